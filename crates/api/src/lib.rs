@@ -1,0 +1,1 @@
+//! The management API: two dialects over one set of rules.

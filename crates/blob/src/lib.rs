@@ -1,0 +1,1 @@
+//! The Azure Blob protocol, without IO.

@@ -1,0 +1,1 @@
+//! ISO base media file format: reading and writing boxes.

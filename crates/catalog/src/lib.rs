@@ -1,0 +1,1 @@
+//! Resources, rules and SQL.

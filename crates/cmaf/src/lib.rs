@@ -1,0 +1,1 @@
+//! CMAF tracks and the packaging index.

@@ -1,0 +1,1 @@
+//! AMS server manifests (.ism).

@@ -1,0 +1,1 @@
+//! The origin: what to answer to a player.

@@ -1,0 +1,1 @@
+//! Media time: timescales, ticks and rescaling.

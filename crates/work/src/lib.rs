@@ -1,0 +1,1 @@
+//! What the API and a worker say to each other about a job.

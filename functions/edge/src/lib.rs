@@ -1,0 +1,1 @@
+//! Adapters between Spin and the pure crates.
