@@ -1,0 +1,75 @@
+//! Plans as text for operators (`headwater inspect`) and for logs. Query strings are where signatures live, so they
+//! are never printed.
+
+use crate::{Object, Plan, Step};
+use std::fmt;
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.url.splitn(2, '?');
+        f.write_str(url.next().unwrap_or_default())?;
+        if url.next().is_some() {
+            f.write_str("?[redacted]")?;
+        }
+        if let Some(etag) = &self.if_match {
+            write!(f, " if-match {etag}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Object({self})")
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(bytes) => write!(f, "Inline({} bytes)", bytes.len()),
+            Self::Range {
+                object,
+                offset,
+                len,
+            } => {
+                write!(f, "Range({len} bytes of object {object} at {offset})")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One line for the plan, one per object, one per step: position in the body, length, source.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "plan of {} bytes, {} objects, {} steps",
+            self.total,
+            self.objects.len(),
+            self.steps.len()
+        )?;
+        for (index, object) in self.objects.iter().enumerate() {
+            writeln!(f, "object {index} {object}")?;
+        }
+        let mut position: u64 = 0;
+        for step in &self.steps {
+            let len = step.len();
+            write!(f, "{position:>12} {len:>10} ")?;
+            match step {
+                Step::Inline(_) => writeln!(f, "inline")?,
+                Step::Range { object, offset, .. } => {
+                    writeln!(f, "object {object} at {offset}")?;
+                }
+            }
+            position = position.saturating_add(len);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! The wire form of a plan, between the origin and the assembler of the same release.
+//!
+//! ```text
+//! "HWPL"  u16 version  u16 object count  u32 step count  u64 total length
+//! object: u16 url length, url, u16 entity tag length (0: none), entity tag
+//! step:   u8 kind
+//!           0 inline:  u32 length, bytes
+//!           1 range:   u16 object, u64 offset, u64 length
+//! ```
+//! Little-endian, nothing after the last step. Kinds 2 to 255 are kept for steps to come (cipher runs, TS
+//! packetisation); a reader that does not know a version or a kind refuses the plan, as it cannot know the bytes.
+
+use crate::{
+    MAX_ETAG_BYTES, MAX_INLINE_BYTES, MAX_OBJECTS, MAX_STEPS, MAX_URL_BYTES, Object, Plan,
+    PlanBuilder, PlanError, Step,
+};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Version of the wire form.
+pub const FORMAT_VERSION: u16 = 1;
+/// No valid plan is longer than this when encoded; a receiver need not read more.
+pub const MAX_ENCODED_BYTES: usize =
+    20 + MAX_OBJECTS * (MAX_URL_BYTES + MAX_ETAG_BYTES + 4) + MAX_STEPS * 19 + MAX_INLINE_BYTES;
+
+const MAGIC: &[u8; 4] = b"HWPL";
+const INLINE: u8 = 0;
+const RANGE: u8 = 1;
+
+/// Why bytes are not a plan.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes end inside the plan, or go on after it.
+    #[error("the plan is {0} at byte {1}")]
+    Length(&'static str, usize),
+    /// Not a plan at all.
+    #[error("these bytes are not a plan")]
+    Magic,
+    /// A version that this build does not speak.
+    #[error("the plan has version {0}; this build speaks {FORMAT_VERSION}")]
+    Version(u16),
+    /// A kind of step that this build does not know.
+    #[error("the plan has a step of unknown kind {0}")]
+    Step(u8),
+    /// A URL or entity tag that is not text.
+    #[error("the plan has a URL or entity tag that is not UTF-8")]
+    Text,
+    /// The steps do not add up to the length that the plan declares, or a step is empty.
+    #[error("the plan declares {declared} bytes but its steps have {actual}")]
+    Total {
+        /// In the header.
+        declared: u64,
+        /// Sum of the steps.
+        actual: u64,
+    },
+    /// A limit or an invariant of plans is broken.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl Plan {
+    /// The wire form.
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.encoded_len());
+        out.put_slice(MAGIC);
+        out.put_u16_le(FORMAT_VERSION);
+        // The counts and lengths below are within the limits of the crate, all of which fit.
+        out.put_u16_le(u16::try_from(self.objects.len()).unwrap_or(u16::MAX));
+        out.put_u32_le(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
+        out.put_u64_le(self.total);
+        for object in &self.objects {
+            put_text(&mut out, &object.url);
+            put_text(&mut out, object.if_match.as_deref().unwrap_or_default());
+        }
+        for step in &self.steps {
+            match step {
+                Step::Inline(bytes) => {
+                    out.put_u8(INLINE);
+                    out.put_u32_le(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                    out.put_slice(bytes);
+                }
+                Step::Range {
+                    object,
+                    offset,
+                    len,
+                } => {
+                    out.put_u8(RANGE);
+                    out.put_u16_le(u16::try_from(*object).unwrap_or(u16::MAX));
+                    out.put_u64_le(*offset);
+                    out.put_u64_le(*len);
+                }
+            }
+        }
+        out.freeze()
+    }
+
+    fn encoded_len(&self) -> usize {
+        let objects = self.objects.iter().map(|o| {
+            o.url
+                .len()
+                .saturating_add(o.if_match.as_deref().map_or(0, str::len))
+                .saturating_add(4)
+        });
+        let steps = self.steps.iter().map(|s| match s {
+            Step::Inline(bytes) => bytes.len().saturating_add(5),
+            Step::Range { .. } => 19,
+        });
+        objects.chain(steps).fold(20, usize::saturating_add)
+    }
+
+    /// Reads the wire form. Inline bytes share `bytes`.
+    ///
+    /// Errors: [`DecodeError`]. Memory is bounded by the input and the limits of the crate.
+    pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut reader = Reader {
+            len: bytes.len(),
+            rest: bytes,
+        };
+        if reader.take(4)?.as_ref() != MAGIC {
+            return Err(DecodeError::Magic);
+        }
+        let version = reader.take(2)?.get_u16_le();
+        if version != FORMAT_VERSION {
+            return Err(DecodeError::Version(version));
+        }
+        let objects = reader.take(2)?.get_u16_le();
+        let steps = reader.take(4)?.get_u32_le();
+        let declared = reader.take(8)?.get_u64_le();
+        let mut plan = PlanBuilder::new();
+        for _ in 0..objects {
+            let url = reader.text()?;
+            let etag = reader.text()?;
+            plan.object(Object::new(url, (!etag.is_empty()).then_some(etag))?)?;
+        }
+        for _ in 0..steps {
+            match reader.take(1)?.get_u8() {
+                INLINE => {
+                    let len = reader.take(4)?.get_u32_le();
+                    let bytes = reader.take(usize::try_from(len).unwrap_or(usize::MAX))?;
+                    if bytes.is_empty() {
+                        return Err(DecodeError::Total {
+                            declared,
+                            actual: 0,
+                        });
+                    }
+                    plan.inline(bytes)?;
+                }
+                RANGE => {
+                    let object = reader.take(2)?.get_u16_le();
+                    let offset = reader.take(8)?.get_u64_le();
+                    let len = reader.take(8)?.get_u64_le();
+                    if object >= objects {
+                        return Err(PlanError::NoSuchObject(object.into()).into());
+                    }
+                    if len == 0 {
+                        return Err(DecodeError::Total {
+                            declared,
+                            actual: 0,
+                        });
+                    }
+                    offset.checked_add(len).ok_or(PlanError::RangeOverflow)?;
+                    plan.push(Step::Range {
+                        object: object.into(),
+                        offset,
+                        len,
+                    })?;
+                }
+                kind => return Err(DecodeError::Step(kind)),
+            }
+        }
+        if !reader.rest.is_empty() {
+            return Err(DecodeError::Length("too long", reader.position()));
+        }
+        let plan = plan.finish();
+        if plan.total != declared {
+            return Err(DecodeError::Total {
+                declared,
+                actual: plan.total,
+            });
+        }
+        Ok(plan)
+    }
+}
+
+fn put_text(out: &mut BytesMut, text: &str) {
+    out.put_u16_le(u16::try_from(text.len()).unwrap_or(u16::MAX));
+    out.put_slice(text.as_bytes());
+}
+
+struct Reader {
+    rest: Bytes,
+    len: usize,
+}
+
+impl Reader {
+    fn position(&self) -> usize {
+        self.len.saturating_sub(self.rest.len())
+    }
+
+    fn take(&mut self, len: usize) -> Result<Bytes, DecodeError> {
+        if self.rest.len() < len {
+            return Err(DecodeError::Length("cut short", self.position()));
+        }
+        Ok(self.rest.split_to(len))
+    }
+
+    fn text(&mut self) -> Result<String, DecodeError> {
+        let len = self.take(2)?.get_u16_le();
+        let bytes = self.take(len.into())?;
+        String::from_utf8(bytes.into()).map_err(|_| DecodeError::Text)
+    }
+}
