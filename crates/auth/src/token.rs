@@ -1,0 +1,224 @@
+//! Claims, and the check of a token that somebody sent.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::key::PublicKey;
+use crate::permission::{Permission, Role};
+
+/// Who our tokens are for.
+pub const AUDIENCE: &str = "headwater";
+
+/// Tokens longer than this are not looked at.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// How far the clocks of issuer and verifier may differ.
+const LEEWAY_SECONDS: i64 = 30;
+
+/// Why a token is not accepted, or none could be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    #[error("the token is not a JSON Web Token of this service")]
+    Malformed,
+    #[error("the token is signed with an unknown key")]
+    UnknownKey,
+    #[error("the token's signature, issuer or audience is wrong")]
+    NotOurs,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    #[error("the key is not an Ed25519 private key")]
+    BadKey,
+    #[error("no randomness available")]
+    NoRandomness,
+}
+
+/// What a token says. Instants are seconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub iss: String,
+    pub aud: String,
+    /// Who: a user id, a client id, or the name of a worker.
+    pub sub: String,
+    pub iat: i64,
+    pub exp: i64,
+    /// Identifies the token, for revocation.
+    pub jti: String,
+    pub roles: Vec<Role>,
+    /// The one project it is good for; without it, every project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+}
+
+impl Claims {
+    /// Whether any of the roles grants `permission`.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.roles.iter().any(|role| permission.granted_to(*role))
+    }
+
+    /// Whether the token reaches into `project`. Where it does not, the project's very existence is a secret.
+    pub fn reaches(&self, project: &str) -> bool {
+        self.project.as_deref().is_none_or(|own| own == project)
+    }
+}
+
+/// Checks tokens against a set of public keys.
+pub struct Verifier {
+    validation: Validation,
+    keys: HashMap<String, DecodingKey>,
+}
+
+impl Verifier {
+    /// `issuer`: what `iss` must be. Keys that are not Ed25519 public keys are left out.
+    pub fn new(issuer: &str, keys: &[PublicKey]) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // The library would read the clock; `verify` compares with the caller's `now` instead.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let keys = keys
+            .iter()
+            .filter_map(|key| {
+                let decoding = DecodingKey::from_ed_components(&key.x).ok()?;
+                (decoding.try_get_as_bytes().ok()?.len() == 32)
+                    .then_some((key.kid.clone(), decoding))
+            })
+            .collect();
+        Self { validation, keys }
+    }
+
+    /// Whether a key of this id is known. If it is not, the caller may read the key table again.
+    pub fn knows(&self, token: &str) -> bool {
+        jsonwebtoken::decode_header(token)
+            .ok()
+            .and_then(|header| header.kid)
+            .is_some_and(|kid| self.keys.contains_key(&kid))
+    }
+
+    /// The claims of a genuine token that is valid at `now`. Whether it was revoked is for the caller to look up.
+    ///
+    /// Errors: all but [`AuthError::BadKey`] and [`AuthError::NoRandomness`].
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(AuthError::Malformed);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Malformed)?;
+        let kid = header.kid.ok_or(AuthError::UnknownKey)?;
+        let key = self.keys.get(&kid).ok_or(AuthError::UnknownKey)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+            .map_err(|_| AuthError::NotOurs)?
+            .claims;
+        let now = now.as_second();
+        if claims.exp.saturating_add(LEEWAY_SECONDS) <= now {
+            return Err(AuthError::Expired);
+        }
+        if claims.iat.saturating_sub(LEEWAY_SECONDS) > now {
+            return Err(AuthError::NotYetValid);
+        }
+        Ok(claims)
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier")
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SigningKey;
+    use crate::permission::{ResourceKind, Verb};
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn claims() -> Claims {
+        Claims {
+            iss: "http://localhost:8080".into(),
+            aud: AUDIENCE.into(),
+            sub: "me".into(),
+            iat: NOW,
+            exp: NOW + 3600,
+            jti: "1".into(),
+            roles: vec![Role::Operator],
+            project: Some("default".into()),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn accepts_its_own_and_nothing_else() {
+        let key = SigningKey::generate().unwrap();
+        let verifier = Verifier::new("http://localhost:8080", &[key.public().clone()]);
+        let token = key.issue(&claims()).unwrap();
+        assert_eq!(token.split('.').count(), 3);
+        assert!(verifier.knows(&token));
+        assert_eq!(verifier.verify(&token, at(NOW)).unwrap(), claims());
+
+        assert_eq!(
+            verifier.verify(&token, at(NOW + 3631)).unwrap_err(),
+            AuthError::Expired
+        );
+        assert_eq!(
+            verifier.verify(&token, at(NOW - 31)).unwrap_err(),
+            AuthError::NotYetValid
+        );
+        let other = SigningKey::generate().unwrap();
+        assert_eq!(
+            verifier.verify(&other.issue(&claims()).unwrap(), at(NOW)).unwrap_err(),
+            AuthError::UnknownKey
+        );
+        for (issuer, audience) in [("http://evil", AUDIENCE), ("http://localhost:8080", "other")] {
+            let wrong = Claims { iss: issuer.into(), aud: audience.into(), ..claims() };
+            assert_eq!(
+                verifier.verify(&key.issue(&wrong).unwrap(), at(NOW)).unwrap_err(),
+                AuthError::NotOurs
+            );
+        }
+        let mut forged = token.clone();
+        forged.replace_range(token.len() - 8..token.len() - 4, "AAAA");
+        assert_eq!(verifier.verify(&forged, at(NOW)).unwrap_err(), AuthError::NotOurs);
+        for junk in ["", "a.b.c", "....", &"x".repeat(10_000)] {
+            assert_eq!(verifier.verify(junk, at(NOW)).unwrap_err(), AuthError::Malformed);
+        }
+    }
+
+    #[test]
+    fn an_unsigned_token_is_refused() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+        let key = SigningKey::generate().unwrap();
+        let verifier = Verifier::new("http://localhost:8080", &[key.public().clone()]);
+        for alg in ["none", "HS256", "EdDSA"] {
+            let header = format!(r#"{{"alg":"{alg}","kid":"{}"}}"#, key.public().kid);
+            let token = format!(
+                "{}.{}.",
+                B64.encode(header),
+                B64.encode(serde_json::to_vec(&claims()).unwrap())
+            );
+            assert!(verifier.verify(&token, at(NOW)).is_err(), "{alg}");
+        }
+    }
+
+    #[test]
+    fn a_project_token_stays_in_its_project() {
+        let claims = claims();
+        assert!(claims.reaches("default"));
+        assert!(!claims.reaches("other"));
+        assert!(claims.may(Permission::new(ResourceKind::Job, Verb::Write)));
+        assert!(!claims.may(Permission::new(ResourceKind::Storage, Verb::Write)));
+    }
+}

@@ -1,0 +1,23 @@
+//! Numbered changes of the schema.
+//!
+//! The binary applies them at start under the database's own write lock (feature `native`); components never change
+//! the schema. A migration that has been released is never edited: the next one changes what it made.
+
+/// One step of the schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// Counted from 1, without gaps.
+    pub number: u32,
+    pub name: &'static str,
+    /// Several statements.
+    pub sql: &'static str,
+}
+
+/// All migrations for SQLite, in order.
+pub fn sqlite() -> &'static [Migration] {
+    &[Migration {
+        number: 1,
+        name: "vod",
+        sql: include_str!("../migrations/sqlite/0001_vod.sql"),
+    }]
+}

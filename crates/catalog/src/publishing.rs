@@ -1,0 +1,118 @@
+//! What the origin needs to know about a locator, in one read.
+
+use headwater_seal::{Seal, Secret};
+use jiff::Timestamp;
+
+use crate::error::CatalogError;
+use crate::ids::ProjectId;
+use crate::policies::{self, Publishing};
+use crate::sql::{Sql, Value};
+use crate::storage;
+
+/// A streaming locator with everything needed to serve it.
+///
+/// The catalog judges nothing here: time window, suppression and the endpoint's state are the origin's to answer.
+#[derive(Debug, Clone)]
+pub struct PublishedLocator {
+    pub project: ProjectId,
+    /// The first element of the URL's path, lower case, with hyphens.
+    pub locator_id: String,
+    /// The resource's name.
+    pub name: String,
+    pub asset_name: String,
+    /// Not served before.
+    pub start_time: Option<Timestamp>,
+    /// Gone from here on.
+    pub end_time: Option<Timestamp>,
+    /// Off the air without being deleted.
+    pub suppressed: bool,
+    /// What the streaming policy allows.
+    pub policy: Publishing,
+    /// Storage account's URL and container, without a trailing slash: `http://127.0.0.1:10000/local/asset-1f3c`.
+    pub container_url: String,
+    pub container: String,
+    /// Folder in the container, without slashes at either end; empty for the whole container.
+    pub sub_path: String,
+    /// The account as the storage service names it: what a signature is made for.
+    pub account: String,
+    /// The account key, base64.
+    pub account_key: Secret,
+    /// File name of the server manifest (`film.ism`), if it is known. An asset that was not made by a job has none
+    /// here until somebody looked into its container.
+    pub manifest: Option<String>,
+    /// The locator's own choice of a default manifest name.
+    pub default_manifest: Option<String>,
+    /// Whether a streaming endpoint of the project is running.
+    pub endpoint_running: bool,
+}
+
+/// Looks a locator up by its streaming locator id.
+///
+/// `locator_id`: the path element as it came; anything that is not a UUID is simply not found.
+///
+/// Ok `None` if there is no such locator, or its asset or storage account is gone.
+pub async fn published_locator<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    locator_id: &str,
+) -> Result<Option<PublishedLocator>, CatalogError> {
+    let Ok(id) = uuid::Uuid::parse_str(locator_id) else {
+        return Ok(None);
+    };
+    let rows = sql
+        .query(
+            "SELECT l.project_id, l.locator_id, l.name, l.asset_name, l.start_time, l.end_time, l.suppressed,
+                    l.policy_name, l.default_manifest, a.container, a.sub_path, a.manifest,
+                    s.id AS storage_id, s.account, s.url, s.credential_sealed, p.properties_json,
+                    EXISTS (SELECT 1 FROM streaming_endpoints e
+                            WHERE e.project_id = l.project_id AND e.state = 'Running') AS running
+             FROM streaming_locators l
+             JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
+             JOIN storage_accounts s ON s.project_id = a.project_id AND s.name = a.storage_account
+             LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
+             WHERE l.locator_id = ?1",
+            &[Value::from(id)],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let policy_name = row.text("policy_name")?;
+    let Some(policy) = policies::publishing(&policy_name, row.opt_text("properties_json")?.as_deref())
+    else {
+        return Ok(None);
+    };
+    let container = row.text("container")?;
+    Ok(Some(PublishedLocator {
+        project: ProjectId(row.text("project_id")?),
+        locator_id: row.text("locator_id")?,
+        name: row.text("name")?,
+        asset_name: row.text("asset_name")?,
+        start_time: row.opt_time("start_time")?,
+        end_time: row.opt_time("end_time")?,
+        suppressed: row.flag("suppressed")?,
+        policy,
+        container_url: format!("{}/{container}", row.text("url")?),
+        container,
+        sub_path: row.text("sub_path")?,
+        account: row.text("account")?,
+        account_key: seal.open(
+            &storage::seal_context(&row.text("storage_id")?),
+            &row.blob("credential_sealed")?,
+        )?,
+        manifest: row.opt_text("manifest")?,
+        default_manifest: row.opt_text("default_manifest")?,
+        endpoint_running: row.flag("running")?,
+    }))
+}
+
+/// Whether any streaming endpoint of `project` is running.
+pub async fn endpoint_running<S: Sql>(sql: &S, project: &ProjectId) -> Result<bool, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT 1 FROM streaming_endpoints WHERE project_id = ?1 AND state = 'Running' LIMIT 1",
+            &[project.into()],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}

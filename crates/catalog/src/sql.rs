@@ -1,0 +1,255 @@
+//! The database port: one method that runs one statement.
+//!
+//! Statements use numbered parameters (`?1`) and only what SQLite and PostgreSQL share (`ON CONFLICT`, `RETURNING`);
+//! an adapter for PostgreSQL rewrites `?` to `$`. Begin and commit are statements like any other, so one `Sql` is one
+//! connection, and a write needs a connection that nobody else is using meanwhile: see [`transaction`].
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+
+use crate::error::CatalogError;
+
+/// What a column holds or a parameter carries.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Integer(value.into())
+    }
+}
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+impl From<&String> for Value {
+    fn from(value: &String) -> Self {
+        Self::Text(value.clone())
+    }
+}
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Blob(value)
+    }
+}
+impl From<uuid::Uuid> for Value {
+    fn from(value: uuid::Uuid) -> Self {
+        Self::Text(value.to_string())
+    }
+}
+/// Microseconds since the epoch.
+impl From<Timestamp> for Value {
+    fn from(value: Timestamp) -> Self {
+        Self::Integer(value.as_microsecond())
+    }
+}
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// Why a statement failed. The text is for the log, never for a client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SqlError {
+    /// Another writer holds the database. The transaction may be tried again.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// A unique or check constraint refused the row.
+    #[error("a constraint was violated: {0}")]
+    Constraint(String),
+    /// Anything else: no such database, disk full, broken file.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl SqlError {
+    /// Sorts out what an engine said, for adapters that get nothing but the message.
+    pub fn from_message(message: String) -> Self {
+        let lower = message.to_ascii_lowercase();
+        if lower.contains("locked") || lower.contains("busy") {
+            Self::Busy(message)
+        } else if lower.contains("constraint") {
+            Self::Constraint(message)
+        } else {
+            Self::Failed(message)
+        }
+    }
+}
+
+/// One connection to the catalog's database.
+#[allow(
+    async_fn_in_trait,
+    reason = "futures of components are not Send, and natives are awaited in place"
+)]
+pub trait Sql {
+    /// Runs one statement and returns its rows, in order; none for a statement that returns nothing.
+    async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError>;
+}
+
+impl<T: Sql + ?Sized> Sql for &T {
+    async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError> {
+        (**self).query(sql, params).await
+    }
+}
+
+/// The answer to one statement.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl Rows {
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The first row, if there is one.
+    pub fn first(&self) -> Option<Row<'_>> {
+        self.iter().next()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|values| Row {
+            columns: &self.columns,
+            values,
+        })
+    }
+}
+
+/// One row, read by column name. A missing column or an unexpected type is [`CatalogError::Corrupt`]: the schema and
+/// this crate disagree, or somebody else wrote to the database.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    columns: &'a [String],
+    values: &'a [Value],
+}
+
+impl<'a> Row<'a> {
+    fn get(&self, column: &str) -> Result<&'a Value, CatalogError> {
+        self.columns
+            .iter()
+            .position(|c| c == column)
+            .and_then(|at| self.values.get(at))
+            .ok_or_else(|| CatalogError::corrupt(column, "missing"))
+    }
+
+    pub fn text(&self, column: &str) -> Result<String, CatalogError> {
+        self.opt_text(column)?
+            .ok_or_else(|| CatalogError::corrupt(column, "NULL"))
+    }
+
+    pub fn opt_text(&self, column: &str) -> Result<Option<String>, CatalogError> {
+        match self.get(column)? {
+            Value::Null => Ok(None),
+            Value::Text(text) => Ok(Some(text.clone())),
+            _ => Err(CatalogError::corrupt(column, "not text")),
+        }
+    }
+
+    pub fn integer(&self, column: &str) -> Result<i64, CatalogError> {
+        self.opt_integer(column)?
+            .ok_or_else(|| CatalogError::corrupt(column, "NULL"))
+    }
+
+    pub fn opt_integer(&self, column: &str) -> Result<Option<i64>, CatalogError> {
+        match self.get(column)? {
+            Value::Null => Ok(None),
+            Value::Integer(value) => Ok(Some(*value)),
+            _ => Err(CatalogError::corrupt(column, "not an integer")),
+        }
+    }
+
+    pub fn unsigned(&self, column: &str) -> Result<u32, CatalogError> {
+        u32::try_from(self.integer(column)?)
+            .map_err(|_| CatalogError::corrupt(column, "out of range"))
+    }
+
+    pub fn flag(&self, column: &str) -> Result<bool, CatalogError> {
+        Ok(self.integer(column)? != 0)
+    }
+
+    pub fn blob(&self, column: &str) -> Result<Vec<u8>, CatalogError> {
+        self.opt_blob(column)?
+            .ok_or_else(|| CatalogError::corrupt(column, "NULL"))
+    }
+
+    pub fn opt_blob(&self, column: &str) -> Result<Option<Vec<u8>>, CatalogError> {
+        match self.get(column)? {
+            Value::Null => Ok(None),
+            Value::Blob(bytes) => Ok(Some(bytes.clone())),
+            _ => Err(CatalogError::corrupt(column, "not a blob")),
+        }
+    }
+
+    pub fn time(&self, column: &str) -> Result<Timestamp, CatalogError> {
+        self.opt_time(column)?
+            .ok_or_else(|| CatalogError::corrupt(column, "NULL"))
+    }
+
+    pub fn opt_time(&self, column: &str) -> Result<Option<Timestamp>, CatalogError> {
+        self.opt_integer(column)?
+            .map(|micros| {
+                Timestamp::from_microsecond(micros)
+                    .map_err(|_| CatalogError::corrupt(column, "not an instant"))
+            })
+            .transpose()
+    }
+
+    pub fn uuid(&self, column: &str) -> Result<uuid::Uuid, CatalogError> {
+        uuid::Uuid::parse_str(&self.text(column)?)
+            .map_err(|_| CatalogError::corrupt(column, "not a UUID"))
+    }
+
+    pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, CatalogError> {
+        serde_json::from_str(&self.text(column)?)
+            .map_err(|_| CatalogError::corrupt(column, "not the JSON expected"))
+    }
+}
+
+/// Runs `work` between `BEGIN IMMEDIATE` and `COMMIT`; rolls back if it fails.
+///
+/// `sql` must be a connection that nobody else uses until this returns. If the process dies in between, the database
+/// rolls back by itself; if a component is dropped, its host closes the connection, which does the same.
+///
+/// Errors: those of `work`, and [`CatalogError::Sql`].
+pub async fn transaction<S, T, W>(sql: &S, work: W) -> Result<T, CatalogError>
+where
+    S: Sql,
+    W: AsyncFnOnce(&S) -> Result<T, CatalogError>,
+{
+    sql.query("BEGIN IMMEDIATE", &[]).await?;
+    let done = match work(sql).await {
+        Ok(done) => sql.query("COMMIT", &[]).await.map(|_| done).map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    if done.is_err() {
+        // The first error is the one that matters; a failed rollback leaves a connection that its owner drops.
+        let _ = sql.query("ROLLBACK", &[]).await;
+    }
+    done
+}
