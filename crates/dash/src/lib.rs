@@ -1,1 +1,28 @@
-//! DASH MPDs.
+//! DASH manifests (ISO/IEC 23009-1): snapshot in, text out.
+//!
+//! [`Mpd::write`] makes a static MPD of one Period with `SegmentTimeline`s, profile `isoff-live` over CMAF segments.
+//! The same value gives the same bytes; elements come in the order of the schema.
+//!
+//! Left to others: where tracks and segments come from, and what their URLs look like (`headwater-origin`).
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod mpd;
+mod text;
+mod timeline;
+
+pub use mpd::{AdaptationSet, ContentType, Descriptor, Mpd, Representation, SegmentTemplate};
+pub use timeline::Segment;
+
+/// Value for `Content-Type`.
+pub const CONTENT_TYPE: &str = "application/dash+xml";
+
+/// Scheme of `Role` and `Accessibility` values such as `main`, `alternate`, `description`.
+pub const ROLE_SCHEME: &str = "urn:mpeg:dash:role:2011";

@@ -1,0 +1,311 @@
+//! The static MPD, ISO/IEC 23009-1 §5.3, with the constraints of DASH-IF IOP for on-demand content.
+
+use crate::text::{attribute, duration, escaped, number, number_attribute};
+use crate::timeline::{self, Segment};
+use headwater_time::Timescale;
+
+/// A presentation of one Period that starts at 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mpd<'a> {
+    /// Length of the presentation.
+    pub duration_ticks: u64,
+    /// Of `duration_ticks`.
+    pub timescale: Timescale,
+    /// In the order in which players list them.
+    pub adaptation_sets: Vec<AdaptationSet<'a>>,
+}
+
+/// `@contentType` and what goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentType {
+    /// `video`, `video/mp4`.
+    Video,
+    /// `audio`, `audio/mp4`.
+    Audio,
+}
+
+/// Tracks that a player may switch between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdaptationSet<'a> {
+    /// What it is.
+    pub content_type: ContentType,
+    /// BCP-47.
+    pub language: Option<String>,
+    /// `Label`: for people.
+    pub label: Option<String>,
+    /// `Accessibility` descriptors.
+    pub accessibility: Vec<Descriptor>,
+    /// `Role` descriptors.
+    pub roles: Vec<Descriptor>,
+    /// Whether all Representations have the same segment boundaries.
+    pub segment_alignment: bool,
+    /// Not empty.
+    pub representations: Vec<Representation<'a>>,
+}
+
+/// A scheme and a value (§5.8.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// `@schemeIdUri`.
+    pub scheme: &'static str,
+    /// `@value`.
+    pub value: String,
+}
+
+/// One track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Representation<'a> {
+    /// `@id`, unique in the Period, without spaces.
+    pub id: String,
+    /// `@bandwidth`, bit/s: also what `$Bandwidth$` stands for in URLs.
+    pub bandwidth: u32,
+    /// RFC 6381 codec string.
+    pub codecs: String,
+    /// Picture size, pixels.
+    pub resolution: Option<(u32, u32)>,
+    /// Frames per second as a fraction; `None` or a zero denominator when unknown.
+    pub frame_rate: Option<(u32, u32)>,
+    /// Samples per second.
+    pub sample_rate: Option<u32>,
+    /// Count of channels.
+    pub channels: Option<u16>,
+    /// Its segments.
+    pub segments: SegmentTemplate<'a>,
+}
+
+/// How a Representation's segments are addressed (§5.3.9.4). Written once for the whole AdaptationSet where all
+/// Representations share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentTemplate<'a> {
+    /// Of every tick here.
+    pub timescale: Timescale,
+    /// Media time that is Period time 0.
+    pub presentation_time_offset: u64,
+    /// `@initialization`, percent-encoded, with `$Bandwidth$`.
+    pub initialization: String,
+    /// `@media`, percent-encoded, with `$Bandwidth$` and `$Time$`.
+    pub media: String,
+    /// In presentation order.
+    pub timeline: &'a [Segment],
+}
+
+impl Mpd<'_> {
+    /// Renders the MPD.
+    pub fn write(&self) -> String {
+        let segments: usize = self
+            .adaptation_sets
+            .iter()
+            .flat_map(|s| &s.representations)
+            .map(|r| r.segments.timeline.len())
+            .fold(0, usize::saturating_add);
+        // Audio timelines barely compress: 24 bytes each; video ones nearly vanish.
+        let mut out = String::with_capacity(
+            segments
+                .saturating_mul(16)
+                .min(1 << 20)
+                .saturating_add(2048),
+        );
+        out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\" mediaPresentationDuration=\"");
+        duration(&mut out, self.duration_ticks, self.timescale);
+        out.push_str("\" minBufferTime=\"PT2S\">\n  <Period id=\"p0\" start=\"PT0S\">\n");
+        for (index, set) in self.adaptation_sets.iter().enumerate() {
+            let id = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
+            set.write(&mut out, id);
+        }
+        out.push_str("  </Period>\n</MPD>\n");
+        out
+    }
+}
+
+impl AdaptationSet<'_> {
+    fn write(&self, out: &mut String, id: u64) {
+        let (content, mime) = match self.content_type {
+            ContentType::Video => ("video", "video/mp4"),
+            ContentType::Audio => ("audio", "audio/mp4"),
+        };
+        out.push_str("    <AdaptationSet");
+        number_attribute(out, "id", id);
+        attribute(out, "contentType", content);
+        attribute(out, "mimeType", mime);
+        if let Some(language) = &self.language {
+            attribute(out, "lang", language);
+        }
+        attribute(
+            out,
+            "segmentAlignment",
+            if self.segment_alignment {
+                "true"
+            } else {
+                "false"
+            },
+        );
+        out.push_str(" startWithSAP=\"1\"");
+        let sizes = || self.representations.iter().filter_map(|r| r.resolution);
+        if let Some(width) = sizes().map(|s| s.0).max() {
+            number_attribute(out, "maxWidth", width.into());
+        }
+        if let Some(height) = sizes().map(|s| s.1).max() {
+            number_attribute(out, "maxHeight", height.into());
+        }
+        let frame_rate = self.shared(|r| r.frame_rate);
+        let sample_rate = self.shared(|r| r.sample_rate);
+        let channels = self.shared(|r| r.channels);
+        frame_rate_attribute(out, frame_rate);
+        sample_rate_attribute(out, sample_rate);
+        out.push_str(">\n");
+        if let Some(value) = channels.and_then(channel_configuration) {
+            out.push_str("      ");
+            channel_element(out, value);
+        }
+        if let Some(label) = &self.label {
+            out.push_str("      <Label>");
+            escaped(out, label);
+            out.push_str("</Label>\n");
+        }
+        for (name, descriptors) in [
+            ("Accessibility", &self.accessibility),
+            ("Role", &self.roles),
+        ] {
+            for descriptor in descriptors {
+                out.push_str("      <");
+                out.push_str(name);
+                attribute(out, "schemeIdUri", descriptor.scheme);
+                attribute(out, "value", &descriptor.value);
+                out.push_str("/>\n");
+            }
+        }
+        let template = self.shared(|r| Some(&r.segments));
+        if let Some(template) = template {
+            out.push_str("      ");
+            template.write(out);
+        }
+        for representation in &self.representations {
+            representation.write(
+                out,
+                &Own {
+                    frame_rate: frame_rate.is_none(),
+                    sample_rate: sample_rate.is_none(),
+                    channels: channels.is_none(),
+                    template: template.is_none(),
+                },
+            );
+        }
+        out.push_str("    </AdaptationSet>\n");
+    }
+
+    /// What `get` gives for every Representation, if that is one and the same.
+    fn shared<'s, T: PartialEq>(
+        &'s self,
+        get: impl Fn(&'s Representation<'s>) -> Option<T>,
+    ) -> Option<T> {
+        let (first, rest) = self.representations.split_first()?;
+        let first = get(first)?;
+        rest.iter()
+            .all(|r| get(r).as_ref() == Some(&first))
+            .then_some(first)
+    }
+}
+
+/// What a Representation has to say itself, as its set does not say it for all.
+struct Own {
+    frame_rate: bool,
+    sample_rate: bool,
+    channels: bool,
+    template: bool,
+}
+
+impl Representation<'_> {
+    fn write(&self, out: &mut String, own: &Own) {
+        out.push_str("      <Representation");
+        attribute(out, "id", &self.id);
+        number_attribute(out, "bandwidth", self.bandwidth.into());
+        attribute(out, "codecs", &self.codecs);
+        if let Some((width, height)) = self.resolution {
+            number_attribute(out, "width", width.into());
+            number_attribute(out, "height", height.into());
+        }
+        if own.frame_rate {
+            frame_rate_attribute(out, self.frame_rate);
+        }
+        if own.sample_rate {
+            sample_rate_attribute(out, self.sample_rate);
+        }
+        let channels = self
+            .channels
+            .filter(|_| own.channels)
+            .and_then(channel_configuration);
+        if channels.is_none() && !own.template {
+            out.push_str("/>\n");
+            return;
+        }
+        out.push_str(">\n");
+        if let Some(value) = channels {
+            out.push_str("        ");
+            channel_element(out, value);
+        }
+        if own.template {
+            out.push_str("        ");
+            self.segments.write(out);
+        }
+        out.push_str("      </Representation>\n");
+    }
+}
+
+impl SegmentTemplate<'_> {
+    fn write(&self, out: &mut String) {
+        out.push_str("<SegmentTemplate");
+        number_attribute(out, "timescale", self.timescale.get().into());
+        number_attribute(out, "presentationTimeOffset", self.presentation_time_offset);
+        attribute(out, "initialization", &self.initialization);
+        attribute(out, "media", &self.media);
+        out.push('>');
+        timeline::write(out, self.timeline);
+        out.push_str("</SegmentTemplate>\n");
+    }
+}
+
+fn frame_rate_attribute(out: &mut String, rate: Option<(u32, u32)>) {
+    if let Some((frames, seconds)) = rate.filter(|(frames, seconds)| *frames > 0 && *seconds > 0) {
+        let divisor = gcd(frames, seconds);
+        let frames = frames.checked_div(divisor).unwrap_or(frames);
+        let seconds = seconds.checked_div(divisor).unwrap_or(seconds);
+        out.push_str(" frameRate=\"");
+        number(out, frames.into());
+        if seconds != 1 {
+            out.push('/');
+            number(out, seconds.into());
+        }
+        out.push('"');
+    }
+}
+
+fn sample_rate_attribute(out: &mut String, rate: Option<u32>) {
+    if let Some(rate) = rate {
+        number_attribute(out, "audioSamplingRate", rate.into());
+    }
+}
+
+fn channel_element(out: &mut String, configuration: u16) {
+    out.push_str(
+        "<AudioChannelConfiguration schemeIdUri=\"urn:mpeg:mpegB:cicp:ChannelConfiguration\"",
+    );
+    number_attribute(out, "value", configuration.into());
+    out.push_str("/>\n");
+}
+
+/// ISO/IEC 23091-3 channel configuration of the AAC layout with this many channels (ISO/IEC 14496-3 table 1.19).
+/// `None` where the count says nothing about the layout.
+fn channel_configuration(channels: u16) -> Option<u16> {
+    match channels {
+        1..=6 => Some(channels),
+        8 => Some(7),
+        _ => None,
+    }
+}
+
+fn gcd(mut a: u32, mut b: u32) -> u32 {
+    while b > 0 {
+        (a, b) = (b, a.checked_rem(b).unwrap_or_default());
+    }
+    a.max(1)
+}

@@ -1,0 +1,183 @@
+//! Manifests, compared whole.
+
+use headwater_dash::*;
+use headwater_time::Timescale;
+
+fn timeline(runs: &[(u64, u64)]) -> Vec<Segment> {
+    let mut start = 0;
+    let mut out = Vec::new();
+    for (duration, count) in runs {
+        for _ in 0..*count {
+            out.push(Segment {
+                start,
+                duration: *duration,
+            });
+            start += duration;
+        }
+    }
+    out
+}
+
+fn template<'a>(name: &str, scale: u32, timeline: &'a [Segment]) -> SegmentTemplate<'a> {
+    SegmentTemplate {
+        timescale: Timescale::new(scale).unwrap(),
+        presentation_time_offset: 0,
+        initialization: format!(
+            "QualityLevels($Bandwidth$)/Fragments({name}=i,format=mpd-time-cmaf)"
+        ),
+        media: format!("QualityLevels($Bandwidth$)/Fragments({name}=$Time$,format=mpd-time-cmaf)"),
+        timeline,
+    }
+}
+
+fn video<'a>(
+    bandwidth: u32,
+    resolution: (u32, u32),
+    segments: SegmentTemplate<'a>,
+) -> Representation<'a> {
+    Representation {
+        id: format!("video_{bandwidth}"),
+        bandwidth,
+        codecs: "avc1.640020".to_owned(),
+        resolution: Some(resolution),
+        frame_rate: Some((60_000, 2002)),
+        sample_rate: None,
+        channels: None,
+        segments,
+    }
+}
+
+fn set<'a>(
+    content_type: ContentType,
+    representations: Vec<Representation<'a>>,
+) -> AdaptationSet<'a> {
+    AdaptationSet {
+        content_type,
+        language: None,
+        label: None,
+        accessibility: vec![],
+        roles: vec![],
+        segment_alignment: true,
+        representations,
+    }
+}
+
+#[test]
+fn ladder_with_audio() {
+    let videos = timeline(&[(60_060, 29), (12_012, 1)]);
+    let audios = timeline(&[(96_256, 1), (95_232, 2), (96_256, 1)]);
+    let mut audio = set(
+        ContentType::Audio,
+        vec![Representation {
+            id: "aac_eng_2_128041_2_1_128041".to_owned(),
+            bandwidth: 128_041,
+            codecs: "mp4a.40.2".to_owned(),
+            resolution: None,
+            frame_rate: None,
+            sample_rate: Some(48_000),
+            channels: Some(2),
+            segments: template("aac_eng_2_128041_2_1", 48_000, &audios),
+        }],
+    );
+    audio.language = Some("en".to_owned());
+    audio.label = Some("Director & friends".to_owned());
+    audio.accessibility = vec![Descriptor {
+        scheme: ROLE_SCHEME,
+        value: "description".to_owned(),
+    }];
+    audio.roles = vec![Descriptor {
+        scheme: ROLE_SCHEME,
+        value: "alternate".to_owned(),
+    }];
+    let mpd = Mpd {
+        duration_ticks: 1_753_752,
+        timescale: Timescale::new(30_000).unwrap(),
+        adaptation_sets: vec![
+            set(
+                ContentType::Video,
+                vec![
+                    video(3_400_123, (1280, 720), template("video", 30_000, &videos)),
+                    video(900_000, (640, 360), template("video", 30_000, &videos)),
+                ],
+            ),
+            audio,
+        ],
+    };
+    let text = mpd.write();
+    assert_eq!(
+        text,
+        r#"<?xml version="1.0" encoding="utf-8"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" profiles="urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019" mediaPresentationDuration="PT58.4584S" minBufferTime="PT2S">
+  <Period id="p0" start="PT0S">
+    <AdaptationSet id="1" contentType="video" mimeType="video/mp4" segmentAlignment="true" startWithSAP="1" maxWidth="1280" maxHeight="720" frameRate="30000/1001">
+      <SegmentTemplate timescale="30000" presentationTimeOffset="0" initialization="QualityLevels($Bandwidth$)/Fragments(video=i,format=mpd-time-cmaf)" media="QualityLevels($Bandwidth$)/Fragments(video=$Time$,format=mpd-time-cmaf)"><SegmentTimeline><S t="0" d="60060" r="28"/><S d="12012"/></SegmentTimeline></SegmentTemplate>
+      <Representation id="video_3400123" bandwidth="3400123" codecs="avc1.640020" width="1280" height="720"/>
+      <Representation id="video_900000" bandwidth="900000" codecs="avc1.640020" width="640" height="360"/>
+    </AdaptationSet>
+    <AdaptationSet id="2" contentType="audio" mimeType="audio/mp4" lang="en" segmentAlignment="true" startWithSAP="1" audioSamplingRate="48000">
+      <AudioChannelConfiguration schemeIdUri="urn:mpeg:mpegB:cicp:ChannelConfiguration" value="2"/>
+      <Label>Director &amp; friends</Label>
+      <Accessibility schemeIdUri="urn:mpeg:dash:role:2011" value="description"/>
+      <Role schemeIdUri="urn:mpeg:dash:role:2011" value="alternate"/>
+      <SegmentTemplate timescale="48000" presentationTimeOffset="0" initialization="QualityLevels($Bandwidth$)/Fragments(aac_eng_2_128041_2_1=i,format=mpd-time-cmaf)" media="QualityLevels($Bandwidth$)/Fragments(aac_eng_2_128041_2_1=$Time$,format=mpd-time-cmaf)"><SegmentTimeline><S t="0" d="96256"/><S d="95232" r="1"/><S d="96256"/></SegmentTimeline></SegmentTemplate>
+      <Representation id="aac_eng_2_128041_2_1_128041" bandwidth="128041" codecs="mp4a.40.2"/>
+    </AdaptationSet>
+  </Period>
+</MPD>
+"#
+    );
+    roxmltree::Document::parse(&text).unwrap();
+}
+
+#[test]
+fn tracks_with_timelines_of_their_own_carry_them() {
+    let (a, b) = (timeline(&[(10, 2)]), timeline(&[(20, 1)]));
+    let mut mixed = set(
+        ContentType::Video,
+        vec![
+            video(2, (4, 2), template("video", 5, &a)),
+            video(1, (2, 4), template("video", 5, &b)),
+        ],
+    );
+    mixed.segment_alignment = false;
+    mixed.representations[1].frame_rate = Some((25, 1));
+    let text = Mpd {
+        duration_ticks: 20,
+        timescale: Timescale::new(5).unwrap(),
+        adaptation_sets: vec![mixed],
+    }
+    .write();
+    assert!(
+        text.contains(r#"segmentAlignment="false" startWithSAP="1" maxWidth="4" maxHeight="4">"#),
+        "{text}"
+    );
+    assert_eq!(text.matches("<SegmentTemplate").count(), 2);
+    assert!(
+        text.contains(r#"frameRate="30000/1001">"#) && text.contains(r#"frameRate="25">"#),
+        "{text}"
+    );
+    assert!(text.contains(r#"mediaPresentationDuration="PT4S""#));
+}
+
+#[test]
+fn gaps_are_shown_and_empty_segments_are_not() {
+    let segments = [(100, 10), (110, 10), (120, 0), (130, 10)]
+        .map(|(start, duration)| Segment { start, duration });
+    let text = Mpd {
+        duration_ticks: 40,
+        timescale: Timescale::new(3).unwrap(),
+        adaptation_sets: vec![set(
+            ContentType::Video,
+            vec![video(1, (2, 2), template("video", 3, &segments))],
+        )],
+    }
+    .write();
+    assert!(
+        text.contains(
+            r#"<SegmentTimeline><S t="100" d="10" r="1"/><S t="130" d="10"/></SegmentTimeline>"#
+        ),
+        "{text}"
+    );
+    // 40/3 s, rounded up.
+    assert!(text.contains("PT13.333334S"), "{text}");
+}

@@ -1,0 +1,217 @@
+//! The multivariant playlist, §4.4.6 of the draft and Apple's authoring specification.
+//!
+//! Audio is always in renditions of its own; every video variant is listed once per audio group, as a variant names
+//! one group only. There are no I-frame playlists: they come with trick play.
+
+use crate::VERSION;
+use crate::text::{attribute, decimal, number, uri_line};
+
+/// Everything that a player can choose from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Multivariant {
+    /// Video tracks, in the order in which they are listed; players start with the first. May be empty: then the
+    /// playlist is audio only.
+    pub videos: Vec<Video>,
+    /// Groups of interchangeable audio renditions, best first. May be empty.
+    pub audio_groups: Vec<AudioGroup>,
+}
+
+/// One video track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Video {
+    /// URL of its media playlist.
+    pub uri: String,
+    /// RFC 6381 codec string.
+    pub codec: String,
+    /// Largest segment bit rate, bit/s, container included.
+    pub peak_bitrate: u64,
+    /// Average segment bit rate, bit/s, container included.
+    pub average_bitrate: u64,
+    /// Picture size, pixels.
+    pub resolution: Option<(u32, u32)>,
+    /// Frames per second as a fraction; `None` or a zero denominator when unknown.
+    pub frame_rate: Option<(u32, u32)>,
+    /// Dynamic range of the stream.
+    pub range: VideoRange,
+}
+
+/// `VIDEO-RANGE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VideoRange {
+    /// Transfer characteristics of BT.709 and the like.
+    #[default]
+    Sdr,
+    /// Hybrid log-gamma.
+    Hlg,
+    /// SMPTE ST 2084.
+    Pq,
+}
+
+/// Renditions of the same content in one codec at about the same bit rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudioGroup {
+    /// `GROUP-ID`, unique.
+    pub id: String,
+    /// Not empty. At most one is the default.
+    pub renditions: Vec<Audio>,
+}
+
+/// One audio track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audio {
+    /// URL of its media playlist.
+    pub uri: String,
+    /// RFC 6381 codec string.
+    pub codec: String,
+    /// Largest segment bit rate, bit/s.
+    pub peak_bitrate: u64,
+    /// Average segment bit rate, bit/s.
+    pub average_bitrate: u64,
+    /// `NAME`, for people; unique in the group.
+    pub name: String,
+    /// `LANGUAGE`, BCP-47.
+    pub language: Option<String>,
+    /// `CHANNELS`.
+    pub channels: Option<u16>,
+    /// Chosen when the viewer has no preference.
+    pub default: bool,
+    /// `CHARACTERISTICS`, e.g. `public.accessibility.describes-video`.
+    pub characteristics: Option<String>,
+}
+
+impl AudioGroup {
+    /// What the heaviest rendition adds to a variant: (peak, average).
+    fn bitrates(&self) -> (u64, u64) {
+        let peak = self.renditions.iter().map(|a| a.peak_bitrate).max();
+        let average = self.renditions.iter().map(|a| a.average_bitrate).max();
+        (peak.unwrap_or_default(), average.unwrap_or_default())
+    }
+
+    fn default_rendition(&self) -> Option<&Audio> {
+        self.renditions
+            .iter()
+            .find(|a| a.default)
+            .or(self.renditions.first())
+    }
+}
+
+impl Multivariant {
+    /// Renders the playlist.
+    ///
+    /// `BANDWIDTH` and `AVERAGE-BANDWIDTH` include the heaviest rendition of the variant's audio group, `CODECS`
+    /// lists the codecs of both.
+    pub fn write(&self) -> String {
+        let mut out = String::with_capacity(1024);
+        out.push_str("#EXTM3U\n#EXT-X-VERSION:");
+        out.push_str(VERSION);
+        out.push_str("\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        for group in &self.audio_groups {
+            for audio in &group.renditions {
+                media(&mut out, group, audio);
+            }
+        }
+        if self.videos.is_empty() {
+            for group in &self.audio_groups {
+                if let Some(audio) = group.default_rendition() {
+                    stream(&mut out, None, Some(group), &audio.uri);
+                }
+            }
+            return out;
+        }
+        for video in &self.videos {
+            if self.audio_groups.is_empty() {
+                stream(&mut out, Some(video), None, &video.uri);
+            }
+            for group in &self.audio_groups {
+                stream(&mut out, Some(video), Some(group), &video.uri);
+            }
+        }
+        out
+    }
+}
+
+fn media(out: &mut String, group: &AudioGroup, audio: &Audio) {
+    out.push_str("#EXT-X-MEDIA:TYPE=AUDIO");
+    attribute(out, "GROUP-ID", &group.id);
+    attribute(out, "NAME", &audio.name);
+    if let Some(language) = &audio.language {
+        attribute(out, "LANGUAGE", language);
+    }
+    out.push_str(if audio.default {
+        ",DEFAULT=YES"
+    } else {
+        ",DEFAULT=NO"
+    });
+    out.push_str(",AUTOSELECT=YES");
+    if let Some(channels) = audio.channels {
+        out.push_str(",CHANNELS=\"");
+        number(out, channels.into());
+        out.push('"');
+    }
+    if let Some(characteristics) = &audio.characteristics {
+        attribute(out, "CHARACTERISTICS", characteristics);
+    }
+    attribute(out, "URI", &audio.uri);
+    out.push('\n');
+}
+
+fn stream(out: &mut String, video: Option<&Video>, group: Option<&AudioGroup>, uri: &str) {
+    let (audio_peak, audio_average) = group.map(AudioGroup::bitrates).unwrap_or_default();
+    let peak = video.map_or(0, |v| v.peak_bitrate);
+    let average = video.map_or(0, |v| v.average_bitrate);
+    out.push_str("#EXT-X-STREAM-INF:BANDWIDTH=");
+    number(out, peak.saturating_add(audio_peak).max(1));
+    out.push_str(",AVERAGE-BANDWIDTH=");
+    number(out, average.saturating_add(audio_average).max(1));
+    attribute(out, "CODECS", &codecs(video, group));
+    if let Some(video) = video {
+        if let Some((width, height)) = video.resolution {
+            out.push_str(",RESOLUTION=");
+            number(out, width.into());
+            out.push('x');
+            number(out, height.into());
+        }
+        if let Some(milli) = video.frame_rate.and_then(milli_frames) {
+            out.push_str(",FRAME-RATE=");
+            decimal(out, milli, 3);
+        }
+        out.push_str(",VIDEO-RANGE=");
+        out.push_str(match video.range {
+            VideoRange::Sdr => "SDR",
+            VideoRange::Hlg => "HLG",
+            VideoRange::Pq => "PQ",
+        });
+    }
+    if let Some(group) = group {
+        attribute(out, "AUDIO", &group.id);
+    }
+    if video.is_some() {
+        out.push_str(",CLOSED-CAPTIONS=NONE");
+    }
+    out.push('\n');
+    uri_line(out, uri);
+}
+
+/// Every codec that the variant needs, each once.
+fn codecs(video: Option<&Video>, group: Option<&AudioGroup>) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    let audio = group
+        .into_iter()
+        .flat_map(|g| &g.renditions)
+        .map(|a| a.codec.as_str());
+    for codec in video.map(|v| v.codec.as_str()).into_iter().chain(audio) {
+        if !seen.contains(&codec) {
+            seen.push(codec);
+        }
+    }
+    seen.join(",")
+}
+
+/// Thousandths of a frame per second, rounded half up.
+fn milli_frames((frames, seconds): (u32, u32)) -> Option<u64> {
+    let half = u64::from(seconds).checked_div(2)?;
+    let scaled = u64::from(frames).saturating_mul(1000).saturating_add(half);
+    scaled
+        .checked_div(u64::from(seconds))
+        .filter(|milli| *milli > 0)
+}

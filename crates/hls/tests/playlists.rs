@@ -1,0 +1,195 @@
+//! Playlists, compared whole.
+
+use headwater_hls::*;
+use headwater_time::Timescale;
+
+fn video(bitrate: u64, resolution: (u32, u32)) -> Video {
+    Video {
+        uri: format!("QualityLevels({bitrate})/Manifest(video,format=m3u8-cmaf)"),
+        codec: "avc1.640020".to_owned(),
+        peak_bitrate: bitrate + 500_000,
+        average_bitrate: bitrate,
+        resolution: Some(resolution),
+        frame_rate: Some((30_000, 1001)),
+        range: VideoRange::Sdr,
+    }
+}
+
+fn audio(name: &str, language: Option<&str>, default: bool) -> Audio {
+    Audio {
+        uri: format!("QualityLevels(128041)/Manifest({name},format=m3u8-cmaf)"),
+        codec: "mp4a.40.2".to_owned(),
+        peak_bitrate: 130_000,
+        average_bitrate: 128_041,
+        name: name.to_owned(),
+        language: language.map(str::to_owned),
+        channels: Some(2),
+        default,
+        characteristics: None,
+    }
+}
+
+#[test]
+fn two_variants_with_separate_audio() {
+    let playlist = Multivariant {
+        videos: vec![video(3_400_000, (1280, 720)), video(900_000, (640, 360))],
+        audio_groups: vec![AudioGroup {
+            id: "aac".to_owned(),
+            renditions: vec![
+                audio("English \"stereo\"", Some("en"), true),
+                audio("Español", Some("es"), false),
+            ],
+        }],
+    };
+    assert_eq!(
+        playlist.write(),
+        r#"#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aac",NAME="English 'stereo'",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="QualityLevels(128041)/Manifest(English 'stereo',format=m3u8-cmaf)"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aac",NAME="Español",LANGUAGE="es",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",URI="QualityLevels(128041)/Manifest(Español,format=m3u8-cmaf)"
+#EXT-X-STREAM-INF:BANDWIDTH=4030000,AVERAGE-BANDWIDTH=3528041,CODECS="avc1.640020,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970,VIDEO-RANGE=SDR,AUDIO="aac",CLOSED-CAPTIONS=NONE
+QualityLevels(3400000)/Manifest(video,format=m3u8-cmaf)
+#EXT-X-STREAM-INF:BANDWIDTH=1530000,AVERAGE-BANDWIDTH=1028041,CODECS="avc1.640020,mp4a.40.2",RESOLUTION=640x360,FRAME-RATE=29.970,VIDEO-RANGE=SDR,AUDIO="aac",CLOSED-CAPTIONS=NONE
+QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
+"#
+    );
+}
+
+#[test]
+fn every_variant_is_listed_once_per_audio_group() {
+    let group = |id: &str| AudioGroup {
+        id: id.to_owned(),
+        renditions: vec![audio(id, None, true)],
+    };
+    let playlist = Multivariant {
+        videos: vec![video(2, (2, 2)), video(1, (2, 2))],
+        audio_groups: vec![group("a"), group("b")],
+    };
+    let text = playlist.write();
+    assert_eq!(text.matches("#EXT-X-STREAM-INF").count(), 4);
+    assert_eq!(text.matches("AUDIO=\"a\"").count(), 2);
+}
+
+#[test]
+fn silent_video_and_audio_alone() {
+    let silent = Multivariant {
+        videos: vec![video(900_000, (640, 360))],
+        audio_groups: vec![],
+    };
+    assert_eq!(
+        silent.write(),
+        r#"#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-STREAM-INF:BANDWIDTH=1400000,AVERAGE-BANDWIDTH=900000,CODECS="avc1.640020",RESOLUTION=640x360,FRAME-RATE=29.970,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE
+QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
+"#
+    );
+    let radio = Multivariant {
+        videos: vec![],
+        audio_groups: vec![AudioGroup {
+            id: "aac".to_owned(),
+            renditions: vec![audio("a", None, true)],
+        }],
+    };
+    assert_eq!(
+        radio.write(),
+        r#"#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aac",NAME="a",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",URI="QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)"
+#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128041,CODECS="mp4a.40.2",AUDIO="aac"
+QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)
+"#
+    );
+}
+
+#[test]
+fn media_playlist_of_ntsc_video() {
+    let segments: Vec<Segment> = [(0, 60_060), (60_060, 60_060), (120_120, 33_033)]
+        .map(|(start, duration)| Segment { start, duration })
+        .to_vec();
+    let playlist = MediaPlaylist {
+        timescale: Timescale::new(30_000).unwrap(),
+        init_uri: "Fragments(video=i,format=m3u8-cmaf)",
+        uri_prefix: "Fragments(video=",
+        uri_suffix: ",format=m3u8-cmaf)",
+        segments: &segments,
+    };
+    assert_eq!(
+        playlist.write(),
+        r#"#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:0
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MAP:URI="Fragments(video=i,format=m3u8-cmaf)"
+#EXTINF:2.002000,
+Fragments(video=0,format=m3u8-cmaf)
+#EXTINF:2.002000,
+Fragments(video=60060,format=m3u8-cmaf)
+#EXTINF:1.101100,
+Fragments(video=120120,format=m3u8-cmaf)
+#EXT-X-ENDLIST
+"#
+    );
+}
+
+#[test]
+fn durations_add_up_to_the_media_time_without_drift() {
+    // 1024/44100 s segments: every one needs rounding.
+    let segments: Vec<Segment> = (0..10_000u64)
+        .map(|n| Segment {
+            start: n * 1024,
+            duration: 1024,
+        })
+        .collect();
+    let playlist = MediaPlaylist {
+        timescale: Timescale::new(44_100).unwrap(),
+        init_uri: "i",
+        uri_prefix: "",
+        uri_suffix: "",
+        segments: &segments,
+    };
+    let text = playlist.write();
+    let sum: u64 = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("#EXTINF:"))
+        .map(|l| {
+            l.trim_end_matches(',')
+                .replace('.', "")
+                .parse::<u64>()
+                .unwrap()
+        })
+        .sum();
+    assert_eq!(sum, (10_000u64 * 1024 * 1_000_000 + 22_050) / 44_100);
+    assert!(text.contains("#EXT-X-TARGETDURATION:1\n"));
+}
+
+#[test]
+fn target_duration_is_the_rounded_longest_and_numbers_do_not_overflow() {
+    let playlist = |segments: &[Segment]| {
+        MediaPlaylist {
+            timescale: Timescale::HUNDRED_NANOS,
+            init_uri: "i",
+            uri_prefix: "",
+            uri_suffix: "",
+            segments,
+        }
+        .write()
+    };
+    let text = playlist(&[Segment {
+        start: 0,
+        duration: 65_000_000,
+    }]);
+    assert!(text.contains("#EXT-X-TARGETDURATION:7\n#"), "{text}");
+    assert!(text.contains("#EXTINF:6.500000,"));
+    let text = playlist(&[Segment {
+        start: u64::MAX - 5,
+        duration: 5,
+    }]);
+    assert!(text.contains("18446744073709551610\n"));
+    assert!(playlist(&[]).ends_with("#EXT-X-ENDLIST\n"));
+}
