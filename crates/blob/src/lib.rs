@@ -1,1 +1,38 @@
-//! The Azure Blob protocol, without IO.
+//! The Azure Blob REST protocol, without IO: signing, naming, bodies, conditions, and both ends of a request.
+//!
+//! Spec: "Blob service REST API" (learn.microsoft.com/rest/api/storageservices), block blobs only.
+//!
+//! | module | for | what |
+//! |---|---|---|
+//! | [`client`] | those who read and write blobs | request builders, answer decoders, [`client::Store`] over an HTTP port |
+//! | [`sas`], [`shared_key`], [`key`] | both | signatures, made and checked |
+//! | [`names`], [`time`], [`xml`], [`query`] | both | spellings |
+//!
+//! Nothing here opens a socket, reads a clock or holds state; `now` is always an argument. The one exception is the
+//! feature `hyper` (native only), which adds [`client::HyperClient`].
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod client;
+pub mod key;
+pub mod names;
+pub mod query;
+pub mod sas;
+pub mod shared_key;
+pub mod time;
+pub mod xml;
+
+pub use client::{
+    Auth, ClientError, Conditions, Container, HttpClient, List, Store, TransportError,
+};
+#[cfg(feature = "hyper")]
+pub use client::{HyperClient, HyperOptions};
+pub use key::{AccountKey, InvalidKey};
+pub use sas::{Permissions, ServiceSas};
