@@ -1,0 +1,185 @@
+//! `stsd`: sample entries of video and audio (ISO/IEC 14496-12 §8.5.2, §12.1.3, §12.2.3; QuickTime File Format,
+//! "Sound sample description").
+//!
+//! Only the first entry is read; `stsc` tells whether samples use another one.
+
+use super::cursor::{BoxReader, Read};
+use super::esds;
+use crate::aac::AacFault;
+use crate::{
+    AacConfig, AvcConfig, CodecConfig, Colour, FourCc, OtherCodec, PixelAspect, TrackKind,
+};
+
+/// What the first sample entry says.
+pub(super) struct SampleEntries {
+    pub(super) codec: CodecConfig,
+    pub(super) width: u16,
+    pub(super) height: u16,
+    pub(super) pixel_aspect: Option<PixelAspect>,
+    pub(super) colour: Option<Colour>,
+    pub(super) sample_rate: u32,
+    pub(super) channels: u16,
+}
+
+impl SampleEntries {
+    fn other(codec: OtherCodec) -> Self {
+        Self {
+            codec: CodecConfig::Other(codec),
+            width: 0,
+            height: 0,
+            pixel_aspect: None,
+            colour: None,
+            sample_rate: 0,
+            channels: 0,
+        }
+    }
+}
+
+pub(super) fn parse_stsd(stsd: &mut BoxReader<'_>, kind: TrackKind) -> Read<SampleEntries> {
+    let (version, _) = stsd.version_and_flags()?;
+    stsd.table_count(8)?;
+    let mut first = None;
+    stsd.children(|entry, fourcc| {
+        if first.is_none() {
+            first = Some(match kind {
+                TrackKind::Video => video(entry, fourcc)?,
+                TrackKind::Audio => audio(entry, fourcc, version)?,
+                TrackKind::Other => SampleEntries::other(OtherCodec::recognise(fourcc)),
+            });
+        }
+        Ok(())
+    })?;
+    first.ok_or_else(|| stsd.malformed("no sample entry"))
+}
+
+fn video(entry: &mut BoxReader<'_>, fourcc: FourCc) -> Read<SampleEntries> {
+    let mut found = SampleEntries::other(OtherCodec::recognise(fourcc));
+    entry.skip(24)?; // reserved, data reference index, pre-defined
+    found.width = entry.u16()?;
+    found.height = entry.u16()?;
+    if fourcc != b"avc1" && fourcc != b"avc3" {
+        return Ok(found);
+    }
+    entry.skip(50)?; // resolution, frame count, compressor name, depth, pre-defined
+    let mut avc = None;
+    entry.children(|child, name| {
+        match &name.0 {
+            b"avcC" => {
+                let record = child.rest();
+                let parsed = AvcConfig::parse(fourcc, record)
+                    .ok_or_else(|| child.malformed("not a valid H.264 decoder configuration"))?;
+                avc = Some(parsed);
+            }
+            b"pasp" => found.pixel_aspect = pixel_aspect(child)?,
+            b"colr" => found.colour = colour(child)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let avc = avc.ok_or_else(|| entry.malformed("no avcC box"))?;
+    found.codec = CodecConfig::Avc(avc);
+    Ok(found)
+}
+
+fn pixel_aspect(pasp: &mut BoxReader<'_>) -> Read<Option<PixelAspect>> {
+    let (horizontal, vertical) = (pasp.u32()?, pasp.u32()?);
+    let shaped = horizontal > 0 && vertical > 0 && horizontal != vertical;
+    Ok(shaped.then_some(PixelAspect {
+        horizontal,
+        vertical,
+    }))
+}
+
+fn colour(colr: &mut BoxReader<'_>) -> Read<Option<Colour>> {
+    let kind = colr.fourcc()?;
+    if kind != b"nclx" && kind != b"nclc" {
+        return Ok(None);
+    }
+    let (primaries, transfer, matrix) = (colr.u16()?, colr.u16()?, colr.u16()?);
+    let full_range = kind == b"nclx" && colr.u8()? & 0x80 != 0;
+    Ok(Some(Colour {
+        primaries,
+        transfer,
+        matrix,
+        full_range,
+    }))
+}
+
+fn audio(entry: &mut BoxReader<'_>, fourcc: FourCc, stsd_version: u8) -> Read<SampleEntries> {
+    let mut found = SampleEntries::other(OtherCodec::recognise(fourcc));
+    entry.skip(8)?; // reserved, data reference index
+    let version = entry.u16()?;
+    entry.skip(6)?; // revision, vendor
+    found.channels = entry.u16()?;
+    entry.skip(6)?; // sample size, compression id, packet size
+    found.sample_rate = entry.u32()? >> 16;
+    // ISO's own version 1 entry (in an stsd of version 1) has QuickTime's version number but not its fields.
+    match (version, stsd_version) {
+        (1, 0) => entry.skip(16)?,
+        (2, 0) => {
+            entry.skip(4)?;
+            found.sample_rate = whole_hertz(entry.u64()?);
+            found.channels = u16::try_from(entry.u32()?).unwrap_or(u16::MAX);
+            entry.skip(20)?;
+        }
+        _ => {}
+    }
+    if fourcc != b"mp4a" {
+        return Ok(found);
+    }
+    let mut stream = None;
+    entry.children(|child, name| {
+        match &name.0 {
+            b"esds" => stream = Some(esds::parse(child)?),
+            b"wave" => child.children(|inner, name| {
+                if name == b"esds" {
+                    stream = Some(esds::parse(inner)?);
+                }
+                Ok(())
+            })?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let stream = stream.ok_or_else(|| entry.malformed("no esds box"))?;
+    found.codec = match stream.object_type_indication {
+        0x40 | 0x66..=0x68 => match AacConfig::read(&stream.decoder_specific) {
+            Ok(mut aac) => {
+                if aac.channels == 0 {
+                    aac.channels = found.channels;
+                }
+                (found.sample_rate, found.channels) = (aac.sample_rate, aac.channels);
+                CodecConfig::Aac(aac)
+            }
+            Err(AacFault::ObjectType(number)) => CodecConfig::Other(OtherCodec::named(
+                fourcc,
+                format!("MPEG-4 audio object type {number}"),
+            )),
+            Err(AacFault::Malformed) => {
+                return Err(entry.malformed("not a valid AAC decoder configuration"));
+            }
+        },
+        0x69 | 0x6b => CodecConfig::Other(OtherCodec::named(fourcc, "MP3")),
+        0xa5 => CodecConfig::Other(OtherCodec::named(fourcc, "Dolby Digital (AC-3)")),
+        0xa6 => CodecConfig::Other(OtherCodec::named(fourcc, "Dolby Digital Plus (E-AC-3)")),
+        0xa9 | 0xac => CodecConfig::Other(OtherCodec::named(fourcc, "DTS")),
+        0xdd => CodecConfig::Other(OtherCodec::named(fourcc, "Vorbis")),
+        0xad => CodecConfig::Other(OtherCodec::named(fourcc, "Opus")),
+        other => CodecConfig::Other(OtherCodec::named(
+            fourcc,
+            format!("MPEG-4 stream type {other:#04x}"),
+        )),
+    };
+    Ok(found)
+}
+
+/// The whole part of a sampling rate that QuickTime states as a double; 0 if it is no rate.
+fn whole_hertz(bits: u64) -> u32 {
+    let rate = f64::from_bits(bits);
+    if rate.is_finite() && rate >= 0.0 && rate <= f64::from(u32::MAX) {
+        // In range, so the cast only drops the fraction.
+        rate as u32
+    } else {
+        0
+    }
+}

@@ -1,0 +1,371 @@
+//! The pull parser: walks the top level of a file of known length, asking for the ranges it needs.
+//!
+//! A progressive file costs one range per box that lies in front of `moov`, `moov` itself, and no media. A fragmented
+//! file is walked to its end: one range per fragment, whose `mdat` is stepped over. Ranges are at least
+//! [`Limits::window_bytes`] long (unless the file ends), so that small boxes do not cost a request each.
+
+use bytes::Bytes;
+
+use super::cursor::BoxHeader;
+use super::moof;
+use super::moov::{self, PendingMovie};
+use crate::{BmffError, Brands, FourCc, Fragment, Movie, StoredFragments, Track};
+
+/// What a reader accepts. [`Limits::default`] suits files of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest `moov`, 64 MiB by default; about three times as much memory is used while it is read.
+    pub moov_bytes: u64,
+    /// Largest `moof`, 16 MiB by default.
+    pub moof_bytes: u64,
+    /// Most boxes at the top level, 2^20 by default.
+    pub top_level_boxes: u32,
+    /// Shortest range asked for, 64 KiB by default.
+    pub window_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            moov_bytes: 64 << 20,
+            moof_bytes: 16 << 20,
+            top_level_boxes: 1 << 20,
+            window_bytes: 64 << 10,
+        }
+    }
+}
+
+/// What the reader wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Feed at least these bytes of the file.
+    Need {
+        /// First byte.
+        offset: u64,
+        /// Number of bytes, never past the end of the file and never 0.
+        len: u64,
+    },
+    /// The file is read.
+    Done(Box<Movie>),
+}
+
+/// Reads a file by ranges.
+///
+/// ```
+/// # use headwater_bmff::{BmffError, Movie, MovieReader, Step};
+/// # fn read(file: &[u8]) -> Result<Box<Movie>, BmffError> {
+/// let mut reader = MovieReader::new(file.len() as u64);
+/// loop {
+///     match reader.step()? {
+///         Step::Need { offset, len } => {
+///             let range = offset as usize..(offset + len) as usize;
+///             reader.feed(offset, file[range].to_vec().into())?;
+///         }
+///         Step::Done(movie) => return Ok(movie),
+///     }
+/// }
+/// # }
+/// # assert!(read(b"#EXTM3U\n#EXT-X-VERSION:7\n").is_err());
+/// ```
+#[derive(Debug)]
+pub struct MovieReader {
+    len: u64,
+    limits: Limits,
+    /// Bytes fed last, and where they begin.
+    window: Bytes,
+    window_at: u64,
+    /// The range asked for.
+    wanted: Option<(u64, u64)>,
+    /// Where the next top-level box begins.
+    at: u64,
+    boxes: u32,
+    brands: Brands,
+    /// `ftyp` as stored, while nothing else has preceded `moov`.
+    ftyp: Option<Bytes>,
+    only_ftyp_so_far: bool,
+    movie: Option<PendingMovie>,
+    init: Option<Vec<u8>>,
+    fragments: Vec<Fragment>,
+    /// Data of the last fragment's only run, until its `mdat` is seen.
+    open_run: Option<std::ops::Range<u64>>,
+}
+
+/// Types that the first box of a file has; anything else is not this format.
+const FIRST_BOXES: [&[u8; 4]; 14] = [
+    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx",
+    b"uuid", b"udta", b"PICT", b"junk",
+];
+
+impl MovieReader {
+    /// A reader of a file of `len` bytes.
+    #[must_use]
+    pub fn new(len: u64) -> Self {
+        Self::with_limits(len, Limits::default())
+    }
+
+    /// A reader that accepts what `limits` say.
+    #[must_use]
+    pub fn with_limits(len: u64, limits: Limits) -> Self {
+        Self {
+            len,
+            limits,
+            window: Bytes::new(),
+            window_at: 0,
+            wanted: None,
+            at: 0,
+            boxes: 0,
+            brands: Brands::default(),
+            ftyp: None,
+            only_ftyp_so_far: true,
+            movie: None,
+            init: None,
+            fragments: Vec::new(),
+            open_run: None,
+        }
+    }
+
+    /// Hands over bytes of the file that cover the last [`Step::Need`]. Errors: `WrongFeed` if they do not.
+    pub fn feed(&mut self, offset: u64, bytes: Bytes) -> Result<(), BmffError> {
+        let (wanted_at, wanted_len) = self.wanted.unwrap_or((offset, 0));
+        let fed_len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let covers = offset <= wanted_at
+            && offset.saturating_add(fed_len) >= wanted_at.saturating_add(wanted_len);
+        if !covers {
+            return Err(BmffError::WrongFeed {
+                offset: wanted_at,
+                len: wanted_len,
+                fed_offset: offset,
+                fed_len,
+            });
+        }
+        self.wanted = None;
+        self.window = bytes;
+        self.window_at = offset;
+        Ok(())
+    }
+
+    /// Goes on until bytes are missing or the file is read. After `Done` the reader is spent.
+    pub fn step(&mut self) -> Result<Step, BmffError> {
+        if self.len == 0 {
+            return Err(BmffError::NotIsoMedia {
+                reason: "the file is empty".to_owned(),
+            });
+        }
+        while self.at < self.len {
+            let left = self.len.saturating_sub(self.at);
+            let Some(bytes) = self.have(left.min(16)) else {
+                return Ok(self.need(left.min(16)));
+            };
+            let header = BoxHeader::parse(&bytes);
+            if self.boxes == 0 {
+                self.check_first(header)?;
+            }
+            let Some(header) = header else {
+                return Err(self.truncated(FourCc(*b"    "), 8, left));
+            };
+            let size = header.size.unwrap_or(left);
+            if size < header.header_len {
+                return Err(self.malformed(header.name, format!("a size of {size} bytes")));
+            }
+            if size > left {
+                return Err(self.truncated(header.name, size, left));
+            }
+            if let Some(limit) = self.limit(header.name) {
+                if size > limit {
+                    return Err(BmffError::TooLarge {
+                        path: header.name.to_string(),
+                        offset: self.at,
+                        size,
+                        limit,
+                    });
+                }
+                let Some(whole) = self.have(size) else {
+                    return Ok(self.need(size));
+                };
+                if self.read_box(header, &whole)? == Progress::Complete {
+                    return self.finish();
+                }
+            } else {
+                self.pass(header, size);
+            }
+            self.boxes = self.boxes.saturating_add(1);
+            if self.boxes > self.limits.top_level_boxes {
+                let fault = format!("more than {} boxes", self.limits.top_level_boxes);
+                return Err(self.malformed(header.name, fault));
+            }
+            self.at = self.at.saturating_add(size);
+        }
+        self.finish()
+    }
+
+    fn check_first(&self, header: Option<BoxHeader>) -> Result<(), BmffError> {
+        let reason = match header {
+            None => format!("{} bytes are too few", self.len),
+            Some(header) if FIRST_BOXES.iter().any(|name| header.name == *name) => return Ok(()),
+            Some(header) => format!("it begins with '{}' where a box type belongs", header.name),
+        };
+        Err(BmffError::NotIsoMedia { reason })
+    }
+
+    /// Largest accepted size of the boxes that are read; `None` for those that are stepped over.
+    fn limit(&self, name: FourCc) -> Option<u64> {
+        match &name.0 {
+            b"ftyp" => Some(4096),
+            b"moov" if self.movie.is_none() => Some(self.limits.moov_bytes),
+            b"moof" => Some(self.limits.moof_bytes),
+            _ => None,
+        }
+    }
+
+    fn read_box(&mut self, header: BoxHeader, whole: &Bytes) -> Result<Progress, BmffError> {
+        let payload_at = self.at.saturating_add(header.header_len);
+        let skip = usize::try_from(header.header_len).unwrap_or(usize::MAX);
+        let payload = whole.get(skip..).unwrap_or(&[]);
+        match &header.name.0 {
+            b"ftyp" => {
+                self.brands = moov::parse_ftyp(payload_at, payload)?;
+                if self.at == 0 {
+                    self.ftyp = Some(whole.clone());
+                }
+            }
+            b"moov" => {
+                let movie = moov::parse(payload_at, payload)?;
+                let fragmented = movie.defaults.is_some();
+                self.movie = Some(movie);
+                if !fragmented {
+                    return Ok(Progress::Complete);
+                }
+                if self.only_ftyp_so_far {
+                    self.init = self
+                        .ftyp
+                        .as_ref()
+                        .map(|ftyp| [&ftyp[..], &whole[..]].concat());
+                }
+            }
+            _ => {
+                let Some(movie) = self.movie.as_mut() else {
+                    return Err(self.malformed(header.name, "no moov box before it".to_owned()));
+                };
+                let defaults = movie.defaults.as_deref().unwrap_or(&[]);
+                let tracks = &mut movie.tracks;
+                let parsed = moof::parse(self.at, header.header_len, payload, tracks, defaults)?;
+                let size = u64::try_from(whole.len()).unwrap_or(u64::MAX);
+                self.open_run = parsed.only_run;
+                self.fragments.push(Fragment {
+                    bytes: self.at..self.at.saturating_add(size),
+                    header_len: size,
+                    self_contained: false,
+                    track_id: parsed.track_id,
+                    samples: parsed.samples,
+                });
+            }
+        }
+        Ok(Progress::Continue)
+    }
+
+    /// Steps over a box that is not read; an `mdat` right behind a `moof` completes a fragment.
+    fn pass(&mut self, header: BoxHeader, size: u64) {
+        self.only_ftyp_so_far = false;
+        if header.name != b"mdat" {
+            return;
+        }
+        let Some(fragment) = self.fragments.last_mut() else {
+            return;
+        };
+        if fragment.bytes.end != self.at {
+            return;
+        }
+        let end = self.at.saturating_add(size);
+        let data = self.at.saturating_add(header.header_len)..end;
+        fragment.bytes.end = end;
+        fragment.header_len = fragment.header_len.saturating_add(header.header_len);
+        fragment.self_contained = self.open_run.take() == Some(data);
+    }
+
+    fn finish(&mut self) -> Result<Step, BmffError> {
+        let movie = self.movie.take().ok_or(BmffError::NoMovie)?;
+        let mut tracks = Vec::with_capacity(movie.tracks.len());
+        for pending in movie.tracks {
+            if let Some(stray) = pending
+                .samples
+                .stray(self.len)
+                .filter(|_| pending.is_read())
+            {
+                let id = pending.track.config.id;
+                return Err(BmffError::Truncated {
+                    path: format!("sample {} of track {id}", stray.first_sample),
+                    offset: stray.offset,
+                    needed: stray.bytes,
+                    available: self.len.saturating_sub(stray.offset),
+                });
+            }
+            tracks.push(Track {
+                samples: pending.samples.into_table(),
+                ..pending.track
+            });
+        }
+        let fragments = movie.defaults.map(|_| StoredFragments {
+            init: self.init.take(),
+            list: std::mem::take(&mut self.fragments),
+        });
+        Ok(Step::Done(Box::new(Movie {
+            timescale: movie.timescale,
+            duration: movie.duration,
+            brands: std::mem::take(&mut self.brands),
+            tracks,
+            fragments,
+        })))
+    }
+
+    /// `len` bytes from the next box on, if they were fed.
+    fn have(&self, len: u64) -> Option<Bytes> {
+        let start = usize::try_from(self.at.checked_sub(self.window_at)?).ok()?;
+        let end = start.checked_add(usize::try_from(len).ok()?)?;
+        (end <= self.window.len()).then(|| self.window.slice(start..end))
+    }
+
+    fn need(&mut self, len: u64) -> Step {
+        let left = self.len.saturating_sub(self.at);
+        let len = len.max(self.limits.window_bytes).min(left);
+        self.wanted = Some((self.at, len));
+        Step::Need {
+            offset: self.at,
+            len,
+        }
+    }
+
+    fn malformed(&self, name: FourCc, fault: String) -> BmffError {
+        BmffError::Malformed {
+            path: name.to_string(),
+            offset: self.at,
+            fault,
+        }
+    }
+
+    fn truncated(&self, name: FourCc, needed: u64, available: u64) -> BmffError {
+        BmffError::Truncated {
+            path: name.to_string(),
+            offset: self.at,
+            needed,
+            available,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Continue,
+    Complete,
+}
+
+/// Reads a file that is in memory as a whole: an init segment, a fixture.
+pub fn parse_movie(file: Bytes) -> Result<Movie, BmffError> {
+    let len = u64::try_from(file.len()).unwrap_or(u64::MAX);
+    let mut reader = MovieReader::new(len);
+    loop {
+        match reader.step()? {
+            Step::Need { .. } => reader.feed(0, file.clone())?,
+            Step::Done(movie) => return Ok(*movie),
+        }
+    }
+}

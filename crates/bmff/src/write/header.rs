@@ -1,0 +1,70 @@
+//! The CMAF header of a track: `ftyp` and `moov` (ISO/IEC 23000-19 §7.3.1, ISO/IEC 14496-12 §8.8).
+//!
+//! One `trak` with empty sample tables and durations of 0, no edit list (times are those of the segments, brand `cmf2`),
+//! `mvex` with one `trex`.
+
+use super::boxes::BoxWriter;
+use super::segment::{NON_SYNC_FLAGS, SYNC_FLAGS};
+use super::track::{TrackBoxes, mvhd};
+use crate::{AvcConfig, BmffError, CodecConfig, TrackConfig, TrackKind};
+
+/// The init segment of `config`. Its movie timescale is that of the track.
+///
+/// Errors: `Unwritable` for codecs that are only recognised, and for track id 0.
+pub fn init_segment(config: &TrackConfig) -> Result<Vec<u8>, BmffError> {
+    let track = TrackBoxes::new(config)?;
+    let mut w = BoxWriter::default();
+    w.boxed(b"ftyp", |w| {
+        w.bytes(b"cmf2");
+        w.u32(0);
+        w.bytes(b"iso6cmfccmf2");
+        if let Some(brand) = media_brand(config) {
+            w.bytes(brand);
+        }
+    });
+    w.boxed(b"moov", |w| {
+        mvhd(w, config.timescale.get(), 0, config.id);
+        track.write(w, |w| {
+            w.full(b"stts", 0, 0, |w| w.u32(0));
+            w.full(b"stsc", 0, 0, |w| w.u32(0));
+            w.full(b"stsz", 0, 0, |w| w.zeros(8));
+            w.full(b"stco", 0, 0, |w| w.u32(0));
+        });
+        w.boxed(b"mvex", |w| {
+            w.full(b"trex", 0, 0, |w| {
+                w.u32(config.id);
+                w.u32(1); // sample description index
+                w.u32(0);
+                w.u32(0);
+                w.u32(match config.kind {
+                    TrackKind::Video => NON_SYNC_FLAGS,
+                    _ => SYNC_FLAGS,
+                });
+            });
+        });
+    });
+    w.finish()
+}
+
+/// The CMAF media profile brand (ISO/IEC 23000-19 annex A.1), if the track is known to keep to one.
+fn media_brand(config: &TrackConfig) -> Option<&'static [u8; 4]> {
+    match &config.codec {
+        CodecConfig::Avc(avc) => avc_brand(avc, config.width, config.height),
+        CodecConfig::Aac(_) if config.channels <= 2 => Some(b"caac"),
+        CodecConfig::Aac(_) => Some(b"camc"),
+        CodecConfig::Other(_) => None,
+    }
+}
+
+fn avc_brand(avc: &AvcConfig, width: u16, height: u16) -> Option<&'static [u8; 4]> {
+    // Main and High; Baseline is outside the CMAF profiles unless constrained.
+    if !matches!(avc.profile, 77 | 100) {
+        return None;
+    }
+    match avc.level {
+        0..=31 if width <= 864 && height <= 576 => Some(b"cfsd"),
+        0..=40 if width <= 1920 && height <= 1080 => Some(b"cfhd"),
+        0..=42 if width <= 1920 && height <= 1080 => Some(b"chdf"),
+        _ => None,
+    }
+}
