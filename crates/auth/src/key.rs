@@ -114,8 +114,14 @@ mod tests {
         let mut pkcs8 = PKCS8_PREFIX.to_vec();
         pkcs8.extend_from_slice(&seed);
         let key = SigningKey::from_pkcs8(Secret::new(pkcs8)).unwrap();
-        assert_eq!(key.public().x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
-        assert_eq!(key.public().kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        assert_eq!(
+            key.public().x,
+            "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+        );
+        assert_eq!(
+            key.public().kid,
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+        );
     }
 
     #[test]

@@ -178,21 +178,38 @@ mod tests {
         );
         let other = SigningKey::generate().unwrap();
         assert_eq!(
-            verifier.verify(&other.issue(&claims()).unwrap(), at(NOW)).unwrap_err(),
+            verifier
+                .verify(&other.issue(&claims()).unwrap(), at(NOW))
+                .unwrap_err(),
             AuthError::UnknownKey
         );
-        for (issuer, audience) in [("http://evil", AUDIENCE), ("http://localhost:8080", "other")] {
-            let wrong = Claims { iss: issuer.into(), aud: audience.into(), ..claims() };
+        for (issuer, audience) in [
+            ("http://evil", AUDIENCE),
+            ("http://localhost:8080", "other"),
+        ] {
+            let wrong = Claims {
+                iss: issuer.into(),
+                aud: audience.into(),
+                ..claims()
+            };
             assert_eq!(
-                verifier.verify(&key.issue(&wrong).unwrap(), at(NOW)).unwrap_err(),
+                verifier
+                    .verify(&key.issue(&wrong).unwrap(), at(NOW))
+                    .unwrap_err(),
                 AuthError::NotOurs
             );
         }
         let mut forged = token.clone();
         forged.replace_range(token.len() - 8..token.len() - 4, "AAAA");
-        assert_eq!(verifier.verify(&forged, at(NOW)).unwrap_err(), AuthError::NotOurs);
+        assert_eq!(
+            verifier.verify(&forged, at(NOW)).unwrap_err(),
+            AuthError::NotOurs
+        );
         for junk in ["", "a.b.c", "....", &"x".repeat(10_000)] {
-            assert_eq!(verifier.verify(junk, at(NOW)).unwrap_err(), AuthError::Malformed);
+            assert_eq!(
+                verifier.verify(junk, at(NOW)).unwrap_err(),
+                AuthError::Malformed
+            );
         }
     }
 

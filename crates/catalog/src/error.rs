@@ -29,7 +29,10 @@ pub enum CatalogError {
     Seal(#[from] headwater_seal::SealError),
     /// A row holds what this version does not understand.
     #[error("column {column}: {reason}")]
-    Corrupt { column: String, reason: &'static str },
+    Corrupt {
+        column: String,
+        reason: &'static str,
+    },
 }
 
 impl CatalogError {

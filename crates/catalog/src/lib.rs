@@ -1,1 +1,68 @@
-//! Resources, rules and SQL.
+//! Resources, rules and SQL: what Headwater remembers, and which changes to it are allowed.
+//!
+//! Every function takes a connection ([`Sql`]), and where it writes, a [`Moment`] (the time, and where new identifiers
+//! come from). Nothing here opens a socket or reads a clock. A change that matters is one transaction or one statement,
+//! so a process that dies in the middle leaves either the old state or the new one.
+//!
+//! Names, states and enumerations are those of Azure Media Services v3; how they look on the wire is the business of
+//! `headwater-api`. Storage is not touched here: a caller that needs a container makes it before or after.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`sql`], [`migrations`], [`query`] | the database port, the schema, filtered and paged lists |
+//! | [`projects`], [`storage`] | tenants, and where their media lies |
+//! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
+//! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
+//! | [`publishing`] | the origin's view of a locator |
+//! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
+//! | [`keys`] | signing keys, revoked tokens, API clients |
+//! | `native`, `bootstrap` | feature `native`: SQLite in the process, and the first start |
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod assets;
+#[cfg(feature = "native")]
+pub mod bootstrap;
+pub mod endpoints;
+mod error;
+mod fingerprint;
+mod ids;
+pub mod ingest;
+pub mod jobs;
+pub mod keys;
+pub mod locators;
+pub mod migrations;
+pub mod names;
+#[cfg(feature = "native")]
+pub mod native;
+pub mod operations;
+pub mod policies;
+pub mod presets;
+pub mod projects;
+pub mod publishing;
+pub mod query;
+pub mod sql;
+pub mod storage;
+pub mod transforms;
+pub mod upload_rules;
+
+pub use error::CatalogError;
+pub use fingerprint::fingerprint;
+pub use ids::{Ids, Moment, ProjectId, RandomIds};
+#[cfg(feature = "native")]
+pub use native::NativeSqlite;
+pub use sql::{Rows, Sql, SqlError, Value, transaction};
+
+/// Whether a PUT made something or met something that was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    Created,
+    Existing,
+}

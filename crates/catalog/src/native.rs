@@ -14,7 +14,8 @@ use crate::sql::{Rows, Sql, SqlError, Value};
 ///
 /// Write-ahead logging lets readers go on while one writer commits; `synchronous = FULL` makes an answered write
 /// survive a power cut.
-pub const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;";
+pub const PRAGMAS: &str =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;";
 
 /// One SQLite connection. Statements of concurrent callers take turns, but a transaction needs one of its own.
 pub struct NativeSqlite {
@@ -45,7 +46,10 @@ impl NativeSqlite {
 
     /// Brings the schema up to date, in one transaction. Says how many steps were taken.
     pub fn migrate(&self) -> Result<usize, SqlError> {
-        let mut guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let transaction = guard
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(failed)?;
@@ -55,9 +59,11 @@ impl NativeSqlite {
             )
             .map_err(failed)?;
         let done: u32 = transaction
-            .query_row("SELECT coalesce(max(number), 0) FROM schema_migrations", [], |row| {
-                row.get(0)
-            })
+            .query_row(
+                "SELECT coalesce(max(number), 0) FROM schema_migrations",
+                [],
+                |row| row.get(0),
+            )
             .map_err(failed)?;
         let newest = migrations::sqlite().last().map_or(0, |m| m.number);
         if done > newest {
@@ -83,9 +89,16 @@ impl NativeSqlite {
 
 impl Sql for NativeSqlite {
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError> {
-        let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut statement = guard.prepare_cached(sql).map_err(failed)?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement
+            .column_names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let mut answer = statement
             .query(params_from_iter(params.iter().map(parameter)))
             .map_err(failed)?;

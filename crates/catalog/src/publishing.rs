@@ -78,7 +78,8 @@ pub async fn published_locator<S: Sql>(
         return Ok(None);
     };
     let policy_name = row.text("policy_name")?;
-    let Some(policy) = policies::publishing(&policy_name, row.opt_text("properties_json")?.as_deref())
+    let Some(policy) =
+        policies::publishing(&policy_name, row.opt_text("properties_json")?.as_deref())
     else {
         return Ok(None);
     };

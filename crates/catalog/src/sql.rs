@@ -244,7 +244,11 @@ where
 {
     sql.query("BEGIN IMMEDIATE", &[]).await?;
     let done = match work(sql).await {
-        Ok(done) => sql.query("COMMIT", &[]).await.map(|_| done).map_err(Into::into),
+        Ok(done) => sql
+            .query("COMMIT", &[])
+            .await
+            .map(|_| done)
+            .map_err(Into::into),
         Err(error) => Err(error),
     };
     if done.is_err() {

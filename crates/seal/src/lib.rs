@@ -93,7 +93,8 @@ impl Key {
         for (to, from) in id.iter_mut().zip(digest.iter()) {
             *to = *from;
         }
-        let cipher = Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| SealError::BadMasterKey)?;
+        let cipher =
+            Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| SealError::BadMasterKey)?;
         Ok(Self { id, cipher })
     }
 
@@ -253,10 +254,14 @@ mod tests {
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
             .collect();
-        assert_eq!(seal.open("test/golden", &sealed).unwrap().expose(), b"golden");
+        assert_eq!(
+            seal.open("test/golden", &sealed).unwrap().expose(),
+            b"golden"
+        );
     }
 
-    const GOLDEN: &str = "0188e7c02f6465666768696a6b6c6d6e6f2f74b2021c871ab140ed80b1db418b0152b23121857b";
+    const GOLDEN: &str =
+        "0188e7c02f6465666768696a6b6c6d6e6f2f74b2021c871ab140ed80b1db418b0152b23121857b";
 
     #[test]
     fn debug_shows_nothing() {

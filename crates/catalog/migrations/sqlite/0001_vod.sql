@@ -75,6 +75,8 @@ CREATE TABLE jobs (
     name             TEXT NOT NULL,
     -- As it is shown: without the query strings of URLs.
     input_json       TEXT NOT NULL,
+    -- The asset it reads, if it reads one.
+    input_asset      TEXT,
     -- The complete URLs of an HTTP input, which may carry signatures. Context: job/{id}
     input_sealed     BLOB,
     description      TEXT,
@@ -244,4 +246,10 @@ CREATE TABLE api_clients (
     project     TEXT,
     description TEXT,
     created     INTEGER NOT NULL
+);
+
+-- What was done once in this installation's life.
+CREATE TABLE milestones (
+    name    TEXT NOT NULL PRIMARY KEY,
+    reached INTEGER NOT NULL
 );

@@ -1,0 +1,436 @@
+//! Assets: a container, or a folder in one, with a name.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use crate::error::CatalogError;
+use crate::ids::ProjectId;
+use crate::query::{self, Entity, Field, FieldKind, Listing, Page};
+use crate::sql::{Row, Sql, Value, transaction};
+use crate::{Written, names, storage};
+
+/// What becomes of the files when the asset is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    Retain,
+    Delete,
+}
+
+impl DeletionPolicy {
+    /// MK.IO `containerDeletionPolicy`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retain => "Retain",
+            Self::Delete => "Delete",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Retain, Self::Delete]
+            .into_iter()
+            .find(|policy| policy.name() == name)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asset {
+    pub name: String,
+    pub asset_id: Uuid,
+    /// Name of the storage account.
+    pub storage_account: String,
+    pub container: String,
+    /// Folder in the container, without slashes at either end; empty for the whole container.
+    pub sub_path: String,
+    pub description: Option<String>,
+    pub alternate_id: Option<String>,
+    pub deletion_policy: DeletionPolicy,
+    pub labels: BTreeMap<String, String>,
+    /// What the writer sent beyond the above, shown as it came.
+    pub extra: Map<String, Json>,
+    /// File name of the server manifest, once known.
+    pub manifest: Option<String>,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+}
+
+/// What a writer says about an asset. A field that is `None` is left as it is, or takes its default in a new asset.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AssetWrite {
+    pub storage_account: Option<String>,
+    pub container: Option<String>,
+    pub sub_path: Option<String>,
+    pub description: Option<String>,
+    pub alternate_id: Option<String>,
+    pub deletion_policy: Option<DeletionPolicy>,
+    pub labels: Option<BTreeMap<String, String>>,
+    pub extra: Map<String, Json>,
+}
+
+const COLUMNS: &str = "name, asset_id, storage_account, container, sub_path, description, alternate_id, deletion_policy, labels_json, extra_json, manifest, created, modified";
+
+const FIELDS: &[Field] = &[
+    Field::new("name", "name", FieldKind::Text),
+    Field::new("properties/created", "created", FieldKind::Time),
+    Field::new("properties/lastModified", "modified", FieldKind::Time),
+    Field::new("properties/alternateId", "alternate_id", FieldKind::Text),
+    Field::new("properties/assetId", "asset_id", FieldKind::Uuid),
+    Field::new(
+        "properties/storageAccountName",
+        "storage_account",
+        FieldKind::Text,
+    ),
+    Field::new("properties/container", "container", FieldKind::Text),
+    Field::new("properties/description", "description", FieldKind::Text),
+];
+
+const ENTITY: Entity = Entity {
+    what: "assets",
+    table: "assets",
+    columns: COLUMNS,
+    tie: "name",
+    fields: FIELDS,
+};
+
+pub(crate) fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
+    Ok(Asset {
+        name: row.text("name")?,
+        asset_id: row.uuid("asset_id")?,
+        storage_account: row.text("storage_account")?,
+        container: row.text("container")?,
+        sub_path: row.text("sub_path")?,
+        description: row.opt_text("description")?,
+        alternate_id: row.opt_text("alternate_id")?,
+        deletion_policy: DeletionPolicy::parse(&row.text("deletion_policy")?)
+            .ok_or_else(|| CatalogError::corrupt("deletion_policy", "unknown"))?,
+        labels: row.json("labels_json")?,
+        extra: row.json("extra_json")?,
+        manifest: row.opt_text("manifest")?,
+        created: row.time("created")?,
+        modified: row.time("modified")?,
+    })
+}
+
+/// One asset, if it exists.
+pub async fn find<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<Option<Asset>, CatalogError> {
+    let rows = sql
+        .query(
+            &format!("SELECT {COLUMNS} FROM assets WHERE project_id = ?1 AND name = ?2"),
+            &[project.into(), name.into()],
+        )
+        .await?;
+    rows.first().map(|row| from_row(&row)).transpose()
+}
+
+/// One asset.
+///
+/// Errors: [`CatalogError::NotFound`].
+pub async fn get<S: Sql>(sql: &S, project: &ProjectId, name: &str) -> Result<Asset, CatalogError> {
+    find(sql, project, name)
+        .await?
+        .ok_or_else(|| CatalogError::not_found("Asset", name))
+}
+
+/// A page of assets.
+pub async fn list<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    listing: &Listing,
+) -> Result<Page<Asset>, CatalogError> {
+    query::list(
+        sql,
+        &ENTITY,
+        &[("project_id", project.into())],
+        listing,
+        from_row,
+    )
+    .await
+}
+
+/// The container of an asset that names none.
+pub fn default_container(asset_id: Uuid) -> String {
+    format!("asset-{asset_id}")
+}
+
+/// Checks what can be checked without the database. Field names are those of the resource.
+fn validate(name: &str, write: &AssetWrite) -> Result<(), CatalogError> {
+    names::resource("name", name)?;
+    if let Some(container) = &write.container {
+        names::container("properties.container", container)?;
+    }
+    names::text("properties.description", write.description.as_deref(), 4096)?;
+    names::text("properties.alternateId", write.alternate_id.as_deref(), 64)?;
+    if let Some(labels) = &write.labels {
+        if labels.len() > 32 {
+            return Err(CatalogError::invalid(
+                "labels",
+                "must have at most 32 members",
+            ));
+        }
+        for (key, value) in labels {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            let fits = |text: &str| text.chars().count() <= 256;
+            if key.is_empty() || !fits(key) || !key.chars().all(plain) {
+                return Err(CatalogError::invalid(
+                    format!("labels.{key}"),
+                    "label keys must have 1 to 256 letters, digits, '-' or '_'",
+                ));
+            }
+            if !fits(value) || !value.chars().all(|c| plain(c) || c == ' ') {
+                return Err(CatalogError::invalid(
+                    format!("labels.{key}"),
+                    "label values must have at most 256 letters, digits, '-', '_' or spaces",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unchanged(field: &str, asked: Option<&str>, is: &str) -> Result<(), CatalogError> {
+    match asked {
+        Some(asked) if asked != is => Err(CatalogError::invalid(
+            field,
+            format!("cannot be changed once the asset exists (it is '{is}')"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Creates an asset or changes what may be changed of it.
+///
+/// `asset_id`: of a new asset; the caller has made it (and perhaps its container) beforehand.
+///
+/// Errors: [`CatalogError::Invalid`], also for a change of `storageAccountName`, `container` or `subPath`;
+/// [`CatalogError::NotFound`] for the storage account.
+pub async fn put<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    write: &AssetWrite,
+    asset_id: Uuid,
+    now: Timestamp,
+) -> Result<(Asset, Written), CatalogError> {
+    validate(name, write)?;
+    transaction(sql, async |sql| {
+        if find(sql, project, name).await?.is_some() {
+            return Ok((
+                change(sql, project, name, write, now).await?,
+                Written::Existing,
+            ));
+        }
+        let asset = insert(sql, project, name, write, asset_id, now).await?;
+        Ok((asset, Written::Created))
+    })
+    .await
+}
+
+/// Changes an existing asset.
+///
+/// Errors: as [`put`], and [`CatalogError::NotFound`].
+pub async fn update<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    write: &AssetWrite,
+    now: Timestamp,
+) -> Result<Asset, CatalogError> {
+    validate(name, write)?;
+    transaction(sql, async |sql| {
+        change(sql, project, name, write, now).await
+    })
+    .await
+}
+
+/// Inside a transaction: adds an asset that does not exist.
+pub(crate) async fn insert<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    write: &AssetWrite,
+    asset_id: Uuid,
+    now: Timestamp,
+) -> Result<Asset, CatalogError> {
+    let account = match &write.storage_account {
+        Some(account) => match storage::get(sql, project, account).await {
+            Err(CatalogError::NotFound { .. }) => {
+                return Err(CatalogError::invalid(
+                    "properties.storageAccountName",
+                    format!("there is no storage account '{account}'"),
+                ));
+            }
+            found => found?,
+        },
+        None => storage::primary(sql, project).await?,
+    };
+    let sub_path = names::folder(
+        "properties.subPath",
+        write.sub_path.as_deref().unwrap_or_default(),
+    )?;
+    let container = write
+        .container
+        .clone()
+        .unwrap_or_else(|| default_container(asset_id));
+    let labels =
+        serde_json::to_string(&write.labels.clone().unwrap_or_default()).unwrap_or_default();
+    sql.query(
+        "INSERT INTO assets (project_id, name, asset_id, storage_account, container, sub_path, description,
+             alternate_id, deletion_policy, labels_json, extra_json, created, modified)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)",
+        &[
+            project.into(),
+            name.into(),
+            asset_id.into(),
+            account.name.into(),
+            container.into(),
+            sub_path.into(),
+            Value::from(write.description.as_deref()),
+            Value::from(write.alternate_id.as_deref()),
+            write.deletion_policy.unwrap_or(DeletionPolicy::Retain).name().into(),
+            labels.into(),
+            Json::Object(write.extra.clone()).to_string().into(),
+            now.into(),
+        ],
+    )
+    .await?;
+    get(sql, project, name).await
+}
+
+async fn change<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    write: &AssetWrite,
+    now: Timestamp,
+) -> Result<Asset, CatalogError> {
+    let old = get(sql, project, name).await?;
+    unchanged(
+        "properties.storageAccountName",
+        write.storage_account.as_deref(),
+        &old.storage_account,
+    )?;
+    unchanged(
+        "properties.container",
+        write.container.as_deref(),
+        &old.container,
+    )?;
+    if let Some(sub_path) = &write.sub_path {
+        let asked = names::folder("properties.subPath", sub_path)?;
+        unchanged("properties.subPath", Some(&asked), &old.sub_path)?;
+    }
+    let mut extra = old.extra;
+    extra.extend(write.extra.clone());
+    let labels = write.labels.as_ref().unwrap_or(&old.labels);
+    let rows = sql
+        .query(
+            &format!(
+                "UPDATE assets SET description = coalesce(?3, description), alternate_id = coalesce(?4, alternate_id),
+                     deletion_policy = coalesce(?5, deletion_policy), labels_json = ?6, extra_json = ?7, modified = ?8
+                 WHERE project_id = ?1 AND name = ?2 RETURNING {COLUMNS}"
+            ),
+            &[
+                project.into(),
+                name.into(),
+                Value::from(write.description.as_deref()),
+                Value::from(write.alternate_id.as_deref()),
+                Value::from(write.deletion_policy.map(DeletionPolicy::name)),
+                serde_json::to_string(labels).unwrap_or_default().into(),
+                Json::Object(extra).to_string().into(),
+                now.into(),
+            ],
+        )
+        .await?;
+    rows.first()
+        .map(|row| from_row(&row))
+        .transpose()?
+        .ok_or_else(|| CatalogError::not_found("Asset", name))
+}
+
+/// Whether another asset lies in the same container.
+pub async fn shares_container<S: Sql>(sql: &S, asset: &Asset) -> Result<bool, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT 1 FROM assets WHERE storage_account = ?1 AND container = ?2 AND asset_id <> ?3
+             UNION ALL SELECT 1 FROM upload_rules WHERE storage_account = ?1 AND container = ?2 LIMIT 1",
+            &[
+                Value::from(&asset.storage_account),
+                Value::from(&asset.container),
+                asset.asset_id.into(),
+            ],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+/// Deletes an asset's record, and its locators with it: they could only answer 404. Says whether there was one.
+///
+/// Errors: [`CatalogError::Conflict`] while a job that is not done reads or writes it.
+pub async fn delete<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<bool, CatalogError> {
+    transaction(sql, async |sql| {
+        refuse_if_in_use(sql, project, name).await?;
+        sql.query(
+            "DELETE FROM streaming_locators WHERE project_id = ?1 AND asset_name = ?2",
+            &[project.into(), name.into()],
+        )
+        .await?;
+        let rows = sql
+            .query(
+                "DELETE FROM assets WHERE project_id = ?1 AND name = ?2 RETURNING name",
+                &[project.into(), name.into()],
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    })
+    .await
+}
+
+/// Refuses while a job that is not done reads or writes the asset.
+///
+/// Errors: [`CatalogError::Conflict`].
+pub async fn refuse_if_in_use<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<(), CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT j.name FROM jobs j WHERE j.project_id = ?1
+                 AND j.state IN ('Queued', 'Scheduled', 'Processing', 'Canceling')
+                 AND (j.input_asset = ?2 OR EXISTS (
+                     SELECT 1 FROM job_outputs o WHERE o.job_id = j.id AND o.asset_name = ?2)) LIMIT 1",
+            &[project.into(), name.into()],
+        )
+        .await?;
+    match rows.first() {
+        Some(row) => Err(CatalogError::Conflict(format!(
+            "Asset '{name}' is used by job '{}', which is not done.",
+            row.text("name")?
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Remembers the server manifest that somebody found in the asset's container.
+pub async fn set_manifest<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    manifest: &str,
+) -> Result<(), CatalogError> {
+    sql.query(
+        "UPDATE assets SET manifest = ?3 WHERE project_id = ?1 AND name = ?2",
+        &[project.into(), name.into(), manifest.into()],
+    )
+    .await?;
+    Ok(())
+}

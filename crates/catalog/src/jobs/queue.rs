@@ -1,0 +1,587 @@
+//! The queue as workers see it: claim, renew, finish.
+//!
+//! A claim is a lease: it lasts until a moment that the worker pushes out by renewing. A worker that dies stops doing so;
+//! the next claim by anybody first puts jobs with lapsed leases back into the queue, with the chunks they had finished.
+//! Which worker has a job is decided by the lease token alone, so a worker that lost its lease and comes back late is
+//! told so ([`CatalogError::LeaseLost`]) and changes nothing.
+
+use headwater_seal::Seal;
+use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputProgress};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::{JobError, JobState, seal_context};
+use crate::error::CatalogError;
+use crate::ids::{Moment, ProjectId};
+use crate::sql::{Row, Sql, Value, transaction};
+use crate::{assets, storage};
+
+/// Claims a job gets before it is given up.
+pub const MAX_ATTEMPTS: u32 = 5;
+
+/// Shortest and longest lease, in seconds.
+pub const LEASE_SECONDS: std::ops::RangeInclusive<u32> = 5..=300;
+
+/// Longest record of a finished chunk, as JSON text.
+pub const MAX_CHUNK_BYTES: usize = 256 * 1024;
+
+/// Jobs with unusable inputs that one claim clears away before it gives up looking.
+const MAX_SKIPPED: usize = 16;
+
+/// A job that the caller now has.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub job_id: Uuid,
+    pub lease: String,
+    pub attempt: u32,
+    pub input: ClaimedInput,
+    pub outputs: Vec<ClaimedOutput>,
+    pub chunks: Vec<ChunkRecord>,
+}
+
+/// Where media lies: what a signed place is made from.
+#[derive(Debug, Clone)]
+pub struct Location {
+    pub storage: storage::StorageAccount,
+    pub container: String,
+    pub sub_path: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum ClaimedInput {
+    Asset {
+        location: Location,
+        files: Vec<String>,
+    },
+    Http {
+        urls: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct ClaimedOutput {
+    pub index: u32,
+    pub asset_name: String,
+    pub location: Location,
+    pub preset: Json,
+}
+
+/// Takes the oldest queued job of the highest priority.
+///
+/// `lease_seconds` is within [`LEASE_SECONDS`], else [`CatalogError::Invalid`]. Ok `None`: nothing is waiting.
+pub async fn claim<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    worker: &str,
+    lease_seconds: u32,
+    moment: Moment<'_>,
+) -> Result<Option<Claimed>, CatalogError> {
+    check_lease_seconds(lease_seconds)?;
+    // Most polls find nothing; they must not take the write lock.
+    let waiting = sql
+        .query(
+            "SELECT 1 FROM jobs WHERE (state = 'Queued' AND not_before <= ?1)
+             OR (state IN ('Scheduled', 'Processing', 'Canceling') AND lease_until <= ?1) LIMIT 1",
+            &[moment.now.into()],
+        )
+        .await?;
+    if waiting.is_empty() {
+        return Ok(None);
+    }
+    transaction(sql, async |sql| {
+        sweep(sql, moment.now).await?;
+        for _ in 0..MAX_SKIPPED {
+            let Some(job_id) = take_next(sql, worker, lease_seconds, moment).await? else {
+                return Ok(None);
+            };
+            match load(sql, seal, job_id).await? {
+                Ok(claimed) => return Ok(Some(claimed)),
+                Err(error) => fail(sql, job_id, &error, moment.now).await?,
+            }
+        }
+        Ok(None)
+    })
+    .await
+}
+
+/// Keeps the lease. Stores progress, which never goes back, and finished chunks. Says whether to cancel.
+///
+/// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for an output that does not exist or a record that is
+/// too long.
+pub async fn renew<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    lease: &str,
+    lease_seconds: u32,
+    progress: &[OutputProgress],
+    chunks: &[ChunkRecord],
+    now: Timestamp,
+) -> Result<bool, CatalogError> {
+    check_lease_seconds(lease_seconds)?;
+    transaction(sql, async |sql| {
+        let rows = sql
+            .query(
+                "UPDATE jobs SET lease_until = ?3, modified = ?4, started = coalesce(started, ?4),
+                     state = CASE state WHEN 'Scheduled' THEN 'Processing' ELSE state END
+                 WHERE id = ?1 AND lease = ?2 AND state IN ('Scheduled', 'Processing', 'Canceling') RETURNING state",
+                &[
+                    job_id.into(),
+                    lease.into(),
+                    lease_end(now, lease_seconds).into(),
+                    now.into(),
+                ],
+            )
+            .await?;
+        let row = rows.first().ok_or(CatalogError::LeaseLost)?;
+        sql.query(
+            "UPDATE job_outputs SET state = 'Processing', started = coalesce(started, ?2)
+             WHERE job_id = ?1 AND state = 'Scheduled'",
+            &[job_id.into(), now.into()],
+        )
+        .await?;
+        for (at, output) in progress.iter().enumerate() {
+            let rows = sql
+                .query(
+                    "UPDATE job_outputs SET progress = max(progress, ?3) WHERE job_id = ?1 AND output = ?2 RETURNING output",
+                    &[
+                        job_id.into(),
+                        output.index.into(),
+                        u32::from(output.percent.min(100)).into(),
+                    ],
+                )
+                .await?;
+            if rows.is_empty() {
+                return Err(CatalogError::invalid(
+                    format!("progress[{at}].index"),
+                    "there is no such output",
+                ));
+            }
+        }
+        for (at, chunk) in chunks.iter().enumerate() {
+            store_chunk(sql, job_id, at, chunk).await?;
+        }
+        Ok(row.text("state")? == "Canceling")
+    })
+    .await
+}
+
+async fn store_chunk<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    at: usize,
+    chunk: &ChunkRecord,
+) -> Result<(), CatalogError> {
+    let record = chunk.record.to_string();
+    if record.len() > MAX_CHUNK_BYTES {
+        return Err(CatalogError::invalid(
+            format!("chunks[{at}].record"),
+            format!("must have at most {MAX_CHUNK_BYTES} bytes"),
+        ));
+    }
+    let rows = sql
+        .query(
+            "INSERT INTO job_chunks (job_id, output, chunk, record_json)
+             SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM job_outputs WHERE job_id = ?1 AND output = ?2)
+             ON CONFLICT (job_id, output, chunk) DO UPDATE SET record_json = excluded.record_json RETURNING chunk",
+            &[
+                job_id.into(),
+                chunk.output.into(),
+                chunk.chunk.into(),
+                record.into(),
+            ],
+        )
+        .await?;
+    if rows.is_empty() {
+        return Err(CatalogError::invalid(
+            format!("chunks[{at}].output"),
+            "there is no such output",
+        ));
+    }
+    Ok(())
+}
+
+/// How a worker gives a job back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Done. The server manifest's file name per output, in order.
+    Finished { manifests: Vec<String> },
+    /// Not to be done. Tried again if the code allows it and attempts are left.
+    Failed(JobFailure),
+    /// The worker stopped: because somebody asked for it, or because the worker itself is going away. In the second case
+    /// another worker gets the job, and the attempt does not count.
+    Stopped,
+}
+
+/// Gives a job back. Repeating it with the same lease changes nothing.
+///
+/// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] if the number of manifests is not that of outputs.
+pub async fn finish<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    lease: &str,
+    ending: &Ending,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    transaction(sql, async |sql| {
+        let rows = sql
+            .query(
+                "SELECT project_id, state, attempt, lease, finished_lease FROM jobs WHERE id = ?1",
+                &[job_id.into()],
+            )
+            .await?;
+        let row = rows.first().ok_or(CatalogError::LeaseLost)?;
+        if row.opt_text("finished_lease")?.as_deref() == Some(lease) {
+            return Ok(());
+        }
+        let state = state_of(&row)?;
+        if row.opt_text("lease")?.as_deref() != Some(lease) || !state.is_leased() {
+            return Err(CatalogError::LeaseLost);
+        }
+        let attempt = row.unsigned("attempt")?;
+        let project = ProjectId(row.text("project_id")?);
+        match ending {
+            Ending::Finished { manifests } => {
+                record_manifests(sql, &project, job_id, manifests).await?;
+                sql.query(
+                    "UPDATE job_outputs SET progress = 100 WHERE job_id = ?1",
+                    &[job_id.into()],
+                )
+                .await?;
+                end(sql, job_id, JobState::Finished, now).await?;
+            }
+            // Somebody wants it gone: whatever else happened to it no longer matters.
+            Ending::Stopped | Ending::Failed(_) if state == JobState::Canceling => {
+                end(sql, job_id, JobState::Canceled, now).await?;
+            }
+            Ending::Stopped => requeue(sql, job_id, attempt.saturating_sub(1), now, now).await?,
+            Ending::Failed(failure) if failure.code.may_retry() && attempt < MAX_ATTEMPTS => {
+                requeue(sql, job_id, attempt, retry_at(attempt, now), now).await?;
+            }
+            Ending::Failed(failure) => {
+                let error = JobError::new(failure.code, failure.message.clone(), &failure.details);
+                fail(sql, job_id, &error, now).await?;
+            }
+        }
+        sql.query(
+            "UPDATE jobs SET finished_lease = ?2 WHERE id = ?1",
+            &[job_id.into(), lease.into()],
+        )
+        .await?;
+        Ok(())
+    })
+    .await
+}
+
+async fn record_manifests<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    job_id: Uuid,
+    manifests: &[String],
+) -> Result<(), CatalogError> {
+    let outputs = sql
+        .query(
+            "SELECT asset_name FROM job_outputs WHERE job_id = ?1 ORDER BY output",
+            &[job_id.into()],
+        )
+        .await?;
+    if outputs.rows.len() != manifests.len() {
+        return Err(CatalogError::invalid(
+            "outcome.manifests",
+            "must have one member per output",
+        ));
+    }
+    for (at, (row, manifest)) in outputs.iter().zip(manifests).enumerate() {
+        crate::names::blob(&format!("outcome.manifests[{at}]"), manifest)?;
+        assets::set_manifest(sql, project, &row.text("asset_name")?, manifest).await?;
+    }
+    Ok(())
+}
+
+/// Deals with leases that have lapsed: back into the queue, or an end to it.
+async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), CatalogError> {
+    let lapsed = sql
+        .query(
+            "SELECT id, state, attempt FROM jobs
+             WHERE state IN ('Scheduled', 'Processing', 'Canceling') AND lease_until <= ?1",
+            &[now.into()],
+        )
+        .await?;
+    for row in lapsed.iter() {
+        let job_id = row.uuid("id")?;
+        let attempt = row.unsigned("attempt")?;
+        if state_of(&row)? == JobState::Canceling {
+            end(sql, job_id, JobState::Canceled, now).await?;
+        } else if attempt >= MAX_ATTEMPTS {
+            let error = JobError::new(
+                JobErrorCode::ServiceError,
+                format!(
+                    "The job was given to {attempt} workers one after the other and none of them reported back."
+                ),
+                &[],
+            );
+            fail(sql, job_id, &error, now).await?;
+        } else {
+            requeue(sql, job_id, attempt, now, now).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn take_next<S: Sql>(
+    sql: &S,
+    worker: &str,
+    lease_seconds: u32,
+    moment: Moment<'_>,
+) -> Result<Option<Uuid>, CatalogError> {
+    let lease = moment.ids.uuid().simple().to_string();
+    let rows = sql
+        .query(
+            "UPDATE jobs SET state = 'Scheduled', attempt = attempt + 1, worker = ?1, lease = ?2, lease_until = ?3,
+                 modified = ?4
+             WHERE seq = (SELECT seq FROM jobs WHERE state = 'Queued' AND not_before <= ?4
+                          ORDER BY priority DESC, seq LIMIT 1)
+             RETURNING id",
+            &[
+                worker.into(),
+                lease.into(),
+                lease_end(moment.now, lease_seconds).into(),
+                moment.now.into(),
+            ],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let job_id = row.uuid("id")?;
+    sql.query(
+        "UPDATE job_outputs SET state = 'Scheduled' WHERE job_id = ?1",
+        &[job_id.into()],
+    )
+    .await?;
+    Ok(Some(job_id))
+}
+
+/// Everything a worker needs. The inner error: the job cannot be done at all.
+async fn load<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    job_id: Uuid,
+) -> Result<Result<Claimed, JobError>, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT project_id, lease, attempt, input_json, input_asset, input_sealed FROM jobs WHERE id = ?1",
+            &[job_id.into()],
+        )
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| CatalogError::corrupt("id", "job vanished"))?;
+    let project = ProjectId(row.text("project_id")?);
+    let input = match (row.opt_text("input_asset")?, row.opt_blob("input_sealed")?) {
+        (Some(asset), _) => {
+            let shown: Json = row.json("input_json")?;
+            let files = shown.get("files").cloned().unwrap_or_default();
+            let files = serde_json::from_value(files).unwrap_or_default();
+            let Some(location) = locate(sql, &project, &asset).await? else {
+                return Ok(Err(gone(
+                    JobErrorCode::DownloadNotAccessible,
+                    "input",
+                    &asset,
+                )));
+            };
+            ClaimedInput::Asset { location, files }
+        }
+        (None, Some(sealed)) => {
+            let plain = seal.open(&seal_context(job_id), &sealed)?;
+            let urls = serde_json::from_slice(plain.expose())
+                .map_err(|_| CatalogError::corrupt("input_sealed", "not a list of URLs"))?;
+            ClaimedInput::Http { urls }
+        }
+        (None, None) => return Err(CatalogError::corrupt("input_sealed", "NULL")),
+    };
+    let mut outputs = Vec::new();
+    let found = sql
+        .query(
+            "SELECT output, asset_name, preset_json FROM job_outputs WHERE job_id = ?1 ORDER BY output",
+            &[job_id.into()],
+        )
+        .await?;
+    for output in found.iter() {
+        let asset_name = output.text("asset_name")?;
+        let Some(location) = locate(sql, &project, &asset_name).await? else {
+            return Ok(Err(gone(
+                JobErrorCode::UploadNotAccessible,
+                "output",
+                &asset_name,
+            )));
+        };
+        outputs.push(ClaimedOutput {
+            index: output.unsigned("output")?,
+            asset_name,
+            location,
+            preset: output.json("preset_json")?,
+        });
+    }
+    Ok(Ok(Claimed {
+        job_id,
+        lease: row.text("lease")?,
+        attempt: row.unsigned("attempt")?,
+        input,
+        outputs,
+        chunks: chunks(sql, job_id).await?,
+    }))
+}
+
+async fn locate<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    asset: &str,
+) -> Result<Option<Location>, CatalogError> {
+    let Some(asset) = assets::find(sql, project, asset).await? else {
+        return Ok(None);
+    };
+    match storage::get(sql, project, &asset.storage_account).await {
+        Ok(storage) => Ok(Some(Location {
+            storage,
+            container: asset.container,
+            sub_path: asset.sub_path,
+        })),
+        Err(CatalogError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn gone(code: JobErrorCode, which: &str, asset: &str) -> JobError {
+    JobError::new(
+        code,
+        format!("The {which} asset '{asset}' or its storage account no longer exists."),
+        &[],
+    )
+}
+
+async fn chunks<S: Sql>(sql: &S, job_id: Uuid) -> Result<Vec<ChunkRecord>, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT output, chunk, record_json FROM job_chunks WHERE job_id = ?1 ORDER BY output, chunk",
+            &[job_id.into()],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ChunkRecord {
+                output: row.unsigned("output")?,
+                chunk: row.unsigned("chunk")?,
+                record: row.json("record_json")?,
+            })
+        })
+        .collect()
+}
+
+/// Moves a job and its unfinished outputs to another state, keeping the lease.
+pub(super) async fn set_state<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    state: JobState,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    sql.query(
+        "UPDATE jobs SET state = ?2, modified = ?3 WHERE id = ?1",
+        &[job_id.into(), state.name().into(), now.into()],
+    )
+    .await?;
+    sql.query(
+        "UPDATE job_outputs SET state = ?2 WHERE job_id = ?1",
+        &[job_id.into(), state.name().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Ends a job for good.
+pub(super) async fn end<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    state: JobState,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    set_state(sql, job_id, state, now).await?;
+    for table_and_key in [
+        "jobs SET lease = NULL, lease_until = NULL, ended = ?2 WHERE id",
+        "job_outputs SET ended = ?2 WHERE job_id",
+    ] {
+        sql.query(
+            &format!("UPDATE {table_and_key} = ?1"),
+            &[job_id.into(), now.into()],
+        )
+        .await?;
+    }
+    sql.query("DELETE FROM job_chunks WHERE job_id = ?1", &[job_id.into()])
+        .await?;
+    Ok(())
+}
+
+async fn fail<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    error: &JobError,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    sql.query(
+        "UPDATE job_outputs SET error_json = ?2 WHERE job_id = ?1",
+        &[
+            job_id.into(),
+            serde_json::to_string(error).unwrap_or_default().into(),
+        ],
+    )
+    .await?;
+    end(sql, job_id, JobState::Error, now).await
+}
+
+/// Puts a job back into the queue. Its progress and finished chunks stay.
+async fn requeue<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    attempt: u32,
+    not_before: Timestamp,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    set_state(sql, job_id, JobState::Queued, now).await?;
+    sql.query(
+        "UPDATE jobs SET lease = NULL, lease_until = NULL, worker = NULL, attempt = ?2, not_before = ?3 WHERE id = ?1",
+        &[job_id.into(), attempt.into(), not_before.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+fn state_of(row: &Row<'_>) -> Result<JobState, CatalogError> {
+    JobState::parse(&row.text("state")?).ok_or_else(|| CatalogError::corrupt("state", "unknown"))
+}
+
+fn check_lease_seconds(lease_seconds: u32) -> Result<(), CatalogError> {
+    if LEASE_SECONDS.contains(&lease_seconds) {
+        return Ok(());
+    }
+    Err(CatalogError::invalid(
+        "leaseSeconds",
+        format!(
+            "must be {} to {}",
+            LEASE_SECONDS.start(),
+            LEASE_SECONDS.end()
+        ),
+    ))
+}
+
+fn lease_end(now: Timestamp, seconds: u32) -> Value {
+    now.saturating_add(SignedDuration::from_secs(seconds.into()))
+        .unwrap_or(Timestamp::MAX)
+        .into()
+}
+
+/// 5 s after the first failure, then 10, 20, 40.
+fn retry_at(attempt: u32, now: Timestamp) -> Timestamp {
+    let seconds = 5_i64.saturating_mul(1_i64.checked_shl(attempt.saturating_sub(1)).unwrap_or(1));
+    now.saturating_add(SignedDuration::from_secs(seconds.min(300)))
+        .unwrap_or(Timestamp::MAX)
+}

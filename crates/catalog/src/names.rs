@@ -1,0 +1,166 @@
+//! What resources may be called.
+
+use crate::error::CatalogError;
+
+/// Characters that Azure Media Services did not allow in names either. (It also refused the full stop, which the names
+/// of uploaded files bring along; we accept it.)
+const FORBIDDEN: &[char] = &[
+    '<', '>', '%', '&', ':', '\\', '?', '/', '*', '+', '\'', '"', '#', '|',
+];
+
+/// The rule for most resources: 1 to 260 characters, none of `<>%&:\?/*+'"#|`, no control characters, no space at
+/// either end, and not just dots.
+pub fn resource(field: &str, name: &str) -> Result<(), CatalogError> {
+    limited(field, name, 260)
+}
+
+fn limited(field: &str, name: &str, longest: usize) -> Result<(), CatalogError> {
+    let length = name.chars().count();
+    if length == 0 || length > longest {
+        return Err(CatalogError::invalid(
+            field,
+            format!("must have 1 to {longest} characters"),
+        ));
+    }
+    if let Some(bad) = name
+        .chars()
+        .find(|c| c.is_control() || FORBIDDEN.contains(c))
+    {
+        return Err(CatalogError::invalid(
+            field,
+            format!("must not contain {bad:?}"),
+        ));
+    }
+    if name.trim() != name {
+        return Err(CatalogError::invalid(
+            field,
+            "must not begin or end with a space",
+        ));
+    }
+    if name.chars().all(|c| c == '.') {
+        return Err(CatalogError::invalid(
+            field,
+            "must not consist of dots only",
+        ));
+    }
+    Ok(())
+}
+
+/// Our own resources: 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
+pub fn plain(field: &str, name: &str) -> Result<(), CatalogError> {
+    let ok = !name.is_empty()
+        && name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if ok {
+        Ok(())
+    } else {
+        Err(CatalogError::invalid(
+            field,
+            "must have 1 to 64 letters, digits, '-', '_' or '.', and begin with a letter or digit",
+        ))
+    }
+}
+
+/// Azure's rule for containers: 3 to 63 lower-case letters, digits and single hyphens, with a letter or digit at both
+/// ends.
+pub fn container(field: &str, name: &str) -> Result<(), CatalogError> {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let ok = (3..=63).contains(&name.len())
+        && name.chars().all(|c| alphanumeric(c) || c == '-')
+        && name.starts_with(alphanumeric)
+        && name.ends_with(alphanumeric)
+        && !name.contains("--");
+    if ok {
+        Ok(())
+    } else {
+        Err(CatalogError::invalid(
+            field,
+            "must have 3 to 63 lower-case letters, digits and single hyphens, and begin and end with a letter or digit",
+        ))
+    }
+}
+
+/// A folder inside a container. Slashes at the ends are dropped; empty means the whole container.
+pub fn folder(field: &str, path: &str) -> Result<String, CatalogError> {
+    let trimmed = path.trim_matches('/');
+    let bad = trimmed.chars().count() > 1024
+        || trimmed.chars().any(|c| c.is_control() || c == '\\')
+        || (!trimmed.is_empty()
+            && trimmed
+                .split('/')
+                .any(|part| part.is_empty() || part == "." || part == ".."));
+    if bad {
+        return Err(CatalogError::invalid(
+            field,
+            "must be a folder path of at most 1024 characters without empty, '.' or '..' parts",
+        ));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// A blob: 1 to 1024 characters, no control characters, no `\`, and no part that is empty, `.` or `..`.
+pub fn blob(field: &str, name: &str) -> Result<(), CatalogError> {
+    if name.starts_with('/') || name.ends_with('/') || folder(field, name)?.is_empty() {
+        return Err(CatalogError::invalid(field, "must name a file"));
+    }
+    Ok(())
+}
+
+/// Optional text that is only shown.
+pub fn text(field: &str, text: Option<&str>, longest: usize) -> Result<(), CatalogError> {
+    if text.is_some_and(|text| text.chars().count() > longest) {
+        return Err(CatalogError::invalid(
+            field,
+            format!("must have at most {longest} characters"),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resource_names() {
+        for good in ["a", "My asset 1", "film.mp4", "größe", &"x".repeat(260)] {
+            assert!(resource("name", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a/b",
+            "a\\b",
+            "a%b",
+            "a?b",
+            " a",
+            "a ",
+            ".",
+            "..",
+            "a\u{0}b",
+            "a'b",
+            &"x".repeat(261),
+        ] {
+            assert!(resource("name", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn containers_and_folders() {
+        assert!(container("c", "asset-1f3c").is_ok());
+        for bad in ["ab", "Asset", "a--b", "-ab", "ab-", "a_b", &"x".repeat(64)] {
+            assert!(container("c", bad).is_err(), "{bad}");
+        }
+        assert_eq!(folder("f", "/a/b/").unwrap(), "a/b");
+        assert_eq!(folder("f", "").unwrap(), "");
+        for bad in ["a//b", "../a", "a/./b", "a\\b"] {
+            assert!(folder("f", bad).is_err(), "{bad}");
+        }
+        assert!(blob("b", "a/film.mp4").is_ok());
+        for bad in ["", "/", "a/", "/a", "a/../b"] {
+            assert!(blob("b", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Long-running operations, for clients that ask what became of one.
+//!
+//! An operation outlives the resource it worked on: clients poll it after a delete.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::error::CatalogError;
+use crate::ids::{Moment, ProjectId};
+use crate::sql::{Sql, Value};
+
+/// [`Operation::collection`] of streaming endpoints.
+pub const STREAMING_ENDPOINTS: &str = "streamingEndpoints";
+
+/// How long an operation can be asked about.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    pub id: String,
+    pub collection: String,
+    pub resource: String,
+    /// `Succeeded`, or later `InProgress` and `Failed`.
+    pub status: String,
+    pub created: Timestamp,
+}
+
+/// Records an operation that is done, inside the transaction that did it. Old ones are swept out on the way.
+pub(crate) async fn succeeded<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    collection: &str,
+    resource: &str,
+    moment: Moment<'_>,
+) -> Result<Operation, CatalogError> {
+    let operation = Operation {
+        id: moment.ids.uuid().to_string(),
+        collection: collection.to_owned(),
+        resource: resource.to_owned(),
+        status: "Succeeded".to_owned(),
+        created: moment.now,
+    };
+    sql.query(
+        "INSERT INTO operations (id, project_id, collection, resource, status, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        &[
+            Value::from(&operation.id),
+            project.into(),
+            collection.into(),
+            resource.into(),
+            Value::from(&operation.status),
+            moment.now.into(),
+        ],
+    )
+    .await?;
+    let oldest = moment.now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
+    sql.query(
+        "DELETE FROM operations WHERE created < ?1",
+        &[oldest.into()],
+    )
+    .await?;
+    Ok(operation)
+}
+
+/// An operation of this project on `collection`.
+///
+/// Errors: [`CatalogError::NotFound`].
+pub async fn get<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    collection: &str,
+    id: &str,
+) -> Result<Operation, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT id, collection, resource, status, created FROM operations
+             WHERE project_id = ?1 AND collection = ?2 AND id = ?3",
+            &[project.into(), collection.into(), id.into()],
+        )
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| CatalogError::not_found("Operation", id))?;
+    Ok(Operation {
+        id: row.text("id")?,
+        collection: row.text("collection")?,
+        resource: row.text("resource")?,
+        status: row.text("status")?,
+        created: row.time("created")?,
+    })
+}

@@ -1,0 +1,341 @@
+//! Streaming policies: what a locator lets out, and in which shape.
+//!
+//! Six are predefined and exist in every project without a row. A custom policy may, until content protection is in place,
+//! allow clear streaming and download; one that asks for encryption is refused.
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use crate::error::CatalogError;
+use crate::ids::{Moment, ProjectId};
+use crate::names;
+use crate::query::{Entity, Field, FieldKind, Listing, Page};
+use crate::sql::{Row, Sql, Value, transaction};
+use crate::{Written, query};
+
+/// Protocols of one protection scheme.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Protocols {
+    pub hls: bool,
+    pub dash: bool,
+    pub smooth: bool,
+    pub download: bool,
+}
+
+/// What a policy allows, by protection scheme.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Publishing {
+    /// AMS `noEncryption`.
+    pub clear: Protocols,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamingPolicy {
+    pub name: String,
+    /// The schemes, in AMS's names, without `created`.
+    pub properties: Json,
+    pub created: Timestamp,
+}
+
+/// Names of the predefined policies, in the order in which lists show them.
+pub const PREDEFINED: [&str; 6] = [
+    "Predefined_ClearKey",
+    "Predefined_ClearStreamingOnly",
+    "Predefined_DownloadAndClearStreaming",
+    "Predefined_DownloadOnly",
+    "Predefined_MultiDrmCencStreaming",
+    "Predefined_MultiDrmStreaming",
+];
+
+fn protocols(download: bool, dash: bool, hls: bool, smooth: bool) -> Json {
+    json!({"download": download, "dash": dash, "hls": hls, "smoothStreaming": smooth})
+}
+
+fn content_keys(label: &str) -> Json {
+    json!({"defaultKey": {"label": label}, "keyToTrackMappings": []})
+}
+
+/// The properties of a predefined policy, as AMS shows them.
+fn predefined_properties(name: &str) -> Option<Json> {
+    let cenc = |smooth| {
+        json!({
+            "enabledProtocols": protocols(false, true, false, smooth), "clearTracks": [],
+            "contentKeys": content_keys("ContentKey_CENC"), "drm": {"playReady": {}, "widevine": {}},
+        })
+    };
+    Some(match name {
+        "Predefined_DownloadOnly" => {
+            json!({"noEncryption": {"enabledProtocols": protocols(true, false, false, false)}})
+        }
+        "Predefined_ClearStreamingOnly" => {
+            json!({"noEncryption": {"enabledProtocols": protocols(false, true, true, true)}})
+        }
+        "Predefined_DownloadAndClearStreaming" => {
+            json!({"noEncryption": {"enabledProtocols": protocols(true, true, true, true)}})
+        }
+        "Predefined_ClearKey" => json!({"envelopeEncryption": {
+            "enabledProtocols": protocols(false, true, true, true), "clearTracks": [],
+            "contentKeys": content_keys("ContentKey_AES"),
+        }}),
+        "Predefined_MultiDrmCencStreaming" => json!({"commonEncryptionCenc": cenc(true)}),
+        "Predefined_MultiDrmStreaming" => json!({
+            "commonEncryptionCenc": cenc(true),
+            "commonEncryptionCbcs": {
+                "enabledProtocols": protocols(false, false, true, false), "clearTracks": [],
+                "contentKeys": content_keys("ContentKey_CBCS"),
+                "drm": {"fairPlay": {"allowPersistentLicense": false}},
+            },
+        }),
+        _ => return None,
+    })
+}
+
+fn predefined(name: &str) -> Option<StreamingPolicy> {
+    Some(StreamingPolicy {
+        name: name.to_owned(),
+        properties: predefined_properties(name)?,
+        created: Timestamp::UNIX_EPOCH,
+    })
+}
+
+const ENCRYPTION: [&str; 3] = [
+    "envelopeEncryption",
+    "commonEncryptionCenc",
+    "commonEncryptionCbcs",
+];
+
+/// Whether a policy with these properties needs content protection.
+pub fn needs_encryption(properties: &Json) -> bool {
+    ENCRYPTION
+        .iter()
+        .any(|scheme| properties.get(scheme).is_some_and(|value| !value.is_null()))
+}
+
+/// What a policy allows. `custom_json`: the stored properties of a custom policy.
+///
+/// `None` if there is no such policy, or it needs content protection.
+pub fn publishing(name: &str, custom_json: Option<&str>) -> Option<Publishing> {
+    let properties = match predefined_properties(name) {
+        Some(properties) => properties,
+        None => serde_json::from_str(custom_json?).ok()?,
+    };
+    if needs_encryption(&properties) {
+        return None;
+    }
+    let enabled = |protocol: &str| {
+        properties
+            .pointer("/noEncryption/enabledProtocols")
+            .and_then(|protocols| protocols.get(protocol))
+            .and_then(Json::as_bool)
+            .unwrap_or(false)
+    };
+    Some(Publishing {
+        clear: Protocols {
+            hls: enabled("hls"),
+            dash: enabled("dash"),
+            smooth: enabled("smoothStreaming"),
+            download: enabled("download"),
+        },
+    })
+}
+
+const FIELDS: &[Field] = &[
+    Field::new("name", "name", FieldKind::Text),
+    Field::new("properties/created", "created", FieldKind::Time),
+];
+
+const ENTITY: Entity = Entity {
+    what: "streaming policies",
+    table: "streaming_policies",
+    columns: "name, properties_json, created",
+    tie: "name",
+    fields: FIELDS,
+};
+
+fn from_row(row: &Row<'_>) -> Result<StreamingPolicy, CatalogError> {
+    Ok(StreamingPolicy {
+        name: row.text("name")?,
+        properties: row.json("properties_json")?,
+        created: row.time("created")?,
+    })
+}
+
+/// One policy, predefined or custom.
+///
+/// Errors: [`CatalogError::NotFound`].
+pub async fn get<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<StreamingPolicy, CatalogError> {
+    if let Some(policy) = predefined(name) {
+        return Ok(policy);
+    }
+    let rows = sql
+        .query(
+            "SELECT name, properties_json, created FROM streaming_policies WHERE project_id = ?1 AND name = ?2",
+            &[project.into(), name.into()],
+        )
+        .await?;
+    rows.first()
+        .map(|row| from_row(&row))
+        .transpose()?
+        .ok_or_else(|| CatalogError::not_found("Streaming policy", name))
+}
+
+/// A page of the custom policies. The predefined ones are [`all_predefined`]; the first page of an unfiltered list
+/// begins with them.
+pub async fn list<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    listing: &Listing,
+) -> Result<Page<StreamingPolicy>, CatalogError> {
+    query::list(
+        sql,
+        &ENTITY,
+        &[("project_id", project.into())],
+        listing,
+        from_row,
+    )
+    .await
+}
+
+/// The six predefined policies.
+pub fn all_predefined() -> Vec<StreamingPolicy> {
+    PREDEFINED.into_iter().filter_map(predefined).collect()
+}
+
+/// Creates a custom policy. The same request again is answered with the policy that exists.
+///
+/// `properties`: checked by the caller for shape; here only for what this installation can do.
+///
+/// Errors: [`CatalogError::Invalid`] for encryption or a predefined name, [`CatalogError::Conflict`] if a policy of that
+/// name exists with other properties: policies are never changed.
+pub async fn create<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    properties: Json,
+    moment: Moment<'_>,
+) -> Result<(StreamingPolicy, Written), CatalogError> {
+    names::resource("name", name)?;
+    if name.starts_with("Predefined_") {
+        return Err(CatalogError::invalid(
+            "name",
+            "names that begin with 'Predefined_' are reserved",
+        ));
+    }
+    for scheme in ENCRYPTION {
+        if properties.get(scheme).is_some_and(|value| !value.is_null()) {
+            return Err(CatalogError::invalid(
+                format!("properties.{scheme}"),
+                "encryption is not supported by this installation",
+            ));
+        }
+    }
+    let fingerprint = crate::fingerprint(&properties);
+    transaction(sql, async |sql| {
+        let rows = sql
+            .query(
+                "INSERT INTO streaming_policies (project_id, name, properties_json, fingerprint, created)
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (project_id, name) DO NOTHING RETURNING created",
+                &[
+                    project.into(),
+                    name.into(),
+                    properties.to_string().into(),
+                    Value::from(&fingerprint),
+                    moment.now.into(),
+                ],
+            )
+            .await?;
+        if !rows.is_empty() {
+            return Ok((get(sql, project, name).await?, Written::Created));
+        }
+        let same = sql
+            .query(
+                "SELECT 1 FROM streaming_policies WHERE project_id = ?1 AND name = ?2 AND fingerprint = ?3",
+                &[project.into(), name.into(), Value::from(&fingerprint)],
+            )
+            .await?;
+        if same.is_empty() {
+            return Err(CatalogError::Conflict(format!(
+                "Streaming policy '{name}' already exists and cannot be changed."
+            )));
+        }
+        Ok((get(sql, project, name).await?, Written::Existing))
+    })
+    .await
+}
+
+/// Deletes a custom policy. Says whether there was one.
+///
+/// Errors: [`CatalogError::Invalid`] for a predefined policy, [`CatalogError::Conflict`] while locators use it.
+pub async fn delete<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<bool, CatalogError> {
+    if predefined(name).is_some() {
+        return Err(CatalogError::invalid(
+            "name",
+            "predefined streaming policies cannot be deleted",
+        ));
+    }
+    transaction(sql, async |sql| {
+        let used = sql
+            .query(
+                "SELECT name FROM streaming_locators WHERE project_id = ?1 AND policy_name = ?2 LIMIT 1",
+                &[project.into(), name.into()],
+            )
+            .await?;
+        if let Some(row) = used.first() {
+            return Err(CatalogError::Conflict(format!(
+                "Streaming policy '{name}' is used by streaming locator '{}'.",
+                row.text("name")?
+            )));
+        }
+        let rows = sql
+            .query(
+                "DELETE FROM streaming_policies WHERE project_id = ?1 AND name = ?2 RETURNING name",
+                &[project.into(), name.into()],
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_six_predefined_policies_are_there_and_the_clear_ones_publish() {
+        assert_eq!(all_predefined().len(), 6);
+        let clear: Vec<_> = PREDEFINED
+            .iter()
+            .filter(|name| publishing(name, None).is_some())
+            .copied()
+            .collect();
+        assert_eq!(
+            clear,
+            [
+                "Predefined_ClearStreamingOnly",
+                "Predefined_DownloadAndClearStreaming",
+                "Predefined_DownloadOnly"
+            ]
+        );
+        let both = publishing("Predefined_DownloadAndClearStreaming", None)
+            .unwrap()
+            .clear;
+        assert!(both.hls && both.dash && both.download);
+        assert!(
+            !publishing("Predefined_DownloadOnly", None)
+                .unwrap()
+                .clear
+                .hls
+        );
+        assert_eq!(publishing("nobody", None), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! Projects, which the AMS surface calls media services accounts.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::error::CatalogError;
+use crate::ids::ProjectId;
+use crate::sql::{Row, Sql, Value};
+
+/// A tenant: everything else belongs to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    pub id: ProjectId,
+    pub name: String,
+    pub display_name: String,
+    pub location: String,
+    pub subscription_id: String,
+    pub resource_group: String,
+    pub account_name: String,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+}
+
+impl Project {
+    /// The project's id as the UUID it is (AMS `mediaServiceId`).
+    pub fn uuid(&self) -> Uuid {
+        Uuid::parse_str(&self.id.0).unwrap_or_default()
+    }
+}
+
+const COLUMNS: &str = "id, name, display_name, location, subscription_id, resource_group, account_name, created, modified";
+
+fn from_row(row: &Row<'_>) -> Result<Project, CatalogError> {
+    Ok(Project {
+        id: ProjectId(row.text("id")?),
+        name: row.text("name")?,
+        display_name: row.text("display_name")?,
+        location: row.text("location")?,
+        subscription_id: row.text("subscription_id")?,
+        resource_group: row.text("resource_group")?,
+        account_name: row.text("account_name")?,
+        created: row.time("created")?,
+        modified: row.time("modified")?,
+    })
+}
+
+/// The project of that name.
+pub async fn by_name<S: Sql>(sql: &S, name: &str) -> Result<Option<Project>, CatalogError> {
+    let rows = sql
+        .query(
+            &format!("SELECT {COLUMNS} FROM projects WHERE name = ?1"),
+            &[name.into()],
+        )
+        .await?;
+    rows.first().map(|row| from_row(&row)).transpose()
+}
+
+/// The project that the AMS surface calls by these three, compared without regard to case as ARM does.
+pub async fn by_account<S: Sql>(
+    sql: &S,
+    subscription_id: &str,
+    resource_group: &str,
+    account: &str,
+) -> Result<Option<Project>, CatalogError> {
+    let rows = sql
+        .query(
+            &format!(
+                "SELECT {COLUMNS} FROM projects WHERE lower(subscription_id) = lower(?1)
+                 AND lower(resource_group) = lower(?2) AND lower(account_name) = lower(?3)"
+            ),
+            &[
+                subscription_id.into(),
+                resource_group.into(),
+                account.into(),
+            ],
+        )
+        .await?;
+    rows.first().map(|row| from_row(&row)).transpose()
+}
+
+/// All projects by name; with `subscription_id`, and perhaps `resource_group`, those the AMS surface lists there.
+pub async fn list<S: Sql>(
+    sql: &S,
+    subscription_id: Option<&str>,
+    resource_group: Option<&str>,
+) -> Result<Vec<Project>, CatalogError> {
+    let rows = sql
+        .query(
+            &format!(
+                "SELECT {COLUMNS} FROM projects WHERE (?1 IS NULL OR lower(subscription_id) = lower(?1))
+                 AND (?2 IS NULL OR lower(resource_group) = lower(?2)) ORDER BY name"
+            ),
+            &[Value::from(subscription_id), Value::from(resource_group)],
+        )
+        .await?;
+    rows.iter().map(|row| from_row(&row)).collect()
+}
+
+/// How many of each kind a project has, for MK.IO's `stats`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub assets: u32,
+    pub transforms: u32,
+    pub jobs: u32,
+    pub storage_accounts: u32,
+    pub streaming_endpoints: u32,
+    pub streaming_endpoints_running: u32,
+    pub streaming_locators: u32,
+    pub streaming_policies: u32,
+}
+
+/// Counts a project's resources. Predefined policies are not counted.
+pub async fn counts<S: Sql>(sql: &S, project: &ProjectId) -> Result<Counts, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT (SELECT count(*) FROM assets WHERE project_id = ?1) AS assets,
+                    (SELECT count(*) FROM transforms WHERE project_id = ?1) AS transforms,
+                    (SELECT count(*) FROM jobs WHERE project_id = ?1) AS jobs,
+                    (SELECT count(*) FROM storage_accounts WHERE project_id = ?1) AS storage_accounts,
+                    (SELECT count(*) FROM streaming_endpoints WHERE project_id = ?1) AS endpoints,
+                    (SELECT count(*) FROM streaming_endpoints WHERE project_id = ?1 AND state = 'Running') AS running,
+                    (SELECT count(*) FROM streaming_locators WHERE project_id = ?1) AS locators,
+                    (SELECT count(*) FROM streaming_policies WHERE project_id = ?1) AS policies",
+            &[project.into()],
+        )
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| CatalogError::corrupt("counts", "no row"))?;
+    Ok(Counts {
+        assets: row.unsigned("assets")?,
+        transforms: row.unsigned("transforms")?,
+        jobs: row.unsigned("jobs")?,
+        storage_accounts: row.unsigned("storage_accounts")?,
+        streaming_endpoints: row.unsigned("endpoints")?,
+        streaming_endpoints_running: row.unsigned("running")?,
+        streaming_locators: row.unsigned("locators")?,
+        streaming_policies: row.unsigned("policies")?,
+    })
+}

@@ -1,0 +1,394 @@
+//! Filtered, ordered and paged lists.
+//!
+//! A list is described by names that clients know (`properties/created`); each entity's table of [`Field`]s says which of
+//! them exist and which column they mean, so nothing a client writes reaches the SQL text.
+
+use jiff::Timestamp;
+
+use crate::error::CatalogError;
+use crate::sql::{Row, Rows, Sql, Value};
+
+/// Items on a page unless the client asks for fewer, and at most.
+pub const PAGE: u32 = 1000;
+
+/// What a list shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listing {
+    pub filter: Option<Filter>,
+    pub order: Option<Order>,
+    /// Where the page starts.
+    pub start: Start,
+    /// Page size; capped at [`PAGE`], which is also the default.
+    pub top: Option<u32>,
+    /// Whether to count the whole (filtered) collection.
+    pub count: bool,
+}
+
+/// Where a page starts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Start {
+    #[default]
+    First,
+    /// After so many items.
+    Offset(u32),
+    /// After the item with this [`Position`].
+    After(Position),
+}
+
+/// Identifies an item's place in an ordered list: the value it is ordered by, and what breaks ties.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    pub value: Value,
+    pub tie: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub field: String,
+    pub descending: bool,
+}
+
+/// A condition on items.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    Compare {
+        field: String,
+        is: Comparison,
+        to: Literal,
+    },
+    /// The text field contains, starts with or ends with the text, without regard to the case of ASCII letters.
+    Matches {
+        field: String,
+        place: Place,
+        text: String,
+    },
+    And(Box<Filter>, Box<Filter>),
+    Or(Box<Filter>, Box<Filter>),
+    Not(Box<Filter>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Comparison {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Anywhere,
+    Start,
+    End,
+}
+
+/// A value in a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Literal {
+    Null,
+    Text(String),
+    Time(Timestamp),
+    Integer(i64),
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    Text,
+    /// A UUID, compared without regard to case.
+    Uuid,
+    /// An instant. Missing ones count as the end of time, as AMS shows them.
+    Time,
+}
+
+/// A field that lists can be filtered and ordered by.
+#[derive(Debug)]
+pub struct Field {
+    path: &'static str,
+    column: &'static str,
+    kind: FieldKind,
+}
+
+impl Field {
+    /// `path`: as clients write it; `column`: in the entity's table.
+    pub const fn new(path: &'static str, column: &'static str, kind: FieldKind) -> Self {
+        Self { path, column, kind }
+    }
+
+    fn expression(&self) -> String {
+        match self.kind {
+            FieldKind::Text | FieldKind::Uuid => self.column.to_owned(),
+            FieldKind::Time => format!("coalesce({}, {END_OF_TIME})", self.column),
+        }
+    }
+}
+
+/// 9999-12-31T23:59:59.999999Z in microseconds.
+pub const END_OF_TIME: i64 = 253_402_300_799_999_999;
+
+/// How one kind of resource is listed.
+#[derive(Debug)]
+pub struct Entity {
+    /// In the plural, for messages.
+    pub what: &'static str,
+    pub table: &'static str,
+    pub columns: &'static str,
+    /// A column that no two items of a list share.
+    pub tie: &'static str,
+    /// The first is the default order.
+    pub fields: &'static [Field],
+}
+
+impl Entity {
+    fn field(&self, path: &str, parameter: &str) -> Result<&'static Field, CatalogError> {
+        self.fields
+            .iter()
+            .find(|field| field.path.eq_ignore_ascii_case(path))
+            .ok_or_else(|| {
+                let known: Vec<_> = self.fields.iter().map(|field| field.path).collect();
+                CatalogError::invalid(
+                    parameter,
+                    format!(
+                        "'{path}' is not a field of {} that can be used here; these are: {}",
+                        self.what,
+                        known.join(", ")
+                    ),
+                )
+            })
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Items before the first one of the page, where the page was asked for by offset.
+    pub offset: u32,
+    /// Of the whole collection, if asked for.
+    pub total: Option<u32>,
+    /// The last item's place, if there is another page.
+    pub next: Option<Position>,
+}
+
+/// Lists the items of `entity` within `scope` (columns that must equal).
+///
+/// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
+pub(crate) async fn list<S: Sql, T>(
+    sql: &S,
+    entity: &Entity,
+    scope: &[(&str, Value)],
+    listing: &Listing,
+    item: fn(&Row<'_>) -> Result<T, CatalogError>,
+) -> Result<Page<T>, CatalogError> {
+    let mut query = Builder::default();
+    for (column, value) in scope {
+        let parameter = query.bind(value.clone());
+        query.conditions.push(format!("{column} = {parameter}"));
+    }
+    if let Some(filter) = &listing.filter {
+        let condition = query.condition(entity, filter)?;
+        query.conditions.push(condition);
+    }
+    let total = if listing.count {
+        let text = format!(
+            "SELECT count(*) AS total FROM {}{}",
+            entity.table,
+            query.filters()
+        );
+        let rows = sql.query(&text, &query.params).await?;
+        Some(total_of(&rows)?)
+    } else {
+        None
+    };
+    let (expression, descending) = match &listing.order {
+        Some(order) => (
+            entity.field(&order.field, "$orderby")?.expression(),
+            order.descending,
+        ),
+        None => (
+            entity
+                .fields
+                .first()
+                .map_or_else(|| entity.tie.to_owned(), Field::expression),
+            false,
+        ),
+    };
+    let (direction, beyond) = if descending {
+        ("DESC", "<")
+    } else {
+        ("ASC", ">")
+    };
+    let mut offset = 0;
+    match &listing.start {
+        Start::First => {}
+        Start::Offset(skipped) => offset = *skipped,
+        Start::After(position) => {
+            let value = query.bind(position.value.clone());
+            let tie = query.bind(position.tie.clone());
+            query.conditions.push(format!(
+                "({expression} {beyond} {value} OR ({expression} = {value} AND {} {beyond} {tie}))",
+                entity.tie
+            ));
+        }
+    }
+    let top = listing.top.unwrap_or(PAGE).clamp(1, PAGE);
+    let text = format!(
+        "SELECT {}, {expression} AS order_value, {} AS order_tie FROM {}{} ORDER BY {expression} {direction}, {} {direction} LIMIT {} OFFSET {offset}",
+        entity.columns,
+        entity.tie,
+        entity.table,
+        query.filters(),
+        entity.tie,
+        top.saturating_add(1),
+    );
+    let mut rows = sql.query(&text, &query.params).await?;
+    let page = usize::try_from(top).unwrap_or(usize::MAX);
+    let more = rows.rows.len() > page;
+    rows.rows.truncate(page);
+    let next = if more {
+        rows.iter().last().map(|row| position(&row)).transpose()?
+    } else {
+        None
+    };
+    Ok(Page {
+        items: rows
+            .iter()
+            .map(|row| item(&row))
+            .collect::<Result<_, _>>()?,
+        offset,
+        total,
+        next,
+    })
+}
+
+fn position(row: &Row<'_>) -> Result<Position, CatalogError> {
+    let value = |column: &str| -> Result<Value, CatalogError> {
+        Ok(match row.opt_integer(column) {
+            Ok(number) => number.into(),
+            Err(_) => row.opt_text(column)?.into(),
+        })
+    };
+    Ok(Position {
+        value: value("order_value")?,
+        tie: value("order_tie")?,
+    })
+}
+
+fn total_of(rows: &Rows) -> Result<u32, CatalogError> {
+    rows.first()
+        .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
+        .unsigned("total")
+}
+
+#[derive(Default)]
+struct Builder {
+    params: Vec<Value>,
+    conditions: Vec<String>,
+}
+
+impl Builder {
+    fn bind(&mut self, value: Value) -> String {
+        self.params.push(value);
+        format!("?{}", self.params.len())
+    }
+
+    fn filters(&self) -> String {
+        if self.conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", self.conditions.join(" AND "))
+        }
+    }
+
+    fn condition(&mut self, entity: &Entity, filter: &Filter) -> Result<String, CatalogError> {
+        Ok(match filter {
+            Filter::And(a, b) => format!(
+                "({} AND {})",
+                self.condition(entity, a)?,
+                self.condition(entity, b)?
+            ),
+            Filter::Or(a, b) => format!(
+                "({} OR {})",
+                self.condition(entity, a)?,
+                self.condition(entity, b)?
+            ),
+            Filter::Not(inner) => format!("NOT ({})", self.condition(entity, inner)?),
+            Filter::Compare { field, is, to } => {
+                let field = entity.field(field, "$filter")?;
+                if *to == Literal::Null {
+                    return match is {
+                        Comparison::Equal => Ok(format!("{} IS NULL", field.column)),
+                        Comparison::NotEqual => Ok(format!("{} IS NOT NULL", field.column)),
+                        _ => Err(CatalogError::invalid(
+                            "$filter",
+                            "null can only be compared with eq and ne",
+                        )),
+                    };
+                }
+                let value = bound(field, to)?;
+                let parameter = self.bind(value);
+                format!("{} {} {parameter}", field.expression(), is.sql())
+            }
+            Filter::Matches { field, place, text } => {
+                let field = entity.field(field, "$filter")?;
+                if field.kind != FieldKind::Text {
+                    return Err(CatalogError::invalid(
+                        "$filter",
+                        format!("'{}' is not a text field", field.path),
+                    ));
+                }
+                let mut pattern = String::new();
+                if *place != Place::Start {
+                    pattern.push('%');
+                }
+                for c in text.chars() {
+                    if matches!(c, '%' | '_' | '\\') {
+                        pattern.push('\\');
+                    }
+                    pattern.push(c);
+                }
+                if *place != Place::End {
+                    pattern.push('%');
+                }
+                let parameter = self.bind(pattern.into());
+                format!("{} LIKE {parameter} ESCAPE '\\'", field.column)
+            }
+        })
+    }
+}
+
+/// The literal as the field's column holds it.
+fn bound(field: &Field, literal: &Literal) -> Result<Value, CatalogError> {
+    let mismatch = |wanted: &str| {
+        CatalogError::invalid(
+            "$filter",
+            format!("'{}' must be compared with {wanted}", field.path),
+        )
+    };
+    match (field.kind, literal) {
+        (FieldKind::Text, Literal::Text(text)) => Ok(text.into()),
+        (FieldKind::Uuid, Literal::Text(text)) => Ok(text.to_ascii_lowercase().into()),
+        (FieldKind::Time, Literal::Time(time)) => Ok((*time).into()),
+        (FieldKind::Time, Literal::Text(text)) => {
+            let time: Timestamp = text.parse().map_err(|_| mismatch("an instant in UTC"))?;
+            Ok(time.into())
+        }
+        (FieldKind::Text | FieldKind::Uuid, _) => Err(mismatch("a text in single quotes")),
+        (FieldKind::Time, _) => Err(mismatch("an instant in UTC")),
+    }
+}
