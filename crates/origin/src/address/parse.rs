@@ -1,0 +1,189 @@
+//! Path to [`Address`].
+
+use super::{Address, Options, Part, Target, TrackAddress};
+use crate::error::{Code, OriginError};
+use percent_encoding::percent_decode_str;
+
+/// Longest path that is looked at.
+pub const MAX_PATH_BYTES: usize = 4096;
+
+/// Reads the path of a request, as it came: with its leading slash, percent-encoded, without query.
+///
+/// Errors: 404 if the first element is not a locator's identifier, so that stray paths do not look like broken
+/// streaming URLs; 400 `MPE_BAD_URL_SYNTAX` for what no rule of the grammar matches; see [`Options`] for the rest.
+pub fn parse(path: &str) -> Result<Address, OriginError> {
+    if path.len() > MAX_PATH_BYTES {
+        return Err(bad("the path is too long"));
+    }
+    let mut raw = path.strip_prefix('/').unwrap_or(path).split('/');
+    let locator = raw.next().and_then(uuid).ok_or_else(not_found)?;
+    let elements = raw.map(element).collect::<Result<Vec<_>, _>>()?;
+    let target = match elements.as_slice() {
+        [] => return Err(not_found()),
+        [manifest, rest @ ..] if !rest.is_empty() && stem(manifest).is_some() => {
+            presentation(stem(manifest).unwrap_or_default(), rest)?
+        }
+        path => Target::File {
+            path: path.join("/"),
+        },
+    };
+    Ok(Address { locator, target })
+}
+
+/// What follows `{name}.ism/`.
+fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
+    match rest {
+        [manifest] => {
+            let (word, inner) = call(without_suffix(manifest))?;
+            if !word.eq_ignore_ascii_case("manifest") {
+                return Err(bad(
+                    "after the server manifest's name only manifest or QualityLevels may follow",
+                ));
+            }
+            let parts = inner
+                .into_iter()
+                .flat_map(|i| i.split(','))
+                .filter(|part| !part.trim().is_empty());
+            Ok(Target::Manifest {
+                name: name.to_owned(),
+                options: Options::read(parts)?,
+            })
+        }
+        [level, noun] => {
+            let (word, bitrate) = call(level)?;
+            if !word.eq_ignore_ascii_case("qualitylevels") {
+                return Err(bad(
+                    "QualityLevels is expected after the server manifest's name",
+                ));
+            }
+            let bitrate = bitrate
+                .and_then(|b| number(b.trim()))
+                .and_then(|b| u32::try_from(b).ok())
+                .ok_or_else(|| bad("the bit rate of QualityLevels is not a number"))?;
+            let (word, inner) = call(without_suffix(noun))?;
+            let mut parts = inner.ok_or_else(|| bad("the track is missing"))?.split(',');
+            let subject = parts.next().unwrap_or_default().trim();
+            let track = |track: &str| match track.trim() {
+                "" => Err(bad("the track has no name")),
+                track => Ok(TrackAddress {
+                    manifest: name.to_owned(),
+                    bitrate,
+                    name: track.to_owned(),
+                }),
+            };
+            match word.to_ascii_lowercase().as_str() {
+                "manifest" => Ok(Target::MediaPlaylist {
+                    track: track(subject)?,
+                    options: Options::read(parts)?,
+                }),
+                "fragments" => {
+                    // The last `=`: stream names of hand-made manifests may hold one.
+                    let (subject, part) = subject
+                        .rsplit_once('=')
+                        .ok_or_else(|| bad("the fragment has no time"))?;
+                    let part = match part.trim() {
+                        "i" => Part::Init,
+                        time => Part::Start(
+                            number(time)
+                                .ok_or_else(|| bad("the fragment's time is not a number"))?,
+                        ),
+                    };
+                    Ok(Target::Fragment {
+                        track: track(subject)?,
+                        part,
+                        options: Options::read(parts)?,
+                    })
+                }
+                "fragmentinfo" | "rawfragments" | "keyframes" => Err(OriginError::new(
+                    Code::OutputFormatNotSupported,
+                    "Smooth Streaming's alternate fragment forms are not offered",
+                )),
+                _ => Err(bad(
+                    "after QualityLevels only Manifest or Fragments may follow",
+                )),
+            }
+        }
+        _ => Err(bad("the URL has too many elements")),
+    }
+}
+
+/// One path element, decoded. Elements that could name something outside of the asset's folder are refused.
+fn element(raw: &str) -> Result<String, OriginError> {
+    let decoded = percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| bad("the URL is not UTF-8 once decoded"))?;
+    if decoded.is_empty() || decoded == "." || decoded == ".." {
+        return Err(bad("the URL has an empty or relative element"));
+    }
+    if decoded
+        .chars()
+        .any(|c| c == '/' || c == '\\' || c.is_control())
+    {
+        return Err(bad(
+            "an element of the URL has a character that file names cannot have",
+        ));
+    }
+    Ok(decoded.into_owned())
+}
+
+/// `word` or `word(inner)`.
+fn call(text: &str) -> Result<(&str, Option<&str>), OriginError> {
+    let text = text.trim();
+    match text.split_once('(') {
+        None => Ok((text, None)),
+        Some((word, rest)) => {
+            let inner = rest
+                .strip_suffix(')')
+                .ok_or_else(|| bad("a parenthesis is not closed at the end"))?;
+            Ok((word.trim(), Some(inner)))
+        }
+    }
+}
+
+/// Drops the `.m3u8` or `.mpd` that tools append for players that look at the end of a URL.
+fn without_suffix(text: &str) -> &str {
+    [".m3u8", ".mpd"]
+        .iter()
+        .find_map(|suffix| strip_suffix_ignore_case(text, suffix))
+        .unwrap_or(text)
+}
+
+/// The name of `{name}.ism`; `None` for other files and for a bare `.ism`.
+fn stem(file: &str) -> Option<&str> {
+    strip_suffix_ignore_case(file, ".ism").filter(|stem| !stem.is_empty())
+}
+
+fn strip_suffix_ignore_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
+    let at = text.len().checked_sub(suffix.len())?;
+    let (head, tail) = text.split_at_checked(at)?;
+    tail.eq_ignore_ascii_case(suffix).then_some(head)
+}
+
+/// A decimal number of digits only: `u64::from_str` would also take `+5`, and one fragment has one URL.
+fn number(text: &str) -> Option<u64> {
+    let canonical =
+        text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok()).flatten()
+}
+
+/// A UUID with hyphens, in lower case.
+fn uuid(text: &str) -> Option<String> {
+    let valid = text.len() == 36
+        && text.bytes().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        });
+    valid.then(|| text.to_ascii_lowercase())
+}
+
+fn bad(detail: &'static str) -> OriginError {
+    OriginError::new(Code::BadUrlSyntax, detail)
+}
+
+fn not_found() -> OriginError {
+    OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+//! What the origin needs from outside: a catalog that resolves locators and a store that holds the assets.
+
+use bytes::Bytes;
+use headwater_plan::Object;
+use jiff::Timestamp;
+use std::ops::Range;
+
+/// A streaming locator, with what is needed to serve it. `L`: how the store finds the asset's folder.
+#[derive(Debug, Clone)]
+pub struct Published<L> {
+    /// Not served before (404).
+    pub start: Option<Timestamp>,
+    /// Not served from here on (410).
+    pub end: Option<Timestamp>,
+    /// Switched off (404).
+    pub suppressed: bool,
+    /// Whether a streaming endpoint runs; without one nothing is served (503).
+    pub endpoint_running: bool,
+    /// What the streaming policy allows in the clear.
+    pub protocols: Protocols,
+    /// Names the asset's folder in all stores: the key of caches. Holds no secret.
+    pub place: String,
+    /// The asset's folder, with credentials.
+    pub location: L,
+}
+
+/// Protocols that a policy enables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Protocols {
+    /// HLS.
+    pub hls: bool,
+    /// DASH.
+    pub dash: bool,
+    /// Files as they are stored.
+    pub download: bool,
+}
+
+/// The catalog cannot answer. For the log.
+#[derive(Debug, thiserror::Error)]
+#[error("the catalog cannot resolve the locator: {0}")]
+pub struct CatalogError(pub String);
+
+/// Resolves locators.
+#[allow(async_fn_in_trait)] // Guests are single-threaded: a Send bound would shut them out.
+pub trait Catalog {
+    /// See [`Published`].
+    type Location: Clone;
+
+    /// `locator`: a UUID, lower case, with hyphens. Ok `None` if there is no such locator.
+    async fn resolve(
+        &self,
+        locator: &str,
+    ) -> Result<Option<Published<Self::Location>>, CatalogError>;
+}
+
+/// What a store says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Bytes.
+    pub len: u64,
+    /// With its quotes, as the store wrote it.
+    pub etag: String,
+    /// When it was written, if the store says so.
+    pub last_modified: Option<Timestamp>,
+}
+
+/// Part of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectRead {
+    /// The bytes from the start of the range; fewer than asked for if the object ends first.
+    pub bytes: Bytes,
+    /// Length of the whole object.
+    pub total_len: u64,
+    /// Its entity tag, with quotes.
+    pub etag: String,
+}
+
+/// Why the store did not do what was asked. The text is for the log and holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// There is no such object, or no such folder.
+    #[error("no such object")]
+    NotFound,
+    /// The object has changed since `if_match`.
+    #[error("the object has changed")]
+    Changed,
+    /// The range starts at or past the end.
+    #[error("the range is outside of the object")]
+    RangeNotSatisfiable,
+    /// Our credentials are refused.
+    #[error("the store refuses our credentials: {0}")]
+    PermissionDenied(String),
+    /// Overloaded or not reachable; the same call may succeed later.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// Anything else.
+    #[error("the store answered something unexpected: {0}")]
+    Unexpected(String),
+}
+
+/// Objects in folders. Names are relative to the folder, `/` separates elements.
+#[allow(async_fn_in_trait)]
+pub trait Storage {
+    /// A folder with what it takes to get in.
+    type Location;
+
+    /// What the store says of an object.
+    async fn head(&self, at: &Self::Location, name: &str) -> Result<ObjectInfo, StorageError>;
+
+    /// Reads `range` (not empty; it may reach past the end). With `if_match`, only if the object still has that
+    /// entity tag, else [`StorageError::Changed`].
+    async fn read(
+        &self,
+        at: &Self::Location,
+        name: &str,
+        range: Range<u64>,
+        if_match: Option<&str>,
+    ) -> Result<ObjectRead, StorageError>;
+
+    /// Names of the objects directly in the folder, in name order, at most `limit`.
+    async fn list(&self, at: &Self::Location, limit: usize) -> Result<Vec<String>, StorageError>;
+
+    /// Writes a whole object and returns its entity tag.
+    async fn put(
+        &self,
+        at: &Self::Location,
+        name: &str,
+        bytes: Bytes,
+    ) -> Result<String, StorageError>;
+
+    /// The object as a plan names it: complete signed URL, and `If-Match` with `etag`.
+    fn object(&self, at: &Self::Location, name: &str, etag: &str) -> Result<Object, StorageError>;
+}
