@@ -1,0 +1,98 @@
+// A running Headwater, as a script that knows only its public API and the Blob protocol sees it.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+
+export function connection() {
+  const path = process.env.HEADWATER_CONNECTION;
+  if (!path) throw new Error("HEADWATER_CONNECTION has to name the connection.json of a running Headwater");
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+const API_VERSION = "api-version=2022-07-01";
+
+/** Calls the AMS surface of the account; answers the body of a 2xx. */
+async function call(to, method, path, body) {
+  const account =
+    `/subscriptions/${to.subscriptionId}/resourceGroups/${to.resourceGroup}` +
+    `/providers/Microsoft.Media/mediaServices/${to.accountName}`;
+  const response = await fetch(`${to.armUrl}${account}${path}?${API_VERSION}`, {
+    method,
+    headers: { authorization: `Bearer ${to.token}`, "content-type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+  return text === "" ? null : JSON.parse(text);
+}
+
+/** Makes a 24 s, 1280x720 clip with sound: `{ bytes, seconds, frames }`. */
+export function makeClip() {
+  const folder = mkdtempSync(join(tmpdir(), "headwater-clip-"));
+  const file = join(folder, "clip.mp4");
+  const made = spawnSync(
+    "ffmpeg",
+    [
+      ...["-v", "error", "-y"],
+      ...["-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=24"],
+      ...["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=24"],
+      ...["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-g", "50", "-bf", "2"],
+      ...["-c:a", "aac", "-b:a", "128k", "-ac", "2", "-movflags", "+faststart", file],
+    ],
+    { encoding: "utf8" },
+  );
+  if (made.status !== 0) throw new Error(`ffmpeg made no clip: ${made.error?.message ?? made.stderr}`);
+  const bytes = readFileSync(file);
+  rmSync(folder, { recursive: true });
+  return { bytes, seconds: 24 };
+}
+
+/** Uploads, encodes and publishes `bytes`. Resolves to `{ hls, dash, name }`: complete URLs and the output's name. */
+export async function publish(to, bytes, presetName = "AdaptiveStreaming") {
+  const run = randomUUID().slice(0, 8);
+  const [source, output] = [`players-in-${run}`, `players-out-${run}`];
+  await call(to, "PUT", `/assets/${source}`, { properties: {} });
+  await call(to, "PUT", `/assets/${output}`, { properties: {} });
+  const { assetContainerSasUrls } = await call(to, "POST", `/assets/${source}/listContainerSas`, {
+    permissions: "ReadWrite",
+    expiryTime: new Date(Date.now() + 3600_000).toISOString(),
+  });
+  const container = new URL(assetContainerSasUrls[0]);
+  container.pathname += "/clip.mp4";
+  const put = await fetch(container, {
+    method: "PUT",
+    headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": "video/mp4" },
+    body: bytes,
+  });
+  if (put.status !== 201) throw new Error(`upload: ${put.status} ${await put.text()}`);
+
+  const preset = { "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", presetName };
+  await call(to, "PUT", "/transforms/players", { properties: { outputs: [{ preset }] } });
+  await call(to, "PUT", `/transforms/players/jobs/${run}`, {
+    properties: {
+      input: { "@odata.type": "#Microsoft.Media.JobInputAsset", assetName: source, files: ["clip.mp4"] },
+      outputs: [{ "@odata.type": "#Microsoft.Media.JobOutputAsset", assetName: output }],
+    },
+  });
+  for (const deadline = Date.now() + 20 * 60_000; ; await new Promise((resolve) => setTimeout(resolve, 1000))) {
+    const { properties } = await call(to, "GET", `/transforms/players/jobs/${run}`);
+    if (properties.state === "Finished") break;
+    if (["Error", "Canceled"].includes(properties.state) || Date.now() > deadline) {
+      throw new Error(`the job ended as ${properties.state}: ${JSON.stringify(properties.outputs)}`);
+    }
+  }
+  await call(to, "PUT", `/streamingLocators/${output}`, {
+    properties: { assetName: output, streamingPolicyName: "Predefined_ClearStreamingOnly" },
+  });
+  const { streamingPaths } = await call(to, "POST", `/streamingLocators/${output}/listPaths`);
+  const url = (protocol, format) => {
+    const paths = streamingPaths.find(({ streamingProtocol }) => streamingProtocol === protocol)?.paths ?? [];
+    const path = paths.find((candidate) => candidate.includes(format));
+    if (path === undefined) throw new Error(`listPaths names no ${format}: ${JSON.stringify(streamingPaths)}`);
+    return to.streamingUrl + path;
+  };
+  return { name: output, hls: url("Hls", "m3u8-cmaf"), dash: url("Dash", "mpd-time-cmaf") };
+}

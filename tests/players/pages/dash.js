@@ -1,0 +1,28 @@
+import { MediaPlayer } from "/node_modules/dashjs/dist/modern/esm/dash.all.min.js";
+import { end, errors, video, warnings } from "./common.js";
+
+const player = MediaPlayer().create();
+player.updateSettings({ debug: { logLevel: 0 } });
+const said = ({ error }) => (typeof error === "string" ? error : `${error?.code} ${error?.message}`);
+player.on(MediaPlayer.events.ERROR, (event) => errors.push(`dash.js ${said(event)}`));
+player.on(MediaPlayer.events.PLAYBACK_ENDED, end);
+player.on(MediaPlayer.events.PLAYBACK_STALLED, () => warnings.push("stalled"));
+
+window.player = {
+  version: player.getVersion(),
+  load: (url) =>
+    new Promise((resolve, reject) => {
+      player.on(MediaPlayer.events.STREAM_INITIALIZED, resolve);
+      player.on(MediaPlayer.events.ERROR, (event) => reject(new Error(said(event))));
+      player.initialize(video, url, false);
+    }),
+  renditions: () =>
+    player
+      .getRepresentationsByType("video")
+      .map(({ id, width, height, bandwidth }) => ({ id, width, height, bitrate: bandwidth }))
+      .sort((a, b) => a.bitrate - b.bitrate),
+  select: (id) => {
+    player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
+    player.setRepresentationForTypeById("video", id, /* forceReplace= */ true);
+  },
+};

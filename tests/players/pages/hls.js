@@ -1,0 +1,29 @@
+import Hls from "/node_modules/hls.js/dist/hls.mjs";
+import { errors, video, warnings } from "./common.js";
+
+const hls = new Hls({ workerPath: "/node_modules/hls.js/dist/hls.worker.js" });
+
+hls.on(Hls.Events.ERROR, (_event, data) => {
+  const text = `${data.type} ${data.details} ${data.response?.code ?? ""} ${data.error?.message ?? ""}`;
+  // A busy machine stalls now and then; everything else non-fatal is the stream's fault.
+  const stall = ["bufferStalledError", "bufferNudgeOnStall"].includes(data.details);
+  (stall && !data.fatal ? warnings : errors).push(text);
+});
+
+window.player = {
+  version: Hls.version,
+  load: (url) =>
+    new Promise((resolve, reject) => {
+      hls.once(Hls.Events.MANIFEST_PARSED, resolve);
+      hls.on(Hls.Events.ERROR, (_event, data) => data.fatal && reject(new Error(data.details)));
+      hls.loadSource(url);
+      hls.attachMedia(video);
+    }),
+  renditions: () =>
+    hls.levels
+      .map(({ width, height, bitrate }, id) => ({ id, width, height, bitrate }))
+      .sort((a, b) => a.bitrate - b.bitrate),
+  select: (id) => {
+    hls.currentLevel = id;
+  },
+};

@@ -1,0 +1,33 @@
+import "/node_modules/shaka-player/dist/shaka-player.compiled.debug.js";
+import { errors, video } from "./common.js";
+
+const { shaka } = window;
+shaka.polyfill.installAll();
+const player = new shaka.Player();
+player.addEventListener("error", ({ detail }) => errors.push(`shaka ${detail.code} ${detail.message}`));
+const attached = player.attach(video);
+
+window.player = {
+  version: shaka.Player.version,
+  load: async (url) => {
+    await attached;
+    try {
+      await player.load(url);
+    } catch (error) {
+      errors.push(`shaka ${error.code} ${error.message}`);
+      throw new Error(`shaka ${error.code} ${error.message}`);
+    }
+  },
+  renditions: () => {
+    const byVideo = new Map();
+    for (const { id, videoId, width, height, bandwidth } of player.getVariantTracks()) {
+      if (!byVideo.has(videoId)) byVideo.set(videoId, { id, width, height, bitrate: bandwidth });
+    }
+    return [...byVideo.values()].sort((a, b) => a.bitrate - b.bitrate);
+  },
+  select: (id) => {
+    player.configure({ abr: { enabled: false } });
+    const track = player.getVariantTracks().find((candidate) => candidate.id === id);
+    player.selectVariantTrack(track, /* clearBuffer= */ true, /* safeMargin= */ 0);
+  },
+};

@@ -1,0 +1,124 @@
+// Every player plays a published presentation from start to end, seeks in it and switches between its renditions.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { launch, openPage } from "./lib/browser.mjs";
+import { connection, makeClip, publish } from "./lib/headwater.mjs";
+import { serve } from "./lib/server.mjs";
+
+/** How long anything that should happen at once may take on a busy machine. */
+const PATIENCE = 60_000;
+
+let browser;
+let files;
+let urls;
+
+before(
+  async () => {
+    const { PLAYER_HLS_URL: hls, PLAYER_DASH_URL: dash } = process.env;
+    urls = hls && dash ? { hls, dash } : await publish(connection(), makeClip().bytes);
+    files = await serve();
+    browser = await launch();
+  },
+  { timeout: 25 * 60_000 },
+);
+
+after(async () => {
+  await browser?.close();
+  await files?.close();
+});
+
+for (const [title, page, protocol] of [
+  ["hls.js plays HLS", "hls", "hls"],
+  ["Shaka Player plays HLS", "shaka", "hls"],
+  ["Shaka Player plays DASH", "shaka", "dash"],
+  ["dash.js plays DASH", "dash", "dash"],
+]) {
+  describe(title, () => {
+    let tab;
+    let problems;
+    let context;
+    let duration;
+    let renditions;
+
+    const state = () => tab.evaluate(() => window.state());
+    const until = async (what, holds) => {
+      const deadline = Date.now() + PATIENCE;
+      for (;;) {
+        const now = await state();
+        assert.deepEqual(now.errors, [], `${title}: the player reported errors while waiting until ${what}`);
+        if (holds(now)) return now;
+        assert.ok(Date.now() < deadline, `not reached: ${what}; ${JSON.stringify({ ...now, problems })}`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    };
+    /** Time, pictures and sound all go on. */
+    const advances = async (what) => {
+      const from = await state();
+      return until(
+        `${what}: frames, sound and time advance`,
+        (now) => now.frames >= from.frames + 10 && now.time > from.time + 0.3 && now.audioBytes > from.audioBytes,
+      );
+    };
+    const seek = async (time) => {
+      const landed = await tab.evaluate((wanted) => window.seek(wanted), time);
+      assert.ok(Math.abs(landed - time) < 0.1, `a seek to ${time} landed at ${landed}`);
+      await advances(`after a seek to ${time}`);
+    };
+
+    before(
+      async () => {
+        ({ context, page: tab, problems } = await openPage(browser));
+        await tab.goto(`${files.origin}/pages/${page}.html`);
+        await tab.waitForFunction(() => window.player !== undefined);
+        await tab.evaluate((url) => window.player.load(url), urls[protocol]);
+        await tab.evaluate(() => document.querySelector("video").play());
+      },
+      { timeout: PATIENCE },
+    );
+    after(() => context?.close());
+
+    test("starts at the beginning, and frames, sound and time advance", async () => {
+      const first = await advances("at the start");
+      assert.ok(first.start !== null && first.start < 0.1, `seekable from ${first.start}`);
+      duration = first.duration;
+      assert.ok(Number.isFinite(duration) && duration > 5, `duration ${duration}`);
+    });
+
+    test("every rendition can be switched to and decodes at its own size", async () => {
+      renditions = await tab.evaluate(() => window.player.renditions());
+      assert.ok(renditions.length >= 2, `only ${renditions.length} rendition`);
+      // Down and up again: both directions, and each rendition once more than needed.
+      for (const { id, width, height } of [...renditions].reverse().concat(renditions.at(-1))) {
+        // Room to play: never let the end come before the switch.
+        if ((await state()).time > duration / 2) await seek(1);
+        await tab.evaluate((wanted) => window.player.select(wanted), id);
+        await until(`${width}x${height} is on screen`, (now) => now.width === width && now.height === height);
+        await advances(`at ${width}x${height}`);
+      }
+    });
+
+    test("seeks forward and back land, and frames decode after them", async () => {
+      await seek(duration * 0.7);
+      await seek(duration * 0.15);
+      await seek(0);
+      if (process.env.SCREENSHOTS) {
+        mkdirSync(process.env.SCREENSHOTS, { recursive: true });
+        await tab.screenshot({ path: join(process.env.SCREENSHOTS, `${page}-${protocol}.png`) });
+      }
+    });
+
+    test("the end is reached, where the duration says it is", async () => {
+      await seek(duration - 2.5);
+      const last = await until("the end", (now) => now.ended);
+      assert.ok(Math.abs(last.time - duration) < 0.25, `ended at ${last.time} of ${duration}`);
+    });
+
+    test("no player, page or console error happened on the way", async () => {
+      assert.deepEqual((await state()).errors, []);
+      assert.deepEqual(problems, []);
+    });
+  });
+}

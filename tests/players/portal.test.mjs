@@ -1,0 +1,121 @@
+// What a visitor does: opens `/`, sees what is published, clicks, watches.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { launch, openPage } from "./lib/browser.mjs";
+import { connection } from "./lib/headwater.mjs";
+
+const PATIENCE = 60_000;
+
+describe("the portal", () => {
+  let browser;
+  let to;
+
+  before(async () => {
+    to = connection();
+    browser = await launch();
+  });
+  after(() => browser?.close());
+
+  const shot = async (page, name) => {
+    if (!process.env.SCREENSHOTS) return;
+    mkdirSync(process.env.SCREENSHOTS, { recursive: true });
+    await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) });
+  };
+  const open = async (options) => {
+    const opened = await openPage(browser, options);
+    opened.page.setDefaultTimeout(PATIENCE);
+    return opened;
+  };
+  const plays = (page) =>
+    page.waitForFunction(
+      () => {
+        const video = document.querySelector("video");
+        return video && video.currentTime > 1 && video.getVideoPlaybackQuality().totalVideoFrames > 10;
+      },
+      null,
+      { timeout: PATIENCE },
+    );
+
+  test("a link with a token shows the list, and the token leaves the address", async () => {
+    const { context, page, problems } = await open();
+    await page.goto(`${to.portalUrl.replace(/\/$/, "")}/#token=${to.token}`);
+    await page.locator(".card[data-locator]").first().waitFor();
+    assert.ok(!page.url().includes("token"), page.url());
+    await shot(page, "portal-list");
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
+  test("every player plays a video from its card, by mouse and by keyboard", async () => {
+    const { context, page, problems } = await open();
+    await page.goto(`${to.portalUrl.replace(/\/$/, "")}/#token=${to.token}`);
+    const card = page.locator(".card[data-locator]").first();
+    await card.focus();
+    await page.keyboard.press("Enter");
+    await plays(page);
+    assert.match(page.url(), /\?watch=/);
+    await shot(page, "portal-watch");
+    for (const label of ["Shaka Player", "dash.js", "hls.js"]) {
+      await page.getByRole("radio", { name: label }).check();
+      await page.evaluate(() => {
+        const video = document.querySelector("video");
+        video.currentTime = 0;
+        return video.play().catch(() => undefined);
+      });
+      await page.waitForFunction(() => document.querySelector("video").dataset.state === "playing");
+      await plays(page);
+      assert.equal(await page.locator(".trouble").isVisible(), false);
+    }
+    await page.goBack();
+    await page.locator(".card[data-locator]").first().waitFor();
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
+  test("on a phone, in the dark, nothing is wider than the screen", async () => {
+    const { context, page } = await open({ viewport: { width: 360, height: 740 }, colorScheme: "dark" });
+    await page.goto(`${to.portalUrl.replace(/\/$/, "")}/#token=${to.token}`);
+    await page.locator(".card[data-locator]").first().click();
+    await plays(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth));
+    await shot(page, "portal-phone");
+    await context.close();
+  });
+
+  test("a list that fails says so and can be asked for again", async () => {
+    const { context, page } = await open();
+    let failing = true;
+    await page.route("**/media/published*", (route) =>
+      failing
+        ? route.fulfill({ status: 503, json: { error: { code: "Unavailable", detail: "The catalog is busy." } } })
+        : route.continue(),
+    );
+    await page.goto(`${to.portalUrl.replace(/\/$/, "")}/#token=${to.token}`);
+    await page.getByText("The catalog is busy.").waitFor();
+    failing = false;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.locator(".card[data-locator]").first().waitFor();
+    await context.close();
+  });
+
+  test("an empty list says how to fill it, and a refusal asks for a token", async () => {
+    const { context, page } = await open();
+    await page.route("**/media/published*", (route) => {
+      const known = route.request().headers().authorization === "Bearer right";
+      return known ? route.fulfill({ json: { value: [] } }) : route.fulfill({ status: 401, json: {} });
+    });
+    await page.goto(to.portalUrl);
+    await page.getByLabel("Token").fill("wrong");
+    await page.getByRole("button", { name: "Show videos" }).click();
+    await page.getByText("That token was not accepted").waitFor();
+    await page.getByLabel("Token").fill("right");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Nothing is published yet" }).waitFor();
+    await page.getByRole("button", { name: "Forget token" }).click();
+    await page.getByLabel("Token").waitFor();
+    await context.close();
+  });
+});
