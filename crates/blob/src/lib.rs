@@ -5,6 +5,7 @@
 //! | module | for | what |
 //! |---|---|---|
 //! | [`client`] | those who read and write blobs | request builders, answer decoders, [`client::Store`] over an HTTP port |
+//! | [`server`] | those who serve them | operation, authorisation, conditions, ranges, error codes |
 //! | [`sas`], [`shared_key`], [`key`] | both | signatures, made and checked |
 //! | [`names`], [`time`], [`xml`], [`query`] | both | spellings |
 //!
@@ -25,6 +26,7 @@ pub mod key;
 pub mod names;
 pub mod query;
 pub mod sas;
+pub mod server;
 pub mod shared_key;
 pub mod time;
 pub mod xml;
