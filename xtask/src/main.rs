@@ -1,1 +1,69 @@
-fn main() {}
+//! Developer commands: `cargo xtask <command>`. CI calls the same ones.
+
+mod build;
+mod checks;
+mod debian;
+mod node;
+mod paths;
+mod probe;
+mod run;
+mod suites;
+mod tally;
+mod wasm;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, run and test Headwater.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the build needs, build everything, start it and print the URLs.
+    Up {
+        /// Passed on to `headwater up`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Build functions, portal and the `headwater` binary without starting anything.
+    Build,
+    /// Build the Wasm components into dist/functions.
+    Functions,
+    /// Build the components that the host's tests run into dist/guests.
+    Guests,
+    /// Do all set-up and run every test suite; ends in `N passed, M failed`.
+    Test,
+    /// Only the end-to-end suites: SDKs, players.
+    E2e,
+    /// Formatting, lints, docs, and the Wasm build of the pure crates.
+    Check,
+    /// Measure; prints tables. `origin` or `transcode`.
+    Bench {
+        what: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().command {
+        Command::Up { args } => suites::up(&args),
+        Command::Build => build::everything().map(drop),
+        Command::Functions => build::functions().map(drop),
+        Command::Guests => build::guests(),
+        Command::Test => suites::test(suites::Selection::All),
+        Command::E2e => suites::test(suites::Selection::EndToEnd),
+        Command::Check => checks::check(),
+        Command::Bench { what, args } => suites::bench(&what, &args),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Keys that an installation makes once and keeps: `DIR/secrets.json`, readable by its owner only.
+
+use crate::files;
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// base64 texts. No `Debug`: they must not reach a log.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Secrets {
+    /// 32 bytes; seals every secret in the catalog. Without it they are lost.
+    pub(crate) master_key: String,
+    /// 64 bytes; the embedded store's account key.
+    pub(crate) account_key: String,
+    /// What the embedded store presents to `/events`.
+    pub(crate) event_secret: String,
+}
+
+impl Secrets {
+    /// Reads them, or makes them in a new installation.
+    pub(crate) fn load(data: &Path) -> Result<Self> {
+        let path = data.join("secrets.json");
+        match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let secrets = Self {
+                    master_key: random(32)?,
+                    account_key: random(64)?,
+                    event_secret: random(32)?,
+                };
+                files::write_private(&path, &serde_json::to_vec_pretty(&secrets)?)?;
+                Ok(secrets)
+            }
+            Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+    }
+}
+
+fn random(len: usize) -> Result<String> {
+    let mut bytes = vec![0; len];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(STANDARD.encode(bytes))
+}

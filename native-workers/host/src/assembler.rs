@@ -1,0 +1,361 @@
+//! The native stand-in of `functions/assembler`: carries a plan of bytes out without the media entering a guest.
+//!
+//! Objects of the embedded store are mapped files, and their ranges go to the socket as slices of the mapping.
+//! Others are read over the host's pooled connections, neighbouring ranges in one request, as the reference
+//! implementation in `headwater-plan` does. Same contract, same bytes; a property test holds both to it.
+//!
+//! Mapping is safe with the embedded store because it never writes into a file that has a name: a new version is
+//! another file, renamed over the old one, and a mapping keeps the old one alive.
+
+use crate::outgoing::{HttpClient, StandIn, client, full_body};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use headwater_plan::{MAX_ENCODED_BYTES, Object, Plan, Read, Step};
+use http::{Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Largest frame handed to the socket at once.
+const FRAME_BYTES: usize = 1 << 20;
+
+/// An opened object of the embedded store.
+pub struct LocalObject {
+    pub file: File,
+    /// Length of the object, at most that of the file.
+    pub len: u64,
+}
+
+/// Why a local object is not read. The status is the one the store itself would have answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused(pub StatusCode);
+
+/// The embedded store, opened without HTTP.
+pub trait LocalObjects: Send + Sync + 'static {
+    /// Opens the object behind a signed URL after checking the signature and `if_match` exactly as the store's
+    /// listener would; `None` if the URL is not the embedded store's.
+    fn open(&self, url: &str, if_match: Option<&str>) -> Option<Result<LocalObject, Refused>>;
+}
+
+/// Answers `http://assembler.spin.internal/`.
+pub struct NativeAssembler {
+    local: Option<Arc<dyn LocalObjects>>,
+    client: HttpClient,
+}
+
+impl NativeAssembler {
+    pub fn new(
+        local: Option<Arc<dyn LocalObjects>>,
+        extra_roots: &[rustls_pki_types::CertificateDer<'static>],
+    ) -> Self {
+        Self {
+            local,
+            client: client(extra_roots),
+        }
+    }
+}
+
+impl StandIn for NativeAssembler {
+    fn call(
+        &self,
+        request: Request<WasiBody>,
+    ) -> BoxFuture<'static, Result<Response<WasiBody>, Error>> {
+        let (local, client) = (self.local.clone(), self.client.clone());
+        Box::pin(async move {
+            Ok(answer(local, client, request)
+                .await
+                .unwrap_or_else(status_only))
+        })
+    }
+}
+
+fn status_only(status: StatusCode) -> Response<WasiBody> {
+    let mut response = Response::new(full_body(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}
+
+async fn answer(
+    local: Option<Arc<dyn LocalObjects>>,
+    client: HttpClient,
+    request: Request<WasiBody>,
+) -> Result<Response<WasiBody>, StatusCode> {
+    let encoded = Limited::new(request.into_body(), MAX_ENCODED_BYTES)
+        .collect()
+        .await
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?
+        .to_bytes();
+    let plan = Plan::decode(encoded).map_err(|error| {
+        tracing::error!("a plan was not understood: {error}");
+        StatusCode::BAD_REQUEST
+    })?;
+    let len = plan.total_len();
+    let body = match map_all(local.as_deref(), &plan)? {
+        Some(frames) => Frames { frames, left: len }.boxed_unsync(),
+        None => remote(client, plan).await?,
+    };
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, len.into());
+    Ok(response)
+}
+
+/// The frames of a plan whose objects are all local; `None` if one is not.
+fn map_all(
+    local: Option<&dyn LocalObjects>,
+    plan: &Plan,
+) -> Result<Option<VecDeque<Bytes>>, StatusCode> {
+    let Some(local) = local else { return Ok(None) };
+    let mut maps = Vec::with_capacity(plan.objects().len());
+    for (index, object) in plan.objects().iter().enumerate() {
+        let Some(opened) = local.open(object.url(), object.if_match()) else {
+            return Ok(None);
+        };
+        let opened = opened.map_err(|Refused(status)| status)?;
+        maps.push(map_object(plan, index, &opened)?);
+    }
+    let mut frames = VecDeque::new();
+    for step in plan.steps() {
+        match step {
+            Step::Inline(bytes) => frames.push_back(bytes.clone()),
+            Step::Range {
+                object,
+                offset,
+                len,
+            } => {
+                let (start, map) = usize::try_from(*object)
+                    .ok()
+                    .and_then(|i| maps.get(i))
+                    .ok_or(StatusCode::BAD_REQUEST)?;
+                let from = usize::try_from(offset - start).map_err(|_| StatusCode::BAD_REQUEST)?;
+                let len = usize::try_from(*len).map_err(|_| StatusCode::BAD_REQUEST)?;
+                let mut rest = map.slice(from..from + len);
+                while rest.len() > FRAME_BYTES {
+                    frames.push_back(rest.split_to(FRAME_BYTES));
+                }
+                frames.push_back(rest);
+            }
+            _ => return Err(StatusCode::NOT_IMPLEMENTED),
+        }
+    }
+    Ok(Some(frames))
+}
+
+/// Maps the part of an object that the plan touches: where it starts, and the bytes.
+fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<(u64, Bytes), StatusCode> {
+    let mut touched: Option<Range<u64>> = None;
+    for step in plan.steps() {
+        if let Step::Range {
+            object,
+            offset,
+            len,
+        } = step
+            && usize::try_from(*object) == Ok(index)
+        {
+            let end = offset.checked_add(*len).ok_or(StatusCode::BAD_REQUEST)?;
+            touched = Some(match touched {
+                Some(range) => range.start.min(*offset)..range.end.max(end),
+                None => *offset..end,
+            });
+        }
+    }
+    let Some(range) = touched else {
+        return Ok((0, Bytes::new()));
+    };
+    if range.end > opened.len {
+        return Err(StatusCode::RANGE_NOT_SATISFIABLE);
+    }
+    let len =
+        usize::try_from(range.end - range.start).map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    Ok((
+        range.start,
+        map_file(&opened.file, range.start, len).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?,
+    ))
+}
+
+#[allow(unsafe_code)]
+fn map_file(file: &File, offset: u64, len: usize) -> std::io::Result<Bytes> {
+    // SAFETY: the embedded store never changes or truncates a file in place (see the module's documentation), so
+    // the mapped pages stay what they are for as long as the mapping lives.
+    let map = unsafe {
+        memmap2::MmapOptions::new()
+            .offset(offset)
+            .len(len)
+            .map(file)?
+    };
+    Ok(Bytes::from_owner(map))
+}
+
+/// Frames that are all there already.
+struct Frames {
+    frames: VecDeque<Bytes>,
+    left: u64,
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let next = self.frames.pop_front();
+        if let Some(bytes) = &next {
+            self.left -= bytes.len() as u64;
+        }
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty()
+    }
+}
+
+/// One thing to write, owned.
+enum Piece {
+    Inline(Bytes),
+    Object {
+        object: Object,
+        range: Range<u64>,
+        keep: VecDeque<Range<u64>>,
+    },
+}
+
+fn pieces(plan: &Plan) -> VecDeque<Piece> {
+    plan.reads()
+        .map(|read| match read {
+            Read::Inline(bytes) => Piece::Inline(bytes.clone()),
+            Read::Object {
+                object,
+                range,
+                steps,
+            } => Piece::Object {
+                object: object.clone(),
+                range,
+                keep: steps
+                    .iter()
+                    .filter_map(|step| match step {
+                        Step::Range { offset, len, .. } => {
+                            Some(*offset..offset.saturating_add(*len))
+                        }
+                        _ => None,
+                    })
+                    .collect(),
+            },
+        })
+        .collect()
+}
+
+type Pieces = BoxStream<'static, Result<Bytes, Error>>;
+
+/// Streams a plan from other stores. The first object is opened before the answer begins, so that a store that
+/// refuses is a status and not a broken body.
+async fn remote(client: HttpClient, plan: Plan) -> Result<WasiBody, StatusCode> {
+    let mut pieces = pieces(&plan);
+    let mut head = Vec::new();
+    while let Some(Piece::Inline(bytes)) = pieces.front() {
+        head.push(Ok(bytes.clone()));
+        pieces.pop_front();
+    }
+    let first: Pieces = match pieces.pop_front() {
+        Some(Piece::Object {
+            object,
+            range,
+            keep,
+        }) => open(&client, &object, range, keep).await?,
+        _ => futures::stream::empty().boxed(),
+    };
+    let rest = futures::stream::iter(pieces).then(move |piece| {
+        let client = client.clone();
+        async move {
+            match piece {
+                Piece::Inline(bytes) => Ok(futures::stream::iter([Ok(bytes)]).boxed()),
+                Piece::Object {
+                    object,
+                    range,
+                    keep,
+                } => open(&client, &object, range, keep).await.map_err(|status| {
+                    Error::InternalError(Some(format!("an object answered {status}")))
+                }),
+            }
+        }
+    });
+    let stream = futures::stream::iter(head)
+        .chain(first)
+        .chain(rest.try_flatten());
+    let body = http_body_util::StreamBody::new(stream.map_ok(Frame::data));
+    Ok(body.boxed_unsync())
+}
+
+async fn open(
+    client: &HttpClient,
+    object: &Object,
+    range: Range<u64>,
+    mut keep: VecDeque<Range<u64>>,
+) -> Result<Pieces, StatusCode> {
+    let mut request = Request::get(object.url())
+        .header(
+            header::RANGE,
+            format!("bytes={}-{}", range.start, range.end.saturating_sub(1)),
+        )
+        .header("x-ms-version", "2021-12-02");
+    if let Some(etag) = object.if_match() {
+        request = request.header(header::IF_MATCH, etag);
+    }
+    let request = request
+        .body(full_body(Bytes::new()))
+        .map_err(|_| StatusCode::BAD_REQUEST)?;
+    let response = client.request(request).await.map_err(|error| {
+        tracing::warn!("an object store cannot be reached: {error}");
+        StatusCode::BAD_GATEWAY
+    })?;
+    match response.status() {
+        StatusCode::PARTIAL_CONTENT => {}
+        StatusCode::OK if range.start == 0 => {}
+        status if status.is_client_error() => return Err(status),
+        _ => return Err(StatusCode::BAD_GATEWAY),
+    }
+    let mut position = range.start;
+    let kept = response
+        .into_body()
+        .into_data_stream()
+        .map_err(Error::Hyper)
+        .map_ok(move |mut bytes| {
+            let mut out = Vec::new();
+            while let Some(next) = keep.front_mut() {
+                let skip =
+                    usize::try_from(next.start.saturating_sub(position)).unwrap_or(usize::MAX);
+                if skip >= bytes.len() {
+                    break;
+                }
+                position += bytes.split_to(skip).len() as u64;
+                let want = usize::try_from(next.end - next.start)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                out.push(Ok(bytes.split_to(want)));
+                position += want as u64;
+                next.start += want as u64;
+                if next.start < next.end {
+                    break;
+                }
+                keep.pop_front();
+            }
+            position += bytes.len() as u64;
+            futures::stream::iter(out)
+        });
+    Ok(kept.try_flatten().boxed())
+}

@@ -1,0 +1,17 @@
+//! Generated bindings of the Spin interfaces.
+
+#![allow(missing_docs, unreachable_pub, private_interfaces)]
+
+wasmtime::component::bindgen!({
+    path: "wit",
+    world: "headwater:host/host-imports",
+    imports: {
+        "spin:sqlite/sqlite.[static]connection.open": async,
+        "spin:sqlite/sqlite.[method]connection.execute": async,
+        "spin:sqlite/sqlite.[method]connection.last-insert-rowid": async,
+        "spin:sqlite/sqlite.[method]connection.changes": async,
+        "spin:sqlite/sqlite.[drop]connection": async,
+        default: store,
+    },
+    with: { "spin:sqlite/sqlite.connection": crate::sqlite::Connection },
+});

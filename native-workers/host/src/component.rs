@@ -1,0 +1,172 @@
+//! A component of the manifest, compiled and linked, ready to be instantiated from the pool.
+
+use crate::bindings;
+use crate::host::Registry;
+use crate::instance::{ComponentData, Expiration, InstanceData, Worker, new_store};
+use crate::outbound::AllowedHosts;
+use crate::outgoing::Outgoing;
+use crate::sqlite::Database;
+use crate::template::Variables;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::filesystem::FsPerms;
+use wasmtime_wasi_http::handler::{HandlerState, Instance, ProxyPre};
+use wasmtime_wasi_http::p3;
+
+/// Bounds of one component's instances.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Linear memory of one instance.
+    pub memory_bytes: usize,
+    /// Requests an instance answers before it is dropped.
+    pub requests_per_instance: usize,
+    /// Requests in flight in one instance. With one, a trap takes nobody else along.
+    pub concurrent_requests_per_instance: usize,
+    /// Requests in flight in all instances of a component; more wait, then get 503.
+    pub concurrent_requests: usize,
+    /// From the request to the response's head.
+    pub request_deadline: Duration,
+    /// How long an instance may go on after the head, streaming its body.
+    pub streaming: Duration,
+    /// How long a request may wait for a place.
+    pub queue: Duration,
+    /// How long an instance without requests is kept.
+    pub idle_instance: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 128 << 20,
+            requests_per_instance: 10_000,
+            concurrent_requests_per_instance: 1,
+            concurrent_requests: 128,
+            request_deadline: Duration::from_secs(30),
+            streaming: Duration::from_secs(3600),
+            queue: Duration::from_secs(5),
+            idle_instance: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Everything of a component that does not change from instance to instance.
+pub(crate) struct LoadedComponent {
+    pub(crate) id: String,
+    pub(crate) variables: Variables,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) allowed_hosts: AllowedHosts,
+    pub(crate) databases: BTreeMap<String, Arc<Database>>,
+    pub(crate) limits: Limits,
+    pub(crate) pre: Arc<ProxyPre<InstanceData>>,
+    pub(crate) engine: Engine,
+}
+
+/// A folder a component may read.
+#[derive(Debug, Clone)]
+pub(crate) struct Mount {
+    pub(crate) source: PathBuf,
+    pub(crate) destination: String,
+}
+
+impl LoadedComponent {
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A fresh WASI context: the manifest's environment, read-only mounts, both outputs to our standard error.
+    pub(crate) fn wasi_context(&self) -> wasmtime::Result<WasiCtx> {
+        let mut builder = WasiCtx::builder();
+        builder
+            .stdout(wasmtime_wasi::cli::stderr())
+            .stderr(wasmtime_wasi::cli::stderr());
+        for (name, value) in &self.environment {
+            builder.env(name, value);
+        }
+        for mount in &self.mounts {
+            builder.preopened_dir(&mount.source, &mount.destination, FsPerms::ReadOnly)?;
+        }
+        Ok(builder.build())
+    }
+}
+
+/// Makes instances of one component for wasmtime's worker queue.
+pub(crate) struct ComponentInstances {
+    pub(crate) component: Arc<LoadedComponent>,
+    pub(crate) registry: Weak<Registry>,
+}
+
+impl HandlerState for ComponentInstances {
+    type StoreData = InstanceData;
+    type WorkerExpiration = Expiration;
+    type WorkerState = Worker;
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceData, Expiration, Worker>> {
+        let hooks = Outgoing {
+            component: self.component.clone(),
+            registry: self.registry.clone(),
+        };
+        let mut store = new_store(&self.component, hooks)?;
+        let proxy = self.component.pre.instantiate_async(&mut store).await?;
+        metrics::counter!("headwater_component_instances_total", "component" => self.component.id.clone())
+            .increment(1);
+        Ok(Instance {
+            expiration: Expiration::new(&self.component),
+            state: Worker::new(&store),
+            store,
+            proxy,
+            view: InstanceData::http_view,
+        })
+    }
+}
+
+/// The engine all components share.
+///
+/// `cache`: where compiled code is kept, by content hash; without it each start compiles anew.
+pub(crate) fn engine(limits: &Limits, cache: Option<PathBuf>) -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(1_000)
+        .total_core_instances(4_000)
+        .total_memories(1_000)
+        .total_tables(2_000)
+        .total_stacks(1_000)
+        .max_memory_size(limits.memory_bytes)
+        .max_core_instances_per_component(200)
+        .max_memories_per_component(32)
+        .max_tables_per_component(64)
+        .table_elements(100_000)
+        .max_component_instance_size(10 << 20)
+        .max_core_instance_size(10 << 20)
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10)
+        .max_unused_warm_slots(64);
+    let mut config = Config::new();
+    config
+        .wasm_component_model_async(true)
+        .epoch_interruption(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    if let Some(directory) = cache {
+        let mut cache = wasmtime::CacheConfig::new();
+        cache.with_directory(directory);
+        config.cache(Some(wasmtime::Cache::new(cache)?));
+    }
+    Engine::new(&config)
+}
+
+/// Compiles and links `bytes`.
+pub(crate) fn link(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<ProxyPre<InstanceData>> {
+    let component = Component::from_binary(engine, bytes)?;
+    let mut linker = Linker::<InstanceData>::new(engine);
+    // Rust's standard library still imports WASI 0.2; the SDK brings 0.3.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
+    bindings::HostImports::add_to_linker::<_, ComponentData>(&mut linker, InstanceData::view)?;
+    let pre = linker.instantiate_pre(&component)?;
+    Ok(ProxyPre::P3(p3::bindings::ServicePre::new(pre)?))
+}

@@ -1,0 +1,526 @@
+//! The application: the manifest's components, routes and stand-ins, answering one request at a time.
+
+use crate::component::{ComponentInstances, Limits, LoadedComponent, Mount, engine, link};
+use crate::compose::{self, compose};
+use crate::manifest::{self, Manifest};
+use crate::outbound::AllowedHosts;
+use crate::outgoing::{HttpClient, StandIn, client, full_body};
+use crate::problem;
+use crate::router::{Router, Target};
+use crate::sqlite::Database;
+use crate::template::{Variables, expand};
+use anyhow::{Context, bail};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError, ProxyHandler};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Where the manifest and the files it names come from.
+pub trait AppSource {
+    /// Bytes of a file, by its path relative to the manifest.
+    fn read(&self, path: &str) -> anyhow::Result<Vec<u8>>;
+    /// The folder the manifest is in, when it is one; `files` mounts need it.
+    fn directory(&self) -> Option<&std::path::Path>;
+}
+
+/// An application in a folder.
+pub struct AppDirectory(pub PathBuf);
+
+impl AppSource for AppDirectory {
+    fn read(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let path = self.0.join(path);
+        std::fs::read(&path).with_context(|| format!("reading {}", path.display()))
+    }
+
+    fn directory(&self) -> Option<&std::path::Path> {
+        Some(&self.0)
+    }
+}
+
+/// What the host is built from, beside the manifest.
+pub struct HostConfig {
+    /// Values from outside, over the manifest's defaults.
+    pub variables: Variables,
+    /// Files behind the labels of `sqlite_databases`.
+    pub databases: BTreeMap<String, PathBuf>,
+    /// Compiled code is kept here.
+    pub cache: Option<PathBuf>,
+    pub limits: Limits,
+    /// Native answers by component id.
+    pub stand_ins: BTreeMap<String, Arc<dyn StandIn>>,
+    /// Further roots that outbound TLS trusts, DER.
+    pub extra_roots: Vec<rustls_pki_types::CertificateDer<'static>>,
+}
+
+struct Runnable {
+    handler: ProxyHandler<ComponentInstances>,
+    places: Arc<Semaphore>,
+    component: Arc<LoadedComponent>,
+}
+
+/// What chaining needs to find its target.
+pub(crate) struct Registry {
+    runnables: BTreeMap<String, Runnable>,
+    pub(crate) stand_ins: BTreeMap<String, Arc<dyn StandIn>>,
+    pub(crate) client: HttpClient,
+}
+
+/// A running application, without a listener.
+pub struct Host {
+    registry: Arc<Registry>,
+    router: Router,
+    /// Keeps copied `files` alive.
+    _mounts: Vec<tempfile::TempDir>,
+}
+
+/// What the listener knows of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Connection {
+    pub client: SocketAddr,
+    pub tls: bool,
+}
+
+impl Host {
+    /// Reads `spin.toml` of `source`, compiles its components (in parallel) and starts the epoch clock.
+    pub fn load(source: &(dyn AppSource + Sync), config: HostConfig) -> anyhow::Result<Self> {
+        let text =
+            String::from_utf8(source.read("spin.toml")?).context("spin.toml is not UTF-8")?;
+        let manifest = Manifest::parse(&text).context("spin.toml")?;
+        let variables = resolve_variables(&manifest, &config.variables)?;
+        let engine = engine(&config.limits, config.cache.clone())?;
+        start_epoch_clock(&engine);
+
+        let mut databases = BTreeMap::new();
+        for label in manifest
+            .component
+            .values()
+            .flat_map(|c| &c.sqlite_databases)
+        {
+            if !databases.contains_key(label) {
+                let path = config
+                    .databases
+                    .get(label)
+                    .with_context(|| format!("no file is configured for the database `{label}`"))?;
+                let database =
+                    Database::open(path).with_context(|| format!("opening {}", path.display()))?;
+                databases.insert(label.clone(), database);
+            }
+        }
+
+        let mut temporary = Vec::new();
+        let mut loaded = Vec::new();
+        let linked: Vec<anyhow::Result<_>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = manifest
+                .component
+                .iter()
+                .map(|(id, component)| {
+                    let (engine, manifest) = (&engine, &manifest);
+                    scope.spawn(move || {
+                        let bytes = composed(source, manifest, component)
+                            .with_context(|| format!("component `{id}`"))?;
+                        link(engine, &bytes)
+                            .map_err(anyhow::Error::from)
+                            .with_context(|| format!("component `{id}` ({})", component.source))
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|_| bail!("the compiler panicked"))
+                })
+                .collect()
+        });
+        for ((id, component), pre) in manifest.component.iter().zip(linked) {
+            let named = |what: &str| format!("component `{id}`: {what}");
+            let expand_all = |texts: &BTreeMap<String, String>| -> anyhow::Result<Variables> {
+                texts
+                    .iter()
+                    .map(|(k, v)| Ok((k.clone(), expand(v, &variables).with_context(|| named(k))?)))
+                    .collect()
+            };
+            let hosts = component
+                .allowed_outbound_hosts
+                .iter()
+                .map(|text| expand(text, &variables))
+                .collect::<Result<Vec<_>, _>>()
+                .with_context(|| named("allowed_outbound_hosts"))?;
+            // One variable may hold several hosts, separated by white space.
+            let hosts = hosts.iter().flat_map(|text| text.split_whitespace());
+            loaded.push(Arc::new(LoadedComponent {
+                id: id.clone(),
+                variables: expand_all(&component.variables)?,
+                environment: component.environment.clone(),
+                mounts: mounts(source, component, &mut temporary)
+                    .with_context(|| named("files"))?,
+                allowed_hosts: AllowedHosts::parse(hosts).with_context(|| named("outbound"))?,
+                databases: component
+                    .sqlite_databases
+                    .iter()
+                    .filter_map(|label| Some((label.clone(), databases.get(label)?.clone())))
+                    .collect(),
+                limits: config.limits,
+                pre: Arc::new(pre?),
+                engine: engine.clone(),
+            }));
+        }
+
+        let registry = Arc::new_cyclic(|registry| Registry {
+            runnables: loaded
+                .into_iter()
+                .map(|component| {
+                    let state = ComponentInstances {
+                        component: component.clone(),
+                        registry: registry.clone(),
+                    };
+                    let runnable = Runnable {
+                        handler: ProxyHandler::new(state),
+                        places: Arc::new(Semaphore::new(config.limits.concurrent_requests)),
+                        component: component.clone(),
+                    };
+                    (component.id.clone(), runnable)
+                })
+                .collect(),
+            stand_ins: config.stand_ins,
+            client: client(&config.extra_roots),
+        });
+        Ok(Self {
+            registry,
+            router: Router::new(&manifest)?,
+            _mounts: temporary,
+        })
+    }
+
+    /// Answers one request. Never fails: what goes wrong is a problem body.
+    pub async fn handle(
+        &self,
+        connection: Connection,
+        request: Request<WasiBody>,
+    ) -> Response<WasiBody> {
+        let path = request.uri().path().to_owned();
+        let Some(matched) = self.router.best(&path) else {
+            return problem::response(StatusCode::NOT_FOUND, "No route leads here.");
+        };
+        let (id, route) = match &matched.target {
+            Target::Static(response) => return static_response(response),
+            Target::Component { id, route } => (id, route),
+        };
+        let Some(runnable) = self.registry.runnables.get(id) else {
+            return problem::response(StatusCode::NOT_FOUND, "No component answers here.");
+        };
+        let captures = matched.captures;
+        let request = match prepare(connection, request, route, &captures, matched.trailing) {
+            Ok(request) => request,
+            Err(reason) => return problem::response(StatusCode::BAD_REQUEST, reason),
+        };
+        let started = Instant::now();
+        let response = match runnable.call(request).await {
+            Ok(response) => response,
+            Err(failure) => failure.response(),
+        };
+        metrics::histogram!("headwater_component_seconds", "component" => id.clone())
+            .record(started.elapsed().as_secs_f64());
+        response
+    }
+}
+
+/// Why a component gave no answer.
+pub(crate) enum Failure {
+    Busy,
+    Deadline,
+    Broken,
+}
+
+impl Failure {
+    fn response(&self) -> Response<WasiBody> {
+        match self {
+            Self::Busy => {
+                let mut response = problem::response(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Every instance is busy; try again in a moment.",
+                );
+                response
+                    .headers_mut()
+                    .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+            }
+            Self::Deadline => problem::response(
+                StatusCode::GATEWAY_TIMEOUT,
+                "The component did not answer before its deadline.",
+            ),
+            Self::Broken => problem::response(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The component failed; the log says why.",
+            ),
+        }
+    }
+}
+
+impl Runnable {
+    async fn call(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Failure> {
+        let limits = &self.component.limits;
+        let place = tokio::time::timeout(limits.queue, self.places.clone().acquire_owned())
+            .await
+            .map_err(|_| Failure::Busy)?
+            .map_err(|_| Failure::Broken)?;
+        let started = Instant::now();
+        let result = self.handler.handle((), request).await;
+        drop(place);
+        result.map_err(|error| {
+            if error.is::<ExpirationError>() || started.elapsed() >= limits.request_deadline {
+                Failure::Deadline
+            } else if error.is::<InstantiationError<()>>() {
+                tracing::error!(component = %self.component.id, "{error:?}");
+                Failure::Busy
+            } else {
+                tracing::error!(component = %self.component.id, "no answer: {error:?}");
+                Failure::Broken
+            }
+        })
+    }
+}
+
+impl Registry {
+    /// A request from one component to another, in process.
+    pub(crate) async fn chain(
+        &self,
+        id: &str,
+        request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Error> {
+        let runnable = self.runnables.get(id).ok_or(Error::DestinationNotFound)?;
+        let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+        let request = prepare(
+            Connection {
+                client: nobody,
+                tls: false,
+            },
+            request,
+            "/...",
+            &[],
+            None,
+        )
+        .map_err(|_| Error::HttpRequestUriInvalid)?;
+        runnable
+            .call(request)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Busy => Error::ConnectionLimitReached,
+                Failure::Deadline => Error::HttpResponseTimeout,
+                Failure::Broken => Error::HttpResponseIncomplete,
+            })
+    }
+}
+
+fn resolve_variables(manifest: &Manifest, given: &Variables) -> anyhow::Result<Variables> {
+    if let Some(name) = given
+        .keys()
+        .find(|name| !manifest.variables.contains_key(*name))
+    {
+        bail!("spin.toml has no variable `{name}`");
+    }
+    manifest
+        .variables
+        .iter()
+        .map(|(name, variable)| {
+            let value = given
+                .get(name)
+                .or(variable.default.as_ref())
+                .with_context(|| format!("the variable `{name}` is required and was not given"))?;
+            Ok((name.clone(), value.clone()))
+        })
+        .collect()
+}
+
+fn composed(
+    source: &dyn AppSource,
+    manifest: &Manifest,
+    component: &manifest::Component,
+) -> anyhow::Result<Vec<u8>> {
+    let mut dependencies = BTreeMap::new();
+    for (name, dependency) in &component.dependencies {
+        let path = match (&dependency.path, &dependency.component) {
+            (Some(path), _) => path,
+            (None, Some(id)) => {
+                &manifest
+                    .component
+                    .get(id)
+                    .context("a missing component")?
+                    .source
+            }
+            (None, None) => bail!("dependency `{name}` names nothing"),
+        };
+        dependencies.insert(
+            name.clone(),
+            compose::Dependency {
+                bytes: source.read(path)?,
+                export: dependency.export.clone(),
+                inherit: dependency.inherit_configuration
+                    || component.dependencies_inherit_configuration,
+            },
+        );
+    }
+    compose(source.read(&component.source)?, dependencies)
+}
+
+/// Directories are mounted where they are; matches of globs are copied, as Spin does.
+fn mounts(
+    source: &dyn AppSource,
+    component: &manifest::Component,
+    temporary: &mut Vec<tempfile::TempDir>,
+) -> anyhow::Result<Vec<Mount>> {
+    if component.files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let root = source
+        .directory()
+        .context("an application without a folder has no files to mount")?;
+    let excluded = component
+        .exclude_files
+        .iter()
+        .map(|pattern| glob::Pattern::new(pattern))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut mounts = Vec::new();
+    let mut copies: Option<tempfile::TempDir> = None;
+    for file in &component.files {
+        match file {
+            manifest::FileMount::Directory(mount) if excluded.is_empty() => {
+                let source = root.join(&mount.source);
+                if !source.is_dir() {
+                    bail!("{} is not a folder", source.display());
+                }
+                mounts.push(Mount {
+                    source,
+                    destination: mount.destination.clone(),
+                });
+            }
+            manifest::FileMount::Directory(_) => {
+                bail!("exclude_files works with patterns, not with a mounted folder");
+            }
+            manifest::FileMount::Glob(pattern) => {
+                let copies = match &mut copies {
+                    Some(copies) => copies,
+                    none => none.insert(tempfile::tempdir()?),
+                };
+                let full = root.join(pattern);
+                for path in glob::glob(full.to_str().context("a path that is not UTF-8")?)? {
+                    let path = path?;
+                    let relative = path.strip_prefix(root)?;
+                    if path.is_file()
+                        && !excluded
+                            .iter()
+                            .any(|pattern| pattern.matches_path(relative))
+                    {
+                        let to = copies.path().join(relative);
+                        std::fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+                        std::fs::copy(&path, to)?;
+                    }
+                }
+            }
+        }
+    }
+    if let Some(copies) = copies {
+        mounts.push(Mount {
+            source: copies.path().to_owned(),
+            destination: "/".into(),
+        });
+        temporary.push(copies);
+    }
+    Ok(mounts)
+}
+
+/// Every tick is a chance for busy guests to yield and for overdue ones to be stopped.
+fn start_epoch_clock(engine: &Engine) {
+    let engine = engine.weak();
+    std::thread::spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+fn static_response(response: &manifest::StaticResponse) -> Response<WasiBody> {
+    let mut out = Response::new(full_body(response.body.clone()));
+    *out.status_mut() = StatusCode::from_u16(response.status_code).unwrap_or(StatusCode::OK);
+    for (name, value) in &response.headers {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(name.as_str()),
+            HeaderValue::try_from(value),
+        ) {
+            out.headers_mut().append(name, value);
+        }
+    }
+    out
+}
+
+/// Makes the URI absolute and adds Spin's request headers, after removing those a client sent under their names.
+fn prepare(
+    connection: Connection,
+    request: Request<WasiBody>,
+    route: &str,
+    captures: &[(String, String)],
+    trailing: Option<&str>,
+) -> Result<Request<WasiBody>, &'static str> {
+    let (mut parts, body) = request.into_parts();
+    let spoofed: Vec<HeaderName> = parts
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("spin-"))
+        .cloned()
+        .collect();
+    for name in spoofed {
+        parts.headers.remove(name);
+    }
+    let authority = parts
+        .uri
+        .authority()
+        .map(|a| a.as_str().to_owned())
+        .or_else(|| {
+            parts
+                .headers
+                .get(http::header::HOST)?
+                .to_str()
+                .ok()
+                .map(str::to_owned)
+        })
+        .unwrap_or_else(|| "localhost".into());
+    let scheme = if connection.tls { "https" } else { "http" };
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |p| p.as_str())
+        .to_owned();
+    let full = format!("{scheme}://{authority}{path}");
+    parts.uri = Uri::try_from(&full).map_err(|_| "The Host header is not an authority.")?;
+    let headers = &mut parts.headers;
+    set(headers, "spin-full-url", &full);
+    set(headers, "spin-path-info", trailing.unwrap_or_default());
+    set(headers, "spin-matched-route", route);
+    set(headers, "spin-raw-component-route", route);
+    set(
+        headers,
+        "spin-component-route",
+        route.strip_suffix("/...").unwrap_or(route),
+    );
+    set(headers, "spin-base-path", "/");
+    set(headers, "spin-client-addr", &connection.client.to_string());
+    for (name, value) in captures {
+        set(headers, &format!("spin-path-match-{name}"), value);
+    }
+    Ok(Request::from_parts(parts, body))
+}
+
+fn set(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+        headers.insert(name, value);
+    }
+}

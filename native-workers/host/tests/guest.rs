@@ -1,0 +1,345 @@
+//! The host with a guest that behaves, and misbehaves, on request.
+//!
+//! The guest is built by `cargo xtask test` into `dist/guests/guest.wasm`.
+
+use headwater_host::{
+    AppDirectory, Connection, Host, HostConfig, Limits, ServerConfig, StandIn, WasiBody, bind,
+    full_body, serve,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+const MANIFEST: &str = r#"
+spin_manifest_version = 2
+[application]
+name = "test"
+[variables]
+greeting = { default = "hello" }
+[[trigger.http]]
+route = "/static"
+static_response = { status_code = 418, headers = { x-kind = "teapot" }, body = "short and stout" }
+[[trigger.http]]
+route = "/:first/named/:second"
+component = "main"
+[[trigger.http]]
+route = "/..."
+component = "main"
+[[trigger.http]]
+route = { private = true }
+component = "inner"
+[component.main]
+source = "guest.wasm"
+allowed_outbound_hosts = ["http://inner.spin.internal", "http://native.spin.internal", "http://self"]
+sqlite_databases = ["catalog"]
+environment = { COLOUR = "green" }
+files = [{ source = "mounted", destination = "/mounted" }]
+[component.main.variables]
+greeting = "{{ greeting }} there"
+[component.inner]
+source = "guest.wasm"
+"#;
+
+struct Native;
+
+impl StandIn for Native {
+    fn call(
+        &self,
+        request: Request<WasiBody>,
+    ) -> futures::future::BoxFuture<'static, Result<Response<WasiBody>, headwater_host::HttpError>>
+    {
+        let path = request.uri().path().to_owned();
+        Box::pin(async move { Ok(Response::new(full_body(format!("native {path}")))) })
+    }
+}
+
+fn guest_wasm() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/guests/guest.wasm");
+    std::fs::read(&path)
+        .unwrap_or_else(|_| panic!("{} is missing: run `cargo xtask guests`", path.display()))
+}
+
+/// One host for all tests: compiling the guest takes seconds.
+fn host() -> Arc<Host> {
+    static HOST: OnceLock<(Arc<Host>, tempfile::TempDir)> = OnceLock::new();
+    HOST.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("spin.toml"), MANIFEST).unwrap();
+        std::fs::write(directory.path().join("guest.wasm"), guest_wasm()).unwrap();
+        std::fs::create_dir(directory.path().join("mounted")).unwrap();
+        std::fs::write(directory.path().join("mounted/note.txt"), "a note").unwrap();
+        let limits = Limits {
+            memory_bytes: 32 << 20,
+            request_deadline: Duration::from_secs(2),
+            ..Limits::default()
+        };
+        let config = HostConfig {
+            variables: BTreeMap::new(),
+            databases: BTreeMap::from([("catalog".into(), directory.path().join("catalog.db"))]),
+            cache: Some(std::env::temp_dir().join("headwater-host-test-cache")),
+            limits,
+            stand_ins: BTreeMap::from([("native".into(), Arc::new(Native) as Arc<dyn StandIn>)]),
+            extra_roots: vec![],
+        };
+        (
+            Arc::new(Host::load(&AppDirectory(directory.path().into()), config).unwrap()),
+            directory,
+        )
+    })
+    .0
+    .clone()
+}
+
+fn connection() -> Connection {
+    Connection {
+        client: "10.1.2.3:4567".parse().unwrap(),
+        tls: false,
+    }
+}
+
+async fn ask(request: Request<WasiBody>) -> (StatusCode, String) {
+    let response = host().handle(connection(), request).await;
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn get(path: &str) -> (StatusCode, String) {
+    ask(Request::get(path)
+        .header("host", "example.test")
+        .body(full_body(""))
+        .unwrap())
+    .await
+}
+
+fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    })
+}
+
+fn problem(body: &str) -> u64 {
+    serde_json::from_str::<serde_json::Value>(body).unwrap()["status"]
+        .as_u64()
+        .unwrap()
+}
+
+#[test]
+fn a_component_answers_and_its_instance_is_reused() {
+    runtime().block_on(async {
+        assert_eq!(get("/ok").await, (StatusCode::OK, "ok".into()));
+        let first: u64 = get("/served").await.1.parse().unwrap();
+        let mut reused = false;
+        for _ in 0..20 {
+            reused |= get("/served").await.1.parse::<u64>().unwrap() > first;
+        }
+        assert!(reused, "every request met a fresh instance");
+    });
+}
+
+#[test]
+fn static_responses_need_no_component() {
+    runtime().block_on(async {
+        assert_eq!(
+            get("/static").await,
+            (StatusCode::IM_A_TEAPOT, "short and stout".into())
+        );
+    });
+}
+
+#[test]
+fn a_trap_is_a_problem_body_and_harms_nobody_else() {
+    runtime().block_on(async {
+        let others = futures::future::join_all((0..20).map(|_| get("/ok")));
+        let ((status, body), others) = futures::join!(get("/trap"), others);
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(problem(&body), 500);
+        assert!(
+            others
+                .iter()
+                .all(|(status, body)| *status == StatusCode::OK && body == "ok")
+        );
+        assert_eq!(get("/ok").await.0, StatusCode::OK);
+    });
+}
+
+#[test]
+fn a_loop_ends_at_its_deadline_and_others_go_on_meanwhile() {
+    runtime().block_on(async {
+        let started = Instant::now();
+        let loops =
+            tokio::spawn(async { futures::future::join_all((0..6).map(|_| get("/loop"))).await });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(get("/ok").await.0, StatusCode::OK);
+        assert!(
+            started.elapsed() < Duration::from_millis(1900),
+            "waited behind the loops"
+        );
+        for (status, body) in loops.await.unwrap() {
+            assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+            assert_eq!(problem(&body), 504);
+        }
+    });
+}
+
+#[test]
+fn memory_is_capped() {
+    runtime().block_on(async {
+        assert_eq!(get("/memory?8").await, (StatusCode::OK, "8".into()));
+        assert_eq!(get("/memory?64").await.0, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(get("/ok").await.0, StatusCode::OK);
+    });
+}
+
+#[test]
+fn a_component_sees_its_own_configuration_and_nothing_else() {
+    runtime().block_on(async {
+        assert_eq!(get("/environment?COLOUR").await.1, "green");
+        assert_eq!(
+            get("/environment?HOME").await.0,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+        assert_eq!(get("/variable?greeting").await.1, "hello there");
+        assert!(get("/variable?other").await.1.contains("Undefined"));
+        assert!(get("/variable?Other").await.1.contains("InvalidName"));
+        assert_eq!(get("/file?/mounted/note.txt").await.1, "a note");
+        assert_eq!(
+            get("/file?/etc/passwd").await.0,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+        assert_eq!(
+            get("/file?/mounted/../spin.toml").await.0,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+        assert_eq!(
+            get("/write?/mounted/new.txt").await.0,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+    });
+}
+
+#[test]
+fn chaining_stays_in_process_and_the_allow_list_holds() {
+    runtime().block_on(async {
+        assert_eq!(get("/get?http://inner.spin.internal/ok").await.1, "200 ok");
+        assert_eq!(
+            get("/get?http://native.spin.internal/x").await.1,
+            "200 native /x"
+        );
+        let (status, body) = get("/get?http://example.com/").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(body.contains("HttpRequestDenied"), "{body}");
+        // `inner` was granted nothing.
+        assert!(
+            get("/get?http://main.spin.internal/ok")
+                .await
+                .1
+                .contains("HttpRequestDenied")
+        );
+    });
+}
+
+#[test]
+fn values_of_every_type_go_through_sqlite() {
+    runtime().block_on(async {
+        let (status, body) = get("/sql").await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(
+            body,
+            r#"[Integer(1099511627776), Text("größe"), Blob([0, 255]), Real(0.5)]"#
+        );
+    });
+}
+
+#[test]
+fn a_transaction_left_open_is_rolled_back() {
+    runtime().block_on(async {
+        for _ in 0..5 {
+            assert_eq!(
+                get("/left-open").await,
+                (StatusCode::OK, "[Integer(0)]".into())
+            );
+        }
+    });
+}
+
+#[test]
+fn host_headers_cannot_be_spoofed() {
+    runtime().block_on(async {
+        let spoofed = |name: &str, path: &str| {
+            Request::get(path)
+                .header("host", "example.test")
+                .header(name, "evil")
+                .body(full_body(""))
+                .unwrap()
+        };
+        let (_, body) = ask(spoofed("spin-client-addr", "/header?spin-client-addr")).await;
+        assert_eq!(body, "10.1.2.3:4567");
+        let (_, body) = ask(spoofed("spin-full-url", "/header?spin-full-url")).await;
+        assert_eq!(body, "http://example.test/header?spin-full-url");
+        let (_, body) = ask(spoofed("spin-invented", "/header?spin-invented")).await;
+        assert_eq!(body, "");
+    });
+}
+
+#[test]
+fn bodies_go_through_unchanged() {
+    runtime().block_on(async {
+        let sent = "0123456789".repeat(50_000);
+        let request = Request::post("/echo")
+            .header("host", "a")
+            .body(full_body(sent.clone()))
+            .unwrap();
+        assert_eq!(ask(request).await, (StatusCode::OK, sent));
+    });
+}
+
+#[test]
+fn the_listener_answers_and_drains() {
+    runtime().block_on(async {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let addr = listener.addr;
+        let running = serve(listener, host(), ServerConfig::default());
+        let client =
+            hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+                .build_http::<http_body_util::Full<bytes::Bytes>>();
+        let h2 = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+            .http2_only(true)
+            .build_http::<http_body_util::Full<bytes::Bytes>>();
+        for client in [&client, &h2] {
+            let response = client
+                .get(format!("http://{addr}/ok").parse().unwrap())
+                .await
+                .unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(response.headers()["server"], "Headwater");
+        }
+        // A request in flight when the drain begins still gets its answer.
+        let slow = tokio::spawn({
+            let client = client.clone();
+            async move {
+                client
+                    .get(format!("http://{addr}/loop").parse().unwrap())
+                    .await
+                    .unwrap()
+                    .status()
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        running.shutdown().await;
+        assert_eq!(slow.await.unwrap(), StatusCode::GATEWAY_TIMEOUT);
+        assert!(
+            client
+                .get(format!("http://{addr}/ok").parse().unwrap())
+                .await
+                .is_err()
+        );
+    });
+}

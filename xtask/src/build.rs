@@ -1,0 +1,126 @@
+//! Building functions, portal and the binary.
+
+use crate::run::{quiet, run, step};
+use crate::{debian, node, paths, wasm};
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The components of `spin.toml`.
+const FUNCTIONS: [&str; 5] = ["api", "origin", "assembler", "events", "portal"];
+
+/// Everything that `headwater up` needs; returns the binary.
+pub(crate) fn everything() -> Result<PathBuf> {
+    debian::ensure(&[("c++", "g++"), ("nasm", "nasm")])?;
+    functions()?;
+    step("Building headwater", || {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args(["build", "--release", "--package", "headwater"])
+            .current_dir(paths::root());
+        run(&mut cargo)
+    })?;
+    paths::headwater()
+}
+
+/// The components of the host's tests, in dist/guests.
+pub(crate) fn guests() -> Result<()> {
+    components(
+        &["headwater-test-guest"],
+        &paths::root().join("dist/guests"),
+        "headwater-test-",
+    )
+}
+
+/// The components, in dist/functions.
+pub(crate) fn functions() -> Result<()> {
+    portal()?;
+    let packages: Vec<String> = FUNCTIONS
+        .iter()
+        .map(|name| format!("headwater-fn-{name}"))
+        .collect();
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    components(
+        &packages,
+        &paths::root().join("dist/functions"),
+        "headwater-fn-",
+    )
+}
+
+/// Builds `packages` and copies each to `dist/<name without prefix>.wasm`.
+fn components(packages: &[&str], dist: &Path, prefix: &str) -> Result<()> {
+    let toolchain = wasm::toolchain()?;
+    let target = paths::target()?.join("functions");
+    std::fs::create_dir_all(dist)?;
+    step("Building the components", || {
+        let mut cargo = toolchain.cargo();
+        cargo.args([
+            "build",
+            "--profile",
+            "function",
+            "--target",
+            "wasm32-wasip2",
+        ]);
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
+        cargo
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(paths::root());
+        run(&mut cargo)
+    })?;
+    for package in packages {
+        let file = package.replace('-', "_");
+        let from = target.join(format!("wasm32-wasip2/function/{file}.wasm"));
+        let to = dist.join(format!(
+            "{}.wasm",
+            package.strip_prefix(prefix).unwrap_or(package)
+        ));
+        let bytes = std::fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
+        // An unchanged component keeps its date, so that the binary which embeds it is not built again.
+        if std::fs::read(&to).ok().as_deref() != Some(&bytes) {
+            std::fs::write(&to, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The portal's files, in portal/dist.
+fn portal() -> Result<()> {
+    let portal = paths::root().join("portal");
+    node::install(&portal)?;
+    let newest = newest_source(&portal)?;
+    let built = std::fs::metadata(portal.join("dist/index.html"))
+        .and_then(|m| m.modified())
+        .ok();
+    if built.is_some_and(|built| built > newest) {
+        return Ok(());
+    }
+    step("Building the portal", || {
+        quiet(
+            Command::new("npm")
+                .args(["run", "build"])
+                .current_dir(&portal),
+        )
+        .map(drop)
+    })
+}
+
+fn newest_source(directory: &std::path::Path) -> Result<std::time::SystemTime> {
+    let mut newest = std::time::SystemTime::UNIX_EPOCH;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == "node_modules" || name == "dist" {
+            continue;
+        }
+        let modified = if entry.file_type()?.is_dir() {
+            newest_source(&entry.path())?
+        } else {
+            entry.metadata()?.modified()?
+        };
+        newest = newest.max(modified);
+    }
+    Ok(newest)
+}

@@ -1,0 +1,56 @@
+//! npm packages, installed from lock files.
+
+use crate::run::{has, quiet, step};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// Node 20 or newer is there.
+pub(crate) fn ensure_node() -> Result<()> {
+    if !has("node") || !has("npm") {
+        bail!(
+            "missing: Node.js 20 or newer with npm. Install it, e.g. `sudo apt-get install nodejs npm`"
+        );
+    }
+    let version = quiet(Command::new("node").arg("--version"))?;
+    let major: u32 = version
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .with_context(|| format!("node --version says {version:?}"))?;
+    if major < 20 {
+        bail!(
+            "Node.js {} is too old; 20 or newer is needed",
+            version.trim()
+        );
+    }
+    Ok(())
+}
+
+/// `npm ci` in `directory`, unless its lock file is the one that was installed last.
+pub(crate) fn install(directory: &Path) -> Result<()> {
+    ensure_node()?;
+    let lock = std::fs::read(directory.join("package-lock.json"))
+        .with_context(|| format!("{} has no package-lock.json", directory.display()))?;
+    let stamp = directory.join("node_modules/.headwater-lock");
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    step(
+        &format!(
+            "Installing npm packages of {}",
+            directory.file_name().unwrap_or_default().to_string_lossy()
+        ),
+        || {
+            quiet(
+                Command::new("npm")
+                    .args(["ci", "--no-audit", "--no-fund"])
+                    .current_dir(directory),
+            )?;
+            std::fs::write(&stamp, lock)?;
+            Ok(())
+        },
+    )
+}

@@ -1,0 +1,128 @@
+//! Running other programs: what is being done is shown, and a failure carries the program's own words.
+
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A step that says what it does, and how long it took if that was more than two seconds.
+pub(crate) fn step<T>(what: &str, action: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprintln!("==> {what}");
+    let started = Instant::now();
+    let result = action().with_context(|| what.to_owned())?;
+    if started.elapsed() > Duration::from_secs(2) {
+        eprintln!("    {what}: {:.0} s", started.elapsed().as_secs_f64());
+    }
+    Ok(result)
+}
+
+/// Runs with our own outputs; an exit code other than 0 is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command
+        .status()
+        .with_context(|| format!("starting {name}"))?;
+    if !status.success() {
+        bail!("{name} ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs quietly; on failure the last lines of its output become the error. A dot a second shows it lives.
+pub(crate) fn quiet(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {name}"))?;
+    let collect = |stream: Option<Box<dyn std::io::Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            if let Some(mut stream) = stream {
+                let _ = std::io::Read::read_to_string(&mut stream, &mut text);
+            }
+            text
+        })
+    };
+    let out = collect(child.stdout.take().map(|s| Box::new(s) as _));
+    let err = collect(child.stderr.take().map(|s| Box::new(s) as _));
+    let started = Instant::now();
+    let mut shown = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let seconds = started.elapsed().as_secs();
+        if seconds > shown + 1 && std::io::stderr().is_terminal() {
+            shown = seconds;
+            eprint!(".");
+            let _ = std::io::stderr().flush();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    if shown > 0 {
+        eprintln!();
+    }
+    let (out, err) = (
+        out.join().unwrap_or_default(),
+        err.join().unwrap_or_default(),
+    );
+    if !status.success() {
+        let all = format!("{out}{err}");
+        let lines: Vec<_> = all.lines().collect();
+        let tail = lines[lines.len().saturating_sub(30)..].join("\n");
+        bail!("{name} ended with {status}:\n{tail}");
+    }
+    Ok(out)
+}
+
+/// Runs with its output passed on line by line and returned as text, whatever the exit code.
+pub(crate) fn tee(command: &mut Command) -> Result<(bool, String)> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {name}"))?;
+    let forward = |stream: Option<Box<dyn std::io::Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            if let Some(stream) = stream {
+                for line in BufReader::new(stream)
+                    .split(b'\n')
+                    .map_while(std::io::Result::ok)
+                {
+                    let line = String::from_utf8_lossy(&line).into_owned();
+                    println!("{line}");
+                    text.push_str(&line);
+                    text.push('\n');
+                }
+            }
+            text
+        })
+    };
+    let out = forward(child.stdout.take().map(|s| Box::new(s) as _));
+    let err = forward(child.stderr.take().map(|s| Box::new(s) as _));
+    let status = child.wait()?;
+    Ok((
+        status.success(),
+        out.join().unwrap_or_default() + &err.join().unwrap_or_default(),
+    ))
+}
+
+/// Whether a program is on PATH.
+pub(crate) fn has(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// Where a program is on PATH.
+pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| Path::is_file(file))
+}

@@ -1,0 +1,334 @@
+//! `cargo xtask up`, `test`, `e2e` and `bench`.
+
+use crate::checks::pure_crates;
+use crate::run::{has, quiet, step, tee};
+use crate::tally::Tally;
+use crate::{build, debian, node, paths};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What the tests need beyond the build: program, Debian package.
+const TEST_TOOLS: [(&str, &str); 4] = [
+    ("ffmpeg", "ffmpeg"),
+    ("ffprobe", "ffmpeg"),
+    ("chromium", "chromium"),
+    ("python3", "python3-venv"),
+];
+
+/// Which suites to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Selection {
+    All,
+    EndToEnd,
+}
+
+/// Builds everything and becomes `headwater up`.
+pub(crate) fn up(args: &[String]) -> Result<()> {
+    let binary = build::everything()?;
+    let mut command = Command::new(binary);
+    command.arg("up").args(args);
+    let error = std::os::unix::process::CommandExt::exec(&mut command);
+    Err(error).context("starting headwater")
+}
+
+/// Runs the suites and prints one line that sums them.
+pub(crate) fn test(selection: Selection) -> Result<()> {
+    debian::ensure(&TEST_TOOLS)?;
+    let mut total = Tally::default();
+    let mut broken = Vec::new();
+    let mut suite = |name: &str, result: Result<(bool, String)>| match result {
+        Ok((success, output)) => {
+            let tally = Tally::read(&output).unwrap_or_default();
+            println!(
+                "---- {name}: {} passed, {} failed",
+                tally.passed, tally.failed
+            );
+            total.add(tally);
+            if tally == Tally::default() || (!success && tally.failed == 0) {
+                broken.push(format!("{name} did not finish"));
+                total.failed += 1;
+            } else if tally.failed > 0 {
+                broken.push(name.to_owned());
+            }
+        }
+        Err(error) => {
+            println!("---- {name} could not run: {error:#}");
+            broken.push(format!("{name} could not run"));
+            total.failed += 1;
+        }
+    };
+    if selection == Selection::All {
+        suite("pure crates", pure());
+    }
+    let binary = build::everything();
+    if selection == Selection::All {
+        suite("workers", workers());
+        suite("blob store with the Azure SDK and Azurite", blob());
+    }
+    match binary {
+        Ok(binary) => {
+            suite("SDKs", sdks(&binary));
+            suite("players", players(&binary));
+        }
+        Err(error) => {
+            suite("SDKs", Err(error));
+            suite("players", Err(anyhow::anyhow!("there is no binary")));
+        }
+    }
+    for name in &broken {
+        println!("failed: {name}");
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.failed > 0 {
+        bail!("{} tests failed", total.failed);
+    }
+    Ok(())
+}
+
+/// `cargo nextest` where it is, `cargo test` elsewhere; the words differ, the tests do not.
+fn cargo_tests(profile: Option<&str>, packages: &[String]) -> Result<(bool, String)> {
+    let mut command = Command::new(env!("CARGO"));
+    let nextest = has("cargo-nextest");
+    command.args(if nextest {
+        &["nextest", "run", "--no-fail-fast"][..]
+    } else {
+        &["test", "--no-fail-fast"][..]
+    });
+    if profile == Some("release") {
+        command.arg("--release");
+    }
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    command.current_dir(paths::root());
+    tee(&mut command)
+}
+
+fn pure() -> Result<(bool, String)> {
+    let mut packages = pure_crates()?;
+    packages.push("xtask".into());
+    cargo_tests(None, &packages)
+}
+
+fn workers() -> Result<(bool, String)> {
+    build::guests()?;
+    let packages = [
+        "headwater-host",
+        "headwater-blobstore",
+        "headwater-transcoder",
+        "headwater",
+    ]
+    .map(String::from);
+    cargo_tests(Some("release"), &packages)
+}
+
+/// A Python environment with the pinned packages of a suite.
+fn python(requirements: &Path) -> Result<PathBuf> {
+    let text = std::fs::read(requirements)
+        .with_context(|| format!("reading {}", requirements.display()))?;
+    let suite = requirements
+        .parent()
+        .and_then(Path::file_name)
+        .unwrap_or_default();
+    let venv = paths::cache()?.join("python").join(suite);
+    let python = venv.join("bin/python");
+    let stamp = venv.join("requirements.done");
+    if std::fs::read(&stamp).is_ok_and(|done| done == text) && python.exists() {
+        return Ok(python);
+    }
+    step(
+        &format!("Python packages of {}", suite.to_string_lossy()),
+        || {
+            quiet(
+                Command::new("python3")
+                    .args(["-m", "venv", "--clear"])
+                    .arg(&venv),
+            )
+            .context("python3 -m venv (Debian: python3-venv)")?;
+            quiet(
+                Command::new(&python)
+                    .args(["-m", "pip", "install", "--quiet", "-r"])
+                    .arg(requirements),
+            )?;
+            std::fs::write(&stamp, &text)?;
+            Ok(())
+        },
+    )?;
+    Ok(python)
+}
+
+/// A process of ours, ended by its own pid when dropped.
+struct Server(Child);
+
+impl Server {
+    /// Asks it to stop and waits.
+    fn stop(&mut self) {
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A Headwater of its own in a fresh folder: ports free, ready when `connection.json` is there.
+struct Installation {
+    _server: Server,
+    directory: PathBuf,
+    connection: PathBuf,
+}
+
+impl Installation {
+    fn start(binary: &Path, name: &str, args: &[&str]) -> Result<Self> {
+        let directory = paths::target()?
+            .join("installations")
+            .join(format!("{name}-{}", std::process::id()));
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)?;
+        }
+        std::fs::create_dir_all(&directory)?;
+        let log = std::fs::File::create(directory.with_extension("log"))?;
+        let mut command = Command::new(binary);
+        command
+            .args([
+                "up",
+                "--listen",
+                "127.0.0.1:0",
+                "--blob-listen",
+                "127.0.0.1:0",
+                "--metrics-listen",
+                "127.0.0.1:0",
+            ])
+            .arg("--data")
+            .arg(&directory)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let mut server = Server(command.spawn().context("starting headwater")?);
+        let connection = directory.join("connection.json");
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !connection.exists() {
+            if let Some(status) = server.0.try_wait()? {
+                let log =
+                    std::fs::read_to_string(directory.with_extension("log")).unwrap_or_default();
+                bail!("headwater ended with {status} before it was ready:\n{log}");
+            }
+            if Instant::now() > deadline {
+                bail!("headwater was not ready within two minutes");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(Self {
+            _server: server,
+            directory,
+            connection,
+        })
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        self._server.stop();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn sdks(binary: &Path) -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/e2e");
+    let python = python(&folder.join("requirements.txt"))?;
+    let plain = Installation::start(binary, "sdk", &["--no-demo"])?;
+    let tls = Installation::start(binary, "sdk-tls", &["--no-demo", "--tls"])?;
+    tee(Command::new(python)
+        .args(["-m", "pytest", "-q", "-ra", "--durations=10"])
+        .arg(&folder)
+        .env("HEADWATER_CONNECTION", &plain.connection)
+        .env("HEADWATER_CONNECTION_TLS", &tls.connection)
+        .env("HEADWATER_BINARY", binary)
+        .current_dir(paths::root()))
+}
+
+fn players(binary: &Path) -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/players");
+    node::install(&folder)?;
+    let installation = Installation::start(binary, "players", &["--demo"])?;
+    tee(Command::new("npm")
+        .args(["test", "--silent"])
+        .env("HEADWATER_CONNECTION", &installation.connection)
+        .env("HEADWATER_BINARY", binary)
+        .current_dir(&folder))
+}
+
+fn blob() -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/blob");
+    let python = python(&folder.join("requirements.txt"))?;
+    node::install(&folder)?;
+    let mut build = Command::new(env!("CARGO"));
+    build
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "headwater-blobstore",
+            "--examples",
+        ])
+        .current_dir(paths::root());
+    crate::run::run(&mut build)?;
+    tee(Command::new(python)
+        .args(["-m", "pytest", "-q", "-ra"])
+        .arg(&folder)
+        .env(
+            "HEADWATER_BLOBSTORE_SERVE",
+            paths::target()?.join("release/examples/serve"),
+        )
+        .env("HEADWATER_TARGET", paths::target()?)
+        .current_dir(paths::root()))
+}
+
+/// Benchmarks: the numbers go to the terminal, and by hand into docs/benchmarks.md.
+pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
+    let binary = build::everything()?;
+    match what {
+        "origin" => {
+            debian::ensure(&[("nginx", "nginx-light"), ("wrk", "wrk")])?;
+            crate::run::run(
+                Command::new("python3")
+                    .arg(paths::root().join("tests/bench/origin.py"))
+                    .arg("--headwater")
+                    .arg(&binary)
+                    .args(args),
+            )
+        }
+        "transcode" => {
+            debian::ensure(&[("ffmpeg", "ffmpeg")])?;
+            let mut command = Command::new(env!("CARGO"));
+            command
+                .args([
+                    "run",
+                    "--release",
+                    "--package",
+                    "headwater-transcoder",
+                    "--example",
+                    "bench",
+                    "--",
+                ])
+                .args(args)
+                .current_dir(paths::root());
+            crate::run::run(&mut command)
+        }
+        other => bail!("there is no benchmark {other:?}: origin or transcode"),
+    }
+}
