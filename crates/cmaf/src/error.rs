@@ -1,0 +1,67 @@
+//! Why a presentation or its index could not be made or read.
+
+use headwater_bmff::{BmffError, EditError};
+
+/// Why a presentation or its index could not be made or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CmafError {
+    /// The media file, or a box made from it.
+    #[error(transparent)]
+    Movie(#[from] BmffError),
+    /// A track's codec or feature cannot be packaged.
+    #[error("track {track} ({codec}): {reason}")]
+    Unsupported {
+        /// Track id.
+        track: u32,
+        /// Name of the codec for people.
+        codec: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// The edit list of a track cannot be applied.
+    #[error("track {track}: {fault}")]
+    EditList {
+        /// Track id.
+        track: u32,
+        /// What is in the way.
+        fault: EditError,
+    },
+    /// The file has no video or audio samples.
+    #[error("the file has no video or audio to play")]
+    NoMedia,
+    /// Times, durations or sizes do not fit the fields that hold them.
+    #[error("track {track}: {what} is too large")]
+    TooLarge {
+        /// Track id.
+        track: u32,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// Segments given to a writer contradict each other or the rules of this crate.
+    #[error("segment {number}: {fault}")]
+    BadSegment {
+        /// Zero-based.
+        number: u32,
+        /// What is wrong.
+        fault: String,
+    },
+    /// The bytes are not a packaging index.
+    #[error("not a packaging index")]
+    NotAnIndex,
+    /// The index has another format version; build it again.
+    #[error("packaging index of format version {0}")]
+    OtherVersion(u16),
+    /// A part of the index is damaged or was cut off; build it again.
+    #[error("the packaging index is damaged: {part}")]
+    Damaged {
+        /// Which part, and how.
+        part: String,
+    },
+}
+
+impl CmafError {
+    pub(crate) fn damaged(part: impl Into<String>) -> Self {
+        Self::Damaged { part: part.into() }
+    }
+}

@@ -1,0 +1,212 @@
+//! The index of any file that [`headwater_bmff`] reads.
+//!
+//! A file that our transcoder wrote is recognised by what is in it, and gets the index that the transcoder wrote beside
+//! it, byte for byte. Everything else, fragmented files included, is packaged from its samples.
+
+use std::ops::Range;
+
+use headwater_bmff::write::{SegmentSample, init_segment, segment_header_len};
+use headwater_bmff::{CodecConfig, Movie, Track, TrackKind};
+
+use super::assemble::{IndexedTrack, assemble};
+use super::from_cmaf::stored_track;
+use super::page::Entry;
+use super::{SegmentOrigin, SourceId, record};
+use crate::CmafError;
+use crate::segments::{Span, Spans, cut};
+use crate::timeline::{TimedSample, Timeline};
+use crate::track_file::SegmentRecord;
+
+/// The index of a file's H.264 and AAC tracks.
+///
+/// Tracks of other kinds, disabled ones and empty ones are left out. So are tracks of other codecs if there is another
+/// of the same kind that can be played; if there is none, the file is refused rather than published mute or blind.
+/// Errors: `Unsupported` names track and codec; `NoMedia`; `EditList`; `TooLarge`, among others for segments of 2^32
+/// ticks or bytes.
+pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, CmafError> {
+    let tracks = playable(movie)?;
+    if let [track] = tracks[..]
+        && let Some(stored) = stored(movie, track)
+    {
+        return assemble(source, &[stored]);
+    }
+    let mut video: Option<Spans> = None;
+    for track in tracks
+        .iter()
+        .filter(|track| track.config.kind == TrackKind::Video)
+    {
+        let timeline = Timeline::new(movie.timescale, track)?;
+        if !timeline.is_empty() {
+            video = Some(cut(
+                track.config.timescale,
+                TrackKind::Video,
+                &timeline,
+                None,
+            ));
+            break;
+        }
+    }
+    let mut indexed = Vec::with_capacity(tracks.len());
+    for track in tracks {
+        let timeline = Timeline::new(movie.timescale, track)?;
+        if timeline.is_empty() {
+            continue;
+        }
+        let follow = match track.config.kind {
+            TrackKind::Video => None,
+            _ => video.as_ref(),
+        };
+        let spans = cut(track.config.timescale, track.config.kind, &timeline, follow);
+        indexed.push(package(track, &timeline, &spans)?);
+    }
+    assemble(source, &indexed)
+}
+
+/// The tracks to package, in the order of the file.
+fn playable(movie: &Movie) -> Result<Vec<&Track>, CmafError> {
+    let candidates = movie.tracks.iter().filter(|track| {
+        track.enabled && track.config.kind != TrackKind::Other && !track.samples.is_empty()
+    });
+    let is_other = |track: &Track| matches!(track.config.codec, CodecConfig::Other(_));
+    let (others, tracks): (Vec<&Track>, Vec<&Track>) =
+        candidates.partition(|track| is_other(track));
+    for other in others {
+        let kind = other.config.kind;
+        if !tracks.iter().any(|track| track.config.kind == kind) {
+            return Err(CmafError::Unsupported {
+                track: other.config.id,
+                codec: other.config.codec.name().to_owned(),
+                reason: "only H.264 video and AAC audio can be packaged without transcoding"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(tracks)
+}
+
+/// The track with the file's own segments, if the file is one of our track files: brand `cmf2`, one track, and every
+/// fragment self-contained, starting with a sync sample at its earliest presentation time, where the last one ended.
+fn stored(movie: &Movie, track: &Track) -> Option<IndexedTrack> {
+    let fragments = movie.fragments.as_ref()?;
+    let init = fragments.init.as_ref()?;
+    let ours = movie.brands.contains(b"cmf2")
+        && movie.tracks.len() == 1
+        && track.edits.entries.is_empty()
+        && init_segment(&track.config).ok().as_ref() == Some(init);
+    if !ours {
+        return None;
+    }
+    let mut records = Vec::with_capacity(fragments.list.len());
+    let mut all = track.samples.iter();
+    let mut next_start = None;
+    for fragment in &fragments.list {
+        let count = fragment.samples.len();
+        let (mut start, mut samples, mut earliest) = (None, Vec::with_capacity(count), i64::MAX);
+        for sample in all.by_ref().take(count) {
+            start.get_or_insert(sample.dts);
+            earliest = earliest.min(sample.composition_time());
+            samples.push(SegmentSample {
+                size: sample.size,
+                duration: sample.duration,
+                cto: sample.cto,
+                sync: sample.sync,
+            });
+        }
+        let start = start?;
+        let record = SegmentRecord {
+            start,
+            header_len: u32::try_from(fragment.header_len).ok()?,
+            samples,
+        };
+        let whole = fragment.bytes.end.checked_sub(fragment.bytes.start)?;
+        let fits = fragment.self_contained
+            && record.samples.first()?.sync
+            && i64::try_from(start) == Ok(earliest)
+            && next_start.is_none_or(|next| next == start)
+            && whole == u64::from(record.len());
+        if !fits {
+            return None;
+        }
+        next_start = Some(start.checked_add(u64::from(record.duration()?))?);
+        records.push((fragment.bytes.clone(), record));
+    }
+    let placed = records
+        .iter()
+        .map(|(bytes, record)| (bytes.clone(), record));
+    stored_track(track.config.clone(), init.clone(), placed).ok()
+}
+
+fn package(
+    track: &Track,
+    timeline: &Timeline<'_>,
+    spans: &Spans,
+) -> Result<IndexedTrack, CmafError> {
+    let id = track.config.id;
+    let mut entries = Vec::with_capacity(spans.list.len());
+    for span in &spans.list {
+        let samples: Vec<TimedSample> = timeline.iter_range(span.samples.clone()).collect();
+        entries.push(segment(id, span, &samples)?);
+    }
+    Ok(IndexedTrack {
+        config: track.config.clone(),
+        origin: SegmentOrigin::Packaged,
+        init: init_segment(&track.config)?,
+        entries,
+    })
+}
+
+fn segment(track: u32, span: &Span, samples: &[TimedSample]) -> Result<Entry, CmafError> {
+    let too_large = |what| CmafError::TooLarge { track, what };
+    let timed = restate(span, samples).map_err(too_large)?;
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    let mut bytes = u64::from(segment_header_len(&timed)?);
+    for sample in samples {
+        let end = sample.offset.saturating_add(u64::from(sample.size));
+        bytes = bytes.saturating_add(u64::from(sample.size));
+        match ranges.last_mut() {
+            Some(run) if run.end == sample.offset => run.end = end,
+            _ if sample.size == 0 => {}
+            _ => ranges.push(sample.offset..end),
+        }
+    }
+    let duration = span.end.saturating_sub(span.start);
+    Ok(Entry {
+        start: span.start,
+        duration: u32::try_from(duration).map_err(|_| too_large("the duration of a segment"))?,
+        response_len: u32::try_from(bytes).map_err(|_| too_large("a segment"))?,
+        media: ranges.first().map_or(0, |run| run.start),
+        sample_count: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+        record: record::encode(&timed, &ranges),
+    })
+}
+
+/// States durations and composition offsets from the segment's start on, so that decode times tile as presentation
+/// times do: the first sample is decoded at the segment's start, and the last one lasts until the segment's end. Every
+/// sample lasts a tick at least, as long as the segment has that many: where the source says zero, or where too little
+/// time is left at the end because the reordering delay shrank from one segment to the next, its neighbours give way.
+fn restate(span: &Span, samples: &[TimedSample]) -> Result<Vec<SegmentSample>, &'static str> {
+    let first_dts = samples.first().map_or(0, |sample| sample.dts);
+    let start = i64::try_from(span.start).map_err(|_| "a time")?;
+    let length = i64::try_from(span.end.saturating_sub(span.start)).map_err(|_| "a time")?;
+    let count = i64::try_from(samples.len()).map_err(|_| "a segment")?;
+    let least = i64::from(count <= length);
+    let mut stated = Vec::with_capacity(samples.len());
+    // Backwards, from the end of the segment: `next` is when the following sample is decoded, from the start on.
+    let mut next = length;
+    for (sample, place) in samples.iter().rev().zip((0_i64..count).rev()) {
+        let wanted = sample.dts.saturating_sub(first_dts);
+        let earliest = place.saturating_mul(least);
+        let decoded = wanted.min(next.saturating_sub(least)).max(earliest);
+        let duration = next.saturating_sub(decoded);
+        let cto = sample.pts.saturating_sub(start).saturating_sub(decoded);
+        stated.push(SegmentSample {
+            size: sample.size,
+            duration: u32::try_from(duration).map_err(|_| "the duration of a sample")?,
+            cto: i32::try_from(cto).map_err(|_| "a composition offset")?,
+            sync: sample.sync,
+        });
+        next = decoded;
+    }
+    stated.reverse();
+    Ok(stated)
+}
