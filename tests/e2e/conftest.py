@@ -1,0 +1,68 @@
+"""Fixtures: the installation under test, its clients, and the media that goes through it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import requests
+
+import media
+from headwater import Account, HeadwaterConnection, Mkio, in_ci
+
+SHARED_MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
+
+
+@pytest.fixture(scope="session")
+def connection() -> HeadwaterConnection:
+    path = os.environ.get("HEADWATER_CONNECTION")
+    if not path:
+        pytest.exit("HEADWATER_CONNECTION has to name the connection.json of a running Headwater", returncode=2)
+    return HeadwaterConnection(path)
+
+
+@pytest.fixture(scope="session")
+def tls_connection() -> HeadwaterConnection:
+    path = os.environ.get("HEADWATER_CONNECTION_TLS")
+    if not path:
+        missing = "HEADWATER_CONNECTION_TLS names no connection.json"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+    return HeadwaterConnection(path)
+
+
+@pytest.fixture(scope="session")
+def account(connection) -> Account:
+    return Account(connection)
+
+
+@pytest.fixture(scope="session")
+def mkio(connection) -> Mkio:
+    return Mkio(connection)
+
+
+@pytest.fixture(scope="session")
+def http(connection) -> requests.Session:
+    """A player's HTTP client: no credentials."""
+    session = requests.Session()
+    session.verify = connection.verify
+    return session
+
+
+@pytest.fixture(scope="session")
+def shared_media() -> Path:
+    folder = Path(os.environ.get("HEADWATER_MEDIA", SHARED_MEDIA))
+    assert folder.is_dir(), f"no test media at {folder}: set HEADWATER_MEDIA"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def counted(tmp_path_factory) -> Path:
+    """Twelve seconds with a number in every frame and a tone at every second."""
+    return media.make_counted(tmp_path_factory.mktemp("counted") / "counted.mp4", seconds=12)
+
+
+@pytest.fixture(scope="session")
+def counted_published(account, counted):
+    """The same, encoded and published; for tests that need something to play, whatever it is."""
+    return account.publish(account.encode(account.upload(counted), "AdaptiveStreaming"))

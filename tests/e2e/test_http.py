@@ -1,0 +1,140 @@
+"""Media URLs as HTTP: ranges, conditions, CORS, caching (RFC 9110, RFC 9111, the Fetch standard)."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+import media
+
+
+@pytest.fixture(scope="module")
+def segment(http, counted_published) -> str:
+    variant = next(r for r in media.read_master(http, counted_published.hls) if r.kind == "video")
+    return media.read_media_playlist(http, variant.url).segments[1].url
+
+
+@pytest.fixture(scope="module")
+def urls(http, counted_published, segment) -> dict[str, str]:
+    variant = next(r for r in media.read_master(http, counted_published.hls) if r.kind == "video")
+    return {
+        "master": counted_published.hls,
+        "media playlist": variant.url,
+        "mpd": counted_published.dash,
+        "init": media.read_media_playlist(http, variant.url).init,
+        "segment": segment,
+        "download": next(url for url in counted_published.downloads if url.lower().endswith(".jpg")),
+    }
+
+
+KINDS = ["master", "media playlist", "mpd", "init", "segment", "download"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_head_says_what_get_sends(http, urls, kind: str):
+    got = http.get(urls[kind], headers={"Accept-Encoding": "identity"})
+    head = http.head(urls[kind], headers={"Accept-Encoding": "identity"})
+    assert head.status_code == got.status_code == 200
+    assert head.content == b""
+    for name in ("Content-Length", "Content-Type", "ETag", "Cache-Control"):
+        assert head.headers.get(name) == got.headers.get(name), name
+    assert int(got.headers["Content-Length"]) == len(got.content)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_known_etag_is_not_sent_again(http, urls, kind: str):
+    tag = http.get(urls[kind]).headers["ETag"]
+    for sent in (tag, f'"other", {tag}', "*"):
+        again = http.get(urls[kind], headers={"If-None-Match": sent})
+        assert (again.status_code, again.content) == (304, b""), sent
+        assert again.headers["ETag"] == tag
+    assert http.get(urls[kind], headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["init", "segment", "download"])
+def test_the_same_url_gives_the_same_bytes(http, urls, kind: str):
+    first, second = http.get(urls[kind]), http.get(urls[kind])
+    assert (first.content, first.headers["ETag"]) == (second.content, second.headers["ETag"])
+
+
+@pytest.mark.parametrize("kind", ["segment", "download"])
+def test_ranges(http, urls, kind: str):
+    whole = http.get(urls[kind])
+    size = len(whole.content)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    for asked, first, last in (
+        ("bytes=0-99", 0, 99),
+        (f"bytes=100-{size * 2}", 100, size - 1),
+        ("bytes=500-", 500, size - 1),
+        ("bytes=-10", size - 10, size - 1),
+        (f"bytes=-{size * 2}", 0, size - 1),
+    ):
+        part = http.get(urls[kind], headers={"Range": asked})
+        assert part.status_code == 206, asked
+        assert part.headers["Content-Range"] == f"bytes {first}-{last}/{size}"
+        assert part.content == whole.content[first : last + 1]
+        assert part.headers["ETag"] == whole.headers["ETag"]
+    beyond = http.get(urls[kind], headers={"Range": f"bytes={size}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["Content-Range"] == f"bytes */{size}"
+    for odd in ("bytes=9-1", "bytes=a-b", "lines=0-1", "bytes="):
+        assert http.get(urls[kind], headers={"Range": odd}).status_code in (200, 416), odd
+
+
+def test_a_range_of_a_changed_thing_is_the_whole_thing(http, segment):
+    tag = http.get(segment).headers["ETag"]
+    assert http.get(segment, headers={"Range": "bytes=0-9", "If-Range": tag}).status_code == 206
+    assert http.get(segment, headers={"Range": "bytes=0-9", "If-Range": '"old"'}).status_code == 200
+    assert http.get(segment, headers={"If-Match": '"old"'}).status_code == 412
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_page_may_read_it(http, urls, kind: str):
+    got = http.get(urls[kind], headers={"Origin": "https://player.example"})
+    # Twice is as bad as not at all, and `requests` would join two with a comma.
+    assert got.headers["Access-Control-Allow-Origin"] == "*"
+    exposed = got.headers["Access-Control-Expose-Headers"].lower()
+    for name in ("content-length", "content-range", "date", "etag"):
+        assert name in exposed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_preflight_is_answered(urls, connection, kind: str):
+    answer = requests.options(
+        urls[kind],
+        headers={
+            "Origin": "https://player.example",
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "range,x-custom",
+        },
+        verify=connection.verify,
+        timeout=30,
+    )
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "GET" in answer.headers["Access-Control-Allow-Methods"]
+    allowed = answer.headers["Access-Control-Allow-Headers"].lower()
+    assert "range" in allowed and "x-custom" in allowed
+    assert int(answer.headers["Access-Control-Max-Age"]) > 0
+
+
+def test_segments_are_cached_long_and_errors_shortly(http, segment):
+    assert "max-age=" in http.get(segment).headers["Cache-Control"]
+    assert int(http.get(segment).headers["Cache-Control"].split("max-age=")[1].split(",")[0]) >= 86400
+    missing = http.get(segment.replace("Fragments(video=", "Fragments(video=1"))
+    assert missing.status_code == 404
+    cache = missing.headers["Cache-Control"]
+    assert "no-store" in cache or "no-cache" in cache or int(cache.split("max-age=")[1].split(",")[0]) <= 60
+
+
+def test_writing_to_a_media_url_is_refused(http, segment):
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert http.request(method, segment).status_code == 405
+
+
+def test_escaped_and_plain_urls_are_the_same(http, counted_published):
+    escaped = counted_published.hls.replace("(", "%28").replace(")", "%29").replace("=", "%3D")
+    plain, same = http.get(counted_published.hls), http.get(escaped)
+    assert same.status_code == 200
+    for suffixed in (counted_published.hls + ".m3u8", counted_published.hls.replace("manifest(", "Manifest(")):
+        assert http.get(suffixed).text == plain.text
