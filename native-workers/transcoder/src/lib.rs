@@ -1,1 +1,12 @@
 //! The transcoder.
+pub mod aac;
+pub mod failure;
+pub mod h264;
+pub mod ladder;
+pub mod picture;
+pub mod preset;
+pub mod retry;
+pub mod scale;
+pub mod sniff;
+pub mod source;
+pub mod timeline;
