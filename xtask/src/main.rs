@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask <command>`. CI calls the same ones.
 
+mod bench;
 mod build;
 mod checks;
 mod debian;

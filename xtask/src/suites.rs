@@ -185,14 +185,19 @@ impl Drop for Server {
 }
 
 /// A Headwater of its own in a fresh folder: ports free, ready when `connection.json` is there.
-struct Installation {
-    _server: Server,
-    directory: PathBuf,
+pub(crate) struct Installation {
+    server: Server,
+    pub(crate) directory: PathBuf,
     connection: PathBuf,
 }
 
 impl Installation {
     fn start(binary: &Path, name: &str, args: &[&str]) -> Result<Self> {
+        Self::start_with(&mut Command::new(binary), name, args)
+    }
+
+    /// Starts `command`, which is the binary or something that becomes it.
+    pub(crate) fn start_with(command: &mut Command, name: &str, args: &[&str]) -> Result<Self> {
         let directory = paths::target()?
             .join("installations")
             .join(format!("{name}-{}", std::process::id()));
@@ -201,7 +206,6 @@ impl Installation {
         }
         std::fs::create_dir_all(&directory)?;
         let log = std::fs::File::create(directory.with_extension("log"))?;
-        let mut command = Command::new(binary);
         command
             .args([
                 "up",
@@ -233,16 +237,139 @@ impl Installation {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(Self {
-            _server: server,
+            server,
             directory,
             connection,
         })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.0.id()
+    }
+
+    fn contract(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&std::fs::read(&self.connection)?)?)
+    }
+
+    /// Scheme, host and port.
+    pub(crate) fn base(&self) -> Result<String> {
+        let contract = self.contract()?;
+        Ok(contract["apiUrl"]
+            .as_str()
+            .context("connection.json has no apiUrl")?
+            .to_owned())
+    }
+
+    /// The body of a GET.
+    pub(crate) fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let url = format!("{}{path}", self.base()?);
+        let output = Command::new("curl")
+            .args(["-sS", "--fail", "--globoff", &url])
+            .output()
+            .context("running curl")?;
+        if !output.status.success() {
+            bail!("GET {path}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(output.stdout)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<String> {
+        Ok(String::from_utf8(self.get_bytes(path)?)?)
+    }
+
+    /// Calls the API.
+    fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<serde_json::Value> {
+        let contract = self.contract()?;
+        let token = contract["token"].as_str().unwrap_or_default();
+        let output = quiet(
+            Command::new("curl")
+                .args([
+                    "-sS",
+                    "--fail-with-body",
+                    "-X",
+                    method,
+                    "-H",
+                    "Content-Type: application/json",
+                ])
+                .args([
+                    "-H",
+                    &format!("Authorization: Bearer {token}"),
+                    "-d",
+                    &body.to_string(),
+                ])
+                .arg(format!("{}{path}", self.base()?)),
+        )?;
+        serde_json::from_str(&output)
+            .with_context(|| format!("{method} {path} answered {output:?}"))
+    }
+
+    /// Puts a file into a new asset and publishes that, without encoding; returns the path of its HLS manifest.
+    pub(crate) fn publish_as_is(&self, file: &Path) -> Result<String> {
+        let account = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/headwater/providers/Microsoft.Media/mediaServices/default";
+        let version = "?api-version=2022-08-01";
+        let name = file
+            .file_stem()
+            .and_then(|s| s.to_str())
+            .context("a file name")?;
+        self.call(
+            "PUT",
+            &format!("{account}/assets/{name}{version}"),
+            &serde_json::json!({"properties": {}}),
+        )?;
+        let sas = self.call(
+            "POST",
+            &format!("{account}/assets/{name}/listContainerSas{version}"),
+            &serde_json::json!({"permissions": "ReadWrite"}),
+        )?;
+        let url = sas["assetContainerSasUrls"][0]
+            .as_str()
+            .context("no upload URL")?;
+        let (container, query) = url.split_once('?').context("no signature")?;
+        quiet(
+            Command::new("curl")
+                .args([
+                    "-sS",
+                    "--fail",
+                    "-X",
+                    "PUT",
+                    "-H",
+                    "x-ms-blob-type: BlockBlob",
+                    "-H",
+                    "x-ms-version: 2021-12-02",
+                    "-T",
+                ])
+                .arg(file)
+                .arg(format!("{container}/{name}.mp4?{query}")),
+        )?;
+        self.call(
+            "PUT",
+            &format!("{account}/streamingLocators/{name}{version}"),
+            &serde_json::json!({"properties": {"assetName": name, "streamingPolicyName": "Predefined_ClearStreamingOnly"}}),
+        )?;
+        let paths = self.call(
+            "POST",
+            &format!("{account}/streamingLocators/{name}/listPaths{version}"),
+            &serde_json::json!({}),
+        )?;
+        paths["streamingPaths"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|p| p["streamingProtocol"] == "Hls")
+            .and_then(|p| p["paths"][0].as_str())
+            .map(str::to_owned)
+            .context("the locator has no HLS path")
     }
 }
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        self._server.stop();
+        self.server.stop();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
@@ -303,14 +430,14 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
     let binary = build::everything()?;
     match what {
         "origin" => {
-            debian::ensure(&[("nginx", "nginx-light"), ("wrk", "wrk")])?;
-            crate::run::run(
-                Command::new("python3")
-                    .arg(paths::root().join("tests/bench/origin.py"))
-                    .arg("--headwater")
-                    .arg(&binary)
-                    .args(args),
-            )
+            debian::ensure(&[
+                ("nginx", "nginx-light"),
+                ("wrk", "wrk"),
+                ("ffmpeg", "ffmpeg"),
+                ("taskset", "util-linux"),
+                ("curl", "curl"),
+            ])?;
+            crate::bench::origin(&binary, args)
         }
         "transcode" => {
             debian::ensure(&[("ffmpeg", "ffmpeg")])?;

@@ -28,7 +28,9 @@ pub(crate) fn source(directory: Option<PathBuf>) -> Result<Box<dyn AppSource + S
     match directory {
         Some(directory) => Ok(Box::new(AppDirectory(directory))),
         None if FILES.is_empty() => {
-            bail!("this binary was built without the application: run `cargo xtask up`, or pass --app DIR")
+            bail!(
+                "this binary was built without the application: run `cargo xtask up`, or pass --app DIR"
+            )
         }
         None => Ok(Box::new(Embedded)),
     }

@@ -1,1 +1,79 @@
-fn main() {}
+//! `headwater`: the whole platform in one binary.
+
+mod app;
+mod client;
+mod connection;
+mod demo;
+mod files;
+mod inspect;
+mod local;
+mod publish;
+mod secrets;
+mod tls;
+mod token;
+mod up;
+mod worker;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "headwater",
+    version,
+    about = "An open video platform on your own storage."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything on this machine.
+    Up(up::Args),
+    /// Upload, encode and publish files; prints playable URLs.
+    Publish(publish::Args),
+    /// Print an access token.
+    Token(token::Args),
+    /// Print what an MP4, a playlist, a manifest or a segment consists of.
+    Inspect(inspect::Args),
+    /// Run a transcoding worker against an installation.
+    Transcoder(worker::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let command = Cli::parse().command;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("HEADWATER_LOG")
+                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info".into()),
+        )
+        .init();
+    match run(command) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Up(args) => up::run(args).await,
+            Command::Publish(args) => publish::run(args).await,
+            Command::Token(args) => token::run(args),
+            Command::Inspect(args) => inspect::run(args).await,
+            Command::Transcoder(args) => worker::run(args).await,
+        }
+    });
+    // A blocking read (standard input, a slow disk) must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}

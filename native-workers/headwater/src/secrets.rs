@@ -24,7 +24,9 @@ impl Secrets {
     pub(crate) fn load(data: &Path) -> Result<Self> {
         let path = data.join("secrets.json");
         match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display())),
+            Ok(text) => {
+                serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let secrets = Self {
                     master_key: random(32)?,

@@ -1,0 +1,476 @@
+//! `headwater up`: every part on this machine, on embedded storage and an embedded database.
+//!
+//! Order: keys, addresses, catalog, blob store, functions, worker. `connection.json` is written when each of them
+//! answers and removed on exit. The transcoder runs as a child, so that a codec which falls takes nothing along; the
+//! child ends when its standard input does, so it never outlives us, however we end.
+
+use crate::client::ApiClient;
+use crate::connection::{self, ConnectionFile};
+use crate::secrets::Secrets;
+use crate::tls::Tls;
+use crate::{app, demo, local, tls, token};
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use headwater_auth::Role;
+use headwater_blob::AccountKey;
+use headwater_catalog::bootstrap::{BootstrapConfig, bootstrap};
+use headwater_catalog::native::NativeSqlite;
+use headwater_host::{
+    AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
+};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[derive(Parser)]
+pub(crate) struct Args {
+    /// Folder for everything that is kept: media, catalog, keys.
+    #[arg(long, env = "HEADWATER_DATA", default_value = ".headwater")]
+    data: PathBuf,
+    /// Address of API, portal, streaming and keys. Port 0 takes a free one.
+    #[arg(long, env = "HEADWATER_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
+    listen: SocketAddr,
+    /// Address of the embedded blob store.
+    #[arg(long, env = "HEADWATER_BLOB_LISTEN", default_value = "127.0.0.1:10000", value_parser = address)]
+    blob_listen: SocketAddr,
+    /// Address of the Prometheus metrics.
+    #[arg(long, env = "HEADWATER_METRICS_LISTEN", default_value = "127.0.0.1:9464", value_parser = address)]
+    metrics_listen: SocketAddr,
+    /// How players and clients reach this installation, if not by its own address; no trailing slash.
+    #[arg(long, env = "HEADWATER_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Serve HTTPS with a certificate of an authority made for this installation.
+    #[arg(long, env = "HEADWATER_TLS")]
+    tls: bool,
+    /// Publish the demo asset (the default in a new folder).
+    #[arg(long, overrides_with = "no_demo")]
+    demo: bool,
+    /// Publish no demo asset.
+    #[arg(long)]
+    no_demo: bool,
+    /// Let anybody read the list of published, unprotected assets. On by default when only this machine can connect.
+    #[arg(long, env = "HEADWATER_PUBLIC_GALLERY")]
+    public_gallery: Option<bool>,
+    /// Threads of the transcoder.
+    #[arg(long, env = "HEADWATER_THREADS")]
+    threads: Option<usize>,
+    /// An application folder (with spin.toml) in place of the one in this binary.
+    #[arg(long, env = "HEADWATER_APP")]
+    app: Option<PathBuf>,
+    /// Keep no access log.
+    #[arg(long)]
+    no_access_log: bool,
+    /// Answer the assembler in Wasm rather than natively. Slower; for comparison.
+    #[arg(long, hide = true)]
+    wasm_assembler: bool,
+}
+
+/// `127.0.0.1:8080`, `:8080` or `8080`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    text.strip_prefix(':')
+        .unwrap_or(text)
+        .parse::<u16>()
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .map_err(|_| format!("{text:?} is neither an address with a port nor a port"))
+}
+
+/// Resolves on SIGTERM or SIGINT.
+pub(crate) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let started = Instant::now();
+    let data = prepare_folder(&args.data)?;
+    let _lock = lock(&data)?;
+    let _ = std::fs::remove_file(connection::path(&data));
+    let new = !data.join("catalog.db").exists();
+    let secrets = Secrets::load(&data)?;
+    let names = [
+        "localhost".to_owned(),
+        "127.0.0.1".into(),
+        "::1".into(),
+        reachable(args.listen.ip()).to_string(),
+    ];
+    let tls = if args.tls {
+        Some(tls::load(&data, &names)?)
+    } else {
+        None
+    };
+
+    let listener = bind(args.listen).await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let base = url(scheme, listener.addr);
+    let public = args.public_url.clone().unwrap_or_else(|| base.clone());
+    let metrics = serve_metrics(args.metrics_listen).await?;
+
+    let key = AccountKey::from_base64(&secrets.account_key).context("secrets.json: accountKey")?;
+    let mut blob =
+        headwater_blobstore::Config::new(data.join("blobs"), args.blob_listen, "local", key);
+    blob.tls = tls.as_ref().map(|tls| tls.server.clone());
+    blob.extra_roots = tls.iter().flat_map(|tls| tls.roots.clone()).collect();
+    blob.events = Some(headwater_blobstore::EventSink {
+        url: format!("{base}/events/storage"),
+        secret: secrets.event_secret.clone(),
+    });
+    let blob = headwater_blobstore::serve(blob)
+        .await
+        .context("starting the blob store")?;
+    let blob_url = format!("{}/local", url(scheme, blob.addr()));
+
+    let catalog = NativeSqlite::open(&data.join("catalog.db")).context("opening the catalog")?;
+    catalog
+        .migrate()
+        .context("bringing the catalog up to date")?;
+    bootstrap(
+        &catalog,
+        &BootstrapConfig {
+            master_key: secrets.master_key.clone(),
+            storage_account: "local".into(),
+            blob_url: blob_url.clone(),
+            account_key: secrets.account_key.clone(),
+            streaming_host: public
+                .split_once("://")
+                .map_or(public.as_str(), |(_, host)| host)
+                .to_owned(),
+            now: jiff::Timestamp::now(),
+        },
+    )
+    .await
+    .context("preparing the catalog")?;
+
+    let host = load_host(
+        &args,
+        &data,
+        &secrets,
+        &public,
+        &blob_url,
+        tls.as_ref(),
+        blob.reader(),
+    )?;
+    let server_config = ServerConfig {
+        tls: tls.as_ref().map(|tls| tls.server.clone()),
+        access_log: if args.no_access_log {
+            AccessLog::off()
+        } else {
+            AccessLog::file(&data.join("access.log"))?
+        },
+        ..ServerConfig::default()
+    };
+    let server = serve(listener, host, server_config);
+
+    let sign = |role, subject: &str, hours| {
+        token::issue(&catalog, &secrets.master_key, &public, role, subject, hours)
+    };
+    let (stop_worker, worker_stopped) = tokio::sync::watch::channel(false);
+    let worker = tokio::spawn(supervise(
+        Worker {
+            api_url: base.clone(),
+            token: sign(Role::Worker, "worker", 24 * 366)?,
+            ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
+            threads: args.threads,
+        },
+        worker_stopped,
+    ));
+    let connection = ConnectionFile {
+        api_url: public.clone(),
+        arm_url: public.clone(),
+        streaming_url: public.clone(),
+        keys_url: format!("{public}/keys"),
+        portal_url: format!("{public}/"),
+        blob_url,
+        rtmp_url: None,
+        srt_url: None,
+        metrics_url: format!("{}/metrics", url("http", metrics)),
+        subscription_id: "00000000-0000-0000-0000-000000000000".into(),
+        resource_group: "headwater".into(),
+        account_name: "default".into(),
+        project: "default".into(),
+        token: sign(Role::Owner, "up", 24 * 365)?,
+        ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
+        pid: std::process::id(),
+    };
+    let local = ConnectionFile {
+        api_url: base.clone(),
+        ..serde_json::from_slice(&serde_json::to_vec(&connection)?)?
+    };
+    let api = ApiClient::new(&local)?;
+
+    let outcome = async {
+        wait_until_ready(&api).await?;
+        connection.write(&data)?;
+        eprintln!("Headwater is ready after {:.1} s.", started.elapsed().as_secs_f64());
+        println!("portal     {}", connection.portal_url);
+        println!("API        {} (AMS and MK.IO)", connection.api_url);
+        println!("blobs      {}", connection.blob_url);
+        println!("metrics    {}", connection.metrics_url);
+        println!("connection {}", connection::path(&data).display());
+        if args.demo || (new && !args.no_demo) {
+            tokio::select! {
+                demo = demo::publish(&api, &connection, &data) => match demo {
+                    Ok(demo) => {
+                        println!("The demo is published as {} (locator {}):", demo.asset, demo.locator);
+                        for (protocol, path) in &demo.paths {
+                            println!("  {protocol:<5} {}{path}", connection.streaming_url);
+                        }
+                    }
+                    Err(error) => tracing::error!("the demo was not published: {error:#}"),
+                },
+                () = stop_signal() => return Ok(()),
+            }
+        }
+        stop_signal().await;
+        anyhow::Ok(())
+    }
+    .await;
+
+    tracing::info!("stopping");
+    let _ = std::fs::remove_file(connection::path(&data));
+    let _ = stop_worker.send(true);
+    let _ = worker.await;
+    server.shutdown().await;
+    blob.shutdown().await;
+    outcome
+}
+
+fn load_host(
+    args: &Args,
+    data: &Path,
+    secrets: &Secrets,
+    public: &str,
+    blob_url: &str,
+    tls: Option<&Tls>,
+    reader: headwater_blobstore::LocalReader,
+) -> Result<Arc<Host>> {
+    let gallery = args
+        .public_gallery
+        .unwrap_or_else(|| args.listen.ip().is_loopback());
+    let (store, _) = blob_url
+        .rsplit_once('/')
+        .context("the blob URL has a path")?;
+    let roots = tls.map(|tls| tls.roots.clone()).unwrap_or_default();
+    let mut stand_ins: BTreeMap<String, Arc<dyn StandIn>> = BTreeMap::new();
+    if !args.wasm_assembler {
+        let local = Arc::new(local::EmbeddedStore(reader));
+        stand_ins.insert(
+            "assembler".into(),
+            Arc::new(NativeAssembler::new(Some(local), &roots)),
+        );
+    }
+    let source = app::source(args.app.clone())?;
+    let host = Host::load(
+        source.as_ref(),
+        HostConfig {
+            variables: BTreeMap::from([
+                ("master_key".into(), secrets.master_key.clone()),
+                ("public_url".into(), public.to_owned()),
+                ("event_secret".into(), secrets.event_secret.clone()),
+                ("public_gallery".into(), gallery.to_string()),
+                (
+                    "storage_hosts".into(),
+                    format!("{store} https://*.blob.core.windows.net"),
+                ),
+            ]),
+            databases: BTreeMap::from([("catalog".into(), data.join("catalog.db"))]),
+            cache: Some(data.join("cache/compiled")),
+            limits: Limits::default(),
+            stand_ins,
+            extra_roots: roots,
+        },
+    )?;
+    Ok(Arc::new(host))
+}
+
+fn prepare_folder(data: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(data).with_context(|| format!("creating {}", data.display()))?;
+    std::fs::canonicalize(data).with_context(|| format!("reading {}", data.display()))
+}
+
+/// One installation a folder: two would serve each other's half-written state.
+fn lock(data: &Path) -> Result<std::fs::File> {
+    let path = data.join("lock");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!(
+                "another headwater runs on {}; stop it, or pass another --data",
+                data.display()
+            )
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("locking {}", path.display()))
+        }
+    }
+}
+
+/// The address that others on this machine use for `ip`.
+fn reachable(ip: IpAddr) -> IpAddr {
+    if ip.is_unspecified() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    } else {
+        ip
+    }
+}
+
+fn url(scheme: &str, address: SocketAddr) -> String {
+    format!(
+        "{scheme}://{}",
+        SocketAddr::new(reachable(address.ip()), address.port())
+    )
+}
+
+/// Prometheus text at `/metrics`, on a port of its own: not for the public.
+async fn serve_metrics(address: SocketAddr) -> Result<SocketAddr> {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .set_buckets(&[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0])?
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)
+        .map_err(|_| anyhow::anyhow!("metrics are already set up"))?;
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address} for metrics"))?;
+    let bound = listener.local_addr()?;
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                continue;
+            };
+            let handle = handle.clone();
+            tokio::spawn(async move {
+                let service = hyper::service::service_fn(move |_request| {
+                    let text = handle.render();
+                    async move {
+                        http::Response::builder()
+                            .header(http::header::CONTENT_TYPE, "text/plain; version=0.0.4")
+                            .body(http_body_util::Full::new(bytes::Bytes::from(text)))
+                    }
+                });
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .timer(hyper_util::rt::TokioTimer::new())
+                    .header_read_timeout(Duration::from_secs(10))
+                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    Ok(bound)
+}
+
+async fn wait_until_ready(api: &ApiClient) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let outcome = api.try_call(http::Method::GET, "/api/ready", None).await;
+        match outcome {
+            Ok((status, _)) if status.is_success() => return Ok(()),
+            outcome if Instant::now() > deadline => {
+                let why = match outcome {
+                    Ok((status, value)) => format!("{status} {value}"),
+                    Err(error) => format!("{error:#}"),
+                };
+                bail!("the API was not ready within a minute: {why}");
+            }
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+struct Worker {
+    api_url: String,
+    token: String,
+    ca_file: Option<PathBuf>,
+    threads: Option<usize>,
+}
+
+impl Worker {
+    fn command(&self) -> Result<tokio::process::Command> {
+        let mut command =
+            tokio::process::Command::new(std::env::current_exe().context("finding this program")?);
+        command
+            .args(["transcoder", "--stop-with-stdin"])
+            .env("HEADWATER_API_URL", &self.api_url)
+            .env("HEADWATER_TOKEN", &self.token)
+            .stdin(Stdio::piped())
+            .kill_on_drop(true);
+        if let Some(file) = &self.ca_file {
+            command.env("HEADWATER_CA_FILE", file);
+        }
+        if let Some(threads) = self.threads {
+            command.env("HEADWATER_THREADS", threads.to_string());
+        }
+        Ok(command)
+    }
+}
+
+/// Keeps a transcoder running until told to stop; one that falls is started again, ever more slowly.
+async fn supervise(worker: Worker, mut stopped: tokio::sync::watch::Receiver<bool>) {
+    let mut pause = Duration::from_millis(200);
+    while !*stopped.borrow() {
+        let started = Instant::now();
+        let child = worker
+            .command()
+            .and_then(|mut command| command.spawn().context("starting the transcoder"));
+        match child {
+            Ok(mut child) => {
+                let input = child.stdin.take();
+                tokio::select! {
+                    status = child.wait() => match status {
+                        Ok(status) => tracing::warn!("the transcoder ended with {status}; starting it again"),
+                        Err(error) => tracing::error!("waiting for the transcoder: {error}"),
+                    },
+                    _ = stopped.changed() => {
+                        drop(input);
+                        let _ = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
+                        return;
+                    }
+                }
+            }
+            Err(error) => tracing::error!("{error:#}"),
+        }
+        pause = if started.elapsed() > Duration::from_secs(60) {
+            Duration::from_millis(200)
+        } else {
+            (pause * 2).min(Duration::from_secs(10))
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopped.changed() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_a_port() {
+        assert_eq!(address("8080").unwrap(), "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(address(":0").unwrap(), "127.0.0.1:0".parse().unwrap());
+        assert_eq!(
+            address("0.0.0.0:80").unwrap(),
+            "0.0.0.0:80".parse().unwrap()
+        );
+        assert!(address("localhost:80x").is_err());
+    }
+}

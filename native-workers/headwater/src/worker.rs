@@ -1,0 +1,63 @@
+//! `headwater transcoder`: a transcoding worker, here or on another machine.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use std::path::PathBuf;
+use tokio::io::AsyncReadExt;
+
+#[derive(Parser)]
+pub(crate) struct Args {
+    /// Where the API answers, e.g. `https://video.example.com`.
+    #[arg(long, env = "HEADWATER_API_URL")]
+    api_url: String,
+    /// A token of role `worker` (`headwater token --role worker`). Better in the environment than on the command line.
+    #[arg(long, env = "HEADWATER_TOKEN", hide_env_values = true)]
+    token: String,
+    /// A PEM file of roots to trust besides the public ones.
+    #[arg(long, env = "HEADWATER_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// Threads to encode with; all cores by default.
+    #[arg(long, env = "HEADWATER_THREADS")]
+    threads: Option<usize>,
+    /// Stop when standard input ends: `headwater up` runs its worker so, and none outlives it.
+    #[arg(long, hide = true)]
+    stop_with_stdin: bool,
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let ca = match &args.ca_file {
+        Some(path) => Some(
+            tokio::fs::read(path)
+                .await
+                .with_context(|| format!("reading {}", path.display()))?,
+        ),
+        None => None,
+    };
+    let mut config = headwater_transcoder::WorkerConfig::new(args.api_url, args.token);
+    config.ca_pem = ca;
+    if let Some(threads) = args.threads {
+        config.threads = threads;
+    }
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        let parent_gone = async {
+            if args.stop_with_stdin {
+                let mut byte = [0];
+                // Nothing is ever written: any return means that the other end is closed.
+                while tokio::io::stdin()
+                    .read(&mut byte)
+                    .await
+                    .is_ok_and(|read| read > 0)
+                {}
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = crate::up::stop_signal() => {}
+            () = parent_gone => {}
+        }
+        let _ = stop.send(true);
+    });
+    headwater_transcoder::run(config, stopped).await
+}
