@@ -83,7 +83,16 @@ const ENTITY: Entity = Entity {
     fields: FIELDS,
 };
 
-fn from_row(row: &Row<'_>) -> Result<StreamingLocator, CatalogError> {
+/// The columns of a locator in a join, under their own names.
+pub(crate) fn qualified_columns(alias: &str) -> String {
+    let columns: Vec<_> = COLUMNS
+        .split(", ")
+        .map(|column| format!("{alias}.{column}"))
+        .collect();
+    columns.join(", ")
+}
+
+pub(crate) fn from_row(row: &Row<'_>) -> Result<StreamingLocator, CatalogError> {
     Ok(StreamingLocator {
         name: row.text("name")?,
         locator_id: row.uuid("locator_id")?,

@@ -30,6 +30,13 @@ pub struct Publishing {
     pub clear: Protocols,
 }
 
+impl Publishing {
+    /// Whether HLS or DASH is allowed in the clear.
+    pub fn streams_clear(self) -> bool {
+        self.clear.hls || self.clear.dash
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamingPolicy {
     pub name: String,
@@ -235,17 +242,20 @@ pub async fn create<S: Sql>(
         }
     }
     let fingerprint = crate::fingerprint(&properties);
+    let text = properties.to_string();
+    let streams_clear = publishing(name, Some(&text)).is_some_and(Publishing::streams_clear);
     transaction(sql, async |sql| {
         let rows = sql
             .query(
-                "INSERT INTO streaming_policies (project_id, name, properties_json, fingerprint, created)
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (project_id, name) DO NOTHING RETURNING created",
+                "INSERT INTO streaming_policies (project_id, name, properties_json, fingerprint, created, streams_clear)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (project_id, name) DO NOTHING RETURNING created",
                 &[
                     project.into(),
                     name.into(),
-                    properties.to_string().into(),
+                    Value::from(&text),
                     Value::from(&fingerprint),
                     moment.now.into(),
+                    streams_clear.into(),
                 ],
             )
             .await?;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
+use crate::locators::{self, StreamingLocator};
 use crate::policies::{self, Publishing};
 use crate::sql::{Sql, Value};
 use crate::storage;
@@ -105,6 +106,93 @@ pub async fn published_locator<S: Sql>(
         default_manifest: row.opt_text("default_manifest")?,
         endpoint_running: row.flag("running")?,
     }))
+}
+
+/// A locator that may be played now, for lists that people look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    pub locator: StreamingLocator,
+    /// The asset's server manifest. Without one, nobody knows yet whether there is anything to play.
+    pub manifest: Option<String>,
+    pub policy: Publishing,
+}
+
+/// Some of the locators that may be played now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedPage {
+    pub locators: Vec<Listed>,
+    /// Of all.
+    pub total: usize,
+}
+
+/// Locators of `project` that stream in the clear, are within their time and whose asset no unfinished or failed job is
+/// to fill; newest first.
+///
+/// `offset`, `limit`: the part to show.
+pub async fn published<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    now: Timestamp,
+    offset: u32,
+    limit: u32,
+) -> Result<ListedPage, CatalogError> {
+    let condition = format!(
+        "FROM streaming_locators l JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
+         LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
+         WHERE l.project_id = ?1 AND l.suppressed = 0
+             AND (l.start_time IS NULL OR l.start_time <= ?2) AND (l.end_time IS NULL OR l.end_time > ?2)
+             AND (l.policy_name IN ({}) OR p.streams_clear = 1)
+             AND (a.manifest IS NOT NULL OR NOT EXISTS (
+                 SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
+                 WHERE j.project_id = l.project_id AND o.asset_name = a.name))",
+        clear_streaming_names()
+    );
+    let scope = [Value::from(project), now.into()];
+    let counted = sql
+        .query(&format!("SELECT count(*) AS total {condition}"), &scope)
+        .await?;
+    let total = counted
+        .first()
+        .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
+        .unsigned("total")?;
+    let rows = sql
+        .query(
+            &format!(
+                "SELECT {}, a.manifest, p.properties_json {condition}
+                 ORDER BY l.created DESC, l.name LIMIT {limit} OFFSET {offset}",
+                locators::qualified_columns("l")
+            ),
+            &scope,
+        )
+        .await?;
+    let mut found = Vec::new();
+    for row in rows.iter() {
+        let locator = locators::from_row(&row)?;
+        let custom = row.opt_text("properties_json")?;
+        if let Some(policy) = policies::publishing(&locator.policy_name, custom.as_deref()) {
+            found.push(Listed {
+                locator,
+                manifest: row.opt_text("manifest")?,
+                policy,
+            });
+        }
+    }
+    Ok(ListedPage {
+        locators: found,
+        total: usize::try_from(total).unwrap_or(usize::MAX),
+    })
+}
+
+/// The predefined policies that stream in the clear, as SQL literals.
+fn clear_streaming_names() -> String {
+    let names: Vec<_> = policies::PREDEFINED
+        .into_iter()
+        .filter(|name| {
+            policies::publishing(name, None).is_some_and(policies::Publishing::streams_clear)
+        })
+        .map(|name| format!("'{name}'"))
+        .collect();
+    names.join(", ")
 }
 
 /// Whether any streaming endpoint of `project` is running.

@@ -96,6 +96,8 @@ CREATE TABLE jobs (
     worker           TEXT,
     lease            TEXT,
     lease_until      INTEGER,
+    -- How long a claim or renewal lasts.
+    lease_seconds    INTEGER,
     -- The lease that gave the job back last, so that a repeated finish is recognised.
     finished_lease   TEXT,
     UNIQUE (project_id, transform_name, name)
@@ -133,6 +135,8 @@ CREATE TABLE streaming_policies (
     project_id      TEXT NOT NULL,
     name            TEXT NOT NULL,
     properties_json TEXT NOT NULL,
+    -- Whether HLS or DASH is allowed in the clear: what lists of published media look for.
+    streams_clear   INTEGER NOT NULL,
     fingerprint     TEXT NOT NULL,
     created         INTEGER NOT NULL,
     PRIMARY KEY (project_id, name)

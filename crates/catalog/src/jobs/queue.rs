@@ -105,7 +105,7 @@ pub async fn claim<S: Sql>(
     .await
 }
 
-/// Keeps the lease. Stores progress, which never goes back, and finished chunks. Says whether to cancel.
+/// Keeps the lease for as long again as it was claimed for. Stores progress, which never goes back, and finished chunks. Says whether to cancel.
 ///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for an output that does not exist or a record that is
 /// too long.
@@ -113,24 +113,17 @@ pub async fn renew<S: Sql>(
     sql: &S,
     job_id: Uuid,
     lease: &str,
-    lease_seconds: u32,
     progress: &[OutputProgress],
     chunks: &[ChunkRecord],
     now: Timestamp,
 ) -> Result<bool, CatalogError> {
-    check_lease_seconds(lease_seconds)?;
     transaction(sql, async |sql| {
         let rows = sql
             .query(
-                "UPDATE jobs SET lease_until = ?3, modified = ?4, started = coalesce(started, ?4),
+                "UPDATE jobs SET lease_until = ?3 + lease_seconds * 1000000, modified = ?3, started = coalesce(started, ?3),
                      state = CASE state WHEN 'Scheduled' THEN 'Processing' ELSE state END
                  WHERE id = ?1 AND lease = ?2 AND state IN ('Scheduled', 'Processing', 'Canceling') RETURNING state",
-                &[
-                    job_id.into(),
-                    lease.into(),
-                    lease_end(now, lease_seconds).into(),
-                    now.into(),
-                ],
+                &[job_id.into(), lease.into(), now.into()],
             )
             .await?;
         let row = rows.first().ok_or(CatalogError::LeaseLost)?;
@@ -338,7 +331,7 @@ async fn take_next<S: Sql>(
     let rows = sql
         .query(
             "UPDATE jobs SET state = 'Scheduled', attempt = attempt + 1, worker = ?1, lease = ?2, lease_until = ?3,
-                 modified = ?4
+                 lease_seconds = ?5, modified = ?4
              WHERE seq = (SELECT seq FROM jobs WHERE state = 'Queued' AND not_before <= ?4
                           ORDER BY priority DESC, seq LIMIT 1)
              RETURNING id",
@@ -347,6 +340,7 @@ async fn take_next<S: Sql>(
                 lease.into(),
                 lease_end(moment.now, lease_seconds).into(),
                 moment.now.into(),
+                lease_seconds.into(),
             ],
         )
         .await?;

@@ -1,0 +1,74 @@
+//! One authorised request, with what its handler needs.
+
+use headwater_auth::Claims;
+use headwater_catalog::Moment;
+use headwater_catalog::projects::Project;
+use headwater_catalog::query::Listing;
+use headwater_seal::Seal;
+use serde_json::Value as Json;
+
+use crate::dialect::Dialect;
+use crate::error::ApiError;
+use crate::query::Url;
+use crate::routes::Vars;
+use crate::{Incoming, Settings, json};
+
+pub(crate) struct Call<'a, S, C> {
+    pub sql: &'a S,
+    pub http: &'a C,
+    pub seal: &'a Seal,
+    pub settings: &'a Settings,
+    pub moment: Moment<'a>,
+    pub dialect: Dialect,
+    pub vars: Vars,
+    /// Of the path, if it names one.
+    pub project: Option<Project>,
+    /// Of the token, if one was needed.
+    pub claims: Option<Claims>,
+    pub incoming: Incoming<'a>,
+}
+
+impl<S, C> Call<'_, S, C> {
+    /// The project of a path that has one.
+    pub(crate) fn project(&self) -> Result<&Project, ApiError> {
+        self.project.as_ref().ok_or_else(|| {
+            ApiError::internal("a route without a project reached a handler that needs one")
+        })
+    }
+
+    /// A variable of the path.
+    pub(crate) fn var(&self, name: &str) -> &str {
+        self.vars.get(name)
+    }
+
+    /// The request's body as JSON.
+    pub(crate) fn body(&self) -> Result<Json, ApiError> {
+        json::parse(self.incoming.body).map_err(|bad| {
+            let field = if bad.field.is_empty() {
+                "body".to_owned()
+            } else {
+                bad.field
+            };
+            ApiError::invalid(field, bad.reason)
+        })
+    }
+
+    /// What a list call asks for.
+    pub(crate) fn listing(&self) -> Result<Listing, ApiError> {
+        self.incoming.query.listing(self.dialect)
+    }
+
+    /// Where a list was asked for.
+    pub(crate) fn url(&self) -> Url<'_> {
+        Url {
+            origin: &self.incoming.origin,
+            path: self.incoming.path,
+            query: &self.incoming.query,
+        }
+    }
+
+    /// Whether the request came in on the AMS surface.
+    pub(crate) fn is_arm(&self) -> bool {
+        self.dialect == Dialect::Arm
+    }
+}

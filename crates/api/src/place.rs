@@ -1,0 +1,244 @@
+//! Containers: made, emptied, listed and signed for.
+//!
+//! Everything here is one or a few requests to storage through the [`HttpClient`] port. A request that storage refuses for
+//! now is sent again twice; the client above retries as well, so there is no reason to be stubborn.
+
+use bytes::Bytes;
+use headwater_blob::client::{decode_done, decode_list};
+use headwater_blob::xml::BlobPage;
+use headwater_blob::{
+    AccountKey, Auth, ClientError, Container, HttpClient, List, Permissions, ServiceSas,
+};
+use headwater_catalog::storage::StorageAccount;
+use headwater_seal::Seal;
+use http::{Request, Response};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::error::{ApiError, Kind};
+
+const ATTEMPTS: usize = 3;
+
+/// Files that a listing looks at before it stops.
+const MAX_FILES: usize = 5000;
+
+/// Where the packaging index lies; not part of the media.
+const INDEX_FOLDER: &str = ".headwater/";
+
+/// A container or a folder in one, with the key to it.
+pub(crate) struct Place<'a, C> {
+    http: &'a C,
+    container: Container,
+    account: String,
+    key: AccountKey,
+    sub_path: String,
+    now: Timestamp,
+}
+
+/// A file in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct File {
+    /// Relative to the place.
+    pub name: String,
+    pub len: u64,
+}
+
+impl<'a, C: HttpClient> Place<'a, C> {
+    /// `sub_path`: folder in the container, without slashes at either end; empty for the whole container.
+    pub(crate) fn new(
+        http: &'a C,
+        seal: &Seal,
+        storage: &StorageAccount,
+        container: &str,
+        sub_path: &str,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let secret = storage.account_key(seal)?;
+        let key = secret
+            .expose_str()
+            .and_then(|text| AccountKey::from_base64(text).ok())
+            .ok_or_else(|| {
+                ApiError::internal(format!(
+                    "the key of storage account {} is not base64",
+                    storage.name
+                ))
+            })?;
+        let auth = Auth::SharedKey {
+            account: storage.account.clone(),
+            key: key.clone(),
+        };
+        let container = Container::new(&storage.container_url(container), auth)
+            .map_err(|error| ApiError::internal(error.to_string()))?;
+        Ok(Self {
+            http,
+            container,
+            account: storage.account.clone(),
+            key,
+            sub_path: sub_path.to_owned(),
+            now,
+        })
+    }
+
+    /// Without a trailing slash and without a query.
+    pub(crate) fn container_url(&self) -> &str {
+        self.container.url()
+    }
+
+    /// A signature for the whole container, without a leading `?`.
+    pub(crate) fn sas(&self, permissions: Permissions, expiry: Timestamp) -> String {
+        ServiceSas::for_container(self.container.name(), permissions, expiry)
+            .sign(&self.account, &self.key)
+    }
+
+    /// A signature that lasts from now.
+    pub(crate) fn sas_for(&self, permissions: Permissions, ttl: SignedDuration) -> String {
+        self.sas(
+            permissions,
+            self.now.saturating_add(ttl).unwrap_or(Timestamp::MAX),
+        )
+    }
+
+    /// Creates the container; says whether it was not there before.
+    pub(crate) async fn create(&self) -> Result<bool, ApiError> {
+        let build = || self.container.create_container(self.now);
+        let done = self
+            .call(build, |answer| {
+                decode_done(answer.status(), answer.headers(), answer.body())
+            })
+            .await;
+        match done {
+            Ok(()) => Ok(true),
+            Err(ClientError::Conflict { code }) if code == "ContainerAlreadyExists" => Ok(false),
+            Err(error) => Err(upstream(&error)),
+        }
+    }
+
+    /// Deletes the container, or with a folder the files in it. Nothing to delete is a success.
+    pub(crate) async fn delete(&self) -> Result<(), ApiError> {
+        if self.sub_path.is_empty() {
+            let build = || self.container.delete_container(self.now);
+            let done = self.call(build, done).await;
+            return match done {
+                Ok(()) | Err(ClientError::NotFound { .. }) => Ok(()),
+                Err(error) => Err(upstream(&error)),
+            };
+        }
+        let prefix = self.prefix();
+        loop {
+            let page = self.page(&prefix, None, None).await?;
+            if page.blobs.is_empty() {
+                return Ok(());
+            }
+            for blob in &page.blobs {
+                let build = || self.container.delete(self.now, &blob.name, None);
+                match self.call(build, done).await {
+                    Ok(()) | Err(ClientError::NotFound { .. }) => {}
+                    Err(error) => return Err(upstream(&error)),
+                }
+            }
+        }
+    }
+
+    /// Files and folders directly in the place, in name order, without the packaging index. A container that does not
+    /// exist is an empty place.
+    pub(crate) async fn list(&self) -> Result<(Vec<File>, Vec<String>), ApiError> {
+        let prefix = self.prefix();
+        let relative = |name: &str| {
+            name.strip_prefix(prefix.as_str())
+                .unwrap_or(name)
+                .to_owned()
+        };
+        let mut files = Vec::new();
+        let mut folders = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let page = self.page(&prefix, Some("/"), marker.as_deref()).await?;
+            files.extend(page.blobs.iter().map(|blob| File {
+                name: relative(&blob.name),
+                len: blob.len,
+            }));
+            folders.extend(
+                page.prefixes
+                    .iter()
+                    .map(|folder| relative(folder))
+                    .filter(|folder| folder != INDEX_FOLDER),
+            );
+            match page.next_marker {
+                Some(next) if files.len() < MAX_FILES && marker.as_ref() != Some(&next) => {
+                    marker = Some(next);
+                }
+                _ => return Ok((files, folders)),
+            }
+        }
+    }
+
+    fn prefix(&self) -> String {
+        if self.sub_path.is_empty() {
+            String::new()
+        } else {
+            format!("{}/", self.sub_path)
+        }
+    }
+
+    async fn page(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        marker: Option<&str>,
+    ) -> Result<BlobPage, ApiError> {
+        let build = || {
+            let list = List {
+                prefix,
+                delimiter,
+                marker,
+                max_results: None,
+            };
+            self.container.list(self.now, &list)
+        };
+        let decode = |answer: &Response<Bytes>| {
+            decode_list(answer.status(), answer.headers(), answer.body())
+        };
+        match self.call(build, decode).await {
+            Ok(page) => Ok(page),
+            Err(ClientError::NotFound { .. }) => Ok(BlobPage::default()),
+            Err(error) => Err(upstream(&error)),
+        }
+    }
+
+    async fn call<T>(
+        &self,
+        build: impl Fn() -> Result<Request<Bytes>, headwater_blob::client::RequestError>,
+        decode: impl Fn(&Response<Bytes>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let mut left = ATTEMPTS;
+        loop {
+            left = left.saturating_sub(1);
+            let outcome = match self.http.send(build()?).await {
+                Ok(answer) => decode(&answer),
+                Err(error) => Err(error.into()),
+            };
+            match outcome {
+                Err(error) if error.is_retryable() && left > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+fn done(answer: &Response<Bytes>) -> Result<(), ClientError> {
+    decode_done(answer.status(), answer.headers(), answer.body())
+}
+
+fn upstream(error: &ClientError) -> ApiError {
+    let (kind, message) = if error.is_retryable() {
+        (
+            Kind::Unavailable,
+            "Storage cannot be reached at the moment. Try again.",
+        )
+    } else {
+        (Kind::Upstream, "Storage refused the request.")
+    };
+    ApiError {
+        context: Some(error.to_string()),
+        ..ApiError::new(kind, message)
+    }
+}

@@ -1,0 +1,101 @@
+//! What a handler answers, before it becomes bytes.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::Value as Json;
+
+use crate::dialect::Dialect;
+use crate::error::{ApiError, Kind};
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    headers: Vec<(HeaderName, String)>,
+    body: Option<Json>,
+    content_type: &'static str,
+}
+
+impl Reply {
+    pub(crate) fn json(status: StatusCode, body: Json) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Some(body),
+            content_type: "application/json; charset=utf-8",
+        }
+    }
+
+    pub(crate) fn ok(body: Json) -> Self {
+        Self::json(StatusCode::OK, body)
+    }
+
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: None,
+            content_type: "",
+        }
+    }
+
+    /// What a DELETE answers: 200 for something that was there, 204 for something that was not.
+    pub(crate) fn deleted(existed: bool) -> Self {
+        Self::empty(if existed {
+            StatusCode::OK
+        } else {
+            StatusCode::NO_CONTENT
+        })
+    }
+
+    pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn failure(error: &ApiError, dialect: Dialect, request_id: &str) -> Self {
+        let mut reply = Self::json(error.kind.status(), error.body(dialect, request_id));
+        if dialect == Dialect::Own {
+            reply.content_type = "application/problem+json";
+        }
+        match error.kind {
+            Kind::Unauthenticated => reply.with(header::WWW_AUTHENTICATE, "Bearer"),
+            Kind::Unavailable => reply.with(header::RETRY_AFTER, "1"),
+            Kind::MethodNotAllowed => {
+                // The message lists them after the last colon.
+                let allow = error.message.rsplit(": ").next().unwrap_or_default();
+                let allow = allow.trim_end_matches('.').to_owned();
+                reply.with(header::ALLOW, allow)
+            }
+            _ => reply,
+        }
+    }
+
+    pub(crate) fn render(self, request_id: &str) -> Response<Bytes> {
+        let mut response = Response::new(match &self.body {
+            Some(body) => Bytes::from(body.to_string()),
+            None => Bytes::new(),
+        });
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        if self.body.is_some() {
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(self.content_type),
+            );
+        }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        if let Ok(value) = HeaderValue::from_str(request_id) {
+            headers.insert("x-ms-request-id", value);
+        }
+        response
+    }
+}

@@ -1,0 +1,246 @@
+//! Accounts (ARM), and what MK.IO says about projects, people and places.
+
+use std::collections::BTreeSet;
+
+use headwater_blob::HttpClient;
+use headwater_catalog::projects::{self, Project};
+use headwater_catalog::{CatalogError, Sql, policies, storage};
+use serde_json::{Value as Json, json};
+
+use crate::call::Call;
+use crate::dialect::account_path;
+use crate::error::ApiError;
+use crate::fields::Object;
+use crate::reply::Reply;
+use crate::routes;
+
+async fn render<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    project: &Project,
+) -> Result<Json, ApiError> {
+    let accounts: Vec<_> = storage::list(call.sql, &project.id)
+        .await?
+        .into_iter()
+        .map(|account| {
+            json!({
+                "id": format!(
+                    "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Storage/storageAccounts/{}",
+                    project.subscription_id, project.resource_group, account.name
+                ),
+                "type": if account.primary { "Primary" } else { "Secondary" },
+                "status": "Succeeded",
+            })
+        })
+        .collect();
+    Ok(json!({
+        "id": account_path(project),
+        "name": project.account_name,
+        "type": "Microsoft.Media/mediaservices",
+        "location": project.location,
+        "tags": {},
+        "properties": {
+            "mediaServiceId": project.uuid(),
+            "storageAccounts": accounts,
+            "storageAuthentication": "System",
+            "encryption": {"type": "SystemKey"},
+            "keyDelivery": {"accessControl": {"defaultAction": "Allow", "ipAllowList": []}},
+            "publicNetworkAccess": "Enabled",
+            "provisioningState": "Succeeded",
+            "privateEndpointConnections": [],
+        },
+        "systemData": {
+            "createdAt": project.created.to_string(), "lastModifiedAt": project.modified.to_string(),
+        },
+    }))
+}
+
+/// Projects that the caller's token reaches.
+async fn reachable<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    subscription: Option<&str>,
+    group: Option<&str>,
+) -> Result<Vec<Project>, ApiError> {
+    let found = projects::list(call.sql, subscription, group).await?;
+    Ok(found
+        .into_iter()
+        .filter(|project| {
+            call.claims
+                .as_ref()
+                .is_some_and(|claims| claims.reaches(&project.name))
+        })
+        .collect())
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let mut value = Vec::new();
+    for project in reachable(
+        call,
+        some(call.var("subscription")),
+        some(call.var("group")),
+    )
+    .await?
+    {
+        value.push(render(call, &project).await?);
+    }
+    Ok(Reply::ok(json!({ "value": value })))
+}
+
+pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    Ok(Reply::ok(render(call, call.project()?).await?))
+}
+
+/// ARM's catalogue of operations: what could be granted, from the route table.
+pub(super) fn operations() -> Reply {
+    let names: BTreeSet<_> = routes::all()
+        .filter_map(|(_, _, route)| match route.access {
+            routes::Access::Token(needed) => Some((
+                format!("{:?}", needed.kind),
+                format!("{:?}", needed.verb).to_lowercase(),
+            )),
+            routes::Access::Open | routes::Access::Gallery(_) => None,
+        })
+        .collect();
+    let value: Vec<_> = names
+        .into_iter()
+        .map(|(kind, verb)| {
+            json!({
+                "name": format!("Microsoft.Media/mediaservices/{kind}/{verb}"),
+                "display": {
+                    "provider": "Headwater", "resource": kind, "operation": verb,
+                    "description": format!("{verb} {kind}"),
+                },
+                "isDataAction": false,
+            })
+        })
+        .collect();
+    Reply::ok(json!({ "value": value }))
+}
+
+pub(super) async fn check_name<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let body = call.body()?;
+    let body = Object::root(&body)?;
+    let name = body.required_text("name")?;
+    let plain = (3..=24).contains(&name.len())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let taken = projects::list(call.sql, None, None)
+        .await?
+        .iter()
+        .any(|project| project.account_name.eq_ignore_ascii_case(&name));
+    Ok(Reply::ok(if taken {
+        json!({"nameAvailable": false, "reason": "AlreadyExists", "message": format!("'{name}' is taken.")})
+    } else if !plain {
+        json!({
+            "nameAvailable": false, "reason": "Invalid",
+            "message": "Account names have 3 to 24 lower-case letters and digits.",
+        })
+    } else {
+        json!({"nameAvailable": true})
+    }))
+}
+
+fn project_record(project: &Project) -> Json {
+    json!({
+        "metadata": {
+            "id": project.uuid(), "name": project.name,
+            "created": project.created.to_string(), "updated": project.modified.to_string(),
+        },
+        "spec": {"displayName": project.display_name, "locationName": project.location},
+        "status": {"state": "Active"},
+    })
+}
+
+pub(super) async fn list_projects<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let items: Vec<_> = reachable(call, None, None)
+        .await?
+        .iter()
+        .map(project_record)
+        .collect();
+    Ok(Reply::ok(json!({"kind": "ProjectList", "items": items})))
+}
+
+pub(super) fn get_project<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    Ok(Reply::ok(project_record(call.project()?)))
+}
+
+/// Who the token belongs to. The MK.IO SDK takes its customer id from `activeOrganizationId`.
+pub(super) fn profile<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let claims = call
+        .claims
+        .as_ref()
+        .ok_or_else(|| ApiError::internal("a profile without a token"))?;
+    Ok(Reply::ok(json!({
+        "metadata": {"id": claims.sub},
+        "spec": {
+            "name": claims.sub, "activeOrganizationId": uuid::Uuid::nil(), "isActive": true,
+        },
+        "status": {"roles": claims.roles, "project": claims.project},
+    })))
+}
+
+pub(super) async fn stats<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let project = call.project()?;
+    let counts = projects::counts(call.sql, &project.id).await?;
+    let predefined = u32::try_from(policies::PREDEFINED.len()).unwrap_or_default();
+    let stopped = counts
+        .streaming_endpoints
+        .saturating_sub(counts.streaming_endpoints_running);
+    Ok(Reply::ok(json!({
+        "assets": {"total": counts.assets},
+        "contentKeyPolicies": {"total": 0},
+        "jobs": {"total": counts.jobs},
+        "liveEvents": {"running": 0, "stopped": 0, "total": 0},
+        "storageAccounts": {"total": counts.storage_accounts},
+        "streamingEndpoints": {
+            "running": counts.streaming_endpoints_running, "stopped": stopped, "total": counts.streaming_endpoints,
+        },
+        "streamingLocators": {"total": counts.streaming_locators},
+        "streamingPolicies": {"total": counts.streaming_policies.saturating_add(predefined)},
+        "transforms": {"total": counts.transforms},
+        "extra": {"subscription_id": project.uuid()},
+    })))
+}
+
+fn location_record(location: &str) -> Json {
+    json!({"metadata": {"id": location, "name": location, "displayName": location}, "spec": {}})
+}
+
+async fn locations<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<BTreeSet<String>, ApiError> {
+    Ok(reachable(call, None, None)
+        .await?
+        .into_iter()
+        .map(|project| project.location)
+        .collect())
+}
+
+pub(super) async fn list_locations<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let items: Vec<_> = locations(call)
+        .await?
+        .iter()
+        .map(|location| location_record(location))
+        .collect();
+    Ok(Reply::ok(json!({"kind": "LocationList", "items": items})))
+}
+
+pub(super) async fn get_location<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let name = call.var("location");
+    if locations(call).await?.contains(name) {
+        return Ok(Reply::ok(location_record(name)));
+    }
+    Err(CatalogError::not_found("Location", name).into())
+}

@@ -1,0 +1,376 @@
+//! Jobs. Spec: the management API reference, 1.11 and 2.9.
+
+use headwater_blob::HttpClient;
+use headwater_catalog::jobs::{
+    self, Job, JobInput, JobOutput, JobUpdate, MissingAssets, NewJob, NewOutput, Priority,
+};
+use headwater_catalog::{Sql, fingerprint};
+use http::StatusCode;
+use serde_json::{Map, Value as Json, json};
+
+use super::assets::query_page;
+use super::{light_state, status};
+use crate::call::Call;
+use crate::dialect::Envelope;
+use crate::error::ApiError;
+use crate::fields::{ENVELOPE, Object};
+use crate::query;
+use crate::reply::Reply;
+
+/// Inputs and files a job may name.
+const MAX_FILES: usize = 50;
+
+fn set(members: &mut Map<String, Json>, name: &str, value: impl Into<Json>) {
+    let value = value.into();
+    if !value.is_null() {
+        members.insert(name.into(), value);
+    }
+}
+
+fn render_output(output: &JobOutput) -> Json {
+    let mut members = Map::new();
+    set(
+        &mut members,
+        "@odata.type",
+        "#Microsoft.Media.JobOutputAsset",
+    );
+    set(&mut members, "assetName", output.asset_name.clone());
+    set(&mut members, "label", output.label.clone());
+    set(&mut members, "state", output.state.name());
+    set(&mut members, "progress", output.progress);
+    set(&mut members, "error", json!(output.error));
+    set(
+        &mut members,
+        "startTime",
+        output.started.map(|at| at.to_string()),
+    );
+    set(
+        &mut members,
+        "endTime",
+        output.ended.map(|at| at.to_string()),
+    );
+    if output.overridden {
+        set(&mut members, "presetOverride", output.preset.clone());
+    }
+    Json::Object(members)
+}
+
+fn render<S, C>(call: &Call<'_, S, C>, job: Job) -> Result<Json, ApiError> {
+    let mut properties = Map::new();
+    set(&mut properties, "created", job.created.to_string());
+    set(&mut properties, "lastModified", job.modified.to_string());
+    set(&mut properties, "state", job.state.name());
+    set(&mut properties, "description", job.description);
+    set(&mut properties, "input", job.input);
+    set(
+        &mut properties,
+        "outputs",
+        job.outputs.iter().map(render_output).collect::<Vec<_>>(),
+    );
+    set(&mut properties, "priority", job.priority.name());
+    set(&mut properties, "correlationData", json!(job.correlation));
+    set(
+        &mut properties,
+        "startTime",
+        job.started.map(|at| at.to_string()),
+    );
+    set(
+        &mut properties,
+        "endTime",
+        job.ended.map(|at| at.to_string()),
+    );
+    let resource = Envelope {
+        project: call.project()?,
+        path: &[("transforms", &job.transform_name), ("jobs", &job.name)],
+        properties: Json::Object(properties),
+        created: job.created,
+        modified: Some(job.modified),
+    }
+    .render();
+    Ok(Json::Object(resource))
+}
+
+/// MK.IO's SDK sends some discriminators without the prefix.
+fn discriminator(object: &Object<'_>) -> Result<String, ApiError> {
+    let kind = object.required_text("@odata.type")?;
+    Ok(kind
+        .strip_prefix("#Microsoft.Media.")
+        .unwrap_or(&kind)
+        .to_owned())
+}
+
+/// Refuses members whose meaning we would have to ignore.
+fn refuse_unsupported(object: &Object<'_>, members: &[&str]) -> Result<(), ApiError> {
+    match members.iter().find(|member| object.has(member)) {
+        Some(member) => Err(ApiError::invalid(
+            object.path(member),
+            "is not supported by this installation",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn read_files(input: &Object<'_>) -> Result<Vec<String>, ApiError> {
+    let mut files = input.texts("files")?.unwrap_or_default();
+    // Clients send [""] for "whatever is there".
+    files.retain(|file| !file.is_empty());
+    if files.len() > MAX_FILES {
+        return Err(ApiError::invalid(
+            input.path("files"),
+            format!("must have at most {MAX_FILES} members"),
+        ));
+    }
+    Ok(files)
+}
+
+fn read_input(input: &Object<'_>) -> Result<JobInput, ApiError> {
+    refuse_unsupported(input, &["start", "end", "inputDefinitions"])?;
+    match discriminator(input)?.as_str() {
+        "JobInputAsset" => {
+            input.only(&[
+                "@odata.type",
+                "assetName",
+                "files",
+                "label",
+                "start",
+                "end",
+                "inputDefinitions",
+            ])?;
+            Ok(JobInput::Asset {
+                asset_name: input.required_text("assetName")?,
+                files: read_files(input)?,
+                label: input.text("label")?,
+            })
+        }
+        "JobInputHttp" => read_http(input),
+        "JobInputs" | "JobInputSequence" | "JobInputClip" => Err(ApiError::invalid(
+            input.path("@odata.type"),
+            "is not supported by this installation: a job has one input, JobInputAsset or JobInputHttp",
+        )),
+        other => Err(ApiError::invalid(
+            input.path("@odata.type"),
+            format!("'{other}' is not a kind of job input"),
+        )),
+    }
+}
+
+fn read_http(input: &Object<'_>) -> Result<JobInput, ApiError> {
+    input.only(&[
+        "@odata.type",
+        "baseUri",
+        "files",
+        "label",
+        "start",
+        "end",
+        "inputDefinitions",
+    ])?;
+    let base = input.text("baseUri")?.unwrap_or_default();
+    let files = read_files(input)?;
+    if files.is_empty() {
+        return Err(ApiError::invalid(
+            input.path("files"),
+            "must name at least one file",
+        ));
+    }
+    let mut urls = Vec::with_capacity(files.len());
+    for (at, file) in files.iter().enumerate() {
+        let url = if base.is_empty() {
+            file.clone()
+        } else {
+            format!(
+                "{}/{}",
+                base.trim_end_matches('/'),
+                file.trim_start_matches('/')
+            )
+        };
+        let ok = url.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+        });
+        if !ok {
+            return Err(ApiError::invalid(
+                format!("{}[{at}]", input.path("files")),
+                "must give, with baseUri, a complete http or https URL",
+            ));
+        }
+        urls.push(url);
+    }
+    let bare = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let mut shown = Map::new();
+    set(&mut shown, "@odata.type", "#Microsoft.Media.JobInputHttp");
+    if !base.is_empty() {
+        set(&mut shown, "baseUri", bare(&base));
+    }
+    set(
+        &mut shown,
+        "files",
+        files.iter().map(|file| bare(file)).collect::<Vec<_>>(),
+    );
+    set(&mut shown, "label", input.text("label")?);
+    Ok(JobInput::Http { shown, urls })
+}
+
+fn read_outputs(properties: &Object<'_>) -> Result<Vec<NewOutput>, ApiError> {
+    let objects = properties.objects("outputs")?;
+    let mut outputs = Vec::new();
+    for object in properties.required("outputs", objects)? {
+        let kind = discriminator(&object)?;
+        if kind != "JobOutputAsset" {
+            return Err(ApiError::invalid(
+                object.path("@odata.type"),
+                format!("'{kind}' is not a kind of job output"),
+            ));
+        }
+        object.only(&[
+            "@odata.type",
+            "assetName",
+            "label",
+            "presetOverride",
+            "state",
+            "progress",
+            "error",
+            "startTime",
+            "endTime",
+        ])?;
+        outputs.push(NewOutput {
+            asset_name: object.required_text("assetName")?,
+            label: object.text("label")?,
+            preset_override: object
+                .object("presetOverride")?
+                .map(|preset| preset.cloned()),
+        });
+    }
+    Ok(outputs)
+}
+
+fn priority(properties: &Object<'_>) -> Result<Option<Priority>, ApiError> {
+    properties.one_of("priority", &["Low", "Normal", "High"], Priority::parse)
+}
+
+const KNOWN: &[&str] = &[
+    "created",
+    "lastModified",
+    "state",
+    "startTime",
+    "endTime",
+    "input",
+    "outputs",
+    "priority",
+    "description",
+    "correlationData",
+];
+
+pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let transform = Some(call.var("transform")).filter(|name| !name.is_empty());
+    let page = jobs::list(call.sql, &call.project()?.id, transform, &call.listing()?).await?;
+    let items: Vec<_> = page
+        .items
+        .into_iter()
+        .map(|job| render(call, job))
+        .collect::<Result<_, _>>()?;
+    let page = query_page(page.offset, page.total, page.next, items);
+    Ok(Reply::ok(query::render(
+        call.dialect,
+        "Job",
+        &call.url(),
+        page,
+        |item| item,
+    )))
+}
+
+async fn job<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Job, ApiError> {
+    let project = &call.project()?.id;
+    Ok(jobs::get(call.sql, project, call.var("transform"), call.var("job")).await?)
+}
+
+pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    Ok(Reply::ok(render(call, job(call).await?)?))
+}
+
+pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let body = call.body()?;
+    let root = Object::root(&body)?;
+    root.only(ENVELOPE)?;
+    let properties = root.required_object("properties")?;
+    properties.only(KNOWN)?;
+    let input = read_input(&properties.required_object("input")?)?;
+    let outputs = read_outputs(&properties)?;
+    let urls = match &input {
+        JobInput::Http { urls, .. } => urls.clone(),
+        JobInput::Asset { .. } => Vec::new(),
+    };
+    let mut new = NewJob {
+        description: properties.text("description")?,
+        correlation: properties.text_map("correlationData")?.unwrap_or_default(),
+        priority: priority(&properties)?.unwrap_or_default(),
+        missing_assets: if call.is_arm() {
+            MissingAssets::Refuse
+        } else {
+            MissingAssets::Create
+        },
+        fingerprint: String::new(),
+        input,
+        outputs,
+    };
+    let wanted: Vec<_> = new
+        .outputs
+        .iter()
+        .map(|output| json!([output.asset_name, output.label, output.preset_override]))
+        .collect();
+    new.fingerprint = fingerprint(&json!([new.input.shown(), urls, wanted, new.correlation]));
+    let (job, written) = jobs::create(
+        call.sql,
+        call.seal,
+        &call.project()?.id,
+        call.var("transform"),
+        call.var("job"),
+        &new,
+        call.moment,
+    )
+    .await?;
+    // The Azure client takes nothing but 201, for a repeated request as well.
+    let status = if call.is_arm() {
+        StatusCode::CREATED
+    } else {
+        status(written)
+    };
+    Ok(Reply::json(status, render(call, job)?))
+}
+
+pub(super) async fn update<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let body = call.body()?;
+    let root = Object::root(&body)?;
+    root.only(ENVELOPE)?;
+    let mut update = JobUpdate::default();
+    if let Some(properties) = root.object("properties")? {
+        properties.only(KNOWN)?;
+        update.description = properties.text("description")?;
+        update.priority = priority(&properties)?;
+    }
+    let project = &call.project()?.id;
+    let (transform, name) = (call.var("transform"), call.var("job"));
+    let job = jobs::update(call.sql, project, transform, name, &update, call.moment.now).await?;
+    Ok(Reply::ok(render(call, job)?))
+}
+
+pub(super) async fn delete<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let project = &call.project()?.id;
+    let existed = jobs::delete(call.sql, project, call.var("transform"), call.var("job")).await?;
+    Ok(Reply::deleted(existed))
+}
+
+pub(super) async fn state<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    Ok(light_state(job(call).await?.state.name()))
+}
+
+pub(super) async fn cancel<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let project = &call.project()?.id;
+    let (transform, name) = (call.var("transform"), call.var("job"));
+    jobs::cancel(call.sql, project, transform, name, call.moment.now).await?;
+    Ok(Reply::empty(StatusCode::OK))
+}

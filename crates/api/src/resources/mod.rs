@@ -1,0 +1,118 @@
+//! One file per kind of resource, and the match that leads to them.
+
+mod accounts;
+mod assets;
+mod endpoints;
+mod jobs;
+mod locators;
+mod policies;
+mod published;
+mod service;
+mod storage;
+mod transforms;
+mod upload_rules;
+mod work;
+
+use headwater_blob::HttpClient;
+use headwater_catalog::Sql;
+
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::routes::Operation as Op;
+
+pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    operation: Op,
+) -> Result<Reply, ApiError> {
+    match operation {
+        Op::Ready => service::ready(call).await,
+        Op::Jwks => service::jwks(call).await,
+        Op::Revoked => service::revoked(call).await,
+        Op::OpenIdConfiguration => Ok(service::openid_configuration(call)),
+        Op::IssueToken => service::issue_token(call).await,
+
+        Op::OperationList => Ok(accounts::operations()),
+        Op::AccountListBySubscription | Op::AccountListByGroup => accounts::list(call).await,
+        Op::AccountGet => accounts::get(call).await,
+        Op::CheckNameAvailability => accounts::check_name(call).await,
+        Op::ProjectList => accounts::list_projects(call).await,
+        Op::ProjectGet => accounts::get_project(call),
+        Op::ProfileGet => accounts::profile(call),
+        Op::StatsGet => accounts::stats(call).await,
+        Op::LocationList => accounts::list_locations(call).await,
+        Op::LocationGet => accounts::get_location(call).await,
+
+        Op::StorageList => storage::list(call).await,
+        Op::StorageGet => storage::get(call).await,
+
+        Op::AssetList => assets::list(call).await,
+        Op::AssetGet => assets::get(call).await,
+        Op::AssetPut => assets::put(call).await,
+        Op::AssetUpdate => assets::update(call).await,
+        Op::AssetDelete => assets::delete(call).await,
+        Op::AssetState => assets::state(call).await,
+        Op::AssetContainerSas => assets::container_sas(call).await,
+        Op::AssetLocators => assets::locators(call).await,
+        Op::AssetStorage => assets::storage(call).await,
+
+        Op::TransformList => transforms::list(call).await,
+        Op::TransformGet => transforms::get(call).await,
+        Op::TransformPut => transforms::put(call).await,
+        Op::TransformUpdate => transforms::update(call).await,
+        Op::TransformDelete => transforms::delete(call).await,
+
+        Op::JobListAll | Op::JobList => jobs::list(call).await,
+        Op::JobGet => jobs::get(call).await,
+        Op::JobPut => jobs::put(call).await,
+        Op::JobUpdate => jobs::update(call).await,
+        Op::JobDelete => jobs::delete(call).await,
+        Op::JobState => jobs::state(call).await,
+        Op::JobCancel => jobs::cancel(call).await,
+
+        Op::PolicyList => policies::list(call).await,
+        Op::PolicyGet => policies::get(call).await,
+        Op::PolicyPut => policies::put(call).await,
+        Op::PolicyDelete => policies::delete(call).await,
+
+        Op::LocatorList => locators::list(call).await,
+        Op::LocatorGet => locators::get(call).await,
+        Op::LocatorPut => locators::put(call).await,
+        Op::LocatorDelete => locators::delete(call).await,
+        Op::LocatorState => locators::state(call).await,
+        Op::LocatorPaths => locators::paths(call).await,
+        Op::LocatorContentKeys => locators::content_keys(call).await,
+
+        Op::EndpointList => endpoints::list(call).await,
+        Op::EndpointGet => endpoints::get(call).await,
+        Op::EndpointState => endpoints::state(call).await,
+        Op::EndpointStart => endpoints::start(call).await,
+        Op::EndpointStop => endpoints::stop(call).await,
+        Op::EndpointOperationStatus => endpoints::operation_status(call).await,
+        Op::EndpointOperationResult => endpoints::operation_result(call).await,
+
+        Op::UploadRuleList => upload_rules::list(call).await,
+        Op::UploadRuleGet => upload_rules::get(call).await,
+        Op::UploadRulePut => upload_rules::put(call).await,
+        Op::UploadRuleDelete => upload_rules::delete(call).await,
+
+        Op::PublishedList => published::list(call).await,
+
+        Op::WorkClaim => work::claim(call).await,
+        Op::WorkRenew => work::renew(call).await,
+        Op::WorkFinish => work::finish(call).await,
+    }
+}
+
+/// A light state, as MK.IO's `/state` routes answer.
+fn light_state(state: &str) -> Reply {
+    Reply::ok(serde_json::json!({"status": {"state": state}}))
+}
+
+/// The status of a PUT that made something or met something.
+fn status(written: headwater_catalog::Written) -> http::StatusCode {
+    match written {
+        headwater_catalog::Written::Created => http::StatusCode::CREATED,
+        headwater_catalog::Written::Existing => http::StatusCode::OK,
+    }
+}

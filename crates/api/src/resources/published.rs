@@ -1,0 +1,92 @@
+//! What can be watched: the list behind the page at `/`.
+//!
+//! One item per locator that may be played now in the clear, newest first. Readable without a token where the operator
+//! shows published media to everybody.
+
+use headwater_blob::HttpClient;
+use headwater_catalog::publishing::{self, Listed};
+use headwater_catalog::query::Start;
+use headwater_catalog::{Sql, assets};
+use serde_json::{Value as Json, json};
+
+use super::assets::{place, query_page};
+use super::locators::{segment, streaming_paths, streaming_stem};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::query;
+use crate::reply::Reply;
+
+/// Items on a page.
+const PAGE: u32 = 50;
+
+pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let project = &call.project()?.id;
+    let listing = call.listing()?;
+    let offset = match listing.start {
+        Start::Offset(offset) => offset,
+        Start::First | Start::After(_) => 0,
+    };
+    let top = listing.top.unwrap_or(PAGE).min(PAGE);
+    let found = publishing::published(call.sql, project, call.moment.now, offset, top).await?;
+    let total = u32::try_from(found.total).ok();
+    let shown = u32::try_from(found.locators.len()).unwrap_or(u32::MAX);
+    let more = total.is_some_and(|total| offset.saturating_add(shown) < total);
+    let mut items = Vec::new();
+    for locator in found.locators {
+        if let Some(item) = render(call, &locator).await? {
+            items.push(item);
+        }
+    }
+    let page = query_page(offset, total, None, items);
+    let mut body = query::render(call.dialect, "Published", &call.url(), page, |item| item);
+    if more && let Json::Object(members) = &mut body {
+        let next = offset.saturating_add(shown).to_string();
+        members.insert(
+            "@odata.nextLink".into(),
+            query::link(call.dialect, &call.url(), &next).into(),
+        );
+    }
+    Ok(Reply::ok(body))
+}
+
+/// `None`: there is nothing in the asset that could be played.
+async fn render<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    listed: &Listed,
+) -> Result<Option<Json>, ApiError> {
+    let locator = &listed.locator;
+    let stem = match &listed.manifest {
+        Some(manifest) => streaming_stem(Some(manifest), &[]),
+        None => {
+            let asset = assets::get(call.sql, &call.project()?.id, &locator.asset_name).await?;
+            let (files, _) = place(call, &asset).await?.list().await?;
+            streaming_stem(None, &files)
+        }
+    };
+    let Some(stem) = stem else {
+        return Ok(None);
+    };
+    let origin = &call.incoming.origin;
+    let paths = streaming_paths(locator.locator_id, &stem, listed.policy);
+    let url = |protocol: &str| {
+        paths
+            .iter()
+            .find(|(known, _)| *known == protocol)
+            .map(|(_, path)| format!("{origin}{path}"))
+    };
+    // Jobs put a picture beside the server manifest.
+    let poster = listed
+        .manifest
+        .as_ref()
+        .map(|_| format!("{origin}/{}/{}.jpg", locator.locator_id, segment(&stem)));
+    Ok(Some(json!({
+        "name": locator.name,
+        "assetName": locator.asset_name,
+        "created": locator.created.to_string(),
+        "locatorId": locator.locator_id,
+        "hlsUrl": url("Hls"),
+        "dashUrl": url("Dash"),
+        "posterUrl": poster,
+        "durationSeconds": null,
+    })))
+}

@@ -1,0 +1,157 @@
+//! The worker's side: claim, renew, finish. The contract is `headwater-work`.
+
+use headwater_blob::{HttpClient, Permissions};
+use headwater_catalog::Sql;
+use headwater_catalog::jobs::queue::{self, Claimed, ClaimedInput, Ending, Location};
+use headwater_work::{
+    Claim, ClaimRequest, FinishRequest, Outcome, Place as WorkPlace, RenewRequest, RenewResponse,
+    WorkInput, WorkOutput,
+};
+use http::StatusCode;
+use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::place::Place;
+use crate::reply::Reply;
+
+/// How long a worker's signatures last.
+const SAS_TTL: SignedDuration = SignedDuration::from_hours(24);
+
+fn read<T: DeserializeOwned, S, C>(call: &Call<'_, S, C>) -> Result<T, ApiError> {
+    serde_json::from_value(call.body()?).map_err(|error| ApiError::invalid("body", error))
+}
+
+fn job_id<S, C>(call: &Call<'_, S, C>) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(call.var("id")).map_err(|_| ApiError::invalid("jobId", "must be a UUID"))
+}
+
+fn open<'a, S, C: HttpClient>(
+    call: &'a Call<'_, S, C>,
+    location: &Location,
+) -> Result<Place<'a, C>, ApiError> {
+    Place::new(
+        call.http,
+        call.seal,
+        &location.storage,
+        &location.container,
+        &location.sub_path,
+        call.moment.now,
+    )
+}
+
+fn signed<C: HttpClient>(
+    place: &Place<'_, C>,
+    sub_path: String,
+    permissions: Permissions,
+) -> WorkPlace {
+    WorkPlace {
+        container_url: place.container_url().to_owned(),
+        sas: place.sas_for(permissions, SAS_TTL),
+        sub_path,
+    }
+}
+
+pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let request: ClaimRequest = read(call)?;
+    let claimed = queue::claim(
+        call.sql,
+        call.seal,
+        &request.worker,
+        request.lease_seconds,
+        call.moment,
+    )
+    .await?;
+    let Some(claimed) = claimed else {
+        return Ok(Reply::empty(StatusCode::NO_CONTENT));
+    };
+    let (job, lease) = (claimed.job_id, claimed.lease.clone());
+    match prepare(call, claimed, request.lease_seconds).await {
+        Ok(claim) => Ok(Reply::ok(json!(claim))),
+        Err(error) => {
+            // Without a place to work in there is no claim: somebody else may have more luck.
+            queue::finish(call.sql, job, &lease, &Ending::Stopped, call.moment.now).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn prepare<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    claimed: Claimed,
+    lease_seconds: u32,
+) -> Result<Claim, ApiError> {
+    let read = Permissions::READ.with(Permissions::LIST);
+    let all = read
+        .with(Permissions::WRITE)
+        .with(Permissions::CREATE)
+        .with(Permissions::DELETE);
+    let input = match claimed.input {
+        ClaimedInput::Http { urls } => WorkInput::Http { urls },
+        ClaimedInput::Asset { location, files } => {
+            let place = open(call, &location)?;
+            WorkInput::Asset {
+                place: signed(&place, location.sub_path, read),
+                files,
+            }
+        }
+    };
+    let mut outputs = Vec::with_capacity(claimed.outputs.len());
+    for output in claimed.outputs {
+        let place = open(call, &output.location)?;
+        // Assets that a job or an upload rule made have no container yet.
+        place.create().await?;
+        outputs.push(WorkOutput {
+            index: output.index,
+            asset_name: output.asset_name,
+            place: signed(&place, output.location.sub_path, all),
+            preset: output.preset,
+        });
+    }
+    Ok(Claim {
+        job_id: claimed.job_id,
+        lease: claimed.lease,
+        lease_seconds,
+        attempt: claimed.attempt,
+        input,
+        outputs,
+        chunks: claimed.chunks,
+    })
+}
+
+pub(super) async fn renew<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let request: RenewRequest = read(call)?;
+    let cancel = queue::renew(
+        call.sql,
+        job_id(call)?,
+        &request.lease,
+        &request.progress,
+        &request.chunks,
+        call.moment.now,
+    )
+    .await?;
+    Ok(Reply::ok(json!(RenewResponse { cancel })))
+}
+
+pub(super) async fn finish<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let request: FinishRequest = read(call)?;
+    let ending = match request.outcome {
+        Outcome::Finished { manifests } => Ending::Finished { manifests },
+        Outcome::Error(failure) => Ending::Failed(failure),
+        Outcome::Canceled => Ending::Stopped,
+    };
+    queue::finish(
+        call.sql,
+        job_id(call)?,
+        &request.lease,
+        &ending,
+        call.moment.now,
+    )
+    .await?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,483 @@
+//! The one table of what the management API offers.
+//!
+//! A row says on which surfaces an operation exists, its method and path, what it asks of its caller and which status a
+//! success has. Matching, `405`, authorisation and the matrix in the documentation all come from here; a resource that is
+//! added later is rows here, a variant of [`Operation`] and a handler that the compiler then asks for.
+//!
+//! Fixed segments are matched without regard to case (the Azure clients write both `mediaServices` and `mediaservices`);
+//! `{name}` takes one segment, percent-decoded after splitting, so an encoded slash stays inside a name. One slash at the
+//! end is ignored.
+
+use headwater_auth::{Permission, ResourceKind, Verb};
+use http::Method;
+
+use crate::dialect::Dialect;
+
+/// What a caller must bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody may ask.
+    Open,
+    /// A token with this permission.
+    Token(Permission),
+    /// As `Token`, unless the operator shows published media to everybody.
+    Gallery(Permission),
+}
+
+/// Everything the API can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    Ready,
+    Jwks,
+    Revoked,
+    OpenIdConfiguration,
+    IssueToken,
+    OperationList,
+    AccountListBySubscription,
+    AccountListByGroup,
+    AccountGet,
+    CheckNameAvailability,
+    ProjectList,
+    ProjectGet,
+    ProfileGet,
+    StatsGet,
+    LocationList,
+    LocationGet,
+    StorageList,
+    StorageGet,
+    AssetList,
+    AssetGet,
+    AssetPut,
+    AssetUpdate,
+    AssetDelete,
+    AssetState,
+    AssetContainerSas,
+    AssetLocators,
+    AssetStorage,
+    TransformList,
+    TransformGet,
+    TransformPut,
+    TransformUpdate,
+    TransformDelete,
+    JobListAll,
+    JobList,
+    JobGet,
+    JobPut,
+    JobUpdate,
+    JobDelete,
+    JobState,
+    JobCancel,
+    PolicyList,
+    PolicyGet,
+    PolicyPut,
+    PolicyDelete,
+    LocatorList,
+    LocatorGet,
+    LocatorPut,
+    LocatorDelete,
+    LocatorState,
+    LocatorPaths,
+    LocatorContentKeys,
+    EndpointList,
+    EndpointGet,
+    EndpointState,
+    EndpointStart,
+    EndpointStop,
+    EndpointOperationStatus,
+    EndpointOperationResult,
+    UploadRuleList,
+    UploadRuleGet,
+    UploadRulePut,
+    UploadRuleDelete,
+    PublishedList,
+    WorkClaim,
+    WorkRenew,
+    WorkFinish,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Route {
+    pub surfaces: &'static [Dialect],
+    pub method: Method,
+    /// Below the surface's prefix.
+    pub template: &'static str,
+    pub operation: Operation,
+    pub access: Access,
+    /// What a success may answer.
+    pub success: &'static [u16],
+}
+
+/// What comes before a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Base {
+    Root,
+    Account,
+}
+
+const ALL: &[Dialect] = &[Dialect::Arm, Dialect::MkIo, Dialect::MkIoOlder];
+const ARM: &[Dialect] = &[Dialect::Arm];
+const MKIO: &[Dialect] = &[Dialect::MkIo, Dialect::MkIoOlder];
+const OWN: &[Dialect] = &[Dialect::Own];
+const V1: &[Dialect] = &[Dialect::MkIo];
+const OLDER: &[Dialect] = &[Dialect::MkIoOlder];
+
+use Operation as Op;
+use ResourceKind as K;
+use Verb as V;
+
+const fn needs(kind: K, verb: V) -> Access {
+    Access::Token(Permission::new(kind, verb))
+}
+
+macro_rules! routes {
+    ($($surfaces:ident $method:ident $template:literal => $operation:ident, $access:expr, [$($code:literal),*];)*) => {
+        &[$(Route {
+            surfaces: $surfaces,
+            method: Method::$method,
+            template: $template,
+            operation: Op::$operation,
+            access: $access,
+            success: &[$($code),*],
+        }),*]
+    };
+}
+
+/// Below the account: `/subscriptions/.../mediaServices/{account}`, `/api/v1/projects/{project}/media`, `/api/ams/{project}`.
+static ACCOUNT: &[Route] = routes! {
+    ARM GET "" => AccountGet, needs(K::Account, V::Read), [200];
+    OLDER GET "/stats" => StatsGet, needs(K::Account, V::Read), [200];
+    V1 GET "/stats" => StatsGet, needs(K::Account, V::Read), [200];
+
+    MKIO GET "/storage" => StorageList, needs(K::Storage, V::Read), [200];
+    MKIO GET "/storage/{storage}" => StorageGet, needs(K::Storage, V::Read), [200];
+
+    ALL GET "/assets" => AssetList, needs(K::Asset, V::Read), [200];
+    ALL GET "/assets/{asset}" => AssetGet, needs(K::Asset, V::Read), [200];
+    ALL PUT "/assets/{asset}" => AssetPut, needs(K::Asset, V::Write), [200, 201];
+    ALL PATCH "/assets/{asset}" => AssetUpdate, needs(K::Asset, V::Write), [200];
+    ALL DELETE "/assets/{asset}" => AssetDelete, needs(K::Asset, V::Delete), [200, 204];
+    MKIO GET "/assets/{asset}/state" => AssetState, needs(K::Asset, V::Read), [200];
+    MKIO GET "/assets/{asset}/storage" => AssetStorage, needs(K::Asset, V::Read), [200];
+    ALL POST "/assets/{asset}/listContainerSas" => AssetContainerSas, needs(K::Asset, V::Reveal), [200];
+    ALL POST "/assets/{asset}/listStreamingLocators" => AssetLocators, needs(K::Asset, V::Read), [200];
+
+    ALL GET "/transforms" => TransformList, needs(K::Transform, V::Read), [200];
+    ALL GET "/transforms/{transform}" => TransformGet, needs(K::Transform, V::Read), [200];
+    ALL PUT "/transforms/{transform}" => TransformPut, needs(K::Transform, V::Write), [200, 201];
+    ALL PATCH "/transforms/{transform}" => TransformUpdate, needs(K::Transform, V::Write), [200];
+    ALL DELETE "/transforms/{transform}" => TransformDelete, needs(K::Transform, V::Delete), [200, 204];
+
+    MKIO GET "/jobs" => JobListAll, needs(K::Job, V::Read), [200];
+    ALL GET "/transforms/{transform}/jobs" => JobList, needs(K::Job, V::Read), [200];
+    ALL GET "/transforms/{transform}/jobs/{job}" => JobGet, needs(K::Job, V::Read), [200];
+    ARM PUT "/transforms/{transform}/jobs/{job}" => JobPut, needs(K::Job, V::Write), [201];
+    MKIO PUT "/transforms/{transform}/jobs/{job}" => JobPut, needs(K::Job, V::Write), [200, 201];
+    ALL PATCH "/transforms/{transform}/jobs/{job}" => JobUpdate, needs(K::Job, V::Write), [200];
+    ALL DELETE "/transforms/{transform}/jobs/{job}" => JobDelete, needs(K::Job, V::Delete), [200, 204];
+    MKIO GET "/transforms/{transform}/jobs/{job}/state" => JobState, needs(K::Job, V::Read), [200];
+    ALL POST "/transforms/{transform}/jobs/{job}/cancelJob" => JobCancel, needs(K::Job, V::Act), [200];
+
+    ALL GET "/streamingPolicies" => PolicyList, needs(K::StreamingPolicy, V::Read), [200];
+    ALL GET "/streamingPolicies/{policy}" => PolicyGet, needs(K::StreamingPolicy, V::Read), [200];
+    ARM PUT "/streamingPolicies/{policy}" => PolicyPut, needs(K::StreamingPolicy, V::Write), [201];
+    MKIO PUT "/streamingPolicies/{policy}" => PolicyPut, needs(K::StreamingPolicy, V::Write), [200, 201];
+    ALL DELETE "/streamingPolicies/{policy}" => PolicyDelete, needs(K::StreamingPolicy, V::Delete), [200, 204];
+
+    ALL GET "/streamingLocators" => LocatorList, needs(K::StreamingLocator, V::Read), [200];
+    ALL GET "/streamingLocators/{locator}" => LocatorGet, needs(K::StreamingLocator, V::Read), [200];
+    ARM PUT "/streamingLocators/{locator}" => LocatorPut, needs(K::StreamingLocator, V::Write), [201];
+    MKIO PUT "/streamingLocators/{locator}" => LocatorPut, needs(K::StreamingLocator, V::Write), [200, 201];
+    ALL DELETE "/streamingLocators/{locator}" => LocatorDelete, needs(K::StreamingLocator, V::Delete), [200, 204];
+    MKIO GET "/streamingLocators/{locator}/state" => LocatorState, needs(K::StreamingLocator, V::Read), [200];
+    ALL POST "/streamingLocators/{locator}/listPaths" => LocatorPaths, needs(K::StreamingLocator, V::Read), [200];
+    ALL POST "/streamingLocators/{locator}/listContentKeys" => LocatorContentKeys, needs(K::StreamingLocator, V::Reveal), [200];
+
+    ALL GET "/streamingEndpoints" => EndpointList, needs(K::StreamingEndpoint, V::Read), [200];
+    ALL GET "/streamingEndpoints/{endpoint}" => EndpointGet, needs(K::StreamingEndpoint, V::Read), [200];
+    MKIO GET "/streamingEndpoints/{endpoint}/state" => EndpointState, needs(K::StreamingEndpoint, V::Read), [200];
+    ALL POST "/streamingEndpoints/{endpoint}/start" => EndpointStart, needs(K::StreamingEndpoint, V::Act), [200, 202];
+    ALL POST "/streamingEndpoints/{endpoint}/stop" => EndpointStop, needs(K::StreamingEndpoint, V::Act), [200, 202];
+    ARM GET "/streamingEndpointOperations/{operation}" => EndpointOperationStatus, needs(K::StreamingEndpoint, V::Read), [200];
+    ARM GET "/streamingEndpoints/{endpoint}/operationLocations/{operation}" => EndpointOperationResult, needs(K::StreamingEndpoint, V::Read), [200, 202];
+    // MK.IO's client polls without its token; the operation's id is what it has to show.
+    MKIO GET "/streamingEndpointOperations/{operation}" => EndpointOperationStatus, Access::Open, [200];
+
+    ALL GET "/uploadRules" => UploadRuleList, needs(K::UploadRule, V::Read), [200];
+    ALL GET "/uploadRules/{rule}" => UploadRuleGet, needs(K::UploadRule, V::Read), [200];
+    ALL PUT "/uploadRules/{rule}" => UploadRulePut, needs(K::UploadRule, V::Write), [200, 201];
+    ALL DELETE "/uploadRules/{rule}" => UploadRuleDelete, needs(K::UploadRule, V::Delete), [200, 204];
+
+    V1 GET "/published" => PublishedList, Access::Gallery(Permission::new(K::StreamingLocator, V::Read)), [200];
+};
+
+/// Outside any account.
+static ROOT: &[Route] = routes! {
+    OWN GET "/api/ready" => Ready, Access::Open, [200];
+    OWN GET "/.well-known/jwks.json" => Jwks, Access::Open, [200];
+    OWN GET "/.well-known/revoked.json" => Revoked, Access::Open, [200];
+    OWN GET "/{tenant}/v2.0/.well-known/openid-configuration" => OpenIdConfiguration, Access::Open, [200];
+    OWN POST "/{tenant}/oauth2/v2.0/token" => IssueToken, Access::Open, [200];
+
+    ARM GET "/providers/Microsoft.Media/operations" => OperationList, needs(K::Account, V::Read), [200];
+    ARM GET "/subscriptions/{subscription}/providers/Microsoft.Media/mediaservices" => AccountListBySubscription, needs(K::Account, V::Read), [200];
+    ARM GET "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Media/mediaservices" => AccountListByGroup, needs(K::Account, V::Read), [200];
+    ARM POST "/subscriptions/{subscription}/providers/Microsoft.Media/locations/{location}/checkNameAvailability" => CheckNameAvailability, needs(K::Account, V::Read), [200];
+
+    V1 GET "/api/v1/projects" => ProjectList, needs(K::Account, V::Read), [200];
+    V1 GET "/api/v1/projects/{project}" => ProjectGet, needs(K::Account, V::Read), [200];
+    V1 GET "/api/v1/user/profile" => ProfileGet, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/locations" => LocationList, needs(K::Account, V::Read), [200];
+    V1 GET "/api/v1/locations/{location}" => LocationGet, needs(K::Account, V::Read), [200];
+    OLDER GET "/api/profile" => ProfileGet, needs(K::Profile, V::Read), [200];
+    OLDER GET "/api/locations" => LocationList, needs(K::Account, V::Read), [200];
+
+    OWN POST "/internal/v1/jobs/claim" => WorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
+    OWN POST "/internal/v1/jobs/{id}/renew" => WorkRenew, needs(K::WorkQueue, V::Act), [200];
+    OWN POST "/internal/v1/jobs/{id}/finish" => WorkFinish, needs(K::WorkQueue, V::Act), [204];
+};
+
+/// Every row with its surfaces and complete path templates.
+pub fn all() -> impl Iterator<Item = (Dialect, String, &'static Route)> {
+    [(Base::Account, ACCOUNT), (Base::Root, ROOT)]
+        .into_iter()
+        .flat_map(|(base, routes)| routes.iter().map(move |route| (base, route)))
+        .flat_map(|(base, route)| {
+            route.surfaces.iter().map(move |surface| {
+                (
+                    *surface,
+                    format!("{}{}", prefix(base, *surface), route.template),
+                    route,
+                )
+            })
+        })
+}
+
+fn prefix(base: Base, surface: Dialect) -> &'static str {
+    match (base, surface) {
+        (Base::Root, _) | (_, Dialect::Own) => "",
+        (Base::Account, Dialect::Arm) => {
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Media/mediaServices/{account}"
+        }
+        (Base::Account, Dialect::MkIo) => "/api/v1/projects/{project}/media",
+        (Base::Account, Dialect::MkIoOlder) => "/api/ams/{project}",
+    }
+}
+
+/// What a path stands for.
+#[derive(Debug)]
+pub(crate) struct Matched {
+    pub route: &'static Route,
+    pub surface: Dialect,
+    pub vars: Vars,
+}
+
+/// The values of the path's variables, decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Vars(Vec<(&'static str, String)>);
+
+impl Vars {
+    /// The variable's value; empty for one that the template does not have.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.0
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map_or("", |(_, value)| value)
+    }
+}
+
+/// Why a path leads nowhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoRoute {
+    NotFound,
+    /// The path exists; these are its methods.
+    MethodNotAllowed(Vec<Method>),
+    /// A segment is not valid percent-encoded UTF-8.
+    BadSegment(String),
+}
+
+/// The surface of a path that need not exist, for the shape of its errors.
+pub(crate) fn surface_of(path: &str) -> Dialect {
+    let starts = |prefix: &str| {
+        path.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    if starts("/subscriptions") || starts("/providers") {
+        Dialect::Arm
+    } else if starts("/api/v1/") {
+        Dialect::MkIo
+    } else if starts("/api/ready") {
+        Dialect::Own
+    } else if starts("/api/") {
+        Dialect::MkIoOlder
+    } else {
+        Dialect::Own
+    }
+}
+
+/// Finds the route of a request. `path`: raw, as it came.
+pub(crate) fn find(method: &Method, path: &str) -> Result<Matched, NoRoute> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let segments: Vec<&str> = path.split('/').collect();
+    let mut methods = Vec::new();
+    for (base, routes) in [(Base::Account, ACCOUNT), (Base::Root, ROOT)] {
+        for surface in [
+            Dialect::Arm,
+            Dialect::MkIo,
+            Dialect::MkIoOlder,
+            Dialect::Own,
+        ] {
+            let Some((rest, bound)) = bind(prefix(base, surface), &segments) else {
+                continue;
+            };
+            for route in routes
+                .iter()
+                .filter(|route| route.surfaces.contains(&surface))
+            {
+                let Some(([], more)) = bind(route.template, rest) else {
+                    continue;
+                };
+                if route.method != *method {
+                    methods.push(route.method.clone());
+                    continue;
+                }
+                let mut vars = Vec::new();
+                for (name, raw) in bound.into_iter().chain(more) {
+                    vars.push((name, decode(raw)?));
+                }
+                return Ok(Matched {
+                    route,
+                    surface,
+                    vars: Vars(vars),
+                });
+            }
+        }
+    }
+    if methods.is_empty() {
+        Err(NoRoute::NotFound)
+    } else {
+        Err(NoRoute::MethodNotAllowed(methods))
+    }
+}
+
+type Bound<'p> = Vec<(&'static str, &'p str)>;
+
+/// Matches `template` against the front of `segments`; gives what is left and the variables.
+fn bind<'s, 'p>(
+    template: &'static str,
+    segments: &'s [&'p str],
+) -> Option<(&'s [&'p str], Bound<'p>)> {
+    let mut rest = segments;
+    let mut bound = Vec::new();
+    for part in template.split('/').skip(1) {
+        let (segment, after) = rest.split_first()?;
+        match part
+            .strip_prefix('{')
+            .and_then(|part| part.strip_suffix('}'))
+        {
+            Some(_) if segment.is_empty() => return None,
+            Some(name) => bound.push((name, *segment)),
+            None if part.eq_ignore_ascii_case(segment) => {}
+            None => return None,
+        }
+        rest = after;
+    }
+    Some((rest, bound))
+}
+
+fn decode(raw: &str) -> Result<String, NoRoute> {
+    let bad = || NoRoute::BadSegment(raw.to_owned());
+    let decoded = percent_encoding::percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| bad())?;
+    if decoded.contains('\0') {
+        return Err(bad());
+    }
+    Ok(decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: &str =
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Media/mediaServices/a";
+
+    fn found(method: Method, path: &str) -> (Operation, Dialect, Vars) {
+        let matched = find(&method, path).unwrap();
+        (matched.route.operation, matched.surface, matched.vars)
+    }
+
+    #[test]
+    fn one_resource_on_three_surfaces() {
+        for (path, surface) in [
+            (format!("{ACCOUNT}/assets/x"), Dialect::Arm),
+            (format!("{}/assets/x", ACCOUNT.to_uppercase()), Dialect::Arm),
+            ("/api/v1/projects/a/media/assets/x".into(), Dialect::MkIo),
+            ("/api/v1/projects/a/media/assets/x/".into(), Dialect::MkIo),
+            ("/api/ams/a/Assets/x".into(), Dialect::MkIoOlder),
+        ] {
+            let (operation, on, vars) = found(Method::GET, &path);
+            assert_eq!((operation, on), (Operation::AssetGet, surface), "{path}");
+            assert_eq!(vars.get("asset").to_lowercase(), "x");
+        }
+    }
+
+    #[test]
+    fn names_are_decoded_after_splitting() {
+        let (_, _, vars) = found(Method::GET, &format!("{ACCOUNT}/assets/a%20b%2Fc"));
+        assert_eq!(vars.get("asset"), "a b/c");
+        assert_eq!(
+            find(&Method::GET, &format!("{ACCOUNT}/assets/%ff")).unwrap_err(),
+            NoRoute::BadSegment("%ff".into())
+        );
+    }
+
+    #[test]
+    fn wrong_methods_and_paths() {
+        let Err(NoRoute::MethodNotAllowed(methods)) =
+            find(&Method::POST, &format!("{ACCOUNT}/assets/x"))
+        else {
+            panic!("POST on an asset");
+        };
+        assert_eq!(
+            methods,
+            [Method::GET, Method::PUT, Method::PATCH, Method::DELETE]
+        );
+        for path in [
+            "/",
+            "",
+            "//",
+            "/api/v1/projects/a/media/nothing",
+            &format!("{ACCOUNT}/assets//"),
+        ] {
+            assert_eq!(
+                find(&Method::GET, path).unwrap_err(),
+                NoRoute::NotFound,
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_rows_answer_the_same_request() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (surface, path, route) in all() {
+            let shape: Vec<_> = path
+                .split('/')
+                .map(|part| {
+                    if part.starts_with('{') {
+                        "{}".into()
+                    } else {
+                        part.to_lowercase()
+                    }
+                })
+                .collect();
+            assert!(
+                seen.insert((route.method.to_string(), shape)),
+                "{surface:?} {path}"
+            );
+        }
+    }
+}

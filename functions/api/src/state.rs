@@ -1,0 +1,59 @@
+//! What an instance keeps between requests: configuration for good, public keys for some seconds.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use headwater_api::Settings;
+use headwater_auth::Verifier;
+use headwater_catalog::{CatalogError, Sql};
+use headwater_edge::config::{self, ConfigError};
+use headwater_seal::Seal;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long public keys are believed. A key that was made since is found at once, because its id is unknown.
+const KEYS_LIFE: SignedDuration = SignedDuration::from_secs(30);
+
+pub(crate) struct State {
+    pub(crate) seal: Seal,
+    pub(crate) settings: Settings,
+    verifier: RefCell<Option<(Timestamp, Rc<Verifier>)>>,
+}
+
+thread_local! {
+    static STATE: RefCell<Option<Rc<State>>> = const { RefCell::new(None) };
+}
+
+/// The instance's state, made from the configuration on first use.
+pub(crate) async fn get() -> Result<Rc<State>, ConfigError> {
+    if let Some(state) = STATE.with_borrow(Clone::clone) {
+        return Ok(state);
+    }
+    let state = Rc::new(State {
+        seal: config::seal().await?,
+        settings: Settings {
+            public_url: config::public_url().await?,
+            public_gallery: config::public_gallery().await?,
+        },
+        verifier: RefCell::new(None),
+    });
+    STATE.set(Some(Rc::clone(&state)));
+    Ok(state)
+}
+
+impl State {
+    /// Checks tokens against keys that are at most [`KEYS_LIFE`] old.
+    pub(crate) async fn verifier<S: Sql>(
+        &self,
+        sql: &S,
+        now: Timestamp,
+    ) -> Result<Rc<Verifier>, CatalogError> {
+        if let Some((made, verifier)) = &*self.verifier.borrow()
+            && now.duration_since(*made) < KEYS_LIFE
+        {
+            return Ok(Rc::clone(verifier));
+        }
+        let verifier = Rc::new(headwater_api::verifier(sql, &self.settings).await?);
+        self.verifier.replace(Some((now, Rc::clone(&verifier))));
+        Ok(verifier)
+    }
+}

@@ -1,0 +1,64 @@
+//! What the application manifest configures, read from Spin variables.
+//!
+//! Each call reads one variable. A component reads what it needs once per instance and keeps it: variables do not change
+//! while an application runs.
+
+use headwater_seal::Seal;
+use spin_sdk::variables::{self, Error};
+
+/// A variable is missing or holds what it must not. Names the variable, never its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    pub variable: &'static str,
+    pub reason: String,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "variable {}: {}", self.variable, self.reason)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+async fn variable(name: &'static str) -> Result<String, ConfigError> {
+    variables::get(name).await.map_err(|error| ConfigError {
+        variable: name,
+        reason: match error {
+            Error::Undefined(_) => "is not defined".to_owned(),
+            Error::InvalidName(_) => "is not a valid name".to_owned(),
+            // A provider's message may quote what it read.
+            Error::Provider(_) | Error::Other(_) => "cannot be read".to_owned(),
+        },
+    })
+}
+
+/// What opens sealed secrets (`master_key`: base64 of 32 bytes).
+pub async fn seal() -> Result<Seal, ConfigError> {
+    Seal::new(&variable("master_key").await?).map_err(|error| ConfigError {
+        variable: "master_key",
+        reason: error.to_string(),
+    })
+}
+
+/// How clients reach this installation (`public_url`), without a trailing slash.
+pub async fn public_url() -> Result<String, ConfigError> {
+    Ok(variable("public_url")
+        .await?
+        .trim_end_matches('/')
+        .to_owned())
+}
+
+/// Whether the list of published clear assets may be read without a token (`public_gallery`: `true` or `false`).
+pub async fn public_gallery() -> Result<bool, ConfigError> {
+    let value = variable("public_gallery").await?;
+    value.trim().parse().map_err(|_| ConfigError {
+        variable: "public_gallery",
+        reason: "must be true or false".to_owned(),
+    })
+}
+
+/// What senders of storage events share with us (`event_secret`).
+pub async fn event_secret() -> Result<headwater_seal::Secret, ConfigError> {
+    Ok(variable("event_secret").await?.trim().into())
+}
