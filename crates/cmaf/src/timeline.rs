@@ -192,16 +192,9 @@ impl<'a> Timeline<'a> {
                 return Ok(());
             }
         }
-        // A sync sample whose leading pictures refer to what is cut off does not start inside the window on its own.
-        let next = samples
-            .iter_from(first.index.saturating_add(1))
-            .take_while(|sample| sample.index < self.kept.end)
-            .find(|sample| {
-                sample.sync && self.lead_in(sample.index, sample.index, start).is_empty()
-            });
-        match next {
+        match self.next_clean_sync(first.index, start) {
             Some(sync) => {
-                self.kept.start = sync.index;
+                self.kept.start = sync;
                 Ok(())
             }
             None => Err(CmafError::Unsupported {
@@ -210,6 +203,25 @@ impl<'a> Timeline<'a> {
                 reason: "no sync sample to start decoding from".to_owned(),
             }),
         }
+    }
+
+    /// The first sync sample behind `first` whose group of pictures lies inside the window as a whole: leading pictures
+    /// before it would refer to what is cut off.
+    fn next_clean_sync(&self, first: u32, start: i64) -> Option<u32> {
+        let samples = self.track.samples.iter_from(first.saturating_add(1));
+        let mut clean = None;
+        for sample in samples.take_while(|sample| sample.index < self.kept.end) {
+            if sample.sync {
+                if clean.is_some() {
+                    break;
+                }
+                clean = Some(sample.index);
+            }
+            if sample.composition_time() < start {
+                clean = None;
+            }
+        }
+        clean
     }
 
     /// Samples from `from` on that are presented before `start`, with their times, up to the first sync sample behind

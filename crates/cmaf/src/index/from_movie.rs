@@ -19,8 +19,9 @@ use crate::track_file::SegmentRecord;
 
 /// The index of a file's H.264 and AAC tracks.
 ///
-/// Tracks of other kinds, disabled ones and empty ones are left out. So are tracks of other codecs if there is another
-/// of the same kind that can be played; if there is none, the file is refused rather than published mute or blind.
+/// Tracks of other kinds and empty ones are left out; disabled ones are not, because that is how files mark alternative
+/// languages. Tracks of other codecs are left out if they are disabled (pictures of chapters) or if there is another of
+/// the same kind that can be played; if there is none, the file is refused rather than published mute or blind.
 /// Errors: `Unsupported` names track and codec; `NoMedia`; `EditList`; `TooLarge`, among others for segments of 2^32
 /// ticks or bytes.
 pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, CmafError> {
@@ -64,13 +65,14 @@ pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, Cma
 
 /// The tracks to package, in the order of the file.
 fn playable(movie: &Movie) -> Result<Vec<&Track>, CmafError> {
-    let candidates = movie.tracks.iter().filter(|track| {
-        track.enabled && track.config.kind != TrackKind::Other && !track.samples.is_empty()
-    });
+    let candidates = movie
+        .tracks
+        .iter()
+        .filter(|track| track.config.kind != TrackKind::Other && !track.samples.is_empty());
     let is_other = |track: &Track| matches!(track.config.codec, CodecConfig::Other(_));
     let (others, tracks): (Vec<&Track>, Vec<&Track>) =
         candidates.partition(|track| is_other(track));
-    for other in others {
+    for other in others.into_iter().filter(|track| track.enabled) {
         let kind = other.config.kind;
         if !tracks.iter().any(|track| track.config.kind == kind) {
             return Err(CmafError::Unsupported {
@@ -143,8 +145,10 @@ fn package(
 ) -> Result<IndexedTrack, CmafError> {
     let id = track.config.id;
     let mut entries = Vec::with_capacity(spans.list.len());
+    // One walk for all segments: finding a sample again costs as much as its chunk is long.
+    let mut all = timeline.iter();
     for span in &spans.list {
-        let samples: Vec<TimedSample> = timeline.iter_range(span.samples.clone()).collect();
+        let samples: Vec<TimedSample> = all.by_ref().take(span.samples.len()).collect();
         entries.push(segment(id, span, &samples)?);
     }
     Ok(IndexedTrack {
