@@ -24,6 +24,7 @@ pub(crate) fn check() -> Result<()> {
     step("Formatting", || {
         run(&mut cargo(&["fmt", "--all", "--check"]))
     })?;
+    step("Licences", crate::licences::check)?;
     step("Lints of the pure crates", || {
         let mut command = cargo(&["clippy", "--all-targets"]);
         for name in pure_crates()? {

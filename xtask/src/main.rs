@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod checks;
 mod debian;
+mod licences;
 mod node;
 mod paths;
 mod probe;

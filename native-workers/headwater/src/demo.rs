@@ -5,18 +5,20 @@ use crate::connection::ConnectionFile;
 use crate::publish::{self, Published};
 use anyhow::{Context, Result};
 use http::Method;
-use serde_json::{Value, json};
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const NAME: &str = "demo.mp4";
 const SECONDS: u32 = 20;
 
-/// Uploads the demo into the `uploads` container, unless an earlier start did, and waits until it is published.
+/// Uploads the demo into the container `uploads` (a SAS URL), unless an earlier start did, and waits until it is
+/// published.
 pub(crate) async fn publish(
     api: &ApiClient,
     connection: &ConnectionFile,
     data: &Path,
+    uploads: &str,
 ) -> Result<Published> {
     let media = format!("/api/v1/projects/{}/media", connection.project);
     if let Some(locator) = find(api, &media).await? {
@@ -29,30 +31,7 @@ pub(crate) async fn publish(
         .context("encoding the demo source")?;
     let len = tokio::fs::metadata(&file).await?.len();
 
-    // The upload container belongs to an asset like any other; its SAS is how a client would write to it.
-    let account = format!(
-        "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Media/mediaServices/{}",
-        connection.subscription_id, connection.resource_group, connection.account_name
-    );
-    let version = "api-version=2022-08-01";
-    api.call(
-        Method::PUT,
-        &format!("{account}/assets/uploads?{version}"),
-        Some(&json!({"properties": {"container": "uploads", "description": "Files put here are encoded and published."}})),
-    )
-    .await?;
-    let expiry = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    let sas = api
-        .call(
-            Method::POST,
-            &format!("{account}/assets/uploads/listContainerSas?{version}"),
-            Some(&json!({"permissions": "ReadWrite", "expiryTime": expiry.to_string()})),
-        )
-        .await?;
-    let container = sas["assetContainerSasUrls"][0]
-        .as_str()
-        .context("the API gave no upload URL")?;
-    publish::upload(api, container, NAME, &file, len).await?;
+    publish::upload(api, uploads, NAME, &file, len).await?;
     tokio::fs::remove_file(&file).await?;
 
     let deadline = Instant::now() + Duration::from_secs(300);
@@ -78,7 +57,7 @@ async fn find(api: &ApiClient, media: &str) -> Result<Option<String>> {
         .as_array()
         .into_iter()
         .flatten()
-        .filter_map(|locator| locator["name"].as_str().or(Value::as_str(&locator["id"])))
+        .filter_map(|locator| locator["name"].as_str())
         .find(|name| name.starts_with("demo-"))
         .map(str::to_owned))
 }

@@ -68,7 +68,7 @@ fn run(command: Command) -> Result<()> {
         match command {
             Command::Up(args) => up::run(args).await,
             Command::Publish(args) => publish::run(args).await,
-            Command::Token(args) => token::run(args),
+            Command::Token(args) => token::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
         }

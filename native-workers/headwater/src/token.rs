@@ -1,10 +1,12 @@
 //! `headwater token`: an access token, signed with the installation's own key.
 
+use crate::connection::ConnectionFile;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use headwater_auth::Role;
+use headwater_auth::{AUDIENCE, Claims, Role, SigningKey};
 use headwater_catalog::native::NativeSqlite;
+use headwater_seal::Seal;
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -31,51 +33,48 @@ enum RoleName {
     Worker,
 }
 
-pub(crate) fn run(args: Args) -> Result<()> {
+pub(crate) async fn run(args: Args) -> Result<()> {
     let secrets = Secrets::load(&args.data)?;
     let database = NativeSqlite::open(&args.data.join("catalog.db"))
         .with_context(|| format!("opening the catalog in {}", args.data.display()))?;
+    let seal = Seal::new(&secrets.master_key).context("secrets.json: masterKey")?;
+    let key = headwater_catalog::keys::signing_key(&database, &seal)
+        .await?
+        .context("the catalog has no signing key yet: start the installation once")?;
+    let issuer = ConnectionFile::read(&args.data)
+        .map(|connection| connection.api_url)
+        .context("a token names the installation's address as its issuer, so start it first")?;
     let role = match args.role {
         RoleName::Owner => Role::Owner,
         RoleName::Operator => Role::Operator,
         RoleName::Viewer => Role::Viewer,
         RoleName::Worker => Role::Worker,
     };
-    let issuer = crate::connection::ConnectionFile::read(&args.data)
-        .map(|connection| connection.api_url)
-        .context("a token names the installation's address as its issuer, so start it first")?;
-    let token = issue(
-        &database,
-        &secrets.master_key,
-        &issuer,
-        role,
-        &args.subject,
-        i64::from(args.hours),
-    )?;
-    println!("{token}");
+    println!(
+        "{}",
+        issue(&key, &issuer, role, &args.subject, i64::from(args.hours))?
+    );
     Ok(())
 }
 
-/// Signs a token with the catalog's newest key.
+/// Signs a token that is good from now on.
 pub(crate) fn issue(
-    database: &NativeSqlite,
-    master_key: &str,
+    key: &SigningKey,
     issuer: &str,
     role: Role,
     subject: &str,
     hours: i64,
 ) -> Result<String> {
-    let now = jiff::Timestamp::now();
-    headwater_catalog::bootstrap::issue_token(
-        database,
-        master_key,
-        &headwater_catalog::bootstrap::TokenRequest {
-            issuer,
-            subject,
-            role,
-            now,
-            hours,
-        },
-    )
+    let now = jiff::Timestamp::now().as_second();
+    key.issue(&Claims {
+        iss: issuer.into(),
+        aud: AUDIENCE.into(),
+        sub: subject.into(),
+        iat: now,
+        exp: now + hours * 3600,
+        jti: uuid::Uuid::new_v4().to_string(),
+        roles: vec![role],
+        project: None,
+    })
     .context("signing a token")
 }

@@ -12,8 +12,11 @@ use crate::{app, demo, local, tls, token};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use headwater_auth::Role;
-use headwater_blob::AccountKey;
-use headwater_catalog::bootstrap::{BootstrapConfig, bootstrap};
+use headwater_blob::{
+    AccountKey, Auth, Container, HyperClient, HyperOptions, Permissions, ServiceSas, Store,
+};
+use headwater_catalog::bootstrap::{BootstrapConfig, UPLOADS, bootstrap};
+use headwater_catalog::ids::RandomIds;
 use headwater_catalog::native::NativeSqlite;
 use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
@@ -68,6 +71,30 @@ pub(crate) struct Args {
     wasm_assembler: bool,
 }
 
+/// The embedded store's account.
+const ACCOUNT: &str = "local";
+const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
+const RESOURCE_GROUP: &str = "headwater";
+
+/// Makes the container whose uploads start work, and signs a URL for the demo to get in as any client would.
+async fn uploads(blob_url: &str, key: &AccountKey, ca_pem: Option<Vec<u8>>) -> Result<String> {
+    let client = HyperClient::new(HyperOptions {
+        extra_ca_pem: ca_pem,
+        ..HyperOptions::default()
+    })?;
+    let url = format!("{blob_url}/{UPLOADS}");
+    let auth = Auth::SharedKey {
+        account: ACCOUNT.into(),
+        key: key.clone(),
+    };
+    let store = Store::new(client, Container::new(&url, auth)?, jiff::Timestamp::now);
+    store.create_container().await?;
+    let expiry = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let rights = Permissions::parse("rcwl").map_err(|_| anyhow::anyhow!("permissions"))?;
+    let sas = ServiceSas::for_container(UPLOADS, rights, expiry).sign(ACCOUNT, key);
+    Ok(format!("{url}?{sas}"))
+}
+
 /// `127.0.0.1:8080`, `:8080` or `8080`.
 fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
@@ -120,8 +147,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let metrics = serve_metrics(args.metrics_listen).await?;
 
     let key = AccountKey::from_base64(&secrets.account_key).context("secrets.json: accountKey")?;
-    let mut blob =
-        headwater_blobstore::Config::new(data.join("blobs"), args.blob_listen, "local", key);
+    let mut blob = headwater_blobstore::Config::new(
+        data.join("blobs"),
+        args.blob_listen,
+        ACCOUNT,
+        key.clone(),
+    );
     blob.tls = tls.as_ref().map(|tls| tls.server.clone());
     blob.extra_roots = tls.iter().flat_map(|tls| tls.roots.clone()).collect();
     blob.events = Some(headwater_blobstore::EventSink {
@@ -134,25 +165,31 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let blob_url = format!("{}/local", url(scheme, blob.addr()));
 
     let catalog = NativeSqlite::open(&data.join("catalog.db")).context("opening the catalog")?;
-    catalog
-        .migrate()
-        .context("bringing the catalog up to date")?;
-    bootstrap(
+    let bootstrapped = bootstrap(
         &catalog,
         &BootstrapConfig {
-            master_key: secrets.master_key.clone(),
-            storage_account: "local".into(),
+            master_key: secrets.master_key.as_str().into(),
             blob_url: blob_url.clone(),
-            account_key: secrets.account_key.clone(),
-            streaming_host: public
-                .split_once("://")
-                .map_or(public.as_str(), |(_, host)| host)
-                .to_owned(),
-            now: jiff::Timestamp::now(),
+            account: ACCOUNT.into(),
+            account_key: secrets.account_key.as_str().into(),
+            subscription_id: SUBSCRIPTION.into(),
+            resource_group: RESOURCE_GROUP.into(),
+            location: "local".into(),
+            client: None,
         },
+        jiff::Timestamp::now(),
+        &RandomIds,
     )
     .await
     .context("preparing the catalog")?;
+    drop(catalog);
+    let ca_pem = tls
+        .as_ref()
+        .map(|tls| std::fs::read(&tls.ca_file))
+        .transpose()?;
+    let uploads = uploads(&blob_url, &key, ca_pem)
+        .await
+        .context("preparing the container for uploads")?;
 
     let host = load_host(
         &args,
@@ -197,8 +234,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         rtmp_url: None,
         srt_url: None,
         metrics_url: format!("{}/metrics", url("http", metrics)),
-        subscription_id: "00000000-0000-0000-0000-000000000000".into(),
-        resource_group: "headwater".into(),
+        subscription_id: SUBSCRIPTION.into(),
+        resource_group: RESOURCE_GROUP.into(),
         account_name: "default".into(),
         project: "default".into(),
         token: sign(Role::Owner, "up", 24 * 365)?,
@@ -222,7 +259,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         println!("connection {}", connection::path(&data).display());
         if args.demo || (new && !args.no_demo) {
             tokio::select! {
-                demo = demo::publish(&api, &connection, &data) => match demo {
+                demo = demo::publish(&api, &connection, &data, &uploads) => match demo {
                     Ok(demo) => {
                         println!("The demo is published as {} (locator {}):", demo.asset, demo.locator);
                         for (protocol, path) in &demo.paths {

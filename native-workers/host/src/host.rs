@@ -93,15 +93,23 @@ impl Host {
             String::from_utf8(source.read("spin.toml")?).context("spin.toml is not UTF-8")?;
         let manifest = Manifest::parse(&text).context("spin.toml")?;
         let variables = resolve_variables(&manifest, &config.variables)?;
+        // A component without a route is there to be depended on.
+        let routed: Vec<_> = manifest
+            .component
+            .iter()
+            .filter(|(id, _)| {
+                manifest
+                    .trigger
+                    .http
+                    .iter()
+                    .any(|t| t.component.as_ref() == Some(*id))
+            })
+            .collect();
         let engine = engine(&config.limits, config.cache.clone())?;
         start_epoch_clock(&engine);
 
         let mut databases = BTreeMap::new();
-        for label in manifest
-            .component
-            .values()
-            .flat_map(|c| &c.sqlite_databases)
-        {
+        for label in routed.iter().flat_map(|(_, c)| &c.sqlite_databases) {
             if !databases.contains_key(label) {
                 let path = config
                     .databases
@@ -116,8 +124,7 @@ impl Host {
         let mut temporary = Vec::new();
         let mut loaded = Vec::new();
         let linked: Vec<anyhow::Result<_>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = manifest
-                .component
+            let threads: Vec<_> = routed
                 .iter()
                 .map(|(id, component)| {
                     let (engine, manifest) = (&engine, &manifest);
@@ -139,7 +146,7 @@ impl Host {
                 })
                 .collect()
         });
-        for ((id, component), pre) in manifest.component.iter().zip(linked) {
+        for ((id, component), pre) in routed.iter().copied().zip(linked) {
             let named = |what: &str| format!("component `{id}`: {what}");
             let expand_all = |texts: &BTreeMap<String, String>| -> anyhow::Result<Variables> {
                 texts

@@ -37,10 +37,16 @@ allowed_outbound_hosts = ["http://inner.spin.internal", "http://native.spin.inte
 sqlite_databases = ["catalog"]
 environment = { COLOUR = "green" }
 files = [{ source = "mounted", destination = "/mounted" }]
+[component.main.dependencies]
+"headwater:test/greeter@0.1.0" = { path = "greeter.wasm" }
 [component.main.variables]
 greeting = "{{ greeting }} there"
 [component.inner]
 source = "guest.wasm"
+[component.inner.dependencies]
+"headwater:test/greeter" = { component = "greeter" }
+[component.greeter]
+source = "greeter.wasm"
 "#;
 
 struct Native;
@@ -56,8 +62,10 @@ impl StandIn for Native {
     }
 }
 
-fn guest_wasm() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/guests/guest.wasm");
+fn built(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../dist/guests")
+        .join(name);
     std::fs::read(&path)
         .unwrap_or_else(|_| panic!("{} is missing: run `cargo xtask guests`", path.display()))
 }
@@ -68,7 +76,9 @@ fn host() -> Arc<Host> {
     HOST.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("spin.toml"), MANIFEST).unwrap();
-        std::fs::write(directory.path().join("guest.wasm"), guest_wasm()).unwrap();
+        for name in ["guest.wasm", "greeter.wasm"] {
+            std::fs::write(directory.path().join(name), built(name)).unwrap();
+        }
         std::fs::create_dir(directory.path().join("mounted")).unwrap();
         std::fs::write(directory.path().join("mounted/note.txt"), "a note").unwrap();
         let limits = Limits {
@@ -247,13 +257,24 @@ fn chaining_stays_in_process_and_the_allow_list_holds() {
 }
 
 #[test]
+fn a_dependency_is_composed_in() {
+    runtime().block_on(async {
+        assert_eq!(get("/greet?Ada").await.1, "Good morning, Ada");
+        assert_eq!(
+            get("/get?http://inner.spin.internal/greet?Bo").await.1,
+            "200 Good morning, Bo"
+        );
+    });
+}
+
+#[test]
 fn values_of_every_type_go_through_sqlite() {
     runtime().block_on(async {
         let (status, body) = get("/sql").await;
         assert_eq!(status, StatusCode::OK, "{body}");
         assert_eq!(
             body,
-            r#"[Integer(1099511627776), Text("größe"), Blob([0, 255]), Real(0.5)]"#
+            r#"[Value::Integer(1099511627776), Value::Text("größe"), Value::Blob([0, 255]), Value::Real(0.5)]"#
         );
     });
 }
@@ -264,7 +285,7 @@ fn a_transaction_left_open_is_rolled_back() {
         for _ in 0..5 {
             assert_eq!(
                 get("/left-open").await,
-                (StatusCode::OK, "[Integer(0)]".into())
+                (StatusCode::OK, "[Value::Integer(0)]".into())
             );
         }
     });

@@ -8,6 +8,11 @@ use spin_sdk::http_service;
 use spin_sdk::sqlite::{Connection, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod wit {
+    use spin_sdk::wit_bindgen;
+    wit_bindgen::generate!({ path: "wit", world: "guest", runtime_path: "spin_sdk::wit_bindgen::rt" });
+}
+
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 #[http_service]
@@ -44,6 +49,7 @@ async fn guest(request: Request) -> Response<Full<Bytes>> {
         },
         "/get" => get(&query).await,
         "/sql" => sql().await,
+        "/greet" => Ok(wit::headwater::test::greeter::greet(&query)),
         "/left-open" => left_open().await,
         _ => Err(format!("nothing at {path}")),
     };
