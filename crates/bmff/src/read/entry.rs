@@ -183,3 +183,88 @@ fn whole_hertz(bits: u64) -> u32 {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AudioObjectType;
+    use crate::read::cursor::Path;
+
+    fn boxed(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(payload.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], name, payload].concat()
+    }
+
+    fn esds(object_type_indication: u8, asc: &[u8]) -> Vec<u8> {
+        let asc_len = u8::try_from(asc.len()).unwrap();
+        // Lengths in four bytes, as QuickTime writes them.
+        let mut payload = vec![0, 0, 0, 0, 3, 0x80, 0x80, 0x80, 32, 0, 0, 0];
+        payload.extend([4, 0x80, 0x80, 0x80, 20, object_type_indication, 0x15]);
+        payload.extend([0; 11]);
+        payload.extend([5, 0x80, 0x80, 0x80, asc_len]);
+        payload.extend(asc);
+        boxed(b"esds", &payload)
+    }
+
+    /// `mp4a` of a QuickTime or ISO version around `fields`, which follow the sampling rate.
+    fn entry(version: u8, fields: &[u8]) -> Vec<u8> {
+        let mut payload = vec![0, 0, 0, 0, 0, 0, 0, 1, 0, version, 0, 0, 0, 0, 0, 0];
+        payload.extend([0, 2, 0, 16, 0, 0, 0, 0, 0xac, 0x44, 0, 0]);
+        payload.extend(fields);
+        boxed(b"mp4a", &payload)
+    }
+
+    fn read(stsd_version: u8, entry: &[u8]) -> Read<SampleEntries> {
+        let payload = [&[stsd_version, 0, 0, 0, 0, 0, 0, 1][..], entry].concat();
+        let path = Path::top(FourCc(*b"stsd"));
+        parse_stsd(&mut BoxReader::new(&path, 0, &payload), TrackKind::Audio)
+    }
+
+    const STEREO_44: [u8; 2] = [0x12, 0x10];
+
+    fn check(found: SampleEntries) {
+        assert_eq!((found.sample_rate, found.channels), (44_100, 2));
+        let CodecConfig::Aac(aac) = found.codec else {
+            panic!("{:?}", found.codec);
+        };
+        assert_eq!(aac.object_type, AudioObjectType::Lc);
+        assert_eq!(aac.asc, STEREO_44);
+    }
+
+    #[test]
+    fn sound_entries_of_every_version() {
+        let config = esds(0x40, &STEREO_44);
+        check(read(0, &entry(0, &config)).unwrap());
+        // ISO version 1 has no further fields; QuickTime's has four, and the configuration in a `wave` that closes
+        // with a box of eight zero bytes.
+        check(read(1, &entry(1, &config)).unwrap());
+        let inner = boxed(b"mp4a", &[0; 4]);
+        let wave = [
+            boxed(b"frma", b"mp4a"),
+            inner,
+            config.clone(),
+            vec![0, 0, 0, 8, 0, 0, 0, 0],
+        ];
+        let wave = boxed(b"wave", &wave.concat());
+        check(read(0, &entry(1, &[vec![0; 16], wave].concat())).unwrap());
+        // Version 2 states rate and channels anew.
+        let mut fields = vec![0, 0, 0, 72];
+        fields.extend(44_100_f64.to_bits().to_be_bytes());
+        fields.extend([0, 0, 0, 2]);
+        fields.extend([0; 20]);
+        check(read(0, &entry(2, &[fields, config].concat())).unwrap());
+    }
+
+    #[test]
+    fn other_streams_in_mp4a_are_named() {
+        let name = |indication, asc: &[u8]| {
+            let found = read(0, &entry(0, &esds(indication, asc))).unwrap();
+            found.codec.name().to_owned()
+        };
+        assert_eq!(name(0x6b, &[]), "MP3");
+        assert_eq!(name(0x40, &[0x0a, 0x10]), "MPEG-4 audio object type 1");
+        assert_eq!(name(0xa5, &[]), "Dolby Digital (AC-3)");
+        assert!(read(0, &entry(0, &[])).is_err(), "no esds");
+        assert!(read(0, &entry(0, &esds(0x40, &[0x12]))).is_err(), "cut off");
+    }
+}

@@ -135,3 +135,97 @@ fn stz2(table: &mut BoxReader<'_>) -> Read<SampleSizes> {
     }
     Ok(SampleSizes::Listed(sizes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FourCc;
+    use crate::read::cursor::Path;
+    use crate::table::Sample;
+
+    fn boxed(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(payload.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], name, payload].concat()
+    }
+
+    /// A full box of version 0 around 32-bit fields.
+    fn table(name: &[u8; 4], fields: &[u32]) -> Vec<u8> {
+        let mut payload = vec![0; 4];
+        fields
+            .iter()
+            .for_each(|field| payload.extend_from_slice(&field.to_be_bytes()));
+        boxed(name, &payload)
+    }
+
+    /// An `stsd` with one entry that is only recognised.
+    fn entries() -> Vec<u8> {
+        let entry = boxed(b"vp09", &[0; 78]);
+        boxed(b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &entry].concat())
+    }
+
+    fn read(tables: &[Vec<u8>]) -> Read<Vec<Sample>> {
+        let payload = [entries(), tables.concat()].concat();
+        let path = Path::top(FourCc(*b"stbl"));
+        let parsed = parse(&mut BoxReader::new(&path, 0, &payload), TrackKind::Video)?;
+        Ok(parsed.samples.into_table().iter().collect())
+    }
+
+    fn compact_sizes(width: u8, count: u32, sizes: &[u8]) -> Vec<u8> {
+        let head = [0, 0, 0, 0, 0, 0, 0, width];
+        boxed(b"stz2", &[&head[..], &count.to_be_bytes(), sizes].concat())
+    }
+
+    fn rest(count: u32) -> Vec<Vec<u8>> {
+        vec![
+            table(b"stts", &[1, count, 10]),
+            table(b"stsc", &[1, 1, 2, 1]),
+            boxed(
+                b"co64",
+                &[
+                    &[0, 0, 0, 0, 0, 0, 0, 2][..],
+                    &(1_u64 << 40).to_be_bytes(),
+                    &(1_u64 << 41).to_be_bytes(),
+                ]
+                .concat(),
+            ),
+        ]
+    }
+
+    #[test]
+    fn compact_sizes_of_every_width_and_large_offsets() {
+        for (width, bytes) in [
+            (4, &[0x12, 0x3f][..]),
+            (8, &[1, 2, 3][..]),
+            (16, &[0, 1, 0, 2, 0, 3][..]),
+        ] {
+            let tables = [vec![compact_sizes(width, 3, bytes)], rest(3)].concat();
+            let samples = read(&tables).unwrap();
+            let places: Vec<(u64, u32)> = samples.iter().map(|s| (s.offset, s.size)).collect();
+            let (first, second) = (1 << 40, 1 << 41);
+            assert_eq!(places, [(first, 1), (first + 1, 2), (second, 3)]);
+            assert!(samples.iter().all(|sample| sample.sync), "no stss");
+        }
+        assert!(read(&[vec![compact_sizes(4, 5, &[0x12, 0x3f])], rest(5)].concat()).is_err());
+        assert!(read(&[vec![compact_sizes(5, 1, &[0x12])], rest(1)].concat()).is_err());
+    }
+
+    #[test]
+    fn negative_offsets_in_version_0_are_negative() {
+        let offsets = table(b"ctts", &[2, 1, 20, 2, u32::MAX]);
+        let sync = table(b"stss", &[1, 1]);
+        let sizes = table(b"stsz", &[7, 3]);
+        let samples = read(&[vec![sizes, offsets, sync], rest(3)].concat()).unwrap();
+        let times: Vec<i64> = samples.iter().map(Sample::composition_time).collect();
+        assert_eq!(times, [20, 9, 19]);
+        assert_eq!(samples.iter().filter(|sample| sample.sync).count(), 1);
+    }
+
+    #[test]
+    fn chunk_numbers_that_fall_are_refused() {
+        let mut tables = rest(3);
+        tables[1] = table(b"stsc", &[2, 2, 1, 1, 1, 1, 1]);
+        let sizes = table(b"stsz", &[7, 3]);
+        let error = read(&[vec![sizes], tables].concat()).unwrap_err();
+        assert!(error.to_string().ends_with("chunk numbers do not ascend"));
+    }
+}

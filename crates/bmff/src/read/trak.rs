@@ -240,3 +240,47 @@ fn language(packed: u16) -> String {
     let letters: Option<String> = [10, 5, 0].into_iter().map(letter).collect();
     letters.unwrap_or_else(|| "und".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::cursor::Path;
+
+    #[test]
+    fn languages_of_both_kinds() {
+        assert_eq!(language(0x15c7), "eng");
+        assert_eq!(language(0x55c4), "und");
+        assert_eq!(language(0), "eng");
+        assert_eq!(language(2), "deu");
+        assert_eq!(language(0x7fff), "und");
+    }
+
+    #[test]
+    fn edit_lists_of_both_versions() {
+        let path = Path::top(FourCc(*b"elst"));
+        let old = [
+            &[0, 0, 0, 0, 0, 0, 0, 2][..],
+            &[0, 0, 1, 0, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 0],
+            &[0, 0, 2, 0, 0, 0, 4, 0, 0, 1, 0, 0],
+        ]
+        .concat();
+        let list = elst(&mut BoxReader::new(&path, 0, &old)).unwrap();
+        let times: Vec<_> = list
+            .entries
+            .iter()
+            .map(|e| (e.duration, e.media_time))
+            .collect();
+        assert_eq!(times, [(256, None), (512, Some(1024))]);
+        let new = [
+            &[1, 0, 0, 0, 0, 0, 0, 1][..],
+            &u64::MAX.to_be_bytes(),
+            &(-2_i64).to_be_bytes(),
+            &[0, 1, 0, 0],
+        ]
+        .concat();
+        assert!(
+            elst(&mut BoxReader::new(&path, 0, &new)).is_err(),
+            "a time before the media"
+        );
+    }
+}

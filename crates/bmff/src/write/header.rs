@@ -68,3 +68,61 @@ fn avc_brand(avc: &AvcConfig, width: u16, height: u16) -> Option<&'static [u8; 4
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AacConfig, Colour, Matrix, PixelAspect, Rotation, parse_movie};
+    use bytes::Bytes;
+    use headwater_time::Timescale;
+
+    fn read_back(config: &TrackConfig) -> TrackConfig {
+        let movie = parse_movie(Bytes::from(init_segment(config).unwrap())).unwrap();
+        assert!(
+            movie
+                .fragments
+                .is_some_and(|fragments| fragments.list.is_empty())
+        );
+        movie.tracks[0].config.clone()
+    }
+
+    #[test]
+    fn a_header_says_all_that_it_was_given() {
+        let sps = vec![
+            0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0, 0x44, 0x00,
+            0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xf0, 0x3c, 0x60, 0xc6, 0x58,
+        ];
+        let avc = AvcConfig::from_parameter_sets(vec![sps], vec![vec![0x68, 0xee]]).unwrap();
+        let scale = Timescale::new(30_000).unwrap();
+        let mut config = TrackConfig::video(7, scale, avc, (1920, 1080));
+        config.matrix = Matrix::rotate(Rotation::Cw90, 1920, 1080);
+        config.pixel_aspect = Some(PixelAspect {
+            horizontal: 4,
+            vertical: 3,
+        });
+        config.colour = Some(Colour {
+            primaries: 1,
+            transfer: 1,
+            matrix: 1,
+            full_range: true,
+        });
+        assert_eq!(read_back(&config), config);
+
+        let aac = AacConfig::lc(44_100, 2).unwrap();
+        let scale = Timescale::new(44_100).unwrap();
+        for language in ["deu", "pt-BR"] {
+            let config = TrackConfig::audio(2, scale, language, aac.clone());
+            assert_eq!(read_back(&config), config);
+        }
+    }
+
+    #[test]
+    fn brands_name_the_profile() {
+        let aac = AacConfig::lc(48_000, 6).unwrap();
+        let config = TrackConfig::audio(1, Timescale::new(48_000).unwrap(), "und", aac);
+        let movie = parse_movie(Bytes::from(init_segment(&config).unwrap())).unwrap();
+        for brand in [b"cmf2", b"cmfc", b"iso6", b"camc"] {
+            assert!(movie.brands.contains(brand));
+        }
+    }
+}
