@@ -38,7 +38,6 @@ codes! {
     AuthorizationSourceIPMismatch = FORBIDDEN, "This request is not authorized to perform this operation using this source IP.";
     BlobAlreadyExists = CONFLICT, "The specified blob already exists.";
     BlobNotFound = NOT_FOUND, "The specified blob does not exist.";
-    BlockCountExceedsLimit = CONFLICT, "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.";
     BlockListTooLong = BAD_REQUEST, "The block list may not contain more than 50,000 blocks.";
     ConditionNotMet = PRECONDITION_FAILED, "The condition specified using HTTP conditional header(s) is not met.";
     ContainerAlreadyExists = CONFLICT, "The specified container already exists.";

@@ -1,0 +1,221 @@
+//! Put Blob, Put Block, Put Block List, Set Blob Properties, Set Blob Metadata, Delete Blob.
+
+use std::sync::Arc;
+
+use headwater_blob::server::{ErrorCode, Preconditions, ServiceError};
+use headwater_blob::xml::{XmlError, parse_block_list};
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+
+use super::checksum::{Checksums, Expected};
+use super::headers::{blob_headers, metadata, set, set_version};
+use super::{Answer, Call, Engine, Result, bare, body};
+use crate::disk::{BlobMeta, Content, HttpHeaders, Replacement, Write};
+
+/// Largest body of Put Blob: 5000 MiB.
+const MAX_BLOB: u64 = 5000 << 20;
+/// Largest block: 4000 MiB.
+const MAX_BLOCK: u64 = 4000 << 20;
+/// A block list of 50 000 ids of 88 characters in their tags fits.
+const MAX_BLOCK_LIST: u64 = 8 << 20;
+
+/// A commit as the blocking pool takes it.
+struct Commit {
+    container: String,
+    blob: String,
+    headers: HttpHeaders,
+    metadata: Vec<(String, String)>,
+    conditions: Preconditions,
+    overwrite: bool,
+}
+
+impl Commit {
+    fn new(call: &Call, headers: HttpHeaders) -> Result<Self> {
+        Ok(Self {
+            container: call.container()?.to_owned(),
+            blob: call.blob()?.to_owned(),
+            headers,
+            metadata: metadata(&call.head.headers)?,
+            conditions: Preconditions::from_headers(&call.head.headers)?,
+            overwrite: call.authorized.overwrite,
+        })
+    }
+}
+
+impl Engine {
+    pub(super) async fn put_blob(
+        self: &Arc<Self>,
+        call: Call,
+        body: &mut Incoming,
+    ) -> Result<Answer> {
+        body::announced_len(body, MAX_BLOB)?;
+        let expected = Expected::from_headers(
+            &call.head.headers,
+            &["content-md5", "x-ms-blob-content-md5"],
+        )?;
+        let mut commit = Commit::new(&call, blob_headers(&call.head.headers, true)?)?;
+        self.must_have_container(&call).await?;
+        let received = self.receive(body, Checksums::new(expected, true)).await?;
+        commit.headers.content_md5.clone_from(&received.md5);
+        let content = Content::Whole {
+            scratch: received.scratch,
+            len: received.len,
+        };
+        let mut answer = created(&self.commit(commit, content).await?);
+        if let Some(md5) = &received.md5 {
+            set(
+                answer.headers_mut(),
+                HeaderName::from_static("content-md5"),
+                md5,
+            );
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn put_block(
+        self: &Arc<Self>,
+        call: Call,
+        id: String,
+        body: &mut Incoming,
+    ) -> Result<Answer> {
+        if body::announced_len(body, MAX_BLOCK)? == 0 {
+            return Err(
+                ServiceError::new(ErrorCode::InvalidHeaderValue, "A block is not empty.").into(),
+            );
+        }
+        let expected = Expected::from_headers(&call.head.headers, &["content-md5"])?;
+        self.must_have_container(&call).await?;
+        let received = self.receive(body, Checksums::new(expected, false)).await?;
+        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
+        self.on_disk(move |disk| disk.put_block(&container, &blob, &id, received.scratch))
+            .await?;
+        let mut answer = bare(StatusCode::CREATED);
+        if let Some(md5) = &received.md5 {
+            set(
+                answer.headers_mut(),
+                HeaderName::from_static("content-md5"),
+                md5,
+            );
+        }
+        not_encrypted(&mut answer);
+        Ok(answer)
+    }
+
+    pub(super) async fn put_block_list(
+        self: &Arc<Self>,
+        call: Call,
+        body: &mut Incoming,
+    ) -> Result<Answer> {
+        body::announced_len(body, MAX_BLOCK_LIST)?;
+        // Content-Type, Content-MD5 and the like describe the XML here, not the blob.
+        let commit = Commit::new(&call, blob_headers(&call.head.headers, false)?)?;
+        let mut sums = Checksums::new(
+            Expected::from_headers(&call.head.headers, &["content-md5"])?,
+            false,
+        );
+        let limit = usize::try_from(MAX_BLOCK_LIST).unwrap_or(usize::MAX);
+        let list = body::gather(body, limit, self.idle_timeout).await?;
+        sums.update(&list);
+        sums.finish()?;
+        let blocks = parse_block_list(&list).map_err(|error| match error {
+            XmlError::TooManyBlocks(_) => ServiceError::from(ErrorCode::BlockListTooLong),
+            other => ServiceError::new(ErrorCode::InvalidXmlDocument, other.to_string()),
+        })?;
+        Ok(created(
+            &self.commit(commit, Content::Blocks(blocks)).await?,
+        ))
+    }
+
+    pub(super) async fn set_properties(self: &Arc<Self>, call: Call) -> Result<Answer> {
+        let headers = blob_headers(&call.head.headers, false)?;
+        self.change(call, Replacement::Headers(headers)).await
+    }
+
+    pub(super) async fn set_metadata(self: &Arc<Self>, call: Call) -> Result<Answer> {
+        let metadata = metadata(&call.head.headers)?;
+        self.change(call, Replacement::Metadata(metadata)).await
+    }
+
+    pub(super) async fn delete_blob(self: &Arc<Self>, call: Call) -> Result<Answer> {
+        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
+        let conditions = Preconditions::from_headers(&call.head.headers)?;
+        self.on_disk(move |disk| {
+            disk.delete_blob(&container, &blob, &conditions, Timestamp::now())
+        })
+        .await?;
+        let mut answer = bare(StatusCode::ACCEPTED);
+        let permanent = HeaderName::from_static("x-ms-delete-type-permanent");
+        answer
+            .headers_mut()
+            .insert(permanent, HeaderValue::from_static("true"));
+        Ok(answer)
+    }
+
+    async fn change(self: &Arc<Self>, call: Call, replacement: Replacement) -> Result<Answer> {
+        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
+        let conditions = Preconditions::from_headers(&call.head.headers)?;
+        let meta = self
+            .on_disk(move |disk| {
+                disk.change(
+                    &container,
+                    &blob,
+                    replacement,
+                    &conditions,
+                    Timestamp::now(),
+                )
+            })
+            .await?;
+        let mut answer = bare(StatusCode::OK);
+        set_version(answer.headers_mut(), &meta);
+        Ok(answer)
+    }
+
+    /// Before gigabytes are received for a container that is not there.
+    async fn must_have_container(self: &Arc<Self>, call: &Call) -> Result<()> {
+        let container = call.container()?.to_owned();
+        self.on_disk(move |disk| disk.container(&container).map(drop))
+            .await
+    }
+
+    async fn receive(
+        self: &Arc<Self>,
+        body: &mut Incoming,
+        checksums: Checksums,
+    ) -> Result<body::Received> {
+        let scratch = self.on_disk(|disk| Ok(disk.scratch()?)).await?;
+        body::receive(body, scratch, checksums, self.idle_timeout).await
+    }
+
+    async fn commit(self: &Arc<Self>, commit: Commit, content: Content) -> Result<BlobMeta> {
+        self.on_disk(move |disk| {
+            let write = Write {
+                container: &commit.container,
+                blob: &commit.blob,
+                headers: commit.headers,
+                metadata: commit.metadata,
+                conditions: &commit.conditions,
+                overwrite: commit.overwrite,
+                content,
+            };
+            disk.write(write, Timestamp::now())
+        })
+        .await
+    }
+}
+
+fn created(meta: &BlobMeta) -> Answer {
+    let mut answer = bare(StatusCode::CREATED);
+    set_version(answer.headers_mut(), meta);
+    not_encrypted(&mut answer);
+    answer
+}
+
+/// Clients ask whether the service encrypted what it stored: it did not.
+fn not_encrypted(answer: &mut Answer) {
+    let name = HeaderName::from_static("x-ms-request-server-encrypted");
+    answer
+        .headers_mut()
+        .insert(name, HeaderValue::from_static("false"));
+}
