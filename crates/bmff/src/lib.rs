@@ -3,7 +3,7 @@
 //!
 //! Reading: [`MovieReader`] says which range of the file it needs next and ends with a [`Movie`]: its tracks, each with
 //! a [`TrackConfig`] (what a decoder needs), an [`EditList`] and a compact [`SampleTable`]. Writing: the functions of
-//! [`write`] return bytes. Codec parts on their own: [`AvcConfig`], [`AacConfig`], [`sps`].
+//! [`mod@write`] return bytes. Codec parts on their own: [`AvcConfig`], [`AacConfig`], [`sps`].
 //!
 //! Nothing here does IO, reads a clock or panics on input. Errors name the box path and the byte offset. Memory is
 //! bounded by the bytes fed: a table's count is checked against its box before anything is allocated.
