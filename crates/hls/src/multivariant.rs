@@ -14,6 +14,8 @@ pub struct Multivariant {
     pub videos: Vec<Video>,
     /// Groups of interchangeable audio renditions, best first. May be empty.
     pub audio_groups: Vec<AudioGroup>,
+    /// Whether to list variants without video besides those with it.
+    pub audio_only_variants: bool,
 }
 
 /// One video track.
@@ -110,20 +112,19 @@ impl Multivariant {
                 media(&mut out, group, audio);
             }
         }
-        if self.videos.is_empty() {
-            for group in &self.audio_groups {
-                if let Some(audio) = group.default_rendition() {
-                    stream(&mut out, None, Some(group), &audio.uri);
-                }
-            }
-            return out;
-        }
         for video in &self.videos {
             if self.audio_groups.is_empty() {
                 stream(&mut out, Some(video), None, &video.uri);
             }
             for group in &self.audio_groups {
                 stream(&mut out, Some(video), Some(group), &video.uri);
+            }
+        }
+        if self.videos.is_empty() || self.audio_only_variants {
+            for group in &self.audio_groups {
+                if let Some(audio) = group.default_rendition() {
+                    stream(&mut out, None, Some(group), &audio.uri);
+                }
             }
         }
         out

@@ -33,6 +33,7 @@ fn audio(name: &str, language: Option<&str>, default: bool) -> Audio {
 fn two_variants_with_separate_audio() {
     let playlist = Multivariant {
         videos: vec![video(3_400_000, (1280, 720)), video(900_000, (640, 360))],
+        audio_only_variants: false,
         audio_groups: vec![AudioGroup {
             id: "aac".to_owned(),
             renditions: vec![
@@ -57,24 +58,32 @@ QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
 }
 
 #[test]
-fn every_variant_is_listed_once_per_audio_group() {
+fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
     let group = |id: &str| AudioGroup {
         id: id.to_owned(),
         renditions: vec![audio(id, None, true)],
     };
     let playlist = Multivariant {
         videos: vec![video(2, (2, 2)), video(1, (2, 2))],
+        audio_only_variants: true,
         audio_groups: vec![group("a"), group("b")],
     };
     let text = playlist.write();
-    assert_eq!(text.matches("#EXT-X-STREAM-INF").count(), 4);
-    assert_eq!(text.matches("AUDIO=\"a\"").count(), 2);
+    assert_eq!(text.matches("#EXT-X-STREAM-INF").count(), 6);
+    assert_eq!(text.matches("AUDIO=\"a\"").count(), 3);
+    assert!(
+        text.ends_with(
+            "CODECS=\"mp4a.40.2\",AUDIO=\"b\"\nQualityLevels(128041)/Manifest(b,format=m3u8-cmaf)\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
 fn silent_video_and_audio_alone() {
     let silent = Multivariant {
         videos: vec![video(900_000, (640, 360))],
+        audio_only_variants: false,
         audio_groups: vec![],
     };
     assert_eq!(
@@ -88,6 +97,7 @@ QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
     );
     let radio = Multivariant {
         videos: vec![],
+        audio_only_variants: false,
         audio_groups: vec![AudioGroup {
             id: "aac".to_owned(),
             renditions: vec![audio("a", None, true)],

@@ -1,5 +1,18 @@
 //! The origin: what to answer to a player.
 //!
+//! [`Origin::handle`] takes a request and gives a response whose body is either a small text, or a *plan of bytes*
+//! for the assembler; media never comes through here. Reads go through the packaging index of `headwater-cmaf`, so a
+//! segment of a 12 hour asset costs what one of a minute costs.
+//!
+//! * [`address`]: the URL grammar of Azure Media Services and MK.IO.
+//! * `policy`: locator, streaming policy and clock; who may have what.
+//! * `presentation`, `manifests`: server manifests and indexes become tracks, tracks become HLS and DASH.
+//! * `index`: packaging indexes, found or built.
+//! * `answer`, [`OriginError`]: HTTP and problem bodies.
+//! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
+//!
+//! Left to others: assembling plans (`headwater-plan`), the Spin component around it (`functions/origin`). This crate
+//! reads no clock; [`Request::now`] is the time.
 #![cfg_attr(
     not(test),
     deny(
@@ -12,10 +25,23 @@
 
 pub mod address;
 mod answer;
+mod azure;
 mod cache;
 mod error;
+mod index;
 pub mod language;
+mod manifests;
+mod policy;
 mod ports;
+mod presentation;
+mod serve;
+mod tag;
 
 pub use answer::{Body, Request, failure};
+pub use azure::{BlobFolder, BlobStorage};
 pub use error::{Code, Kind, OriginError};
+pub use index::Freshness;
+pub use ports::{
+    Catalog, CatalogError, ObjectInfo, ObjectRead, Protocols, Published, Storage, StorageError,
+};
+pub use serve::{CacheSizes, Origin};

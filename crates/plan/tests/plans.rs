@@ -285,7 +285,7 @@ fn limits_hold() {
     assert!(builder.range(1, 0..1).is_err());
     let plan = builder.finish();
     assert_eq!(
-        plan.slice(5..3),
+        plan.slice(Range { start: 5, end: 3 }),
         Err(PlanError::SliceOutside {
             start: 5,
             end: 3,

@@ -1,1 +1,228 @@
-//! The assembler.
+//! The assembler: carries out plans of bytes (`POST http://assembler.spin.internal/`, body: an encoded plan).
+//!
+//! Answers 200 with the body that the plan describes, or, before the first byte, the reason why not: 400 for what is
+//! not a plan, 404 and 412 as the store says them (the origin then reads its index anew), 502 for everything else the
+//! store says, 503 and 504 when it cannot be reached. Private: plans hold signed URLs.
+//!
+//! Hosts may answer this name natively; the bytes are the same.
+
+use bytes::Bytes;
+use headwater_blob::TransportError;
+use headwater_edge::http::{BodySink, ClientGone, Opened, open, streamed, whole};
+use headwater_edge::problem::Problem;
+use headwater_plan::{
+    AssembleError, ByteStream, MAX_ENCODED_BYTES, Object, Plan, RangeSource, Read, Sink, assemble,
+};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use spin_sdk::http::Request;
+use spin_sdk::http_service;
+use spin_sdk::wasip3::http::types::{ErrorCode, Response};
+use std::cell::RefCell;
+use std::ops::Range;
+
+#[http_service]
+async fn handle(request: Request) -> Result<Response, ErrorCode> {
+    let answer = match parse(request).await {
+        Ok(plan) => respond(plan).await,
+        Err(refusal) => refusal.response(),
+    };
+    answer.map_err(|e| ErrorCode::InternalError(Some(e.to_string())))
+}
+
+/// Why there is no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refusal {
+    status: StatusCode,
+    kind: &'static str,
+    detail: &'static str,
+}
+
+impl Refusal {
+    const NOT_A_PLAN: Self = Self {
+        status: StatusCode::BAD_REQUEST,
+        kind: "InvalidArgument",
+        detail: "the body is not a plan",
+    };
+    const MISSING: Self = Self {
+        status: StatusCode::NOT_FOUND,
+        kind: "NotFound",
+        detail: "an object is not there",
+    };
+    const CHANGED: Self = Self {
+        status: StatusCode::PRECONDITION_FAILED,
+        kind: "PreconditionFailed",
+        detail: "an object has changed",
+    };
+    const UPSTREAM: Self = Self {
+        status: StatusCode::BAD_GATEWAY,
+        kind: "Upstream",
+        detail: "the store did not deliver a range",
+    };
+    const BUSY: Self = Self {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        kind: "Unavailable",
+        detail: "the store is not available",
+    };
+    const TIMEOUT: Self = Self {
+        status: StatusCode::GATEWAY_TIMEOUT,
+        kind: "UpstreamTimeout",
+        detail: "the store did not answer",
+    };
+
+    fn response(self) -> Result<Response, TransportError> {
+        Problem {
+            kind: self.kind,
+            status: self.status,
+            title: "The plan was not carried out",
+            detail: self.detail,
+            instance: None,
+        }
+        .response()
+    }
+}
+
+async fn parse(request: Request) -> Result<Plan, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::NOT_A_PLAN);
+    }
+    let body = Limited::new(request.into_body(), MAX_ENCODED_BYTES)
+        .collect()
+        .await;
+    let bytes = body.map_err(|_| Refusal::NOT_A_PLAN)?.to_bytes();
+    Plan::decode(bytes).map_err(|_| Refusal::NOT_A_PLAN)
+}
+
+async fn respond(plan: Plan) -> Result<Response, TransportError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(plan.total_len()));
+    if let Some(body) = plan.inline_only() {
+        return whole(StatusCode::OK, headers, body);
+    }
+    let first = match First::open(&plan).await {
+        Ok(first) => first,
+        Err(refusal) => return refusal.response(),
+    };
+    // One range and nothing else: the store's answer is the body, and need not pass through here.
+    let mut reads = plan.reads();
+    if let (Some(Read::Object { steps: [_], .. }), None) = (reads.next(), reads.next())
+        && let Some(opened) = first.take()
+    {
+        return opened.hand_on(StatusCode::OK, headers);
+    }
+    drop(reads);
+    let (response, sink) = streamed(StatusCode::OK, headers)?;
+    spin_sdk::wit_bindgen::spawn(async move {
+        let mut sink = Writer(sink);
+        match assemble(&plan, &first, &mut sink).await {
+            Ok(_) => sink.0.finish().await,
+            // The client went away; that is its right.
+            Err(AssembleError::Sink(ClientGone)) => {}
+            // The sink is dropped unfinished: the client sees a broken body, not a short one.
+            Err(_) => eprintln!("an object range ended early; the body was broken off"),
+        }
+    });
+    Ok(response)
+}
+
+/// The store, with the plan's first range opened: whether it delivers is known before our status is sent.
+struct First(RefCell<Option<Opened>>);
+
+impl First {
+    async fn open(plan: &Plan) -> Result<Self, Refusal> {
+        let first = plan.reads().find_map(|read| match read {
+            Read::Object { object, range, .. } => Some((object, range)),
+            Read::Inline(_) => None,
+        });
+        match first {
+            Some((object, range)) => Ok(Self(RefCell::new(Some(open_range(object, range).await?)))),
+            None => Ok(Self(RefCell::new(None))),
+        }
+    }
+
+    fn take(&self) -> Option<Opened> {
+        self.0.take()
+    }
+}
+
+impl RangeSource for First {
+    type Stream = Body;
+    type Error = Refusal;
+
+    /// Ranges are opened in the plan's order, so the first call is for the one that is open.
+    async fn open(&self, object: &Object, range: Range<u64>) -> Result<Body, Refusal> {
+        let opened = self.take();
+        match opened {
+            Some(opened) => Ok(Body(opened)),
+            None => open_range(object, range).await.map(Body),
+        }
+    }
+}
+
+async fn open_range(object: &Object, range: Range<u64>) -> Result<Opened, Refusal> {
+    let mut request = http::Request::get(object.url()).header(
+        RANGE,
+        format!("bytes={}-{}", range.start, range.end.saturating_sub(1)),
+    );
+    if let Some(etag) = object.if_match() {
+        request = request.header(IF_MATCH, etag);
+    }
+    let request = request
+        .body(Bytes::new())
+        .map_err(|_| Refusal::NOT_A_PLAN)?;
+    let opened = open(request).await.map_err(|e| match e {
+        TransportError::Timeout => Refusal::TIMEOUT,
+        _ => Refusal::BUSY,
+    })?;
+    if opened.status.is_success()
+        && opened
+            .content_length()
+            .is_some_and(|len| len != range.end.saturating_sub(range.start))
+    {
+        return Err(Refusal::CHANGED);
+    }
+    match opened.status {
+        StatusCode::PARTIAL_CONTENT if starts_at(&opened.headers, range.start) => Ok(opened),
+        // A store that ignores `Range` is of use only if the whole object was wanted.
+        StatusCode::OK if range.start == 0 && opened.content_length() == Some(range.end) => {
+            Ok(opened)
+        }
+        StatusCode::NOT_FOUND => Err(Refusal::MISSING),
+        // The object has become shorter than the range: it is not the one that the plan was made for.
+        StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => {
+            Err(Refusal::CHANGED)
+        }
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Err(Refusal::BUSY),
+        _ => Err(Refusal::UPSTREAM),
+    }
+}
+
+fn starts_at(headers: &HeaderMap, start: u64) -> bool {
+    headers
+        .get(CONTENT_RANGE)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("bytes "))
+        .and_then(|v| v.split_once('-'))
+        .is_some_and(|(first, _)| first.parse() == Ok(start))
+}
+
+struct Body(Opened);
+
+impl ByteStream for Body {
+    type Error = Refusal;
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        self.0.next().await.map_err(|_| Refusal::UPSTREAM)
+    }
+}
+
+struct Writer(BodySink);
+
+impl Sink for Writer {
+    type Error = ClientGone;
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), ClientGone> {
+        self.0.write(bytes).await
+    }
+}

@@ -1,0 +1,172 @@
+//! [`Storage`] over Azure Blob storage, through the sans-IO client of `headwater-blob`.
+
+use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError};
+use bytes::Bytes;
+use headwater_blob::client::{BlobProperties, RangeRead, RequestError};
+use headwater_blob::{ClientError, Conditions, Container, HttpClient, List, Store};
+use headwater_plan::Object;
+use jiff::{SignedDuration, Timestamp};
+use std::ops::Range;
+
+/// How long a signed URL in a plan is good for. The assembler uses it at once; reading on takes as long as it takes.
+const SIGNED_URL_TTL: SignedDuration = SignedDuration::from_mins(15);
+
+/// A folder of a container, with credentials. `Debug` shows none.
+#[derive(Debug, Clone)]
+pub struct BlobFolder {
+    /// The container.
+    pub container: Container,
+    /// Without slashes at either end; empty for the whole container.
+    pub folder: String,
+}
+
+impl BlobFolder {
+    fn blob(&self, name: &str) -> String {
+        if self.folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.folder)
+        }
+    }
+}
+
+/// Azure Blob storage behind an HTTP client.
+#[derive(Debug, Clone)]
+pub struct BlobStorage<H> {
+    http: H,
+    now: fn() -> Timestamp,
+}
+
+impl<H: HttpClient> BlobStorage<H> {
+    /// `now`: the caller's clock, for signatures.
+    pub fn new(http: H, now: fn() -> Timestamp) -> Self {
+        Self { http, now }
+    }
+
+    fn store<'a>(&'a self, at: &BlobFolder) -> Store<&'a H> {
+        Store::new(&self.http, at.container.clone(), self.now)
+    }
+}
+
+/// Repeats a read once if it did not come through: a pooled connection may have been closed by the other side. All
+/// other retries are the player's.
+macro_rules! twice {
+    ($call:expr) => {
+        match $call {
+            Err(ClientError::Transport(_)) => $call,
+            other => other,
+        }
+    };
+}
+
+impl<H: HttpClient> Storage for BlobStorage<H> {
+    type Location = BlobFolder;
+
+    async fn head(&self, at: &BlobFolder, name: &str) -> Result<ObjectInfo, StorageError> {
+        let (store, blob) = (self.store(at), at.blob(name));
+        let BlobProperties {
+            len,
+            etag,
+            last_modified,
+            ..
+        } = twice!(store.head(&blob).await).map_err(failure)?;
+        Ok(ObjectInfo {
+            len,
+            etag,
+            last_modified,
+        })
+    }
+
+    async fn read(
+        &self,
+        at: &BlobFolder,
+        name: &str,
+        range: Range<u64>,
+        if_match: Option<&str>,
+    ) -> Result<ObjectRead, StorageError> {
+        let (store, blob) = (self.store(at), at.blob(name));
+        let read = twice!(store.get_range(&blob, Some(range.clone()), if_match).await);
+        let RangeRead {
+            bytes,
+            offset,
+            total_len,
+            etag,
+            ..
+        } = read.map_err(failure)?;
+        if offset != range.start {
+            return Err(StorageError::Unexpected(
+                "another range than was asked for".to_owned(),
+            ));
+        }
+        Ok(ObjectRead {
+            bytes,
+            total_len,
+            etag,
+        })
+    }
+
+    async fn list(&self, at: &BlobFolder, limit: usize) -> Result<Vec<String>, StorageError> {
+        let store = self.store(at);
+        let prefix = at.blob("");
+        let mut names = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let list = List {
+                prefix: &prefix,
+                delimiter: Some("/"),
+                marker: marker.as_deref(),
+                ..List::default()
+            };
+            let page = twice!(store.list(&list).await).map_err(failure)?;
+            names.extend(
+                page.blobs
+                    .into_iter()
+                    .filter_map(|b| b.name.strip_prefix(&prefix).map(str::to_owned)),
+            );
+            if names.len() >= limit {
+                names.truncate(limit);
+                return Ok(names);
+            }
+            match page.next_marker {
+                Some(next) if marker.as_ref() != Some(&next) => marker = Some(next),
+                _ => return Ok(names),
+            }
+        }
+    }
+
+    async fn put(&self, at: &BlobFolder, name: &str, bytes: Bytes) -> Result<String, StorageError> {
+        let (store, blob) = (self.store(at), at.blob(name));
+        let written = store
+            .put(
+                &blob,
+                "application/octet-stream",
+                bytes,
+                &Conditions::default(),
+            )
+            .await;
+        Ok(written.map_err(failure)?.etag)
+    }
+
+    fn object(&self, at: &BlobFolder, name: &str, etag: &str) -> Result<Object, StorageError> {
+        let url = at
+            .container
+            .signed_blob_url(&at.blob(name), (self.now)(), SIGNED_URL_TTL);
+        Object::new(url, Some(etag.to_owned())).map_err(|e| StorageError::Unexpected(e.to_string()))
+    }
+}
+
+fn failure(error: ClientError) -> StorageError {
+    match error {
+        // A name that no blob can have.
+        ClientError::NotFound { .. } | ClientError::Request(RequestError::Name(_)) => {
+            StorageError::NotFound
+        }
+        ClientError::PreconditionFailed { .. } => StorageError::Changed,
+        ClientError::RangeNotSatisfiable => StorageError::RangeNotSatisfiable,
+        ClientError::PermissionDenied { code, .. } => StorageError::PermissionDenied(code),
+        ClientError::Unavailable { .. } | ClientError::Transport(_) => {
+            StorageError::Unavailable(error.to_string())
+        }
+        other => StorageError::Unexpected(other.to_string()),
+    }
+}

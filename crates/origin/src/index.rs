@@ -1,0 +1,495 @@
+//! Packaging indexes: found beside the media, checked against it, or built from it.
+//!
+//! An index is read as its head (with whatever else the first read brought), and later single blocks: a directory
+//! page, a record. The cost of none of these grows with the media. An index that is missing, damaged or of another
+//! state of the media is built anew by reading the media's movie header through range requests, and stored for all
+//! others; a store that does not take it costs the next instance the same again, nothing more.
+
+use crate::cache::Cache;
+use crate::error::{Code, OriginError};
+use crate::ports::{ObjectInfo, Storage, StorageError};
+use bytes::{Bytes, BytesMut};
+use headwater_bmff::{MovieReader, Step};
+use headwater_cmaf::index::{
+    HeadParse, IndexHead, SegmentEntry, SourceId, TrackHead, blob_name, build_from_movie,
+    parse_head, parse_page,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// First read of an index: holds the head of nearly every file, and all of a short one's index.
+const FIRST_READ_BYTES: u64 = 16 * 1024;
+/// Largest head that is asked for after the first read.
+const MAX_HEAD_BYTES: u64 = 16 << 20;
+/// Largest single read while an index is built.
+const BUILD_READ_BYTES: u64 = 4 << 20;
+/// How long an index is used before its media file is looked at again.
+const TTL: SignedDuration = SignedDuration::from_secs(5);
+/// Blocks larger than this are not kept: whole directories of long files, which end up in a kept playlist anyway.
+const MAX_KEPT_BLOCK_BYTES: usize = 64 * 1024;
+
+/// An index that fits its media file.
+#[derive(Debug)]
+pub(crate) struct LoadedIndex {
+    /// The media file, relative to the asset.
+    pub(crate) file: String,
+    head: IndexHead,
+    /// The first bytes of the index; all of it if it could not be stored.
+    prefix: Bytes,
+    /// Entity tag of the stored index.
+    etag: Option<String>,
+}
+
+impl LoadedIndex {
+    pub(crate) fn head(&self) -> &IndexHead {
+        &self.head
+    }
+
+    /// Entity tag of the media file that it was built from.
+    pub(crate) fn source_etag(&self) -> &str {
+        &self.head.source.etag
+    }
+
+    fn cost_bytes(&self) -> usize {
+        let tracks = self.head.tracks.iter().map(|t| {
+            t.init
+                .len()
+                .saturating_add(t.page_first_times.len().saturating_mul(8))
+                .saturating_add(256)
+        });
+        tracks.fold(self.prefix.len(), usize::saturating_add)
+    }
+}
+
+/// How much a request trusts what the instance remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// What was true seconds ago will do.
+    Remembered,
+    /// The store has just contradicted it: look again.
+    Looked,
+}
+
+/// The indexes of all assets that an instance has served.
+pub(crate) struct Indexes {
+    loaded: Cache<Arc<LoadedIndex>>,
+    blocks: Cache<Bytes>,
+    /// One build of a file at a time.
+    building: Mutex<HashMap<String, Arc<futures::lock::Mutex<()>>>>,
+}
+
+/// A media file of an asset: where it is, and what it is called in caches.
+pub(crate) struct MediaFile<'a, L> {
+    pub(crate) at: &'a L,
+    /// See [`crate::Published::place`].
+    pub(crate) place: &'a str,
+    pub(crate) file: &'a str,
+}
+
+impl<L> MediaFile<'_, L> {
+    fn key(&self) -> String {
+        format!("{}\n{}", self.place, self.file)
+    }
+}
+
+impl Indexes {
+    pub(crate) fn new(loaded_bytes: usize, block_bytes: usize) -> Self {
+        Self {
+            loaded: Cache::new(loaded_bytes),
+            blocks: Cache::new(block_bytes),
+            building: Mutex::default(),
+        }
+    }
+
+    /// The index of a media file.
+    ///
+    /// Errors: 404 if there is no such file, 415 if it is not something that can be packaged, and what storage says.
+    pub(crate) async fn load<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        now: Timestamp,
+        freshness: Freshness,
+        log: fn(&str),
+    ) -> Result<Arc<LoadedIndex>, OriginError> {
+        let key = media.key();
+        if freshness == Freshness::Remembered
+            && let Some(index) = self.loaded.get(&key, now)
+        {
+            return Ok(index);
+        }
+        let lock = self.lock_of(&key);
+        let _turn = lock.lock().await;
+        // Somebody else may have loaded it while this request waited.
+        if freshness == Freshness::Remembered
+            && let Some(index) = self.loaded.get(&key, now)
+        {
+            return Ok(index);
+        }
+        let result = self.find(storage, media, &key, freshness, log).await;
+        self.release(&key);
+        let index = result?;
+        self.loaded.put(
+            &key,
+            Arc::clone(&index),
+            index.cost_bytes(),
+            now.checked_add(TTL).ok(),
+        );
+        Ok(index)
+    }
+
+    async fn find<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        key: &str,
+        freshness: Freshness,
+        log: fn(&str),
+    ) -> Result<Arc<LoadedIndex>, OriginError> {
+        let remembered = self
+            .loaded
+            .stale(key)
+            .filter(|_| freshness == Freshness::Remembered);
+        if let Some(index) = remembered {
+            let info = storage
+                .head(media.at, media.file)
+                .await
+                .map_err(storage_error)?;
+            if fits(index.head(), &info) {
+                return Ok(index);
+            }
+        }
+        let name = blob_name(media.file);
+        // Both are needed nearly always, so they travel together.
+        let (info, stored) = futures::join!(
+            storage.head(media.at, media.file),
+            read_head(storage, media.at, &name)
+        );
+        let info = info.map_err(storage_error)?;
+        match stored {
+            Ok((head, prefix, etag)) if fits(&head, &info) => {
+                return Ok(Arc::new(LoadedIndex {
+                    file: media.file.to_owned(),
+                    head,
+                    prefix,
+                    etag: Some(etag),
+                }));
+            }
+            Ok(_) => {
+                log("a packaging index is of another state of its media file; building it again")
+            }
+            Err(NoHead::Storage(StorageError::NotFound)) => {}
+            Err(NoHead::Storage(
+                error @ (StorageError::Unavailable(_) | StorageError::PermissionDenied(_)),
+            )) => {
+                return Err(storage_error(error));
+            }
+            Err(NoHead::Storage(error)) => log(&format!(
+                "a packaging index cannot be read: {error}; building it again"
+            )),
+            Err(NoHead::Damaged(fault)) => log(&format!(
+                "a packaging index is not usable: {fault}; building it again"
+            )),
+        }
+        let built = build(storage, media, &info).await?;
+        let head = complete_head(&built)?;
+        let (prefix, etag) = match storage.put(media.at, &name, built.clone()).await {
+            Ok(etag) => {
+                let first = usize::try_from(FIRST_READ_BYTES)
+                    .unwrap_or(usize::MAX)
+                    .min(built.len());
+                (
+                    Bytes::copy_from_slice(built.get(..first).unwrap_or_default()),
+                    Some(etag),
+                )
+            }
+            Err(error) => {
+                log(&format!("a packaging index could not be stored: {error}"));
+                (built, None)
+            }
+        };
+        Ok(Arc::new(LoadedIndex {
+            file: media.file.to_owned(),
+            head,
+            prefix,
+            etag,
+        }))
+    }
+
+    /// Bytes of an index.
+    ///
+    /// Errors: `StorageError::Changed` (as 503) if the index was replaced since it was loaded.
+    pub(crate) async fn block<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        index: &LoadedIndex,
+        range: Range<u64>,
+        now: Timestamp,
+    ) -> Result<Bytes, OriginError> {
+        let len = range.end.saturating_sub(range.start);
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        if let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end))
+            && start <= end
+            && end <= index.prefix.len()
+        {
+            return Ok(index.prefix.slice(start..end));
+        }
+        let Some(etag) = &index.etag else {
+            return Err(OriginError::new(
+                Code::Internal,
+                "the packaging index is shorter than it says",
+            ));
+        };
+        let key = format!("{}\n{etag}\n{}\n{len}", media.key(), range.start);
+        if let Some(bytes) = self.blocks.get(&key, now) {
+            return Ok(bytes);
+        }
+        let name = blob_name(media.file);
+        let read = storage
+            .read(media.at, &name, range, Some(etag))
+            .await
+            .map_err(|error| match error {
+                // Replaced or cleaned away under us; a second look puts that right.
+                StorageError::NotFound
+                | StorageError::Changed
+                | StorageError::RangeNotSatisfiable => {
+                    self.loaded.remove(&media.key());
+                    OriginError::new(
+                        Code::StorageServerBusy,
+                        "the packaging index is being replaced",
+                    )
+                    .because(error)
+                }
+                other => storage_error(other),
+            })?;
+        if u64::try_from(read.bytes.len()) != Ok(len) {
+            return Err(OriginError::new(
+                Code::StorageUnexpected,
+                "the packaging index is cut short",
+            ));
+        }
+        if read.bytes.len() <= MAX_KEPT_BLOCK_BYTES {
+            self.blocks
+                .put(&key, read.bytes.clone(), read.bytes.len(), None);
+        }
+        Ok(read.bytes)
+    }
+
+    /// The segment that starts at `time`.
+    ///
+    /// Errors: 404 `MPE_FRAGMENT_TIMESTAMP_NOT_FOUND` if none does.
+    pub(crate) async fn segment<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        index: &LoadedIndex,
+        track: &TrackHead,
+        time: u64,
+        now: Timestamp,
+    ) -> Result<SegmentEntry, OriginError> {
+        let none = || {
+            OriginError::new(
+                Code::FragmentTimestampNotFound,
+                "no segment of the track starts at this time",
+            )
+        };
+        let page = track.page_of_time(time).ok_or_else(none)?;
+        let range = track.page_range(page).ok_or_else(none)?;
+        let bytes = self.block(storage, media, index, range, now).await?;
+        let entries = parse_page(index.head(), track, page, &bytes).map_err(damaged)?;
+        entries
+            .into_iter()
+            .find(|e| e.start == time)
+            .ok_or_else(none)
+    }
+
+    /// All segments of a track, in order.
+    pub(crate) async fn directory<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        index: &LoadedIndex,
+        track: &TrackHead,
+        now: Timestamp,
+    ) -> Result<Vec<SegmentEntry>, OriginError> {
+        let all = track.directory_range();
+        let bytes = self.block(storage, media, index, all.clone(), now).await?;
+        let mut entries =
+            Vec::with_capacity(usize::try_from(track.segment_count).unwrap_or_default());
+        for page in 0..track.page_count() {
+            let range = track
+                .page_range(page)
+                .ok_or_else(|| damaged("it has fewer pages than it says"))?;
+            let part =
+                |at: u64| usize::try_from(at.saturating_sub(all.start)).unwrap_or(usize::MAX);
+            let bytes = bytes
+                .get(part(range.start)..part(range.end))
+                .unwrap_or_default();
+            entries.append(&mut parse_page(index.head(), track, page, bytes).map_err(damaged)?);
+        }
+        Ok(entries)
+    }
+
+    fn lock_of(&self, key: &str) -> Arc<futures::lock::Mutex<()>> {
+        let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(building.entry(key.to_owned()).or_default())
+    }
+
+    /// Drops the lock once nobody but this request holds it (two: the map's and the request's own).
+    fn release(&self, key: &str) {
+        let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        if building
+            .get(key)
+            .is_some_and(|lock| Arc::strong_count(lock) <= 2)
+        {
+            building.remove(key);
+        }
+    }
+}
+
+fn fits(head: &IndexHead, info: &ObjectInfo) -> bool {
+    head.source.etag == info.etag && head.source.len == info.len
+}
+
+enum NoHead {
+    Storage(StorageError),
+    Damaged(String),
+}
+
+/// The head of a stored index, the bytes that the first read brought, and its entity tag.
+async fn read_head<S: Storage>(
+    storage: &S,
+    at: &S::Location,
+    name: &str,
+) -> Result<(IndexHead, Bytes, String), NoHead> {
+    let first = storage
+        .read(at, name, 0..FIRST_READ_BYTES, None)
+        .await
+        .map_err(NoHead::Storage)?;
+    let mut bytes = first.bytes;
+    let damaged = |e: &dyn std::fmt::Display| NoHead::Damaged(e.to_string());
+    for _ in 0..2 {
+        match parse_head(&bytes).map_err(|e| damaged(&e))? {
+            HeadParse::Complete(head) if head.index_len == first.total_len => {
+                return Ok((head, bytes, first.etag));
+            }
+            HeadParse::Complete(_) => return Err(damaged(&"its length is not the one it states")),
+            HeadParse::NeedMore(len) if len <= MAX_HEAD_BYTES && len <= first.total_len => {
+                let read = storage
+                    .read(at, name, 0..len, Some(&first.etag))
+                    .await
+                    .map_err(NoHead::Storage)?;
+                bytes = read.bytes;
+            }
+            HeadParse::NeedMore(_) => break,
+        }
+    }
+    Err(damaged(&"it is cut short"))
+}
+
+fn complete_head(index: &Bytes) -> Result<IndexHead, OriginError> {
+    match parse_head(index) {
+        Ok(HeadParse::Complete(head)) => Ok(head),
+        Ok(HeadParse::NeedMore(_)) => Err(damaged("it is cut short")),
+        Err(error) => Err(damaged(error)),
+    }
+}
+
+/// Builds the index of a media file by reading its movie header.
+async fn build<S: Storage>(
+    storage: &S,
+    media: &MediaFile<'_, S::Location>,
+    info: &ObjectInfo,
+) -> Result<Bytes, OriginError> {
+    let mut reader = MovieReader::new(info.len);
+    let movie = loop {
+        match reader.step().map_err(unpackageable)? {
+            Step::Need { offset, len } => {
+                let bytes = read_exactly(storage, media, info, offset, len).await?;
+                reader.feed(offset, bytes).map_err(unpackageable)?;
+            }
+            Step::Done(movie) => break movie,
+        }
+    };
+    drop(reader);
+    let source = SourceId {
+        etag: info.etag.clone(),
+        len: info.len,
+    };
+    build_from_movie(&movie, &source)
+        .map(Bytes::from)
+        .map_err(unpackageable)
+}
+
+/// Reads `len` bytes at `offset` of the media file as it was when `info` was given, in bounded pieces.
+async fn read_exactly<S: Storage>(
+    storage: &S,
+    media: &MediaFile<'_, S::Location>,
+    info: &ObjectInfo,
+    offset: u64,
+    len: u64,
+) -> Result<Bytes, OriginError> {
+    let end = offset.saturating_add(len);
+    let mut at = offset;
+    let mut whole = BytesMut::new();
+    loop {
+        let to = at.saturating_add(BUILD_READ_BYTES).min(end);
+        let read = storage
+            .read(media.at, media.file, at..to, Some(&info.etag))
+            .await
+            .map_err(storage_error)?;
+        if u64::try_from(read.bytes.len()) != Ok(to.saturating_sub(at)) {
+            return Err(OriginError::new(
+                Code::StorageUnexpected,
+                "the media file is cut short",
+            ));
+        }
+        if at == offset && to == end {
+            return Ok(read.bytes);
+        }
+        whole.extend_from_slice(&read.bytes);
+        at = to;
+        if at >= end {
+            return Ok(whole.freeze());
+        }
+    }
+}
+
+fn unpackageable(cause: impl std::fmt::Display) -> OriginError {
+    OriginError::new(
+        Code::FormatNotSupported,
+        format!("the stored media cannot be streamed: {cause}"),
+    )
+}
+
+fn damaged(cause: impl std::fmt::Display) -> OriginError {
+    OriginError::new(Code::Internal, "the packaging index is damaged").because(cause)
+}
+
+/// Storage's failure in the words of the streaming endpoint.
+pub(crate) fn storage_error(error: StorageError) -> OriginError {
+    let (code, detail) = match &error {
+        StorageError::NotFound => (
+            Code::ResourceNotFound,
+            "a file of the asset is not in its storage",
+        ),
+        StorageError::Changed | StorageError::RangeNotSatisfiable => (
+            Code::StorageServerBusy,
+            "a file of the asset is being replaced",
+        ),
+        StorageError::PermissionDenied(_) => (
+            Code::StorageAuthentication,
+            "storage refuses access to the asset",
+        ),
+        StorageError::Unavailable(_) => (Code::StorageServerBusy, "storage is not available"),
+        StorageError::Unexpected(_) => {
+            (Code::StorageUnexpected, "storage gave an unexpected answer")
+        }
+    };
+    OriginError::new(code, detail).because(error)
+}

@@ -1,0 +1,241 @@
+//! Who may have what, when: decided from the locator and the clock alone.
+
+use crate::address::{Format, Options, Target};
+use crate::error::{Code, OriginError};
+use crate::ports::{Protocols, Published};
+use jiff::Timestamp;
+
+/// Whether `target` of the locator may be served at `now`.
+///
+/// Errors, in this order: 404 for a suppressed locator and before its start, 410 from its end on, 503 without a
+/// running endpoint; then what [`admit_options`] and the policy say.
+pub(crate) fn admit<L>(
+    published: &Published<L>,
+    target: &Target,
+    now: Timestamp,
+) -> Result<(), OriginError> {
+    let not_found = || OriginError::new(Code::ResourceNotFound, "there is nothing at this address");
+    if published.suppressed || published.start.is_some_and(|start| now < start) {
+        return Err(not_found());
+    }
+    if published.end.is_some_and(|end| now >= end) {
+        return Err(OriginError::new(
+            Code::LocatorExpired,
+            "the streaming locator has ended",
+        ));
+    }
+    if !published.endpoint_running {
+        return Err(OriginError::new(
+            Code::EndpointNotRunning,
+            "no streaming endpoint is running",
+        ));
+    }
+    match target {
+        Target::Manifest { options, .. } | Target::Fragment { options, .. } => {
+            admit_options(options, published.protocols)
+        }
+        Target::MediaPlaylist { options, .. } if options.format == Format::DashCmaf => Err(
+            OriginError::new(Code::BadUrlSyntax, "DASH has no manifests of single tracks"),
+        ),
+        Target::MediaPlaylist { options, .. } => admit_options(options, published.protocols),
+        Target::File { path } => admit_file(path, published.protocols),
+    }
+}
+
+/// Formats: 415 for those that the platform does not offer, 403 for those that the policy does not enable.
+/// Encryption: all policies that get here are clear ones, so asking for it is a 403.
+fn admit_options(options: &Options, protocols: Protocols) -> Result<(), OriginError> {
+    let enabled = match options.format {
+        Format::HlsCmaf => protocols.hls,
+        Format::DashCmaf => protocols.dash,
+        Format::Smooth | Format::HlsTs | Format::DashCsf => {
+            return Err(OriginError::new(
+                Code::OutputFormatNotSupported,
+                "only format=m3u8-cmaf and format=mpd-time-cmaf are offered",
+            ));
+        }
+    };
+    if !enabled {
+        return Err(OriginError::new(
+            Code::OutputFormatBlocked,
+            "the streaming policy does not enable this protocol",
+        ));
+    }
+    if options.encryption.is_some() {
+        return Err(OriginError::new(
+            Code::EncryptionNotSetInDeliveryPolicy,
+            "the streaming policy has no encryption of this kind",
+        ));
+    }
+    Ok(())
+}
+
+/// Files: never the server manifest's family nor our own side files, as if they were not there; all others only if
+/// the policy enables downloads. That includes pictures, which AMS served in no other way either.
+fn admit_file(path: &str, protocols: Protocols) -> Result<(), OriginError> {
+    let hidden = path.split('/').any(|element| element.starts_with('.'));
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let manifest = ["ism", "ismc", "ismv", "isma", "ismt"]
+        .iter()
+        .any(|e| extension.eq_ignore_ascii_case(e));
+    if hidden || manifest {
+        return Err(OriginError::new(
+            Code::ResourceNotFound,
+            "there is nothing at this address",
+        ));
+    }
+    if !protocols.download {
+        return Err(OriginError::new(
+            Code::OutputFormatBlocked,
+            "the streaming policy does not enable downloads",
+        ));
+    }
+    Ok(())
+}
+
+/// `Content-Type` of a stored file, by its name. What the store says is not repeated: a page that somebody uploaded
+/// must not run as one of ours.
+pub(crate) fn content_type(path: &str) -> &'static str {
+    let extension = path
+        .rsplit_once('.')
+        .map_or("", |(_, extension)| extension)
+        .to_ascii_lowercase();
+    match extension.as_str() {
+        "mp4" | "m4v" | "cmfv" => "video/mp4",
+        "m4a" | "cmfa" => "audio/mp4",
+        "cmft" => "application/mp4",
+        "mov" => "video/quicktime",
+        "webm" => "video/webm",
+        "ts" => "video/mp2t",
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "bmp" => "image/bmp",
+        "webp" => "image/webp",
+        "vtt" => "text/vtt; charset=utf-8",
+        "ttml" => "application/ttml+xml",
+        "json" => "application/json",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Encryption;
+
+    fn published() -> Published<()> {
+        Published {
+            start: Some("2026-06-01T00:00:00Z".parse().unwrap()),
+            end: Some("2026-07-01T00:00:00Z".parse().unwrap()),
+            suppressed: false,
+            endpoint_running: true,
+            protocols: Protocols {
+                hls: true,
+                dash: false,
+                download: false,
+            },
+            place: String::new(),
+            location: (),
+        }
+    }
+
+    fn manifest(format: Format, encryption: Option<Encryption>) -> Target {
+        Target::Manifest {
+            name: "f".to_owned(),
+            options: Options {
+                format,
+                encryption,
+                audio_only: false,
+            },
+        }
+    }
+
+    fn refusal(published: &Published<()>, target: &Target, now: &str) -> Option<Code> {
+        admit(published, target, now.parse().unwrap())
+            .err()
+            .map(|e| e.code())
+    }
+
+    #[test]
+    fn time_window_suppression_and_endpoint() {
+        let hls = manifest(Format::HlsCmaf, None);
+        assert_eq!(
+            refusal(&published(), &hls, "2026-05-31T23:59:59Z"),
+            Some(Code::ResourceNotFound)
+        );
+        assert_eq!(refusal(&published(), &hls, "2026-06-01T00:00:00Z"), None);
+        assert_eq!(
+            refusal(&published(), &hls, "2026-07-01T00:00:00Z"),
+            Some(Code::LocatorExpired)
+        );
+        let suppressed = Published {
+            suppressed: true,
+            ..published()
+        };
+        assert_eq!(
+            refusal(&suppressed, &hls, "2026-06-15T00:00:00Z"),
+            Some(Code::ResourceNotFound)
+        );
+        let stopped = Published {
+            endpoint_running: false,
+            ..published()
+        };
+        assert_eq!(
+            refusal(&stopped, &hls, "2026-06-15T00:00:00Z"),
+            Some(Code::EndpointNotRunning)
+        );
+    }
+
+    #[test]
+    fn formats_and_encryption() {
+        let now = "2026-06-15T00:00:00Z";
+        for (format, expected) in [
+            (Format::HlsCmaf, None),
+            (Format::DashCmaf, Some(Code::OutputFormatBlocked)),
+            (Format::Smooth, Some(Code::OutputFormatNotSupported)),
+            (Format::HlsTs, Some(Code::OutputFormatNotSupported)),
+            (Format::DashCsf, Some(Code::OutputFormatNotSupported)),
+        ] {
+            assert_eq!(
+                refusal(&published(), &manifest(format, None), now),
+                expected,
+                "{format:?}"
+            );
+        }
+        let encrypted = manifest(Format::HlsCmaf, Some(Encryption::Cbcs));
+        assert_eq!(
+            refusal(&published(), &encrypted, now),
+            Some(Code::EncryptionNotSetInDeliveryPolicy)
+        );
+    }
+
+    #[test]
+    fn files() {
+        let now = "2026-06-15T00:00:00Z";
+        let file = |path: &str| Target::File {
+            path: path.to_owned(),
+        };
+        assert_eq!(
+            refusal(&published(), &file("poster.jpg"), now),
+            Some(Code::OutputFormatBlocked)
+        );
+        let mut open = published();
+        open.protocols.download = true;
+        assert_eq!(refusal(&open, &file("poster.jpg"), now), None);
+        for hidden in [
+            "film.ism",
+            "film.ISMC",
+            "sub/film.ismv",
+            ".headwater/film.mp4.hwx",
+            "sub/.headwater/x",
+        ] {
+            assert_eq!(
+                refusal(&open, &file(hidden), now),
+                Some(Code::ResourceNotFound),
+                "{hidden}"
+            );
+        }
+        assert_eq!(content_type("a.b/page.html"), "application/octet-stream");
+        assert_eq!(content_type("x.JPG"), "image/jpeg");
+    }
+}

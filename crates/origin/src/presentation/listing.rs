@@ -1,0 +1,291 @@
+//! Which files make up a presentation: read from a server manifest, or made up for an asset that has none.
+
+use crate::address::child::track_name;
+use headwater_cmaf::index::TrackKind;
+use headwater_ism::{EntryKind, ServerManifest};
+
+/// The tracks of a presentation, before their files are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Listing {
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// File name, relative to the asset.
+    pub(crate) file: String,
+    /// Which kinds of track it stands for.
+    pub(crate) kinds: Kinds,
+    /// Every track of those kinds, rather than the first.
+    pub(crate) all_tracks: bool,
+    /// MP4 track identifier in the file.
+    pub(crate) track_id: Option<u32>,
+    /// Stream name, safe in URLs.
+    pub(crate) name: Option<String>,
+    /// Bit rate for URLs.
+    pub(crate) bitrate: Option<u32>,
+    /// As written, any spelling.
+    pub(crate) language: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) describes_video: bool,
+}
+
+/// A set of track kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    Video,
+    Audio,
+    Both,
+}
+
+impl Kinds {
+    pub(crate) fn includes(self, kind: TrackKind) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Video => kind == TrackKind::Video,
+            Self::Audio => kind == TrackKind::Audio,
+        }
+    }
+}
+
+impl Listing {
+    /// The playable entries of a server manifest. Text and reference tracks, and folders of fragments (live archives),
+    /// are not packaged yet and left out.
+    pub(crate) fn of(manifest: &ServerManifest) -> Self {
+        let entries = manifest
+            .tracks
+            .iter()
+            .filter(|t| !t.is_folder() && is_inside(&t.source))
+            .filter_map(|t| {
+                let kinds = match t.kind {
+                    EntryKind::Video => Kinds::Video,
+                    EntryKind::Audio => Kinds::Audio,
+                    EntryKind::Text | EntryKind::Reference => return None,
+                };
+                let describes = |value: &Option<String>| {
+                    value
+                        .as_deref()
+                        .is_some_and(|v| v.eq_ignore_ascii_case("description"))
+                };
+                Some(Entry {
+                    file: t.source.clone(),
+                    kinds,
+                    all_tracks: false,
+                    track_id: t.track_id,
+                    name: t
+                        .track_name
+                        .as_deref()
+                        .map(track_name)
+                        .filter(|n| !n.is_empty()),
+                    bitrate: t.bitrate,
+                    language: t.language.clone(),
+                    title: t.title.clone(),
+                    describes_video: describes(&t.accessibility) || describes(&t.role),
+                })
+            });
+        Self {
+            entries: entries.collect(),
+        }
+    }
+
+    /// The listing that stands in for a missing `{name}.ism`. `files`: all names directly in the asset's folder.
+    ///
+    /// The media file called `name`, if there is one; else the media files whose names start with `name` and a
+    /// separator, the renditions of one title. Of the latter, files that are audio by their name give the audio; if
+    /// there are none, the first file does, as such files repeat the same audio. `None` if nothing fits.
+    pub(crate) fn made_up(name: &str, files: &[String]) -> Option<Self> {
+        let mut media: Vec<&String> = files.iter().filter(|f| is_media(f)).collect();
+        media.sort();
+        if let Some(file) = media.iter().find(|f| stem(f) == name) {
+            return Some(Self {
+                entries: vec![entry(file, Kinds::Both)],
+            });
+        }
+        let belongs = |file: &str| {
+            stem(file)
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['_', '-', '.', ' ']))
+        };
+        let (audio, video): (Vec<_>, Vec<_>) = media
+            .into_iter()
+            .filter(|f| belongs(f))
+            .partition(|f| is_audio_by_name(f));
+        let mut entries: Vec<Entry> = Vec::new();
+        for (at, file) in video.iter().enumerate() {
+            let interleaved_audio = audio.is_empty() && at == 0;
+            entries.push(entry(
+                file,
+                if interleaved_audio {
+                    Kinds::Both
+                } else {
+                    Kinds::Video
+                },
+            ));
+        }
+        entries.extend(audio.iter().map(|file| entry(file, Kinds::Audio)));
+        (!entries.is_empty()).then_some(Self { entries })
+    }
+
+    /// The entry that a URL names, if the listing alone can tell: all names and bit rates are written down and no two
+    /// are the same. Then a segment request need not look into the other files.
+    pub(crate) fn written_down(&self, name: &str, bitrate: u32) -> Option<&Entry> {
+        let mut seen = std::collections::HashSet::new();
+        let mut found = None;
+        for entry in &self.entries {
+            let address = (entry.name.as_deref()?, entry.bitrate?);
+            if entry.all_tracks || entry.track_id.is_none() || !seen.insert(address) {
+                return None;
+            }
+            if address == (name, bitrate) {
+                found = Some(entry);
+            }
+        }
+        found
+    }
+
+    /// The files named, each once, in order.
+    pub(crate) fn files(&self) -> Vec<&str> {
+        let mut files: Vec<&str> = Vec::new();
+        for entry in &self.entries {
+            if !files.contains(&entry.file.as_str()) {
+                files.push(&entry.file);
+            }
+        }
+        files
+    }
+}
+
+fn entry(file: &str, kinds: Kinds) -> Entry {
+    Entry {
+        file: file.to_owned(),
+        kinds,
+        all_tracks: true,
+        track_id: None,
+        name: None,
+        bitrate: None,
+        language: None,
+        title: None,
+        describes_video: false,
+    }
+}
+
+/// Whether a `src` stays inside the asset's folder.
+fn is_inside(source: &str) -> bool {
+    source
+        .split('/')
+        .all(|e| !e.is_empty() && e != "." && e != "..")
+        && !source.contains('\\')
+}
+
+fn stem(file: &str) -> &str {
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+fn is_media(file: &str) -> bool {
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    ["mp4", "m4v", "m4a", "mov"]
+        .iter()
+        .any(|e| extension.eq_ignore_ascii_case(e))
+}
+
+fn is_audio_by_name(file: &str) -> bool {
+    let file = file.to_ascii_lowercase();
+    // "AACAudio" in the names of AMS encoders says what is inside of a video file besides the video.
+    file.ends_with(".m4a")
+        || (file.contains("audio") && !file.contains("aacaudio"))
+        || file.contains("_aac.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made_up(name: &str, files: &[&str]) -> Vec<(String, Kinds)> {
+        let files: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
+        let listing = Listing::made_up(name, &files).unwrap_or_default();
+        listing
+            .entries
+            .into_iter()
+            .map(|e| (e.file, e.kinds))
+            .collect()
+    }
+
+    #[test]
+    fn file_of_that_name_is_the_presentation() {
+        let files = ["film.mp4", "film_720.mp4", "film.jpg"];
+        assert_eq!(
+            made_up("film", &files),
+            [("film.mp4".to_owned(), Kinds::Both)]
+        );
+        assert_eq!(made_up("other", &files), []);
+        assert_eq!(made_up("fil", &files), []);
+    }
+
+    #[test]
+    fn renditions_share_a_prefix_and_one_audio() {
+        let video = |f: &str| (f.to_owned(), Kinds::Video);
+        assert_eq!(
+            made_up(
+                "film",
+                &[
+                    "film_720.mp4",
+                    "film_360.mp4",
+                    "film_audio_fr.m4a",
+                    "filmstar.mp4",
+                    "film_x.vtt"
+                ]
+            ),
+            [
+                video("film_360.mp4"),
+                video("film_720.mp4"),
+                ("film_audio_fr.m4a".to_owned(), Kinds::Audio)
+            ]
+        );
+        assert_eq!(
+            made_up(
+                "film",
+                &[
+                    "film_640x360_AACAudio_600.mp4",
+                    "film_1280x720_AACAudio_3400.mp4"
+                ]
+            ),
+            [
+                ("film_1280x720_AACAudio_3400.mp4".to_owned(), Kinds::Both),
+                video("film_640x360_AACAudio_600.mp4")
+            ]
+        );
+    }
+
+    #[test]
+    fn manifests_cannot_reach_out_of_the_asset() {
+        let text = br#"<smil><body><switch><video src="../other/x.mp4"/><video src="/x.mp4"/><video src="a/b.mp4"/>
+            <video src="folder"/><textstream src="x.vtt"/><audio src="x.mp4" systemBitrate="5"><param name="trackName" value="a,b"/></audio>
+            </switch></body></smil>"#;
+        let listing = Listing::of(&headwater_ism::parse(text).unwrap());
+        assert_eq!(listing.files(), ["a/b.mp4", "x.mp4"]);
+        assert_eq!(listing.entries[1].name.as_deref(), Some("a_b"));
+        assert_eq!(listing.written_down("a_b", 5), None);
+    }
+
+    #[test]
+    fn complete_listings_are_searched_without_their_files() {
+        let text = |second: &str| {
+            format!(
+                r#"<smil><body><switch>
+                <video src="a.mp4" systemBitrate="5"><param name="trackName" value="video"/><param name="trackID" value="1"/></video>
+                <video src="b.mp4" systemBitrate="{second}"><param name="trackName" value="video"/><param name="trackID" value="1"/></video>
+                </switch></body></smil>"#
+            )
+        };
+        let listing =
+            |second: &str| Listing::of(&headwater_ism::parse(text(second).as_bytes()).unwrap());
+        let complete = listing("6");
+        assert_eq!(
+            complete.written_down("video", 6).map(|e| e.file.as_str()),
+            Some("b.mp4")
+        );
+        assert_eq!(complete.written_down("video", 7), None);
+        assert_eq!(listing("5").written_down("video", 5), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! A presentation: the tracks that a server manifest lists, with what their files say of them.
+//!
+//! [`Listing`] is the server manifest, or the one that an asset without would have; [`Presentation`] joins it with the
+//! packaging indexes and settles how tracks are addressed: the stream name and the bit rate of the URL, unique
+//! together.
+
+mod listing;
+mod naming;
+
+pub(crate) use naming::family;
+
+pub(crate) use listing::{Entry, Listing};
+
+use crate::error::{Code, OriginError};
+use crate::index::LoadedIndex;
+use crate::language::bcp47;
+use headwater_cmaf::index::{TrackHead, TrackKind};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// One track of a presentation.
+#[derive(Debug, Clone)]
+pub(crate) struct Track {
+    /// The index of its file.
+    pub(crate) index: Arc<LoadedIndex>,
+    /// Which of the index's tracks.
+    pub(crate) position: usize,
+    /// Stream name in URLs.
+    pub(crate) name: String,
+    /// Bit rate in URLs, bit/s; unique among the tracks of the same name.
+    pub(crate) bitrate: u32,
+    /// BCP-47.
+    pub(crate) language: Option<String>,
+    /// For people, as the server manifest has it.
+    pub(crate) title: Option<String>,
+    /// Audio description.
+    pub(crate) describes_video: bool,
+}
+
+impl Track {
+    /// What the index says of the track.
+    pub(crate) fn head(&self) -> Result<&TrackHead, OriginError> {
+        self.index
+            .head()
+            .tracks
+            .get(self.position)
+            .ok_or_else(|| OriginError::new(Code::Internal, "the packaging index lost a track"))
+    }
+}
+
+/// Everything that can be played together.
+#[derive(Debug, Clone)]
+pub(crate) struct Presentation {
+    /// Video tracks, in the order of the server manifest.
+    pub(crate) videos: Vec<Track>,
+    /// Audio tracks, in the order of the server manifest.
+    pub(crate) audios: Vec<Track>,
+}
+
+impl Presentation {
+    /// Joins `listing` with `files`, the indexes of the files it names. Entries whose file has no track of their kind
+    /// that we can package are left out: one unplayable track does not take the others down.
+    ///
+    /// Errors: `FormatNotSupported` if nothing is left.
+    pub(crate) fn build(
+        listing: &Listing,
+        files: &HashMap<String, Arc<LoadedIndex>>,
+    ) -> Result<Self, OriginError> {
+        let mut presentation = Self {
+            videos: Vec::new(),
+            audios: Vec::new(),
+        };
+        let mut taken: HashSet<(String, usize)> = HashSet::new();
+        let mut addresses: HashSet<(String, u32)> = HashSet::new();
+        for entry in &listing.entries {
+            let Some(index) = files.get(&entry.file) else {
+                continue;
+            };
+            for position in matching(entry, &index.head().tracks, &taken) {
+                let Some(head) = index.head().tracks.get(position) else {
+                    continue;
+                };
+                taken.insert((entry.file.clone(), position));
+                let language = entry
+                    .language
+                    .clone()
+                    .unwrap_or_else(|| head.language.clone());
+                let mut bitrate = entry.bitrate.unwrap_or(head.bitrate).max(1);
+                let name = match &entry.name {
+                    Some(name) => name.clone(),
+                    None => naming::default_name(head, &language, bitrate),
+                };
+                while !addresses.insert((name.clone(), bitrate)) {
+                    bitrate = bitrate.wrapping_add(1);
+                }
+                let track = Track {
+                    index: Arc::clone(index),
+                    position,
+                    name,
+                    bitrate,
+                    language: bcp47(&language),
+                    title: entry.title.clone(),
+                    describes_video: entry.describes_video,
+                };
+                match head.kind {
+                    TrackKind::Video => presentation.videos.push(track),
+                    TrackKind::Audio => presentation.audios.push(track),
+                }
+            }
+        }
+        if presentation.videos.is_empty() && presentation.audios.is_empty() {
+            return Err(OriginError::new(
+                Code::FormatNotSupported,
+                "the asset has no track that can be streamed (H.264 video or AAC audio)",
+            ));
+        }
+        Ok(presentation)
+    }
+
+    /// All tracks, video first.
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = &Track> {
+        self.videos.iter().chain(&self.audios)
+    }
+
+    /// The track that a URL names.
+    pub(crate) fn find(&self, name: &str, bitrate: u32) -> Result<&Track, OriginError> {
+        let mut known = false;
+        for track in self.tracks().filter(|t| t.name == name) {
+            known = true;
+            if track.bitrate == bitrate {
+                return Ok(track);
+            }
+        }
+        Err(if known {
+            OriginError::new(
+                Code::ManifestMediaEntryNotFound,
+                "the track does not exist at this bit rate",
+            )
+        } else {
+            OriginError::new(
+                Code::EgressTrackNotFound,
+                "the presentation has no track of this name",
+            )
+        })
+    }
+}
+
+/// Which tracks of its file an entry stands for, by position.
+///
+/// With a `trackID`, that one; without, the first of the entry's kind that no other entry has taken. An entry of any
+/// kind (assets without a server manifest) stands for all tracks.
+fn matching(entry: &Entry, tracks: &[TrackHead], taken: &HashSet<(String, usize)>) -> Vec<usize> {
+    let free = |at: usize| !taken.contains(&(entry.file.clone(), at));
+    let mut candidates = tracks.iter().enumerate().filter(|(_, t)| {
+        entry.kinds.includes(t.kind) && entry.track_id.is_none_or(|id| id == t.id)
+    });
+    if entry.all_tracks {
+        candidates
+            .map(|(at, _)| at)
+            .filter(|at| free(*at))
+            .collect()
+    } else {
+        candidates
+            .find(|(at, _)| free(*at))
+            .map(|(at, _)| at)
+            .into_iter()
+            .collect()
+    }
+}

@@ -1,0 +1,370 @@
+//! An origin over memory, and the assembler to carry out its plans.
+#![allow(dead_code)] // Every test file uses another part.
+
+use bytes::Bytes;
+use futures::executor::block_on;
+use headwater_origin::*;
+use headwater_plan::{ByteStream, Object, RangeSource, Sink, assemble};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+pub const LOCATOR: &str = "1d2f3a4b-0000-4000-8000-00112233aabb";
+pub const MEDIA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/media");
+
+pub fn media(name: &str) -> Bytes {
+    std::fs::read(format!("{MEDIA}/{name}"))
+        .unwrap_or_else(|e| panic!("shared media {name} is present: {e}"))
+        .into()
+}
+
+/// A folder of objects that counts what is asked of it.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, (Bytes, u64)>,
+    writes: u64,
+    pub refuses_puts: bool,
+    pub calls: Vec<String>,
+    pub bytes_read: u64,
+}
+
+impl Memory {
+    pub fn write(&self, name: &str, bytes: impl Into<Bytes>) {
+        let mut state = self.0.lock().unwrap();
+        state.writes += 1;
+        let version = state.writes;
+        state
+            .objects
+            .insert(name.to_owned(), (bytes.into(), version));
+    }
+
+    pub fn remove(&self, name: &str) {
+        self.0.lock().unwrap().objects.remove(name);
+    }
+
+    pub fn get(&self, name: &str) -> Option<Bytes> {
+        self.0
+            .lock()
+            .unwrap()
+            .objects
+            .get(name)
+            .map(|(b, _)| b.clone())
+    }
+
+    pub fn refuse_puts(&self) {
+        self.0.lock().unwrap().refuses_puts = true;
+    }
+
+    /// The calls since the last time, and how many bytes they read.
+    pub fn calls(&self) -> (Vec<String>, u64) {
+        let mut state = self.0.lock().unwrap();
+        let bytes = std::mem::take(&mut state.bytes_read);
+        (std::mem::take(&mut state.calls), bytes)
+    }
+
+    fn find(&self, call: &str, name: &str) -> Result<(Bytes, String), StorageError> {
+        let mut state = self.0.lock().unwrap();
+        state.calls.push(format!("{call} {name}"));
+        let (bytes, version) = state.objects.get(name).ok_or(StorageError::NotFound)?;
+        Ok((bytes.clone(), format!("\"0x{version}\"")))
+    }
+}
+
+impl Storage for Memory {
+    type Location = ();
+
+    async fn head(&self, _: &(), name: &str) -> Result<ObjectInfo, StorageError> {
+        let (bytes, etag) = self.find("head", name)?;
+        let last_modified = Some("2026-01-01T00:00:00Z".parse().unwrap());
+        Ok(ObjectInfo {
+            len: bytes.len() as u64,
+            etag,
+            last_modified,
+        })
+    }
+
+    async fn read(
+        &self,
+        _: &(),
+        name: &str,
+        range: Range<u64>,
+        if_match: Option<&str>,
+    ) -> Result<ObjectRead, StorageError> {
+        let (bytes, etag) = self.find("read", name)?;
+        if if_match.is_some_and(|tag| tag != etag) {
+            return Err(StorageError::Changed);
+        }
+        let total_len = bytes.len() as u64;
+        if range.start >= total_len {
+            return Err(StorageError::RangeNotSatisfiable);
+        }
+        let bytes = bytes.slice(range.start as usize..range.end.min(total_len) as usize);
+        self.0.lock().unwrap().bytes_read += bytes.len() as u64;
+        Ok(ObjectRead {
+            bytes,
+            total_len,
+            etag,
+        })
+    }
+
+    async fn list(&self, _: &(), limit: usize) -> Result<Vec<String>, StorageError> {
+        let state = self.0.lock().unwrap();
+        Ok(state
+            .objects
+            .keys()
+            .filter(|n| !n.contains('/'))
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn put(&self, _: &(), name: &str, bytes: Bytes) -> Result<String, StorageError> {
+        if self.0.lock().unwrap().refuses_puts {
+            return Err(StorageError::PermissionDenied(
+                "AuthorizationPermissionMismatch".to_owned(),
+            ));
+        }
+        self.write(name, bytes);
+        Ok(self.find("put", name)?.1)
+    }
+
+    fn object(&self, _: &(), name: &str, etag: &str) -> Result<Object, StorageError> {
+        let name = headwater_origin::address::child::encode(name);
+        Ok(Object::new(
+            format!("http://memory/{name}?sig=secret"),
+            Some(etag.to_owned()),
+        )
+        .unwrap())
+    }
+}
+
+/// What a plan reads from a [`Memory`], as the assembler would.
+struct Assembler<'a>(&'a Memory);
+
+struct Pieces(Bytes);
+
+impl ByteStream for Pieces {
+    type Error = StorageError;
+    async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let len = self.0.len().min(10_000);
+        Ok((len > 0).then(|| self.0.split_to(len)))
+    }
+}
+
+impl RangeSource for Assembler<'_> {
+    type Stream = Pieces;
+    type Error = StorageError;
+    async fn open(&self, object: &Object, range: Range<u64>) -> Result<Pieces, StorageError> {
+        let url = object
+            .url()
+            .strip_prefix("http://memory/")
+            .unwrap()
+            .split('?')
+            .next()
+            .unwrap();
+        let name = percent_encoding::percent_decode_str(url)
+            .decode_utf8()
+            .unwrap()
+            .into_owned();
+        let (bytes, etag) = self.0.find("media", &name)?;
+        if object.if_match() != Some(&etag) {
+            return Err(StorageError::Changed);
+        }
+        Ok(Pieces(
+            bytes.slice(range.start as usize..range.end as usize),
+        ))
+    }
+}
+
+struct Collect(Vec<u8>);
+
+impl Sink for Collect {
+    type Error = ();
+    async fn write(&mut self, bytes: Bytes) -> Result<(), ()> {
+        self.0.extend_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+pub struct OneLocator(pub Published<()>);
+
+impl Catalog for OneLocator {
+    type Location = ();
+    async fn resolve(&self, locator: &str) -> Result<Option<Published<()>>, CatalogError> {
+        Ok((locator == LOCATOR).then(|| self.0.clone()))
+    }
+}
+
+pub struct Bench {
+    pub storage: Memory,
+    pub origin: Origin<OneLocator, Memory>,
+    pub now: Timestamp,
+}
+
+pub struct Got {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Got {
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
+    pub fn code(&self) -> String {
+        let text = self.text();
+        let at = text
+            .find("\"code\":\"")
+            .unwrap_or_else(|| panic!("a problem body: {text}"))
+            + 8;
+        text[at..].split('"').next().unwrap().to_owned()
+    }
+}
+
+pub fn published() -> Published<()> {
+    Published {
+        start: None,
+        end: None,
+        suppressed: false,
+        endpoint_running: true,
+        protocols: Protocols {
+            hls: true,
+            dash: true,
+            download: true,
+        },
+        place: "memory".to_owned(),
+        location: (),
+    }
+}
+
+impl Bench {
+    pub fn new(storage: Memory) -> Self {
+        Self::with(storage, published())
+    }
+
+    pub fn with(storage: Memory, published: Published<()>) -> Self {
+        let origin = Origin::new(
+            OneLocator(published),
+            storage.clone(),
+            CacheSizes::default(),
+            |_| {},
+        );
+        Self {
+            storage,
+            origin,
+            now: "2026-06-01T00:00:00Z".parse().unwrap(),
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Got {
+        self.ask(Method::GET, path, &[])
+    }
+
+    /// `path`: relative to the locator.
+    pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Got {
+        let path = format!("/{LOCATOR}/{path}");
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        let request = Request {
+            method: &method,
+            path: &path,
+            headers: &map,
+            now: self.now,
+        };
+        let mut response = block_on(self.origin.handle(&request, Freshness::Remembered));
+        let mut body = self.body(&response);
+        if body.is_err() {
+            // What the component does when the assembler says 412.
+            response = block_on(self.origin.handle(&request, Freshness::Looked));
+            body = self.body(&response);
+        }
+        let body = body.unwrap();
+        assert_eq!(
+            response
+                .headers()
+                .get_all("access-control-allow-origin")
+                .iter()
+                .count(),
+            1
+        );
+        if method != Method::HEAD
+            && let Some(len) = response.headers().get("content-length")
+        {
+            assert_eq!(
+                len.to_str().unwrap(),
+                body.len().to_string(),
+                "content-length of {path}"
+            );
+        }
+        Got {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body,
+        }
+    }
+
+    fn body(&self, response: &Response<Body>) -> Result<Bytes, StorageError> {
+        match response.body() {
+            Body::Empty => Ok(Bytes::new()),
+            Body::Bytes(bytes) => Ok(bytes.clone()),
+            Body::Plan(plan) => {
+                let decoded = headwater_plan::Plan::decode(plan.encode()).unwrap();
+                let mut sink = Collect(Vec::new());
+                match block_on(assemble(&decoded, &Assembler(&self.storage), &mut sink)) {
+                    Ok(len) => assert_eq!(len, plan.total_len()),
+                    Err(headwater_plan::AssembleError::Source(error)) => return Err(error),
+                    Err(error) => panic!("{error:?}"),
+                }
+                Ok(sink.0.into())
+            }
+        }
+    }
+}
+
+/// Resolves a child URL against a parent's path, as players do (RFC 3986 §5.2, no dots).
+pub fn resolve(base: &str, child: &str) -> String {
+    match base.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{child}"),
+        None => child.to_owned(),
+    }
+}
+
+/// URLs of a playlist: every line that is not a tag.
+pub fn uris(playlist: &str) -> Vec<String> {
+    playlist
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Values of a quoted attribute, wherever it occurs.
+pub fn attributes(playlist: &str, name: &str) -> Vec<String> {
+    let needle = format!("{name}=\"");
+    playlist
+        .match_indices(&needle)
+        .map(|(at, _)| {
+            playlist[at + needle.len()..]
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect()
+}

@@ -1,0 +1,377 @@
+//! Conditions, ranges, indexes, caches and refusals, over real media in memory.
+
+mod common;
+
+use common::*;
+use headwater_origin::{Protocols, Published};
+use http::Method;
+
+fn film() -> Bench {
+    let storage = Memory::default();
+    storage.write("film.mp4", media("bigbuckbunny.mp4"));
+    Bench::new(storage)
+}
+
+/// URL of the first video segment.
+fn first_segment(bench: &Bench) -> String {
+    let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    let playlist_path = resolve("film.ism/manifest", &uris(master.text())[0]);
+    let playlist = bench.get(&playlist_path);
+    resolve(&playlist_path, &uris(playlist.text())[0])
+}
+
+#[test]
+fn every_resource_has_a_tag_that_revalidates() {
+    let bench = film();
+    let segment = first_segment(&bench);
+    for path in [
+        "film.ism/manifest(format=m3u8-cmaf)",
+        "film.ism/manifest(format=mpd-time-cmaf)",
+        segment.as_str(),
+        "film.mp4",
+    ] {
+        let first = bench.get(path);
+        let tag = first.header("etag").to_owned();
+        assert!(tag.starts_with('"') && tag.ends_with('"'), "{path}: {tag}");
+        let again = bench.ask(Method::GET, path, &[("if-none-match", &tag)]);
+        assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+        assert_eq!(again.header("etag"), tag);
+        assert!(!again.header("cache-control").is_empty());
+        let head = bench.ask(Method::HEAD, path, &[]);
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        assert_eq!(
+            head.header("content-length"),
+            first.body.len().to_string(),
+            "{path}"
+        );
+        assert_eq!(head.header("etag"), tag);
+    }
+}
+
+#[test]
+fn ranges_are_slices_of_the_whole() {
+    let bench = film();
+    let segment = first_segment(&bench);
+    for path in [segment.as_str(), "film.mp4"] {
+        let whole = bench.get(path);
+        let tag = whole.header("etag").to_owned();
+        let len = whole.body.len();
+        for (start, end) in [
+            (0, 1),
+            (0, len),
+            (1, 700),
+            (len / 2, len / 2 + 5000),
+            (len - 1, len),
+        ] {
+            let range = format!("bytes={start}-{}", end - 1);
+            let part = bench.ask(Method::GET, path, &[("range", &range), ("if-range", &tag)]);
+            assert_eq!(part.status, 206, "{path} {range}");
+            assert_eq!(part.body, whole.body.slice(start..end), "{path} {range}");
+            assert_eq!(
+                part.header("content-range"),
+                format!("bytes {start}-{}/{len}", end - 1)
+            );
+        }
+        let beyond = bench.ask(Method::GET, path, &[("range", &format!("bytes={len}-"))]);
+        assert_eq!(
+            (beyond.status, beyond.header("content-range")),
+            (416, format!("bytes */{len}").as_str())
+        );
+        let other = bench.ask(
+            Method::GET,
+            path,
+            &[("range", "bytes=0-0"), ("if-range", "\"other\"")],
+        );
+        assert_eq!((other.status, other.body.len()), (200, len));
+    }
+}
+
+#[test]
+fn index_is_built_once_and_found_by_the_next_instance() {
+    let bench = film();
+    let segment = first_segment(&bench);
+    let body = bench.get(&segment).body;
+    let built = bench
+        .storage
+        .get(".headwater/film.mp4.hwx")
+        .expect("the index is stored");
+    bench.storage.calls();
+
+    // A new instance.
+    let next = Bench::new(bench.storage.clone());
+    assert_eq!(next.get(&segment).body, body);
+    let (calls, _) = bench.storage.calls();
+    assert!(
+        !calls
+            .iter()
+            .any(|c| c.starts_with("put") || c == "read film.mp4"),
+        "{calls:?}"
+    );
+    assert_eq!(bench.storage.get(".headwater/film.mp4.hwx"), Some(built));
+
+    // A warm one asks storage for nothing but media.
+    assert_eq!(next.get(&segment).body, body);
+    let (calls, _) = bench.storage.calls();
+    assert_eq!(calls, ["media film.mp4"]);
+}
+
+#[test]
+fn store_that_refuses_the_index_is_streamed_from_all_the_same() {
+    let bench = film();
+    let expected = bench.get(&first_segment(&bench)).body;
+    let storage = Memory::default();
+    storage.write("film.mp4", media("bigbuckbunny.mp4"));
+    storage.refuse_puts();
+    let read_only = Bench::new(storage);
+    let segment = first_segment(&read_only);
+    assert_eq!(read_only.get(&segment).body, expected);
+    assert_eq!(read_only.storage.get(".headwater/film.mp4.hwx"), None);
+}
+
+#[test]
+fn replaced_media_is_noticed_within_one_request() {
+    let bench = film();
+    let segment = first_segment(&bench);
+    let before = bench.get(&segment);
+    bench.storage.write("film.mp4", media("bigbuckbunny.mp4"));
+    // Same bytes, other entity tag: the plan's If-Match fails, the origin looks again.
+    let after = bench.get(&segment);
+    assert_eq!(after.status, 200);
+    assert_eq!(after.body, before.body);
+    assert_ne!(after.header("etag"), before.header("etag"));
+    bench.storage.write("film.mp4", media("car-detection.mp4"));
+    assert_eq!(
+        bench.get(&segment).code(),
+        "MPE_MANIFEST_MEDIA_ENTRY_NOT_FOUND"
+    );
+}
+
+#[test]
+fn damaged_and_foreign_indexes_are_built_again() {
+    let bench = film();
+    let segment = first_segment(&bench);
+    let body = bench.get(&segment).body;
+    let good = bench.storage.get(".headwater/film.mp4.hwx").unwrap();
+    for bad in [
+        vec![],
+        b"rubbish".to_vec(),
+        good[..good.len() / 2].to_vec(),
+        {
+            let mut flipped = good.to_vec();
+            flipped[60] ^= 1;
+            flipped
+        },
+    ] {
+        bench.storage.write(".headwater/film.mp4.hwx", bad);
+        let next = Bench::new(bench.storage.clone());
+        assert_eq!(next.get(&segment).body, body);
+        assert_eq!(
+            bench.storage.get(".headwater/film.mp4.hwx"),
+            Some(good.clone())
+        );
+    }
+}
+
+#[test]
+fn cost_of_a_segment_does_not_grow_with_the_asset() {
+    // The same movie once and sixty times over, joined by ffmpeg without encoding.
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    let line = format!("file '{MEDIA}/bigbuckbunny.mp4'\n");
+    std::fs::write(&list, line.repeat(240)).unwrap();
+    let long = folder.path().join("long.mp4");
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "concat", "-safe", "0", "-i"])
+        .arg(&list)
+        .args(["-c", "copy"])
+        .arg(&long)
+        .status()
+        .expect("ffmpeg is installed");
+    assert!(status.success());
+    let long = bytes::Bytes::from(std::fs::read(long).unwrap());
+    let mut costs = Vec::new();
+    for file in [media("bigbuckbunny.mp4"), long] {
+        let storage = Memory::default();
+        storage.write("film.mp4", file);
+        let segment = first_segment(&Bench::new(storage.clone()));
+        let playlist = Bench::new(storage.clone());
+        let last = {
+            let master = playlist.get("film.ism/manifest(format=m3u8-cmaf)");
+            let path = resolve("film.ism/manifest", &uris(master.text())[0]);
+            resolve(&path, uris(playlist.get(&path).text()).last().unwrap())
+        };
+        for url in [segment, last] {
+            let cold = Bench::new(storage.clone());
+            storage.calls();
+            assert_eq!(cold.get(&url).status, 200, "{url}");
+            let (calls, bytes) = storage.calls();
+            costs.push((calls.len(), bytes));
+        }
+    }
+    let (short, long) = costs.split_at(2);
+    for (calls, bytes) in long {
+        // At most a directory page and a record more than the first read of the index, which is 16 KiB.
+        assert!(*calls <= short[0].0 + 2, "{costs:?}");
+        assert!(*bytes <= 16 * 1024 + 8 * 1024, "{costs:?}");
+    }
+}
+
+#[test]
+fn refusals_carry_their_names_and_are_cached_briefly() {
+    let bench = film();
+    let check = |path: &str, status: u16, code: &str| {
+        let got = bench.get(path);
+        assert_eq!((got.status, got.code().as_str()), (status, code), "{path}");
+        assert_eq!(got.header("content-type"), "application/problem+json");
+        assert!(
+            matches!(
+                got.header("cache-control"),
+                "no-store" | "public, max-age=2"
+            ),
+            "{path}"
+        );
+    };
+    check(
+        "other.ism/manifest(format=m3u8-cmaf)",
+        404,
+        "MPE_RESOURCE_NOT_FOUND",
+    );
+    check("film.ism/manifest", 415, "MPE_OUTPUT_FORMAT_NOT_SUPPORTED");
+    check(
+        "film.ism/manifest(format=m3u8-aapl)",
+        415,
+        "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
+    );
+    check(
+        "film.ism/manifest(format=m3u8-cmaf,encryption=cbc)",
+        403,
+        "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY",
+    );
+    check(
+        "film.ism/manifest(format=m3u8-cmaf",
+        400,
+        "MPE_BAD_URL_SYNTAX",
+    );
+    check(
+        "film.ism/QualityLevels(1)/Manifest(video,format=mpd-time-cmaf)",
+        400,
+        "MPE_BAD_URL_SYNTAX",
+    );
+    check(
+        "film.ism/QualityLevels(1)/Manifest(video,format=m3u8-cmaf)",
+        404,
+        "MPE_MANIFEST_MEDIA_ENTRY_NOT_FOUND",
+    );
+    check(
+        "film.ism/QualityLevels(1)/Manifest(nobody,format=m3u8-cmaf)",
+        404,
+        "MPE_EGRESS_TRACK_NOT_FOUND",
+    );
+    let segment = first_segment(&bench);
+    for time in ["1", "99999999999", "18446744073709551615"] {
+        check(
+            &segment.replace("video=0", &format!("video={time}")),
+            404,
+            "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND",
+        );
+    }
+    check("nothing.mp4", 404, "MPE_RESOURCE_NOT_FOUND");
+    check("film.ism", 404, "MPE_RESOURCE_NOT_FOUND");
+    check(".headwater/film.mp4.hwx", 404, "MPE_RESOURCE_NOT_FOUND");
+    assert_eq!(
+        bench.ask(Method::POST, "film.mp4", &[]).code(),
+        "MPE_METHOD_NOT_ALLOWED"
+    );
+    assert_eq!(bench.ask(Method::OPTIONS, "film.mp4", &[]).status, 204);
+    assert_eq!(bench.ask(Method::HEAD, "nothing.mp4", &[]).body.len(), 0);
+}
+
+#[test]
+fn policies_decide_what_leaves_the_house() {
+    let storage = Memory::default();
+    storage.write("film.mp4", media("bigbuckbunny.mp4"));
+    storage.write("poster.jpg", "jpeg");
+    let ask = |protocols: Protocols, path: &str| {
+        Bench::with(
+            storage.clone(),
+            Published {
+                protocols,
+                ..published()
+            },
+        )
+        .get(path)
+        .status
+    };
+    let streaming = Protocols {
+        hls: true,
+        dash: false,
+        download: false,
+    };
+    assert_eq!(ask(streaming, "film.ism/manifest(format=m3u8-cmaf)"), 200);
+    assert_eq!(
+        ask(streaming, "film.ism/manifest(format=mpd-time-cmaf)"),
+        403
+    );
+    assert_eq!(ask(streaming, "film.mp4"), 403);
+    assert_eq!(ask(streaming, "poster.jpg"), 403);
+    let download = Protocols {
+        hls: false,
+        dash: false,
+        download: true,
+    };
+    assert_eq!(ask(download, "film.ism/manifest(format=m3u8-cmaf)"), 403);
+    assert_eq!(ask(download, "poster.jpg"), 200);
+}
+
+#[test]
+fn bad_media_is_a_415_and_nothing_worse() {
+    let storage = Memory::default();
+    let good = media("bigbuckbunny.mp4");
+    storage.write("empty.mp4", "");
+    storage.write("text.mp4", "#EXTM3U\n#EXT-X-VERSION:7\n");
+    storage.write("truncated.mp4", good.slice(..good.len() / 2));
+    storage.write(
+        "huge.mp4",
+        [&[0, 0, 0, 1][..], b"moov", &[0x7f; 8]].concat(),
+    );
+    storage.write("zero.mp4", vec![0; 1000]);
+    storage.write("bad.ism", "<smil><body><video/></body></smil>");
+    storage.write("nothing.ism", "");
+    storage.write(
+        "elsewhere.ism",
+        "<smil><body><video src='../secret.mp4'/></body></smil>",
+    );
+    let bench = Bench::new(storage);
+    for name in [
+        "empty",
+        "text",
+        "truncated",
+        "huge",
+        "zero",
+        "bad",
+        "nothing",
+        "elsewhere",
+    ] {
+        let got = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
+        assert_eq!(
+            (got.status, got.code().as_str()),
+            (415, "MPE_FORMAT_NOT_SUPPORTED"),
+            "{name}: {}",
+            got.text()
+        );
+    }
+}
+
+#[test]
+fn same_asset_gives_the_same_bytes_on_every_node() {
+    let texts: Vec<_> = (0..2)
+        .map(|_| {
+            let bench = film();
+            let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+            let mpd = bench.get("film.ism/manifest(format=mpd-time-cmaf)");
+            let segment = bench.get(&first_segment(&bench));
+            [master, mpd, segment].map(|got| (got.header("etag").to_owned(), got.body))
+        })
+        .collect();
+    assert_eq!(texts[0], texts[1]);
+}
