@@ -81,10 +81,12 @@ impl Presentation {
                     continue;
                 };
                 taken.insert((entry.file.clone(), position));
-                let language = entry
-                    .language
-                    .clone()
-                    .unwrap_or_else(|| head.language.clone());
+                // Encoders tag pictures with whatever language they were set to; only the server manifest is believed.
+                let language = match (&entry.language, head.kind) {
+                    (Some(language), _) => language.clone(),
+                    (None, TrackKind::Audio) => head.language.clone(),
+                    (None, TrackKind::Video) => String::new(),
+                };
                 let mut bitrate = entry.bitrate.unwrap_or(head.bitrate).max(1);
                 let name = match &entry.name {
                     Some(name) => name.clone(),

@@ -1,5 +1,5 @@
 //! An origin over memory, and the assembler to carry out its plans.
-#![allow(dead_code)] // Every test file uses another part.
+#![allow(dead_code, unreachable_pub)] // Every test file uses another part.
 
 use bytes::Bytes;
 use futures::executor::block_on;
