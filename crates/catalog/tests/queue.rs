@@ -1,0 +1,416 @@
+//! The job queue: states, leases, retries, lost workers.
+
+mod support;
+
+use futures::executor::block_on;
+use headwater_catalog::jobs::queue::{self, Claimed, Ending, MAX_ATTEMPTS};
+use headwater_catalog::jobs::{self, JobState, Priority};
+use headwater_catalog::{CatalogError, NativeSqlite, assets};
+use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputProgress};
+use serde_json::json;
+use support::{Catalog, TRANSFORM};
+
+impl Catalog {
+    fn claim(&self) -> Option<Claimed> {
+        block_on(queue::claim(
+            &self.sql,
+            &self.seal,
+            "test",
+            30,
+            self.moment(),
+        ))
+        .unwrap()
+    }
+
+    fn renew(
+        &self,
+        claimed: &Claimed,
+        percent: u8,
+        chunks: &[ChunkRecord],
+    ) -> Result<bool, CatalogError> {
+        let progress = [OutputProgress { index: 0, percent }];
+        block_on(queue::renew(
+            &self.sql,
+            claimed.job_id,
+            &claimed.lease,
+            &progress,
+            chunks,
+            self.now(),
+        ))
+    }
+
+    fn finish(&self, claimed: &Claimed, ending: Ending) -> Result<(), CatalogError> {
+        block_on(queue::finish(
+            &self.sql,
+            claimed.job_id,
+            &claimed.lease,
+            &ending,
+            self.now(),
+        ))
+    }
+
+    fn cancel(&self, name: &str) -> Result<jobs::Job, CatalogError> {
+        block_on(jobs::cancel(
+            &self.sql,
+            &self.project,
+            TRANSFORM,
+            name,
+            self.now(),
+        ))
+    }
+}
+
+fn done() -> Ending {
+    Ending::Finished {
+        manifests: vec!["film.ism".into()],
+    }
+}
+
+fn failure(code: JobErrorCode) -> Ending {
+    Ending::Failed(JobFailure {
+        code,
+        message: "Track 1 is VP8.".into(),
+        details: vec![],
+    })
+}
+
+fn chunk(number: u32) -> ChunkRecord {
+    ChunkRecord {
+        output: 0,
+        chunk: number,
+        record: json!({"bytes": number}),
+    }
+}
+
+#[test]
+fn a_job_goes_from_queued_to_finished() {
+    let catalog = Catalog::new();
+    assert_eq!(catalog.job("a", Priority::Normal).state, JobState::Queued);
+    assert!(catalog.claim().is_some_and(|claimed| {
+        let job = catalog.job_now("a");
+        assert_eq!(
+            (job.state, job.outputs[0].state),
+            (JobState::Scheduled, JobState::Scheduled)
+        );
+        assert_eq!(claimed.attempt, 1);
+        assert_eq!(
+            claimed.outputs[0].location.container,
+            format!("asset-{}", {
+                let asset = block_on(assets::get(&catalog.sql, &catalog.project, "out-a")).unwrap();
+                asset.asset_id
+            })
+        );
+        assert!(!catalog.renew(&claimed, 40, &[]).unwrap());
+        let job = catalog.job_now("a");
+        assert_eq!(
+            (job.state, job.outputs[0].progress),
+            (JobState::Processing, 40)
+        );
+        catalog.finish(&claimed, done()).unwrap();
+        true
+    }));
+    let job = catalog.job_now("a");
+    assert_eq!(
+        (job.state, job.outputs[0].progress),
+        (JobState::Finished, 100)
+    );
+    assert!(job.ended.is_some() && job.outputs[0].ended.is_some());
+    let asset = block_on(assets::get(&catalog.sql, &catalog.project, "out-a")).unwrap();
+    assert_eq!(asset.manifest.as_deref(), Some("film.ism"));
+    assert!(catalog.claim().is_none());
+}
+
+#[test]
+fn the_oldest_of_the_highest_priority_goes_first() {
+    let catalog = Catalog::new();
+    for (name, priority) in [
+        ("low", Priority::Low),
+        ("first", Priority::Normal),
+        ("second", Priority::Normal),
+        ("high", Priority::High),
+    ] {
+        catalog.job(name, priority);
+        catalog.wait(1);
+    }
+    let order: Vec<_> = std::iter::from_fn(|| catalog.claim())
+        .map(|claimed| claimed.outputs[0].asset_name.clone())
+        .collect();
+    assert_eq!(order, ["out-high", "out-first", "out-second", "out-low"]);
+}
+
+#[test]
+fn a_lost_worker_loses_its_lease_and_the_next_goes_on_from_its_chunks() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let first = catalog.claim().unwrap();
+    catalog.renew(&first, 60, &[chunk(0), chunk(1)]).unwrap();
+    catalog.renew(&first, 50, &[chunk(1)]).unwrap();
+    assert_eq!(
+        catalog.job_now("a").outputs[0].progress,
+        60,
+        "progress never goes back"
+    );
+    catalog.wait(29);
+    assert!(catalog.claim().is_none(), "the lease still holds");
+    catalog.wait(2);
+
+    let second = catalog.claim().expect("the lapsed job");
+    assert_eq!((second.job_id, second.attempt), (first.job_id, 2));
+    assert_eq!(second.chunks, [chunk(0), chunk(1)]);
+    assert_eq!(
+        catalog.renew(&first, 70, &[chunk(9)]).unwrap_err(),
+        CatalogError::LeaseLost
+    );
+    assert_eq!(
+        catalog.finish(&first, done()).unwrap_err(),
+        CatalogError::LeaseLost
+    );
+    catalog.finish(&second, done()).unwrap();
+    assert_eq!(catalog.job_now("a").state, JobState::Finished);
+}
+
+#[test]
+fn renewing_keeps_the_job() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let claimed = catalog.claim().unwrap();
+    for step in 1..10 {
+        catalog.wait(25);
+        catalog.renew(&claimed, step * 10, &[]).unwrap();
+        assert!(catalog.claim().is_none());
+    }
+}
+
+#[test]
+fn a_job_that_kills_its_workers_is_given_up() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    for attempt in 1..=MAX_ATTEMPTS {
+        assert_eq!(catalog.claim().unwrap().attempt, attempt);
+        catalog.wait(31);
+    }
+    assert!(catalog.claim().is_none());
+    let job = catalog.job_now("a");
+    assert_eq!(job.state, JobState::Error);
+    let error = job.outputs[0].error.as_ref().unwrap();
+    assert_eq!(
+        (error.code.as_str(), error.category.as_str()),
+        ("ServiceError", "Service")
+    );
+}
+
+#[test]
+fn what_may_be_retried_is_and_later_each_time() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    for seconds in [5, 10, 20, 40] {
+        let claimed = catalog.claim().unwrap();
+        catalog
+            .finish(&claimed, failure(JobErrorCode::DownloadTransientError))
+            .unwrap();
+        assert_eq!(catalog.job_now("a").state, JobState::Queued);
+        catalog.wait(seconds - 1);
+        assert!(catalog.claim().is_none(), "not before {seconds} s");
+        catalog.wait(1);
+    }
+    let claimed = catalog.claim().unwrap();
+    catalog
+        .finish(&claimed, failure(JobErrorCode::DownloadTransientError))
+        .unwrap();
+    let job = catalog.job_now("a");
+    assert_eq!(job.state, JobState::Error);
+    assert_eq!(job.outputs[0].error.as_ref().unwrap().retry, "MayRetry");
+}
+
+#[test]
+fn bad_content_fails_at_once_with_its_sentence() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let claimed = catalog.claim().unwrap();
+    catalog
+        .finish(&claimed, failure(JobErrorCode::ContentUnsupported))
+        .unwrap();
+    let job = catalog.job_now("a");
+    let error = job.outputs[0].error.as_ref().unwrap();
+    assert_eq!(job.state, JobState::Error);
+    assert_eq!(
+        (error.message.as_str(), error.retry.as_str()),
+        ("Track 1 is VP8.", "DoNotRetry")
+    );
+    // The worker repeats a call whose answer it did not see.
+    catalog
+        .finish(&claimed, failure(JobErrorCode::ContentUnsupported))
+        .unwrap();
+}
+
+#[test]
+fn cancelling_a_queued_job_is_immediate_and_repeatable() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    assert_eq!(catalog.cancel("a").unwrap().state, JobState::Canceled);
+    assert_eq!(catalog.cancel("a").unwrap().state, JobState::Canceled);
+    assert!(catalog.claim().is_none());
+}
+
+#[test]
+fn cancelling_a_running_job_waits_for_its_worker_or_the_end_of_its_lease() {
+    let catalog = Catalog::new();
+    catalog.job("told", Priority::Normal);
+    let told = catalog.claim().unwrap();
+    assert_eq!(catalog.cancel("told").unwrap().state, JobState::Canceling);
+    assert!(catalog.renew(&told, 10, &[]).unwrap(), "the worker is told");
+    catalog.finish(&told, Ending::Stopped).unwrap();
+    assert_eq!(catalog.job_now("told").state, JobState::Canceled);
+
+    catalog.job("lost", Priority::Normal);
+    catalog.claim().unwrap();
+    catalog.cancel("lost").unwrap();
+    catalog.wait(31);
+    assert!(catalog.claim().is_none());
+    assert_eq!(catalog.job_now("lost").state, JobState::Canceled);
+
+    catalog.job("won", Priority::Normal);
+    let won = catalog.claim().unwrap();
+    catalog.cancel("won").unwrap();
+    catalog.finish(&won, done()).unwrap();
+    assert_eq!(
+        catalog.job_now("won").state,
+        JobState::Finished,
+        "it was done before it noticed"
+    );
+    assert!(matches!(
+        catalog.cancel("won"),
+        Err(CatalogError::WrongState(_))
+    ));
+}
+
+#[test]
+fn a_worker_that_goes_away_gives_the_job_back_uncharged() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    for _ in 0..10 {
+        let claimed = catalog.claim().unwrap();
+        assert_eq!(claimed.attempt, 1);
+        catalog.finish(&claimed, Ending::Stopped).unwrap();
+        assert_eq!(catalog.job_now("a").state, JobState::Queued);
+    }
+}
+
+#[test]
+fn hostile_reports_are_refused_and_change_nothing() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let claimed = catalog.claim().unwrap();
+    let bad_output = ChunkRecord {
+        output: 7,
+        chunk: 0,
+        record: json!(1),
+    };
+    let too_long = ChunkRecord {
+        output: 0,
+        chunk: 0,
+        record: json!("x".repeat(300_000)),
+    };
+    for bad in [bad_output, too_long] {
+        assert!(matches!(
+            catalog.renew(&claimed, 99, &[bad]),
+            Err(CatalogError::Invalid { .. })
+        ));
+    }
+    assert_eq!(catalog.job_now("a").outputs[0].progress, 0, "rolled back");
+    let two = Ending::Finished {
+        manifests: vec!["a.ism".into(), "b.ism".into()],
+    };
+    let climbing = Ending::Finished {
+        manifests: vec!["../other/x.ism".into()],
+    };
+    for bad in [two, climbing] {
+        assert!(matches!(
+            catalog.finish(&claimed, bad),
+            Err(CatalogError::Invalid { .. })
+        ));
+    }
+    catalog.finish(&claimed, done()).unwrap();
+}
+
+#[test]
+fn a_job_whose_asset_is_gone_fails_when_it_is_claimed() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    catalog.job("b", Priority::Normal);
+    let refused = block_on(assets::delete(&catalog.sql, &catalog.project, "out-a"));
+    assert!(
+        matches!(refused, Err(CatalogError::Conflict(_))),
+        "it is in use"
+    );
+    // Somebody else's hand in the database.
+    use headwater_catalog::Sql as _;
+    block_on(
+        catalog
+            .sql
+            .query("DELETE FROM assets WHERE name = 'out-a'", &[]),
+    )
+    .unwrap();
+    assert_eq!(catalog.claim().unwrap().outputs[0].asset_name, "out-b");
+    let error = catalog.job_now("a").outputs[0].error.clone().unwrap();
+    assert_eq!(error.code, "UploadNotAccessible");
+}
+
+#[test]
+fn acknowledged_work_is_there_after_the_process_died() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let claimed = {
+        let catalog = Catalog::on(NativeSqlite::open(&path).unwrap());
+        catalog.job("a", Priority::Normal);
+        let claimed = catalog.claim().unwrap();
+        catalog.renew(&claimed, 30, &[chunk(0)]).unwrap();
+        // A transaction that never gets to its end.
+        use headwater_catalog::Sql as _;
+        block_on(catalog.sql.query("BEGIN IMMEDIATE", &[])).unwrap();
+        block_on(catalog.sql.query("DELETE FROM jobs", &[])).unwrap();
+        claimed
+    };
+    let catalog = Catalog::on(NativeSqlite::open(&path).unwrap());
+    assert_eq!(catalog.job_now("a").state, JobState::Processing);
+    catalog.renew(&claimed, 50, &[]).unwrap();
+    catalog.wait(31);
+    assert_eq!(catalog.claim().unwrap().chunks, [chunk(0)]);
+}
+
+#[test]
+fn two_workers_never_get_the_same_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.db");
+    let catalog = Catalog::on(NativeSqlite::open(&path).unwrap());
+    for number in 0..20 {
+        catalog.job(&format!("j{number}"), Priority::Normal);
+    }
+    let now = catalog.now();
+    let claimed: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let path = path.clone();
+                scope.spawn(move || {
+                    let sql = NativeSqlite::open(&path).unwrap();
+                    let seal = headwater_seal::Seal::new(support::MASTER_KEY).unwrap();
+                    let moment = headwater_catalog::Moment {
+                        now,
+                        ids: &headwater_catalog::RandomIds,
+                    };
+                    std::iter::from_fn(|| {
+                        block_on(queue::claim(&sql, &seal, "w", 30, moment)).unwrap()
+                    })
+                    .map(|claimed| claimed.job_id)
+                    .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    let distinct: std::collections::BTreeSet<_> = claimed.iter().collect();
+    assert_eq!((claimed.len(), distinct.len()), (20, 20));
+}
