@@ -73,9 +73,8 @@ impl RateControl {
     /// A GOP begins: `seconds` long, of `pictures` pictures (at least 1).
     pub fn start_gop(&mut self, seconds: f64, pictures: u32) {
         let budget = self.bits_per_second * seconds;
-        // What an earlier GOP left or overspent is settled here, but never by more than a quarter of a GOP: a viewer's
-        // buffer has to take it.
-        let carried = self.left_bits.clamp(-0.4 * budget, 0.2 * budget);
+        // What an earlier GOP left or overspent is settled here, but never more of a saving than a viewer's buffer takes.
+        let carried = self.left_bits.clamp(-0.4 * budget, 0.1 * budget);
         self.left_bits = budget + carried;
         self.pictures = f64::from(pictures.max(1));
         self.left_pictures = self.pictures;
@@ -99,8 +98,8 @@ impl RateControl {
         let others = (self.left_pictures - 1.0).max(0.0);
         let budget = self.left_bits.max(self.per_picture);
         let step = (self.intra * INTRA_RATIO + others * self.predicted) / budget;
-        // The intra picture alone takes half of the GOP at most.
-        let least = self.intra / (0.5 * budget);
+        // The intra picture alone takes a third of the GOP at most.
+        let least = self.intra / (0.35 * budget);
         quantiser_for((step / INTRA_RATIO).max(least))
     }
 
@@ -118,7 +117,7 @@ impl RateControl {
             // Debts rise fast, so that a cut or noise does not run away; savings are spent slowly.
             Some(last) => wanted.clamp(
                 last.saturating_sub(2).max(FINEST),
-                last.saturating_add(6).min(COARSEST),
+                last.saturating_add(8).min(COARSEST),
             ),
             None => wanted,
         }

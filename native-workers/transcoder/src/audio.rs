@@ -1,0 +1,580 @@
+//! One audio track: where its sound belongs on the presentation's timeline, and its chunks.
+//!
+//! What we write is AAC-LC in frames of 1024 samples on the scale of its own sample rate, without an edit list. A source
+//! in stereo AAC-LC at no more than the wanted rate is copied frame by frame: the first frame kept is the first that
+//! starts in the presentation, the rest keep their distance. Everything else is decoded, mixed to stereo, resampled if
+//! its rate is unusual, and encoded so that frame 0 starts at 0: the encoder's delay is taken out by feeding it early
+//! and dropping what comes out first. A track that starts late starts with silence; gaps stay silent.
+//!
+//! Chunks are encoded independently: each feeds its encoder a few frames of what comes before, so that at the seam both
+//! sides have heard the same and overlap as if they were one.
+
+use bytes::Bytes;
+use headwater_bmff::{AacConfig, AudioObjectType, MediaWindow, SampleTable, TrackConfig};
+use headwater_cmaf::track_file::{MediaSample, TrackFile};
+use headwater_time::Timescale;
+use tokio_util::sync::CancellationToken;
+
+use crate::aac::decoder::{Decoder, Format};
+use crate::aac::encoder::Encoder;
+use crate::aac::resample::{Resampler, published_rate};
+use crate::aac::{FRAME, mix};
+use crate::failure::{self, Step, Stopped};
+use crate::video::EncodedChunk;
+
+/// Frames an encoder hears before the first one that counts.
+const ENCODER_RUN_UP: i64 = 8;
+/// Access units a decoder gets before the first one that counts: overlap, and spectral band replication's history.
+const DECODER_RUN_UP: i64 = 4;
+/// Segments of a chunk: about a minute.
+const CHUNK_SEGMENTS: usize = 30;
+/// A copied source may exceed the wanted rate by this share, in percent: encoders do not hit it exactly.
+const COPY_TOLERANCE_PERCENT: u64 = 6;
+
+/// A stretch of access units that follow each other without a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    first: u32,
+    /// Where the first one's sound starts, in source samples from the start of the presentation.
+    position: i64,
+}
+
+/// Where every access unit of a track belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceAudio {
+    /// Ascending; not empty.
+    runs: Vec<Run>,
+    units: u32,
+    /// Source samples from the start of the presentation to where the sound ends.
+    end: i64,
+    /// Output of the decoder.
+    pub format: Format,
+    delay: i64,
+}
+
+impl SourceAudio {
+    /// `window`: the track's edit list. `probe`: what the decoder said of the first access units.
+    fn new(
+        scale: Timescale,
+        samples: &SampleTable,
+        window: MediaWindow,
+        format: Format,
+        delay: u32,
+    ) -> Self {
+        let rate = i128::from(format.sample_rate);
+        let ticks = i128::from(scale.get());
+        let offset = i128::from(window.delay) - i128::from(window.start);
+        let at = |time: i64| -> i64 {
+            let exact = (i128::from(time) + offset) * rate;
+            i64::try_from((exact + ticks / 2).div_euclid(ticks)).unwrap_or(i64::MAX)
+        };
+        let unit = format.frame as i64;
+        // Timescales that are not the sample rate wobble; a real gap is longer than 20 ms.
+        let tolerance = (i64::from(format.sample_rate) / 50).max(1);
+        let mut runs: Vec<Run> = Vec::new();
+        let mut expected = 0_i64;
+        for sample in samples.iter() {
+            let position = at(sample.composition_time());
+            if runs.is_empty() || position.abs_diff(expected) > tolerance.unsigned_abs() {
+                runs.push(Run {
+                    first: sample.index,
+                    position,
+                });
+                expected = position;
+            }
+            expected += unit;
+        }
+        let end = window
+            .end
+            .and_then(|end| i64::try_from(end).ok())
+            .map_or(expected, |end| at(end).min(expected));
+        Self {
+            runs,
+            units: samples.len(),
+            end,
+            format,
+            delay: i64::from(delay),
+        }
+    }
+
+    fn position(&self, unit: u32) -> i64 {
+        let run = self
+            .runs
+            .partition_point(|run| run.first <= unit)
+            .saturating_sub(1);
+        self.runs.get(run).map_or(0, |run| {
+            run.position + i64::from(unit - run.first) * self.format.frame as i64
+        })
+    }
+
+    /// The access units whose sound lies in source samples `from..to`, with the decoder's run-up.
+    fn units(&self, from: i64, to: i64) -> std::ops::Range<u32> {
+        let find = |wanted: i64| -> i64 {
+            // Positions ascend, so a binary search over units does.
+            let (mut low, mut high) = (0_u32, self.units);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if self.position(middle) < wanted {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            i64::from(low)
+        };
+        let clamp = |unit: i64| u32::try_from(unit.clamp(0, i64::from(self.units))).unwrap_or(0);
+        let first = find(from) - 1 - DECODER_RUN_UP;
+        // The decoder's delay pushes sound into later access units.
+        let last = find(to + self.delay) + 1;
+        clamp(first)..clamp(last)
+    }
+}
+
+/// How a track is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioWork {
+    /// Access units go over as they are, from sample `first` on, which starts `start` ticks into the presentation.
+    Copy {
+        first: u32,
+        start: u64,
+    },
+    Encode(SourceAudio),
+}
+
+/// One audio rendition.
+#[derive(Debug, Clone)]
+pub struct AudioPlan {
+    /// Id in the source, for messages.
+    pub track: u32,
+    pub language: String,
+    pub kbps: u32,
+    pub sample_rate: u32,
+    pub work: AudioWork,
+    pub config: AacConfig,
+    pub samples: SampleTable,
+    /// Frames of 1024 samples.
+    pub frames: u64,
+    /// First frame of each segment.
+    pub segments: Vec<u64>,
+}
+
+/// What the plan of an audio track is made from.
+pub struct AudioSource<'a> {
+    pub track: &'a TrackConfig,
+    pub config: &'a AacConfig,
+    pub samples: &'a SampleTable,
+    pub window: MediaWindow,
+    /// What a decoder says after the first access units, and its delay.
+    pub probed: (Format, u32),
+}
+
+impl AudioPlan {
+    /// `boundaries`: starts of the video's segments and their timescale, if there is video.
+    pub fn new(
+        source: &AudioSource<'_>,
+        kbps: u32,
+        boundaries: Option<(&[u64], Timescale)>,
+    ) -> Step<Self> {
+        let track = source.track.id;
+        let (format, delay) = source.probed;
+        if !mix::is_known(format.channels) {
+            return Err(failure::unsupported(format!(
+                "Track {track} ({}) has {} channels, which is not supported.",
+                source.config.object_type.name(),
+                format.channels
+            )));
+        }
+        let (work, sample_rate, frames, start) = match copyable(source, kbps) {
+            Some((first, start)) => {
+                let end = last_inside(source);
+                let frames = u64::from(end.saturating_sub(first));
+                (
+                    AudioWork::Copy { first, start },
+                    format.sample_rate,
+                    frames,
+                    start,
+                )
+            }
+            None => {
+                let audio = SourceAudio::new(
+                    source.track.timescale,
+                    source.samples,
+                    source.window,
+                    format,
+                    delay,
+                );
+                let sample_rate = published_rate(format.sample_rate);
+                let length = i128::from(audio.end.max(0)) * i128::from(sample_rate);
+                let length = length.div_euclid(i128::from(format.sample_rate));
+                let frames = u64::try_from(length).unwrap_or(0).div_ceil(FRAME);
+                (AudioWork::Encode(audio), sample_rate, frames, 0)
+            }
+        };
+        if frames == 0 {
+            return Err(failure::malformed(format!(
+                "Track {track} ({}) plays nothing: its edit list leaves out every sample.",
+                source.config.object_type.name()
+            )));
+        }
+        Ok(Self {
+            track,
+            language: source.track.language.clone(),
+            kbps,
+            sample_rate,
+            work,
+            config: source.config.clone(),
+            samples: source.samples.clone(),
+            frames,
+            segments: segments(frames, start, sample_rate, boundaries),
+        })
+    }
+
+    /// Number of chunks.
+    pub fn chunks(&self) -> usize {
+        self.segments.len().div_ceil(CHUNK_SEGMENTS)
+    }
+
+    /// The segments of chunk `index`.
+    fn segments_of(&self, index: usize) -> std::ops::Range<usize> {
+        let first = index * CHUNK_SEGMENTS;
+        first..(first + CHUNK_SEGMENTS).min(self.segments.len())
+    }
+
+    fn frame_at(&self, segment: usize) -> u64 {
+        self.segments.get(segment).copied().unwrap_or(self.frames)
+    }
+
+    /// The source samples that chunk `index` needs.
+    pub fn samples_of(&self, index: usize) -> std::ops::Range<u32> {
+        let segments = self.segments_of(index);
+        let (first, last) = (self.frame_at(segments.start), self.frame_at(segments.end));
+        match &self.work {
+            AudioWork::Copy { first: skipped, .. } => {
+                let place =
+                    |frame: u64| skipped.saturating_add(u32::try_from(frame).unwrap_or(u32::MAX));
+                place(first)..place(last)
+            }
+            AudioWork::Encode(audio) => {
+                let (from, to) = self.needs(audio, first, last);
+                audio.units(from, to)
+            }
+        }
+    }
+
+    /// Source samples for frames `first..last`, run-up and look-ahead included.
+    fn needs(&self, audio: &SourceAudio, first: u64, last: u64) -> (i64, i64) {
+        let frame = FRAME as i64;
+        let from = (first as i64 - ENCODER_RUN_UP - 4) * frame;
+        let to = (last as i64 + 8) * frame;
+        match Resampler::new(audio.format.sample_rate, self.sample_rate) {
+            Some(resampler) => resampler.needs(from, to),
+            None => (from, to),
+        }
+    }
+
+    /// The track of the rendition's file.
+    pub fn track_config(&self) -> Step<TrackConfig> {
+        let config = match &self.work {
+            AudioWork::Copy { .. } => self.config.clone(),
+            AudioWork::Encode(_) => AacConfig::lc(self.sample_rate, 2)
+                .ok_or_else(|| failure::internal("AAC-LC has no code for the sample rate."))?,
+        };
+        let scale = Timescale::new(self.sample_rate)
+            .ok_or_else(|| failure::internal("A sample rate of zero."))?;
+        Ok(TrackConfig::audio(1, scale, &self.language, config))
+    }
+
+    /// Makes chunk `index`. `units`: the bytes of [`Self::samples_of`], in order.
+    pub fn encode_chunk(
+        &self,
+        index: usize,
+        units: &[Bytes],
+        stop: &CancellationToken,
+    ) -> Step<EncodedChunk> {
+        let segments = self.segments_of(index);
+        let (first, last) = (self.frame_at(segments.start), self.frame_at(segments.end));
+        let encoded: Vec<Bytes> = match &self.work {
+            AudioWork::Copy { .. } => units.to_vec(),
+            AudioWork::Encode(audio) => {
+                let sound = self.decode(audio, index, units, first, last, stop)?;
+                self.encode(&sound, first, last, stop)?
+            }
+        };
+        let start = match self.work {
+            AudioWork::Copy { start, .. } => start,
+            AudioWork::Encode(_) => 0,
+        };
+        let writer = TrackFile::new(self.track_config()?)
+            .map_err(|error| failure::internal(format!("{error}.")))?;
+        let mut out = EncodedChunk {
+            bytes: Vec::new(),
+            segments: Vec::new(),
+            parameter_sets: None,
+        };
+        for segment in segments {
+            let frames = self.frame_at(segment)..self.frame_at(segment + 1);
+            let samples: Vec<MediaSample<'_>> = frames
+                .clone()
+                .filter_map(|frame| encoded.get(usize::try_from(frame - first).ok()?))
+                .map(|bytes| MediaSample {
+                    bytes,
+                    duration: FRAME as u32,
+                    cto: 0,
+                    sync: true,
+                })
+                .collect();
+            let number =
+                u32::try_from(segment).map_err(|_| failure::internal("Too many segments."))?;
+            let (bytes, record) = writer
+                .segment(number, start + frames.start * FRAME, &samples)
+                .map_err(|error| {
+                    failure::internal(format!("A segment cannot be written: {error}."))
+                })?;
+            out.bytes.extend_from_slice(&bytes);
+            out.segments.push(record);
+        }
+        Ok(out)
+    }
+
+    /// Stereo at the published rate, for frames `first - ENCODER_RUN_UP - 4` to `last + 8`.
+    fn decode(
+        &self,
+        audio: &SourceAudio,
+        index: usize,
+        units: &[Bytes],
+        first: u64,
+        last: u64,
+        stop: &CancellationToken,
+    ) -> Step<Vec<i16>> {
+        let frame = FRAME as i64;
+        let (from, to) = self.needs(audio, first, last);
+        let length = usize::try_from(to - from).unwrap_or(0);
+        let mut sound = vec![0_i16; length * 2];
+        let mut decoder = Decoder::new(&self.config.asc).map_err(|error| {
+            failure::unsupported(format!("Track {} (AAC): {error}.", self.track))
+        })?;
+        let mut stereo = Vec::new();
+        let (mut damaged, mut first_error) = (0_usize, None);
+        let numbers = self.samples_of(index);
+        let mut place = |position: i64, stereo: &[i16]| {
+            for (pair, at) in stereo.chunks_exact(2).zip(position - from..) {
+                // Neither before the presentation nor past the track's end.
+                if at >= 0 && at < length as i64 && at + from >= 0 && at + from < audio.end {
+                    let at = at as usize * 2;
+                    sound[at] = pair[0];
+                    sound[at + 1] = pair[1];
+                }
+            }
+        };
+        let mut after = None;
+        for (unit, bytes) in numbers.zip(units) {
+            if stop.is_cancelled() {
+                return Err(Stopped::Interrupted);
+            }
+            match decoder.decode(bytes) {
+                Ok((format, samples)) if format.sample_rate == audio.format.sample_rate => {
+                    stereo.clear();
+                    mix::to_stereo(samples, format.channels, &mut stereo);
+                    let position = audio.position(unit) - audio.delay;
+                    place(position, &stereo);
+                    after = Some(position + (stereo.len() / 2) as i64);
+                }
+                Ok((format, _)) => {
+                    return Err(failure::unsupported(format!(
+                        "Track {} (AAC) changes its sample rate from {} to {} Hz.",
+                        self.track, audio.format.sample_rate, format.sample_rate
+                    )));
+                }
+                Err(error) => {
+                    damaged += 1;
+                    first_error.get_or_insert((unit, error));
+                }
+            }
+        }
+        if audio.delay > 0
+            && let (Some(position), Ok((format, samples))) = (after, decoder.flush())
+        {
+            stereo.clear();
+            mix::to_stereo(samples, format.channels, &mut stereo);
+            place(position, &stereo);
+        }
+        if let Some((unit, error)) = first_error {
+            if damaged * 2 > units.len() {
+                return Err(failure::malformed(format!(
+                    "Track {} ({}) cannot be decoded: {damaged} of {} access units around {:.1} s are damaged \
+                     (sample {}: {error}).",
+                    self.track,
+                    self.config.object_type.name(),
+                    units.len(),
+                    first as f64 * FRAME as f64 / f64::from(self.sample_rate),
+                    unit + 1
+                )));
+            }
+            tracing::warn!(
+                track = self.track,
+                damaged,
+                "access units could not be decoded and are silent"
+            );
+        }
+        let (out_from, out_to) = (
+            (first as i64 - ENCODER_RUN_UP - 4) * frame,
+            (last as i64 + 8) * frame,
+        );
+        Ok(
+            match Resampler::new(audio.format.sample_rate, self.sample_rate) {
+                Some(resampler) => resampler.run(&sound, from, out_from, out_to),
+                None => sound,
+            },
+        )
+    }
+
+    /// The access units of frames `first..last`.
+    ///
+    /// Access unit `j` of an encoder with a delay of `d` samples plays what was fed from `1024 j - d` on. Feeding starts
+    /// such that `d` plus what is fed too early is a whole number of frames.
+    fn encode(
+        &self,
+        sound: &[i16],
+        first: u64,
+        last: u64,
+        stop: &CancellationToken,
+    ) -> Step<Vec<Bytes>> {
+        let fault =
+            |error: crate::aac::encoder::EncodeError| failure::internal(format!("{error}."));
+        let mut encoder = Encoder::new(self.sample_rate, self.kbps * 1000).map_err(fault)?;
+        let delay = encoder.delay();
+        let shift = (FRAME - delay % FRAME) % FRAME;
+        let dropped = ENCODER_RUN_UP as u64 + (shift + delay) / FRAME;
+        // `sound` begins 4 frames before the run-up.
+        let fed_from = (4 * FRAME - shift) as usize * 2;
+        let wanted = usize::try_from(last - first).unwrap_or(0);
+        let mut units = Vec::with_capacity(wanted);
+        let mut made = 0;
+        for frame in sound
+            .get(fed_from..)
+            .unwrap_or_default()
+            .chunks_exact(FRAME as usize * 2)
+        {
+            if stop.is_cancelled() {
+                return Err(Stopped::Interrupted);
+            }
+            let Some(unit) = encoder.encode(frame).map_err(fault)? else {
+                continue;
+            };
+            if made >= dropped && units.len() < wanted {
+                units.push(Bytes::copy_from_slice(unit));
+            }
+            made += 1;
+        }
+        if units.len() < wanted {
+            return Err(failure::internal(
+                "The AAC encoder gave too few access units.",
+            ));
+        }
+        Ok(units)
+    }
+}
+
+/// The first sample to copy and where it starts, if the track can be copied.
+fn copyable(source: &AudioSource<'_>, kbps: u32) -> Option<(u32, u64)> {
+    let (format, _) = source.probed;
+    let config = source.config;
+    let same_rate = source.track.timescale.get() == format.sample_rate;
+    let plain = config.object_type == AudioObjectType::Lc
+        && format.channels == 2
+        && format.frame as u64 == FRAME
+        && published_rate(format.sample_rate) == format.sample_rate;
+    if !plain || !same_rate || source.window.delay >= FRAME {
+        return None;
+    }
+    let first = source.samples.iter().find(|sample| {
+        sample.composition_time() >= i64::try_from(source.window.start).unwrap_or(i64::MAX)
+    })?;
+    let end = last_inside(source);
+    let mut expected = first.composition_time();
+    let mut bytes = 0_u64;
+    for sample in source
+        .samples
+        .iter_from(first.index)
+        .take_while(|sample| sample.index < end)
+    {
+        if sample.composition_time() != expected || sample.size == 0 {
+            return None;
+        }
+        expected += FRAME as i64;
+        bytes += u64::from(sample.size);
+    }
+    let frames = u64::from(end.checked_sub(first.index)?);
+    let bits_per_second = bytes * 8 * u64::from(format.sample_rate) / (frames * FRAME).max(1);
+    if bits_per_second * 100 > u64::from(kbps) * 1000 * (100 + COPY_TOLERANCE_PERCENT) {
+        return None;
+    }
+    let start =
+        u64::try_from(first.composition_time()).ok()? - source.window.start + source.window.delay;
+    Some((first.index, start))
+}
+
+/// One past the last sample that starts before the window's end.
+fn last_inside(source: &AudioSource<'_>) -> u32 {
+    let Some(end) = source.window.end.and_then(|end| i64::try_from(end).ok()) else {
+        return source.samples.len();
+    };
+    let mut last = source.samples.len();
+    while last > 0
+        && source
+            .samples
+            .get(last - 1)
+            .is_some_and(|sample| sample.composition_time() >= end)
+    {
+        last -= 1;
+    }
+    last
+}
+
+/// The first frame at or after each boundary of the video, then every two seconds.
+fn segments(
+    frames: u64,
+    start: u64,
+    sample_rate: u32,
+    boundaries: Option<(&[u64], Timescale)>,
+) -> Vec<u64> {
+    let rate = u64::from(sample_rate);
+    let frame_from = |samples: u64| samples.saturating_sub(start).div_ceil(FRAME);
+    let mut starts = vec![0];
+    let mut push = |frame: u64| {
+        if frame < frames && starts.last().is_some_and(|&last| frame > last) {
+            starts.push(frame);
+        }
+    };
+    let mut last = 0;
+    if let Some((boundaries, scale)) = boundaries {
+        for &boundary in boundaries {
+            let exact = (u128::from(boundary) * u128::from(rate)).div_ceil(u128::from(scale.get()));
+            last = u64::try_from(exact).unwrap_or(u64::MAX);
+            push(frame_from(last));
+        }
+    }
+    let mut next = (last / (2 * rate) + 1) * 2 * rate;
+    while frame_from(next) < frames {
+        push(frame_from(next));
+        next += 2 * rate;
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audio_is_cut_where_the_video_is_and_goes_on_alone() {
+        let scale = Timescale::new(1000).unwrap();
+        // 2 s are 93.75 frames.
+        assert_eq!(
+            segments(400, 0, 48_000, Some((&[0, 2000, 4000], scale))),
+            [0, 94, 188, 282, 375]
+        );
+        assert_eq!(segments(190, 0, 48_000, None), [0, 94, 188]);
+        assert_eq!(segments(190, 512, 48_000, None), [0, 94, 187]);
+    }
+}

@@ -1,0 +1,575 @@
+//! The built-in engine: our own demuxer, OpenH264, FDK AAC.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::future::LocalBoxFuture;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use headwater_cmaf::track_file::SegmentRecord;
+use headwater_ism::{EntryKind, FORMATS_CMAF, ServerManifest, TrackEntry};
+use headwater_work::{ChunkRecord, Claim, WorkOutput};
+use tokio::sync::mpsc;
+
+use crate::analysis::{Analysis, Plan};
+use crate::audio::AudioPlan;
+use crate::engine::{Engine, Job};
+use crate::failure::{self, Step, Stopped};
+use crate::feed::{self, feed};
+use crate::h264::decoder::{Decoded, Decoder};
+use crate::h264::encoder::ParameterSets;
+use crate::output::{OutputPlace, Record, Staged, TrackRecord, base_name};
+use crate::picture::Picture;
+use crate::plan::{VideoPlan, samples_for};
+use crate::poster;
+use crate::preset::{Preset, VideoPreset};
+use crate::slots::Slots;
+use crate::source::Source;
+use crate::video::{self, EncodedChunk, Shared};
+
+/// How many frames of audio count as much as a picture in a job's progress.
+const AUDIO_WEIGHT: u64 = 50;
+
+/// See the module.
+#[derive(Debug)]
+pub struct BuiltIn {
+    slots: Arc<Slots>,
+}
+
+impl BuiltIn {
+    /// `threads`: how many may compute at once.
+    pub fn new(threads: usize) -> Self {
+        Self {
+            slots: Arc::new(Slots::new(threads)),
+        }
+    }
+
+    async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
+        let presets = claim
+            .outputs
+            .iter()
+            .map(|output| Preset::parse(&output.preset))
+            .collect::<Step<Vec<_>>>()?;
+        let source = Source::open(&job.client, &claim.input, &job.stop).await?;
+        let pictures = presets
+            .iter()
+            .any(|preset| preset.video != VideoPreset::None);
+        let analysis = Analysis::new(&source, pictures).await?;
+        let mut plans = Vec::with_capacity(presets.len());
+        for (output, preset) in claim.outputs.iter().zip(&presets) {
+            let plan = analysis.plan(&source, preset)?;
+            let done = job.start(output.index, weight(&plan));
+            plans.push((output, plan, done));
+        }
+        drop(analysis);
+        let mut manifests = Vec::with_capacity(plans.len());
+        for (output, plan, done) in plans {
+            let run = OutputRun::new(self, claim, job, output, &source, plan, done).await?;
+            manifests.push(run.run(claim).await?);
+        }
+        Ok(manifests)
+    }
+}
+
+impl Engine for BuiltIn {
+    fn name(&self) -> &'static str {
+        "builtin"
+    }
+
+    fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>> {
+        Box::pin(self.job(claim, job))
+    }
+}
+
+fn weight(plan: &Plan) -> u64 {
+    let video = plan
+        .video
+        .as_ref()
+        .map_or(0, |video| video.timeline.frames.len() as u64);
+    let audio: u64 = plan
+        .audio
+        .iter()
+        .map(|audio| audio.frames / AUDIO_WEIGHT + 1)
+        .sum();
+    video + audio
+}
+
+/// One file to make.
+#[derive(Debug, Clone)]
+struct File {
+    name: String,
+    kbps: u32,
+}
+
+/// One output being made.
+struct OutputRun<'a> {
+    job: &'a Job,
+    output: &'a WorkOutput,
+    source: &'a Source,
+    place: OutputPlace,
+    base: String,
+    fingerprint: String,
+    video: Option<Arc<Shared>>,
+    audio: Vec<Arc<AudioPlan>>,
+    video_files: Vec<File>,
+    audio_files: Vec<File>,
+    slots: Arc<Slots>,
+    done: Arc<AtomicU64>,
+}
+
+/// A unit of work, numbered through: video chunks first, then the chunks of each audio track.
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Video(usize),
+    Audio { track: usize, chunk: usize },
+}
+
+impl<'a> OutputRun<'a> {
+    async fn new(
+        engine: &BuiltIn,
+        claim: &Claim,
+        job: &'a Job,
+        output: &'a WorkOutput,
+        source: &'a Source,
+        plan: Plan,
+        done: Arc<AtomicU64>,
+    ) -> Step<Self> {
+        let base = base_name(&source.name);
+        let video_files = plan
+            .video
+            .iter()
+            .flat_map(|video| &video.renditions)
+            .map(|rendition| File {
+                name: format!(
+                    "{base}_{}x{}_{}.mp4",
+                    rendition.size.width, rendition.size.height, rendition.kbps
+                ),
+                kbps: rendition.kbps,
+            });
+        let video_files = video_files.collect();
+        let mut used: HashMap<String, u32> = HashMap::new();
+        let audio_files = plan.audio.iter().map(|audio| {
+            let language = language_name(&audio.language);
+            let name = format!("{base}_aac_{language}_{}", audio.kbps);
+            let count = used.entry(name.clone()).or_default();
+            *count += 1;
+            // Several tracks of one language are told apart by a number.
+            let suffix = if *count > 1 {
+                format!("_{count}")
+            } else {
+                String::new()
+            };
+            File {
+                name: format!("{name}{suffix}.mp4"),
+                kbps: audio.kbps,
+            }
+        });
+        let audio_files = audio_files.collect();
+        Ok(Self {
+            job,
+            output,
+            source,
+            place: OutputPlace::new(&job.client, &output.place, claim.job_id, &job.stop)?,
+            base,
+            fingerprint: plan.fingerprint,
+            video: plan.video.map(|plan| {
+                Arc::new(Shared {
+                    plan,
+                    slots: Arc::clone(&engine.slots),
+                    stop: job.stop.clone(),
+                    shown: Arc::clone(&done),
+                })
+            }),
+            audio: plan.audio.into_iter().map(Arc::new).collect(),
+            video_files,
+            audio_files,
+            slots: Arc::clone(&engine.slots),
+            done,
+        })
+    }
+
+    async fn run(self, claim: &Claim) -> Step<String> {
+        let mut visible = Vec::new();
+        let result = self.make(claim, &mut visible).await;
+        if result.is_err() && self.job.is_cancel_requested() {
+            self.place.remove(&visible).await;
+        }
+        result
+    }
+
+    async fn make(&self, claim: &Claim, visible: &mut Vec<String>) -> Step<String> {
+        let mut records = self.resumed(claim).await?;
+        let todo: Vec<(u32, Unit)> = self
+            .units()
+            .filter(|(number, _)| !records.contains_key(number))
+            .collect();
+        tracing::info!(
+            output = self.output.index,
+            chunks = todo.len(),
+            resumed = records.len(),
+            "encoding"
+        );
+        // Enough chunks at a time to keep every slot busy, few enough to bound memory.
+        let renditions = self.video_files.len().max(1);
+        let at_once = self.slots.count().div_ceil(renditions) + 1;
+        let made: Vec<(u32, Record)> = stream::iter(todo)
+            .map(async |(number, unit)| {
+                Ok::<_, Stopped>((number, self.make_unit(number, unit).await?))
+            })
+            .buffer_unordered(at_once)
+            .try_collect()
+            .await?;
+        records.extend(made);
+        self.commit(&records, visible).await
+    }
+
+    fn units(&self) -> impl Iterator<Item = (u32, Unit)> + '_ {
+        let chunks = self
+            .video
+            .as_ref()
+            .map_or(0, |video| video.plan.chunks.len());
+        let video = (0..chunks).map(Unit::Video);
+        let audio = self.audio.iter().enumerate().flat_map(|(track, plan)| {
+            (0..plan.chunks()).map(move |chunk| Unit::Audio { track, chunk })
+        });
+        (0_u32..).zip(video.chain(audio))
+    }
+
+    fn files_of(&self, unit: Unit) -> &[File] {
+        match unit {
+            Unit::Video(_) => &self.video_files,
+            Unit::Audio { track, .. } => std::slice::from_ref(&self.audio_files[track]),
+        }
+    }
+
+    fn weight_of(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Video(chunk) => self
+                .video
+                .as_ref()
+                .map_or(0, |video| video.plan.chunks[chunk].frames.len() as u64),
+            Unit::Audio { track, .. } => {
+                let plan = &self.audio[track];
+                plan.frames / AUDIO_WEIGHT / plan.chunks().max(1) as u64
+            }
+        }
+    }
+
+    /// Records of earlier attempts that still hold: made for this plan, and storage has every block of them.
+    async fn resumed(&self, claim: &Claim) -> Step<HashMap<u32, Record>> {
+        let candidates: HashMap<u32, Record> = claim
+            .chunks
+            .iter()
+            .filter(|chunk| chunk.output == self.output.index)
+            .filter_map(|chunk| Some((chunk.chunk, Record::read(&chunk.record)?)))
+            .filter(|(_, record)| record.plan == self.fingerprint)
+            .collect();
+        let mut kept = HashMap::new();
+        if candidates.is_empty() {
+            return Ok(kept);
+        }
+        let mut staged: HashMap<&str, Staged> = HashMap::new();
+        for file in self.video_files.iter().chain(&self.audio_files) {
+            staged.insert(&file.name, self.place.staged(&file.name).await?);
+        }
+        for (number, unit) in self.units() {
+            let Some(record) = candidates.get(&number) else {
+                continue;
+            };
+            let files = self.files_of(unit);
+            let id = self.place.block_id(number);
+            let whole = record.tracks.len() == files.len()
+                && files.iter().zip(&record.tracks).all(|(file, track)| {
+                    let block = staged
+                        .get(file.name.as_str())
+                        .and_then(|blocks| blocks.get(&id));
+                    block == Some(&track.bytes) && track.segments().is_some()
+                });
+            if whole {
+                self.done.fetch_add(self.weight_of(unit), Ordering::Relaxed);
+                kept.insert(number, record.clone());
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn make_unit(&self, number: u32, unit: Unit) -> Step<Record> {
+        let encoded = match unit {
+            Unit::Video(chunk) => self.make_video(chunk).await?,
+            Unit::Audio { track, chunk } => {
+                let made = vec![self.make_audio(track, chunk).await?];
+                self.done.fetch_add(self.weight_of(unit), Ordering::Relaxed);
+                made
+            }
+        };
+        let id = self.place.block_id(number);
+        let record = Record {
+            plan: self.fingerprint.clone(),
+            tracks: encoded.iter().map(TrackRecord::new).collect(),
+        };
+        for (file, chunk) in self.files_of(unit).iter().zip(encoded) {
+            self.place
+                .stage(&file.name, &id, chunk.bytes.into())
+                .await?;
+        }
+        self.job.finished_chunk(ChunkRecord {
+            output: self.output.index,
+            chunk: number,
+            record: serde_json::to_value(&record).map_err(|error| {
+                failure::internal(format!("A record cannot be written: {error}."))
+            })?,
+        });
+        Ok(record)
+    }
+
+    async fn make_video(&self, chunk: usize) -> Step<Vec<EncodedChunk>> {
+        let Some(shared) = &self.video else {
+            return Err(failure::internal("There is no video to encode."));
+        };
+        let plan = &shared.plan;
+        let (to, mut from) = mpsc::channel::<Bytes>(feed::QUEUE);
+        let fed = feed(
+            self.source,
+            &plan.samples,
+            plan.chunks[chunk].samples.clone(),
+            to,
+        );
+        let work = {
+            let shared = Arc::clone(shared);
+            tokio::task::spawn_blocking(move || {
+                let chunk = shared.plan.chunks[chunk].clone();
+                video::encode_chunk(&shared, &chunk, &mut || from.blocking_recv())
+            })
+        };
+        let (fed, encoded) = tokio::join!(fed, work);
+        // What kept samples from coming is the cause of what follows.
+        fed?;
+        encoded.map_err(panicked)?
+    }
+
+    async fn make_audio(&self, track: usize, chunk: usize) -> Step<EncodedChunk> {
+        let plan = &self.audio[track];
+        let (to, mut from) = mpsc::channel::<Bytes>(feed::QUEUE);
+        let fed = feed(self.source, &plan.samples, plan.samples_of(chunk), to);
+        let collect = async {
+            let mut units = Vec::new();
+            while let Some(unit) = from.recv().await {
+                // A copy, so that a few hundred bytes do not keep the read they came with.
+                units.push(Bytes::copy_from_slice(&unit));
+            }
+            units
+        };
+        let (fed, units) = tokio::join!(fed, collect);
+        fed?;
+        let (plan, slots, stop) = (
+            Arc::clone(plan),
+            Arc::clone(&self.slots),
+            self.job.stop.clone(),
+        );
+        tokio::task::spawn_blocking(move || slots.run(|| plan.encode_chunk(chunk, &units, &stop)))
+            .await
+            .map_err(panicked)?
+    }
+
+    /// Makes everything visible: track files and their indexes, poster, manifest.
+    async fn commit(
+        &self,
+        records: &HashMap<u32, Record>,
+        visible: &mut Vec<String>,
+    ) -> Step<String> {
+        let mut entries = Vec::new();
+        let mut next = 0;
+        if let Some(shared) = &self.video {
+            let plan = &shared.plan;
+            let chunks = 0..plan.chunks.len() as u32;
+            next = chunks.end;
+            for (index, (file, &rendition)) in
+                self.video_files.iter().zip(&plan.renditions).enumerate()
+            {
+                let (segments, sets) = gather(records, chunks.clone(), index)?;
+                let sets =
+                    sets.ok_or_else(|| failure::internal("A rendition has no parameter sets."))?;
+                let config = video::track_config(plan, rendition, &sets)?;
+                visible.push(file.name.clone());
+                self.place
+                    .commit(&file.name, config, &segments, chunks.clone())
+                    .await?;
+                let mut entry = TrackEntry::new(EntryKind::Video, &file.name);
+                entry.bitrate = Some(file.kbps * 1000);
+                entry.track_id = Some(1);
+                entry.track_name = Some("video".into());
+                entries.push(entry);
+            }
+            let poster = format!("{}_Thumbnail000001.jpg", self.base);
+            let jpeg = self.poster(shared).await?;
+            visible.push(poster.clone());
+            self.place.put(&poster, "image/jpeg", jpeg.into()).await?;
+        }
+        let mut names: Vec<String> = Vec::new();
+        for (file, plan) in self.audio_files.iter().zip(&self.audio) {
+            let chunks = next..next + plan.chunks() as u32;
+            next = chunks.end;
+            let (segments, _) = gather(records, chunks.clone(), 0)?;
+            visible.push(file.name.clone());
+            self.place
+                .commit(&file.name, plan.track_config()?, &segments, chunks)
+                .await?;
+            let mut entry = TrackEntry::new(EntryKind::Audio, &file.name);
+            entry.bitrate = Some(file.kbps * 1000);
+            entry.language = (plan.language != "und").then(|| plan.language.clone());
+            entry.track_id = Some(1);
+            let mut name = format!(
+                "aac_{}_2_{}",
+                language_name(&plan.language),
+                file.kbps * 1000
+            );
+            if names.contains(&name) {
+                name = format!("{name}_{}", names.len() + 1);
+            }
+            names.push(name.clone());
+            entry.track_name = Some(name);
+            entries.push(entry);
+        }
+        let manifest = format!("{}.ism", self.base);
+        let text = headwater_ism::write(&ServerManifest {
+            formats: Some(FORMATS_CMAF.into()),
+            client_manifest: None,
+            tracks: entries,
+        });
+        visible.push(manifest.clone());
+        self.place
+            .put(&manifest, "application/smil+xml", text.into_bytes().into())
+            .await?;
+        Ok(manifest)
+    }
+
+    /// The first picture worth showing, near a tenth of the way in.
+    async fn poster(&self, shared: &Arc<Shared>) -> Step<Vec<u8>> {
+        let plan = &shared.plan;
+        let frames = plan.timeline.frames.len();
+        let mut best: Option<(u32, Picture)> = None;
+        for thousandths in poster::CANDIDATES {
+            let frame = (frames * thousandths / 1000).min(frames - 1);
+            let Some(picture) = self.picture(shared, frame).await? else {
+                continue;
+            };
+            let interest = poster::interest(&picture);
+            if best.as_ref().is_none_or(|(most, _)| interest > *most) {
+                best = Some((interest, picture));
+            }
+            if interest >= poster::GOOD {
+                break;
+            }
+        }
+        let Some((_, picture)) = best else {
+            return Err(failure::malformed(format!(
+                "Track {} (H.264) has no picture for a poster.",
+                plan.track
+            )));
+        };
+        let size = poster::size(plan.renditions[0].size);
+        let (rotation, colour) = (plan.rotation, plan.colour);
+        tokio::task::spawn_blocking(move || poster::jpeg(&picture.rotated(rotation), size, colour))
+            .await
+            .map_err(panicked)?
+            .map_err(|error| failure::internal(format!("The poster cannot be made: {error}.")))
+    }
+
+    async fn picture(&self, shared: &Arc<Shared>, frame: usize) -> Step<Option<Picture>> {
+        let plan = &shared.plan;
+        let samples = samples_for(&plan.timeline, &plan.samples, frame);
+        let (to, mut from) = mpsc::channel::<Bytes>(feed::QUEUE);
+        let fed = feed(self.source, &plan.samples, samples.clone(), to);
+        let work = {
+            let shared = Arc::clone(shared);
+            tokio::task::spawn_blocking(move || {
+                let wanted = u64::from(shared.plan.timeline.frames[frame].sample);
+                shared
+                    .slots
+                    .run(|| decode_one(&shared.plan, samples, wanted, &mut || from.blocking_recv()))
+            })
+        };
+        let (fed, picture) = tokio::join!(fed, work);
+        fed?;
+        if self.job.stop.is_cancelled() {
+            return Err(Stopped::Interrupted);
+        }
+        picture.map_err(panicked)
+    }
+}
+
+/// The picture of sample `wanted`, decoded from the beginning of `samples`.
+fn decode_one(
+    plan: &VideoPlan,
+    samples: std::ops::Range<u32>,
+    wanted: u64,
+    next: &mut dyn FnMut() -> Option<Bytes>,
+) -> Option<Picture> {
+    let sets = plan
+        .config
+        .sps
+        .iter()
+        .chain(&plan.config.pps)
+        .map(Vec::as_slice);
+    let mut decoder = Decoder::new(sets, plan.config.nal_length_size).ok()?;
+    let mut out: Vec<Decoded> = Vec::new();
+    for sample in samples {
+        let bytes = next()?;
+        // A damaged sample on the way is the chunk's business.
+        let _ = decoder.decode(&bytes, u64::from(sample), &mut out);
+        if let Some(at) = out.iter().position(|decoded| decoded.sample == wanted) {
+            return Some(out.swap_remove(at).picture);
+        }
+        out.clear();
+    }
+    decoder.flush(&mut out);
+    out.into_iter()
+        .find(|decoded| decoded.sample == wanted)
+        .map(|decoded| decoded.picture)
+}
+
+/// The segments of one file over its chunks, and its parameter sets, which must be the same in all of them.
+fn gather(
+    records: &HashMap<u32, Record>,
+    chunks: std::ops::Range<u32>,
+    track: usize,
+) -> Step<(Vec<SegmentRecord>, Option<ParameterSets>)> {
+    let mut segments = Vec::new();
+    let mut sets: Option<ParameterSets> = None;
+    for chunk in chunks {
+        let record = records
+            .get(&chunk)
+            .and_then(|record| record.tracks.get(track))
+            .ok_or_else(|| failure::internal("A chunk is missing at the end of a job."))?;
+        let mut own = record
+            .segments()
+            .ok_or_else(|| failure::internal("A chunk's record is damaged."))?;
+        segments.append(&mut own);
+        if let Some(own) = record.parameter_sets() {
+            if sets.as_ref().is_some_and(|sets| *sets != own) {
+                return Err(failure::internal(
+                    "The encoder changed its parameter sets between chunks.",
+                ));
+            }
+            sets = Some(own);
+        }
+    }
+    Ok((segments, sets))
+}
+
+/// For file and track names: ISO 639 codes are safe, free text is not.
+fn language_name(language: &str) -> String {
+    let safe: String = language
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .take(16)
+        .collect();
+    if safe.is_empty() { "und".into() } else { safe }
+}
+
+fn panicked(error: tokio::task::JoinError) -> Stopped {
+    failure::internal(format!(
+        "A part of the transcoder failed unexpectedly: {error}."
+    ))
+}

@@ -1,0 +1,113 @@
+//! The port between the worker, which knows jobs and leases, and an engine, which knows media.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::LocalBoxFuture;
+use headwater_blob::HyperClient;
+use headwater_work::{ChunkRecord, Claim, OutputProgress};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::Step;
+
+/// Turns a claimed job's input into its outputs.
+///
+/// An engine stops within a second or so of `job.stop` being cancelled and then returns `Interrupted`; it may be
+/// dropped at any await. It leaves nothing behind that the same job, taken up by another worker, could not
+/// build on.
+pub trait Engine: Send + Sync {
+    /// For logs and job properties.
+    fn name(&self) -> &'static str;
+
+    /// Makes all outputs; gives the server manifest's file name of each, in order.
+    ///
+    /// The worker gives every job a thread of its own, so the future need not be `Send`.
+    fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>>;
+}
+
+/// What an engine gets besides the claim, and where it reports.
+#[derive(Debug)]
+pub struct Job {
+    pub client: HyperClient,
+    /// Cancelled when the engine is to stop, whatever the reason.
+    pub stop: CancellationToken,
+    cancel_requested: AtomicBool,
+    reports: Mutex<Reports>,
+}
+
+#[derive(Debug, Default)]
+struct Reports {
+    /// Work done and to be done, per output.
+    progress: BTreeMap<u32, (Arc<AtomicU64>, u64)>,
+    /// Finished chunks that the API has not acknowledged.
+    chunks: Vec<ChunkRecord>,
+}
+
+impl Job {
+    pub fn new(client: HyperClient, stop: CancellationToken) -> Self {
+        Self {
+            client,
+            stop,
+            cancel_requested: AtomicBool::new(false),
+            reports: Mutex::default(),
+        }
+    }
+
+    /// The job's owner wants it to stop: half-written outputs are of no use to anybody.
+    pub fn request_cancel(&self) {
+        self.cancel_requested.store(true, Ordering::SeqCst);
+        self.stop.cancel();
+    }
+
+    pub fn is_cancel_requested(&self) -> bool {
+        self.cancel_requested.load(Ordering::SeqCst)
+    }
+
+    fn reports(&self) -> std::sync::MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces `total` units of work on `output`; the engine counts up what is done.
+    pub fn start(&self, output: u32, total: u64) -> Arc<AtomicU64> {
+        let done = Arc::new(AtomicU64::new(0));
+        self.reports()
+            .progress
+            .insert(output, (Arc::clone(&done), total.max(1)));
+        done
+    }
+
+    /// A chunk is in storage and need not be made again.
+    pub fn finished_chunk(&self, record: ChunkRecord) {
+        self.reports().chunks.push(record);
+    }
+
+    /// How far each output is: 99 at most, as only the end of the job makes it 100.
+    pub fn progress(&self) -> Vec<OutputProgress> {
+        let percent = |done: &AtomicU64, total: u64| {
+            (done.load(Ordering::Relaxed).min(total) * 99 / total) as u8
+        };
+        self.reports()
+            .progress
+            .iter()
+            .map(|(&index, (done, total))| OutputProgress {
+                index,
+                percent: percent(done, *total),
+            })
+            .collect()
+    }
+
+    /// Takes the finished chunks that are yet to be reported, a few at a time.
+    pub fn take_chunks(&self) -> Vec<ChunkRecord> {
+        let mut reports = self.reports();
+        let count = reports.chunks.len().min(16);
+        reports.chunks.drain(..count).collect()
+    }
+
+    /// Puts chunks back whose report did not get through.
+    pub fn return_chunks(&self, mut chunks: Vec<ChunkRecord>) {
+        let mut reports = self.reports();
+        chunks.append(&mut reports.chunks);
+        reports.chunks = chunks;
+    }
+}

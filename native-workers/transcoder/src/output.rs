@@ -1,0 +1,266 @@
+//! Putting an output into storage, in a way that can be taken up again at any point.
+//!
+//! A track file is staged block by block: every finished chunk is one block of every rendition, under an id made from the
+//! job and the chunk. When all are there, one block with init segment and `sidx` is staged and the list is committed:
+//! a track file appears whole or not at all. The server manifest comes last, so whoever finds one finds everything.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use headwater_blob::{ClientError, Conditions, HyperClient, Store};
+use headwater_bmff::TrackConfig;
+use headwater_cmaf::index;
+use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
+use headwater_work::Place;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::failure::{self, Step};
+use crate::h264::encoder::ParameterSets;
+use crate::retry::retrying;
+use crate::source::{blob_name, store};
+use crate::video::EncodedChunk;
+
+/// The folder of one output.
+pub struct OutputPlace {
+    store: Store<HyperClient>,
+    place: Place,
+    job: Uuid,
+    stop: CancellationToken,
+}
+
+/// What the API keeps of a finished chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Of the plan; see [`crate::plan`].
+    pub plan: String,
+    /// One per rendition of the chunk, in the plan's order.
+    pub tracks: Vec<TrackRecord>,
+}
+
+impl Record {
+    /// `None` when the value is not a record of ours.
+    pub fn read(value: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackRecord {
+    /// Bytes of the block.
+    pub bytes: u64,
+    /// Base64 of each segment's record.
+    pub segments: Vec<String>,
+    /// Base64 of SPS and PPS, for video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_sets: Option<(String, String)>,
+}
+
+impl TrackRecord {
+    pub fn new(chunk: &EncodedChunk) -> Self {
+        Self {
+            bytes: chunk.bytes.len() as u64,
+            segments: chunk
+                .segments
+                .iter()
+                .map(|segment| BASE64.encode(segment.to_bytes()))
+                .collect(),
+            parameter_sets: chunk
+                .parameter_sets
+                .as_ref()
+                .map(|sets| (BASE64.encode(&sets.sps), BASE64.encode(&sets.pps))),
+        }
+    }
+
+    /// `None` when the record was not written by [`Self::new`].
+    pub fn segments(&self) -> Option<Vec<SegmentRecord>> {
+        self.segments
+            .iter()
+            .map(|text| SegmentRecord::from_bytes(&BASE64.decode(text).ok()?).ok())
+            .collect()
+    }
+
+    pub fn parameter_sets(&self) -> Option<ParameterSets> {
+        let (sps, pps) = self.parameter_sets.as_ref()?;
+        Some(ParameterSets {
+            sps: BASE64.decode(sps).ok()?,
+            pps: BASE64.decode(pps).ok()?,
+        })
+    }
+}
+
+/// Staged blocks of one file: length by id.
+pub type Staged = HashMap<Vec<u8>, u64>;
+
+impl OutputPlace {
+    pub fn new(
+        client: &HyperClient,
+        place: &Place,
+        job: Uuid,
+        stop: &CancellationToken,
+    ) -> Step<Self> {
+        Ok(Self {
+            store: store(client, place).map_err(failure::internal)?,
+            place: place.clone(),
+            job,
+            stop: stop.clone(),
+        })
+    }
+
+    /// The id of a chunk's block. All ids of a file have the same length, as the protocol wants.
+    pub fn block_id(&self, chunk: u32) -> Vec<u8> {
+        format!("{}-{chunk:06}", self.job.simple()).into_bytes()
+    }
+
+    fn header_id(&self) -> Vec<u8> {
+        format!("{}-header", self.job.simple()).into_bytes()
+    }
+
+    /// The blocks of `file` that storage still has, staged or committed.
+    pub async fn staged(&self, file: &str) -> Step<Staged> {
+        let blob = blob_name(&self.place, file);
+        let list = retrying(
+            &self.stop,
+            |error| failure::upload(file, error),
+            async || match self.store.get_block_list(&blob).await {
+                Err(ClientError::NotFound { .. }) => Ok(None),
+                other => other.map(Some),
+            },
+        )
+        .await?;
+        let Some(list) = list else {
+            return Ok(Staged::new());
+        };
+        let blocks = list.committed.into_iter().chain(list.uncommitted).flatten();
+        Ok(blocks
+            .filter_map(|block| Some((BASE64.decode(block.id).ok()?, block.len)))
+            .collect())
+    }
+
+    /// Stages one block.
+    pub async fn stage(&self, file: &str, id: &[u8], bytes: Bytes) -> Step<()> {
+        let blob = blob_name(&self.place, file);
+        retrying(
+            &self.stop,
+            |error| failure::upload(file, error),
+            async || self.store.put_block(&blob, id, bytes.clone()).await,
+        )
+        .await
+    }
+
+    /// Writes a whole small file; gives its entity tag.
+    pub async fn put(&self, file: &str, content_type: &str, bytes: Bytes) -> Step<String> {
+        let blob = blob_name(&self.place, file);
+        let written = retrying(
+            &self.stop,
+            |error| failure::upload(file, error),
+            async || {
+                self.store
+                    .put(&blob, content_type, bytes.clone(), &Conditions::default())
+                    .await
+            },
+        )
+        .await?;
+        Ok(written.etag)
+    }
+
+    /// Makes the staged chunks `chunks` (in order) the track file, and writes its packaging index.
+    pub async fn commit(
+        &self,
+        file: &str,
+        config: TrackConfig,
+        segments: &[SegmentRecord],
+        chunks: std::ops::Range<u32>,
+    ) -> Step<()> {
+        let fault = |error: headwater_cmaf::CmafError| {
+            failure::internal(format!(
+                "The file '{file}' cannot be put together: {error}."
+            ))
+        };
+        let content_type = match config.kind {
+            headwater_bmff::TrackKind::Audio => "audio/mp4",
+            _ => "video/mp4",
+        };
+        let track = TrackFile::new(config).map_err(fault)?;
+        let mut header = track.init().to_vec();
+        header.extend_from_slice(&track.sidx(segments).map_err(fault)?);
+        self.stage(file, &self.header_id(), header.into()).await?;
+        let ids: Vec<Vec<u8>> = std::iter::once(self.header_id())
+            .chain(chunks.map(|chunk| self.block_id(chunk)))
+            .collect();
+        let blob = blob_name(&self.place, file);
+        let written = retrying(
+            &self.stop,
+            |error| failure::upload(file, error),
+            async || {
+                self.store
+                    .put_block_list(&blob, &ids, content_type, &Conditions::default())
+                    .await
+            },
+        )
+        .await?;
+        let index_bytes = track.index(segments, &written.etag).map_err(fault)?;
+        self.put(
+            &index::blob_name(file),
+            "application/octet-stream",
+            index_bytes.into(),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Removes what a cancelled job has already made visible. What fails here is left: it harms nobody.
+    pub async fn remove(&self, files: &[String]) {
+        for file in files {
+            for name in [index::blob_name(file), file.clone()] {
+                if let Err(error) = self
+                    .store
+                    .delete(&blob_name(&self.place, &name), None)
+                    .await
+                    && !matches!(error, ClientError::NotFound { .. })
+                {
+                    tracing::warn!(%error, file = name, "a file of a cancelled job could not be removed");
+                }
+            }
+        }
+    }
+}
+
+/// The name that outputs of `input` start with: its own without the extension, in characters that need no escaping
+/// in a URL or a shell. Not empty, 64 characters at most.
+pub fn base_name(input: &str) -> String {
+    let stem = input.rsplit_once('.').map_or(input, |(stem, _)| stem);
+    let safe: String = stem
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(64)
+        .collect();
+    let trimmed = safe.trim_matches('.');
+    if trimmed.is_empty() {
+        "media".into()
+    } else {
+        trimmed.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_named_after_the_input() {
+        assert_eq!(base_name("film.mp4"), "film");
+        assert_eq!(base_name("my film (1).v2.mov"), "my_film__1_.v2");
+        assert_eq!(base_name(".mp4"), "media");
+        assert_eq!(base_name("Überfahrt.mp4"), "Überfahrt");
+    }
+}

@@ -1,0 +1,312 @@
+//! The worker: claims jobs, keeps their leases, runs an engine over them, gives them back.
+//!
+//! One job at a time; more workers, more jobs. A worker holds nothing that another could not go on from: finished chunks are
+//! in storage and in the API. While a job runs, its lease is renewed every 800 ms with progress and finished chunks. What
+//! ends a job early:
+//!
+//! | event | what happens |
+//! |---|---|
+//! | the owner cancels | the engine stops, removes what it made visible, the job is given back as cancelled |
+//! | `409` on renewal | the engine stops, nothing is said or touched any more |
+//! | no renewal got through for a whole lease | as with `409`: another worker may have the job by now |
+//! | shutdown | the engine stops, what is finished is reported, the job goes back into the queue at once |
+//! | a panic | the job ends with `ServiceError`; the worker goes on |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_blob::{HyperClient, HyperOptions};
+use headwater_work::{Claim, ClaimRequest, JobErrorCode, JobFailure, Outcome, RenewRequest};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Api, ApiError};
+use crate::builtin::BuiltIn;
+use crate::engine::{Engine, Job};
+use crate::failure::{Step, Stopped};
+use crate::h264;
+
+/// How a worker is set up.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Of the control plane, e.g. `http://localhost:8080`.
+    pub api_url: String,
+    /// A token of role `worker`.
+    pub token: String,
+    /// Certificates in PEM, trusted besides the public roots.
+    pub ca: Option<Vec<u8>>,
+    /// Threads that compute at once; 0 means as many as there are cores.
+    pub threads: usize,
+    /// Between two questions for work while there is none.
+    pub poll: Duration,
+    /// For people: shown in logs and with the job.
+    pub name: String,
+}
+
+/// The worker could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    #[error(transparent)]
+    Ca(#[from] headwater_blob::client::InvalidCa),
+    /// The API does not take this worker: a wrong token or address. Waiting would not help.
+    #[error("the control plane does not accept this worker: {0}")]
+    Refused(ApiError),
+}
+
+/// Long enough to outlive a pause, short enough that a killed worker's job is soon taken up again.
+const LEASE_SECONDS: u32 = 15;
+const RENEW_EVERY: Duration = Duration::from_millis(800);
+/// Longest wait between attempts to reach an API that is away.
+const MOST_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an engine may take to stop before its job is given up.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Works until `shutdown` is cancelled, with the built-in engine.
+///
+/// Errors: see [`WorkerError`]; an API that is merely away is waited for.
+pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let threads = match config.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let engine = Arc::new(BuiltIn::new(threads));
+    run_with(config, engine, shutdown).await
+}
+
+/// As [`run`], with an engine of the caller's.
+pub async fn run_with(
+    config: WorkerConfig,
+    engine: Arc<dyn Engine>,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
+    let client = HyperClient::new(HyperOptions {
+        extra_ca_pem: config.ca.clone(),
+        ..HyperOptions::default()
+    })?;
+    let api = Api::new(client.clone(), &config.api_url, config.token.clone());
+    tracing::info!(
+        name = config.name,
+        engine = engine.name(),
+        assembly = h264::has_assembly(),
+        "transcoder ready"
+    );
+    if !h264::has_assembly() {
+        tracing::warn!(
+            "OpenH264 was built without assembly: encoding takes about three times as long"
+        );
+    }
+    let mut patience = config.poll;
+    while !shutdown.is_cancelled() {
+        let request = ClaimRequest {
+            worker: config.name.clone(),
+            lease_seconds: LEASE_SECONDS,
+        };
+        let claimed = tokio::select! {
+            () = shutdown.cancelled() => break,
+            claimed = api.claim(&request) => claimed,
+        };
+        let wait = match claimed {
+            Ok(Some(claim)) => {
+                patience = config.poll;
+                work(&api, &client, &engine, claim, &shutdown).await;
+                continue;
+            }
+            Ok(None) => {
+                patience = config.poll;
+                config.poll
+            }
+            Err(
+                error @ ApiError::Refused {
+                    status: 401 | 403 | 404,
+                    ..
+                },
+            ) => return Err(WorkerError::Refused(error)),
+            Err(error) => {
+                tracing::warn!(%error, "no work could be asked for");
+                patience = (patience * 2).clamp(Duration::from_millis(200), MOST_PATIENCE);
+                patience
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Why the engine was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It was not: it ended by itself.
+    ByItself,
+    Canceled,
+    LeaseLost,
+    Shutdown,
+}
+
+async fn work(
+    api: &Api,
+    client: &HyperClient,
+    engine: &Arc<dyn Engine>,
+    claim: Claim,
+    shutdown: &CancellationToken,
+) {
+    let started = Instant::now();
+    tracing::info!(job = %claim.job_id, attempt = claim.attempt, chunks = claim.chunks.len(), "job taken");
+    let job = Arc::new(Job::new(client.clone(), CancellationToken::new()));
+    let claim = Arc::new(claim);
+    let mut running = {
+        let (engine, claim, job) = (Arc::clone(engine), Arc::clone(&claim), Arc::clone(&job));
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || runtime.block_on(engine.run(&claim, &job)))
+    };
+    let mut keeper = Keeper {
+        api,
+        claim: &claim,
+        job: &job,
+        renewed: Instant::now(),
+    };
+    let (result, ended) = loop {
+        tokio::select! {
+            biased;
+            result = &mut running => break (Some(result), Ended::ByItself),
+            () = shutdown.cancelled() => {
+                job.stop.cancel();
+                break (wait_for(&mut running).await, Ended::Shutdown);
+            }
+            () = tokio::time::sleep(RENEW_EVERY) => {
+                if let Some(ended) = keeper.renew().await {
+                    if ended == Ended::Canceled {
+                        job.request_cancel();
+                    } else {
+                        job.stop.cancel();
+                    }
+                    break (wait_for(&mut running).await, ended);
+                }
+            }
+        }
+    };
+    let result = result.map(|joined| joined.unwrap_or_else(panicked));
+    let Some(outcome) = outcome(result, ended) else {
+        tracing::warn!(job = %claim.job_id, "lease lost, job abandoned");
+        return;
+    };
+    if ended == Ended::Shutdown
+        || matches!(&outcome, Outcome::Error(failure) if failure.code.may_retry())
+    {
+        // Whoever goes on with it should not do again what is done.
+        keeper.report_rest().await;
+    }
+    tracing::info!(job = %claim.job_id, seconds = started.elapsed().as_secs_f64(), outcome = ?outcome, "job over");
+    keeper.finish(outcome).await;
+}
+
+type Joined = Result<Step<Vec<String>>, tokio::task::JoinError>;
+
+async fn wait_for(running: &mut tokio::task::JoinHandle<Step<Vec<String>>>) -> Option<Joined> {
+    tokio::time::timeout(STOP_WITHIN, running).await.ok()
+}
+
+fn panicked(error: tokio::task::JoinError) -> Step<Vec<String>> {
+    tracing::error!(%error, "the engine panicked");
+    Err(Stopped::Failed(JobFailure {
+        code: JobErrorCode::ServiceError,
+        message: "The transcoder failed unexpectedly; the operator's log says more.".into(),
+        details: Vec::new(),
+    }))
+}
+
+/// What the API is told. `None`: nothing.
+fn outcome(result: Option<Step<Vec<String>>>, ended: Ended) -> Option<Outcome> {
+    match (result, ended) {
+        (_, Ended::LeaseLost) => None,
+        // Done is done, even if somebody just asked for something else.
+        (Some(Ok(manifests)), _) => Some(Outcome::Finished { manifests }),
+        (_, Ended::Canceled | Ended::Shutdown) => Some(Outcome::Canceled),
+        (Some(Err(Stopped::Failed(failure))), Ended::ByItself) => Some(Outcome::Error(failure)),
+        (Some(Err(Stopped::Interrupted)) | None, Ended::ByItself) => {
+            Some(Outcome::Error(JobFailure {
+                code: JobErrorCode::ServiceTransientError,
+                message: "The transcoder was interrupted.".into(),
+                details: Vec::new(),
+            }))
+        }
+    }
+}
+
+/// Keeps the lease of one job.
+struct Keeper<'a> {
+    api: &'a Api,
+    claim: &'a Claim,
+    job: &'a Job,
+    /// When a renewal last got through.
+    renewed: Instant,
+}
+
+impl Keeper<'_> {
+    /// One renewal. `Some`: why the engine has to stop.
+    async fn renew(&mut self) -> Option<Ended> {
+        let request = RenewRequest {
+            lease: self.claim.lease.clone(),
+            progress: self.job.progress(),
+            chunks: self.job.take_chunks(),
+        };
+        match self.api.renew(self.claim.job_id, &request).await {
+            Ok(answer) => {
+                self.renewed = Instant::now();
+                answer.cancel.then_some(Ended::Canceled)
+            }
+            Err(ApiError::LeaseLost) => Some(Ended::LeaseLost),
+            Err(error) => {
+                self.job.return_chunks(request.chunks);
+                tracing::warn!(job = %self.claim.job_id, %error, "the lease could not be renewed");
+                let lapsed = self.renewed.elapsed()
+                    > Duration::from_secs(u64::from(self.claim.lease_seconds));
+                lapsed.then_some(Ended::LeaseLost)
+            }
+        }
+    }
+
+    /// Reports finished chunks that are still to be reported. Gives up at the first failure: they are made again.
+    async fn report_rest(&mut self) {
+        loop {
+            let chunks = self.job.take_chunks();
+            if chunks.is_empty() {
+                return;
+            }
+            let request = RenewRequest {
+                lease: self.claim.lease.clone(),
+                progress: self.job.progress(),
+                chunks,
+            };
+            if self.api.renew(self.claim.job_id, &request).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Tells the API, patiently: the outcome of hours of work hangs on one request.
+    async fn finish(&self, outcome: Outcome) {
+        let mut wait = Duration::from_millis(200);
+        for _ in 0..8 {
+            match self
+                .api
+                .finish(self.claim.job_id, &self.claim.lease, outcome.clone())
+                .await
+            {
+                Ok(()) => return,
+                Err(ApiError::LeaseLost) => {
+                    tracing::warn!(job = %self.claim.job_id, "lease lost before the job could be given back");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(job = %self.claim.job_id, %error, "the job could not be given back, trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(MOST_PATIENCE);
+                }
+            }
+        }
+    }
+}

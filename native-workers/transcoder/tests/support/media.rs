@@ -1,0 +1,157 @@
+//! ffmpeg and ffprobe: sources that nobody recorded, and a second opinion on what we wrote.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn output(command: &mut Command) -> Vec<u8> {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} cannot be run ({error}): install ffmpeg"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// Runs ffmpeg with `arguments` (split at blanks) and writes `out`.
+pub fn ffmpeg(arguments: &str, out: &Path) {
+    output(
+        Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-y", "-threads", "2"])
+            .args(arguments.split_whitespace())
+            .arg(out),
+    );
+}
+
+/// `ffprobe -show_entries`, as JSON.
+pub fn probe(file: &Path, arguments: &str) -> Value {
+    let out = output(
+        Command::new("ffprobe")
+            .args(["-v", "error", "-of", "json"])
+            .args(arguments.split_whitespace())
+            .arg(file),
+    );
+    serde_json::from_slice(&out).unwrap()
+}
+
+/// One frame or packet as ffprobe sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Packet {
+    pub pts: f64,
+    pub key: bool,
+    pub size: u64,
+}
+
+/// The packets of a stream (`v:0`, `a:0`), in presentation order.
+pub fn packets(file: &Path, stream: &str) -> Vec<Packet> {
+    let found = probe(
+        file,
+        &format!("-select_streams {stream} -show_entries packet=pts_time,flags,size"),
+    );
+    let mut packets: Vec<Packet> = found["packets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        // ffprobe marks what an edit list leaves out.
+        .filter(|packet| !packet["flags"].as_str().unwrap().contains('D'))
+        .map(|packet| Packet {
+            pts: packet["pts_time"].as_str().unwrap().parse().unwrap(),
+            key: packet["flags"].as_str().unwrap().starts_with('K'),
+            size: packet["size"].as_str().unwrap().parse().unwrap(),
+        })
+        .collect();
+    packets.sort_by(|a, b| a.pts.total_cmp(&b.pts));
+    packets
+}
+
+/// MD5 of every decoded frame, in presentation order.
+pub fn frame_md5(file: &Path, filter: &str) -> Vec<String> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-i"]).arg(file);
+    if !filter.is_empty() {
+        command.args(["-vf", filter]);
+    }
+    let out = output(command.args([
+        "-an",
+        "-fps_mode",
+        "passthrough",
+        "-pix_fmt",
+        "yuv420p",
+        "-f",
+        "framemd5",
+        "-",
+    ]));
+    String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit(',').next().unwrap().trim().to_owned())
+        .collect()
+}
+
+/// The decoded sound of a file, mono, as samples a second of `rate`.
+pub fn sound(file: &Path, rate: u32) -> Vec<f32> {
+    let rate = rate.to_string();
+    let out = output(
+        Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-i"])
+            .arg(file)
+            .args(["-vn", "-ac", "1", "-ar", &rate, "-f", "f32le", "-"]),
+    );
+    out.chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect()
+}
+
+/// Mean luma of every picture, with its time.
+pub fn brightness(file: &Path) -> Vec<(f64, f64)> {
+    let out = output(
+        Command::new("ffprobe")
+            .args([
+                "-v",
+                "error",
+                "-of",
+                "csv=p=0",
+                "-show_entries",
+                "frame=pts_time:frame_tags=lavfi.signalstats.YAVG",
+            ])
+            .args(["-f", "lavfi", "-i"])
+            .arg(format!("movie={},signalstats", file.display())),
+    );
+    String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .filter_map(|line| {
+            let (time, luma) = line.split_once(',')?;
+            Some((time.parse().ok()?, luma.trim_end_matches(',').parse().ok()?))
+        })
+        .collect()
+}
+
+/// SSIM of all planes of `file` against `reference`, which is scaled to its size.
+pub fn ssim(file: &Path, reference: &Path) -> f64 {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-hide_banner", "-i"])
+        .arg(file)
+        .arg("-i")
+        .arg(reference)
+        .args([
+            "-filter_complex",
+            "[1:v][0:v]scale2ref=flags=bicubic[ref][main];[main]settb=AVTB,setpts=N/25/TB[m];[ref]settb=AVTB,setpts=N/25/TB[r];[m][r]ssim",
+            "-f",
+            "null",
+            "-",
+        ])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    text.rsplit("All:")
+        .next()
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("{text}"))
+}

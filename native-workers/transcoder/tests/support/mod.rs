@@ -1,0 +1,415 @@
+//! A control plane and a blob store in one process, in memory, with faults on request; and ffprobe.
+#![allow(dead_code)] // every test program uses its own part
+
+pub mod media;
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use headwater_blob::xml::{BlockList, StoredBlock, parse_block_list, write_stored_blocks};
+use headwater_transcoder::{CancellationToken, WorkerConfig};
+use headwater_work::{
+    ChunkRecord, Claim, FinishRequest, Outcome, Place, RenewRequest, WorkInput, WorkOutput,
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use uuid::Uuid;
+
+/// What the fake remembers and how it misbehaves.
+#[derive(Default)]
+pub struct State {
+    /// By container and name: `in/film.mp4`.
+    pub blobs: BTreeMap<String, Bytes>,
+    staged: HashMap<String, BTreeMap<Vec<u8>, Bytes>>,
+    queue: Vec<Claim>,
+    pub chunks: Vec<ChunkRecord>,
+    pub progress: Vec<u8>,
+    pub outcomes: Vec<Outcome>,
+    pub blocks_put: usize,
+    pub renewals: usize,
+    lease: usize,
+    /// Answer the next so many blob requests with 503.
+    pub busy: usize,
+    /// Lose the lease as soon as so many chunks are reported.
+    pub lose_lease_after: Option<usize>,
+    /// Ask for cancellation as soon as so many blocks are staged.
+    pub cancel_after: Option<usize>,
+    /// Refuse writes, as storage with a read-only signature does.
+    pub read_only: bool,
+}
+
+#[derive(Clone)]
+pub struct Fake {
+    pub state: Arc<Mutex<State>>,
+    pub url: String,
+    pub job: Uuid,
+}
+
+impl Fake {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let fake = Self {
+            state: Arc::default(),
+            url,
+            job: Uuid::from_u128(7),
+        };
+        let server = fake.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let fake = server.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| {
+                        let fake = fake.clone();
+                        async move { Ok::<_, Infallible>(fake.answer(request).await) }
+                    });
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        fake
+    }
+
+    pub fn upload(&self, name: &str, bytes: impl Into<Bytes>) {
+        self.state
+            .lock()
+            .unwrap()
+            .blobs
+            .insert(format!("in/{name}"), bytes.into());
+    }
+
+    fn place(&self, container: &str) -> Place {
+        Place {
+            container_url: format!("{}/blob/{container}", self.url),
+            sas: "sig=secret".into(),
+            sub_path: String::new(),
+        }
+    }
+
+    /// Queues a job over `in/{file}`.
+    pub fn queue(&self, file: &str, presets: &[&str]) {
+        let mut state = self.state.lock().unwrap();
+        state.lease += 1;
+        let claim = Claim {
+            job_id: self.job,
+            lease: format!("lease-{}", state.lease),
+            lease_seconds: 15,
+            attempt: state.lease as u32,
+            input: WorkInput::Asset {
+                place: self.place("in"),
+                files: if file.is_empty() { vec![] } else { vec![file.into()] },
+            },
+            outputs: presets
+                .iter()
+                .enumerate()
+                .map(|(index, preset)| WorkOutput {
+                    index: index as u32,
+                    asset_name: format!("out{index}"),
+                    place: self.place(&format!("out{index}")),
+                    preset: serde_json::json!({
+                        "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": preset
+                    }),
+                })
+                .collect(),
+            chunks: state.chunks.clone(),
+        };
+        state.queue.push(claim);
+    }
+
+    pub fn config(&self, threads: usize) -> WorkerConfig {
+        WorkerConfig {
+            api_url: self.url.clone(),
+            token: "worker-token".into(),
+            ca: None,
+            threads,
+            poll: Duration::from_millis(50),
+            name: "test".into(),
+        }
+    }
+
+    /// Runs a worker until the job has an outcome.
+    pub async fn finish(&self, threads: usize) -> Outcome {
+        self.finish_or(threads, |state| !state.outcomes.is_empty())
+            .await;
+        self.state.lock().unwrap().outcomes.remove(0)
+    }
+
+    /// Runs a worker until `done`.
+    pub async fn finish_or(&self, threads: usize, done: impl Fn(&State) -> bool) {
+        let stop = CancellationToken::new();
+        let worker = tokio::spawn(headwater_transcoder::run(
+            self.config(threads),
+            stop.clone(),
+        ));
+        while !done(&self.state.lock().unwrap()) {
+            assert!(!worker.is_finished(), "the worker ended");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+        worker.await.unwrap().unwrap();
+    }
+
+    /// The files of a container, by name.
+    pub fn files(&self, container: &str) -> BTreeMap<String, Bytes> {
+        let prefix = format!("{container}/");
+        let state = self.state.lock().unwrap();
+        state
+            .blobs
+            .iter()
+            .filter_map(|(name, bytes)| {
+                Some((name.strip_prefix(&prefix)?.to_owned(), bytes.clone()))
+            })
+            .collect()
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let path = parts.uri.path().to_owned();
+        if let Some(rest) = path.strip_prefix("/internal/v1/jobs/") {
+            assert_eq!(parts.headers["authorization"], "Bearer worker-token");
+            return self.api(rest, &body);
+        }
+        let name = path.strip_prefix("/blob/").unwrap().to_owned();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        assert!(query.contains("sig=secret"), "{query}");
+        let parameter = |key: &str| {
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value.into_owned())
+        };
+        let name = percent_encoding::percent_decode_str(&name)
+            .decode_utf8()
+            .unwrap()
+            .into_owned();
+        let mut state = self.state.lock().unwrap();
+        if state.busy > 0 {
+            state.busy -= 1;
+            return status(503);
+        }
+        match (&parts.method, parameter("comp").as_deref()) {
+            (&Method::GET, Some("list")) => {
+                list(&state, &name, &parameter("prefix").unwrap_or_default())
+            }
+            (&Method::GET, Some("blocklist")) => state.block_list(&name),
+            (&Method::PUT, _) if state.read_only => status(403),
+            (&Method::PUT, Some("block")) => {
+                let id = BASE64.decode(parameter("blockid").unwrap()).unwrap();
+                state.staged.entry(name).or_default().insert(id, body);
+                state.blocks_put += 1;
+                written("")
+            }
+            (&Method::PUT, Some("blocklist")) => state.commit(&name, &body),
+            (&Method::PUT, None) => {
+                state.blobs.insert(name, body.clone());
+                written(&etag(&body))
+            }
+            (&Method::DELETE, None) => match state.blobs.remove(&name) {
+                Some(_) => status(202),
+                None => status(404),
+            },
+            (&Method::HEAD | &Method::GET, None) => match state.blobs.get(&name) {
+                None => status(404),
+                Some(blob) => {
+                    if parts
+                        .headers
+                        .get("if-match")
+                        .is_some_and(|wanted| *wanted != *etag(blob))
+                    {
+                        return status(412);
+                    }
+                    read(&parts, blob)
+                }
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn api(&self, path: &str, body: &Bytes) -> Response<Full<Bytes>> {
+        let mut state = self.state.lock().unwrap();
+        if path == "claim" {
+            return match state.queue.pop() {
+                Some(claim) => json(&claim),
+                None => status(204),
+            };
+        }
+        let (_, verb) = path.split_once('/').unwrap();
+        let current = format!("lease-{}", state.lease);
+        if verb == "renew" {
+            let request: RenewRequest = serde_json::from_slice(body).unwrap();
+            if request.lease != current {
+                return status(409);
+            }
+            state.renewals += 1;
+            state
+                .progress
+                .extend(request.progress.iter().map(|progress| progress.percent));
+            state.chunks.extend(request.chunks);
+            if state
+                .lose_lease_after
+                .is_some_and(|count| state.chunks.len() >= count)
+            {
+                state.lose_lease_after = None;
+                state.lease += 1;
+                return status(409);
+            }
+            let cancel = state
+                .cancel_after
+                .is_some_and(|count| state.blocks_put >= count);
+            return json(&serde_json::json!({ "cancel": cancel }));
+        }
+        let request: FinishRequest = serde_json::from_slice(body).unwrap();
+        if request.lease != current {
+            return status(409);
+        }
+        state.outcomes.push(request.outcome);
+        status(204)
+    }
+}
+
+impl State {
+    fn block_list(&self, name: &str) -> Response<Full<Bytes>> {
+        let Some(staged) = self.staged.get(name) else {
+            return status(404);
+        };
+        let uncommitted = staged.iter().map(|(id, bytes)| StoredBlock {
+            id: BASE64.encode(id),
+            len: bytes.len() as u64,
+        });
+        let list = BlockList {
+            committed: Some(vec![]),
+            uncommitted: Some(uncommitted.collect()),
+        };
+        Response::new(Full::from(write_stored_blocks(&list)))
+    }
+
+    fn commit(&mut self, name: &str, body: &Bytes) -> Response<Full<Bytes>> {
+        let mut blob = Vec::new();
+        let staged = self.staged.get(name).cloned().unwrap_or_default();
+        for block in parse_block_list(body).unwrap() {
+            match staged.get(&BASE64.decode(block.id).unwrap()) {
+                Some(bytes) => blob.extend_from_slice(bytes),
+                None => return status(400),
+            }
+        }
+        let tag = etag(&blob);
+        self.blobs.insert(name.to_owned(), blob.into());
+        written(&tag)
+    }
+}
+
+fn list(state: &State, container: &str, prefix: &str) -> Response<Full<Bytes>> {
+    let blobs: String = state
+        .blobs
+        .iter()
+        .filter_map(|(name, bytes)| Some((name.strip_prefix(&format!("{container}/"))?, bytes)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .map(|(name, bytes)| {
+            format!(
+                "<Blob><Name>{name}</Name><Properties><Content-Length>{}</Content-Length><Etag>{}</Etag></Properties></Blob>",
+                bytes.len(),
+                etag(bytes)
+            )
+        })
+        .collect();
+    Response::new(Full::from(format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs>{blobs}</Blobs><NextMarker/></EnumerationResults>"
+    )))
+}
+
+fn read(parts: &http::request::Parts, blob: &Bytes) -> Response<Full<Bytes>> {
+    let range = parts
+        .headers
+        .get("x-ms-range")
+        .or(parts.headers.get("range"))
+        .map(|value| {
+            value
+                .to_str()
+                .unwrap()
+                .strip_prefix("bytes=")
+                .unwrap()
+                .to_owned()
+        });
+    let builder = Response::builder().header("etag", etag(blob));
+    match range {
+        Some(range) => {
+            let (first, last) = range.split_once('-').unwrap();
+            let first: usize = first.parse().unwrap();
+            let last: usize = last.parse::<usize>().unwrap().min(blob.len() - 1);
+            builder
+                .status(206)
+                .header(
+                    "content-range",
+                    format!("bytes {first}-{last}/{}", blob.len()),
+                )
+                .body(Full::from(blob.slice(first..=last)))
+                .unwrap()
+        }
+        None => builder
+            .header("content-length", blob.len())
+            .body(if parts.method == Method::HEAD {
+                Full::default()
+            } else {
+                Full::from(blob.clone())
+            })
+            .unwrap(),
+    }
+}
+
+fn etag(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    format!("\"{hash:016x}\"")
+}
+
+fn status(code: u16) -> Response<Full<Bytes>> {
+    Response::builder()
+        .status(StatusCode::from_u16(code).unwrap())
+        .body(Full::default())
+        .unwrap()
+}
+
+fn written(tag: &str) -> Response<Full<Bytes>> {
+    Response::builder()
+        .status(201)
+        .header("etag", tag)
+        .header("last-modified", "Sun, 22 Nov 2026 12:00:00 GMT")
+        .body(Full::default())
+        .unwrap()
+}
+
+fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {
+    Response::builder()
+        .header("content-type", "application/json")
+        .body(Full::from(serde_json::to_vec(value).unwrap()))
+        .unwrap()
+}
+
+/// Writes the files of a container to a folder.
+pub fn save(files: &BTreeMap<String, Bytes>, folder: &Path) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// The media that tests of the whole project share.
+pub fn shared_media() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/media");
+    assert!(path.is_dir(), "test media is missing: {}", path.display());
+    path
+}
