@@ -1,1 +1,130 @@
-//! The origin.
+//! The origin: manifests, segments and files of published assets (`GET /{locator}/...`).
+//!
+//! All decisions are `headwater-origin`'s. Here its ports are connected (the catalog over `spin:sqlite`, storage over
+//! outbound HTTP), and its answers sent: texts as they are, plans of bytes through the assembler, whose body is handed
+//! on unread.
+
+mod catalog;
+
+use catalog::SpinCatalog;
+use headwater_blob::TransportError;
+use headwater_edge::http::{SpinHttp, open, whole};
+use headwater_origin::{
+    BlobStorage, Body, CacheSizes, Code, Freshness, Origin, OriginError, Request as OriginRequest,
+    failure,
+};
+use headwater_plan::Plan;
+use http::StatusCode;
+use jiff::Timestamp;
+use spin_sdk::http::Request;
+use spin_sdk::http_service;
+use spin_sdk::wasip3::http::types::{ErrorCode, Response};
+use std::rc::Rc;
+
+/// Where plans are carried out: on our host natively, else by `functions/assembler`.
+const ASSEMBLER: &str = "http://assembler.spin.internal/";
+
+type SpinOrigin = Origin<SpinCatalog, BlobStorage<SpinHttp>>;
+
+thread_local! {
+    /// Kept for the instance's life: an origin is its caches.
+    static ORIGIN: Rc<SpinOrigin> = Rc::new(Origin::new(
+        SpinCatalog::default(),
+        BlobStorage::new(SpinHttp::default(), Timestamp::now),
+        CacheSizes::default(),
+        |line| eprintln!("origin: {line}"),
+    ));
+}
+
+#[http_service]
+async fn handle(request: Request) -> Result<Response, ErrorCode> {
+    let origin = ORIGIN.with(Rc::clone);
+    let (parts, _body) = request.into_parts();
+    let asked = OriginRequest {
+        method: &parts.method,
+        path: parts.uri.path(),
+        headers: &parts.headers,
+        now: Timestamp::now(),
+    };
+    let sent = match respond(&origin, &asked, Freshness::Remembered).await {
+        Ok(Sent::Response(response)) => Ok(response),
+        // The store no longer has what the instance remembers: once more, with fresh eyes.
+        Ok(Sent::Outdated) => match respond(&origin, &asked, Freshness::Looked).await {
+            Ok(Sent::Response(response)) => Ok(response),
+            Ok(Sent::Outdated) => refuse(
+                &asked,
+                Code::StorageServerBusy,
+                "a file of the asset is being replaced",
+            ),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    };
+    sent.map_err(|e| ErrorCode::InternalError(Some(e.to_string())))
+}
+
+enum Sent {
+    Response(Response),
+    /// The assembler found another state of the storage than the plan was made for.
+    Outdated,
+}
+
+async fn respond(
+    origin: &SpinOrigin,
+    asked: &OriginRequest<'_>,
+    freshness: Freshness,
+) -> Result<Sent, TransportError> {
+    let (head, body) = origin.handle(asked, freshness).await.into_parts();
+    let body = match body {
+        Body::Empty => bytes::Bytes::new(),
+        Body::Bytes(bytes) => bytes,
+        Body::Plan(plan) => return assemble(asked, head, &plan).await,
+    };
+    whole(head.status, head.headers, body).map(Sent::Response)
+}
+
+async fn assemble(
+    asked: &OriginRequest<'_>,
+    head: http::response::Parts,
+    plan: &Plan,
+) -> Result<Sent, TransportError> {
+    let request = http::Request::post(ASSEMBLER)
+        .body(plan.encode())
+        .map_err(|e| TransportError::Broken(e.to_string()))?;
+    let opened = match open(request).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            eprintln!("origin: the assembler is not available: {error}");
+            return refuse(asked, Code::StorageServerBusy, "storage is not available")
+                .map(Sent::Response);
+        }
+    };
+    match opened.status {
+        StatusCode::OK => opened
+            .hand_on(head.status, head.headers)
+            .map(Sent::Response),
+        StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND => Ok(Sent::Outdated),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            refuse(asked, Code::StorageServerBusy, "storage is not available").map(Sent::Response)
+        }
+        status => {
+            eprintln!("origin: the assembler answered {status}");
+            refuse(
+                asked,
+                Code::StorageUnexpected,
+                "storage gave an unexpected answer",
+            )
+            .map(Sent::Response)
+        }
+    }
+}
+
+/// A problem that only shows once the answer was decided.
+fn refuse(asked: &OriginRequest<'_>, code: Code, detail: &str) -> Result<Response, TransportError> {
+    let (head, body) = failure(asked, &OriginError::new(code, detail)).into_parts();
+    let body = match body {
+        Body::Bytes(bytes) => bytes,
+        Body::Empty | Body::Plan(_) => bytes::Bytes::new(),
+    };
+    whole(head.status, head.headers, body)
+}

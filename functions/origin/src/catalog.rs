@@ -1,0 +1,78 @@
+//! The origin's catalog port over the instance's shared database connection.
+
+use headwater_blob::{AccountKey, Auth, Container};
+use headwater_catalog::publishing::{PublishedLocator, published_locator};
+use headwater_edge::{config, sql};
+use headwater_origin::{BlobFolder, Catalog, CatalogError, Protocols, Published};
+use headwater_seal::Seal;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Resolves locators; keeps what opens sealed credentials.
+#[derive(Default)]
+pub(crate) struct SpinCatalog {
+    seal: RefCell<Option<Rc<Seal>>>,
+}
+
+impl SpinCatalog {
+    async fn seal(&self) -> Result<Rc<Seal>, CatalogError> {
+        if let Some(seal) = self.seal.borrow().as_ref() {
+            return Ok(Rc::clone(seal));
+        }
+        let seal = Rc::new(config::seal().await.map_err(failed)?);
+        self.seal.replace(Some(Rc::clone(&seal)));
+        Ok(seal)
+    }
+}
+
+impl Catalog for SpinCatalog {
+    type Location = BlobFolder;
+
+    async fn resolve(&self, locator: &str) -> Result<Option<Published<BlobFolder>>, CatalogError> {
+        let seal = self.seal().await?;
+        let connection = sql::shared().await.map_err(failed)?;
+        match published_locator(&*connection, &seal, locator).await {
+            Ok(Some(locator)) => publish(locator).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                // The connection may be what is wrong.
+                sql::forget_shared();
+                Err(failed(error))
+            }
+        }
+    }
+}
+
+fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogError> {
+    let key = locator
+        .account_key
+        .expose_str()
+        .ok_or_else(|| failed("the account key is not text"))?;
+    let key = AccountKey::from_base64(key).map_err(failed)?;
+    let auth = Auth::SharedKey {
+        account: locator.account,
+        key,
+    };
+    let container = Container::new(&locator.container_url, auth).map_err(failed)?;
+    let clear = locator.policy.clear;
+    Ok(Published {
+        start: locator.start_time,
+        end: locator.end_time,
+        suppressed: locator.suppressed,
+        endpoint_running: locator.endpoint_running,
+        protocols: Protocols {
+            hls: clear.hls,
+            dash: clear.dash,
+            download: clear.download,
+        },
+        place: format!("{}/{}", locator.container_url, locator.sub_path),
+        location: BlobFolder {
+            container,
+            folder: locator.sub_path,
+        },
+    })
+}
+
+fn failed(error: impl std::fmt::Display) -> CatalogError {
+    CatalogError(error.to_string())
+}
