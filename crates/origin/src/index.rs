@@ -15,9 +15,9 @@ use headwater_cmaf::index::{
     parse_head, parse_page,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// First read of an index: holds the head of nearly every file, and all of a short one's index.
 const FIRST_READ_BYTES: u64 = 16 * 1024;
@@ -27,6 +27,8 @@ const MAX_HEAD_BYTES: u64 = 16 << 20;
 const BUILD_READ_BYTES: u64 = 4 << 20;
 /// How long an index is used before its media file is looked at again.
 const TTL: SignedDuration = SignedDuration::from_secs(5);
+/// Most indexes that one instance builds at a time: a build holds a whole movie header in memory.
+const MAX_BUILDS: usize = 4;
 /// Blocks larger than this are not kept: whole directories of long files, which end up in a kept playlist anyway.
 const MAX_KEPT_BLOCK_BYTES: usize = 64 * 1024;
 
@@ -76,8 +78,36 @@ pub enum Freshness {
 pub(crate) struct Indexes {
     loaded: Cache<Arc<LoadedIndex>>,
     blocks: Cache<Bytes>,
-    /// One build of a file at a time.
-    building: Mutex<HashMap<String, Arc<futures::lock::Mutex<()>>>>,
+    /// Builds that are going on.
+    ///
+    /// Requests that need the same index each build it, and all write the same bytes. They do not wait for one
+    /// another: a task of a component cannot be woken by another one (`wit-bindgen` panics on it unless built with
+    /// `inter-task-wakeup`).
+    builds: AtomicUsize,
+}
+
+/// The right to build, given back when dropped.
+struct BuildPermit<'a>(&'a AtomicUsize);
+
+impl<'a> BuildPermit<'a> {
+    fn take(builds: &'a AtomicUsize) -> Result<Self, OriginError> {
+        let taken = builds.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |going_on| {
+            going_on.checked_add(1).filter(|sum| *sum <= MAX_BUILDS)
+        });
+        match taken {
+            Ok(_) => Ok(Self(builds)),
+            Err(_) => Err(OriginError::new(
+                Code::StorageServerBusy,
+                "the asset is being prepared for streaming",
+            )),
+        }
+    }
+}
+
+impl Drop for BuildPermit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A media file of an asset: where it is, and what it is called in caches.
@@ -99,7 +129,7 @@ impl Indexes {
         Self {
             loaded: Cache::new(loaded_bytes),
             blocks: Cache::new(block_bytes),
-            building: Mutex::default(),
+            builds: AtomicUsize::new(0),
         }
     }
 
@@ -120,17 +150,7 @@ impl Indexes {
         {
             return Ok(index);
         }
-        let lock = self.lock_of(&key);
-        let _turn = lock.lock().await;
-        // Somebody else may have loaded it while this request waited.
-        if freshness == Freshness::Remembered
-            && let Some(index) = self.loaded.get(&key, now)
-        {
-            return Ok(index);
-        }
-        let result = self.find(storage, media, &key, freshness, log).await;
-        self.release(&key);
-        let index = result?;
+        let index = self.find(storage, media, &key, freshness, log).await?;
         self.loaded.put(
             &key,
             Arc::clone(&index),
@@ -193,7 +213,9 @@ impl Indexes {
                 "a packaging index is not usable: {fault}; building it again"
             )),
         }
+        let permit = BuildPermit::take(&self.builds)?;
         let built = build(storage, media, &info).await?;
+        drop(permit);
         let head = complete_head(&built)?;
         let (prefix, etag) = match storage.put(media.at, &name, built.clone()).await {
             Ok(etag) => {
@@ -333,22 +355,6 @@ impl Indexes {
             entries.append(&mut parse_page(index.head(), track, page, bytes).map_err(damaged)?);
         }
         Ok(entries)
-    }
-
-    fn lock_of(&self, key: &str) -> Arc<futures::lock::Mutex<()>> {
-        let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(building.entry(key.to_owned()).or_default())
-    }
-
-    /// Drops the lock once nobody but this request holds it (two: the map's and the request's own).
-    fn release(&self, key: &str) {
-        let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        if building
-            .get(key)
-            .is_some_and(|lock| Arc::strong_count(lock) <= 2)
-        {
-            building.remove(key);
-        }
     }
 }
 

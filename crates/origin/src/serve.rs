@@ -67,7 +67,7 @@ pub struct Origin<C: Catalog, S> {
     catalog: C,
     storage: S,
     log: fn(&str),
-    locators: Cache<Published<C::Location>>,
+    locators: Cache<Arc<Published<C::Location>>>,
     listings: Cache<Arc<Listing>>,
     texts: Cache<Bytes>,
     indexes: Indexes,
@@ -171,7 +171,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         locator: &str,
         now: Timestamp,
         freshness: Freshness,
-    ) -> Result<Published<C::Location>, OriginError> {
+    ) -> Result<Arc<Published<C::Location>>, OriginError> {
         if freshness == Freshness::Remembered
             && let Some(published) = self.locators.get(locator, now)
         {
@@ -180,12 +180,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let found = self.catalog.resolve(locator).await.map_err(|error| {
             OriginError::new(Code::StorageServerBusy, "the catalog is not available").because(error)
         })?;
-        let published = found.ok_or_else(|| {
+        let published = Arc::new(found.ok_or_else(|| {
             OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
-        })?;
+        })?);
         self.locators.put(
             locator,
-            published.clone(),
+            Arc::clone(&published),
             1024,
             now.checked_add(LOCATOR_TTL).ok(),
         );
