@@ -321,6 +321,3 @@ fn no_route(missing: NoRoute) -> ApiError {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
