@@ -2,7 +2,7 @@
 //!
 //! A SMIL 2.0 document (W3C, namespace `http://www.w3.org/2001/SMIL20/Language`) in the dialect of Smooth Streaming
 //! and Azure Media Services: `head/meta` says what kind of files they are, `body/switch` has one `video`, `audio` or
-//! `textstream` element per track. [`parse`] reads what encoders and people wrote, [`write`] writes our own.
+//! `textstream` element per track. [`parse`] reads what encoders and people wrote, [`write()`] writes our own.
 //!
 //! Left to others: opening the files named here, and filling in what the manifest leaves out (bitrate, track
 //! identifier, names); see `headwater-origin`.

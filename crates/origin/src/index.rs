@@ -110,6 +110,15 @@ impl Drop for BuildPermit<'_> {
     }
 }
 
+/// When a segment plays: what manifests need of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentTime {
+    /// Ticks of the track.
+    pub(crate) start: u64,
+    /// Ticks to the start of the next segment.
+    pub(crate) duration: u64,
+}
+
 /// A media file of an asset: where it is, and what it is called in caches.
 pub(crate) struct MediaFile<'a, L> {
     pub(crate) at: &'a L,
@@ -330,7 +339,7 @@ impl Indexes {
             .ok_or_else(none)
     }
 
-    /// All segments of a track, in order.
+    /// When the segments of a track play, in order.
     pub(crate) async fn directory<S: Storage>(
         &self,
         storage: &S,
@@ -338,10 +347,10 @@ impl Indexes {
         index: &LoadedIndex,
         track: &TrackHead,
         now: Timestamp,
-    ) -> Result<Vec<SegmentEntry>, OriginError> {
+    ) -> Result<Vec<SegmentTime>, OriginError> {
         let all = track.directory_range();
         let bytes = self.block(storage, media, index, all.clone(), now).await?;
-        let mut entries =
+        let mut times =
             Vec::with_capacity(usize::try_from(track.segment_count).unwrap_or_default());
         for page in 0..track.page_count() {
             let range = track
@@ -352,9 +361,13 @@ impl Indexes {
             let bytes = bytes
                 .get(part(range.start)..part(range.end))
                 .unwrap_or_default();
-            entries.append(&mut parse_page(index.head(), track, page, bytes).map_err(damaged)?);
+            let entries = parse_page(index.head(), track, page, bytes).map_err(damaged)?;
+            times.extend(entries.iter().map(|e| SegmentTime {
+                start: e.start,
+                duration: e.duration,
+            }));
         }
-        Ok(entries)
+        Ok(times)
     }
 }
 

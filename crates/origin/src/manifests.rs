@@ -2,9 +2,10 @@
 
 use crate::address::child;
 use crate::error::{Code, OriginError};
+use crate::index::SegmentTime;
 use crate::language::display_name;
 use crate::presentation::{Presentation, Track, family};
-use headwater_cmaf::index::{SegmentEntry, TrackHead, TrackKind};
+use headwater_cmaf::index::{TrackHead, TrackKind};
 use headwater_dash as dash;
 use headwater_hls as hls;
 use std::collections::HashSet;
@@ -49,7 +50,7 @@ pub(crate) fn multivariant(
 /// The HLS media playlist of a track.
 pub(crate) fn media_playlist(
     track: &Track,
-    segments: &[SegmentEntry],
+    segments: &[SegmentTime],
 ) -> Result<String, OriginError> {
     let (init_uri, uri_prefix, uri_suffix) = child::hls_segments(&track.name);
     let segments: Vec<hls::Segment> = segments
@@ -72,7 +73,7 @@ pub(crate) fn media_playlist(
 /// The DASH manifest. `segments`: of every track, in the order of [`Presentation::tracks`].
 pub(crate) fn mpd(
     presentation: &Presentation,
-    segments: &[Vec<SegmentEntry>],
+    segments: &[Vec<SegmentTime>],
 ) -> Result<String, OriginError> {
     let timelines: Vec<Vec<dash::Segment>> = segments
         .iter()

@@ -8,7 +8,7 @@ use crate::address::{self, Format, Options, Part, Target, TrackAddress};
 use crate::answer::{self, Body, Content, Meta, Request, Resource};
 use crate::cache::Cache;
 use crate::error::{Code, OriginError};
-use crate::index::{Freshness, Indexes, LoadedIndex, MediaFile, storage_error};
+use crate::index::{Freshness, Indexes, LoadedIndex, MediaFile, SegmentTime, storage_error};
 use crate::manifests;
 use crate::policy;
 use crate::ports::{Catalog, Published, Storage, StorageError};
@@ -507,7 +507,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         &self,
         visit: &Visit<'_, C::Location>,
         track: &Track,
-    ) -> Result<Vec<headwater_cmaf::index::SegmentEntry>, OriginError> {
+    ) -> Result<Vec<SegmentTime>, OriginError> {
         let media = visit.media(&track.index.file);
         self.indexes
             .directory(

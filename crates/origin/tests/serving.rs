@@ -375,3 +375,44 @@ fn same_asset_gives_the_same_bytes_on_every_node() {
         .collect();
     assert_eq!(texts[0], texts[1]);
 }
+
+mod hostile {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::OnceLock;
+
+    /// One origin for all cases: building the index takes longer than a case.
+    fn bench() -> &'static Bench {
+        static BENCH: OnceLock<Bench> = OnceLock::new();
+        BENCH.get_or_init(film)
+    }
+
+    fn is_sane(got: &Got) -> bool {
+        matches!(got.status, 200 | 206 | 400 | 403 | 404 | 415 | 416)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn any_path_gets_a_plain_answer(path in "\\PC{0,80}") {
+            prop_assert!(is_sane(&bench().get(&path)));
+        }
+
+        #[test]
+        fn streaming_like_paths_get_a_plain_answer(
+            noun in "(manifest|Manifest|QualityLevels\\([0-9]{0,10}\\)/(Manifest|Fragments)|%2e%2e|film)",
+            inner in "[a-z0-9=,%();-]{0,40}",
+        ) {
+            let got = bench().get(&format!("film.ism/{noun}({inner})"));
+            prop_assert!(is_sane(&got), "{}", got.status);
+        }
+
+        #[test]
+        fn any_range_gets_a_plain_answer(range in "bytes=[0-9]{0,22}-[0-9]{0,22}(,[0-9]-)?", tag in "\\PC{0,20}") {
+            let tag = tag.chars().filter(char::is_ascii).collect::<String>();
+            let got = bench().ask(Method::GET, "film.mp4", &[("range", &range), ("if-none-match", &tag)]);
+            prop_assert!(is_sane(&got) || got.status == 304);
+        }
+    }
+}

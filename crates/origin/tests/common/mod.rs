@@ -271,6 +271,22 @@ impl Bench {
         self.ask(Method::GET, path, &[])
     }
 
+    /// The plan that a GET of `path` is answered with.
+    pub fn plan(&self, path: &str) -> Option<headwater_plan::Plan> {
+        let path = format!("/{LOCATOR}/{path}");
+        let headers = HeaderMap::new();
+        let request = Request {
+            method: &Method::GET,
+            path: &path,
+            headers: &headers,
+            now: self.now,
+        };
+        match block_on(self.origin.handle(&request, Freshness::Remembered)).into_body() {
+            Body::Plan(plan) => Some(plan),
+            _ => None,
+        }
+    }
+
     /// `path`: relative to the locator.
     pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Got {
         let path = format!("/{LOCATOR}/{path}");
