@@ -322,7 +322,11 @@ fn what_mkio_clients_ask_first() {
     );
     let storage = world.get(&format!("{MKIO}/storage/local")).expect(200).body;
     assert_eq!(storage["spec"]["url"], "http://127.0.0.1:10000/local");
-    assert!(!storage.to_string().contains("YW4gYWNjb3VudCBrZXkgb2YgdGhpcnR5LXR3byBieXQ"));
+    assert!(
+        !storage
+            .to_string()
+            .contains("YW4gYWNjb3VudCBrZXkgb2YgdGhpcnR5LXR3byBieXQ")
+    );
 }
 
 #[test]
@@ -433,10 +437,7 @@ fn hostile_bodies_name_the_field() {
             "properties.containerDeletionPolicy",
         ),
         (r#"{"unknown":1}"#, "unknown"),
-        (
-            &deep,
-            &"properties.".repeat(32).trim_end_matches('.').to_owned(),
-        ),
+        (&deep, ["properties"; 32].join(".").as_str()),
     ] {
         let got = world
             .as_role(Role::Owner, "PUT", &format!("{ARM}/assets/a"), body)

@@ -71,8 +71,9 @@ impl NativeSqlite {
                 "the database is of a newer version (schema {done}, this program knows {newest})"
             )));
         }
-        let mut steps = 0;
-        for migration in migrations::sqlite().iter().filter(|m| m.number > done) {
+        let pending = migrations::sqlite().iter().filter(|m| m.number > done);
+        let steps = pending.clone().count();
+        for migration in pending {
             transaction.execute_batch(migration.sql).map_err(failed)?;
             transaction
                 .execute(
@@ -80,7 +81,6 @@ impl NativeSqlite {
                     (migration.number, migration.name),
                 )
                 .map_err(failed)?;
-            steps += 1;
         }
         transaction.commit().map_err(failed)?;
         Ok(steps)
@@ -94,11 +94,7 @@ impl Sql for NativeSqlite {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let mut statement = guard.prepare_cached(sql).map_err(failed)?;
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut answer = statement
             .query(params_from_iter(params.iter().map(parameter)))
             .map_err(failed)?;

@@ -26,7 +26,10 @@ impl SpinSql {
     /// A connection of one's own.
     pub async fn open() -> Result<Self, SqlError> {
         let connection = Connection::open(LABEL).await.map_err(failed)?;
-        Ok(Self { connection })
+        let opened = Self { connection };
+        // Not every host waits for another writer by itself.
+        opened.query("PRAGMA busy_timeout = 5000", &[]).await?;
+        Ok(opened)
     }
 }
 

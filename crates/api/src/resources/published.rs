@@ -74,11 +74,14 @@ async fn render<S: Sql, C: HttpClient>(
             .find(|(known, _)| *known == protocol)
             .map(|(_, path)| format!("{origin}{path}"))
     };
-    // Jobs put a picture beside the server manifest.
-    let poster = listed
-        .manifest
-        .as_ref()
-        .map(|_| format!("{origin}/{}/{}.jpg", locator.locator_id, segment(&stem)));
+    // Jobs put a picture beside the server manifest. A video without pictures has none, which a page has to bear.
+    let poster = listed.manifest.as_ref().map(|_| {
+        format!(
+            "{origin}/{}/{}_Thumbnail000001.jpg",
+            locator.locator_id,
+            segment(&stem)
+        )
+    });
     Ok(Some(json!({
         "name": locator.name,
         "assetName": locator.asset_name,

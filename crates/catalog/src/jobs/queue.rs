@@ -51,7 +51,7 @@ pub struct Location {
 #[derive(Debug, Clone)]
 pub enum ClaimedInput {
     Asset {
-        location: Location,
+        location: Box<Location>,
         files: Vec<String>,
     },
     Http {
@@ -338,7 +338,7 @@ async fn take_next<S: Sql>(
             &[
                 worker.into(),
                 lease.into(),
-                lease_end(moment.now, lease_seconds).into(),
+                lease_end(moment.now, lease_seconds),
                 moment.now.into(),
                 lease_seconds.into(),
             ],
@@ -384,7 +384,10 @@ async fn load<S: Sql>(
                     &asset,
                 )));
             };
-            ClaimedInput::Asset { location, files }
+            ClaimedInput::Asset {
+                location: Box::new(location),
+                files,
+            }
         }
         (None, Some(sealed)) => {
             let plain = seal.open(&seal_context(job_id), &sealed)?;
