@@ -33,7 +33,10 @@ function show(element: HTMLElement, said: string, focus: boolean): void {
   content.replaceChildren(element);
   announcer.textContent = said;
   forget.hidden = readToken(sessionStorage) === null;
-  if (focus) element.querySelector<HTMLElement>("h1")?.focus();
+  if (focus) {
+    element.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }
 }
 
 /** Shows what the address says; `focus` after a click, so that a screen reader follows. */
