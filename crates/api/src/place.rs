@@ -4,12 +4,13 @@
 //! now is sent again twice; the client above retries as well, so there is no reason to be stubborn.
 
 use bytes::Bytes;
-use headwater_blob::client::{decode_done, decode_list};
+use headwater_blob::client::{decode_done, decode_list, decode_range};
 use headwater_blob::xml::BlobPage;
 use headwater_blob::{
     AccountKey, Auth, ClientError, Container, HttpClient, List, Permissions, ServiceSas,
 };
 use headwater_catalog::storage::StorageAccount;
+use headwater_cmaf::index::{HeadParse, IndexHead, parse_head};
 use headwater_seal::Seal;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,11 @@ const ATTEMPTS: usize = 3;
 
 /// Files that a listing looks at before it stops.
 const MAX_FILES: usize = 5000;
+
+/// What is read of a packaging index at first. Enough for the head of nearly every one.
+const HEAD_BYTES: u64 = 16 * 1024;
+/// Longest head that is read at all.
+const MAX_HEAD_BYTES: u64 = 1024 * 1024;
 
 /// Where the packaging index lies; not part of the media.
 const INDEX_FOLDER: &str = ".headwater/";
@@ -171,6 +177,45 @@ impl<'a, C: HttpClient> Place<'a, C> {
         }
     }
 
+    /// How long the place plays, in milliseconds, as far as a packaging index in it says. `None` without one.
+    pub(crate) async fn duration_ms(&self) -> Result<Option<u32>, ApiError> {
+        let folder = format!("{}{INDEX_FOLDER}", self.prefix());
+        let page = self.page(&folder, Some("/"), None).await?;
+        for blob in page.blobs.iter().filter(|blob| blob.name.ends_with(".hwx")) {
+            if let Some(head) = self.index_head(&blob.name, blob.len).await? {
+                return Ok(longest_ms(&head));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The head of a packaging index; `None` if it is gone or not one that we read.
+    async fn index_head(&self, blob: &str, len: u64) -> Result<Option<IndexHead>, ApiError> {
+        let mut wanted = HEAD_BYTES.min(len);
+        loop {
+            if wanted == 0 || wanted > MAX_HEAD_BYTES.min(len) {
+                return Ok(None);
+            }
+            let build = || {
+                self.container
+                    .get_range(self.now, blob, Some(0..wanted), None)
+            };
+            let decode = |answer: &Response<Bytes>| {
+                decode_range(answer.status(), answer.headers(), answer.body().clone())
+            };
+            let bytes = match self.call(build, decode).await {
+                Ok(read) => read.bytes,
+                Err(ClientError::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(upstream(&error)),
+            };
+            match parse_head(&bytes) {
+                Ok(HeadParse::Complete(head)) => return Ok(Some(head)),
+                Ok(HeadParse::NeedMore(more)) if more > wanted => wanted = more,
+                Ok(HeadParse::NeedMore(_)) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
     fn prefix(&self) -> String {
         if self.sub_path.is_empty() {
             String::new()
@@ -222,6 +267,19 @@ impl<'a, C: HttpClient> Place<'a, C> {
             }
         }
     }
+}
+
+/// The longest track's duration.
+fn longest_ms(head: &IndexHead) -> Option<u32> {
+    head.tracks
+        .iter()
+        .filter_map(|track| {
+            let ms = u128::from(track.duration)
+                .checked_mul(1000)?
+                .checked_div(u128::from(track.timescale.get()))?;
+            u32::try_from(ms).ok()
+        })
+        .max()
 }
 
 fn done(answer: &Response<Bytes>) -> Result<(), ClientError> {

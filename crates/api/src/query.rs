@@ -7,12 +7,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headwater_catalog::Value;
-use headwater_catalog::query::{Listing, PAGE, Page, Position, Start};
+use headwater_catalog::query::{LabelTest, Listing, PAGE, Page, Position, Start};
 use serde_json::{Map, Value as Json, json};
 
 use crate::dialect::Dialect;
 use crate::error::ApiError;
 use crate::odata;
+
+/// Label conditions in one query.
+const MAX_LABELS: usize = 32;
 
 /// Decoded parameters in the order in which they came.
 #[derive(Debug, Clone, Default)]
@@ -38,14 +41,6 @@ impl Query {
 
     /// What a list call asks for.
     pub(crate) fn listing(&self, dialect: Dialect) -> Result<Listing, ApiError> {
-        for unsupported in ["$label", "$label_key"] {
-            if self.get(unsupported).is_some() {
-                return Err(ApiError::invalid(
-                    unsupported,
-                    "is not supported by this installation",
-                ));
-            }
-        }
         let top = match self.get("$top") {
             None => None,
             Some(text) => Some(
@@ -64,10 +59,43 @@ impl Query {
         Ok(Listing {
             filter: self.get("$filter").map(odata::filter).transpose()?,
             order: self.get("$orderby").map(odata::orderby).transpose()?,
+            labels: self.labels()?,
             start,
             top,
             count: dialect != Dialect::Arm,
         })
+    }
+
+    /// MK.IO's label queries: `$label_key=key`, `$label=key=value`, `$label=key~part`, any number of them.
+    fn labels(&self) -> Result<Vec<LabelTest>, ApiError> {
+        let mut tests = Vec::new();
+        for (name, value) in &self.0 {
+            if name.eq_ignore_ascii_case("$label_key") {
+                tests.push(LabelTest::Has(value.clone()));
+            } else if name.eq_ignore_ascii_case("$label") {
+                let bad = || ApiError::invalid("$label", "must be 'key=value' or 'key~part'");
+                let at = value.find(['=', '~']).ok_or_else(bad)?;
+                let (label, rest) = value.split_at_checked(at).ok_or_else(bad)?;
+                let label = label.to_owned();
+                tests.push(match rest.strip_prefix('=') {
+                    Some(exact) => LabelTest::Equals {
+                        label,
+                        value: exact.to_owned(),
+                    },
+                    None => LabelTest::Contains {
+                        label,
+                        text: rest.trim_start_matches('~').to_owned(),
+                    },
+                });
+            }
+        }
+        if tests.len() > MAX_LABELS {
+            return Err(ApiError::invalid(
+                "$label",
+                format!("at most {MAX_LABELS} conditions"),
+            ));
+        }
+        Ok(tests)
     }
 
     /// The same query with another `$skiptoken`.
@@ -200,6 +228,26 @@ mod tests {
             query.continued("new"),
             "api-version=2022-08-01&$filter=name+eq+%27a%27&$skiptoken=new"
         );
+    }
+
+    #[test]
+    fn labels_as_mkio_writes_them() {
+        let query = Query::parse(Some("$label_key=team&$label=run=a=b&$label=team~re"));
+        assert_eq!(
+            query.labels().unwrap(),
+            [
+                LabelTest::Has("team".into()),
+                LabelTest::Equals {
+                    label: "run".into(),
+                    value: "a=b".into()
+                },
+                LabelTest::Contains {
+                    label: "team".into(),
+                    text: "re".into()
+                },
+            ]
+        );
+        assert!(Query::parse(Some("$label=team")).labels().is_err());
     }
 
     #[test]

@@ -277,6 +277,51 @@ fn an_asset_without_a_job_plays_what_lies_in_its_container() {
 }
 
 #[test]
+fn the_gallery_knows_how_long_a_video_is_from_its_packaging_index() {
+    let world = World::new();
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/media/car-detection.mp4"
+    );
+    let bytes = std::fs::read(file).expect("shared/media");
+    let movie = headwater_bmff::parse_movie(bytes.clone().into()).unwrap();
+    let source = headwater_cmaf::index::SourceId {
+        etag: "\"0x1\"".into(),
+        len: bytes.len() as u64,
+    };
+    let index = headwater_cmaf::index::build_from_movie(&movie, &source).unwrap();
+    world
+        .put(
+            &format!("{MKIO}/assets/a"),
+            json!({"properties": {"container": "dropped", "subPath": "in"}}),
+        )
+        .expect(201);
+    world
+        .put(
+            &format!("{MKIO}/streamingLocators/l"),
+            locator("a", "Predefined_ClearStreamingOnly"),
+        )
+        .expect(201);
+    world.storage.put("dropped", "in/car.mp4");
+    let duration = || {
+        world.get(&format!("{MKIO}/published")).expect(200).body["value"][0]["durationSeconds"]
+            .clone()
+    };
+    assert_eq!(duration(), Json::Null);
+    world.storage.put("dropped", "in/.headwater/broken.hwx");
+    assert_eq!(duration(), Json::Null);
+    world
+        .storage
+        .put_bytes("dropped", "in/.headwater/car.mp4.hwx", index);
+    // ffprobe -show_entries format=duration
+    assert!(
+        (duration().as_f64().unwrap() - 30.208).abs() < 0.1,
+        "{}",
+        duration()
+    );
+}
+
+#[test]
 fn encryption_is_refused_until_it_can_be_kept() {
     let world = World::new();
     world.put(&format!("{ARM}/assets/a"), json!({})).expect(201);

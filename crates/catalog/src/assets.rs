@@ -52,6 +52,8 @@ pub struct Asset {
     pub extra: Map<String, Json>,
     /// File name of the server manifest, once known.
     pub manifest: Option<String>,
+    /// How long it plays, in milliseconds, once known.
+    pub duration_ms: Option<u32>,
     pub created: Timestamp,
     pub modified: Timestamp,
 }
@@ -69,7 +71,7 @@ pub struct AssetWrite {
     pub extra: Map<String, Json>,
 }
 
-const COLUMNS: &str = "name, asset_id, storage_account, container, sub_path, description, alternate_id, deletion_policy, labels_json, extra_json, manifest, created, modified";
+const COLUMNS: &str = "name, asset_id, storage_account, container, sub_path, description, alternate_id, deletion_policy, labels_json, extra_json, manifest, duration_ms, created, modified";
 
 const FIELDS: &[Field] = &[
     Field::new("name", "name", FieldKind::Text),
@@ -92,6 +94,9 @@ const ENTITY: Entity = Entity {
     columns: COLUMNS,
     tie: "name",
     fields: FIELDS,
+    labels: Some(
+        "SELECT 1 FROM asset_labels WHERE asset_labels.project_id = assets.project_id AND asset_name = assets.name",
+    ),
 };
 
 pub(crate) fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
@@ -108,6 +113,9 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
         labels: row.json("labels_json")?,
         extra: row.json("extra_json")?,
         manifest: row.opt_text("manifest")?,
+        duration_ms: row
+            .opt_integer("duration_ms")?
+            .and_then(|ms| u32::try_from(ms).ok()),
         created: row.time("created")?,
         modified: row.time("modified")?,
     })
@@ -299,7 +307,32 @@ pub(crate) async fn insert<S: Sql>(
         ],
     )
     .await?;
+    if let Some(labels) = &write.labels {
+        write_labels(sql, project, name, labels).await?;
+    }
     get(sql, project, name).await
+}
+
+/// Inside a transaction: makes the asset findable by these labels and no others.
+async fn write_labels<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), CatalogError> {
+    sql.query(
+        "DELETE FROM asset_labels WHERE project_id = ?1 AND asset_name = ?2",
+        &[project.into(), name.into()],
+    )
+    .await?;
+    for (label, value) in labels {
+        sql.query(
+            "INSERT INTO asset_labels (project_id, asset_name, label, value) VALUES (?1, ?2, ?3, ?4)",
+            &[project.into(), name.into(), label.into(), value.into()],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 async fn change<S: Sql>(
@@ -327,6 +360,9 @@ async fn change<S: Sql>(
     let mut extra = old.extra;
     extra.extend(write.extra.clone());
     let labels = write.labels.as_ref().unwrap_or(&old.labels);
+    if *labels != old.labels {
+        write_labels(sql, project, name, labels).await?;
+    }
     let rows = sql
         .query(
             &format!(
@@ -378,11 +414,13 @@ pub async fn delete<S: Sql>(
 ) -> Result<bool, CatalogError> {
     transaction(sql, async |sql| {
         refuse_if_in_use(sql, project, name).await?;
-        sql.query(
-            "DELETE FROM streaming_locators WHERE project_id = ?1 AND asset_name = ?2",
-            &[project.into(), name.into()],
-        )
-        .await?;
+        for table in ["streaming_locators", "asset_labels"] {
+            sql.query(
+                &format!("DELETE FROM {table} WHERE project_id = ?1 AND asset_name = ?2"),
+                &[project.into(), name.into()],
+            )
+            .await?;
+        }
         let rows = sql
             .query(
                 "DELETE FROM assets WHERE project_id = ?1 AND name = ?2 RETURNING name",
@@ -430,6 +468,21 @@ pub async fn set_manifest<S: Sql>(
     sql.query(
         "UPDATE assets SET manifest = ?3 WHERE project_id = ?1 AND name = ?2",
         &[project.into(), name.into(), manifest.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Remembers how long an asset plays.
+pub async fn set_duration<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    duration_ms: u32,
+) -> Result<(), CatalogError> {
+    sql.query(
+        "UPDATE assets SET duration_ms = ?3 WHERE project_id = ?1 AND name = ?2",
+        &[project.into(), name.into(), duration_ms.into()],
     )
     .await?;
     Ok(())

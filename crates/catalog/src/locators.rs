@@ -81,6 +81,7 @@ const ENTITY: Entity = Entity {
     columns: COLUMNS,
     tie: "name",
     fields: FIELDS,
+    labels: None,
 };
 
 /// The columns of a locator in a join, under their own names.

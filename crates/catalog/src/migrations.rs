@@ -15,9 +15,16 @@ pub struct Migration {
 
 /// All migrations for SQLite, in order.
 pub fn sqlite() -> &'static [Migration] {
-    &[Migration {
-        number: 1,
-        name: "vod",
-        sql: include_str!("../migrations/sqlite/0001_vod.sql"),
-    }]
+    &[
+        Migration {
+            number: 1,
+            name: "vod",
+            sql: include_str!("../migrations/sqlite/0001_vod.sql"),
+        },
+        Migration {
+            number: 2,
+            name: "labels and length",
+            sql: include_str!("../migrations/sqlite/0002_labels_and_length.sql"),
+        },
+    ]
 }

@@ -158,6 +158,7 @@ const ENTITY: Entity = Entity {
     columns: "name, properties_json, created",
     tie: "name",
     fields: FIELDS,
+    labels: None,
 };
 
 fn from_row(row: &Row<'_>) -> Result<StreamingPolicy, CatalogError> {

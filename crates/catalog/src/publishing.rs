@@ -114,6 +114,8 @@ pub struct Listed {
     pub locator: StreamingLocator,
     /// The asset's server manifest. Without one, nobody knows yet whether there is anything to play.
     pub manifest: Option<String>,
+    /// How long it plays, in milliseconds, once known.
+    pub duration_ms: Option<u32>,
     pub policy: Publishing,
 }
 
@@ -158,7 +160,7 @@ pub async fn published<S: Sql>(
     let rows = sql
         .query(
             &format!(
-                "SELECT {}, a.manifest, p.properties_json {condition}
+                "SELECT {}, a.manifest, a.duration_ms, p.properties_json {condition}
                  ORDER BY l.created DESC, l.name LIMIT {limit} OFFSET {offset}",
                 locators::qualified_columns("l")
             ),
@@ -173,6 +175,9 @@ pub async fn published<S: Sql>(
             found.push(Listed {
                 locator,
                 manifest: row.opt_text("manifest")?,
+                duration_ms: row
+                    .opt_integer("duration_ms")?
+                    .and_then(|ms| u32::try_from(ms).ok()),
                 policy,
             });
         }

@@ -16,12 +16,25 @@ pub const PAGE: u32 = 1000;
 pub struct Listing {
     pub filter: Option<Filter>,
     pub order: Option<Order>,
+    /// All of them must hold.
+    pub labels: Vec<LabelTest>,
     /// Where the page starts.
     pub start: Start,
     /// Page size; capped at [`PAGE`], which is also the default.
     pub top: Option<u32>,
     /// Whether to count the whole (filtered) collection.
     pub count: bool,
+}
+
+/// A condition on an item's labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelTest {
+    /// It has a label of this name.
+    Has(String),
+    /// It has the label with exactly this value.
+    Equals { label: String, value: String },
+    /// It has the label, and the value contains this text, without regard to the case of ASCII letters.
+    Contains { label: String, text: String },
 }
 
 /// Where a page starts.
@@ -152,6 +165,9 @@ pub struct Entity {
     pub tie: &'static str,
     /// The first is the default order.
     pub fields: &'static [Field],
+    /// The condition under which an item has labels, as the beginning of an `EXISTS`; its table has the columns `label`
+    /// and `value`. `None` for kinds that carry none.
+    pub labels: Option<&'static str>,
 }
 
 impl Entity {
@@ -202,6 +218,10 @@ pub(crate) async fn list<S: Sql, T>(
     }
     if let Some(filter) = &listing.filter {
         let condition = query.condition(entity, filter)?;
+        query.conditions.push(condition);
+    }
+    for test in &listing.labels {
+        let condition = query.label(entity, test)?;
         query.conditions.push(condition);
     }
     let total = if listing.count {
@@ -315,6 +335,29 @@ impl Builder {
         }
     }
 
+    fn label(&mut self, entity: &Entity, test: &LabelTest) -> Result<String, CatalogError> {
+        let labels = entity.labels.ok_or_else(|| {
+            CatalogError::invalid("$label", format!("{} have no labels", entity.what))
+        })?;
+        Ok(match test {
+            LabelTest::Has(label) => {
+                let label = self.bind(label.into());
+                format!("EXISTS ({labels} AND label = {label})")
+            }
+            LabelTest::Equals { label, value } => {
+                let (label, value) = (self.bind(label.into()), self.bind(value.into()));
+                format!("EXISTS ({labels} AND label = {label} AND value = {value})")
+            }
+            LabelTest::Contains { label, text } => {
+                let label = self.bind(label.into());
+                let pattern = self.bind(pattern(Place::Anywhere, text).into());
+                format!(
+                    "EXISTS ({labels} AND label = {label} AND value LIKE {pattern} ESCAPE '\\')"
+                )
+            }
+        })
+    }
+
     fn condition(&mut self, entity: &Entity, filter: &Filter) -> Result<String, CatalogError> {
         Ok(match filter {
             Filter::And(a, b) => format!(
@@ -352,24 +395,29 @@ impl Builder {
                         format!("'{}' is not a text field", field.path),
                     ));
                 }
-                let mut pattern = String::new();
-                if *place != Place::Start {
-                    pattern.push('%');
-                }
-                for c in text.chars() {
-                    if matches!(c, '%' | '_' | '\\') {
-                        pattern.push('\\');
-                    }
-                    pattern.push(c);
-                }
-                if *place != Place::End {
-                    pattern.push('%');
-                }
-                let parameter = self.bind(pattern.into());
+                let parameter = self.bind(pattern(*place, text).into());
                 format!("{} LIKE {parameter} ESCAPE '\\'", field.column)
             }
         })
     }
+}
+
+/// A `LIKE` pattern in which nothing of `text` is a wildcard. Its escape character is the backslash.
+fn pattern(place: Place, text: &str) -> String {
+    let mut pattern = String::new();
+    if place != Place::Start {
+        pattern.push('%');
+    }
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    if place != Place::End {
+        pattern.push('%');
+    }
+    pattern
 }
 
 /// The literal as the field's column holds it.

@@ -49,6 +49,7 @@ const ENTITY: Entity = Entity {
     columns: COLUMNS,
     tie: "name",
     fields: FIELDS,
+    labels: None,
 };
 
 fn from_row(row: &Row<'_>) -> Result<Transform, CatalogError> {

@@ -306,6 +306,69 @@ fn lists_filter_order_and_page_without_gaps_while_items_come_and_go() {
 }
 
 #[test]
+fn labels_find_assets_as_long_as_they_are_there() {
+    use headwater_catalog::query::LabelTest;
+    let catalog = Catalog::new();
+    let put = |name: &str, labels: &[(&str, &str)]| {
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let write = AssetWrite {
+            labels: Some(labels),
+            ..AssetWrite::default()
+        };
+        block_on(assets::put(
+            &catalog.sql,
+            &catalog.project,
+            name,
+            &write,
+            catalog.ids.uuid(),
+            catalog.now(),
+        ))
+        .unwrap();
+    };
+    put("a", &[("team", "red"), ("run", "one")]);
+    put("b", &[("team", "Redwood")]);
+    catalog.asset("c");
+    let find = |tests: &[LabelTest]| -> Vec<String> {
+        let listing = Listing {
+            labels: tests.to_vec(),
+            count: true,
+            ..Listing::default()
+        };
+        let page = block_on(assets::list(&catalog.sql, &catalog.project, &listing)).unwrap();
+        assert_eq!(page.total, u32::try_from(page.items.len()).ok());
+        page.items.into_iter().map(|asset| asset.name).collect()
+    };
+    let equals = |label: &str, value: &str| LabelTest::Equals {
+        label: label.into(),
+        value: value.into(),
+    };
+    let contains = LabelTest::Contains {
+        label: "team".into(),
+        text: "red".into(),
+    };
+    assert_eq!(find(&[LabelTest::Has("team".into())]), ["a", "b"]);
+    assert_eq!(find(&[equals("team", "red")]), ["a"]);
+    assert_eq!(find(std::slice::from_ref(&contains)), ["a", "b"]);
+    assert_eq!(find(&[contains, LabelTest::Has("run".into())]), ["a"]);
+    put("a", &[("team", "blue")]);
+    assert!(find(&[equals("team", "red")]).is_empty());
+    assert!(find(&[LabelTest::Has("run".into())]).is_empty());
+    block_on(assets::delete(&catalog.sql, &catalog.project, "a")).unwrap();
+    catalog.asset("a");
+    assert_eq!(find(&[LabelTest::Has("team".into())]), ["b"]);
+
+    let listing = Listing {
+        labels: vec![LabelTest::Has("x".into())],
+        ..Listing::default()
+    };
+    let refused = block_on(transforms::list(&catalog.sql, &catalog.project, &listing));
+    assert!(matches!(refused, Err(CatalogError::Invalid { ref field, .. }) if field == "$label"));
+}
+
+#[test]
 fn a_transform_with_a_running_job_or_a_rule_stays() {
     let catalog = Catalog::new();
     let delete = || {

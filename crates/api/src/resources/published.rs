@@ -55,14 +55,25 @@ async fn render<S: Sql, C: HttpClient>(
     listed: &Listed,
 ) -> Result<Option<Json>, ApiError> {
     let locator = &listed.locator;
-    let stem = match &listed.manifest {
-        Some(manifest) => streaming_stem(Some(manifest), &[]),
-        None => {
-            let asset = assets::get(call.sql, &call.project()?.id, &locator.asset_name).await?;
-            let (files, _) = place(call, &asset).await?.list().await?;
-            streaming_stem(None, &files)
+    let mut duration_ms = listed.duration_ms;
+    let mut stem = listed
+        .manifest
+        .as_ref()
+        .and_then(|manifest| streaming_stem(Some(manifest), &[]));
+    if stem.is_none() || duration_ms.is_none() {
+        let project = &call.project()?.id;
+        let asset = assets::get(call.sql, project, &locator.asset_name).await?;
+        let place = place(call, &asset).await?;
+        if stem.is_none() {
+            stem = streaming_stem(None, &place.list().await?.0);
         }
-    };
+        if duration_ms.is_none() {
+            duration_ms = place.duration_ms().await?;
+            if let Some(found) = duration_ms {
+                assets::set_duration(call.sql, project, &asset.name, found).await?;
+            }
+        }
+    }
     let Some(stem) = stem else {
         return Ok(None);
     };
@@ -90,6 +101,6 @@ async fn render<S: Sql, C: HttpClient>(
         "hlsUrl": url("Hls"),
         "dashUrl": url("Dash"),
         "posterUrl": poster,
-        "durationSeconds": null,
+        "durationSeconds": duration_ms.map(|ms| f64::from(ms) / 1000.0),
     })))
 }

@@ -40,7 +40,7 @@ impl Ids for CountedIds {
 #[derive(Default)]
 pub(crate) struct Storage {
     pub(crate) containers: RefCell<BTreeSet<String>>,
-    pub(crate) blobs: RefCell<BTreeMap<(String, String), usize>>,
+    pub(crate) blobs: RefCell<BTreeMap<(String, String), Vec<u8>>>,
     /// Answers 503 to so many requests first.
     pub(crate) failing: Cell<u32>,
     pub(crate) requests: Cell<u32>,
@@ -48,9 +48,13 @@ pub(crate) struct Storage {
 
 impl Storage {
     pub(crate) fn put(&self, container: &str, blob: &str) {
+        self.put_bytes(container, blob, vec![0; 10]);
+    }
+
+    pub(crate) fn put_bytes(&self, container: &str, blob: &str, bytes: Vec<u8>) {
         self.blobs
             .borrow_mut()
-            .insert((container.into(), blob.into()), 10);
+            .insert((container.into(), blob.into()), bytes);
     }
 }
 
@@ -95,6 +99,7 @@ impl HttpClient for Storage {
                 self.blobs.borrow_mut().remove(&(container, blob));
                 answer(StatusCode::ACCEPTED, "")
             }
+            ("GET", Some(blob)) => self.read(&(container, blob), request.headers()),
             ("GET", None) if listing => answer(StatusCode::OK, &self.list(&container, &query)),
             other => panic!("the API sent {other:?} {}", request.uri()),
         })
@@ -102,12 +107,40 @@ impl HttpClient for Storage {
 }
 
 impl Storage {
+    /// A range from the start, as `bytes=0-n` or `x-ms-range`.
+    fn read(&self, key: &(String, String), headers: &HeaderMap) -> Response<Bytes> {
+        let blobs = self.blobs.borrow();
+        let Some(bytes) = blobs.get(key) else {
+            return answer(StatusCode::NOT_FOUND, "");
+        };
+        let range = headers.get("range").or(headers.get("x-ms-range")).unwrap();
+        let last: usize = range
+            .to_str()
+            .unwrap()
+            .strip_prefix("bytes=0-")
+            .unwrap()
+            .parse()
+            .unwrap();
+        let part = &bytes[..bytes.len().min(last + 1)];
+        let mut answer = Response::new(Bytes::copy_from_slice(part));
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let range = format!("bytes 0-{}/{}", part.len() - 1, bytes.len());
+        answer
+            .headers_mut()
+            .insert("content-range", range.parse().unwrap());
+        answer
+            .headers_mut()
+            .insert("etag", "\"0x1\"".parse().unwrap());
+        answer
+    }
+
     fn list(&self, container: &str, query: &BTreeMap<String, String>) -> String {
         let prefix = query.get("prefix").map_or("", String::as_str);
         let delimited = query.contains_key("delimiter");
         let mut entries = String::new();
         let mut prefixes = BTreeSet::new();
-        for ((known, name), len) in self.blobs.borrow().iter() {
+        for ((known, name), bytes) in self.blobs.borrow().iter() {
+            let len = bytes.len();
             let Some(rest) = name.strip_prefix(prefix).filter(|_| known == container) else {
                 continue;
             };

@@ -37,6 +37,7 @@ const ENTITY: Entity = Entity {
     columns: COLUMNS,
     tie: "seq",
     fields: FIELDS,
+    labels: None,
 };
 
 /// What the URLs of a job's HTTP input are sealed for.
