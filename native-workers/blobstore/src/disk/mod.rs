@@ -139,7 +139,12 @@ impl Disk {
             Err(error) => return Err(error),
         }
         for leftover in fs::read_dir(root.join("scratch"))? {
-            durable::remove_if_there(&leftover?.path()).or_else(|_| Ok::<_, io::Error>(()))?;
+            let leftover = leftover?;
+            if leftover.file_type()?.is_dir() {
+                fs::remove_dir_all(leftover.path())?;
+            } else {
+                fs::remove_file(leftover.path())?;
+            }
         }
         durable::sync_folder(root)?;
         let (outbox, last_event) = if with_events {

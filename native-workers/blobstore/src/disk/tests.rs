@@ -1,1 +1,438 @@
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use headwater_blob::server::Preconditions;
+use headwater_blob::xml::{BlockRef, BlockSource};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::disk::sweep::Swept;
+
+const C: &str = "asset-1";
+
+fn open() -> (TempDir, Disk) {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk::open(folder.path(), false).unwrap();
+    disk.create_container(C, Vec::new(), Timestamp::now())
+        .unwrap();
+    (folder, disk)
+}
+
+fn scratch(disk: &Disk, bytes: &[u8]) -> ScratchFile {
+    let scratch = disk.scratch().unwrap();
+    scratch.file().write_all(bytes).unwrap();
+    scratch
+}
+
+fn write(disk: &Disk, blob: &str, content: Content) -> Result<BlobMeta> {
+    let write = Write {
+        container: C,
+        blob,
+        headers: HttpHeaders::default(),
+        metadata: Vec::new(),
+        conditions: &Preconditions::default(),
+        overwrite: true,
+        content,
+    };
+    disk.write(write, Timestamp::now())
+}
+
+fn put(disk: &Disk, blob: &str, bytes: &[u8]) -> BlobMeta {
+    write(
+        disk,
+        blob,
+        Content::Whole {
+            scratch: scratch(disk, bytes),
+            len: bytes.len() as u64,
+        },
+    )
+    .unwrap()
+}
+
+fn get(disk: &Disk, blob: &str) -> Vec<u8> {
+    let open = disk.open_blob(C, blob).unwrap();
+    let bytes = io::read_to_string(open.file).unwrap().into_bytes();
+    assert_eq!(open.meta.len, bytes.len() as u64);
+    bytes
+}
+
+fn id(name: &str) -> String {
+    STANDARD.encode(name)
+}
+
+fn list(names: &[&str]) -> Content {
+    Content::Blocks(
+        names
+            .iter()
+            .map(|n| BlockRef {
+                source: BlockSource::Latest,
+                id: id(n),
+            })
+            .collect(),
+    )
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
+    match result {
+        Err(Failure::Service(error)) => error.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every file below a folder, relative.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            found.extend(
+                files(&path)
+                    .into_iter()
+                    .map(|inner| format!("{name}/{inner}")),
+            );
+        } else {
+            found.push(name);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_bytes_are_a_plain_file() {
+    let (folder, disk) = open();
+    let meta = put(&disk, "dir/video 1.mp4", b"media");
+    let blobs = folder.path().join("containers/asset-1/blobs");
+    let expected = [
+        format!("dir+/video 1.mp4~{}", meta.generation),
+        "dir+/video 1.mp4~meta".to_owned(),
+    ];
+    assert_eq!(files(&blobs), expected);
+    assert_eq!(fs::read(blobs.join(&expected[0])).unwrap(), b"media");
+    put(&disk, "dir/video 1.mp4", b"newer");
+    assert_eq!(files(&blobs).len(), 2);
+    disk.delete_blob(
+        C,
+        "dir/video 1.mp4",
+        &Preconditions::default(),
+        Timestamp::now(),
+    )
+    .unwrap();
+    assert_eq!(fs::read_dir(&blobs).unwrap().count(), 0);
+    assert_eq!(
+        fs::read_dir(folder.path().join("scratch")).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn a_reader_keeps_its_version() {
+    let (_folder, disk) = open();
+    put(&disk, "a", b"old");
+    let before = disk.open_blob(C, "a").unwrap();
+    put(&disk, "a", b"new");
+    assert_eq!(io::read_to_string(before.file).unwrap(), "old");
+    assert_eq!(get(&disk, "a"), b"new");
+}
+
+#[test]
+fn uncommitted_blocks_survive_a_restart() {
+    let (folder, disk) = open();
+    disk.put_block(C, "a", &id("1"), scratch(&disk, b"one"))
+        .unwrap();
+    disk.put_block(C, "a", &id("2"), scratch(&disk, b"two"))
+        .unwrap();
+    drop(disk);
+    let disk = Disk::open(folder.path(), false).unwrap();
+    write(&disk, "a", list(&["2", "1"])).unwrap();
+    assert_eq!(get(&disk, "a"), b"twoone");
+    assert_eq!(
+        fs::read_dir(folder.path().join("containers/asset-1/blocks"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn block_lists_take_blocks_from_where_they_say() {
+    let (_folder, disk) = open();
+    for (name, bytes) in [("1", "one"), ("2", "two")] {
+        disk.put_block(C, "a", &id(name), scratch(&disk, bytes.as_bytes()))
+            .unwrap();
+    }
+    write(&disk, "a", list(&["1", "2", "1"])).unwrap();
+    assert_eq!(get(&disk, "a"), b"onetwoone");
+    disk.put_block(C, "a", &id("1"), scratch(&disk, b"ONE"))
+        .unwrap();
+    let of = |source, name| BlockRef {
+        source,
+        id: id(name),
+    };
+    let both = vec![
+        of(BlockSource::Committed, "1"),
+        of(BlockSource::Uncommitted, "1"),
+        of(BlockSource::Latest, "2"),
+    ];
+    write(&disk, "a", Content::Blocks(both)).unwrap();
+    assert_eq!(get(&disk, "a"), b"oneONEtwo");
+    assert_eq!(
+        code(write(&disk, "a", list(&["3"]))),
+        ErrorCode::InvalidBlockList
+    );
+    let only = Content::Blocks(vec![of(BlockSource::Uncommitted, "2")]);
+    assert_eq!(code(write(&disk, "a", only)), ErrorCode::InvalidBlockList);
+    assert_eq!(get(&disk, "a"), b"oneONEtwo");
+    // A list of one block is linked, not copied; an empty list is an empty blob.
+    disk.put_block(C, "a", &id("9"), scratch(&disk, b"single"))
+        .unwrap();
+    write(&disk, "a", list(&["9"])).unwrap();
+    assert_eq!(get(&disk, "a"), b"single");
+    write(&disk, "a", list(&[])).unwrap();
+    assert_eq!(get(&disk, "a"), b"");
+}
+
+#[test]
+fn block_ids_of_one_blob_have_one_length() {
+    let (_folder, disk) = open();
+    disk.put_block(C, "a", &id("1"), scratch(&disk, b"x"))
+        .unwrap();
+    assert_eq!(
+        code(disk.put_block(C, "a", &id("10"), scratch(&disk, b"x"))),
+        ErrorCode::InvalidBlobOrBlock
+    );
+    disk.put_block(C, "b", &id("10"), scratch(&disk, b"x"))
+        .unwrap();
+}
+
+#[test]
+fn every_write_has_another_etag_even_if_the_clock_stands_still() {
+    let (_folder, disk) = open();
+    let now = Timestamp::UNIX_EPOCH;
+    let mut seen = BTreeSet::new();
+    for _ in 0..50 {
+        let content = Content::Whole {
+            scratch: scratch(&disk, b"x"),
+            len: 1,
+        };
+        let conditions = Preconditions::default();
+        let headers = HttpHeaders::default();
+        let write = Write {
+            container: C,
+            blob: "a",
+            headers,
+            metadata: vec![],
+            conditions: &conditions,
+            overwrite: true,
+            content,
+        };
+        assert!(seen.insert(disk.write(write, now).unwrap().etag));
+        let meta = disk
+            .change(C, "a", Replacement::Metadata(vec![]), &conditions, now)
+            .unwrap();
+        assert!(seen.insert(meta.etag));
+    }
+}
+
+#[test]
+fn a_crash_before_the_commit_leaves_the_old_blob_and_gets_swept() {
+    let (folder, disk) = open();
+    let meta = put(&disk, "d/a", b"old");
+    let blobs = folder.path().join("containers/asset-1/blobs/d+");
+    // What a kill between the rename of the bytes and that of the sidecar leaves behind.
+    fs::write(blobs.join("a~00000000000000AB"), b"half").unwrap();
+    fs::write(blobs.join("a~00000000000000AB~blocks"), b"[]").unwrap();
+    fs::write(blobs.join("never~00000000000000AB"), b"half").unwrap();
+    fs::write(folder.path().join("scratch/leftover"), b"half").unwrap();
+    fs::create_dir(folder.path().join("trash/leftover")).unwrap();
+    drop(disk);
+    let disk = Disk::open(folder.path(), false).unwrap();
+    assert_eq!(get(&disk, "d/a"), b"old");
+    assert_eq!(
+        code(disk.open_blob(C, "d/never").map(drop)),
+        ErrorCode::BlobNotFound
+    );
+    assert_eq!(
+        disk.sweep(SystemTime::now()).unwrap(),
+        Swept {
+            orphans: 3,
+            stale_uploads: 0
+        }
+    );
+    assert_eq!(
+        files(&blobs),
+        [format!("a~{}", meta.generation), "a~meta".to_owned()]
+    );
+    assert_eq!(
+        fs::read_dir(folder.path().join("scratch")).unwrap().count(),
+        0
+    );
+    assert_eq!(
+        fs::read_dir(folder.path().join("trash")).unwrap().count(),
+        0
+    );
+    assert_eq!(get(&disk, "d/a"), b"old");
+}
+
+#[test]
+fn blocks_that_nobody_commits_go_after_a_week() {
+    let (_folder, disk) = open();
+    disk.put_block(C, "a", &id("1"), scratch(&disk, b"x"))
+        .unwrap();
+    let later =
+        |days: u64| SystemTime::now() + std::time::Duration::from_secs(days * 24 * 3600 + 60);
+    assert_eq!(disk.sweep(later(6)).unwrap().stale_uploads, 0);
+    assert_eq!(disk.sweep(later(7)).unwrap().stale_uploads, 1);
+    assert_eq!(
+        code(disk.block_list(C, "a").map(drop)),
+        ErrorCode::BlobNotFound
+    );
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let (folder, disk) = open();
+    assert_eq!(
+        Disk::open(folder.path(), false).unwrap_err().kind(),
+        io::ErrorKind::ResourceBusy
+    );
+    drop(disk);
+    fs::write(folder.path().join("format"), "2\n").unwrap();
+    assert_eq!(
+        Disk::open(folder.path(), false).unwrap_err().kind(),
+        io::ErrorKind::InvalidData
+    );
+}
+
+#[test]
+fn containers_come_and_go_at_once() {
+    let (_folder, disk) = open();
+    assert_eq!(
+        code(disk.create_container(C, vec![], Timestamp::now()).map(drop)),
+        ErrorCode::ContainerAlreadyExists
+    );
+    put(&disk, "a", b"x");
+    disk.delete_container(C, &Preconditions::default()).unwrap();
+    assert_eq!(
+        code(disk.open_blob(C, "a").map(drop)),
+        ErrorCode::ContainerNotFound
+    );
+    let content = Content::Whole {
+        scratch: scratch(&disk, b"x"),
+        len: 1,
+    };
+    assert_eq!(
+        code(write(&disk, "a", content)),
+        ErrorCode::ContainerNotFound
+    );
+    disk.create_container(C, vec![], Timestamp::now()).unwrap();
+    assert_eq!(
+        code(disk.open_blob(C, "a").map(drop)),
+        ErrorCode::BlobNotFound
+    );
+}
+
+#[test]
+fn writers_of_one_folder_do_not_trip_over_its_removal() {
+    let (_folder, disk) = open();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let disk = &disk;
+            scope.spawn(move || {
+                for _ in 0..25 {
+                    let name = format!("a/b/{thread}");
+                    put(disk, &name, b"x");
+                    disk.delete_blob(C, &name, &Preconditions::default(), Timestamp::now())
+                        .unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn one_of_two_creators_wins() {
+    let (_folder, disk) = open();
+    let absent = Preconditions::from_headers(&http::HeaderMap::from_iter([(
+        http::header::IF_NONE_MATCH,
+        http::HeaderValue::from_static("*"),
+    )]))
+    .unwrap();
+    let wins: usize = std::thread::scope(|scope| {
+        let create = || {
+            let content = Content::Whole {
+                scratch: scratch(&disk, b"x"),
+                len: 1,
+            };
+            let headers = HttpHeaders::default();
+            let write = Write {
+                container: C,
+                blob: "a",
+                headers,
+                metadata: vec![],
+                conditions: &absent,
+                overwrite: true,
+                content,
+            };
+            usize::from(disk.write(write, Timestamp::now()).is_ok())
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    assert_eq!(wins, 1);
+}
+
+/// What List Blobs should say, by definition.
+fn model(names: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    for name in names.iter().filter(|name| name.starts_with(prefix)) {
+        let rest = &name[prefix.len()..];
+        let entry = match delimiter.and_then(|d| rest.find(d).map(|at| at + d.len())) {
+            Some(end) => format!("{prefix}{}", &rest[..end]),
+            None => name.clone(),
+        };
+        if shown.last() != Some(&entry) {
+            shown.push(entry);
+        }
+    }
+    shown
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pages_add_up_to_the_sorted_names(
+        names in proptest::collection::btree_set("([ab+%~-]|/|日|x{159}){1,5}", 1..25),
+        prefix in "[ab/]{0,2}",
+        delimiter in proptest::option::of("/|a|/b"),
+        limit in 1usize..7,
+    ) {
+        let (_folder, disk) = open();
+        for name in &names {
+            put(&disk, name, name.as_bytes());
+        }
+        let (mut from, mut seen) = (String::new(), Vec::new());
+        loop {
+            let listing = Listing { prefix: &prefix, delimiter: delimiter.as_deref(), from: &from, limit };
+            let page = disk.list_blobs(C, listing).unwrap();
+            prop_assert!(page.blobs.len() + page.prefixes.len() <= limit);
+            let mut shown: Vec<String> = page.blobs.into_iter().map(|b| b.name).chain(page.prefixes).collect();
+            shown.sort();
+            seen.extend(shown);
+            match page.next_marker {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        prop_assert_eq!(seen, model(&names, &prefix, delimiter.as_deref()));
+    }
+}

@@ -1,7 +1,8 @@
-//! A connection that gives up on a peer which takes no bytes.
+//! A connection that gives up on a peer which says nothing at all, or takes no bytes.
 //!
-//! hyper bounds how long it waits for a request's head, the handlers bound how long they wait for its body; this bounds
-//! how long an answer may sit in front of a full socket.
+//! hyper bounds how long it waits for a request's head, the handlers bound how long they wait for its body. This bounds
+//! what is left: the wait for the first bytes, by which hyper tells HTTP/1.1 from HTTP/2 and for which it has no timer,
+//! and how long an answer may sit in front of a full socket.
 
 use std::io;
 use std::pin::Pin;
@@ -11,9 +12,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+/// Length of the HTTP/2 preface: after so many bytes the protocol is known. Every request worth an answer is longer.
+const PREFACE: usize = 24;
+
 pub(super) struct Patience<S> {
     stream: S,
     limit: Duration,
+    /// Bytes still to come before hyper's own timers run.
+    preface: usize,
+    /// Runs while the first bytes are awaited.
+    silent: Option<Pin<Box<Sleep>>>,
     /// Runs while a write is stuck.
     stuck: Option<Pin<Box<Sleep>>>,
 }
@@ -23,22 +31,32 @@ impl<S> Patience<S> {
         Self {
             stream,
             limit,
+            preface: PREFACE,
+            silent: None,
             stuck: None,
         }
     }
 
+    /// Lets a write be stuck for no longer than the limit.
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.stuck = None;
             return poll;
         }
-        let limit = self.limit;
-        let timer = self
-            .stuck
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        expire(&mut self.stuck, self.limit, cx)
     }
+}
+
+/// Starts the timer if it does not run; an error once it is over.
+fn expire<T>(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    limit: Duration,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<T>> {
+    let timer =
+        timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+    ready!(timer.as_mut().poll(cx));
+    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
@@ -47,7 +65,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if self.preface == 0 {
+            return poll;
+        }
+        self.preface = self.preface.saturating_sub(buf.filled().len() - before);
+        if self.preface == 0 {
+            self.silent = None;
+        }
+        if poll.is_ready() {
+            return poll;
+        }
+        let this = &mut *self;
+        expire(&mut this.silent, this.limit, cx)
     }
 }
 

@@ -1,0 +1,107 @@
+//! Reading in the same process: the same rules as over HTTP.
+
+mod support;
+
+use std::os::unix::fs::FileExt as _;
+
+use bytes::Bytes;
+use headwater_blob::Conditions;
+use headwater_blob::server::ErrorCode;
+use headwater_blobstore::{LocalError, LocalReader};
+use support::{sas, start, store};
+
+fn refused(reader: &LocalReader, url: &str, if_match: Option<&str>) -> ErrorCode {
+    match reader.open(url, if_match) {
+        Err(LocalError::Refused(error)) => error.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_signed_url_opens_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), None).await;
+    let store = store(running.addr, "asset-1");
+    store.create_container().await.unwrap();
+    let written = store
+        .put(
+            "dir/a b.mp4",
+            "video/mp4",
+            Bytes::from_static(b"0123456789"),
+            &Conditions::default(),
+        )
+        .await
+        .unwrap();
+    let reader = running.local_reader();
+    let url = store.container().signed_blob_url(
+        "dir/a b.mp4",
+        jiff::Timestamp::now(),
+        jiff::SignedDuration::from_mins(5),
+    );
+
+    let blob = reader.open(&url, Some(&written.etag)).unwrap();
+    assert_eq!(
+        (blob.len, blob.etag.as_str(), blob.content_type.as_str()),
+        (10, written.etag.as_str(), "video/mp4")
+    );
+    let mut bytes = [0; 3];
+    blob.file.read_exact_at(&mut bytes, 4).unwrap();
+    assert_eq!(&bytes, b"456");
+    let by_name = url.replace("127.0.0.1", "localhost");
+    assert_eq!(reader.open(&by_name, None).unwrap().len, 10);
+
+    assert_eq!(
+        refused(&reader, &url, Some("\"0x0\"")),
+        ErrorCode::ConditionNotMet
+    );
+    assert_eq!(
+        refused(&reader, &url.replace("sp=r", "sp=rw"), None),
+        ErrorCode::AuthenticationFailed
+    );
+    assert_eq!(
+        refused(&reader, &url.replace("a%20b", "other"), None),
+        ErrorCode::AuthenticationFailed
+    );
+    assert_eq!(
+        refused(&reader, url.split('?').next().unwrap(), None),
+        ErrorCode::NoAuthenticationInformation
+    );
+    let base = format!("http://{}/local/asset-1/dir/a%20b.mp4", running.addr);
+    assert_eq!(
+        refused(
+            &reader,
+            &format!("{base}?{}", sas("asset-1", "r", -1)),
+            None
+        ),
+        ErrorCode::AuthenticationFailed
+    );
+    let writer = format!("{base}?{}", sas("asset-1", "w", 5));
+    assert_eq!(
+        refused(&reader, &writer, None),
+        ErrorCode::AuthorizationPermissionMismatch
+    );
+    let missing = format!("{base}x?{}", sas("asset-1", "r", 5));
+    assert_eq!(refused(&reader, &missing, None), ErrorCode::BlobNotFound);
+    let traversal = format!(
+        "http://{}/local/asset-1/%2e%2e/x?{}",
+        running.addr,
+        sas("asset-1", "r", 5)
+    );
+    assert_eq!(
+        refused(&reader, &traversal, None),
+        ErrorCode::InvalidResourceName
+    );
+    for elsewhere in [
+        "http://example.com/local/asset-1/a",
+        &url.replace("http:", "https:"),
+        &format!("http://{}0/local", running.addr),
+        "",
+    ] {
+        assert!(!reader.owns(elsewhere));
+        assert!(
+            matches!(reader.open(elsewhere, None), Err(LocalError::Elsewhere)),
+            "{elsewhere}"
+        );
+    }
+    running.shutdown().await;
+}

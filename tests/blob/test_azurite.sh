@@ -1,0 +1,21 @@
+#!/bin/sh
+# usage: test_azurite.sh NODE_FOLDER
+# Starts Azurite from NODE_FOLDER/node_modules on a free loopback port and runs our client's suite against it.
+set -eu
+node_folder=${1:?usage: test_azurite.sh NODE_FOLDER}
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+"$node_folder/node_modules/.bin/azurite-blob" --inMemoryPersistence --silent --skipApiVersionCheck \
+    --blobHost 127.0.0.1 --blobPort "$port" &
+azurite=$!
+trap 'kill "$azurite" 2>/dev/null || true' EXIT INT TERM
+tries=0
+until python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 1)" 2>/dev/null; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 100 ]; then
+        echo "Azurite does not answer on port $port" >&2
+        exit 1
+    fi
+    sleep 0.1
+done
+AZURITE_URL="http://127.0.0.1:$port/devstoreaccount1" \
+    cargo test -p headwater-blob --features hyper --test azurite -- --nocapture
