@@ -19,6 +19,7 @@ pub mod analysis;
 pub mod api;
 pub mod audio;
 pub mod builtin;
+pub mod demo;
 pub mod engine;
 pub mod failure;
 pub mod feed;
@@ -38,5 +39,6 @@ pub mod timeline;
 pub mod video;
 pub mod worker;
 
+pub use demo::demo_source;
 pub use tokio_util::sync::CancellationToken;
 pub use worker::{WorkerConfig, WorkerError, run, run_with};

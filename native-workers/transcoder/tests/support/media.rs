@@ -68,29 +68,43 @@ pub fn packets(file: &Path, stream: &str) -> Vec<Packet> {
     packets
 }
 
-/// MD5 of every decoded frame, in presentation order.
-pub fn frame_md5(file: &Path, filter: &str) -> Vec<String> {
+/// Adler-32 (from 0, as ffmpeg's `framecrc` has it) of every decoded frame, in presentation order.
+pub fn frame_sums(file: &Path) -> Vec<u32> {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin", "-i"]).arg(file);
-    if !filter.is_empty() {
-        command.args(["-vf", filter]);
-    }
-    let out = output(command.args([
-        "-an",
+    command.args([
+        "-map",
+        "0:v:0",
         "-fps_mode",
         "passthrough",
         "-pix_fmt",
         "yuv420p",
         "-f",
-        "framemd5",
+        "framecrc",
         "-",
-    ]));
-    String::from_utf8(out)
+    ]);
+    String::from_utf8(output(&mut command))
         .unwrap()
         .lines()
         .filter(|line| !line.starts_with('#'))
-        .map(|line| line.rsplit(',').next().unwrap().trim().to_owned())
+        .map(|line| u32::from_str_radix(line.rsplit("0x").next().unwrap().trim(), 16).unwrap())
         .collect()
+}
+
+/// As [`frame_sums`] computes it.
+pub fn adler(planes: [&[u8]; 3]) -> u32 {
+    let (mut a, mut b) = (0_u32, 0_u32);
+    for plane in planes {
+        for chunk in plane.chunks(4096) {
+            for &byte in chunk {
+                a += u32::from(byte);
+                b += a;
+            }
+            a %= 65_521;
+            b %= 65_521;
+        }
+    }
+    b << 16 | a
 }
 
 /// The decoded sound of a file, mono, as samples a second of `rate`.

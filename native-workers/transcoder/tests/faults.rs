@@ -1,0 +1,211 @@
+//! What goes wrong: workers that vanish, storage that is busy, owners who change their mind, files that are no media.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use headwater_work::{JobErrorCode, Outcome};
+use support::{Fake, media, shared_media};
+
+fn long_source() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.mp4");
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=70 -f lavfi -i sine=440:d=70 -pix_fmt yuv420p -c:v libx264 -preset ultrafast \
+         -g 120 -c:a aac -b:a 192k",
+        &path,
+    );
+    std::fs::read(path).unwrap()
+}
+
+/// The media of an output: without the indexes, which hold the entity tags of the store.
+fn media_of(fake: &Fake) -> Vec<(String, bytes::Bytes)> {
+    fake.files("out0").into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_worker_costs_nothing_and_changes_no_byte() {
+    let source = long_source();
+    let whole = Fake::start().await;
+    whole.upload("film.mp4", source.clone());
+    whole.queue("film.mp4", &["AdaptiveStreaming"]);
+    assert!(matches!(whole.finish(2).await, Outcome::Finished { .. }));
+    let blocks = whole.state.lock().unwrap().blocks_put;
+    assert!(whole.state.lock().unwrap().progress.is_sorted());
+
+    let torn = Fake::start().await;
+    torn.upload("film.mp4", source);
+    torn.state.lock().unwrap().lose_lease_after = Some(2);
+    torn.queue("film.mp4", &["AdaptiveStreaming"]);
+    // The first worker loses its lease, says nothing any more and asks for other work.
+    torn.finish_or(1, |state| {
+        state.chunks.len() >= 2 && state.lose_lease_after.is_none()
+    })
+    .await;
+    assert!(torn.state.lock().unwrap().outcomes.is_empty());
+    assert!(torn.files("out0").is_empty());
+    torn.state.lock().unwrap().busy = 3;
+    let before = torn.state.lock().unwrap().blocks_put;
+    torn.queue("film.mp4", &["AdaptiveStreaming"]);
+    assert!(matches!(torn.finish(2).await, Outcome::Finished { .. }));
+    let after = torn.state.lock().unwrap().blocks_put - before;
+    assert!(after < blocks, "{after} of {blocks} blocks were made again");
+    assert!(media_of(&whole) == media_of(&torn));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_gives_the_job_back_and_the_next_worker_goes_on() {
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", long_source());
+    fake.queue("film.mp4", &["AdaptiveStreaming"]);
+    fake.finish_or(1, |state| !state.chunks.is_empty()).await;
+    assert_eq!(
+        fake.state.lock().unwrap().outcomes.pop(),
+        Some(Outcome::Canceled)
+    );
+    fake.queue("film.mp4", &["AdaptiveStreaming"]);
+    assert!(matches!(fake.finish(2).await, Outcome::Finished { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_takes_effect_within_two_seconds() {
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", long_source());
+    fake.state.lock().unwrap().cancel_after = Some(1);
+    fake.queue("film.mp4", &["AdaptiveStreaming"]);
+    let asked = std::sync::Mutex::new(None);
+    fake.finish_or(1, |state| {
+        if state.blocks_put >= 1 {
+            asked.lock().unwrap().get_or_insert_with(Instant::now);
+        }
+        !state.outcomes.is_empty()
+    })
+    .await;
+    let took = asked.lock().unwrap().unwrap().elapsed();
+    assert_eq!(fake.state.lock().unwrap().outcomes, [Outcome::Canceled]);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(fake.files("out0").is_empty());
+}
+
+async fn failure(name: &str, bytes: Vec<u8>, preset: &str) -> (JobErrorCode, String) {
+    let fake = Fake::start().await;
+    fake.upload(name, bytes);
+    fake.queue(name, &[preset]);
+    match fake.finish(1).await {
+        Outcome::Error(failure) => (failure.code, failure.message),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_encoded_says_why() {
+    use JobErrorCode::{ConfigurationUnsupported, ContentMalformed, ContentUnsupported};
+    let folder = tempfile::tempdir().unwrap();
+    let generated = |arguments: &str| {
+        let path = folder.path().join("source.mp4");
+        media::ffmpeg(arguments, &path);
+        std::fs::read(path).unwrap()
+    };
+    let good = std::fs::read(shared_media().join("bigbuckbunny.mp4")).unwrap();
+    let webm = std::fs::read(shared_media().join("echo-hereweare.webm")).unwrap();
+    let pattern = "-f lavfi -i testsrc2=s=320x180:r=25:d=1 -c:v libx264";
+    let mut huge_box = good[..64].to_vec();
+    huge_box.extend_from_slice(&[0, 0, 0, 1]);
+    huge_box.extend_from_slice(b"moov");
+    huge_box.extend_from_slice(&(1_u64 << 63).to_be_bytes());
+    for (name, bytes, code, words) in [
+        (
+            "echo.webm",
+            webm.clone(),
+            ContentUnsupported,
+            vec!["Matroska/WebM", "VP8", "Vorbis"],
+        ),
+        (
+            "renamed.mp4",
+            webm,
+            ContentUnsupported,
+            vec!["Matroska/WebM"],
+        ),
+        (
+            "list.mp4",
+            b"#EXTM3U\n#EXTINF:4,\nhttp://169.254.169.254/\n".to_vec(),
+            ContentUnsupported,
+            vec!["playlist"],
+        ),
+        ("empty.mp4", vec![], ContentMalformed, vec!["empty"]),
+        (
+            "noise.mp4",
+            (0..100_000_u32).map(|at| (at * 7 % 251) as u8).collect(),
+            ContentMalformed,
+            vec!["noise.mp4"],
+        ),
+        (
+            "cut.mp4",
+            good[..good.len() / 2].to_vec(),
+            ContentMalformed,
+            vec!["cut.mp4"],
+        ),
+        ("huge.mp4", huge_box, ContentMalformed, vec!["huge.mp4"]),
+        (
+            "ten.mp4",
+            generated(&format!("{pattern} -pix_fmt yuv420p10le")),
+            ContentUnsupported,
+            vec!["Track 1", "10 bits"],
+        ),
+        (
+            "422.mp4",
+            generated(&format!("{pattern} -pix_fmt yuv422p")),
+            ContentUnsupported,
+            vec!["Track 1", "4:2:2"],
+        ),
+        (
+            "444.mp4",
+            generated(&format!("{pattern} -pix_fmt yuv444p")),
+            ContentUnsupported,
+            vec!["4:4:4"],
+        ),
+        (
+            "lace.mp4",
+            generated(&format!("{pattern} -pix_fmt yuv420p -flags +ildct+ilme")),
+            ContentUnsupported,
+            vec!["interlaced"],
+        ),
+        (
+            "mpeg4.mp4",
+            generated("-f lavfi -i testsrc2=s=320x180:d=1 -c:v mpeg4"),
+            ContentUnsupported,
+            vec!["Track 1", "MPEG-4 Visual"],
+        ),
+        (
+            "mp3.mp4",
+            generated("-f lavfi -i sine=d=1 -c:a libmp3lame"),
+            ContentUnsupported,
+            vec!["Track 1", "MP3"],
+        ),
+    ] {
+        let (found, message) = failure(name, bytes, "AdaptiveStreaming").await;
+        println!("{name}: {found:?}: {message}");
+        assert_eq!(found, code, "{name}: {message}");
+        for word in words {
+            assert!(message.contains(word), "{name}: {message}");
+        }
+    }
+    let (code, message) = failure("film.mp4", good.clone(), "H265AdaptiveStreaming").await;
+    assert_eq!(code, ConfigurationUnsupported, "{message}");
+    let silent = generated(&format!("{pattern} -pix_fmt yuv420p"));
+    let (code, message) = failure("silent.mp4", silent, "AACGoodQualityAudio").await;
+    assert_eq!(code, ContentUnsupported, "{message}");
+
+    let fake = Fake::start().await;
+    fake.queue("missing.mp4", &["AdaptiveStreaming"]);
+    assert!(
+        matches!(fake.finish(1).await, Outcome::Error(failure) if failure.code == JobErrorCode::DownloadNotAccessible)
+    );
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", good);
+    fake.state.lock().unwrap().read_only = true;
+    fake.queue("", &["AACGoodQualityAudio"]);
+    assert!(
+        matches!(fake.finish(1).await, Outcome::Error(failure) if failure.code == JobErrorCode::UploadNotAccessible)
+    );
+}

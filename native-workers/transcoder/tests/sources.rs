@@ -1,0 +1,264 @@
+//! Sources of every shape, through whole jobs.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use headwater_work::Outcome;
+use support::{Fake, media, save, shared_media};
+
+struct Made {
+    folder: tempfile::TempDir,
+    files: BTreeMap<String, Bytes>,
+}
+
+impl Made {
+    fn find(&self, part: &str) -> PathBuf {
+        let name = self
+            .files
+            .keys()
+            .find(|name| name.contains(part) && name.ends_with(".mp4"));
+        self.folder
+            .path()
+            .join(name.unwrap_or_else(|| panic!("{part} in {:?}", self.files.keys())))
+    }
+
+    fn tracks(&self) -> Vec<&String> {
+        self.files
+            .keys()
+            .filter(|name| name.ends_with(".mp4"))
+            .collect()
+    }
+}
+
+async fn encode(source: &Path, preset: &str) -> Made {
+    let fake = Fake::start().await;
+    fake.upload("source.mp4", std::fs::read(source).unwrap());
+    fake.queue("source.mp4", &[preset]);
+    let outcome = fake.finish(2).await;
+    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let files = fake.files("out0");
+    save(&files, folder.path());
+    Made { folder, files }
+}
+
+fn generate(folder: &tempfile::TempDir, arguments: &str) -> PathBuf {
+    let path = folder.path().join("source.mp4");
+    media::ffmpeg(arguments, &path);
+    path
+}
+
+fn size(file: &Path) -> (u64, u64) {
+    let found = media::probe(
+        file,
+        "-select_streams v:0 -show_entries stream=width,height,sample_aspect_ratio",
+    );
+    let stream = &found["streams"][0];
+    assert!(matches!(
+        stream["sample_aspect_ratio"].as_str(),
+        None | Some("1:1")
+    ));
+    (
+        stream["width"].as_u64().unwrap(),
+        stream["height"].as_u64().unwrap(),
+    )
+}
+
+fn times(file: &Path) -> Vec<f64> {
+    media::packets(file, "v:0")
+        .iter()
+        .map(|packet| packet.pts)
+        .collect()
+}
+
+const PICTURE: &str =
+    "-f lavfi -i testsrc2=s=480x270:r=25:d=5 -pix_fmt yuv420p -c:v libx264 -preset veryfast";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upright_recording_stands_upright() {
+    let folder = tempfile::tempdir().unwrap();
+    let flat = folder.path().join("flat.mp4");
+    media::ffmpeg(PICTURE, &flat);
+    for (degrees, wanted) in [(90, (270, 480)), (180, (480, 270)), (270, (270, 480))] {
+        let source = generate(
+            &folder,
+            &format!(
+                "-display_rotation {} -i {} -c copy",
+                360 - degrees,
+                flat.display()
+            ),
+        );
+        let made = encode(&source, "AdaptiveStreaming").await;
+        let top = made.find(&format!("_{}x{}_", wanted.0, wanted.1));
+        assert_eq!(size(&top), wanted);
+        // ffmpeg turns the source upright by itself.
+        let ssim = media::ssim(&top, &source);
+        assert!(ssim > 0.85, "{degrees}: {ssim}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_frame_rate_keeps_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = generate(
+        &folder,
+        "-f lavfi -i testsrc2=s=320x180:r=30:d=9 -vf select='not(mod(n\\,3))+gt(mod(n\\,70)\\,50)' -fps_mode vfr -bf 2 \
+         -pix_fmt yuv420p -c:v libx264 -preset veryfast -video_track_timescale 90000",
+    );
+    let made = encode(&source, "AdaptiveStreaming").await;
+    let (wanted, got) = (times(&source), times(&made.find("_320x180_")));
+    assert_eq!(wanted.len(), got.len());
+    for (wanted, got) in wanted.iter().zip(&got) {
+        assert!(
+            (wanted - wanted_offset(&source) - got).abs() < 0.0005,
+            "{wanted} {got}"
+        );
+    }
+}
+
+fn wanted_offset(source: &Path) -> f64 {
+    times(source)[0]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_frames_a_second_are_halved() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = generate(
+        &folder,
+        "-f lavfi -i testsrc2=s=320x180:r=60:d=4 -pix_fmt yuv420p -c:v libx264 -preset veryfast",
+    );
+    let made = encode(&source, "AdaptiveStreaming").await;
+    assert_eq!(times(&made.find("_320x180_")).len(), 120);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_groups_of_pictures_are_cut_and_joined_without_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    // Chunks begin far from a sync sample, with reordering across the cut.
+    let source = generate(
+        &folder,
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=40 -pix_fmt yuv420p -c:v libx264 -g 600 -bf 4 -refs 4 -sc_threshold 0",
+    );
+    let made = encode(&source, "AdaptiveStreaming").await;
+    let top = made.find("_320x180_");
+    let (wanted, got) = (times(&source), times(&top));
+    assert_eq!(wanted.len(), got.len());
+    let ssim = media::ssim(&top, &source);
+    assert!(ssim > 0.85, "{ssim}");
+    let keys = media::packets(&top, "v:0")
+        .iter()
+        .filter(|packet| packet.key)
+        .count();
+    assert_eq!(keys, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_shapes_come_out_even_and_square() {
+    let folder = tempfile::tempdir().unwrap();
+    // 4:3 with stretched pixels; a shape that divides oddly.
+    let source = generate(
+        &folder,
+        "-f lavfi -i testsrc2=s=352x288:r=25:d=2 -vf setsar=12/11 -pix_fmt yuv420p -c:v libx264",
+    );
+    let made = encode(&source, "AdaptiveStreaming").await;
+    let top = made.find("_384x288_");
+    assert_eq!(size(&top), (384, 288));
+    let source = generate(
+        &folder,
+        "-f lavfi -i testsrc2=s=638x350:r=25:d=2 -pix_fmt yuv420p -c:v libx264",
+    );
+    let made = encode(&source, "H264MultipleBitrateSD").await;
+    for name in made.tracks() {
+        let (width, height) = size(&made.folder.path().join(name));
+        assert!(width % 2 == 0 && height % 2 == 0 && width <= 638 && height <= 350);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_alone_and_pictures_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = generate(
+        &folder,
+        "-f lavfi -i sine=440:d=7 -c:a aac -b:a 96k -ar 22050 -ac 1",
+    );
+    for preset in ["AACGoodQualityAudio", "H264MultipleBitrate720p"] {
+        let made = encode(&source, preset).await;
+        assert_eq!(made.tracks().len(), 1);
+        assert!(made.files.keys().all(|name| !name.ends_with(".jpg")));
+        let file = made.find("_aac_");
+        let found = media::probe(
+            &file,
+            "-show_entries stream=sample_rate,channels:format=duration",
+        );
+        assert_eq!(found["streams"][0]["sample_rate"], "44100");
+        assert_eq!(found["streams"][0]["channels"], 2);
+        let duration: f64 = found["format"]["duration"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((duration - 7.0).abs() < 0.05, "{duration}");
+    }
+    let source = generate(&folder, PICTURE);
+    let made = encode(&source, "H264SingleBitrateSD").await;
+    assert_eq!(made.tracks().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn surround_and_high_efficiency_become_stereo() {
+    let made = encode(
+        &shared_media().join("surround-audio.mp4"),
+        "AACGoodQualityAudio",
+    )
+    .await;
+    assert_eq!(made.tracks().len(), 8);
+    let folder = tempfile::tempdir().unwrap();
+    let source = generate(
+        &folder,
+        "-f lavfi -i sine=440:d=4 -af pan=5.1|FL=0*c0|FR=0*c0|FC=c0|LFE=0*c0|BL=0*c0|BR=0*c0 -c:a aac -b:a 256k -ar 48000",
+    );
+    let made = encode(&source, "H264SingleBitrateSD").await;
+    let file = made.find("_aac_");
+    let found = media::probe(&file, "-show_entries stream=profile,channels,sample_rate");
+    assert_eq!(found["streams"][0]["profile"], "LC");
+    assert_eq!(found["streams"][0]["channels"], 2);
+    // The centre is there, at -3 dB and scaled so that nothing clips: 0.125 of full scale in, 0.293 of it out.
+    let sound = media::sound(&file, 48_000);
+    let peak = sound[48_000..96_000]
+        .iter()
+        .fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    assert!((0.025..0.05).contains(&peak), "{peak}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edit_lists_are_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.mp4");
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=8 -f lavfi -i sine=440:d=8 -pix_fmt yuv420p -c:v libx264 -g 50 -bf 2 \
+         -c:a aac -b:a 200k -shortest",
+        &whole,
+    );
+    // A cut in the middle of a group of pictures: ffmpeg keeps the group and leaves an edit list.
+    let source = generate(&folder, &format!("-ss 2.6 -i {} -c copy", whole.display()));
+    let made = encode(&source, "AdaptiveStreaming").await;
+    let got = times(&made.find("_320x180_"));
+    assert_eq!(got[0], 0.0);
+    let end = got.last().unwrap();
+    assert!((5.2..5.45).contains(end), "{end}");
+    // Sound that begins late stays late.
+    let source = generate(
+        &folder,
+        &format!(
+            "-i {0} -itsoffset 0.7 -i {0} -map 0:v -map 1:a -c copy",
+            whole.display()
+        ),
+    );
+    let made = encode(&source, "H264SingleBitrateSD").await;
+    let sound = media::sound(&made.find("_aac_"), 48_000);
+    let first = sound.iter().position(|sample| sample.abs() > 0.02).unwrap() as f64 / 48_000.0;
+    assert!((first - 0.7).abs() < 0.02, "{first}");
+}
