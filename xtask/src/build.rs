@@ -9,6 +9,15 @@ use std::process::Command;
 /// The components of `spin.toml`.
 const FUNCTIONS: [&str; 5] = ["api", "origin", "assembler", "events", "portal"];
 
+/// The binary and what it is made of. Always built and tested together: another selection would unite other features
+/// of shared dependencies, and compile wasmtime once more.
+pub(crate) const WORKERS: [&str; 4] = [
+    "headwater",
+    "headwater-host",
+    "headwater-blobstore",
+    "headwater-transcoder",
+];
+
 /// Everything that `headwater up` needs; returns the binary.
 pub(crate) fn everything() -> Result<PathBuf> {
     debian::ensure(&[("c++", "g++"), ("nasm", "nasm")])?;
@@ -16,7 +25,8 @@ pub(crate) fn everything() -> Result<PathBuf> {
     step("Building headwater", || {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
-            .args(["build", "--release", "--package", "headwater"])
+            .args(["build", "--release"])
+            .args(WORKERS.iter().flat_map(|name| ["--package", name]))
             .current_dir(paths::root());
         run(&mut cargo)
     })?;

@@ -33,22 +33,13 @@ pub(crate) fn check() -> Result<()> {
         run(command.args(["--package", "xtask", "--", "--deny", "warnings"]))
     })?;
     step("Lints of the workers", || {
-        run(&mut cargo(&[
-            "clippy",
-            "--release",
-            "--all-targets",
-            "--package",
-            "headwater-host",
-            "--package",
-            "headwater-blobstore",
-            "--package",
-            "headwater-transcoder",
-            "--package",
-            "headwater",
-            "--",
-            "--deny",
-            "warnings",
-        ]))
+        let mut command = cargo(&["clippy", "--release", "--all-targets"]);
+        command.args(
+            crate::build::WORKERS
+                .iter()
+                .flat_map(|name| ["--package", name]),
+        );
+        run(command.args(["--", "--deny", "warnings"]))
     })?;
     step("Documentation", || {
         let mut command = cargo(&["doc", "--no-deps", "--document-private-items"]);

@@ -44,11 +44,20 @@ pub(crate) fn install(directory: &Path) -> Result<()> {
             directory.file_name().unwrap_or_default().to_string_lossy()
         ),
         || {
-            quiet(
-                Command::new("npm")
-                    .args(["ci", "--no-audit", "--no-fund"])
-                    .current_dir(directory),
-            )?;
+            let npm = |verb: &str| {
+                quiet(
+                    Command::new("npm")
+                        .args([verb, "--no-audit", "--no-fund"])
+                        .current_dir(directory),
+                )
+            };
+            // `npm ci` refuses a lock file without the optional packages of other platforms, and npm writes such lock
+            // files wherever the registry does not offer them. `npm install` keeps to the same versions.
+            if npm("ci").is_err() {
+                let installed = npm("install");
+                std::fs::write(directory.join("package-lock.json"), &lock)?;
+                installed?;
+            }
             std::fs::write(&stamp, lock)?;
             Ok(())
         },

@@ -114,13 +114,7 @@ fn pure() -> Result<(bool, String)> {
 
 fn workers() -> Result<(bool, String)> {
     build::guests()?;
-    let packages = [
-        "headwater-host",
-        "headwater-blobstore",
-        "headwater-transcoder",
-        "headwater",
-    ]
-    .map(String::from);
+    let packages = build::WORKERS.map(String::from);
     cargo_tests(Some("release"), &packages)
 }
 
@@ -403,17 +397,12 @@ fn blob() -> Result<(bool, String)> {
     let folder = paths::root().join("tests/blob");
     let python = python(&folder.join("requirements.txt"))?;
     node::install(&folder)?;
-    let mut build = Command::new(env!("CARGO"));
-    build
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "headwater-blobstore",
-            "--examples",
-        ])
+    let mut examples = Command::new(env!("CARGO"));
+    examples
+        .args(["build", "--release", "--examples"])
+        .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
         .current_dir(paths::root());
-    crate::run::run(&mut build)?;
+    crate::run::run(&mut examples)?;
     tee(Command::new(python)
         .args(["-m", "pytest", "-q", "-ra"])
         .arg(&folder)

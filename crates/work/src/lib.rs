@@ -1,1 +1,214 @@
-//! What the API and a worker say to each other about a job.
+//! What the API and a transcoding worker say to each other about a job.
+//!
+//! Three calls, all `POST` with a JSON body under `/internal/v1`, authorised with a token of role `worker`:
+//!
+//! | path | body | answer |
+//! |---|---|---|
+//! | `jobs/claim` | [`ClaimRequest`] | `200` [`Claim`], or `204` when nothing is queued |
+//! | `jobs/{jobId}/renew` | [`RenewRequest`] | `200` [`RenewResponse`]; `409` when the lease is lost |
+//! | `jobs/{jobId}/finish` | [`FinishRequest`] | `204`; `409` when the lease is lost |
+//!
+//! A worker whose lease is lost stops at once and touches nothing of the job any more: another worker has it.
+//! Every call is idempotent for the holder of the lease, so a worker may repeat one whose answer it did not see.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Asks for one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimRequest {
+    /// A name for people: host and process id. Shown in logs, never used to decide.
+    pub worker: String,
+    /// How long the lease lasts unless renewed. 5 to 300 seconds.
+    pub lease_seconds: u32,
+}
+
+/// A job that is now the caller's until the lease runs out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    pub job_id: Uuid,
+    /// Proves the claim in later calls. Opaque.
+    pub lease: String,
+    pub lease_seconds: u32,
+    /// 1 for the first worker that takes the job, counted up at every claim.
+    pub attempt: u32,
+    pub input: WorkInput,
+    /// In the order of the transform's outputs; never empty.
+    pub outputs: Vec<WorkOutput>,
+    /// Chunks that earlier attempts finished, in no particular order.
+    pub chunks: Vec<ChunkRecord>,
+}
+
+/// Where the source is. URLs are complete, signed where they need to be, and good for 24 hours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum WorkInput {
+    /// Files of an asset. With `files` empty the worker lists the place and takes the one media file there.
+    Asset { place: Place, files: Vec<String> },
+    /// Files fetched by HTTP.
+    Http { urls: Vec<String> },
+}
+
+/// A container, or a folder in one, that the worker may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// Without a trailing slash and without a query, e.g. `http://127.0.0.1:10000/local/asset-1f3c`.
+    pub container_url: String,
+    /// The SAS without a leading `?`.
+    pub sas: String,
+    /// A folder inside the container, without slashes at either end; empty for the whole container.
+    pub sub_path: String,
+}
+
+/// One output to make.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkOutput {
+    pub index: u32,
+    pub asset_name: String,
+    pub place: Place,
+    /// The preset as the transform holds it, with its `@odata.type`.
+    pub preset: serde_json::Value,
+}
+
+/// A finished chunk of one output: what a later attempt needs to go on from there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChunkRecord {
+    /// Index of the output.
+    pub output: u32,
+    /// Number of the chunk in the worker's own partition of the source.
+    pub chunk: u32,
+    /// The worker's own record, stored and returned as it is. At most 256 KiB.
+    pub record: serde_json::Value,
+}
+
+/// Keeps the lease, reports how far the job is, and stores finished chunks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenewRequest {
+    pub lease: String,
+    pub progress: Vec<OutputProgress>,
+    /// Newly finished chunks; storing one again replaces it.
+    pub chunks: Vec<ChunkRecord>,
+}
+
+/// How far one output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputProgress {
+    pub index: u32,
+    /// 0 to 100. Never goes back within a job.
+    pub percent: u8,
+}
+
+/// What the worker has to know after a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenewResponse {
+    /// Somebody asked for the job to be cancelled: stop, remove what is half written, finish with [`Outcome::Canceled`].
+    pub cancel: bool,
+}
+
+/// Gives the job back, done or not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FinishRequest {
+    pub lease: String,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Outcome {
+    /// Everything is in storage. `manifest` is the server manifest's file name per output, e.g. `film.ism`.
+    Finished { manifests: Vec<String> },
+    /// The job cannot be done. A job that failed for want of storage or network may be tried again: `retry`.
+    Error(JobFailure),
+    Canceled,
+}
+
+/// Why a job failed, in AMS's words (`JobErrorCode`, `JobErrorCategory`, `JobRetry`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobFailure {
+    pub code: JobErrorCode,
+    /// A sentence for the person who submitted the job. Names the track and codec where that is the reason.
+    pub message: String,
+    /// Further causes, outermost first.
+    pub details: Vec<String>,
+}
+
+/// AMS `JobErrorCode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobErrorCode {
+    ServiceError,
+    ServiceTransientError,
+    DownloadNotAccessible,
+    DownloadTransientError,
+    UploadNotAccessible,
+    UploadTransientError,
+    ConfigurationUnsupported,
+    ContentMalformed,
+    ContentUnsupported,
+    IdentityUnsupported,
+}
+
+impl JobErrorCode {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ServiceError => "ServiceError",
+            Self::ServiceTransientError => "ServiceTransientError",
+            Self::DownloadNotAccessible => "DownloadNotAccessible",
+            Self::DownloadTransientError => "DownloadTransientError",
+            Self::UploadNotAccessible => "UploadNotAccessible",
+            Self::UploadTransientError => "UploadTransientError",
+            Self::ConfigurationUnsupported => "ConfigurationUnsupported",
+            Self::ContentMalformed => "ContentMalformed",
+            Self::ContentUnsupported => "ContentUnsupported",
+            Self::IdentityUnsupported => "IdentityUnsupported",
+        }
+    }
+
+    /// AMS `JobErrorCategory`.
+    pub fn category(self) -> &'static str {
+        match self {
+            Self::ServiceError | Self::ServiceTransientError => "Service",
+            Self::DownloadNotAccessible | Self::DownloadTransientError => "Download",
+            Self::UploadNotAccessible | Self::UploadTransientError => "Upload",
+            Self::ConfigurationUnsupported => "Configuration",
+            Self::ContentMalformed | Self::ContentUnsupported => "Content",
+            Self::IdentityUnsupported => "Account",
+        }
+    }
+
+    /// Whether the job may be tried again as it is: AMS `JobRetry` is `MayRetry`.
+    pub fn may_retry(self) -> bool {
+        matches!(
+            self,
+            Self::ServiceTransientError | Self::DownloadTransientError | Self::UploadTransientError
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_tagged_by_its_state() {
+        let outcome = Outcome::Error(JobFailure {
+            code: JobErrorCode::ContentUnsupported,
+            message: "Track 1 is VP8.".into(),
+            details: vec![],
+        });
+        assert_eq!(
+            serde_json::to_value(outcome).unwrap(),
+            serde_json::json!({"state": "error", "code": "ContentUnsupported", "message": "Track 1 is VP8.", "details": []})
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! The embedded blob store as the host's native assembler sees it: files, opened without HTTP.
 
-use headwater_blobstore::LocalReader;
+use headwater_blobstore::{LocalError, LocalReader};
 use headwater_host::{LocalObject, LocalObjects, Refused};
 use http::StatusCode;
 
@@ -8,15 +8,17 @@ pub(crate) struct EmbeddedStore(pub(crate) LocalReader);
 
 impl LocalObjects for EmbeddedStore {
     fn open(&self, url: &str, if_match: Option<&str>) -> Option<Result<LocalObject, Refused>> {
-        let opened = self.0.open(url, if_match)?;
-        Some(match opened {
-            Ok(object) => Ok(LocalObject {
-                file: object.file,
-                len: object.len,
-            }),
-            Err(error) => Err(Refused(
-                StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN),
-            )),
-        })
+        match self.0.open(url, if_match) {
+            Ok(blob) => Some(Ok(LocalObject {
+                file: blob.file,
+                len: blob.len,
+            })),
+            Err(LocalError::Elsewhere) => None,
+            Err(LocalError::Refused(error)) => Some(Err(Refused(error.status()))),
+            Err(error) => {
+                tracing::error!("reading from the embedded store: {error}");
+                Some(Err(Refused(StatusCode::INTERNAL_SERVER_ERROR)))
+            }
+        }
     }
 }

@@ -154,7 +154,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         key.clone(),
     );
     blob.tls = tls.as_ref().map(|tls| tls.server.clone());
-    blob.extra_roots = tls.iter().flat_map(|tls| tls.roots.clone()).collect();
+    let ca_pem = tls
+        .as_ref()
+        .map(|tls| std::fs::read(&tls.ca_file))
+        .transpose()?;
+    blob.events_ca_pem = ca_pem.clone();
     blob.events = Some(headwater_blobstore::EventSink {
         url: format!("{base}/events/storage"),
         secret: secrets.event_secret.clone(),
@@ -162,7 +166,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let blob = headwater_blobstore::serve(blob)
         .await
         .context("starting the blob store")?;
-    let blob_url = format!("{}/local", url(scheme, blob.addr()));
+    let blob_url = format!("{}/local", url(scheme, blob.addr));
 
     let catalog = NativeSqlite::open(&data.join("catalog.db")).context("opening the catalog")?;
     let bootstrapped = bootstrap(
@@ -198,7 +202,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         &public,
         &blob_url,
         tls.as_ref(),
-        blob.reader(),
+        blob.local_reader(),
     )?;
     let server_config = ServerConfig {
         tls: tls.as_ref().map(|tls| tls.server.clone()),

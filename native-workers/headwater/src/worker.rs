@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use headwater_transcoder::{CancellationToken, WorkerConfig};
 use std::path::PathBuf;
 use tokio::io::AsyncReadExt;
 
@@ -33,12 +34,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         ),
         None => None,
     };
-    let mut config = headwater_transcoder::WorkerConfig::new(args.api_url, args.token);
-    config.ca_pem = ca;
-    if let Some(threads) = args.threads {
-        config.threads = threads;
-    }
-    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let mut config = WorkerConfig::new(args.api_url, args.token);
+    config.ca = ca;
+    config.threads = args.threads.unwrap_or(0);
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
     tokio::spawn(async move {
         let parent_gone = async {
             if args.stop_with_stdin {
@@ -57,7 +57,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             () = crate::up::stop_signal() => {}
             () = parent_gone => {}
         }
-        let _ = stop.send(true);
+        stop.cancel();
     });
-    headwater_transcoder::run(config, stopped).await
+    headwater_transcoder::run(config, shutdown).await?;
+    Ok(())
 }
