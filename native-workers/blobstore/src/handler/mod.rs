@@ -24,7 +24,7 @@ use http::header::{CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, WWW_AUTHENTICA
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use jiff::Timestamp;
 
 use crate::disk::{Disk, Failure};
@@ -36,6 +36,7 @@ const MAX_URI: usize = 16 << 10;
 const DEFAULT_VERSION: &str = "2021-12-02";
 /// How much of a refused upload is read and thrown away, so that the client sees the refusal and not a reset.
 const MAX_DRAIN: u64 = 16 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, std::io::Error>;
 pub(crate) type Answer = Response<AnswerBody>;
@@ -114,7 +115,7 @@ impl Engine {
                 Ok(answer) => answer,
                 Err(failure) => {
                     if !expects {
-                        drain(body, self.idle_timeout).await;
+                        drain(body).await;
                     }
                     refuse(failure, &method, &request_id)
                 }
@@ -283,13 +284,20 @@ fn refuse(failure: Failure, method: &Method, request_id: &str) -> Answer {
     answer
 }
 
-/// Reads what is left of a refused upload, within limits.
-async fn drain(mut body: Incoming, idle: Duration) {
-    let mut seen = 0;
-    while seen < MAX_DRAIN {
-        match tokio::time::timeout(idle, body.frame()).await {
-            Ok(Some(Ok(frame))) => seen += frame.data_ref().map_or(0, |data| data.len() as u64),
-            _ => return,
-        }
+/// Reads what is left of a refused upload if that is little and comes soon.
+async fn drain(mut body: Incoming) {
+    if body.size_hint().lower() > MAX_DRAIN {
+        return;
     }
+    let rest = async {
+        let mut seen = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            seen += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if seen > MAX_DRAIN {
+                return;
+            }
+        }
+    };
+    // Too slow: then the answer comes at once and the connection ends.
+    let _ = tokio::time::timeout(DRAIN_TIME, rest).await;
 }
