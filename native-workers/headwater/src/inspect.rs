@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Parser;
 use headwater_bmff::{CodecConfig, Movie};
-use headwater_cmaf::index::{HeadParse, IndexHead};
+use headwater_cmaf::index::{HeadParse, IndexHead, parse_head};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ fn describe(bytes: &Bytes) -> Result<String> {
     {
         return Ok(text.to_owned());
     }
-    if let Ok(HeadParse::Complete(head)) = IndexHead::parse(bytes) {
+    if let Ok(HeadParse::Complete(head)) = parse_head(bytes) {
         return Ok(index(&head));
     }
     let mut out = String::new();

@@ -14,7 +14,7 @@ impl LocalObjects for EmbeddedStore {
                 len: blob.len,
             })),
             Err(LocalError::Elsewhere) => None,
-            Err(LocalError::Refused(error)) => Some(Err(Refused(error.status()))),
+            Err(LocalError::Refused(error)) => Some(Err(Refused(error.code.status()))),
             Err(error) => {
                 tracing::error!("reading from the embedded store: {error}");
                 Some(Err(Refused(StatusCode::INTERNAL_SERVER_ERROR)))

@@ -15,8 +15,8 @@ use headwater_auth::Role;
 use headwater_blob::{
     AccountKey, Auth, Container, HyperClient, HyperOptions, Permissions, ServiceSas, Store,
 };
+use headwater_catalog::RandomIds;
 use headwater_catalog::bootstrap::{BootstrapConfig, UPLOADS, bootstrap};
-use headwater_catalog::ids::RandomIds;
 use headwater_catalog::native::NativeSqlite;
 use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
@@ -216,7 +216,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let server = serve(listener, host, server_config);
 
     let sign = |role, subject: &str, hours| {
-        token::issue(&catalog, &secrets.master_key, &public, role, subject, hours)
+        token::issue(&bootstrapped.signing_key, &public, role, subject, hours)
     };
     let (stop_worker, worker_stopped) = tokio::sync::watch::channel(false);
     let worker = tokio::spawn(supervise(

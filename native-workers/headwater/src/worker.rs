@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
 #[derive(Parser)]
@@ -25,6 +26,14 @@ pub(crate) struct Args {
     stop_with_stdin: bool,
 }
 
+/// Between two questions for work.
+const POLL: Duration = Duration::from_millis(500);
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "worker".into(), |name| name.trim().to_owned())
+}
+
 pub(crate) async fn run(args: Args) -> Result<()> {
     let ca = match &args.ca_file {
         Some(path) => Some(
@@ -34,9 +43,14 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         ),
         None => None,
     };
-    let mut config = WorkerConfig::new(args.api_url, args.token);
-    config.ca = ca;
-    config.threads = args.threads.unwrap_or(0);
+    let config = WorkerConfig {
+        api_url: args.api_url,
+        token: args.token,
+        ca,
+        threads: args.threads.unwrap_or(0),
+        poll: POLL,
+        name: format!("{}-{}", host_name(), std::process::id()),
+    };
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {

@@ -11,7 +11,24 @@ pub(crate) enum Target {
     Static(StaticResponse),
 }
 
-pub(crate) struct Router(routefinder::Router<Target>);
+/// The crate orders its routes by a comparison that is not a total order once routes of many lengths meet, so its
+/// "best match" depends on the order of insertion. All matches are looked at instead, and the rule applied here.
+pub(crate) struct Router(routefinder::Router<(Specificity, Target)>);
+
+/// Segment by segment: a name (2) before a parameter (1) before the rest (0).
+type Specificity = Vec<u8>;
+
+fn specificity(route: &str) -> Specificity {
+    route
+        .split('/')
+        .skip(1)
+        .map(|segment| match segment {
+            "..." => 0,
+            _ if segment.starts_with(':') => 1,
+            _ => 2,
+        })
+        .collect()
+}
 
 /// A route that fits, with what it captured.
 pub(crate) struct Matched<'a, 'p> {
@@ -41,7 +58,7 @@ impl Router {
                 None => route.clone(),
             };
             router
-                .add(pattern.as_str(), target)
+                .add(pattern.as_str(), (specificity(route), target))
                 .map_err(|error| anyhow!("{error}"))
                 .with_context(|| format!("route {route}"))?;
         }
@@ -49,7 +66,10 @@ impl Router {
     }
 
     pub(crate) fn best<'a, 'p>(&'a self, path: &'p str) -> Option<Matched<'a, 'p>> {
-        let best = self.0.best_match(path)?;
+        let best = self
+            .0
+            .match_iter(path)
+            .max_by(|a, b| a.handler().0.cmp(&b.handler().0))?;
         let captures = best.captures();
         let trailing = captures.wildcard().map(|rest| {
             // The capture is a tail of the path; the slash before it belongs to the path info.
@@ -62,7 +82,7 @@ impl Router {
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .collect(),
             trailing,
-            target: best.handler(),
+            target: &best.handler().1,
         })
     }
 }
@@ -105,6 +125,39 @@ mod tests {
             answers(&router, "/1234/a.ism/manifest(format=m3u8-cmaf)").as_deref(),
             Some("/:locator/...")
         );
+    }
+
+    #[test]
+    fn our_own_routes_lead_where_they_should() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../spin.toml"))
+            .unwrap();
+        let router = Router::new(&Manifest::parse(&text).unwrap()).unwrap();
+        for (path, component) in [
+            ("/", "portal"),
+            ("/assets-ui/a.js", "portal"),
+            ("/api/ready", "api"),
+            ("/api/v1/projects/default/media/assets", "api"),
+            ("/internal/v1/jobs/claim", "api"),
+            (
+                "/subscriptions/0/resourceGroups/h/providers/Microsoft.Media/mediaServices/default",
+                "api",
+            ),
+            ("/.well-known/jwks.json", "api"),
+            ("/tenant/oauth2/v2.0/token", "api"),
+            ("/tenant/v2.0/.well-known/openid-configuration", "api"),
+            ("/events/storage", "events"),
+            ("/1f3c/film.ism/manifest(format=m3u8-cmaf)", "origin"),
+            ("/1f3c/film.mp4", "origin"),
+        ] {
+            let Target::Component { id, .. } = router.best(path).unwrap().target else {
+                panic!("{path}");
+            };
+            assert_eq!(id, component, "{path}");
+        }
+        assert!(matches!(
+            router.best("/robots.txt").unwrap().target,
+            Target::Static(_)
+        ));
     }
 
     #[test]
