@@ -63,3 +63,24 @@ pub(crate) fn install(directory: &Path) -> Result<()> {
         },
     )
 }
+
+/// Installs the pinned packages of a package.json without a lock file into a folder outside the checkout.
+pub(crate) fn install_into(package: &Path, directory: &Path) -> Result<()> {
+    ensure_node()?;
+    let text = std::fs::read(package).with_context(|| format!("reading {}", package.display()))?;
+    let stamp = directory.join(".headwater-package");
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == text) {
+        return Ok(());
+    }
+    step("Installing npm packages for the tests", || {
+        std::fs::create_dir_all(directory)?;
+        std::fs::write(directory.join("package.json"), &text)?;
+        quiet(
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--no-package-lock"])
+                .current_dir(directory),
+        )?;
+        std::fs::write(&stamp, &text)?;
+        Ok(())
+    })
+}

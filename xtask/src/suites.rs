@@ -65,7 +65,8 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
     let binary = build::everything();
     if selection == Selection::All {
         suite("workers", workers());
-        suite("blob store with the Azure SDK and Azurite", blob());
+        suite("blob store with the Azure SDK", blob());
+        suite("blob client with Azurite", azurite());
     }
     match binary {
         Ok(binary) => {
@@ -396,7 +397,6 @@ fn players(binary: &Path) -> Result<(bool, String)> {
 fn blob() -> Result<(bool, String)> {
     let folder = paths::root().join("tests/blob");
     let python = python(&folder.join("requirements.txt"))?;
-    node::install(&folder)?;
     let mut examples = Command::new(env!("CARGO"));
     examples
         .args(["build", "--release", "--examples"])
@@ -407,10 +407,19 @@ fn blob() -> Result<(bool, String)> {
         .args(["-m", "pytest", "-q", "-ra"])
         .arg(&folder)
         .env(
-            "HEADWATER_BLOBSTORE_SERVE",
+            "HEADWATER_BLOB_SERVE",
             paths::target()?.join("release/examples/serve"),
         )
-        .env("HEADWATER_TARGET", paths::target()?)
+        .current_dir(paths::root()))
+}
+
+fn azurite() -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/blob");
+    let modules = paths::cache()?.join("node/azurite");
+    node::install_into(&folder.join("package.json"), &modules)?;
+    tee(Command::new("sh")
+        .arg(folder.join("test_azurite.sh"))
+        .arg(&modules)
         .current_dir(paths::root()))
 }
 
