@@ -121,6 +121,23 @@ fn a_job_goes_from_queued_to_finished() {
 }
 
 #[test]
+fn a_job_that_is_over_before_it_was_renewed_has_times_all_the_same() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    catalog.wait(1);
+    let claimed_at = catalog.now();
+    let claimed = catalog.claim().unwrap();
+    catalog.wait(1);
+    catalog.finish(&claimed, done()).unwrap();
+    let job = catalog.job_now("a");
+    assert_eq!(
+        (job.started, job.outputs[0].started),
+        (Some(claimed_at), Some(claimed_at))
+    );
+    assert_eq!(job.ended, Some(catalog.now()));
+}
+
+#[test]
 fn the_oldest_of_the_highest_priority_goes_first() {
     let catalog = Catalog::new();
     for (name, priority) in [

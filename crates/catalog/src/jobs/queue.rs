@@ -233,6 +233,7 @@ pub async fn finish<S: Sql>(
         }
         let attempt = row.unsigned("attempt")?;
         let project = ProjectId(row.text("project_id")?);
+        mark_started(sql, job_id).await?;
         match ending {
             Ending::Finished { manifests } => {
                 record_manifests(sql, &project, job_id, manifests).await?;
@@ -264,6 +265,21 @@ pub async fn finish<S: Sql>(
         Ok(())
     })
     .await
+}
+
+/// A job that was over before its first renewal started when it was claimed.
+async fn mark_started<S: Sql>(sql: &S, job_id: Uuid) -> Result<(), CatalogError> {
+    sql.query(
+        "UPDATE jobs SET started = coalesce(started, lease_until - lease_seconds * 1000000) WHERE id = ?1",
+        &[job_id.into()],
+    )
+    .await?;
+    sql.query(
+        "UPDATE job_outputs SET started = coalesce(started, (SELECT started FROM jobs WHERE id = ?1)) WHERE job_id = ?1",
+        &[job_id.into()],
+    )
+    .await?;
+    Ok(())
 }
 
 async fn record_manifests<S: Sql>(
