@@ -68,7 +68,7 @@ fn describe(bytes: &Bytes) -> Result<String> {
     }
     let mut out = String::new();
     boxes(bytes, 0, 0, &mut out)?;
-    if bytes.windows(4).take(1 << 20).any(|w| w == b"moov")
+    if out.contains(" moov ")
         && let Ok(movie) = headwater_bmff::parse_movie(bytes.clone())
     {
         tracks(&movie, &mut out);

@@ -187,7 +187,10 @@ impl WorkerState for Worker {
     }
 
     fn drop(&self, store: Store<InstanceData>, result: wasmtime::Result<()>) {
-        if let Err(error) = result {
+        // At the end of the process instances are dropped in the middle of waiting, which is no failure of theirs.
+        if let Err(error) = result
+            && !crate::server::is_stopping()
+        {
             metrics::counter!("headwater_component_traps_total", "component" => self.component.id.clone())
                 .increment(1);
             tracing::error!(component = %self.component.id, "instance ended: {error:?}");

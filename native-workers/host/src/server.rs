@@ -16,6 +16,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -63,6 +64,13 @@ pub async fn bind(addr: SocketAddr) -> anyhow::Result<Listener> {
     Ok(Listener { tcp, addr })
 }
 
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Whether the listener has drained: what ends from here on ends with the process.
+pub(crate) fn is_stopping() -> bool {
+    STOPPING.load(Ordering::Relaxed)
+}
+
 /// A listener at work.
 pub struct Running {
     stop: watch::Sender<bool>,
@@ -74,6 +82,7 @@ impl Running {
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);
         let _ = self.task.await;
+        STOPPING.store(true, Ordering::Relaxed);
     }
 }
 
