@@ -4,7 +4,7 @@
 set -eu
 node_folder=${1:?usage: test_azurite.sh NODE_FOLDER}
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$node_folder/node_modules/.bin/azurite-blob" --inMemoryPersistence --silent --skipApiVersionCheck \
+"$node_folder/node_modules/.bin/azurite-blob" --inMemoryPersistence --silent --skipApiVersionCheck --disableTelemetry \
     --blobHost 127.0.0.1 --blobPort "$port" &
 azurite=$!
 trap 'kill "$azurite" 2>/dev/null || true' EXIT INT TERM
