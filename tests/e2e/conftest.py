@@ -9,7 +9,7 @@ import pytest
 import requests
 
 import media
-from headwater import Account, HeadwaterConnection, Mkio, in_ci
+from headwater import Account, HeadwaterConnection, Mkio, in_ci, player_session
 
 SHARED_MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 
@@ -44,9 +44,7 @@ def mkio(connection) -> Mkio:
 @pytest.fixture(scope="session")
 def http(connection) -> requests.Session:
     """A player's HTTP client: no credentials."""
-    session = requests.Session()
-    session.verify = connection.verify
-    return session
+    return player_session(connection)
 
 
 @pytest.fixture(scope="session")

@@ -210,14 +210,22 @@ class Mkio:
     def __init__(self, connection: HeadwaterConnection, token: str | None = None, prefix: str | None = None):
         self.connection = connection
         self.base = connection.apiUrl + (prefix or f"/api/v1/projects/{connection.project}/media")
-        self.session = requests.Session()
-        self.session.verify = connection.verify
+        self.session = player_session(connection)
         self.session.headers["Authorization"] = f"Bearer {token or connection.token}"
 
     def call(self, method: str, path: str, body=None, expect=(200, 201), **options) -> dict:
         response = self.session.request(method, self.base + path, json=body, timeout=30, **options)
         assert response.status_code in expect, f"{method} {path}: {response.status_code} {response.text}"
         return response.json() if response.content else {}
+
+
+def player_session(connection: HeadwaterConnection) -> requests.Session:
+    """An HTTP client that trusts the installation and shows no credentials."""
+    session = requests.Session()
+    # A CA bundle or proxy in the environment would otherwise win over `verify`.
+    session.trust_env = False
+    session.verify = connection.verify
+    return session
 
 
 def in_ci() -> bool:

@@ -26,7 +26,7 @@ from azure.mgmt.media.models import (
 from azure.storage.blob import ContainerClient
 
 import media
-from headwater import Account, BearerOverHttp, StaticToken
+from headwater import Account, BearerOverHttp, StaticToken, player_session
 
 
 @pytest.fixture(params=["http", "tls"])
@@ -37,11 +37,7 @@ def any_account(request) -> Account:
 
 def test_the_whole_way_from_file_to_playback(any_account: Account, counted, tmp_path):
     """Asset, SAS, upload, transform, job, locator, paths, segments: what a migrated script does."""
-    import requests
-
-    account = any_account
-    session = requests.Session()
-    session.verify = account.connection.verify
+    account, session = any_account, player_session(any_account.connection)
     published = account.publish(account.encode(account.upload(counted), "AdaptiveStreaming"))
     rendition = next(r for r in media.read_master(session, published.hls) if r.kind == "video")
     playlist = media.read_media_playlist(session, rendition.url)

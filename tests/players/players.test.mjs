@@ -64,7 +64,8 @@ for (const [title, page, protocol] of [
     };
     const seek = async (time) => {
       const landed = await tab.evaluate((wanted) => window.seek(wanted), time);
-      assert.ok(Math.abs(landed - time) < 0.1, `a seek to ${time} landed at ${landed}`);
+      // Playback goes on while the event is on its way here.
+      assert.ok(landed > time - 0.1 && landed < time + 0.5, `a seek to ${time} landed at ${landed}`);
       await advances(`after a seek to ${time}`);
     };
 

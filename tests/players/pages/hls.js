@@ -5,9 +5,10 @@ const hls = new Hls({ workerPath: "/node_modules/hls.js/dist/hls.worker.js" });
 
 hls.on(Hls.Events.ERROR, (_event, data) => {
   const text = `${data.type} ${data.details} ${data.response?.code ?? ""} ${data.error?.message ?? ""}`;
-  // A busy machine stalls now and then; everything else non-fatal is the stream's fault.
-  const stall = ["bufferStalledError", "bufferNudgeOnStall"].includes(data.details);
-  (stall && !data.fatal ? warnings : errors).push(text);
+  // A busy machine stalls now and then, and a forced switch aborts what is being loaded; everything else is the
+  // stream's fault.
+  const expected = ["bufferStalledError", "bufferNudgeOnStall", "aborted"].includes(data.details);
+  (expected && !data.fatal ? warnings : errors).push(text);
 });
 
 window.player = {
