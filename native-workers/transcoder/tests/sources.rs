@@ -86,8 +86,7 @@ async fn an_upright_recording_stands_upright() {
         let source = generate(
             &folder,
             &format!(
-                "-display_rotation {} -i {} -c copy",
-                360 - degrees,
+                "-i {} -c copy -metadata:s:v:0 rotate={degrees}",
                 flat.display()
             ),
         );
@@ -225,12 +224,13 @@ async fn surround_and_high_efficiency_become_stereo() {
     let found = media::probe(&file, "-show_entries stream=profile,channels,sample_rate");
     assert_eq!(found["streams"][0]["profile"], "LC");
     assert_eq!(found["streams"][0]["channels"], 2);
-    // The centre is there, at -3 dB and scaled so that nothing clips: 0.125 of full scale in, 0.293 of it out.
+    // The centre is there, at -3 dB and scaled so that nothing clips: 0.125 of full scale in, 0.293 of it out on each
+    // side, which ffmpeg adds up to mono at -3 dB.
     let sound = media::sound(&file, 48_000);
     let peak = sound[48_000..96_000]
         .iter()
         .fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
-    assert!((0.025..0.05).contains(&peak), "{peak}");
+    assert!((0.03..0.06).contains(&peak), "{peak}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
