@@ -43,7 +43,11 @@ pub struct Claim {
 
 /// Where the source is. URLs are complete, signed where they need to be, and good for 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum WorkInput {
     /// Files of an asset. With `files` empty the worker lists the place and takes the one media file there.
     Asset { place: Place, files: Vec<String> },
@@ -122,10 +126,16 @@ pub struct FinishRequest {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "state",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum Outcome {
     /// Everything is in storage. `manifest` is the server manifest's file name per output, e.g. `film.ism`.
-    Finished { manifests: Vec<String> },
+    Finished {
+        manifests: Vec<String>,
+    },
     /// The job cannot be done. A job that failed for want of storage or network may be tried again: `retry`.
     Error(JobFailure),
     Canceled,
