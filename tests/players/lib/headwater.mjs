@@ -85,7 +85,7 @@ export async function publish(to, bytes, presetName = "AdaptiveStreaming") {
     }
   }
   await call(to, "PUT", `/streamingLocators/${output}`, {
-    properties: { assetName: output, streamingPolicyName: "Predefined_ClearStreamingOnly" },
+    properties: { assetName: output, streamingPolicyName: "Predefined_DownloadAndClearStreaming" },
   });
   const { streamingPaths } = await call(to, "POST", `/streamingLocators/${output}/listPaths`);
   const url = (protocol, format) => {
