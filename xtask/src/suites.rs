@@ -81,9 +81,10 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
     for name in &broken {
         println!("failed: {name}");
     }
+    // The last line is for machines that count; nothing may follow it.
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.failed > 0 {
-        bail!("{} tests failed", total.failed);
+        std::process::exit(1);
     }
     Ok(())
 }
