@@ -36,7 +36,7 @@ pub(crate) fn everything() -> Result<PathBuf> {
 /// The components of the host's tests, in dist/guests.
 pub(crate) fn guests() -> Result<()> {
     components(
-        &["headwater-test-guest"],
+        &["headwater-test-guest", "headwater-test-greeter"],
         &paths::root().join("dist/guests"),
         "headwater-test-",
     )
