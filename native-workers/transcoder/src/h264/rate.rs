@@ -117,7 +117,7 @@ impl RateControl {
             // Debts rise fast, so that a cut or noise does not run away; savings are spent slowly.
             Some(last) => wanted.clamp(
                 last.saturating_sub(2).max(FINEST),
-                last.saturating_add(8).min(COARSEST),
+                last.saturating_add(16).min(COARSEST),
             ),
             None => wanted,
         }
