@@ -13,12 +13,23 @@ describe("the portal", () => {
   let browser;
   let to;
 
-  before(async () => {
-    to = connection();
-    browser = await launch();
-  });
+  before(
+    async () => {
+      to = connection();
+      browser = await launch();
+      // A new installation is ready before its demo is encoded.
+      while ((await published()).length === 0) await new Promise((resolve) => setTimeout(resolve, 500));
+    },
+    { timeout: 5 * 60_000 },
+  );
   after(() => browser?.close());
 
+  const published = async () => {
+    const list = `${to.apiUrl}/api/v1/projects/${to.project}/media/published`;
+    const response = await fetch(list, { headers: { authorization: `Bearer ${to.token}` } });
+    assert.equal(response.status, 200);
+    return (await response.json()).value;
+  };
   const shot = async (page, name) => {
     if (!process.env.SCREENSHOTS) return;
     mkdirSync(process.env.SCREENSHOTS, { recursive: true });
