@@ -163,9 +163,9 @@ fn paint(picture: &mut Picture, frame: u32) {
     let travel = SIZE.width - 160;
     let x = frame % (4 * FRAMES_PER_SECOND) * travel / (4 * FRAMES_PER_SECOND);
     fill(picture, (x as usize, 500), (160, 60), 210);
-    // The flash that goes with the beep.
+    // The flash that goes with the beep, on the black bar: on the ramp's bright end it is hard to see.
     if within * 1000 < SIGNAL_MS * FRAMES_PER_SECOND {
-        fill(picture, (1120, 580), (120, 100), 235);
+        fill(picture, (1140, 20), (120, 100), 235);
     }
     fill(picture, (40, 180), (904, 216), 16);
     text(picture, (64, 204), 8, "HEADWATER");
