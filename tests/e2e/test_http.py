@@ -87,9 +87,12 @@ def test_a_range_of_a_changed_thing_is_the_whole_thing(http, segment):
     assert http.get(segment, headers={"Range": "bytes=0-9", "If-Range": '"old"'}).status_code == 200
 
 
-@pytest.mark.xfail(reason="the origin does not evaluate If-Match yet (RFC 9110 13.1.1)")
 def test_a_request_for_an_old_version_is_refused(http, segment):
-    assert http.get(segment, headers={"If-Match": '"old"'}).status_code == 412
+    refused = http.get(segment, headers={"If-Match": '"old"'})
+    assert refused.status_code == 412
+    assert refused.json()["code"] == "MPE_PRECONDITION_FAILED"
+    tag = http.get(segment).headers["ETag"]
+    assert http.get(segment, headers={"If-Match": f'"old", {tag}'}).status_code == 200
 
 
 @pytest.mark.parametrize("kind", KINDS)

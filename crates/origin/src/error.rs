@@ -16,6 +16,8 @@ pub enum Kind {
     NotFound,
     /// It was there, and will not come back.
     Gone,
+    /// The client wants another version of the resource than there is.
+    PreconditionFailed,
     /// The range lies outside of the body.
     RangeNotSatisfiable,
     /// The method is not one of a streaming endpoint.
@@ -57,6 +59,8 @@ pub enum Code {
     EncryptionNotSupported,
     /// The stored media is not something that can be streamed.
     FormatNotSupported,
+    /// `If-Match` or `If-Unmodified-Since` does not hold.
+    PreconditionFailed,
     /// The range lies outside of the body.
     RangeNotSatisfiable,
     /// Not GET, HEAD or OPTIONS.
@@ -91,6 +95,7 @@ impl Code {
             Self::OutputFormatNotSupported => "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
             Self::EncryptionNotSupported => "MPE_ENCRYPTION_NOT_SUPPORTED",
             Self::FormatNotSupported => "MPE_FORMAT_NOT_SUPPORTED",
+            Self::PreconditionFailed => "MPE_PRECONDITION_FAILED",
             Self::RangeNotSatisfiable => "MPE_RANGE_NOT_SATISFIABLE",
             Self::MethodNotAllowed => "MPE_METHOD_NOT_ALLOWED",
             Self::StorageAuthentication => "MPE_STORAGE_AUTHENTICATION_FAILED",
@@ -117,6 +122,7 @@ impl Code {
             Self::OutputFormatNotSupported
             | Self::EncryptionNotSupported
             | Self::FormatNotSupported => Kind::UnsupportedMedia,
+            Self::PreconditionFailed => Kind::PreconditionFailed,
             Self::RangeNotSatisfiable => Kind::RangeNotSatisfiable,
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
             Self::StorageServerBusy | Self::EndpointNotRunning => Kind::Unavailable,
@@ -135,6 +141,7 @@ impl Kind {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Gone => 410,
+            Self::PreconditionFailed => 412,
             Self::UnsupportedMedia => 415,
             Self::RangeNotSatisfiable => 416,
             Self::Internal => 500,
@@ -152,6 +159,7 @@ impl Kind {
             Self::Gone => "public, max-age=3600",
             Self::PermissionDenied
             | Self::MethodNotAllowed
+            | Self::PreconditionFailed
             | Self::RangeNotSatisfiable
             | Self::Internal
             | Self::Upstream
@@ -167,6 +175,7 @@ impl Kind {
             Self::MethodNotAllowed => "Method not allowed",
             Self::Gone => "No longer available",
             Self::UnsupportedMedia => "Not supported",
+            Self::PreconditionFailed => "Not the version asked for",
             Self::RangeNotSatisfiable => "The range is outside of the resource",
             Self::Internal => "Internal error",
             Self::Upstream => "Storage failed",
@@ -182,6 +191,7 @@ impl Kind {
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::Gone => "Gone",
             Self::UnsupportedMedia => "UnsupportedMedia",
+            Self::PreconditionFailed => "PreconditionFailed",
             Self::RangeNotSatisfiable => "RangeNotSatisfiable",
             Self::Internal => "Internal",
             Self::Upstream => "Upstream",

@@ -219,7 +219,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             last_modified: None,
             cache_control: MANIFEST_CACHE,
         };
-        if answer::is_not_modified(request.headers, &meta) {
+        if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
         if let Some(text) = self.texts.get(&meta.etag, visit.now) {
@@ -254,7 +254,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             last_modified: None,
             cache_control: MANIFEST_CACHE,
         };
-        if answer::is_not_modified(request.headers, &meta) {
+        if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
         if let Some(text) = self.texts.get(&meta.etag, visit.now) {
@@ -310,7 +310,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await?;
         tag.number(entry.number.into());
         let meta = meta(tag);
-        if answer::is_not_modified(request.headers, &meta) {
+        if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
         let record = self
@@ -357,7 +357,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             last_modified: info.last_modified,
             cache_control: FILE_CACHE,
         };
-        if answer::is_not_modified(request.headers, &meta) {
+        if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
         let object = self

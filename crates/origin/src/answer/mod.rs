@@ -108,7 +108,7 @@ pub(crate) fn answer(
     resource: Resource,
 ) -> Result<Response<Body>, OriginError> {
     let Resource { body, meta } = resource;
-    if is_not_modified(request.headers, &meta) {
+    if is_not_modified(request.headers, &meta)? {
         return not_modified(&meta);
     }
     let total = body.len();

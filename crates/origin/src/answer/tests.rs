@@ -1,7 +1,7 @@
 use super::*;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, RANGE,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
 
 fn resource() -> Resource {
@@ -30,7 +30,7 @@ fn ask(method: Method, headers: &[(HeaderName, &str)]) -> Response<Body> {
     let response = if method == Method::OPTIONS {
         preflight(&request)
     } else {
-        answer(&request, resource()).unwrap()
+        answer(&request, resource()).unwrap_or_else(|error| failure(&request, &error))
     };
     assert_eq!(
         response
@@ -162,6 +162,28 @@ fn conditions() {
     assert_eq!(header(&response, ETAG), "\"v1-abc\"");
     assert_eq!(header(&response, CACHE_CONTROL), "public, max-age=60");
     assert_eq!(response.body(), &Body::Empty);
+}
+
+#[test]
+fn another_version_than_asked_for_is_not_sent() {
+    let status = |headers: &[(HeaderName, &str)]| ask(Method::GET, headers).status().as_u16();
+    assert_eq!(status(&[(IF_MATCH, "\"v1-abc\"")]), 200);
+    assert_eq!(status(&[(IF_MATCH, "\"x\", \"v1-abc\"")]), 200);
+    assert_eq!(status(&[(IF_MATCH, "*")]), 200);
+    assert_eq!(status(&[(IF_MATCH, "\"x\"")]), 412);
+    // A weak tag never matches here (RFC 9110 §13.1.1).
+    assert_eq!(status(&[(IF_MATCH, "W/\"v1-abc\"")]), 412);
+    let on_time = (IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:37 GMT");
+    let too_late = (IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT");
+    assert_eq!(status(std::slice::from_ref(&on_time)), 200);
+    assert_eq!(status(std::slice::from_ref(&too_late)), 412);
+    assert_eq!(status(&[(IF_MATCH, "\"v1-abc\""), too_late.clone()]), 200);
+    // First the version, then whether the client has it already.
+    assert_eq!(status(&[too_late, (IF_NONE_MATCH, "*")]), 412);
+    assert_eq!(
+        status(&[(IF_MATCH, "*"), (IF_NONE_MATCH, "\"v1-abc\"")]),
+        304
+    );
 }
 
 #[test]
