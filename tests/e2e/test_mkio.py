@@ -135,7 +135,6 @@ def test_the_published_list_names_what_plays(mkio: Mkio, counted_published, http
         assert http.get(url).status_code == 200, url
 
 
-@pytest.mark.xfail(reason="the list names posters that the policy does not let out")
 def test_the_published_list_names_no_poster_that_cannot_be_had(mkio: Mkio, account: Account, counted_published, http):
     streamed_only = account.publish(counted_published.asset, "Predefined_ClearStreamingOnly")
     listed = mkio.call("GET", "/published")["value"]

@@ -86,12 +86,9 @@ async fn render<S: Sql, C: HttpClient>(
             .map(|(_, path)| format!("{origin}{path}"))
     };
     // Jobs put a picture beside the server manifest. A video without pictures has none, which a page has to bear.
-    let poster = listed.manifest.as_ref().map(|_| {
-        format!(
-            "{origin}/{}/{}_Thumbnail000001.jpg",
-            locator.locator_id,
-            segment(&stem)
-        )
+    let poster = (listed.policy.clear.download && listed.manifest.is_some()).then(|| {
+        let (locator, stem) = (locator.locator_id, segment(&stem));
+        format!("{origin}/{locator}/{stem}_Thumbnail000001.jpg")
     });
     Ok(Some(json!({
         "name": locator.name,
