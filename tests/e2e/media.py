@@ -10,7 +10,6 @@ from __future__ import annotations
 import array
 import json
 import re
-import struct
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
@@ -131,58 +130,6 @@ def first_packet_time(path, selector: str) -> float:
         path, "-select_streams", selector, "-read_intervals", "%+#1", "-show_entries", "packet=pts_time"
     )["packets"]
     return float(packets[0]["pts_time"])
-
-
-def first_presented(path: Path) -> float:
-    """When the first fragment's earliest sample is presented, in seconds, read from the boxes themselves.
-
-    ffprobe cannot be asked: it delays tracks whose composition offsets are negative, as CMAF allows them to be, by the
-    lowest of them. ISO/IEC 14496-12 8.8.12 (tfdt), 8.8.8 (trun), 8.4.2 (mdhd).
-    """
-    data = path.read_bytes()
-
-    def boxes(start: int, end: int):
-        while start + 8 <= end:
-            size, kind = struct.unpack_from(">I4s", data, start)
-            assert 8 <= size <= end - start, f"{kind} at {start}"
-            yield kind.decode("latin-1"), start + 8, start + size
-            start += size
-
-    def find(path_of_kinds: str, start: int = 0, end: int = len(data)):
-        kind, _, rest = path_of_kinds.partition("/")
-        for found, first, last in boxes(start, end):
-            if found == kind:
-                return find(rest, first, last) if rest else (first, last)
-        raise AssertionError(f"{path} has no {path_of_kinds}")
-
-    mdhd, _ = find("moov/trak/mdia/mdhd")
-    timescale = struct.unpack_from(">I", data, mdhd + (20 if data[mdhd] == 1 else 12))[0]
-    trex, _ = find("moov/mvex/trex")
-    duration = struct.unpack_from(">I", data, trex + 12)[0]
-    tfhd, _ = find("moof/traf/tfhd")
-    flags = struct.unpack_from(">I", data, tfhd)[0]
-    if flags & 0x8:
-        at = tfhd + 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
-        duration = struct.unpack_from(">I", data, at)[0]
-    tfdt, _ = find("moof/traf/tfdt")
-    clock = struct.unpack_from(">Q" if data[tfdt] == 1 else ">I", data, tfdt + 4)[0]
-    trun, _ = find("moof/traf/trun")
-    flags, count = struct.unpack_from(">II", data, trun)
-    at = trun + 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
-    signed = ">i" if data[trun] == 1 else ">I"
-    times = []
-    for _ in range(count):
-        lasts, offset = duration, 0
-        for flag, form in ((0x100, ">I"), (0x200, None), (0x400, None), (0x800, signed)):
-            if flags & flag:
-                if flag == 0x100:
-                    lasts = struct.unpack_from(form, data, at)[0]
-                elif flag == 0x800:
-                    offset = struct.unpack_from(form, data, at)[0]
-                at += 4
-        times.append(clock + offset)
-        clock += lasts
-    return min(times) / timescale
 
 
 # ---- HLS ----

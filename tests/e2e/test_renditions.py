@@ -141,7 +141,7 @@ def test_sound_and_picture_start_together(played: Played):
     for audio in played.of_kind("audio"):
         one_frame = 1024 / played.facts[audio].sample_rate
         for video in played.of_kind("video"):
-            picture, sound = (media.first_presented(played.files[url]) for url in (video, audio))
+            picture, sound = (media.first_packet_time(played.files[url], "0") for url in (video, audio))
             assert abs(sound - picture) <= one_frame
             assert picture < 0.0005
 

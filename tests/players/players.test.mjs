@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { launch, openPage } from "./lib/browser.mjs";
-import { connection, makeClip, publish } from "./lib/headwater.mjs";
+import { connection, makeClip, publish, publishAsIs } from "./lib/headwater.mjs";
 import { serve } from "./lib/server.mjs";
 
 /** How long anything that should happen at once may take on a busy machine. */
@@ -14,11 +14,18 @@ const PATIENCE = 60_000;
 let browser;
 let files;
 let urls;
+let asIs;
 
 before(
   async () => {
     const { PLAYER_HLS_URL: hls, PLAYER_DASH_URL: dash } = process.env;
-    urls = hls && dash ? { hls, dash } : await publish(connection(), makeClip().bytes);
+    if (hls && dash) {
+      urls = asIs = { hls, dash };
+    } else {
+      const { bytes } = makeClip();
+      asIs = await publishAsIs(connection(), bytes);
+      urls = await publish(connection(), bytes);
+    }
     files = await serve();
     browser = await launch();
   },
@@ -30,12 +37,14 @@ after(async () => {
   await files?.close();
 });
 
-for (const [title, page, protocol] of [
+const PLAYERS = [
   ["hls.js plays HLS", "hls", "hls"],
   ["Shaka Player plays HLS", "shaka", "hls"],
   ["Shaka Player plays DASH", "shaka", "dash"],
   ["dash.js plays DASH", "dash", "dash"],
-]) {
+];
+
+for (const [title, page, protocol] of PLAYERS) {
   describe(title, () => {
     let tab;
     let problems;
@@ -123,3 +132,27 @@ for (const [title, page, protocol] of [
     });
   });
 }
+
+describe("a file with B-frames, packaged as it is", () => {
+  for (const [title, page, protocol] of PLAYERS) {
+    test(`${title}: each picture is shown at its own time, to the end`, { timeout: 2 * PATIENCE }, async () => {
+      const { context, page: tab, problems } = await openPage(browser);
+      await tab.goto(`${files.origin}/pages/${page}.html`);
+      await tab.waitForFunction(() => window.player !== undefined);
+      await tab.evaluate((url) => window.player.load(url), asIs[protocol]);
+      // The clip has 25 pictures a second. Both times lie in the middle of a picture, in the second and a later segment.
+      for (const picture of [57, 303]) {
+        const shown = await tab.evaluate((time) => window.shownAt(time), (picture + 0.5) / 25);
+        assert.ok(Math.abs(shown - picture / 25) < 0.002, `picture ${picture} has time ${shown}`);
+      }
+      await tab.evaluate(() => document.querySelector("video").play());
+      await tab.evaluate((time) => window.seek(time), 22);
+      await tab.waitForFunction(() => window.state().ended, undefined, { timeout: PATIENCE });
+      const { errors, time, duration } = await tab.evaluate(() => window.state());
+      assert.ok(Math.abs(time - duration) < 0.25 && Math.abs(duration - 24) < 0.1, `ended at ${time} of ${duration}`);
+      assert.deepEqual(errors, []);
+      assert.deepEqual(problems, []);
+      await context.close();
+    });
+  }
+});

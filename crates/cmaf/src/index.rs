@@ -60,7 +60,7 @@ pub use page::parse_page;
 pub use record::SegmentSamples;
 
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Name of the index of media file `file`, which may carry a folder: `a/b.mp4` has `a/.headwater/b.mp4.hwx`.
 #[must_use]

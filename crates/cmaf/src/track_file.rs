@@ -58,7 +58,7 @@ pub(crate) fn sidx_box_len(segments: usize) -> u64 {
 impl TrackFile {
     /// A writer for `config`. Errors: `Movie` for codecs that cannot be written.
     pub fn new(config: TrackConfig) -> Result<Self, CmafError> {
-        let init = init_segment(&config)?;
+        let init = init_segment(&config, 0)?;
         Ok(Self { config, init })
     }
 

@@ -44,15 +44,22 @@ struct Played {
     dropped: usize,
 }
 
-/// Presentation times of a file with one track, in order, as we and ffprobe see them.
+/// Presentation times of a file with one track that we packaged, in order, as we and ffprobe see them.
 fn presented(path: &Path) -> Vec<i64> {
     let movie = movie(&std::fs::read(path).unwrap());
-    let samples = movie.tracks[0].samples.iter();
-    let mut times: Vec<i64> = samples.map(|sample| sample.composition_time()).collect();
+    let track = &movie.tracks[0];
+    let reordering = reordering(track);
+    let mut times = Vec::new();
+    for sample in track.samples.iter() {
+        assert!(
+            sample.cto >= 0,
+            "players delay tracks with negative offsets"
+        );
+        times.push(sample.composition_time() - reordering);
+    }
     times.sort_unstable();
-    let moved = moved(&movie.tracks[0]);
     let probed = packets(path, 0, &[]);
-    let mut probed: Vec<i64> = probed.iter().map(|packet| packet.pts - moved).collect();
+    let mut probed: Vec<i64> = probed.iter().map(|packet| packet.pts).collect();
     probed.sort_unstable();
     assert_eq!(times, probed);
     times

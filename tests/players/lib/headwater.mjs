@@ -54,21 +54,8 @@ export function makeClip() {
 export async function publish(to, bytes, presetName = "AdaptiveStreaming") {
   const run = randomUUID().slice(0, 8);
   const [source, output] = [`players-in-${run}`, `players-out-${run}`];
-  await call(to, "PUT", `/assets/${source}`, { properties: {} });
+  await upload(to, source, bytes);
   await call(to, "PUT", `/assets/${output}`, { properties: {} });
-  const { assetContainerSasUrls } = await call(to, "POST", `/assets/${source}/listContainerSas`, {
-    permissions: "ReadWrite",
-    expiryTime: new Date(Date.now() + 3600_000).toISOString(),
-  });
-  const container = new URL(assetContainerSasUrls[0]);
-  container.pathname += "/clip.mp4";
-  const put = await fetch(container, {
-    method: "PUT",
-    headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": "video/mp4" },
-    body: bytes,
-  });
-  if (put.status !== 201) throw new Error(`upload: ${put.status} ${await put.text()}`);
-
   const preset = { "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", presetName };
   await call(to, "PUT", "/transforms/players", { properties: { outputs: [{ preset }] } });
   await call(to, "PUT", `/transforms/players/jobs/${run}`, {
@@ -84,15 +71,44 @@ export async function publish(to, bytes, presetName = "AdaptiveStreaming") {
       throw new Error(`the job ended as ${properties.state}: ${JSON.stringify(properties.outputs)}`);
     }
   }
-  await call(to, "PUT", `/streamingLocators/${output}`, {
-    properties: { assetName: output, streamingPolicyName: "Predefined_DownloadAndClearStreaming" },
+  return locate(to, output);
+}
+
+/** Uploads and publishes `bytes`, to be packaged as they are. */
+export async function publishAsIs(to, bytes) {
+  const asset = `players-as-is-${randomUUID().slice(0, 8)}`;
+  await upload(to, asset, bytes);
+  return locate(to, asset);
+}
+
+/** Puts `bytes` into a new asset, as clip.mp4. */
+async function upload(to, asset, bytes) {
+  await call(to, "PUT", `/assets/${asset}`, { properties: {} });
+  const { assetContainerSasUrls } = await call(to, "POST", `/assets/${asset}/listContainerSas`, {
+    permissions: "ReadWrite",
+    expiryTime: new Date(Date.now() + 3600_000).toISOString(),
   });
-  const { streamingPaths } = await call(to, "POST", `/streamingLocators/${output}/listPaths`);
+  const container = new URL(assetContainerSasUrls[0]);
+  container.pathname += "/clip.mp4";
+  const put = await fetch(container, {
+    method: "PUT",
+    headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": "video/mp4" },
+    body: bytes,
+  });
+  if (put.status !== 201) throw new Error(`upload: ${put.status} ${await put.text()}`);
+}
+
+/** Publishes an asset under its own name. */
+async function locate(to, asset) {
+  await call(to, "PUT", `/streamingLocators/${asset}`, {
+    properties: { assetName: asset, streamingPolicyName: "Predefined_DownloadAndClearStreaming" },
+  });
+  const { streamingPaths } = await call(to, "POST", `/streamingLocators/${asset}/listPaths`);
   const url = (protocol, format) => {
     const paths = streamingPaths.find(({ streamingProtocol }) => streamingProtocol === protocol)?.paths ?? [];
     const path = paths.find((candidate) => candidate.includes(format));
     if (path === undefined) throw new Error(`listPaths names no ${format}: ${JSON.stringify(streamingPaths)}`);
     return to.streamingUrl + path;
   };
-  return { name: output, hls: url("Hls", "m3u8-cmaf"), dash: url("Dash", "mpd-time-cmaf") };
+  return { name: asset, hls: url("Hls", "m3u8-cmaf"), dash: url("Dash", "mpd-time-cmaf") };
 }

@@ -43,4 +43,12 @@ window.seek = (time) =>
     video.currentTime = time;
   });
 
+/** Stops and goes to `time`; resolves to the media time of the picture that is then on screen. */
+window.shownAt = (time) =>
+  new Promise((resolve) => {
+    video.pause();
+    video.requestVideoFrameCallback((_now, { mediaTime }) => resolve(mediaTime));
+    video.currentTime = time;
+  });
+
 export { video };

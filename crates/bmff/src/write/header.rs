@@ -1,23 +1,35 @@
 //! The CMAF header of a track: `ftyp` and `moov` (ISO/IEC 23000-19 §7.3.1, ISO/IEC 14496-12 §8.8).
 //!
-//! One `trak` with empty sample tables and durations of 0, no edit list (times are those of the segments, brand `cmf2`),
-//! `mvex` with one `trex`.
+//! One `trak` with empty sample tables and durations of 0, `mvex` with one `trex`. Times are those of the segments (brand
+//! `cmf2`), unless samples are reordered: then an edit list takes the reordering delay off (brand `cmfc`).
 
 use super::boxes::BoxWriter;
 use super::segment::{NON_SYNC_FLAGS, SYNC_FLAGS};
 use super::track::{TrackBoxes, mvhd};
-use crate::{AvcConfig, BmffError, CodecConfig, TrackConfig, TrackKind};
+use crate::{AvcConfig, BmffError, CodecConfig, Edit, TrackConfig, TrackKind};
 
 /// The init segment of `config`. Its movie timescale is that of the track.
 ///
+/// `reordering`: ticks by which the segments' composition times are late, so that no composition offset is negative.
 /// Errors: `Unwritable` for codecs that are only recognised, and for track id 0.
-pub fn init_segment(config: &TrackConfig) -> Result<Vec<u8>, BmffError> {
-    let track = TrackBoxes::new(config)?;
+pub fn init_segment(config: &TrackConfig, reordering: u32) -> Result<Vec<u8>, BmffError> {
+    let taken_off = [Edit {
+        duration: 0,
+        media_time: Some(reordering.into()),
+        rate: 0x1_0000,
+    }];
+    let mut track = TrackBoxes::new(config)?;
+    let (major, compatible): (&[u8; 4], &[u8]) = if reordering == 0 {
+        (b"cmf2", b"iso6cmfccmf2")
+    } else {
+        track.edits = &taken_off;
+        (b"cmfc", b"iso6cmfc")
+    };
     let mut w = BoxWriter::default();
     w.boxed(b"ftyp", |w| {
-        w.bytes(b"cmf2");
+        w.bytes(major);
         w.u32(0);
-        w.bytes(b"iso6cmfccmf2");
+        w.bytes(compatible);
         if let Some(brand) = media_brand(config) {
             w.bytes(brand);
         }
@@ -77,7 +89,7 @@ mod tests {
     use headwater_time::Timescale;
 
     fn read_back(config: &TrackConfig) -> TrackConfig {
-        let movie = parse_movie(Bytes::from(init_segment(config).unwrap())).unwrap();
+        let movie = parse_movie(Bytes::from(init_segment(config, 0).unwrap())).unwrap();
         assert!(
             movie
                 .fragments
@@ -120,7 +132,7 @@ mod tests {
     fn brands_name_the_profile() {
         let aac = AacConfig::lc(48_000, 6).unwrap();
         let config = TrackConfig::audio(1, Timescale::new(48_000).unwrap(), "und", aac);
-        let movie = parse_movie(Bytes::from(init_segment(&config).unwrap())).unwrap();
+        let movie = parse_movie(Bytes::from(init_segment(&config, 0).unwrap())).unwrap();
         for brand in [b"cmf2", b"cmfc", b"iso6", b"camc"] {
             assert!(movie.brands.contains(brand));
         }

@@ -94,7 +94,7 @@ fn stored(movie: &Movie, track: &Track) -> Option<IndexedTrack> {
     let ours = movie.brands.contains(b"cmf2")
         && movie.tracks.len() == 1
         && track.edits.entries.is_empty()
-        && init_segment(&track.config).ok().as_ref() == Some(init);
+        && init_segment(&track.config, 0).ok().as_ref() == Some(init);
     if !ours {
         return None;
     }
@@ -144,26 +144,61 @@ fn package(
     spans: &Spans,
 ) -> Result<IndexedTrack, CmafError> {
     let id = track.config.id;
+    // How far offsets go below zero is known at the end only, and the samples of a long file are not kept.
+    let mut least = 0_i32;
+    each_segment(id, timeline, spans, |_, _, stated| {
+        least = stated
+            .iter()
+            .fold(least, |least, sample| least.min(sample.cto));
+        Ok(())
+    })?;
+    let reordering = least.unsigned_abs();
     let mut entries = Vec::with_capacity(spans.list.len());
-    // One walk for all segments: finding a sample again costs as much as its chunk is long.
-    let mut all = timeline.iter();
-    for span in &spans.list {
-        let samples: Vec<TimedSample> = all.by_ref().take(span.samples.len()).collect();
-        entries.push(segment(id, span, &samples)?);
-    }
+    each_segment(id, timeline, spans, |span, samples, mut stated| {
+        for sample in &mut stated {
+            let cto = sample.cto.checked_add_unsigned(reordering);
+            sample.cto = cto.ok_or(CmafError::TooLarge {
+                track: id,
+                what: "a composition offset",
+            })?;
+        }
+        entries.push(segment(id, span, samples, &stated)?);
+        Ok(())
+    })?;
     Ok(IndexedTrack {
         config: track.config.clone(),
         origin: SegmentOrigin::Packaged,
-        init: init_segment(&track.config)?,
+        init: init_segment(&track.config, reordering)?,
         entries,
     })
 }
 
-fn segment(track: u32, span: &Span, samples: &[TimedSample]) -> Result<Entry, CmafError> {
+/// Hands every segment's samples to `take`, as the source and as the segment state them: one walk for all segments, as
+/// finding a sample again costs as much as its chunk is long.
+fn each_segment(
+    track: u32,
+    timeline: &Timeline<'_>,
+    spans: &Spans,
+    mut take: impl FnMut(&Span, &[TimedSample], Vec<SegmentSample>) -> Result<(), CmafError>,
+) -> Result<(), CmafError> {
+    let mut all = timeline.iter();
+    for span in &spans.list {
+        let samples: Vec<TimedSample> = all.by_ref().take(span.samples.len()).collect();
+        let stated = restate(span, &samples).map_err(|what| CmafError::TooLarge { track, what })?;
+        take(span, &samples, stated)?;
+    }
+    Ok(())
+}
+
+fn segment(
+    track: u32,
+    span: &Span,
+    samples: &[TimedSample],
+    stated: &[SegmentSample],
+) -> Result<Entry, CmafError> {
     let too_large = |what| CmafError::TooLarge { track, what };
-    let timed = restate(span, samples).map_err(too_large)?;
     let mut ranges: Vec<Range<u64>> = Vec::new();
-    let mut bytes = u64::from(segment_header_len(&timed)?);
+    let mut bytes = u64::from(segment_header_len(stated)?);
     for sample in samples {
         let end = sample.offset.saturating_add(u64::from(sample.size));
         bytes = bytes.saturating_add(u64::from(sample.size));
@@ -180,7 +215,7 @@ fn segment(track: u32, span: &Span, samples: &[TimedSample]) -> Result<Entry, Cm
         response_len: u32::try_from(bytes).map_err(|_| too_large("a segment"))?,
         media: ranges.first().map_or(0, |run| run.start),
         sample_count: u32::try_from(samples.len()).unwrap_or(u32::MAX),
-        record: record::encode(&timed, &ranges),
+        record: record::encode(stated, &ranges),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
-use headwater_bmff::{Movie, MovieReader, Step};
+use headwater_bmff::{Movie, MovieReader, Step, Track};
 use headwater_cmaf::index::{
     HeadParse, IndexHead, SegmentEntry, SourceId, TrackHead, parse_head, parse_page, record,
     segment_bytes,
@@ -114,10 +114,18 @@ pub fn segment(
     bytes
 }
 
+/// Ticks that the edit list of a packaged track takes off its composition times.
+pub fn reordering(track: &Track) -> i64 {
+    let edit = track.edits.entries.first();
+    let taken_off = edit.and_then(|edit| edit.media_time).unwrap_or(0);
+    taken_off.try_into().unwrap()
+}
+
 /// Init segment and all segments, one after the other; checks on the way what every index promises.
 pub fn play(file: &[u8], index: &[u8], track: &TrackHead) -> Vec<u8> {
     let head = head(index);
     let entries = entries(index, &head, track);
+    let reordering = reordering(&movie(&track.init).tracks[0]);
     let mut at = track.start;
     let mut bytes = track.init.clone();
     for entry in &entries {
@@ -135,7 +143,10 @@ pub fn play(file: &[u8], index: &[u8], track: &TrackHead) -> Vec<u8> {
             earliest = earliest.min(decoded + i64::from(sample.cto));
             decoded += i64::from(sample.duration);
         }
-        assert_eq!(earliest, 0, "the start is the earliest presentation time");
+        assert_eq!(
+            earliest, reordering,
+            "the start is the earliest presentation time"
+        );
         assert_eq!(decoded as u64, entry.duration, "samples fill the segment");
         assert!(samples.samples[0].sync);
         bytes.extend(segment(file, index, &head, track, entry));
