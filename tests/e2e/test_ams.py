@@ -11,6 +11,7 @@ from azure.core.exceptions import (
     HttpResponseError,
     ResourceNotFoundError,
 )
+from azure.identity import ClientSecretCredential
 from azure.mgmt.media import AzureMediaServices
 from azure.mgmt.media.models import (
     Asset,
@@ -45,6 +46,30 @@ def test_the_whole_way_from_file_to_playback(any_account: Account, counted, tmp_
         session, [playlist.init, *(s.url for s in playlist.segments)], tmp_path / "video.mp4", "video"
     )
     assert media.read_counter(file) == list(range(300))
+
+
+def test_a_script_signs_in_with_client_id_and_secret(tls_connection):
+    """`azure-identity` as it is: only authority and base URL differ from the script that ran against Azure."""
+    connection = tls_connection
+
+    def client(secret: str) -> AzureMediaServices:
+        credential = ClientSecretCredential(
+            connection.tenantId,
+            connection.clientId,
+            secret,
+            authority=connection.armUrl,
+            disable_instance_discovery=True,
+            connection_verify=connection.caFile,
+        )
+        return AzureMediaServices(
+            credential, connection.subscriptionId, base_url=connection.armUrl, connection_verify=connection.caFile
+        )
+
+    where = (connection.resourceGroup, connection.accountName)
+    names = {endpoint.name for endpoint in client(connection.clientSecret).streaming_endpoints.list(*where)}
+    assert "default" in names
+    with pytest.raises(ClientAuthenticationError, match="invalid_client"):
+        list(client("not the secret at all").streaming_endpoints.list(*where))
 
 
 def test_an_asset_lives_through_create_read_update_list_delete(any_account: Account):

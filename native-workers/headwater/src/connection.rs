@@ -5,7 +5,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The contract of the design, section 3. `rtmpUrl` and `srtUrl` are null until live ingest exists.
+/// The contract of the design, section 3, and what `ClientSecretCredential` of the Azure SDKs asks for. `rtmpUrl` and
+/// `srtUrl` are null until live ingest exists.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConnectionFile {
@@ -23,6 +24,9 @@ pub(crate) struct ConnectionFile {
     pub(crate) account_name: String,
     pub(crate) project: String,
     pub(crate) token: String,
+    pub(crate) tenant_id: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) pid: u32,

@@ -17,6 +17,9 @@ pub(crate) struct Secrets {
     pub(crate) account_key: String,
     /// What the embedded store presents to `/events`.
     pub(crate) event_secret: String,
+    /// What scripts sign in with, as the client of `connection.json`. Folders of before it was kept have none.
+    #[serde(default)]
+    pub(crate) client_secret: String,
 }
 
 impl Secrets {
@@ -25,19 +28,30 @@ impl Secrets {
         let path = data.join("secrets.json");
         match std::fs::read(&path) {
             Ok(text) => {
-                serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
+                let mut secrets: Self = serde_json::from_slice(&text)
+                    .with_context(|| format!("reading {}", path.display()))?;
+                if secrets.client_secret.is_empty() {
+                    secrets.client_secret = random(32)?;
+                    secrets.write(&path)?;
+                }
+                Ok(secrets)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let secrets = Self {
                     master_key: random(32)?,
                     account_key: random(64)?,
                     event_secret: random(32)?,
+                    client_secret: random(32)?,
                 };
-                files::write_private(&path, &serde_json::to_vec_pretty(&secrets)?)?;
+                secrets.write(&path)?;
                 Ok(secrets)
             }
             Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
         }
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        files::write_private(path, &serde_json::to_vec_pretty(self)?)
     }
 }
 

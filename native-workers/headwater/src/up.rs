@@ -16,7 +16,7 @@ use headwater_blob::{
     AccountKey, Auth, Container, HyperClient, HyperOptions, Permissions, ServiceSas, Store,
 };
 use headwater_catalog::RandomIds;
-use headwater_catalog::bootstrap::{BootstrapConfig, UPLOADS, bootstrap};
+use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, UPLOADS, bootstrap};
 use headwater_catalog::native::NativeSqlite;
 use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
@@ -75,6 +75,9 @@ pub(crate) struct Args {
 const ACCOUNT: &str = "local";
 const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
 const RESOURCE_GROUP: &str = "headwater";
+/// The API takes any tenant; this one is for SDKs that will not do without.
+const TENANT: &str = "00000000-0000-0000-0000-000000000000";
+const CLIENT: &str = "headwater";
 
 /// Makes the container whose uploads start work, and signs a URL for the demo to get in as any client would.
 async fn uploads(blob_url: &str, key: &AccountKey, ca_pem: Option<Vec<u8>>) -> Result<String> {
@@ -179,7 +182,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             subscription_id: SUBSCRIPTION.into(),
             resource_group: RESOURCE_GROUP.into(),
             location: "local".into(),
-            client: None,
+            client: Some(BootstrapClient {
+                client_id: CLIENT.into(),
+                secret: secrets.client_secret.as_str().into(),
+            }),
         },
         jiff::Timestamp::now(),
         &RandomIds,
@@ -243,6 +249,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         account_name: "default".into(),
         project: "default".into(),
         token: sign(Role::Owner, "up", 24 * 365)?,
+        tenant_id: TENANT.into(),
+        client_id: CLIENT.into(),
+        client_secret: secrets.client_secret.clone(),
         ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
         pid: std::process::id(),
     };
