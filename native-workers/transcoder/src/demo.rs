@@ -1,5 +1,6 @@
-//! A source made from nothing: a test pattern with a running frame counter, and a beep and a flash at every second, so that
-//! a new installation has something to encode and a viewer can see and hear that it plays in step.
+//! A source made from nothing: a test pattern with a running frame counter over flowing water, and a beep and a flash at
+//! every second, so that a new installation has something to encode and a viewer can see and hear that it plays in step.
+//! The water is there because every rendition of a still pattern looks and weighs the same.
 //!
 //! 1280x720, 25 frames a second, H.264 and AAC-LC in a progressive MP4, sync samples every two seconds, the encoder's
 //! audio delay in an edit list as usual. The same seconds, the same bytes.
@@ -108,9 +109,11 @@ fn pictures(count: u32) -> Result<(Coded, AvcConfig), DemoError> {
         colour: None,
     })?;
     let background = background();
+    let water = Water::new();
     let mut coded = Vec::with_capacity(count as usize);
     for frame in 0..count {
         let mut picture = background.clone();
+        water.flow(&mut picture, frame);
         paint(&mut picture, frame);
         let sync = frame % (2 * FRAMES_PER_SECOND) == 0;
         coded.push((encoder.encode(&picture, sync, QUANTISER)?.bytes, sync));
@@ -125,7 +128,10 @@ fn pictures(count: u32) -> Result<(Coded, AvcConfig), DemoError> {
     ))
 }
 
-/// Colour bars of 75 % (ITU-R BT.801, in BT.709) over a grey ramp.
+/// Where the bars end and the water begins.
+const SHORE: usize = 480;
+
+/// Colour bars of 75 % (ITU-R BT.801, in BT.709) over the colour of water.
 fn background() -> Picture {
     const BARS: [[u8; 3]; 8] = [
         [180, 128, 128],
@@ -139,21 +145,76 @@ fn background() -> Picture {
     ];
     let mut picture = Picture::black(SIZE);
     for (index, plane) in crate::picture::PLANES.into_iter().enumerate() {
-        let (width, height) = SIZE.plane(plane);
-        let bars_end = height * 2 / 3;
+        let (width, _) = SIZE.plane(plane);
+        let bars_end = if plane == Plane::Y { SHORE } else { SHORE / 2 };
         for (y, row) in picture.plane_mut(plane).chunks_exact_mut(width).enumerate() {
             for (x, sample) in row.iter_mut().enumerate() {
                 *sample = if y < bars_end {
                     BARS[x * BARS.len() / width][index]
-                } else if index == 0 {
-                    (16 + x * 219 / width) as u8
                 } else {
-                    128
+                    [0, 158, 104][index]
                 };
             }
         }
     }
     picture
+}
+
+/// Waves of three lengths under a drifting surface. Tables and whole numbers only: every machine makes the same bytes.
+struct Water {
+    /// One turn of a sine, from -64 to 64.
+    sine: [i32; 256],
+    /// What the light does on the surface, from -16 to 15: smooth noise that repeats every 256 samples each way.
+    surface: Vec<i32>,
+}
+
+impl Water {
+    fn new() -> Self {
+        // Marsaglia's xorshift.
+        let mut state = 0x9e37_79b9_u32;
+        let mut rough = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            (state >> 26) as i32 - 32
+        };
+        let rough: Vec<i32> = std::iter::repeat_with(&mut rough).take(256 * 256).collect();
+        let surface = (0..256 * 256)
+            .map(|at| {
+                let near = [
+                    at,
+                    at ^ 1,
+                    (at + 256) % (256 * 256),
+                    (at + 257) % (256 * 256),
+                ];
+                near.iter().map(|&at| rough[at]).sum::<i32>() / 8
+            })
+            .collect();
+        let turn = |at: usize| (at as f64 / 256.0 * std::f64::consts::TAU).sin() * 64.0;
+        Self {
+            sine: std::array::from_fn(|at| turn(at).round() as i32),
+            surface,
+        }
+    }
+
+    fn flow(&self, picture: &mut Picture, frame: u32) {
+        let (width, _) = SIZE.plane(Plane::Y);
+        let frame = frame as usize;
+        let sine = |angle: usize| self.sine[angle % 256];
+        let rows = picture.plane_mut(Plane::Y).chunks_exact_mut(width);
+        for (y, row) in rows.enumerate().skip(SHORE) {
+            // Nearer waves are longer and faster.
+            let near = y - SHORE + 80;
+            let drift = frame * near / 64;
+            let swell = sine(y * 5 + frame * 3);
+            for (x, sample) in row.iter_mut().enumerate() {
+                let long = sine(x * 160 / near + drift * 2);
+                let short = sine(x * 3 + y * 7 + frame * 6);
+                let surface = self.surface[y % 256 * 256 + (x + drift) % 256];
+                *sample = (104 + swell / 4 + long / 3 + short / 8 + surface) as u8;
+            }
+        }
+    }
 }
 
 fn paint(picture: &mut Picture, frame: u32) {
