@@ -7,7 +7,7 @@
 //! Mapping is safe with the embedded store because it never writes into a file that has a name: a new version is
 //! another file, renamed over the old one, and a mapping keeps the old one alive.
 
-use crate::outgoing::{HttpClient, StandIn, client, full_body};
+use crate::outgoing::{HttpClient, Patience, StandIn, client, fetch, full_body};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -319,10 +319,15 @@ async fn open(
     let request = request
         .body(full_body(Bytes::new()))
         .map_err(|_| StatusCode::BAD_REQUEST)?;
-    let response = client.request(request).await.map_err(|error| {
-        tracing::warn!("an object store cannot be reached: {error}");
-        StatusCode::BAD_GATEWAY
-    })?;
+    let response = fetch(client, request, Patience::default())
+        .await
+        .map_err(|error| {
+            tracing::warn!("an object store cannot be reached: {error}");
+            match error {
+                Error::ConnectionReadTimeout => StatusCode::GATEWAY_TIMEOUT,
+                _ => StatusCode::BAD_GATEWAY,
+            }
+        })?;
     match response.status() {
         StatusCode::PARTIAL_CONTENT => {}
         StatusCode::OK if range.start == 0 => {}
@@ -333,7 +338,6 @@ async fn open(
     let kept = response
         .into_body()
         .into_data_stream()
-        .map_err(Error::Hyper)
         .map_ok(move |mut bytes| {
             let mut out = Vec::new();
             while let Some(next) = keep.front_mut() {

@@ -116,7 +116,7 @@ impl HandlerState for ComponentInstances {
         metrics::counter!("headwater_component_instances_total", "component" => self.component.id.clone())
             .increment(1);
         Ok(Instance {
-            expiration: Expiration::new(&self.component),
+            expiration: Expiration::new(&store),
             state: Worker::new(&store),
             store,
             proxy,

@@ -10,13 +10,14 @@ use crate::router::{Router, Target};
 use crate::sqlite::Database;
 use crate::template::{Variables, expand};
 use anyhow::{Context, bail};
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError, ProxyHandler};
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -279,12 +280,11 @@ impl Runnable {
             .map_err(|_| Failure::Busy)?
             .map_err(|_| Failure::Broken)?;
         let started = Instant::now();
-        let result = self.handler.handle((), request).await;
-        drop(place);
+        let result = self.handler.handle(place, request).await;
         result.map_err(|error| {
             if error.is::<ExpirationError>() || started.elapsed() >= limits.request_deadline {
                 Failure::Deadline
-            } else if error.is::<InstantiationError<()>>() {
+            } else if error.is::<InstantiationError<OwnedSemaphorePermit>>() {
                 tracing::error!(component = %self.component.id, "{error:?}");
                 Failure::Busy
             } else {
@@ -487,27 +487,20 @@ fn prepare(
     for name in spoofed {
         parts.headers.remove(name);
     }
-    let authority = parts
-        .uri
-        .authority()
-        .map(|a| a.as_str().to_owned())
-        .or_else(|| {
-            parts
-                .headers
-                .get(http::header::HOST)?
-                .to_str()
-                .ok()
-                .map(str::to_owned)
-        })
-        .unwrap_or_else(|| "localhost".into());
+    let authority = match (parts.uri.authority(), parts.headers.get(http::header::HOST)) {
+        (Some(authority), _) => authority.clone(),
+        (None, Some(host)) => host_header(host).ok_or("The Host header is not an authority.")?,
+        (None, None) => Authority::from_static("localhost"),
+    };
     let scheme = if connection.tls { "https" } else { "http" };
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or("/", |p| p.as_str())
-        .to_owned();
-    let full = format!("{scheme}://{authority}{path}");
-    parts.uri = Uri::try_from(&full).map_err(|_| "The Host header is not an authority.")?;
+    let path = parts.uri.path_and_query().cloned();
+    parts.uri = Uri::builder()
+        .scheme(scheme)
+        .authority(authority)
+        .path_and_query(path.unwrap_or(PathAndQuery::from_static("/")))
+        .build()
+        .map_err(|_| "The request's target is not one that a URL can hold.")?;
+    let full = parts.uri.to_string();
     let headers = &mut parts.headers;
     set(headers, "spin-full-url", &full);
     set(headers, "spin-path-info", trailing.unwrap_or_default());
@@ -524,6 +517,13 @@ fn prepare(
         set(headers, &format!("spin-path-match-{name}"), value);
     }
     Ok(Request::from_parts(parts, body))
+}
+
+/// The authority that a Host header names: whole, so that nothing after a slash gets in front of the path that was routed,
+/// and without user information.
+fn host_header(host: &HeaderValue) -> Option<Authority> {
+    let authority: Authority = host.to_str().ok()?.parse().ok()?;
+    (!authority.as_str().contains('@')).then_some(authority)
 }
 
 fn set(headers: &mut HeaderMap, name: &str, value: &str) {

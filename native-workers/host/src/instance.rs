@@ -4,9 +4,11 @@ use crate::component::LoadedComponent;
 use crate::outgoing::Outgoing;
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{GuestTaskId, HasData, ResourceTable};
 use wasmtime::{Store, StoreContextMut, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -74,7 +76,11 @@ impl WasiHttpView for InstanceData {
 /// The epoch callback reads it: a guest that computes past the deadline is stopped there, because the event loop
 /// that would notice is the very one it keeps busy.
 #[derive(Debug, Default)]
-pub(crate) struct Running(Mutex<BTreeMap<Instant, usize>>);
+pub(crate) struct Running {
+    deadlines: Mutex<BTreeMap<Instant, usize>>,
+    /// A request passed its deadline: nobody reads what the instance still does.
+    expired: AtomicBool,
+}
 
 impl Running {
     fn add(&self, deadline: Instant) {
@@ -98,7 +104,9 @@ impl Running {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Instant, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.deadlines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -153,7 +161,9 @@ impl Worker {
 
 impl WorkerState for Worker {
     type StoreData = InstanceData;
-    type RequestData = ();
+    /// The request's place among those in flight. It is given back with the response's head or at the deadline, and not
+    /// when the client goes away: the guest cannot be told, and goes on.
+    type RequestData = OwnedSemaphorePermit;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         if total >= self.component.limits.requests_per_instance {
@@ -168,7 +178,7 @@ impl WorkerState for Worker {
     fn on_request_start(
         &self,
         _store: StoreContextMut<'_, InstanceData>,
-        (): (),
+        place: OwnedSemaphorePermit,
         _task: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
         struct Guard(Arc<Running>, Instant);
@@ -181,8 +191,9 @@ impl WorkerState for Worker {
         self.running.add(deadline);
         let guard = Guard(self.running.clone(), deadline);
         Box::pin(async move {
-            let guard = guard;
+            let (guard, _place) = (guard, place);
             tokio::time::sleep_until(guard.1.into()).await;
+            guard.0.expired.store(true, Ordering::Relaxed);
         })
     }
 
@@ -199,21 +210,29 @@ impl WorkerState for Worker {
     }
 }
 
+/// How long a guest may go on after its request's deadline, to end in order.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
 /// Ends an instance that has idled, or whose guest does not come back.
 pub(crate) struct Expiration {
     idle: Duration,
     request: Duration,
     streaming: Duration,
+    running: Arc<Running>,
     timer: Pin<Box<tokio::time::Sleep>>,
 }
 
 impl Expiration {
-    pub(crate) fn new(component: &LoadedComponent) -> Self {
+    pub(crate) fn new(store: &Store<InstanceData>) -> Self {
+        let InstanceData {
+            component, running, ..
+        } = store.data();
         Self {
             idle: component.limits.idle_instance,
             // The epoch callback ends a busy guest at its deadline; this is for one that waits for ever.
-            request: component.limits.request_deadline + Duration::from_secs(5),
+            request: component.limits.request_deadline + AFTERMATH,
             streaming: component.limits.streaming,
+            running: running.clone(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
         }
     }
@@ -229,6 +248,9 @@ impl WorkerExpiration for Expiration {
         let allowed = match status {
             WorkerStatus::Idle => self.idle,
             WorkerStatus::Requests => self.request,
+            // An unanswered guest that waits for a storage that went silent would hold its place in the pool for as long
+            // as a film may be streamed.
+            WorkerStatus::PostReturn if self.running.expired.load(Ordering::Relaxed) => AFTERMATH,
             WorkerStatus::PostReturn => self.streaming,
         };
         let deadline = tokio::time::Instant::from_std(start + allowed);

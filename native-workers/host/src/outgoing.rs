@@ -8,11 +8,15 @@ use crate::component::LoadedComponent;
 use crate::host::Registry;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -30,7 +34,11 @@ pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, WasiBody>;
 
 const SUFFIX: &str = ".spin.internal";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Less than a request's deadline, so that a component can still say what is wrong.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(20);
+const BETWEEN_BYTES_TIMEOUT: Duration = Duration::from_secs(30);
+/// A peer that vanished without a word is found out by these.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 pub(crate) fn client(extra_roots: &[rustls_pki_types::CertificateDer<'static>]) -> HttpClient {
     let mut roots = rustls::RootCertStore::empty();
@@ -47,12 +55,16 @@ pub(crate) fn client(extra_roots: &[rustls_pki_types::CertificateDer<'static>]) 
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(KEEP_ALIVE));
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(tcp);
     Client::builder(hyper_util::rt::TokioExecutor::new())
+        .timer(hyper_util::rt::TokioTimer::new())
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .pool_timer(hyper_util::rt::TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(64)
         .build(connector)
@@ -72,7 +84,17 @@ type Sent = Result<
     Error,
 >;
 
+/// How much of a body leaves a guest in one go, in bytes.
+///
+/// A guest that has written its body is done with the request; one whose body waits for a slow reader is not, and what
+/// happens to its next request would happen to that body too. Playlists of a day fit.
+const BODY_CHUNK: usize = 16 << 20;
+
 impl WasiHttpHooks for Outgoing {
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -114,10 +136,38 @@ async fn send(
         let origin = self_origin().ok_or(Error::DestinationNotFound)?;
         *request.uri_mut() = absolute(origin, request.uri())?;
     }
-    let first_byte = options
-        .and_then(|o| o.first_byte_timeout)
-        .unwrap_or(FIRST_BYTE_TIMEOUT);
-    let response = tokio::time::timeout(first_byte, registry.client.request(request))
+    let patience = options.map_or_else(Patience::default, |options| Patience {
+        first_byte: options.first_byte_timeout.unwrap_or(FIRST_BYTE_TIMEOUT),
+        between_bytes: options
+            .between_bytes_timeout
+            .unwrap_or(BETWEEN_BYTES_TIMEOUT),
+    });
+    fetch(&registry.client, request, patience).await
+}
+
+/// How long a peer may be silent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    first_byte: Duration,
+    between_bytes: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first_byte: FIRST_BYTE_TIMEOUT,
+            between_bytes: BETWEEN_BYTES_TIMEOUT,
+        }
+    }
+}
+
+/// Sends a request. The answer's body fails if the peer falls silent in the middle of it.
+pub(crate) async fn fetch(
+    client: &HttpClient,
+    request: Request<WasiBody>,
+    patience: Patience,
+) -> Result<Response<WasiBody>, Error> {
+    let response = tokio::time::timeout(patience.first_byte, client.request(request))
         .await
         .map_err(|_| Error::ConnectionReadTimeout)?
         .map_err(|error| {
@@ -127,7 +177,52 @@ async fn send(
                 Error::InternalError(Some(error.to_string()))
             }
         })?;
-    Ok(response.map(|body| body.map_err(Error::Hyper).boxed_unsync()))
+    Ok(response.map(|body| {
+        let body = Flowing {
+            body,
+            limit: patience.between_bytes,
+            silent: None,
+        };
+        body.boxed_unsync()
+    }))
+}
+
+/// A body that may not pause for longer than `limit`.
+struct Flowing {
+    body: Incoming,
+    limit: Duration,
+    /// Runs while the next frame is awaited.
+    silent: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Body for Flowing {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.silent = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Error::Hyper)));
+        }
+        let limit = this.limit;
+        let timer = this
+            .silent
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Scheme, host and port as the allow list sees them; a relative request goes to `self`.

@@ -33,7 +33,7 @@ route = { private = true }
 component = "inner"
 [component.main]
 source = "guest.wasm"
-allowed_outbound_hosts = ["http://inner.spin.internal", "http://native.spin.internal", "http://self"]
+allowed_outbound_hosts = ["http://inner.spin.internal", "http://native.spin.internal", "http://silent.spin.internal", "http://self"]
 sqlite_databases = ["catalog"]
 environment = { COLOUR = "green" }
 files = [{ source = "mounted", destination = "/mounted" }]
@@ -62,6 +62,30 @@ impl StandIn for Native {
     }
 }
 
+/// Never answers, and counts those who wait for it.
+#[derive(Default)]
+struct Silent(Arc<()>);
+
+impl Silent {
+    fn waiting(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
+}
+
+impl StandIn for Silent {
+    fn call(
+        &self,
+        _request: Request<WasiBody>,
+    ) -> futures::future::BoxFuture<'static, Result<Response<WasiBody>, headwater_host::HttpError>>
+    {
+        let waiting = self.0.clone();
+        Box::pin(async move {
+            let _waiting = waiting;
+            std::future::pending().await
+        })
+    }
+}
+
 fn built(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../dist/guests")
@@ -70,10 +94,15 @@ fn built(name: &str) -> Vec<u8> {
         .unwrap_or_else(|_| panic!("{} is missing: run `cargo xtask guests`", path.display()))
 }
 
-/// One host for all tests: compiling the guest takes seconds.
-fn host() -> Arc<Host> {
-    static HOST: OnceLock<(Arc<Host>, tempfile::TempDir)> = OnceLock::new();
-    HOST.get_or_init(|| {
+/// A host with the guest, what stands in for `silent.spin.internal`, and the folder that has to outlive it.
+struct Guest {
+    host: Arc<Host>,
+    silent: Arc<Silent>,
+    _folder: tempfile::TempDir,
+}
+
+impl Guest {
+    fn new(limits: Limits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("spin.toml"), MANIFEST).unwrap();
         for name in ["guest.wasm", "greeter.wasm"] {
@@ -81,26 +110,43 @@ fn host() -> Arc<Host> {
         }
         std::fs::create_dir(directory.path().join("mounted")).unwrap();
         std::fs::write(directory.path().join("mounted/note.txt"), "a note").unwrap();
-        let limits = Limits {
-            memory_bytes: 32 << 20,
-            request_deadline: Duration::from_secs(2),
-            ..Limits::default()
-        };
+        let silent = Arc::new(Silent::default());
         let config = HostConfig {
             variables: BTreeMap::new(),
             databases: BTreeMap::from([("catalog".into(), directory.path().join("catalog.db"))]),
             cache: Some(std::env::temp_dir().join("headwater-host-test-cache")),
             limits,
-            stand_ins: BTreeMap::from([("native".into(), Arc::new(Native) as Arc<dyn StandIn>)]),
+            stand_ins: BTreeMap::from([
+                ("native".into(), Arc::new(Native) as Arc<dyn StandIn>),
+                ("silent".into(), silent.clone() as Arc<dyn StandIn>),
+            ]),
             extra_roots: vec![],
         };
-        (
-            Arc::new(Host::load(&AppDirectory(directory.path().into()), config).unwrap()),
-            directory,
-        )
-    })
-    .0
-    .clone()
+        let source = AppDirectory(directory.path().into());
+        Self {
+            host: Arc::new(Host::load(&source, config).unwrap()),
+            silent,
+            _folder: directory,
+        }
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        answer(self.host.handle(connection(), request(path)).await).await
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        memory_bytes: 32 << 20,
+        request_deadline: Duration::from_secs(2),
+        ..Limits::default()
+    }
+}
+
+/// One host for most tests: compiling the guest takes seconds.
+fn host() -> Arc<Host> {
+    static GUEST: OnceLock<Guest> = OnceLock::new();
+    GUEST.get_or_init(|| Guest::new(limits())).host.clone()
 }
 
 fn connection() -> Connection {
@@ -110,19 +156,25 @@ fn connection() -> Connection {
     }
 }
 
+fn request(path: &str) -> Request<WasiBody> {
+    Request::get(path)
+        .header("host", "example.test")
+        .body(full_body(""))
+        .unwrap()
+}
+
 async fn ask(request: Request<WasiBody>) -> (StatusCode, String) {
-    let response = host().handle(connection(), request).await;
+    answer(host().handle(connection(), request).await).await
+}
+
+async fn answer(response: Response<WasiBody>) -> (StatusCode, String) {
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 async fn get(path: &str) -> (StatusCode, String) {
-    ask(Request::get(path)
-        .header("host", "example.test")
-        .body(full_body(""))
-        .unwrap())
-    .await
+    ask(request(path)).await
 }
 
 fn runtime() -> &'static tokio::runtime::Runtime {
@@ -307,6 +359,69 @@ fn host_headers_cannot_be_spoofed() {
         assert_eq!(body, "http://example.test/header?spin-full-url");
         let (_, body) = ask(spoofed("spin-invented", "/header?spin-invented")).await;
         assert_eq!(body, "");
+    });
+}
+
+#[test]
+fn a_host_header_cannot_change_what_was_routed() {
+    runtime().block_on(async {
+        for host in ["a/trap", "a?x", "a#x", "user@a", "a b", "a:b:c", ""] {
+            let request = Request::get("/header?spin-full-url")
+                .header("host", host)
+                .body(full_body(""))
+                .unwrap();
+            let (status, body) = ask(request).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{host:?}: {body}");
+            assert_eq!(problem(&body), 400);
+        }
+    });
+}
+
+#[test]
+fn what_waits_in_vain_ends_soon_after_its_deadline() {
+    runtime().block_on(async {
+        let guest = Guest::new(limits());
+        let (status, body) = guest.get("/get?http://silent.spin.internal/").await;
+        assert_eq!(status, StatusCode::GATEWAY_TIMEOUT, "{body}");
+        // The guest may still tidy up, but its place in the pool is needed.
+        let patience = Instant::now() + Duration::from_secs(20);
+        while guest.silent.waiting() > 0 {
+            assert!(Instant::now() < patience, "the instance lives on");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(guest.get("/ok").await.0, StatusCode::OK);
+    });
+}
+
+#[test]
+fn a_client_that_goes_away_leaves_its_place_taken_until_the_guest_is_done() {
+    runtime().block_on(async {
+        let guest = Guest::new(Limits {
+            concurrent_requests: 1,
+            queue: Duration::from_millis(100),
+            ..limits()
+        });
+        let gone = guest.get("/get?http://silent.spin.internal/");
+        let gone = tokio::time::timeout(Duration::from_millis(300), gone).await;
+        assert!(gone.is_err(), "{gone:?}");
+        assert_eq!(guest.silent.waiting(), 1);
+        let (status, body) = guest.get("/ok").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+        assert_eq!(problem(&body), 503);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(guest.get("/ok").await.0, StatusCode::OK);
+    });
+}
+
+#[test]
+fn a_private_route_is_not_reached_from_outside() {
+    runtime().block_on(async {
+        // Whatever name a client gives the host, the public routes answer.
+        let request = Request::get("/variable?greeting")
+            .header("host", "inner.spin.internal")
+            .body(full_body(""))
+            .unwrap();
+        assert_eq!(ask(request).await.1, "hello there");
     });
 }
 
