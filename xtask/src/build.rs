@@ -1,13 +1,14 @@
 //! Building functions, portal and the binary.
 
-use crate::run::{quiet, run, step};
+use crate::debian::Need;
+use crate::run::{cargo, quiet, run, step};
 use crate::{debian, node, paths, wasm};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The components of `spin.toml`.
-const FUNCTIONS: [&str; 5] = ["api", "origin", "assembler", "events", "portal"];
+pub(crate) const FUNCTIONS: [&str; 5] = ["api", "origin", "assembler", "events", "portal"];
 
 /// The binary and what it is made of. Always built and tested together: another selection would unite other features
 /// of shared dependencies, and compile wasmtime once more.
@@ -20,15 +21,16 @@ pub(crate) const WORKERS: [&str; 4] = [
 
 /// Everything that `headwater up` needs; returns the binary.
 pub(crate) fn everything() -> Result<PathBuf> {
-    debian::ensure(&[("c++", "g++"), ("nasm", "nasm")])?;
+    debian::ensure(&[Need::program("c++", "g++")])?;
+    debian::ensure_unpacked("nasm", "nasm")?;
     functions()?;
     step("Building headwater", || {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
+        let mut command = cargo();
+        command
             .args(["build", "--release"])
             .args(WORKERS.iter().flat_map(|name| ["--package", name]))
             .current_dir(paths::root());
-        run(&mut cargo)
+        run(&mut command)
     })?;
     paths::headwater()
 }

@@ -1,9 +1,8 @@
 //! `cargo xtask check`: what a reviewer should not have to look for.
 
-use crate::run::{run, step};
+use crate::run::{self, run, step};
 use crate::{paths, wasm};
 use anyhow::Result;
-use std::process::Command;
 
 /// Crates of the pure middle, by folder name.
 pub(crate) fn pure_crates() -> Result<Vec<String>> {
@@ -17,7 +16,7 @@ pub(crate) fn pure_crates() -> Result<Vec<String>> {
 
 pub(crate) fn check() -> Result<()> {
     let cargo = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = run::cargo();
         command.args(args).current_dir(paths::root());
         command
     };
@@ -25,10 +24,13 @@ pub(crate) fn check() -> Result<()> {
         run(&mut cargo(&["fmt", "--all", "--check"]))
     })?;
     step("Licences", crate::licences::check)?;
-    step("Lints of the pure crates", || {
+    // The portal's component holds the portal's files.
+    crate::build::functions()?;
+    step("Lints of the pure crates and the functions", || {
         let mut command = cargo(&["clippy", "--all-targets"]);
-        for name in pure_crates()? {
-            command.args(["--package", &name]);
+        let functions = crate::build::FUNCTIONS.map(|name| format!("headwater-fn-{name}"));
+        for name in pure_crates()?.iter().chain(&functions) {
+            command.args(["--package", name]);
         }
         run(command.args(["--package", "xtask", "--", "--deny", "warnings"]))
     })?;

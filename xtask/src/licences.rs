@@ -3,8 +3,8 @@
 //! What `cargo deny check licenses` does, without another tool to install first.
 
 use crate::paths;
+use crate::run::cargo;
 use anyhow::{Context, Result, bail};
-use std::process::Command;
 
 /// Licences that ask for no more than attribution, and weak copyleft that ends at the file (MPL).
 const ALLOWED: [&str; 14] = [
@@ -28,7 +28,7 @@ const ALLOWED: [&str; 14] = [
 const CLARIFIED: [(&str, &str); 0] = [];
 
 pub(crate) fn check() -> Result<()> {
-    let output = Command::new(env!("CARGO"))
+    let output = cargo()
         .args(["metadata", "--format-version", "1"])
         .current_dir(paths::root())
         .output()

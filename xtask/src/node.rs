@@ -5,28 +5,32 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
 
-/// Node 20 or newer is there.
+/// A Node.js that Vite runs on is there.
 pub(crate) fn ensure_node() -> Result<()> {
+    const NEEDED: &str = "Node.js 20.19, 22.12 or newer with npm: https://nodejs.org";
     if !has("node") || !has("npm") {
-        bail!(
-            "missing: Node.js 20 or newer with npm. Install it, e.g. `sudo apt-get install nodejs npm`"
-        );
+        bail!("missing: {NEEDED}");
     }
     let version = quiet(Command::new("node").arg("--version"))?;
-    let major: u32 = version
-        .trim()
-        .trim_start_matches('v')
-        .split('.')
-        .next()
-        .and_then(|n| n.parse().ok())
-        .with_context(|| format!("node --version says {version:?}"))?;
-    if major < 20 {
-        bail!(
-            "Node.js {} is too old; 20 or newer is needed",
-            version.trim()
-        );
+    let version = version.trim();
+    if !recent_enough(version) {
+        bail!("Node.js {version} is too old: {NEEDED}");
     }
     Ok(())
+}
+
+/// Whether `version` (`v20.19.1`) is one of those that Vite 7 names.
+fn recent_enough(version: &str) -> bool {
+    let mut numbers = version
+        .trim_start_matches('v')
+        .split('.')
+        .map_while(|number| number.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(20), Some(minor)) => minor >= 19,
+        (Some(22), Some(minor)) => minor >= 12,
+        (Some(major), Some(_)) => major > 22,
+        _ => false,
+    }
 }
 
 /// `npm ci` in `directory`, unless its lock file is the one that was installed last.
@@ -83,4 +87,19 @@ pub(crate) fn install_into(package: &Path, directory: &Path) -> Result<()> {
         std::fs::write(&stamp, &text)?;
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::recent_enough;
+
+    #[test]
+    fn versions_that_vite_runs_on() {
+        for good in ["v20.19.0", "v22.12.3", "v24.0.0"] {
+            assert!(recent_enough(good), "{good}");
+        }
+        for bad in ["v18.20.4", "v20.18.1", "v21.7.0", "v22.11.0", "nightly"] {
+            assert!(!recent_enough(bad), "{bad}");
+        }
+    }
 }

@@ -6,6 +6,29 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The cargo that runs us, without what it told us about our own package: build scripts of dependencies watch some of
+/// these variables, and would run again after every call of cargo that does not come from here.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        let ours = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ];
+        if ours.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(name.as_ref());
+        }
+    }
+    if let Some(path) = crate::debian::search_path() {
+        command.env("PATH", path);
+    }
+    command
+}
+
 /// A step that says what it does, and how long it took if that was more than two seconds.
 pub(crate) fn step<T>(what: &str, action: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("==> {what}");

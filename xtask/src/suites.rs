@@ -1,7 +1,8 @@
 //! `cargo xtask up`, `test`, `e2e` and `bench`.
 
 use crate::checks::pure_crates;
-use crate::run::{has, quiet, step, tee};
+use crate::debian::Need;
+use crate::run::{cargo, has, quiet, step, tee};
 use crate::tally::Tally;
 use crate::{build, debian, node, paths};
 use anyhow::{Context, Result, bail};
@@ -9,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What the tests need beyond the build: program, Debian package.
-const TEST_TOOLS: [(&str, &str); 4] = [
-    ("ffmpeg", "ffmpeg"),
-    ("ffprobe", "ffmpeg"),
-    ("chromium", "chromium"),
-    ("python3", "python3-venv"),
+/// What the tests need beyond the build.
+const TEST_TOOLS: [Need; 4] = [
+    Need::program("ffmpeg", "ffmpeg"),
+    Need::program("chromium", "chromium"),
+    Need::python("venv, ensurepip", "python3-venv"),
+    Need::program("curl", "curl"),
 ];
 
 /// Which suites to run.
@@ -64,6 +65,8 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
     }
     let binary = build::everything();
     if selection == Selection::All {
+        suite("functions", functions());
+        suite("portal", portal());
         suite("workers", workers());
         suite("blob store with the Azure SDK", blob());
         suite("blob client with Azurite", azurite());
@@ -91,7 +94,7 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
 
 /// `cargo nextest` where it is, `cargo test` elsewhere; the words differ, the tests do not.
 fn cargo_tests(profile: Option<&str>, packages: &[String]) -> Result<(bool, String)> {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = cargo();
     let nextest = has("cargo-nextest");
     command.args(if nextest {
         &["nextest", "run", "--no-fail-fast"][..]
@@ -112,6 +115,20 @@ fn pure() -> Result<(bool, String)> {
     let mut packages = pure_crates()?;
     packages.push("xtask".into());
     cargo_tests(None, &packages)
+}
+
+/// The functions' own logic, natively: what they are made of is tested as pure crates, what they do in the host end to end.
+fn functions() -> Result<(bool, String)> {
+    cargo_tests(
+        None,
+        &build::FUNCTIONS.map(|name| format!("headwater-fn-{name}")),
+    )
+}
+
+fn portal() -> Result<(bool, String)> {
+    tee(Command::new("npm")
+        .args(["test", "--silent"])
+        .current_dir(paths::root().join("portal")))
 }
 
 fn workers() -> Result<(bool, String)> {
@@ -161,6 +178,9 @@ struct Server(Child);
 impl Server {
     /// Asks it to stop and waits.
     fn stop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
@@ -398,7 +418,7 @@ fn players(binary: &Path) -> Result<(bool, String)> {
 fn blob() -> Result<(bool, String)> {
     let folder = paths::root().join("tests/blob");
     let python = python(&folder.join("requirements.txt"))?;
-    let mut examples = Command::new(env!("CARGO"));
+    let mut examples = cargo();
     examples
         .args(["build", "--release", "--examples"])
         .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
@@ -430,17 +450,17 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
     match what {
         "origin" => {
             debian::ensure(&[
-                ("nginx", "nginx-light"),
-                ("wrk", "wrk"),
-                ("ffmpeg", "ffmpeg"),
-                ("taskset", "util-linux"),
-                ("curl", "curl"),
+                Need::program("nginx", "nginx-light"),
+                Need::program("wrk", "wrk"),
+                Need::program("ffmpeg", "ffmpeg"),
+                Need::program("taskset", "util-linux"),
+                Need::program("curl", "curl"),
             ])?;
             crate::bench::origin(&binary, args)
         }
         "transcode" => {
-            debian::ensure(&[("ffmpeg", "ffmpeg")])?;
-            let mut command = Command::new(env!("CARGO"));
+            debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+            let mut command = cargo();
             command
                 .args([
                     "run",

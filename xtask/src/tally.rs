@@ -13,7 +13,7 @@ impl Tally {
         self.failed += other.failed;
     }
 
-    /// Reads the closing lines of nextest, `cargo test`, pytest and node's runner. `None` if there are none.
+    /// Reads the closing lines of nextest, `cargo test`, pytest, Vitest and node's runner. `None` if there are none.
     pub(crate) fn read(output: &str) -> Option<Self> {
         let mut total = Self::default();
         let mut seen = false;
@@ -22,6 +22,7 @@ impl Tally {
             let line = line.trim();
             let closing = line.starts_with("Summary [")
                 || line.starts_with("test result:")
+                || line.starts_with("Tests  ")
                 || (line.starts_with('=') && line.contains(" in "))
                 || is_plain(line);
             if closing {
@@ -110,6 +111,10 @@ mod tests {
         assert_eq!(
             tally("===== 1 failed, 4 passed, 2 errors in 3.21s ====="),
             Some((4, 3))
+        );
+        assert_eq!(
+            tally(" Test Files  1 passed (1)\n      Tests  1 failed | 3 passed (4)"),
+            Some((3, 1))
         );
         assert_eq!(tally("5 passed in 12.00s"), Some((5, 0)));
         assert_eq!(

@@ -45,7 +45,7 @@ pub(crate) struct Toolchain {
 impl Toolchain {
     /// A `cargo` that compiles for the target.
     pub(crate) fn cargo(&self) -> Command {
-        let mut command = Command::new(env!("CARGO"));
+        let mut command = run::cargo();
         if let Some((rustc, linkers)) = &self.debian {
             let path = std::env::var_os("PATH").unwrap_or_default();
             let path = linkers.iter().cloned().chain(std::env::split_paths(&path));
@@ -265,38 +265,63 @@ fn mirror() -> Result<(String, String)> {
         files.extend(entries.filter_map(|e| e.ok().map(|e| e.path())));
     }
     files.sort();
-    let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    for file in files {
-        let extension = file
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or_default();
-        let Ok(text) = std::fs::read_to_string(&file) else {
-            continue;
-        };
-        for line in text.lines().map(str::trim) {
-            let url = match extension {
-                "sources" => line
-                    .strip_prefix("URIs:")
-                    .map(|rest| rest.trim().split(' ').next().unwrap_or_default()),
-                "list" => line
-                    .strip_prefix("deb ")
-                    .and_then(|rest| rest.split_whitespace().find(|word| word.contains("://"))),
-                _ => None,
-            };
-            if let Some(url) = url.filter(|url| !url.contains("security")) {
-                return Ok((url.to_owned(), keyring.to_owned()));
-            }
-        }
-    }
-    bail!(
-        "no Debian mirror in /etc/apt: run `rustup target add {TARGET}` on a machine with a network"
-    )
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let suite = release
+        .lines()
+        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
+        .unwrap_or_default()
+        .trim_matches('"');
+    files
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok())
+        .find_map(|text| repository(&text, suite))
+        .map(|url| (url, "/usr/share/keyrings/debian-archive-keyring.gpg".into()))
+        .ok_or_else(|| {
+            anyhow::anyhow!(
+                "no Debian mirror in /etc/apt: run `rustup target add {TARGET}` on a machine with a network"
+            )
+        })
+}
+
+/// The address of the repository that serves the `main` of `suite`, in a file of either of apt's formats: others hold
+/// somebody's packages, not Debian's.
+fn repository(text: &str, suite: &str) -> Option<String> {
+    let serves = |words: &str| {
+        let has = |word: &str| words.split_whitespace().any(|w| w == word);
+        (has(suite) || has("stable") || has("testing") || has("sid")) && has("main")
+    };
+    let address = |words: &str| {
+        let url = words.split_whitespace().find(|word| word.contains("://"))?;
+        Some(url.to_owned())
+    };
+    let one_line = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("deb "))
+        .find(|line| serves(line))
+        .and_then(address);
+    one_line.or_else(|| {
+        text.split("\n\n").find_map(|stanza| {
+            let lines = || stanza.lines().filter(|line| !line.starts_with('#'));
+            let words: Vec<&str> = lines().filter_map(|l| Some(l.split_once(':')?.1)).collect();
+            let addresses = lines().find_map(|line| line.strip_prefix("URIs:"))?;
+            serves(&words.join(" ")).then(|| address(addresses))?
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_version_of;
+    use super::{is_version_of, repository};
+
+    #[test]
+    fn debians_own_repository_is_found_among_others() {
+        let stanzas = "# comment\nTypes: deb\nURIs: https://packages.example/azure\nSuites: bookworm\nComponents: cli\n\nTypes: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\nComponents: main\n\nTypes: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\nComponents: main\n";
+        let found = Some("http://mirror.example/debian".to_owned());
+        assert_eq!(repository(stanzas, "bookworm"), found);
+        let lines = "deb [signed-by=/k] https://packages.example/x bookworm cli\ndeb [arch=amd64] http://mirror.example/debian bookworm main contrib\n";
+        assert_eq!(repository(lines, "bookworm"), found);
+        assert_eq!(repository(lines, "trixie"), None);
+    }
 
     #[test]
     fn versioned_package_names_are_recognised() {
