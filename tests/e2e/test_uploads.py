@@ -6,7 +6,7 @@ import time
 import uuid
 
 import pytest
-from azure.mgmt.media.models import Asset
+from azure.storage.blob import ContainerClient
 
 import media
 from headwater import Account, Mkio
@@ -15,11 +15,9 @@ RULES = "/uploadRules"
 
 
 @pytest.fixture(scope="module")
-def uploads(account: Account) -> object:
-    """The container that the default upload rule watches, opened through an asset of its own."""
-    name = "e2e-uploads"
-    account.client.assets.create_or_update(*account.where, name, Asset(container="uploads"))
-    return account.container(name)
+def uploads(connection) -> ContainerClient:
+    """The container that the default upload rule watches, as any storage client opens it."""
+    return ContainerClient.from_connection_string(connection.blobConnectionString, "uploads")
 
 
 def assets_of(account: Account, stem: str) -> list[str]:

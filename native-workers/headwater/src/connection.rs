@@ -5,8 +5,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The contract of the design, section 3, and what `ClientSecretCredential` of the Azure SDKs asks for. `rtmpUrl` and
-/// `srtUrl` are null until live ingest exists.
+/// The contract of the design, section 3, and what the Azure SDKs ask for: `tenantId`, `clientId` and `clientSecret` for
+/// `ClientSecretCredential`, `blobConnectionString` for storage clients. `rtmpUrl` and `srtUrl` are null until live ingest
+/// exists.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConnectionFile {
@@ -16,6 +17,7 @@ pub(crate) struct ConnectionFile {
     pub(crate) keys_url: String,
     pub(crate) portal_url: String,
     pub(crate) blob_url: String,
+    pub(crate) blob_connection_string: String,
     pub(crate) rtmp_url: Option<String>,
     pub(crate) srt_url: Option<String>,
     pub(crate) metrics_url: String,

@@ -5,16 +5,41 @@ use crate::connection::ConnectionFile;
 use crate::publish::{self, Published};
 use anyhow::{Context, Result};
 use http::Method;
-
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const NAME: &str = "demo.mp4";
 const SECONDS: u32 = 20;
 
+/// Notes that a new installation is to have the demo: a first start may be ended before it is published.
+pub(crate) fn request(data: &Path) -> Result<()> {
+    std::fs::write(wish(data), "").context("noting that the demo is to be published")
+}
+
+/// Whether a demo was asked for and is not published yet.
+pub(crate) fn is_requested(data: &Path) -> bool {
+    wish(data).exists()
+}
+
+fn wish(data: &Path) -> PathBuf {
+    data.join("demo.wanted")
+}
+
+/// Publishes the demo, unless an earlier start did.
+pub(crate) async fn publish(
+    api: &ApiClient,
+    connection: &ConnectionFile,
+    data: &Path,
+    uploads: &str,
+) -> Result<Published> {
+    let published = go_the_way(api, connection, data, uploads).await?;
+    let _ = std::fs::remove_file(wish(data));
+    Ok(published)
+}
+
 /// Uploads the demo into the container `uploads` (a SAS URL), unless an earlier start did, and waits until it is
 /// published.
-pub(crate) async fn publish(
+async fn go_the_way(
     api: &ApiClient,
     connection: &ConnectionFile,
     data: &Path,
@@ -58,6 +83,12 @@ async fn find(api: &ApiClient, media: &str) -> Result<Option<String>> {
         .into_iter()
         .flatten()
         .filter_map(|locator| locator["name"].as_str())
-        .find(|name| name.starts_with("demo-"))
+        .find(|name| is_the_demos(name))
         .map(str::to_owned))
+}
+
+/// `demo-` and the digits that the upload rule adds; not `demo-reel-` and those.
+fn is_the_demos(name: &str) -> bool {
+    name.strip_prefix("demo-")
+        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -1,14 +1,14 @@
 //! `headwater up`: every part on this machine, on embedded storage and an embedded database.
 //!
 //! Order: keys, addresses, catalog, blob store, functions, worker. `connection.json` is written when each of them
-//! answers and removed on exit. The transcoder runs as a child, so that a codec which falls takes nothing along; the
-//! child ends when its standard input does, so it never outlives us, however we end.
+//! answers and removed on exit.
 
 use crate::client::ApiClient;
 use crate::connection::{self, ConnectionFile};
 use crate::secrets::Secrets;
+use crate::supervisor::{Worker, supervise};
 use crate::tls::Tls;
-use crate::{app, demo, local, tls, token};
+use crate::{app, demo, descriptors, local, metrics, tls, token};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use headwater_auth::Role;
@@ -24,7 +24,6 @@ use headwater_host::{
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -131,14 +130,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let _ = std::fs::remove_file(connection::path(&data));
     let new = !data.join("catalog.db").exists();
     let secrets = Secrets::load(&data)?;
-    let names = [
-        "localhost".to_owned(),
-        "127.0.0.1".into(),
-        "::1".into(),
-        reachable(args.listen.ip()).to_string(),
-    ];
+    if new && !args.no_demo {
+        demo::request(&data)?;
+    }
     let tls = if args.tls {
-        Some(tls::load(&data, &names)?)
+        Some(tls::load(&data, &names(&args))?)
     } else {
         None
     };
@@ -147,7 +143,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let base = url(scheme, listener.addr);
     let public = args.public_url.clone().unwrap_or_else(|| base.clone());
-    let metrics = serve_metrics(args.metrics_listen).await?;
+    let metrics = metrics::serve(args.metrics_listen).await?;
 
     let key = AccountKey::from_base64(&secrets.account_key).context("secrets.json: accountKey")?;
     let mut blob = headwater_blobstore::Config::new(
@@ -211,6 +207,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         blob.local_reader(),
     )?;
     let server_config = ServerConfig {
+        max_connections: descriptors::raise() / 2,
         tls: tls.as_ref().map(|tls| tls.server.clone()),
         access_log: if args.no_access_log {
             AccessLog::off()
@@ -240,6 +237,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         streaming_url: public.clone(),
         keys_url: format!("{public}/keys"),
         portal_url: format!("{public}/"),
+        blob_connection_string: format!(
+            "DefaultEndpointsProtocol={scheme};AccountName={ACCOUNT};AccountKey={};BlobEndpoint={blob_url};",
+            secrets.account_key
+        ),
         blob_url,
         rtmp_url: None,
         srt_url: None,
@@ -265,12 +266,17 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         wait_until_ready(&api).await?;
         connection.write(&data)?;
         eprintln!("Headwater is ready after {:.1} s.", started.elapsed().as_secs_f64());
-        println!("portal     {}", connection.portal_url);
+        if gallery_is_public(&args) {
+            println!("portal     {}", connection.portal_url);
+        } else {
+            let viewer = sign(Role::Viewer, "portal", 24)?;
+            println!("portal     {}#token={viewer}", connection.portal_url);
+        }
         println!("API        {} (AMS and MK.IO)", connection.api_url);
         println!("blobs      {}", connection.blob_url);
         println!("metrics    {}", connection.metrics_url);
         println!("connection {}", connection::path(&data).display());
-        if args.demo || (new && !args.no_demo) {
+        if args.demo || (demo::is_requested(&data) && !args.no_demo) {
             tokio::select! {
                 demo = demo::publish(&api, &connection, &data, &uploads) => match demo {
                     Ok(demo) => {
@@ -298,6 +304,26 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     outcome
 }
 
+/// Whether anybody may see what is published.
+fn gallery_is_public(args: &Args) -> bool {
+    args.public_gallery
+        .unwrap_or_else(|| args.listen.ip().is_loopback())
+}
+
+/// What a client may call this installation.
+fn names(args: &Args) -> Vec<String> {
+    let public = args.public_url.as_deref().and_then(|url| {
+        let url: http::Uri = url.parse().ok()?;
+        Some(url.host()?.trim_matches(['[', ']']).to_owned())
+    });
+    ["localhost", "127.0.0.1", "::1"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([reachable(args.listen.ip()).to_string()])
+        .chain(public)
+        .collect()
+}
+
 fn load_host(
     args: &Args,
     data: &Path,
@@ -307,9 +333,6 @@ fn load_host(
     tls: Option<&Tls>,
     reader: headwater_blobstore::LocalReader,
 ) -> Result<Arc<Host>> {
-    let gallery = args
-        .public_gallery
-        .unwrap_or_else(|| args.listen.ip().is_loopback());
     let (store, _) = blob_url
         .rsplit_once('/')
         .context("the blob URL has a path")?;
@@ -330,7 +353,7 @@ fn load_host(
                 ("master_key".into(), secrets.master_key.clone()),
                 ("public_url".into(), public.to_owned()),
                 ("event_secret".into(), secrets.event_secret.clone()),
-                ("public_gallery".into(), gallery.to_string()),
+                ("public_gallery".into(), gallery_is_public(args).to_string()),
                 (
                     "storage_hosts".into(),
                     format!("{store} https://*.blob.core.windows.net"),
@@ -389,44 +412,6 @@ fn url(scheme: &str, address: SocketAddr) -> String {
     )
 }
 
-/// Prometheus text at `/metrics`, on a port of its own: not for the public.
-async fn serve_metrics(address: SocketAddr) -> Result<SocketAddr> {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .set_buckets(&[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0])?
-        .build_recorder();
-    let handle = recorder.handle();
-    metrics::set_global_recorder(recorder)
-        .map_err(|_| anyhow::anyhow!("metrics are already set up"))?;
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address} for metrics"))?;
-    let bound = listener.local_addr()?;
-    tokio::spawn(async move {
-        loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                continue;
-            };
-            let handle = handle.clone();
-            tokio::spawn(async move {
-                let service = hyper::service::service_fn(move |_request| {
-                    let text = handle.render();
-                    async move {
-                        http::Response::builder()
-                            .header(http::header::CONTENT_TYPE, "text/plain; version=0.0.4")
-                            .body(http_body_util::Full::new(bytes::Bytes::from(text)))
-                    }
-                });
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .timer(hyper_util::rt::TokioTimer::new())
-                    .header_read_timeout(Duration::from_secs(10))
-                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
-                    .await;
-            });
-        }
-    });
-    Ok(bound)
-}
-
 async fn wait_until_ready(api: &ApiClient) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -441,70 +426,6 @@ async fn wait_until_ready(api: &ApiClient) -> Result<()> {
                 bail!("the API was not ready within a minute: {why}");
             }
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
-}
-
-struct Worker {
-    api_url: String,
-    token: String,
-    ca_file: Option<PathBuf>,
-    threads: Option<usize>,
-}
-
-impl Worker {
-    fn command(&self) -> Result<tokio::process::Command> {
-        let mut command =
-            tokio::process::Command::new(std::env::current_exe().context("finding this program")?);
-        command
-            .args(["transcoder", "--stop-with-stdin"])
-            .env("HEADWATER_API_URL", &self.api_url)
-            .env("HEADWATER_TOKEN", &self.token)
-            .stdin(Stdio::piped())
-            .kill_on_drop(true);
-        if let Some(file) = &self.ca_file {
-            command.env("HEADWATER_CA_FILE", file);
-        }
-        if let Some(threads) = self.threads {
-            command.env("HEADWATER_THREADS", threads.to_string());
-        }
-        Ok(command)
-    }
-}
-
-/// Keeps a transcoder running until told to stop; one that falls is started again, ever more slowly.
-async fn supervise(worker: Worker, mut stopped: tokio::sync::watch::Receiver<bool>) {
-    let mut pause = Duration::from_millis(200);
-    while !*stopped.borrow() {
-        let started = Instant::now();
-        let child = worker
-            .command()
-            .and_then(|mut command| command.spawn().context("starting the transcoder"));
-        match child {
-            Ok(mut child) => {
-                let input = child.stdin.take();
-                tokio::select! {
-                    status = child.wait() => match status {
-                        Ok(status) => tracing::warn!("the transcoder ended with {status}; starting it again"),
-                        Err(error) => tracing::error!("waiting for the transcoder: {error}"),
-                    },
-                    _ = stopped.changed() => {
-                        drop(input);
-                        let _ = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
-                        return;
-                    }
-                }
-            }
-            Err(error) => tracing::error!("{error:#}"),
-        }
-        pause = if started.elapsed() > Duration::from_secs(60) {
-            Duration::from_millis(200)
-        } else {
-            (pause * 2).min(Duration::from_secs(10))
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stopped.changed() => {}
         }
     }
 }
