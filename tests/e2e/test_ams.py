@@ -68,7 +68,7 @@ def test_a_script_signs_in_with_client_id_and_secret(tls_connection):
     where = (connection.resourceGroup, connection.accountName)
     names = {endpoint.name for endpoint in client(connection.clientSecret).streaming_endpoints.list(*where)}
     assert "default" in names
-    with pytest.raises(ClientAuthenticationError, match="invalid_client"):
+    with pytest.raises(ClientAuthenticationError, match="client id or secret is wrong"):
         list(client("not the secret at all").streaming_endpoints.list(*where))
 
 

@@ -1,0 +1,80 @@
+"""`headwater publish`, `inspect` and `token`: what a new user types first."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+import media
+
+
+@pytest.fixture(scope="session")
+def headwater(connection):
+    """Runs a command of the binary on the installation under test."""
+    binary = os.environ.get("HEADWATER_BINARY")
+    if not binary:
+        pytest.skip("HEADWATER_BINARY names no binary")
+
+    def run(*arguments) -> subprocess.CompletedProcess:
+        data = ["--data", str(connection.path.parent)]
+        command = [binary, arguments[0], *map(str, arguments[1:]), *data]
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+    return run
+
+
+def test_a_file_is_published_and_plays(headwater, http, shared_media: Path, tmp_path):
+    film = shared_media / "azure-bumper.mp4"
+    done = headwater("publish", "--json", film)
+    assert done.returncode == 0, done.stderr
+    (published,) = json.loads(done.stdout)
+    assert published["asset"].startswith("azure-bumper-")
+    rendition = next(r for r in media.read_master(http, published["urls"]["hls"]) if r.kind == "video")
+    playlist = media.read_media_playlist(http, rendition.url)
+    urls = [playlist.init, *(segment.url for segment in playlist.segments)]
+    facts = media.decode(media.download(http, urls, tmp_path / "video.mp4", "video"), "v:0")
+    assert facts.frames == media.decode(film, "v:0").frames
+    assert media.read_mpd(http, published["urls"]["dash"]).representations
+
+
+def test_what_cannot_be_published_is_said_and_the_rest_goes_on(headwater, shared_media: Path, tmp_path):
+    silent = tmp_path / "no such file.mp4"
+    done = headwater("publish", "--preset", "H264SingleBitrateSD", silent, shared_media / "car-detection.mp4")
+    assert done.returncode != 0
+    assert "no such file.mp4" in done.stderr and "1 of 2 files" in done.stderr
+    assert "car-detection" in done.stdout and "m3u8-cmaf" in done.stdout
+
+
+def test_a_film_in_another_codec_is_refused_in_a_sentence(headwater, shared_media: Path):
+    done = headwater("publish", shared_media / "echo-hereweare.webm")
+    assert done.returncode != 0
+    assert "WebM" in done.stderr or "Matroska" in done.stderr, done.stderr
+
+
+def test_inspect_reads_files_and_urls(headwater, counted, counted_published, http):
+    told = headwater("inspect", counted)
+    assert told.returncode == 0, told.stderr
+    assert "moov" in told.stdout and "avc1" in told.stdout
+    rendition = next(r for r in media.read_master(http, counted_published.hls) if r.kind == "video")
+    told = headwater("inspect", media.read_media_playlist(http, rendition.url).segments[0].url)
+    assert "moof" in told.stdout and "mdat" in told.stdout, told.stderr
+    assert "#EXTM3U" in headwater("inspect", counted_published.hls).stdout
+
+
+def test_a_token_does_what_its_role_may_and_no_more(headwater, connection):
+    token = headwater("token", "--role", "viewer").stdout.strip()
+    assets = f"{connection.apiUrl}/api/v1/projects/{connection.project}/media/assets"
+
+    def call(method: str, path: str = ""):
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.request(
+            method, assets + path, json={}, headers=headers, verify=connection.verify, timeout=30
+        ).status_code
+
+    assert call("GET") == 200
+    assert call("PUT", "/e2e-viewers-own") == 403
