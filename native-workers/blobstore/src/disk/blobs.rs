@@ -76,13 +76,20 @@ impl Disk {
         }
     }
 
-    /// Opens the blob as it is now.
+    /// Opens the blob as it is now. A file of another length than its sidecar says is damaged and is not handed out:
+    /// readers map it into memory, where a read behind its end kills the process.
     pub(crate) fn open_blob(&self, container: &str, blob: &str) -> Result<OpenBlob> {
         let files = self.files(container, blob)?;
         for _ in 0..ATTEMPTS {
             let meta = self.properties(container, blob)?;
             match File::open(files.bytes(&meta.generation)) {
-                Ok(file) => return Ok(OpenBlob { file, meta }),
+                Ok(file) => {
+                    let found = file.metadata()?.len();
+                    if found != meta.len {
+                        return Err(damaged(container, blob, found, meta.len).into());
+                    }
+                    return Ok(OpenBlob { file, meta });
+                }
                 // Replaced between the two steps: look again.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
@@ -263,6 +270,12 @@ impl Disk {
             folder = parent;
         }
     }
+}
+
+/// For the log: which blob, and what is wrong with it.
+fn damaged(container: &str, blob: &str, found: u64, len: u64) -> io::Error {
+    let text = format!("the file of {container}/{blob} has {found} bytes instead of {len}");
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// Removes the files of a generation that no sidecar names any more. Open readers keep their file; what cannot be

@@ -141,6 +141,28 @@ fn a_reader_keeps_its_version() {
 }
 
 #[test]
+fn a_file_of_the_wrong_length_is_not_handed_out() {
+    let (folder, disk) = open();
+    put(&disk, "whole", b"media");
+    let meta = put(&disk, "dir/cut", b"media");
+    let bytes = folder
+        .path()
+        .join("containers/asset-1/blobs/dir+")
+        .join(format!("cut~{}", meta.generation));
+    for damaged in ["med", "media, and more"] {
+        fs::write(&bytes, damaged).unwrap();
+        match disk.open_blob(C, "dir/cut") {
+            Err(Failure::Io(error)) => {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+                assert!(error.to_string().contains("asset-1/dir/cut"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(get(&disk, "whole"), b"media");
+}
+
+#[test]
 fn uncommitted_blocks_survive_a_restart() {
     let (folder, disk) = open();
     disk.put_block(C, "a", &id("1"), scratch(&disk, b"one"))
