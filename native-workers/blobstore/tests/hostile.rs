@@ -83,6 +83,16 @@ async fn malformed_requests_are_refused() {
         (get(&url("../../format")), "400", "InvalidResourceName"),
         (get(&url("..%2f..%2fformat")), "400", "InvalidResourceName"),
         (get(&url("a%00")), "400", "InvalidResourceName"),
+        (get(&url("a%EF%BF%BF")), "400", "InvalidResourceName"),
+        (
+            put(
+                &url("a%EF%BF%BE/b"),
+                "x-ms-blob-type: BlockBlob\r\nContent-Length: 1\r\n",
+                "x",
+            ),
+            "400",
+            "InvalidResourceName",
+        ),
         (
             get("/local/asset-1/there"),
             "401",

@@ -184,11 +184,8 @@ impl Disk {
 
     /// Where the blob's files are. The container need not exist.
     fn files(&self, container: &str, blob: &str) -> Result<BlobFiles> {
-        let path = escape::blob_path(blob).map_err(|_| {
-            ServiceError::new(
-                ErrorCode::InvalidResourceName,
-                "The name is too long for this store.",
-            )
+        let path = escape::blob_path(blob).map_err(|error| {
+            ServiceError::new(ErrorCode::InvalidResourceName, error.to_string())
         })?;
         let folder = self
             .container_folder(container)
@@ -198,6 +195,12 @@ impl Disk {
             folder,
             stem: path.stem,
         })
+    }
+
+    /// Whether a blob of this name can be written: for a check before its bytes arrive.
+    pub(crate) fn takes(&self, container: &str, blob: &str) -> Result<()> {
+        self.files(container, blob)?;
+        self.container(container).map(drop)
     }
 
     fn lock_blob(&self, container: &str, blob: &str) -> MutexGuard<'_, ()> {

@@ -220,6 +220,29 @@ fn block_lists_take_blocks_from_where_they_say() {
 }
 
 #[test]
+fn names_that_no_listing_can_show_are_refused() {
+    let (_folder, disk) = open();
+    for name in ["a\u{FFFE}", "dir\u{FFFF}/a"] {
+        let content = Content::Whole {
+            scratch: scratch(&disk, b"x"),
+            len: 1,
+        };
+        assert_eq!(
+            code(write(&disk, name, content)),
+            ErrorCode::InvalidResourceName
+        );
+        assert_eq!(
+            code(disk.put_block(C, name, &id("1"), scratch(&disk, b"x"))),
+            ErrorCode::InvalidResourceName
+        );
+    }
+    // Their neighbours, and the last character of all.
+    for name in ["a\u{FFFD}", "a\u{10FFFF}"] {
+        put(&disk, name, b"x");
+    }
+}
+
+#[test]
 fn block_ids_of_one_blob_have_one_length() {
     let (_folder, disk) = open();
     disk.put_block(C, "a", &id("1"), scratch(&disk, b"x"))

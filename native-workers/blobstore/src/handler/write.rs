@@ -56,7 +56,7 @@ impl Engine {
             &["content-md5", "x-ms-blob-content-md5"],
         )?;
         let mut commit = Commit::new(&call, blob_headers(&call.head.headers, true)?)?;
-        self.must_have_container(&call).await?;
+        self.must_take(&call).await?;
         let received = self.receive(body, Checksums::new(expected, true)).await?;
         commit.headers.content_md5.clone_from(&received.md5);
         let content = Content::Whole {
@@ -86,7 +86,7 @@ impl Engine {
             );
         }
         let expected = Expected::from_headers(&call.head.headers, &["content-md5"])?;
-        self.must_have_container(&call).await?;
+        self.must_take(&call).await?;
         let received = self.receive(body, Checksums::new(expected, false)).await?;
         let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
         self.on_disk(move |disk| disk.put_block(&container, &blob, &id, received.scratch))
@@ -172,10 +172,10 @@ impl Engine {
         Ok(answer)
     }
 
-    /// Before gigabytes are received for a container that is not there.
-    async fn must_have_container(self: &Arc<Self>, call: &Call) -> Result<()> {
-        let container = call.container()?.to_owned();
-        self.on_disk(move |disk| disk.container(&container).map(drop))
+    /// Before gigabytes are received for a container that is not there, or under a name that cannot be stored.
+    async fn must_take(self: &Arc<Self>, call: &Call) -> Result<()> {
+        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
+        self.on_disk(move |disk| disk.takes(&container, &blob))
             .await
     }
 
