@@ -303,10 +303,10 @@ fn a_crash_before_the_commit_leaves_the_old_blob_and_gets_swept() {
         ErrorCode::BlobNotFound
     );
     assert_eq!(
-        disk.sweep(SystemTime::now()).unwrap(),
+        disk.sweep(SystemTime::now(), &|| false),
         Swept {
             orphans: 3,
-            stale_uploads: 0
+            ..Swept::default()
         }
     );
     assert_eq!(
@@ -331,12 +331,70 @@ fn blocks_that_nobody_commits_go_after_a_week() {
         .unwrap();
     let later =
         |days: u64| SystemTime::now() + std::time::Duration::from_secs(days * 24 * 3600 + 60);
-    assert_eq!(disk.sweep(later(6)).unwrap().stale_uploads, 0);
-    assert_eq!(disk.sweep(later(7)).unwrap().stale_uploads, 1);
+    assert_eq!(disk.sweep(later(6), &|| false).stale_uploads, 0);
+    assert_eq!(disk.sweep(later(7), &|| false).stale_uploads, 1);
     assert_eq!(
         code(disk.block_list(C, "a").map(drop)),
         ErrorCode::BlobNotFound
     );
+}
+
+#[test]
+fn a_sweep_stops_at_the_next_entry() {
+    let (folder, disk) = open();
+    let blobs = folder.path().join("containers/asset-1/blobs");
+    let trash = folder.path().join("trash/leftover");
+    fs::create_dir(&trash).unwrap();
+    for n in 0..10 {
+        fs::write(blobs.join(format!("a~{n:016X}")), b"half").unwrap();
+        fs::write(trash.join(n.to_string()), b"old").unwrap();
+    }
+    let orphans = || files(&blobs).len() + files(&trash).len();
+    let left = std::cell::Cell::new(4);
+    let stopped = || left.replace(left.get().max(1) - 1) == 0;
+    disk.sweep(SystemTime::now(), &stopped);
+    // The folder in the trash was the first of the four entries.
+    assert_eq!(orphans(), 17);
+    disk.sweep(SystemTime::now(), &|| false);
+    assert!(!trash.exists() && files(&blobs).is_empty());
+}
+
+#[test]
+fn a_sweep_passes_over_what_is_damaged() {
+    let (folder, disk) = open();
+    for blob in ["a", "b"] {
+        put(&disk, blob, b"x");
+    }
+    let blobs = folder.path().join("containers/asset-1/blobs");
+    fs::write(blobs.join("a~meta"), b"{").unwrap();
+    fs::write(blobs.join("b~00000000000000AB"), b"half").unwrap();
+    disk.put_block(C, "c", &id("1"), scratch(&disk, b"x"))
+        .unwrap();
+    let later = SystemTime::now() + std::time::Duration::from_secs(8 * 24 * 3600);
+    assert_eq!(
+        disk.sweep(later, &|| false),
+        Swept {
+            orphans: 1,
+            stale_uploads: 1,
+            failures: 1
+        }
+    );
+    // Nobody knows whether these bytes are the blob's.
+    assert_eq!(files(&blobs).len(), 4);
+}
+
+#[test]
+fn a_sweep_and_the_deletion_of_a_container_empty_the_trash_together() {
+    let (folder, disk) = open();
+    for _ in 0..5 {
+        for blob in 0..10 {
+            put(&disk, &format!("{blob}/a"), b"x");
+        }
+        disk.delete_container(C, &Preconditions::default()).unwrap();
+        assert_eq!(disk.sweep(SystemTime::now(), &|| false).failures, 0);
+        disk.create_container(C, vec![], Timestamp::now()).unwrap();
+    }
+    assert_eq!(files(&folder.path().join("trash")).len(), 0);
 }
 
 #[test]
