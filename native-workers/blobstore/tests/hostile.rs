@@ -187,6 +187,30 @@ async fn malformed_requests_are_refused() {
         (
             put(
                 &url("x"),
+                &format!(
+                    "x-ms-blob-type: BlockBlob\r\nContent-Length: 1\r\nContent-Type: {}\r\n",
+                    "y".repeat(1025)
+                ),
+                "x",
+            ),
+            "400",
+            "InvalidHeaderValue",
+        ),
+        (
+            put(
+                &url("there").replace('?', "?comp=properties&"),
+                &format!(
+                    "Content-Length: 0\r\nx-ms-blob-cache-control: {}\r\n",
+                    "y".repeat(1025)
+                ),
+                "",
+            ),
+            "400",
+            "InvalidHeaderValue",
+        ),
+        (
+            put(
+                &url("x"),
                 "x-ms-blob-type: BlockBlob\r\nContent-Length: 1\r\nIf-Unmodified-Since: never\r\n",
                 "x",
             ),
