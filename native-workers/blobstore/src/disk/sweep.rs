@@ -6,11 +6,11 @@
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
-use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
 use super::Disk;
 use super::escape::{folder_prefix, unescape};
+use super::locks::digest;
 use super::meta::BlobFiles;
 
 /// How long uncommitted blocks live after the last of them was written, as in Azure.
@@ -51,7 +51,7 @@ impl Disk {
         for container in sweep.entries(&self.root.join("containers")) {
             if let Ok(name) = container.file_name().into_string() {
                 sweep.blobs(&name, &container.path().join("blobs"), "");
-                sweep.uploads(&container.path().join("blocks"));
+                sweep.uploads(&name, &container.path().join("blocks"));
             }
         }
         sweep.swept
@@ -119,9 +119,9 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    fn uploads(&mut self, folder: &Path) {
+    fn uploads(&mut self, container: &str, folder: &Path) {
         for upload in self.entries(folder) {
-            let removed = self.disk.remove_stale_upload(&upload.path(), self.now);
+            let removed = self.disk.remove_stale_upload(container, &upload, self.now);
             self.swept.stale_uploads +=
                 u64::from(self.tried(&upload.path(), removed) == Some(true));
         }
@@ -154,33 +154,37 @@ impl Disk {
         if named()? {
             return Ok(false);
         }
-        // A writer between its two renames holds the lock: look again once it is through.
-        let _turn = self.lock_blob(container, &format!("{prefix}{last}"));
-        Ok(!named()?)
+        // A writer between its two renames has the turn, perhaps for long: that is for the next sweep to see.
+        let digest = digest(&format!("{prefix}{last}"));
+        let turn = self.locks.try_turn(container, &digest);
+        Ok(turn.is_some() && !named()?)
     }
 
     /// Whether the blocks were too old, and are removed.
-    fn remove_stale_upload(&self, upload: &Path, now: SystemTime) -> io::Result<bool> {
-        let stale = || -> io::Result<bool> {
-            let mut newest = fs::metadata(upload)?.modified()?;
-            for block in fs::read_dir(upload)? {
-                newest = newest.max(block?.metadata()?.modified()?);
-            }
-            Ok(now
-                .duration_since(newest)
-                .is_ok_and(|age| age > BLOCK_LIFETIME))
-        };
-        if !stale()? {
+    fn remove_stale_upload(
+        &self,
+        container: &str,
+        upload: &DirEntry,
+        now: SystemTime,
+    ) -> io::Result<bool> {
+        // Whoever has the turn adds to them or commits them.
+        let digest = upload.file_name();
+        let turn = digest
+            .to_str()
+            .and_then(|digest| self.locks.try_turn(container, digest));
+        if turn.is_none() {
             return Ok(false);
         }
-        let _exclusive = self
-            .container_lock
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !stale()? {
-            return Ok(false);
+        let mut newest = upload.metadata()?.modified()?;
+        for block in fs::read_dir(upload.path())? {
+            newest = newest.max(block?.metadata()?.modified()?);
         }
-        fs::remove_dir_all(upload)?;
-        Ok(true)
+        let stale = now
+            .duration_since(newest)
+            .is_ok_and(|age| age > BLOCK_LIFETIME);
+        if stale {
+            fs::remove_dir_all(upload.path())?;
+        }
+        Ok(stale)
     }
 }
