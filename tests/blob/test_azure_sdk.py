@@ -251,6 +251,15 @@ def test_traversal_is_refused(container, connection, path):
     assert answer.status_code == 400 and answer.headers["x-ms-error-code"] == "InvalidResourceName"
 
 
+@pytest.mark.parametrize("name", ["a\ufffe", "dir/\uffff.mp4"])
+def test_a_name_that_xml_cannot_hold_is_refused_and_the_listing_stays_readable(container, name):
+    container.upload_blob("there", b"x")
+    with pytest.raises(HttpResponseError) as refused:
+        container.upload_blob(name, b"x")
+    assert (refused.value.status_code, refused.value.error_code) == (400, "InvalidResourceName")
+    assert [blob.name for blob in container.list_blobs()] == ["there"]
+
+
 # ---- conditions
 
 

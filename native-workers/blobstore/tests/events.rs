@@ -165,6 +165,75 @@ async fn refused_events_come_again_after_a_restart_in_order() {
     running.shutdown().await;
 }
 
+async fn put_all(store: &headwater_blob::Store<headwater_blob::HyperClient>, names: &[String]) {
+    for name in names {
+        store
+            .put(name, TYPE, Bytes::new(), &Conditions::default())
+            .await
+            .unwrap();
+    }
+}
+
+fn blob_names(sink: &Sink) -> Vec<String> {
+    let name = |event: &serde_json::Value| {
+        let subject = event["subject"].as_str().unwrap();
+        subject.split_once("/blobs/").unwrap().1.to_owned()
+    };
+    sink.events().iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_large_goes_in_parts() {
+    let (folder, sink) = (tempfile::tempdir().unwrap(), Sink::start().await);
+    // While it refuses everything, more events gather than it will take at once.
+    sink.inner.refuse.store(true, Ordering::SeqCst);
+    let running = start(folder.path(), Some(sink.sink.clone())).await;
+    let store = store(running.addr, "asset-1");
+    store.create_container().await.unwrap();
+    let names: Vec<_> = (0..30).map(|n| format!("f{n:03}")).collect();
+    put_all(&store, &names).await;
+    sink.inner.max_bytes.store(3000, Ordering::SeqCst);
+    sink.inner.refuse.store(false, Ordering::SeqCst);
+    sink.until("all events", |events| events.len() == 30).await;
+    assert_eq!(blob_names(&sink), names);
+    running.shutdown().await;
+    assert!(!folder.path().join("outbox/dead").exists());
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_for_good_is_put_aside() {
+    let (folder, sink) = (tempfile::tempdir().unwrap(), Sink::start().await);
+    *sink.inner.poison.lock().unwrap() = Some("poison".to_owned());
+    sink.inner.refuse.store(true, Ordering::SeqCst);
+    let running = start(folder.path(), Some(sink.sink.clone())).await;
+    let before = store(running.addr, "asset-1");
+    before.create_container().await.unwrap();
+    let mut names: Vec<_> = (0..20).map(|n| format!("f{n:03}")).collect();
+    names[7] = "poison".to_owned();
+    put_all(&before, &names).await;
+    names.remove(7);
+    sink.inner.refuse.store(false, Ordering::SeqCst);
+    sink.until("all other events", |events| events.len() == 19)
+        .await;
+    assert_eq!(blob_names(&sink), names);
+    running.shutdown().await;
+    let dead: Vec<_> = std::fs::read_dir(folder.path().join("outbox/dead"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    assert!(dead.len() == 1 && dead[0].contains("poison"), "{dead:?}");
+
+    // It is not sent again, and disturbs nobody.
+    *sink.inner.poison.lock().unwrap() = None;
+    let running = start(folder.path(), Some(sink.sink.clone())).await;
+    put_all(&store(running.addr, "asset-1"), &["last".to_owned()]).await;
+    names.push("last".to_owned());
+    sink.until("the last event", |events| events.len() >= 20)
+        .await;
+    assert_eq!(blob_names(&sink), names);
+    running.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_failed_write_has_no_event() {
     let (folder, sink) = (tempfile::tempdir().unwrap(), Sink::start().await);

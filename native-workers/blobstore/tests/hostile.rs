@@ -83,6 +83,16 @@ async fn malformed_requests_are_refused() {
         (get(&url("../../format")), "400", "InvalidResourceName"),
         (get(&url("..%2f..%2fformat")), "400", "InvalidResourceName"),
         (get(&url("a%00")), "400", "InvalidResourceName"),
+        (get(&url("a%EF%BF%BF")), "400", "InvalidResourceName"),
+        (
+            put(
+                &url("a%EF%BF%BE/b"),
+                "x-ms-blob-type: BlockBlob\r\nContent-Length: 1\r\n",
+                "x",
+            ),
+            "400",
+            "InvalidResourceName",
+        ),
         (
             get("/local/asset-1/there"),
             "401",
@@ -173,6 +183,30 @@ async fn malformed_requests_are_refused() {
             ),
             "400",
             "MetadataTooLarge",
+        ),
+        (
+            put(
+                &url("x"),
+                &format!(
+                    "x-ms-blob-type: BlockBlob\r\nContent-Length: 1\r\nContent-Type: {}\r\n",
+                    "y".repeat(1025)
+                ),
+                "x",
+            ),
+            "400",
+            "InvalidHeaderValue",
+        ),
+        (
+            put(
+                &url("there").replace('?', "?comp=properties&"),
+                &format!(
+                    "Content-Length: 0\r\nx-ms-blob-cache-control: {}\r\n",
+                    "y".repeat(1025)
+                ),
+                "",
+            ),
+            "400",
+            "InvalidHeaderValue",
         ),
         (
             put(

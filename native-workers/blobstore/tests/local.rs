@@ -5,10 +5,10 @@ mod support;
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
-use headwater_blob::Conditions;
 use headwater_blob::server::ErrorCode;
+use headwater_blob::{Conditions, HttpClient as _};
 use headwater_blobstore::{LocalError, LocalReader};
-use support::{sas, start, store};
+use support::{client, sas, start, store};
 
 fn refused(reader: &LocalReader, url: &str, if_match: Option<&str>) -> ErrorCode {
     match reader.open(url, if_match) {
@@ -103,5 +103,43 @@ async fn a_signed_url_opens_the_file() {
             "{elsewhere}"
         );
     }
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_fails_its_blob_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), None).await;
+    let store = store(running.addr, "asset-1");
+    store.create_container().await.unwrap();
+    for name in ["cut", "whole"] {
+        let body = Bytes::from_static(b"0123456789");
+        store
+            .put(name, "video/mp4", body, &Conditions::default())
+            .await
+            .unwrap();
+    }
+    let blobs = folder.path().join("containers/asset-1/blobs");
+    for entry in std::fs::read_dir(blobs).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("cut~") && name != "cut~meta" {
+            std::fs::write(&path, b"0123").unwrap();
+        }
+    }
+    let reader = running.local_reader();
+    let signed = sas("asset-1", "r", 5);
+    let url = |name: &str| format!("http://{}/local/asset-1/{name}?{signed}", running.addr);
+    match reader.open(&url("cut"), None) {
+        Err(LocalError::Io(error)) => assert!(error.to_string().contains("asset-1/cut"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    let request = http::Request::get(url("cut")).body(Bytes::new()).unwrap();
+    assert_eq!(client().send(request).await.unwrap().status(), 500);
+    assert_eq!(reader.open(&url("whole"), None).unwrap().len, 10);
+    assert_eq!(
+        &store.get_range("whole", None, None).await.unwrap().bytes[..],
+        b"0123456789"
+    );
     running.shutdown().await;
 }

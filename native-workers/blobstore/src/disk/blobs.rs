@@ -9,7 +9,9 @@ use headwater_blob::server::{ErrorCode, Outcome, Preconditions, State, Use};
 use headwater_blob::xml::BlockRef;
 use jiff::Timestamp;
 
-use super::durable::{ScratchFile, ensure_folder, remove_if_there, replace_file, sync_folder};
+use super::blocks::Complete;
+use super::durable::{SyncedFile, ensure_folder, remove_if_there, replace_file, sync_folder};
+use super::locks::Turn;
 use super::meta::{BlobFiles, BlobMeta, HttpHeaders};
 use super::{Disk, Result};
 use crate::events::{Api, Subject};
@@ -28,7 +30,7 @@ pub(crate) struct OpenBlob {
 #[derive(Debug)]
 pub(crate) enum Content {
     /// Put Blob: in a scratch file, complete.
-    Whole { scratch: ScratchFile, len: u64 },
+    Whole { bytes: SyncedFile, len: u64 },
     /// Put Block List.
     Blocks(Vec<BlockRef>),
 }
@@ -36,14 +38,24 @@ pub(crate) enum Content {
 /// A blob to be created or replaced.
 #[derive(Debug)]
 pub(crate) struct Write<'a> {
-    pub(crate) container: &'a str,
-    pub(crate) blob: &'a str,
     pub(crate) headers: HttpHeaders,
     pub(crate) metadata: Vec<(String, String)>,
+    pub(crate) terms: Terms<'a>,
+    pub(crate) content: Content,
+}
+
+/// What must hold of the blob that is there, if any.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
     pub(crate) conditions: &'a Preconditions,
     /// Whether the caller may replace a blob.
     pub(crate) overwrite: bool,
-    pub(crate) content: Content,
+}
+
+/// What a write finds.
+struct Found {
+    container_etag: String,
+    old: Option<BlobMeta>,
 }
 
 /// A part of the sidecar to be replaced.
@@ -76,13 +88,20 @@ impl Disk {
         }
     }
 
-    /// Opens the blob as it is now.
+    /// Opens the blob as it is now. A file of another length than its sidecar says is damaged and is not handed out:
+    /// readers map it into memory, where a read behind its end kills the process.
     pub(crate) fn open_blob(&self, container: &str, blob: &str) -> Result<OpenBlob> {
         let files = self.files(container, blob)?;
         for _ in 0..ATTEMPTS {
             let meta = self.properties(container, blob)?;
             match File::open(files.bytes(&meta.generation)) {
-                Ok(file) => return Ok(OpenBlob { file, meta }),
+                Ok(file) => {
+                    let found = file.metadata()?.len();
+                    if found != meta.len {
+                        return Err(damaged(container, blob, found, meta.len).into());
+                    }
+                    return Ok(OpenBlob { file, meta });
+                }
                 // Replaced between the two steps: look again.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
@@ -92,85 +111,97 @@ impl Disk {
     }
 
     /// Commits a blob. When this returns, blob and event are durable.
-    pub(crate) fn write(&self, write: Write<'_>, now: Timestamp) -> Result<BlobMeta> {
-        let files = self.files(write.container, write.blob)?;
-        let _shared = self
-            .container_lock
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let _turn = self.lock_blob(write.container, write.blob);
-        self.container(write.container)?;
-        let old = files.read_meta()?;
-        if old.is_some() && !write.overwrite {
-            return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
-        }
-        check(write.conditions, Use::Put, old.as_ref())?;
-
-        let (mut scratch, len, block_list, api) = match write.content {
-            Content::Whole { scratch, len } => (scratch, len, None, Api::PutBlob),
-            Content::Blocks(blocks) => {
-                let joined =
-                    self.join_blocks(write.container, write.blob, old.as_ref(), &blocks)?;
-                (
-                    joined.scratch,
-                    joined.len,
-                    Some(joined.blocks),
-                    Api::PutBlockList,
-                )
+    ///
+    /// Joining blocks takes as long as copying them, so the container is held only after that, and everything that was
+    /// found before is looked at again: the conditions hold at the moment of the commit.
+    pub(crate) fn write(&self, turn: &Turn, write: Write<'_>, now: Timestamp) -> Result<BlobMeta> {
+        let files = self.files(&turn.container, &turn.blob)?;
+        let before = self.find(turn, &files, write.terms)?;
+        let complete = match write.content {
+            Content::Whole { bytes, len } => Ok(Complete {
+                bytes,
+                len,
+                blocks: None,
+            }),
+            Content::Blocks(list) => self.join_blocks(turn, before.old.as_ref(), &list),
+        };
+        let (old, meta) = {
+            let lock = self.locks.container(&turn.container);
+            let _shared = lock.read().unwrap_or_else(PoisonError::into_inner);
+            let found = self.find(turn, &files, write.terms)?;
+            if found.container_etag != before.container_etag {
+                // Another container of the same name: what was joined was not in it.
+                return Err(ErrorCode::ContainerNotFound.into());
             }
+            let mut complete = complete?;
+            let stamp = self.stamp(now);
+            let etag = self.new_etag(stamp);
+            let meta = BlobMeta {
+                generation: etag.trim_start_matches("0x").to_owned(),
+                etag,
+                len: complete.len,
+                created: found.old.as_ref().map_or(now, |old| old.created),
+                last_modified: now,
+                headers: write.headers,
+                metadata: write.metadata,
+                blocks: complete.blocks.is_some(),
+            };
+            self.place(turn, &files, &meta.generation, &mut complete)?;
+            self.commit(turn, &files, &meta, stamp)?;
+            (found.old, meta)
         };
-        let stamp = self.stamp(now);
-        let etag = self.new_etag(stamp);
-        let meta = BlobMeta {
-            generation: etag.trim_start_matches("0x").to_owned(),
-            etag,
-            len,
-            created: old.as_ref().map_or(now, |old| old.created),
-            last_modified: now,
-            headers: write.headers,
-            metadata: write.metadata,
-            blocks: block_list.is_some(),
-        };
-        self.place(write.container, &files, &meta.generation, &mut scratch)?;
-        if let Some(blocks) = &block_list {
-            let json = serde_json::to_vec(blocks).map_err(io::Error::other)?;
-            replace_file(
-                &self.scratch_path(),
-                &files.block_list(&meta.generation),
-                &json,
-            )?;
-        } else {
-            sync_folder(&files.folder)?;
-        }
-        let subject = Subject {
-            container: write.container,
-            blob: write.blob,
-            api,
-            meta: &meta,
-            time: now,
-        };
-        let event = self.record_event(stamp, subject)?;
-        self.write_meta(&files, &meta)?;
-        if let Some(event) = event {
-            event.committed();
-        }
         if let Some(old) = old {
             remove_generation(&files, &old);
         }
-        self.drop_blocks(write.container, write.blob);
+        self.drop_blocks(&turn.container, &turn.blob);
         Ok(meta)
     }
 
-    /// Moves the bytes next to where the sidecar will be. The folder may vanish between its creation and the move,
-    /// when another blob of it is deleted.
+    /// Fails if the write is not to go ahead as things are.
+    fn find(&self, turn: &Turn, files: &BlobFiles, terms: Terms<'_>) -> Result<Found> {
+        let container_etag = self.container(&turn.container)?.etag;
+        let old = files.read_meta()?;
+        if old.is_some() && !terms.overwrite {
+            return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
+        }
+        check(terms.conditions, Use::Put, old.as_ref())?;
+        Ok(Found {
+            container_etag,
+            old,
+        })
+    }
+
+    /// The moment at which the blob changes. Its files are in place.
+    fn commit(&self, turn: &Turn, files: &BlobFiles, meta: &BlobMeta, stamp: u64) -> Result<()> {
+        let subject = Subject {
+            container: &turn.container,
+            blob: &turn.blob,
+            api: if meta.blocks {
+                Api::PutBlockList
+            } else {
+                Api::PutBlob
+            },
+            meta,
+            time: meta.last_modified,
+        };
+        let event = self.record_event(stamp, subject)?;
+        self.write_meta(files, meta)?;
+        if let Some(event) = event {
+            event.committed();
+        }
+        Ok(())
+    }
+
+    /// Puts bytes and block list next to where the sidecar will be. The folder may vanish between its creation and the
+    /// move, when another blob of it is deleted.
     fn place(
         &self,
-        container: &str,
+        turn: &Turn,
         files: &BlobFiles,
         generation: &str,
-        scratch: &mut ScratchFile,
+        complete: &mut Complete,
     ) -> Result<()> {
-        let blobs = self.container_folder(container).join("blobs");
+        let blobs = self.container_folder(&turn.container).join("blobs");
         let relative = files
             .folder
             .strip_prefix(&blobs)
@@ -178,30 +209,36 @@ impl Disk {
         let mut attempt = 0;
         loop {
             let moved = ensure_folder(&blobs, relative)
-                .and_then(|_| scratch.move_to(&files.bytes(generation)));
+                .and_then(|_| complete.bytes.move_to(&files.bytes(generation)));
             attempt += 1;
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
-                other => return Ok(other?),
+                other => break other?,
             }
         }
+        if let Some(blocks) = &complete.blocks {
+            let json = serde_json::to_vec(blocks).map_err(io::Error::other)?;
+            replace_file(&self.scratch_path(), &files.block_list(generation), &json)?;
+        } else {
+            sync_folder(&files.folder)?;
+        }
+        Ok(())
     }
 
     /// Replaces headers or metadata; the bytes stay.
     pub(crate) fn change(
         &self,
-        container: &str,
-        blob: &str,
+        turn: &Turn,
         replacement: Replacement,
         conditions: &Preconditions,
         now: Timestamp,
     ) -> Result<BlobMeta> {
+        let Turn {
+            container, blob, ..
+        } = turn;
         let files = self.files(container, blob)?;
-        let _shared = self
-            .container_lock
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let _turn = self.lock_blob(container, blob);
+        let lock = self.locks.container(container);
+        let _shared = lock.read().unwrap_or_else(PoisonError::into_inner);
         let mut meta = self.properties(container, blob)?;
         check(conditions, Use::Change, Some(&meta))?;
         match replacement {
@@ -217,32 +254,34 @@ impl Disk {
     /// Deletes a blob. When this returns, deletion and event are durable.
     pub(crate) fn delete_blob(
         &self,
-        container: &str,
-        blob: &str,
+        turn: &Turn,
         conditions: &Preconditions,
         now: Timestamp,
     ) -> Result<()> {
+        let Turn {
+            container, blob, ..
+        } = turn;
         let files = self.files(container, blob)?;
-        let _shared = self
-            .container_lock
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let _turn = self.lock_blob(container, blob);
-        let meta = self.properties(container, blob)?;
-        check(conditions, Use::Change, Some(&meta))?;
-        let subject = Subject {
-            container,
-            blob,
-            api: Api::DeleteBlob,
-            meta: &meta,
-            time: now,
+        let meta = {
+            let lock = self.locks.container(container);
+            let _shared = lock.read().unwrap_or_else(PoisonError::into_inner);
+            let meta = self.properties(container, blob)?;
+            check(conditions, Use::Change, Some(&meta))?;
+            let subject = Subject {
+                container,
+                blob,
+                api: Api::DeleteBlob,
+                meta: &meta,
+                time: now,
+            };
+            let event = self.record_event(self.stamp(now), subject)?;
+            fs::remove_file(files.meta())?;
+            sync_folder(&files.folder)?;
+            if let Some(event) = event {
+                event.committed();
+            }
+            meta
         };
-        let event = self.record_event(self.stamp(now), subject)?;
-        fs::remove_file(files.meta())?;
-        sync_folder(&files.folder)?;
-        if let Some(event) = event {
-            event.committed();
-        }
         remove_generation(&files, &meta);
         self.drop_blocks(container, blob);
         self.prune(container, &files.folder);
@@ -263,6 +302,12 @@ impl Disk {
             folder = parent;
         }
     }
+}
+
+/// For the log: which blob, and what is wrong with it.
+fn damaged(container: &str, blob: &str, found: u64, len: u64) -> io::Error {
+    let text = format!("the file of {container}/{blob} has {found} bytes instead of {len}");
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// Removes the files of a generation that no sidecar names any more. Open readers keep their file; what cannot be

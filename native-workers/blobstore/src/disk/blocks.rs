@@ -10,19 +10,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_blob::server::{ErrorCode, ServiceError};
 use headwater_blob::xml::{BlockList, BlockRef, BlockSource, StoredBlock};
-use sha2::{Digest as _, Sha256};
 
-use super::durable::{ScratchFile, ensure_folder, sync_folder};
+use super::durable::{ScratchFile, SyncedFile, ensure_folder, sync_folder};
+use super::locks::{Turn, digest};
 use super::meta::{BlobMeta, read_json};
 use super::{Disk, Result};
 
 /// The bytes of a blob to be, and the list they came from.
 #[derive(Debug)]
-pub(super) struct Joined {
-    pub(super) scratch: ScratchFile,
+pub(super) struct Complete {
+    pub(super) bytes: SyncedFile,
     pub(super) len: u64,
-    /// Id (base64) and length of each block, in blob order.
-    pub(super) blocks: Vec<(String, u64)>,
+    /// Id (base64) and length of each block, in blob order; `None` if it came whole.
+    pub(super) blocks: Option<Vec<(String, u64)>>,
 }
 
 /// Where one piece comes from.
@@ -33,29 +33,22 @@ enum Piece {
 
 impl Disk {
     fn block_folder(&self, container: &str, blob: &str) -> PathBuf {
-        let digest = Sha256::digest(blob.as_bytes());
         self.container_folder(container)
             .join("blocks")
-            .join(const_hex::encode(digest))
+            .join(digest(blob))
     }
 
     /// Keeps a block until it is committed, replaced, or a week old. Durable when this returns.
-    pub(crate) fn put_block(
-        &self,
-        container: &str,
-        blob: &str,
-        id: &str,
-        mut scratch: ScratchFile,
-    ) -> Result<()> {
+    pub(crate) fn put_block(&self, turn: &Turn, id: &str, mut bytes: SyncedFile) -> Result<()> {
+        let Turn {
+            container, blob, ..
+        } = turn;
         // The name must be storable, or the commit would fail after hours of uploading.
         self.files(container, blob)?;
         let file_name = block_file_name(id)?;
         let folder = self.block_folder(container, blob);
-        let _shared = self
-            .container_lock
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let _turn = self.lock_blob(container, blob);
+        let lock = self.locks.container(container);
+        let _shared = lock.read().unwrap_or_else(PoisonError::into_inner);
         self.container(container)?;
         let blocks = self.container_folder(container).join("blocks");
         let relative = folder.strip_prefix(&blocks).map_err(io::Error::other)?;
@@ -67,20 +60,18 @@ impl Disk {
             let detail = "All block ids of a blob must have the same length.";
             return Err(ServiceError::new(ErrorCode::InvalidBlobOrBlock, detail).into());
         }
-        scratch.move_to(&folder.join(file_name))?;
+        bytes.move_to(&folder.join(file_name))?;
         sync_folder(&folder)?;
         Ok(())
     }
 
     /// Both halves of Get Block List.
-    pub(crate) fn block_list(
-        &self,
-        container: &str,
-        blob: &str,
-    ) -> Result<(BlockList, Option<BlobMeta>)> {
+    pub(crate) fn block_list(&self, turn: &Turn) -> Result<(BlockList, Option<BlobMeta>)> {
+        let Turn {
+            container, blob, ..
+        } = turn;
         self.container(container)?;
         let files = self.files(container, blob)?;
-        let _turn = self.lock_blob(container, blob);
         let meta = files.read_meta()?;
         let committed = match &meta {
             Some(meta) => self.committed_blocks(container, blob, meta)?,
@@ -122,34 +113,33 @@ impl Disk {
         Ok(read_json(&files.block_list(&meta.generation))?.unwrap_or_default())
     }
 
-    /// Puts the listed blocks together in a scratch file. The blob's lock is held.
+    /// Puts the listed blocks together in a scratch file. The container may vanish meanwhile.
     ///
     /// Blocks are joined in the kernel (`copy_file_range`: shared extents where the file system can, else a copy
     /// that never passes through this process). A list of one block is not copied at all.
     pub(super) fn join_blocks(
         &self,
-        container: &str,
-        blob: &str,
+        turn: &Turn,
         old: Option<&BlobMeta>,
         list: &[BlockRef],
-    ) -> Result<Joined> {
+    ) -> Result<Complete> {
+        let Turn {
+            container, blob, ..
+        } = turn;
         let pieces = self.find_pieces(container, blob, old, list)?;
         let blocks = list
             .iter()
             .zip(&pieces)
             .map(|(block, piece)| (block.id.clone(), piece.len()))
             .collect();
+        let blocks = Some(blocks);
         let len = pieces.iter().map(Piece::len).sum();
         let scratch_folder = self.root.join("scratch");
         // File systems without hard links take the way of all other lists.
         if let [Piece::File { path, .. }] = pieces.as_slice()
-            && let Ok(scratch) = ScratchFile::link(&scratch_folder, path)
+            && let Ok(bytes) = SyncedFile::link(&scratch_folder, path)
         {
-            return Ok(Joined {
-                scratch,
-                len,
-                blocks,
-            });
+            return Ok(Complete { bytes, len, blocks });
         }
         let old_bytes = match old {
             Some(old)
@@ -166,15 +156,16 @@ impl Disk {
         let scratch = ScratchFile::create(&scratch_folder)?;
         for piece in &pieces {
             match piece {
-                Piece::File { path, len } => append(&File::open(path)?, 0, *len, scratch.file())?,
+                Piece::File { path, len } => append(&File::open(path)?, *len, scratch.file())?,
                 Piece::Old { offset, len } => {
-                    let bytes = old_bytes.as_ref().ok_or(ErrorCode::InvalidBlockList)?;
-                    append(bytes, *offset, *len, scratch.file())?;
+                    let mut bytes = old_bytes.as_ref().ok_or(ErrorCode::InvalidBlockList)?;
+                    bytes.seek(SeekFrom::Start(*offset))?;
+                    append(bytes, *len, scratch.file())?;
                 }
             }
         }
-        Ok(Joined {
-            scratch,
+        Ok(Complete {
+            bytes: scratch.synced()?,
             len,
             blocks,
         })
@@ -253,8 +244,7 @@ impl Piece {
     }
 }
 
-fn append(mut from: &File, offset: u64, len: u64, mut to: &File) -> io::Result<()> {
-    from.seek(SeekFrom::Start(offset))?;
+fn append(from: &File, len: u64, mut to: &File) -> io::Result<()> {
     // Between two files std copies with copy_file_range.
     let copied = io::copy(&mut from.take(len), &mut to)?;
     if copied == len {

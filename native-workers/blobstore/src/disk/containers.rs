@@ -40,10 +40,8 @@ impl Disk {
         now: Timestamp,
     ) -> Result<ContainerMeta> {
         check_container(container)?;
-        let _exclusive = self
-            .container_lock
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let lock = self.locks.container(container);
+        let _alone = lock.write().unwrap_or_else(PoisonError::into_inner);
         let target = self.container_folder(container);
         if target.exists() {
             return Err(ErrorCode::ContainerAlreadyExists.into());
@@ -82,10 +80,8 @@ impl Disk {
             .join("trash")
             .join(uuid::Uuid::new_v4().simple().to_string());
         {
-            let _exclusive = self
-                .container_lock
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
+            let lock = self.locks.container(container);
+            let _alone = lock.write().unwrap_or_else(PoisonError::into_inner);
             let meta = self.container(container)?;
             let state = State {
                 etag: &meta.etag,

@@ -74,26 +74,10 @@ impl ScratchFile {
         &self.file
     }
 
-    /// A second name for a file that is already durable and never changes.
-    pub(crate) fn link(folder: &Path, existing: &Path) -> io::Result<Self> {
-        let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
-        fs::hard_link(existing, &path)?;
-        let file = File::open(&path)?;
-        Ok(Self {
-            path: Some(path),
-            file,
-        })
-    }
-
-    /// Makes the bytes durable and moves the file. The caller syncs the folder. After an error the file is where it
-    /// was, so that the move can be tried again.
-    pub(crate) fn move_to(&mut self, target: &Path) -> io::Result<()> {
+    /// Makes the bytes durable, which takes as long as there are bytes: no lock of anybody else's is held.
+    pub(crate) fn synced(self) -> io::Result<SyncedFile> {
         self.file.sync_all()?;
-        if let Some(path) = &self.path {
-            fs::rename(path, target)?;
-        }
-        self.path = None;
-        Ok(())
+        Ok(SyncedFile(self))
     }
 }
 
@@ -102,5 +86,32 @@ impl Drop for ScratchFile {
         if let Some(path) = &self.path {
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+/// A scratch file whose bytes are durable. Only such a file can be moved to its place.
+#[derive(Debug)]
+pub(crate) struct SyncedFile(ScratchFile);
+
+impl SyncedFile {
+    /// A second name for a file that is already durable and never changes.
+    pub(crate) fn link(folder: &Path, existing: &Path) -> io::Result<Self> {
+        let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
+        fs::hard_link(existing, &path)?;
+        let file = File::open(&path)?;
+        Ok(Self(ScratchFile {
+            path: Some(path),
+            file,
+        }))
+    }
+
+    /// Moves the file. The caller syncs the folder. After an error the file is where it was, so that the move can be
+    /// tried again.
+    pub(crate) fn move_to(&mut self, target: &Path) -> io::Result<()> {
+        if let Some(path) = &self.0.path {
+            fs::rename(path, target)?;
+        }
+        self.0.path = None;
+        Ok(())
     }
 }

@@ -32,12 +32,21 @@ pub(crate) struct BlobPath {
     pub(crate) stem: String,
 }
 
-/// The name is too long for a path on this system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PathTooLong;
+/// Why a name that Azure's rules allow is refused. The texts are safe to show to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unstorable {
+    #[error("The name is too long for this store.")]
+    TooLong,
+    /// XML 1.0 clause 2.2 has no way to write U+FFFE and U+FFFF: one such name and no listing of its container parses.
+    #[error("The name has a character that a listing cannot show.")]
+    Unlistable,
+}
 
 /// `name` must have passed `headwater_blob::names::check_blob`.
-pub(crate) fn blob_path(name: &str) -> Result<BlobPath, PathTooLong> {
+pub(crate) fn blob_path(name: &str) -> Result<BlobPath, Unstorable> {
+    if name.contains(['\u{FFFE}', '\u{FFFF}']) {
+        return Err(Unstorable::Unlistable);
+    }
     let mut folder = PathBuf::new();
     let mut parts = name.split('/').peekable();
     let mut stem = String::new();
@@ -56,7 +65,7 @@ pub(crate) fn blob_path(name: &str) -> Result<BlobPath, PathTooLong> {
             stem = last;
         }
         if length > MAX_PATH {
-            return Err(PathTooLong);
+            return Err(Unstorable::TooLong);
         }
     }
     Ok(BlobPath { folder, stem })
@@ -163,7 +172,7 @@ mod tests {
             path(&format!("{}/b", "x".repeat(160))),
             (format!("{}%/+", "x".repeat(160)), "b".to_owned())
         );
-        assert_eq!(blob_path(&"日".repeat(1024)), Err(PathTooLong));
+        assert_eq!(blob_path(&"日".repeat(1024)), Err(Unstorable::TooLong));
     }
 
     proptest! {

@@ -21,15 +21,17 @@
 //! changes: before it readers see the old blob, after it the new one. A crash before it leaves files that nothing
 //! points to (the sweep removes them) and perhaps an event for a write that did not happen (events are hints).
 //!
-//! **Locks.** Writers of one blob take turns (a lock by hash of the name); creating and deleting containers excludes all
-//! writers. Readers take no lock: the sidecar names the generation, and when that file has just been replaced the
-//! reader looks again.
+//! **Locks.** Writers of one blob take turns; creating and deleting a container excludes those who put files in place in
+//! it (see `locks`). Whatever takes as long as there are bytes (receiving, joining, syncing them) holds no lock but the
+//! blob's own turn. Readers take no lock: the sidecar names the generation, and when that file has just been replaced
+//! the reader looks again.
 
 mod blobs;
 mod blocks;
 mod containers;
 mod durable;
 mod escape;
+mod locks;
 mod meta;
 mod sweep;
 #[cfg(test)]
@@ -37,27 +39,27 @@ mod tests;
 mod walk;
 
 use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use headwater_blob::names::InvalidName;
 use headwater_blob::server::{ErrorCode, ServiceError};
 use jiff::Timestamp;
 
-pub(crate) use blobs::{Content, Replacement, Write};
+pub(crate) use blobs::{Content, Replacement, Terms, Write};
 pub(crate) use containers::ContainerMeta;
-pub(crate) use durable::ScratchFile;
+pub(crate) use durable::{ScratchFile, SyncedFile};
+pub(crate) use locks::Turn;
 pub(crate) use meta::{BlobMeta, HttpHeaders};
 pub(crate) use walk::Listing;
 
 use crate::events::{Outbox, Subject};
+use locks::Locks;
 use meta::BlobFiles;
 
 const FORMAT: &str = "1\n";
-const LOCKS: usize = 256;
 
 /// Why a call failed: something to tell the client, or something to log.
 #[derive(Debug)]
@@ -96,8 +98,7 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 #[derive(Debug)]
 pub(crate) struct Disk {
     root: PathBuf,
-    blob_locks: Vec<Mutex<()>>,
-    container_lock: RwLock<()>,
+    locks: Locks,
     last_stamp: AtomicU64,
     outbox: Option<Arc<Outbox>>,
     /// Keeps a second process out. Released by the kernel however we end.
@@ -155,8 +156,7 @@ impl Disk {
         };
         Ok(Self {
             root: root.to_owned(),
-            blob_locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
-            container_lock: RwLock::new(()),
+            locks: Locks::default(),
             last_stamp: AtomicU64::new(last_event),
             outbox,
             _lock: lock,
@@ -165,6 +165,11 @@ impl Disk {
 
     pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
         self.outbox.as_ref()
+    }
+
+    /// Waits until nobody else writes the blob.
+    pub(crate) async fn turn(&self, container: &str, blob: &str) -> Turn {
+        self.locks.turn(container, blob).await
     }
 
     /// A file for bytes that are on their way in.
@@ -184,11 +189,8 @@ impl Disk {
 
     /// Where the blob's files are. The container need not exist.
     fn files(&self, container: &str, blob: &str) -> Result<BlobFiles> {
-        let path = escape::blob_path(blob).map_err(|_| {
-            ServiceError::new(
-                ErrorCode::InvalidResourceName,
-                "The name is too long for this store.",
-            )
+        let path = escape::blob_path(blob).map_err(|error| {
+            ServiceError::new(ErrorCode::InvalidResourceName, error.to_string())
         })?;
         let folder = self
             .container_folder(container)
@@ -200,12 +202,10 @@ impl Disk {
         })
     }
 
-    fn lock_blob(&self, container: &str, blob: &str) -> MutexGuard<'_, ()> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((container, blob));
-        let index = usize::try_from(hash % LOCKS as u64).unwrap_or(0);
-        self.blob_locks[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Whether a blob of this name can be written: for a check before its bytes arrive.
+    pub(crate) fn takes(&self, container: &str, blob: &str) -> Result<()> {
+        self.files(container, blob)?;
+        self.container(container).map(drop)
     }
 
     /// A number that grows with every call: the time in nanoseconds unless that did not advance.

@@ -1,3 +1,5 @@
+mod long_commits;
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::SystemTime;
@@ -22,23 +24,49 @@ fn open() -> (TempDir, Disk) {
     (folder, disk)
 }
 
-fn scratch(disk: &Disk, bytes: &[u8]) -> ScratchFile {
+fn scratch(disk: &Disk, bytes: &[u8]) -> SyncedFile {
     let scratch = disk.scratch().unwrap();
     scratch.file().write_all(bytes).unwrap();
-    scratch
+    scratch.synced().unwrap()
+}
+
+fn turn(disk: &Disk, blob: &str) -> Turn {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(disk.turn(C, blob))
+}
+
+fn write_if(
+    disk: &Disk,
+    blob: &str,
+    conditions: &Preconditions,
+    content: Content,
+) -> Result<BlobMeta> {
+    let write = Write {
+        headers: HttpHeaders::default(),
+        metadata: Vec::new(),
+        terms: Terms {
+            conditions,
+            overwrite: true,
+        },
+        content,
+    };
+    disk.write(&turn(disk, blob), write, Timestamp::now())
 }
 
 fn write(disk: &Disk, blob: &str, content: Content) -> Result<BlobMeta> {
-    let write = Write {
-        container: C,
-        blob,
-        headers: HttpHeaders::default(),
-        metadata: Vec::new(),
-        conditions: &Preconditions::default(),
-        overwrite: true,
-        content,
-    };
-    disk.write(write, Timestamp::now())
+    write_if(disk, blob, &Preconditions::default(), content)
+}
+
+fn stage(disk: &Disk, blob: &str, name: &str, bytes: &[u8]) -> Result<()> {
+    disk.put_block(&turn(disk, blob), &id(name), scratch(disk, bytes))
+}
+
+fn delete(disk: &Disk, blob: &str) -> Result<()> {
+    disk.delete_blob(
+        &turn(disk, blob),
+        &Preconditions::default(),
+        Timestamp::now(),
+    )
 }
 
 fn put(disk: &Disk, blob: &str, bytes: &[u8]) -> BlobMeta {
@@ -46,7 +74,7 @@ fn put(disk: &Disk, blob: &str, bytes: &[u8]) -> BlobMeta {
         disk,
         blob,
         Content::Whole {
-            scratch: scratch(disk, bytes),
+            bytes: scratch(disk, bytes),
             len: bytes.len() as u64,
         },
     )
@@ -83,6 +111,14 @@ fn code<T: std::fmt::Debug>(result: Result<T>) -> ErrorCode {
     }
 }
 
+fn absent() -> Preconditions {
+    Preconditions::from_headers(&http::HeaderMap::from_iter([(
+        http::header::IF_NONE_MATCH,
+        http::HeaderValue::from_static("*"),
+    )]))
+    .unwrap()
+}
+
 /// Every file below a folder, relative.
 fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
@@ -116,13 +152,7 @@ fn the_bytes_are_a_plain_file() {
     assert_eq!(fs::read(blobs.join(&expected[0])).unwrap(), b"media");
     put(&disk, "dir/video 1.mp4", b"newer");
     assert_eq!(files(&blobs).len(), 2);
-    disk.delete_blob(
-        C,
-        "dir/video 1.mp4",
-        &Preconditions::default(),
-        Timestamp::now(),
-    )
-    .unwrap();
+    delete(&disk, "dir/video 1.mp4").unwrap();
     assert_eq!(fs::read_dir(&blobs).unwrap().count(), 0);
     assert_eq!(
         fs::read_dir(folder.path().join("scratch")).unwrap().count(),
@@ -141,12 +171,32 @@ fn a_reader_keeps_its_version() {
 }
 
 #[test]
+fn a_file_of_the_wrong_length_is_not_handed_out() {
+    let (folder, disk) = open();
+    put(&disk, "whole", b"media");
+    let meta = put(&disk, "dir/cut", b"media");
+    let bytes = folder
+        .path()
+        .join("containers/asset-1/blobs/dir+")
+        .join(format!("cut~{}", meta.generation));
+    for damaged in ["med", "media, and more"] {
+        fs::write(&bytes, damaged).unwrap();
+        match disk.open_blob(C, "dir/cut") {
+            Err(Failure::Io(error)) => {
+                assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+                assert!(error.to_string().contains("asset-1/dir/cut"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(get(&disk, "whole"), b"media");
+}
+
+#[test]
 fn uncommitted_blocks_survive_a_restart() {
     let (folder, disk) = open();
-    disk.put_block(C, "a", &id("1"), scratch(&disk, b"one"))
-        .unwrap();
-    disk.put_block(C, "a", &id("2"), scratch(&disk, b"two"))
-        .unwrap();
+    stage(&disk, "a", "1", b"one").unwrap();
+    stage(&disk, "a", "2", b"two").unwrap();
     drop(disk);
     let disk = Disk::open(folder.path(), false).unwrap();
     write(&disk, "a", list(&["2", "1"])).unwrap();
@@ -163,13 +213,11 @@ fn uncommitted_blocks_survive_a_restart() {
 fn block_lists_take_blocks_from_where_they_say() {
     let (_folder, disk) = open();
     for (name, bytes) in [("1", "one"), ("2", "two")] {
-        disk.put_block(C, "a", &id(name), scratch(&disk, bytes.as_bytes()))
-            .unwrap();
+        stage(&disk, "a", name, bytes.as_bytes()).unwrap();
     }
     write(&disk, "a", list(&["1", "2", "1"])).unwrap();
     assert_eq!(get(&disk, "a"), b"onetwoone");
-    disk.put_block(C, "a", &id("1"), scratch(&disk, b"ONE"))
-        .unwrap();
+    stage(&disk, "a", "1", b"ONE").unwrap();
     let of = |source, name| BlockRef {
         source,
         id: id(name),
@@ -189,8 +237,7 @@ fn block_lists_take_blocks_from_where_they_say() {
     assert_eq!(code(write(&disk, "a", only)), ErrorCode::InvalidBlockList);
     assert_eq!(get(&disk, "a"), b"oneONEtwo");
     // A list of one block is linked, not copied; an empty list is an empty blob.
-    disk.put_block(C, "a", &id("9"), scratch(&disk, b"single"))
-        .unwrap();
+    stage(&disk, "a", "9", b"single").unwrap();
     write(&disk, "a", list(&["9"])).unwrap();
     assert_eq!(get(&disk, "a"), b"single");
     write(&disk, "a", list(&[])).unwrap();
@@ -198,16 +245,37 @@ fn block_lists_take_blocks_from_where_they_say() {
 }
 
 #[test]
+fn names_that_no_listing_can_show_are_refused() {
+    let (_folder, disk) = open();
+    for name in ["a\u{FFFE}", "dir\u{FFFF}/a"] {
+        let content = Content::Whole {
+            bytes: scratch(&disk, b"x"),
+            len: 1,
+        };
+        assert_eq!(
+            code(write(&disk, name, content)),
+            ErrorCode::InvalidResourceName
+        );
+        assert_eq!(
+            code(stage(&disk, name, "1", b"x")),
+            ErrorCode::InvalidResourceName
+        );
+    }
+    // Their neighbours, and the last character of all.
+    for name in ["a\u{FFFD}", "a\u{10FFFF}"] {
+        put(&disk, name, b"x");
+    }
+}
+
+#[test]
 fn block_ids_of_one_blob_have_one_length() {
     let (_folder, disk) = open();
-    disk.put_block(C, "a", &id("1"), scratch(&disk, b"x"))
-        .unwrap();
+    stage(&disk, "a", "1", b"x").unwrap();
     assert_eq!(
-        code(disk.put_block(C, "a", &id("10"), scratch(&disk, b"x"))),
+        code(stage(&disk, "a", "10", b"x")),
         ErrorCode::InvalidBlobOrBlock
     );
-    disk.put_block(C, "b", &id("10"), scratch(&disk, b"x"))
-        .unwrap();
+    stage(&disk, "b", "10", b"x").unwrap();
 }
 
 #[test]
@@ -217,23 +285,23 @@ fn every_write_has_another_etag_even_if_the_clock_stands_still() {
     let mut seen = BTreeSet::new();
     for _ in 0..50 {
         let content = Content::Whole {
-            scratch: scratch(&disk, b"x"),
+            bytes: scratch(&disk, b"x"),
             len: 1,
         };
         let conditions = Preconditions::default();
-        let headers = HttpHeaders::default();
         let write = Write {
-            container: C,
-            blob: "a",
-            headers,
+            headers: HttpHeaders::default(),
             metadata: vec![],
-            conditions: &conditions,
-            overwrite: true,
+            terms: Terms {
+                conditions: &conditions,
+                overwrite: true,
+            },
             content,
         };
-        assert!(seen.insert(disk.write(write, now).unwrap().etag));
+        let turn = turn(&disk, "a");
+        assert!(seen.insert(disk.write(&turn, write, now).unwrap().etag));
         let meta = disk
-            .change(C, "a", Replacement::Metadata(vec![]), &conditions, now)
+            .change(&turn, Replacement::Metadata(vec![]), &conditions, now)
             .unwrap();
         assert!(seen.insert(meta.etag));
     }
@@ -258,10 +326,10 @@ fn a_crash_before_the_commit_leaves_the_old_blob_and_gets_swept() {
         ErrorCode::BlobNotFound
     );
     assert_eq!(
-        disk.sweep(SystemTime::now()).unwrap(),
+        disk.sweep(SystemTime::now(), &|| false),
         Swept {
             orphans: 3,
-            stale_uploads: 0
+            ..Swept::default()
         }
     );
     assert_eq!(
@@ -282,16 +350,72 @@ fn a_crash_before_the_commit_leaves_the_old_blob_and_gets_swept() {
 #[test]
 fn blocks_that_nobody_commits_go_after_a_week() {
     let (_folder, disk) = open();
-    disk.put_block(C, "a", &id("1"), scratch(&disk, b"x"))
-        .unwrap();
+    stage(&disk, "a", "1", b"x").unwrap();
     let later =
         |days: u64| SystemTime::now() + std::time::Duration::from_secs(days * 24 * 3600 + 60);
-    assert_eq!(disk.sweep(later(6)).unwrap().stale_uploads, 0);
-    assert_eq!(disk.sweep(later(7)).unwrap().stale_uploads, 1);
+    assert_eq!(disk.sweep(later(6), &|| false).stale_uploads, 0);
+    assert_eq!(disk.sweep(later(7), &|| false).stale_uploads, 1);
     assert_eq!(
-        code(disk.block_list(C, "a").map(drop)),
+        code(disk.block_list(&turn(&disk, "a")).map(drop)),
         ErrorCode::BlobNotFound
     );
+}
+
+#[test]
+fn a_sweep_stops_at_the_next_entry() {
+    let (folder, disk) = open();
+    let blobs = folder.path().join("containers/asset-1/blobs");
+    let trash = folder.path().join("trash/leftover");
+    fs::create_dir(&trash).unwrap();
+    for n in 0..10 {
+        fs::write(blobs.join(format!("a~{n:016X}")), b"half").unwrap();
+        fs::write(trash.join(n.to_string()), b"old").unwrap();
+    }
+    let orphans = || files(&blobs).len() + files(&trash).len();
+    let left = std::cell::Cell::new(4);
+    let stopped = || left.replace(left.get().max(1) - 1) == 0;
+    disk.sweep(SystemTime::now(), &stopped);
+    // The folder in the trash was the first of the four entries.
+    assert_eq!(orphans(), 17);
+    disk.sweep(SystemTime::now(), &|| false);
+    assert!(!trash.exists() && files(&blobs).is_empty());
+}
+
+#[test]
+fn a_sweep_passes_over_what_is_damaged() {
+    let (folder, disk) = open();
+    for blob in ["a", "b"] {
+        put(&disk, blob, b"x");
+    }
+    let blobs = folder.path().join("containers/asset-1/blobs");
+    fs::write(blobs.join("a~meta"), b"{").unwrap();
+    fs::write(blobs.join("b~00000000000000AB"), b"half").unwrap();
+    stage(&disk, "c", "1", b"x").unwrap();
+    let later = SystemTime::now() + std::time::Duration::from_secs(8 * 24 * 3600);
+    assert_eq!(
+        disk.sweep(later, &|| false),
+        Swept {
+            orphans: 1,
+            stale_uploads: 1,
+            failures: 1
+        }
+    );
+    // Nobody knows whether these bytes are the blob's.
+    assert_eq!(files(&blobs).len(), 4);
+}
+
+#[test]
+fn a_sweep_and_the_deletion_of_a_container_empty_the_trash_together() {
+    let (folder, disk) = open();
+    for _ in 0..5 {
+        for blob in 0..10 {
+            put(&disk, &format!("{blob}/a"), b"x");
+        }
+        disk.delete_container(C, &Preconditions::default()).unwrap();
+        assert_eq!(disk.sweep(SystemTime::now(), &|| false).failures, 0);
+        disk.create_container(C, vec![], Timestamp::now()).unwrap();
+    }
+    assert_eq!(files(&folder.path().join("trash")).len(), 0);
 }
 
 #[test]
@@ -323,7 +447,7 @@ fn containers_come_and_go_at_once() {
         ErrorCode::ContainerNotFound
     );
     let content = Content::Whole {
-        scratch: scratch(&disk, b"x"),
+        bytes: scratch(&disk, b"x"),
         len: 1,
     };
     assert_eq!(
@@ -347,8 +471,7 @@ fn writers_of_one_folder_do_not_trip_over_its_removal() {
                 for _ in 0..25 {
                     let name = format!("a/b/{thread}");
                     put(disk, &name, b"x");
-                    disk.delete_blob(C, &name, &Preconditions::default(), Timestamp::now())
-                        .unwrap();
+                    delete(disk, &name).unwrap();
                 }
             });
         }
@@ -358,28 +481,14 @@ fn writers_of_one_folder_do_not_trip_over_its_removal() {
 #[test]
 fn one_of_two_creators_wins() {
     let (_folder, disk) = open();
-    let absent = Preconditions::from_headers(&http::HeaderMap::from_iter([(
-        http::header::IF_NONE_MATCH,
-        http::HeaderValue::from_static("*"),
-    )]))
-    .unwrap();
+    let absent = absent();
     let wins: usize = std::thread::scope(|scope| {
         let create = || {
             let content = Content::Whole {
-                scratch: scratch(&disk, b"x"),
+                bytes: scratch(&disk, b"x"),
                 len: 1,
             };
-            let headers = HttpHeaders::default();
-            let write = Write {
-                container: C,
-                blob: "a",
-                headers,
-                metadata: vec![],
-                conditions: &absent,
-                overwrite: true,
-                content,
-            };
-            usize::from(disk.write(write, Timestamp::now()).is_ok())
+            usize::from(write_if(&disk, "a", &absent, content).is_ok())
         };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
         threads

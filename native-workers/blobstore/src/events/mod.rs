@@ -2,7 +2,7 @@
 //!
 //! An event is written and synced to the outbox before its write is committed, handed to the sender after, and removed
 //! when the sink has answered 2xx. After a restart everything left in the outbox is sent. So an acknowledged write
-//! never loses its event; an event may come twice, or (after a crash in the middle) for a write that did not happen.
+//! never loses its event, unless the sink refuses it for good (then it is put aside); an event may come twice, or (after a crash in the middle) for a write that did not happen.
 
 mod outbox;
 mod schema;

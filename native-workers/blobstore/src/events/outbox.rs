@@ -1,4 +1,6 @@
 //! The durable queue of events: one small file each, named by its sequence number.
+//!
+//! Events that the sink will never take are put aside in the folder `dead`, for an operator to look at.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -35,7 +37,11 @@ impl Outbox {
     pub(crate) fn open(folder: PathBuf) -> io::Result<(Self, u64)> {
         let mut ready = BTreeSet::new();
         for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                continue;
+            }
+            let path = entry.path();
             let sequence = path
                 .file_stem()
                 .and_then(|stem| stem.to_str())
@@ -113,6 +119,17 @@ impl Outbox {
                 tracing::warn!(sequence = record.sequence, %error, "a delivered event could not be removed");
             }
         }
+    }
+
+    /// Puts an event aside that is not to be sent again. Not synced: after a crash it is offered, and refused, again.
+    /// If it cannot be moved it stays in the queue.
+    pub(crate) fn bury(&self, record: &Record) -> io::Result<()> {
+        let path = self.path(record.sequence);
+        let dead = self.folder.join("dead");
+        fs::create_dir_all(&dead)?;
+        fs::rename(&path, dead.join(path.file_name().unwrap_or_default()))?;
+        self.ready().remove(&record.sequence);
+        Ok(())
     }
 
     /// Resolves when there may be something to send.

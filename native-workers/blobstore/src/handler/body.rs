@@ -15,7 +15,7 @@ use hyper::body::{Body as _, Incoming};
 
 use super::checksum::Checksums;
 use super::{AnswerBody, Result};
-use crate::disk::ScratchFile;
+use crate::disk::{ScratchFile, SyncedFile};
 
 /// Bytes per read and write.
 const FRAME: usize = 256 << 10;
@@ -23,7 +23,7 @@ const FRAME: usize = 256 << 10;
 /// A body that arrived whole.
 #[derive(Debug)]
 pub(super) struct Received {
-    pub(super) scratch: ScratchFile,
+    pub(super) bytes: SyncedFile,
     pub(super) len: u64,
     /// Base64, if it was computed.
     pub(super) md5: Option<String>,
@@ -45,7 +45,7 @@ pub(super) fn announced_len(body: &Incoming, limit: u64) -> Result<u64> {
     Ok(len)
 }
 
-/// Streams a body into a scratch file. An upload that stalls, breaks off or does not match its checksum leaves nothing.
+/// Streams a body into a scratch file and makes it durable. An upload that stalls, breaks off or does not match its checksum leaves nothing.
 pub(super) async fn receive(
     body: &mut Incoming,
     scratch: ScratchFile,
@@ -69,11 +69,10 @@ pub(super) async fn receive(
             sink = written.map_err(io::Error::other)??;
         }
         if ended {
-            return Ok(Received {
-                len: sink.len,
-                md5: sink.checksums.finish()?,
-                scratch: sink.scratch,
-            });
+            let (len, md5, scratch) = (sink.len, sink.checksums.finish()?, sink.scratch);
+            let synced = tokio::task::spawn_blocking(move || scratch.synced()).await;
+            let bytes = synced.map_err(io::Error::other)??;
+            return Ok(Received { bytes, len, md5 });
         }
     }
 }

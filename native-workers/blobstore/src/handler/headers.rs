@@ -12,6 +12,9 @@ use http::header::{
 use super::Result;
 use crate::disk::{BlobMeta, HttpHeaders};
 
+/// Most bytes of a stored header's value. Listings and events repeat them, so they may not be as long as a request's
+/// head.
+const MAX_HEADER: usize = 1 << 10;
 /// Most bytes of metadata, names and values together.
 const MAX_METADATA: usize = 8 << 10;
 
@@ -57,7 +60,9 @@ pub(super) fn blob_headers(headers: &HeaderMap, fallback: bool) -> Result<HttpHe
         let Some(value) = value else { return Ok(None) };
         let text = value
             .to_str()
-            .map_err(|_| ServiceError::new(ErrorCode::InvalidHeaderValue, name))?;
+            .ok()
+            .filter(|text| text.len() <= MAX_HEADER)
+            .ok_or_else(|| ServiceError::new(ErrorCode::InvalidHeaderValue, name))?;
         Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
     };
     Ok(HttpHeaders {

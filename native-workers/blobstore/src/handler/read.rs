@@ -101,10 +101,8 @@ impl Engine {
         committed: bool,
         uncommitted: bool,
     ) -> Result<Answer> {
-        let (container, name) = (call.container()?.to_owned(), call.blob()?.to_owned());
-        let (mut list, meta) = self
-            .on_disk(move |disk| disk.block_list(&container, &name))
-            .await?;
+        let turn = self.disk.turn(call.container()?, call.blob()?).await;
+        let (mut list, meta) = self.on_disk(move |disk| disk.block_list(&turn)).await?;
         list.committed = list.committed.filter(|_| committed);
         list.uncommitted = list.uncommitted.filter(|_| uncommitted);
         let mut answer = xml(StatusCode::OK, write_stored_blocks(&list));

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::checksum::{Checksums, Expected};
 use super::headers::{blob_headers, metadata, set, set_version};
 use super::{Answer, Call, Engine, Result, bare, body};
-use crate::disk::{BlobMeta, Content, HttpHeaders, Replacement, Write};
+use crate::disk::{BlobMeta, Content, HttpHeaders, Replacement, Terms, Write};
 
 /// Largest body of Put Blob: 5000 MiB.
 const MAX_BLOB: u64 = 5000 << 20;
@@ -23,8 +23,6 @@ const MAX_BLOCK_LIST: u64 = 8 << 20;
 
 /// A commit as the blocking pool takes it.
 struct Commit {
-    container: String,
-    blob: String,
     headers: HttpHeaders,
     metadata: Vec<(String, String)>,
     conditions: Preconditions,
@@ -34,8 +32,6 @@ struct Commit {
 impl Commit {
     fn new(call: &Call, headers: HttpHeaders) -> Result<Self> {
         Ok(Self {
-            container: call.container()?.to_owned(),
-            blob: call.blob()?.to_owned(),
             headers,
             metadata: metadata(&call.head.headers)?,
             conditions: Preconditions::from_headers(&call.head.headers)?,
@@ -56,14 +52,14 @@ impl Engine {
             &["content-md5", "x-ms-blob-content-md5"],
         )?;
         let mut commit = Commit::new(&call, blob_headers(&call.head.headers, true)?)?;
-        self.must_have_container(&call).await?;
+        self.must_take(&call).await?;
         let received = self.receive(body, Checksums::new(expected, true)).await?;
         commit.headers.content_md5.clone_from(&received.md5);
         let content = Content::Whole {
-            scratch: received.scratch,
+            bytes: received.bytes,
             len: received.len,
         };
-        let mut answer = created(&self.commit(commit, content).await?);
+        let mut answer = created(&self.commit(&call, commit, content).await?);
         if let Some(md5) = &received.md5 {
             set(
                 answer.headers_mut(),
@@ -86,10 +82,10 @@ impl Engine {
             );
         }
         let expected = Expected::from_headers(&call.head.headers, &["content-md5"])?;
-        self.must_have_container(&call).await?;
+        self.must_take(&call).await?;
         let received = self.receive(body, Checksums::new(expected, false)).await?;
-        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
-        self.on_disk(move |disk| disk.put_block(&container, &blob, &id, received.scratch))
+        let turn = self.disk.turn(call.container()?, call.blob()?).await;
+        self.on_disk(move |disk| disk.put_block(&turn, &id, received.bytes))
             .await?;
         let mut answer = bare(StatusCode::CREATED);
         if let Some(md5) = &received.md5 {
@@ -124,7 +120,7 @@ impl Engine {
             other => ServiceError::new(ErrorCode::InvalidXmlDocument, other.to_string()),
         })?;
         Ok(created(
-            &self.commit(commit, Content::Blocks(blocks)).await?,
+            &self.commit(&call, commit, Content::Blocks(blocks)).await?,
         ))
     }
 
@@ -139,12 +135,10 @@ impl Engine {
     }
 
     pub(super) async fn delete_blob(self: &Arc<Self>, call: Call) -> Result<Answer> {
-        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
         let conditions = Preconditions::from_headers(&call.head.headers)?;
-        self.on_disk(move |disk| {
-            disk.delete_blob(&container, &blob, &conditions, Timestamp::now())
-        })
-        .await?;
+        let turn = self.disk.turn(call.container()?, call.blob()?).await;
+        self.on_disk(move |disk| disk.delete_blob(&turn, &conditions, Timestamp::now()))
+            .await?;
         let mut answer = bare(StatusCode::ACCEPTED);
         let permanent = HeaderName::from_static("x-ms-delete-type-permanent");
         answer
@@ -154,28 +148,20 @@ impl Engine {
     }
 
     async fn change(self: &Arc<Self>, call: Call, replacement: Replacement) -> Result<Answer> {
-        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
         let conditions = Preconditions::from_headers(&call.head.headers)?;
+        let turn = self.disk.turn(call.container()?, call.blob()?).await;
         let meta = self
-            .on_disk(move |disk| {
-                disk.change(
-                    &container,
-                    &blob,
-                    replacement,
-                    &conditions,
-                    Timestamp::now(),
-                )
-            })
+            .on_disk(move |disk| disk.change(&turn, replacement, &conditions, Timestamp::now()))
             .await?;
         let mut answer = bare(StatusCode::OK);
         set_version(answer.headers_mut(), &meta);
         Ok(answer)
     }
 
-    /// Before gigabytes are received for a container that is not there.
-    async fn must_have_container(self: &Arc<Self>, call: &Call) -> Result<()> {
-        let container = call.container()?.to_owned();
-        self.on_disk(move |disk| disk.container(&container).map(drop))
+    /// Before gigabytes are received for a container that is not there, or under a name that cannot be stored.
+    async fn must_take(self: &Arc<Self>, call: &Call) -> Result<()> {
+        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
+        self.on_disk(move |disk| disk.takes(&container, &blob))
             .await
     }
 
@@ -188,18 +174,24 @@ impl Engine {
         body::receive(body, scratch, checksums, self.idle_timeout).await
     }
 
-    async fn commit(self: &Arc<Self>, commit: Commit, content: Content) -> Result<BlobMeta> {
+    async fn commit(
+        self: &Arc<Self>,
+        call: &Call,
+        commit: Commit,
+        content: Content,
+    ) -> Result<BlobMeta> {
+        let turn = self.disk.turn(call.container()?, call.blob()?).await;
         self.on_disk(move |disk| {
             let write = Write {
-                container: &commit.container,
-                blob: &commit.blob,
                 headers: commit.headers,
                 metadata: commit.metadata,
-                conditions: &commit.conditions,
-                overwrite: commit.overwrite,
+                terms: Terms {
+                    conditions: &commit.conditions,
+                    overwrite: commit.overwrite,
+                },
                 content,
             };
-            disk.write(write, Timestamp::now())
+            disk.write(&turn, write, Timestamp::now())
         })
         .await
     }

@@ -1,6 +1,8 @@
 //! The listening side: connections, TLS, limits, background work, shutdown.
 
 mod patience;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
@@ -137,14 +139,13 @@ fn origins(config: &Config, addr: SocketAddr, base_url: String) -> Vec<String> {
     origins
 }
 
+/// Keeps house until `stop`, which also cuts a sweep short: a large store takes longer than a shutdown may.
 async fn sweep(disk: Arc<Disk>, stop: CancellationToken) {
     loop {
-        let disk = Arc::clone(&disk);
-        match tokio::task::spawn_blocking(move || disk.sweep(SystemTime::now())).await {
-            Ok(Ok(swept)) => tracing::debug!(?swept, "blob store swept"),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the blob store's housekeeping failed; will retry")
-            }
+        let (disk, stopped) = (Arc::clone(&disk), stop.clone());
+        let sweep = move || disk.sweep(SystemTime::now(), &|| stopped.is_cancelled());
+        match tokio::task::spawn_blocking(sweep).await {
+            Ok(swept) => tracing::debug!(?swept, "blob store swept"),
             Err(_) => return,
         }
         tokio::select! {

@@ -17,7 +17,28 @@ pub(crate) struct Inner {
     pub(crate) events: Mutex<Vec<Value>>,
     pub(crate) headers: Mutex<Option<HeaderMap>>,
     pub(crate) refuse: AtomicBool,
+    /// Bodies of more bytes are answered with 413; 0: no limit.
+    pub(crate) max_bytes: AtomicUsize,
+    /// Bodies with this text are answered with 400.
+    pub(crate) poison: Mutex<Option<String>>,
     pub(crate) refusals: AtomicUsize,
+}
+
+impl Inner {
+    fn judge(&self, body: &[u8]) -> u16 {
+        let max_bytes = self.max_bytes.load(Ordering::SeqCst);
+        let poison = self.poison.lock().unwrap();
+        let text = std::str::from_utf8(body).unwrap();
+        if self.refuse.load(Ordering::SeqCst) {
+            503
+        } else if max_bytes > 0 && body.len() > max_bytes {
+            413
+        } else if poison.as_ref().is_some_and(|poison| text.contains(poison)) {
+            400
+        } else {
+            200
+        }
+    }
 }
 
 pub(crate) struct Sink {
@@ -39,16 +60,16 @@ impl Sink {
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await.unwrap().to_bytes();
-                        let refuse = inner.refuse.load(Ordering::SeqCst);
-                        if refuse {
-                            inner.refusals.fetch_add(1, Ordering::SeqCst);
-                        } else {
+                        let status = inner.judge(&body);
+                        if status == 200 {
                             *inner.headers.lock().unwrap() = Some(head.headers);
                             let batch: Vec<Value> = serde_json::from_slice(&body).unwrap();
                             inner.events.lock().unwrap().extend(batch);
+                        } else {
+                            inner.refusals.fetch_add(1, Ordering::SeqCst);
                         }
                         let mut answer = Response::new(Full::new(Bytes::new()));
-                        *answer.status_mut() = if refuse { 503 } else { 200 }.try_into().unwrap();
+                        *answer.status_mut() = status.try_into().unwrap();
                         Ok::<_, Infallible>(answer)
                     }
                 });
