@@ -27,7 +27,7 @@ const MAX_HEAD_BYTES: u64 = 16 << 20;
 const BUILD_READ_BYTES: u64 = 4 << 20;
 /// How long an index is used before its media file is looked at again.
 const TTL: SignedDuration = SignedDuration::from_secs(5);
-/// Most indexes that one instance builds at a time: a build holds a whole movie header in memory.
+/// Most requests of one instance that build at a time, one index each: a build holds a whole movie header in memory.
 const MAX_BUILDS: usize = 4;
 /// Blocks larger than this are not kept: whole directories of long files, which end up in a kept playlist anyway.
 const MAX_KEPT_BLOCK_BYTES: usize = 64 * 1024;
@@ -63,6 +63,14 @@ impl LoadedIndex {
         });
         tracks.fold(self.prefix.len(), usize::saturating_add)
     }
+}
+
+/// What there is of a media file.
+pub(crate) enum Found {
+    /// An index that fits it.
+    Index(Arc<LoadedIndex>),
+    /// The file alone; its index has to be built.
+    MediaOnly(ObjectInfo),
 }
 
 /// How much a request trusts what the instance remembers.
@@ -142,41 +150,47 @@ impl Indexes {
         }
     }
 
-    /// The index of a media file.
+    /// The index of a media file, if it is remembered or stored.
     ///
-    /// Errors: 404 if there is no such file, 415 if it is not something that can be packaged, and what storage says.
-    pub(crate) async fn load<S: Storage>(
+    /// Errors: 404 if there is no such file, and what storage says.
+    pub(crate) async fn find<S: Storage>(
         &self,
         storage: &S,
         media: &MediaFile<'_, S::Location>,
         now: Timestamp,
         freshness: Freshness,
         log: fn(&str),
-    ) -> Result<Arc<LoadedIndex>, OriginError> {
+    ) -> Result<Found, OriginError> {
         let key = media.key();
         if freshness == Freshness::Remembered
             && let Some(index) = self.loaded.get(&key, now)
         {
-            return Ok(index);
+            return Ok(Found::Index(index));
         }
-        let index = self.find(storage, media, &key, freshness, log).await?;
+        let found = self.look(storage, media, &key, freshness, log).await?;
+        if let Found::Index(index) = &found {
+            self.remember(&key, index, now);
+        }
+        Ok(found)
+    }
+
+    fn remember(&self, key: &str, index: &Arc<LoadedIndex>, now: Timestamp) {
         self.loaded.put(
-            &key,
-            Arc::clone(&index),
+            key,
+            Arc::clone(index),
             index.cost_bytes(),
             now.checked_add(TTL).ok(),
         );
-        Ok(index)
     }
 
-    async fn find<S: Storage>(
+    async fn look<S: Storage>(
         &self,
         storage: &S,
         media: &MediaFile<'_, S::Location>,
         key: &str,
         freshness: Freshness,
         log: fn(&str),
-    ) -> Result<Arc<LoadedIndex>, OriginError> {
+    ) -> Result<Found, OriginError> {
         let remembered = self
             .loaded
             .stale(key)
@@ -187,7 +201,7 @@ impl Indexes {
                 .await
                 .map_err(storage_error)?;
             if fits(index.head(), &info) {
-                return Ok(index);
+                return Ok(Found::Index(index));
             }
         }
         let name = blob_name(media.file);
@@ -199,12 +213,12 @@ impl Indexes {
         let info = info.map_err(storage_error)?;
         match stored {
             Ok((head, prefix, etag)) if fits(&head, &info) => {
-                return Ok(Arc::new(LoadedIndex {
+                return Ok(Found::Index(Arc::new(LoadedIndex {
                     file: media.file.to_owned(),
                     head,
                     prefix,
                     etag: Some(etag),
-                }));
+                })));
             }
             Ok(_) => {
                 log("a packaging index is of another state of its media file; building it again")
@@ -222,10 +236,28 @@ impl Indexes {
                 "a packaging index is not usable: {fault}; building it again"
             )),
         }
+        Ok(Found::MediaOnly(info))
+    }
+
+    /// Builds the index of a media file in the state of `info`, and stores it.
+    ///
+    /// A request builds one at a time: what it has in memory then is one movie header, however many files the asset
+    /// has, and every file that is done is stored should a later one fail.
+    ///
+    /// Errors: 415 if the file is not something that can be packaged, and what storage says.
+    pub(crate) async fn build<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        info: &ObjectInfo,
+        now: Timestamp,
+        log: fn(&str),
+    ) -> Result<Arc<LoadedIndex>, OriginError> {
         let permit = BuildPermit::take(&self.builds)?;
-        let built = build(storage, media, &info).await?;
+        let built = build(storage, media, info).await?;
         drop(permit);
         let head = complete_head(&built)?;
+        let name = blob_name(media.file);
         let (prefix, etag) = match storage.put(media.at, &name, built.clone()).await {
             Ok(etag) => {
                 let first = usize::try_from(FIRST_READ_BYTES)
@@ -241,12 +273,14 @@ impl Indexes {
                 (built, None)
             }
         };
-        Ok(Arc::new(LoadedIndex {
+        let index = Arc::new(LoadedIndex {
             file: media.file.to_owned(),
             head,
             prefix,
             etag,
-        }))
+        });
+        self.remember(&media.key(), &index, now);
+        Ok(index)
     }
 
     /// Bytes of an index.

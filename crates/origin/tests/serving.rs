@@ -116,6 +116,23 @@ fn index_is_built_once_and_found_by_the_next_instance() {
 }
 
 #[test]
+fn asset_of_many_files_without_an_index_is_prepared_within_one_request() {
+    let storage = Memory::default();
+    let film = media("bigbuckbunny.mp4");
+    let names: Vec<String> = (1..=8).map(|n| format!("film_{n}.mp4")).collect();
+    for name in &names {
+        storage.write(name, film.clone());
+    }
+    let bench = Bench::new(storage);
+    let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    assert_eq!(master.status, 200, "{}", master.text());
+    for name in &names {
+        let index = format!(".headwater/{name}.hwx");
+        assert!(bench.storage.get(&index).is_some(), "{index} is stored");
+    }
+}
+
+#[test]
 fn store_that_refuses_the_index_is_streamed_from_all_the_same() {
     let bench = film();
     let expected = bench.get(&first_segment(&bench)).body;
