@@ -124,7 +124,7 @@ pub struct TrackHead {
     pub codec: String,
     /// Average of all segments, `moof` included, in bit/s.
     pub bitrate: u32,
-    /// Highest of any segment that lasts at least half of the longest one, in bit/s.
+    /// Highest of any run of segments that lasts 0.5 to 1.5 target durations, in bit/s; at least `bitrate`.
     pub peak_bitrate: u32,
     /// Coded width in pixels; 0 for audio.
     pub width: u16,
