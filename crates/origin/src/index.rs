@@ -6,7 +6,7 @@
 //! others; a store that does not take it costs the next instance the same again, nothing more.
 
 use crate::cache::Cache;
-use crate::error::{Code, OriginError};
+use crate::error::{Code, Kind, OriginError};
 use crate::ports::{ObjectInfo, Storage, StorageError};
 use bytes::{Bytes, BytesMut};
 use headwater_bmff::{MovieReader, Step};
@@ -29,6 +29,11 @@ const BUILD_READ_BYTES: u64 = 4 << 20;
 const TTL: SignedDuration = SignedDuration::from_secs(5);
 /// Most requests of one instance that build at a time, one index each: a build holds a whole movie header in memory.
 const MAX_BUILDS: usize = 4;
+/// How long a file that cannot be packaged is not tried again: the same bytes would fail in the same way, at the cost of
+/// reading them.
+const REFUSAL_TTL: SignedDuration = SignedDuration::from_secs(60);
+/// Room for what is known of such files.
+const REFUSAL_BYTES: usize = 64 * 1024;
 /// Blocks larger than this are not kept: whole directories of long files, which end up in a kept playlist anyway.
 const MAX_KEPT_BLOCK_BYTES: usize = 64 * 1024;
 
@@ -86,6 +91,8 @@ pub enum Freshness {
 pub(crate) struct Indexes {
     loaded: Cache<Arc<LoadedIndex>>,
     blocks: Cache<Bytes>,
+    /// Why the index of a media file in one state could not be built.
+    refusals: Cache<OriginError>,
     /// Builds that are going on.
     ///
     /// Requests that need the same index each build it, and all write the same bytes. They do not wait for one
@@ -146,6 +153,7 @@ impl Indexes {
         Self {
             loaded: Cache::new(loaded_bytes),
             blocks: Cache::new(block_bytes),
+            refusals: Cache::new(REFUSAL_BYTES),
             builds: AtomicUsize::new(0),
         }
     }
@@ -253,9 +261,21 @@ impl Indexes {
         now: Timestamp,
         log: fn(&str),
     ) -> Result<Arc<LoadedIndex>, OriginError> {
+        let state = format!("{}\n{}", media.key(), info.etag);
+        if let Some(refusal) = self.refusals.get(&state, now) {
+            return Err(refusal);
+        }
         let permit = BuildPermit::take(&self.builds)?;
-        let built = build(storage, media, info).await?;
+        let built = build(storage, media, info).await;
         drop(permit);
+        if let Err(refusal) = &built
+            && refusal.code().kind() == Kind::UnsupportedMedia
+        {
+            let until = now.checked_add(REFUSAL_TTL).ok();
+            let bytes = refusal.log_line().len();
+            self.refusals.put(&state, refusal.clone(), bytes, until);
+        }
+        let built = built?;
         let head = complete_head(&built)?;
         let name = blob_name(media.file);
         let (prefix, etag) = match storage.put(media.at, &name, built.clone()).await {

@@ -380,6 +380,23 @@ fn bad_media_is_a_415_and_nothing_worse() {
 }
 
 #[test]
+fn media_that_is_refused_is_not_read_again_until_it_changes() {
+    let storage = Memory::default();
+    storage.write("bad.mp4", media("echo-hereweare.webm"));
+    let bench = Bench::new(storage.clone());
+    let reads = || {
+        let got = bench.get("bad.ism/manifest(format=m3u8-cmaf)");
+        let (calls, _) = storage.calls();
+        let reads = calls.iter().filter(|call| *call == "read bad.mp4").count();
+        (got.status, reads)
+    };
+    assert_eq!(reads(), (415, 1));
+    assert_eq!(reads(), (415, 0));
+    storage.write("bad.mp4", media("bigbuckbunny.mp4"));
+    assert_eq!(reads().0, 200);
+}
+
+#[test]
 fn same_asset_gives_the_same_bytes_on_every_node() {
     let texts: Vec<_> = (0..2)
         .map(|_| {

@@ -18,6 +18,9 @@ pub struct Limits {
     pub moov_bytes: u64,
     /// Largest `moof`, 16 MiB by default.
     pub moof_bytes: u64,
+    /// Most samples of all tracks together, 2^24 by default: more than a day at 120 frames a second. Sizes and
+    /// fragments can claim samples without spending bytes on them, so a bound is needed that the input does not give.
+    pub samples: u32,
     /// Most boxes at the top level, 2^20 by default.
     pub top_level_boxes: u32,
     /// Shortest range asked for, 64 KiB by default.
@@ -29,6 +32,7 @@ impl Default for Limits {
         Self {
             moov_bytes: 64 << 20,
             moof_bytes: 16 << 20,
+            samples: 1 << 24,
             top_level_boxes: 1 << 20,
             window_bytes: 64 << 10,
         }
@@ -229,7 +233,7 @@ impl MovieReader {
                 }
             }
             b"moov" => {
-                let movie = moov::parse(payload_at, payload)?;
+                let movie = moov::parse(payload_at, payload, self.limits.samples)?;
                 let fragmented = movie.defaults.is_some();
                 self.movie = Some(movie);
                 if !fragmented {
@@ -246,9 +250,7 @@ impl MovieReader {
                 let Some(movie) = self.movie.as_mut() else {
                     return Err(self.malformed(header.name, "no moov box before it".to_owned()));
                 };
-                let defaults = movie.defaults.as_deref().unwrap_or(&[]);
-                let tracks = &mut movie.tracks;
-                let parsed = moof::parse(self.at, header.header_len, payload, tracks, defaults)?;
+                let parsed = moof::parse(self.at, header.header_len, payload, movie)?;
                 let size = u64::try_from(whole.len()).unwrap_or(u64::MAX);
                 self.open_run = parsed.only_run;
                 self.fragments.push(Fragment {

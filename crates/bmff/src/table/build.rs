@@ -2,10 +2,6 @@
 
 use super::{Chunk, OffsetRun, SampleTable, Size, SizeRun, SyncRun, TimeRun};
 
-/// Most samples of one track: more than a day at 120 frames a second. Fragments can claim samples without spending
-/// bytes on them, so a bound is needed that the input does not give.
-pub(crate) const MAX_SAMPLES: u32 = 1 << 24;
-
 /// Sizes as `stsz`, `stz2` or `trun` states them.
 pub(crate) enum SampleSizes {
     Uniform { size: u32, count: u32 },
@@ -122,8 +118,8 @@ impl TableBuilder {
             SampleSizes::Uniform { count, .. } => *count,
             SampleSizes::Listed(list) => u32::try_from(list.len()).unwrap_or(u32::MAX),
         };
-        let end = first.checked_add(count).filter(|end| *end <= MAX_SAMPLES);
-        let end = end.ok_or_else(|| format!("more than {MAX_SAMPLES} samples in a track"))?;
+        let end = first.checked_add(count);
+        let end = end.ok_or_else(|| "more than 2^32 samples in a track".to_owned())?;
         if count == 0 {
             return Ok(());
         }

@@ -6,9 +6,9 @@
 use std::ops::Range;
 
 use headwater_bmff::write::{SegmentSample, init_segment, segment_header_len};
-use headwater_bmff::{CodecConfig, Movie, Track, TrackKind};
+use headwater_bmff::{CodecConfig, Fragment, Movie, Samples, Track, TrackKind};
 
-use super::assemble::{IndexedTrack, assemble};
+use super::assemble::{IndexedTrack, Room, assemble};
 use super::from_cmaf::stored_track;
 use super::page::Entry;
 use super::{SegmentOrigin, SourceId, record};
@@ -16,6 +16,9 @@ use crate::CmafError;
 use crate::segments::{Span, Spans, cut};
 use crate::timeline::{TimedSample, Timeline};
 use crate::track_file::SegmentRecord;
+
+/// Most samples of a segment: their `moof` takes a mebibyte. A second of the densest audio has a hundred.
+const MAX_SEGMENT_SAMPLES: usize = 1 << 16;
 
 /// The index of a file's H.264 and AAC tracks.
 ///
@@ -31,34 +34,22 @@ pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, Cma
     {
         return assemble(source, &[stored]);
     }
-    let mut video: Option<Spans> = None;
-    for track in tracks
-        .iter()
-        .filter(|track| track.config.kind == TrackKind::Video)
-    {
-        let timeline = Timeline::new(movie.timescale, track)?;
-        if !timeline.is_empty() {
-            video = Some(cut(
-                track.config.timescale,
-                TrackKind::Video,
-                &timeline,
-                None,
-            ));
-            break;
-        }
-    }
-    let mut indexed = Vec::with_capacity(tracks.len());
+    let mut timelines = Vec::with_capacity(tracks.len());
     for track in tracks {
         let timeline = Timeline::new(movie.timescale, track)?;
-        if timeline.is_empty() {
-            continue;
+        if !timeline.is_empty() {
+            timelines.push(timeline);
         }
-        let follow = match track.config.kind {
-            TrackKind::Video => None,
-            _ => video.as_ref(),
-        };
-        let spans = cut(track.config.timescale, track.config.kind, &timeline, follow);
-        indexed.push(package(track, &timeline, &spans)?);
+    }
+    let is_video = |timeline: &Timeline<'_>| timeline.track().config.kind == TrackKind::Video;
+    let video = timelines.iter().find(|timeline| is_video(timeline));
+    let video = video.map(|timeline| cut(timeline, None)).transpose()?;
+    let mut room = Room::default();
+    let mut indexed = Vec::with_capacity(timelines.len());
+    for timeline in &timelines {
+        let follow = video.as_ref().filter(|_| !is_video(timeline));
+        let spans = cut(timeline, follow)?;
+        indexed.push(package(timeline, &spans, &mut room)?);
     }
     assemble(source, &indexed)
 }
@@ -98,52 +89,63 @@ fn stored(movie: &Movie, track: &Track) -> Option<IndexedTrack> {
     if !ours {
         return None;
     }
-    let mut records = Vec::with_capacity(fragments.list.len());
-    let mut all = track.samples.iter();
+    let mut samples = track.samples.iter();
     let mut next_start = None;
-    for fragment in &fragments.list {
-        let count = fragment.samples.len();
-        let (mut start, mut samples, mut earliest) = (None, Vec::with_capacity(count), i64::MAX);
-        for sample in all.by_ref().take(count) {
-            start.get_or_insert(sample.dts);
-            earliest = earliest.min(sample.composition_time());
-            samples.push(SegmentSample {
-                size: sample.size,
-                duration: sample.duration,
-                cto: sample.cto,
-                sync: sample.sync,
-            });
-        }
-        let start = start?;
-        let record = SegmentRecord {
-            start,
-            header_len: u32::try_from(fragment.header_len).ok()?,
-            samples,
-        };
-        let whole = fragment.bytes.end.checked_sub(fragment.bytes.start)?;
-        let fits = fragment.self_contained
-            && record.samples.first()?.sync
-            && i64::try_from(start) == Ok(earliest)
-            && next_start.is_none_or(|next| next == start)
-            && whole == u64::from(record.len());
-        if !fits {
-            return None;
-        }
-        next_start = Some(start.checked_add(u64::from(record.duration()?))?);
-        records.push((fragment.bytes.clone(), record));
+    let mut all_fit = true;
+    let segments = fragments.list.iter().map_while(|fragment| {
+        let segment = stored_segment(fragment, &mut samples, &mut next_start);
+        all_fit &= segment.is_some();
+        segment
+    });
+    let stored = stored_track(track.config.clone(), init.clone(), segments).ok();
+    stored.filter(|_| all_fit)
+}
+
+/// The segment that a fragment is, made of the next of `samples`; `None` if it is none of ours. `next_start`: where it
+/// has to start, if it is not the first.
+fn stored_segment(
+    fragment: &Fragment,
+    samples: &mut Samples<'_>,
+    next_start: &mut Option<u64>,
+) -> Option<(Range<u64>, SegmentRecord)> {
+    let count = fragment.samples.len();
+    if count > MAX_SEGMENT_SAMPLES {
+        return None;
     }
-    let placed = records
-        .iter()
-        .map(|(bytes, record)| (bytes.clone(), record));
-    stored_track(track.config.clone(), init.clone(), placed).ok()
+    let (mut start, mut stated, mut earliest) = (None, Vec::with_capacity(count), i64::MAX);
+    for sample in samples.take(count) {
+        start.get_or_insert(sample.dts);
+        earliest = earliest.min(sample.composition_time());
+        stated.push(SegmentSample {
+            size: sample.size,
+            duration: sample.duration,
+            cto: sample.cto,
+            sync: sample.sync,
+        });
+    }
+    let start = start?;
+    let record = SegmentRecord {
+        start,
+        header_len: u32::try_from(fragment.header_len).ok()?,
+        samples: stated,
+    };
+    let whole = fragment.bytes.end.checked_sub(fragment.bytes.start)?;
+    let fits = fragment.self_contained
+        && record.samples.first()?.sync
+        && i64::try_from(start) == Ok(earliest)
+        && next_start.is_none_or(|next| next == start)
+        && whole == u64::from(record.len());
+    *next_start = Some(start.checked_add(u64::from(record.duration()?))?);
+    fits.then(|| (fragment.bytes.clone(), record))
 }
 
 fn package(
-    track: &Track,
     timeline: &Timeline<'_>,
     spans: &Spans,
+    room: &mut Room,
 ) -> Result<IndexedTrack, CmafError> {
-    let id = track.config.id;
+    let config = &timeline.track().config;
+    let id = config.id;
     // How far offsets go below zero is known at the end only, and the samples of a long file are not kept.
     let mut least = 0_i32;
     each_segment(id, timeline, spans, |_, _, stated| {
@@ -162,13 +164,15 @@ fn package(
                 what: "a composition offset",
             })?;
         }
-        entries.push(segment(id, span, samples, &stated)?);
+        let entry = segment(id, span, samples, &stated)?;
+        room.take(id, &entry)?;
+        entries.push(entry);
         Ok(())
     })?;
     Ok(IndexedTrack {
-        config: track.config.clone(),
+        config: config.clone(),
         origin: SegmentOrigin::Packaged,
-        init: init_segment(&track.config, reordering)?,
+        init: init_segment(config, reordering)?,
         entries,
     })
 }
@@ -183,6 +187,10 @@ fn each_segment(
 ) -> Result<(), CmafError> {
     let mut all = timeline.iter();
     for span in &spans.list {
+        if span.samples.len() > MAX_SEGMENT_SAMPLES {
+            let what = "the number of samples in a segment";
+            return Err(CmafError::TooLarge { track, what });
+        }
         let samples: Vec<TimedSample> = all.by_ref().take(span.samples.len()).collect();
         let stated = restate(span, &samples).map_err(|what| CmafError::TooLarge { track, what })?;
         take(span, &samples, stated)?;
