@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::error::{Code, Kind, OriginError};
 use crate::ports::{ObjectInfo, Storage, StorageError};
 use bytes::{Bytes, BytesMut};
-use headwater_bmff::{MovieReader, Step};
+use headwater_bmff::{Limits, MovieReader, Step};
 use headwater_cmaf::index::{
     HeadParse, IndexHead, SegmentEntry, SourceId, TrackHead, blob_name, build_from_movie,
     parse_head, parse_page,
@@ -25,6 +25,17 @@ const FIRST_READ_BYTES: u64 = 16 * 1024;
 const MAX_HEAD_BYTES: u64 = 16 << 20;
 /// Largest single read while an index is built.
 const BUILD_READ_BYTES: u64 = 4 << 20;
+/// What is read of a media file to build its index: of a progressive one about eight hours of picture and sound with
+/// everything listed sample by sample. An instance has 128 MiB. While the movie header is read it takes four times its
+/// size at most, afterwards the tables stay and the index takes 50 MiB at most on top of them.
+const LIMITS: Limits = Limits {
+    moov_bytes: 16 << 20,
+    moof_bytes: 4 << 20,
+    samples: 1 << 23,
+    table_bytes: 48 << 20,
+    top_level_boxes: 1 << 18,
+    window_bytes: 64 << 10,
+};
 /// How long an index is used before its media file is looked at again.
 const TTL: SignedDuration = SignedDuration::from_secs(5);
 /// Most requests of one instance that build at a time, one index each: a build holds a whole movie header in memory.
@@ -479,7 +490,7 @@ async fn build<S: Storage>(
     media: &MediaFile<'_, S::Location>,
     info: &ObjectInfo,
 ) -> Result<Bytes, OriginError> {
-    let mut reader = MovieReader::new(info.len);
+    let mut reader = MovieReader::with_limits(info.len, LIMITS);
     let movie = loop {
         match reader.step().map_err(unpackageable)? {
             Step::Need { offset, len } => {
@@ -509,6 +520,7 @@ async fn read_exactly<S: Storage>(
 ) -> Result<Bytes, OriginError> {
     let end = offset.saturating_add(len);
     let mut at = offset;
+    // Room for all of it at once: growing would take as much again while it copies.
     let mut whole = BytesMut::new();
     loop {
         let to = at.saturating_add(BUILD_READ_BYTES).min(end);
@@ -525,6 +537,7 @@ async fn read_exactly<S: Storage>(
         if at == offset && to == end {
             return Ok(read.bytes);
         }
+        whole.reserve(usize::try_from(end.saturating_sub(at)).unwrap_or(0));
         whole.extend_from_slice(&read.bytes);
         at = to;
         if at >= end {

@@ -18,6 +18,9 @@ pub(super) struct PendingMovie {
     pub(super) samples: SampleBudget,
 }
 
+/// Most tracks of a file: fragments look theirs up one by one.
+const MAX_TRACKS: usize = 1024;
+
 /// A bound on the samples of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SampleBudget {
@@ -80,6 +83,9 @@ pub(super) fn parse(offset: u64, payload: &[u8], max_samples: u32) -> Read<Pendi
                 header = Some((timescale, child.u32_or_u64(version)?));
             }
             b"trak" => {
+                if tracks.len() >= MAX_TRACKS {
+                    return Err(child.malformed(format!("more than {MAX_TRACKS} tracks")));
+                }
                 let pending = trak::parse(child)?;
                 let id = pending.track.config.id;
                 if tracks.iter().any(|other| other.track.config.id == id) {
