@@ -62,6 +62,14 @@ pub use record::SegmentSamples;
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.
 pub const FORMAT_VERSION: u16 = 2;
 
+/// Most seconds from a sync sample to the last picture before the next. A segment cannot be shorter, and players hold
+/// some of them. It lets pass what encoders do on their own, x264's 250 pictures at 10 a second; Azure Media Services
+/// drew the line at about 20 seconds.
+pub const MAX_KEY_FRAME_SECONDS: u64 = 30;
+
+/// Most runs of bytes that a segment is put together from: one for each sample of 30 seconds, many times over.
+pub const MAX_RUNS: usize = 16_000;
+
 /// Name of the index of media file `file`, which may carry a folder: `a/b.mp4` has `a/.headwater/b.mp4.hwx`.
 #[must_use]
 pub fn blob_name(file: &str) -> String {

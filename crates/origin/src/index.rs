@@ -10,6 +10,7 @@ use crate::error::{Code, Kind, OriginError};
 use crate::ports::{ObjectInfo, Storage, StorageError};
 use bytes::{Bytes, BytesMut};
 use headwater_bmff::{Limits, MovieReader, Step};
+use headwater_cmaf::CmafError;
 use headwater_cmaf::index::{
     HeadParse, IndexHead, SegmentEntry, SourceId, TrackHead, blob_name, build_from_movie,
     parse_head, parse_page,
@@ -507,7 +508,12 @@ async fn build<S: Storage>(
     };
     build_from_movie(&movie, &source)
         .map(Bytes::from)
-        .map_err(unpackageable)
+        .map_err(|error| match error {
+            CmafError::KeyFrameInterval { .. } => {
+                OriginError::new(Code::KeyFrameIntervalTooLarge, error.to_string())
+            }
+            other => unpackageable(other),
+        })
 }
 
 /// Reads `len` bytes at `offset` of the media file as it was when `info` was given, in bounded pieces.

@@ -16,8 +16,8 @@ use crate::presentation::{Listing, Presentation, Track};
 use crate::tag::Tag;
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
-use headwater_cmaf::index::{TrackKind, segment_bytes};
-use headwater_plan::{Plan, PlanBuilder, PlanError};
+use headwater_cmaf::index::{MAX_RUNS, TrackKind, segment_bytes};
+use headwater_plan::{MAX_STEPS, Plan, PlanBuilder, PlanError};
 use http::{Method, Response};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -522,7 +522,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
 
 /// Whether a presentation goes without a file that fails like this.
 fn leaves_out(code: Code) -> bool {
-    matches!(code, Code::FormatNotSupported | Code::ResourceNotFound)
+    matches!(
+        code,
+        Code::FormatNotSupported | Code::KeyFrameIntervalTooLarge | Code::ResourceNotFound
+    )
 }
 
 /// A resource, or the knowledge that the client has it already.
@@ -534,6 +537,9 @@ enum Made {
 fn made(body: Content, meta: Meta) -> Made {
     Made::Resource(Resource { body, meta })
 }
+
+// An index holds no segment that a plan could not: its runs and what is put in front of them.
+const _: () = assert!(MAX_RUNS < MAX_STEPS);
 
 fn segment_plan(
     object: headwater_plan::Object,

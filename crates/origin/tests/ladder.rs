@@ -295,6 +295,33 @@ fn fragmented_track_files_are_served_as_they_are_stored() {
     );
 }
 
+#[test]
+fn video_with_key_frames_too_far_apart_is_refused_by_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Memory::default();
+    for (name, seconds) in [("still", "30"), ("long", "31")] {
+        let source = format!("testsrc2=size=64x36:rate=10:duration={seconds}.1");
+        let out = format!("{name}.mp4");
+        let input = ["-f", "lavfi", "-i", &source, "-c:v", "libx264"];
+        let keys = [
+            "-preset",
+            "ultrafast",
+            "-x264-params",
+            "keyint=infinite:scenecut=0",
+        ];
+        ffmpeg(folder.path(), &[&input[..], &keys, &[&out]].concat());
+        storage.write(&out, std::fs::read(folder.path().join(&out)).unwrap());
+    }
+    let bench = Bench::new(storage);
+    let (_, played) = playlist(&bench, "still");
+    assert_eq!(uris(played.text()).len(), 1, "{}", played.text());
+    let got = bench.get("long.ism/manifest(format=m3u8-cmaf)");
+    assert_eq!(got.status, 415);
+    assert_eq!(got.code(), "MPE_KEY_FRAME_INTERVAL_TOO_LARGE");
+    let detail = "track 1 has no key frame from second 0 to second 31";
+    assert!(got.text().contains(detail), "{}", got.text());
+}
+
 fn playlist(bench: &Bench, name: &str) -> (String, Got) {
     let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
     assert_eq!(master.status, 200, "{}", master.text());

@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use headwater_bmff::write::{SegmentSample, init_segment, segment_header_len};
-use headwater_bmff::{CodecConfig, Fragment, Movie, Samples, Track, TrackKind};
+use headwater_bmff::{CodecConfig, Fragment, Movie, Samples, Track, TrackConfig, TrackKind};
 
 use super::assemble::{IndexedTrack, Room, assemble};
 use super::from_cmaf::stored_track;
 use super::page::Entry;
-use super::{SegmentOrigin, SourceId, record};
+use super::{MAX_KEY_FRAME_SECONDS, MAX_RUNS, SegmentOrigin, SourceId, record};
 use crate::CmafError;
 use crate::segments::{Span, Spans, cut};
 use crate::timeline::{TimedSample, Timeline};
@@ -25,8 +25,8 @@ const MAX_SEGMENT_SAMPLES: usize = 1 << 16;
 /// Tracks of other kinds and empty ones are left out; disabled ones are not, because that is how files mark alternative
 /// languages. Tracks of other codecs are left out if they are disabled (pictures of chapters) or if there is another of
 /// the same kind that can be played; if there is none, the file is refused rather than published mute or blind.
-/// Errors: `Unsupported` names track and codec; `NoMedia`; `EditList`; `TooLarge`, among others for segments of 2^32
-/// ticks or bytes.
+/// Errors: `Unsupported` names track and codec; `NoMedia`; `EditList`; `KeyFrameInterval` and `Scattered` for segments
+/// that nobody could play or serve; `TooLarge`, among others for segments of 2^32 ticks or bytes.
 pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, CmafError> {
     let tracks = playable(movie)?;
     if let [track] = tracks[..]
@@ -93,7 +93,7 @@ fn stored(movie: &Movie, track: &Track) -> Option<IndexedTrack> {
     let mut next_start = None;
     let mut all_fit = true;
     let segments = fragments.list.iter().map_while(|fragment| {
-        let segment = stored_segment(fragment, &mut samples, &mut next_start);
+        let segment = stored_segment(&track.config, fragment, &mut samples, &mut next_start);
         all_fit &= segment.is_some();
         segment
     });
@@ -104,6 +104,7 @@ fn stored(movie: &Movie, track: &Track) -> Option<IndexedTrack> {
 /// The segment that a fragment is, made of the next of `samples`; `None` if it is none of ours. `next_start`: where it
 /// has to start, if it is not the first.
 fn stored_segment(
+    config: &TrackConfig,
     fragment: &Fragment,
     samples: &mut Samples<'_>,
     next_start: &mut Option<u64>,
@@ -112,9 +113,11 @@ fn stored_segment(
     if count > MAX_SEGMENT_SAMPLES {
         return None;
     }
-    let (mut start, mut stated, mut earliest) = (None, Vec::with_capacity(count), i64::MAX);
+    let (mut start, mut last) = (None, 0);
+    let (mut stated, mut earliest) = (Vec::with_capacity(count), i64::MAX);
     for sample in samples.take(count) {
         start.get_or_insert(sample.dts);
+        last = sample.dts;
         earliest = earliest.min(sample.composition_time());
         stated.push(SegmentSample {
             size: sample.size,
@@ -132,6 +135,7 @@ fn stored_segment(
     let whole = fragment.bytes.end.checked_sub(fragment.bytes.start)?;
     let fits = fragment.self_contained
         && record.samples.first()?.sync
+        && !is_interval_too_large(config, last.saturating_sub(start))
         && i64::try_from(start) == Ok(earliest)
         && next_start.is_none_or(|next| next == start)
         && whole == u64::from(record.len());
@@ -164,7 +168,8 @@ fn package(
                 what: "a composition offset",
             })?;
         }
-        let entry = segment(id, span, samples, &stated)?;
+        check_key_frames(config, span, samples)?;
+        let entry = segment(config, span, samples, &stated)?;
         room.take(id, &entry)?;
         entries.push(entry);
         Ok(())
@@ -198,21 +203,62 @@ fn each_segment(
     Ok(())
 }
 
+/// Errors: `KeyFrameInterval` for a segment of video that had to become too long. A last picture that stays for long is
+/// none: it takes as many bytes as any other.
+fn check_key_frames(
+    config: &TrackConfig,
+    span: &Span,
+    samples: &[TimedSample],
+) -> Result<(), CmafError> {
+    let (first, last) = (samples.first(), samples.last());
+    let ticks = first
+        .zip(last)
+        .map(|(first, last)| last.dts.abs_diff(first.dts));
+    let ticks = ticks.unwrap_or(0);
+    if !is_interval_too_large(config, ticks) {
+        return Ok(());
+    }
+    Err(CmafError::KeyFrameInterval {
+        track: config.id,
+        from_seconds: whole_seconds(config, span.start),
+        to_seconds: whole_seconds(config, span.start.saturating_add(ticks)),
+    })
+}
+
+fn is_interval_too_large(config: &TrackConfig, ticks: u64) -> bool {
+    let most = MAX_KEY_FRAME_SECONDS.saturating_mul(config.timescale.get().into());
+    config.kind == TrackKind::Video && ticks > most
+}
+
+fn whole_seconds(config: &TrackConfig, ticks: u64) -> u64 {
+    ticks
+        .checked_div(config.timescale.get().into())
+        .unwrap_or(0)
+}
+
 fn segment(
-    track: u32,
+    config: &TrackConfig,
     span: &Span,
     samples: &[TimedSample],
     stated: &[SegmentSample],
 ) -> Result<Entry, CmafError> {
+    let track = config.id;
     let too_large = |what| CmafError::TooLarge { track, what };
     let mut ranges: Vec<Range<u64>> = Vec::new();
     let mut bytes = u64::from(segment_header_len(stated)?);
     for sample in samples {
         let end = sample.offset.saturating_add(u64::from(sample.size));
         bytes = bytes.saturating_add(u64::from(sample.size));
+        let runs = ranges.len();
         match ranges.last_mut() {
             Some(run) if run.end == sample.offset => run.end = end,
             _ if sample.size == 0 => {}
+            _ if runs >= MAX_RUNS => {
+                return Err(CmafError::Scattered {
+                    track,
+                    at_seconds: whole_seconds(config, span.start),
+                });
+            }
             _ => ranges.push(sample.offset..end),
         }
     }
