@@ -23,7 +23,7 @@
 //!           u32 timescale | u64 start | u64 duration | u64 longest segment
 //!           u32 bit rate | u32 peak bit rate
 //!           u16 width | u16 height | u32 u32 pixel aspect | u32 u32 frame rate
-//!           u32 sample rate | u16 channels
+//!           u32 sample rate | u16 channels | u8 open groups (0 no, 1 yes)
 //!           text codec | text language | bytes init segment
 //!           u32 number of segments | u64 offset of the directory
 //!           u64 start of the first segment of each page
@@ -148,6 +148,9 @@ pub struct TrackHead {
     pub sample_rate: u32,
     /// Channels that the decoder puts out; 0 for video.
     pub channels: u16,
+    /// Some segment has a sample that is presented before its first: such a picture may need the segment before (an open
+    /// group of pictures, a stream access point of type 3), so no segment is said to decode on its own.
+    pub open_groups: bool,
     /// ISO 639-2/T code or BCP 47 tag; `und` if unknown.
     pub language: String,
     /// Start of the first segment.

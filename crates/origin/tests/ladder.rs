@@ -322,6 +322,58 @@ fn video_with_key_frames_too_far_apart_is_refused_by_the_manifest() {
     assert!(got.text().contains(detail), "{}", got.text());
 }
 
+#[test]
+fn open_groups_of_pictures_are_not_called_independent() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Memory::default();
+    for (name, parameters) in [
+        (
+            "open",
+            "keyint=50:min-keyint=50:scenecut=0:bframes=3:b-adapt=0:open-gop=1",
+        ),
+        (
+            "closed",
+            "keyint=50:min-keyint=50:scenecut=0:bframes=3:b-adapt=0:open-gop=0",
+        ),
+    ] {
+        let out = format!("{name}.mp4");
+        let input = [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=128x72:rate=25:duration=7",
+        ];
+        let coded = [
+            "-c:v",
+            "libx264",
+            "-preset",
+            "veryfast",
+            "-x264-params",
+            parameters,
+        ];
+        ffmpeg(folder.path(), &[&input[..], &coded, &[&out]].concat());
+        storage.write(&out, std::fs::read(folder.path().join(&out)).unwrap());
+    }
+    storage.write(
+        "both.ism",
+        r#"<smil><head/><body><switch><video src="open.mp4"/><video src="closed.mp4"/></switch></body></smil>"#,
+    );
+    let bench = Bench::new(storage);
+    let says_so = |text: &str| text.contains("#EXT-X-INDEPENDENT-SEGMENTS");
+    let described = |name: &str| {
+        let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
+        let mpd = bench.get(&format!("{name}.ism/manifest(format=mpd-time-cmaf)"));
+        let points = attributes(mpd.text(), "startWithSAP");
+        let (_, playlist) = playlist(&bench, name);
+        assert!(uris(playlist.text()).len() >= 3, "{}", playlist.text());
+        (says_so(master.text()), says_so(playlist.text()), points)
+    };
+    assert_eq!(described("closed"), (true, true, vec!["1".to_owned()]));
+    assert_eq!(described("open"), (false, false, vec!["3".to_owned()]));
+    let (master, _, points) = described("both");
+    assert_eq!((master, points), (false, vec!["3".to_owned()]));
+}
+
 fn playlist(bench: &Bench, name: &str) -> (String, Got) {
     let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
     assert_eq!(master.status, 200, "{}", master.text());

@@ -125,6 +125,7 @@ impl IndexedTrack {
             },
             sample_rate: config.sample_rate,
             channels: config.channels,
+            open_groups: self.entries.iter().any(|entry| entry.leads),
             language: config.language.clone(),
             start,
             duration,

@@ -9,7 +9,7 @@ use headwater_bmff::write::segment_header_len;
 use headwater_bmff::{TrackConfig, parse_movie};
 
 use super::assemble::{IndexedTrack, Room, assemble};
-use super::page::Entry;
+use super::page::{Entry, leads};
 use super::{SegmentOrigin, SourceId, record};
 use crate::CmafError;
 use crate::track_file::{SegmentRecord, sidx_box_len};
@@ -81,6 +81,7 @@ pub(super) fn stored_track(
             response_len: segment.len(),
             media: bytes.start,
             sample_count: u32::try_from(segment.samples.len()).unwrap_or(u32::MAX),
+            leads: leads(&segment.samples),
             record: record::encode(&segment.samples, std::slice::from_ref(&run)),
         };
         room.take(config.id, &entry)?;

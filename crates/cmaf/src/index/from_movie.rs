@@ -10,7 +10,7 @@ use headwater_bmff::{CodecConfig, Fragment, Movie, Samples, Track, TrackConfig, 
 
 use super::assemble::{IndexedTrack, Room, assemble};
 use super::from_cmaf::stored_track;
-use super::page::Entry;
+use super::page::{Entry, leads};
 use super::{MAX_KEY_FRAME_SECONDS, MAX_RUNS, SegmentOrigin, SourceId, record};
 use crate::CmafError;
 use crate::segments::{Span, Spans, cut};
@@ -269,6 +269,7 @@ fn segment(
         response_len: u32::try_from(bytes).map_err(|_| too_large("a segment"))?,
         media: ranges.first().map_or(0, |run| run.start),
         sample_count: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+        leads: leads(stated),
         record: record::encode(stated, &ranges),
     })
 }

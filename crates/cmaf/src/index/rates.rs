@@ -165,6 +165,7 @@ mod tests {
             response_len: *response_len,
             media: 0,
             sample_count: 1,
+            leads: false,
             record: Vec::new(),
         };
         segments.iter().map(entry).collect()
