@@ -3,22 +3,7 @@
 mod common;
 
 use common::*;
-use std::path::Path;
 use std::process::Command;
-
-fn ffmpeg(folder: &Path, args: &[&str]) {
-    let output = Command::new("ffmpeg")
-        .current_dir(folder)
-        .args(["-v", "error", "-y"])
-        .args(args)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
 
 /// Three videos with key frames every two seconds, and two languages of audio, 7 s each.
 fn ladder() -> Memory {
@@ -374,24 +359,7 @@ fn open_groups_of_pictures_are_not_called_independent() {
     assert_eq!((master, points), (false, vec!["3".to_owned()]));
 }
 
-fn playlist(bench: &Bench, name: &str) -> (String, Got) {
-    let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
-    assert_eq!(master.status, 200, "{}", master.text());
-    let path = format!("{name}.ism/{}", uris(master.text())[0]);
-    let playlist = bench.get(&path);
-    (path, playlist)
-}
-
 fn first_segment(bench: &Bench, name: &str) -> String {
     let (path, playlist) = playlist(bench, name);
     resolve(&path, &uris(playlist.text())[0])
-}
-
-/// Init segment and media segments of the only track.
-fn parts(bench: &Bench, name: &str) -> Vec<Vec<u8>> {
-    let (path, playlist) = playlist(bench, name);
-    let init = attributes(playlist.text(), "URI");
-    let uris = init.into_iter().chain(uris(playlist.text()));
-    uris.map(|uri| bench.get(&resolve(&path, &uri)).body.to_vec())
-        .collect()
 }

@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
@@ -400,5 +402,38 @@ pub fn attributes(playlist: &str, name: &str) -> Vec<String> {
                 .unwrap()
                 .to_owned()
         })
+        .collect()
+}
+
+/// Runs ffmpeg in `folder`.
+pub fn ffmpeg(folder: &Path, args: &[&str]) {
+    let output = Command::new("ffmpeg")
+        .current_dir(folder)
+        .args(["-v", "error", "-y"])
+        .args(args)
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The media playlist of the first track: its path, and what it says.
+pub fn playlist(bench: &Bench, name: &str) -> (String, Got) {
+    let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
+    assert_eq!(master.status, 200, "{}", master.text());
+    let path = format!("{name}.ism/{}", uris(master.text())[0]);
+    let playlist = bench.get(&path);
+    (path, playlist)
+}
+
+/// Init segment and media segments of the only track.
+pub fn parts(bench: &Bench, name: &str) -> Vec<Vec<u8>> {
+    let (path, playlist) = playlist(bench, name);
+    let init = attributes(playlist.text(), "URI");
+    let uris = init.into_iter().chain(uris(playlist.text()));
+    uris.map(|uri| bench.get(&resolve(&path, &uri)).body.to_vec())
         .collect()
 }
