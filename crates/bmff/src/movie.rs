@@ -42,7 +42,8 @@ impl Brands {
 /// Where the fragments of a fragmented file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFragments {
-    /// Bytes of the file from its start to the end of `moov`, when nothing but `ftyp` precedes `moov`: an init segment.
+    /// Bytes of the file from its start to the end of `moov`, when nothing but `ftyp` precedes `moov` and neither is
+    /// larger than such boxes are without samples (1 MiB): an init segment.
     pub init: Option<Vec<u8>>,
     /// One per `moof`, in file order.
     pub list: Vec<Fragment>,

@@ -12,8 +12,10 @@ pub(crate) use build::{RunSample, SampleSizes, StoredTables, TableBuilder};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SampleTable {
     count: u32,
-    /// First sample of each chunk, and where its bytes begin in the file; the chunk's samples are contiguous.
-    chunks: Vec<Chunk>,
+    /// First sample of each chunk, whose samples are contiguous ...
+    chunk_firsts: Vec<u32>,
+    /// ... and where its bytes begin in the file.
+    chunk_offsets: Vec<u64>,
     /// Sizes: runs of equal ones and stretches of `listed_sizes`.
     sizes: Vec<SizeRun>,
     listed_sizes: Vec<u32>,
@@ -23,12 +25,6 @@ pub struct SampleTable {
     total_bytes: u64,
     /// Decode time at which the last sample ends.
     end: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Chunk {
-    first: u32,
-    offset: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +113,20 @@ impl SampleTable {
         self.end
     }
 
+    /// Bytes of memory that the table holds.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        fn held<T>(list: &Vec<T>) -> usize {
+            list.capacity().saturating_mul(size_of::<T>())
+        }
+        held(&self.chunk_firsts)
+            .saturating_add(held(&self.chunk_offsets))
+            .saturating_add(held(&self.sizes))
+            .saturating_add(held(&self.listed_sizes))
+            .saturating_add(held(&self.times))
+            .saturating_add(held(&self.offsets))
+            .saturating_add(held(&self.sync))
+    }
+
     /// All samples in decode order.
     #[must_use]
     pub fn iter(&self) -> Samples<'_> {
@@ -130,7 +140,7 @@ impl SampleTable {
         let mut samples = Samples {
             table: self,
             next: index.min(self.count),
-            chunk: last_at(&self.chunks, index, |run| run.first),
+            chunk: last_at(&self.chunk_firsts, index, |first| *first),
             size: last_at(&self.sizes, index, |run| run.first),
             time: last_at(&self.times, index, |run| run.first),
             offset: last_at(&self.offsets, index, |run| run.first),
@@ -206,12 +216,15 @@ fn advance<T: Copy>(
 impl Samples<'_> {
     /// Sets `position` for `next` from the start of its chunk.
     fn seek_position(&mut self) {
-        let Some(chunk) = self.table.chunks.get(self.chunk).copied() else {
+        let (Some(first), Some(offset)) = (
+            self.table.chunk_firsts.get(self.chunk).copied(),
+            self.table.chunk_offsets.get(self.chunk).copied(),
+        ) else {
             return;
         };
-        self.position = chunk.offset;
-        let mut size = last_at(&self.table.sizes, chunk.first, |run| run.first);
-        for index in chunk.first..self.next {
+        self.position = offset;
+        let mut size = last_at(&self.table.sizes, first, |run| run.first);
+        for index in first..self.next {
             let run = advance(&self.table.sizes, &mut size, index, |run| run.first);
             let bytes = run.and_then(|run| self.table.size_of(run, index));
             self.position = self.position.saturating_add(u64::from(bytes.unwrap_or(0)));
@@ -228,9 +241,9 @@ impl Iterator for Samples<'_> {
             return None;
         }
         let chunk_before = self.chunk;
-        let chunk = advance(&table.chunks, &mut self.chunk, index, |run| run.first)?;
+        advance(&table.chunk_firsts, &mut self.chunk, index, |first| *first)?;
         if self.chunk != chunk_before {
-            self.position = chunk.offset;
+            self.position = table.chunk_offsets.get(self.chunk).copied()?;
         }
         let size_run = advance(&table.sizes, &mut self.size, index, |run| run.first)?;
         let size = table.size_of(size_run, index)?;

@@ -2,6 +2,8 @@
 
 use headwater_bmff::{BmffError, EditError};
 
+use crate::index::{MAX_KEY_FRAME_SECONDS, MAX_RUNS};
+
 /// Why a presentation or its index could not be made or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,30 @@ pub enum CmafError {
         track: u32,
         /// What does not fit.
         what: &'static str,
+    },
+    /// Pictures follow a sync sample for longer than a segment may last.
+    #[error(
+        "track {track} has no key frame from second {from_seconds} to second {to_seconds}; at most {most} seconds can be streamed in one piece, so it has to be encoded first",
+        most = MAX_KEY_FRAME_SECONDS
+    )]
+    KeyFrameInterval {
+        /// Track id.
+        track: u32,
+        /// When the sync sample is presented, in whole seconds.
+        from_seconds: u64,
+        /// When the last picture is that needs it, in whole seconds.
+        to_seconds: u64,
+    },
+    /// A segment's bytes are spread over more places than one answer reads from.
+    #[error(
+        "track {track}: the segment at second {at_seconds} lies in more than {most} places of the file",
+        most = MAX_RUNS
+    )]
+    Scattered {
+        /// Track id.
+        track: u32,
+        /// When the segment starts, in whole seconds.
+        at_seconds: u64,
     },
     /// Segments given to a writer contradict each other or the rules of this crate.
     #[error("segment {number}: {fault}")]

@@ -23,7 +23,7 @@
 //!           u32 timescale | u64 start | u64 duration | u64 longest segment
 //!           u32 bit rate | u32 peak bit rate
 //!           u16 width | u16 height | u32 u32 pixel aspect | u32 u32 frame rate
-//!           u32 sample rate | u16 channels
+//!           u32 sample rate | u16 channels | u8 open groups (0 no, 1 yes)
 //!           text codec | text language | bytes init segment
 //!           u32 number of segments | u64 offset of the directory
 //!           u64 start of the first segment of each page
@@ -61,6 +61,14 @@ pub use record::SegmentSamples;
 
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.
 pub const FORMAT_VERSION: u16 = 2;
+
+/// Most seconds from a sync sample to the last picture before the next. A segment cannot be shorter, and players hold
+/// some of them. It lets pass what encoders do on their own, x264's 250 pictures at 10 a second; Azure Media Services
+/// drew the line at about 20 seconds.
+pub const MAX_KEY_FRAME_SECONDS: u64 = 30;
+
+/// Most runs of bytes that a segment is put together from: one for each sample of 30 seconds, many times over.
+pub const MAX_RUNS: usize = 16_000;
 
 /// Name of the index of media file `file`, which may carry a folder: `a/b.mp4` has `a/.headwater/b.mp4.hwx`.
 #[must_use]
@@ -124,7 +132,7 @@ pub struct TrackHead {
     pub codec: String,
     /// Average of all segments, `moof` included, in bit/s.
     pub bitrate: u32,
-    /// Highest of any segment that lasts at least half of the longest one, in bit/s.
+    /// Highest of any run of segments that lasts 0.5 to 1.5 target durations, in bit/s; at least `bitrate`.
     pub peak_bitrate: u32,
     /// Coded width in pixels; 0 for audio.
     pub width: u16,
@@ -140,6 +148,9 @@ pub struct TrackHead {
     pub sample_rate: u32,
     /// Channels that the decoder puts out; 0 for video.
     pub channels: u16,
+    /// Some segment has a sample that is presented before its first: such a picture may need the segment before (an open
+    /// group of pictures, a stream access point of type 3), so no segment is said to decode on its own.
+    pub open_groups: bool,
     /// ISO 639-2/T code or BCP 47 tag; `und` if unknown.
     pub language: String,
     /// Start of the first segment.

@@ -14,6 +14,7 @@ use std::ops::Range;
 use headwater_bmff::TrackKind;
 use headwater_time::{Rounding, Timescale, rescale};
 
+use crate::CmafError;
 use crate::timeline::{TimedSample, Timeline};
 
 /// Seconds that a segment lasts at least.
@@ -39,34 +40,55 @@ pub struct Spans {
     pub list: Vec<Span>,
 }
 
+/// Most segments of all tracks of a file: a day and a half of picture and sound.
+pub const MAX_SEGMENTS: usize = 1 << 17;
+
 /// A run of samples that must not be cut, and its earliest presentation time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Group {
     first: u32,
     start: i64,
 }
 
 /// Facts about a timeline that take one walk.
-struct Walk {
-    groups: Vec<Group>,
+struct Facts {
     samples: u64,
     ticks: u64,
     end: i64,
 }
 
 /// Cuts `timeline`. `video`: the segments of the file's video track, if it has one and this is not it.
-#[must_use]
-pub fn cut(
-    timescale: Timescale,
-    kind: TrackKind,
-    timeline: &Timeline<'_>,
-    video: Option<&Spans>,
-) -> Spans {
-    let walk = walk(timeline, kind);
-    let starts = match kind {
-        TrackKind::Video => video_starts(timescale, &walk),
-        _ => audio_starts(timescale, &walk, video),
+///
+/// What is kept grows with the number of segments alone, not with that of samples.
+///
+/// Errors: `TooLarge` for more than [`MAX_SEGMENTS`].
+pub fn cut(timeline: &Timeline<'_>, video: Option<&Spans>) -> Result<Spans, CmafError> {
+    let config = &timeline.track().config;
+    let timescale = config.timescale;
+    let facts = facts(timeline);
+    let list = match config.kind {
+        TrackKind::Video => {
+            let starts = video_starts(timescale, &facts, groups(timeline));
+            spans(starts, timeline.range().end, facts.end)
+        }
+        _ => {
+            let first = groups(timeline).next().map_or(0, |group| group.start);
+            let boundaries = Boundaries::new(timescale, first, video);
+            let starts = audio_starts(boundaries, groups(timeline));
+            spans(starts, timeline.range().end, facts.end)
+        }
     };
-    let mut list: Vec<Span> = Vec::with_capacity(starts.len());
+    let list = list.ok_or(CmafError::TooLarge {
+        track: config.id,
+        what: "the number of segments",
+    })?;
+    Ok(Spans { timescale, list })
+}
+
+/// The segments that begin with `starts`, the last of which goes on to sample `samples_end` and to time `end`. `None`
+/// if they are more than [`MAX_SEGMENTS`].
+fn spans(starts: impl Iterator<Item = Group>, samples_end: u32, end: i64) -> Option<Vec<Span>> {
+    let mut list: Vec<Span> = Vec::new();
     for group in starts {
         let start = u64::try_from(group.start).unwrap_or(0);
         if let Some(previous) = list.last_mut() {
@@ -77,57 +99,78 @@ pub fn cut(
             previous.samples.end = group.first;
             previous.end = start;
         }
+        if list.len() >= MAX_SEGMENTS {
+            return None;
+        }
         list.push(Span {
-            samples: group.first..timeline.range().end,
+            samples: group.first..samples_end,
             start,
-            end: u64::try_from(walk.end).unwrap_or(0),
+            end: u64::try_from(end).unwrap_or(0),
         });
     }
-    Spans { timescale, list }
+    Some(list)
 }
 
-fn walk(timeline: &Timeline<'_>, kind: TrackKind) -> Walk {
-    let mut walk = Walk {
-        groups: Vec::new(),
+/// Whether `sample` need not stay with the one before it.
+fn starts_group(kind: TrackKind, sample: &TimedSample) -> bool {
+    kind != TrackKind::Video || sample.sync
+}
+
+/// The groups of a timeline, in order: of video those of pictures, else single samples.
+fn groups<'t>(timeline: &'t Timeline<'_>) -> impl Iterator<Item = Group> + 't {
+    let kind = timeline.track().config.kind;
+    let mut samples = timeline.iter().peekable();
+    std::iter::from_fn(move || {
+        let first = samples.next()?;
+        let mut group = Group {
+            first: first.index,
+            start: first.pts,
+        };
+        while let Some(sample) = samples.next_if(|sample| !starts_group(kind, sample)) {
+            group.start = group.start.min(sample.pts);
+        }
+        Some(group)
+    })
+}
+
+fn facts(timeline: &Timeline<'_>) -> Facts {
+    let kind = timeline.track().config.kind;
+    let mut facts = Facts {
         samples: 0,
         ticks: 0,
         end: 0,
     };
     let mut last: Option<TimedSample> = None;
-    let mut group_dts = 0;
+    // The open group: its first decode time and its earliest presentation time.
+    let mut group: Option<(i64, i64)> = None;
     let mut delta = 1;
     let mut latest = TailEnd::default();
     for sample in timeline.iter() {
         if let Some(last) = last {
             let gap = sample.dts.saturating_sub(last.dts);
-            walk.ticks = walk.ticks.saturating_add(u64::try_from(gap).unwrap_or(0));
+            facts.ticks = facts.ticks.saturating_add(u64::try_from(gap).unwrap_or(0));
             if gap > 0 {
                 delta = gap;
             }
         }
-        walk.samples = walk.samples.saturating_add(1);
-        let starts_group = kind != TrackKind::Video || sample.sync;
-        match walk.groups.last_mut() {
-            Some(group) if !starts_group => group.start = group.start.min(sample.pts),
-            _ => {
-                walk.groups.push(Group {
-                    first: sample.index,
-                    start: sample.pts,
-                });
-                group_dts = sample.dts;
+        facts.samples = facts.samples.saturating_add(1);
+        group = match group {
+            Some((dts, start)) if !starts_group(kind, &sample) => {
+                Some((dts, start.min(sample.pts)))
             }
-        }
+            _ => Some((sample.dts, sample.pts)),
+        };
         latest.see(&sample, delta);
         last = Some(sample);
     }
-    if let (Some(last), Some(group)) = (last, walk.groups.last()) {
+    if let (Some(last), Some((group_dts, group_start))) = (last, group) {
         let own = lasting(&last, delta);
-        walk.ticks = walk.ticks.saturating_add(u64::try_from(own).unwrap_or(0));
+        facts.ticks = facts.ticks.saturating_add(u64::try_from(own).unwrap_or(0));
         // Decode times of a segment are stated from its earliest presentation time on.
         let decoded = last.dts.saturating_sub(group_dts).saturating_add(own);
-        walk.end = latest.end.max(group.start.saturating_add(decoded));
+        facts.end = latest.end.max(group_start.saturating_add(decoded));
     }
-    walk
+    facts
 }
 
 /// A sample's stated duration, or the distance between the samples before it where the file states none.
@@ -154,41 +197,45 @@ impl TailEnd {
     }
 }
 
-/// The groups that begin a segment.
-fn video_starts(timescale: Timescale, walk: &Walk) -> Vec<Group> {
-    let half_frame = walk.ticks.checked_div(walk.samples).unwrap_or(0) / 2;
+/// The groups that begin a segment, with the earliest presentation time of the whole segment.
+fn video_starts(
+    timescale: Timescale,
+    facts: &Facts,
+    groups: impl Iterator<Item = Group>,
+) -> impl Iterator<Item = Group> {
+    let half_frame = facts.ticks.checked_div(facts.samples).unwrap_or(0) / 2;
     let least = u64::from(timescale.get())
         .saturating_mul(SEGMENT_SECONDS)
         .saturating_sub(half_frame);
     let least = i64::try_from(least).unwrap_or(i64::MAX).max(1);
-    let mut starts: Vec<Group> = Vec::new();
-    for group in &walk.groups {
-        let group = Group { ..*group };
-        match starts.last_mut() {
-            Some(open) if group.start.saturating_sub(open.start) < least => {
-                open.start = open.start.min(group.start);
-            }
-            _ => starts.push(group),
+    let mut groups = groups.peekable();
+    std::iter::from_fn(move || {
+        let mut open = groups.next()?;
+        while let Some(group) =
+            groups.next_if(|group| group.start.saturating_sub(open.start) < least)
+        {
+            open.start = open.start.min(group.start);
         }
-    }
-    starts
+        Some(open)
+    })
 }
 
 /// The frames that begin a segment: the first at or after each boundary.
-fn audio_starts(timescale: Timescale, walk: &Walk, video: Option<&Spans>) -> Vec<Group> {
-    let first = walk.groups.first().map_or(0, |group| group.start);
-    let boundaries = Boundaries::new(timescale, first, video);
-    let mut starts: Vec<Group> = Vec::new();
+fn audio_starts(
+    boundaries: Boundaries,
+    frames: impl Iterator<Item = Group>,
+) -> impl Iterator<Item = Group> {
     let mut passed = 0;
-    for group in &walk.groups {
-        let count = boundaries.up_to(group.start);
-        let advances = starts.last().is_none_or(|open| group.start > open.start);
-        if starts.is_empty() || (count > passed && advances) {
-            starts.push(Group { ..*group });
+    let mut open: Option<i64> = None;
+    frames.filter(move |frame| {
+        let count = boundaries.up_to(frame.start);
+        let starts = open.is_none_or(|open| count > passed && frame.start > open);
+        if starts {
+            open = Some(frame.start);
             passed = count;
         }
-    }
-    starts
+        starts
+    })
 }
 
 /// The times at which audio is cut, in ticks of the audio track. They are counted, not listed: what a broken file says
@@ -263,24 +310,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn walk_of(starts: &[i64], end: i64) -> Walk {
-        let groups = (0..).zip(starts).map(|(first, start)| Group {
+    fn groups_at(starts: &[i64]) -> impl Iterator<Item = Group> {
+        (0..).zip(starts).map(|(first, start)| Group {
             first,
             start: *start,
-        });
-        Walk {
-            groups: groups.collect(),
-            samples: 100,
-            ticks: u64::try_from(end).unwrap(),
-            end,
-        }
+        })
     }
 
-    fn starts(groups: Vec<Group>) -> Vec<i64> {
-        groups.iter().map(|group| group.start).collect()
+    fn starts(groups: impl Iterator<Item = Group>) -> Vec<i64> {
+        groups.map(|group| group.start).collect()
     }
 
-    fn spans(starts: &[u64], end: u64) -> Spans {
+    fn video_cut(starts: &[u64], end: u64) -> Spans {
         let ends = starts[1..].iter().copied().chain([end]);
         let list = starts.iter().zip(ends).map(|(start, end)| Span {
             samples: 0..0,
@@ -296,9 +337,14 @@ mod tests {
     #[test]
     fn groups_run_together_until_two_seconds() {
         // One frame of 40 ms is half forgiven: 1980 is long enough, 1979 is not.
-        let walk = walk_of(&[0, 1000, 1980, 3959, 4000, 9000], 4000);
+        let facts = Facts {
+            samples: 100,
+            ticks: 4000,
+            end: 4000,
+        };
+        let groups = groups_at(&[0, 1000, 1980, 3959, 4000, 9000]);
         assert_eq!(
-            starts(video_starts(Timescale::MILLIS, &walk)),
+            starts(video_starts(Timescale::MILLIS, &facts, groups)),
             [0, 1980, 4000, 9000]
         );
     }
@@ -306,11 +352,13 @@ mod tests {
     #[test]
     fn audio_follows_video_and_a_grid_around_it() {
         let frames: Vec<i64> = (0..2000).map(|n| n * 21).collect();
-        let walk = walk_of(&frames, 42_000);
-        let alone = starts(audio_starts(Timescale::MILLIS, &walk, None));
+        let cut = |video: Option<&Spans>| {
+            let boundaries = Boundaries::new(Timescale::MILLIS, 0, video);
+            starts(audio_starts(boundaries, groups_at(&frames)))
+        };
+        let alone = cut(None);
         assert_eq!(alone[..4], [0, 2016, 4011, 6006]);
-        let video = spans(&[5000, 8000, 13_000], 20_000);
-        let cut = starts(audio_starts(Timescale::MILLIS, &walk, Some(&video)));
+        let cut = cut(Some(&video_cut(&[5000, 8000, 13_000], 20_000)));
         // 2000 leaves two seconds before the video, 4000 does not; 15, 17 and 19 s lie within it, 21 s after it.
         assert_eq!(cut[..7], [0, 2016, 5019, 8001, 13_020, 21_000, 23_016]);
     }
@@ -318,9 +366,9 @@ mod tests {
     #[test]
     fn audio_that_starts_just_before_the_video_has_no_sliver_in_front() {
         let frames: Vec<i64> = (0..500).map(|n| n * 21).collect();
-        let walk = walk_of(&frames, 10_500);
-        let video = spans(&[80, 2080, 4080], 10_400);
-        let cut = starts(audio_starts(Timescale::MILLIS, &walk, Some(&video)));
+        let video = video_cut(&[80, 2080, 4080], 10_400);
+        let boundaries = Boundaries::new(Timescale::MILLIS, 0, Some(&video));
+        let cut = starts(audio_starts(boundaries, groups_at(&frames)));
         assert_eq!(cut, [0, 2100, 4095]);
     }
 
@@ -331,7 +379,7 @@ mod tests {
         ) {
             let mut at = 0;
             let starts: Vec<u64> = video.iter().map(|gap| { at += gap; at }).collect();
-            let spans = spans(&starts, at + 700);
+            let spans = video_cut(&starts, at + 700);
             let boundaries = Boundaries::new(Timescale::MILLIS, 0, Some(&spans));
             times.sort_unstable();
             prop_assert!(times.is_sorted_by_key(|time| boundaries.up_to(*time)));

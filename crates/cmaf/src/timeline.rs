@@ -61,6 +61,9 @@ struct LeadIn {
     window_dts: i64,
 }
 
+/// Most samples that are kept in front of the window: a minute of pictures, longer than any segment.
+const MAX_LEAD_IN: usize = 1 << 12;
+
 /// Times up to here can be added and subtracted without a thought of overflow: 146 years at 1 GHz.
 const MAX_TICKS: i64 = 1 << 61;
 
@@ -112,6 +115,12 @@ impl<'a> Timeline<'a> {
             }
         }
         Ok(timeline)
+    }
+
+    /// The track that it is of.
+    #[must_use]
+    pub fn track(&self) -> &'a Track {
+        self.track
     }
 
     /// Number of samples presented.
@@ -188,7 +197,9 @@ impl<'a> Timeline<'a> {
         if let Some(sync) = before {
             self.kept.start = sync.index;
             let lead_in = self.lead_in(sync.index, first.index, start);
-            if lead_in.is_empty() || self.squeeze(first, start, lead_in) {
+            if lead_in.is_empty()
+                || lead_in.len() <= MAX_LEAD_IN && self.squeeze(first, start, lead_in)
+            {
                 return Ok(());
             }
         }
@@ -225,7 +236,7 @@ impl<'a> Timeline<'a> {
     }
 
     /// Samples from `from` on that are presented before `start`, with their times, up to the first sync sample behind
-    /// `first`: the lead-in belongs to the group of pictures that `first` is in.
+    /// `first`: the lead-in belongs to the group of pictures that `first` is in. One more than [`MAX_LEAD_IN`] at most.
     fn lead_in(&self, from: u32, first: u32, start: i64) -> Vec<(u32, i64)> {
         let group = self.track.samples.iter_from(from).take_while(|sample| {
             sample.index < self.kept.end && !(sample.sync && sample.index > first)
@@ -233,6 +244,7 @@ impl<'a> Timeline<'a> {
         group
             .map(|sample| (sample.index, sample.composition_time()))
             .filter(|(_, time)| *time < start)
+            .take(MAX_LEAD_IN.saturating_add(1))
             .collect()
     }
 

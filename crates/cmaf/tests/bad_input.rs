@@ -205,6 +205,53 @@ fn zero_timescales_and_absurd_counts_name_their_box() {
     assert!(error.contains("of 4294967295 samples"), "{error}");
 }
 
+/// A file of one audio track that states `count` frames of one byte and `duration` ticks, all in one chunk: a few bytes
+/// of tables, however many there are.
+fn claiming(file: &[u8], count: u32, duration: u32) -> Vec<u8> {
+    let fields = [
+        (b"stsz", 4, 1),
+        (b"stsz", 8, count),
+        (b"stts", 8, count),
+        (b"stts", 12, duration),
+        (b"stsc", 8, 1),
+        (b"stsc", 12, count),
+    ];
+    let mut file = fields
+        .iter()
+        .fold(file.to_vec(), |file, (name, at, value)| {
+            patched(&file, name, *at, *value)
+        });
+    if let Some(edits) = file.windows(4).position(|four| four == b"edts") {
+        file[edits..edits + 4].copy_from_slice(b"free");
+    }
+    file.resize(file.len() + count as usize, 0);
+    file
+}
+
+#[test]
+fn samples_that_cost_nothing_to_state_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sound.m4a");
+    let bumper = media("azure-bumper.mp4");
+    ffmpeg(&["-i", text(&bumper), "-vn", "-c", "copy", text(&path)]);
+    let file = std::fs::read(&path).unwrap();
+    let index = |count: u32, duration: u32| {
+        let file = claiming(&file, count, duration);
+        let movie = parse_movie(file.clone().into()).map_err(|error| error.to_string())?;
+        build_from_movie(&movie, &source(&file)).map_err(|error| error.to_string())
+    };
+    assert!(index(200_000, 1024).is_ok(), "an hour of sound");
+    let error = index((1 << 24) + 1, 1024).unwrap_err();
+    let expected = "more samples than the 16777216 that are accepted";
+    assert!(error.ends_with(expected), "{error}");
+    // Every frame a segment, and all of them in one.
+    let error = index(200_000, 96_000).unwrap_err();
+    assert_eq!(error, "track 1: the number of segments is too large");
+    let error = index(200_000, 0).unwrap_err();
+    let expected = "track 1: the number of samples in a segment is too large";
+    assert_eq!(error, expected);
+}
+
 #[test]
 fn every_truncation_is_an_error_in_time() {
     let file = std::fs::read(media("bigbuckbunny.mp4")).unwrap();

@@ -18,7 +18,9 @@ mod mpd;
 mod text;
 mod timeline;
 
-pub use mpd::{AdaptationSet, ContentType, Descriptor, Mpd, Representation, SegmentTemplate};
+pub use mpd::{
+    AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Representation, SegmentTemplate,
+};
 pub use timeline::Segment;
 
 /// Value for `Content-Type`.

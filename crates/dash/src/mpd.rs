@@ -24,6 +24,15 @@ pub enum ContentType {
     Audio,
 }
 
+/// `@startWithSAP`: a stream access point of ISO/IEC 14496-12 annex I, or one of a lower type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessPoint {
+    /// Type 1: everything from there on decodes and is presented from there on.
+    Closed,
+    /// Type 3: pictures presented before it may need what precedes it (an open group of pictures).
+    Open,
+}
+
 /// Tracks that a player may switch between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdaptationSet<'a> {
@@ -39,6 +48,8 @@ pub struct AdaptationSet<'a> {
     pub roles: Vec<Descriptor>,
     /// Whether all Representations have the same segment boundaries.
     pub segment_alignment: bool,
+    /// What every segment of all Representations starts with.
+    pub starts_with: AccessPoint,
     /// Not empty.
     pub representations: Vec<Representation<'a>>,
 }
@@ -105,7 +116,13 @@ impl Mpd<'_> {
                 .min(1 << 20)
                 .saturating_add(2048),
         );
-        out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\" mediaPresentationDuration=\"");
+        out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011");
+        // CMAF fragments start with types 1 and 2 only (ISO/IEC 23000-19 §7.3.2.3).
+        let closed = |set: &AdaptationSet<'_>| set.starts_with == AccessPoint::Closed;
+        if self.adaptation_sets.iter().all(closed) {
+            out.push_str(",urn:mpeg:dash:profile:cmaf:2019");
+        }
+        out.push_str("\" mediaPresentationDuration=\"");
         duration(&mut out, self.duration_ticks, self.timescale);
         out.push_str("\" minBufferTime=\"PT2S\">\n  <Period id=\"p0\" start=\"PT0S\">\n");
         for (index, set) in self.adaptation_sets.iter().enumerate() {
@@ -139,7 +156,10 @@ impl AdaptationSet<'_> {
                 "false"
             },
         );
-        out.push_str(" startWithSAP=\"1\"");
+        out.push_str(match self.starts_with {
+            AccessPoint::Closed => " startWithSAP=\"1\"",
+            AccessPoint::Open => " startWithSAP=\"3\"",
+        });
         let sizes = || self.representations.iter().filter_map(|r| r.resolution);
         if let Some(width) = sizes().map(|s| s.0).max() {
             number_attribute(out, "maxWidth", width.into());

@@ -58,6 +58,7 @@ fn set<'a>(
         accessibility: vec![],
         roles: vec![],
         segment_alignment: true,
+        starts_with: AccessPoint::Closed,
         representations,
     }
 }
@@ -157,6 +158,29 @@ fn tracks_with_timelines_of_their_own_carry_them() {
         "{text}"
     );
     assert!(text.contains(r#"mediaPresentationDuration="PT4S""#));
+}
+
+#[test]
+fn open_groups_are_access_points_of_another_type_and_not_cmaf() {
+    let segments = timeline(&[(10, 2)]);
+    let write = |starts_with| {
+        let representation = video(2, (4, 2), template("video", 5, &segments));
+        let mut set = set(ContentType::Video, vec![representation]);
+        set.starts_with = starts_with;
+        Mpd {
+            duration_ticks: 20,
+            timescale: Timescale::new(5).unwrap(),
+            adaptation_sets: vec![set],
+        }
+        .write()
+    };
+    let (closed, open) = (write(AccessPoint::Closed), write(AccessPoint::Open));
+    let cmaf = ",urn:mpeg:dash:profile:cmaf:2019";
+    assert!(closed.contains(cmaf), "{closed}");
+    let expected = closed
+        .replace(cmaf, "")
+        .replace("startWithSAP=\"1\"", "startWithSAP=\"3\"");
+    assert_eq!(open, expected);
 }
 
 #[test]

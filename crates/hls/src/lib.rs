@@ -28,3 +28,6 @@ pub const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 /// `EXT-X-VERSION` of both kinds: `EXT-X-MAP` in a playlist of whole segments needs 6 (§8). A multivariant playlist
 /// of its own would need 1; it says what its media playlists need, so that an old client stops there.
 const VERSION: &str = "6";
+
+/// §4.4.2.1; in a multivariant playlist it speaks for all segments of all media playlists.
+const INDEPENDENT_SEGMENTS: &str = "#EXT-X-INDEPENDENT-SEGMENTS\n";

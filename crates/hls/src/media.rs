@@ -1,7 +1,7 @@
 //! The VOD media playlist, §4.4.3 and §4.4.4 of the draft.
 
-use crate::VERSION;
 use crate::text::{decimal, number, quoted};
+use crate::{INDEPENDENT_SEGMENTS, VERSION};
 use headwater_time::Timescale;
 
 /// One media segment of a track, on the track's own timeline.
@@ -26,6 +26,8 @@ pub struct MediaPlaylist<'a> {
     pub uri_suffix: &'a str,
     /// In presentation order.
     pub segments: &'a [Segment],
+    /// Whether each segment decodes without another.
+    pub independent: bool,
 }
 
 /// Decimals of an `EXTINF`: microseconds are finer than a sample of 192 kHz audio.
@@ -54,7 +56,11 @@ impl MediaPlaylist<'_> {
         out.push_str(VERSION);
         out.push_str("\n#EXT-X-TARGETDURATION:");
         number(&mut out, self.target_duration());
-        out.push_str("\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=");
+        out.push_str("\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n");
+        if self.independent {
+            out.push_str(INDEPENDENT_SEGMENTS);
+        }
+        out.push_str("#EXT-X-MAP:URI=");
         quoted(&mut out, self.init_uri);
         out.push('\n');
         for segment in self.segments {

@@ -3,8 +3,8 @@
 //! Audio is always in renditions of its own; every video variant is listed once per audio group, as a variant names
 //! one group only. There are no I-frame playlists: they come with trick play.
 
-use crate::VERSION;
 use crate::text::{attribute, decimal, number, uri_line};
+use crate::{INDEPENDENT_SEGMENTS, VERSION};
 
 /// Everything that a player can choose from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +16,8 @@ pub struct Multivariant {
     pub audio_groups: Vec<AudioGroup>,
     /// Whether to list variants without video besides those with it.
     pub audio_only_variants: bool,
+    /// Whether each segment of every track decodes without another.
+    pub independent: bool,
 }
 
 /// One video track.
@@ -106,7 +108,10 @@ impl Multivariant {
         let mut out = String::with_capacity(1024);
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
         out.push_str(VERSION);
-        out.push_str("\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        out.push('\n');
+        if self.independent {
+            out.push_str(INDEPENDENT_SEGMENTS);
+        }
         for group in &self.audio_groups {
             for audio in &group.renditions {
                 media(&mut out, group, audio);

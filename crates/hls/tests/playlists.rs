@@ -34,6 +34,7 @@ fn two_variants_with_separate_audio() {
     let playlist = Multivariant {
         videos: vec![video(3_400_000, (1280, 720)), video(900_000, (640, 360))],
         audio_only_variants: false,
+        independent: true,
         audio_groups: vec![AudioGroup {
             id: "aac".to_owned(),
             renditions: vec![
@@ -66,6 +67,7 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
     let playlist = Multivariant {
         videos: vec![video(2, (2, 2)), video(1, (2, 2))],
         audio_only_variants: true,
+        independent: true,
         audio_groups: vec![group("a"), group("b")],
     };
     let text = playlist.write();
@@ -84,6 +86,7 @@ fn silent_video_and_audio_alone() {
     let silent = Multivariant {
         videos: vec![video(900_000, (640, 360))],
         audio_only_variants: false,
+        independent: true,
         audio_groups: vec![],
     };
     assert_eq!(
@@ -98,6 +101,7 @@ QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
     let radio = Multivariant {
         videos: vec![],
         audio_only_variants: false,
+        independent: true,
         audio_groups: vec![AudioGroup {
             id: "aac".to_owned(),
             renditions: vec![audio("a", None, true)],
@@ -116,6 +120,30 @@ QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)
 }
 
 #[test]
+fn segments_that_need_others_are_not_called_independent() {
+    let tag = "EXT-X-INDEPENDENT-SEGMENTS";
+    let mut master = Multivariant {
+        videos: vec![video(900_000, (640, 360))],
+        independent: true,
+        ..Multivariant::default()
+    };
+    assert!(master.write().contains(tag));
+    master.independent = false;
+    assert!(!master.write().contains(tag));
+    let mut playlist = MediaPlaylist {
+        timescale: Timescale::SECONDS,
+        init_uri: "i",
+        uri_prefix: "",
+        uri_suffix: "",
+        segments: &[],
+        independent: true,
+    };
+    assert!(playlist.write().contains(tag));
+    playlist.independent = false;
+    assert!(!playlist.write().contains(tag));
+}
+
+#[test]
 fn media_playlist_of_ntsc_video() {
     let segments: Vec<Segment> = [(0, 60_060), (60_060, 60_060), (120_120, 33_033)]
         .map(|(start, duration)| Segment { start, duration })
@@ -126,6 +154,7 @@ fn media_playlist_of_ntsc_video() {
         uri_prefix: "Fragments(video=",
         uri_suffix: ",format=m3u8-cmaf)",
         segments: &segments,
+        independent: true,
     };
     assert_eq!(
         playlist.write(),
@@ -162,6 +191,7 @@ fn durations_add_up_to_the_media_time_without_drift() {
         uri_prefix: "",
         uri_suffix: "",
         segments: &segments,
+        independent: true,
     };
     let text = playlist.write();
     let sum: u64 = text
@@ -187,6 +217,7 @@ fn target_duration_is_the_rounded_longest_and_numbers_do_not_overflow() {
             uri_prefix: "",
             uri_suffix: "",
             segments,
+            independent: true,
         }
         .write()
     };

@@ -59,6 +59,8 @@ pub enum Code {
     EncryptionNotSupported,
     /// The stored media is not something that can be streamed.
     FormatNotSupported,
+    /// The stored video has sync samples too far apart.
+    KeyFrameIntervalTooLarge,
     /// `If-Match` or `If-Unmodified-Since` does not hold.
     PreconditionFailed,
     /// The range lies outside of the body.
@@ -95,6 +97,7 @@ impl Code {
             Self::OutputFormatNotSupported => "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
             Self::EncryptionNotSupported => "MPE_ENCRYPTION_NOT_SUPPORTED",
             Self::FormatNotSupported => "MPE_FORMAT_NOT_SUPPORTED",
+            Self::KeyFrameIntervalTooLarge => "MPE_KEY_FRAME_INTERVAL_TOO_LARGE",
             Self::PreconditionFailed => "MPE_PRECONDITION_FAILED",
             Self::RangeNotSatisfiable => "MPE_RANGE_NOT_SATISFIABLE",
             Self::MethodNotAllowed => "MPE_METHOD_NOT_ALLOWED",
@@ -121,7 +124,8 @@ impl Code {
             Self::LocatorExpired => Kind::Gone,
             Self::OutputFormatNotSupported
             | Self::EncryptionNotSupported
-            | Self::FormatNotSupported => Kind::UnsupportedMedia,
+            | Self::FormatNotSupported
+            | Self::KeyFrameIntervalTooLarge => Kind::UnsupportedMedia,
             Self::PreconditionFailed => Kind::PreconditionFailed,
             Self::RangeNotSatisfiable => Kind::RangeNotSatisfiable,
             Self::MethodNotAllowed => Kind::MethodNotAllowed,

@@ -6,10 +6,11 @@
 //! others; a store that does not take it costs the next instance the same again, nothing more.
 
 use crate::cache::Cache;
-use crate::error::{Code, OriginError};
+use crate::error::{Code, Kind, OriginError};
 use crate::ports::{ObjectInfo, Storage, StorageError};
 use bytes::{Bytes, BytesMut};
-use headwater_bmff::{MovieReader, Step};
+use headwater_bmff::{Limits, MovieReader, Step};
+use headwater_cmaf::CmafError;
 use headwater_cmaf::index::{
     HeadParse, IndexHead, SegmentEntry, SourceId, TrackHead, blob_name, build_from_movie,
     parse_head, parse_page,
@@ -25,10 +26,26 @@ const FIRST_READ_BYTES: u64 = 16 * 1024;
 const MAX_HEAD_BYTES: u64 = 16 << 20;
 /// Largest single read while an index is built.
 const BUILD_READ_BYTES: u64 = 4 << 20;
+/// What is read of a media file to build its index: of a progressive one about eight hours of picture and sound with
+/// everything listed sample by sample. An instance has 128 MiB. While the movie header is read it takes four times its
+/// size at most, afterwards the tables stay and the index takes 50 MiB at most on top of them.
+const LIMITS: Limits = Limits {
+    moov_bytes: 16 << 20,
+    moof_bytes: 4 << 20,
+    samples: 1 << 23,
+    table_bytes: 48 << 20,
+    top_level_boxes: 1 << 18,
+    window_bytes: 64 << 10,
+};
 /// How long an index is used before its media file is looked at again.
 const TTL: SignedDuration = SignedDuration::from_secs(5);
-/// Most indexes that one instance builds at a time: a build holds a whole movie header in memory.
+/// Most requests of one instance that build at a time, one index each: a build holds a whole movie header in memory.
 const MAX_BUILDS: usize = 4;
+/// How long a file that cannot be packaged is not tried again: the same bytes would fail in the same way, at the cost of
+/// reading them.
+const REFUSAL_TTL: SignedDuration = SignedDuration::from_secs(60);
+/// Room for what is known of such files.
+const REFUSAL_BYTES: usize = 64 * 1024;
 /// Blocks larger than this are not kept: whole directories of long files, which end up in a kept playlist anyway.
 const MAX_KEPT_BLOCK_BYTES: usize = 64 * 1024;
 
@@ -65,6 +82,14 @@ impl LoadedIndex {
     }
 }
 
+/// What there is of a media file.
+pub(crate) enum Found {
+    /// An index that fits it.
+    Index(Arc<LoadedIndex>),
+    /// The file alone; its index has to be built.
+    MediaOnly(ObjectInfo),
+}
+
 /// How much a request trusts what the instance remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
@@ -78,6 +103,8 @@ pub enum Freshness {
 pub(crate) struct Indexes {
     loaded: Cache<Arc<LoadedIndex>>,
     blocks: Cache<Bytes>,
+    /// Why the index of a media file in one state could not be built.
+    refusals: Cache<OriginError>,
     /// Builds that are going on.
     ///
     /// Requests that need the same index each build it, and all write the same bytes. They do not wait for one
@@ -138,45 +165,52 @@ impl Indexes {
         Self {
             loaded: Cache::new(loaded_bytes),
             blocks: Cache::new(block_bytes),
+            refusals: Cache::new(REFUSAL_BYTES),
             builds: AtomicUsize::new(0),
         }
     }
 
-    /// The index of a media file.
+    /// The index of a media file, if it is remembered or stored.
     ///
-    /// Errors: 404 if there is no such file, 415 if it is not something that can be packaged, and what storage says.
-    pub(crate) async fn load<S: Storage>(
+    /// Errors: 404 if there is no such file, and what storage says.
+    pub(crate) async fn find<S: Storage>(
         &self,
         storage: &S,
         media: &MediaFile<'_, S::Location>,
         now: Timestamp,
         freshness: Freshness,
         log: fn(&str),
-    ) -> Result<Arc<LoadedIndex>, OriginError> {
+    ) -> Result<Found, OriginError> {
         let key = media.key();
         if freshness == Freshness::Remembered
             && let Some(index) = self.loaded.get(&key, now)
         {
-            return Ok(index);
+            return Ok(Found::Index(index));
         }
-        let index = self.find(storage, media, &key, freshness, log).await?;
+        let found = self.look(storage, media, &key, freshness, log).await?;
+        if let Found::Index(index) = &found {
+            self.remember(&key, index, now);
+        }
+        Ok(found)
+    }
+
+    fn remember(&self, key: &str, index: &Arc<LoadedIndex>, now: Timestamp) {
         self.loaded.put(
-            &key,
-            Arc::clone(&index),
+            key,
+            Arc::clone(index),
             index.cost_bytes(),
             now.checked_add(TTL).ok(),
         );
-        Ok(index)
     }
 
-    async fn find<S: Storage>(
+    async fn look<S: Storage>(
         &self,
         storage: &S,
         media: &MediaFile<'_, S::Location>,
         key: &str,
         freshness: Freshness,
         log: fn(&str),
-    ) -> Result<Arc<LoadedIndex>, OriginError> {
+    ) -> Result<Found, OriginError> {
         let remembered = self
             .loaded
             .stale(key)
@@ -187,7 +221,7 @@ impl Indexes {
                 .await
                 .map_err(storage_error)?;
             if fits(index.head(), &info) {
-                return Ok(index);
+                return Ok(Found::Index(index));
             }
         }
         let name = blob_name(media.file);
@@ -199,12 +233,12 @@ impl Indexes {
         let info = info.map_err(storage_error)?;
         match stored {
             Ok((head, prefix, etag)) if fits(&head, &info) => {
-                return Ok(Arc::new(LoadedIndex {
+                return Ok(Found::Index(Arc::new(LoadedIndex {
                     file: media.file.to_owned(),
                     head,
                     prefix,
                     etag: Some(etag),
-                }));
+                })));
             }
             Ok(_) => {
                 log("a packaging index is of another state of its media file; building it again")
@@ -222,10 +256,40 @@ impl Indexes {
                 "a packaging index is not usable: {fault}; building it again"
             )),
         }
+        Ok(Found::MediaOnly(info))
+    }
+
+    /// Builds the index of a media file in the state of `info`, and stores it.
+    ///
+    /// A request builds one at a time: what it has in memory then is one movie header, however many files the asset
+    /// has, and every file that is done is stored should a later one fail.
+    ///
+    /// Errors: 415 if the file is not something that can be packaged, and what storage says.
+    pub(crate) async fn build<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        info: &ObjectInfo,
+        now: Timestamp,
+        log: fn(&str),
+    ) -> Result<Arc<LoadedIndex>, OriginError> {
+        let state = format!("{}\n{}", media.key(), info.etag);
+        if let Some(refusal) = self.refusals.get(&state, now) {
+            return Err(refusal);
+        }
         let permit = BuildPermit::take(&self.builds)?;
-        let built = build(storage, media, &info).await?;
+        let built = build(storage, media, info).await;
         drop(permit);
+        if let Err(refusal) = &built
+            && refusal.code().kind() == Kind::UnsupportedMedia
+        {
+            let until = now.checked_add(REFUSAL_TTL).ok();
+            let bytes = refusal.log_line().len();
+            self.refusals.put(&state, refusal.clone(), bytes, until);
+        }
+        let built = built?;
         let head = complete_head(&built)?;
+        let name = blob_name(media.file);
         let (prefix, etag) = match storage.put(media.at, &name, built.clone()).await {
             Ok(etag) => {
                 let first = usize::try_from(FIRST_READ_BYTES)
@@ -241,12 +305,14 @@ impl Indexes {
                 (built, None)
             }
         };
-        Ok(Arc::new(LoadedIndex {
+        let index = Arc::new(LoadedIndex {
             file: media.file.to_owned(),
             head,
             prefix,
             etag,
-        }))
+        });
+        self.remember(&media.key(), &index, now);
+        Ok(index)
     }
 
     /// Bytes of an index.
@@ -425,7 +491,7 @@ async fn build<S: Storage>(
     media: &MediaFile<'_, S::Location>,
     info: &ObjectInfo,
 ) -> Result<Bytes, OriginError> {
-    let mut reader = MovieReader::new(info.len);
+    let mut reader = MovieReader::with_limits(info.len, LIMITS);
     let movie = loop {
         match reader.step().map_err(unpackageable)? {
             Step::Need { offset, len } => {
@@ -442,7 +508,12 @@ async fn build<S: Storage>(
     };
     build_from_movie(&movie, &source)
         .map(Bytes::from)
-        .map_err(unpackageable)
+        .map_err(|error| match error {
+            CmafError::KeyFrameInterval { .. } => {
+                OriginError::new(Code::KeyFrameIntervalTooLarge, error.to_string())
+            }
+            other => unpackageable(other),
+        })
 }
 
 /// Reads `len` bytes at `offset` of the media file as it was when `info` was given, in bounded pieces.
@@ -455,6 +526,7 @@ async fn read_exactly<S: Storage>(
 ) -> Result<Bytes, OriginError> {
     let end = offset.saturating_add(len);
     let mut at = offset;
+    // Room for all of it at once: growing would take as much again while it copies.
     let mut whole = BytesMut::new();
     loop {
         let to = at.saturating_add(BUILD_READ_BYTES).min(end);
@@ -471,6 +543,7 @@ async fn read_exactly<S: Storage>(
         if at == offset && to == end {
             return Ok(read.bytes);
         }
+        whole.reserve(usize::try_from(end.saturating_sub(at)).unwrap_or(0));
         whole.extend_from_slice(&read.bytes);
         at = to;
         if at >= end {

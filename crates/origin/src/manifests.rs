@@ -39,10 +39,15 @@ pub(crate) fn multivariant(
     if let Some(front) = videos.get_mut(..=first) {
         front.rotate_right(1);
     }
+    let mut independent = true;
+    for track in presentation.tracks() {
+        independent &= !track.head()?.open_groups;
+    }
     let playlist = hls::Multivariant {
         videos,
         audio_groups: audio_groups(presentation)?,
         audio_only_variants: audio_only,
+        independent,
     };
     Ok(playlist.write())
 }
@@ -60,12 +65,14 @@ pub(crate) fn media_playlist(
             duration: s.duration,
         })
         .collect();
+    let head = track.head()?;
     let playlist = hls::MediaPlaylist {
-        timescale: track.head()?.timescale,
+        timescale: head.timescale,
         init_uri: &init_uri,
         uri_prefix: &uri_prefix,
         uri_suffix,
         segments: &segments,
+        independent: !head.open_groups,
     };
     Ok(playlist.write())
 }
@@ -200,9 +207,13 @@ fn adaptation_set<'a>(
     tracks.sort_by_key(|(track, _)| std::cmp::Reverse(track.bitrate));
     let mut representations = Vec::with_capacity(tracks.len());
     let mut kind = TrackKind::Video;
+    let mut starts_with = dash::AccessPoint::Closed;
     for (track, timeline) in &tracks {
         let head = track.head()?;
         kind = head.kind;
+        if head.open_groups {
+            starts_with = dash::AccessPoint::Open;
+        }
         let (initialization, media) = child::dash_templates(&track.name);
         let is_video = head.kind == TrackKind::Video;
         representations.push(dash::Representation {
@@ -253,6 +264,7 @@ fn adaptation_set<'a>(
             TrackKind::Audio => vec![role("alternate")],
         },
         segment_alignment: aligned(&tracks)?,
+        starts_with,
         representations,
     })
 }

@@ -8,16 +8,16 @@ use crate::address::{self, Format, Options, Part, Target, TrackAddress};
 use crate::answer::{self, Body, Content, Meta, Request, Resource};
 use crate::cache::Cache;
 use crate::error::{Code, OriginError};
-use crate::index::{Freshness, Indexes, LoadedIndex, MediaFile, SegmentTime, storage_error};
+use crate::index::{Found, Freshness, Indexes, LoadedIndex, MediaFile, SegmentTime, storage_error};
 use crate::manifests;
 use crate::policy;
 use crate::ports::{Catalog, Published, Storage, StorageError};
 use crate::presentation::{Listing, Presentation, Track};
 use crate::tag::Tag;
 use bytes::Bytes;
-use futures::future::try_join_all;
-use headwater_cmaf::index::{TrackKind, segment_bytes};
-use headwater_plan::{Plan, PlanBuilder, PlanError};
+use futures::future::{join_all, try_join_all};
+use headwater_cmaf::index::{MAX_RUNS, TrackKind, segment_bytes};
+use headwater_plan::{MAX_STEPS, Plan, PlanBuilder, PlanError};
 use http::{Method, Response};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
@@ -398,7 +398,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         self.join(visit, &listing).await
     }
 
-    /// Loads the indexes of all files of a listing, side by side.
+    /// Looks for the indexes of all files of a listing side by side, then builds those that are missing one by one.
     ///
     /// A file that is not there or cannot be packaged is left out, unless no other is left; every other failure is the
     /// request's, as a presentation that changes with the weather is worse than none.
@@ -407,36 +407,35 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         listing: &Listing,
     ) -> Result<Presentation, OriginError> {
-        let loads = listing.files().into_iter().map(|file| async move {
+        let searches = listing.files().into_iter().map(|file| async move {
             let media = visit.media(file);
-            let loaded = self
+            let found = self
                 .indexes
-                .load(&self.storage, &media, visit.now, visit.freshness, self.log)
+                .find(&self.storage, &media, visit.now, visit.freshness, self.log)
                 .await;
-            match loaded {
-                Ok(index) => Ok((file.to_owned(), Ok(index))),
-                Err(error)
-                    if matches!(
-                        error.code(),
-                        Code::FormatNotSupported | Code::ResourceNotFound
-                    ) =>
-                {
-                    Ok((file.to_owned(), Err(error)))
-                }
-                Err(error) => Err(error),
-            }
+            (media, found)
         });
         let mut indexes: HashMap<String, Arc<LoadedIndex>> = HashMap::new();
         let mut missing = None;
-        for (file, loaded) in try_join_all(loads).await? {
-            match loaded {
-                Ok(index) => {
-                    indexes.insert(file, index);
+        for (media, found) in join_all(searches).await {
+            let index = match found {
+                Ok(Found::Index(index)) => Ok(index),
+                Ok(Found::MediaOnly(info)) => {
+                    self.indexes
+                        .build(&self.storage, &media, &info, visit.now, self.log)
+                        .await
                 }
-                Err(error) => {
-                    (self.log)(&format!("{file}: {}", error.log_line()));
+                Err(error) => Err(error),
+            };
+            match index {
+                Ok(index) => {
+                    indexes.insert(media.file.to_owned(), index);
+                }
+                Err(error) if leaves_out(error.code()) => {
+                    (self.log)(&format!("{}: {}", media.file, error.log_line()));
                     missing.get_or_insert(error);
                 }
+                Err(error) => return Err(error),
             }
         }
         match missing {
@@ -521,6 +520,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 }
 
+/// Whether a presentation goes without a file that fails like this.
+fn leaves_out(code: Code) -> bool {
+    matches!(
+        code,
+        Code::FormatNotSupported | Code::KeyFrameIntervalTooLarge | Code::ResourceNotFound
+    )
+}
+
 /// A resource, or the knowledge that the client has it already.
 enum Made {
     Resource(Resource),
@@ -530,6 +537,9 @@ enum Made {
 fn made(body: Content, meta: Meta) -> Made {
     Made::Resource(Resource { body, meta })
 }
+
+// An index holds no segment that a plan could not: its runs and what is put in front of them.
+const _: () = assert!(MAX_RUNS < MAX_STEPS);
 
 fn segment_plan(
     object: headwater_plan::Object,

@@ -3,22 +3,7 @@
 mod common;
 
 use common::*;
-use std::path::Path;
 use std::process::Command;
-
-fn ffmpeg(folder: &Path, args: &[&str]) {
-    let output = Command::new("ffmpeg")
-        .current_dir(folder)
-        .args(["-v", "error", "-y"])
-        .args(args)
-        .output()
-        .expect("ffmpeg is installed");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
 
 /// Three videos with key frames every two seconds, and two languages of audio, 7 s each.
 fn ladder() -> Memory {
@@ -295,24 +280,86 @@ fn fragmented_track_files_are_served_as_they_are_stored() {
     );
 }
 
-fn playlist(bench: &Bench, name: &str) -> (String, Got) {
-    let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
-    assert_eq!(master.status, 200, "{}", master.text());
-    let path = format!("{name}.ism/{}", uris(master.text())[0]);
-    let playlist = bench.get(&path);
-    (path, playlist)
+#[test]
+fn video_with_key_frames_too_far_apart_is_refused_by_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Memory::default();
+    for (name, seconds) in [("still", "30"), ("long", "31")] {
+        let source = format!("testsrc2=size=64x36:rate=10:duration={seconds}.1");
+        let out = format!("{name}.mp4");
+        let input = ["-f", "lavfi", "-i", &source, "-c:v", "libx264"];
+        let keys = [
+            "-preset",
+            "ultrafast",
+            "-x264-params",
+            "keyint=infinite:scenecut=0",
+        ];
+        ffmpeg(folder.path(), &[&input[..], &keys, &[&out]].concat());
+        storage.write(&out, std::fs::read(folder.path().join(&out)).unwrap());
+    }
+    let bench = Bench::new(storage);
+    let (_, played) = playlist(&bench, "still");
+    assert_eq!(uris(played.text()).len(), 1, "{}", played.text());
+    let got = bench.get("long.ism/manifest(format=m3u8-cmaf)");
+    assert_eq!(got.status, 415);
+    assert_eq!(got.code(), "MPE_KEY_FRAME_INTERVAL_TOO_LARGE");
+    let detail = "track 1 has no key frame from second 0 to second 31";
+    assert!(got.text().contains(detail), "{}", got.text());
+}
+
+#[test]
+fn open_groups_of_pictures_are_not_called_independent() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Memory::default();
+    for (name, parameters) in [
+        (
+            "open",
+            "keyint=50:min-keyint=50:scenecut=0:bframes=3:b-adapt=0:open-gop=1",
+        ),
+        (
+            "closed",
+            "keyint=50:min-keyint=50:scenecut=0:bframes=3:b-adapt=0:open-gop=0",
+        ),
+    ] {
+        let out = format!("{name}.mp4");
+        let input = [
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=128x72:rate=25:duration=7",
+        ];
+        let coded = [
+            "-c:v",
+            "libx264",
+            "-preset",
+            "veryfast",
+            "-x264-params",
+            parameters,
+        ];
+        ffmpeg(folder.path(), &[&input[..], &coded, &[&out]].concat());
+        storage.write(&out, std::fs::read(folder.path().join(&out)).unwrap());
+    }
+    storage.write(
+        "both.ism",
+        r#"<smil><head/><body><switch><video src="open.mp4"/><video src="closed.mp4"/></switch></body></smil>"#,
+    );
+    let bench = Bench::new(storage);
+    let says_so = |text: &str| text.contains("#EXT-X-INDEPENDENT-SEGMENTS");
+    let described = |name: &str| {
+        let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
+        let mpd = bench.get(&format!("{name}.ism/manifest(format=mpd-time-cmaf)"));
+        let points = attributes(mpd.text(), "startWithSAP");
+        let (_, playlist) = playlist(&bench, name);
+        assert!(uris(playlist.text()).len() >= 3, "{}", playlist.text());
+        (says_so(master.text()), says_so(playlist.text()), points)
+    };
+    assert_eq!(described("closed"), (true, true, vec!["1".to_owned()]));
+    assert_eq!(described("open"), (false, false, vec!["3".to_owned()]));
+    let (master, _, points) = described("both");
+    assert_eq!((master, points), (false, vec!["3".to_owned()]));
 }
 
 fn first_segment(bench: &Bench, name: &str) -> String {
     let (path, playlist) = playlist(bench, name);
     resolve(&path, &uris(playlist.text())[0])
-}
-
-/// Init segment and media segments of the only track.
-fn parts(bench: &Bench, name: &str) -> Vec<Vec<u8>> {
-    let (path, playlist) = playlist(bench, name);
-    let init = attributes(playlist.text(), "URI");
-    let uris = init.into_iter().chain(uris(playlist.text()));
-    uris.map(|uri| bench.get(&resolve(&path, &uri)).body.to_vec())
-        .collect()
 }

@@ -116,6 +116,23 @@ fn index_is_built_once_and_found_by_the_next_instance() {
 }
 
 #[test]
+fn asset_of_many_files_without_an_index_is_prepared_within_one_request() {
+    let storage = Memory::default();
+    let film = media("bigbuckbunny.mp4");
+    let names: Vec<String> = (1..=8).map(|n| format!("film_{n}.mp4")).collect();
+    for name in &names {
+        storage.write(name, film.clone());
+    }
+    let bench = Bench::new(storage);
+    let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    assert_eq!(master.status, 200, "{}", master.text());
+    for name in &names {
+        let index = format!(".headwater/{name}.hwx");
+        assert!(bench.storage.get(&index).is_some(), "{index} is stored");
+    }
+}
+
+#[test]
 fn store_that_refuses_the_index_is_streamed_from_all_the_same() {
     let bench = film();
     let expected = bench.get(&first_segment(&bench)).body;
@@ -360,6 +377,23 @@ fn bad_media_is_a_415_and_nothing_worse() {
             got.text()
         );
     }
+}
+
+#[test]
+fn media_that_is_refused_is_not_read_again_until_it_changes() {
+    let storage = Memory::default();
+    storage.write("bad.mp4", media("echo-hereweare.webm"));
+    let bench = Bench::new(storage.clone());
+    let reads = || {
+        let got = bench.get("bad.ism/manifest(format=m3u8-cmaf)");
+        let (calls, _) = storage.calls();
+        let reads = calls.iter().filter(|call| *call == "read bad.mp4").count();
+        (got.status, reads)
+    };
+    assert_eq!(reads(), (415, 1));
+    assert_eq!(reads(), (415, 0));
+    storage.write("bad.mp4", media("bigbuckbunny.mp4"));
+    assert_eq!(reads().0, 200);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! previous track fragment's data.
 
 use super::cursor::{BoxReader, Path, Read};
-use super::moov::TrackDefaults;
+use super::moov::{PendingMovie, SampleBudget, TrackDefaults};
 use super::trak::PendingTrack;
 use crate::FourCc;
 use crate::table::{RunSample, SampleSizes};
@@ -42,6 +42,7 @@ struct State<'a> {
     moof: u64,
     tracks: &'a mut [PendingTrack],
     defaults: &'a [TrackDefaults],
+    budget: &'a mut SampleBudget,
     /// End of the data of the previous track fragment.
     data_end: Option<u64>,
     trafs: u32,
@@ -56,15 +57,15 @@ pub(super) fn parse(
     moof: u64,
     header_len: u64,
     payload: &[u8],
-    tracks: &mut [PendingTrack],
-    defaults: &[TrackDefaults],
+    movie: &mut PendingMovie,
 ) -> Read<ParsedFragment> {
     let path = Path::top(FourCc(*b"moof"));
     let mut reader = BoxReader::new(&path, moof.saturating_add(header_len), payload);
     let mut state = State {
         moof,
-        tracks,
-        defaults,
+        tracks: &mut movie.tracks,
+        defaults: movie.defaults.as_deref().unwrap_or(&[]),
+        budget: &mut movie.samples,
         data_end: None,
         trafs: 0,
         first: None,
@@ -209,6 +210,9 @@ impl State<'_> {
             .unwrap_or(4)
             .saturating_mul(4);
         trun.check_count(stated, row_bytes)?;
+        self.budget
+            .take(stated)
+            .map_err(|fault| trun.malformed(fault))?;
 
         let defaults = fragment.defaults;
         let mut listed = Vec::new();

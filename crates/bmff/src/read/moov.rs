@@ -14,6 +14,32 @@ pub(super) struct PendingMovie {
     pub(super) tracks: Vec<PendingTrack>,
     /// `Some` if the file may have fragments (`mvex`).
     pub(super) defaults: Option<Vec<TrackDefaults>>,
+    /// How many samples its tracks may have, and how many of them they do not have yet.
+    pub(super) samples: SampleBudget,
+}
+
+/// Most tracks of a file: fragments look theirs up one by one.
+const MAX_TRACKS: usize = 1024;
+
+/// A bound on the samples of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SampleBudget {
+    limit: u32,
+    left: u32,
+}
+
+impl SampleBudget {
+    fn new(limit: u32) -> Self {
+        Self { limit, left: limit }
+    }
+
+    /// Takes `count` samples out. Errors: what is wrong if there are not as many left.
+    pub(super) fn take(&mut self, count: u32) -> Result<(), String> {
+        let left = self.left.checked_sub(count);
+        self.left =
+            left.ok_or_else(|| format!("more samples than the {} that are accepted", self.limit))?;
+        Ok(())
+    }
 }
 
 /// `trex`: what a fragment leaves out.
@@ -40,13 +66,14 @@ pub(super) fn parse_ftyp(offset: u64, payload: &[u8]) -> Read<Brands> {
     })
 }
 
-/// `offset`: of the payload in the file.
-pub(super) fn parse(offset: u64, payload: &[u8]) -> Read<PendingMovie> {
+/// `offset`: of the payload in the file. `max_samples`: see [`Limits::samples`](crate::Limits::samples).
+pub(super) fn parse(offset: u64, payload: &[u8], max_samples: u32) -> Read<PendingMovie> {
     let path = Path::top(FourCc(*b"moov"));
     let mut moov = BoxReader::new(&path, offset, payload);
     let mut header = None;
     let mut tracks: Vec<PendingTrack> = Vec::new();
     let mut defaults = None;
+    let mut samples = SampleBudget::new(max_samples);
     moov.children(|child, name| {
         match &name.0 {
             b"mvhd" => {
@@ -56,10 +83,19 @@ pub(super) fn parse(offset: u64, payload: &[u8]) -> Read<PendingMovie> {
                 header = Some((timescale, child.u32_or_u64(version)?));
             }
             b"trak" => {
+                if tracks.len() >= MAX_TRACKS {
+                    return Err(child.malformed(format!("more than {MAX_TRACKS} tracks")));
+                }
                 let pending = trak::parse(child)?;
                 let id = pending.track.config.id;
                 if tracks.iter().any(|other| other.track.config.id == id) {
                     return Err(child.malformed(format!("track id {id} is taken twice")));
+                }
+                if pending.is_read() {
+                    let count = pending.samples.len();
+                    samples
+                        .take(count)
+                        .map_err(|fault| child.malformed(fault))?;
                 }
                 tracks.push(pending);
             }
@@ -90,6 +126,7 @@ pub(super) fn parse(offset: u64, payload: &[u8]) -> Read<PendingMovie> {
         duration,
         tracks,
         defaults,
+        samples,
     })
 }
 

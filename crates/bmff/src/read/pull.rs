@@ -14,10 +14,16 @@ use crate::{BmffError, Brands, FourCc, Fragment, Movie, StoredFragments, Track};
 /// What a reader accepts. [`Limits::default`] suits files of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest `moov`, 64 MiB by default; about three times as much memory is used while it is read.
+    /// Largest `moov`, 64 MiB by default; up to four times as much memory is used while it is read, itself included.
     pub moov_bytes: u64,
     /// Largest `moof`, 16 MiB by default.
     pub moof_bytes: u64,
+    /// Most samples of all tracks together, 2^24 by default: more than a day at 120 frames a second. Sizes and
+    /// fragments can claim samples without spending bytes on them, so a bound is needed that the input does not give.
+    pub samples: u32,
+    /// Most memory that the sample tables of all tracks take, 512 MiB by default. Those of a progressive file never take
+    /// more than three times its `moov`.
+    pub table_bytes: usize,
     /// Most boxes at the top level, 2^20 by default.
     pub top_level_boxes: u32,
     /// Shortest range asked for, 64 KiB by default.
@@ -29,6 +35,8 @@ impl Default for Limits {
         Self {
             moov_bytes: 64 << 20,
             moof_bytes: 16 << 20,
+            samples: 1 << 24,
+            table_bytes: 512 << 20,
             top_level_boxes: 1 << 20,
             window_bytes: 64 << 10,
         }
@@ -89,6 +97,9 @@ pub struct MovieReader {
     /// Data of the last fragment's only run, until its `mdat` is seen.
     open_run: Option<std::ops::Range<u64>>,
 }
+
+/// Largest `ftyp` and `moov` that are kept as an init segment.
+const MAX_INIT_BYTES: usize = 1 << 20;
 
 /// Types that the first box of a file has; anything else is not this format.
 const FIRST_BOXES: [&[u8; 4]; 14] = [
@@ -229,13 +240,13 @@ impl MovieReader {
                 }
             }
             b"moov" => {
-                let movie = moov::parse(payload_at, payload)?;
+                let movie = moov::parse(payload_at, payload, self.limits.samples)?;
                 let fragmented = movie.defaults.is_some();
                 self.movie = Some(movie);
                 if !fragmented {
                     return Ok(Progress::Complete);
                 }
-                if self.only_ftyp_so_far {
+                if self.only_ftyp_so_far && whole.len() <= MAX_INIT_BYTES {
                     self.init = self
                         .ftyp
                         .as_ref()
@@ -246,9 +257,7 @@ impl MovieReader {
                 let Some(movie) = self.movie.as_mut() else {
                     return Err(self.malformed(header.name, "no moov box before it".to_owned()));
                 };
-                let defaults = movie.defaults.as_deref().unwrap_or(&[]);
-                let tracks = &mut movie.tracks;
-                let parsed = moof::parse(self.at, header.header_len, payload, tracks, defaults)?;
+                let parsed = moof::parse(self.at, header.header_len, payload, movie)?;
                 let size = u64::try_from(whole.len()).unwrap_or(u64::MAX);
                 self.open_run = parsed.only_run;
                 self.fragments.push(Fragment {
@@ -258,9 +267,22 @@ impl MovieReader {
                     track_id: parsed.track_id,
                     samples: parsed.samples,
                 });
+                self.check_tables(header.name)?;
             }
         }
         Ok(Progress::Continue)
+    }
+
+    fn check_tables(&self, name: FourCc) -> Result<(), BmffError> {
+        let tracks = self.movie.iter().flat_map(|movie| &movie.tracks);
+        let held = tracks.fold(0, |sum: usize, track| {
+            sum.saturating_add(track.samples.heap_bytes())
+        });
+        if held > self.limits.table_bytes {
+            let fault = "with it, the sample tables take more memory than is allowed".to_owned();
+            return Err(self.malformed(name, fault));
+        }
+        Ok(())
     }
 
     /// Steps over a box that is not read; an `mdat` right behind a `moof` completes a fragment.

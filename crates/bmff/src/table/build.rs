@@ -1,10 +1,6 @@
 //! Filling a [`SampleTable`], from the tables of `stbl` or run by run from fragments.
 
-use super::{Chunk, OffsetRun, SampleTable, Size, SizeRun, SyncRun, TimeRun};
-
-/// Most samples of one track: more than a day at 120 frames a second. Fragments can claim samples without spending
-/// bytes on them, so a bound is needed that the input does not give.
-pub(crate) const MAX_SAMPLES: u32 = 1 << 24;
+use super::{OffsetRun, SampleTable, Size, SizeRun, SyncRun, TimeRun};
 
 /// Sizes as `stsz`, `stz2` or `trun` states them.
 pub(crate) enum SampleSizes {
@@ -62,7 +58,9 @@ impl TableBuilder {
                 u32::try_from(list.len()).map_err(|_| "too many samples".to_owned())?
             }
         };
-        table.chunks = chunks(table.count, &stored.chunk_runs, &stored.chunk_offsets)?;
+        table.chunk_offsets = stored.chunk_offsets;
+        table.chunk_firsts =
+            chunk_firsts(table.count, &stored.chunk_runs, &mut table.chunk_offsets)?;
         (table.times, table.end) = times(table.count, &stored.durations)?;
         table.offsets = offsets(&stored.offsets);
         table.sync = match stored.sync {
@@ -78,6 +76,11 @@ impl TableBuilder {
 
     pub(crate) fn len(&self) -> u32 {
         self.table.count
+    }
+
+    /// Bytes of memory that the table holds.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes()
     }
 
     /// Decode time at which the last sample ends.
@@ -122,15 +125,13 @@ impl TableBuilder {
             SampleSizes::Uniform { count, .. } => *count,
             SampleSizes::Listed(list) => u32::try_from(list.len()).unwrap_or(u32::MAX),
         };
-        let end = first.checked_add(count).filter(|end| *end <= MAX_SAMPLES);
-        let end = end.ok_or_else(|| format!("more than {MAX_SAMPLES} samples in a track"))?;
+        let end = first.checked_add(count);
+        let end = end.ok_or_else(|| "more than 2^32 samples in a track".to_owned())?;
         if count == 0 {
             return Ok(());
         }
-        self.table.chunks.push(Chunk {
-            first,
-            offset: position,
-        });
+        self.table.chunk_firsts.push(first);
+        self.table.chunk_offsets.push(position);
         self.append_sizes(first, sizes)?;
         let mut time = decode_time;
         for (index, sample) in (first..end).zip(samples) {
@@ -211,12 +212,12 @@ impl TableBuilder {
     /// The first chunk that does not lie within the first `file_len` bytes.
     pub(crate) fn stray(&self, file_len: u64) -> Option<Stray> {
         let table = &self.table;
-        let ends = table.chunks.iter().skip(1).map(|chunk| chunk.first);
-        let ends = ends.chain(std::iter::once(table.count));
+        let firsts = table.chunk_firsts.iter().copied();
+        let ends = firsts.clone().skip(1).chain(std::iter::once(table.count));
         let mut size_run = 0;
-        for (chunk, end) in table.chunks.iter().zip(ends) {
+        for ((first, end), offset) in firsts.zip(ends).zip(table.chunk_offsets.iter().copied()) {
             let mut bytes: u64 = 0;
-            let mut index = chunk.first;
+            let mut index = first;
             while index < end {
                 let run = super::advance(&table.sizes, &mut size_run, index, |run| run.first)?;
                 let next = size_run.checked_add(1).and_then(|at| table.sizes.get(at));
@@ -231,10 +232,10 @@ impl TableBuilder {
                 bytes = bytes.saturating_add(add);
                 index = index.saturating_add(count);
             }
-            if chunk.offset.checked_add(bytes).is_none_or(|e| e > file_len) {
+            if offset.checked_add(bytes).is_none_or(|e| e > file_len) {
                 return Some(Stray {
-                    first_sample: chunk.first,
-                    offset: chunk.offset,
+                    first_sample: first,
+                    offset,
                     bytes,
                 });
             }
@@ -243,28 +244,37 @@ impl TableBuilder {
     }
 }
 
-fn chunks(count: u32, runs: &[(u32, u32)], positions: &[u64]) -> Result<Vec<Chunk>, Fault> {
-    let mut chunks = Vec::with_capacity(positions.len());
+/// The first sample of each chunk; chunks without samples are taken out of `offsets`.
+fn chunk_firsts(
+    count: u32,
+    runs: &[(u32, u32)],
+    offsets: &mut Vec<u64>,
+) -> Result<Vec<u32>, Fault> {
+    let mut firsts = Vec::with_capacity(offsets.len());
     let mut first: u32 = 0;
     let mut runs = runs.iter().copied().peekable();
     let mut per_chunk = 0;
-    for (number, offset) in (1_u32..).zip(positions.iter().copied()) {
+    let mut numbers = 1_u32..;
+    offsets.retain(|_| {
+        let number = numbers.next().unwrap_or(u32::MAX);
         while let Some((_, samples)) = runs.next_if(|(first_chunk, _)| *first_chunk <= number) {
             per_chunk = samples;
         }
-        if per_chunk > 0 && first < count {
-            chunks.push(Chunk { first, offset });
+        let has_samples = per_chunk > 0 && first < count;
+        if has_samples {
+            firsts.push(first);
             first = first.saturating_add(per_chunk);
         }
-    }
+        has_samples
+    });
     if first < count {
         return Err(format!("the chunks hold {first} of {count} samples"));
     }
-    Ok(chunks)
+    Ok(firsts)
 }
 
 fn times(count: u32, durations: &[(u32, u32)]) -> Result<(Vec<TimeRun>, u64), Fault> {
-    let mut times: Vec<TimeRun> = Vec::new();
+    let mut times: Vec<TimeRun> = Vec::with_capacity(durations.len());
     let (mut first, mut decode_time) = (0_u32, 0_u64);
     for &(samples, duration) in durations {
         let samples = samples.min(count.saturating_sub(first));
@@ -293,7 +303,8 @@ fn times(count: u32, durations: &[(u32, u32)]) -> Result<(Vec<TimeRun>, u64), Fa
 }
 
 fn offsets(stored: &[(u32, i32)]) -> Vec<OffsetRun> {
-    let mut runs: Vec<OffsetRun> = Vec::new();
+    // One more than stated: samples behind the last run have no offset.
+    let mut runs: Vec<OffsetRun> = Vec::with_capacity(stored.len().saturating_add(1));
     let mut first: u32 = 0;
     let mut push = |first: u32, offset: i32| {
         if runs.last().map_or(0, |run| run.offset) != offset {
@@ -314,7 +325,7 @@ fn sync_runs(mut numbers: Vec<u32>) -> Vec<SyncRun> {
     if !numbers.is_sorted() {
         numbers.sort_unstable();
     }
-    let mut runs = Vec::new();
+    let mut runs = Vec::with_capacity(numbers.len());
     for index in numbers.iter().filter_map(|number| number.checked_sub(1)) {
         push_sync(&mut runs, index);
     }

@@ -7,6 +7,7 @@ use super::page::{Entry, push_directory};
 use super::rates::{bitrates, frame_rate};
 use super::{ENTRIES_PER_PAGE, SegmentOrigin, SourceId, TrackHead, TrackKind};
 use crate::CmafError;
+use crate::segments::MAX_SEGMENTS;
 
 /// A track with its segments.
 pub(super) struct IndexedTrack {
@@ -15,6 +16,37 @@ pub(super) struct IndexedTrack {
     pub(super) init: Vec<u8>,
     /// In order, tiling, not empty.
     pub(super) entries: Vec<Entry>,
+}
+
+/// Most bytes of all records, which are in memory twice while the index is put together: a day and a half of picture and
+/// sound at the two bytes that most samples take.
+const MAX_RECORD_BYTES: usize = 20 << 20;
+
+/// What the index of one file may still take.
+pub(super) struct Room {
+    segments: usize,
+    record_bytes: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            segments: MAX_SEGMENTS,
+            record_bytes: MAX_RECORD_BYTES,
+        }
+    }
+}
+
+impl Room {
+    /// Takes the room of one more segment. Errors: `TooLarge` if it is not there.
+    pub(super) fn take(&mut self, track: u32, entry: &Entry) -> Result<(), CmafError> {
+        let too_large = |what| CmafError::TooLarge { track, what };
+        let segments = self.segments.checked_sub(1);
+        self.segments = segments.ok_or_else(|| too_large("the number of segments"))?;
+        let bytes = self.record_bytes.checked_sub(entry.record.len());
+        self.record_bytes = bytes.ok_or_else(|| too_large("the index"))?;
+        Ok(())
+    }
 }
 
 /// The bytes of the index.
@@ -93,6 +125,7 @@ impl IndexedTrack {
             },
             sample_rate: config.sample_rate,
             channels: config.channels,
+            open_groups: self.entries.iter().any(|entry| entry.leads),
             language: config.language.clone(),
             start,
             duration,

@@ -1,14 +1,15 @@
 //! The index of a CMAF track file as our transcoder writes it: `ftyp moov [sidx] { moof mdat }*`, one segment per
 //! `moof`. Built from the records of the segments alone, so that a job resumed from checkpoints needs no media.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use bytes::Bytes;
 use headwater_bmff::write::segment_header_len;
 use headwater_bmff::{TrackConfig, parse_movie};
 
-use super::assemble::{IndexedTrack, assemble};
-use super::page::Entry;
+use super::assemble::{IndexedTrack, Room, assemble};
+use super::page::{Entry, leads};
 use super::{SegmentOrigin, SourceId, record};
 use crate::CmafError;
 use crate::track_file::{SegmentRecord, sidx_box_len};
@@ -45,14 +46,16 @@ pub fn build_from_cmaf(
 }
 
 /// A track whose segments are served as they are stored.
-pub(super) fn stored_track<'a>(
+pub(super) fn stored_track(
     config: TrackConfig,
     init: Vec<u8>,
-    segments: impl Iterator<Item = (Range<u64>, &'a SegmentRecord)>,
+    segments: impl Iterator<Item = (Range<u64>, impl Borrow<SegmentRecord>)>,
 ) -> Result<IndexedTrack, CmafError> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut next_start = None;
+    let mut room = Room::default();
     for (number, (bytes, segment)) in (0_u32..).zip(segments) {
+        let segment: &SegmentRecord = segment.borrow();
         let bad = |fault: &str| CmafError::BadSegment {
             number,
             fault: fault.to_owned(),
@@ -72,14 +75,17 @@ pub(super) fn stored_track<'a>(
             return Err(bad("its duration is zero or ends past 64 bits"));
         }
         let run = media_at..bytes.end;
-        entries.push(Entry {
+        let entry = Entry {
             start: segment.start,
             duration,
             response_len: segment.len(),
             media: bytes.start,
             sample_count: u32::try_from(segment.samples.len()).unwrap_or(u32::MAX),
+            leads: leads(&segment.samples),
             record: record::encode(&segment.samples, std::slice::from_ref(&run)),
-        });
+        };
+        room.take(config.id, &entry)?;
+        entries.push(entry);
     }
     if entries.is_empty() {
         return Err(CmafError::NoMedia);

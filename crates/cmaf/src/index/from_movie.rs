@@ -6,24 +6,27 @@
 use std::ops::Range;
 
 use headwater_bmff::write::{SegmentSample, init_segment, segment_header_len};
-use headwater_bmff::{CodecConfig, Movie, Track, TrackKind};
+use headwater_bmff::{CodecConfig, Fragment, Movie, Samples, Track, TrackConfig, TrackKind};
 
-use super::assemble::{IndexedTrack, assemble};
+use super::assemble::{IndexedTrack, Room, assemble};
 use super::from_cmaf::stored_track;
-use super::page::Entry;
-use super::{SegmentOrigin, SourceId, record};
+use super::page::{Entry, leads};
+use super::{MAX_KEY_FRAME_SECONDS, MAX_RUNS, SegmentOrigin, SourceId, record};
 use crate::CmafError;
 use crate::segments::{Span, Spans, cut};
 use crate::timeline::{TimedSample, Timeline};
 use crate::track_file::SegmentRecord;
+
+/// Most samples of a segment: their `moof` takes a mebibyte. A second of the densest audio has a hundred.
+const MAX_SEGMENT_SAMPLES: usize = 1 << 16;
 
 /// The index of a file's H.264 and AAC tracks.
 ///
 /// Tracks of other kinds and empty ones are left out; disabled ones are not, because that is how files mark alternative
 /// languages. Tracks of other codecs are left out if they are disabled (pictures of chapters) or if there is another of
 /// the same kind that can be played; if there is none, the file is refused rather than published mute or blind.
-/// Errors: `Unsupported` names track and codec; `NoMedia`; `EditList`; `TooLarge`, among others for segments of 2^32
-/// ticks or bytes.
+/// Errors: `Unsupported` names track and codec; `NoMedia`; `EditList`; `KeyFrameInterval` and `Scattered` for segments
+/// that nobody could play or serve; `TooLarge`, among others for segments of 2^32 ticks or bytes.
 pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, CmafError> {
     let tracks = playable(movie)?;
     if let [track] = tracks[..]
@@ -31,34 +34,22 @@ pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, Cma
     {
         return assemble(source, &[stored]);
     }
-    let mut video: Option<Spans> = None;
-    for track in tracks
-        .iter()
-        .filter(|track| track.config.kind == TrackKind::Video)
-    {
-        let timeline = Timeline::new(movie.timescale, track)?;
-        if !timeline.is_empty() {
-            video = Some(cut(
-                track.config.timescale,
-                TrackKind::Video,
-                &timeline,
-                None,
-            ));
-            break;
-        }
-    }
-    let mut indexed = Vec::with_capacity(tracks.len());
+    let mut timelines = Vec::with_capacity(tracks.len());
     for track in tracks {
         let timeline = Timeline::new(movie.timescale, track)?;
-        if timeline.is_empty() {
-            continue;
+        if !timeline.is_empty() {
+            timelines.push(timeline);
         }
-        let follow = match track.config.kind {
-            TrackKind::Video => None,
-            _ => video.as_ref(),
-        };
-        let spans = cut(track.config.timescale, track.config.kind, &timeline, follow);
-        indexed.push(package(track, &timeline, &spans)?);
+    }
+    let is_video = |timeline: &Timeline<'_>| timeline.track().config.kind == TrackKind::Video;
+    let video = timelines.iter().find(|timeline| is_video(timeline));
+    let video = video.map(|timeline| cut(timeline, None)).transpose()?;
+    let mut room = Room::default();
+    let mut indexed = Vec::with_capacity(timelines.len());
+    for timeline in &timelines {
+        let follow = video.as_ref().filter(|_| !is_video(timeline));
+        let spans = cut(timeline, follow)?;
+        indexed.push(package(timeline, &spans, &mut room)?);
     }
     assemble(source, &indexed)
 }
@@ -98,52 +89,67 @@ fn stored(movie: &Movie, track: &Track) -> Option<IndexedTrack> {
     if !ours {
         return None;
     }
-    let mut records = Vec::with_capacity(fragments.list.len());
-    let mut all = track.samples.iter();
+    let mut samples = track.samples.iter();
     let mut next_start = None;
-    for fragment in &fragments.list {
-        let count = fragment.samples.len();
-        let (mut start, mut samples, mut earliest) = (None, Vec::with_capacity(count), i64::MAX);
-        for sample in all.by_ref().take(count) {
-            start.get_or_insert(sample.dts);
-            earliest = earliest.min(sample.composition_time());
-            samples.push(SegmentSample {
-                size: sample.size,
-                duration: sample.duration,
-                cto: sample.cto,
-                sync: sample.sync,
-            });
-        }
-        let start = start?;
-        let record = SegmentRecord {
-            start,
-            header_len: u32::try_from(fragment.header_len).ok()?,
-            samples,
-        };
-        let whole = fragment.bytes.end.checked_sub(fragment.bytes.start)?;
-        let fits = fragment.self_contained
-            && record.samples.first()?.sync
-            && i64::try_from(start) == Ok(earliest)
-            && next_start.is_none_or(|next| next == start)
-            && whole == u64::from(record.len());
-        if !fits {
-            return None;
-        }
-        next_start = Some(start.checked_add(u64::from(record.duration()?))?);
-        records.push((fragment.bytes.clone(), record));
+    let mut all_fit = true;
+    let segments = fragments.list.iter().map_while(|fragment| {
+        let segment = stored_segment(&track.config, fragment, &mut samples, &mut next_start);
+        all_fit &= segment.is_some();
+        segment
+    });
+    let stored = stored_track(track.config.clone(), init.clone(), segments).ok();
+    stored.filter(|_| all_fit)
+}
+
+/// The segment that a fragment is, made of the next of `samples`; `None` if it is none of ours. `next_start`: where it
+/// has to start, if it is not the first.
+fn stored_segment(
+    config: &TrackConfig,
+    fragment: &Fragment,
+    samples: &mut Samples<'_>,
+    next_start: &mut Option<u64>,
+) -> Option<(Range<u64>, SegmentRecord)> {
+    let count = fragment.samples.len();
+    if count > MAX_SEGMENT_SAMPLES {
+        return None;
     }
-    let placed = records
-        .iter()
-        .map(|(bytes, record)| (bytes.clone(), record));
-    stored_track(track.config.clone(), init.clone(), placed).ok()
+    let (mut start, mut last) = (None, 0);
+    let (mut stated, mut earliest) = (Vec::with_capacity(count), i64::MAX);
+    for sample in samples.take(count) {
+        start.get_or_insert(sample.dts);
+        last = sample.dts;
+        earliest = earliest.min(sample.composition_time());
+        stated.push(SegmentSample {
+            size: sample.size,
+            duration: sample.duration,
+            cto: sample.cto,
+            sync: sample.sync,
+        });
+    }
+    let start = start?;
+    let record = SegmentRecord {
+        start,
+        header_len: u32::try_from(fragment.header_len).ok()?,
+        samples: stated,
+    };
+    let whole = fragment.bytes.end.checked_sub(fragment.bytes.start)?;
+    let fits = fragment.self_contained
+        && record.samples.first()?.sync
+        && !is_interval_too_large(config, last.saturating_sub(start))
+        && i64::try_from(start) == Ok(earliest)
+        && next_start.is_none_or(|next| next == start)
+        && whole == u64::from(record.len());
+    *next_start = Some(start.checked_add(u64::from(record.duration()?))?);
+    fits.then(|| (fragment.bytes.clone(), record))
 }
 
 fn package(
-    track: &Track,
     timeline: &Timeline<'_>,
     spans: &Spans,
+    room: &mut Room,
 ) -> Result<IndexedTrack, CmafError> {
-    let id = track.config.id;
+    let config = &timeline.track().config;
+    let id = config.id;
     // How far offsets go below zero is known at the end only, and the samples of a long file are not kept.
     let mut least = 0_i32;
     each_segment(id, timeline, spans, |_, _, stated| {
@@ -162,13 +168,16 @@ fn package(
                 what: "a composition offset",
             })?;
         }
-        entries.push(segment(id, span, samples, &stated)?);
+        check_key_frames(config, span, samples)?;
+        let entry = segment(config, span, samples, &stated)?;
+        room.take(id, &entry)?;
+        entries.push(entry);
         Ok(())
     })?;
     Ok(IndexedTrack {
-        config: track.config.clone(),
+        config: config.clone(),
         origin: SegmentOrigin::Packaged,
-        init: init_segment(&track.config, reordering)?,
+        init: init_segment(config, reordering)?,
         entries,
     })
 }
@@ -183,6 +192,10 @@ fn each_segment(
 ) -> Result<(), CmafError> {
     let mut all = timeline.iter();
     for span in &spans.list {
+        if span.samples.len() > MAX_SEGMENT_SAMPLES {
+            let what = "the number of samples in a segment";
+            return Err(CmafError::TooLarge { track, what });
+        }
         let samples: Vec<TimedSample> = all.by_ref().take(span.samples.len()).collect();
         let stated = restate(span, &samples).map_err(|what| CmafError::TooLarge { track, what })?;
         take(span, &samples, stated)?;
@@ -190,21 +203,62 @@ fn each_segment(
     Ok(())
 }
 
+/// Errors: `KeyFrameInterval` for a segment of video that had to become too long. A last picture that stays for long is
+/// none: it takes as many bytes as any other.
+fn check_key_frames(
+    config: &TrackConfig,
+    span: &Span,
+    samples: &[TimedSample],
+) -> Result<(), CmafError> {
+    let (first, last) = (samples.first(), samples.last());
+    let ticks = first
+        .zip(last)
+        .map(|(first, last)| last.dts.abs_diff(first.dts));
+    let ticks = ticks.unwrap_or(0);
+    if !is_interval_too_large(config, ticks) {
+        return Ok(());
+    }
+    Err(CmafError::KeyFrameInterval {
+        track: config.id,
+        from_seconds: whole_seconds(config, span.start),
+        to_seconds: whole_seconds(config, span.start.saturating_add(ticks)),
+    })
+}
+
+fn is_interval_too_large(config: &TrackConfig, ticks: u64) -> bool {
+    let most = MAX_KEY_FRAME_SECONDS.saturating_mul(config.timescale.get().into());
+    config.kind == TrackKind::Video && ticks > most
+}
+
+fn whole_seconds(config: &TrackConfig, ticks: u64) -> u64 {
+    ticks
+        .checked_div(config.timescale.get().into())
+        .unwrap_or(0)
+}
+
 fn segment(
-    track: u32,
+    config: &TrackConfig,
     span: &Span,
     samples: &[TimedSample],
     stated: &[SegmentSample],
 ) -> Result<Entry, CmafError> {
+    let track = config.id;
     let too_large = |what| CmafError::TooLarge { track, what };
     let mut ranges: Vec<Range<u64>> = Vec::new();
     let mut bytes = u64::from(segment_header_len(stated)?);
     for sample in samples {
         let end = sample.offset.saturating_add(u64::from(sample.size));
         bytes = bytes.saturating_add(u64::from(sample.size));
+        let runs = ranges.len();
         match ranges.last_mut() {
             Some(run) if run.end == sample.offset => run.end = end,
             _ if sample.size == 0 => {}
+            _ if runs >= MAX_RUNS => {
+                return Err(CmafError::Scattered {
+                    track,
+                    at_seconds: whole_seconds(config, span.start),
+                });
+            }
             _ => ranges.push(sample.offset..end),
         }
     }
@@ -215,6 +269,7 @@ fn segment(
         response_len: u32::try_from(bytes).map_err(|_| too_large("a segment"))?,
         media: ranges.first().map_or(0, |run| run.start),
         sample_count: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+        leads: leads(stated),
         record: record::encode(stated, &ranges),
     })
 }

@@ -101,6 +101,11 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
     let frame_rate = (fields.u32()?, fields.u32()?);
     let sample_rate = fields.u32()?;
     let channels = fields.u16()?;
+    let open_groups = match fields.u8()? {
+        0 => false,
+        1 => true,
+        _ => return Err(fields.damaged("has a flag that is neither set nor clear")),
+    };
     let codec = fields.text()?;
     let language = fields.text()?;
     let init_len = fields.u32()?;
@@ -124,6 +129,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         frame_rate,
         sample_rate,
         channels,
+        open_groups,
         language,
         start,
         duration,
@@ -220,6 +226,7 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     put(&track.frame_rate.1.to_le_bytes());
     put(&track.sample_rate.to_le_bytes());
     put(&track.channels.to_le_bytes());
+    put(&[u8::from(track.open_groups)]);
     push_text(out, &track.codec)?;
     push_text(out, &track.language)?;
     out.extend_from_slice(&u32::try_from(track.init.len()).ok()?.to_le_bytes());

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use headwater_bmff::write::SegmentSample;
+
 use super::bytes::{checked, push_crc};
 use super::{ENTRIES_PER_PAGE, IndexHead, SegmentEntry, SegmentOrigin, TrackHead};
 use crate::CmafError;
@@ -84,7 +86,20 @@ pub(super) struct Entry {
     /// Where the segment (stored) or its first sample (packaged) begins in the media file.
     pub(super) media: u64,
     pub(super) sample_count: u32,
+    /// A sample is presented before the first; see [`leads`].
+    pub(super) leads: bool,
     pub(super) record: Vec<u8>,
+}
+
+/// Whether one of `samples` is presented before the first of them.
+pub(super) fn leads(samples: &[SegmentSample]) -> bool {
+    let first = samples.first().map_or(0, |sample| i64::from(sample.cto));
+    let mut decoded = 0_i64;
+    samples.iter().any(|sample| {
+        let presented = decoded.saturating_add(sample.cto.into());
+        decoded = decoded.saturating_add(sample.duration.into());
+        presented < first
+    })
 }
 
 /// Appends the directory of `entries`; records follow each other from `record_at` on. Returns where they end.

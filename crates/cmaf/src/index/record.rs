@@ -80,6 +80,8 @@ pub(super) fn encode(samples: &[SegmentSample], ranges: &[Range<u64>]) -> Vec<u8
     }
     encode_samples(&mut out, samples);
     push_crc(&mut out, 0);
+    // Those of a whole file are kept until its index is put together.
+    out.shrink_to_fit();
     out
 }
 

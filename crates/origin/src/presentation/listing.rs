@@ -91,13 +91,14 @@ impl Listing {
 
     /// The listing that stands in for a missing `{name}.ism`. `files`: all names directly in the asset's folder.
     ///
-    /// The media file called `name`, if there is one; else the media files whose names start with `name` and a
+    /// The media file called `name`, if there is one, by extension as in [`MEDIA`] if there are several; else the media files whose names start with `name` and a
     /// separator, the renditions of one title. Of the latter, files that are audio by their name give the audio; if
     /// there are none, the first file does, as such files repeat the same audio. `None` if nothing fits.
     pub(crate) fn made_up(name: &str, files: &[String]) -> Option<Self> {
-        let mut media: Vec<&String> = files.iter().filter(|f| is_media(f)).collect();
+        let mut media: Vec<&String> = files.iter().filter(|f| rank(f).is_some()).collect();
         media.sort();
-        if let Some(file) = media.iter().find(|f| stem(f) == name) {
+        let named = media.iter().filter(|f| stem(f) == name);
+        if let Some(file) = named.min_by_key(|f| rank(f)) {
             return Some(Self {
                 entries: vec![entry(file, Kinds::Both)],
             });
@@ -182,11 +183,15 @@ fn stem(file: &str) -> &str {
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
-fn is_media(file: &str) -> bool {
+/// Extensions of media files. Of several with the same name the API makes URLs of the first in this order.
+const MEDIA: [&str; 4] = ["mp4", "m4v", "mov", "m4a"];
+
+/// The place of a file's extension in [`MEDIA`]; `None` for other files.
+fn rank(file: &str) -> Option<usize> {
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
-    ["mp4", "m4v", "m4a", "mov"]
+    MEDIA
         .iter()
-        .any(|e| extension.eq_ignore_ascii_case(e))
+        .position(|known| extension.eq_ignore_ascii_case(known))
 }
 
 fn is_audio_by_name(file: &str) -> bool {
@@ -217,6 +222,15 @@ mod tests {
         assert_eq!(
             made_up("film", &files),
             [("film.mp4".to_owned(), Kinds::Both)]
+        );
+        let files = ["film.m4a", "film.mov", "film.mp4"];
+        assert_eq!(
+            made_up("film", &files),
+            [("film.mp4".to_owned(), Kinds::Both)]
+        );
+        assert_eq!(
+            made_up("film", &files[..2]),
+            [("film.mov".to_owned(), Kinds::Both)]
         );
         assert_eq!(made_up("other", &files), []);
         assert_eq!(made_up("fil", &files), []);

@@ -9,7 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 pub const LOCATOR: &str = "1d2f3a4b-0000-4000-8000-00112233aabb";
 pub const MEDIA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/media");
@@ -20,7 +23,7 @@ pub fn media(name: &str) -> Bytes {
         .into()
 }
 
-/// A folder of objects that counts what is asked of it.
+/// A folder of objects that counts what is asked of it. No call is answered at once.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Mutex<State>>);
 
@@ -75,10 +78,24 @@ impl Memory {
     }
 }
 
+/// Lets others go first, as every call to a real store does.
+async fn pause() {
+    let mut paused = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 impl Storage for Memory {
     type Location = ();
 
     async fn head(&self, _: &(), name: &str) -> Result<ObjectInfo, StorageError> {
+        pause().await;
         let (bytes, etag) = self.find("head", name)?;
         let last_modified = Some("2026-01-01T00:00:00Z".parse().unwrap());
         Ok(ObjectInfo {
@@ -95,6 +112,7 @@ impl Storage for Memory {
         range: Range<u64>,
         if_match: Option<&str>,
     ) -> Result<ObjectRead, StorageError> {
+        pause().await;
         let (bytes, etag) = self.find("read", name)?;
         if if_match.is_some_and(|tag| tag != etag) {
             return Err(StorageError::Changed);
@@ -113,6 +131,7 @@ impl Storage for Memory {
     }
 
     async fn list(&self, _: &(), limit: usize) -> Result<Vec<String>, StorageError> {
+        pause().await;
         let state = self.0.lock().unwrap();
         Ok(state
             .objects
@@ -124,6 +143,7 @@ impl Storage for Memory {
     }
 
     async fn put(&self, _: &(), name: &str, bytes: Bytes) -> Result<String, StorageError> {
+        pause().await;
         if self.0.lock().unwrap().refuses_puts {
             return Err(StorageError::PermissionDenied(
                 "AuthorizationPermissionMismatch".to_owned(),
@@ -382,5 +402,38 @@ pub fn attributes(playlist: &str, name: &str) -> Vec<String> {
                 .unwrap()
                 .to_owned()
         })
+        .collect()
+}
+
+/// Runs ffmpeg in `folder`.
+pub fn ffmpeg(folder: &Path, args: &[&str]) {
+    let output = Command::new("ffmpeg")
+        .current_dir(folder)
+        .args(["-v", "error", "-y"])
+        .args(args)
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The media playlist of the first track: its path, and what it says.
+pub fn playlist(bench: &Bench, name: &str) -> (String, Got) {
+    let master = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
+    assert_eq!(master.status, 200, "{}", master.text());
+    let path = format!("{name}.ism/{}", uris(master.text())[0]);
+    let playlist = bench.get(&path);
+    (path, playlist)
+}
+
+/// Init segment and media segments of the only track.
+pub fn parts(bench: &Bench, name: &str) -> Vec<Vec<u8>> {
+    let (path, playlist) = playlist(bench, name);
+    let init = attributes(playlist.text(), "URI");
+    let uris = init.into_iter().chain(uris(playlist.text()));
+    uris.map(|uri| bench.get(&resolve(&path, &uri)).body.to_vec())
         .collect()
 }

@@ -1,0 +1,200 @@
+//! What an index costs at most: files made to take much memory, against what an instance has.
+#![allow(unsafe_code)] // An allocator cannot be counted otherwise.
+
+mod common;
+
+use common::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: the system's allocator does it all.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(held, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// An instance has 128 MiB, of which caches, code and stack take some 15.
+const MOST_BYTES: usize = 100 << 20;
+
+/// One file at a time, as all are counted by one allocator.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Asks for a manifest of `file`; the status, and the memory that it took at most.
+fn cost(file: Vec<u8>) -> (u16, usize) {
+    let storage = Memory::default();
+    storage.write("film.mp4", file);
+    let bench = Bench::new(storage);
+    let before = HELD.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let got = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    let bytes = PEAK.load(Ordering::Relaxed) - before;
+    println!(
+        "{} with {} KiB: {}",
+        got.status,
+        bytes >> 10,
+        got.text().lines().next().unwrap()
+    );
+    (got.status, bytes)
+}
+
+fn boxed(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+    let payload = parts.concat();
+    let size = u32::try_from(payload.len() + 8).unwrap();
+    [&size.to_be_bytes()[..], name, &payload].concat()
+}
+
+/// A full box of version 0 around 32-bit fields.
+fn table(name: &[u8; 4], fields: impl IntoIterator<Item = u32>) -> Vec<u8> {
+    let bytes = [0].into_iter().chain(fields).flat_map(u32::to_be_bytes);
+    boxed(name, &[&bytes.collect::<Vec<u8>>()])
+}
+
+/// A table that begins with the number of its rows.
+fn counted<const N: usize>(
+    name: &[u8; 4],
+    rows: impl ExactSizeIterator<Item = [u32; N]>,
+) -> Vec<u8> {
+    let count = u32::try_from(rows.len()).unwrap();
+    table(name, [count].into_iter().chain(rows.flatten()))
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Video,
+    Audio,
+}
+
+/// `trak` of a track with these tables.
+fn trak(id: u32, kind: Kind, tables: &[Vec<u8>]) -> Vec<u8> {
+    let bumper = media("azure-bumper.mp4");
+    let mut entries = (0..bumper.len()).filter(|at| bumper[*at..].starts_with(b"stsd"));
+    let (handler, place) = match kind {
+        Kind::Video => (b"vide", 0),
+        Kind::Audio => (b"soun", 1),
+    };
+    let at = entries.nth(place).unwrap() - 4;
+    let len = u32::from_be_bytes(bumper[at..at + 4].try_into().unwrap()) as usize;
+    let tkhd = table(b"tkhd", [0, 0, id].into_iter().chain([0; 17]));
+    let mdhd = table(b"mdhd", [0, 0, 48_000, 0, 0x55c4_0000]);
+    let hdlr = boxed(b"hdlr", &[&[0; 8], handler, &[0; 13]]);
+    let stbl = boxed(b"stbl", &[&bumper[at..at + len], &tables.concat()]);
+    let minf = boxed(b"minf", &[&stbl]);
+    boxed(b"trak", &[&tkhd, &boxed(b"mdia", &[&mdhd, &hdlr, &minf])])
+}
+
+/// A file of these tracks, and a mebibyte that all their samples may point into.
+fn file(traks: &[Vec<u8>]) -> Vec<u8> {
+    let mvhd = table(b"mvhd", [0, 0, 1000].into_iter().chain([0; 22]));
+    let moov = boxed(b"moov", &[&mvhd, &traks.concat()]);
+    [moov, boxed(b"mdat", &[&vec![0; 1 << 20]])].concat()
+}
+
+/// Rows of a table that takes all that a movie header may have, nearly.
+fn rows(row_bytes: usize) -> u32 {
+    u32::try_from(((16 << 20) - (64 << 10)) / row_bytes).unwrap()
+}
+
+#[test]
+fn a_chunk_for_every_sample() {
+    let _alone = ALONE.lock();
+    // A quarter of what is accepted, against a quarter of the memory: millions of samples take long without optimisation.
+    let count = rows(4) / 4;
+    let track = [
+        table(b"stsz", [1, count]),
+        counted(b"stts", [[count, 1024]].into_iter()),
+        counted(b"stsc", [[1, 1, 1]].into_iter()),
+        table(
+            b"stco",
+            [count].into_iter().chain((0..count).map(|n| n % 2 * 1000)),
+        ),
+    ];
+    let (status, bytes) = cost(file(&[trak(1, Kind::Audio, &track)]));
+    assert!(matches!(status, 200 | 415), "{status}");
+    assert!(bytes < MOST_BYTES / 4, "{bytes}");
+}
+
+#[test]
+fn a_duration_an_offset_and_a_size_for_every_picture() {
+    let _alone = ALONE.lock();
+    let count = rows(24);
+    let places = 0..count as usize;
+    let vary = |n: usize| 500 + n as u32 % 2;
+    let track = [
+        table(
+            b"stsz",
+            [0, count].into_iter().chain((0..count).map(|n| n % 50)),
+        ),
+        counted(b"stts", places.clone().map(|n| [1, vary(n)])),
+        counted(b"ctts", places.clone().map(|n| [1, vary(n)])),
+        counted(b"stss", places.map(|n| [1 + n as u32])),
+        counted(b"stsc", [[1, 200, 1]].into_iter()),
+        table(
+            b"stco",
+            [count].into_iter().chain((0..count / 200 + 1).map(|_| 0)),
+        ),
+    ];
+    let (status, bytes) = cost(file(&[trak(1, Kind::Video, &track)]));
+    assert!(matches!(status, 200 | 415), "{status}");
+    assert!(bytes < MOST_BYTES, "{bytes}");
+}
+
+#[test]
+fn many_tracks_that_claim_samples_for_nothing() {
+    let _alone = ALONE.lock();
+    let count = 100_000;
+    let track = [
+        table(b"stsz", [1, count]),
+        counted(b"stts", [[count, 96_000]].into_iter()),
+        counted(b"stsc", [[1, count, 1]].into_iter()),
+        counted(b"stco", [[0]].into_iter()),
+    ];
+    let traks: Vec<_> = (1..=20).map(|id| trak(id, Kind::Audio, &track)).collect();
+    let (status, bytes) = cost(file(&traks));
+    assert_eq!(status, 415);
+    assert!(bytes < MOST_BYTES, "{bytes}");
+}
+
+#[test]
+fn fragments_that_state_everything_for_every_sample() {
+    let _alone = ALONE.lock();
+    let nothing: [Vec<u8>; 4] = [
+        table(b"stsz", [0, 0]),
+        table(b"stts", [0]),
+        table(b"stsc", [0]),
+        table(b"stco", [0]),
+    ];
+    let trex = table(b"trex", [1, 1, 0, 0, 0]);
+    let mvhd = table(b"mvhd", [0, 0, 1000].into_iter().chain([0; 22]));
+    let track = trak(1, Kind::Video, &nothing);
+    let moov = boxed(b"moov", &[&mvhd, &track, &boxed(b"mvex", &[&trex])]);
+    // `trun` with durations, sizes, flags and offsets; no two rows alike.
+    let count = 250_000;
+    let all = (0..count).flat_map(|n| [500 + n % 2, 1, (n % 2) << 16, n % 2 * 10]);
+    let trun = table(b"trun", [count].into_iter().chain(all));
+    let mut trun = trun;
+    trun[8..12].copy_from_slice(&0xf00_u32.to_be_bytes());
+    let mut tfhd = table(b"tfhd", [1]);
+    tfhd[8..12].copy_from_slice(&0x2_0000_u32.to_be_bytes());
+    let moof = boxed(b"moof", &[&boxed(b"traf", &[&tfhd, &trun])]);
+    let file = [&moov[..], &moof.repeat(8)].concat();
+    let (status, bytes) = cost(file);
+    assert_eq!(status, 415);
+    assert!(bytes < MOST_BYTES, "{bytes}");
+}
