@@ -256,7 +256,9 @@ pub async fn update<S: Sql>(
     .await
 }
 
-/// Inside a transaction: adds an asset that does not exist.
+/// Inside a transaction: adds an asset.
+///
+/// Errors: [`CatalogError::Invalid`]; [`CatalogError::Conflict`] if it exists.
 pub(crate) async fn insert<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -306,7 +308,8 @@ pub(crate) async fn insert<S: Sql>(
             now.into(),
         ],
     )
-    .await?;
+    .await
+    .map_err(CatalogError::taken("Asset", name))?;
     if let Some(labels) = &write.labels {
         write_labels(sql, project, name, labels).await?;
     }

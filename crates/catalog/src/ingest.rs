@@ -5,6 +5,9 @@
 //! makes for each an input asset, an output asset, a job and a locator. Delivering the same event again, or two events
 //! for the same version of a blob, changes nothing.
 //!
+//! Rules do not depend on each other: one that does not work any more starts nothing, and the others do. An event that
+//! a rule refused is not remembered, so that sending it again, once the rule is mended, starts what is missing.
+//!
 //! Names follow from the blob and its version: `film.mp4` becomes `film-1f3c9a02`, its input asset
 //! `film-1f3c9a02-source`. The locator exists at once, so its address is known before the job is done; it plays when the
 //! job has finished. Containers of output assets are made when a worker claims the job.
@@ -19,7 +22,7 @@ use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::jobs::{self, JobInput, MissingAssets, NewJob, NewOutput, Priority};
 use crate::locators::{self, NewLocator};
-use crate::sql::{Sql, Value, transaction};
+use crate::sql::{Sql, Value, part, transaction};
 use crate::upload_rules::{self, UploadRule};
 
 /// How long event ids are remembered. Event Grid gives up after a day.
@@ -57,6 +60,14 @@ pub struct Started {
     pub locator_id: Uuid,
 }
 
+/// A rule that was for the blob and could not be followed. Nothing is left of the attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub rule: String,
+    /// A [refusal](CatalogError::is_refusal): the operator's to mend.
+    pub error: CatalogError,
+}
+
 /// What came of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -64,14 +75,16 @@ pub enum Outcome {
     Duplicate,
     /// No rule is for this blob, or its version was turned into a job before, or it was deleted.
     Ignored,
-    /// One job per rule.
-    Started(Vec<Started>),
+    /// One job or one refusal per rule; not both are empty.
+    Applied {
+        started: Vec<Started>,
+        refused: Vec<Refused>,
+    },
 }
 
 /// Takes in one event.
 ///
-/// Errors: [`CatalogError::Sql`] (send the event again later), [`CatalogError::Invalid`] for a blob name that no asset can
-/// hold or a rule whose transform or policy does not work any more.
+/// Errors: [`CatalogError::Sql`] (send the event again later), [`CatalogError::Corrupt`], [`CatalogError::Seal`].
 pub async fn storage_event<S: Sql>(
     sql: &S,
     seal: &Seal,
@@ -94,17 +107,29 @@ pub async fn storage_event<S: Sql>(
         if event.kind == BlobEventKind::Deleted {
             return Ok(Outcome::Ignored);
         }
-        let mut started = Vec::new();
+        let (mut started, mut refused) = (Vec::new(), Vec::new());
         for (project, rule) in rules_for(sql, event).await? {
-            if let Some(job) = apply(sql, seal, &project, &rule, event, moment).await? {
-                started.push(job);
+            let applied = part(sql, async |sql| {
+                apply(sql, seal, &project, &rule, event, moment).await
+            })
+            .await;
+            match applied {
+                Ok(job) => started.extend(job),
+                Err(error) if error.is_refusal() => refused.push(Refused {
+                    rule: rule.name,
+                    error,
+                }),
+                Err(error) => return Err(error),
             }
         }
-        if started.is_empty() {
-            Ok(Outcome::Ignored)
-        } else {
-            Ok(Outcome::Started(started))
+        if !refused.is_empty() {
+            let id = [Value::from(&event.event_id)];
+            sql.query("DELETE FROM storage_events WHERE id = ?1", &id)
+                .await?;
+        } else if started.is_empty() {
+            return Ok(Outcome::Ignored);
         }
+        Ok(Outcome::Applied { started, refused })
     })
     .await
 }

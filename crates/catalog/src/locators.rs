@@ -284,7 +284,9 @@ pub(crate) async fn check_policy<S: Sql>(
     Ok(())
 }
 
-/// Inside a transaction: adds a locator that does not exist.
+/// Inside a transaction: adds a locator.
+///
+/// Errors: as [`put`]; [`CatalogError::Conflict`] for any locator of that name.
 pub(crate) async fn insert<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -331,7 +333,8 @@ pub(crate) async fn insert<S: Sql>(
             moment.now.into(),
         ],
     )
-    .await?;
+    .await
+    .map_err(CatalogError::taken("Streaming locator", name))?;
     get(sql, project, name).await
 }
 

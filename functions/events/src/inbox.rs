@@ -21,7 +21,7 @@ pub(crate) struct Tally {
     pub(crate) duplicate: usize,
     /// Events that no rule is for, or whose blob is gone, empty or known in this version.
     pub(crate) ignored: usize,
-    /// Events that can never be worked on: they name no blob, or a rule that is for them does not hold any more.
+    /// Events that can never be worked on: they name no blob, or no rule that is for them holds any more.
     pub(crate) rejected: usize,
 }
 
@@ -110,30 +110,28 @@ impl<S: Sql, C: HttpClient + Clone> Inbox<'_, S, C> {
             _ => return Ok(Verdict::Ignored),
         }
         match ingest::storage_event(self.sql, self.seal, &hint, self.moment).await {
-            Ok(Outcome::Started(jobs)) => {
-                for job in jobs {
+            Ok(Outcome::Applied { started, refused }) => {
+                for job in &started {
                     eprintln!(
                         "upload rule {} started job {} for {}/{}",
                         job.rule, job.job_name, hint.container, hint.blob
                     );
                 }
-                Ok(Verdict::Started)
+                // The operator's to mend, and no repeat of the event would.
+                for refused in &refused {
+                    eprintln!(
+                        "upload rule {} started nothing for {}/{}: {}",
+                        refused.rule, hint.container, hint.blob, refused.error
+                    );
+                }
+                Ok(if started.is_empty() {
+                    Verdict::Rejected
+                } else {
+                    Verdict::Started
+                })
             }
             Ok(Outcome::Duplicate) => Ok(Verdict::Duplicate),
             Ok(Outcome::Ignored) => Ok(Verdict::Ignored),
-            // The operator's to mend, and no repeat of the event would.
-            Err(
-                error @ (CatalogError::Invalid { .. }
-                | CatalogError::NotFound { .. }
-                | CatalogError::Conflict(_)
-                | CatalogError::WrongState(_)),
-            ) => {
-                eprintln!(
-                    "event for {}/{} started nothing: {error}",
-                    hint.container, hint.blob
-                );
-                Ok(Verdict::Rejected)
-            }
             Err(error) => Err(error.into()),
         }
     }

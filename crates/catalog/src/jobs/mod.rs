@@ -210,7 +210,9 @@ pub async fn create<S: Sql>(
     .await
 }
 
-/// Inside a transaction: adds a job that does not exist. Returns its id.
+/// Inside a transaction: adds a job. Returns its id.
+///
+/// Errors: as [`create`]; [`CatalogError::Conflict`] for any job of that name.
 pub(crate) async fn insert<S: Sql>(
     sql: &S,
     seal: &Seal,
@@ -276,7 +278,8 @@ pub(crate) async fn insert<S: Sql>(
             moment.now.into(),
         ],
     )
-    .await?;
+    .await
+    .map_err(CatalogError::taken("Job", name))?;
     for (index, (output, recipe)) in new.outputs.iter().zip(&transform.outputs).enumerate() {
         let field = |member: &str| format!("properties.outputs[{index}].{member}");
         if new
