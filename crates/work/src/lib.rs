@@ -32,7 +32,8 @@ pub struct Claim {
     /// Proves the claim in later calls. Opaque.
     pub lease: String,
     pub lease_seconds: u32,
-    /// 1 for the first worker that takes the job, counted up at every claim.
+    /// Counted up at every claim, from 1 for the first worker that takes the job and for the first after one that stored
+    /// a new chunk.
     pub attempt: u32,
     pub input: WorkInput,
     /// In the order of the transform's outputs; never empty.

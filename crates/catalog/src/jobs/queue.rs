@@ -17,7 +17,8 @@ use crate::ids::{Moment, ProjectId};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{assets, storage};
 
-/// Claims a job gets before it is given up.
+/// Claims without progress that a job gets before it is given up. One that stores a new chunk starts the count again: a
+/// long job outlives any number of workers, and as chunks are finite it ends all the same.
 pub const MAX_ATTEMPTS: u32 = 5;
 
 /// Shortest and longest lease, in seconds.
@@ -105,7 +106,8 @@ pub async fn claim<S: Sql>(
     .await
 }
 
-/// Keeps the lease for as long again as it was claimed for. Stores progress, which never goes back, and finished chunks. Says whether to cancel.
+/// Keeps the lease for as long again as it was claimed for. Stores progress, which never goes back, and finished chunks;
+/// a new one makes the attempts so far count no more. Says whether to cancel.
 ///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for an output that does not exist or a record that is
 /// too long.
@@ -151,20 +153,26 @@ pub async fn renew<S: Sql>(
                 ));
             }
         }
+        let mut progressed = false;
         for (at, chunk) in chunks.iter().enumerate() {
-            store_chunk(sql, job_id, at, chunk).await?;
+            progressed |= store_chunk(sql, job_id, at, chunk).await?;
+        }
+        if progressed {
+            sql.query("UPDATE jobs SET attempt = 0 WHERE id = ?1", &[job_id.into()])
+                .await?;
         }
         Ok(row.text("state")? == "Canceling")
     })
     .await
 }
 
+/// Stores a finished chunk, or replaces it. Says whether it is new.
 async fn store_chunk<S: Sql>(
     sql: &S,
     job_id: Uuid,
     at: usize,
     chunk: &ChunkRecord,
-) -> Result<(), CatalogError> {
+) -> Result<bool, CatalogError> {
     let record = chunk.record.to_string();
     if record.len() > MAX_CHUNK_BYTES {
         return Err(CatalogError::invalid(
@@ -172,26 +180,36 @@ async fn store_chunk<S: Sql>(
             format!("must have at most {MAX_CHUNK_BYTES} bytes"),
         ));
     }
-    let rows = sql
+    let row = [
+        job_id.into(),
+        chunk.output.into(),
+        chunk.chunk.into(),
+        record.into(),
+    ];
+    let replaced = sql
+        .query(
+            "UPDATE job_chunks SET record_json = ?4 WHERE job_id = ?1 AND output = ?2 AND chunk = ?3 RETURNING chunk",
+            &row,
+        )
+        .await?;
+    if !replaced.is_empty() {
+        return Ok(false);
+    }
+    let added = sql
         .query(
             "INSERT INTO job_chunks (job_id, output, chunk, record_json)
              SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM job_outputs WHERE job_id = ?1 AND output = ?2)
-             ON CONFLICT (job_id, output, chunk) DO UPDATE SET record_json = excluded.record_json RETURNING chunk",
-            &[
-                job_id.into(),
-                chunk.output.into(),
-                chunk.chunk.into(),
-                record.into(),
-            ],
+             RETURNING chunk",
+            &row,
         )
         .await?;
-    if rows.is_empty() {
+    if added.is_empty() {
         return Err(CatalogError::invalid(
             format!("chunks[{at}].output"),
             "there is no such output",
         ));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How a worker gives a job back.
@@ -325,7 +343,7 @@ async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), CatalogError> {
             let error = JobError::new(
                 JobErrorCode::ServiceError,
                 format!(
-                    "The job was given to {attempt} workers one after the other and none of them reported back."
+                    "The job was given to {attempt} workers one after the other and none of them got any further."
                 ),
                 &[],
             );
