@@ -383,6 +383,39 @@ fn presets_that_cannot_run_are_refused_by_name() {
 }
 
 #[test]
+fn a_job_whose_container_cannot_be_made_holds_up_no_other() {
+    let world = World::new();
+    world
+        .put(&format!("{ARM}/assets/in1"), json!({}))
+        .expect(201);
+    let path = |name: &str| format!("{MKIO}/transforms/AdaptiveStreaming/jobs/{name}");
+    for name in ["first", "second"] {
+        world
+            .put(&path(name), job("in1", "a.mp4", name))
+            .expect(201);
+    }
+    let claim = || world.worker("claim", json!({"worker": "w", "leaseSeconds": 30}));
+    world.storage.failing.set(3);
+    claim().expect(503);
+    let waiting = world.get(&path("first")).expect(200).body;
+    assert_eq!(waiting["properties"]["state"], "Queued");
+    assert_eq!(waiting["properties"]["startTime"], Json::Null);
+    work(&world, "film.ism");
+    let other = world.get(&path("second")).expect(200).body;
+    assert_eq!(other["properties"]["state"], "Finished");
+    for seconds in [30, 60, 120, 240] {
+        claim().expect(204);
+        world.wait(seconds);
+        world.storage.failing.set(3);
+        claim().expect(503);
+    }
+    let ended = world.get(&path("first")).expect(200).body;
+    assert_eq!(ended["properties"]["state"], "Error");
+    let error = &ended["properties"]["outputs"][0]["error"];
+    assert_eq!(error["code"], "UploadTransientError", "{ended}");
+}
+
+#[test]
 fn a_job_is_cancelled_on_both_sides() {
     let world = World::new();
     world
@@ -453,25 +486,6 @@ fn signed_inputs_are_used_but_never_shown() {
         claim["input"],
         json!({"kind": "http", "urls": ["https://example.com/films/a.mp4?sig=secret"]})
     );
-}
-
-#[test]
-fn a_claim_whose_containers_cannot_be_made_is_given_back() {
-    let world = World::new();
-    world
-        .put(&format!("{ARM}/assets/in1"), json!({}))
-        .expect(201);
-    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
-    world.put(&path, job("in1", "a.mp4", "out")).expect(201);
-    world.storage.failing.set(3);
-    world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(503);
-    let claim = world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(200)
-        .body;
-    assert_eq!(claim["attempt"], 1);
 }
 
 #[test]

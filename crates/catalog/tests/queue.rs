@@ -261,6 +261,40 @@ fn what_may_be_retried_is_and_later_each_time() {
 }
 
 #[test]
+fn a_job_that_cannot_be_prepared_lets_others_go_first_and_ends_in_error() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    catalog.wait(1);
+    catalog.job("b", Priority::Normal);
+    let unprepared = || {
+        let Ending::Failed(failure) = failure(JobErrorCode::UploadNotAccessible) else {
+            panic!()
+        };
+        Ending::Unprepared(failure)
+    };
+    let claimed = catalog.claim().unwrap();
+    catalog.finish(&claimed, unprepared()).unwrap();
+    let waiting = catalog.job_now("a");
+    assert_eq!((waiting.state, waiting.started), (JobState::Queued, None));
+    let other = catalog.claim().unwrap();
+    assert_eq!(other.outputs[0].asset_name, "out-b");
+    catalog.finish(&other, done()).unwrap();
+    for seconds in [30, 60, 120, 240] {
+        catalog.wait(seconds - 1);
+        assert!(catalog.claim().is_none(), "not before {seconds} s");
+        catalog.wait(1);
+        let claimed = catalog.claim().unwrap();
+        catalog.finish(&claimed, unprepared()).unwrap();
+    }
+    let job = catalog.job_now("a");
+    assert_eq!((job.state, job.started), (JobState::Error, None));
+    assert_eq!(
+        job.outputs[0].error.as_ref().unwrap().code,
+        "UploadNotAccessible"
+    );
+}
+
+#[test]
 fn bad_content_fails_at_once_with_its_sentence() {
     let catalog = Catalog::new();
     catalog.job("a", Priority::Normal);

@@ -21,6 +21,12 @@ use crate::{assets, storage};
 /// long job outlives any number of workers, and as chunks are finite it ends all the same.
 pub const MAX_ATTEMPTS: u32 = 5;
 
+/// Seconds before a job is tried again after its first failure: all in all 75 s.
+const AFTER_FAILURE: i64 = 5;
+
+/// The same where no worker could get it: all in all seven and a half minutes.
+const AFTER_UNPREPARED: i64 = 30;
+
 /// Shortest and longest lease, in seconds.
 pub const LEASE_SECONDS: std::ops::RangeInclusive<u32> = 5..=300;
 
@@ -222,6 +228,9 @@ pub enum Ending {
     /// The worker stopped: because somebody asked for it, or because the worker itself is going away. In the second case
     /// another worker gets the job, and the attempt does not count.
     Stopped,
+    /// No worker got it: what it works in could not be made ready. Tried again while attempts are left, whatever the code,
+    /// and later than a failed attempt would be, so that jobs outlive a store that is away for some minutes.
+    Unprepared(JobFailure),
 }
 
 /// Gives a job back. Repeating it with the same lease changes nothing.
@@ -251,7 +260,9 @@ pub async fn finish<S: Sql>(
         }
         let attempt = row.unsigned("attempt")?;
         let project = ProjectId(row.text("project_id")?);
-        mark_started(sql, job_id).await?;
+        if !matches!(ending, Ending::Unprepared(_)) {
+            mark_started(sql, job_id).await?;
+        }
         match ending {
             Ending::Finished { manifests } => {
                 record_manifests(sql, &project, job_id, manifests).await?;
@@ -263,14 +274,21 @@ pub async fn finish<S: Sql>(
                 end(sql, job_id, JobState::Finished, now).await?;
             }
             // Somebody wants it gone: whatever else happened to it no longer matters.
-            Ending::Stopped | Ending::Failed(_) if state == JobState::Canceling => {
+            Ending::Stopped | Ending::Failed(_) | Ending::Unprepared(_)
+                if state == JobState::Canceling =>
+            {
                 end(sql, job_id, JobState::Canceled, now).await?;
             }
             Ending::Stopped => requeue(sql, job_id, attempt.saturating_sub(1), now, now).await?,
             Ending::Failed(failure) if failure.code.may_retry() && attempt < MAX_ATTEMPTS => {
-                requeue(sql, job_id, attempt, retry_at(attempt, now), now).await?;
+                let retry = retry_at(AFTER_FAILURE, attempt, now);
+                requeue(sql, job_id, attempt, retry, now).await?;
             }
-            Ending::Failed(failure) => {
+            Ending::Unprepared(_) if attempt < MAX_ATTEMPTS => {
+                let retry = retry_at(AFTER_UNPREPARED, attempt, now);
+                requeue(sql, job_id, attempt, retry, now).await?;
+            }
+            Ending::Failed(failure) | Ending::Unprepared(failure) => {
                 let error = JobError::new(failure.code, failure.message.clone(), &failure.details);
                 fail(sql, job_id, &error, now).await?;
             }
@@ -610,9 +628,9 @@ fn lease_end(now: Timestamp, seconds: u32) -> Value {
         .into()
 }
 
-/// 5 s after the first failure, then 10, 20, 40.
-fn retry_at(attempt: u32, now: Timestamp) -> Timestamp {
-    let seconds = 5_i64.saturating_mul(1_i64.checked_shl(attempt.saturating_sub(1)).unwrap_or(1));
+/// `first` seconds after the first attempt, then twice as long each time.
+fn retry_at(first: i64, attempt: u32, now: Timestamp) -> Timestamp {
+    let seconds = first.saturating_mul(1_i64.checked_shl(attempt.saturating_sub(1)).unwrap_or(1));
     now.saturating_add(SignedDuration::from_secs(seconds.min(300)))
         .unwrap_or(Timestamp::MAX)
 }
