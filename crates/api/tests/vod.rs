@@ -383,6 +383,54 @@ fn presets_that_cannot_run_are_refused_by_name() {
 }
 
 #[test]
+fn a_job_longer_than_its_signatures_goes_on_from_its_chunks_with_new_ones() {
+    let world = World::new();
+    world
+        .put(&format!("{ARM}/assets/in1"), json!({}))
+        .expect(201);
+    world
+        .put(
+            &format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j"),
+            job("in1", "a.mp4", "out"),
+        )
+        .expect(201);
+    let claim = || {
+        world
+            .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
+            .expect(200)
+            .body
+    };
+    let call = |claim: &Json, verb: &str, body: Json| {
+        let id = claim["jobId"].as_str().unwrap();
+        let mut request = body;
+        request["lease"] = claim["lease"].clone();
+        world.worker(&format!("{id}/{verb}"), request)
+    };
+    // The worker's own affair is when; that is some hours before the signatures end.
+    let patience = headwater_work::PLACES_LAST.as_secs() as i64 - 4 * 3600;
+    for number in 0..8 {
+        let claimed = claim();
+        let known = claimed["chunks"].as_array().unwrap().len();
+        assert_eq!((known, &claimed["attempt"]), (number, &json!(1)));
+        let day_later = (world.now() + headwater_work::PLACES_LAST).to_string();
+        for place in [&claimed["input"]["place"], &claimed["outputs"][0]["place"]] {
+            let sas = place["sas"].as_str().unwrap().replace("%3A", ":");
+            assert!(sas.contains(&format!("se={day_later}")), "{sas}");
+        }
+        world.wait(patience);
+        let chunk = json!({"output": 0, "chunk": number, "record": {}});
+        call(
+            &claimed,
+            "renew",
+            json!({"progress": [], "chunks": [chunk]}),
+        )
+        .expect(200);
+        let stopped = json!({"outcome": {"state": "canceled"}});
+        call(&claimed, "finish", stopped).expect(204);
+    }
+}
+
+#[test]
 fn a_job_whose_container_cannot_be_made_holds_up_no_other() {
     let world = World::new();
     world

@@ -4,11 +4,10 @@ use headwater_blob::{HttpClient, Permissions};
 use headwater_catalog::Sql;
 use headwater_catalog::jobs::queue::{self, Claimed, ClaimedInput, Ending, Location};
 use headwater_work::{
-    Claim, ClaimRequest, FinishRequest, JobErrorCode, JobFailure, Outcome, Place as WorkPlace,
-    RenewRequest, RenewResponse, WorkInput, WorkOutput,
+    Claim, ClaimRequest, FinishRequest, JobErrorCode, JobFailure, Outcome, PLACES_LAST,
+    Place as WorkPlace, RenewRequest, RenewResponse, WorkInput, WorkOutput,
 };
 use http::StatusCode;
-use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
@@ -17,9 +16,6 @@ use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::place::Place;
 use crate::reply::Reply;
-
-/// How long a worker's signatures last.
-const SAS_TTL: SignedDuration = SignedDuration::from_hours(24);
 
 fn read<T: DeserializeOwned, S, C>(call: &Call<'_, S, C>) -> Result<T, ApiError> {
     serde_json::from_value(call.body()?).map_err(|error| ApiError::invalid("body", error))
@@ -50,7 +46,7 @@ fn signed<C: HttpClient>(
 ) -> WorkPlace {
     WorkPlace {
         container_url: place.container_url().to_owned(),
-        sas: place.sas_for(permissions, SAS_TTL),
+        sas: place.sas_for(permissions, PLACES_LAST),
         sub_path,
     }
 }
