@@ -295,6 +295,16 @@ async fn look<S: Sql, C: HttpClient>(
     Ok(files)
 }
 
+/// Whether the origin gives a file out to downloaders: not the server manifest's family, and no side files. What the
+/// origin itself goes by is `headwater_origin`'s policy (streaming reference 1.6).
+fn is_downloadable(file: &str) -> bool {
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let manifest = ["ism", "ismc", "ismv", "isma", "ismt"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
+    !manifest && !file.starts_with('.')
+}
+
 pub(super) async fn paths<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let locator = locator(call).await?;
     let publishing = publishing(call, &locator.policy_name).await?;
@@ -313,6 +323,7 @@ pub(super) async fn paths<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         downloads.extend(
             files
                 .iter()
+                .filter(|file| is_downloadable(&file.name))
                 .map(|file| format!("/{}/{}", locator.locator_id, segment(&file.name))),
         );
     }
@@ -352,6 +363,23 @@ mod tests {
             Some("My film")
         );
         assert_eq!(streaming_stem(None, &files(&["notes.txt", ".mp4"])), None);
+    }
+
+    #[test]
+    fn only_what_the_origin_gives_out_is_a_download() {
+        for file in ["film.mp4", "poster.jpg", "film.ism.mp4", "noext"] {
+            assert!(is_downloadable(file), "{file}");
+        }
+        for file in [
+            "film.ism",
+            "film.ISMC",
+            "a.ismv",
+            "a.isma",
+            "a.ismt",
+            ".hidden.mp4",
+        ] {
+            assert!(!is_downloadable(file), "{file}");
+        }
     }
 
     #[test]
