@@ -77,7 +77,11 @@ const FIELDS: &[Field] = &[
     Field::new("name", "name", FieldKind::Text),
     Field::new("properties/created", "created", FieldKind::Time),
     Field::new("properties/lastModified", "modified", FieldKind::Time),
-    Field::new("properties/alternateId", "alternate_id", FieldKind::Text),
+    Field::new(
+        "properties/alternateId",
+        "alternate_id",
+        FieldKind::OptionalText,
+    ),
     Field::new("properties/assetId", "asset_id", FieldKind::Uuid),
     Field::new(
         "properties/storageAccountName",
@@ -85,7 +89,11 @@ const FIELDS: &[Field] = &[
         FieldKind::Text,
     ),
     Field::new("properties/container", "container", FieldKind::Text),
-    Field::new("properties/description", "description", FieldKind::Text),
+    Field::new(
+        "properties/description",
+        "description",
+        FieldKind::OptionalText,
+    ),
 ];
 
 const ENTITY: Entity = Entity {

@@ -123,6 +123,8 @@ pub enum Literal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     Text,
+    /// A text that may be missing. It is ordered and compared as if it were empty, and `null` finds only missing ones.
+    OptionalText,
     /// A UUID, compared without regard to case.
     Uuid,
     /// An instant. Missing ones count as the end of time, as AMS shows them.
@@ -146,6 +148,8 @@ impl Field {
     fn expression(&self) -> String {
         match self.kind {
             FieldKind::Text | FieldKind::Uuid => self.column.to_owned(),
+            // A comparison with NULL is neither true nor false, so items would belong to no page and match no condition.
+            FieldKind::OptionalText => format!("coalesce({}, '')", self.column),
             FieldKind::Time => format!("coalesce({}, {END_OF_TIME})", self.column),
         }
     }
@@ -389,14 +393,14 @@ impl Builder {
             }
             Filter::Matches { field, place, text } => {
                 let field = entity.field(field, "$filter")?;
-                if field.kind != FieldKind::Text {
+                if !matches!(field.kind, FieldKind::Text | FieldKind::OptionalText) {
                     return Err(CatalogError::invalid(
                         "$filter",
                         format!("'{}' is not a text field", field.path),
                     ));
                 }
                 let parameter = self.bind(pattern(*place, text).into());
-                format!("{} LIKE {parameter} ESCAPE '\\'", field.column)
+                format!("{} LIKE {parameter} ESCAPE '\\'", field.expression())
             }
         })
     }
@@ -429,14 +433,16 @@ fn bound(field: &Field, literal: &Literal) -> Result<Value, CatalogError> {
         )
     };
     match (field.kind, literal) {
-        (FieldKind::Text, Literal::Text(text)) => Ok(text.into()),
+        (FieldKind::Text | FieldKind::OptionalText, Literal::Text(text)) => Ok(text.into()),
         (FieldKind::Uuid, Literal::Text(text)) => Ok(text.to_ascii_lowercase().into()),
         (FieldKind::Time, Literal::Time(time)) => Ok((*time).into()),
         (FieldKind::Time, Literal::Text(text)) => {
             let time: Timestamp = text.parse().map_err(|_| mismatch("an instant in UTC"))?;
             Ok(time.into())
         }
-        (FieldKind::Text | FieldKind::Uuid, _) => Err(mismatch("a text in single quotes")),
+        (FieldKind::Text | FieldKind::OptionalText | FieldKind::Uuid, _) => {
+            Err(mismatch("a text in single quotes"))
+        }
         (FieldKind::Time, _) => Err(mismatch("an instant in UTC")),
     }
 }

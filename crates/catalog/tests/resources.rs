@@ -306,6 +306,77 @@ fn lists_filter_order_and_page_without_gaps_while_items_come_and_go() {
 }
 
 #[test]
+fn items_without_the_text_in_question_are_on_some_page_and_match_what_they_should() {
+    let catalog = Catalog::new();
+    for (name, alternate_id) in [("a", None), ("b", Some("x")), ("c", None), ("d", Some("y"))] {
+        let write = AssetWrite {
+            alternate_id: alternate_id.map(str::to_owned),
+            ..AssetWrite::default()
+        };
+        block_on(assets::put(
+            &catalog.sql,
+            &catalog.project,
+            name,
+            &write,
+            catalog.ids.uuid(),
+            catalog.now(),
+        ))
+        .unwrap();
+    }
+    let list = |listing: &Listing| {
+        block_on(assets::list(&catalog.sql, &catalog.project, listing)).unwrap()
+    };
+    let names = |items: &[assets::Asset]| -> String {
+        items.iter().map(|asset| asset.name.as_str()).collect()
+    };
+    for (descending, expected) in [(false, "acbd"), (true, "dbca")] {
+        let mut listing = Listing {
+            order: Some(Order {
+                field: "properties/alternateId".into(),
+                descending,
+            }),
+            top: Some(1),
+            ..Listing::default()
+        };
+        let mut found = String::new();
+        loop {
+            let page = list(&listing);
+            found += &names(&page.items);
+            match page.next {
+                Some(next) => listing.start = Start::After(next),
+                None => break,
+            }
+        }
+        assert_eq!(found, expected);
+    }
+    let compare = |is, to| Filter::Compare {
+        field: "properties/alternateId".into(),
+        is,
+        to,
+    };
+    let contains = Filter::Matches {
+        field: "properties/alternateId".into(),
+        place: Place::Anywhere,
+        text: "x".into(),
+    };
+    for (filter, expected) in [
+        (
+            compare(Comparison::NotEqual, Literal::Text("x".into())),
+            "acd",
+        ),
+        (compare(Comparison::Equal, Literal::Null), "ac"),
+        (compare(Comparison::NotEqual, Literal::Null), "bd"),
+        (Filter::Not(Box::new(contains)), "acd"),
+    ] {
+        let listing = Listing {
+            filter: Some(filter),
+            ..Listing::default()
+        };
+        assert_eq!(names(&list(&listing).items), expected, "{listing:?}");
+    }
+}
+
+#[test]
 fn labels_find_assets_as_long_as_they_are_there() {
     use headwater_catalog::query::LabelTest;
     let catalog = Catalog::new();
