@@ -683,6 +683,73 @@ fn custom_policies_are_clear_immutable_and_kept_while_used() {
 }
 
 #[test]
+fn lists_of_policies_hold_the_predefined_ones_like_any_other() {
+    let catalog = Catalog::new();
+    catalog.wait(60);
+    let clear = json!({"noEncryption": {"enabledProtocols": {"hls": true}}});
+    for name in ["A", "z"] {
+        block_on(policies::create(
+            &catalog.sql,
+            &catalog.project,
+            name,
+            clear.clone(),
+            catalog.moment(),
+        ))
+        .unwrap();
+    }
+    let list = |listing: &Listing| {
+        let page = block_on(policies::list(&catalog.sql, &catalog.project, listing)).unwrap();
+        let names: Vec<_> = page
+            .items
+            .iter()
+            .map(|policy| policy.name.clone())
+            .collect();
+        (names, page.total, page.next)
+    };
+    let all = [&["A"], &policies::PREDEFINED[..], &["z"]].concat();
+    assert_eq!(list(&Listing::default()).0, all);
+    let newest = Listing {
+        order: Some(Order {
+            field: "properties/created".into(),
+            descending: true,
+        }),
+        top: Some(3),
+        ..Listing::default()
+    };
+    assert_eq!(list(&newest).0, ["z", "A", "Predefined_MultiDrmStreaming"]);
+    let clear_only = Listing {
+        filter: Some(Filter::Matches {
+            field: "name".into(),
+            place: Place::Anywhere,
+            text: "ClearStreaming".into(),
+        }),
+        count: true,
+        ..Listing::default()
+    };
+    let (names, total, _) = list(&clear_only);
+    assert_eq!(names, policies::PREDEFINED[1..3]);
+    assert_eq!(total, Some(2));
+    let mut paged = Listing {
+        top: Some(3),
+        count: true,
+        ..Listing::default()
+    };
+    let mut seen = Vec::new();
+    loop {
+        let (names, total, next) = list(&paged);
+        assert_eq!(total, Some(8));
+        seen.extend(names);
+        match next {
+            Some(next) => paged.start = Start::After(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, all);
+    paged.start = Start::Offset(6);
+    assert_eq!(list(&paged).0, all[6..]);
+}
+
+#[test]
 fn switching_an_endpoint_leaves_an_operation_behind() {
     let catalog = Catalog::new();
     let switch = |to| {
