@@ -134,6 +134,36 @@ pub async fn storage_event<S: Sql>(
     .await
 }
 
+/// Whether an event was taken in before: another cheap look before the blob itself is looked at.
+pub async fn is_known<S: Sql>(sql: &S, event_id: &str) -> Result<bool, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT 1 FROM storage_events WHERE id = ?1",
+            &[event_id.into()],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+/// Remembers events that came to nothing, so that they are known when they are sent again.
+pub async fn remember<S: Sql>(
+    sql: &S,
+    event_ids: &[&str],
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    transaction(sql, async |sql| {
+        for id in event_ids {
+            sql.query(
+                "INSERT INTO storage_events (id, seen) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
+                &[Value::from(*id), now.into()],
+            )
+            .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
 /// Whether any rule is for blobs of this name: a cheap look before the blob itself is looked at.
 pub async fn concerns_a_rule<S: Sql>(sql: &S, event: &BlobEvent) -> Result<bool, CatalogError> {
     Ok(event.kind == BlobEventKind::Created && !rules_for(sql, event).await?.is_empty())
