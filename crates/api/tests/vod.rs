@@ -240,6 +240,27 @@ fn a_video_on_the_mkio_surface() {
 }
 
 #[test]
+fn the_container_of_an_asset_in_a_folder_is_not_signed_for() {
+    let world = World::new();
+    for (name, folder) in [("whole", ""), ("part", "in/film")] {
+        let body = json!({"properties": {"container": "films", "subPath": folder}});
+        world
+            .put(&format!("{MKIO}/assets/{name}"), body)
+            .expect(201);
+    }
+    let sign = |name: &str| {
+        world.post(
+            &format!("{ARM}/assets/{name}/listContainerSas"),
+            json!({"permissions": "Read"}),
+        )
+    };
+    sign("whole").expect(200);
+    let refused = sign("part").expect(400).body;
+    assert_eq!(refused["error"]["target"], "subPath", "{refused}");
+    assert!(!refused.to_string().contains("sig="), "{refused}");
+}
+
+#[test]
 fn an_asset_without_a_job_plays_what_lies_in_its_container() {
     let world = World::new();
     world
