@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-use crate::query::{self, Entity, Field, FieldKind, Listing, Page};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, names, storage};
 
@@ -96,10 +97,12 @@ const FIELDS: &[Field] = &[
     ),
 ];
 
-const ENTITY: Entity = Entity {
-    what: "assets",
+const ENTITY: Entity<Asset> = Entity {
+    one: "Asset",
+    many: "assets",
     table: "assets",
     columns: COLUMNS,
+    read: from_row,
     tie: "name",
     fields: FIELDS,
     labels: Some(
@@ -107,7 +110,7 @@ const ENTITY: Entity = Entity {
     ),
 };
 
-pub(crate) fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
+fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
     Ok(Asset {
         name: row.text("name")?,
         asset_id: row.uuid("asset_id")?,
@@ -135,22 +138,14 @@ pub async fn find<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<Option<Asset>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM assets WHERE project_id = ?1 AND name = ?2"),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first().map(|row| from_row(&row)).transpose()
+    ENTITY.find(sql, project, name).await
 }
 
 /// One asset.
 ///
 /// Errors: [`CatalogError::NotFound`].
 pub async fn get<S: Sql>(sql: &S, project: &ProjectId, name: &str) -> Result<Asset, CatalogError> {
-    find(sql, project, name)
-        .await?
-        .ok_or_else(|| CatalogError::not_found("Asset", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// A page of assets.
@@ -159,14 +154,7 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
     listing: &Listing,
 ) -> Result<Page<Asset>, CatalogError> {
-    query::list(
-        sql,
-        &ENTITY,
-        &[("project_id", project.into())],
-        listing,
-        from_row,
-    )
-    .await
+    ENTITY.list(sql, project, listing).await
 }
 
 /// The container of an asset that names none.
@@ -393,10 +381,7 @@ async fn change<S: Sql>(
             ],
         )
         .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Asset", name))
+    ENTITY.returned(&rows, name)
 }
 
 /// Whether another asset lies in the same container.
@@ -432,13 +417,7 @@ pub async fn delete<S: Sql>(
             )
             .await?;
         }
-        let rows = sql
-            .query(
-                "DELETE FROM assets WHERE project_id = ?1 AND name = ?2 RETURNING name",
-                &[project.into(), name.into()],
-            )
-            .await?;
-        Ok(!rows.is_empty())
+        ENTITY.delete(sql, project, name).await
     })
     .await
 }

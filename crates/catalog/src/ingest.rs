@@ -173,24 +173,20 @@ async fn rules_for<S: Sql>(
     sql: &S,
     event: &BlobEvent,
 ) -> Result<Vec<(ProjectId, UploadRule)>, CatalogError> {
-    let columns: Vec<String> = upload_rules::COLUMNS
-        .split(", ")
-        .map(|column| format!("r.{column}"))
-        .collect();
     let rows = sql
         .query(
             &format!(
                 "SELECT r.project_id, {} FROM upload_rules r
                  JOIN storage_accounts s ON s.project_id = r.project_id AND s.name = r.storage_account
                  WHERE s.account = ?1 AND r.container = ?2 AND r.enabled = 1 ORDER BY r.project_id, r.name",
-                columns.join(", ")
+                upload_rules::ENTITY.columns_of("r")
             ),
             &[Value::from(&event.account), Value::from(&event.container)],
         )
         .await?;
     let mut found = Vec::new();
     for row in rows.iter() {
-        let rule = upload_rules::from_row(&row)?;
+        let rule = (upload_rules::ENTITY.read)(&row)?;
         if rule.rule.matches(&event.blob) {
             found.push((ProjectId(row.text("project_id")?), rule));
         }

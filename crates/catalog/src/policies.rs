@@ -6,12 +6,13 @@
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
+use crate::Written;
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::names;
-use crate::query::{Entity, Field, FieldKind, Listing, Page};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
-use crate::{Written, query};
 
 /// Protocols of one protection scheme.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -163,10 +164,12 @@ const ALL: &str = "(SELECT project_id, name, properties_json, created FROM strea
         UNION ALL SELECT 'Predefined_MultiDrmStreaming'
     ) AS predefined) AS all_policies";
 
-const ENTITY: Entity = Entity {
-    what: "streaming policies",
+const ENTITY: Entity<StreamingPolicy> = Entity {
+    one: "Streaming policy",
+    many: "streaming policies",
     table: ALL,
     columns: "name, properties_json, created",
+    read: from_row,
     tie: "name",
     fields: FIELDS,
     labels: None,
@@ -192,19 +195,7 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<StreamingPolicy, CatalogError> {
-    if let Some(policy) = predefined(name) {
-        return Ok(policy);
-    }
-    let rows = sql
-        .query(
-            "SELECT name, properties_json, created FROM streaming_policies WHERE project_id = ?1 AND name = ?2",
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Streaming policy", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// A page of the policies, predefined and custom.
@@ -213,14 +204,7 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
     listing: &Listing,
 ) -> Result<Page<StreamingPolicy>, CatalogError> {
-    query::list(
-        sql,
-        &ENTITY,
-        &[("project_id", project.into())],
-        listing,
-        from_row,
-    )
-    .await
+    ENTITY.list(sql, project, listing).await
 }
 
 /// Creates a custom policy. The same request again is answered with the policy that exists.

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-use crate::query::{self, Entity, Field, FieldKind, Listing, Page};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, names, presets};
 
@@ -43,10 +44,12 @@ const FIELDS: &[Field] = &[
     Field::new("properties/lastModified", "modified", FieldKind::Time),
 ];
 
-const ENTITY: Entity = Entity {
-    what: "transforms",
+const ENTITY: Entity<Transform> = Entity {
+    one: "Transform",
+    many: "transforms",
     table: "transforms",
     columns: COLUMNS,
+    read: from_row,
     tie: "name",
     fields: FIELDS,
     labels: None,
@@ -70,16 +73,7 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<Transform, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM transforms WHERE project_id = ?1 AND name = ?2"),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Transform", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// A page of transforms.
@@ -88,14 +82,7 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
     listing: &Listing,
 ) -> Result<Page<Transform>, CatalogError> {
-    query::list(
-        sql,
-        &ENTITY,
-        &[("project_id", project.into())],
-        listing,
-        from_row,
-    )
-    .await
+    ENTITY.list(sql, project, listing).await
 }
 
 fn validate(
@@ -218,10 +205,7 @@ pub async fn update<S: Sql>(
                 ],
             )
             .await?;
-        rows.first()
-            .map(|row| from_row(&row))
-            .transpose()?
-            .ok_or_else(|| CatalogError::not_found("Transform", name))
+        ENTITY.returned(&rows, name)
     })
     .await
 }
@@ -298,13 +282,7 @@ pub async fn delete<S: Sql>(
             &scope,
         )
         .await?;
-        let rows = sql
-            .query(
-                "DELETE FROM transforms WHERE project_id = ?1 AND name = ?2 RETURNING name",
-                &scope,
-            )
-            .await?;
-        Ok(!rows.is_empty())
+        ENTITY.delete(sql, project, name).await
     })
     .await
 }
