@@ -3,6 +3,8 @@
 //! Everything here is one or a few requests to storage through the [`HttpClient`] port. A request that storage refuses for
 //! now is sent again twice; the client above retries as well, so there is no reason to be stubborn.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use headwater_blob::client::{decode_done, decode_list, decode_range};
 use headwater_blob::xml::BlobPage;
@@ -13,7 +15,7 @@ use headwater_catalog::storage::StorageAccount;
 use headwater_cmaf::index::{HeadParse, IndexHead, parse_head};
 use headwater_seal::Seal;
 use http::{Request, Response};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::error::{ApiError, Kind};
 
@@ -96,7 +98,7 @@ impl<'a, C: HttpClient> Place<'a, C> {
     }
 
     /// A signature that lasts from now.
-    pub(crate) fn sas_for(&self, permissions: Permissions, ttl: SignedDuration) -> String {
+    pub(crate) fn sas_for(&self, permissions: Permissions, ttl: Duration) -> String {
         self.sas(
             permissions,
             self.now.saturating_add(ttl).unwrap_or(Timestamp::MAX),

@@ -4,46 +4,7 @@ mod support;
 
 use headwater_auth::Role;
 use serde_json::{Value as Json, json};
-use support::{ARM, MKIO, OLDER, World};
-
-fn transform(preset: &str) -> Json {
-    json!({"properties": {"outputs": [{
-        "preset": {"@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": preset},
-    }]}})
-}
-
-fn job(input: &str, file: &str, output: &str) -> Json {
-    json!({"properties": {
-        "input": {"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": input, "files": [file]},
-        "outputs": [{"@odata.type": "#Microsoft.Media.JobOutputAsset", "assetName": output}],
-        "correlationData": {"ticket": "7"},
-    }})
-}
-
-fn locator(asset: &str, policy: &str) -> Json {
-    json!({"properties": {"assetName": asset, "streamingPolicyName": policy}})
-}
-
-/// Takes the waiting job and finishes it.
-fn work(world: &World, manifest: &str) {
-    let claim = world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(200)
-        .body;
-    let id = claim["jobId"].as_str().unwrap().to_owned();
-    let progress =
-        json!({"lease": claim["lease"], "progress": [{"index": 0, "percent": 50}], "chunks": []});
-    assert_eq!(
-        world
-            .worker(&format!("{id}/renew"), progress)
-            .expect(200)
-            .body,
-        json!({"cancel": false})
-    );
-    let outcome =
-        json!({"lease": claim["lease"], "outcome": {"state": "finished", "manifests": [manifest]}});
-    world.worker(&format!("{id}/finish"), outcome).expect(204);
-}
+use support::{ARM, MKIO, OLDER, World, job, locator, transform, work};
 
 #[test]
 fn a_video_on_the_ams_surface() {
@@ -240,6 +201,27 @@ fn a_video_on_the_mkio_surface() {
 }
 
 #[test]
+fn the_container_of_an_asset_in_a_folder_is_not_signed_for() {
+    let world = World::new();
+    for (name, folder) in [("whole", ""), ("part", "in/film")] {
+        let body = json!({"properties": {"container": "films", "subPath": folder}});
+        world
+            .put(&format!("{MKIO}/assets/{name}"), body)
+            .expect(201);
+    }
+    let sign = |name: &str| {
+        world.post(
+            &format!("{ARM}/assets/{name}/listContainerSas"),
+            json!({"permissions": "Read"}),
+        )
+    };
+    sign("whole").expect(200);
+    let refused = sign("part").expect(400).body;
+    assert_eq!(refused["error"]["target"], "subPath", "{refused}");
+    assert!(!refused.to_string().contains("sig="), "{refused}");
+}
+
+#[test]
 fn an_asset_without_a_job_plays_what_lies_in_its_container() {
     let world = World::new();
     world
@@ -380,98 +362,6 @@ fn presets_that_cannot_run_are_refused_by_name() {
         .expect(400)
         .body;
     insta::assert_json_snapshot!("mkio_unsupported_preset", got);
-}
-
-#[test]
-fn a_job_is_cancelled_on_both_sides() {
-    let world = World::new();
-    world
-        .put(&format!("{ARM}/assets/in1"), json!({}))
-        .expect(201);
-    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
-    world.put(&path, job("in1", "a.mp4", "out")).expect(201);
-    let claim = world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(200)
-        .body;
-    insta::assert_json_snapshot!("work_claim", claim);
-    world
-        .post(&format!("{path}/cancelJob"), Json::Null)
-        .expect(200);
-    world.delete(&path).expect(409);
-    let id = claim["jobId"].as_str().unwrap();
-    let renew = json!({"lease": claim["lease"], "progress": [], "chunks": []});
-    assert_eq!(
-        world.worker(&format!("{id}/renew"), renew).expect(200).body,
-        json!({"cancel": true})
-    );
-    let finish = json!({"lease": claim["lease"], "outcome": {"state": "canceled"}});
-    world
-        .worker(&format!("{id}/finish"), finish.clone())
-        .expect(204);
-    world.worker(&format!("{id}/finish"), finish).expect(204);
-    let late = json!({"lease": "another", "progress": [], "chunks": []});
-    world.worker(&format!("{id}/renew"), late).expect(409);
-    assert_eq!(
-        world.get(&path).expect(200).body["properties"]["state"],
-        "Canceled"
-    );
-    world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(204);
-    let changed = world
-        .patch(
-            &path,
-            json!({"properties": {"priority": "High", "description": "d"}}),
-        )
-        .expect(200)
-        .body;
-    assert_eq!(changed["properties"]["priority"], "High");
-    world.delete(&path).expect(200);
-}
-
-#[test]
-fn signed_inputs_are_used_but_never_shown() {
-    let world = World::new();
-    let body = json!({"properties": {
-        "input": {
-            "@odata.type": "#Microsoft.Media.JobInputHttp", "baseUri": "https://example.com/films/",
-            "files": ["a.mp4?sig=secret"],
-        },
-        "outputs": [{"@odata.type": "JobOutputAsset", "assetName": "out"}],
-    }});
-    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
-    world.put(&path, body).expect(201);
-    let shown = world.get(&path).expect(200).body;
-    assert!(!shown.to_string().contains("secret"), "{shown}");
-    assert_eq!(shown["properties"]["input"]["files"], json!(["a.mp4"]));
-    let claim = world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(200)
-        .body;
-    assert_eq!(
-        claim["input"],
-        json!({"kind": "http", "urls": ["https://example.com/films/a.mp4?sig=secret"]})
-    );
-}
-
-#[test]
-fn a_claim_whose_containers_cannot_be_made_is_given_back() {
-    let world = World::new();
-    world
-        .put(&format!("{ARM}/assets/in1"), json!({}))
-        .expect(201);
-    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
-    world.put(&path, job("in1", "a.mp4", "out")).expect(201);
-    world.storage.failing.set(3);
-    world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(503);
-    let claim = world
-        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
-        .expect(200)
-        .body;
-    assert_eq!(claim["attempt"], 1);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-use crate::query::{self, Entity, Field, FieldKind, Listing, Page};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, names, storage};
 
@@ -77,7 +78,11 @@ const FIELDS: &[Field] = &[
     Field::new("name", "name", FieldKind::Text),
     Field::new("properties/created", "created", FieldKind::Time),
     Field::new("properties/lastModified", "modified", FieldKind::Time),
-    Field::new("properties/alternateId", "alternate_id", FieldKind::Text),
+    Field::new(
+        "properties/alternateId",
+        "alternate_id",
+        FieldKind::OptionalText,
+    ),
     Field::new("properties/assetId", "asset_id", FieldKind::Uuid),
     Field::new(
         "properties/storageAccountName",
@@ -85,13 +90,19 @@ const FIELDS: &[Field] = &[
         FieldKind::Text,
     ),
     Field::new("properties/container", "container", FieldKind::Text),
-    Field::new("properties/description", "description", FieldKind::Text),
+    Field::new(
+        "properties/description",
+        "description",
+        FieldKind::OptionalText,
+    ),
 ];
 
-const ENTITY: Entity = Entity {
-    what: "assets",
+const ENTITY: Entity<Asset> = Entity {
+    one: "Asset",
+    many: "assets",
     table: "assets",
     columns: COLUMNS,
+    read: from_row,
     tie: "name",
     fields: FIELDS,
     labels: Some(
@@ -99,7 +110,7 @@ const ENTITY: Entity = Entity {
     ),
 };
 
-pub(crate) fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
+fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
     Ok(Asset {
         name: row.text("name")?,
         asset_id: row.uuid("asset_id")?,
@@ -127,22 +138,14 @@ pub async fn find<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<Option<Asset>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM assets WHERE project_id = ?1 AND name = ?2"),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first().map(|row| from_row(&row)).transpose()
+    ENTITY.find(sql, project, name).await
 }
 
 /// One asset.
 ///
 /// Errors: [`CatalogError::NotFound`].
 pub async fn get<S: Sql>(sql: &S, project: &ProjectId, name: &str) -> Result<Asset, CatalogError> {
-    find(sql, project, name)
-        .await?
-        .ok_or_else(|| CatalogError::not_found("Asset", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// A page of assets.
@@ -151,14 +154,7 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
     listing: &Listing,
 ) -> Result<Page<Asset>, CatalogError> {
-    query::list(
-        sql,
-        &ENTITY,
-        &[("project_id", project.into())],
-        listing,
-        from_row,
-    )
-    .await
+    ENTITY.list(sql, project, listing).await
 }
 
 /// The container of an asset that names none.
@@ -256,7 +252,9 @@ pub async fn update<S: Sql>(
     .await
 }
 
-/// Inside a transaction: adds an asset that does not exist.
+/// Inside a transaction: adds an asset.
+///
+/// Errors: [`CatalogError::Invalid`]; [`CatalogError::Conflict`] if it exists.
 pub(crate) async fn insert<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -306,7 +304,8 @@ pub(crate) async fn insert<S: Sql>(
             now.into(),
         ],
     )
-    .await?;
+    .await
+    .map_err(CatalogError::taken("Asset", name))?;
     if let Some(labels) = &write.labels {
         write_labels(sql, project, name, labels).await?;
     }
@@ -382,10 +381,7 @@ async fn change<S: Sql>(
             ],
         )
         .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Asset", name))
+    ENTITY.returned(&rows, name)
 }
 
 /// Whether another asset lies in the same container.
@@ -421,13 +417,7 @@ pub async fn delete<S: Sql>(
             )
             .await?;
         }
-        let rows = sql
-            .query(
-                "DELETE FROM assets WHERE project_id = ?1 AND name = ?2 RETURNING name",
-                &[project.into(), name.into()],
-            )
-            .await?;
-        Ok(!rows.is_empty())
+        ENTITY.delete(sql, project, name).await
     })
     .await
 }

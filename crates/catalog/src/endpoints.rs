@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::operations;
+use crate::query::{Field, FieldKind};
 use crate::sql::{Row, Sql, transaction};
 
 /// Starting and stopping take no time, so the states in between never show.
@@ -36,7 +38,16 @@ pub struct StreamingEndpoint {
     pub modified: Timestamp,
 }
 
-const COLUMNS: &str = "name, properties_json, tags_json, state, created, modified";
+const ENTITY: Entity<StreamingEndpoint> = Entity {
+    one: "Streaming endpoint",
+    many: "streaming endpoints",
+    table: "streaming_endpoints",
+    columns: "name, properties_json, tags_json, state, created, modified",
+    read: from_row,
+    tie: "name",
+    fields: &[Field::new("name", "name", FieldKind::Text)],
+    labels: None,
+};
 
 fn from_row(row: &Row<'_>) -> Result<StreamingEndpoint, CatalogError> {
     Ok(StreamingEndpoint {
@@ -61,18 +72,7 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<StreamingEndpoint, CatalogError> {
-    let rows = sql
-        .query(
-            &format!(
-                "SELECT {COLUMNS} FROM streaming_endpoints WHERE project_id = ?1 AND name = ?2"
-            ),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Streaming endpoint", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// All endpoints of a project, by name.
@@ -80,15 +80,7 @@ pub async fn list<S: Sql>(
     sql: &S,
     project: &ProjectId,
 ) -> Result<Vec<StreamingEndpoint>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!(
-                "SELECT {COLUMNS} FROM streaming_endpoints WHERE project_id = ?1 ORDER BY name"
-            ),
-            &[project.into()],
-        )
-        .await?;
-    rows.iter().map(|row| from_row(&row)).collect()
+    ENTITY.all(sql, &[("project_id", project.into())]).await
 }
 
 /// What [`switch`] did.

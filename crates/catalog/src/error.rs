@@ -50,6 +50,26 @@ impl CatalogError {
         }
     }
 
+    /// What to make of a failed insert: a violated constraint means that the name is taken.
+    pub(crate) fn taken(what: &'static str, name: &str) -> impl FnOnce(SqlError) -> Self {
+        move |error| match error {
+            SqlError::Constraint(_) => Self::Conflict(format!("{what} '{name}' already exists.")),
+            error => error.into(),
+        }
+    }
+
+    /// Whether the request is at fault, or what it met: the same request would be refused again.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Invalid { .. }
+            | Self::NotFound { .. }
+            | Self::Conflict(_)
+            | Self::WrongState(_)
+            | Self::LeaseLost => true,
+            Self::Sql(_) | Self::Seal(_) | Self::Corrupt { .. } => false,
+        }
+    }
+
     pub(crate) fn corrupt(column: &str, reason: &'static str) -> Self {
         Self::Corrupt {
             column: column.to_owned(),

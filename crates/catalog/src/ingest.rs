@@ -5,6 +5,9 @@
 //! makes for each an input asset, an output asset, a job and a locator. Delivering the same event again, or two events
 //! for the same version of a blob, changes nothing.
 //!
+//! Rules do not depend on each other: one that does not work any more starts nothing, and the others do. An event that
+//! a rule refused is not remembered, so that sending it again, once the rule is mended, starts what is missing.
+//!
 //! Names follow from the blob and its version: `film.mp4` becomes `film-1f3c9a02`, its input asset
 //! `film-1f3c9a02-source`. The locator exists at once, so its address is known before the job is done; it plays when the
 //! job has finished. Containers of output assets are made when a worker claims the job.
@@ -19,7 +22,7 @@ use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::jobs::{self, JobInput, MissingAssets, NewJob, NewOutput, Priority};
 use crate::locators::{self, NewLocator};
-use crate::sql::{Sql, Value, transaction};
+use crate::sql::{Sql, Value, part, transaction};
 use crate::upload_rules::{self, UploadRule};
 
 /// How long event ids are remembered. Event Grid gives up after a day.
@@ -57,6 +60,14 @@ pub struct Started {
     pub locator_id: Uuid,
 }
 
+/// A rule that was for the blob and could not be followed. Nothing is left of the attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub rule: String,
+    /// A [refusal](CatalogError::is_refusal): the operator's to mend.
+    pub error: CatalogError,
+}
+
 /// What came of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -64,14 +75,16 @@ pub enum Outcome {
     Duplicate,
     /// No rule is for this blob, or its version was turned into a job before, or it was deleted.
     Ignored,
-    /// One job per rule.
-    Started(Vec<Started>),
+    /// One job or one refusal per rule; not both are empty.
+    Applied {
+        started: Vec<Started>,
+        refused: Vec<Refused>,
+    },
 }
 
 /// Takes in one event.
 ///
-/// Errors: [`CatalogError::Sql`] (send the event again later), [`CatalogError::Invalid`] for a blob name that no asset can
-/// hold or a rule whose transform or policy does not work any more.
+/// Errors: [`CatalogError::Sql`] (send the event again later), [`CatalogError::Corrupt`], [`CatalogError::Seal`].
 pub async fn storage_event<S: Sql>(
     sql: &S,
     seal: &Seal,
@@ -94,17 +107,59 @@ pub async fn storage_event<S: Sql>(
         if event.kind == BlobEventKind::Deleted {
             return Ok(Outcome::Ignored);
         }
-        let mut started = Vec::new();
+        let (mut started, mut refused) = (Vec::new(), Vec::new());
         for (project, rule) in rules_for(sql, event).await? {
-            if let Some(job) = apply(sql, seal, &project, &rule, event, moment).await? {
-                started.push(job);
+            let applied = part(sql, async |sql| {
+                apply(sql, seal, &project, &rule, event, moment).await
+            })
+            .await;
+            match applied {
+                Ok(job) => started.extend(job),
+                Err(error) if error.is_refusal() => refused.push(Refused {
+                    rule: rule.name,
+                    error,
+                }),
+                Err(error) => return Err(error),
             }
         }
-        if started.is_empty() {
-            Ok(Outcome::Ignored)
-        } else {
-            Ok(Outcome::Started(started))
+        if !refused.is_empty() {
+            let id = [Value::from(&event.event_id)];
+            sql.query("DELETE FROM storage_events WHERE id = ?1", &id)
+                .await?;
+        } else if started.is_empty() {
+            return Ok(Outcome::Ignored);
         }
+        Ok(Outcome::Applied { started, refused })
+    })
+    .await
+}
+
+/// Whether an event was taken in before: another cheap look before the blob itself is looked at.
+pub async fn is_known<S: Sql>(sql: &S, event_id: &str) -> Result<bool, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT 1 FROM storage_events WHERE id = ?1",
+            &[event_id.into()],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+/// Remembers events that came to nothing, so that they are known when they are sent again.
+pub async fn remember<S: Sql>(
+    sql: &S,
+    event_ids: &[&str],
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    transaction(sql, async |sql| {
+        for id in event_ids {
+            sql.query(
+                "INSERT INTO storage_events (id, seen) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING",
+                &[Value::from(*id), now.into()],
+            )
+            .await?;
+        }
+        Ok(())
     })
     .await
 }
@@ -118,24 +173,20 @@ async fn rules_for<S: Sql>(
     sql: &S,
     event: &BlobEvent,
 ) -> Result<Vec<(ProjectId, UploadRule)>, CatalogError> {
-    let columns: Vec<String> = upload_rules::COLUMNS
-        .split(", ")
-        .map(|column| format!("r.{column}"))
-        .collect();
     let rows = sql
         .query(
             &format!(
                 "SELECT r.project_id, {} FROM upload_rules r
                  JOIN storage_accounts s ON s.project_id = r.project_id AND s.name = r.storage_account
                  WHERE s.account = ?1 AND r.container = ?2 AND r.enabled = 1 ORDER BY r.project_id, r.name",
-                columns.join(", ")
+                upload_rules::ENTITY.columns_of("r")
             ),
             &[Value::from(&event.account), Value::from(&event.container)],
         )
         .await?;
     let mut found = Vec::new();
     for row in rows.iter() {
-        let rule = upload_rules::from_row(&row)?;
+        let rule = (upload_rules::ENTITY.read)(&row)?;
         if rule.rule.matches(&event.blob) {
             found.push((ProjectId(row.text("project_id")?), rule));
         }

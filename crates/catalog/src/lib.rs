@@ -31,6 +31,7 @@ pub mod assets;
 #[cfg(feature = "native")]
 pub mod bootstrap;
 pub mod endpoints;
+mod entity;
 mod error;
 mod fingerprint;
 mod ids;

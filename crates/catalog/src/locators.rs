@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
-use crate::query::{self, Entity, Field, FieldKind, Listing, Page};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, assets, names, policies};
 
@@ -75,25 +76,18 @@ const FIELDS: &[Field] = &[
     ),
 ];
 
-const ENTITY: Entity = Entity {
-    what: "streaming locators",
+pub(crate) const ENTITY: Entity<StreamingLocator> = Entity {
+    one: "Streaming locator",
+    many: "streaming locators",
     table: "streaming_locators",
     columns: COLUMNS,
+    read: from_row,
     tie: "name",
     fields: FIELDS,
     labels: None,
 };
 
-/// The columns of a locator in a join, under their own names.
-pub(crate) fn qualified_columns(alias: &str) -> String {
-    let columns: Vec<_> = COLUMNS
-        .split(", ")
-        .map(|column| format!("{alias}.{column}"))
-        .collect();
-    columns.join(", ")
-}
-
-pub(crate) fn from_row(row: &Row<'_>) -> Result<StreamingLocator, CatalogError> {
+fn from_row(row: &Row<'_>) -> Result<StreamingLocator, CatalogError> {
     Ok(StreamingLocator {
         name: row.text("name")?,
         locator_id: row.uuid("locator_id")?,
@@ -109,22 +103,6 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<StreamingLocator, CatalogError> 
     })
 }
 
-async fn find<S: Sql>(
-    sql: &S,
-    project: &ProjectId,
-    name: &str,
-) -> Result<Option<StreamingLocator>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!(
-                "SELECT {COLUMNS} FROM streaming_locators WHERE project_id = ?1 AND name = ?2"
-            ),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first().map(|row| from_row(&row)).transpose()
-}
-
 /// One locator.
 ///
 /// Errors: [`CatalogError::NotFound`].
@@ -133,9 +111,7 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<StreamingLocator, CatalogError> {
-    find(sql, project, name)
-        .await?
-        .ok_or_else(|| CatalogError::not_found("Streaming locator", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// A page of locators.
@@ -144,14 +120,7 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
     listing: &Listing,
 ) -> Result<Page<StreamingLocator>, CatalogError> {
-    query::list(
-        sql,
-        &ENTITY,
-        &[("project_id", project.into())],
-        listing,
-        from_row,
-    )
-    .await
+    ENTITY.list(sql, project, listing).await
 }
 
 /// An asset's locators, by name.
@@ -160,15 +129,8 @@ pub async fn of_asset<S: Sql>(
     project: &ProjectId,
     asset: &str,
 ) -> Result<Vec<StreamingLocator>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!(
-                "SELECT {COLUMNS} FROM streaming_locators WHERE project_id = ?1 AND asset_name = ?2 ORDER BY name"
-            ),
-            &[project.into(), asset.into()],
-        )
-        .await?;
-    rows.iter().map(|row| from_row(&row)).collect()
+    let scope = [("project_id", project.into()), ("asset_name", asset.into())];
+    ENTITY.all(sql, &scope).await
 }
 
 /// Publishes an asset.
@@ -184,7 +146,7 @@ pub async fn put<S: Sql>(
     moment: Moment<'_>,
 ) -> Result<(StreamingLocator, Written), CatalogError> {
     transaction(sql, async |sql| {
-        let Some(old) = find(sql, project, name).await? else {
+        let Some(old) = ENTITY.find(sql, project, name).await? else {
             return Ok((insert(sql, project, name, new, moment).await?, Written::Created));
         };
         let same = sql
@@ -284,7 +246,9 @@ pub(crate) async fn check_policy<S: Sql>(
     Ok(())
 }
 
-/// Inside a transaction: adds a locator that does not exist.
+/// Inside a transaction: adds a locator.
+///
+/// Errors: as [`put`]; [`CatalogError::Conflict`] for any locator of that name.
 pub(crate) async fn insert<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -331,7 +295,8 @@ pub(crate) async fn insert<S: Sql>(
             moment.now.into(),
         ],
     )
-    .await?;
+    .await
+    .map_err(CatalogError::taken("Streaming locator", name))?;
     get(sql, project, name).await
 }
 
@@ -341,11 +306,5 @@ pub async fn delete<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<bool, CatalogError> {
-    let rows = sql
-        .query(
-            "DELETE FROM streaming_locators WHERE project_id = ?1 AND name = ?2 RETURNING name",
-            &[project.into(), name.into()],
-        )
-        .await?;
-    Ok(!rows.is_empty())
+    ENTITY.delete(sql, project, name).await
 }

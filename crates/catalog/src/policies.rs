@@ -1,17 +1,18 @@
 //! Streaming policies: what a locator lets out, and in which shape.
 //!
-//! Six are predefined and exist in every project without a row. A custom policy may, until content protection is in place,
+//! Six are predefined and exist in every project without a row; lists treat them like the others. A custom policy may, until content protection is in place,
 //! allow clear streaming and download; one that asks for encryption is refused.
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
+use crate::Written;
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::names;
-use crate::query::{Entity, Field, FieldKind, Listing, Page};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
-use crate::{Written, query};
 
 /// Protocols of one protection scheme.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct StreamingPolicy {
     pub created: Timestamp,
 }
 
-/// Names of the predefined policies, in the order in which lists show them.
+/// Names of the predefined policies, in order.
 pub const PREDEFINED: [&str; 6] = [
     "Predefined_ClearKey",
     "Predefined_ClearStreamingOnly",
@@ -152,18 +153,35 @@ const FIELDS: &[Field] = &[
     Field::new("properties/created", "created", FieldKind::Time),
 ];
 
-const ENTITY: Entity = Entity {
-    what: "streaming policies",
-    table: "streaming_policies",
+/// The custom policies, and the predefined ones in every project: so filter, order and pages go over all of them.
+const ALL: &str = "(SELECT project_id, name, properties_json, created FROM streaming_policies
+    UNION ALL SELECT projects.id, predefined.name, '', 0 FROM projects CROSS JOIN (
+        SELECT 'Predefined_ClearKey' AS name
+        UNION ALL SELECT 'Predefined_ClearStreamingOnly'
+        UNION ALL SELECT 'Predefined_DownloadAndClearStreaming'
+        UNION ALL SELECT 'Predefined_DownloadOnly'
+        UNION ALL SELECT 'Predefined_MultiDrmCencStreaming'
+        UNION ALL SELECT 'Predefined_MultiDrmStreaming'
+    ) AS predefined) AS all_policies";
+
+const ENTITY: Entity<StreamingPolicy> = Entity {
+    one: "Streaming policy",
+    many: "streaming policies",
+    table: ALL,
     columns: "name, properties_json, created",
+    read: from_row,
     tie: "name",
     fields: FIELDS,
     labels: None,
 };
 
 fn from_row(row: &Row<'_>) -> Result<StreamingPolicy, CatalogError> {
+    let name = row.text("name")?;
+    if let Some(policy) = predefined(&name) {
+        return Ok(policy);
+    }
     Ok(StreamingPolicy {
-        name: row.text("name")?,
+        name,
         properties: row.json("properties_json")?,
         created: row.time("created")?,
     })
@@ -177,41 +195,16 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<StreamingPolicy, CatalogError> {
-    if let Some(policy) = predefined(name) {
-        return Ok(policy);
-    }
-    let rows = sql
-        .query(
-            "SELECT name, properties_json, created FROM streaming_policies WHERE project_id = ?1 AND name = ?2",
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Streaming policy", name))
+    ENTITY.get(sql, project, name).await
 }
 
-/// A page of the custom policies. The predefined ones are [`all_predefined`]; the first page of an unfiltered list
-/// begins with them.
+/// A page of the policies, predefined and custom.
 pub async fn list<S: Sql>(
     sql: &S,
     project: &ProjectId,
     listing: &Listing,
 ) -> Result<Page<StreamingPolicy>, CatalogError> {
-    query::list(
-        sql,
-        &ENTITY,
-        &[("project_id", project.into())],
-        listing,
-        from_row,
-    )
-    .await
-}
-
-/// The six predefined policies.
-pub fn all_predefined() -> Vec<StreamingPolicy> {
-    PREDEFINED.into_iter().filter_map(predefined).collect()
+    ENTITY.list(sql, project, listing).await
 }
 
 /// Creates a custom policy. The same request again is answered with the policy that exists.
@@ -323,7 +316,10 @@ mod tests {
 
     #[test]
     fn all_six_predefined_policies_are_there_and_the_clear_ones_publish() {
-        assert_eq!(all_predefined().len(), 6);
+        for name in PREDEFINED {
+            assert!(predefined(name).is_some(), "{name} has properties");
+            assert!(ALL.contains(&format!("'{name}'")), "{name} is listed");
+        }
         let clear: Vec<_> = PREDEFINED
             .iter()
             .filter(|name| publishing(name, None).is_some())

@@ -162,14 +162,14 @@ pub async fn published<S: Sql>(
             &format!(
                 "SELECT {}, a.manifest, a.duration_ms, p.properties_json {condition}
                  ORDER BY l.created DESC, l.name LIMIT {limit} OFFSET {offset}",
-                locators::qualified_columns("l")
+                locators::ENTITY.columns_of("l")
             ),
             &scope,
         )
         .await?;
     let mut found = Vec::new();
     for row in rows.iter() {
-        let locator = locators::from_row(&row)?;
+        let locator = (locators::ENTITY.read)(&row)?;
         let custom = row.opt_text("properties_json")?;
         if let Some(policy) = policies::publishing(&locator.policy_name, custom.as_deref()) {
             found.push(Listed {

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::sql::{Row, Rows, Sql, Value};
 
@@ -123,6 +124,8 @@ pub enum Literal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     Text,
+    /// A text that may be missing. It is ordered and compared as if it were empty, and `null` finds only missing ones.
+    OptionalText,
     /// A UUID, compared without regard to case.
     Uuid,
     /// An instant. Missing ones count as the end of time, as AMS shows them.
@@ -146,6 +149,8 @@ impl Field {
     fn expression(&self) -> String {
         match self.kind {
             FieldKind::Text | FieldKind::Uuid => self.column.to_owned(),
+            // A comparison with NULL is neither true nor false, so items would belong to no page and match no condition.
+            FieldKind::OptionalText => format!("coalesce({}, '')", self.column),
             FieldKind::Time => format!("coalesce({}, {END_OF_TIME})", self.column),
         }
     }
@@ -153,41 +158,6 @@ impl Field {
 
 /// 9999-12-31T23:59:59.999999Z in microseconds.
 pub const END_OF_TIME: i64 = 253_402_300_799_999_999;
-
-/// How one kind of resource is listed.
-#[derive(Debug)]
-pub struct Entity {
-    /// In the plural, for messages.
-    pub what: &'static str,
-    pub table: &'static str,
-    pub columns: &'static str,
-    /// A column that no two items of a list share.
-    pub tie: &'static str,
-    /// The first is the default order.
-    pub fields: &'static [Field],
-    /// The condition under which an item has labels, as the beginning of an `EXISTS`; its table has the columns `label`
-    /// and `value`. `None` for kinds that carry none.
-    pub labels: Option<&'static str>,
-}
-
-impl Entity {
-    fn field(&self, path: &str, parameter: &str) -> Result<&'static Field, CatalogError> {
-        self.fields
-            .iter()
-            .find(|field| field.path.eq_ignore_ascii_case(path))
-            .ok_or_else(|| {
-                let known: Vec<_> = self.fields.iter().map(|field| field.path).collect();
-                CatalogError::invalid(
-                    parameter,
-                    format!(
-                        "'{path}' is not a field of {} that can be used here; these are: {}",
-                        self.what,
-                        known.join(", ")
-                    ),
-                )
-            })
-    }
-}
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -206,22 +176,21 @@ pub struct Page<T> {
 /// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
 pub(crate) async fn list<S: Sql, T>(
     sql: &S,
-    entity: &Entity,
+    entity: &Entity<T>,
     scope: &[(&str, Value)],
     listing: &Listing,
-    item: fn(&Row<'_>) -> Result<T, CatalogError>,
 ) -> Result<Page<T>, CatalogError> {
-    let mut query = Builder::default();
+    let mut query = Builder::new(entity);
     for (column, value) in scope {
         let parameter = query.bind(value.clone());
         query.conditions.push(format!("{column} = {parameter}"));
     }
     if let Some(filter) = &listing.filter {
-        let condition = query.condition(entity, filter)?;
+        let condition = query.condition(filter)?;
         query.conditions.push(condition);
     }
     for test in &listing.labels {
-        let condition = query.label(entity, test)?;
+        let condition = query.label(test)?;
         query.conditions.push(condition);
     }
     let total = if listing.count {
@@ -237,7 +206,7 @@ pub(crate) async fn list<S: Sql, T>(
     };
     let (expression, descending) = match &listing.order {
         Some(order) => (
-            entity.field(&order.field, "$orderby")?.expression(),
+            query.field(&order.field, "$orderby")?.expression(),
             order.descending,
         ),
         None => (
@@ -288,7 +257,7 @@ pub(crate) async fn list<S: Sql, T>(
     Ok(Page {
         items: rows
             .iter()
-            .map(|row| item(&row))
+            .map(|row| (entity.read)(&row))
             .collect::<Result<_, _>>()?,
         offset,
         total,
@@ -315,13 +284,42 @@ fn total_of(rows: &Rows) -> Result<u32, CatalogError> {
         .unsigned("total")
 }
 
-#[derive(Default)]
 struct Builder {
+    many: &'static str,
+    fields: &'static [Field],
+    labels: Option<&'static str>,
     params: Vec<Value>,
     conditions: Vec<String>,
 }
 
 impl Builder {
+    fn new<T>(entity: &Entity<T>) -> Self {
+        Self {
+            many: entity.many,
+            fields: entity.fields,
+            labels: entity.labels,
+            params: Vec::new(),
+            conditions: Vec::new(),
+        }
+    }
+
+    fn field(&self, path: &str, parameter: &str) -> Result<&'static Field, CatalogError> {
+        self.fields
+            .iter()
+            .find(|field| field.path.eq_ignore_ascii_case(path))
+            .ok_or_else(|| {
+                let known: Vec<_> = self.fields.iter().map(|field| field.path).collect();
+                CatalogError::invalid(
+                    parameter,
+                    format!(
+                        "'{path}' is not a field of {} that can be used here; these are: {}",
+                        self.many,
+                        known.join(", ")
+                    ),
+                )
+            })
+    }
+
     fn bind(&mut self, value: Value) -> String {
         self.params.push(value);
         format!("?{}", self.params.len())
@@ -335,9 +333,9 @@ impl Builder {
         }
     }
 
-    fn label(&mut self, entity: &Entity, test: &LabelTest) -> Result<String, CatalogError> {
-        let labels = entity.labels.ok_or_else(|| {
-            CatalogError::invalid("$label", format!("{} have no labels", entity.what))
+    fn label(&mut self, test: &LabelTest) -> Result<String, CatalogError> {
+        let labels = self.labels.ok_or_else(|| {
+            CatalogError::invalid("$label", format!("{} have no labels", self.many))
         })?;
         Ok(match test {
             LabelTest::Has(label) => {
@@ -358,21 +356,13 @@ impl Builder {
         })
     }
 
-    fn condition(&mut self, entity: &Entity, filter: &Filter) -> Result<String, CatalogError> {
+    fn condition(&mut self, filter: &Filter) -> Result<String, CatalogError> {
         Ok(match filter {
-            Filter::And(a, b) => format!(
-                "({} AND {})",
-                self.condition(entity, a)?,
-                self.condition(entity, b)?
-            ),
-            Filter::Or(a, b) => format!(
-                "({} OR {})",
-                self.condition(entity, a)?,
-                self.condition(entity, b)?
-            ),
-            Filter::Not(inner) => format!("NOT ({})", self.condition(entity, inner)?),
+            Filter::And(a, b) => format!("({} AND {})", self.condition(a)?, self.condition(b)?),
+            Filter::Or(a, b) => format!("({} OR {})", self.condition(a)?, self.condition(b)?),
+            Filter::Not(inner) => format!("NOT ({})", self.condition(inner)?),
             Filter::Compare { field, is, to } => {
-                let field = entity.field(field, "$filter")?;
+                let field = self.field(field, "$filter")?;
                 if *to == Literal::Null {
                     return match is {
                         Comparison::Equal => Ok(format!("{} IS NULL", field.column)),
@@ -388,15 +378,15 @@ impl Builder {
                 format!("{} {} {parameter}", field.expression(), is.sql())
             }
             Filter::Matches { field, place, text } => {
-                let field = entity.field(field, "$filter")?;
-                if field.kind != FieldKind::Text {
+                let field = self.field(field, "$filter")?;
+                if !matches!(field.kind, FieldKind::Text | FieldKind::OptionalText) {
                     return Err(CatalogError::invalid(
                         "$filter",
                         format!("'{}' is not a text field", field.path),
                     ));
                 }
                 let parameter = self.bind(pattern(*place, text).into());
-                format!("{} LIKE {parameter} ESCAPE '\\'", field.column)
+                format!("{} LIKE {parameter} ESCAPE '\\'", field.expression())
             }
         })
     }
@@ -429,14 +419,16 @@ fn bound(field: &Field, literal: &Literal) -> Result<Value, CatalogError> {
         )
     };
     match (field.kind, literal) {
-        (FieldKind::Text, Literal::Text(text)) => Ok(text.into()),
+        (FieldKind::Text | FieldKind::OptionalText, Literal::Text(text)) => Ok(text.into()),
         (FieldKind::Uuid, Literal::Text(text)) => Ok(text.to_ascii_lowercase().into()),
         (FieldKind::Time, Literal::Time(time)) => Ok((*time).into()),
         (FieldKind::Time, Literal::Text(text)) => {
             let time: Timestamp = text.parse().map_err(|_| mismatch("an instant in UTC"))?;
             Ok(time.into())
         }
-        (FieldKind::Text | FieldKind::Uuid, _) => Err(mismatch("a text in single quotes")),
+        (FieldKind::Text | FieldKind::OptionalText | FieldKind::Uuid, _) => {
+            Err(mismatch("a text in single quotes"))
+        }
         (FieldKind::Time, _) => Err(mismatch("an instant in UTC")),
     }
 }

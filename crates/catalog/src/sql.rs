@@ -257,3 +257,25 @@ where
     }
     done
 }
+
+/// Runs `work` as a part of a [`transaction`] that can be undone by itself: what it wrote is taken back if it fails, and
+/// the transaction goes on. Parts do not nest.
+///
+/// Errors: those of `work`. After [`CatalogError::Sql`] the transaction has to be given up as a whole: the database may
+/// have rolled it back already.
+pub(crate) async fn part<S, T, W>(sql: &S, work: W) -> Result<T, CatalogError>
+where
+    S: Sql,
+    W: AsyncFnOnce(&S) -> Result<T, CatalogError>,
+{
+    sql.query("SAVEPOINT part", &[]).await?;
+    let done = work(sql).await;
+    if matches!(done, Err(CatalogError::Sql(_))) {
+        return done;
+    }
+    if done.is_err() {
+        sql.query("ROLLBACK TO part", &[]).await?;
+    }
+    sql.query("RELEASE part", &[]).await?;
+    done
+}

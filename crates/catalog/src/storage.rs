@@ -4,8 +4,10 @@ use headwater_seal::{Seal, Secret};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
+use crate::query::{Field, FieldKind};
 use crate::sql::{Row, Sql};
 
 /// A storage account attached to a project.
@@ -42,8 +44,16 @@ pub(crate) fn seal_context(id: &str) -> String {
     format!("storage/{id}")
 }
 
-const COLUMNS: &str =
-    "name, id, account, url, description, credential_sealed, is_primary, created, modified";
+const ENTITY: Entity<StorageAccount> = Entity {
+    one: "Storage account",
+    many: "storage accounts",
+    table: "storage_accounts",
+    columns: "name, id, account, url, description, credential_sealed, is_primary, created, modified",
+    read: from_row,
+    tie: "name",
+    fields: &[Field::new("name", "name", FieldKind::Text)],
+    labels: None,
+};
 
 fn from_row(row: &Row<'_>) -> Result<StorageAccount, CatalogError> {
     Ok(StorageAccount {
@@ -67,16 +77,7 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<StorageAccount, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM storage_accounts WHERE project_id = ?1 AND name = ?2"),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Storage account", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// The account for assets that name none.
@@ -95,11 +96,5 @@ pub async fn list<S: Sql>(
     sql: &S,
     project: &ProjectId,
 ) -> Result<Vec<StorageAccount>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM storage_accounts WHERE project_id = ?1 ORDER BY name"),
-            &[project.into()],
-        )
-        .await?;
-    rows.iter().map(|row| from_row(&row)).collect()
+    ENTITY.all(sql, &[("project_id", project.into())]).await
 }

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-use crate::query::{self, Entity, Field, FieldKind, Listing, Page};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, names, presets};
 
@@ -43,10 +44,12 @@ const FIELDS: &[Field] = &[
     Field::new("properties/lastModified", "modified", FieldKind::Time),
 ];
 
-const ENTITY: Entity = Entity {
-    what: "transforms",
+const ENTITY: Entity<Transform> = Entity {
+    one: "Transform",
+    many: "transforms",
     table: "transforms",
     columns: COLUMNS,
+    read: from_row,
     tie: "name",
     fields: FIELDS,
     labels: None,
@@ -70,16 +73,7 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<Transform, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM transforms WHERE project_id = ?1 AND name = ?2"),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Transform", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// A page of transforms.
@@ -88,14 +82,7 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
     listing: &Listing,
 ) -> Result<Page<Transform>, CatalogError> {
-    query::list(
-        sql,
-        &ENTITY,
-        &[("project_id", project.into())],
-        listing,
-        from_row,
-    )
-    .await
+    ENTITY.list(sql, project, listing).await
 }
 
 fn validate(
@@ -140,7 +127,8 @@ fn validate(
 
 /// Creates a transform or replaces its description and outputs. Jobs that exist keep the presets they were made with.
 ///
-/// Errors: [`CatalogError::Invalid`].
+/// Errors: [`CatalogError::Invalid`]; [`CatalogError::Conflict`] if an upload rule uses it and it would no longer have
+/// one output.
 pub async fn put<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -150,38 +138,42 @@ pub async fn put<S: Sql>(
     now: Timestamp,
 ) -> Result<(Transform, Written), CatalogError> {
     validate(name, description, Some(outputs))?;
-    let rows = sql
-        .query(
-            &format!(
-                "INSERT INTO transforms (project_id, name, description, outputs_json, created, modified)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-                 ON CONFLICT (project_id, name) DO UPDATE SET description = excluded.description,
-                     outputs_json = excluded.outputs_json, modified = excluded.modified
-                 RETURNING {COLUMNS}, created = modified AS fresh"
-            ),
-            &[
-                project.into(),
-                name.into(),
-                Value::from(description),
-                serde_json::to_string(outputs).unwrap_or_default().into(),
-                now.into(),
-            ],
-        )
-        .await?;
-    let row = rows
-        .first()
-        .ok_or_else(|| CatalogError::corrupt("transforms", "no row written"))?;
-    let written = if row.flag("fresh")? {
-        Written::Created
-    } else {
-        Written::Existing
-    };
-    Ok((from_row(&row)?, written))
+    transaction(sql, async |sql| {
+        suit_rules(sql, project, name, outputs).await?;
+        let rows = sql
+            .query(
+                &format!(
+                    "INSERT INTO transforms (project_id, name, description, outputs_json, created, modified)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                     ON CONFLICT (project_id, name) DO UPDATE SET description = excluded.description,
+                         outputs_json = excluded.outputs_json, modified = excluded.modified
+                     RETURNING {COLUMNS}, created = modified AS fresh"
+                ),
+                &[
+                    project.into(),
+                    name.into(),
+                    Value::from(description),
+                    serde_json::to_string(outputs).unwrap_or_default().into(),
+                    now.into(),
+                ],
+            )
+            .await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| CatalogError::corrupt("transforms", "no row written"))?;
+        let written = if row.flag("fresh")? {
+            Written::Created
+        } else {
+            Written::Existing
+        };
+        Ok((from_row(&row)?, written))
+    })
+    .await
 }
 
 /// Changes what is given of an existing transform.
 ///
-/// Errors: [`CatalogError::Invalid`], [`CatalogError::NotFound`].
+/// Errors: as [`put`], and [`CatalogError::NotFound`].
 pub async fn update<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -191,28 +183,64 @@ pub async fn update<S: Sql>(
     now: Timestamp,
 ) -> Result<Transform, CatalogError> {
     validate(name, description, outputs)?;
+    transaction(sql, async |sql| {
+        if let Some(outputs) = outputs {
+            suit_rules(sql, project, name, outputs).await?;
+        }
+        let rows = sql
+            .query(
+                &format!(
+                    "UPDATE transforms SET description = coalesce(?3, description),
+                         outputs_json = coalesce(?4, outputs_json), modified = ?5
+                     WHERE project_id = ?1 AND name = ?2 RETURNING {COLUMNS}"
+                ),
+                &[
+                    project.into(),
+                    name.into(),
+                    Value::from(description),
+                    Value::from(
+                        outputs.map(|outputs| serde_json::to_string(outputs).unwrap_or_default()),
+                    ),
+                    now.into(),
+                ],
+            )
+            .await?;
+        ENTITY.returned(&rows, name)
+    })
+    .await
+}
+
+/// Refuses outputs that the upload rules that use a transform cannot work with: a rule makes one.
+async fn suit_rules<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    outputs: &[TransformOutput],
+) -> Result<(), CatalogError> {
+    if outputs.len() == 1 {
+        return Ok(());
+    }
+    match rule_of(sql, project, name).await? {
+        Some(rule) => Err(CatalogError::Conflict(format!(
+            "Transform '{name}' must have one output because upload rule '{rule}' uses it."
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The name of an upload rule that uses a transform.
+async fn rule_of<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<Option<String>, CatalogError> {
     let rows = sql
         .query(
-            &format!(
-                "UPDATE transforms SET description = coalesce(?3, description),
-                     outputs_json = coalesce(?4, outputs_json), modified = ?5
-                 WHERE project_id = ?1 AND name = ?2 RETURNING {COLUMNS}"
-            ),
-            &[
-                project.into(),
-                name.into(),
-                Value::from(description),
-                Value::from(
-                    outputs.map(|outputs| serde_json::to_string(outputs).unwrap_or_default()),
-                ),
-                now.into(),
-            ],
+            "SELECT name FROM upload_rules WHERE project_id = ?1 AND transform_name = ?2 LIMIT 1",
+            &[project.into(), name.into()],
         )
         .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Transform", name))
+    rows.first().map(|row| row.text("name")).transpose()
 }
 
 /// Deletes a transform and its jobs. Says whether there was one.
@@ -238,19 +266,13 @@ pub async fn delete<S: Sql>(
                 row.text("name")?
             )));
         }
-        let rules = sql
-            .query(
-                "SELECT name FROM upload_rules WHERE project_id = ?1 AND transform_name = ?2 LIMIT 1",
-                &scope,
-            )
-            .await?;
-        if let Some(row) = rules.first() {
+        if let Some(rule) = rule_of(sql, project, name).await? {
             return Err(CatalogError::Conflict(format!(
-                "Transform '{name}' is used by upload rule '{}'.",
-                row.text("name")?
+                "Transform '{name}' is used by upload rule '{rule}'."
             )));
         }
-        let of_jobs = "job_id IN (SELECT id FROM jobs WHERE project_id = ?1 AND transform_name = ?2)";
+        let of_jobs =
+            "job_id IN (SELECT id FROM jobs WHERE project_id = ?1 AND transform_name = ?2)";
         sql.query(&format!("DELETE FROM job_chunks WHERE {of_jobs}"), &scope)
             .await?;
         sql.query(&format!("DELETE FROM job_outputs WHERE {of_jobs}"), &scope)
@@ -260,13 +282,7 @@ pub async fn delete<S: Sql>(
             &scope,
         )
         .await?;
-        let rows = sql
-            .query(
-                "DELETE FROM transforms WHERE project_id = ?1 AND name = ?2 RETURNING name",
-                &scope,
-            )
-            .await?;
-        Ok(!rows.is_empty())
+        ENTITY.delete(sql, project, name).await
     })
     .await
 }

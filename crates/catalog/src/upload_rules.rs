@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
+use crate::query::{Field, FieldKind};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, locators, names, storage, transforms};
 
@@ -54,9 +56,18 @@ pub struct UploadRule {
     pub modified: Timestamp,
 }
 
-pub(crate) const COLUMNS: &str = "name, enabled, description, storage_account, container, prefix, suffixes_json, transform_name, policy_name, created, modified";
+pub(crate) const ENTITY: Entity<UploadRule> = Entity {
+    one: "Upload rule",
+    many: "upload rules",
+    table: "upload_rules",
+    columns: "name, enabled, description, storage_account, container, prefix, suffixes_json, transform_name, policy_name, created, modified",
+    read: from_row,
+    tie: "name",
+    fields: &[Field::new("name", "name", FieldKind::Text)],
+    labels: None,
+};
 
-pub(crate) fn from_row(row: &Row<'_>) -> Result<UploadRule, CatalogError> {
+fn from_row(row: &Row<'_>) -> Result<UploadRule, CatalogError> {
     Ok(UploadRule {
         name: row.text("name")?,
         rule: UploadRuleWrite {
@@ -82,27 +93,12 @@ pub async fn get<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<UploadRule, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM upload_rules WHERE project_id = ?1 AND name = ?2"),
-            &[project.into(), name.into()],
-        )
-        .await?;
-    rows.first()
-        .map(|row| from_row(&row))
-        .transpose()?
-        .ok_or_else(|| CatalogError::not_found("Upload rule", name))
+    ENTITY.get(sql, project, name).await
 }
 
 /// All rules of a project, by name.
 pub async fn list<S: Sql>(sql: &S, project: &ProjectId) -> Result<Vec<UploadRule>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM upload_rules WHERE project_id = ?1 ORDER BY name"),
-            &[project.into()],
-        )
-        .await?;
-    rows.iter().map(|row| from_row(&row)).collect()
+    ENTITY.all(sql, &[("project_id", project.into())]).await
 }
 
 fn validate(name: &str, rule: &UploadRuleWrite) -> Result<(), CatalogError> {
@@ -221,11 +217,5 @@ pub async fn delete<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<bool, CatalogError> {
-    let rows = sql
-        .query(
-            "DELETE FROM upload_rules WHERE project_id = ?1 AND name = ?2 RETURNING name",
-            &[project.into(), name.into()],
-        )
-        .await?;
-    Ok(!rows.is_empty())
+    ENTITY.delete(sql, project, name).await
 }

@@ -172,7 +172,7 @@ fn a_lost_worker_loses_its_lease_and_the_next_goes_on_from_its_chunks() {
     catalog.wait(2);
 
     let second = catalog.claim().expect("the lapsed job");
-    assert_eq!((second.job_id, second.attempt), (first.job_id, 2));
+    assert_eq!(second.job_id, first.job_id);
     assert_eq!(second.chunks, [chunk(0), chunk(1)]);
     assert_eq!(
         catalog.renew(&first, 70, &[chunk(9)]).unwrap_err(),
@@ -217,6 +217,27 @@ fn a_job_that_kills_its_workers_is_given_up() {
 }
 
 #[test]
+fn only_attempts_without_progress_count() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    for number in 0..2 * MAX_ATTEMPTS {
+        let claimed = catalog.claim().expect("still queued");
+        assert_eq!(claimed.attempt, 1);
+        catalog.renew(&claimed, 10, &[chunk(number)]).unwrap();
+        catalog.wait(31);
+    }
+    for attempt in 1..=MAX_ATTEMPTS {
+        let claimed = catalog.claim().unwrap();
+        assert_eq!(claimed.attempt, attempt);
+        // A chunk that is stored once more takes the job no further.
+        catalog.renew(&claimed, 10, &[chunk(0)]).unwrap();
+        catalog.wait(31);
+    }
+    assert!(catalog.claim().is_none());
+    assert_eq!(catalog.job_now("a").state, JobState::Error);
+}
+
+#[test]
 fn what_may_be_retried_is_and_later_each_time() {
     let catalog = Catalog::new();
     catalog.job("a", Priority::Normal);
@@ -237,6 +258,40 @@ fn what_may_be_retried_is_and_later_each_time() {
     let job = catalog.job_now("a");
     assert_eq!(job.state, JobState::Error);
     assert_eq!(job.outputs[0].error.as_ref().unwrap().retry, "MayRetry");
+}
+
+#[test]
+fn a_job_that_cannot_be_prepared_lets_others_go_first_and_ends_in_error() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    catalog.wait(1);
+    catalog.job("b", Priority::Normal);
+    let unprepared = || {
+        let Ending::Failed(failure) = failure(JobErrorCode::UploadNotAccessible) else {
+            panic!()
+        };
+        Ending::Unprepared(failure)
+    };
+    let claimed = catalog.claim().unwrap();
+    catalog.finish(&claimed, unprepared()).unwrap();
+    let waiting = catalog.job_now("a");
+    assert_eq!((waiting.state, waiting.started), (JobState::Queued, None));
+    let other = catalog.claim().unwrap();
+    assert_eq!(other.outputs[0].asset_name, "out-b");
+    catalog.finish(&other, done()).unwrap();
+    for seconds in [30, 60, 120, 240] {
+        catalog.wait(seconds - 1);
+        assert!(catalog.claim().is_none(), "not before {seconds} s");
+        catalog.wait(1);
+        let claimed = catalog.claim().unwrap();
+        catalog.finish(&claimed, unprepared()).unwrap();
+    }
+    let job = catalog.job_now("a");
+    assert_eq!((job.state, job.started), (JobState::Error, None));
+    assert_eq!(
+        job.outputs[0].error.as_ref().unwrap().code,
+        "UploadNotAccessible"
+    );
 }
 
 #[test]

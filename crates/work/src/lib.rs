@@ -32,7 +32,8 @@ pub struct Claim {
     /// Proves the claim in later calls. Opaque.
     pub lease: String,
     pub lease_seconds: u32,
-    /// 1 for the first worker that takes the job, counted up at every claim.
+    /// Counted up at every claim, from 1 for the first worker that takes the job and for the first after one that stored
+    /// a new chunk.
     pub attempt: u32,
     pub input: WorkInput,
     /// In the order of the transform's outputs; never empty.
@@ -41,7 +42,12 @@ pub struct Claim {
     pub chunks: Vec<ChunkRecord>,
 }
 
-/// Where the source is. URLs are complete, signed where they need to be, and good for 24 hours.
+/// How long the signatures of a claim's places last. A claim cannot get new ones: a worker that needs longer reports its
+/// finished chunks, gives the job back with [`Outcome::Canceled`] well before, and whoever claims it next goes on from
+/// the chunks with fresh signatures.
+pub const PLACES_LAST: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// Where the source is. URLs are complete and, where they need to be, signed for [`PLACES_LAST`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "kind",
@@ -133,11 +139,11 @@ pub struct FinishRequest {
 )]
 pub enum Outcome {
     /// Everything is in storage. `manifest` is the server manifest's file name per output, e.g. `film.ism`.
-    Finished {
-        manifests: Vec<String>,
-    },
+    Finished { manifests: Vec<String> },
     /// The job cannot be done. A job that failed for want of storage or network may be tried again: `retry`.
     Error(JobFailure),
+    /// The worker stopped. If somebody asked for that, the job is over. If not, it goes back into the queue: its chunks
+    /// stay, and the claim does not count as an attempt.
     Canceled,
 }
 

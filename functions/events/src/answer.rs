@@ -179,7 +179,7 @@ impl Refusal {
                     StatusCode::SERVICE_UNAVAILABLE,
                     "Unavailable",
                     "Not now",
-                    "Storage or catalog are busy; send the events again.".to_owned(),
+                    "Not all events could be worked on in time; send them again.".to_owned(),
                 )
             }
             Self::Broken(reason) => {

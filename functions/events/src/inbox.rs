@@ -10,7 +10,11 @@ use headwater_catalog::storage::StorageAccount;
 use headwater_catalog::{CatalogError, Moment, Sql, SqlError, projects, storage};
 use headwater_events::{Batch, Change, StorageEvent};
 use headwater_seal::Seal;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long one delivery is worked on. Hosts and senders give up after 30 s, and what follows the last look at the clock
+/// takes time as well.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(20);
 
 /// What came of a delivery, in numbers. The sum is the number of events delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub(crate) struct Tally {
     pub(crate) duplicate: usize,
     /// Events that no rule is for, or whose blob is gone, empty or known in this version.
     pub(crate) ignored: usize,
-    /// Events that can never be worked on: they name no blob, or a rule that is for them does not hold any more.
+    /// Events that can never be worked on: they name no blob, or no rule that is for them holds any more.
     pub(crate) rejected: usize,
 }
 
@@ -37,6 +41,8 @@ pub(crate) enum InboxError {
         account: String,
         cause: InvalidContainer,
     },
+    #[error("time was up with {left} events left")]
+    Unfinished { left: usize },
     #[error("storage account {account}: {cause}")]
     Key { account: String, cause: InvalidKey },
 }
@@ -47,6 +53,7 @@ impl InboxError {
         match self {
             Self::Catalog(error) => matches!(error, CatalogError::Sql(SqlError::Busy(_))),
             Self::Storage { cause, .. } => cause.is_retryable(),
+            Self::Unfinished { .. } => true,
             Self::Address { .. } | Self::Key { .. } => false,
         }
     }
@@ -63,18 +70,33 @@ pub(crate) struct Inbox<'a, S, C> {
 }
 
 impl<S: Sql, C: HttpClient + Clone> Inbox<'_, S, C> {
-    /// Works through a delivery in order.
+    /// Works through a delivery in order, as far as it gets in time.
+    ///
+    /// If it has to come again, it goes on where it stopped: what was looked into is known then, also what came to
+    /// nothing.
     pub(crate) async fn take_in(&self, batch: &Batch) -> Result<Tally, InboxError> {
         let mut tally = Tally {
             ignored: batch.ignored,
             rejected: batch.unusable,
             ..Tally::default()
         };
-        for event in &batch.events {
-            let counter = match self.look_into(event).await? {
+        let started = (self.clock)();
+        let mut in_vain = Vec::new();
+        for (at, event) in batch.events.iter().enumerate() {
+            if at > 0 && (self.clock)().duration_since(started) >= PATIENCE {
+                ingest::remember(self.sql, &in_vain, self.moment.now).await?;
+                return Err(InboxError::Unfinished {
+                    left: batch.events.len().saturating_sub(at),
+                });
+            }
+            let verdict = self.look_into(event).await?;
+            if matches!(verdict, Verdict::Gone | Verdict::Rejected) {
+                in_vain.push(event.id.as_str());
+            }
+            let counter = match verdict {
                 Verdict::Started => &mut tally.started,
                 Verdict::Duplicate => &mut tally.duplicate,
-                Verdict::Ignored => &mut tally.ignored,
+                Verdict::Ignored | Verdict::Gone => &mut tally.ignored,
                 Verdict::Rejected => &mut tally.rejected,
             };
             *counter = counter.saturating_add(1);
@@ -101,39 +123,41 @@ impl<S: Sql, C: HttpClient + Clone> Inbox<'_, S, C> {
         if !ingest::concerns_a_rule(self.sql, &hint).await? {
             return Ok(Verdict::Ignored);
         }
+        // A request to storage takes longer than all the rest.
+        if ingest::is_known(self.sql, &event.id).await? {
+            return Ok(Verdict::Duplicate);
+        }
         let Some(account) = self.account(account).await? else {
             return Ok(Verdict::Ignored);
         };
         // Data Lake storage announces files when they are made, and again when they are complete.
         match self.properties(&account, &hint).await? {
             Some(found) if found.len > 0 => hint.etag = found.etag,
-            _ => return Ok(Verdict::Ignored),
+            _ => return Ok(Verdict::Gone),
         }
         match ingest::storage_event(self.sql, self.seal, &hint, self.moment).await {
-            Ok(Outcome::Started(jobs)) => {
-                for job in jobs {
+            Ok(Outcome::Applied { started, refused }) => {
+                for job in &started {
                     eprintln!(
                         "upload rule {} started job {} for {}/{}",
                         job.rule, job.job_name, hint.container, hint.blob
                     );
                 }
-                Ok(Verdict::Started)
+                // The operator's to mend, and no repeat of the event would.
+                for refused in &refused {
+                    eprintln!(
+                        "upload rule {} started nothing for {}/{}: {}",
+                        refused.rule, hint.container, hint.blob, refused.error
+                    );
+                }
+                Ok(if started.is_empty() {
+                    Verdict::Rejected
+                } else {
+                    Verdict::Started
+                })
             }
             Ok(Outcome::Duplicate) => Ok(Verdict::Duplicate),
             Ok(Outcome::Ignored) => Ok(Verdict::Ignored),
-            // The operator's to mend, and no repeat of the event would.
-            Err(
-                error @ (CatalogError::Invalid { .. }
-                | CatalogError::NotFound { .. }
-                | CatalogError::Conflict(_)
-                | CatalogError::WrongState(_)),
-            ) => {
-                eprintln!(
-                    "event for {}/{} started nothing: {error}",
-                    hint.container, hint.blob
-                );
-                Ok(Verdict::Rejected)
-            }
             Err(error) => Err(error.into()),
         }
     }
@@ -194,6 +218,8 @@ enum Verdict {
     Started,
     Duplicate,
     Ignored,
+    /// There was a rule for it, but no such blob.
+    Gone,
     Rejected,
 }
 

@@ -1,6 +1,6 @@
 //! Deliveries against a real catalog (SQLite in memory) and a storage service made of closures.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -14,6 +14,13 @@ use http::{Method, Request, Response};
 use super::*;
 
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+thread_local!(static SECONDS: Cell<i64> = const { Cell::new(0) });
+
+/// A clock by which each answer of storage takes a second and nothing else takes any time.
+fn slow() -> Timestamp {
+    Timestamp::from_second(SECONDS.get()).unwrap()
+}
 
 /// Answers every HEAD with the same status, length and ETag, and remembers what was asked.
 #[derive(Clone)]
@@ -38,6 +45,7 @@ impl HttpClient for Shelf {
         self.asked
             .borrow_mut()
             .push(request.uri().path().to_owned());
+        SECONDS.set(SECONDS.get() + 1);
         let (status, len, etag) = self.answer.clone()?;
         Ok(Response::builder()
             .status(status)
@@ -84,6 +92,15 @@ fn deliver(
     shelf: &Shelf,
     events: Vec<StorageEvent>,
 ) -> Result<Tally, InboxError> {
+    deliver_by(|| Timestamp::UNIX_EPOCH, sql, shelf, events)
+}
+
+fn deliver_by(
+    clock: fn() -> Timestamp,
+    sql: &NativeSqlite,
+    shelf: &Shelf,
+    events: Vec<StorageEvent>,
+) -> Result<Tally, InboxError> {
     let seal = Seal::new(MASTER_KEY).unwrap();
     let inbox = Inbox {
         sql,
@@ -93,7 +110,7 @@ fn deliver(
             now: Timestamp::UNIX_EPOCH,
             ids: &RandomIds,
         },
-        clock: || Timestamp::UNIX_EPOCH,
+        clock,
     };
     block_on(inbox.take_in(&Batch {
         events,
@@ -190,4 +207,41 @@ fn a_delivery_comes_again_when_storage_does_not_answer() {
             .unwrap_err()
             .is_passing()
     );
+}
+
+#[test]
+fn a_delivery_too_long_for_its_time_gets_through_in_several() {
+    for shelf in [Shelf::new(200, 5, "\"0x1\""), Shelf::new(404, 0, "\"\"")] {
+        let sql = catalog();
+        let told: Vec<_> = (0..50)
+            .map(|number| created(&number.to_string(), &format!("{number}.mp4")))
+            .collect();
+        let mut put_off = 0;
+        let tally = loop {
+            match deliver_by(slow, &sql, &shelf, told.clone()) {
+                Ok(tally) => break tally,
+                Err(error) => assert!(error.is_passing(), "{error}"),
+            }
+            put_off += 1;
+            assert!(put_off < 10, "no end to it");
+        };
+        assert_eq!((put_off, tally.duplicate), (2, 40), "20 s each");
+        assert_eq!(
+            shelf.asked.borrow().len(),
+            50,
+            "each blob was looked at once"
+        );
+        let found = shelf.answer.as_ref().unwrap().0 == 200;
+        assert_eq!(jobs(&sql), if found { 50 } else { 0 });
+    }
+}
+
+#[test]
+fn an_event_that_is_known_does_not_reach_storage() {
+    let (sql, shelf) = (catalog(), Shelf::new(200, 5, "\"0x1\""));
+    for expected in [(1, 0), (0, 1)] {
+        let tally = deliver(&sql, &shelf, vec![created("a", "a.mp4")]).unwrap();
+        assert_eq!((tally.started, tally.duplicate), expected);
+    }
+    assert_eq!(shelf.asked.borrow().len(), 1);
 }

@@ -268,6 +268,9 @@ pub(super) async fn state<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
 }
 
 /// Two signed URLs, as AMS gave one for each of its two keys; ours has one key, so both are equal.
+///
+/// AMS knows no assets in folders, and MK.IO, which does, signs nothing. A signature for the container would open the
+/// assets in its other folders too, and one for a folder exists only where storage has real folders: it is refused.
 pub(super) async fn container_sas<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
@@ -313,6 +316,12 @@ pub(super) async fn container_sas<S: Sql, C: HttpClient>(
         Some(expiry) => expiry,
     };
     let asset = asset(call).await?;
+    if !asset.sub_path.is_empty() {
+        return Err(ApiError::invalid(
+            "subPath",
+            "the asset is a folder of its container, and only whole containers can be signed for",
+        ));
+    }
     let place = place(call, &asset).await?;
     let url = format!(
         "{}?{}",

@@ -234,20 +234,49 @@ pub(super) async fn content_keys<S: Sql, C: HttpClient>(
 /// Files that can be played although no server manifest names them.
 const MEDIA: [&str; 4] = [".mp4", ".m4v", ".mov", ".m4a"];
 
-/// The name in streaming URLs, without `.ism`: that of the server manifest, else of the first media file. `None`: there
-/// is nothing to play yet.
+/// What the names of one film's files may differ in from: `film_1280x720.mp4`, `film_640x360.mp4`.
+const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
+
+/// The name in streaming URLs, without `.ism`: that of the server manifest, else what the media files' names have in
+/// common. `None`: there is nothing to play yet.
 pub(super) fn streaming_stem(manifest: Option<&str>, files: &[File]) -> Option<String> {
-    let with_suffix = |suffix: &str| {
+    let ending = |suffix: &'static str| {
         files
             .iter()
             .map(|file| file.name.as_str())
-            .find(|name| name.len() > suffix.len() && name.to_ascii_lowercase().ends_with(suffix))
+            .filter(move |name| {
+                name.len() > suffix.len() && name.to_ascii_lowercase().ends_with(suffix)
+            })
     };
-    let name = manifest
-        .or_else(|| with_suffix(".ism"))
-        .or_else(|| MEDIA.iter().find_map(|suffix| with_suffix(suffix)))?;
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    (!stem.is_empty()).then(|| stem.to_owned())
+    if let Some(manifest) = manifest.or_else(|| ending(".ism").next()) {
+        return Some(stem(manifest).to_owned()).filter(|stem| !stem.is_empty());
+    }
+    let media: Vec<&str> = MEDIA.into_iter().flat_map(ending).map(stem).collect();
+    let (first, others) = media.split_first()?;
+    Some(common_stem(first, others).unwrap_or(first).to_owned())
+}
+
+fn stem(file: &str) -> &str {
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+/// What comes before a separator in all of several names: asked for by that, the origin takes all of them for renditions
+/// of one film. `None` if they have no such beginning, or there is but one name.
+fn common_stem<'a>(first: &'a str, others: &[&str]) -> Option<&'a str> {
+    if others.is_empty() {
+        return None;
+    }
+    first
+        .rmatch_indices(SEPARATORS)
+        .filter_map(|(at, _)| first.get(..at))
+        .filter(|common| !common.is_empty())
+        .find(|common| {
+            others.iter().all(|other| {
+                other
+                    .strip_prefix(common)
+                    .is_some_and(|rest| rest.starts_with(SEPARATORS))
+            })
+        })
 }
 
 /// The HLS and DASH paths of a locator, without host.
@@ -295,6 +324,16 @@ async fn look<S: Sql, C: HttpClient>(
     Ok(files)
 }
 
+/// Whether the origin gives a file out to downloaders: not the server manifest's family, and no side files. What the
+/// origin itself goes by is `headwater_origin`'s policy (streaming reference 1.6).
+fn is_downloadable(file: &str) -> bool {
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let manifest = ["ism", "ismc", "ismv", "isma", "ismt"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
+    !manifest && !file.starts_with('.')
+}
+
 pub(super) async fn paths<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let locator = locator(call).await?;
     let publishing = publishing(call, &locator.policy_name).await?;
@@ -313,6 +352,7 @@ pub(super) async fn paths<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         downloads.extend(
             files
                 .iter()
+                .filter(|file| is_downloadable(&file.name))
                 .map(|file| format!("/{}/{}", locator.locator_id, segment(&file.name))),
         );
     }
@@ -352,6 +392,53 @@ mod tests {
             Some("My film")
         );
         assert_eq!(streaming_stem(None, &files(&["notes.txt", ".mp4"])), None);
+    }
+
+    #[test]
+    fn a_ladder_without_a_manifest_is_named_by_what_its_files_share() {
+        for (names, expected) in [
+            (
+                &[
+                    "film_1280x720_AACAudio_3400.mp4",
+                    "film_640x360_AACAudio_600.mp4",
+                ][..],
+                "film",
+            ),
+            (
+                &["my-film_720.mp4", "my-film_360.mp4", "my-film audio.m4a"],
+                "my-film",
+            ),
+            (&["film_a_1.mp4", "film_a_2.mp4"], "film_a"),
+            (&["größe-1.mov", "größe-2.mov", "poster.jpg"], "größe"),
+            // Nothing in common that ends where a word does: the first one, as the origin plays one file.
+            (&["film1.mp4", "film2.mp4"], "film1"),
+            (&["film.mp4", "film_640x360.mp4"], "film"),
+            (&["_1.mp4", "_2.mp4"], "_1"),
+            (&["one_film_720.mp4"], "one_film_720"),
+        ] {
+            assert_eq!(
+                streaming_stem(None, &files(names)).as_deref(),
+                Some(expected),
+                "{names:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_the_origin_gives_out_is_a_download() {
+        for file in ["film.mp4", "poster.jpg", "film.ism.mp4", "noext"] {
+            assert!(is_downloadable(file), "{file}");
+        }
+        for file in [
+            "film.ism",
+            "film.ISMC",
+            "a.ismv",
+            "a.isma",
+            "a.ismt",
+            ".hidden.mp4",
+        ] {
+            assert!(!is_downloadable(file), "{file}");
+        }
     }
 
     #[test]

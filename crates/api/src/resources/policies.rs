@@ -2,7 +2,6 @@
 
 use headwater_blob::HttpClient;
 use headwater_catalog::policies::{self, StreamingPolicy};
-use headwater_catalog::query::Start;
 use headwater_catalog::{CatalogError, Sql};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
@@ -32,24 +31,14 @@ fn render<S, C>(call: &Call<'_, S, C>, policy: StreamingPolicy) -> Result<Json, 
     Ok(Json::Object(resource))
 }
 
-/// The predefined policies come first on the first page of a list that asks for nothing in particular; with a filter or
-/// an order of its own, a list shows custom policies only.
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let listing = call.listing()?;
-    let plain = listing.filter.is_none() && listing.order.is_none() && listing.top.is_none();
-    let mut shown = Vec::new();
-    if plain && matches!(listing.start, Start::First) {
-        shown = policies::all_predefined();
-    }
-    let page = policies::list(call.sql, &call.project()?.id, &listing).await?;
-    let predefined = u32::try_from(shown.len()).unwrap_or_default();
-    shown.extend(page.items);
-    let items: Vec<_> = shown
+    let page = policies::list(call.sql, &call.project()?.id, &call.listing()?).await?;
+    let items: Vec<_> = page
+        .items
         .into_iter()
         .map(|policy| render(call, policy))
         .collect::<Result<_, _>>()?;
-    let total = page.total.map(|total| total.saturating_add(predefined));
-    let page = query_page(page.offset, total, page.next, items);
+    let page = query_page(page.offset, page.total, page.next, items);
     Ok(Reply::ok(query::render(
         call.dialect,
         "StreamingPolicy",

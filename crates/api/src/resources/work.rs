@@ -4,22 +4,18 @@ use headwater_blob::{HttpClient, Permissions};
 use headwater_catalog::Sql;
 use headwater_catalog::jobs::queue::{self, Claimed, ClaimedInput, Ending, Location};
 use headwater_work::{
-    Claim, ClaimRequest, FinishRequest, Outcome, Place as WorkPlace, RenewRequest, RenewResponse,
-    WorkInput, WorkOutput,
+    Claim, ClaimRequest, FinishRequest, JobErrorCode, JobFailure, Outcome, PLACES_LAST,
+    Place as WorkPlace, RenewRequest, RenewResponse, WorkInput, WorkOutput,
 };
 use http::StatusCode;
-use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::call::Call;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::place::Place;
 use crate::reply::Reply;
-
-/// How long a worker's signatures last.
-const SAS_TTL: SignedDuration = SignedDuration::from_hours(24);
 
 fn read<T: DeserializeOwned, S, C>(call: &Call<'_, S, C>) -> Result<T, ApiError> {
     serde_json::from_value(call.body()?).map_err(|error| ApiError::invalid("body", error))
@@ -50,7 +46,7 @@ fn signed<C: HttpClient>(
 ) -> WorkPlace {
     WorkPlace {
         container_url: place.container_url().to_owned(),
-        sas: place.sas_for(permissions, SAS_TTL),
+        sas: place.sas_for(permissions, PLACES_LAST),
         sub_path,
     }
 }
@@ -72,10 +68,24 @@ pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
     match prepare(call, claimed, request.lease_seconds).await {
         Ok(claim) => Ok(Reply::ok(json!(claim))),
         Err(error) => {
-            // Without a place to work in there is no claim: somebody else may have more luck.
-            queue::finish(call.sql, job, &lease, &Ending::Stopped, call.moment.now).await?;
+            // Without a place to work in there is no claim.
+            let ending = Ending::Unprepared(unprepared(&error));
+            queue::finish(call.sql, job, &lease, &ending, call.moment.now).await?;
             Err(error)
         }
+    }
+}
+
+/// What the job's owner learns once it is given up.
+fn unprepared(error: &ApiError) -> JobFailure {
+    JobFailure {
+        code: if error.kind == Kind::Unavailable {
+            JobErrorCode::UploadTransientError
+        } else {
+            JobErrorCode::UploadNotAccessible
+        },
+        message: "The containers of the job's assets could not be made ready.".into(),
+        details: vec![error.message.clone()],
     }
 }
 

@@ -15,7 +15,7 @@ use headwater_catalog::{Ids, NativeSqlite};
 use headwater_seal::Seal;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 pub(crate) const ARM: &str = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/headwater/providers/Microsoft.Media/mediaServices/default";
@@ -345,4 +345,43 @@ impl World {
             &body.to_string(),
         )
     }
+}
+
+pub(crate) fn transform(preset: &str) -> Json {
+    json!({"properties": {"outputs": [{
+        "preset": {"@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": preset},
+    }]}})
+}
+
+pub(crate) fn job(input: &str, file: &str, output: &str) -> Json {
+    json!({"properties": {
+        "input": {"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": input, "files": [file]},
+        "outputs": [{"@odata.type": "#Microsoft.Media.JobOutputAsset", "assetName": output}],
+        "correlationData": {"ticket": "7"},
+    }})
+}
+
+pub(crate) fn locator(asset: &str, policy: &str) -> Json {
+    json!({"properties": {"assetName": asset, "streamingPolicyName": policy}})
+}
+
+/// Takes the waiting job and finishes it.
+pub(crate) fn work(world: &World, manifest: &str) {
+    let claim = world
+        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
+        .expect(200)
+        .body;
+    let id = claim["jobId"].as_str().unwrap().to_owned();
+    let progress =
+        json!({"lease": claim["lease"], "progress": [{"index": 0, "percent": 50}], "chunks": []});
+    assert_eq!(
+        world
+            .worker(&format!("{id}/renew"), progress)
+            .expect(200)
+            .body,
+        json!({"cancel": false})
+    );
+    let outcome =
+        json!({"lease": claim["lease"], "outcome": {"state": "finished", "manifests": [manifest]}});
+    world.worker(&format!("{id}/finish"), outcome).expect(204);
 }

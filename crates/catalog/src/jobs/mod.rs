@@ -10,9 +10,10 @@ pub mod queue;
 
 use serde_json::{Map, Value as Json};
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
-use crate::query::{self, Entity, Field, FieldKind, Listing, Page};
+use crate::query::{self, Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, assets, names, presets, transforms};
 use headwater_seal::Seal;
@@ -22,7 +23,7 @@ pub use model::{
     NewOutput, Priority,
 };
 
-pub(crate) const COLUMNS: &str = "id, transform_name, name, input_json, description, correlation_json, priority, state, created, modified, started, ended";
+const COLUMNS: &str = "id, transform_name, name, input_json, description, correlation_json, priority, state, created, modified, started, ended";
 
 const FIELDS: &[Field] = &[
     Field::new("name", "name", FieldKind::Text),
@@ -31,10 +32,12 @@ const FIELDS: &[Field] = &[
     Field::new("properties/state", "state", FieldKind::Text),
 ];
 
-const ENTITY: Entity = Entity {
-    what: "jobs",
+const ENTITY: Entity<Job> = Entity {
+    one: "Job",
+    many: "jobs",
     table: "jobs",
     columns: COLUMNS,
+    read: from_row,
     tie: "seq",
     fields: FIELDS,
     labels: None,
@@ -46,7 +49,7 @@ pub(crate) fn seal_context(job_id: uuid::Uuid) -> String {
 }
 
 /// The job without its outputs.
-pub(crate) fn from_row(row: &Row<'_>) -> Result<Job, CatalogError> {
+fn from_row(row: &Row<'_>) -> Result<Job, CatalogError> {
     Ok(Job {
         id: row.uuid("id")?,
         transform_name: row.text("transform_name")?,
@@ -89,7 +92,7 @@ fn output_from_row(row: &Row<'_>) -> Result<JobOutput, CatalogError> {
 }
 
 /// Fills in the outputs of `jobs`, in one query.
-pub(crate) async fn load_outputs<S: Sql>(sql: &S, jobs: &mut [Job]) -> Result<(), CatalogError> {
+async fn load_outputs<S: Sql>(sql: &S, jobs: &mut [Job]) -> Result<(), CatalogError> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -150,7 +153,7 @@ pub async fn get<S: Sql>(
 ) -> Result<Job, CatalogError> {
     find(sql, project, transform, name)
         .await?
-        .ok_or_else(|| CatalogError::not_found("Job", name))
+        .ok_or_else(|| CatalogError::not_found(ENTITY.one, name))
 }
 
 /// A page of one transform's jobs, or of all.
@@ -167,7 +170,7 @@ pub async fn list<S: Sql>(
         transforms::get(sql, project, transform).await?;
         scope.push(("transform_name", transform.into()));
     }
-    let mut page = query::list(sql, &ENTITY, &scope, listing, from_row).await?;
+    let mut page = query::list(sql, &ENTITY, &scope, listing).await?;
     load_outputs(sql, &mut page.items).await?;
     Ok(page)
 }
@@ -210,7 +213,9 @@ pub async fn create<S: Sql>(
     .await
 }
 
-/// Inside a transaction: adds a job that does not exist. Returns its id.
+/// Inside a transaction: adds a job. Returns its id.
+///
+/// Errors: as [`create`]; [`CatalogError::Conflict`] for any job of that name.
 pub(crate) async fn insert<S: Sql>(
     sql: &S,
     seal: &Seal,
@@ -276,7 +281,8 @@ pub(crate) async fn insert<S: Sql>(
             moment.now.into(),
         ],
     )
-    .await?;
+    .await
+    .map_err(CatalogError::taken("Job", name))?;
     for (index, (output, recipe)) in new.outputs.iter().zip(&transform.outputs).enumerate() {
         let field = |member: &str| format!("properties.outputs[{index}].{member}");
         if new

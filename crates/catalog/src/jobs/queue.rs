@@ -17,8 +17,15 @@ use crate::ids::{Moment, ProjectId};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{assets, storage};
 
-/// Claims a job gets before it is given up.
+/// Claims without progress that a job gets before it is given up. One that stores a new chunk starts the count again: a
+/// long job outlives any number of workers, and as chunks are finite it ends all the same.
 pub const MAX_ATTEMPTS: u32 = 5;
+
+/// Seconds before a job is tried again after its first failure: all in all 75 s.
+const AFTER_FAILURE: i64 = 5;
+
+/// The same where no worker could get it: all in all seven and a half minutes.
+const AFTER_UNPREPARED: i64 = 30;
 
 /// Shortest and longest lease, in seconds.
 pub const LEASE_SECONDS: std::ops::RangeInclusive<u32> = 5..=300;
@@ -105,7 +112,8 @@ pub async fn claim<S: Sql>(
     .await
 }
 
-/// Keeps the lease for as long again as it was claimed for. Stores progress, which never goes back, and finished chunks. Says whether to cancel.
+/// Keeps the lease for as long again as it was claimed for. Stores progress, which never goes back, and finished chunks;
+/// a new one makes the attempts so far count no more. Says whether to cancel.
 ///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for an output that does not exist or a record that is
 /// too long.
@@ -151,20 +159,26 @@ pub async fn renew<S: Sql>(
                 ));
             }
         }
+        let mut progressed = false;
         for (at, chunk) in chunks.iter().enumerate() {
-            store_chunk(sql, job_id, at, chunk).await?;
+            progressed |= store_chunk(sql, job_id, at, chunk).await?;
+        }
+        if progressed {
+            sql.query("UPDATE jobs SET attempt = 0 WHERE id = ?1", &[job_id.into()])
+                .await?;
         }
         Ok(row.text("state")? == "Canceling")
     })
     .await
 }
 
+/// Stores a finished chunk, or replaces it. Says whether it is new.
 async fn store_chunk<S: Sql>(
     sql: &S,
     job_id: Uuid,
     at: usize,
     chunk: &ChunkRecord,
-) -> Result<(), CatalogError> {
+) -> Result<bool, CatalogError> {
     let record = chunk.record.to_string();
     if record.len() > MAX_CHUNK_BYTES {
         return Err(CatalogError::invalid(
@@ -172,26 +186,36 @@ async fn store_chunk<S: Sql>(
             format!("must have at most {MAX_CHUNK_BYTES} bytes"),
         ));
     }
-    let rows = sql
+    let row = [
+        job_id.into(),
+        chunk.output.into(),
+        chunk.chunk.into(),
+        record.into(),
+    ];
+    let replaced = sql
+        .query(
+            "UPDATE job_chunks SET record_json = ?4 WHERE job_id = ?1 AND output = ?2 AND chunk = ?3 RETURNING chunk",
+            &row,
+        )
+        .await?;
+    if !replaced.is_empty() {
+        return Ok(false);
+    }
+    let added = sql
         .query(
             "INSERT INTO job_chunks (job_id, output, chunk, record_json)
              SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM job_outputs WHERE job_id = ?1 AND output = ?2)
-             ON CONFLICT (job_id, output, chunk) DO UPDATE SET record_json = excluded.record_json RETURNING chunk",
-            &[
-                job_id.into(),
-                chunk.output.into(),
-                chunk.chunk.into(),
-                record.into(),
-            ],
+             RETURNING chunk",
+            &row,
         )
         .await?;
-    if rows.is_empty() {
+    if added.is_empty() {
         return Err(CatalogError::invalid(
             format!("chunks[{at}].output"),
             "there is no such output",
         ));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How a worker gives a job back.
@@ -204,6 +228,9 @@ pub enum Ending {
     /// The worker stopped: because somebody asked for it, or because the worker itself is going away. In the second case
     /// another worker gets the job, and the attempt does not count.
     Stopped,
+    /// No worker got it: what it works in could not be made ready. Tried again while attempts are left, whatever the code,
+    /// and later than a failed attempt would be, so that jobs outlive a store that is away for some minutes.
+    Unprepared(JobFailure),
 }
 
 /// Gives a job back. Repeating it with the same lease changes nothing.
@@ -233,7 +260,9 @@ pub async fn finish<S: Sql>(
         }
         let attempt = row.unsigned("attempt")?;
         let project = ProjectId(row.text("project_id")?);
-        mark_started(sql, job_id).await?;
+        if !matches!(ending, Ending::Unprepared(_)) {
+            mark_started(sql, job_id).await?;
+        }
         match ending {
             Ending::Finished { manifests } => {
                 record_manifests(sql, &project, job_id, manifests).await?;
@@ -245,14 +274,21 @@ pub async fn finish<S: Sql>(
                 end(sql, job_id, JobState::Finished, now).await?;
             }
             // Somebody wants it gone: whatever else happened to it no longer matters.
-            Ending::Stopped | Ending::Failed(_) if state == JobState::Canceling => {
+            Ending::Stopped | Ending::Failed(_) | Ending::Unprepared(_)
+                if state == JobState::Canceling =>
+            {
                 end(sql, job_id, JobState::Canceled, now).await?;
             }
             Ending::Stopped => requeue(sql, job_id, attempt.saturating_sub(1), now, now).await?,
             Ending::Failed(failure) if failure.code.may_retry() && attempt < MAX_ATTEMPTS => {
-                requeue(sql, job_id, attempt, retry_at(attempt, now), now).await?;
+                let retry = retry_at(AFTER_FAILURE, attempt, now);
+                requeue(sql, job_id, attempt, retry, now).await?;
             }
-            Ending::Failed(failure) => {
+            Ending::Unprepared(_) if attempt < MAX_ATTEMPTS => {
+                let retry = retry_at(AFTER_UNPREPARED, attempt, now);
+                requeue(sql, job_id, attempt, retry, now).await?;
+            }
+            Ending::Failed(failure) | Ending::Unprepared(failure) => {
                 let error = JobError::new(failure.code, failure.message.clone(), &failure.details);
                 fail(sql, job_id, &error, now).await?;
             }
@@ -325,7 +361,7 @@ async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), CatalogError> {
             let error = JobError::new(
                 JobErrorCode::ServiceError,
                 format!(
-                    "The job was given to {attempt} workers one after the other and none of them reported back."
+                    "The job was given to {attempt} workers one after the other and none of them got any further."
                 ),
                 &[],
             );
@@ -592,9 +628,9 @@ fn lease_end(now: Timestamp, seconds: u32) -> Value {
         .into()
 }
 
-/// 5 s after the first failure, then 10, 20, 40.
-fn retry_at(attempt: u32, now: Timestamp) -> Timestamp {
-    let seconds = 5_i64.saturating_mul(1_i64.checked_shl(attempt.saturating_sub(1)).unwrap_or(1));
+/// `first` seconds after the first attempt, then twice as long each time.
+fn retry_at(first: i64, attempt: u32, now: Timestamp) -> Timestamp {
+    let seconds = first.saturating_mul(1_i64.checked_shl(attempt.saturating_sub(1)).unwrap_or(1));
     now.saturating_add(SignedDuration::from_secs(seconds.min(300)))
         .unwrap_or(Timestamp::MAX)
 }
