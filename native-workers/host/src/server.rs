@@ -1,11 +1,13 @@
 //! The listener: HTTP/1.1 and HTTP/2 on one port, plain or TLS.
 //!
-//! Bounds: connections in total, time for the TLS handshake and for a request's head, size of the head. A drain
+//! Bounds: connections in total, time for the TLS handshake and for a request's head, size of the head, time that a peer
+//! may say nothing or take nothing. A drain
 //! stops accepting, lets requests in flight finish, and gives up on them after a grace period.
 
 use crate::access_log::AccessLog;
 use crate::host::{Connection, Host};
 use anyhow::Context;
+use headwater_net::Patience;
 use http::{HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -31,6 +33,8 @@ pub struct ServerConfig {
     pub max_connections: usize,
     pub handshake_timeout: Duration,
     pub head_timeout: Duration,
+    /// How long a peer may say nothing at all, or take no byte of an answer.
+    pub patience: Duration,
     /// How long a drain waits for requests in flight.
     pub grace: Duration,
     pub access_log: AccessLog,
@@ -43,6 +47,7 @@ impl Default for ServerConfig {
             max_connections: 10_000,
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(30),
+            patience: Duration::from_secs(60),
             grace: Duration::from_secs(25),
             access_log: AccessLog::off(),
         }
@@ -170,11 +175,13 @@ async fn connection(
         Some(acceptor) => {
             let stream =
                 tokio::time::timeout(config.handshake_timeout, acceptor.accept(tcp)).await??;
+            let stream = Patience::new(stream, config.patience);
             let connection = builder.serve_connection(TokioIo::new(stream), service);
             watcher.watch(connection.into_owned()).await
         }
         None => {
-            let connection = builder.serve_connection(TokioIo::new(tcp), service);
+            let stream = Patience::new(tcp, config.patience);
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
             watcher.watch(connection.into_owned()).await
         }
     }

@@ -1,6 +1,5 @@
 //! The listening side: connections, TLS, limits, background work, shutdown.
 
-mod patience;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +26,7 @@ use crate::disk::Disk;
 use crate::events::{self, Delivery};
 use crate::handler::{Cors, Engine, Peer};
 use crate::local::LocalReader;
-use patience::Patience;
+use headwater_net::Patience;
 
 /// How often housekeeping goes through the store.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(6 * 3600);

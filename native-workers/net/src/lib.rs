@@ -1,4 +1,5 @@
-//! A connection that gives up on a peer which says nothing at all, or takes no bytes.
+//! What the listeners of the host and of the blob store share: a connection that gives up on a peer which says nothing at
+//! all, or takes no bytes.
 //!
 //! hyper bounds how long it waits for a request's head, the handlers bound how long they wait for its body. This bounds
 //! what is left: the wait for the first bytes, by which hyper tells HTTP/1.1 from HTTP/2 and for which it has no timer,
@@ -15,7 +16,8 @@ use tokio::time::{Instant, Sleep};
 /// Length of the HTTP/2 preface: after so many bytes the protocol is known. Every request worth an answer is longer.
 const PREFACE: usize = 24;
 
-pub(super) struct Patience<S> {
+/// A stream with bounded waits, as the module says.
+pub struct Patience<S> {
     stream: S,
     limit: Duration,
     /// Bytes still to come before hyper's own timers run.
@@ -27,7 +29,8 @@ pub(super) struct Patience<S> {
 }
 
 impl<S> Patience<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    /// `limit`: for each of the two waits.
+    pub fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
             limit,
@@ -113,5 +116,39 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.watch(cx, poll)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_nothing_is_given_up() {
+        let (_peer, ours) = duplex(64);
+        let mut stream = Patience::new(ours, LIMIT);
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_has_spoken_may_be_silent() {
+        let (mut peer, ours) = duplex(64);
+        let mut stream = Patience::new(ours, LIMIT);
+        peer.write_all(&[0; PREFACE]).await.unwrap();
+        stream.read_exact(&mut [0; PREFACE]).await.unwrap();
+        let more = tokio::time::timeout(LIMIT * 10, stream.read_u8()).await;
+        assert!(more.is_err(), "{more:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_nothing_is_given_up() {
+        let (_peer, ours) = duplex(64);
+        let mut stream = Patience::new(ours, LIMIT);
+        let error = stream.write_all(&[0; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }
