@@ -116,7 +116,8 @@ impl Disk {
     /// Puts the listed blocks together in a scratch file. The container may vanish meanwhile.
     ///
     /// Blocks are joined in the kernel (`copy_file_range`: shared extents where the file system can, else a copy
-    /// that never passes through this process). A list of one block is not copied at all.
+    /// that never passes through this process). A list of one block is not copied at all, nor one that names what is
+    /// committed already: so comes a commit again whose answer the client did not wait for.
     pub(super) fn join_blocks(
         &self,
         turn: &Turn,
@@ -135,22 +136,26 @@ impl Disk {
         let blocks = Some(blocks);
         let len = pieces.iter().map(Piece::len).sum();
         let scratch_folder = self.root.join("scratch");
+        let old_file = match old {
+            Some(old) => Some(self.files(container, blob)?.bytes(&old.generation)),
+            None => None,
+        };
+        let single = match pieces.as_slice() {
+            [Piece::File { path, .. }] => Some(path),
+            kept if old.is_some_and(|old| is_whole(kept, old.len)) => old_file.as_ref(),
+            _ => None,
+        };
         // File systems without hard links take the way of all other lists.
-        if let [Piece::File { path, .. }] = pieces.as_slice()
+        if let Some(path) = single
             && let Ok(bytes) = SyncedFile::link(&scratch_folder, path)
         {
             return Ok(Complete { bytes, len, blocks });
         }
-        let old_bytes = match old {
-            Some(old)
-                if pieces
-                    .iter()
-                    .any(|piece| matches!(piece, Piece::Old { .. })) =>
-            {
-                Some(File::open(
-                    self.files(container, blob)?.bytes(&old.generation),
-                )?)
-            }
+        let keeps_some = pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Old { .. }));
+        let old_bytes = match old_file {
+            Some(path) if keeps_some => Some(File::open(path)?),
             _ => None,
         };
         let scratch = ScratchFile::create(&scratch_folder)?;
@@ -242,6 +247,15 @@ impl Piece {
             Self::File { len, .. } | Self::Old { len, .. } => *len,
         }
     }
+}
+
+/// Whether the pieces are all of the old blob's `len` bytes, in their order.
+fn is_whole(pieces: &[Piece], len: u64) -> bool {
+    let end = pieces.iter().try_fold(0, |end, piece| match piece {
+        Piece::Old { offset, len } if *offset == end => Some(end + len),
+        _ => None,
+    });
+    end == Some(len)
 }
 
 fn append(from: &File, len: u64, mut to: &File) -> io::Result<()> {

@@ -2,6 +2,7 @@ mod long_commits;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -242,6 +243,30 @@ fn block_lists_take_blocks_from_where_they_say() {
     assert_eq!(get(&disk, "a"), b"single");
     write(&disk, "a", list(&[])).unwrap();
     assert_eq!(get(&disk, "a"), b"");
+}
+
+#[test]
+fn a_list_that_is_committed_already_copies_nothing() {
+    let (folder, disk) = open();
+    let file = || {
+        let name = format!("a~{}", disk.properties(C, "a").unwrap().generation);
+        let path = folder.path().join("containers/asset-1/blobs").join(name);
+        fs::metadata(path).unwrap().ino()
+    };
+    for (name, bytes) in [("1", "one"), ("2", "two"), ("3", "three")] {
+        stage(&disk, "a", name, bytes.as_bytes()).unwrap();
+    }
+    let first = write(&disk, "a", list(&["1", "2", "3"])).unwrap();
+    let before = file();
+    let again = write(&disk, "a", list(&["1", "2", "3"])).unwrap();
+    assert_ne!(first.etag, again.etag);
+    assert_eq!((file(), get(&disk, "a")), (before, b"onetwothree".to_vec()));
+    // The list came along, too.
+    for (names, bytes) in [(["1", "2"], "onetwo"), (["2", "1"], "twoone")] {
+        write(&disk, "a", list(&names)).unwrap();
+        assert_ne!(file(), before);
+        assert_eq!(get(&disk, "a"), bytes.as_bytes());
+    }
 }
 
 #[test]
