@@ -8,6 +8,7 @@ use headwater_bmff::{
 
 use crate::aac::decoder::{DecodeError, Decoder, Format};
 use crate::audio::{AudioPlan, AudioSource};
+use crate::colour;
 use crate::failure::{self, Step};
 use crate::h264::nal;
 use crate::h264::support;
@@ -225,7 +226,7 @@ impl Analysis {
             timeline,
             coded,
             rotation,
-            colour: video.sps.colour.or(track.config.colour),
+            colour: colour::stated(video.sps.colour, track.config.colour),
             renditions,
             segments,
             chunks,

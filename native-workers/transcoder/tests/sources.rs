@@ -262,3 +262,26 @@ async fn edit_lists_are_applied() {
     let first = sound.iter().position(|sample| sample.abs() > 0.02).unwrap() as f64 / 48_000.0;
     assert!((first - 0.7).abs() < 0.02, "{first}");
 }
+
+/// How far two colours are apart in the worst of their components.
+fn distance(a: [u8; 3], b: [u8; 3]) -> u8 {
+    (0..3).map(|at| a[at].abs_diff(b[at])).max().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dark_grey_of_full_range_stays_dark_grey() {
+    let folder = tempfile::tempdir().unwrap();
+    // Black, if taken for the narrow range.
+    let source = generate(
+        &folder,
+        "-f lavfi -i color=c=0x101010:s=320x180:r=25:d=1 -pix_fmt yuvj420p -c:v libx264",
+    );
+    let made = encode(&source, "AdaptiveStreaming").await;
+    for file in [
+        made.find("_320x180_"),
+        made.folder.path().join("source_Thumbnail000001.jpg"),
+    ] {
+        let colour = media::average_colour(&file);
+        assert!(distance(colour, [16; 3]) <= 2, "{file:?}: {colour:?}");
+    }
+}
