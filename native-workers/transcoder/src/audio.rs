@@ -28,6 +28,10 @@ const ENCODER_RUN_UP: i64 = 8;
 const DECODER_RUN_UP: i64 = 4;
 /// Segments of a chunk: about a minute.
 const CHUNK_SEGMENTS: usize = 30;
+/// Longest sound that is published. What a file claims of its times costs it a few bytes and us hours.
+const MOST_HOURS: u64 = 100;
+/// Silence that a track may claim beside four times its own sound: late starts, pauses in a recording.
+const MOST_SILENT_HOURS: u64 = 24;
 /// A copied source may exceed the wanted rate by this share, in percent: encoders do not hit it exactly.
 const COPY_TOLERANCE_PERCENT: u64 = 6;
 
@@ -82,7 +86,7 @@ impl SourceAudio {
                 });
                 expected = position;
             }
-            expected += unit;
+            expected = expected.saturating_add(unit);
         }
         let end = window
             .end
@@ -210,6 +214,12 @@ impl AudioPlan {
                 (AudioWork::Encode(audio), sample_rate, frames, 0)
             }
         };
+        if let Some(claim) = excessive(frames, source) {
+            return Err(failure::unsupported(format!(
+                "Track {track} ({}) {claim}.",
+                source.config.object_type.name()
+            )));
+        }
         if frames == 0 {
             return Err(failure::malformed(format!(
                 "Track {track} ({}) plays nothing: its edit list leaves out every sample.",
@@ -529,6 +539,26 @@ fn last_inside(source: &AudioSource<'_>) -> u32 {
         last -= 1;
     }
     last
+}
+
+/// "claims 300 hours of sound, ...", if `frames` of the published rate are more than a track may have.
+fn excessive(frames: u64, source: &AudioSource<'_>) -> Option<String> {
+    let (format, _) = source.probed;
+    let an_hour = u64::from(published_rate(format.sample_rate)) * 3600;
+    let hours = frames.saturating_mul(FRAME) / an_hour;
+    if hours > MOST_HOURS {
+        return Some(format!(
+            "claims {hours} hours of sound; at most {MOST_HOURS} are supported"
+        ));
+    }
+    let held = u64::from(source.samples.len()) * format.frame as u64
+        / (u64::from(format.sample_rate) * 3600);
+    (hours > 4 * held + MOST_SILENT_HOURS).then(|| {
+        format!(
+            "claims {hours} hours of sound but holds no more than {}",
+            held + 1
+        )
+    })
 }
 
 /// The first frame at or after each boundary of the video, then every two seconds.

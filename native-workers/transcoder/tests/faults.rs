@@ -209,3 +209,54 @@ async fn what_cannot_be_encoded_says_why() {
         matches!(fake.finish(1).await, Outcome::Error(failure) if failure.code == JobErrorCode::UploadNotAccessible)
     );
 }
+
+/// Overwrites 32 bits of the last box of a kind, `at` bytes after its name.
+fn patch(file: &mut [u8], kind: &[u8; 4], at: usize, value: u32) {
+    let name = file.windows(4).rposition(|window| window == kind);
+    let from = name.unwrap() + 4 + at;
+    file[from..from + 4].copy_from_slice(&value.to_be_bytes());
+}
+
+/// Gives every sample of the only track of `file` a duration.
+fn stretch(file: &mut [u8], timescale: u32, duration: u32) {
+    patch(file, b"mdhd", 12, timescale);
+    for entry in 0..2 {
+        patch(file, b"stts", 12 + 8 * entry, duration);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_claims_years_of_sound_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source.mp4");
+    // Of two sample durations, and without an edit list.
+    media::ffmpeg(
+        "-f lavfi -i sine=d=1:r=48000 -ac 2 -c:a aac -use_editlist 0",
+        &path,
+    );
+    let plain = std::fs::read(&path).unwrap();
+    let late = folder.path().join("late.mp4");
+    media::ffmpeg(
+        &format!("-itsoffset 5 -i {} -c copy", path.display()),
+        &late,
+    );
+    let mut late = std::fs::read(&late).unwrap();
+    patch(&mut late, b"mvhd", 12, 1);
+    patch(&mut late, b"elst", 8, u32::MAX);
+    let stretched = |timescale, duration| {
+        let mut file = plain.clone();
+        stretch(&mut file, timescale, duration);
+        file
+    };
+    for (name, bytes) in [
+        ("seconds.mp4", stretched(1, u32::MAX)),
+        ("slow.mp4", stretched(48_000, u32::MAX)),
+        ("holes.mp4", stretched(48_000, 48_000 * 4600)),
+        ("late.mp4", late),
+    ] {
+        let (code, message) = failure(name, bytes, "AACGoodQualityAudio").await;
+        println!("{name}: {message}");
+        assert_eq!(code, JobErrorCode::ContentUnsupported, "{name}: {message}");
+        assert!(message.contains("hours of sound"), "{name}: {message}");
+    }
+}
