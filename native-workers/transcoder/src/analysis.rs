@@ -53,24 +53,30 @@ pub struct Plan {
     pub fingerprint: String,
 }
 
-/// Tracks of a kind: the enabled ones, or all when none is.
-fn of_kind(movie: &Movie, kind: TrackKind) -> Vec<usize> {
-    let all = || {
-        movie
-            .tracks
-            .iter()
-            .enumerate()
-            .filter(move |(_, track)| track.config.kind == kind && !track.samples.is_empty())
-    };
-    let enabled: Vec<usize> = all()
-        .filter(|(_, track)| track.enabled)
+/// The tracks of a kind that have samples.
+fn of_kind(movie: &Movie, kind: TrackKind) -> impl Iterator<Item = (usize, &Track)> {
+    movie
+        .tracks
+        .iter()
+        .enumerate()
+        .filter(move |(_, track)| track.config.kind == kind && !track.samples.is_empty())
+}
+
+/// The video tracks to choose from: the enabled ones, or all when none is.
+fn videos(movie: &Movie) -> Vec<usize> {
+    let tracks = || of_kind(movie, TrackKind::Video);
+    let any_enabled = tracks().any(|(_, track)| track.enabled);
+    tracks()
+        .filter(|(_, track)| track.enabled || !any_enabled)
         .map(|(at, _)| at)
-        .collect();
-    if enabled.is_empty() {
-        all().map(|(at, _)| at).collect()
-    } else {
-        enabled
-    }
+        .collect()
+}
+
+/// All audio tracks, enabled ones first: in a file of several languages only the one to begin with is enabled.
+fn audios(movie: &Movie) -> Vec<usize> {
+    let mut tracks: Vec<_> = of_kind(movie, TrackKind::Audio).collect();
+    tracks.sort_by_key(|(_, track)| !track.enabled);
+    tracks.into_iter().map(|(at, _)| at).collect()
 }
 
 fn window(movie: &Movie, track: &Track) -> Step<MediaWindow> {
@@ -101,8 +107,8 @@ impl Analysis {
     /// `video`: whether any output wants pictures; a video track that cannot be decoded matters only then.
     pub async fn new(source: &Source, video: bool) -> Step<Self> {
         let movie = source.movie().await?;
-        let videos = of_kind(&movie, TrackKind::Video);
-        let audios = of_kind(&movie, TrackKind::Audio);
+        let videos = videos(&movie);
+        let audios = audios(&movie);
         if videos.is_empty() && audios.is_empty() {
             return Err(failure::malformed(format!(
                 "The input file '{}' has neither a video nor an audio track.",

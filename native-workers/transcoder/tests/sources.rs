@@ -285,3 +285,23 @@ async fn dark_grey_of_full_range_stays_dark_grey() {
         assert!(distance(colour, [16; 3]) <= 2, "{file:?}: {colour:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_language_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    // ffmpeg enables the first track of a kind only.
+    let source = generate(
+        &folder,
+        "-f lavfi -i sine=440:d=2 -f lavfi -i sine=880:d=2 -map 0 -map 1 -c:a aac \
+         -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu",
+    );
+    let made = encode(&source, "AACGoodQualityAudio").await;
+    let manifest = String::from_utf8_lossy(&made.files["source.ism"]).into_owned();
+    for language in ["eng", "deu"] {
+        made.find(&format!("_aac_{language}_"));
+        assert!(
+            manifest.contains(&format!("aac_{language}_2_192000")),
+            "{manifest}"
+        );
+    }
+}
