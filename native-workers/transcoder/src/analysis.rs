@@ -232,7 +232,7 @@ impl Analysis {
             timeline,
             coded,
             rotation,
-            colour: colour::stated(video.sps.colour, track.config.colour),
+            colour: colour::decided(colour::stated(video.sps.colour, track.config.colour), coded),
             renditions,
             segments,
             chunks,

@@ -2,6 +2,8 @@
 
 use headwater_bmff::Colour;
 
+use crate::picture::Size;
+
 /// Reserved, or "unspecified".
 fn is_unstated(code: u16) -> bool {
     matches!(code, 0 | 2 | 3)
@@ -28,6 +30,37 @@ pub fn stated(stream: Option<Colour>, container: Option<Colour>) -> Option<Colou
     })
 }
 
+/// What a source of `size` has: what it states, and for the rest what players take it for: BT.709 from 720 lines on,
+/// BT.601 below (Chromium's `VideoColorSpace`). Decided once from the source, because left to the players every
+/// rendition would be guessed at by its own size.
+pub fn decided(stated: Option<Colour>, size: Size) -> Colour {
+    let guess = if size.short_side() >= 720 { 1 } else { 6 };
+    let known = |code| if is_unstated(code) { guess } else { code };
+    let stated = stated.unwrap_or(Colour {
+        primaries: 2,
+        transfer: 2,
+        matrix: 2,
+        full_range: false,
+    });
+    Colour {
+        primaries: known(stated.primaries),
+        transfer: known(stated.transfer),
+        matrix: known(stated.matrix),
+        full_range: stated.full_range,
+    }
+}
+
+/// The shares of red and blue in luma.
+pub fn luma_shares(matrix: u16) -> (f32, f32) {
+    match matrix {
+        4 => (0.30, 0.11),
+        5 | 6 => (0.299, 0.114),
+        7 => (0.212, 0.087),
+        9 | 10 => (0.2627, 0.0593),
+        _ => (0.2126, 0.0722),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +84,14 @@ mod tests {
             Some(colour(6, true))
         );
         assert_eq!(stated(None, None), None);
+    }
+
+    #[test]
+    fn what_nobody_states_is_decided_by_the_source() {
+        let (high, low) = (Size::even(1280, 720), Size::even(854, 480));
+        assert_eq!(decided(None, high), colour(1, false));
+        assert_eq!(decided(None, low), colour(6, false));
+        assert_eq!(decided(Some(colour(2, true)), low), colour(6, true));
+        assert_eq!(decided(Some(colour(9, false)), low), colour(9, false));
     }
 }

@@ -14,7 +14,7 @@ use crate::picture::{Rotation, Size};
 use crate::timeline::VideoTimeline;
 
 /// Moves when the bytes of outputs do.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Segments of a chunk, at least and at most.
 const CHUNK_SEGMENTS: std::ops::RangeInclusive<usize> = 4..=8;
@@ -29,7 +29,8 @@ pub struct VideoPlan {
     /// As the decoder gives it.
     pub coded: Size,
     pub rotation: Rotation,
-    pub colour: Option<Colour>,
+    /// Stated or decided; the same in every rendition.
+    pub colour: Colour,
     /// Largest first; not empty.
     pub renditions: Vec<Rendition>,
     /// First frame of each segment.

@@ -59,7 +59,7 @@ pub fn encoder_config(plan: &VideoPlan, rendition: Rendition) -> EncoderConfig {
         },
         level: level::lowest(rendition.size, frames_per_second, rendition.kbps),
         frames_per_second: frames_per_second.clamp(1.0, 60.0) as f32,
-        colour: plan.colour,
+        colour: Some(plan.colour),
     }
 }
 
@@ -80,7 +80,7 @@ pub fn track_config(
     };
     let size = (side(rendition.size.width)?, side(rendition.size.height)?);
     let mut track = TrackConfig::video(1, plan.timeline.timescale, config, size);
-    track.colour = plan.colour;
+    track.colour = Some(plan.colour);
     Ok(track)
 }
 

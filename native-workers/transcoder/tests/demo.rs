@@ -12,7 +12,7 @@ fn the_demo_source_is_what_it_says() {
     headwater_transcoder::demo_source(&path, 4).unwrap();
     let found = media::probe(
         &path,
-        "-show_entries stream=codec_name,profile,width,height,r_frame_rate,nb_frames,start_time,sample_rate,channels",
+        "-show_entries stream=codec_name,profile,width,height,color_space,r_frame_rate,nb_frames,start_time,sample_rate,channels",
     );
     let video = &found["streams"][0];
     assert_eq!(video["codec_name"], "h264");
@@ -21,6 +21,7 @@ fn the_demo_source_is_what_it_says() {
         (&video["width"], &video["height"]),
         (&1280.into(), &720.into())
     );
+    assert_eq!(video["color_space"], "bt709");
     assert_eq!(video["r_frame_rate"], "25/1");
     assert_eq!(video["nb_frames"], "100");
     assert_eq!(found["streams"][1]["sample_rate"], "48000");

@@ -305,3 +305,39 @@ async fn every_language_is_published() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unmarked_colours_are_the_same_at_every_size() {
+    let folder = tempfile::tempdir().unwrap();
+    for (size, matrix, space, preset) in [
+        ("1280x720", "bt709", "bt709", "H264MultipleBitrateSD"),
+        ("640x360", "bt601", "smpte170m", "AdaptiveStreaming"),
+    ] {
+        let source = generate(
+            &folder,
+            &format!(
+                "-f lavfi -i color=c=0x20a040:s={size}:r=25:d=1 \
+                 -vf format=rgb24,scale=out_color_matrix={matrix},format=yuv420p,setparams=colorspace=unknown \
+                 -c:v libx264"
+            ),
+        );
+        let unmarked = media::probe(&source, "-show_entries stream=color_space");
+        let unmarked = unmarked["streams"][0]["color_space"].as_str();
+        assert!(matches!(unmarked, None | Some("unknown")), "{unmarked:?}");
+        let made = encode(&source, preset).await;
+        for name in made.tracks() {
+            let file = made.folder.path().join(name);
+            let found = media::probe(&file, "-show_entries stream=color_space");
+            assert_eq!(found["streams"][0]["color_space"], space, "{name}");
+            let colour = media::average_colour(&file);
+            assert!(
+                distance(colour, [0x20, 0xa0, 0x40]) <= 7,
+                "{name}: {colour:?}"
+            );
+        }
+        // Of a size that alone would say BT.601.
+        let poster = made.folder.path().join("source_Thumbnail000001.jpg");
+        let colour = media::average_colour(&poster);
+        assert!(distance(colour, [0x20, 0xa0, 0x40]) <= 7, "{colour:?}");
+    }
+}
