@@ -179,7 +179,10 @@ impl Analysis {
             fingerprint = fingerprint.add(&video.renditions).add(&video.chunks);
         }
         for audio in &audio {
-            fingerprint = fingerprint.add(&audio.work).add(&audio.segments);
+            fingerprint = fingerprint
+                .add(&audio.work)
+                .add(&audio.segments)
+                .add(&audio.chunks);
         }
         Ok(Plan {
             video,

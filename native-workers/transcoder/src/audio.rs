@@ -9,6 +9,8 @@
 //! Chunks are encoded independently: each feeds its encoder a few frames of what comes before, so that at the seam both
 //! sides have heard the same and overlap as if they were one.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use headwater_bmff::{AacConfig, AudioObjectType, MediaWindow, SampleTable, TrackConfig};
 use headwater_cmaf::track_file::{MediaSample, TrackFile};
@@ -26,8 +28,11 @@ use crate::video::EncodedChunk;
 const ENCODER_RUN_UP: i64 = 8;
 /// Access units a decoder gets before the first one that counts: overlap, and spectral band replication's history.
 const DECODER_RUN_UP: i64 = 4;
-/// Segments of a chunk: about a minute.
-const CHUNK_SEGMENTS: usize = 30;
+/// A chunk ends with the segment that fills it up to this. Chunks are held in memory as plain samples.
+const CHUNK_SECONDS: u64 = 60;
+/// Where the video shows one picture for longer, the sound is cut on its own: every [`SEGMENT_SECONDS`].
+const LONGEST_SEGMENT_SECONDS: u64 = 10;
+const SEGMENT_SECONDS: u64 = 2;
 /// Longest sound that is published. What a file claims of its times costs it a few bytes and us hours.
 const MOST_HOURS: u64 = 100;
 /// Silence that a track may claim beside four times its own sound: late starts, pauses in a recording.
@@ -112,7 +117,7 @@ impl SourceAudio {
     }
 
     /// The access units whose sound lies in source samples `from..to`, with the decoder's run-up.
-    fn units(&self, from: i64, to: i64) -> std::ops::Range<u32> {
+    fn units(&self, from: i64, to: i64) -> Range<u32> {
         let find = |wanted: i64| -> i64 {
             // Positions ascend, so a binary search over units does.
             let (mut low, mut high) = (0_u32, self.units);
@@ -160,6 +165,8 @@ pub struct AudioPlan {
     pub frames: u64,
     /// First frame of each segment.
     pub segments: Vec<u64>,
+    /// The segments of each chunk.
+    pub chunks: Vec<Range<usize>>,
 }
 
 /// What the plan of an audio track is made from.
@@ -226,6 +233,7 @@ impl AudioPlan {
                 source.config.object_type.name()
             )));
         }
+        let segments = segments(frames, start, sample_rate, boundaries);
         Ok(Self {
             track,
             language: source.track.language.clone(),
@@ -235,19 +243,15 @@ impl AudioPlan {
             config: source.config.clone(),
             samples: source.samples.clone(),
             frames,
-            segments: segments(frames, start, sample_rate, boundaries),
+            chunks: chunks(&segments, sample_rate),
+            segments,
         })
     }
 
-    /// Number of chunks.
-    pub fn chunks(&self) -> usize {
-        self.segments.len().div_ceil(CHUNK_SEGMENTS)
-    }
-
-    /// The segments of chunk `index`.
-    fn segments_of(&self, index: usize) -> std::ops::Range<usize> {
-        let first = index * CHUNK_SEGMENTS;
-        first..(first + CHUNK_SEGMENTS).min(self.segments.len())
+    /// The frames of chunk `index`.
+    pub fn frames_of(&self, index: usize) -> Range<u64> {
+        let segments = self.chunks[index].clone();
+        self.frame_at(segments.start)..self.frame_at(segments.end)
     }
 
     fn frame_at(&self, segment: usize) -> u64 {
@@ -255,9 +259,11 @@ impl AudioPlan {
     }
 
     /// The source samples that chunk `index` needs.
-    pub fn samples_of(&self, index: usize) -> std::ops::Range<u32> {
-        let segments = self.segments_of(index);
-        let (first, last) = (self.frame_at(segments.start), self.frame_at(segments.end));
+    pub fn samples_of(&self, index: usize) -> Range<u32> {
+        let Range {
+            start: first,
+            end: last,
+        } = self.frames_of(index);
         match &self.work {
             AudioWork::Copy { first: skipped, .. } => {
                 let place =
@@ -301,8 +307,10 @@ impl AudioPlan {
         units: &[Bytes],
         stop: &CancellationToken,
     ) -> Step<EncodedChunk> {
-        let segments = self.segments_of(index);
-        let (first, last) = (self.frame_at(segments.start), self.frame_at(segments.end));
+        let Range {
+            start: first,
+            end: last,
+        } = self.frames_of(index);
         let encoded: Vec<Bytes> = match &self.work {
             AudioWork::Copy { .. } => units.to_vec(),
             AudioWork::Encode(audio) => {
@@ -321,7 +329,7 @@ impl AudioPlan {
             segments: Vec::new(),
             parameter_sets: None,
         };
-        for segment in segments {
+        for segment in self.chunks[index].clone() {
             let frames = self.frame_at(segment)..self.frame_at(segment + 1);
             let samples: Vec<MediaSample<'_>> = frames
                 .clone()
@@ -561,7 +569,8 @@ fn excessive(frames: u64, source: &AudioSource<'_>) -> Option<String> {
     })
 }
 
-/// The first frame at or after each boundary of the video, then every two seconds.
+/// The first frame at or after each boundary of the video, and after the last one every two seconds. A stretch between
+/// two boundaries that is too long for a segment is cut in the same way.
 fn segments(
     frames: u64,
     start: u64,
@@ -569,27 +578,56 @@ fn segments(
     boundaries: Option<(&[u64], Timescale)>,
 ) -> Vec<u64> {
     let rate = u64::from(sample_rate);
-    let frame_from = |samples: u64| samples.saturating_sub(start).div_ceil(FRAME);
+    let grid = SEGMENT_SECONDS * rate;
+    let longest = LONGEST_SEGMENT_SECONDS * rate;
+    let end = start + frames * FRAME;
     let mut starts = vec![0];
-    let mut push = |frame: u64| {
+    let mut push = |position: u64| {
+        let frame = position.saturating_sub(start).div_ceil(FRAME);
         if frame < frames && starts.last().is_some_and(|&last| frame > last) {
             starts.push(frame);
         }
+    };
+    let mut cut = |from: u64, to: u64| {
+        let mut next = (from / grid + 1) * grid;
+        while next < to.min(end) {
+            push(next);
+            next += grid;
+        }
+        push(to);
     };
     let mut last = 0;
     if let Some((boundaries, scale)) = boundaries {
         for &boundary in boundaries {
             let exact = (u128::from(boundary) * u128::from(rate)).div_ceil(u128::from(scale.get()));
-            last = u64::try_from(exact).unwrap_or(u64::MAX);
-            push(frame_from(last));
+            let boundary = u64::try_from(exact).unwrap_or(u64::MAX);
+            // With nothing to cut in between.
+            let from = if boundary.saturating_sub(last) > longest {
+                last
+            } else {
+                boundary
+            };
+            cut(from, boundary);
+            last = boundary;
         }
     }
-    let mut next = (last / (2 * rate) + 1) * 2 * rate;
-    while frame_from(next) < frames {
-        push(frame_from(next));
-        next += 2 * rate;
-    }
+    cut(last, end);
     starts
+}
+
+/// Groups segments, given by their first frames, into chunks.
+fn chunks(segments: &[u64], sample_rate: u32) -> Vec<Range<usize>> {
+    let least = CHUNK_SECONDS * u64::from(sample_rate);
+    let mut chunks = Vec::new();
+    let mut first = 0;
+    for (index, &start) in segments.iter().enumerate() {
+        if (start - segments[first]) * FRAME >= least {
+            chunks.push(first..index);
+            first = index;
+        }
+    }
+    chunks.push(first..segments.len());
+    chunks
 }
 
 #[cfg(test)]
@@ -606,5 +644,28 @@ mod tests {
         );
         assert_eq!(segments(190, 0, 48_000, None), [0, 94, 188]);
         assert_eq!(segments(190, 512, 48_000, None), [0, 94, 187]);
+    }
+
+    #[test]
+    fn a_picture_shown_for_minutes_does_not_make_a_segment_of_minutes() {
+        let scale = Timescale::new(1).unwrap();
+        // An hour of pictures that change every five minutes.
+        let boundaries: Vec<u64> = (0..12).map(|at| at * 300).collect();
+        let frames = 3600 * 48_000 / FRAME;
+        let starts = segments(frames, 0, 48_000, Some((&boundaries, scale)));
+        for pair in starts.windows(2) {
+            assert!((1..=94).contains(&(pair[1] - pair[0])), "{pair:?}");
+        }
+        for boundary in boundaries {
+            assert!(starts.contains(&(boundary * 48_000).div_ceil(FRAME)));
+        }
+        let chunks = chunks(&starts, 48_000);
+        assert!((58..=60).contains(&chunks.len()));
+        assert_eq!(chunks.last().unwrap().end, starts.len());
+        for pair in chunks.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start);
+            let seconds = (starts[pair[0].end] - starts[pair[0].start]) * FRAME / 48_000;
+            assert!((59..=62).contains(&seconds), "{seconds}");
+        }
     }
 }

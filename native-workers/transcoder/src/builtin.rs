@@ -231,7 +231,7 @@ impl<'a> OutputRun<'a> {
             .map_or(0, |video| video.plan.chunks.len());
         let video = (0..chunks).map(Unit::Video);
         let audio = self.audio.iter().enumerate().flat_map(|(track, plan)| {
-            (0..plan.chunks()).map(move |chunk| Unit::Audio { track, chunk })
+            (0..plan.chunks.len()).map(move |chunk| Unit::Audio { track, chunk })
         });
         (0_u32..).zip(video.chain(audio))
     }
@@ -249,9 +249,9 @@ impl<'a> OutputRun<'a> {
                 .video
                 .as_ref()
                 .map_or(0, |video| video.plan.chunks[chunk].frames.len() as u64),
-            Unit::Audio { track, .. } => {
-                let plan = &self.audio[track];
-                plan.frames / AUDIO_WEIGHT / plan.chunks().max(1) as u64
+            Unit::Audio { track, chunk } => {
+                let frames = self.audio[track].frames_of(chunk);
+                (frames.end - frames.start) / AUDIO_WEIGHT
             }
         }
     }
@@ -408,7 +408,7 @@ impl<'a> OutputRun<'a> {
         }
         let mut names: Vec<String> = Vec::new();
         for (file, plan) in self.audio_files.iter().zip(&self.audio) {
-            let chunks = next..next + plan.chunks() as u32;
+            let chunks = next..next + plan.chunks.len() as u32;
             next = chunks.end;
             let (segments, _) = gather(records, chunks.clone(), 0)?;
             visible.push(file.name.clone());

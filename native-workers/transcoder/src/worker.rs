@@ -8,6 +8,7 @@
 //! |---|---|
 //! | the owner cancels | the engine stops, removes what it made visible, the job is given back as cancelled |
 //! | `409` on renewal | the engine stops, nothing is said or touched any more |
+//! | `400` or `413` on renewal | a report that is never accepted: the job ends with `ServiceError` |
 //! | no renewal got through for a whole lease | as with `409`: another worker may have the job by now |
 //! | shutdown | the engine stops, what is finished is reported, the job goes back into the queue at once |
 //! | a panic | the job ends with `ServiceError`; the worker goes on |
@@ -143,6 +144,8 @@ enum Ended {
     ByItself,
     Canceled,
     LeaseLost,
+    /// The API does not accept what the engine reports, and would not however often it is told.
+    Refused,
     Shutdown,
 }
 
@@ -224,6 +227,12 @@ fn outcome(result: Option<Step<Vec<String>>>, ended: Ended) -> Option<Outcome> {
         (_, Ended::LeaseLost) => None,
         // Done is done, even if somebody just asked for something else.
         (Some(Ok(manifests)), _) => Some(Outcome::Finished { manifests }),
+        (_, Ended::Refused) => Some(Outcome::Error(JobFailure {
+            code: JobErrorCode::ServiceError,
+            message: "The control plane did not accept what the transcoder reported; the operator's log says more."
+                .into(),
+            details: Vec::new(),
+        })),
         (_, Ended::Canceled | Ended::Shutdown) => Some(Outcome::Canceled),
         (Some(Err(Stopped::Failed(failure))), Ended::ByItself) => Some(Outcome::Error(failure)),
         (Some(Err(Stopped::Interrupted)) | None, Ended::ByItself) => {
@@ -259,6 +268,14 @@ impl Keeper<'_> {
                 answer.cancel.then_some(Ended::Canceled)
             }
             Err(ApiError::LeaseLost) => Some(Ended::LeaseLost),
+            Err(
+                error @ ApiError::Refused {
+                    status: 400 | 413, ..
+                },
+            ) => {
+                tracing::error!(job = %self.claim.job_id, %error, "a report was refused");
+                Some(Ended::Refused)
+            }
             Err(error) => {
                 self.job.return_chunks(request.chunks);
                 tracing::warn!(job = %self.claim.job_id, %error, "the lease could not be renewed");

@@ -87,6 +87,22 @@ async fn cancelling_takes_effect_within_two_seconds() {
     assert!(fake.files("out0").is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_refused_ends_the_job() {
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", long_source());
+    fake.state.lock().unwrap().refuse_chunks = true;
+    fake.queue("film.mp4", &["AdaptiveStreaming"]);
+    let started = Instant::now();
+    let outcome = fake.finish(1).await;
+    assert!(
+        matches!(&outcome, Outcome::Error(failure) if failure.code == JobErrorCode::ServiceError),
+        "{outcome:?}"
+    );
+    // Not with the lease, which would have lapsed after 15 seconds without a word.
+    println!("after {:?}", started.elapsed());
+}
+
 async fn failure(name: &str, bytes: Vec<u8>, preset: &str) -> (JobErrorCode, String) {
     let fake = Fake::start().await;
     fake.upload(name, bytes);

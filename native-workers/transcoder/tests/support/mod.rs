@@ -43,6 +43,8 @@ pub struct State {
     pub lose_lease_after: Option<usize>,
     /// Ask for cancellation as soon as so many blocks are staged.
     pub cancel_after: Option<usize>,
+    /// Answer 400 to renewals with chunks, as the API does when a record is too long.
+    pub refuse_chunks: bool,
     /// Refuse writes, as storage with a read-only signature does.
     pub read_only: bool,
 }
@@ -251,6 +253,9 @@ impl Fake {
             let request: RenewRequest = serde_json::from_slice(body).unwrap();
             if request.lease != current {
                 return status(409);
+            }
+            if state.refuse_chunks && !request.chunks.is_empty() {
+                return status(400);
             }
             state.renewals += 1;
             state
