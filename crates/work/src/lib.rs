@@ -41,7 +41,8 @@ pub struct Claim {
     pub chunks: Vec<ChunkRecord>,
 }
 
-/// Where the source is. URLs are complete, signed where they need to be, and good for 24 hours.
+/// Where the source is. URLs are complete, signed where they need to be, and good for 24 hours: a worker gives back
+/// ([`Outcome::Canceled`]) what it has not done before that, and the next claim has fresh ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "kind",
@@ -133,11 +134,11 @@ pub struct FinishRequest {
 )]
 pub enum Outcome {
     /// Everything is in storage. `manifest` is the server manifest's file name per output, e.g. `film.ism`.
-    Finished {
-        manifests: Vec<String>,
-    },
+    Finished { manifests: Vec<String> },
     /// The job cannot be done. A job that failed for want of storage or network may be tried again: `retry`.
     Error(JobFailure),
+    /// The worker stopped. If somebody asked for it, that is the end of the job; if the worker is going away or its
+    /// claim has grown old, the job is queued again, and the attempt does not count.
     Canceled,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures::future::LocalBoxFuture;
+use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use headwater_cmaf::track_file::SegmentRecord;
 use headwater_ism::{EntryKind, FORMATS_CMAF, ServerManifest, TrackEntry};
@@ -214,6 +214,7 @@ impl<'a> OutputRun<'a> {
         let renditions = self.video_files.len().max(1);
         let at_once = self.slots.count().div_ceil(renditions) + 1;
         let made: Vec<(u32, Record)> = stream::iter(todo)
+            .take_while(|_| ready(!self.job.wind_down.is_cancelled()))
             .map(async |(number, unit)| {
                 Ok::<_, Stopped>((number, self.make_unit(number, unit).await?))
             })
@@ -221,6 +222,9 @@ impl<'a> OutputRun<'a> {
             .try_collect()
             .await?;
         records.extend(made);
+        if records.len() < self.units().count() {
+            return Err(Stopped::Interrupted);
+        }
         self.commit(&records, visible).await
     }
 

@@ -68,6 +68,35 @@ async fn shutdown_gives_the_job_back_and_the_next_worker_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_claim_is_given_back_with_its_chunks_finished() {
+    let source = long_source();
+    let whole = Fake::start().await;
+    whole.upload("film.mp4", source.clone());
+    whole.queue("film.mp4", &["AdaptiveStreaming"]);
+    assert!(matches!(whole.finish(1).await, Outcome::Finished { .. }));
+
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", source);
+    let mut claims = 0;
+    let outcome = loop {
+        claims += 1;
+        fake.queue("film.mp4", &["AdaptiveStreaming"]);
+        let outcome = fake
+            .finish_within(1, Duration::from_millis(300) * claims)
+            .await;
+        if outcome != Outcome::Canceled {
+            break outcome;
+        }
+    };
+    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+    assert!(claims > 1);
+    // What was begun was finished and reported: nothing was made twice.
+    let blocks = |fake: &Fake| fake.state.lock().unwrap().blocks_put;
+    assert_eq!(blocks(&fake), blocks(&whole));
+    assert!(media_of(&whole) == media_of(&fake));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cancelling_takes_effect_within_two_seconds() {
     let fake = Fake::start().await;
     fake.upload("film.mp4", long_source());

@@ -13,6 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use headwater_blob::xml::{BlockList, StoredBlock, parse_block_list, write_stored_blocks};
+use headwater_transcoder::builtin::BuiltIn;
+use headwater_transcoder::worker::run_with_claims_of;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use headwater_work::{
     ChunkRecord, Claim, FinishRequest, Outcome, Place, RenewRequest, WorkInput, WorkOutput,
@@ -161,6 +163,24 @@ impl Fake {
         }
         stop.cancel();
         worker.await.unwrap().unwrap();
+    }
+
+    /// Runs a worker that gives jobs back after `claim_lasts`, until there is an outcome.
+    pub async fn finish_within(&self, threads: usize, claim_lasts: Duration) -> Outcome {
+        let stop = CancellationToken::new();
+        let worker = tokio::spawn(run_with_claims_of(
+            claim_lasts,
+            self.config(threads),
+            Arc::new(BuiltIn::new(threads)),
+            stop.clone(),
+        ));
+        while self.state.lock().unwrap().outcomes.is_empty() {
+            assert!(!worker.is_finished(), "the worker ended");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+        worker.await.unwrap().unwrap();
+        self.state.lock().unwrap().outcomes.remove(0)
     }
 
     /// The files of a container, by name.
