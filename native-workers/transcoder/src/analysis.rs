@@ -21,6 +21,9 @@ use crate::timeline::VideoTimeline;
 
 /// Access units that are decoded to find out what an audio track really is.
 const PROBED_UNITS: usize = 6;
+/// Largest sample that is read: it has to fit into one answer of the storage, and no picture that can be decoded comes
+/// near it.
+const LARGEST_SAMPLE_BYTES: u32 = 32 << 20;
 /// Most audio tracks that are published.
 const MAX_AUDIO_TRACKS: usize = 32;
 
@@ -379,9 +382,18 @@ async fn probe(source: &Source, track: &Track, config: &AacConfig) -> Step<(Form
     }
 }
 
-/// A file that was cut off announces samples that are not there.
+/// Whether every sample can be read: a file that was cut off announces samples that are not there.
 fn check_extent(source: &Source, track: &Track) -> Step<()> {
     for sample in track.samples.iter() {
+        if sample.size > LARGEST_SAMPLE_BYTES {
+            return Err(failure::unsupported(format!(
+                "Sample {} of track {} ({}) has {} bytes; at most {LARGEST_SAMPLE_BYTES} are supported.",
+                u64::from(sample.index) + 1,
+                track.config.id,
+                track.config.codec.name(),
+                sample.size
+            )));
+        }
         let end = sample.offset.checked_add(u64::from(sample.size));
         if end.is_none_or(|end| end > source.len) {
             return Err(failure::malformed(format!(

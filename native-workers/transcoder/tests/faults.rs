@@ -305,3 +305,20 @@ async fn a_file_that_claims_years_of_sound_is_refused() {
         assert!(message.contains("hours of sound"), "{name}: {message}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_that_no_answer_holds_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source.mp4");
+    media::ffmpeg("-f lavfi -i sine=d=1:r=48000 -c:a aac", &path);
+    let mut file = std::fs::read(&path).unwrap();
+    // The tenth sample becomes one of 70 MB, in a file that is long enough for it.
+    const BYTES: u32 = 70 << 20;
+    patch(&mut file, b"stsz", 12 + 9 * 4, BYTES);
+    file.extend_from_slice(&(BYTES + 8).to_be_bytes());
+    file.extend_from_slice(b"free");
+    file.resize(file.len() + BYTES as usize, 0);
+    let (code, message) = failure("source.mp4", file, "AACGoodQualityAudio").await;
+    assert_eq!(code, JobErrorCode::ContentUnsupported, "{message}");
+    assert!(message.contains("Sample 10 of track 1"), "{message}");
+}
