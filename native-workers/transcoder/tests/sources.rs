@@ -341,3 +341,30 @@ async fn unmarked_colours_are_the_same_at_every_size() {
         assert!(distance(colour, [0x20, 0xa0, 0x40]) <= 7, "{colour:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_group_of_pictures_is_read_about_twice_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    // Twelve chunks, and not one sync sample but the first.
+    let source = generate(
+        &folder,
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=96 -pix_fmt yuv420p -c:v libx264 -preset veryfast -g 100000 \
+         -keyint_min 100000 -sc_threshold 0 -bf 2",
+    );
+    let bytes = std::fs::read(&source).unwrap();
+    let len = bytes.len();
+    let fake = Fake::start().await;
+    fake.upload("source.mp4", bytes);
+    fake.queue("source.mp4", &["AdaptiveStreaming"]);
+    let outcome = fake.finish(2).await;
+    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+    let read = fake.state.lock().unwrap().bytes_read;
+    println!("{read} bytes of {len} read");
+    assert!(read < 5 * len / 2, "{read} of {len}");
+    let files = fake.files("out0");
+    save(&files, folder.path());
+    let top = files.keys().find(|name| name.contains("_160x90_")).unwrap();
+    let top = folder.path().join(top);
+    assert_eq!(times(&top).len(), times(&source).len());
+    assert!(media::ssim(&top, &source) > 0.8);
+}

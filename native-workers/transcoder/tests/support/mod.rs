@@ -37,6 +37,8 @@ pub struct State {
     pub progress: Vec<u8>,
     pub outcomes: Vec<Outcome>,
     pub blocks_put: usize,
+    /// Bytes of blobs that were read.
+    pub bytes_read: usize,
     pub renewals: usize,
     lease: usize,
     /// Answer the next so many blob requests with 503.
@@ -252,7 +254,9 @@ impl Fake {
                     {
                         return status(412);
                     }
-                    read(&parts, blob)
+                    let (answer, bytes) = read(&parts, blob);
+                    state.bytes_read += bytes;
+                    answer
                 }
             },
             other => panic!("{other:?}"),
@@ -354,7 +358,8 @@ fn list(state: &State, container: &str, prefix: &str) -> Response<Full<Bytes>> {
     )))
 }
 
-fn read(parts: &http::request::Parts, blob: &Bytes) -> Response<Full<Bytes>> {
+/// The answer and how many bytes it has.
+fn read(parts: &http::request::Parts, blob: &Bytes) -> (Response<Full<Bytes>>, usize) {
     let range = parts
         .headers
         .get("x-ms-range")
@@ -368,7 +373,7 @@ fn read(parts: &http::request::Parts, blob: &Bytes) -> Response<Full<Bytes>> {
                 .to_owned()
         });
     let builder = Response::builder().header("etag", etag(blob));
-    match range {
+    let answer = match range {
         Some(range) => {
             let (first, last) = range.split_once('-').unwrap();
             let first: usize = first.parse().unwrap();
@@ -390,7 +395,9 @@ fn read(parts: &http::request::Parts, blob: &Bytes) -> Response<Full<Bytes>> {
                 Full::from(blob.clone())
             })
             .unwrap(),
-    }
+    };
+    let bytes = hyper::body::Body::size_hint(answer.body()).exact();
+    (answer, bytes.unwrap_or(0) as usize)
 }
 
 fn etag(bytes: &[u8]) -> String {
