@@ -28,6 +28,8 @@ use crate::video::EncodedChunk;
 const ENCODER_RUN_UP: i64 = 8;
 /// Access units a decoder gets before the first one that counts: overlap, and spectral band replication's history.
 const DECODER_RUN_UP: i64 = 4;
+/// Frames that count as one unit of a job's work, as a picture does: about a second.
+const UNIT_FRAMES: u64 = 50;
 /// A chunk ends with the segment that fills it up to this. Chunks are held in memory as plain samples.
 const CHUNK_SECONDS: u64 = 60;
 /// Where the video shows one picture for longer, the sound is cut on its own: every [`SEGMENT_SECONDS`].
@@ -258,6 +260,12 @@ impl AudioPlan {
         self.segments.get(segment).copied().unwrap_or(self.frames)
     }
 
+    /// Units of work in chunk `index`.
+    pub fn work_of(&self, index: usize) -> u64 {
+        let frames = self.frames_of(index);
+        (frames.end - frames.start) / UNIT_FRAMES
+    }
+
     /// The source samples that chunk `index` needs.
     pub fn samples_of(&self, index: usize) -> Range<u32> {
         let Range {
@@ -300,11 +308,13 @@ impl AudioPlan {
         Ok(TrackConfig::audio(1, scale, &self.language, config))
     }
 
-    /// Makes chunk `index`. `units`: the bytes of [`Self::samples_of`], in order.
+    /// Makes chunk `index`. `units`: the bytes of [`Self::samples_of`], in order. `done`: told of units of work as they
+    /// are done, in all [`Self::work_of`].
     pub fn encode_chunk(
         &self,
         index: usize,
         units: &[Bytes],
+        done: &dyn Fn(u64),
         stop: &CancellationToken,
     ) -> Step<EncodedChunk> {
         let Range {
@@ -312,10 +322,13 @@ impl AudioPlan {
             end: last,
         } = self.frames_of(index);
         let encoded: Vec<Bytes> = match &self.work {
-            AudioWork::Copy { .. } => units.to_vec(),
+            AudioWork::Copy { .. } => {
+                done(self.work_of(index));
+                units.to_vec()
+            }
             AudioWork::Encode(audio) => {
                 let sound = self.decode(audio, index, units, first, last, stop)?;
-                self.encode(&sound, first, last, stop)?
+                self.encode(&sound, first..last, done, stop)?
             }
         };
         let start = match self.work {
@@ -446,15 +459,15 @@ impl AudioPlan {
         )
     }
 
-    /// The access units of frames `first..last`.
+    /// The access units of `frames`.
     ///
     /// Access unit `j` of an encoder with a delay of `d` samples plays what was fed from `1024 j - d` on. Feeding starts
     /// such that `d` plus what is fed too early is a whole number of frames.
     fn encode(
         &self,
         sound: &[i16],
-        first: u64,
-        last: u64,
+        frames: Range<u64>,
+        done: &dyn Fn(u64),
         stop: &CancellationToken,
     ) -> Step<Vec<Bytes>> {
         let fault =
@@ -465,7 +478,7 @@ impl AudioPlan {
         let dropped = ENCODER_RUN_UP as u64 + (shift + delay) / FRAME;
         // `sound` begins 4 frames before the run-up.
         let fed_from = (4 * FRAME - shift) as usize * 2;
-        let wanted = usize::try_from(last - first).unwrap_or(0);
+        let wanted = usize::try_from(frames.end - frames.start).unwrap_or(0);
         let mut units = Vec::with_capacity(wanted);
         let mut made = 0;
         for frame in sound
@@ -481,6 +494,9 @@ impl AudioPlan {
             };
             if made >= dropped && units.len() < wanted {
                 units.push(Bytes::copy_from_slice(unit));
+                if (units.len() as u64).is_multiple_of(UNIT_FRAMES) {
+                    done(1);
+                }
             }
             made += 1;
         }
@@ -632,6 +648,8 @@ fn chunks(segments: &[u64], sample_rate: u32) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use headwater_bmff::{CodecConfig, MovieReader, Step as ReaderStep};
+
     use super::*;
 
     #[test]
@@ -666,6 +684,63 @@ mod tests {
             assert_eq!(pair[0].end, pair[1].start);
             let seconds = (starts[pair[0].end] - starts[pair[0].start]) * FRAME / 48_000;
             assert!((59..=62).contains(&seconds), "{seconds}");
+        }
+    }
+
+    /// The plan of the demo's sound, and the bytes of its first chunk.
+    fn demo(kbps: u32) -> (AudioPlan, Vec<Bytes>) {
+        let file = Bytes::from(crate::demo::demo_bytes(4).unwrap());
+        let mut reader = MovieReader::new(file.len() as u64);
+        let movie = loop {
+            match reader.step().unwrap() {
+                ReaderStep::Done(movie) => break movie,
+                ReaderStep::Need { offset, len } => {
+                    let range = offset as usize..(offset + len) as usize;
+                    reader.feed(offset, file.slice(range)).unwrap();
+                }
+            }
+        };
+        let track = &movie.tracks[1];
+        let CodecConfig::Aac(config) = &track.config.codec else {
+            panic!("not AAC")
+        };
+        let scale = track.config.timescale;
+        let format = Format {
+            sample_rate: 48_000,
+            channels: 2,
+            frame: 1024,
+        };
+        let source = AudioSource {
+            track: &track.config,
+            config,
+            samples: &track.samples,
+            window: track.edits.window(movie.timescale, scale).unwrap(),
+            probed: (format, 0),
+        };
+        let plan = AudioPlan::new(&source, kbps, None).unwrap();
+        let wanted = plan.samples_of(0);
+        let units = track
+            .samples
+            .iter_from(wanted.start)
+            .take(wanted.len())
+            .map(|sample| {
+                let start = sample.offset as usize;
+                file.slice(start..start + sample.size as usize)
+            })
+            .collect();
+        (plan, units)
+    }
+
+    #[test]
+    fn progress_is_told_while_sound_is_encoded() {
+        let stop = CancellationToken::new();
+        for (kbps, told) in [(64, vec![1, 1, 1]), (128, vec![3])] {
+            let (plan, units) = demo(kbps);
+            let heard = std::cell::RefCell::new(Vec::new());
+            plan.encode_chunk(0, &units, &|units| heard.borrow_mut().push(units), &stop)
+                .unwrap();
+            assert_eq!(heard.into_inner(), told);
+            assert_eq!(plan.work_of(0), told.iter().sum::<u64>());
         }
     }
 }

@@ -29,9 +29,6 @@ use crate::slots::Slots;
 use crate::source::Source;
 use crate::video::{self, EncodedChunk, Shared};
 
-/// How many frames of audio count as much as a picture in a job's progress.
-const AUDIO_WEIGHT: u64 = 50;
-
 /// See the module.
 #[derive(Debug)]
 pub struct BuiltIn {
@@ -91,7 +88,7 @@ fn weight(plan: &Plan) -> u64 {
     let audio: u64 = plan
         .audio
         .iter()
-        .map(|audio| audio.frames / AUDIO_WEIGHT + 1)
+        .flat_map(|audio| (0..audio.chunks.len()).map(|chunk| audio.work_of(chunk)))
         .sum();
     video + audio
 }
@@ -285,10 +282,7 @@ impl<'a> OutputRun<'a> {
                 .video
                 .as_ref()
                 .map_or(0, |video| video.plan.chunks[chunk].frames.len() as u64),
-            Unit::Audio { track, chunk } => {
-                let frames = self.audio[track].frames_of(chunk);
-                (frames.end - frames.start) / AUDIO_WEIGHT
-            }
+            Unit::Audio { track, chunk } => self.audio[track].work_of(chunk),
         }
     }
 
@@ -340,7 +334,6 @@ impl<'a> OutputRun<'a> {
             } => {
                 let unit = Unit::Audio { track, chunk };
                 let made = self.make_audio(track, chunk).await?;
-                self.done.fetch_add(self.weight_of(unit), Ordering::Relaxed);
                 Ok(vec![(number, self.keep(number, unit, vec![made]).await?)])
             }
         }
@@ -423,14 +416,19 @@ impl<'a> OutputRun<'a> {
         };
         let (fed, units) = tokio::join!(fed, collect);
         fed?;
-        let (plan, slots, stop) = (
+        let (plan, slots, stop, done) = (
             Arc::clone(plan),
             Arc::clone(&self.slots),
             self.job.stop.clone(),
+            Arc::clone(&self.done),
         );
-        tokio::task::spawn_blocking(move || slots.run(|| plan.encode_chunk(chunk, &units, &stop)))
-            .await
-            .map_err(panicked)?
+        let work = move || {
+            let done = |units| {
+                done.fetch_add(units, Ordering::Relaxed);
+            };
+            slots.run(|| plan.encode_chunk(chunk, &units, &done, &stop))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(panicked)?
     }
 
     /// Makes everything visible: track files and their indexes, poster, manifest.
