@@ -138,6 +138,34 @@ async fn sound_and_picture_stay_in_step() {
     assert_in_step("loud.mp4", loud, &[("128", 48_000)]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rendition_of_the_demo_has_a_rate_of_its_own() {
+    let seconds = 8;
+    let fake = Fake::start().await;
+    fake.upload(
+        "demo.mp4",
+        headwater_transcoder::demo::demo_bytes(seconds).unwrap(),
+    );
+    fake.queue("demo.mp4", &["AdaptiveStreaming"]);
+    let outcome = fake.finish(2).await;
+    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+    let mut sizes: Vec<(usize, String)> = fake
+        .files("out0")
+        .into_iter()
+        .filter(|(name, _)| name.ends_with(".mp4") && !name.contains("_aac_"))
+        .map(|(name, bytes)| (bytes.len(), name))
+        .collect();
+    sizes.sort();
+    for (bytes, name) in &sizes {
+        println!("{name}: {} kbit/s", bytes / 125 / seconds as usize);
+    }
+    assert_eq!(sizes.len(), 5);
+    assert!(sizes[4].1.contains("_1280x720_"));
+    for pair in sizes.windows(2) {
+        assert!(pair[1].0 * 10 > pair[0].0 * 13, "{sizes:?}");
+    }
+}
+
 /// A beep at every second, in one of the kinds of AAC that replicate the upper half of the spectrum.
 ///
 /// The edit list leaves out the encoder's delay; that of the decoder's band replication is the decoder's business
