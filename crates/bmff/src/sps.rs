@@ -29,7 +29,8 @@ pub struct Sps {
     pub max_num_ref_frames: u32,
     /// Pixel shape, unless square or unspecified.
     pub pixel_aspect: Option<PixelAspect>,
-    /// Colour description, if present.
+    /// Colour, unless nothing is stated. A stream may state the full range of values and nothing else: its code points
+    /// are then 2, "unspecified".
     pub colour: Option<Colour>,
 }
 
@@ -259,21 +260,29 @@ fn usability(bits: &mut BitReader<'_>) -> Option<Usability> {
     if bits.bit()? {
         bits.bit()?; // overscan_appropriate_flag
     }
-    let mut colour = None;
-    if bits.bit()? {
-        bits.bits(3)?; // video_format
-        let full_range = bits.bit()?;
-        if bits.bit()? {
-            let mut code = || u16::try_from(bits.bits(8)?).ok();
-            colour = Some(Colour {
-                primaries: code()?,
-                transfer: code()?,
-                matrix: code()?,
-                full_range,
-            });
-        }
-    }
+    let colour = if bits.bit()? { colour(bits)? } else { None };
     Some((aspect, colour))
+}
+
+/// From `video_format` to `matrix_coefficients`.
+fn colour(bits: &mut BitReader<'_>) -> Option<Option<Colour>> {
+    bits.bits(3)?; // video_format
+    let full_range = bits.bit()?;
+    if bits.bit()? {
+        let mut code = || u16::try_from(bits.bits(8)?).ok();
+        return Some(Some(Colour {
+            primaries: code()?,
+            transfer: code()?,
+            matrix: code()?,
+            full_range,
+        }));
+    }
+    Some(full_range.then_some(Colour {
+        primaries: 2,
+        transfer: 2,
+        matrix: 2,
+        full_range,
+    }))
 }
 
 #[cfg(test)]
@@ -292,6 +301,23 @@ mod tests {
         assert_eq!((sps.width, sps.height), (1920, 1080));
         assert_eq!((sps.profile, sps.level, sps.chroma_format), (100, 40, 1));
         assert!(sps.frames_only);
+        assert_eq!(sps.colour, None);
+    }
+
+    #[test]
+    fn full_range_is_read_without_a_colour_description() {
+        // x264 of yuvj420p with nothing else stated.
+        let nal = [
+            0x67, 0x64, 0x00, 0x0c, 0xac, 0xd9, 0x41, 0x41, 0x9f, 0x9f, 0x01, 0x6c, 0x80, 0x00,
+            0x00, 0x03, 0x00, 0x80, 0x00, 0x00, 0x19, 0x07, 0x8a, 0x14, 0xcb,
+        ];
+        let unspecified = Colour {
+            primaries: 2,
+            transfer: 2,
+            matrix: 2,
+            full_range: true,
+        };
+        assert_eq!(Sps::parse(&nal).unwrap().colour, Some(unspecified));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use headwater_bmff::{
 
 use crate::aac::decoder::{DecodeError, Decoder, Format};
 use crate::audio::{AudioPlan, AudioSource};
+use crate::colour;
 use crate::failure::{self, Step};
 use crate::h264::nal;
 use crate::h264::support;
@@ -20,6 +21,9 @@ use crate::timeline::VideoTimeline;
 
 /// Access units that are decoded to find out what an audio track really is.
 const PROBED_UNITS: usize = 6;
+/// Largest sample that is read: it has to fit into one answer of the storage, and no picture that can be decoded comes
+/// near it.
+const LARGEST_SAMPLE_BYTES: u32 = 32 << 20;
 /// Most audio tracks that are published.
 const MAX_AUDIO_TRACKS: usize = 32;
 
@@ -52,24 +56,30 @@ pub struct Plan {
     pub fingerprint: String,
 }
 
-/// Tracks of a kind: the enabled ones, or all when none is.
-fn of_kind(movie: &Movie, kind: TrackKind) -> Vec<usize> {
-    let all = || {
-        movie
-            .tracks
-            .iter()
-            .enumerate()
-            .filter(move |(_, track)| track.config.kind == kind && !track.samples.is_empty())
-    };
-    let enabled: Vec<usize> = all()
-        .filter(|(_, track)| track.enabled)
+/// The tracks of a kind that have samples.
+fn of_kind(movie: &Movie, kind: TrackKind) -> impl Iterator<Item = (usize, &Track)> {
+    movie
+        .tracks
+        .iter()
+        .enumerate()
+        .filter(move |(_, track)| track.config.kind == kind && !track.samples.is_empty())
+}
+
+/// The video tracks to choose from: the enabled ones, or all when none is.
+fn videos(movie: &Movie) -> Vec<usize> {
+    let tracks = || of_kind(movie, TrackKind::Video);
+    let any_enabled = tracks().any(|(_, track)| track.enabled);
+    tracks()
+        .filter(|(_, track)| track.enabled || !any_enabled)
         .map(|(at, _)| at)
-        .collect();
-    if enabled.is_empty() {
-        all().map(|(at, _)| at).collect()
-    } else {
-        enabled
-    }
+        .collect()
+}
+
+/// All audio tracks, enabled ones first: in a file of several languages only the one to begin with is enabled.
+fn audios(movie: &Movie) -> Vec<usize> {
+    let mut tracks: Vec<_> = of_kind(movie, TrackKind::Audio).collect();
+    tracks.sort_by_key(|(_, track)| !track.enabled);
+    tracks.into_iter().map(|(at, _)| at).collect()
 }
 
 fn window(movie: &Movie, track: &Track) -> Step<MediaWindow> {
@@ -100,8 +110,8 @@ impl Analysis {
     /// `video`: whether any output wants pictures; a video track that cannot be decoded matters only then.
     pub async fn new(source: &Source, video: bool) -> Step<Self> {
         let movie = source.movie().await?;
-        let videos = of_kind(&movie, TrackKind::Video);
-        let audios = of_kind(&movie, TrackKind::Audio);
+        let videos = videos(&movie);
+        let audios = audios(&movie);
         if videos.is_empty() && audios.is_empty() {
             return Err(failure::malformed(format!(
                 "The input file '{}' has neither a video nor an audio track.",
@@ -172,7 +182,10 @@ impl Analysis {
             fingerprint = fingerprint.add(&video.renditions).add(&video.chunks);
         }
         for audio in &audio {
-            fingerprint = fingerprint.add(&audio.work).add(&audio.segments);
+            fingerprint = fingerprint
+                .add(&audio.work)
+                .add(&audio.segments)
+                .add(&audio.chunks);
         }
         Ok(Plan {
             video,
@@ -225,7 +238,7 @@ impl Analysis {
             timeline,
             coded,
             rotation,
-            colour: video.sps.colour.or(track.config.colour),
+            colour: colour::decided(colour::stated(video.sps.colour, track.config.colour), coded),
             renditions,
             segments,
             chunks,
@@ -369,9 +382,18 @@ async fn probe(source: &Source, track: &Track, config: &AacConfig) -> Step<(Form
     }
 }
 
-/// A file that was cut off announces samples that are not there.
+/// Whether every sample can be read: a file that was cut off announces samples that are not there.
 fn check_extent(source: &Source, track: &Track) -> Step<()> {
     for sample in track.samples.iter() {
+        if sample.size > LARGEST_SAMPLE_BYTES {
+            return Err(failure::unsupported(format!(
+                "Sample {} of track {} ({}) has {} bytes; at most {LARGEST_SAMPLE_BYTES} are supported.",
+                u64::from(sample.index) + 1,
+                track.config.id,
+                track.config.codec.name(),
+                sample.size
+            )));
+        }
         let end = sample.offset.checked_add(u64::from(sample.size));
         if end.is_none_or(|end| end > source.len) {
             return Err(failure::malformed(format!(

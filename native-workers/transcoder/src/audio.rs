@@ -9,6 +9,8 @@
 //! Chunks are encoded independently: each feeds its encoder a few frames of what comes before, so that at the seam both
 //! sides have heard the same and overlap as if they were one.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use headwater_bmff::{AacConfig, AudioObjectType, MediaWindow, SampleTable, TrackConfig};
 use headwater_cmaf::track_file::{MediaSample, TrackFile};
@@ -26,8 +28,17 @@ use crate::video::EncodedChunk;
 const ENCODER_RUN_UP: i64 = 8;
 /// Access units a decoder gets before the first one that counts: overlap, and spectral band replication's history.
 const DECODER_RUN_UP: i64 = 4;
-/// Segments of a chunk: about a minute.
-const CHUNK_SEGMENTS: usize = 30;
+/// Frames that count as one unit of a job's work, as a picture does: about a second.
+const UNIT_FRAMES: u64 = 50;
+/// A chunk ends with the segment that fills it up to this. Chunks are held in memory as plain samples.
+const CHUNK_SECONDS: u64 = 60;
+/// Where the video shows one picture for longer, the sound is cut on its own: every [`SEGMENT_SECONDS`].
+const LONGEST_SEGMENT_SECONDS: u64 = 10;
+const SEGMENT_SECONDS: u64 = 2;
+/// Longest sound that is published. What a file claims of its times costs it a few bytes and us hours.
+const MOST_HOURS: u64 = 100;
+/// Silence that a track may claim beside four times its own sound: late starts, pauses in a recording.
+const MOST_SILENT_HOURS: u64 = 24;
 /// A copied source may exceed the wanted rate by this share, in percent: encoders do not hit it exactly.
 const COPY_TOLERANCE_PERCENT: u64 = 6;
 
@@ -82,7 +93,7 @@ impl SourceAudio {
                 });
                 expected = position;
             }
-            expected += unit;
+            expected = expected.saturating_add(unit);
         }
         let end = window
             .end
@@ -108,7 +119,7 @@ impl SourceAudio {
     }
 
     /// The access units whose sound lies in source samples `from..to`, with the decoder's run-up.
-    fn units(&self, from: i64, to: i64) -> std::ops::Range<u32> {
+    fn units(&self, from: i64, to: i64) -> Range<u32> {
         let find = |wanted: i64| -> i64 {
             // Positions ascend, so a binary search over units does.
             let (mut low, mut high) = (0_u32, self.units);
@@ -156,6 +167,8 @@ pub struct AudioPlan {
     pub frames: u64,
     /// First frame of each segment.
     pub segments: Vec<u64>,
+    /// The segments of each chunk.
+    pub chunks: Vec<Range<usize>>,
 }
 
 /// What the plan of an audio track is made from.
@@ -210,12 +223,19 @@ impl AudioPlan {
                 (AudioWork::Encode(audio), sample_rate, frames, 0)
             }
         };
+        if let Some(claim) = excessive(frames, source) {
+            return Err(failure::unsupported(format!(
+                "Track {track} ({}) {claim}.",
+                source.config.object_type.name()
+            )));
+        }
         if frames == 0 {
             return Err(failure::malformed(format!(
                 "Track {track} ({}) plays nothing: its edit list leaves out every sample.",
                 source.config.object_type.name()
             )));
         }
+        let segments = segments(frames, start, sample_rate, boundaries);
         Ok(Self {
             track,
             language: source.track.language.clone(),
@@ -225,29 +245,33 @@ impl AudioPlan {
             config: source.config.clone(),
             samples: source.samples.clone(),
             frames,
-            segments: segments(frames, start, sample_rate, boundaries),
+            chunks: chunks(&segments, sample_rate),
+            segments,
         })
     }
 
-    /// Number of chunks.
-    pub fn chunks(&self) -> usize {
-        self.segments.len().div_ceil(CHUNK_SEGMENTS)
-    }
-
-    /// The segments of chunk `index`.
-    fn segments_of(&self, index: usize) -> std::ops::Range<usize> {
-        let first = index * CHUNK_SEGMENTS;
-        first..(first + CHUNK_SEGMENTS).min(self.segments.len())
+    /// The frames of chunk `index`.
+    pub fn frames_of(&self, index: usize) -> Range<u64> {
+        let segments = self.chunks[index].clone();
+        self.frame_at(segments.start)..self.frame_at(segments.end)
     }
 
     fn frame_at(&self, segment: usize) -> u64 {
         self.segments.get(segment).copied().unwrap_or(self.frames)
     }
 
+    /// Units of work in chunk `index`.
+    pub fn work_of(&self, index: usize) -> u64 {
+        let frames = self.frames_of(index);
+        (frames.end - frames.start) / UNIT_FRAMES
+    }
+
     /// The source samples that chunk `index` needs.
-    pub fn samples_of(&self, index: usize) -> std::ops::Range<u32> {
-        let segments = self.segments_of(index);
-        let (first, last) = (self.frame_at(segments.start), self.frame_at(segments.end));
+    pub fn samples_of(&self, index: usize) -> Range<u32> {
+        let Range {
+            start: first,
+            end: last,
+        } = self.frames_of(index);
         match &self.work {
             AudioWork::Copy { first: skipped, .. } => {
                 let place =
@@ -284,20 +308,27 @@ impl AudioPlan {
         Ok(TrackConfig::audio(1, scale, &self.language, config))
     }
 
-    /// Makes chunk `index`. `units`: the bytes of [`Self::samples_of`], in order.
+    /// Makes chunk `index`. `units`: the bytes of [`Self::samples_of`], in order. `done`: told of units of work as they
+    /// are done, in all [`Self::work_of`].
     pub fn encode_chunk(
         &self,
         index: usize,
         units: &[Bytes],
+        done: &dyn Fn(u64),
         stop: &CancellationToken,
     ) -> Step<EncodedChunk> {
-        let segments = self.segments_of(index);
-        let (first, last) = (self.frame_at(segments.start), self.frame_at(segments.end));
+        let Range {
+            start: first,
+            end: last,
+        } = self.frames_of(index);
         let encoded: Vec<Bytes> = match &self.work {
-            AudioWork::Copy { .. } => units.to_vec(),
+            AudioWork::Copy { .. } => {
+                done(self.work_of(index));
+                units.to_vec()
+            }
             AudioWork::Encode(audio) => {
                 let sound = self.decode(audio, index, units, first, last, stop)?;
-                self.encode(&sound, first, last, stop)?
+                self.encode(&sound, first..last, done, stop)?
             }
         };
         let start = match self.work {
@@ -311,7 +342,7 @@ impl AudioPlan {
             segments: Vec::new(),
             parameter_sets: None,
         };
-        for segment in segments {
+        for segment in self.chunks[index].clone() {
             let frames = self.frame_at(segment)..self.frame_at(segment + 1);
             let samples: Vec<MediaSample<'_>> = frames
                 .clone()
@@ -428,15 +459,15 @@ impl AudioPlan {
         )
     }
 
-    /// The access units of frames `first..last`.
+    /// The access units of `frames`.
     ///
     /// Access unit `j` of an encoder with a delay of `d` samples plays what was fed from `1024 j - d` on. Feeding starts
     /// such that `d` plus what is fed too early is a whole number of frames.
     fn encode(
         &self,
         sound: &[i16],
-        first: u64,
-        last: u64,
+        frames: Range<u64>,
+        done: &dyn Fn(u64),
         stop: &CancellationToken,
     ) -> Step<Vec<Bytes>> {
         let fault =
@@ -447,7 +478,7 @@ impl AudioPlan {
         let dropped = ENCODER_RUN_UP as u64 + (shift + delay) / FRAME;
         // `sound` begins 4 frames before the run-up.
         let fed_from = (4 * FRAME - shift) as usize * 2;
-        let wanted = usize::try_from(last - first).unwrap_or(0);
+        let wanted = usize::try_from(frames.end - frames.start).unwrap_or(0);
         let mut units = Vec::with_capacity(wanted);
         let mut made = 0;
         for frame in sound
@@ -463,6 +494,9 @@ impl AudioPlan {
             };
             if made >= dropped && units.len() < wanted {
                 units.push(Bytes::copy_from_slice(unit));
+                if (units.len() as u64).is_multiple_of(UNIT_FRAMES) {
+                    done(1);
+                }
             }
             made += 1;
         }
@@ -531,7 +565,28 @@ fn last_inside(source: &AudioSource<'_>) -> u32 {
     last
 }
 
-/// The first frame at or after each boundary of the video, then every two seconds.
+/// "claims 300 hours of sound, ...", if `frames` of the published rate are more than a track may have.
+fn excessive(frames: u64, source: &AudioSource<'_>) -> Option<String> {
+    let (format, _) = source.probed;
+    let an_hour = u64::from(published_rate(format.sample_rate)) * 3600;
+    let hours = frames.saturating_mul(FRAME) / an_hour;
+    if hours > MOST_HOURS {
+        return Some(format!(
+            "claims {hours} hours of sound; at most {MOST_HOURS} are supported"
+        ));
+    }
+    let held = u64::from(source.samples.len()) * format.frame as u64
+        / (u64::from(format.sample_rate) * 3600);
+    (hours > 4 * held + MOST_SILENT_HOURS).then(|| {
+        format!(
+            "claims {hours} hours of sound but holds no more than {}",
+            held + 1
+        )
+    })
+}
+
+/// The first frame at or after each boundary of the video, and after the last one every two seconds. A stretch between
+/// two boundaries that is too long for a segment is cut in the same way.
 fn segments(
     frames: u64,
     start: u64,
@@ -539,31 +594,62 @@ fn segments(
     boundaries: Option<(&[u64], Timescale)>,
 ) -> Vec<u64> {
     let rate = u64::from(sample_rate);
-    let frame_from = |samples: u64| samples.saturating_sub(start).div_ceil(FRAME);
+    let grid = SEGMENT_SECONDS * rate;
+    let longest = LONGEST_SEGMENT_SECONDS * rate;
+    let end = start + frames * FRAME;
     let mut starts = vec![0];
-    let mut push = |frame: u64| {
+    let mut push = |position: u64| {
+        let frame = position.saturating_sub(start).div_ceil(FRAME);
         if frame < frames && starts.last().is_some_and(|&last| frame > last) {
             starts.push(frame);
         }
+    };
+    let mut cut = |from: u64, to: u64| {
+        let mut next = (from / grid + 1) * grid;
+        while next < to.min(end) {
+            push(next);
+            next += grid;
+        }
+        push(to);
     };
     let mut last = 0;
     if let Some((boundaries, scale)) = boundaries {
         for &boundary in boundaries {
             let exact = (u128::from(boundary) * u128::from(rate)).div_ceil(u128::from(scale.get()));
-            last = u64::try_from(exact).unwrap_or(u64::MAX);
-            push(frame_from(last));
+            let boundary = u64::try_from(exact).unwrap_or(u64::MAX);
+            // With nothing to cut in between.
+            let from = if boundary.saturating_sub(last) > longest {
+                last
+            } else {
+                boundary
+            };
+            cut(from, boundary);
+            last = boundary;
         }
     }
-    let mut next = (last / (2 * rate) + 1) * 2 * rate;
-    while frame_from(next) < frames {
-        push(frame_from(next));
-        next += 2 * rate;
-    }
+    cut(last, end);
     starts
+}
+
+/// Groups segments, given by their first frames, into chunks.
+fn chunks(segments: &[u64], sample_rate: u32) -> Vec<Range<usize>> {
+    let least = CHUNK_SECONDS * u64::from(sample_rate);
+    let mut chunks = Vec::new();
+    let mut first = 0;
+    for (index, &start) in segments.iter().enumerate() {
+        if (start - segments[first]) * FRAME >= least {
+            chunks.push(first..index);
+            first = index;
+        }
+    }
+    chunks.push(first..segments.len());
+    chunks
 }
 
 #[cfg(test)]
 mod tests {
+    use headwater_bmff::{CodecConfig, MovieReader, Step as ReaderStep};
+
     use super::*;
 
     #[test]
@@ -576,5 +662,85 @@ mod tests {
         );
         assert_eq!(segments(190, 0, 48_000, None), [0, 94, 188]);
         assert_eq!(segments(190, 512, 48_000, None), [0, 94, 187]);
+    }
+
+    #[test]
+    fn a_picture_shown_for_minutes_does_not_make_a_segment_of_minutes() {
+        let scale = Timescale::new(1).unwrap();
+        // An hour of pictures that change every five minutes.
+        let boundaries: Vec<u64> = (0..12).map(|at| at * 300).collect();
+        let frames = 3600 * 48_000 / FRAME;
+        let starts = segments(frames, 0, 48_000, Some((&boundaries, scale)));
+        for pair in starts.windows(2) {
+            assert!((1..=94).contains(&(pair[1] - pair[0])), "{pair:?}");
+        }
+        for boundary in boundaries {
+            assert!(starts.contains(&(boundary * 48_000).div_ceil(FRAME)));
+        }
+        let chunks = chunks(&starts, 48_000);
+        assert!((58..=60).contains(&chunks.len()));
+        assert_eq!(chunks.last().unwrap().end, starts.len());
+        for pair in chunks.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start);
+            let seconds = (starts[pair[0].end] - starts[pair[0].start]) * FRAME / 48_000;
+            assert!((59..=62).contains(&seconds), "{seconds}");
+        }
+    }
+
+    /// The plan of the demo's sound, and the bytes of its first chunk.
+    fn demo(kbps: u32) -> (AudioPlan, Vec<Bytes>) {
+        let file = Bytes::from(crate::demo::demo_bytes(4).unwrap());
+        let mut reader = MovieReader::new(file.len() as u64);
+        let movie = loop {
+            match reader.step().unwrap() {
+                ReaderStep::Done(movie) => break movie,
+                ReaderStep::Need { offset, len } => {
+                    let range = offset as usize..(offset + len) as usize;
+                    reader.feed(offset, file.slice(range)).unwrap();
+                }
+            }
+        };
+        let track = &movie.tracks[1];
+        let CodecConfig::Aac(config) = &track.config.codec else {
+            panic!("not AAC")
+        };
+        let scale = track.config.timescale;
+        let format = Format {
+            sample_rate: 48_000,
+            channels: 2,
+            frame: 1024,
+        };
+        let source = AudioSource {
+            track: &track.config,
+            config,
+            samples: &track.samples,
+            window: track.edits.window(movie.timescale, scale).unwrap(),
+            probed: (format, 0),
+        };
+        let plan = AudioPlan::new(&source, kbps, None).unwrap();
+        let wanted = plan.samples_of(0);
+        let units = track
+            .samples
+            .iter_from(wanted.start)
+            .take(wanted.len())
+            .map(|sample| {
+                let start = sample.offset as usize;
+                file.slice(start..start + sample.size as usize)
+            })
+            .collect();
+        (plan, units)
+    }
+
+    #[test]
+    fn progress_is_told_while_sound_is_encoded() {
+        let stop = CancellationToken::new();
+        for (kbps, told) in [(64, vec![1, 1, 1]), (128, vec![3])] {
+            let (plan, units) = demo(kbps);
+            let heard = std::cell::RefCell::new(Vec::new());
+            plan.encode_chunk(0, &units, &|units| heard.borrow_mut().push(units), &stop)
+                .unwrap();
+            assert_eq!(heard.into_inner(), told);
+            assert_eq!(plan.work_of(0), told.iter().sum::<u64>());
+        }
     }
 }

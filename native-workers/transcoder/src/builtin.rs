@@ -1,11 +1,12 @@
 //! The built-in engine: our own demuxer, OpenH264, FDK AAC.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures::future::LocalBoxFuture;
+use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use headwater_cmaf::track_file::SegmentRecord;
 use headwater_ism::{EntryKind, FORMATS_CMAF, ServerManifest, TrackEntry};
@@ -21,15 +22,12 @@ use crate::h264::decoder::{Decoded, Decoder};
 use crate::h264::encoder::ParameterSets;
 use crate::output::{OutputPlace, Record, Staged, TrackRecord, base_name};
 use crate::picture::Picture;
-use crate::plan::{VideoPlan, samples_for};
+use crate::plan::{VideoPass, VideoPlan, look_at, passes};
 use crate::poster;
 use crate::preset::{Preset, VideoPreset};
 use crate::slots::Slots;
 use crate::source::Source;
 use crate::video::{self, EncodedChunk, Shared};
-
-/// How many frames of audio count as much as a picture in a job's progress.
-const AUDIO_WEIGHT: u64 = 50;
 
 /// See the module.
 #[derive(Debug)]
@@ -90,7 +88,7 @@ fn weight(plan: &Plan) -> u64 {
     let audio: u64 = plan
         .audio
         .iter()
-        .map(|audio| audio.frames / AUDIO_WEIGHT + 1)
+        .flat_map(|audio| (0..audio.chunks.len()).map(|chunk| audio.work_of(chunk)))
         .sum();
     video + audio
 }
@@ -123,6 +121,17 @@ struct OutputRun<'a> {
 enum Unit {
     Video(usize),
     Audio { track: usize, chunk: usize },
+}
+
+/// What is done in one go: chunks of video that share a decoder, or a chunk of audio.
+#[derive(Debug)]
+enum Task {
+    Video(VideoPass),
+    Audio {
+        number: u32,
+        track: usize,
+        chunk: usize,
+    },
 }
 
 impl<'a> OutputRun<'a> {
@@ -210,17 +219,19 @@ impl<'a> OutputRun<'a> {
             resumed = records.len(),
             "encoding"
         );
-        // Enough chunks at a time to keep every slot busy, few enough to bound memory.
+        // Enough at a time to keep every slot busy, few enough to bound memory.
         let renditions = self.video_files.len().max(1);
         let at_once = self.slots.count().div_ceil(renditions) + 1;
-        let made: Vec<(u32, Record)> = stream::iter(todo)
-            .map(async |(number, unit)| {
-                Ok::<_, Stopped>((number, self.make_unit(number, unit).await?))
-            })
+        let made: Vec<(u32, Record)> = stream::iter(self.tasks(&todo))
+            .take_while(|_| ready(!self.job.wind_down.is_cancelled()))
+            .map(|task| self.do_task(task))
             .buffer_unordered(at_once)
-            .try_collect()
+            .try_concat()
             .await?;
         records.extend(made);
+        if records.len() < self.units().count() {
+            return Err(Stopped::Interrupted);
+        }
         self.commit(&records, visible).await
     }
 
@@ -231,9 +242,31 @@ impl<'a> OutputRun<'a> {
             .map_or(0, |video| video.plan.chunks.len());
         let video = (0..chunks).map(Unit::Video);
         let audio = self.audio.iter().enumerate().flat_map(|(track, plan)| {
-            (0..plan.chunks()).map(move |chunk| Unit::Audio { track, chunk })
+            (0..plan.chunks.len()).map(move |chunk| Unit::Audio { track, chunk })
         });
         (0_u32..).zip(video.chain(audio))
+    }
+
+    /// How the units `todo` are made.
+    fn tasks(&self, todo: &[(u32, Unit)]) -> Vec<Task> {
+        let chunks = todo.iter().filter_map(|(_, unit)| match unit {
+            Unit::Video(chunk) => Some(*chunk),
+            Unit::Audio { .. } => None,
+        });
+        let video = self
+            .video
+            .as_ref()
+            .map(|video| passes(&video.plan.chunks, chunks));
+        let audio = todo.iter().filter_map(|&(number, unit)| match unit {
+            Unit::Video(_) => None,
+            Unit::Audio { track, chunk } => Some(Task::Audio {
+                number,
+                track,
+                chunk,
+            }),
+        });
+        let video = video.into_iter().flatten().map(Task::Video);
+        video.chain(audio).collect()
     }
 
     fn files_of(&self, unit: Unit) -> &[File] {
@@ -249,10 +282,7 @@ impl<'a> OutputRun<'a> {
                 .video
                 .as_ref()
                 .map_or(0, |video| video.plan.chunks[chunk].frames.len() as u64),
-            Unit::Audio { track, .. } => {
-                let plan = &self.audio[track];
-                plan.frames / AUDIO_WEIGHT / plan.chunks().max(1) as u64
-            }
+            Unit::Audio { track, chunk } => self.audio[track].work_of(chunk),
         }
     }
 
@@ -294,15 +324,23 @@ impl<'a> OutputRun<'a> {
         Ok(kept)
     }
 
-    async fn make_unit(&self, number: u32, unit: Unit) -> Step<Record> {
-        let encoded = match unit {
-            Unit::Video(chunk) => self.make_video(chunk).await?,
-            Unit::Audio { track, chunk } => {
-                let made = vec![self.make_audio(track, chunk).await?];
-                self.done.fetch_add(self.weight_of(unit), Ordering::Relaxed);
-                made
+    async fn do_task(&self, task: Task) -> Step<Vec<(u32, Record)>> {
+        match task {
+            Task::Video(pass) => self.make_video(pass).await,
+            Task::Audio {
+                number,
+                track,
+                chunk,
+            } => {
+                let unit = Unit::Audio { track, chunk };
+                let made = self.make_audio(track, chunk).await?;
+                Ok(vec![(number, self.keep(number, unit, vec![made]).await?)])
             }
-        };
+        }
+    }
+
+    /// Stages what was made of `unit` and tells the API.
+    async fn keep(&self, number: u32, unit: Unit, encoded: Vec<EncodedChunk>) -> Step<Record> {
         let id = self.place.block_id(number);
         let record = Record {
             plan: self.fingerprint.clone(),
@@ -323,29 +361,45 @@ impl<'a> OutputRun<'a> {
         Ok(record)
     }
 
-    async fn make_video(&self, chunk: usize) -> Step<Vec<EncodedChunk>> {
+    /// Makes the chunks of `pass`, or as many as there are before the job winds down.
+    async fn make_video(&self, pass: VideoPass) -> Step<Vec<(u32, Record)>> {
         let Some(shared) = &self.video else {
             return Err(failure::internal("There is no video to encode."));
         };
-        let plan = &shared.plan;
         let (to, mut from) = mpsc::channel::<Bytes>(feed::QUEUE);
-        let fed = feed(
-            self.source,
-            &plan.samples,
-            plan.chunks[chunk].samples.clone(),
-            to,
-        );
+        // A chunk is in memory while the next is made.
+        let (made, mut finished) = mpsc::channel::<(usize, Vec<EncodedChunk>)>(1);
+        let fed = feed(self.source, &shared.plan.samples, pass.samples.clone(), to);
         let work = {
-            let shared = Arc::clone(shared);
+            let (shared, wind_down) = (Arc::clone(shared), self.job.wind_down.clone());
             tokio::task::spawn_blocking(move || {
-                let chunk = shared.plan.chunks[chunk].clone();
-                video::encode_chunk(&shared, &chunk, &mut || from.blocking_recv())
+                let mut made = |chunk, encoded| {
+                    let listens = made.blocking_send((chunk, encoded)).is_ok();
+                    if listens && !wind_down.is_cancelled() {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
+                    }
+                };
+                video::encode_pass(&shared, &pass, &mut || from.blocking_recv(), &mut made)
             })
         };
-        let (fed, encoded) = tokio::join!(fed, work);
-        // What kept samples from coming is the cause of what follows.
+        let keep = async move {
+            let mut records = Vec::new();
+            while let Some((chunk, encoded)) = finished.recv().await {
+                // Video chunks are the first units.
+                let number = chunk as u32;
+                let record = self.keep(number, Unit::Video(chunk), encoded).await?;
+                records.push((number, record));
+            }
+            Ok::<_, Stopped>(records)
+        };
+        let (fed, work, kept) = tokio::join!(fed, work, keep);
+        // What kept samples from coming or chunks from going is the cause of what follows.
         fed?;
-        encoded.map_err(panicked)?
+        let records = kept?;
+        work.map_err(panicked)??;
+        Ok(records)
     }
 
     async fn make_audio(&self, track: usize, chunk: usize) -> Step<EncodedChunk> {
@@ -362,14 +416,19 @@ impl<'a> OutputRun<'a> {
         };
         let (fed, units) = tokio::join!(fed, collect);
         fed?;
-        let (plan, slots, stop) = (
+        let (plan, slots, stop, done) = (
             Arc::clone(plan),
             Arc::clone(&self.slots),
             self.job.stop.clone(),
+            Arc::clone(&self.done),
         );
-        tokio::task::spawn_blocking(move || slots.run(|| plan.encode_chunk(chunk, &units, &stop)))
-            .await
-            .map_err(panicked)?
+        let work = move || {
+            let done = |units| {
+                done.fetch_add(units, Ordering::Relaxed);
+            };
+            slots.run(|| plan.encode_chunk(chunk, &units, &done, &stop))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(panicked)?
     }
 
     /// Makes everything visible: track files and their indexes, poster, manifest.
@@ -408,7 +467,7 @@ impl<'a> OutputRun<'a> {
         }
         let mut names: Vec<String> = Vec::new();
         for (file, plan) in self.audio_files.iter().zip(&self.audio) {
-            let chunks = next..next + plan.chunks() as u32;
+            let chunks = next..next + plan.chunks.len() as u32;
             next = chunks.end;
             let (segments, _) = gather(records, chunks.clone(), 0)?;
             visible.push(file.name.clone());
@@ -449,9 +508,14 @@ impl<'a> OutputRun<'a> {
         let plan = &shared.plan;
         let frames = plan.timeline.frames.len();
         let mut best: Option<(u32, Picture)> = None;
+        let mut seen = HashSet::new();
         for thousandths in poster::CANDIDATES {
             let frame = (frames * thousandths / 1000).min(frames - 1);
-            let Some(picture) = self.picture(shared, frame).await? else {
+            let (frame, samples) = look_at(&plan.timeline, &plan.samples, frame);
+            if !seen.insert(frame) {
+                continue;
+            }
+            let Some(picture) = self.picture(shared, frame, samples).await? else {
                 continue;
             };
             let interest = poster::interest(&picture);
@@ -476,9 +540,14 @@ impl<'a> OutputRun<'a> {
             .map_err(|error| failure::internal(format!("The poster cannot be made: {error}.")))
     }
 
-    async fn picture(&self, shared: &Arc<Shared>, frame: usize) -> Step<Option<Picture>> {
+    /// The picture of `frame`, decoded from `samples`.
+    async fn picture(
+        &self,
+        shared: &Arc<Shared>,
+        frame: usize,
+        samples: std::ops::Range<u32>,
+    ) -> Step<Option<Picture>> {
         let plan = &shared.plan;
-        let samples = samples_for(&plan.timeline, &plan.samples, frame);
         let (to, mut from) = mpsc::channel::<Bytes>(feed::QUEUE);
         let fed = feed(self.source, &plan.samples, samples.clone(), to);
         let work = {

@@ -10,7 +10,7 @@ mod font;
 use std::path::Path;
 
 use headwater_bmff::write::{ProgressiveSample, ProgressiveTrack, write_progressive};
-use headwater_bmff::{AacConfig, AvcConfig, BmffError, Edit, EditList, TrackConfig};
+use headwater_bmff::{AacConfig, AvcConfig, BmffError, Colour, Edit, EditList, TrackConfig};
 use headwater_time::Timescale;
 
 use crate::aac;
@@ -23,6 +23,13 @@ pub const SIZE: Size = Size {
     height: 720,
 };
 pub const FRAMES_PER_SECOND: u32 = 25;
+/// Of the colour bars.
+const BT709: Colour = Colour {
+    primaries: 1,
+    transfer: 1,
+    matrix: 1,
+    full_range: false,
+};
 const SAMPLE_RATE: u32 = 48_000;
 /// Flash and beep, in milliseconds.
 const SIGNAL_MS: u32 = 80;
@@ -106,7 +113,7 @@ fn pictures(count: u32) -> Result<(Coded, AvcConfig), DemoError> {
         profile: Profile::High,
         level: level::lowest(SIZE, f64::from(FRAMES_PER_SECOND), 4000),
         frames_per_second: FRAMES_PER_SECOND as f32,
-        colour: None,
+        colour: Some(BT709),
     })?;
     let background = background();
     let water = Water::new();

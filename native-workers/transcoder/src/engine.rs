@@ -14,7 +14,8 @@ use crate::failure::Step;
 /// Turns a claimed job's input into its outputs.
 ///
 /// An engine stops within a second or so of `job.stop` being cancelled and then returns `Interrupted`; it may be
-/// dropped at any await. It leaves nothing behind that the same job, taken up by another worker, could not
+/// dropped at any await. Once `job.wind_down` is cancelled it begins no more chunks, finishes those in hand and, unless that
+/// was all, returns `Interrupted`. It leaves nothing behind that the same job, taken up by another worker, could not
 /// build on.
 pub trait Engine: Send + Sync {
     /// For logs and job properties.
@@ -32,6 +33,8 @@ pub struct Job {
     pub client: HyperClient,
     /// Cancelled when the engine is to stop, whatever the reason.
     pub stop: CancellationToken,
+    /// Cancelled when the engine is to begin nothing more.
+    pub wind_down: CancellationToken,
     cancel_requested: AtomicBool,
     reports: Mutex<Reports>,
 }
@@ -49,6 +52,7 @@ impl Job {
         Self {
             client,
             stop,
+            wind_down: CancellationToken::new(),
             cancel_requested: AtomicBool::new(false),
             reports: Mutex::default(),
         }

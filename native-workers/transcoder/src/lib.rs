@@ -19,6 +19,7 @@ pub mod analysis;
 pub mod api;
 pub mod audio;
 pub mod builtin;
+pub mod colour;
 pub mod demo;
 pub mod engine;
 pub mod failure;

@@ -5,7 +5,8 @@
 //!
 //! Video is cut into segments (two seconds, the same for every rendition) and segments into chunks of eight to sixteen
 //! seconds, the unit of work and of resumption. Where in that span a chunk ends is chosen so that little of the source
-//! has to be decoded twice: best is right before a sync sample of the source.
+//! has to be decoded twice: best is right before a sync sample of the source. Where those are far apart, chunks share a
+//! pass over the source, which decodes on from one to the next.
 
 use headwater_bmff::{AvcConfig, Colour, SampleTable};
 
@@ -14,7 +15,7 @@ use crate::picture::{Rotation, Size};
 use crate::timeline::VideoTimeline;
 
 /// Moves when the bytes of outputs do.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 4;
 
 /// Segments of a chunk, at least and at most.
 const CHUNK_SEGMENTS: std::ops::RangeInclusive<usize> = 4..=8;
@@ -29,7 +30,8 @@ pub struct VideoPlan {
     /// As the decoder gives it.
     pub coded: Size,
     pub rotation: Rotation,
-    pub colour: Option<Colour>,
+    /// Stated or decided; the same in every rendition.
+    pub colour: Colour,
     /// Largest first; not empty.
     pub renditions: Vec<Rendition>,
     /// First frame of each segment.
@@ -44,6 +46,38 @@ pub struct VideoChunk {
     pub frames: std::ops::Range<usize>,
     /// In decode order, from a sync sample on.
     pub samples: std::ops::Range<u32>,
+}
+
+/// Chunks that are made one after the other by one decoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoPass {
+    /// Ascending; not empty.
+    pub chunks: Vec<usize>,
+    /// In decode order, from a sync sample on.
+    pub samples: std::ops::Range<u32>,
+}
+
+/// Groups the chunks `todo` (ascending) into passes such that no more than about twice their samples are decoded: a chunk
+/// joins the pass before it when most of what it needs would be decoded again.
+pub fn passes(chunks: &[VideoChunk], todo: impl IntoIterator<Item = usize>) -> Vec<VideoPass> {
+    let mut passes: Vec<VideoPass> = Vec::new();
+    for index in todo {
+        let samples = chunks[index].samples.clone();
+        if let Some(pass) = passes.last_mut() {
+            let again = pass.samples.end.saturating_sub(samples.start);
+            let new = samples.end.saturating_sub(pass.samples.end);
+            if again > new && samples.start >= pass.samples.start {
+                pass.chunks.push(index);
+                pass.samples.end = pass.samples.end.max(samples.end);
+                continue;
+            }
+        }
+        passes.push(VideoPass {
+            chunks: vec![index],
+            samples,
+        });
+    }
+    passes
 }
 
 impl VideoPlan {
@@ -63,18 +97,28 @@ impl VideoPlan {
     }
 }
 
+/// Sync samples that are looked at before decoding from the first sample is accepted.
+const MOST_SYNC_SAMPLES: usize = 64;
+
 /// What the cutting needs to know about each sample.
 struct SampleOrder {
-    /// Composition time and whether it is a sync sample, in decode order.
-    samples: Vec<(i64, bool)>,
+    /// Composition times in decode order.
+    shown: Vec<i64>,
+    /// Sync samples, ascending.
+    sync: Vec<u32>,
 }
 
 impl SampleOrder {
     fn new(table: &SampleTable) -> Self {
         Self {
-            samples: table
+            shown: table
                 .iter()
-                .map(|sample| (sample.composition_time(), sample.sync))
+                .map(|sample| sample.composition_time())
+                .collect(),
+            sync: table
+                .iter()
+                .filter(|sample| sample.sync)
+                .map(|sample| sample.index)
                 .collect(),
         }
     }
@@ -92,27 +136,37 @@ impl SampleOrder {
         let last_decoded = wanted.iter().map(|frame| frame.sample).max().unwrap_or(0);
         let first_shown = wanted
             .iter()
-            .map(|frame| self.samples[frame.sample as usize].0)
+            .map(|frame| self.shown[frame.sample as usize])
             .min()
             .unwrap_or(0);
-        let start = (0..=first_decoded as usize)
+        let before = self.sync.partition_point(|&sync| sync <= first_decoded);
+        let start = self.sync[..before]
+            .iter()
             .rev()
-            .find(|&index| {
-                let (shown, sync) = self.samples[index];
-                sync && shown <= first_shown
-            })
-            .unwrap_or(0);
-        start as u32..last_decoded + 1
+            .take(MOST_SYNC_SAMPLES)
+            .find(|&&sync| self.shown[sync as usize] <= first_shown);
+        start.copied().unwrap_or(0)..last_decoded + 1
     }
 }
 
-/// The samples to decode to see frame `frame`.
-pub fn samples_for(
+/// Most samples that are decoded to see one picture.
+const MOST_FOR_A_LOOK: u32 = 600;
+
+/// A frame to look at and the samples to decode for it: `frame`, or one before it if that is too far from where decoding
+/// can begin.
+pub fn look_at(
     timeline: &VideoTimeline,
     samples: &SampleTable,
     frame: usize,
-) -> std::ops::Range<u32> {
-    SampleOrder::new(samples).needed(timeline, frame..frame + 1)
+) -> (usize, std::ops::Range<u32>) {
+    let order = SampleOrder::new(samples);
+    let needed = order.needed(timeline, frame..frame + 1);
+    let within = needed.start..needed.end.min(needed.start + MOST_FOR_A_LOOK);
+    let near = timeline.frames[..=frame]
+        .iter()
+        .rposition(|frame| within.contains(&frame.sample))
+        .unwrap_or(frame);
+    (near, order.needed(timeline, near..near + 1))
 }
 
 /// Cuts the segments of `timeline` into chunks.
@@ -183,5 +237,55 @@ impl Fingerprint {
 impl Default for Fingerprint {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chunks of 250 samples over a track with a sync sample every `group`.
+    fn chunks(count: u32, group: u32) -> Vec<VideoChunk> {
+        (0..count)
+            .map(|at| VideoChunk {
+                segments: at as usize * 4..at as usize * 4 + 4,
+                frames: at as usize * 250..at as usize * 250 + 250,
+                samples: at * 250 / group * group..at * 250 + 250,
+            })
+            .collect()
+    }
+
+    fn decoded(passes: &[VideoPass]) -> u32 {
+        passes.iter().map(|pass| pass.samples.len() as u32).sum()
+    }
+
+    #[test]
+    fn no_source_is_decoded_more_than_twice() {
+        for group in [10, 50, 250, 333, 400, 600, 1500, 100_000] {
+            let chunks = chunks(100, group);
+            let passes = passes(&chunks, 0..100);
+            assert!(
+                decoded(&passes) <= 2 * 25_000,
+                "{group}: {}",
+                decoded(&passes)
+            );
+            let made: Vec<usize> = passes.iter().flat_map(|pass| pass.chunks.clone()).collect();
+            assert_eq!(made, (0..100).collect::<Vec<_>>());
+            for pass in &passes {
+                for &chunk in &pass.chunks {
+                    let samples = &chunks[chunk].samples;
+                    assert!(pass.samples.start <= samples.start && samples.end <= pass.samples.end);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_that_begin_with_a_sync_sample_are_made_side_by_side() {
+        assert_eq!(passes(&chunks(10, 250), 0..10).len(), 10);
+        // What is done already is not made again.
+        let rest = passes(&chunks(10, 100_000), [7, 9]);
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0].chunks, [7, 9]);
     }
 }

@@ -3,6 +3,7 @@
 use headwater_bmff::Colour;
 use jpeg_encoder::{ColorType, Encoder};
 
+use crate::colour::luma_shares;
 use crate::picture::{Picture, Plane, Size};
 use crate::scale::Step as ScaleStep;
 
@@ -31,7 +32,7 @@ pub fn size(largest: Size) -> Size {
 }
 
 /// `picture` scaled to `size`, as a JPEG.
-pub fn jpeg(picture: &Picture, size: Size, colour: Option<Colour>) -> Result<Vec<u8>, String> {
+pub fn jpeg(picture: &Picture, size: Size, colour: Colour) -> Result<Vec<u8>, String> {
     let scaled = if picture.size() == size {
         picture.clone()
     } else {
@@ -50,22 +51,10 @@ pub fn jpeg(picture: &Picture, size: Size, colour: Option<Colour>) -> Result<Vec
 }
 
 /// JPEG has its own colour matrix and range, so the way leads through RGB.
-fn rgb(picture: &Picture, colour: Option<Colour>) -> Vec<u8> {
-    // Unless said otherwise, high definition is BT.709 and the rest BT.601.
-    let matrix = colour.map_or(2, |colour| colour.matrix);
-    let high = match matrix {
-        1 => true,
-        5 | 6 => false,
-        _ => picture.size().short_side() >= 360,
-    };
-    let (red, blue) = if high {
-        (0.2126, 0.0722)
-    } else {
-        (0.299, 0.114)
-    };
+fn rgb(picture: &Picture, colour: Colour) -> Vec<u8> {
+    let (red, blue) = luma_shares(colour.matrix);
     let green = 1.0 - red - blue;
-    let full = colour.is_some_and(|colour| colour.full_range);
-    let (black, luma_scale, chroma_scale) = if full {
+    let (black, luma_scale, chroma_scale) = if colour.full_range {
         (0.0, 1.0, 1.0)
     } else {
         (16.0, 255.0 / 219.0, 255.0 / 224.0)
@@ -100,12 +89,13 @@ mod tests {
             width: 16,
             height: 16,
         };
+        let colour = crate::colour::decided(None, size);
         let mut picture = Picture::black(size);
-        assert!(rgb(&picture, None).iter().all(|&value| value <= 1));
+        assert!(rgb(&picture, colour).iter().all(|&value| value <= 1));
         picture.plane_mut(Plane::Y).fill(235);
-        assert!(rgb(&picture, None).iter().all(|&value| value >= 254));
+        assert!(rgb(&picture, colour).iter().all(|&value| value >= 254));
         assert!(
-            jpeg(&picture, size, None)
+            jpeg(&picture, size, colour)
                 .unwrap()
                 .starts_with(&[0xff, 0xd8])
         );

@@ -1,9 +1,10 @@
-//! One chunk of video: decoded once, scaled down the ladder, encoded to every rendition.
+//! Chunks of video: decoded once, scaled down the ladder, encoded to every rendition.
 //!
 //! Runs on threads of its own, fed with samples through a channel by whoever reads the source. Pictures in flight are
 //! bounded: what the decoder holds back, and [`QUEUE`] per rendition.
 
 use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,13 +15,13 @@ use headwater_cmaf::track_file::{MediaSample, SegmentRecord, TrackFile};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Step, Stopped};
-use crate::h264::decoder::{Decoded, Decoder};
+use crate::h264::decoder::{DecodeError, Decoded, Decoder};
 use crate::h264::encoder::{Coded, Encoder, EncoderConfig, ParameterSets, Profile};
 use crate::h264::level;
 use crate::h264::rate::{RateControl, Trial};
 use crate::ladder::Rendition;
 use crate::picture::Picture;
-use crate::plan::{VideoChunk, VideoPlan};
+use crate::plan::{VideoChunk, VideoPass, VideoPlan};
 use crate::scale::Ladder;
 use crate::slots::Slots;
 
@@ -59,7 +60,7 @@ pub fn encoder_config(plan: &VideoPlan, rendition: Rendition) -> EncoderConfig {
         },
         level: level::lowest(rendition.size, frames_per_second, rendition.kbps),
         frames_per_second: frames_per_second.clamp(1.0, 60.0) as f32,
-        colour: plan.colour,
+        colour: Some(plan.colour),
     }
 }
 
@@ -80,18 +81,44 @@ pub fn track_config(
     };
     let size = (side(rendition.size.width)?, side(rendition.size.height)?);
     let mut track = TrackConfig::video(1, plan.timeline.timescale, config, size);
-    track.colour = plan.colour;
+    track.colour = Some(plan.colour);
     Ok(track)
 }
 
-/// Encodes `chunk` to all renditions, in their order.
+/// Makes the chunks of `pass` one after the other, each in all renditions and in their order.
 ///
-/// `samples`: the bytes of the chunk's samples in decode order.
+/// `samples`: the bytes of the pass's samples in decode order. `made`: takes a finished chunk by its index, and says
+/// whether to go on with the next.
 /// Errors: `ContentMalformed` when the source cannot be decoded; `Interrupted`, also when `samples` ends early.
-pub fn encode_chunk(
+pub fn encode_pass(
+    shared: &Shared,
+    pass: &VideoPass,
+    samples: &mut dyn FnMut() -> Option<Bytes>,
+    made: &mut dyn FnMut(usize, Vec<EncodedChunk>) -> ControlFlow<()>,
+) -> Step<()> {
+    let plan = &shared.plan;
+    let sizes: Vec<_> = plan
+        .renditions
+        .iter()
+        .map(|rendition| rendition.size)
+        .collect();
+    let ladder = Ladder::new(plan.rotation.apply(plan.coded), &sizes)
+        .map_err(|error| failure::internal(format!("The ladder cannot be made: {error}.")))?;
+    let mut pictures = Pictures::new(shared, pass, samples)?;
+    for &index in &pass.chunks {
+        let encoded = encode_chunk(shared, &plan.chunks[index], &mut pictures, &ladder)?;
+        if made(index, encoded).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn encode_chunk(
     shared: &Shared,
     chunk: &VideoChunk,
-    samples: &mut dyn FnMut() -> Option<Bytes>,
+    pictures: &mut Pictures<'_>,
+    ladder: &Ladder,
 ) -> Step<Vec<EncodedChunk>> {
     let plan = &shared.plan;
     let (senders, receivers): (Vec<_>, Vec<_>) = plan
@@ -108,7 +135,7 @@ pub fn encode_chunk(
                 scope.spawn(move || encode_rendition(shared, chunk, rendition, &pictures))
             })
             .collect();
-        let decoded = decode_chunk(shared, chunk, samples, &senders);
+        let shown = show_chunk(shared, chunk, pictures, ladder, &senders);
         drop(senders);
         let encoded: Vec<Step<EncodedChunk>> = encoders
             .into_iter()
@@ -119,7 +146,7 @@ pub fn encode_chunk(
             })
             .collect();
         // The decoder's own error is the cause; encoders that got too few pictures only follow from it.
-        match decoded {
+        match shown {
             Err(stopped @ Stopped::Failed(_)) => Err(stopped),
             Err(Stopped::Interrupted) => {
                 let failed = encoded.into_iter().find_map(|result| match result {
@@ -133,188 +160,171 @@ pub fn encode_chunk(
     })
 }
 
-/// Puts pictures in order, fills in those that were lost, scales them and hands them out.
-struct Show<'a> {
+/// The pictures of a pass, decoded as they are asked for and put in order.
+struct Pictures<'a> {
     shared: &'a Shared,
-    ladder: Ladder,
-    senders: &'a [SyncSender<Arc<Picture>>],
-    /// Place in the chunk of each wanted sample, by its number in decode order.
-    places: BTreeMap<u32, usize>,
+    /// Gone when all samples are decoded.
+    decoder: Option<Decoder>,
+    feed: &'a mut dyn FnMut() -> Option<Bytes>,
+    /// Yet to be decoded.
+    samples: Range<u32>,
+    /// The frame that each wanted sample is shown as, by its number in decode order.
+    frames: BTreeMap<u32, usize>,
     waiting: BTreeMap<usize, Picture>,
-    next: usize,
-    count: usize,
-    last: Option<Vec<Arc<Picture>>>,
-    /// Pictures of the chunk's beginning that did not come: shown as the first one that does.
-    owed: usize,
-    lost: usize,
+    out: Vec<Decoded>,
+    /// Since it was last asked for.
+    first_error: Option<(u32, DecodeError)>,
 }
 
-impl Show<'_> {
-    fn take(&mut self, decoded: Decoded) -> Step<()> {
-        let place = u32::try_from(decoded.sample)
-            .ok()
-            .and_then(|sample| self.places.get(&sample).copied())
-            .filter(|&place| place >= self.next);
-        if let Some(place) = place {
-            self.waiting.insert(place, decoded.picture);
-        }
-        self.drain(MAX_REORDER)
-    }
-
-    /// Shows what can be shown while more than `waiting` pictures wait for an earlier one.
-    fn drain(&mut self, waiting: usize) -> Step<()> {
-        loop {
-            if let Some(picture) = self.waiting.remove(&self.next) {
-                self.show(picture)?;
-            } else if self.waiting.len() > waiting {
-                self.miss()?;
-            } else {
-                return Ok(());
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Step<()> {
-        self.drain(0)?;
-        while self.next < self.count {
-            self.miss()?;
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, picture: Picture) -> Step<()> {
-        let scaled = self.shared.slots.run(|| {
-            let upright = Arc::new(picture.rotated(self.shared.plan.rotation));
-            self.ladder.apply(&upright)
-        });
-        let scaled = scaled.map_err(|error| {
-            failure::unsupported(format!(
-                "Track {} (H.264) changes its picture size: {error}.",
-                self.shared.plan.track
-            ))
-        })?;
-        // Those owed were counted when they did not come.
-        self.next -= self.owed;
-        for _ in 0..=self.owed {
-            self.send(&scaled)?;
-        }
-        self.owed = 0;
-        self.last = Some(scaled);
-        Ok(())
-    }
-
-    /// A picture that did not come is shown as the one before it.
-    fn miss(&mut self) -> Step<()> {
-        self.lost += 1;
-        match self.last.take() {
-            Some(last) => {
-                self.send(&last)?;
-                self.last = Some(last);
-            }
-            None => {
-                self.owed += 1;
-                self.next += 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, scaled: &[Arc<Picture>]) -> Step<()> {
-        for (sender, picture) in self.senders.iter().zip(scaled) {
-            sender
-                .send(Arc::clone(picture))
-                .map_err(|_| Stopped::Interrupted)?;
-        }
-        self.shared.shown.fetch_add(1, Ordering::Relaxed);
-        self.next += 1;
-        Ok(())
-    }
-}
-
-fn decode_chunk(
-    shared: &Shared,
-    chunk: &VideoChunk,
-    samples: &mut dyn FnMut() -> Option<Bytes>,
-    senders: &[SyncSender<Arc<Picture>>],
-) -> Step<()> {
-    let plan = &shared.plan;
-    let sizes: Vec<_> = plan
-        .renditions
-        .iter()
-        .map(|rendition| rendition.size)
-        .collect();
-    let ladder = Ladder::new(plan.rotation.apply(plan.coded), &sizes)
-        .map_err(|error| failure::internal(format!("The ladder cannot be made: {error}.")))?;
-    let sets = plan
-        .config
-        .sps
-        .iter()
-        .chain(&plan.config.pps)
-        .map(Vec::as_slice);
-    let mut decoder = Decoder::new(sets, plan.config.nal_length_size)
-        .map_err(|error| failure::internal(format!("The H.264 decoder failed: {error}.")))?;
-    let frames = &plan.timeline.frames[chunk.frames.clone()];
-    let mut show = Show {
-        shared,
-        ladder,
-        senders,
-        places: frames
+impl<'a> Pictures<'a> {
+    fn new(
+        shared: &'a Shared,
+        pass: &VideoPass,
+        feed: &'a mut dyn FnMut() -> Option<Bytes>,
+    ) -> Step<Self> {
+        let plan = &shared.plan;
+        let sets = plan
+            .config
+            .sps
             .iter()
-            .enumerate()
-            .map(|(place, frame)| (frame.sample, place))
-            .collect(),
-        waiting: BTreeMap::new(),
-        next: 0,
-        count: frames.len(),
-        last: None,
-        owed: 0,
-        lost: 0,
-    };
-    let mut out = Vec::new();
-    let mut first_error = None;
-    for sample in chunk.samples.clone() {
+            .chain(&plan.config.pps)
+            .map(Vec::as_slice);
+        let decoder = Decoder::new(sets, plan.config.nal_length_size)
+            .map_err(|error| failure::internal(format!("The H.264 decoder failed: {error}.")))?;
+        let frames = pass
+            .chunks
+            .iter()
+            .flat_map(|&chunk| plan.chunks[chunk].frames.clone())
+            .map(|frame| (plan.timeline.frames[frame].sample, frame))
+            .collect();
+        Ok(Self {
+            shared,
+            decoder: Some(decoder),
+            feed,
+            samples: pass.samples.clone(),
+            frames,
+            waiting: BTreeMap::new(),
+            out: Vec::new(),
+            first_error: None,
+        })
+    }
+
+    /// The picture of `frame`, which lies after those asked for before; `None` if it is lost.
+    fn take(&mut self, frame: usize) -> Step<Option<Picture>> {
+        loop {
+            if let Some(picture) = self.waiting.remove(&frame) {
+                return Ok(Some(picture));
+            }
+            if self.decoder.is_none() || self.waiting.len() > MAX_REORDER {
+                return Ok(None);
+            }
+            self.decode(frame)?;
+        }
+    }
+
+    /// Decodes the next sample, or what the decoder holds back after the last. Keeps what is shown from `frame` on.
+    fn decode(&mut self, frame: usize) -> Step<()> {
+        let shared = self.shared;
         if shared.stop.is_cancelled() {
             return Err(Stopped::Interrupted);
         }
-        let Some(bytes) = samples() else {
-            return Err(Stopped::Interrupted);
-        };
-        let result = shared
-            .slots
-            .run(|| decoder.decode(&bytes, u64::from(sample), &mut out));
-        if let Err(error) = result {
-            first_error.get_or_insert((sample, error));
+        if let (Some(sample), Some(decoder)) = (self.samples.next(), &mut self.decoder) {
+            let bytes = (self.feed)().ok_or(Stopped::Interrupted)?;
+            let decode = || decoder.decode(&bytes, u64::from(sample), &mut self.out);
+            if let Err(error) = shared.slots.run(decode) {
+                self.first_error.get_or_insert((sample, error));
+            }
+        } else if let Some(decoder) = self.decoder.take() {
+            shared.slots.run(|| decoder.flush(&mut self.out));
         }
-        for decoded in out.drain(..) {
-            show.take(decoded)?;
+        for decoded in self.out.drain(..) {
+            let place = u32::try_from(decoded.sample)
+                .ok()
+                .and_then(|sample| self.frames.get(&sample).copied())
+                .filter(|&place| place >= frame);
+            if let Some(place) = place {
+                self.waiting.insert(place, decoded.picture);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Scales the pictures of a chunk and hands them to the encoders. One that is lost is shown as the one before it, and at
+/// the chunk's beginning as the first that comes.
+fn show_chunk(
+    shared: &Shared,
+    chunk: &VideoChunk,
+    pictures: &mut Pictures<'_>,
+    ladder: &Ladder,
+    senders: &[SyncSender<Arc<Picture>>],
+) -> Step<()> {
+    let mut last: Option<Vec<Arc<Picture>>> = None;
+    let (mut lost, mut owed) = (0_usize, 0_usize);
+    for frame in chunk.frames.clone() {
+        if let Some(picture) = pictures.take(frame)? {
+            let scaled = scale(shared, ladder, picture)?;
+            for _ in 0..=std::mem::take(&mut owed) {
+                send(shared, senders, &scaled)?;
+            }
+            last = Some(scaled);
+            continue;
+        }
+        lost += 1;
+        match &last {
+            Some(last) => send(shared, senders, last)?,
+            None => owed += 1,
         }
     }
-    shared.slots.run(|| decoder.flush(&mut out));
-    for decoded in out.drain(..) {
-        show.take(decoded)?;
-    }
-    show.finish()?;
-    if show.lost * 2 > show.count || show.owed > 0 {
+    let first_error = pictures.first_error.take();
+    if lost * 2 > chunk.frames.len() || owed > 0 {
         let cause = first_error.map_or_else(
             || "the decoder gave no pictures".to_owned(),
             |(sample, error)| format!("sample {}: {error}", sample + 1),
         );
+        let timeline = &shared.plan.timeline;
+        let start = timeline.frames[chunk.frames.start].start as f64;
         return Err(failure::malformed(format!(
-            "Track {} (H.264) cannot be decoded: {} of {} pictures are missing around {:.1} s ({cause}).",
-            plan.track,
-            show.lost,
-            show.count,
-            frames.first().map_or(0.0, |frame| frame.start as f64)
-                / f64::from(plan.timeline.timescale.get()),
+            "Track {} (H.264) cannot be decoded: {lost} of {} pictures are missing around {:.1} s ({cause}).",
+            shared.plan.track,
+            chunk.frames.len(),
+            start / f64::from(timeline.timescale.get()),
         )));
     }
-    if show.lost > 0 {
+    if lost > 0 {
         tracing::warn!(
-            track = plan.track,
-            lost = show.lost,
+            track = shared.plan.track,
+            lost,
             "pictures could not be decoded and were repeated"
         );
     }
+    Ok(())
+}
+
+fn scale(shared: &Shared, ladder: &Ladder, picture: Picture) -> Step<Vec<Arc<Picture>>> {
+    let scaled = shared.slots.run(|| {
+        let upright = Arc::new(picture.rotated(shared.plan.rotation));
+        ladder.apply(&upright)
+    });
+    scaled.map_err(|error| {
+        failure::unsupported(format!(
+            "Track {} (H.264) changes its picture size: {error}.",
+            shared.plan.track
+        ))
+    })
+}
+
+fn send(
+    shared: &Shared,
+    senders: &[SyncSender<Arc<Picture>>],
+    scaled: &[Arc<Picture>],
+) -> Step<()> {
+    for (sender, picture) in senders.iter().zip(scaled) {
+        sender
+            .send(Arc::clone(picture))
+            .map_err(|_| Stopped::Interrupted)?;
+    }
+    shared.shown.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 

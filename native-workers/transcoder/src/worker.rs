@@ -8,7 +8,9 @@
 //! |---|---|
 //! | the owner cancels | the engine stops, removes what it made visible, the job is given back as cancelled |
 //! | `409` on renewal | the engine stops, nothing is said or touched any more |
+//! | `400` or `413` on renewal | a report that is never accepted: the job ends with `ServiceError` |
 //! | no renewal got through for a whole lease | as with `409`: another worker may have the job by now |
+//! | the claim is 20 hours old | as with shutdown, but the chunks in hand are finished first: the claim's signatures end soon |
 //! | shutdown | the engine stops, what is finished is reported, the job goes back into the queue at once |
 //! | a panic | the job ends with `ServiceError`; the worker goes on |
 
@@ -59,6 +61,8 @@ const LEASE_SECONDS: u32 = 15;
 const RENEW_EVERY: Duration = Duration::from_millis(800);
 /// Longest wait between attempts to reach an API that is away.
 const MOST_PATIENCE: Duration = Duration::from_secs(10);
+/// Age at which a claim is given back: the API signs its URLs for 24 hours. Leaves hours for the chunks in hand.
+const CLAIM_LASTS: Duration = Duration::from_secs(20 * 3600);
 /// How long an engine may take to stop before its job is given up.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -76,6 +80,16 @@ pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<()
 
 /// As [`run`], with an engine of the caller's.
 pub async fn run_with(
+    config: WorkerConfig,
+    engine: Arc<dyn Engine>,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
+    run_with_claims_of(CLAIM_LASTS, config, engine, shutdown).await
+}
+
+/// As [`run_with`], but gives every job back that is not done after `claim_lasts`.
+pub async fn run_with_claims_of(
+    claim_lasts: Duration,
     config: WorkerConfig,
     engine: Arc<dyn Engine>,
     shutdown: CancellationToken,
@@ -109,7 +123,7 @@ pub async fn run_with(
         let wait = match claimed {
             Ok(Some(claim)) => {
                 patience = config.poll;
-                work(&api, &client, &engine, claim, &shutdown).await;
+                work(&api, &client, &engine, claim, claim_lasts, &shutdown).await;
                 continue;
             }
             Ok(None) => {
@@ -143,6 +157,10 @@ enum Ended {
     ByItself,
     Canceled,
     LeaseLost,
+    /// The API does not accept what the engine reports, and would not however often it is told.
+    Refused,
+    /// By itself, after it was told to begin nothing more because the claim has grown old.
+    WoundDown,
     Shutdown,
 }
 
@@ -151,6 +169,7 @@ async fn work(
     client: &HyperClient,
     engine: &Arc<dyn Engine>,
     claim: Claim,
+    claim_lasts: Duration,
     shutdown: &CancellationToken,
 ) {
     let started = Instant::now();
@@ -171,7 +190,15 @@ async fn work(
     let (result, ended) = loop {
         tokio::select! {
             biased;
-            result = &mut running => break (Some(result), Ended::ByItself),
+            result = &mut running => {
+                let wound_down = job.wind_down.is_cancelled();
+                let ended = if wound_down { Ended::WoundDown } else { Ended::ByItself };
+                break (Some(result), ended);
+            }
+            () = tokio::time::sleep_until(started + claim_lasts), if !job.wind_down.is_cancelled() => {
+                tracing::info!(job = %claim.job_id, "the claim has grown old, the job is about to be given back");
+                job.wind_down.cancel();
+            }
             () = shutdown.cancelled() => {
                 job.stop.cancel();
                 break (wait_for(&mut running).await, Ended::Shutdown);
@@ -193,7 +220,7 @@ async fn work(
         tracing::warn!(job = %claim.job_id, "lease lost, job abandoned");
         return;
     };
-    if ended == Ended::Shutdown
+    if matches!(ended, Ended::Shutdown | Ended::WoundDown)
         || matches!(&outcome, Outcome::Error(failure) if failure.code.may_retry())
     {
         // Whoever goes on with it should not do again what is done.
@@ -224,8 +251,17 @@ fn outcome(result: Option<Step<Vec<String>>>, ended: Ended) -> Option<Outcome> {
         (_, Ended::LeaseLost) => None,
         // Done is done, even if somebody just asked for something else.
         (Some(Ok(manifests)), _) => Some(Outcome::Finished { manifests }),
+        (_, Ended::Refused) => Some(Outcome::Error(JobFailure {
+            code: JobErrorCode::ServiceError,
+            message: "The control plane did not accept what the transcoder reported; the operator's log says more."
+                .into(),
+            details: Vec::new(),
+        })),
         (_, Ended::Canceled | Ended::Shutdown) => Some(Outcome::Canceled),
-        (Some(Err(Stopped::Failed(failure))), Ended::ByItself) => Some(Outcome::Error(failure)),
+        (Some(Err(Stopped::Failed(failure))), Ended::ByItself | Ended::WoundDown) => {
+            Some(Outcome::Error(failure))
+        }
+        (Some(Err(Stopped::Interrupted)) | None, Ended::WoundDown) => Some(Outcome::Canceled),
         (Some(Err(Stopped::Interrupted)) | None, Ended::ByItself) => {
             Some(Outcome::Error(JobFailure {
                 code: JobErrorCode::ServiceTransientError,
@@ -259,6 +295,14 @@ impl Keeper<'_> {
                 answer.cancel.then_some(Ended::Canceled)
             }
             Err(ApiError::LeaseLost) => Some(Ended::LeaseLost),
+            Err(
+                error @ ApiError::Refused {
+                    status: 400 | 413, ..
+                },
+            ) => {
+                tracing::error!(job = %self.claim.job_id, %error, "a report was refused");
+                Some(Ended::Refused)
+            }
             Err(error) => {
                 self.job.return_chunks(request.chunks);
                 tracing::warn!(job = %self.claim.job_id, %error, "the lease could not be renewed");

@@ -68,6 +68,35 @@ async fn shutdown_gives_the_job_back_and_the_next_worker_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_claim_is_given_back_with_its_chunks_finished() {
+    let source = long_source();
+    let whole = Fake::start().await;
+    whole.upload("film.mp4", source.clone());
+    whole.queue("film.mp4", &["AdaptiveStreaming"]);
+    assert!(matches!(whole.finish(1).await, Outcome::Finished { .. }));
+
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", source);
+    let mut claims = 0;
+    let outcome = loop {
+        claims += 1;
+        fake.queue("film.mp4", &["AdaptiveStreaming"]);
+        let outcome = fake
+            .finish_within(1, Duration::from_millis(300) * claims)
+            .await;
+        if outcome != Outcome::Canceled {
+            break outcome;
+        }
+    };
+    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+    assert!(claims > 1);
+    // What was begun was finished and reported: nothing was made twice.
+    let blocks = |fake: &Fake| fake.state.lock().unwrap().blocks_put;
+    assert_eq!(blocks(&fake), blocks(&whole));
+    assert!(media_of(&whole) == media_of(&fake));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cancelling_takes_effect_within_two_seconds() {
     let fake = Fake::start().await;
     fake.upload("film.mp4", long_source());
@@ -85,6 +114,22 @@ async fn cancelling_takes_effect_within_two_seconds() {
     assert_eq!(fake.state.lock().unwrap().outcomes, [Outcome::Canceled]);
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(fake.files("out0").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_refused_ends_the_job() {
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", long_source());
+    fake.state.lock().unwrap().refuse_chunks = true;
+    fake.queue("film.mp4", &["AdaptiveStreaming"]);
+    let started = Instant::now();
+    let outcome = fake.finish(1).await;
+    assert!(
+        matches!(&outcome, Outcome::Error(failure) if failure.code == JobErrorCode::ServiceError),
+        "{outcome:?}"
+    );
+    // Not with the lease, which would have lapsed after 15 seconds without a word.
+    println!("after {:?}", started.elapsed());
 }
 
 async fn failure(name: &str, bytes: Vec<u8>, preset: &str) -> (JobErrorCode, String) {
@@ -208,4 +253,72 @@ async fn what_cannot_be_encoded_says_why() {
     assert!(
         matches!(fake.finish(1).await, Outcome::Error(failure) if failure.code == JobErrorCode::UploadNotAccessible)
     );
+}
+
+/// Overwrites 32 bits of the last box of a kind, `at` bytes after its name.
+fn patch(file: &mut [u8], kind: &[u8; 4], at: usize, value: u32) {
+    let name = file.windows(4).rposition(|window| window == kind);
+    let from = name.unwrap() + 4 + at;
+    file[from..from + 4].copy_from_slice(&value.to_be_bytes());
+}
+
+/// Gives every sample of the only track of `file` a duration.
+fn stretch(file: &mut [u8], timescale: u32, duration: u32) {
+    patch(file, b"mdhd", 12, timescale);
+    for entry in 0..2 {
+        patch(file, b"stts", 12 + 8 * entry, duration);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_claims_years_of_sound_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source.mp4");
+    // Of two sample durations, and without an edit list.
+    media::ffmpeg(
+        "-f lavfi -i sine=d=1:r=48000 -ac 2 -c:a aac -use_editlist 0",
+        &path,
+    );
+    let plain = std::fs::read(&path).unwrap();
+    let late = folder.path().join("late.mp4");
+    media::ffmpeg(
+        &format!("-itsoffset 5 -i {} -c copy", path.display()),
+        &late,
+    );
+    let mut late = std::fs::read(&late).unwrap();
+    patch(&mut late, b"mvhd", 12, 1);
+    patch(&mut late, b"elst", 8, u32::MAX);
+    let stretched = |timescale, duration| {
+        let mut file = plain.clone();
+        stretch(&mut file, timescale, duration);
+        file
+    };
+    for (name, bytes) in [
+        ("seconds.mp4", stretched(1, u32::MAX)),
+        ("slow.mp4", stretched(48_000, u32::MAX)),
+        ("holes.mp4", stretched(48_000, 48_000 * 4600)),
+        ("late.mp4", late),
+    ] {
+        let (code, message) = failure(name, bytes, "AACGoodQualityAudio").await;
+        println!("{name}: {message}");
+        assert_eq!(code, JobErrorCode::ContentUnsupported, "{name}: {message}");
+        assert!(message.contains("hours of sound"), "{name}: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_that_no_answer_holds_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source.mp4");
+    media::ffmpeg("-f lavfi -i sine=d=1:r=48000 -c:a aac", &path);
+    let mut file = std::fs::read(&path).unwrap();
+    // The tenth sample becomes one of 70 MB, in a file that is long enough for it.
+    const BYTES: u32 = 70 << 20;
+    patch(&mut file, b"stsz", 12 + 9 * 4, BYTES);
+    file.extend_from_slice(&(BYTES + 8).to_be_bytes());
+    file.extend_from_slice(b"free");
+    file.resize(file.len() + BYTES as usize, 0);
+    let (code, message) = failure("source.mp4", file, "AACGoodQualityAudio").await;
+    assert_eq!(code, JobErrorCode::ContentUnsupported, "{message}");
+    assert!(message.contains("Sample 10 of track 1"), "{message}");
 }

@@ -262,3 +262,109 @@ async fn edit_lists_are_applied() {
     let first = sound.iter().position(|sample| sample.abs() > 0.02).unwrap() as f64 / 48_000.0;
     assert!((first - 0.7).abs() < 0.02, "{first}");
 }
+
+/// How far two colours are apart in the worst of their components.
+fn distance(a: [u8; 3], b: [u8; 3]) -> u8 {
+    (0..3).map(|at| a[at].abs_diff(b[at])).max().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dark_grey_of_full_range_stays_dark_grey() {
+    let folder = tempfile::tempdir().unwrap();
+    // Black, if taken for the narrow range.
+    let source = generate(
+        &folder,
+        "-f lavfi -i color=c=0x101010:s=320x180:r=25:d=1 -pix_fmt yuvj420p -c:v libx264",
+    );
+    let made = encode(&source, "AdaptiveStreaming").await;
+    for file in [
+        made.find("_320x180_"),
+        made.folder.path().join("source_Thumbnail000001.jpg"),
+    ] {
+        let colour = media::average_colour(&file);
+        assert!(distance(colour, [16; 3]) <= 2, "{file:?}: {colour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_language_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    // ffmpeg enables the first track of a kind only.
+    let source = generate(
+        &folder,
+        "-f lavfi -i sine=440:d=2 -f lavfi -i sine=880:d=2 -map 0 -map 1 -c:a aac \
+         -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu",
+    );
+    let made = encode(&source, "AACGoodQualityAudio").await;
+    let manifest = String::from_utf8_lossy(&made.files["source.ism"]).into_owned();
+    for language in ["eng", "deu"] {
+        made.find(&format!("_aac_{language}_"));
+        assert!(
+            manifest.contains(&format!("aac_{language}_2_192000")),
+            "{manifest}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unmarked_colours_are_the_same_at_every_size() {
+    let folder = tempfile::tempdir().unwrap();
+    for (size, matrix, space, preset) in [
+        ("1280x720", "bt709", "bt709", "H264MultipleBitrateSD"),
+        ("640x360", "bt601", "smpte170m", "AdaptiveStreaming"),
+    ] {
+        let source = generate(
+            &folder,
+            &format!(
+                "-f lavfi -i color=c=0x20a040:s={size}:r=25:d=1 \
+                 -vf format=rgb24,scale=out_color_matrix={matrix},format=yuv420p,setparams=colorspace=unknown \
+                 -c:v libx264"
+            ),
+        );
+        let unmarked = media::probe(&source, "-show_entries stream=color_space");
+        let unmarked = unmarked["streams"][0]["color_space"].as_str();
+        assert!(matches!(unmarked, None | Some("unknown")), "{unmarked:?}");
+        let made = encode(&source, preset).await;
+        for name in made.tracks() {
+            let file = made.folder.path().join(name);
+            let found = media::probe(&file, "-show_entries stream=color_space");
+            assert_eq!(found["streams"][0]["color_space"], space, "{name}");
+            let colour = media::average_colour(&file);
+            assert!(
+                distance(colour, [0x20, 0xa0, 0x40]) <= 7,
+                "{name}: {colour:?}"
+            );
+        }
+        // Of a size that alone would say BT.601.
+        let poster = made.folder.path().join("source_Thumbnail000001.jpg");
+        let colour = media::average_colour(&poster);
+        assert!(distance(colour, [0x20, 0xa0, 0x40]) <= 7, "{colour:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_group_of_pictures_is_read_about_twice_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    // Twelve chunks, and not one sync sample but the first.
+    let source = generate(
+        &folder,
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=96 -pix_fmt yuv420p -c:v libx264 -preset veryfast -g 100000 \
+         -keyint_min 100000 -sc_threshold 0 -bf 2",
+    );
+    let bytes = std::fs::read(&source).unwrap();
+    let len = bytes.len();
+    let fake = Fake::start().await;
+    fake.upload("source.mp4", bytes);
+    fake.queue("source.mp4", &["AdaptiveStreaming"]);
+    let outcome = fake.finish(2).await;
+    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+    let read = fake.state.lock().unwrap().bytes_read;
+    println!("{read} bytes of {len} read");
+    assert!(read < 5 * len / 2, "{read} of {len}");
+    let files = fake.files("out0");
+    save(&files, folder.path());
+    let top = files.keys().find(|name| name.contains("_160x90_")).unwrap();
+    let top = folder.path().join(top);
+    assert_eq!(times(&top).len(), times(&source).len());
+    assert!(media::ssim(&top, &source) > 0.8);
+}

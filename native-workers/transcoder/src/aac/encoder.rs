@@ -1,10 +1,12 @@
-//! FDK's AAC-LC encoder behind a safe interface: stereo, raw access units, constant bitrate.
+//! FDK's AAC encoder behind a safe interface: stereo, raw access units, constant bitrate. What we publish is AAC-LC; the
+//! other object types are there to make sources of.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use fdk_aac_sys as sys;
+use headwater_bmff::AudioObjectType;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -35,6 +37,15 @@ unsafe impl Send for Encoder {}
 impl Encoder {
     /// Stereo AAC-LC at `sample_rate`, which must be a rate of the AAC table.
     pub fn new(sample_rate: u32, bits_per_second: u32) -> Result<Self, EncodeError> {
+        Self::of_type(AudioObjectType::Lc, sample_rate, bits_per_second)
+    }
+
+    /// As [`Self::new`], of any type of AAC. With spectral band replication a frame has 2048 samples.
+    pub fn of_type(
+        object_type: AudioObjectType,
+        sample_rate: u32,
+        bits_per_second: u32,
+    ) -> Result<Self, EncodeError> {
         let failed = |code| EncodeError::Start {
             sample_rate,
             bits_per_second,
@@ -55,7 +66,7 @@ impl Encoder {
         let settings = [
             (
                 sys::AACENC_PARAM_AACENC_AOT,
-                sys::AUDIO_OBJECT_TYPE_AOT_AAC_LC as u32,
+                u32::from(object_type.number()),
             ),
             (sys::AACENC_PARAM_AACENC_SAMPLERATE, sample_rate),
             (sys::AACENC_PARAM_AACENC_CHANNELMODE, 2),
@@ -106,12 +117,13 @@ impl Encoder {
         &self.config
     }
 
-    /// Samples of one channel between what goes in and the same sound in the decoded access units.
+    /// Samples of one channel between what goes in and the same sound in the decoded access units, once the decoder has
+    /// made up for its own delay.
     pub fn delay(&self) -> u64 {
         u64::from(self.delay)
     }
 
-    /// Takes the next 1024 samples of both channels (2048 values, interleaved); gives the access unit that became
+    /// Takes the next frame of both channels (for AAC-LC 1024 samples each, interleaved); gives the access unit that became
     /// ready, if one did.
     pub fn encode(&mut self, frame: &[i16]) -> Result<Option<&[u8]>, EncodeError> {
         let mut input = frame.as_ptr().cast_mut().cast::<c_void>();

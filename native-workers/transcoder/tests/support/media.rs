@@ -146,6 +146,23 @@ pub fn brightness(file: &Path) -> Vec<(f64, f64)> {
         .collect()
 }
 
+/// The colour of the first picture, or of the only one: red, green and blue, averaged over it.
+pub fn average_colour(file: &Path) -> [u8; 3] {
+    let out = output(
+        Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-i"])
+            .arg(file)
+            .args([
+                "-frames:v",
+                "1",
+                "-vf",
+                "scale=out_range=full,format=rgb24,scale=1:1:flags=area",
+            ])
+            .args(["-f", "rawvideo", "-"]),
+    );
+    out.try_into().unwrap()
+}
+
 /// SSIM of all planes of `file` against `reference`, which is scaled to its size.
 pub fn ssim(file: &Path, reference: &Path) -> f64 {
     let output = Command::new("ffmpeg")

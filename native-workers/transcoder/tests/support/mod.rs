@@ -13,6 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use headwater_blob::xml::{BlockList, StoredBlock, parse_block_list, write_stored_blocks};
+use headwater_transcoder::builtin::BuiltIn;
+use headwater_transcoder::worker::run_with_claims_of;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use headwater_work::{
     ChunkRecord, Claim, FinishRequest, Outcome, Place, RenewRequest, WorkInput, WorkOutput,
@@ -35,6 +37,8 @@ pub struct State {
     pub progress: Vec<u8>,
     pub outcomes: Vec<Outcome>,
     pub blocks_put: usize,
+    /// Bytes of blobs that were read.
+    pub bytes_read: usize,
     pub renewals: usize,
     lease: usize,
     /// Answer the next so many blob requests with 503.
@@ -43,6 +47,8 @@ pub struct State {
     pub lose_lease_after: Option<usize>,
     /// Ask for cancellation as soon as so many blocks are staged.
     pub cancel_after: Option<usize>,
+    /// Answer 400 to renewals with chunks, as the API does when a record is too long.
+    pub refuse_chunks: bool,
     /// Refuse writes, as storage with a read-only signature does.
     pub read_only: bool,
 }
@@ -161,6 +167,24 @@ impl Fake {
         worker.await.unwrap().unwrap();
     }
 
+    /// Runs a worker that gives jobs back after `claim_lasts`, until there is an outcome.
+    pub async fn finish_within(&self, threads: usize, claim_lasts: Duration) -> Outcome {
+        let stop = CancellationToken::new();
+        let worker = tokio::spawn(run_with_claims_of(
+            claim_lasts,
+            self.config(threads),
+            Arc::new(BuiltIn::new(threads)),
+            stop.clone(),
+        ));
+        while self.state.lock().unwrap().outcomes.is_empty() {
+            assert!(!worker.is_finished(), "the worker ended");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+        worker.await.unwrap().unwrap();
+        self.state.lock().unwrap().outcomes.remove(0)
+    }
+
     /// The files of a container, by name.
     pub fn files(&self, container: &str) -> BTreeMap<String, Bytes> {
         let prefix = format!("{container}/");
@@ -230,7 +254,9 @@ impl Fake {
                     {
                         return status(412);
                     }
-                    read(&parts, blob)
+                    let (answer, bytes) = read(&parts, blob);
+                    state.bytes_read += bytes;
+                    answer
                 }
             },
             other => panic!("{other:?}"),
@@ -251,6 +277,9 @@ impl Fake {
             let request: RenewRequest = serde_json::from_slice(body).unwrap();
             if request.lease != current {
                 return status(409);
+            }
+            if state.refuse_chunks && !request.chunks.is_empty() {
+                return status(400);
             }
             state.renewals += 1;
             state
@@ -329,7 +358,8 @@ fn list(state: &State, container: &str, prefix: &str) -> Response<Full<Bytes>> {
     )))
 }
 
-fn read(parts: &http::request::Parts, blob: &Bytes) -> Response<Full<Bytes>> {
+/// The answer and how many bytes it has.
+fn read(parts: &http::request::Parts, blob: &Bytes) -> (Response<Full<Bytes>>, usize) {
     let range = parts
         .headers
         .get("x-ms-range")
@@ -343,7 +373,7 @@ fn read(parts: &http::request::Parts, blob: &Bytes) -> Response<Full<Bytes>> {
                 .to_owned()
         });
     let builder = Response::builder().header("etag", etag(blob));
-    match range {
+    let answer = match range {
         Some(range) => {
             let (first, last) = range.split_once('-').unwrap();
             let first: usize = first.parse().unwrap();
@@ -365,7 +395,9 @@ fn read(parts: &http::request::Parts, blob: &Bytes) -> Response<Full<Bytes>> {
                 Full::from(blob.clone())
             })
             .unwrap(),
-    }
+    };
+    let bytes = hyper::body::Body::size_hint(answer.body()).exact();
+    (answer, bytes.unwrap_or(0) as usize)
 }
 
 fn etag(bytes: &[u8]) -> String {
