@@ -175,17 +175,17 @@ impl Analysis {
             })
             .collect::<Step<Vec<_>>>()?;
         let mut fingerprint = Fingerprint::new()
-            .add(&source.etag)
-            .add(source.len)
-            .add(preset);
+            .with(&source.etag)
+            .with(source.len)
+            .with(preset);
         if let Some(video) = &video {
-            fingerprint = fingerprint.add(&video.renditions).add(&video.chunks);
+            fingerprint = fingerprint.with(&video.renditions).with(&video.chunks);
         }
         for audio in &audio {
             fingerprint = fingerprint
-                .add(&audio.work)
-                .add(&audio.segments)
-                .add(&audio.chunks);
+                .with(&audio.work)
+                .with(&audio.segments)
+                .with(&audio.chunks);
         }
         Ok(Plan {
             video,

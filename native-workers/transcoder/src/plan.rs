@@ -217,12 +217,12 @@ pub struct Fingerprint(u64);
 
 impl Fingerprint {
     pub fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325).add(FORMAT)
+        Self(0xcbf2_9ce4_8422_2325).with(FORMAT)
     }
 
-    /// Adds the text of `part`.
+    /// With the text of `part` added.
     #[must_use]
-    pub fn add(self, part: impl std::fmt::Debug) -> Self {
+    pub fn with(self, part: impl std::fmt::Debug) -> Self {
         let text = format!("{part:?}\n");
         Self(text.bytes().fold(self.0, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
