@@ -10,6 +10,7 @@ import requests
 
 import media
 from headwater import Account, HeadwaterConnection, Mkio, in_ci, player_session
+from installation import Installation
 
 SHARED_MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 
@@ -64,3 +65,14 @@ def counted(tmp_path_factory) -> Path:
 def counted_published(account, counted):
     """The same, encoded and published; for tests that need something to play, whatever it is."""
     return account.publish(account.encode(account.upload(counted), "AdaptiveStreaming"))
+
+
+@pytest.fixture
+def installation(tmp_path):
+    if "HEADWATER_BINARY" not in os.environ:
+        pytest.skip("HEADWATER_BINARY names no binary to kill")
+    made = Installation(tmp_path)
+    yield made
+    if made.process and made.process.poll() is None:
+        made.kill()
+    made.log.close()

@@ -199,5 +199,8 @@ def raw_get(connection, path: str, published):
         link.close()
 
 
-def test_after_all_that_it_still_plays(http, counted_published):
+def test_after_all_that_it_still_plays_and_has_not_grown(http, connection, counted_published):
     assert http.get(counted_published.hls).status_code == 200
+    status = Path(f"/proc/{connection.pid}/status").read_text()
+    most = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    assert most < 600 << 10, f"{most >> 10} MiB were resident at once"

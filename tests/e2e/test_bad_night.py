@@ -4,80 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import signal
-import subprocess
 import time
-from pathlib import Path
-
-import pytest
 
 import media
-from headwater import FINAL_STATES, Account, HeadwaterConnection, player_session
-
-
-class Installation:
-    """A Headwater of this test's own, to be treated badly."""
-
-    def __init__(self, folder: Path):
-        self.binary = os.environ["HEADWATER_BINARY"]
-        self.data = folder / "data"
-        self.log = (folder / "log").open("wb")
-        self.process: subprocess.Popen | None = None
-
-    def start(self) -> HeadwaterConnection:
-        ports = [f"--{part}=127.0.0.1:0" for part in ("listen", "blob-listen", "metrics-listen")]
-        self.process = subprocess.Popen(
-            [self.binary, "up", "--no-demo", f"--data={self.data}", *ports],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-        )  # fmt: skip
-        deadline = time.monotonic() + 120
-        path = self.data / "connection.json"
-        while True:
-            # A killed one leaves its own behind.
-            if path.exists() and HeadwaterConnection(str(path)).pid == self.process.pid:
-                return HeadwaterConnection(str(path))
-            assert self.process.poll() is None, f"it ended with {self.process.returncode}"
-            assert time.monotonic() < deadline, "it was not ready within two minutes"
-            time.sleep(0.05)
-
-    def worker(self) -> int:
-        """The transcoder's process id."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            # The kernel lists the children of one thread only; the others have lists of their own.
-            for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-                children += (thread / "children").read_text().split()
-            if children:
-                return int(children[0])
-            time.sleep(0.1)
-        raise AssertionError("no transcoder runs")
-
-    def resumed_chunks(self) -> int:
-        """How many finished chunks the worker was handed that took a job last."""
-        self.log.flush()
-        plain = re.sub(r"\x1b\[[0-9]*m", "", Path(self.log.name).read_text())
-        return int(re.findall(r"job taken .*chunks=(\d+)", plain)[-1])
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self.process.wait(timeout=60)
-
-
-@pytest.fixture
-def installation(tmp_path):
-    if "HEADWATER_BINARY" not in os.environ:
-        pytest.skip("HEADWATER_BINARY names no binary to kill")
-    made = Installation(tmp_path)
-    yield made
-    if made.process and made.process.poll() is None:
-        made.kill()
-    made.log.close()
+from headwater import FINAL_STATES, Account, player_session
+from installation import Installation
 
 
 def under_way(account: Account, transform: str, job: str, percent: int) -> int:
@@ -151,3 +83,14 @@ def test_an_upload_that_is_acknowledged_starts_its_job_after_a_crash(installatio
         assert time.monotonic() < deadline, f"the upload started nothing: {jobs}"
         time.sleep(0.5)
     assert [job.state for job in jobs] == ["Finished"]
+
+
+def test_a_damaged_cache_of_compiled_code_is_made_again(installation: Installation):
+    installation.start()
+    assert installation.stop() == 0
+    compiled = [path for path in (installation.data / "cache/compiled").rglob("*") if path.is_file()]
+    assert compiled
+    for path in compiled:
+        os.truncate(path, path.stat().st_size // 2)
+    account = Account(installation.start())
+    assert [endpoint.name for endpoint in account.client.streaming_endpoints.list(*account.where)] == ["default"]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import time
+from urllib.parse import urlsplit
+
 import pytest
 import requests
 
@@ -145,3 +150,30 @@ def test_escaped_and_plain_urls_are_the_same(http, counted_published):
     assert same.status_code == 200
     for suffixed in (counted_published.hls + ".m3u8", counted_published.hls.replace("manifest(", "Manifest(")):
         assert http.get(suffixed).text == plain.text
+
+
+def test_tls_offers_both_protocols(tls_connection):
+    address = urlsplit(tls_connection.streamingUrl)
+    context = ssl.create_default_context(cafile=tls_connection.caFile)
+    for offered, chosen in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
+        context.set_alpn_protocols(offered)
+        with (
+            socket.create_connection((address.hostname, address.port), timeout=30) as tcp,
+            context.wrap_socket(tcp, server_hostname=address.hostname) as tls,
+        ):
+            assert tls.selected_alpn_protocol() == chosen
+
+
+def test_requests_are_counted_and_logged(http, connection, segment):
+    assert http.get(segment, headers={"User-Agent": "e2e-agent"}).status_code == 200
+    metrics = requests.get(connection.metricsUrl, timeout=30).text
+    assert 'headwater_http_requests_total{status="2xx"}' in metrics
+    assert 'headwater_component_seconds_count{component="origin"}' in metrics
+    # Written by a thread of its own, at once or a moment later.
+    deadline = time.monotonic() + 10
+    log = connection.path.parent / "access.log"
+    while not any("e2e-agent" in line for line in log.read_text().splitlines()):
+        assert time.monotonic() < deadline, "the request is not in the access log"
+        time.sleep(0.1)
+    (line,) = [line for line in log.read_text().splitlines() if "e2e-agent" in line]
+    assert f'"GET {urlsplit(segment).path} HTTP/1.1" 200 ' in line

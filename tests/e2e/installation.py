@@ -1,0 +1,67 @@
+"""`headwater up` under a test's own hand."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from headwater import HeadwaterConnection
+
+
+class Installation:
+    """A Headwater of a test's own, to be stopped, killed and started again on the same folder."""
+
+    def __init__(self, folder: Path):
+        self.binary = os.environ["HEADWATER_BINARY"]
+        self.data = folder / "data"
+        self.log = (folder / "log").open("wb")
+        self.process: subprocess.Popen | None = None
+
+    def start(self, *arguments: str) -> HeadwaterConnection:
+        ports = [f"--{part}=127.0.0.1:0" for part in ("listen", "blob-listen", "metrics-listen")]
+        self.process = subprocess.Popen(
+            [self.binary, "up", "--no-demo", f"--data={self.data}", *ports, *arguments],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        path = self.data / "connection.json"
+        while True:
+            # A killed one leaves its own behind.
+            if path.exists() and HeadwaterConnection(str(path)).pid == self.process.pid:
+                return HeadwaterConnection(str(path))
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}"
+            assert time.monotonic() < deadline, "it was not ready within two minutes"
+            time.sleep(0.05)
+
+    def connection(self) -> HeadwaterConnection:
+        return HeadwaterConnection(str(self.data / "connection.json"))
+
+    def worker(self) -> int:
+        """The transcoder's process id."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            # The kernel lists the children of one thread only; the others have lists of their own.
+            for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+                children += (thread / "children").read_text().split()
+            if children:
+                return int(children[0])
+            time.sleep(0.1)
+        raise AssertionError("no transcoder runs")
+
+    def resumed_chunks(self) -> int:
+        """How many finished chunks the worker was handed that took a job last."""
+        self.log.flush()
+        plain = re.sub(r"\x1b\[[0-9]*m", "", Path(self.log.name).read_text())
+        return int(re.findall(r"job taken .*chunks=(\d+)", plain)[-1])
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=60)
