@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // At run time: checkouts that share a target directory share this program as well.
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    let root = Path::new(&root).join("../..");
     let manifest = root.join("spin.toml");
     let functions = root.join("dist/functions");
     println!("cargo:rerun-if-changed={}", manifest.display());

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+import uuid
 from urllib.parse import urlsplit
 
 import pytest
@@ -165,15 +166,16 @@ def test_tls_offers_both_protocols(tls_connection):
 
 
 def test_requests_are_counted_and_logged(http, connection, segment):
-    assert http.get(segment, headers={"User-Agent": "e2e-agent"}).status_code == 200
+    agent = f"e2e-{uuid.uuid4()}"
+    assert http.get(segment, headers={"User-Agent": agent}).status_code == 200
     metrics = requests.get(connection.metricsUrl, timeout=30).text
     assert 'headwater_http_requests_total{status="2xx"}' in metrics
     assert 'headwater_component_seconds_count{component="origin"}' in metrics
     # Written by a thread of its own, at once or a moment later.
     deadline = time.monotonic() + 10
     log = connection.path.parent / "access.log"
-    while not any("e2e-agent" in line for line in log.read_text().splitlines()):
+    while not any(agent in line for line in log.read_text().splitlines()):
         assert time.monotonic() < deadline, "the request is not in the access log"
         time.sleep(0.1)
-    (line,) = [line for line in log.read_text().splitlines() if "e2e-agent" in line]
+    (line,) = [line for line in log.read_text().splitlines() if agent in line]
     assert f'"GET {urlsplit(segment).path} HTTP/1.1" 200 ' in line

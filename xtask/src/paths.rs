@@ -5,11 +5,18 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The checkout.
+/// The checkout. Cargo says where it is when it runs us: what it said when we were compiled may have been another one,
+/// with the same target directory.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace")
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        xtask
+            .parent()
+            .expect("xtask lies in the workspace")
+            .to_owned()
+    })
 }
 
 /// Cargo's target directory, wherever the environment or a configuration puts it.
