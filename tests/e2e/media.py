@@ -125,9 +125,18 @@ def decode(path, selector: str) -> StreamFacts:
     )
 
 
-def first_packet_time(path, selector: str) -> float:
+def hls_options() -> list[str]:
+    """What ffmpeg's HLS reader needs for URLs without an extension, as those of AMS are."""
+    options = ["-allowed_extensions", "ALL"]
+    if b"extension_picky" in run("ffmpeg", "-hide_banner", "-h", "demuxer=hls"):
+        options += ["-extension_picky", "0"]
+    return options
+
+
+def first_packet_time(path, selector: str, *options: str) -> float:
+    # The interval counts packets of all streams, and those of one may come late.
     packets = probe(
-        path, "-select_streams", selector, "-read_intervals", "%+#1", "-show_entries", "packet=pts_time"
+        path, *options, "-select_streams", selector, "-read_intervals", "%+#100", "-show_entries", "packet=pts_time"
     )["packets"]
     return float(packets[0]["pts_time"])
 

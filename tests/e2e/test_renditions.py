@@ -210,9 +210,7 @@ def test_ffmpeg_plays_it_without_complaint(played: Played, protocol: str):
     options = []
     if protocol == "hls":
         # Left alone, ffmpeg takes only segments whose URL ends in a media file's name; these URLs are AMS's.
-        options = ["-allowed_extensions", "ALL"]
-        if b"extension_picky" in media.run("ffmpeg", "-hide_banner", "-h", "demuxer=hls"):
-            options += ["-extension_picky", "0"]
+        options = media.hls_options()
     done = subprocess.run(
         ["ffmpeg", "-v", "warning", *options, "-i", getattr(played.published, protocol), "-map", "0", "-f", "null", "-"],
         capture_output=True, check=False, timeout=120,
