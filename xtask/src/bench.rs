@@ -266,33 +266,37 @@ fn source() -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Publishes the source without encoding it, and finds what to ask for.
-fn publish(headwater: &Installation, media: &Path) -> Result<Vec<Case>> {
-    let master = headwater.publish_as_is(media)?;
-    let text = headwater.get(&master)?;
-    let base = master
-        .rsplit_once('/')
-        .map_or("", |(base, _)| base)
-        .to_owned();
+/// Paths of the first media playlist, of its first segment and of its init segment.
+pub(crate) fn first_segment(
+    headwater: &Installation,
+    master: &str,
+) -> Result<(String, String, String)> {
+    let text = headwater.get(master)?;
+    let base = master.rsplit_once('/').map_or("", |(base, _)| base);
     let playlist = text
         .lines()
         .find(|l| l.starts_with("QualityLevels"))
         .context("the multivariant playlist lists no variant")?;
-    let playlist_path = format!("{base}/{playlist}");
-    let media_text = headwater.get(&playlist_path)?;
-    let level = playlist_path
-        .rsplit_once('/')
-        .map_or("", |(base, _)| base)
-        .to_owned();
-    let segment = media_text
+    let playlist = format!("{base}/{playlist}");
+    let media = headwater.get(&playlist)?;
+    let level = playlist.rsplit_once('/').map_or("", |(base, _)| base);
+    let segment = media
         .lines()
         .find(|l| l.starts_with("Fragments"))
         .context("no segment")?;
-    let init = media_text
+    let init = media
         .split("URI=\"")
         .nth(1)
         .and_then(|r| r.split('"').next())
         .context("no EXT-X-MAP")?;
+    let (segment, init) = (format!("{level}/{segment}"), format!("{level}/{init}"));
+    Ok((playlist, segment, init))
+}
+
+/// Publishes the source without encoding it, and finds what to ask for.
+fn publish(headwater: &Installation, media: &Path) -> Result<Vec<Case>> {
+    let master = headwater.publish_as_is(media)?;
+    let (playlist, segment, init) = first_segment(headwater, &master)?;
     let case = |name, path, per_byte| Case {
         name,
         path,
@@ -300,18 +304,14 @@ fn publish(headwater: &Installation, media: &Path) -> Result<Vec<Case>> {
     };
     Ok(vec![
         case("multivariant playlist", master.clone(), false),
-        case(
-            "media playlist (300 segments)",
-            playlist_path.clone(),
-            false,
-        ),
+        case("media playlist (300 segments)", playlist, false),
         case(
             "MPD (300 segments)",
             master.replace("m3u8-cmaf", "mpd-time-cmaf"),
             false,
         ),
-        case("init segment", format!("{level}/{init}"), false),
-        case("video segment 2.6 MB", format!("{level}/{segment}"), true),
+        case("init segment", init, false),
+        case("video segment 2.6 MB", segment, true),
     ])
 }
 

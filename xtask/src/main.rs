@@ -9,6 +9,7 @@ mod node;
 mod paths;
 mod probe;
 mod run;
+mod startup;
 mod suites;
 mod tally;
 mod wasm;
@@ -42,7 +43,7 @@ enum Command {
     E2e,
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
-    /// Measure; prints tables. `origin` or `transcode`.
+    /// Measure; prints tables. `origin`, `start` or `transcode`.
     Bench {
         what: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -208,7 +208,7 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    fn start(binary: &Path, name: &str, args: &[&str]) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, name: &str, args: &[&str]) -> Result<Self> {
         Self::start_with(&mut Command::new(binary), name, args)
     }
 
@@ -221,6 +221,25 @@ impl Installation {
             std::fs::remove_dir_all(&directory)?;
         }
         std::fs::create_dir_all(&directory)?;
+        let (server, connection) = Self::run(command, &directory, args)?;
+        Ok(Self {
+            server,
+            directory,
+            connection,
+        })
+    }
+
+    /// Stops it and starts it on the same folder; how long until it was ready.
+    pub(crate) fn restart(&mut self, binary: &Path) -> Result<Duration> {
+        self.server.stop();
+        let started = Instant::now();
+        let (server, _) = Self::run(&mut Command::new(binary), &self.directory, &["--no-demo"])?;
+        self.server = server;
+        Ok(started.elapsed())
+    }
+
+    /// Starts `command` on `directory` and waits until it is ready.
+    fn run(command: &mut Command, directory: &Path, args: &[&str]) -> Result<(Server, PathBuf)> {
         let log = std::fs::File::create(directory.with_extension("log"))?;
         command
             .args([
@@ -233,7 +252,7 @@ impl Installation {
                 "127.0.0.1:0",
             ])
             .arg("--data")
-            .arg(&directory)
+            .arg(directory)
             .args(args)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -250,13 +269,9 @@ impl Installation {
             if Instant::now() > deadline {
                 bail!("headwater was not ready within two minutes");
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(Self {
-            server,
-            directory,
-            connection,
-        })
+        Ok((server, connection))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -462,19 +477,28 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
             let mut command = cargo();
             command
-                .args([
-                    "run",
-                    "--release",
-                    "--package",
-                    "headwater-transcoder",
-                    "--example",
-                    "bench",
-                    "--",
-                ])
+                .args(["run", "--release", "--example", "bench"])
+                .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
+                .arg("--")
                 .args(args)
                 .current_dir(paths::root());
             crate::run::run(&mut command)
         }
-        other => bail!("there is no benchmark {other:?}: origin or transcode"),
+        "start" => {
+            debian::ensure(&[
+                Need::program("ffmpeg", "ffmpeg"),
+                Need::program("curl", "curl"),
+                Need::program("ps", "procps"),
+            ])?;
+            crate::startup::start(&binary)?;
+            build::guests()?;
+            let mut command = cargo();
+            command
+                .args(["run", "--release", "--example", "instances"])
+                .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
+                .current_dir(paths::root());
+            crate::run::run(&mut command)
+        }
+        other => bail!("there is no benchmark {other:?}: origin, start or transcode"),
     }
 }
