@@ -44,11 +44,20 @@ window.seek = (time) =>
   });
 
 /** Stops and goes to `time`; resolves to the media time of the picture that is then on screen. */
-window.shownAt = (time) =>
-  new Promise((resolve) => {
-    video.pause();
-    video.requestVideoFrameCallback((_now, { mediaTime }) => resolve(mediaTime));
-    video.currentTime = time;
-  });
+window.shownAt = async (time) => {
+  video.pause();
+  // Pictures from before the seek may still be on their way to the screen: the last one counts.
+  let shown = null;
+  let watching = true;
+  const note = (_now, { mediaTime }) => {
+    shown = mediaTime;
+    if (watching) video.requestVideoFrameCallback(note);
+  };
+  video.requestVideoFrameCallback(note);
+  await window.seek(time);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  watching = false;
+  return shown;
+};
 
 export { video };
