@@ -46,6 +46,8 @@ window.seek = (time) =>
 /** Stops and goes to `time`; resolves to the media time of the picture that is then on screen. */
 window.shownAt = async (time) => {
   video.pause();
+  // Shaka Player goes to the start by itself until there is a picture.
+  while (video.readyState < 2) await new Promise((resolve) => setTimeout(resolve, 50));
   // Pictures from before the seek may still be on their way to the screen: the last one counts.
   let shown = null;
   let watching = true;
