@@ -70,7 +70,8 @@ def counted_published(account, counted):
 @pytest.fixture
 def installation(tmp_path):
     if "HEADWATER_BINARY" not in os.environ:
-        pytest.skip("HEADWATER_BINARY names no binary to kill")
+        missing = "HEADWATER_BINARY names no binary to kill"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
     made = Installation(tmp_path)
     yield made
     if made.process and made.process.poll() is None:

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 import media
+from headwater import in_ci
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,8 @@ def headwater(connection):
     """Runs a command of the binary on the installation under test."""
     binary = os.environ.get("HEADWATER_BINARY")
     if not binary:
-        pytest.skip("HEADWATER_BINARY names no binary")
+        missing = "HEADWATER_BINARY names no binary"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
 
     def run(*arguments) -> subprocess.CompletedProcess:
         data = ["--data", str(connection.path.parent)]

@@ -247,23 +247,26 @@ fn source() -> Result<PathBuf> {
                 .args(["-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart"])
                 .arg(&temporary),
         )?;
-        let list = file.with_extension("txt");
-        std::fs::write(
-            &list,
-            format!("file '{}'\n", temporary.display()).repeat(10),
-        )?;
-        let joined = file.with_extension("joined.mp4");
-        quiet(
-            Command::new("ffmpeg")
-                .args(["-v", "error", "-y", "-f", "concat", "-safe", "0", "-i"])
-                .arg(&list)
-                .args(["-c", "copy", "-movflags", "+faststart"])
-                .arg(&joined),
-        )?;
-        std::fs::remove_file(&temporary)?;
-        std::fs::rename(&joined, &file)?;
+        repeat(&temporary, 10, &file)?;
     }
     Ok(file)
+}
+
+/// Makes `file` of `part`, so many times over, and takes `part` away.
+pub(crate) fn repeat(part: &Path, times: usize, file: &Path) -> Result<()> {
+    let list = file.with_extension("txt");
+    std::fs::write(&list, format!("file '{}'\n", part.display()).repeat(times))?;
+    let joined = file.with_extension("joined.mp4");
+    quiet(
+        Command::new("ffmpeg")
+            .args(["-v", "error", "-y", "-f", "concat", "-safe", "0", "-i"])
+            .arg(&list)
+            .args(["-c", "copy", "-movflags", "+faststart"])
+            .arg(&joined),
+    )?;
+    std::fs::remove_file(part)?;
+    std::fs::remove_file(&list)?;
+    Ok(std::fs::rename(&joined, file)?)
 }
 
 /// Paths of the first media playlist, of its first segment and of its init segment.

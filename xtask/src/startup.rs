@@ -121,18 +121,6 @@ fn source(minutes: usize) -> Result<PathBuf> {
             .args(inputs.split(' ').chain(coding.split(' ')))
             .arg(&one),
     )?;
-    let list = file.with_extension("txt");
-    std::fs::write(&list, format!("file '{}'\n", one.display()).repeat(minutes))?;
-    let joined = file.with_extension("joined.mp4");
-    quiet(
-        Command::new("ffmpeg")
-            .args(["-v", "error", "-y", "-f", "concat", "-safe", "0", "-i"])
-            .arg(&list)
-            .args(["-c", "copy", "-movflags", "+faststart"])
-            .arg(&joined),
-    )?;
-    std::fs::remove_file(&one)?;
-    std::fs::remove_file(&list)?;
-    std::fs::rename(&joined, &file)?;
+    bench::repeat(&one, minutes, &file)?;
     Ok(file)
 }
