@@ -212,7 +212,13 @@ impl Disk {
                 .and_then(|_| complete.bytes.move_to(&files.bytes(generation)));
             attempt += 1;
             match moved {
-                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
+                // The second is what `create_dir_all` says of a folder that was there when it was to be made, and gone
+                // when it was looked at.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+                    ) && attempt < ATTEMPTS => {}
                 other => break other?,
             }
         }
