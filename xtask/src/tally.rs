@@ -17,11 +17,15 @@ impl Tally {
     pub(crate) fn read(output: &str) -> Option<Self> {
         let mut total = Self::default();
         let mut seen = false;
+        // nextest shows what a failed test printed, which ends in a closing line of its own.
+        let nextest = output
+            .lines()
+            .any(|line| strip_colours(line).trim().starts_with("Summary ["));
         for line in output.lines() {
             let line = strip_colours(line);
             let line = line.trim();
             let closing = line.starts_with("Summary [")
-                || line.starts_with("test result:")
+                || (line.starts_with("test result:") && !nextest)
                 || line.starts_with("Tests  ")
                 || (line.starts_with('=') && line.contains(" in "))
                 || is_plain(line);
@@ -122,6 +126,12 @@ mod tests {
             Some((3, 1))
         );
         assert_eq!(tally("\u{1b}[32m7 passed\u{1b}[0m, 0 failed"), Some((7, 0)));
+        assert_eq!(
+            tally(
+                "   test result: FAILED. 0 passed; 1 failed; 0 ignored;\n Summary [ 2s] 3 tests run: 2 passed, 1 failed"
+            ),
+            Some((2, 1))
+        );
         assert_eq!(tally("nothing ran"), None);
     }
 }
