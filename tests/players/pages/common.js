@@ -43,11 +43,29 @@ window.seek = (time) =>
     video.currentTime = time;
   });
 
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Resolves when the player has fetched what it wants for now.
+ *
+ * Shaka Player answers a seek during a fetch by emptying the buffer under a decoder that has begun to read it, and Chromium
+ * then goes on at the next key frame: the picture on screen is a segment late, whatever the media is.
+ */
+const atRest = async () => {
+  let end = -1;
+  for (let since = performance.now(); performance.now() - since < 1000; await pause(50)) {
+    const ranges = video.buffered;
+    const now = ranges.length > 0 ? ranges.end(ranges.length - 1) : -1;
+    const enough = now > Math.min(video.currentTime + 5, video.duration - 0.5);
+    if (now !== end || !enough || video.readyState < 2 || video.seeking) since = performance.now();
+    end = now;
+  }
+};
+
 /** Stops and goes to `time`; resolves to the media time of the picture that is then on screen. */
 window.shownAt = async (time) => {
   video.pause();
-  // Shaka Player goes to the start by itself until there is a picture.
-  while (video.readyState < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+  await atRest();
   // Pictures from before the seek may still be on their way to the screen: the last one counts.
   let shown = null;
   let watching = true;
@@ -57,7 +75,7 @@ window.shownAt = async (time) => {
   };
   video.requestVideoFrameCallback(note);
   await window.seek(time);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await pause(1000);
   watching = false;
   return shown;
 };
