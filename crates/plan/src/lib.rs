@@ -24,11 +24,13 @@ mod display;
 mod encoding;
 mod reads;
 mod slice;
+mod store;
 
 pub use assemble::{AssembleError, ByteStream, MAX_CHUNK_BYTES, RangeSource, Sink, assemble};
 pub use build::PlanBuilder;
 pub use encoding::{DecodeError, FORMAT_VERSION, MAX_ENCODED_BYTES};
 pub use reads::{MAX_GAP_BYTES, Read};
+pub use store::{StoreAnswer, StoreFault};
 
 use bytes::Bytes;
 

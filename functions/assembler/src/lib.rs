@@ -11,7 +11,8 @@ use headwater_blob::TransportError;
 use headwater_edge::http::{BodySink, ClientGone, Opened, open, streamed, whole};
 use headwater_edge::problem::Problem;
 use headwater_plan::{
-    AssembleError, ByteStream, MAX_ENCODED_BYTES, Object, Plan, RangeSource, Read, Sink, assemble,
+    AssembleError, ByteStream, MAX_ENCODED_BYTES, Object, Plan, RangeSource, Read, Sink,
+    StoreAnswer, StoreFault, assemble,
 };
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -175,36 +176,22 @@ async fn open_range(object: &Object, range: Range<u64>) -> Result<Opened, Refusa
         TransportError::Timeout => Refusal::TIMEOUT,
         _ => Refusal::BUSY,
     })?;
-    if opened.status.is_success()
-        && opened
-            .content_length()
-            .is_some_and(|len| len != range.end.saturating_sub(range.start))
-    {
-        return Err(Refusal::CHANGED);
+    let answer = StoreAnswer {
+        status: opened.status.as_u16(),
+        content_length: opened.content_length(),
+        content_range: opened
+            .headers
+            .get(CONTENT_RANGE)
+            .and_then(|v| v.to_str().ok()),
+    };
+    match answer.delivers(&range) {
+        Ok(()) => Ok(opened),
+        Err(StoreFault::Missing) => Err(Refusal::MISSING),
+        Err(StoreFault::Changed) => Err(Refusal::CHANGED),
+        Err(StoreFault::Busy) => Err(Refusal::BUSY),
+        Err(StoreFault::Timeout) => Err(Refusal::TIMEOUT),
+        Err(StoreFault::Unexpected) => Err(Refusal::UPSTREAM),
     }
-    match opened.status {
-        StatusCode::PARTIAL_CONTENT if starts_at(&opened.headers, range.start) => Ok(opened),
-        // A store that ignores `Range` is of use only if the whole object was wanted.
-        StatusCode::OK if range.start == 0 && opened.content_length() == Some(range.end) => {
-            Ok(opened)
-        }
-        StatusCode::NOT_FOUND => Err(Refusal::MISSING),
-        // The object has become shorter than the range: it is not the one that the plan was made for.
-        StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => {
-            Err(Refusal::CHANGED)
-        }
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Err(Refusal::BUSY),
-        _ => Err(Refusal::UPSTREAM),
-    }
-}
-
-fn starts_at(headers: &HeaderMap, start: u64) -> bool {
-    headers
-        .get(CONTENT_RANGE)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("bytes "))
-        .and_then(|v| v.split_once('-'))
-        .is_some_and(|(first, _)| first.parse() == Ok(start))
 }
 
 struct Body(Opened);

@@ -2,7 +2,8 @@
 //!
 //! Objects of the embedded store are mapped files, and their ranges go to the socket as slices of the mapping.
 //! Others are read over the host's pooled connections, neighbouring ranges in one request, as the reference
-//! implementation in `headwater-plan` does. Same contract, same bytes; a property test holds both to it.
+//! implementation in `headwater-plan` does. Same contract, same bytes: `tests/assembler.rs` holds both ways to the
+//! reference implementation.
 //!
 //! Mapping is safe with the embedded store because it never writes into a file that has a name: a new version is
 //! another file, renamed over the old one, and a mapping keeps the old one alive.
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use headwater_plan::{MAX_ENCODED_BYTES, Object, Plan, Read, Step};
+use headwater_plan::{MAX_ENCODED_BYTES, Object, Plan, Read, Step, StoreAnswer, StoreFault};
 use http::{Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
@@ -172,7 +173,8 @@ fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<(u64, B
         return Ok((0, Bytes::new()));
     };
     if range.end > opened.len {
-        return Err(StatusCode::RANGE_NOT_SATISFIABLE);
+        // It is not the object that the plan was made for.
+        return Err(StatusCode::PRECONDITION_FAILED);
     }
     let len =
         usize::try_from(range.end - range.start).map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
@@ -319,21 +321,24 @@ async fn open(
     let request = request
         .body(full_body(Bytes::new()))
         .map_err(|_| StatusCode::BAD_REQUEST)?;
+    let fault =
+        |fault: StoreFault| StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     let response = fetch(client, request, Patience::default())
         .await
         .map_err(|error| {
             tracing::warn!("an object store cannot be reached: {error}");
-            match error {
-                Error::ConnectionReadTimeout => StatusCode::GATEWAY_TIMEOUT,
-                _ => StatusCode::BAD_GATEWAY,
-            }
+            fault(match error {
+                Error::ConnectionReadTimeout => StoreFault::Timeout,
+                _ => StoreFault::Busy,
+            })
         })?;
-    match response.status() {
-        StatusCode::PARTIAL_CONTENT => {}
-        StatusCode::OK if range.start == 0 => {}
-        status if status.is_client_error() => return Err(status),
-        _ => return Err(StatusCode::BAD_GATEWAY),
-    }
+    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+    let answer = StoreAnswer {
+        status: response.status().as_u16(),
+        content_length: text(header::CONTENT_LENGTH).and_then(|len| len.parse().ok()),
+        content_range: text(header::CONTENT_RANGE),
+    };
+    answer.delivers(&range).map_err(fault)?;
     let mut position = range.start;
     let kept = response
         .into_body()
