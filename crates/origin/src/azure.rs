@@ -134,17 +134,30 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
         }
     }
 
-    async fn put(&self, at: &BlobFolder, name: &str, bytes: Bytes) -> Result<String, StorageError> {
+    async fn put(
+        &self,
+        at: &BlobFolder,
+        name: &str,
+        bytes: Bytes,
+        replaces: Option<&str>,
+    ) -> Result<String, StorageError> {
         let (store, blob) = (self.store(at), at.blob(name));
+        let conditions = match replaces {
+            Some(etag) => Conditions {
+                if_match: Some(etag.to_owned()),
+                ..Conditions::default()
+            },
+            None => Conditions::absent(),
+        };
         let written = store
-            .put(
-                &blob,
-                "application/octet-stream",
-                bytes,
-                &Conditions::default(),
-            )
+            .put(&blob, "application/octet-stream", bytes, &conditions)
             .await;
-        Ok(written.map_err(failure)?.etag)
+        match written {
+            Ok(written) => Ok(written.etag),
+            // BlobAlreadyExists.
+            Err(ClientError::Conflict { .. }) => Err(StorageError::Changed),
+            Err(error) => Err(failure(error)),
+        }
     }
 
     fn object(&self, at: &BlobFolder, name: &str, etag: &str) -> Result<Object, StorageError> {

@@ -87,7 +87,11 @@ pub(crate) enum Found {
     /// An index that fits it.
     Index(Arc<LoadedIndex>),
     /// The file alone; its index has to be built.
-    MediaOnly(ObjectInfo),
+    MediaOnly {
+        info: ObjectInfo,
+        /// Entity tag of a stored index that is of no use.
+        useless: Option<String>,
+    },
 }
 
 /// How much a request trusts what the instance remembers.
@@ -231,7 +235,7 @@ impl Indexes {
             read_head(storage, media.at, &name)
         );
         let info = info.map_err(storage_error)?;
-        match stored {
+        let useless = match stored {
             Ok((head, prefix, etag)) if fits(&head, &info) => {
                 return Ok(Found::Index(Arc::new(LoadedIndex {
                     file: media.file.to_owned(),
@@ -240,26 +244,37 @@ impl Indexes {
                     etag: Some(etag),
                 })));
             }
-            Ok(_) => {
-                log("a packaging index is of another state of its media file; building it again")
+            Ok((_, _, etag)) => {
+                log("a packaging index is of another state of its media file; building it again");
+                Some(etag)
             }
-            Err(NoHead::Storage(StorageError::NotFound)) => {}
+            Err(NoHead::Storage(StorageError::NotFound)) => None,
             Err(NoHead::Storage(
                 error @ (StorageError::Unavailable(_) | StorageError::PermissionDenied(_)),
             )) => {
                 return Err(storage_error(error));
             }
-            Err(NoHead::Storage(error)) => log(&format!(
-                "a packaging index cannot be read: {error}; building it again"
-            )),
-            Err(NoHead::Damaged(fault)) => log(&format!(
-                "a packaging index is not usable: {fault}; building it again"
-            )),
-        }
-        Ok(Found::MediaOnly(info))
+            Err(NoHead::Storage(error)) => {
+                log(&format!(
+                    "a packaging index cannot be read: {error}; building it again"
+                ));
+                // An empty one, for instance.
+                let there = storage.head(media.at, &name).await;
+                there.ok().map(|info| info.etag)
+            }
+            Err(NoHead::Damaged { fault, etag }) => {
+                log(&format!(
+                    "a packaging index is not usable: {fault}; building it again"
+                ));
+                Some(etag)
+            }
+        };
+        Ok(Found::MediaOnly { info, useless })
     }
 
-    /// Builds the index of a media file in the state of `info`, and stores it.
+    /// Builds the index of a media file in the state of `info`, and stores it in place of the `useless` one that was
+    /// found. Of several instances that build at the same time the first one stores it and the others take what it
+    /// stored: were each to store its own, the bytes would stay the same and the entity tag that readers hold would not.
     ///
     /// A request builds one at a time: what it has in memory then is one movie header, however many files the asset
     /// has, and every file that is done is stored should a later one fail.
@@ -270,6 +285,7 @@ impl Indexes {
         storage: &S,
         media: &MediaFile<'_, S::Location>,
         info: &ObjectInfo,
+        useless: Option<&str>,
         now: Timestamp,
         log: fn(&str),
     ) -> Result<Arc<LoadedIndex>, OriginError> {
@@ -290,27 +306,43 @@ impl Indexes {
         let built = built?;
         let head = complete_head(&built)?;
         let name = blob_name(media.file);
-        let (prefix, etag) = match storage.put(media.at, &name, built.clone()).await {
+        let index = match storage.put(media.at, &name, built.clone(), useless).await {
             Ok(etag) => {
                 let first = usize::try_from(FIRST_READ_BYTES)
                     .unwrap_or(usize::MAX)
                     .min(built.len());
-                (
-                    Bytes::copy_from_slice(built.get(..first).unwrap_or_default()),
-                    Some(etag),
-                )
+                LoadedIndex {
+                    file: media.file.to_owned(),
+                    head,
+                    prefix: Bytes::copy_from_slice(built.get(..first).unwrap_or_default()),
+                    etag: Some(etag),
+                }
             }
             Err(error) => {
-                log(&format!("a packaging index could not be stored: {error}"));
-                (built, None)
+                let theirs = match &error {
+                    StorageError::Changed => read_head(storage, media.at, &name).await.ok(),
+                    _ => None,
+                };
+                match theirs {
+                    Some((head, prefix, etag)) if fits(&head, info) => LoadedIndex {
+                        file: media.file.to_owned(),
+                        head,
+                        prefix,
+                        etag: Some(etag),
+                    },
+                    _ => {
+                        log(&format!("a packaging index could not be stored: {error}"));
+                        LoadedIndex {
+                            file: media.file.to_owned(),
+                            head,
+                            prefix: built,
+                            etag: None,
+                        }
+                    }
+                }
             }
         };
-        let index = Arc::new(LoadedIndex {
-            file: media.file.to_owned(),
-            head,
-            prefix,
-            etag,
-        });
+        let index = Arc::new(index);
         self.remember(&media.key(), &index, now);
         Ok(index)
     }
@@ -443,7 +475,7 @@ fn fits(head: &IndexHead, info: &ObjectInfo) -> bool {
 
 enum NoHead {
     Storage(StorageError),
-    Damaged(String),
+    Damaged { fault: String, etag: String },
 }
 
 /// The head of a stored index, the bytes that the first read brought, and its entity tag.
@@ -457,11 +489,14 @@ async fn read_head<S: Storage>(
         .await
         .map_err(NoHead::Storage)?;
     let mut bytes = first.bytes;
-    let damaged = |e: &dyn std::fmt::Display| NoHead::Damaged(e.to_string());
+    let damaged = |e: &dyn std::fmt::Display| NoHead::Damaged {
+        fault: e.to_string(),
+        etag: first.etag.clone(),
+    };
     for _ in 0..2 {
         match parse_head(&bytes).map_err(|e| damaged(&e))? {
             HeadParse::Complete(head) if head.index_len == first.total_len => {
-                return Ok((head, bytes, first.etag));
+                return Ok((head, bytes, first.etag.clone()));
             }
             HeadParse::Complete(_) => return Err(damaged(&"its length is not the one it states")),
             HeadParse::NeedMore(len) if len <= MAX_HEAD_BYTES && len <= first.total_len => {

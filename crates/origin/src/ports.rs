@@ -121,12 +121,14 @@ pub trait Storage {
     /// Names of the objects directly in the folder, in name order, at most `limit`.
     async fn list(&self, at: &Self::Location, limit: usize) -> Result<Vec<String>, StorageError>;
 
-    /// Writes a whole object and returns its entity tag.
+    /// Writes a whole object and returns its entity tag: in place of the one with the entity tag `replaces`, or, without
+    /// that, only if there is none of this name. Else [`StorageError::Changed`].
     async fn put(
         &self,
         at: &Self::Location,
         name: &str,
         bytes: Bytes,
+        replaces: Option<&str>,
     ) -> Result<String, StorageError>;
 
     /// The object as a plan names it: complete signed URL, and `If-Match` with `etag`.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use headwater_origin::{Protocols, Published};
+use headwater_origin::{Freshness, Protocols, Published, Request};
 use http::Method;
 
 fn film() -> Bench {
@@ -113,6 +113,39 @@ fn index_is_built_once_and_found_by_the_next_instance() {
     assert_eq!(next.get(&segment).body, body);
     let (calls, _) = bench.storage.calls();
     assert_eq!(calls, ["media film.mp4"]);
+}
+
+/// Each would otherwise take its entity tag away from those that built before it, and their next block would be a 503.
+#[test]
+fn instances_that_build_an_index_at_the_same_time_agree_on_one() {
+    let bench = film();
+    let instances: Vec<_> = (0..6).map(|_| Bench::new(bench.storage.clone())).collect();
+    let (path, headers) = (
+        format!("/{LOCATOR}/film.ism/manifest(format=mpd-time-cmaf)"),
+        http::HeaderMap::new(),
+    );
+    let request = Request {
+        method: &Method::GET,
+        path: &path,
+        headers: &headers,
+        now: bench.now,
+    };
+    let answers = instances
+        .iter()
+        .map(|instance| instance.origin.handle(&request, Freshness::Remembered));
+    let answers = futures::executor::block_on(futures::future::join_all(answers));
+    assert!(answers.iter().all(|answer| answer.status() == 200));
+    // The film and its index.
+    assert_eq!(bench.storage.writes(), 2);
+    // One that is damaged is replaced, once.
+    bench.storage.write(".headwater/film.mp4.hwx", "HWIX");
+    assert_eq!(
+        Bench::new(bench.storage.clone())
+            .get("film.ism/manifest(format=mpd-time-cmaf)")
+            .status,
+        200
+    );
+    assert_eq!(bench.storage.writes(), 4);
 }
 
 #[test]

@@ -59,6 +59,11 @@ impl Memory {
             .map(|(b, _)| b.clone())
     }
 
+    /// Objects written so far, replaced ones included.
+    pub fn writes(&self) -> u64 {
+        self.0.lock().unwrap().writes
+    }
+
     pub fn refuse_puts(&self) {
         self.0.lock().unwrap().refuses_puts = true;
     }
@@ -142,15 +147,26 @@ impl Storage for Memory {
             .collect())
     }
 
-    async fn put(&self, _: &(), name: &str, bytes: Bytes) -> Result<String, StorageError> {
+    async fn put(
+        &self,
+        _: &(),
+        name: &str,
+        bytes: Bytes,
+        replaces: Option<&str>,
+    ) -> Result<String, StorageError> {
         pause().await;
         if self.0.lock().unwrap().refuses_puts {
             return Err(StorageError::PermissionDenied(
                 "AuthorizationPermissionMismatch".to_owned(),
             ));
         }
+        let there = self.find("put", name).ok().map(|(_, etag)| etag);
+        if there.as_deref() != replaces {
+            return Err(StorageError::Changed);
+        }
         self.write(name, bytes);
-        Ok(self.find("put", name)?.1)
+        let state = self.0.lock().unwrap();
+        Ok(format!("\"0x{}\"", state.writes))
     }
 
     fn object(&self, _: &(), name: &str, etag: &str) -> Result<Object, StorageError> {
