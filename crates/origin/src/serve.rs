@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use headwater_cmaf::index::{MAX_RUNS, TrackKind, segment_bytes};
 use headwater_plan::{MAX_STEPS, Plan, PlanBuilder, PlanError};
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +27,9 @@ use std::sync::Arc;
 const LOCATOR_TTL: SignedDuration = SignedDuration::from_secs(5);
 /// How long a server manifest is believed.
 const LISTING_TTL: SignedDuration = SignedDuration::from_secs(5);
+/// How long an answer that is known in full is given again without asking what it was made from. Whether it may be given is
+/// asked every time by an instance; the host's cache asks again after it ([`keepable`]).
+const ANSWER_TTL: SignedDuration = SignedDuration::from_secs(2);
 /// Most files that are looked at to make up a missing server manifest.
 const LIST_LIMIT: usize = 5000;
 
@@ -46,12 +49,12 @@ pub struct CacheSizes {
     pub indexes: usize,
     /// Directory pages and sample records.
     pub blocks: usize,
-    /// Rendered manifests.
+    /// Rendered manifests, and as much again for what was answered lately.
     pub texts: usize,
 }
 
 impl Default for CacheSizes {
-    /// 10 MiB together.
+    /// 13 MiB together.
     fn default() -> Self {
         Self {
             names: 1 << 20,
@@ -70,6 +73,8 @@ pub struct Origin<C: Catalog, S> {
     locators: Cache<Arc<Published<C::Location>>>,
     listings: Cache<Arc<Listing>>,
     texts: Cache<Bytes>,
+    /// Manifests and init segments by their path.
+    answers: Cache<Arc<Resource>>,
     indexes: Indexes,
 }
 
@@ -100,6 +105,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             locators: Cache::new(sizes.names),
             listings: Cache::new(sizes.names),
             texts: Cache::new(sizes.texts),
+            answers: Cache::new(sizes.texts),
             indexes: Indexes::new(sizes.indexes, sizes.blocks),
         }
     }
@@ -143,6 +149,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .resolve(&address.locator, request.now, freshness)
             .await?;
         policy::admit(&published, &address.target, request.now)?;
+        if freshness == Freshness::Remembered
+            && let Some(resource) = self.answers.get(request.path, request.now)
+        {
+            let response = answer::answer(request, Resource::clone(&resource))?;
+            return Ok(keepable(response, &published, request.now));
+        }
         let visit = Visit {
             published: &published,
             now: request.now,
@@ -161,7 +173,19 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Target::File { path } => self.file(request, &visit, path).await?,
         };
         match resource {
-            Made::Resource(resource) => answer::answer(request, resource),
+            Made::Resource(resource) => {
+                if let Content::Bytes(bytes) = &resource.body {
+                    self.answers.put(
+                        request.path,
+                        Arc::new(resource.clone()),
+                        bytes.len().saturating_add(request.path.len()),
+                        request.now.checked_add(ANSWER_TTL).ok(),
+                    );
+                    let response = answer::answer(request, resource)?;
+                    return Ok(keepable(response, &published, request.now));
+                }
+                answer::answer(request, resource)
+            }
             Made::NotModified(meta) => answer::not_modified(&meta),
         }
     }
@@ -420,9 +444,16 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         for (media, found) in join_all(searches).await {
             let index = match found {
                 Ok(Found::Index(index)) => Ok(index),
-                Ok(Found::MediaOnly(info)) => {
+                Ok(Found::MediaOnly { info, useless }) => {
                     self.indexes
-                        .build(&self.storage, &media, &info, visit.now, self.log)
+                        .build(
+                            &self.storage,
+                            &media,
+                            &info,
+                            useless.as_deref(),
+                            visit.now,
+                            self.log,
+                        )
                         .await
                 }
                 Err(error) => Err(error),
@@ -518,6 +549,25 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             )
             .await
     }
+}
+
+/// Marks an answer that the host may give to others, too, for as long as one that an instance remembers
+/// (`Headwater-Cache-Control`, RFC 9213). Not past the locator's end.
+fn keepable<L>(
+    mut response: Response<Body>,
+    published: &Published<L>,
+    now: Timestamp,
+) -> Response<Body> {
+    let ends_soon = published
+        .end
+        .is_some_and(|end| end.duration_since(now) <= ANSWER_TTL);
+    if !ends_soon && response.status() == http::StatusCode::OK {
+        response.headers_mut().insert(
+            "headwater-cache-control",
+            const { HeaderValue::from_static("max-age=2") },
+        );
+    }
+    response
 }
 
 /// Whether a presentation goes without a file that fails like this.

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use headwater_blob::{HttpClient, TransportError};
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Fields, Method as WasiMethod, Request as WasiRequest, Response as WasiResponse,
     Scheme, Trailers,
@@ -146,6 +146,52 @@ impl Opened {
             .trailers
             .ok_or_else(|| TransportError::Broken("the body was read already".to_owned()))?;
         response(status, headers, Some(self.stream), trailers)
+    }
+}
+
+/// What a component that reads no body wants to know of a request.
+///
+/// Not the SDK's `http::Request`: that asks the host for scheme, authority and options, and reads every header twice.
+#[derive(Debug)]
+pub struct Asked {
+    /// The method.
+    pub method: Method,
+    /// Path and query as they came.
+    target: String,
+    /// The headers, without those that the host adds.
+    pub headers: HeaderMap,
+}
+
+impl Asked {
+    /// Reads a request and drops its body unread.
+    ///
+    /// Errors: what the host should answer instead of us.
+    pub fn read(request: &WasiRequest) -> Result<Self, ErrorCode> {
+        let method = Method::try_from(request.get_method())
+            .map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in request.get_headers().copy_all() {
+            if name.starts_with("spin-") {
+                continue;
+            }
+            // The host has parsed them once.
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name.as_bytes()),
+                HeaderValue::from_maybe_shared(Bytes::from(value)),
+            ) {
+                headers.append(name, value);
+            }
+        }
+        Ok(Self {
+            method,
+            target: request.get_path_with_query().unwrap_or_default(),
+            headers,
+        })
+    }
+
+    /// The path, percent-encoded as it came.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ mod catalog;
 
 use catalog::SpinCatalog;
 use headwater_blob::TransportError;
-use headwater_edge::http::{SpinHttp, open, whole};
+use headwater_edge::http::{Asked, SpinHttp, open, whole};
 use headwater_origin::{
     BlobStorage, Body, CacheSizes, Code, Freshness, Origin, OriginError, Request as OriginRequest,
     failure,
@@ -16,9 +16,8 @@ use headwater_origin::{
 use headwater_plan::Plan;
 use http::StatusCode;
 use jiff::Timestamp;
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
-use spin_sdk::wasip3::http::types::{ErrorCode, Response};
+use spin_sdk::wasip3::exports::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use std::rc::Rc;
 
 /// Where plans are carried out: on our host natively, else by `functions/assembler`.
@@ -36,14 +35,24 @@ thread_local! {
     ));
 }
 
-#[http_service]
+/// What the SDK's `http_service` makes, with a request that is read only as far as it is of use.
+struct Component;
+
+spin_sdk::wasip3::http::service::export!(Component);
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        handle(request).await
+    }
+}
+
 async fn handle(request: Request) -> Result<Response, ErrorCode> {
     let origin = ORIGIN.with(Rc::clone);
-    let (parts, _body) = request.into_parts();
+    let request = Asked::read(&request)?;
     let asked = OriginRequest {
-        method: &parts.method,
-        path: parts.uri.path(),
-        headers: &parts.headers,
+        method: &request.method,
+        path: request.path(),
+        headers: &request.headers,
         now: Timestamp::now(),
     };
     let sent = match respond(&origin, &asked, Freshness::Remembered).await {

@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// An application folder (with spin.toml) in place of the one in this binary.
     #[arg(long, env = "HEADWATER_APP")]
     app: Option<PathBuf>,
+    /// Memory for answers that are given again without asking a component, in MiB; 0 keeps none.
+    #[arg(long, env = "HEADWATER_CACHE_MIB", default_value_t = 64)]
+    cache_mib: u64,
     /// Keep no access log.
     #[arg(long)]
     no_access_log: bool,
@@ -363,6 +366,7 @@ fn load_host(
             cache: Some(data.join("cache/compiled")),
             limits: Limits::default(),
             stand_ins,
+            cache_bytes: args.cache_mib.saturating_mul(1 << 20),
             extra_roots: roots,
         },
     )?;

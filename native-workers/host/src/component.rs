@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi_http::handler::{HandlerState, Instance, ProxyPre};
@@ -63,6 +63,10 @@ pub(crate) struct LoadedComponent {
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
     pub(crate) limits: Limits,
+    /// Whether it is told Spin's request headers.
+    pub(crate) request_headers: bool,
+    /// Whether its answers may be kept by the host's cache.
+    pub(crate) cached: bool,
     pub(crate) pre: Arc<ProxyPre<InstanceData>>,
     pub(crate) engine: Engine,
 }
@@ -144,6 +148,9 @@ pub(crate) fn engine(limits: &Limits, cache: Option<PathBuf>) -> wasmtime::Resul
         .max_core_instance_size(10 << 20)
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(64 << 10)
+        // Only the pages an instance has touched are reset: without it the whole first MiB of every memory is written
+        // to, which costs more than the rest of an instance's life. Kernels before 6.7 do without.
+        .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(64);
     let mut config = Config::new();
     config

@@ -1,5 +1,6 @@
 //! The application: the manifest's components, routes and stand-ins, answering one request at a time.
 
+use crate::cache::{self, Question, ResponseCache};
 use crate::component::{ComponentInstances, Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
 use crate::manifest::{self, Manifest};
@@ -10,7 +11,7 @@ use crate::router::{Router, Target};
 use crate::sqlite::Database;
 use crate::template::{Variables, expand};
 use anyhow::{Context, bail};
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -55,6 +56,8 @@ pub struct HostConfig {
     pub limits: Limits,
     /// Native answers by component id.
     pub stand_ins: BTreeMap<String, Arc<dyn StandIn>>,
+    /// Room for answers that are kept, in bytes; 0 keeps none.
+    pub cache_bytes: u64,
     /// Further roots that outbound TLS trusts, DER.
     pub extra_roots: Vec<rustls_pki_types::CertificateDer<'static>>,
 }
@@ -63,6 +66,8 @@ struct Runnable {
     handler: ProxyHandler<ComponentInstances>,
     places: Arc<Semaphore>,
     component: Arc<LoadedComponent>,
+    /// From the request to the response's head.
+    seconds: metrics::Histogram,
 }
 
 /// What chaining needs to find its target.
@@ -76,6 +81,7 @@ pub(crate) struct Registry {
 pub struct Host {
     registry: Arc<Registry>,
     router: Router,
+    cache: Option<ResponseCache>,
     /// Keeps copied `files` alive.
     _mounts: Vec<tempfile::TempDir>,
 }
@@ -176,6 +182,8 @@ impl Host {
                     .filter_map(|label| Some((label.clone(), databases.get(label)?.clone())))
                     .collect(),
                 limits: config.limits,
+                request_headers: component.tool.headwater.request_headers,
+                cached: component.tool.headwater.cache,
                 pre: Arc::new(pre?),
                 engine: engine.clone(),
             }));
@@ -193,6 +201,9 @@ impl Host {
                         handler: ProxyHandler::new(state),
                         places: Arc::new(Semaphore::new(config.limits.concurrent_requests)),
                         component: component.clone(),
+                        seconds: metrics::histogram!(
+                            "headwater_component_seconds", "component" => component.id.clone()
+                        ),
                     };
                     (component.id.clone(), runnable)
                 })
@@ -203,6 +214,7 @@ impl Host {
         Ok(Self {
             registry,
             router: Router::new(&manifest)?,
+            cache: (config.cache_bytes > 0).then(|| ResponseCache::new(config.cache_bytes)),
             _mounts: temporary,
         })
     }
@@ -224,18 +236,29 @@ impl Host {
         let Some(runnable) = self.registry.runnables.get(id) else {
             return problem::response(StatusCode::NOT_FOUND, "No component answers here.");
         };
-        let captures = matched.captures;
-        let request = match prepare(connection, request, route, &captures, matched.trailing) {
-            Ok(request) => request,
-            Err(reason) => return problem::response(StatusCode::BAD_REQUEST, reason),
+        let question = match &self.cache {
+            Some(cache) if runnable.component.cached => {
+                Question::of(&request).map(|question| (cache, question))
+            }
+            _ => None,
         };
-        let started = Instant::now();
-        let response = match runnable.call(request).await {
-            Ok(response) => response,
-            Err(failure) => failure.response(),
+        let told = runnable.component.request_headers.then_some(Told {
+            client: connection.client,
+            route,
+            captures: &matched.captures,
+            trailing: matched.trailing,
+        });
+        let ask = async {
+            match prepare(connection.tls, request, told) {
+                Ok(request) => runnable.answer(request).await,
+                Err(reason) => problem::response(StatusCode::BAD_REQUEST, reason),
+            }
         };
-        metrics::histogram!("headwater_component_seconds", "component" => id.clone())
-            .record(started.elapsed().as_secs_f64());
+        let mut response = match question {
+            Some((cache, question)) => cache.answer(question, ask).await,
+            None => ask.await,
+        };
+        cache::unmark(&mut response);
         response
     }
 }
@@ -273,6 +296,17 @@ impl Failure {
 }
 
 impl Runnable {
+    /// The component's answer, or the problem it has.
+    async fn answer(&self, request: Request<WasiBody>) -> Response<WasiBody> {
+        let started = Instant::now();
+        let response = match self.call(request).await {
+            Ok(response) => response,
+            Err(failure) => failure.response(),
+        };
+        self.seconds.record(started.elapsed().as_secs_f64());
+        response
+    }
+
     async fn call(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Failure> {
         let limits = &self.component.limits;
         let place = tokio::time::timeout(limits.queue, self.places.clone().acquire_owned())
@@ -303,18 +337,13 @@ impl Registry {
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
         let runnable = self.runnables.get(id).ok_or(Error::DestinationNotFound)?;
-        let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
-        let request = prepare(
-            Connection {
-                client: nobody,
-                tls: false,
-            },
-            request,
-            "/...",
-            &[],
-            None,
-        )
-        .map_err(|_| Error::HttpRequestUriInvalid)?;
+        let told = runnable.component.request_headers.then_some(Told {
+            client: SocketAddr::from(([0, 0, 0, 0], 0)),
+            route: "/...",
+            captures: &[],
+            trailing: None,
+        });
+        let request = prepare(false, request, told).map_err(|_| Error::HttpRequestUriInvalid)?;
         runnable
             .call(request)
             .await
@@ -469,13 +498,21 @@ fn static_response(response: &manifest::StaticResponse) -> Response<WasiBody> {
     out
 }
 
-/// Makes the URI absolute and adds Spin's request headers, after removing those a client sent under their names.
+/// What Spin's request headers say.
+struct Told<'a> {
+    client: SocketAddr,
+    /// The pattern that matched.
+    route: &'a str,
+    captures: &'a [(String, String)],
+    /// What `/...` stands for.
+    trailing: Option<&'a str>,
+}
+
+/// Makes the URI absolute, removes headers that a client sent under the names of Spin's own, and adds those.
 fn prepare(
-    connection: Connection,
+    tls: bool,
     request: Request<WasiBody>,
-    route: &str,
-    captures: &[(String, String)],
-    trailing: Option<&str>,
+    told: Option<Told<'_>>,
 ) -> Result<Request<WasiBody>, &'static str> {
     let (mut parts, body) = request.into_parts();
     let spoofed: Vec<HeaderName> = parts
@@ -492,7 +529,7 @@ fn prepare(
         (None, Some(host)) => host_header(host).ok_or("The Host header is not an authority.")?,
         (None, None) => Authority::from_static("localhost"),
     };
-    let scheme = if connection.tls { "https" } else { "http" };
+    let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
     let path = parts.uri.path_and_query().cloned();
     parts.uri = Uri::builder()
         .scheme(scheme)
@@ -500,24 +537,36 @@ fn prepare(
         .path_and_query(path.unwrap_or(PathAndQuery::from_static("/")))
         .build()
         .map_err(|_| "The request's target is not one that a URL can hold.")?;
-    let full = parts.uri.to_string();
-    let headers = &mut parts.headers;
-    set(headers, "spin-full-url", &full);
-    set(headers, "spin-path-info", trailing.unwrap_or_default());
-    set(headers, "spin-matched-route", route);
-    set(headers, "spin-raw-component-route", route);
-    set(
-        headers,
-        "spin-component-route",
-        route.strip_suffix("/...").unwrap_or(route),
-    );
-    set(headers, "spin-base-path", "/");
-    set(headers, "spin-client-addr", &connection.client.to_string());
-    for (name, value) in captures {
-        set(headers, &format!("spin-path-match-{name}"), value);
+    if let Some(told) = told {
+        tell(&mut parts.headers, parts.uri.to_string(), &told);
     }
     Ok(Request::from_parts(parts, body))
 }
+
+fn tell(headers: &mut HeaderMap, full_url: String, told: &Told<'_>) {
+    headers.reserve(7 + told.captures.len());
+    set(headers, FULL_URL, full_url);
+    set(headers, PATH_INFO, told.trailing.unwrap_or_default());
+    set(headers, MATCHED_ROUTE, told.route);
+    set(headers, RAW_COMPONENT_ROUTE, told.route);
+    let component_route = told.route.strip_suffix("/...").unwrap_or(told.route);
+    set(headers, COMPONENT_ROUTE, component_route);
+    headers.insert(BASE_PATH, HeaderValue::from_static("/"));
+    set(headers, CLIENT_ADDR, told.client.to_string());
+    for (name, value) in told.captures {
+        if let Ok(name) = HeaderName::try_from(format!("spin-path-match-{name}")) {
+            set(headers, name, value.as_str());
+        }
+    }
+}
+
+const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
+const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+const MATCHED_ROUTE: HeaderName = HeaderName::from_static("spin-matched-route");
+const RAW_COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-raw-component-route");
+const COMPONENT_ROUTE: HeaderName = HeaderName::from_static("spin-component-route");
+const BASE_PATH: HeaderName = HeaderName::from_static("spin-base-path");
+const CLIENT_ADDR: HeaderName = HeaderName::from_static("spin-client-addr");
 
 /// The authority that a Host header names: whole, so that nothing after a slash gets in front of the path that was routed,
 /// and without user information.
@@ -526,8 +575,9 @@ fn host_header(host: &HeaderValue) -> Option<Authority> {
     (!authority.as_str().contains('@')).then_some(authority)
 }
 
-fn set(headers: &mut HeaderMap, name: &str, value: &str) {
-    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+/// Sets a header; a value that no header can hold is left out.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: impl TryInto<HeaderValue>) {
+    if let Ok(value) = value.try_into() {
         headers.insert(name, value);
     }
 }

@@ -11,6 +11,7 @@
 mod access_log;
 mod assembler;
 mod bindings;
+mod cache;
 mod component;
 mod compose;
 mod host;

@@ -33,6 +33,9 @@ pub struct Application {
     pub description: String,
     #[serde(default)]
     pub authors: Vec<String>,
+    /// Spin takes any table here and looks at none.
+    #[serde(default)]
+    pub tool: toml::Table,
 }
 
 /// An application variable: a default, or required from outside.
@@ -121,6 +124,42 @@ pub struct Component {
     pub dependencies_inherit_configuration: bool,
     /// How `spin build` makes the component; this host builds nothing.
     pub build: Option<Build>,
+    /// What Spin leaves to other programs. Ours is in `headwater`; the rest is none of our business.
+    #[serde(default)]
+    pub tool: Tools,
+}
+
+/// `[component.<id>.tool]`: Spin takes any table here and looks at none.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Tools {
+    #[serde(default)]
+    pub headwater: Tool,
+}
+
+/// `[component.<id>.tool.headwater]`: what only this host does. A component works without it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// Whether the component is told Spin's request headers (`spin-full-url`, `spin-path-info`, …). One that reads none of
+    /// them is spared making and copying them; those that a client sends are removed all the same.
+    #[serde(default = "yes")]
+    pub request_headers: bool,
+    /// Whether answers that the component marks for it are kept by the host's cache.
+    #[serde(default)]
+    pub cache: bool,
+}
+
+impl Default for Tool {
+    fn default() -> Self {
+        Self {
+            request_headers: true,
+            cache: false,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Read by `spin build` and shown by `spin doctor`; nothing at run time depends on it.

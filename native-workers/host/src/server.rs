@@ -105,6 +105,7 @@ pub fn serve(listener: Listener, host: Arc<Host>, config: ServerConfig) -> Runni
     let task = tokio::spawn(async move {
         let places = Arc::new(Semaphore::new(config.max_connections));
         let graceful = GracefulShutdown::new();
+        let meters = Arc::new(Meters::new());
         let acceptor = config.tls.clone().map(TlsAcceptor::from);
         loop {
             let accepted = tokio::select! {
@@ -121,9 +122,11 @@ pub fn serve(listener: Listener, host: Arc<Host>, config: ServerConfig) -> Runni
             };
             let watcher = graceful.watcher();
             let (host, config, acceptor) = (host.clone(), config.clone(), acceptor.clone());
+            let meters = meters.clone();
             tokio::spawn(async move {
                 let _place = place;
-                if let Err(error) = connection(tcp, client, host, &config, acceptor, watcher).await
+                if let Err(error) =
+                    connection(tcp, client, host, &config, acceptor, watcher, meters).await
                 {
                     tracing::debug!(%client, "connection ended: {error}");
                 }
@@ -147,6 +150,7 @@ async fn connection(
     config: &ServerConfig,
     acceptor: Option<TlsAcceptor>,
     watcher: hyper_util::server::graceful::Watcher,
+    meters: Arc<Meters>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     tcp.set_nodelay(true)?;
     let tls = acceptor.is_some();
@@ -156,6 +160,7 @@ async fn connection(
             Connection { client, tls },
             request,
             config.access_log.clone(),
+            meters.clone(),
         )
     });
     let mut builder = Builder::new(TokioExecutor::new());
@@ -192,6 +197,7 @@ async fn answer(
     connection: Connection,
     request: Request<Incoming>,
     log: AccessLog,
+    meters: Arc<Meters>,
 ) -> Result<Response<WasiBody>, Infallible> {
     let started = Instant::now();
     let described = log.is_on().then(|| Described::of(&request));
@@ -201,22 +207,38 @@ async fn answer(
         .headers_mut()
         .entry(http::header::SERVER)
         .or_insert(HeaderValue::from_static("Headwater"));
-    metrics::counter!("headwater_http_requests_total", "status" => status_class(response.status()))
-        .increment(1);
-    metrics::histogram!("headwater_http_seconds").record(started.elapsed().as_secs_f64());
+    meters.note(response.status(), started.elapsed());
     if let Some(described) = described {
         log.write(described.line(connection.client, &response, started.elapsed()));
     }
     Ok(response)
 }
 
-fn status_class(status: http::StatusCode) -> &'static str {
-    match status.as_u16() / 100 {
-        1 => "1xx",
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
+/// What is counted of every request. Looked up once: the registry's tables cost more than counting does.
+struct Meters {
+    /// By the status's first digit, from 1.
+    requests: [metrics::Counter; 5],
+    seconds: metrics::Histogram,
+}
+
+impl Meters {
+    fn new() -> Self {
+        Self {
+            requests: ["1xx", "2xx", "3xx", "4xx", "5xx"]
+                .map(|class| metrics::counter!("headwater_http_requests_total", "status" => class)),
+            seconds: metrics::histogram!("headwater_http_seconds"),
+        }
+    }
+
+    fn note(&self, status: http::StatusCode, took: Duration) {
+        let [rest @ .., last] = &self.requests;
+        let class = usize::from(status.as_u16() / 100);
+        class
+            .checked_sub(1)
+            .and_then(|at| rest.get(at))
+            .unwrap_or(last)
+            .increment(1);
+        self.seconds.record(took.as_secs_f64());
     }
 }
 

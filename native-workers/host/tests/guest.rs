@@ -120,6 +120,7 @@ impl Guest {
                 ("native".into(), Arc::new(Native) as Arc<dyn StandIn>),
                 ("silent".into(), silent.clone() as Arc<dyn StandIn>),
             ]),
+            cache_bytes: 1 << 20,
             extra_roots: vec![],
         };
         let source = AppDirectory(directory.path().into());

@@ -1,0 +1,271 @@
+//! Answers that the host gives again without asking the component (RFC 9111, in memory).
+//!
+//! A component says which ones, and for how long, by the targeted field `Headwater-Cache-Control: max-age=SECONDS`
+//! (RFC 9213), which no client sees; the manifest says for which components it is believed
+//! (`tool.headwater.cache = true`). Nothing else is kept: not what `Vary`s, not what sets cookies, not what is longer than
+//! [`MAX_BODY_BYTES`]. Requests for the same thing that come while the component makes it wait for that one answer, so a
+//! thousand players at the live edge are one call.
+//!
+//! Requests with `Range`, `Authorization` or conditions other than `If-None-Match` go past it.
+
+use bytes::Bytes;
+use http::header::{
+    AGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, SET_COOKIE, VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime_wasi_http::WasiBody;
+
+use crate::outgoing::full_body;
+use crate::problem;
+
+/// Longest body that is kept.
+const MAX_BODY_BYTES: u64 = 4 << 20;
+/// How long it is remembered that an answer is not kept, so that those who ask for it do not wait for one another.
+const PASSES: Duration = Duration::from_secs(1);
+/// How long a request waits for another one's answer before it asks by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What a component says to us alone.
+const TARGETED: HeaderName = HeaderName::from_static("headwater-cache-control");
+/// Headers that may not turn a request into one of many.
+const SPECIAL: [HeaderName; 6] = [
+    RANGE,
+    IF_RANGE,
+    IF_MATCH,
+    IF_UNMODIFIED_SINCE,
+    IF_MODIFIED_SINCE,
+    AUTHORIZATION,
+];
+
+/// Kept answers, the least useful of which go first.
+pub(crate) struct ResponseCache {
+    entries: Cache<String, Entry, Weight>,
+    hits: metrics::Counter,
+    misses: metrics::Counter,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Kept(Arc<Kept>),
+    /// Not kept, and nothing to wait for.
+    Passes {
+        until: Instant,
+    },
+}
+
+impl Entry {
+    fn until(&self) -> Instant {
+        match self {
+            Self::Kept(kept) => kept.until,
+            Self::Passes { until } => *until,
+        }
+    }
+}
+
+/// A 200.
+struct Kept {
+    headers: HeaderMap,
+    body: Bytes,
+    made: Instant,
+    until: Instant,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<String, Entry> for Weight {
+    fn weight(&self, key: &String, entry: &Entry) -> u64 {
+        let kept = match entry {
+            // A header is about so long, with what holds it.
+            Entry::Kept(kept) => kept.body.len() + kept.headers.len() * 128,
+            Entry::Passes { .. } => 0,
+        };
+        (key.len() + kept + 128) as u64
+    }
+}
+
+/// A request that a kept answer may answer.
+pub(crate) struct Question {
+    key: String,
+    is_head: bool,
+    if_none_match: Option<HeaderValue>,
+}
+
+impl Question {
+    /// `None` for a request that goes past the cache.
+    pub(crate) fn of(request: &Request<WasiBody>) -> Option<Self> {
+        let is_head = *request.method() == Method::HEAD;
+        if !(is_head || *request.method() == Method::GET) || !request.body().is_end_stream() {
+            return None;
+        }
+        let headers = request.headers();
+        if SPECIAL.iter().any(|name| headers.contains_key(name)) {
+            return None;
+        }
+        let mut tags = headers.get_all(IF_NONE_MATCH).iter();
+        let if_none_match = tags.next().cloned();
+        if tags.next().is_some() {
+            return None;
+        }
+        let authority = match request.uri().authority() {
+            Some(authority) => authority.as_str(),
+            None => headers.get(http::header::HOST)?.to_str().ok()?,
+        };
+        let target = request.uri().path_and_query()?.as_str();
+        let mut key = String::with_capacity(authority.len() + target.len());
+        key.push_str(authority);
+        key.push_str(target);
+        Some(Self {
+            key,
+            is_head,
+            if_none_match,
+        })
+    }
+}
+
+impl ResponseCache {
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self {
+            // The estimate only sizes tables; the bound is the weight.
+            entries: Cache::with_weighter((bytes / 4096).clamp(16, 65_536) as usize, bytes, Weight),
+            hits: metrics::counter!("headwater_cache_hits_total"),
+            misses: metrics::counter!("headwater_cache_misses_total"),
+        }
+    }
+
+    /// The answer to `question`: one that is kept, or what `ask` gives.
+    pub(crate) async fn answer(
+        &self,
+        question: Question,
+        ask: impl Future<Output = Response<WasiBody>>,
+    ) -> Response<WasiBody> {
+        let now = Instant::now();
+        match self.entries.get(&question.key) {
+            Some(Entry::Kept(kept)) if kept.until > now => {
+                self.hits.increment(1);
+                return kept.answer(&question, now);
+            }
+            Some(Entry::Passes { until }) if until > now => return ask.await,
+            Some(_) => {
+                self.entries
+                    .remove_if(&question.key, |entry| entry.until() <= now);
+            }
+            None => {}
+        }
+        if question.is_head {
+            return ask.await;
+        }
+        let turn = self.entries.get_value_or_guard_async(&question.key);
+        match tokio::time::timeout(PATIENCE, turn).await {
+            Ok(Ok(Entry::Kept(kept))) => {
+                self.hits.increment(1);
+                kept.answer(&question, Instant::now())
+            }
+            Ok(Ok(Entry::Passes { .. })) | Err(_) => ask.await,
+            Ok(Err(guard)) => {
+                self.misses.increment(1);
+                let mut response = ask.await;
+                let now = Instant::now();
+                let Some(lifetime) = lifetime(&response) else {
+                    let until = now + PASSES;
+                    // It may have been thrown out meanwhile, which is as good.
+                    let _ = guard.insert(Entry::Passes { until });
+                    return response;
+                };
+                response.headers_mut().remove(TARGETED);
+                let (head, body) = response.into_parts();
+                let body = match body.collect().await {
+                    Ok(body) => body.to_bytes(),
+                    Err(error) => {
+                        tracing::warn!("an answer that was to be kept broke off: {error}");
+                        return problem::response(
+                            StatusCode::BAD_GATEWAY,
+                            "The component's answer broke off.",
+                        );
+                    }
+                };
+                let kept = Arc::new(Kept {
+                    headers: head.headers,
+                    body,
+                    made: now,
+                    until: now + lifetime,
+                });
+                let _ = guard.insert(Entry::Kept(kept.clone()));
+                kept.answer(&question, now)
+            }
+        }
+    }
+}
+
+/// Takes out what a component says to the cache alone.
+pub(crate) fn unmark(response: &mut Response<WasiBody>) {
+    response.headers_mut().remove(TARGETED);
+}
+
+/// For how long a response may be kept; `None` if not at all.
+fn lifetime(response: &Response<WasiBody>) -> Option<Duration> {
+    let headers = response.headers();
+    let seconds = headers
+        .get(TARGETED)?
+        .to_str()
+        .ok()?
+        .strip_prefix("max-age=")?
+        .parse()
+        .ok()
+        .filter(|seconds| *seconds > 0)?;
+    let whole = response.status() == StatusCode::OK
+        && !headers.contains_key(VARY)
+        && !headers.contains_key(SET_COOKIE)
+        && response
+            .body()
+            .size_hint()
+            .exact()
+            .is_some_and(|len| len <= MAX_BODY_BYTES);
+    whole.then(|| Duration::from_secs(seconds))
+}
+
+impl Kept {
+    fn answer(&self, question: &Question, now: Instant) -> Response<WasiBody> {
+        let mut headers = self.headers.clone();
+        headers.insert(AGE, now.duration_since(self.made).as_secs().into());
+        let fresh = match (&question.if_none_match, headers.get(ETAG)) {
+            (Some(asked), Some(etag)) => lists(asked, etag),
+            _ => false,
+        };
+        let mut response = Response::new(full_body(if fresh || question.is_head {
+            Bytes::new()
+        } else {
+            self.body.clone()
+        }));
+        if fresh {
+            headers.remove(CONTENT_LENGTH);
+            headers.remove(CONTENT_TYPE);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            headers.insert(CONTENT_LENGTH, self.body.len().into());
+        }
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Whether a list of entity tags holds `*` or `etag`, by the weak comparison (RFC 9110 §8.8.3.2).
+fn lists(list: &HeaderValue, etag: &HeaderValue) -> bool {
+    let (Ok(list), Ok(etag)) = (list.to_str(), etag.to_str()) else {
+        return false;
+    };
+    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    list.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || opaque(tag) == opaque(etag))
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

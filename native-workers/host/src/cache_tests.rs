@@ -1,0 +1,165 @@
+use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn request(path: &str, headers: &[(&str, &str)]) -> Request<WasiBody> {
+    let mut request = Request::get(path).header("host", "h");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(full_body("")).unwrap()
+}
+
+/// A component that counts its calls.
+#[derive(Default)]
+struct Component(AtomicUsize);
+
+impl Component {
+    async fn answer(&self, headers: &[(&str, &str)]) -> Response<WasiBody> {
+        let call = self.0.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut response = Response::builder().header("etag", "\"one\"");
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        response.body(full_body(format!("body {call}"))).unwrap()
+    }
+
+    fn calls(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+const KEEP: (&str, &str) = ("headwater-cache-control", "max-age=2");
+
+async fn text(response: Response<WasiBody>) -> (u16, String) {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn ask(
+    cache: &ResponseCache,
+    component: &Component,
+    request: Request<WasiBody>,
+    headers: &[(&str, &str)],
+) -> Response<WasiBody> {
+    match Question::of(&request) {
+        Some(question) => cache.answer(question, component.answer(headers)).await,
+        None => component.answer(headers).await,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_who_ask_at_once_are_one_call() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    let all = (0..1000).map(|_| ask(&cache, &component, request("/live", &[]), &[KEEP]));
+    for response in futures::future::join_all(all).await {
+        assert!(!response.headers().contains_key(TARGETED));
+        assert_eq!(text(response).await, (200, "body 0".into()));
+    }
+    assert_eq!(component.calls(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_is_given_again_until_its_time_is_over() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    let short = ("headwater-cache-control", "max-age=1");
+    for _ in 0..3 {
+        let response = ask(&cache, &component, request("/a", &[]), &[short]).await;
+        assert_eq!(response.headers()["age"], "0");
+        assert_eq!(text(response).await.1, "body 0");
+    }
+    let other = ask(&cache, &component, request("/a?other", &[]), &[short]).await;
+    assert_eq!(text(other).await.1, "body 1");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let again = ask(&cache, &component, request("/a", &[]), &[short]).await;
+    assert_eq!(text(again).await.1, "body 2");
+}
+
+#[tokio::test]
+async fn tags_and_heads_are_answered_from_what_is_kept() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    ask(&cache, &component, request("/a", &[]), &[KEEP]).await;
+    let known = request("/a", &[("if-none-match", "\"zero\", W/\"one\"")]);
+    let response = ask(&cache, &component, known, &[KEEP]).await;
+    assert_eq!(response.headers()["etag"], "\"one\"");
+    assert!(!response.headers().contains_key("content-length"));
+    assert_eq!(text(response).await, (304, String::new()));
+    let unknown = request("/a", &[("if-none-match", "\"two\"")]);
+    let response = ask(&cache, &component, unknown, &[KEEP]).await;
+    assert_eq!(text(response).await, (200, "body 0".into()));
+    let mut head = request("/a", &[]);
+    *head.method_mut() = Method::HEAD;
+    let response = ask(&cache, &component, head, &[KEEP]).await;
+    assert_eq!(response.headers()["content-length"], "6");
+    assert_eq!(text(response).await, (200, String::new()));
+    assert_eq!(component.calls(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_marked_is_not_kept_and_holds_nobody_up() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    for headers in [
+        &[][..],
+        &[("headwater-cache-control", "max-age=0")],
+        &[("headwater-cache-control", "no-store")],
+        &[KEEP, ("vary", "accept")],
+        &[KEEP, ("set-cookie", "a=b")],
+    ] {
+        let path = format!("/{}", headers.len());
+        let before = component.calls();
+        for _ in 0..2 {
+            ask(&cache, &component, request(&path, &[]), headers).await;
+        }
+        assert_eq!(component.calls() - before, 2, "{headers:?}");
+    }
+    // Once it is known, they go side by side.
+    let started = Instant::now();
+    let all = (0..100).map(|_| ask(&cache, &component, request("/0", &[]), &[]));
+    futures::future::join_all(all).await;
+    assert!(started.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn requests_with_something_special_go_past_it() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    ask(&cache, &component, request("/a", &[]), &[KEEP]).await;
+    for special in [
+        ("range", "bytes=0-1"),
+        ("authorization", "Bearer x"),
+        ("if-match", "\"one\""),
+        ("if-modified-since", "Thu, 01 Jan 2026 00:00:00 GMT"),
+    ] {
+        assert!(
+            Question::of(&request("/a", &[special])).is_none(),
+            "{special:?}"
+        );
+    }
+    let mut post = request("/a", &[]);
+    *post.method_mut() = Method::POST;
+    assert!(Question::of(&post).is_none());
+    let mut with_body = request("/a", &[]);
+    *with_body.body_mut() = full_body("x");
+    assert!(Question::of(&with_body).is_none());
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_leaves_its_turn_to_the_next() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    let first = ask(&cache, &component, request("/a", &[]), &[KEEP]);
+    let _ = tokio::time::timeout(Duration::from_millis(5), first).await;
+    let second = ask(&cache, &component, request("/a", &[]), &[KEEP]).await;
+    assert_eq!(text(second).await.1, "body 1");
+}
+
+#[tokio::test]
+async fn the_weight_is_bounded() {
+    let (cache, component) = (ResponseCache::new(64 << 10), Component::default());
+    let paths: Vec<_> = (0..2000).map(|n| format!("/{n}")).collect();
+    let all = paths
+        .iter()
+        .map(|path| ask(&cache, &component, request(path, &[]), &[KEEP]));
+    futures::future::join_all(all).await;
+    assert!(cache.entries.len() > 10);
+    assert!(cache.entries.weight() <= 64 << 10);
+}
