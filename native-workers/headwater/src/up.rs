@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// How players and clients reach this installation, if not by its own address; no trailing slash.
     #[arg(long, env = "HEADWATER_PUBLIC_URL")]
     public_url: Option<String>,
+    /// How clients and workers reach the embedded blob store, if not by its own address: scheme, host and port.
+    #[arg(long, env = "HEADWATER_BLOB_PUBLIC_URL")]
+    blob_public_url: Option<String>,
     /// Serve HTTPS with a certificate of an authority made for this installation.
     #[arg(long, env = "HEADWATER_TLS")]
     tls: bool,
@@ -53,7 +56,8 @@ pub(crate) struct Args {
     /// Publish no demo asset.
     #[arg(long)]
     no_demo: bool,
-    /// Let anybody read the list of published, unprotected assets. On by default when only this machine can connect.
+    /// Let anybody read the list of published, unprotected assets. On by default when only this machine can connect:
+    /// it listens on a loopback address and was given no public URL.
     #[arg(long, env = "HEADWATER_PUBLIC_GALLERY")]
     public_gallery: Option<bool>,
     /// Threads of the transcoder.
@@ -156,6 +160,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         key.clone(),
     );
     blob.tls = tls.as_ref().map(|tls| tls.server.clone());
+    blob.public_url = args.blob_public_url.clone();
     let ca_pem = tls
         .as_ref()
         .map(|tls| std::fs::read(&tls.ca_file))
@@ -168,7 +173,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let blob = headwater_blobstore::serve(blob)
         .await
         .context("starting the blob store")?;
-    let blob_url = format!("{}/local", url(scheme, blob.addr));
+    let blob_local = format!("{}/{ACCOUNT}", url(scheme, blob.addr));
+    let blob_url = match &args.blob_public_url {
+        Some(public) => format!("{}/{ACCOUNT}", public.trim_end_matches('/')),
+        None => blob_local.clone(),
+    };
 
     let catalog = NativeSqlite::open(&data.join("catalog.db")).context("opening the catalog")?;
     let bootstrapped = bootstrap(
@@ -196,7 +205,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         .as_ref()
         .map(|tls| std::fs::read(&tls.ca_file))
         .transpose()?;
-    let uploads = uploads(&blob_url, &key, ca_pem)
+    let uploads = uploads(&blob_local, &key, ca_pem)
         .await
         .context("preparing the container for uploads")?;
 
@@ -309,21 +318,23 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 
 /// Whether anybody may see what is published.
 fn gallery_is_public(args: &Args) -> bool {
+    // A public URL means that something on this machine lets others in.
     args.public_gallery
-        .unwrap_or_else(|| args.listen.ip().is_loopback())
+        .unwrap_or_else(|| args.listen.ip().is_loopback() && args.public_url.is_none())
 }
 
 /// What a client may call this installation.
 fn names(args: &Args) -> Vec<String> {
-    let public = args.public_url.as_deref().and_then(|url| {
-        let url: http::Uri = url.parse().ok()?;
+    let host = |url: &Option<String>| {
+        let url: http::Uri = url.as_deref()?.parse().ok()?;
         Some(url.host()?.trim_matches(['[', ']']).to_owned())
-    });
+    };
     ["localhost", "127.0.0.1", "::1"]
         .map(str::to_owned)
         .into_iter()
         .chain([reachable(args.listen.ip()).to_string()])
-        .chain(public)
+        .chain(host(&args.public_url))
+        .chain(host(&args.blob_public_url))
         .collect()
 }
 
@@ -349,6 +360,10 @@ fn load_host(
         );
     }
     let source = app::source(args.app.clone())?;
+    let cache = data.join("cache/compiled");
+    if !cache.exists() {
+        eprintln!("Compiling the functions for this machine, once …");
+    }
     let host = Host::load(
         source.as_ref(),
         HostConfig {
@@ -363,7 +378,7 @@ fn load_host(
                 ),
             ]),
             databases: BTreeMap::from([("catalog".into(), data.join("catalog.db"))]),
-            cache: Some(data.join("cache/compiled")),
+            cache: Some(cache),
             limits: Limits::default(),
             stand_ins,
             cache_bytes: args.cache_mib.saturating_mul(1 << 20),
