@@ -207,7 +207,16 @@ fn unchanged(field: &str, asked: Option<&str>, is: &str) -> Result<(), CatalogEr
     }
 }
 
-/// Creates an asset or changes what may be changed of it.
+/// What becomes of what a writer does not mention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// PATCH leaves it as it is.
+    Kept,
+    /// PUT says what the asset is: it goes back to its default. Not the deletion policy, which MK.IO says cannot be unset.
+    Default,
+}
+
+/// Creates an asset, or makes one that exists what `write` says.
 ///
 /// `asset_id`: of a new asset; the caller has made it (and perhaps its container) beforehand.
 ///
@@ -225,7 +234,7 @@ pub async fn put<S: Sql>(
     transaction(sql, async |sql| {
         if find(sql, project, name).await?.is_some() {
             return Ok((
-                change(sql, project, name, write, now).await?,
+                change(sql, project, name, write, Absent::Default, now).await?,
                 Written::Existing,
             ));
         }
@@ -247,7 +256,7 @@ pub async fn update<S: Sql>(
 ) -> Result<Asset, CatalogError> {
     validate(name, write)?;
     transaction(sql, async |sql| {
-        change(sql, project, name, write, now).await
+        change(sql, project, name, write, Absent::Kept, now).await
     })
     .await
 }
@@ -339,6 +348,7 @@ async fn change<S: Sql>(
     project: &ProjectId,
     name: &str,
     write: &AssetWrite,
+    absent: Absent,
     now: Timestamp,
 ) -> Result<Asset, CatalogError> {
     let old = get(sql, project, name).await?;
@@ -356,24 +366,28 @@ async fn change<S: Sql>(
         let asked = names::folder("properties.subPath", sub_path)?;
         unchanged("properties.subPath", Some(&asked), &old.sub_path)?;
     }
-    let mut extra = old.extra;
+    let none = BTreeMap::new();
+    let (mut extra, others, old_labels) = match absent {
+        Absent::Kept => (old.extra, (old.description, old.alternate_id), &old.labels),
+        Absent::Default => (Map::new(), (None, None), &none),
+    };
     extra.extend(write.extra.clone());
-    let labels = write.labels.as_ref().unwrap_or(&old.labels);
+    let labels = write.labels.as_ref().unwrap_or(old_labels);
     if *labels != old.labels {
         write_labels(sql, project, name, labels).await?;
     }
     let rows = sql
         .query(
             &format!(
-                "UPDATE assets SET description = coalesce(?3, description), alternate_id = coalesce(?4, alternate_id),
+                "UPDATE assets SET description = ?3, alternate_id = ?4,
                      deletion_policy = coalesce(?5, deletion_policy), labels_json = ?6, extra_json = ?7, modified = ?8
                  WHERE project_id = ?1 AND name = ?2 RETURNING {COLUMNS}"
             ),
             &[
                 project.into(),
                 name.into(),
-                Value::from(write.description.as_deref()),
-                Value::from(write.alternate_id.as_deref()),
+                Value::from(write.description.clone().or(others.0)),
+                Value::from(write.alternate_id.clone().or(others.1)),
                 Value::from(write.deletion_policy.map(DeletionPolicy::name)),
                 serde_json::to_string(labels).unwrap_or_default().into(),
                 Json::Object(extra).to_string().into(),

@@ -62,8 +62,14 @@ pub fn check(field: &str, preset: &Json) -> Result<(), CatalogError> {
         return Err(CatalogError::invalid(field, "must be an object"));
     };
     let at = |member: &str| format!("{field}.{member}");
+    // Some clients leave the prefix of the discriminator out.
+    let full;
     let kind = match members.get("@odata.type") {
-        Some(Json::String(kind)) => kind,
+        Some(Json::String(kind)) if kind.starts_with('#') => kind,
+        Some(Json::String(kind)) => {
+            full = format!("#Microsoft.Media.{kind}");
+            &full
+        }
         Some(_) => return Err(CatalogError::invalid(at("@odata.type"), "must be a string")),
         None => return Err(CatalogError::invalid(at("@odata.type"), "is required")),
     };
@@ -80,8 +86,9 @@ pub fn check(field: &str, preset: &Json) -> Result<(), CatalogError> {
         Some(_) => return Err(CatalogError::invalid(at("presetName"), "must be a string")),
         None => return Err(CatalogError::invalid(at("presetName"), "is required")),
     };
-    if !BUILT_IN.contains(&name.as_str()) {
-        let message = if KNOWN_ELSEWHERE.contains(&name.as_str()) {
+    let is = |known: &&str| known.eq_ignore_ascii_case(name);
+    if !BUILT_IN.iter().any(is) {
+        let message = if KNOWN_ELSEWHERE.iter().any(is) {
             format!(
                 "'{name}' is not supported by this installation; these are: {}",
                 BUILT_IN.join(", ")
@@ -125,6 +132,16 @@ mod tests {
                 &json!({"@odata.type": BUILT_IN_TYPE, "presetName": name}),
             )
             .unwrap();
+        }
+    }
+
+    #[test]
+    fn what_clients_write_differently_passes() {
+        for (kind, name) in [
+            ("BuiltInStandardEncoderPreset", "AdaptiveStreaming"),
+            (BUILT_IN_TYPE, "adaptivestreaming"),
+        ] {
+            check("p", &json!({"@odata.type": kind, "presetName": name})).unwrap();
         }
     }
 

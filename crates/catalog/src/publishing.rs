@@ -45,6 +45,8 @@ pub struct PublishedLocator {
     pub default_manifest: Option<String>,
     /// Whether a streaming endpoint of the project is running.
     pub endpoint_running: bool,
+    /// A job is to fill the asset and has not finished: what lies there is a part, perhaps the pictures without the sound.
+    pub unfinished: bool,
 }
 
 /// Looks a locator up by its streaming locator id.
@@ -66,7 +68,10 @@ pub async fn published_locator<S: Sql>(
                     l.policy_name, l.default_manifest, a.container, a.sub_path, a.manifest,
                     s.id AS storage_id, s.account, s.url, s.credential_sealed, p.properties_json,
                     EXISTS (SELECT 1 FROM streaming_endpoints e
-                            WHERE e.project_id = l.project_id AND e.state = 'Running') AS running
+                            WHERE e.project_id = l.project_id AND e.state = 'Running') AS running,
+                    (a.manifest IS NULL AND EXISTS (
+                            SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
+                            WHERE j.project_id = l.project_id AND o.asset_name = a.name)) AS unfinished
              FROM streaming_locators l
              JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
              JOIN storage_accounts s ON s.project_id = a.project_id AND s.name = a.storage_account
@@ -105,6 +110,7 @@ pub async fn published_locator<S: Sql>(
         manifest: row.opt_text("manifest")?,
         default_manifest: row.opt_text("default_manifest")?,
         endpoint_running: row.flag("running")?,
+        unfinished: row.flag("unfinished")?,
     }))
 }
 

@@ -207,6 +207,13 @@ fn published_means_playable_now() {
     )
     .unwrap();
     assert_eq!(listed(), ["dropped", "mine"]);
+    let unfinished = || {
+        let id = block_on(locators::get(&catalog.sql, &catalog.project, "unfinished"));
+        let id = id.unwrap().locator_id.to_string();
+        let found = publishing::published_locator(&catalog.sql, &catalog.seal, &id);
+        block_on(found).unwrap().unwrap().unfinished
+    };
+    assert!(unfinished());
     block_on(assets::set_manifest(
         &catalog.sql,
         &catalog.project,
@@ -215,6 +222,7 @@ fn published_means_playable_now() {
     ))
     .unwrap();
     assert_eq!(listed(), ["dropped", "mine", "unfinished"]);
+    assert!(!unfinished());
 }
 
 #[test]

@@ -109,16 +109,34 @@ fn an_asset_keeps_what_may_not_change() {
     );
     assert!(same.modified > same.created);
 
-    let (kept, _) = put(&AssetWrite {
+    // PATCH keeps what it does not mention, PUT says all there is.
+    let other = AssetWrite {
         alternate_id: Some("x".into()),
         ..AssetWrite::default()
-    })
+    };
+    let kept = block_on(assets::update(
+        &catalog.sql,
+        &catalog.project,
+        "a",
+        &other,
+        catalog.now(),
+    ))
     .unwrap();
     assert_eq!(
         (kept.description.as_deref(), kept.alternate_id.as_deref()),
         (Some("one"), Some("x"))
     );
     assert_eq!(kept.extra["encryptionScope"], "scope");
+    let (replaced, _) = put(&other).unwrap();
+    assert_eq!(
+        (replaced.description, replaced.alternate_id.as_deref()),
+        (None, Some("x"))
+    );
+    assert!(replaced.extra.is_empty());
+    assert_eq!(
+        (replaced.container, replaced.sub_path),
+        ("films".into(), "2026".into())
+    );
 
     for (field, write) in [
         (

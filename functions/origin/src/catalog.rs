@@ -58,7 +58,7 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
     Ok(Published {
         start: locator.start_time,
         end: locator.end_time,
-        suppressed: locator.suppressed,
+        suppressed: locator.suppressed || locator.unfinished,
         endpoint_running: locator.endpoint_running,
         protocols: Protocols {
             hls: clear.hls,
