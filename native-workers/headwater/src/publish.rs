@@ -134,7 +134,8 @@ pub(crate) async fn publish(
         .context("the API gave no upload URL")?;
     upload(api, container, &name, file, len).await?;
 
-    let transform = preset.to_owned();
+    // A name of its own: a user's transform that is called like the preset may do something else.
+    let transform = format!("publish-{preset}");
     api.call(
         Method::PUT,
         &format!("{media}/transforms/{transform}"),

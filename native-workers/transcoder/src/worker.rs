@@ -173,6 +173,9 @@ async fn work(
     shutdown: &CancellationToken,
 ) {
     let started = Instant::now();
+    // From the start of one renewal to that of the next: what a renewal takes must not come on top.
+    let mut renewals = tokio::time::interval_at(started + RENEW_EVERY, RENEW_EVERY);
+    renewals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tracing::info!(job = %claim.job_id, attempt = claim.attempt, chunks = claim.chunks.len(), "job taken");
     let job = Arc::new(Job::new(client.clone(), CancellationToken::new()));
     let claim = Arc::new(claim);
@@ -203,7 +206,7 @@ async fn work(
                 job.stop.cancel();
                 break (wait_for(&mut running).await, Ended::Shutdown);
             }
-            () = tokio::time::sleep(RENEW_EVERY) => {
+            _ = renewals.tick() => {
                 if let Some(ended) = keeper.renew().await {
                     if ended == Ended::Canceled {
                         job.request_cancel();

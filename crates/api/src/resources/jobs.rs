@@ -142,71 +142,20 @@ fn read_input(input: &Object<'_>) -> Result<JobInput, ApiError> {
                 label: input.text("label")?,
             })
         }
-        "JobInputHttp" => read_http(input),
+        // The transcoder reads URLs once it has a guard that keeps it off the operator's own network.
+        "JobInputHttp" => Err(ApiError::invalid(
+            input.path("@odata.type"),
+            "JobInputHttp is not supported by this installation: upload the file into an asset and use JobInputAsset",
+        )),
         "JobInputs" | "JobInputSequence" | "JobInputClip" => Err(ApiError::invalid(
             input.path("@odata.type"),
-            "is not supported by this installation: a job has one input, JobInputAsset or JobInputHttp",
+            "is not supported by this installation: a job has one input, a JobInputAsset",
         )),
         other => Err(ApiError::invalid(
             input.path("@odata.type"),
             format!("'{other}' is not a kind of job input"),
         )),
     }
-}
-
-fn read_http(input: &Object<'_>) -> Result<JobInput, ApiError> {
-    input.only(&[
-        "@odata.type",
-        "baseUri",
-        "files",
-        "label",
-        "start",
-        "end",
-        "inputDefinitions",
-    ])?;
-    let base = input.text("baseUri")?.unwrap_or_default();
-    let files = read_files(input)?;
-    if files.is_empty() {
-        return Err(ApiError::invalid(
-            input.path("files"),
-            "must name at least one file",
-        ));
-    }
-    let mut urls = Vec::with_capacity(files.len());
-    for (at, file) in files.iter().enumerate() {
-        let url = if base.is_empty() {
-            file.clone()
-        } else {
-            format!(
-                "{}/{}",
-                base.trim_end_matches('/'),
-                file.trim_start_matches('/')
-            )
-        };
-        let ok = url.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-        });
-        if !ok {
-            return Err(ApiError::invalid(
-                format!("{}[{at}]", input.path("files")),
-                "must give, with baseUri, a complete http or https URL",
-            ));
-        }
-        urls.push(url);
-    }
-    let bare = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
-    let mut shown = Map::new();
-    set(&mut shown, "@odata.type", "#Microsoft.Media.JobInputHttp");
-    if !base.is_empty() {
-        set(&mut shown, "baseUri", bare(&base));
-    }
-    set(
-        &mut shown,
-        "files",
-        files.iter().map(|file| bare(file)).collect::<Vec<_>>(),
-    );
-    set(&mut shown, "label", input.text("label")?);
-    Ok(JobInput::Http { shown, urls })
 }
 
 fn read_outputs(properties: &Object<'_>) -> Result<Vec<NewOutput>, ApiError> {
