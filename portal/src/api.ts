@@ -8,8 +8,9 @@ export interface Published {
   /** ISO 8601. */
   created: string;
   locatorId: string;
-  hlsUrl: string;
-  dashUrl: string;
+  /** Null where the streaming policy does not allow it. */
+  hlsUrl: string | null;
+  dashUrl: string | null;
   posterUrl: string | null;
   durationSeconds: number | null;
 }
@@ -100,7 +101,7 @@ function isPublished(value: unknown): value is Published {
     typeof value.name === "string" &&
     typeof value.assetName === "string" &&
     typeof value.locatorId === "string" &&
-    typeof value.hlsUrl === "string" &&
-    typeof value.dashUrl === "string"
+    [value.hlsUrl, value.dashUrl].every((url) => url === null || typeof url === "string") &&
+    (value.hlsUrl !== null || value.dashUrl !== null)
   );
 }

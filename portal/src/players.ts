@@ -13,30 +13,25 @@ export const PLAYERS: readonly { name: PlayerName; label: string; protocol: "HLS
   { name: "dash.js", label: "dash.js", protocol: "DASH" },
 ];
 
-export interface Source {
-  hlsUrl: string;
-  dashUrl: string;
-}
-
 export interface Playback {
   /** Lets go of the video element and of everything that is being loaded. */
   stop(): Promise<void>;
 }
 
-/** Attaches a player to `video` and loads `source`. `onError` may be called at any time until `stop`. */
+/** Attaches a player to `video` and loads `url`, which is of the player's protocol. `onError` may be called until `stop`. */
 export async function play(
   name: PlayerName,
   video: HTMLVideoElement,
-  source: Source,
+  url: string,
   onError: (sentence: string) => void,
 ): Promise<Playback> {
   switch (name) {
     case "hls.js":
-      return playHls(video, source.hlsUrl, onError);
+      return playHls(video, url, onError);
     case "shaka":
-      return playShaka(video, source.dashUrl, onError);
+      return playShaka(video, url, onError);
     case "dash.js":
-      return playDash(video, source.dashUrl, onError);
+      return playDash(video, url, onError);
   }
 }
 

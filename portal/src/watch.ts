@@ -22,7 +22,8 @@ export function watch(video: Published, chosen: PlayerName, remember: (player: P
     "aria-label": title(video),
   });
   const trouble = el("p", { class: "trouble", role: "alert", hidden: true });
-  const source = { hlsUrl: webUrl(video.hlsUrl) ?? "", dashUrl: webUrl(video.dashUrl) ?? "" };
+  const urls = { HLS: web(video.hlsUrl), DASH: web(video.dashUrl) };
+  const players = PLAYERS.filter(({ protocol }) => urls[protocol] !== null);
 
   // One player at a time: each start waits for the stop before it, and a late start that nobody wants is stopped.
   let turn = 0;
@@ -42,9 +43,11 @@ export function watch(video: Published, chosen: PlayerName, remember: (player: P
     const before = current;
     current = (async () => {
       await (await before)?.stop();
-      if (name === null || mine !== turn) return null;
+      const protocol = players.find((player) => player.name === name)?.protocol;
+      const url = protocol === undefined ? null : urls[protocol];
+      if (name === null || url === null || mine !== turn) return null;
       try {
-        const playback = await play(name, screen, source, (sentence) => {
+        const playback = await play(name, screen, url, (sentence) => {
           if (mine === turn) complain(sentence);
         });
         if (resumeAt > 0) screen.currentTime = resumeAt;
@@ -64,13 +67,15 @@ export function watch(video: Published, chosen: PlayerName, remember: (player: P
   });
   screen.addEventListener("ended", () => (screen.dataset.state = "ended"));
 
+  // What the policy allows may be another protocol than that of the player chosen last time.
+  const first = (players.find(({ name }) => name === chosen) ?? players[0])?.name ?? null;
   const choice = el(
     "fieldset",
     { class: "players" },
     el("legend", {}, "Player"),
-    ...PLAYERS.map(({ name, label, protocol }) => {
+    ...players.map(({ name, label, protocol }) => {
       const input = el("input", { type: "radio", name: "player", value: name });
-      input.checked = name === chosen;
+      input.checked = name === first;
       input.addEventListener("change", () => {
         remember(name);
         start(name, screen.currentTime, !screen.paused);
@@ -97,15 +102,21 @@ export function watch(video: Published, chosen: PlayerName, remember: (player: P
     el(
       "dl",
       { class: "links" },
-      el("dt", {}, "HLS"),
-      el("dd", {}, address(video.hlsUrl)),
-      el("dt", {}, "DASH"),
-      el("dd", {}, address(video.dashUrl)),
+      ...link("HLS", video.hlsUrl),
+      ...link("DASH", video.dashUrl),
     ),
   );
 
-  start(chosen, 0, true);
+  start(first, 0, true);
   return { element, leave: () => start(null, 0, false) };
+}
+
+function web(url: string | null): string | null {
+  return url === null ? null : webUrl(url);
+}
+
+function link(protocol: string, url: string | null): HTMLElement[] {
+  return url === null ? [] : [el("dt", {}, protocol), el("dd", {}, address(url))];
 }
 
 function address(url: string): HTMLElement {
