@@ -36,42 +36,53 @@ struct Round {
 }
 
 pub(crate) fn origin(binary: &Path, args: &[String]) -> Result<()> {
-    let cores: &[u32] = if args.iter().any(|a| a == "--two-cores") {
-        &[1, 2]
-    } else {
-        &[1]
-    };
+    if let Some(unknown) = args.iter().find(|a| *a != "--one-core") {
+        bail!("{unknown:?} is not an option of this benchmark: --one-core");
+    }
+    let cores: &[u32] = if args.is_empty() { &[1, 2] } else { &[1] };
     let media = step("Preparing a source with 2.6 MB segments", source)?;
-    let headwater = Installation::start_with(
-        Command::new("taskset").args(["-c", "0"]).arg(binary),
-        "bench",
-        &["--no-demo", "--no-access-log"],
-    )?;
-    let cases = step("Publishing it", || publish(&headwater, &media))?;
-    let folder = headwater.directory.join("static");
-    let nginx = Nginx::start(&headwater, &folder, &cases)?;
     println!(
-        "| what | bytes | cores | req/s | MB/s | p50 ms | p99 ms | CPU | nginx CPU | multiple |"
+        "| what | cache | bytes | cores | req/s | MB/s | p50 ms | p99 ms | CPU | nginx CPU | multiple |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for &cores in cores {
-        pin(headwater.pid(), cores)?;
-        pin(nginx.pid(), cores)?;
-        for (index, case) in cases.iter().enumerate() {
-            let ours = format!("{}{}", headwater.base()?, case.path);
-            let theirs = format!("http://127.0.0.1:{}/{index}", nginx.port);
-            let mut rounds = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                rounds.0.push(load(&ours, headwater.pid())?);
-                rounds.1.push(load(&theirs, nginx.pid())?);
-            }
-            print(case, cores, &rounds.0, &rounds.1);
+        for cache in ["0", "64"] {
+            rows(binary, &media, cores, cache)?;
         }
     }
     Ok(())
 }
 
-fn print(case: &Case, cores: u32, ours: &[Round], theirs: &[Round]) {
+/// Measures every case on so many cores. `cache`: MiB for answers that are kept.
+fn rows(binary: &Path, media: &Path, cores: u32, cache: &str) -> Result<()> {
+    // It starts as many threads as it has cores, so each number of cores is a start of its own.
+    let list = if cores == 1 { "0" } else { "0,1" };
+    let headwater = Installation::start_with(
+        Command::new("taskset").args(["-c", list]).arg(binary),
+        "bench",
+        &["--no-demo", "--no-access-log", "--cache-mib", cache],
+    )?;
+    let cases = publish(&headwater, media)?;
+    let folder = headwater.directory.join("static");
+    let nginx = Nginx::start(&headwater, &folder, &cases, cores)?;
+    for (index, case) in cases.iter().enumerate() {
+        // Segments are not kept: once is enough.
+        if case.per_byte && cache != "0" {
+            continue;
+        }
+        let ours = format!("{}{}", headwater.base()?, case.path);
+        let theirs = format!("http://127.0.0.1:{}/{index}", nginx.port);
+        let mut rounds = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            rounds.0.push(load(&ours, headwater.pid())?);
+            rounds.1.push(load(&theirs, nginx.pid())?);
+        }
+        print(case, cache, cores, &rounds.0, &rounds.1);
+    }
+    Ok(())
+}
+
+fn print(case: &Case, cache: &str, cores: u32, ours: &[Round], theirs: &[Round]) {
     let median = |rounds: &[Round], value: fn(&Round) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
@@ -84,8 +95,9 @@ fn print(case: &Case, cores: u32, ours: &[Round], theirs: &[Round]) {
     };
     let (a, b) = (median(ours, cost), median(theirs, cost));
     println!(
-        "| {} | {:.0} | {cores} | {:.0} | {:.0} | {:.2} | {:.2} | {a:.2} {unit} | {b:.2} {unit} | {:.2} |",
+        "| {} | {} | {:.0} | {cores} | {:.0} | {:.0} | {:.2} | {:.2} | {a:.2} {unit} | {b:.2} {unit} | {:.2} |",
         case.name,
+        if cache == "0" { "off" } else { "on" },
         ours[0].bytes / ours[0].requests,
         median(ours, |r| r.requests / r.seconds),
         median(ours, |r| r.bytes / r.seconds / 1e6),
@@ -93,12 +105,6 @@ fn print(case: &Case, cores: u32, ours: &[Round], theirs: &[Round]) {
         median(ours, |r| r.p99_ms),
         a / b,
     );
-}
-
-/// Keeps a process and its threads on the first `cores` cores.
-fn pin(pid: u32, cores: u32) -> Result<()> {
-    let list = if cores == 1 { "0" } else { "0,1" };
-    quiet(Command::new("taskset").args(["-a", "-c", "-p", list, &pid.to_string()])).map(drop)
 }
 
 /// CPU seconds of a process and of its children, so far.
@@ -325,7 +331,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn start(headwater: &Installation, folder: &Path, cases: &[Case]) -> Result<Self> {
+    fn start(headwater: &Installation, folder: &Path, cases: &[Case], cores: u32) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         for (index, case) in cases.iter().enumerate() {
             std::fs::write(
@@ -344,8 +350,8 @@ impl Nginx {
                 dir = folder.display()
             ),
         )?;
-        let child = Command::new("nginx")
-            .arg("-c")
+        let child = Command::new("taskset")
+            .args(["-c", if cores == 1 { "0" } else { "0,1" }, "nginx", "-c"])
             .arg(&configuration)
             .stdin(Stdio::null())
             .stderr(Stdio::null())

@@ -461,7 +461,11 @@ fn azurite() -> Result<(bool, String)> {
 
 /// Benchmarks: the numbers go to the terminal, and by hand into docs/benchmarks.md.
 pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
-    let binary = build::everything()?;
+    // Another build to measure, for comparison.
+    let binary = match std::env::var_os("HEADWATER_BINARY") {
+        Some(binary) => PathBuf::from(binary),
+        None => build::everything()?,
+    };
     match what {
         "origin" => {
             debian::ensure(&[

@@ -18,7 +18,8 @@ pub(crate) struct Dependency {
     pub(crate) inherit: bool,
 }
 
-/// Interfaces without a capability: any component gets them.
+/// Interfaces without a capability: any component gets them. `wasi:cli/environment` is among them, which every Rust program
+/// imports: unlike with Spin's adapter, a dependency can read the `environment` of the component that uses it.
 const HARMLESS: [&str; 4] = ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/"];
 
 /// Composes `component` with its dependencies, keyed by the import each satisfies (with or without version).

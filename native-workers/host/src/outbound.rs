@@ -79,7 +79,8 @@ impl Pattern {
         let ports = match port {
             Some("*") => 0..65_536,
             Some(port) => match port.split_once("..") {
-                Some((from, to)) => number(from)?..number(to)?,
+                // The end is the first port that is not meant.
+                Some((from, to)) => number(from)?..last(to)?,
                 None => {
                     let port = number(port)?;
                     port..port.saturating_add(1)
@@ -88,6 +89,10 @@ impl Pattern {
             None => match scheme.as_deref() {
                 Some("http") => 80..81,
                 Some("https") => 443..444,
+                Some("postgres") => 5432..5433,
+                Some("mysql") => 3306..3307,
+                Some("redis") => 6379..6380,
+                Some("mqtt") => 1883..1884,
                 _ => return Err("needs a port"),
             },
         };
@@ -125,6 +130,14 @@ fn number(text: &str) -> Result<u32, &'static str> {
     text.parse::<u16>()
         .map(u32::from)
         .map_err(|_| "the port is a number, `a..b` or `*`")
+}
+
+/// The end of a range of ports, which may be one past the last port there is.
+fn last(text: &str) -> Result<u32, &'static str> {
+    match text {
+        "65536" => Ok(65_536),
+        _ => number(text),
+    }
 }
 
 impl Host {
