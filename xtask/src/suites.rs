@@ -433,20 +433,26 @@ fn players(binary: &Path) -> Result<(bool, String)> {
 fn blob() -> Result<(bool, String)> {
     let folder = paths::root().join("tests/blob");
     let python = python(&folder.join("requirements.txt"))?;
+    let serve = example("serve")?;
+    tee(Command::new(python)
+        .args(["-m", "pytest", "-q", "-ra"])
+        .arg(&folder)
+        .env("HEADWATER_BLOB_SERVE", serve.get_program())
+        .current_dir(paths::root()))
+}
+
+/// An example of the workers, built with all of them: `cargo run` takes one package only, and one alone would compile
+/// wasmtime once more.
+fn example(name: &str) -> Result<Command> {
     let mut examples = cargo();
     examples
         .args(["build", "--release", "--examples"])
         .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
         .current_dir(paths::root());
     crate::run::run(&mut examples)?;
-    tee(Command::new(python)
-        .args(["-m", "pytest", "-q", "-ra"])
-        .arg(&folder)
-        .env(
-            "HEADWATER_BLOB_SERVE",
-            paths::target()?.join("release/examples/serve"),
-        )
-        .current_dir(paths::root()))
+    Ok(Command::new(
+        paths::target()?.join("release/examples").join(name),
+    ))
 }
 
 fn azurite() -> Result<(bool, String)> {
@@ -479,13 +485,8 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
         }
         "transcode" => {
             debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
-            let mut command = cargo();
-            command
-                .args(["run", "--release", "--example", "bench"])
-                .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
-                .arg("--")
-                .args(args)
-                .current_dir(paths::root());
+            let mut command = example("bench")?;
+            command.args(args).current_dir(paths::root());
             crate::run::run(&mut command)
         }
         "start" => {
@@ -496,12 +497,7 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             ])?;
             crate::startup::start(&binary)?;
             build::guests()?;
-            let mut command = cargo();
-            command
-                .args(["run", "--release", "--example", "instances"])
-                .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
-                .current_dir(paths::root());
-            crate::run::run(&mut command)
+            crate::run::run(example("instances")?.current_dir(paths::root()))
         }
         other => bail!("there is no benchmark {other:?}: origin, start or transcode"),
     }
