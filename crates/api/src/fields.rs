@@ -72,6 +72,24 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A whole number from 0 to 2^63 - 1. JavaScript clients send what they cannot hold exactly as a float, which is no whole
+    /// number here.
+    pub(crate) fn whole(&self, member: &str) -> Result<Option<u64>, ApiError> {
+        match self.get(member) {
+            None => Ok(None),
+            Some(value) => value
+                .as_u64()
+                .filter(|number| i64::try_from(*number).is_ok())
+                .map(Some)
+                .ok_or_else(|| {
+                    ApiError::invalid(
+                        self.path(member),
+                        "must be a whole number from 0 to 9223372036854775807",
+                    )
+                }),
+        }
+    }
+
     /// An RFC 3339 instant; one without an offset is UTC, as the Azure SDKs take it.
     pub(crate) fn time(&self, member: &str) -> Result<Option<Timestamp>, ApiError> {
         let Some(text) = self.text(member)? else {

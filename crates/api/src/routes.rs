@@ -67,6 +67,18 @@ pub enum Operation {
     JobDelete,
     JobState,
     JobCancel,
+    FilterList,
+    FilterGet,
+    FilterPut,
+    FilterUpdate,
+    FilterDelete,
+    KeyPolicyList,
+    KeyPolicyGet,
+    KeyPolicyPut,
+    KeyPolicyUpdate,
+    KeyPolicyDelete,
+    KeyPolicyState,
+    KeyPolicySecrets,
     PolicyList,
     PolicyGet,
     PolicyPut,
@@ -80,6 +92,11 @@ pub enum Operation {
     LocatorContentKeys,
     EndpointList,
     EndpointGet,
+    EndpointPut,
+    EndpointUpdate,
+    EndpointDelete,
+    EndpointSkus,
+    EndpointScale,
     EndpointState,
     EndpointStart,
     EndpointStop,
@@ -162,6 +179,31 @@ static ACCOUNT: &[Route] = routes! {
     ALL POST "/assets/{asset}/listContainerSas" => AssetContainerSas, needs(K::Asset, V::Reveal), [200];
     ALL POST "/assets/{asset}/listStreamingLocators" => AssetLocators, needs(K::Asset, V::Read), [200];
 
+    ALL GET "/accountFilters" => FilterList, needs(K::Filter, V::Read), [200];
+    ALL GET "/accountFilters/{filter}" => FilterGet, needs(K::Filter, V::Read), [200];
+    ALL PUT "/accountFilters/{filter}" => FilterPut, needs(K::Filter, V::Write), [200, 201];
+    ALL PATCH "/accountFilters/{filter}" => FilterUpdate, needs(K::Filter, V::Write), [200];
+    ALL DELETE "/accountFilters/{filter}" => FilterDelete, needs(K::Filter, V::Delete), [200, 204];
+    ALL GET "/assets/{asset}/assetFilters" => FilterList, needs(K::Filter, V::Read), [200];
+    ALL GET "/assets/{asset}/assetFilters/{filter}" => FilterGet, needs(K::Filter, V::Read), [200];
+    ALL PUT "/assets/{asset}/assetFilters/{filter}" => FilterPut, needs(K::Filter, V::Write), [200, 201];
+    ALL PATCH "/assets/{asset}/assetFilters/{filter}" => FilterUpdate, needs(K::Filter, V::Write), [200];
+    ALL DELETE "/assets/{asset}/assetFilters/{filter}" => FilterDelete, needs(K::Filter, V::Delete), [200, 204];
+    // MK.IO's SDK and its migration tool spell it so.
+    MKIO GET "/assets/{asset}/filters" => FilterList, needs(K::Filter, V::Read), [200];
+    MKIO GET "/assets/{asset}/filters/{filter}" => FilterGet, needs(K::Filter, V::Read), [200];
+    MKIO PUT "/assets/{asset}/filters/{filter}" => FilterPut, needs(K::Filter, V::Write), [200, 201];
+    MKIO PATCH "/assets/{asset}/filters/{filter}" => FilterUpdate, needs(K::Filter, V::Write), [200];
+    MKIO DELETE "/assets/{asset}/filters/{filter}" => FilterDelete, needs(K::Filter, V::Delete), [200, 204];
+
+    ALL GET "/contentKeyPolicies" => KeyPolicyList, needs(K::ContentKeyPolicy, V::Read), [200];
+    ALL GET "/contentKeyPolicies/{policy}" => KeyPolicyGet, needs(K::ContentKeyPolicy, V::Read), [200];
+    ALL PUT "/contentKeyPolicies/{policy}" => KeyPolicyPut, needs(K::ContentKeyPolicy, V::Write), [200, 201];
+    ALL PATCH "/contentKeyPolicies/{policy}" => KeyPolicyUpdate, needs(K::ContentKeyPolicy, V::Write), [200];
+    ALL DELETE "/contentKeyPolicies/{policy}" => KeyPolicyDelete, needs(K::ContentKeyPolicy, V::Delete), [200, 204];
+    MKIO GET "/contentKeyPolicies/{policy}/state" => KeyPolicyState, needs(K::ContentKeyPolicy, V::Read), [200];
+    ALL POST "/contentKeyPolicies/{policy}/getPolicyPropertiesWithSecrets" => KeyPolicySecrets, needs(K::ContentKeyPolicy, V::Reveal), [200];
+
     ALL GET "/transforms" => TransformList, needs(K::Transform, V::Read), [200];
     ALL GET "/transforms/{transform}" => TransformGet, needs(K::Transform, V::Read), [200];
     ALL PUT "/transforms/{transform}" => TransformPut, needs(K::Transform, V::Write), [200, 201];
@@ -195,6 +237,11 @@ static ACCOUNT: &[Route] = routes! {
 
     ALL GET "/streamingEndpoints" => EndpointList, needs(K::StreamingEndpoint, V::Read), [200];
     ALL GET "/streamingEndpoints/{endpoint}" => EndpointGet, needs(K::StreamingEndpoint, V::Read), [200];
+    ALL PUT "/streamingEndpoints/{endpoint}" => EndpointPut, needs(K::StreamingEndpoint, V::Write), [200, 201];
+    ALL PATCH "/streamingEndpoints/{endpoint}" => EndpointUpdate, needs(K::StreamingEndpoint, V::Write), [200];
+    ALL DELETE "/streamingEndpoints/{endpoint}" => EndpointDelete, needs(K::StreamingEndpoint, V::Delete), [200, 204];
+    ALL GET "/streamingEndpoints/{endpoint}/skus" => EndpointSkus, needs(K::StreamingEndpoint, V::Read), [200];
+    ALL POST "/streamingEndpoints/{endpoint}/scale" => EndpointScale, needs(K::StreamingEndpoint, V::Act), [200];
     MKIO GET "/streamingEndpoints/{endpoint}/state" => EndpointState, needs(K::StreamingEndpoint, V::Read), [200];
     ALL POST "/streamingEndpoints/{endpoint}/start" => EndpointStart, needs(K::StreamingEndpoint, V::Act), [200, 202];
     ALL POST "/streamingEndpoints/{endpoint}/stop" => EndpointStop, needs(K::StreamingEndpoint, V::Act), [200, 202];

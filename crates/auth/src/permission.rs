@@ -48,6 +48,9 @@ pub enum ResourceKind {
     StreamingLocator,
     StreamingEndpoint,
     UploadRule,
+    /// Asset and account filters.
+    Filter,
+    ContentKeyPolicy,
     WorkQueue,
 }
 
@@ -92,7 +95,9 @@ impl Permission {
                 | ResourceKind::StreamingPolicy
                 | ResourceKind::StreamingLocator
                 | ResourceKind::StreamingEndpoint
-                | ResourceKind::UploadRule => true,
+                | ResourceKind::UploadRule
+                | ResourceKind::Filter
+                | ResourceKind::ContentKeyPolicy => true,
             },
             Role::Viewer => !queue && self.verb == Verb::Read,
         }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value as Json};
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
-use crate::operations;
 use crate::query::{Field, FieldKind};
-use crate::sql::{Row, Sql, transaction};
+use crate::sql::{Row, Sql, Value, transaction};
+use crate::{Written, names, operations};
 
 /// Starting and stopping take no time, so the states in between never show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,131 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
 ) -> Result<Vec<StreamingEndpoint>, CatalogError> {
     ENTITY.all(sql, &[("project_id", project.into())]).await
+}
+
+/// Most endpoints of a project. AMS allowed two; they cost nothing here.
+pub const MOST: usize = 20;
+
+/// What a writer may set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EndpointWrite {
+    /// In AMS's names, checked by the caller.
+    pub properties: Map<String, Json>,
+    pub tags: Option<Map<String, Json>>,
+}
+
+/// Creates an endpoint, stopped unless `auto_start`, or sets the properties of one that exists, whose state stays.
+///
+/// Errors: [`CatalogError::Invalid`] for the name; [`CatalogError::Conflict`] beyond [`MOST`].
+pub async fn put<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    endpoint: &EndpointWrite,
+    auto_start: bool,
+    now: Timestamp,
+) -> Result<(StreamingEndpoint, Written), CatalogError> {
+    names::endpoint("name", name)?;
+    transaction(sql, async |sql| {
+        let all = list(sql, project).await?;
+        let written = match all.iter().any(|known| known.name == name) {
+            true => Written::Existing,
+            false if all.len() >= MOST => {
+                return Err(CatalogError::Conflict(format!(
+                    "There are {MOST} streaming endpoints already, which is the most there may be."
+                )));
+            }
+            false => Written::Created,
+        };
+        let state = if auto_start {
+            EndpointState::Running
+        } else {
+            EndpointState::Stopped
+        };
+        let tags = endpoint.tags.clone().unwrap_or_default();
+        let rows = sql
+            .query(
+                &format!(
+                    "INSERT INTO streaming_endpoints (project_id, name, properties_json, tags_json, state, created, modified)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+                     ON CONFLICT (project_id, name) DO UPDATE SET properties_json = excluded.properties_json,
+                         tags_json = excluded.tags_json, modified = excluded.modified
+                     RETURNING {}",
+                    ENTITY.columns
+                ),
+                &[
+                    project.into(),
+                    name.into(),
+                    json(&endpoint.properties),
+                    json(&tags),
+                    state.name().into(),
+                    now.into(),
+                ],
+            )
+            .await?;
+        Ok((ENTITY.returned(&rows, name)?, written))
+    })
+    .await
+}
+
+/// Changes the given properties of an endpoint.
+///
+/// Errors: [`CatalogError::NotFound`].
+pub async fn update<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    endpoint: &EndpointWrite,
+    now: Timestamp,
+) -> Result<StreamingEndpoint, CatalogError> {
+    transaction(sql, async |sql| {
+        let old = get(sql, project, name).await?;
+        let mut properties = old.properties;
+        properties.extend(endpoint.properties.clone());
+        let tags = endpoint.tags.clone().unwrap_or(old.tags);
+        let rows = sql
+            .query(
+                &format!(
+                    "UPDATE streaming_endpoints SET properties_json = ?3, tags_json = ?4, modified = ?5
+                     WHERE project_id = ?1 AND name = ?2 RETURNING {}",
+                    ENTITY.columns
+                ),
+                &[
+                    project.into(),
+                    name.into(),
+                    json(&properties),
+                    json(&tags),
+                    now.into(),
+                ],
+            )
+            .await?;
+        ENTITY.returned(&rows, name)
+    })
+    .await
+}
+
+fn json(members: &Map<String, Json>) -> Value {
+    Value::Text(serde_json::to_string(members).unwrap_or_default())
+}
+
+/// Deletes an endpoint. Says whether there was one.
+///
+/// Errors: [`CatalogError::WrongState`] while it is running.
+pub async fn delete<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<bool, CatalogError> {
+    transaction(sql, async |sql| {
+        let found = ENTITY.find(sql, project, name).await?;
+        if found.is_some_and(|endpoint| endpoint.state == EndpointState::Running) {
+            return Err(CatalogError::WrongState(format!(
+                "Streaming endpoint '{name}' is running; stop it first."
+            )));
+        }
+        ENTITY.delete(sql, project, name).await
+    })
+    .await
 }
 
 /// What [`switch`] did.

@@ -13,6 +13,7 @@
 //! | [`projects`], [`storage`] | tenants, and where their media lies |
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
+//! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
 //! | [`keys`] | signing keys, revoked tokens, API clients |
@@ -33,10 +34,12 @@ pub mod bootstrap;
 pub mod endpoints;
 mod entity;
 mod error;
+pub mod filters;
 mod fingerprint;
 mod ids;
 pub mod ingest;
 pub mod jobs;
+pub mod key_policies;
 pub mod keys;
 pub mod locators;
 pub mod migrations;

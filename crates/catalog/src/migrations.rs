@@ -26,5 +26,10 @@ pub fn sqlite() -> &'static [Migration] {
             name: "labels and length",
             sql: include_str!("../migrations/sqlite/0002_labels_and_length.sql"),
         },
+        Migration {
+            number: 3,
+            name: "filters and key policies",
+            sql: include_str!("../migrations/sqlite/0003_filters_and_key_policies.sql"),
+        },
     ]
 }

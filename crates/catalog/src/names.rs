@@ -64,6 +64,37 @@ pub fn plain(field: &str, name: &str) -> Result<(), CatalogError> {
     }
 }
 
+/// Filters, whose names stand in playback URLs: 1 to 260 letters, digits, `-`, `_`, `.` and `~`.
+pub fn filter(field: &str, name: &str) -> Result<(), CatalogError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    if (1..=260).contains(&name.len()) && name.chars().all(plain) && name.trim_matches('.') != "" {
+        Ok(())
+    } else {
+        Err(CatalogError::invalid(
+            field,
+            "must have 1 to 260 letters, digits, '-', '_', '.' or '~', and not only dots",
+        ))
+    }
+}
+
+/// Streaming endpoints, whose names were parts of host names: 1 to 24 letters, digits and hyphens, with a letter or digit at
+/// both ends.
+pub fn endpoint(field: &str, name: &str) -> Result<(), CatalogError> {
+    let alphanumeric = |c: char| c.is_ascii_alphanumeric();
+    let ok = (1..=24).contains(&name.len())
+        && name.chars().all(|c| alphanumeric(c) || c == '-')
+        && name.starts_with(alphanumeric)
+        && name.ends_with(alphanumeric);
+    if ok {
+        Ok(())
+    } else {
+        Err(CatalogError::invalid(
+            field,
+            "must have 1 to 24 letters, digits and hyphens, and begin and end with a letter or digit",
+        ))
+    }
+}
+
 /// Azure's rule for containers: 3 to 63 lower-case letters, digits and single hyphens, with a letter or digit at both
 /// ends.
 pub fn container(field: &str, name: &str) -> Result<(), CatalogError> {

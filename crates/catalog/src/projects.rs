@@ -100,6 +100,7 @@ pub async fn list<S: Sql>(
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     pub assets: u32,
+    pub content_key_policies: u32,
     pub transforms: u32,
     pub jobs: u32,
     pub storage_accounts: u32,
@@ -114,6 +115,7 @@ pub async fn counts<S: Sql>(sql: &S, project: &ProjectId) -> Result<Counts, Cata
     let rows = sql
         .query(
             "SELECT (SELECT count(*) FROM assets WHERE project_id = ?1) AS assets,
+                    (SELECT count(*) FROM content_key_policies WHERE project_id = ?1) AS key_policies,
                     (SELECT count(*) FROM transforms WHERE project_id = ?1) AS transforms,
                     (SELECT count(*) FROM jobs WHERE project_id = ?1) AS jobs,
                     (SELECT count(*) FROM storage_accounts WHERE project_id = ?1) AS storage_accounts,
@@ -129,6 +131,7 @@ pub async fn counts<S: Sql>(sql: &S, project: &ProjectId) -> Result<Counts, Cata
         .ok_or_else(|| CatalogError::corrupt("counts", "no row"))?;
     Ok(Counts {
         assets: row.unsigned("assets")?,
+        content_key_policies: row.unsigned("key_policies")?,
         transforms: row.unsigned("transforms")?,
         jobs: row.unsigned("jobs")?,
         storage_accounts: row.unsigned("storage_accounts")?,

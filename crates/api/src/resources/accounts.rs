@@ -196,7 +196,7 @@ pub(super) async fn stats<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         .saturating_sub(counts.streaming_endpoints_running);
     Ok(Reply::ok(json!({
         "assets": {"total": counts.assets},
-        "contentKeyPolicies": {"total": 0},
+        "contentKeyPolicies": {"total": counts.content_key_policies},
         "jobs": {"total": counts.jobs},
         "liveEvents": {"running": 0, "stopped": 0, "total": 0},
         "storageAccounts": {"total": counts.storage_accounts},

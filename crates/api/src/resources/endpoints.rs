@@ -5,20 +5,26 @@
 
 use headwater_blob::HttpClient;
 use headwater_catalog::Sql;
-use headwater_catalog::endpoints::{self, EndpointState, StreamingEndpoint, Switched};
+use headwater_catalog::endpoints::{
+    self, EndpointState, EndpointWrite, StreamingEndpoint, Switched,
+};
 use headwater_catalog::operations::{self, Operation};
 use http::StatusCode;
 use http::header::{HeaderName, LOCATION, RETRY_AFTER};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::assets::query_page;
-use super::light_state;
 use super::locators::segment;
+use super::{light_state, status};
 use crate::call::Call;
 use crate::dialect::{Dialect, Envelope};
 use crate::error::ApiError;
+use crate::fields::{ENVELOPE, Object};
 use crate::query;
 use crate::reply::Reply;
+
+/// Most units of an endpoint (AMS).
+const MOST_UNITS: u64 = 10;
 
 const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
 
@@ -89,6 +95,181 @@ pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
 
 pub(super) async fn state<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     Ok(light_state(endpoint(call).await?.state.name()))
+}
+
+/// What is read of a body. What this installation does not do is refused rather than kept and ignored: one address serves
+/// every endpoint, so there is no access list, cache age or cross-domain file of one of them.
+fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
+    let root = Object::root(body)?;
+    let known: Vec<_> = ENVELOPE.iter().copied().chain(["sku"]).collect();
+    root.only(&known)?;
+    let tags = root.text_map("tags")?.map(|tags| {
+        tags.into_iter()
+            .map(|(name, value)| (name, value.into()))
+            .collect()
+    });
+    let mut properties = Map::new();
+    if let Some(given) = root.object("properties")? {
+        given.only(&[
+            // Read only.
+            "hostName",
+            "provisioningState",
+            "resourceState",
+            "created",
+            "lastModified",
+            "freeTrialEndTime",
+            "sku",
+            // Kept.
+            "description",
+            "scaleUnits",
+            "customHostNames",
+            // Refused below unless they ask for nothing.
+            "cdnEnabled",
+            "cdnProvider",
+            "cdnProfile",
+            "accessControl",
+            "crossSiteAccessPolicies",
+            "maxCacheAge",
+            "availabilitySetName",
+        ])?;
+        for member in [
+            "accessControl",
+            "crossSiteAccessPolicies",
+            "maxCacheAge",
+            "availabilitySetName",
+            "cdnProvider",
+            "cdnProfile",
+        ] {
+            if given.has(member) {
+                return Err(ApiError::invalid(
+                    given.path(member),
+                    "is not supported by this installation",
+                ));
+            }
+        }
+        if given.flag("cdnEnabled")? == Some(true) {
+            return Err(ApiError::invalid(
+                given.path("cdnEnabled"),
+                "must be false: put a CDN of your own in front of this installation",
+            ));
+        }
+        if let Some(description) = given.text("description")? {
+            if description.chars().count() > 1024 {
+                return Err(ApiError::invalid(
+                    given.path("description"),
+                    "must have at most 1024 characters",
+                ));
+            }
+            properties.insert("description".into(), description.into());
+        }
+        if let Some(units) = scale_units(&given, "scaleUnits")? {
+            properties.insert("scaleUnits".into(), units.into());
+        }
+        if let Some(hosts) = given.texts("customHostNames")? {
+            let valid = |host: &String| host.parse::<http::uri::Authority>().is_ok();
+            if hosts.len() > 20 || !hosts.iter().all(valid) {
+                return Err(ApiError::invalid(
+                    given.path("customHostNames"),
+                    "must have at most 20 host names",
+                ));
+            }
+            properties.insert("customHostNames".into(), json!(hosts));
+        }
+    }
+    Ok(EndpointWrite { properties, tags })
+}
+
+fn scale_units(object: &Object<'_>, member: &str) -> Result<Option<u64>, ApiError> {
+    let units = object.whole(member)?;
+    if units.is_some_and(|units| units > MOST_UNITS) {
+        return Err(ApiError::invalid(
+            object.path(member),
+            format!("must be at most {MOST_UNITS}"),
+        ));
+    }
+    Ok(units)
+}
+
+pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let mut write = read(&call.body()?)?;
+    write.properties.entry("scaleUnits").or_insert(0.into());
+    write
+        .properties
+        .entry("cdnEnabled")
+        .or_insert(Json::Bool(false));
+    // The SDKs write True and true.
+    let auto_start = match call.incoming.query.get("autoStart") {
+        None => false,
+        Some(text) if text.eq_ignore_ascii_case("true") => true,
+        Some(text) if text.eq_ignore_ascii_case("false") => false,
+        Some(_) => return Err(ApiError::invalid("autoStart", "must be true or false")),
+    };
+    let (endpoint, written) = endpoints::put(
+        call.sql,
+        &call.project()?.id,
+        call.var("endpoint"),
+        &write,
+        auto_start,
+        call.moment.now,
+    )
+    .await?;
+    Ok(Reply::json(status(written), render(call, &endpoint)?))
+}
+
+pub(super) async fn update<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let write = read(&call.body()?)?;
+    change(call, &write).await
+}
+
+async fn change<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    write: &EndpointWrite,
+) -> Result<Reply, ApiError> {
+    let project = &call.project()?.id;
+    let name = call.var("endpoint");
+    let endpoint = endpoints::update(call.sql, project, name, write, call.moment.now).await?;
+    Ok(Reply::ok(render(call, &endpoint)?))
+}
+
+pub(super) async fn delete<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let project = &call.project()?.id;
+    let existed = endpoints::delete(call.sql, project, call.var("endpoint")).await?;
+    Ok(Reply::deleted(existed))
+}
+
+/// Units are what the service sold; here they are a number that is shown.
+pub(super) async fn scale<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let body = call.body()?;
+    let body = Object::root(&body)?;
+    body.only(&["scaleUnit"])?;
+    let units = scale_units(&body, "scaleUnit")?;
+    let units = body.required("scaleUnit", units)?;
+    let properties = Map::from_iter([("scaleUnits".to_owned(), units.into())]);
+    let write = EndpointWrite {
+        properties,
+        tags: None,
+    };
+    change(call, &write).await
+}
+
+pub(super) async fn skus<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    endpoint(call).await?;
+    let sku = |name: &str, minimum: u64, maximum: u64| {
+        json!({
+            "resourceType": "Microsoft.Media/mediaservices/streamingEndpoints",
+            "sku": {"name": name},
+            "capacity": {
+                "scaleType": "Manual", "default": minimum, "minimum": minimum, "maximum": maximum,
+            },
+        })
+    };
+    Ok(Reply::ok(json!({
+        "value": [sku("Standard", 0, 0), sku("Premium", 1, MOST_UNITS)],
+    })))
 }
 
 pub(super) async fn start<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

@@ -3,7 +3,9 @@
 mod accounts;
 mod assets;
 mod endpoints;
+mod filters;
 mod jobs;
+mod key_policies;
 mod locators;
 mod policies;
 mod published;
@@ -70,6 +72,20 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::JobState => jobs::state(call).await,
         Op::JobCancel => jobs::cancel(call).await,
 
+        Op::FilterList => filters::list(call).await,
+        Op::FilterGet => filters::get(call).await,
+        Op::FilterPut => filters::put(call).await,
+        Op::FilterUpdate => filters::update(call).await,
+        Op::FilterDelete => filters::delete(call).await,
+
+        Op::KeyPolicyList => key_policies::list(call).await,
+        Op::KeyPolicyGet => key_policies::get(call).await,
+        Op::KeyPolicyPut => key_policies::put(call).await,
+        Op::KeyPolicyUpdate => key_policies::update(call).await,
+        Op::KeyPolicyDelete => key_policies::delete(call).await,
+        Op::KeyPolicyState => key_policies::state(call).await,
+        Op::KeyPolicySecrets => key_policies::with_secrets(call).await,
+
         Op::PolicyList => policies::list(call).await,
         Op::PolicyGet => policies::get(call).await,
         Op::PolicyPut => policies::put(call).await,
@@ -85,6 +101,11 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
 
         Op::EndpointList => endpoints::list(call).await,
         Op::EndpointGet => endpoints::get(call).await,
+        Op::EndpointPut => endpoints::put(call).await,
+        Op::EndpointUpdate => endpoints::update(call).await,
+        Op::EndpointDelete => endpoints::delete(call).await,
+        Op::EndpointSkus => endpoints::skus(call).await,
+        Op::EndpointScale => endpoints::scale(call).await,
         Op::EndpointState => endpoints::state(call).await,
         Op::EndpointStart => endpoints::start(call).await,
         Op::EndpointStop => endpoints::stop(call).await,

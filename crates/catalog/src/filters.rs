@@ -1,0 +1,227 @@
+//! Asset and account filters: which part of a presentation a player is shown.
+//!
+//! Their properties are checked by the caller for shape and kept as they are shown.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json};
+
+use crate::entity::Entity;
+use crate::error::CatalogError;
+use crate::ids::ProjectId;
+use crate::query::{self, Field, FieldKind, Listing, Page};
+use crate::sql::{Row, Sql, Value, transaction};
+use crate::{Written, assets, names};
+
+/// Most filters of one asset, or of one account (AMS quota).
+pub const MOST: u32 = 100;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    pub name: String,
+    /// In AMS's names.
+    pub properties: Map<String, Json>,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+}
+
+/// Whose filters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    Account,
+    Asset(&'a str),
+}
+
+impl<'a> Owner<'a> {
+    /// As the table has it.
+    fn column(self) -> &'a str {
+        match self {
+            Self::Account => "",
+            Self::Asset(name) => name,
+        }
+    }
+
+    fn scope(self, project: &ProjectId) -> [(&'static str, Value); 2] {
+        [
+            ("project_id", project.into()),
+            ("asset_name", self.column().into()),
+        ]
+    }
+
+    /// Errors: [`CatalogError::NotFound`] if it is an asset that does not exist.
+    async fn check<S: Sql>(self, sql: &S, project: &ProjectId) -> Result<(), CatalogError> {
+        match self {
+            Self::Account => Ok(()),
+            Self::Asset(name) => assets::get(sql, project, name).await.map(drop),
+        }
+    }
+}
+
+const ENTITY: Entity<Filter> = Entity {
+    one: "Filter",
+    many: "filters",
+    table: "filters",
+    columns: "name, properties_json, created, modified",
+    read: from_row,
+    tie: "name",
+    fields: &[
+        Field::new("name", "name", FieldKind::Text),
+        Field::new("properties/created", "created", FieldKind::Time),
+    ],
+    labels: None,
+};
+
+fn from_row(row: &Row<'_>) -> Result<Filter, CatalogError> {
+    Ok(Filter {
+        name: row.text("name")?,
+        properties: row.json("properties_json")?,
+        created: row.time("created")?,
+        modified: row.time("modified")?,
+    })
+}
+
+async fn find<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    owner: Owner<'_>,
+    name: &str,
+) -> Result<Option<Filter>, CatalogError> {
+    let [project, asset] = owner.scope(project);
+    let scope = [project, asset, ("name", name.into())];
+    Ok(ENTITY.all(sql, &scope).await?.pop())
+}
+
+/// One filter.
+///
+/// Errors: [`CatalogError::NotFound`], also for an asset that does not exist.
+pub async fn get<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    owner: Owner<'_>,
+    name: &str,
+) -> Result<Filter, CatalogError> {
+    owner.check(sql, project).await?;
+    find(sql, project, owner, name)
+        .await?
+        .ok_or_else(|| CatalogError::not_found(ENTITY.one, name))
+}
+
+/// A page of filters.
+///
+/// Errors: [`CatalogError::NotFound`] for an asset that does not exist.
+pub async fn list<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    owner: Owner<'_>,
+    listing: &Listing,
+) -> Result<Page<Filter>, CatalogError> {
+    owner.check(sql, project).await?;
+    query::list(sql, &ENTITY, &owner.scope(project), listing).await
+}
+
+/// Creates or replaces a filter.
+///
+/// Errors: [`CatalogError::Invalid`]; [`CatalogError::NotFound`] for an asset that does not exist;
+/// [`CatalogError::Conflict`] beyond [`MOST`].
+pub async fn put<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    owner: Owner<'_>,
+    name: &str,
+    properties: &Map<String, Json>,
+    now: Timestamp,
+) -> Result<(Filter, Written), CatalogError> {
+    names::filter("name", name)?;
+    transaction(sql, async |sql| {
+        owner.check(sql, project).await?;
+        let written = match find(sql, project, owner, name).await? {
+            Some(_) => Written::Existing,
+            None => Written::Created,
+        };
+        if written == Written::Created {
+            let counted = sql
+                .query(
+                    "SELECT count(*) AS total FROM filters WHERE project_id = ?1 AND asset_name = ?2",
+                    &[project.into(), owner.column().into()],
+                )
+                .await?;
+            let total = counted
+                .first()
+                .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
+                .unsigned("total")?;
+            if total >= MOST {
+                return Err(CatalogError::Conflict(format!(
+                    "There are {MOST} filters already, which is the most there may be."
+                )));
+            }
+        }
+        let filter = write(sql, project, owner, name, properties, now).await?;
+        Ok((filter, written))
+    })
+    .await
+}
+
+/// Changes the given properties of a filter, each as a whole.
+///
+/// Errors: [`CatalogError::NotFound`].
+pub async fn update<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    owner: Owner<'_>,
+    name: &str,
+    changes: &Map<String, Json>,
+    now: Timestamp,
+) -> Result<Filter, CatalogError> {
+    transaction(sql, async |sql| {
+        let mut properties = get(sql, project, owner, name).await?.properties;
+        properties.extend(changes.clone());
+        write(sql, project, owner, name, &properties, now).await
+    })
+    .await
+}
+
+/// Inside a transaction: writes the row.
+async fn write<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    owner: Owner<'_>,
+    name: &str,
+    properties: &Map<String, Json>,
+    now: Timestamp,
+) -> Result<Filter, CatalogError> {
+    let rows = sql
+        .query(
+            &format!(
+                "INSERT INTO filters (project_id, asset_name, name, properties_json, created, modified)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                 ON CONFLICT (project_id, asset_name, name) DO UPDATE
+                     SET properties_json = excluded.properties_json, modified = excluded.modified
+                 RETURNING {}",
+                ENTITY.columns
+            ),
+            &[
+                project.into(),
+                owner.column().into(),
+                name.into(),
+                serde_json::to_string(properties).unwrap_or_default().into(),
+                now.into(),
+            ],
+        )
+        .await?;
+    ENTITY.returned(&rows, name)
+}
+
+/// Deletes a filter. Says whether there was one.
+pub async fn delete<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    owner: Owner<'_>,
+    name: &str,
+) -> Result<bool, CatalogError> {
+    let rows = sql
+        .query(
+            "DELETE FROM filters WHERE project_id = ?1 AND asset_name = ?2 AND name = ?3 RETURNING name",
+            &[project.into(), owner.column().into(), name.into()],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
