@@ -10,7 +10,7 @@
 //! | [`names`], [`time`], [`xml`], [`query`] | both | spellings |
 //!
 //! Nothing here opens a socket, reads a clock or holds state; `now` is always an argument. The one exception is the
-//! feature `hyper` (native only), which adds [`client::HyperClient`].
+//! feature `hyper` (native only), which adds `client::HyperClient`.
 #![cfg_attr(
     not(test),
     deny(

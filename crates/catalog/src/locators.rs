@@ -44,7 +44,7 @@ pub struct NewLocator {
     pub default_manifest: Option<String>,
     pub suppressed: bool,
     pub extra: Map<String, Json>,
-    /// [`crate::fingerprint`] of the request.
+    /// [`crate::fingerprint()`] of the request.
     pub fingerprint: String,
 }
 

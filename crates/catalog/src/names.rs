@@ -67,7 +67,10 @@ pub fn plain(field: &str, name: &str) -> Result<(), CatalogError> {
 /// Filters, whose names stand in playback URLs: 1 to 260 letters, digits, `-`, `_`, `.` and `~`.
 pub fn filter(field: &str, name: &str) -> Result<(), CatalogError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
-    if (1..=260).contains(&name.len()) && name.chars().all(plain) && name.trim_matches('.') != "" {
+    if (1..=260).contains(&name.len())
+        && name.chars().all(plain)
+        && !name.trim_matches('.').is_empty()
+    {
         Ok(())
     } else {
         Err(CatalogError::invalid(

@@ -12,7 +12,7 @@
 //! what is there. Whoever acts on it reads the blob's state first, so that late, repeated, reordered and forged events
 //! do no harm.
 //!
-//! Also here: the two subscription handshakes ([`Delivery::Validation`], [`preflight`]) and who may call at all
+//! Also here: the two subscription handshakes ([`Delivery::Validation`], [`preflight()`]) and who may call at all
 //! ([`auth`]). Not here: dropping duplicates and acting on an event, which need the catalog
 //! (`headwater_catalog::ingest`).
 //!

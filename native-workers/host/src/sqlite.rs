@@ -134,11 +134,7 @@ fn is_readonly(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result
 
 fn run(connection: &rusqlite::Connection, sql: &str, parameters: &[Value]) -> Result<Rows, Error> {
     let mut statement = connection.prepare_cached(sql).map_err(io)?;
-    let columns: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement
         .query(rusqlite::params_from_iter(parameters))
         .map_err(io)?;

@@ -232,7 +232,7 @@ pub struct NewJob {
     pub correlation: BTreeMap<String, String>,
     pub priority: Priority,
     pub missing_assets: MissingAssets,
-    /// [`crate::fingerprint`] of the request.
+    /// [`crate::fingerprint()`] of the request.
     pub fingerprint: String,
 }
 

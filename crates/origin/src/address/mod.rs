@@ -9,7 +9,7 @@
 //! Words, option names and values compare case-insensitively; names of manifests, tracks and files do not. Every
 //! path element is percent-decoded on its own, so that an encoded slash never makes two elements of one.
 //!
-//! [`parse`] reads, [`child`] writes the URLs that manifests contain.
+//! [`parse()`] reads, [`child`] writes the URLs that manifests contain.
 
 pub mod child;
 mod options;
