@@ -44,7 +44,12 @@ pub(crate) fn check() -> Result<()> {
         run(command.args(["--", "--deny", "warnings"]))
     })?;
     step("Documentation", || {
-        let mut command = cargo(&["doc", "--no-deps", "--document-private-items"]);
+        let mut command = cargo(&[
+            "doc",
+            "--no-deps",
+            "--document-private-items",
+            "--keep-going",
+        ]);
         for name in pure_crates()? {
             command.args(["--package", &name]);
         }

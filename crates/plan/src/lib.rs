@@ -3,7 +3,7 @@
 //! A [`Plan`] is an ordered list of steps over a few stored objects: inline bytes (a generated `moof`) and object
 //! ranges (samples). Its total length is known at once, [`Plan::slice`] answers an HTTP `Range`, [`Plan::encode`]
 //! makes the request to the assembler (`http://assembler.spin.internal/`), and its `Display` is the text that
-//! `headwater inspect` prints. [`assemble`] is the reference implementation of carrying a plan out.
+//! `headwater inspect` prints. [`assemble()`] is the reference implementation of carrying a plan out.
 //!
 //! Plans hold signed URLs. They never leave the process as text: `Debug` and `Display` leave query strings out.
 //!

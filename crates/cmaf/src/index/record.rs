@@ -183,7 +183,7 @@ fn fill<S: Fn(&mut SegmentSample)>(
     Ok(())
 }
 
-/// A [`SegmentRecord`](crate::track_file::SegmentRecord): start, header length, number of samples, samples, CRC-32.
+/// A [`SegmentRecord`]: start, header length, number of samples, samples, CRC-32.
 pub(crate) fn encode_segment(segment: &SegmentRecord) -> Vec<u8> {
     let mut out = Vec::new();
     push_varint(&mut out, segment.start);
