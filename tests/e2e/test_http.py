@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -163,6 +165,31 @@ def test_tls_offers_both_protocols(tls_connection):
             context.wrap_socket(tcp, server_hostname=address.hostname) as tls,
         ):
             assert tls.selected_alpn_protocol() == chosen
+
+
+def test_http2_carries_requests(tls_connection):
+    answer = subprocess.run(
+        ["curl", "-sS", "--http2", "--cacert", tls_connection.caFile, "-o", "/dev/null",
+         "-w", "%{http_version} %{http_code}", f"{tls_connection.apiUrl}/api/ready"],
+        capture_output=True, text=True, check=True, timeout=30,
+    )
+    assert answer.stdout == "2 200"
+
+
+def test_many_who_ask_at_once_get_the_same(http, connection, counted_published):
+    """The host answers a playlist again for a moment; nobody outside sees how it knows."""
+
+    def ask(_):
+        return requests.get(counted_published.hls, timeout=30)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, range(64)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert not any("Headwater-Cache-Control" in answer.headers for answer in answers)
+    metrics = requests.get(connection.metricsUrl, timeout=30).text
+    hits = next(line for line in metrics.splitlines() if line.startswith("headwater_cache_hits_total"))
+    assert float(hits.split()[1]) > 32
 
 
 def test_requests_are_counted_and_logged(http, connection, segment):

@@ -82,6 +82,19 @@ def played(request, account: Account, http, shared_media: Path, tmp_path_factory
     return Played(case, source_facts, published, progress, variants, playlists, files, facts)
 
 
+def test_sound_alone_is_played_from_the_origin(account: Account, http, shared_media: Path, tmp_path: Path):
+    source = shared_media / "bigbuckbunny.mp4"
+    published = account.publish(account.encode(account.upload(source), "AACGoodQualityAudio"))
+    # The one variant, and the same playlist as its audio group's.
+    rendition = media.read_master(http, published.hls)[0]
+    playlist = media.read_media_playlist(http, rendition.url)
+    file = media.download(http, [playlist.init, *(s.url for s in playlist.segments)], tmp_path / "sound.mp4", "audio")
+    heard, sent = media.decode(file, "a:0"), media.decode(source, "a:0")
+    assert (heard.codec, heard.channels) == ("aac", 2) and abs(heard.end - sent.end) < 0.1
+    manifest = media.read_mpd(http, published.dash)
+    assert [representation.kind for representation in manifest.representations] == ["audio"]
+
+
 def test_progress_only_grows_and_ends_at_100(played: Played):
     assert played.progress == sorted(played.progress), played.progress
     assert played.progress[-1] == 100

@@ -118,6 +118,11 @@ fn debian() -> Result<Toolchain> {
             );
         }
     }
+    if !cfg!(target_arch = "x86_64") {
+        bail!(
+            "missing: the {TARGET} target, which is fetched from Debian on x86-64 only. Add it with `rustup target add {TARGET}`"
+        );
+    }
     let home = paths::cache()?.join("wasm-toolchain");
     std::fs::create_dir_all(&home)?;
     let root = home.join("root");

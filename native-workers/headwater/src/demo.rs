@@ -49,6 +49,7 @@ async fn go_the_way(
     if let Some(locator) = find(api, &media).await? {
         return publish::paths(api, &media, &locator).await;
     }
+    eprintln!("Making a demo of {SECONDS} seconds and publishing it …");
     let file = data.join(NAME);
     let path = file.clone();
     tokio::task::spawn_blocking(move || headwater_transcoder::demo_source(&path, SECONDS))

@@ -33,6 +33,8 @@ pub struct Limits {
     pub request_deadline: Duration,
     /// How long an instance may go on after the head, streaming its body.
     pub streaming: Duration,
+    /// How long it may compute in that time. The slowest component that streams moves a gigabyte in less than two seconds.
+    pub computing_after_head: Duration,
     /// How long a request may wait for a place.
     pub queue: Duration,
     /// How long an instance without requests is kept.
@@ -48,6 +50,7 @@ impl Default for Limits {
             concurrent_requests: 128,
             request_deadline: Duration::from_secs(30),
             streaming: Duration::from_secs(3600),
+            computing_after_head: Duration::from_secs(60),
             queue: Duration::from_secs(5),
             idle_instance: Duration::from_secs(30),
         }

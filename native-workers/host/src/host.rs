@@ -3,6 +3,7 @@
 use crate::cache::{self, Question, ResponseCache};
 use crate::component::{ComponentInstances, Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
+use crate::instance::EPOCH;
 use crate::manifest::{self, Manifest};
 use crate::outbound::AllowedHosts;
 use crate::outgoing::{HttpClient, StandIn, client, full_body};
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError, ProxyHandler};
@@ -109,7 +110,7 @@ impl Host {
                     .trigger
                     .http
                     .iter()
-                    .any(|t| t.component.as_ref() == Some(*id))
+                    .any(|t| t.component() == Some(*id))
             })
             .collect();
         let engine = engine(&config.limits, config.cache.clone())?;
@@ -479,7 +480,7 @@ fn start_epoch_clock(engine: &Engine) {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(EPOCH);
         }
     });
 }

@@ -4,7 +4,7 @@ use crate::component::LoadedComponent;
 use crate::outgoing::Outgoing;
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -71,6 +71,9 @@ impl WasiHttpView for InstanceData {
     }
 }
 
+/// How often busy guests are looked at.
+pub(crate) const EPOCH: Duration = Duration::from_millis(10);
+
 /// Deadlines of the requests that an instance is answering.
 ///
 /// The epoch callback reads it: a guest that computes past the deadline is stopped there, because the event loop
@@ -80,10 +83,13 @@ pub(crate) struct Running {
     deadlines: Mutex<BTreeMap<Instant, usize>>,
     /// A request passed its deadline: nobody reads what the instance still does.
     expired: AtomicBool,
+    /// Ticks of the epoch clock that found the guest computing since it answered.
+    ticks_after_head: AtomicU64,
 }
 
 impl Running {
     fn add(&self, deadline: Instant) {
+        self.ticks_after_head.store(0, Ordering::Relaxed);
         *self.lock().entry(deadline).or_default() += 1;
     }
 
@@ -97,10 +103,24 @@ impl Running {
         }
     }
 
-    fn overdue(&self, now: Instant) -> bool {
-        self.lock()
-            .first_key_value()
-            .is_some_and(|(deadline, _)| *deadline <= now)
+    /// Why a guest that is computing at `now` has to stop.
+    fn verdict(&self, now: Instant, after_head: Duration) -> Result<(), &'static str> {
+        match self.lock().first_key_value() {
+            Some((deadline, _)) if *deadline <= now => {
+                Err("the request's deadline passed while the component was computing")
+            }
+            Some(_) => Ok(()),
+            // It has answered: streaming its body, or tidying up.
+            None => {
+                let ticks = self.ticks_after_head.fetch_add(1, Ordering::Relaxed);
+                let spent = EPOCH.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX));
+                if spent < after_head {
+                    Ok(())
+                } else {
+                    Err("the component went on computing after it had answered")
+                }
+            }
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Instant, usize>> {
@@ -131,14 +151,14 @@ pub(crate) fn new_store(
     store.limiter(|data| &mut data.limits);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
-        if context.data().running.overdue(Instant::now()) {
-            Err(wasmtime::Error::msg(
-                "the request's deadline passed while the component was computing",
-            ))
-        } else {
-            // Let other tasks of this thread run, then go on.
-            Ok(UpdateDeadline::Yield(1))
-        }
+        let InstanceData {
+            running, component, ..
+        } = context.data();
+        running
+            .verdict(Instant::now(), component.limits.computing_after_head)
+            .map_err(wasmtime::Error::msg)?;
+        // Let other tasks of this thread run, then go on.
+        Ok(UpdateDeadline::Yield(1))
     });
     Ok(store)
 }

@@ -64,8 +64,32 @@ pub struct Triggers {
 pub struct HttpTrigger {
     pub id: Option<String>,
     pub route: Route,
-    pub component: Option<String>,
+    component: Option<ComponentRef>,
     pub static_response: Option<StaticResponse>,
+}
+
+impl HttpTrigger {
+    /// The component that answers, unless a static response does.
+    pub fn component(&self) -> Option<&String> {
+        match &self.component {
+            Some(ComponentRef::Id(id)) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// A component by its name, or in place.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum ComponentRef {
+    Id(String),
+    Inline(Box<Component>),
+}
+
+impl ComponentRef {
+    fn is_id(&self) -> bool {
+        matches!(self, Self::Id(_))
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -215,12 +239,21 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Parses and checks what can be checked without looking at any file.
+    /// Parses and checks what can be checked without looking at any file. Components that triggers bring along in a table of
+    /// their own get the names that Spin gives them, `inline-http-component` and so on.
     ///
     /// Errors name the key and, for syntax, line and column.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let manifest: Self =
+        let mut manifest: Self =
             toml::from_str(text).map_err(|error| ManifestError::Syntax(error.to_string()))?;
+        for (index, trigger) in manifest.trigger.http.iter_mut().enumerate() {
+            if let Some(ComponentRef::Inline(component)) = trigger.component.take_if(|c| !c.is_id())
+            {
+                let id = format!("inline-http-component{index}");
+                manifest.component.insert(id.clone(), *component);
+                trigger.component = Some(ComponentRef::Id(id));
+            }
+        }
         if manifest.spin_manifest_version != 2 {
             return Err(ManifestError::Version(manifest.spin_manifest_version));
         }
@@ -242,7 +275,7 @@ impl Manifest {
             route: route.clone(),
             message,
         };
-        match (&trigger.component, &trigger.static_response) {
+        match (trigger.component(), &trigger.static_response) {
             (Some(component), None) if self.component.contains_key(component) => {}
             (Some(component), None) => {
                 return Err(fail(format!("there is no component `{component}`")));
@@ -251,6 +284,13 @@ impl Manifest {
                 http::StatusCode::from_u16(response.status_code).map_err(|_| {
                     fail(format!("status_code {} is not one", response.status_code))
                 })?;
+                let sendable = |(name, value): (&String, &String)| {
+                    http::HeaderName::try_from(name.as_str()).is_ok()
+                        && http::HeaderValue::try_from(value.as_str()).is_ok()
+                };
+                if let Some((name, _)) = response.headers.iter().find(|header| !sendable(*header)) {
+                    return Err(fail(format!("the header `{name}` cannot be sent")));
+                }
             }
             _ => return Err(fail("needs either `component` or `static_response`".into())),
         }
@@ -258,7 +298,7 @@ impl Manifest {
             Route::Private(PrivateRoute { private: false }) => {
                 Err(fail("`private` can only be true".into()))
             }
-            Route::Private(_) if trigger.component.is_none() => {
+            Route::Private(_) if trigger.component().is_none() => {
                 Err(fail("a private route needs a component".into()))
             }
             _ => Ok(()),
@@ -320,6 +360,37 @@ mod tests {
                 .to_string()
                 .contains("gone")
         );
+    }
+
+    #[test]
+    fn a_component_may_stand_in_its_trigger() {
+        let text = format!(
+            "{HEAD}[[trigger.http]]\nroute = \"/x\"\ncomponent = {{ source = \"x.wasm\" }}\n[application.tool.x]\ny = 1\n"
+        );
+        let manifest = Manifest::parse(&text).unwrap();
+        let id = manifest.trigger.http[0].component().unwrap();
+        assert_eq!(manifest.component[id].source, "x.wasm");
+    }
+
+    #[test]
+    fn a_static_response_that_cannot_be_sent_is_refused() {
+        let text = format!(
+            "{HEAD}[[trigger.http]]\nroute = \"/x\"\nstatic_response = {{ headers = {{ \"a b\" = \"c\" }} }}\n"
+        );
+        let error = Manifest::parse(&text).unwrap_err().to_string();
+        assert!(error.contains("`a b`"), "{error}");
+    }
+
+    #[test]
+    fn what_only_this_host_does_is_read_and_misspelt_is_refused() {
+        let component = "[component.x]\nsource = \"x.wasm\"\n[component.x.tool.headwater]\n";
+        let manifest = Manifest::parse(&format!("{HEAD}{component}cache = true\n")).unwrap();
+        let tool = &manifest.component["x"].tool.headwater;
+        assert!(tool.cache && tool.request_headers);
+        let error = Manifest::parse(&format!("{HEAD}{component}cached = true\n"));
+        assert!(error.unwrap_err().to_string().contains("cached"));
+        let others = "[component.x]\nsource = \"x.wasm\"\n[component.x.tool.other]\nwhatever = 1\n";
+        Manifest::parse(&format!("{HEAD}{others}")).unwrap();
     }
 
     #[test]

@@ -140,6 +140,7 @@ fn limits() -> Limits {
     Limits {
         memory_bytes: 32 << 20,
         request_deadline: Duration::from_secs(2),
+        computing_after_head: Duration::from_secs(1),
         ..Limits::default()
     }
 }
@@ -249,6 +250,19 @@ fn a_loop_ends_at_its_deadline_and_others_go_on_meanwhile() {
             assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
             assert_eq!(problem(&body), 504);
         }
+    });
+}
+
+#[test]
+fn a_loop_after_the_answer_ends_too() {
+    runtime().block_on(async {
+        let started = Instant::now();
+        let response = host().handle(connection(), request("/loop-after")).await;
+        // The body never comes: the loop has its turn first. It ends with the instance, in an error.
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(response.into_body().collect().await.is_err());
+        assert!(started.elapsed() < Duration::from_secs(10));
+        assert_eq!(get("/ok").await.0, StatusCode::OK);
     });
 }
 

@@ -27,6 +27,14 @@ async fn guest(request: Request) -> Response<Full<Bytes>> {
         "/loop" => loop {
             std::hint::black_box(served);
         },
+        "/loop-after" => {
+            spin_sdk::wit_bindgen::spawn(async {
+                loop {
+                    std::hint::black_box(0);
+                }
+            });
+            Ok("on its way".into())
+        }
         "/memory" => Ok(eat(query.parse().unwrap_or(0)).to_string()),
         "/environment" => std::env::var(&query).map_err(|e| e.to_string()),
         "/variable" => spin_sdk::variables::get(&query)
