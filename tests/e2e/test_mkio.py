@@ -140,3 +140,18 @@ def test_the_published_list_names_no_poster_that_cannot_be_had(mkio: Mkio, accou
     listed = mkio.call("GET", "/published")["value"]
     entry = next(video for video in listed if video["locatorId"] == streamed_only.locator_id)
     assert entry["posterUrl"] is None or http.get(entry["posterUrl"]).status_code == 200
+
+
+def test_a_program_gets_a_token_of_its_own_and_loses_it(connection):
+    tokens = Mkio(connection, prefix="/api/v1/user/tokens")
+    made = tokens.call("POST", "", {"type": "full-access", "description": "a program", "roles": ["viewer"]}, (201,))
+    token, path = made["metadata"]["JWT"], "/" + made["metadata"]["id"]
+    program = Mkio(connection, token=token)
+    program.call("GET", "/assets", expect=(200,))
+    program.call("PUT", "/assets/not-mine", {"properties": {}}, expect=(403,))
+    assert tokens.call("GET", path)["spec"]["roles"] == ["viewer"]
+    assert "JWT" not in tokens.call("GET", path)["metadata"]
+    tokens.call("DELETE", path, expect=(200,))
+    refused = program.call("GET", "/assets", expect=(401,))
+    assert "revoked" in refused["error"]["detail"]
+    assert tokens.call("GET", path)["spec"]["revoked"]

@@ -40,6 +40,13 @@ pub enum Operation {
     ProjectList,
     ProjectGet,
     ProfileGet,
+    OwnTokenList,
+    OwnTokenCreate,
+    OwnTokenGet,
+    OwnTokenRevoke,
+    OwnTokenRevokeAll,
+    TokenListAll,
+    TokenRevoke,
     StatsGet,
     LocationList,
     LocationGet,
@@ -274,6 +281,13 @@ static ROOT: &[Route] = routes! {
     V1 GET "/api/v1/projects" => ProjectList, needs(K::Account, V::Read), [200];
     V1 GET "/api/v1/projects/{project}" => ProjectGet, needs(K::Account, V::Read), [200];
     V1 GET "/api/v1/user/profile" => ProfileGet, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/user/tokens" => OwnTokenList, needs(K::OwnToken, V::Read), [200];
+    V1 POST "/api/v1/user/tokens" => OwnTokenCreate, needs(K::OwnToken, V::Write), [201];
+    V1 DELETE "/api/v1/user/tokens" => OwnTokenRevokeAll, needs(K::OwnToken, V::Delete), [200, 204];
+    V1 GET "/api/v1/user/tokens/{token}" => OwnTokenGet, needs(K::OwnToken, V::Read), [200];
+    V1 DELETE "/api/v1/user/tokens/{token}" => OwnTokenRevoke, needs(K::OwnToken, V::Delete), [200, 204];
+    V1 GET "/api/v1/organization/tokens" => TokenListAll, needs(K::Token, V::Read), [200];
+    V1 DELETE "/api/v1/organization/tokens/{token}" => TokenRevoke, needs(K::Token, V::Delete), [200, 204];
     V1 GET "/api/v1/locations" => LocationList, needs(K::Account, V::Read), [200];
     V1 GET "/api/v1/locations/{location}" => LocationGet, needs(K::Account, V::Read), [200];
     OLDER GET "/api/profile" => ProfileGet, needs(K::Profile, V::Read), [200];

@@ -51,6 +51,10 @@ pub enum ResourceKind {
     /// Asset and account filters.
     Filter,
     ContentKeyPolicy,
+    /// The caller's own tokens, which are no more than the caller.
+    OwnToken,
+    /// Everybody's tokens.
+    Token,
     WorkQueue,
 }
 
@@ -88,6 +92,7 @@ impl Permission {
             Role::Operator => match self.kind {
                 ResourceKind::WorkQueue => false,
                 ResourceKind::Account | ResourceKind::Storage => self.verb == Verb::Read,
+                ResourceKind::Token => false,
                 ResourceKind::Profile
                 | ResourceKind::Asset
                 | ResourceKind::Transform
@@ -97,9 +102,14 @@ impl Permission {
                 | ResourceKind::StreamingEndpoint
                 | ResourceKind::UploadRule
                 | ResourceKind::Filter
-                | ResourceKind::ContentKeyPolicy => true,
+                | ResourceKind::ContentKeyPolicy
+                | ResourceKind::OwnToken => true,
             },
-            Role::Viewer => !queue && self.verb == Verb::Read,
+            Role::Viewer => match self.kind {
+                ResourceKind::WorkQueue | ResourceKind::Token => false,
+                ResourceKind::OwnToken => true,
+                _ => self.verb == Verb::Read,
+            },
         }
     }
 }

@@ -16,7 +16,7 @@
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
-//! | [`keys`] | signing keys, revoked tokens, API clients |
+//! | [`keys`], [`tokens`] | signing keys, API clients, tokens and their end |
 //! | `native`, `bootstrap` | feature `native`: SQLite in the process, and the first start |
 #![cfg_attr(
     not(test),
@@ -54,6 +54,7 @@ pub mod publishing;
 pub mod query;
 pub mod sql;
 pub mod storage;
+pub mod tokens;
 pub mod transforms;
 pub mod upload_rules;
 

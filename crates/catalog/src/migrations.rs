@@ -31,5 +31,10 @@ pub fn sqlite() -> &'static [Migration] {
             name: "filters and key policies",
             sql: include_str!("../migrations/sqlite/0003_filters_and_key_policies.sql"),
         },
+        Migration {
+            number: 4,
+            name: "api tokens",
+            sql: include_str!("../migrations/sqlite/0004_api_tokens.sql"),
+        },
     ]
 }

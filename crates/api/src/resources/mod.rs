@@ -11,6 +11,7 @@ mod policies;
 mod published;
 mod service;
 mod storage;
+mod tokens;
 mod transforms;
 mod upload_rules;
 mod work;
@@ -41,6 +42,13 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::ProjectList => accounts::list_projects(call).await,
         Op::ProjectGet => accounts::get_project(call),
         Op::ProfileGet => accounts::profile(call),
+        Op::OwnTokenList => tokens::own_list(call).await,
+        Op::OwnTokenCreate => tokens::create(call).await,
+        Op::OwnTokenGet => tokens::own_get(call).await,
+        Op::OwnTokenRevoke => tokens::own_revoke(call).await,
+        Op::OwnTokenRevokeAll => tokens::own_revoke_all(call).await,
+        Op::TokenListAll => tokens::all_list(call).await,
+        Op::TokenRevoke => tokens::all_revoke(call).await,
         Op::StatsGet => accounts::stats(call).await,
         Op::LocationList => accounts::list_locations(call).await,
         Op::LocationGet => accounts::get_location(call).await,
