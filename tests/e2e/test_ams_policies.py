@@ -1,4 +1,5 @@
-"""Filters, content key policies, streaming policies and endpoints, by every method that `azure-mgmt-media` has for them."""
+"""The account, filters, content key policies, streaming policies and endpoints, by every method that `azure-mgmt-media` has for
+them."""
 
 from __future__ import annotations
 
@@ -26,12 +27,16 @@ from azure.mgmt.media.models import (
     FilterTrackPropertyCondition,
     FilterTrackSelection,
     FirstQuality,
+    ListEdgePoliciesInput,
+    MediaService,
+    MediaServiceUpdate,
     NoEncryption,
     PresentationTimeRange,
     StreamingEndpoint,
     StreamingEntityScaleUnit,
     StreamingLocator,
     StreamingPolicy,
+    SyncStorageKeysInput,
 )
 
 from headwater import Account
@@ -232,3 +237,34 @@ def test_streaming_endpoints(any_account: Account):
         client.begin_create(
             *where, name, StreamingEndpoint(location="local", scale_units=0, cdn_enabled=True)
         ).result()
+
+
+def test_the_account_and_what_is_beside_it(any_account: Account):
+    client, where = any_account.client, any_account.where
+    account = client.mediaservices.get(*where)
+    assert account.provisioning_state == "Succeeded" and len(account.storage_accounts) == 1
+    tag = uuid.uuid4().hex
+    account.tags = {"tag": tag}
+    assert client.mediaservices.begin_create_or_update(*where, account).result().tags == {"tag": tag}
+    update = MediaServiceUpdate(tags={"tag": tag, "more": "x"})
+    assert client.mediaservices.begin_update(*where, update).result().tags == {"tag": tag, "more": "x"}
+    assert client.mediaservices.get(*where).tags["more"] == "x"
+    with pytest.raises(HttpResponseError, match="location"):
+        client.mediaservices.begin_create_or_update(*where, MediaService(location="westeurope")).result()
+    with pytest.raises(ResourceExistsError, match="part of this installation"):
+        client.mediaservices.delete(*where)
+    client.mediaservices.sync_storage_keys(*where, SyncStorageKeysInput(id=account.storage_accounts[0].id))
+    client.mediaservices.list_edge_policies(*where, ListEdgePoliciesInput(device_id="d"))
+    assert client.private_link_resources.list(*where).value == []
+    assert client.private_endpoint_connections.list(*where).value == []
+    client.private_endpoint_connections.delete(*where, "none")
+    for missing in (
+        lambda: client.private_link_resources.get(*where, "none"),
+        lambda: client.private_endpoint_connections.get(*where, "none"),
+        lambda: client.media_services_operation_statuses.get("local", "none"),
+        lambda: client.media_services_operation_results.get("local", "none"),
+    ):
+        with pytest.raises(ResourceNotFoundError):
+            missing()
+    assert account.name in {found.name for found in client.mediaservices.list_by_subscription()}
+    assert account.name in {found.name for found in client.mediaservices.list(where[0])}

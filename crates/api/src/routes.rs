@@ -36,6 +36,17 @@ pub enum Operation {
     AccountListBySubscription,
     AccountListByGroup,
     AccountGet,
+    AccountPut,
+    AccountUpdate,
+    AccountDelete,
+    AccountSyncStorageKeys,
+    AccountEdgePolicies,
+    AccountOperationStatus,
+    AccountOperationResult,
+    PrivateLinkList,
+    PrivateLinkGet,
+    PrivateLinkPut,
+    PrivateLinkDelete,
     CheckNameAvailability,
     ProjectList,
     ProjectGet,
@@ -170,6 +181,17 @@ macro_rules! routes {
 /// Below the account: `/subscriptions/.../mediaServices/{account}`, `/api/v1/projects/{project}/media`, `/api/ams/{project}`.
 static ACCOUNT: &[Route] = routes! {
     ARM GET "" => AccountGet, needs(K::Account, V::Read), [200];
+    ARM PUT "" => AccountPut, needs(K::Account, V::Write), [200];
+    ARM PATCH "" => AccountUpdate, needs(K::Account, V::Write), [202];
+    ARM DELETE "" => AccountDelete, needs(K::Account, V::Delete), [];
+    ARM POST "/syncStorageKeys" => AccountSyncStorageKeys, needs(K::Account, V::Act), [200];
+    ARM POST "/listEdgePolicies" => AccountEdgePolicies, needs(K::Account, V::Read), [200];
+    ARM GET "/privateLinkResources" => PrivateLinkList, needs(K::Account, V::Read), [200];
+    ARM GET "/privateLinkResources/{link}" => PrivateLinkGet, needs(K::Account, V::Read), [];
+    ARM GET "/privateEndpointConnections" => PrivateLinkList, needs(K::Account, V::Read), [200];
+    ARM GET "/privateEndpointConnections/{link}" => PrivateLinkGet, needs(K::Account, V::Read), [];
+    ARM PUT "/privateEndpointConnections/{link}" => PrivateLinkPut, needs(K::Account, V::Write), [];
+    ARM DELETE "/privateEndpointConnections/{link}" => PrivateLinkDelete, needs(K::Account, V::Delete), [204];
     OLDER GET "/stats" => StatsGet, needs(K::Account, V::Read), [200];
     V1 GET "/stats" => StatsGet, needs(K::Account, V::Read), [200];
 
@@ -277,6 +299,9 @@ static ROOT: &[Route] = routes! {
     ARM GET "/subscriptions/{subscription}/providers/Microsoft.Media/mediaservices" => AccountListBySubscription, needs(K::Account, V::Read), [200];
     ARM GET "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Media/mediaservices" => AccountListByGroup, needs(K::Account, V::Read), [200];
     ARM POST "/subscriptions/{subscription}/providers/Microsoft.Media/locations/{location}/checkNameAvailability" => CheckNameAvailability, needs(K::Account, V::Read), [200];
+
+    ARM GET "/subscriptions/{subscription}/providers/Microsoft.Media/locations/{location}/mediaServicesOperationStatuses/{operation}" => AccountOperationStatus, needs(K::Account, V::Read), [200];
+    ARM GET "/subscriptions/{subscription}/providers/Microsoft.Media/locations/{location}/mediaServicesOperationResults/{operation}" => AccountOperationResult, needs(K::Account, V::Read), [200];
 
     V1 GET "/api/v1/projects" => ProjectList, needs(K::Account, V::Read), [200];
     V1 GET "/api/v1/projects/{project}" => ProjectGet, needs(K::Account, V::Read), [200];

@@ -36,5 +36,10 @@ pub fn sqlite() -> &'static [Migration] {
             name: "api tokens",
             sql: include_str!("../migrations/sqlite/0004_api_tokens.sql"),
         },
+        Migration {
+            number: 5,
+            name: "account tags",
+            sql: include_str!("../migrations/sqlite/0005_account_tags.sql"),
+        },
     ]
 }

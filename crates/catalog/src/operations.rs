@@ -6,10 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
-use crate::sql::{Sql, Value};
+use crate::projects::{self, Project};
+use crate::sql::{Row, Sql, Value};
 
 /// [`Operation::collection`] of streaming endpoints.
 pub const STREAMING_ENDPOINTS: &str = "streamingEndpoints";
+
+/// [`Operation::collection`] of accounts.
+pub const ACCOUNTS: &str = "mediaservices";
 
 /// How long an operation can be asked about.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -60,6 +64,27 @@ pub(crate) async fn succeeded<S: Sql>(
     Ok(operation)
 }
 
+/// An operation on an account, by its id alone, with the project that it worked on.
+pub async fn of_account<S: Sql>(
+    sql: &S,
+    id: &str,
+) -> Result<Option<(Operation, Project)>, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT id, project_id, collection, resource, status, created FROM operations
+             WHERE collection = ?1 AND id = ?2",
+            &[ACCOUNTS.into(), id.into()],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let project = projects::by_id(sql, &row.text("project_id")?).await?;
+    Ok(project
+        .map(|project| Ok::<_, CatalogError>((from_row(&row)?, project)))
+        .transpose()?)
+}
+
 /// An operation of this project on `collection`.
 ///
 /// Errors: [`CatalogError::NotFound`].
@@ -79,6 +104,10 @@ pub async fn get<S: Sql>(
     let row = rows
         .first()
         .ok_or_else(|| CatalogError::not_found("Operation", id))?;
+    from_row(&row)
+}
+
+fn from_row(row: &Row<'_>) -> Result<Operation, CatalogError> {
     Ok(Operation {
         id: row.text("id")?,
         collection: row.text("collection")?,

@@ -1,11 +1,13 @@
 //! Projects, which the AMS surface calls media services accounts.
 
 use jiff::Timestamp;
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::error::CatalogError;
-use crate::ids::ProjectId;
-use crate::sql::{Row, Sql, Value};
+use crate::ids::{Moment, ProjectId};
+use crate::operations::{self, Operation};
+use crate::sql::{Row, Sql, Value, transaction};
 
 /// A tenant: everything else belongs to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Project {
     pub subscription_id: String,
     pub resource_group: String,
     pub account_name: String,
+    /// ARM's tags.
+    pub tags: Map<String, Json>,
     pub created: Timestamp,
     pub modified: Timestamp,
 }
@@ -28,7 +32,7 @@ impl Project {
     }
 }
 
-const COLUMNS: &str = "id, name, display_name, location, subscription_id, resource_group, account_name, created, modified";
+const COLUMNS: &str = "id, name, display_name, location, subscription_id, resource_group, account_name, tags_json, created, modified";
 
 fn from_row(row: &Row<'_>) -> Result<Project, CatalogError> {
     Ok(Project {
@@ -39,6 +43,7 @@ fn from_row(row: &Row<'_>) -> Result<Project, CatalogError> {
         subscription_id: row.text("subscription_id")?,
         resource_group: row.text("resource_group")?,
         account_name: row.text("account_name")?,
+        tags: row.json("tags_json")?,
         created: row.time("created")?,
         modified: row.time("modified")?,
     })
@@ -108,6 +113,51 @@ pub struct Counts {
     pub streaming_endpoints_running: u32,
     pub streaming_locators: u32,
     pub streaming_policies: u32,
+}
+
+/// Sets a project's tags, and leaves an operation behind that can be asked about.
+///
+/// Errors: [`CatalogError::NotFound`].
+pub async fn set_tags<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    tags: &Map<String, Json>,
+    moment: Moment<'_>,
+) -> Result<(Project, Operation), CatalogError> {
+    transaction(sql, async |sql| {
+        let rows = sql
+            .query(
+                &format!(
+                    "UPDATE projects SET tags_json = ?2, modified = ?3 WHERE id = ?1 RETURNING {COLUMNS}"
+                ),
+                &[
+                    project.into(),
+                    serde_json::to_string(tags).unwrap_or_default().into(),
+                    moment.now.into(),
+                ],
+            )
+            .await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| CatalogError::not_found("Project", project.as_str()))?;
+        let changed = from_row(&row)?;
+        let name = &changed.account_name;
+        let operation =
+            operations::succeeded(sql, project, operations::ACCOUNTS, name, moment).await?;
+        Ok((changed, operation))
+    })
+    .await
+}
+
+/// The project with this id.
+pub(crate) async fn by_id<S: Sql>(sql: &S, id: &str) -> Result<Option<Project>, CatalogError> {
+    let rows = sql
+        .query(
+            &format!("SELECT {COLUMNS} FROM projects WHERE id = ?1"),
+            &[id.into()],
+        )
+        .await?;
+    rows.first().map(|row| from_row(&row)).transpose()
 }
 
 /// Counts a project's resources. Predefined policies are not counted.

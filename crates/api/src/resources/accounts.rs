@@ -14,7 +14,7 @@ use crate::fields::Object;
 use crate::reply::Reply;
 use crate::routes;
 
-async fn render<S: Sql, C: HttpClient>(
+pub(super) async fn render<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
     project: &Project,
 ) -> Result<Json, ApiError> {
@@ -37,7 +37,7 @@ async fn render<S: Sql, C: HttpClient>(
         "name": project.account_name,
         "type": "Microsoft.Media/mediaservices",
         "location": project.location,
-        "tags": {},
+        "tags": project.tags,
         "properties": {
             "mediaServiceId": project.uuid(),
             "storageAccounts": accounts,

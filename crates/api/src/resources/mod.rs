@@ -1,5 +1,6 @@
 //! One file per kind of resource, and the match that leads to them.
 
+mod account_changes;
 mod accounts;
 mod assets;
 mod endpoints;
@@ -38,6 +39,17 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::OperationList => Ok(accounts::operations()),
         Op::AccountListBySubscription | Op::AccountListByGroup => accounts::list(call).await,
         Op::AccountGet => accounts::get(call).await,
+        Op::AccountPut => account_changes::put(call).await,
+        Op::AccountUpdate => account_changes::update(call).await,
+        Op::AccountDelete => account_changes::delete(call),
+        Op::AccountSyncStorageKeys => account_changes::sync_storage_keys(call).await,
+        Op::AccountEdgePolicies => account_changes::edge_policies(call),
+        Op::AccountOperationStatus => account_changes::operation_status(call).await,
+        Op::AccountOperationResult => account_changes::operation_result(call).await,
+        Op::PrivateLinkList => Ok(account_changes::no_private_links()),
+        Op::PrivateLinkGet => account_changes::no_such_link(call),
+        Op::PrivateLinkPut => account_changes::no_new_link(),
+        Op::PrivateLinkDelete => Ok(Reply::deleted(false)),
         Op::CheckNameAvailability => accounts::check_name(call).await,
         Op::ProjectList => accounts::list_projects(call).await,
         Op::ProjectGet => accounts::get_project(call),
