@@ -57,8 +57,7 @@ describe("the account", { skip }, () => {
 
   test("a name is available if it is well-formed and free", async () => {
     const { location } = await client.mediaservices.get(...where);
-    const check = (wanted) =>
-      client.locations.checkNameAvailability(location, { name: wanted, type: "mediaservices" });
+    const check = (wanted) => client.locations.checkNameAvailability(location, { name: wanted, type: "mediaservices" });
     const taken = await check(name);
     assert.deepEqual([taken.nameAvailable, taken.reason], [false, "AlreadyExists"]);
     assert.ok(taken.message.includes(name));

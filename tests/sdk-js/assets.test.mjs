@@ -3,7 +3,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { getContinuationToken } from "@azure/arm-mediaservices";
-import { UUID, account, all, names, newAsset, refused, skip, statuses, storage, unique, upload } from "./lib/headwater.mjs";
+import {
+  UUID,
+  account,
+  all,
+  names,
+  newAsset,
+  refused,
+  skip,
+  statuses,
+  storage,
+  unique,
+  upload,
+} from "./lib/headwater.mjs";
 
 const hour = 3600_000;
 
@@ -37,7 +49,10 @@ describe("assets", { skip }, () => {
     );
     assert.deepEqual(repeated.codes, [200]);
     const { assetId, container, created } = repeated.result;
-    assert.deepEqual({ assetId, container, created }, { assetId: made.assetId, container: made.container, created: made.created });
+    assert.deepEqual(
+      { assetId, container, created },
+      { assetId: made.assetId, container: made.container, created: made.created },
+    );
 
     const patched = await assets.update(...where, name, { description: "second" });
     assert.deepEqual([patched.description, patched.alternateId, patched.assetId], ["second", "a-1", made.assetId]);
@@ -87,6 +102,27 @@ describe("assets", { skip }, () => {
     await refused(make({ storageAccountName: "another" }), 400, { field: "properties.storageAccountName" });
   });
 
+  // The limit is set before the API sees the request; the client finds code and message all the same.
+  test("a body that is too long is refused as everything else is", async () => {
+    const call = assets.createOrUpdate(...where, unique("never"), { description: "x".repeat(2 ** 20) });
+    await refused(call, 413, { code: "RequestEntityTooLarge" });
+  });
+
+  test("many requests at once do no harm to each other", async () => {
+    const stem = unique("many");
+    const wanted = Array.from({ length: 10 }, (_, number) => `${stem}-${number}`);
+    const made = await Promise.all(wanted.map((name) => assets.createOrUpdate(...where, name, {})));
+    assert.deepEqual(names(made), wanted);
+    assert.equal(new Set(made.map(({ container }) => container)).size, wanted.length);
+    // Whoever loses a race for the same name meets the asset that won.
+    const same = await Promise.all(
+      wanted.map(() => assets.createOrUpdate(...where, stem, { description: "one of many" })),
+    );
+    assert.equal(new Set(same.map(({ assetId }) => assetId)).size, 1);
+    await Promise.all([...wanted, stem, stem].map((name) => assets.delete(...where, name)));
+    assert.deepEqual(await all(assets.list(...where, { filter: `startswith(name,'${stem}')` })), []);
+  });
+
   test("a container may be chosen", async () => {
     const container = unique("box");
     const name = await newAsset(here, "chosen", { container });
@@ -113,12 +149,16 @@ describe("assets", { skip }, () => {
     // A page that is exactly full is the last one if nothing follows.
     assert.equal((await all(list({ top: 7 }).byPage())).length, 1);
 
-    const odd = await all(assets.list(...where, { filter: `properties/alternateId eq '${stem}-1'`, orderby: "name", top: 2 }));
+    const odd = await all(
+      assets.list(...where, { filter: `properties/alternateId eq '${stem}-1'`, orderby: "name", top: 2 }),
+    );
     assert.deepEqual(names(odd), [made[1], made[3], made[5]]);
     const two = await all(assets.list(...where, { filter: `name eq '${made[0]}' or name eq '${made[4]}'` }));
     assert.deepEqual(names(two), [made[0], made[4]]);
     const { assetId } = await assets.get(...where, made[2]);
-    assert.deepEqual(names(await all(assets.list(...where, { filter: `properties/assetId eq '${assetId}'` }))), [made[2]]);
+    assert.deepEqual(names(await all(assets.list(...where, { filter: `properties/assetId eq '${assetId}'` }))), [
+      made[2],
+    ]);
     const later = `${filter} and properties/created gt ${new Date(Date.now() + hour).toISOString()}`;
     assert.deepEqual(await all(assets.list(...where, { filter: later })), []);
   });
@@ -128,7 +168,12 @@ describe("assets", { skip }, () => {
     const make = (number) => assets.createOrUpdate(...where, `${stem}-${number}`, {});
     for (const number of [1, 3, 5, 7]) await make(number);
     const filter = `name ge '${stem}' and name lt '${stem}-9'`;
-    const first = (await assets.list(...where, { filter, top: 2 }).byPage().next()).value;
+    const first = (
+      await assets
+        .list(...where, { filter, top: 2 })
+        .byPage()
+        .next()
+    ).value;
     assert.deepEqual(names(first), [`${stem}-1`, `${stem}-3`]);
     const continuationToken = getContinuationToken(first);
     assert.ok(continuationToken.startsWith(`${to.armUrl}/subscriptions/`), continuationToken);

@@ -1,7 +1,7 @@
 // Account filters and asset filters, which have the same body and the same methods.
 
 import assert from "node:assert/strict";
-import { after, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { account, all, names, newAsset, refused, skip, statuses, unique } from "./lib/headwater.mjs";
 
 const RANGE = { startTimestamp: 0, endTimestamp: 170_000_000, timescale: 10_000_000 };
@@ -27,16 +27,14 @@ for (const kind of ["accountFilters", "assetFilters"]) {
       made.push(unique("filter"));
       return made.at(-1);
     };
-    const owner = async () => {
-      if (kind === "assetFilters" && where === here.where) where = [...where, await newAsset(here, "filtered")];
-      return where;
-    };
+    before(async () => {
+      if (kind === "assetFilters") where = [...where, await newAsset(here, "filtered")];
+    });
     after(async () => {
-      for (const name of made) await filters.delete(...(await owner()), name);
+      for (const name of made) await filters.delete(...where, name);
     });
 
     test("live through create, read, update, list and delete", async () => {
-      const where = await owner();
       const name = fresh();
       await refused(filters.get(...where, name), 404, { says: new RegExp(`'${name}'`) });
       await refused(filters.update(...where, name, { firstQuality: { bitrate: 1 } }), 404);
@@ -55,7 +53,10 @@ for (const kind of ["accountFilters", "assetFilters"]) {
       }
       assert.deepEqual(second.result.systemData.createdAt, first.result.systemData.createdAt);
       const changed = await filters.update(...where, name, { firstQuality: { bitrate: 1 } });
-      assert.deepEqual([changed.firstQuality.bitrate, changed.tracks, changed.presentationTimeRange], [1, TRACKS, RANGE]);
+      assert.deepEqual(
+        [changed.firstQuality.bitrate, changed.tracks, changed.presentationTimeRange],
+        [1, TRACKS, RANGE],
+      );
       assert.deepEqual(await filters.get(...where, name), changed);
       assert.deepEqual(
         (await all(filters.list(...where))).find((filter) => filter.name === name),
@@ -72,7 +73,6 @@ for (const kind of ["accountFilters", "assetFilters"]) {
     });
 
     test("a live window keeps every member", async () => {
-      const where = await owner();
       const presentationTimeRange = {
         startTimestamp: 1,
         endTimestamp: 2,
@@ -86,11 +86,9 @@ for (const kind of ["accountFilters", "assetFilters"]) {
     });
 
     for (const member of ["startTimestamp", "endTimestamp", "presentationWindowDuration"]) {
-      test(`${member}: numbers that JavaScript cannot hold are refused, and others come back as they were`, async () => {
-        const where = await owner();
+      test(`${member}: what JavaScript cannot hold is refused, and the rest comes back as it was`, async () => {
         const name = fresh();
-        const put = (number) =>
-          filters.createOrUpdate(...where, name, { presentationTimeRange: { [member]: number } });
+        const put = (number) => filters.createOrUpdate(...where, name, { presentationTimeRange: { [member]: number } });
         const field = `properties.presentationTimeRange.${member}`;
         // 2^63 - 1, which AMS means by "to the end", is rounded up to 2^63 before the client sees it; from 10^21 on it
         // writes floats.
@@ -110,7 +108,6 @@ for (const kind of ["accountFilters", "assetFilters"]) {
     }
 
     test("what makes no sense is refused by name", async () => {
-      const where = await owner();
       const name = fresh();
       const range = "properties.presentationTimeRange";
       const condition = (property, operation, value) => ({
@@ -138,7 +135,7 @@ for (const kind of ["accountFilters", "assetFilters"]) {
   });
 }
 
-describe("assetFilters", { skip }, () => {
+describe("asset filters and their assets", { skip }, () => {
   const here = account();
   const { client, where } = here;
 

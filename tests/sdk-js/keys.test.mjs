@@ -67,7 +67,10 @@ const OPTIONS = [
     configuration: clear,
     restriction: token({
       alternateVerificationKeys: [RSA, X509],
-      requiredClaims: [{ claimType: "tier", claimValue: "gold" }, { claimType: "urn:microsoft:azure:mediaservices:contentkeyidentifier" }],
+      requiredClaims: [
+        { claimType: "tier", claimValue: "gold" },
+        { claimType: "urn:microsoft:azure:mediaservices:contentkeyidentifier" },
+      ],
     }),
   },
   {
@@ -83,7 +86,10 @@ const OPTIONS = [
   {
     name: "fairplay",
     configuration: FAIRPLAY,
-    restriction: token({ primaryVerificationKey: RSA, openIdConnectDiscoveryDocument: "https://issuer.example/.well-known/openid-configuration" }),
+    restriction: token({
+      primaryVerificationKey: RSA,
+      openIdConnectDiscoveryDocument: "https://issuer.example/.well-known/openid-configuration",
+    }),
   },
 ];
 
@@ -119,7 +125,8 @@ describe("content key policies", { skip }, () => {
     await refused(policies.get(...where, name), 404, { says: new RegExp(`'${name}'`) });
     await refused(policies.getPolicyPropertiesWithSecrets(...where, name), 404);
     await refused(policies.update(...where, name, { description: "none" }), 404);
-    const put = (options) => policies.createOrUpdate(...where, name, { description: "first", options: OPTIONS }, options);
+    const put = (options) =>
+      policies.createOrUpdate(...where, name, { description: "first", options: OPTIONS }, options);
     const { result: made, codes } = await statuses(put);
     assert.deepEqual(codes, [201]);
     assert.deepEqual([made.name, made.description], [name, "first"]);
@@ -192,7 +199,11 @@ describe("content key policies", { skip }, () => {
   test("a PlayReady licence may take its key by identifier", async () => {
     const name = unique("keys");
     const options = [
-      { name: "by id", configuration: { odataType: type("PlayReadyConfiguration"), licenses: [KEY_ID] }, restriction: open },
+      {
+        name: "by id",
+        configuration: { odataType: type("PlayReadyConfiguration"), licenses: [KEY_ID] },
+        restriction: open,
+      },
     ];
     const made = await policies.createOrUpdate(...where, name, { options });
     assert.deepEqual(sent(made.options), plain(options));
@@ -204,7 +215,9 @@ describe("content key policies", { skip }, () => {
     const options = [{ configuration: clear, restriction: open }];
     const made = [];
     for (const letter of ["a", "b", "c"]) {
-      made.push(await policies.createOrUpdate(...where, `${stem}-${letter}`, { description: `${stem} ${letter}`, options }));
+      made.push(
+        await policies.createOrUpdate(...where, `${stem}-${letter}`, { description: `${stem} ${letter}`, options }),
+      );
     }
     const list = async (listing) => names(await all(policies.list(...where, listing)));
     const [a, b, c] = names(made);
@@ -222,21 +235,42 @@ describe("content key policies", { skip }, () => {
   test("what makes no sense is refused by name", async () => {
     const name = unique("keys");
     const option = "properties.options[0]";
-    const { restriction, configuration } = { restriction: `${option}.restriction`, configuration: `${option}.configuration` };
-    const playReady = (license) => ({ odataType: type("PlayReadyConfiguration"), licenses: [{ ...LICENSE, ...license }] });
+    const { restriction, configuration } = {
+      restriction: `${option}.restriction`,
+      configuration: `${option}.configuration`,
+    };
+    const playReady = (license) => ({
+      odataType: type("PlayReadyConfiguration"),
+      licenses: [{ ...LICENSE, ...license }],
+    });
     for (const [change, field] of [
       [{ restriction: token({ restrictionTokenType: "Saml" }) }, `${restriction}.restrictionTokenType`],
       [{ restriction: token({ primaryVerificationKey: null }) }, `${restriction}.primaryVerificationKey`],
-      [{ restriction: token({ primaryVerificationKey: symmetric(new Uint8Array()) }) }, `${restriction}.primaryVerificationKey.keyValue`],
-      [{ restriction: token({ openIdConnectDiscoveryDocument: "ftp://x/y" }) }, `${restriction}.openIdConnectDiscoveryDocument`],
+      [
+        { restriction: token({ primaryVerificationKey: symmetric(new Uint8Array()) }) },
+        `${restriction}.primaryVerificationKey.keyValue`,
+      ],
+      [
+        { restriction: token({ openIdConnectDiscoveryDocument: "ftp://x/y" }) },
+        `${restriction}.openIdConnectDiscoveryDocument`,
+      ],
       [{ restriction: { odataType: type("UnknownRestriction") } }, `${restriction}.@odata.type`],
       [{ configuration: { odataType: type("UnknownConfiguration") } }, `${configuration}.@odata.type`],
-      [{ configuration: { odataType: type("WidevineConfiguration"), widevineTemplate: "[" } }, `${configuration}.widevineTemplate`],
+      [
+        { configuration: { odataType: type("WidevineConfiguration"), widevineTemplate: "[" } },
+        `${configuration}.widevineTemplate`,
+      ],
       [{ configuration: { ...FAIRPLAY, ask: bytes(15) } }, `${configuration}.ask`],
       [{ configuration: { ...FAIRPLAY, rentalDuration: 2 ** 53 } }, `${configuration}.rentalDuration`],
-      [{ configuration: { ...FAIRPLAY, rentalDuration: 9_223_372_036_854_775_807 } }, `${configuration}.rentalDuration`],
+      [
+        { configuration: { ...FAIRPLAY, rentalDuration: 9_223_372_036_854_775_807 } },
+        `${configuration}.rentalDuration`,
+      ],
       [{ configuration: playReady({ licenseType: "Unknown" }) }, `${configuration}.licenses[0].licenseType`],
-      [{ configuration: playReady({ playRight: { ...LICENSE.playRight, scmsRestriction: 4 } }) }, `${configuration}.licenses[0].playRight.scmsRestriction`],
+      [
+        { configuration: playReady({ playRight: { ...LICENSE.playRight, scmsRestriction: 4 } }) },
+        `${configuration}.licenses[0].playRight.scmsRestriction`,
+      ],
     ]) {
       const options = [{ configuration: clear, restriction: open, ...change }];
       await refused(policies.createOrUpdate(...where, name, { options }), 400, { field });

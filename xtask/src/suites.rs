@@ -74,10 +74,12 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
     match binary {
         Ok(binary) => {
             suite("SDKs", sdks(&binary));
+            suite("JavaScript SDK", javascript(&binary));
             suite("players", players(&binary));
         }
         Err(error) => {
             suite("SDKs", Err(error));
+            suite("JavaScript SDK", Err(anyhow::anyhow!("there is no binary")));
             suite("players", Err(anyhow::anyhow!("there is no binary")));
         }
     }
@@ -417,6 +419,16 @@ fn sdks(binary: &Path) -> Result<(bool, String)> {
         .env("HEADWATER_CONNECTION_TLS", &tls.connection)
         .env("HEADWATER_BINARY", binary)
         .current_dir(paths::root()))
+}
+
+fn javascript(binary: &Path) -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/sdk-js");
+    node::install(&folder)?;
+    let installation = Installation::start(binary, "sdk-js", &["--no-demo", "--tls"])?;
+    tee(Command::new("npm")
+        .args(["test", "--silent"])
+        .env("HEADWATER_CONNECTION_TLS", &installation.connection)
+        .current_dir(&folder))
 }
 
 fn players(binary: &Path) -> Result<(bool, String)> {

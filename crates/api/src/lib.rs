@@ -91,6 +91,20 @@ pub struct Answer {
     pub context: Option<String>,
 }
 
+/// The answer to a request that could not even be put to the API, in the words of the surface that `path` is on.
+///
+/// `kind`: what is wrong; `message`: safe for strangers.
+pub fn refusal(path: &str, kind: Kind, message: &str, ids: &dyn Ids) -> Answer {
+    let request_id = ids.uuid().to_string();
+    let error = ApiError::new(kind, message);
+    let reply = Reply::failure(&error, routes::surface_of(path), &request_id);
+    Answer {
+        response: reply.render(&request_id),
+        request_id,
+        context: None,
+    }
+}
+
 /// Whether a request may change the catalog, and so needs a connection of its own.
 pub fn writes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)

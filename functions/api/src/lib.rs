@@ -3,12 +3,12 @@
 mod state;
 
 use bytes::Bytes;
-use headwater_api::{Answer, Api, MAX_BODY, writes};
-use headwater_catalog::{RandomIds, Sql, SqlError};
+use headwater_api::error::Kind;
+use headwater_api::{Answer, Api, MAX_BODY, refusal, writes};
+use headwater_catalog::{RandomIds, Sql};
 use headwater_edge::http::{SpinHttp, whole};
-use headwater_edge::problem::Problem;
 use headwater_edge::sql::{self, SpinSql};
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use spin_sdk::http::{self as spin, IntoResponse};
@@ -18,63 +18,75 @@ use state::State;
 
 #[http_service]
 async fn api(request: spin::Request) -> impl IntoResponse {
+    let path = request.uri().path().to_owned();
     let answered = match read(request).await {
         Ok(request) => answer(request).await,
-        Err(status) => Err(Failure { status, log: None }),
+        Err(failure) => Err(failure),
     };
-    let response = match answered {
-        Ok(answer) => {
-            if let Some(context) = answer.context {
-                eprintln!("request {}: {context}", answer.request_id);
-            }
-            let (parts, body) = answer.response.into_parts();
-            whole(parts.status, parts.headers, body)
+    let answer = answered.unwrap_or_else(|failure| {
+        let answer = refusal(&path, failure.kind, failure.message, &RandomIds);
+        Answer {
+            context: failure.log,
+            ..answer
         }
-        Err(failure) => {
-            if let Some(log) = failure.log {
-                eprintln!("{log}");
-            }
-            problem(failure.status).response()
-        }
-    };
-    response.map_err(|error| spin::Error::other(error.to_string()))
-}
-
-/// The whole request, its body no longer than the API takes.
-async fn read(request: spin::Request) -> Result<Request<Bytes>, StatusCode> {
-    let (parts, body) = request.into_parts();
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => Ok(Request::from_parts(parts, body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(_) => Err(StatusCode::BAD_REQUEST),
+    });
+    if let Some(context) = answer.context {
+        eprintln!("request {}: {context}", answer.request_id);
     }
+    let (parts, body) = answer.response.into_parts();
+    whole(parts.status, parts.headers, body).map_err(|error| spin::Error::other(error.to_string()))
 }
 
 /// A request that could not even be put to the API.
 struct Failure {
-    status: StatusCode,
+    kind: Kind,
+    message: &'static str,
     log: Option<String>,
 }
 
-impl From<SqlError> for Failure {
-    fn from(error: SqlError) -> Self {
+impl Failure {
+    /// The catalog did not answer.
+    fn catalog(error: impl std::fmt::Display) -> Self {
         Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
+            kind: Kind::Unavailable,
+            message: "The catalog cannot be reached at the moment.",
             log: Some(error.to_string()),
         }
     }
 }
 
+/// The whole request, its body no longer than the API takes.
+async fn read(request: spin::Request) -> Result<Request<Bytes>, Failure> {
+    let refuse = |kind, message| Failure {
+        kind,
+        message,
+        log: None,
+    };
+    let (parts, body) = request.into_parts();
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok(Request::from_parts(parts, body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(refuse(
+            Kind::PayloadTooLarge,
+            "The request body must have at most 1 MiB.",
+        )),
+        Err(_) => Err(refuse(
+            Kind::InvalidArgument,
+            "The request body could not be read to its end.",
+        )),
+    }
+}
+
 async fn answer(request: Request<Bytes>) -> Result<Answer, Failure> {
     let state = state::get().await.map_err(|error| Failure {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
+        kind: Kind::Internal,
+        message: "This installation is not configured completely. Its log knows more.",
         log: Some(error.to_string()),
     })?;
     if writes(request.method()) {
-        let sql = SpinSql::open().await?;
+        let sql = SpinSql::open().await.map_err(Failure::catalog)?;
         return decide(&sql, &state, request).await;
     }
-    let sql = sql::shared().await?;
+    let sql = sql::shared().await.map_err(Failure::catalog)?;
     let answer = decide(sql.as_ref(), &state, request).await;
     let healthy = matches!(&answer, Ok(answer) if !answer.response.status().is_server_error());
     if !healthy {
@@ -89,10 +101,7 @@ async fn decide<S: Sql>(
     request: Request<Bytes>,
 ) -> Result<Answer, Failure> {
     let now = Timestamp::now();
-    let verifier = state.verifier(sql, now).await.map_err(|error| Failure {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        log: Some(error.to_string()),
-    })?;
+    let verifier = state.verifier(sql, now).await.map_err(Failure::catalog)?;
     let api = Api {
         sql,
         http: &SpinHttp::default(),
@@ -103,36 +112,4 @@ async fn decide<S: Sql>(
         ids: &RandomIds,
     };
     Ok(api.handle(request).await)
-}
-
-fn problem(status: StatusCode) -> Problem<'static> {
-    let (kind, title, detail) = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => (
-            "RequestEntityTooLarge",
-            "The request is too large",
-            "The request body must have at most 1 MiB.",
-        ),
-        StatusCode::BAD_REQUEST => (
-            "BadRequest",
-            "The request is not valid",
-            "The request body could not be read to its end.",
-        ),
-        StatusCode::SERVICE_UNAVAILABLE => (
-            "ServiceUnavailable",
-            "Try again soon",
-            "The catalog cannot be reached at the moment.",
-        ),
-        _ => (
-            "InternalServerError",
-            "Something went wrong here",
-            "This installation is not configured completely. Its log knows more.",
-        ),
-    };
-    Problem {
-        kind,
-        status,
-        title,
-        detail,
-        instance: None,
-    }
 }

@@ -64,7 +64,7 @@ export async function all(list) {
 
 export const names = (resources) => resources.map(({ name }) => name);
 
-/** Calls `send` with `onResponse` for the options of an operation. Answers its result and the status of every response. */
+/** Calls `send` with an `onResponse` for the options of an operation. Answers its result and all statuses. */
 export async function statuses(send) {
   const seen = [];
   const result = await send({ onResponse: ({ status, headers }) => seen.push({ status, headers }) });
@@ -81,8 +81,8 @@ const CODES = {
 /**
  * The call fails as AMS lets it fail: a RestError with status, code and a sentence.
  *
- * `field`: the member or parameter at fault, which the message begins with and `target` names; `says`: what the message has
- * to say besides; `code`: where it is not the usual one of the status.
+ * `field`: the member or parameter at fault, with which the message begins and which `target` names; `says`: what the
+ * message has to say besides; `code`: where it is not the usual one of the status.
  */
 export async function refused(call, status, { field, says, code = CODES[status] } = {}) {
   const error = await call.then(
@@ -111,12 +111,16 @@ export function storage(to, method, container, { blob = "", query = "", headers 
   if (blob) url.pathname += `/${blob}`;
   if (query) url.search += `&${query}`;
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method, ca: to.tls.ca, headers: { "x-ms-version": "2021-12-02", ...headers } }, (answer) => {
-      const chunks = [];
-      answer.on("data", (chunk) => chunks.push(chunk));
-      answer.on("end", () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString() }));
-      answer.on("error", reject);
-    });
+    const sent = request(
+      url,
+      { method, ca: to.tls.ca, headers: { "x-ms-version": "2021-12-02", ...headers } },
+      (answer) => {
+        const chunks = [];
+        answer.on("data", (chunk) => chunks.push(chunk));
+        answer.on("end", () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString() }));
+        answer.on("error", reject);
+      },
+    );
     sent.on("error", reject);
     sent.end(body);
   });

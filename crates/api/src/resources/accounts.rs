@@ -8,7 +8,7 @@ use headwater_catalog::{CatalogError, Sql, policies, storage};
 use serde_json::{Value as Json, json};
 
 use crate::call::Call;
-use crate::dialect::account_path;
+use crate::dialect::{Dialect, account_path};
 use crate::error::ApiError;
 use crate::fields::Object;
 use crate::reply::Reply;
@@ -96,19 +96,32 @@ pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
 /// ARM's catalogue of operations: what could be granted, from the route table.
 pub(super) fn operations() -> Reply {
     let names: BTreeSet<_> = routes::all()
-        .filter_map(|(_, _, route)| match route.access {
-            routes::Access::Token(needed) => Some((
-                format!("{:?}", needed.kind),
-                format!("{:?}", needed.verb).to_lowercase(),
-            )),
-            routes::Access::Open | routes::Access::Gallery(_) => None,
+        .filter_map(|(surface, _, route)| match (surface, route.access) {
+            (Dialect::Arm, routes::Access::Token(needed)) => {
+                // As ARM's own names are: of the collection that the path ends in.
+                let collection = route
+                    .template
+                    .split('/')
+                    .filter(|part| !part.starts_with('{'))
+                    .collect::<Vec<_>>()
+                    .join("/");
+                let collection = collection.trim_matches('/').to_owned();
+                let verb = format!("{:?}", needed.verb).to_lowercase();
+                Some((collection, verb))
+            }
+            _ => None,
         })
+        .filter(|(collection, _)| !collection.starts_with("subscriptions"))
         .collect();
     let value: Vec<_> = names
         .into_iter()
         .map(|(kind, verb)| {
+            let name = match kind.as_str() {
+                "" => format!("Microsoft.Media/mediaservices/{verb}"),
+                kind => format!("Microsoft.Media/mediaservices/{kind}/{verb}"),
+            };
             json!({
-                "name": format!("Microsoft.Media/mediaservices/{kind}/{verb}"),
+                "name": name,
                 "display": {
                     "provider": "Headwater", "resource": kind, "operation": verb,
                     "description": format!("{verb} {kind}"),

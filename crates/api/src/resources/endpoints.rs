@@ -140,7 +140,7 @@ fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
             "cdnProvider",
             "cdnProfile",
         ] {
-            if given.has(member) {
+            if given.get(member).is_some_and(asks) {
                 return Err(ApiError::invalid(
                     given.path(member),
                     "is not supported by this installation",
@@ -177,6 +177,18 @@ fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
         }
     }
     Ok(EndpointWrite { properties, tags })
+}
+
+/// Whether a setting asks for anything: not where it is empty, zero or false all the way down.
+fn asks(value: &Json) -> bool {
+    match value {
+        Json::Null => false,
+        Json::Bool(flag) => *flag,
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::String(text) => !text.is_empty(),
+        Json::Array(items) => items.iter().any(asks),
+        Json::Object(members) => members.values().any(asks),
+    }
 }
 
 fn scale_units(object: &Object<'_>, member: &str) -> Result<Option<u64>, ApiError> {

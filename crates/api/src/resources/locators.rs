@@ -145,12 +145,13 @@ fn read<S, C>(call: &Call<'_, S, C>) -> Result<NewLocator, ApiError> {
             ));
         }
     }
-    if let Some(filters) = properties.texts("filters")?
-        && let Some(first) = filters.first()
+    if properties
+        .texts("filters")?
+        .is_some_and(|filters| !filters.is_empty())
     {
         return Err(ApiError::invalid(
-            "properties.filters[0]",
-            format!("Filter '{first}' not found."),
+            "properties.filters",
+            "are not applied by this installation: a locator takes none",
         ));
     }
     // AMS writes "never" as the last instant of the year 9999, which is beyond what can be an instant here.
