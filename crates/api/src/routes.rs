@@ -51,6 +51,16 @@ pub enum Operation {
     ProjectList,
     ProjectGet,
     ProfileGet,
+    RbacGet,
+    OrganizationGet,
+    OrganizationsOfUser,
+    OrganizationOfUser,
+    PaymentMethodList,
+    PaymentMethodGet,
+    RoleList,
+    RoleGet,
+    ScopeList,
+    ScopeGet,
     OwnTokenList,
     OwnTokenCreate,
     OwnTokenGet,
@@ -306,6 +316,17 @@ static ROOT: &[Route] = routes! {
     V1 GET "/api/v1/projects" => ProjectList, needs(K::Account, V::Read), [200];
     V1 GET "/api/v1/projects/{project}" => ProjectGet, needs(K::Account, V::Read), [200];
     V1 GET "/api/v1/user/profile" => ProfileGet, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/user/rbac" => RbacGet, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/user/organizations" => OrganizationsOfUser, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/user/organizations/{organization}" => OrganizationOfUser, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/organization" => OrganizationGet, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/organization/paymentMethods" => PaymentMethodList, needs(K::Account, V::Read), [200];
+    V1 GET "/api/v1/organization/paymentMethods/{method}" => PaymentMethodGet, needs(K::Account, V::Read), [];
+    V1 GET "/api/v1/organization/paymentMethods/{method}/rateCard" => PaymentMethodGet, needs(K::Account, V::Read), [];
+    V1 GET "/api/v1/organization/roles" => RoleList, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/organization/roles/{role}" => RoleGet, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/organization/scopes" => ScopeList, needs(K::Profile, V::Read), [200];
+    V1 GET "/api/v1/organization/scopes/{scope}" => ScopeGet, needs(K::Profile, V::Read), [200];
     V1 GET "/api/v1/user/tokens" => OwnTokenList, needs(K::OwnToken, V::Read), [200];
     V1 POST "/api/v1/user/tokens" => OwnTokenCreate, needs(K::OwnToken, V::Write), [201];
     V1 DELETE "/api/v1/user/tokens" => OwnTokenRevokeAll, needs(K::OwnToken, V::Delete), [200, 204];

@@ -8,6 +8,7 @@ mod filters;
 mod jobs;
 mod key_policies;
 mod locators;
+mod organization;
 mod policies;
 mod published;
 mod service;
@@ -54,6 +55,16 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::ProjectList => accounts::list_projects(call).await,
         Op::ProjectGet => accounts::get_project(call),
         Op::ProfileGet => accounts::profile(call),
+        Op::RbacGet => organization::rbac(call).await,
+        Op::OrganizationGet => Ok(organization::get()),
+        Op::OrganizationsOfUser => Ok(organization::of_user()),
+        Op::OrganizationOfUser => organization::one_of_user(call),
+        Op::PaymentMethodList => Ok(organization::payment_methods()),
+        Op::PaymentMethodGet => organization::no_payment_method(call),
+        Op::RoleList => Ok(organization::roles()),
+        Op::RoleGet => organization::role(call),
+        Op::ScopeList => organization::scopes(call).await,
+        Op::ScopeGet => organization::scope(call).await,
         Op::OwnTokenList => tokens::own_list(call).await,
         Op::OwnTokenCreate => tokens::create(call).await,
         Op::OwnTokenGet => tokens::own_get(call).await,
