@@ -49,8 +49,9 @@ describe("the account", { skip }, () => {
     const { value } = await client.operations.list();
     assert.ok(value.length > 0);
     assert.equal(new Set(names(value)).size, value.length);
+    assert.ok(names(value).includes("Microsoft.Media/mediaservices/assets/read"));
     for (const { name: operation, display } of value) {
-      assert.match(operation, /^Microsoft\.Media\/mediaservices\/\w+\/\w+$/);
+      assert.match(operation, /^Microsoft\.Media\/mediaservices(\/\w+)+$/);
       for (const shown of ["provider", "resource", "operation", "description"]) assert.ok(display[shown], operation);
     }
   });

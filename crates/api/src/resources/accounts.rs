@@ -115,16 +115,14 @@ pub(super) fn operations() -> Reply {
         .collect();
     let value: Vec<_> = names
         .into_iter()
-        .map(|(kind, verb)| {
-            let name = match kind.as_str() {
-                "" => format!("Microsoft.Media/mediaservices/{verb}"),
-                kind => format!("Microsoft.Media/mediaservices/{kind}/{verb}"),
-            };
+        .map(|(collection, verb)| {
+            let resource = format!("mediaservices/{collection}");
+            let resource = resource.trim_end_matches('/');
             json!({
-                "name": name,
+                "name": format!("Microsoft.Media/{resource}/{verb}"),
                 "display": {
-                    "provider": "Headwater", "resource": kind, "operation": verb,
-                    "description": format!("{verb} {kind}"),
+                    "provider": "Headwater", "resource": resource, "operation": verb,
+                    "description": format!("{verb} {resource}"),
                 },
                 "isDataAction": false,
             })
