@@ -37,6 +37,12 @@ def account(connection) -> Account:
     return Account(connection)
 
 
+@pytest.fixture(params=["http", "tls"])
+def any_account(request) -> Account:
+    """The same account of the SDK's two ways in."""
+    return Account(request.getfixturevalue("connection" if request.param == "http" else "tls_connection"))
+
+
 @pytest.fixture(scope="session")
 def mkio(connection) -> Mkio:
     return Mkio(connection)

@@ -30,12 +30,6 @@ import media
 from headwater import Account, BearerOverHttp, StaticToken, player_session
 
 
-@pytest.fixture(params=["http", "tls"])
-def any_account(request) -> Account:
-    """The same account of the SDK's two ways in."""
-    return Account(request.getfixturevalue("connection" if request.param == "http" else "tls_connection"))
-
-
 def test_the_whole_way_from_file_to_playback(any_account: Account, counted, tmp_path):
     """Asset, SAS, upload, transform, job, locator, paths, segments: what a migrated script does."""
     account, session = any_account, player_session(any_account.connection)

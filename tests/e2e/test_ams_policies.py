@@ -52,11 +52,6 @@ TRACKS = [
 ]
 
 
-@pytest.fixture(params=["http", "tls"])
-def any_account(request) -> Account:
-    return Account(request.getfixturevalue("connection" if request.param == "http" else "tls_connection"))
-
-
 @pytest.mark.parametrize("kind", ["account", "asset"])
 def test_filters(any_account: Account, kind: str):
     client, name = any_account.client, any_account.name("filter")

@@ -144,11 +144,7 @@ pub async fn put<S: Sql>(
                     &[project.into(), owner.column().into()],
                 )
                 .await?;
-            let total = counted
-                .first()
-                .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
-                .unsigned("total")?;
-            if total >= MOST {
+            if counted.total()? >= MOST {
                 return Err(CatalogError::Conflict(format!(
                     "There are {MOST} filters already, which is the most there may be."
                 )));

@@ -159,10 +159,7 @@ pub async fn published<S: Sql>(
     let counted = sql
         .query(&format!("SELECT count(*) AS total {condition}"), &scope)
         .await?;
-    let total = counted
-        .first()
-        .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
-        .unsigned("total")?;
+    let total = counted.total()?;
     let rows = sql
         .query(
             &format!(

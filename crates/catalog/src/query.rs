@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::entity::Entity;
 use crate::error::CatalogError;
-use crate::sql::{Row, Rows, Sql, Value};
+use crate::sql::{Row, Sql, Value};
 
 /// Items on a page unless the client asks for fewer, and at most.
 pub const PAGE: u32 = 1000;
@@ -200,7 +200,7 @@ pub(crate) async fn list<S: Sql, T>(
             query.filters()
         );
         let rows = sql.query(&text, &query.params).await?;
-        Some(total_of(&rows)?)
+        Some(rows.total()?)
     } else {
         None
     };
@@ -276,12 +276,6 @@ fn position(row: &Row<'_>) -> Result<Position, CatalogError> {
         value: value("order_value")?,
         tie: value("order_tie")?,
     })
-}
-
-fn total_of(rows: &Rows) -> Result<u32, CatalogError> {
-    rows.first()
-        .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
-        .unsigned("total")
 }
 
 struct Builder {

@@ -133,6 +133,13 @@ impl Rows {
         self.iter().next()
     }
 
+    /// What a `SELECT count(*) AS total` counted.
+    pub(crate) fn total(&self) -> Result<u32, CatalogError> {
+        self.first()
+            .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
+            .unsigned("total")
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|values| Row {
             columns: &self.columns,

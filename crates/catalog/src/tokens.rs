@@ -113,11 +113,7 @@ pub async fn record<S: Sql>(sql: &S, token: &TokenRecord) -> Result<(), CatalogE
                 &[Value::from(&token.subject), token.issued.into()],
             )
             .await?;
-        let total = counted
-            .first()
-            .ok_or_else(|| CatalogError::corrupt("total", "no row"))?
-            .unsigned("total")?;
-        if total >= MOST {
+        if counted.total()? >= MOST {
             return Err(CatalogError::Conflict(format!(
                 "There are {MOST} tokens already, which is the most there may be; revoke some."
             )));

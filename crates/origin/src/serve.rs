@@ -551,6 +551,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 }
 
+// What `keepable` writes.
+const _: () = assert!(ANSWER_TTL.as_secs() == 2);
+
 /// Marks an answer that the host may give to others, too, for as long as one that an instance remembers
 /// (`Headwater-Cache-Control`, RFC 9213). Not past the locator's end.
 fn keepable<L>(

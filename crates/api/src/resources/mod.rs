@@ -7,6 +7,7 @@ mod endpoints;
 mod filters;
 mod jobs;
 mod key_policies;
+mod key_policy_options;
 mod locators;
 mod organization;
 mod policies;
