@@ -80,9 +80,9 @@ pub async fn of_account<S: Sql>(
         return Ok(None);
     };
     let project = projects::by_id(sql, &row.text("project_id")?).await?;
-    Ok(project
-        .map(|project| Ok::<_, CatalogError>((from_row(&row)?, project)))
-        .transpose()?)
+    project
+        .map(|project| Ok((from_row(&row)?, project)))
+        .transpose()
 }
 
 /// An operation of this project on `collection`.

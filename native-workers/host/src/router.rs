@@ -45,7 +45,7 @@ impl Router {
             let Route::Path(route) = &trigger.route else {
                 continue;
             };
-            let target = match (&trigger.component, &trigger.static_response) {
+            let target = match (trigger.component(), &trigger.static_response) {
                 (Some(id), _) => Target::Component {
                     id: id.clone(),
                     route: route.clone(),

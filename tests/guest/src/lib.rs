@@ -29,6 +29,8 @@ async fn guest(request: Request) -> Response<Full<Bytes>> {
         },
         "/loop-after" => {
             spin_sdk::wit_bindgen::spawn(async {
+                // The host takes the answer while this waits.
+                let _ = get("http://native.spin.internal/").await;
                 loop {
                     std::hint::black_box(0);
                 }
