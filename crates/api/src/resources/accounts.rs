@@ -111,7 +111,12 @@ pub(super) fn operations() -> Reply {
             }
             _ => None,
         })
-        .filter(|(collection, _)| !collection.starts_with("subscriptions"))
+        // Those of no account, this one among them.
+        .filter(|(collection, _)| {
+            !["subscriptions", "providers"]
+                .iter()
+                .any(|root| collection.starts_with(root))
+        })
         .collect();
     let value: Vec<_> = names
         .into_iter()
