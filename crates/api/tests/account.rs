@@ -95,3 +95,22 @@ fn storage_keys_edges_and_private_links() {
     let nothing = "/subscriptions/s/providers/Microsoft.Media/locations/local/mediaServicesOperationStatuses/x";
     world.get(nothing).expect(404);
 }
+
+#[test]
+fn operations_are_named_after_what_an_account_has() {
+    let world = World::new();
+    let listed = world.get("/providers/Microsoft.Media/operations");
+    let listed = listed.expect(200).body;
+    let names: Vec<_> = listed["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|operation| operation["name"].as_str().unwrap())
+        .collect();
+    assert!(names.contains(&"Microsoft.Media/mediaservices/assets/read"));
+    for name in names {
+        let rest = name.strip_prefix("Microsoft.Media/mediaservices/").unwrap();
+        let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric());
+        assert!(rest.split('/').all(plain), "{name}");
+    }
+}
