@@ -99,7 +99,7 @@ fn storage_keys_edges_and_private_links() {
 #[test]
 fn operations_are_named_after_what_an_account_has() {
     let world = World::new();
-    let listed = world.get("/providers/Microsoft.Media/operations");
+    let listed = world.get("/providers/Microsoft.Media/operations?api-version=2021-11-01");
     let listed = listed.expect(200).body;
     let names: Vec<_> = listed["value"]
         .as_array()
