@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 3;
 const SECONDS: u64 = 4;
-const CONNECTIONS: u32 = 16;
+pub(crate) const CONNECTIONS: u32 = 16;
 
 /// One thing to ask for.
 struct Case {
@@ -26,13 +26,13 @@ struct Case {
 
 /// What one round of load showed.
 #[derive(Clone, Copy)]
-struct Round {
-    requests: f64,
-    bytes: f64,
-    seconds: f64,
-    cpu: f64,
-    p50_ms: f64,
-    p99_ms: f64,
+pub(crate) struct Round {
+    pub(crate) requests: f64,
+    pub(crate) bytes: f64,
+    pub(crate) seconds: f64,
+    pub(crate) cpu: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
 }
 
 pub(crate) fn origin(binary: &Path, args: &[String]) -> Result<()> {
@@ -145,12 +145,25 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
 }
 
 fn load(url: &str, pid: u32) -> Result<Round> {
+    load_with(url, pid, CONNECTIONS, None)
+}
+
+/// Loads the server `pid` and measures. `script`: for wrk.
+pub(crate) fn load_with(
+    url: &str,
+    pid: u32,
+    connections: u32,
+    script: Option<&Path>,
+) -> Result<Round> {
     let wrk = |seconds: u64| {
-        quiet(
-            Command::new("taskset")
-                .args(["-c", "1", "wrk", "-t1", "--latency"])
-                .args([&format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), url]),
-        )
+        let mut command = Command::new("taskset");
+        command
+            .args(["-c", "1", "wrk", "-t1", "--latency"])
+            .args([&format!("-c{connections}"), &format!("-d{seconds}s")]);
+        if let Some(script) = script {
+            command.arg("-s").arg(script);
+        }
+        quiet(command.arg(url))
     };
     wrk(1)?;
     let before = cpu_seconds(pid)?;

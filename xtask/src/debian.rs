@@ -17,6 +17,8 @@ pub(crate) struct Need {
 
 enum Probe {
     Program(&'static str),
+    /// A file or folder that the package brings.
+    Path(&'static str),
     /// Modules that Python can import. Debian splits Python: the interpreter may be there without them.
     PythonModules(&'static str),
 }
@@ -25,6 +27,13 @@ impl Need {
     pub(crate) const fn program(program: &'static str, package: &'static str) -> Self {
         Self {
             probe: Probe::Program(program),
+            package,
+        }
+    }
+
+    pub(crate) const fn path(path: &'static str, package: &'static str) -> Self {
+        Self {
+            probe: Probe::Path(path),
             package,
         }
     }
@@ -39,6 +48,7 @@ impl Need {
     fn is_met(&self) -> bool {
         match self.probe {
             Probe::Program(program) => has(program),
+            Probe::Path(path) => std::path::Path::new(path).exists(),
             Probe::PythonModules(modules) => {
                 let import = format!("import {modules}");
                 has("python3") && quiet(Command::new("python3").args(["-c", &import])).is_ok()
@@ -118,6 +128,6 @@ pub(crate) fn search_path() -> Option<OsString> {
     std::env::join_paths(std::env::split_paths(&path).chain([tools])).ok()
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     quiet(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

@@ -1,12 +1,14 @@
 //! Developer commands: `cargo xtask <command>`. CI calls the same ones.
 
 mod bench;
+mod bench_api;
 mod build;
 mod checks;
 mod debian;
 mod licences;
 mod node;
 mod paths;
+mod postgres;
 mod probe;
 mod run;
 mod startup;
@@ -43,7 +45,7 @@ enum Command {
     E2e,
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
-    /// Measure; prints tables. `origin`, `start` or `transcode`.
+    /// Measure; prints tables. `api`, `origin`, `start` or `transcode`.
     Bench {
         what: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -2,6 +2,7 @@
 
 use crate::checks::pure_crates;
 use crate::debian::Need;
+use crate::postgres::Postgres;
 use crate::run::{cargo, has, quiet, step, tee};
 use crate::tally::Tally;
 use crate::{build, debian, node, paths};
@@ -62,6 +63,10 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
     };
     if selection == Selection::All {
         suite("pure crates", pure());
+        suite(
+            "catalog and API on PostgreSQL",
+            on_postgres(&["headwater-catalog", "headwater-api"]),
+        );
     }
     let binary = build::everything();
     if selection == Selection::All {
@@ -96,6 +101,10 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
 
 /// `cargo nextest` where it is, `cargo test` elsewhere; the words differ, the tests do not.
 fn cargo_tests(profile: Option<&str>, packages: &[String]) -> Result<(bool, String)> {
+    tee(&mut tests_of(profile, packages))
+}
+
+fn tests_of(profile: Option<&str>, packages: &[String]) -> Command {
     let mut command = cargo();
     let nextest = has("cargo-nextest");
     command.args(if nextest {
@@ -110,13 +119,21 @@ fn cargo_tests(profile: Option<&str>, packages: &[String]) -> Result<(bool, Stri
         command.args(["--package", package]);
     }
     command.current_dir(paths::root());
-    tee(&mut command)
+    command
 }
 
 fn pure() -> Result<(bool, String)> {
     let mut packages = pure_crates()?;
     packages.push("xtask".into());
     cargo_tests(None, &packages)
+}
+
+/// What talks to the catalog, on a server instead of a file.
+fn on_postgres(packages: &[&str]) -> Result<(bool, String)> {
+    let server = Postgres::start()?;
+    let packages: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
+    let mut command = tests_of(None, &packages);
+    tee(command.env("HEADWATER_TEST_POSTGRES", server.address()))
 }
 
 /// The functions' own logic, natively: what they are made of is tested as pure crates, what they do in the host end to end.
@@ -293,6 +310,13 @@ impl Installation {
             .to_owned())
     }
 
+    /// An owner's.
+    pub(crate) fn token(&self) -> Result<String> {
+        let contract = self.contract()?;
+        let token = contract["token"].as_str();
+        Ok(token.context("connection.json has no token")?.to_owned())
+    }
+
     /// The body of a GET.
     pub(crate) fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
         let url = format!("{}{path}", self.base()?);
@@ -317,8 +341,7 @@ impl Installation {
         path: &str,
         body: &serde_json::Value,
     ) -> Result<serde_json::Value> {
-        let contract = self.contract()?;
-        let token = contract["token"].as_str().unwrap_or_default();
+        let token = self.token()?;
         let output = quiet(
             Command::new("curl")
                 .args([
@@ -495,6 +518,14 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             ])?;
             crate::bench::origin(&binary, args)
         }
+        "api" => {
+            debian::ensure(&[
+                Need::program("wrk", "wrk"),
+                Need::program("taskset", "util-linux"),
+                Need::program("python3", "python3"),
+            ])?;
+            crate::bench_api::api(&binary, args)
+        }
         "transcode" => {
             debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
             let mut command = example("bench")?;
@@ -511,6 +542,6 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             build::guests()?;
             crate::run::run(example("instances")?.current_dir(paths::root()))
         }
-        other => bail!("there is no benchmark {other:?}: origin, start or transcode"),
+        other => bail!("there is no benchmark {other:?}: api, origin, start or transcode"),
     }
 }

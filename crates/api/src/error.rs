@@ -176,7 +176,7 @@ impl From<CatalogError> for ApiError {
             CatalogError::Conflict(_) => Kind::Conflict,
             CatalogError::WrongState(_) => Kind::WrongState,
             CatalogError::LeaseLost => Kind::WrongState,
-            CatalogError::Sql(SqlError::Busy(_)) => {
+            CatalogError::Sql(SqlError::Busy(_) | SqlError::Conflict(_)) => {
                 return Self {
                     context: Some(error.to_string()),
                     ..Self::new(Kind::Unavailable, "Too many writers at once. Try again.")

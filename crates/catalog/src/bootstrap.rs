@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::error::CatalogError;
 use crate::ids::{Ids, Moment, ProjectId};
 use crate::keys::{self, ApiClient};
-use crate::native::NativeSqlite;
+use crate::migrations::Migrate;
 use crate::projects::{self, Project};
 use crate::sql::{Sql, Value, transaction};
 use crate::transforms::TransformOutput;
@@ -27,7 +27,7 @@ pub const DEFAULT: &str = "default";
 /// What the binary knows at start.
 #[derive(Debug, Clone)]
 pub struct BootstrapConfig {
-    /// Base64 of 32 bytes.
+    /// Base64 of 32 bytes; further keys after white space open what they sealed.
     pub master_key: Secret,
     /// The embedded storage account's URL, without a trailing slash: `http://127.0.0.1:10000/local`.
     pub blob_url: String,
@@ -63,18 +63,18 @@ pub struct Bootstrapped {
 /// Brings the database to what this version needs. Running it again is harmless.
 ///
 /// The container [`UPLOADS`] is the caller's to create: nothing here talks to storage.
-pub async fn bootstrap(
-    sql: &NativeSqlite,
+pub async fn bootstrap<S: Migrate>(
+    sql: &S,
     config: &BootstrapConfig,
     now: jiff::Timestamp,
     ids: &(dyn Ids + Sync),
 ) -> Result<Bootstrapped, CatalogError> {
-    let migrations = sql.migrate()?;
+    let migrations = sql.migrate().await?;
     let master_key = config
         .master_key
         .expose_str()
         .ok_or(headwater_seal::SealError::BadMasterKey)?;
-    let seal = Seal::new(master_key)?;
+    let seal = Seal::with_keys(master_key)?;
     let signing_key = keys::ensure_signing_key(sql, &seal, now).await?;
     let moment = Moment { now, ids };
     let project = transaction(sql, async |sql| {
@@ -108,8 +108,8 @@ pub async fn bootstrap(
 }
 
 /// Makes the default transform and upload rule: once in an installation's life, so that deleting them is final.
-async fn seed(
-    sql: &NativeSqlite,
+async fn seed<S: Sql>(
+    sql: &S,
     config: &BootstrapConfig,
     project: &ProjectId,
     now: jiff::Timestamp,
@@ -162,8 +162,8 @@ async fn seed(
     Ok(())
 }
 
-async fn ensure_project(
-    sql: &NativeSqlite,
+async fn ensure_project<S: Sql>(
+    sql: &S,
     config: &BootstrapConfig,
     moment: Moment<'_>,
 ) -> Result<Project, CatalogError> {
@@ -185,8 +185,8 @@ async fn ensure_project(
         .ok_or_else(|| CatalogError::not_found("Project", DEFAULT))
 }
 
-async fn ensure_storage(
-    sql: &NativeSqlite,
+async fn ensure_storage<S: Sql>(
+    sql: &S,
     seal: &Seal,
     config: &BootstrapConfig,
     project: &ProjectId,
@@ -227,8 +227,8 @@ async fn ensure_storage(
     Ok(())
 }
 
-async fn ensure_endpoint(
-    sql: &NativeSqlite,
+async fn ensure_endpoint<S: Sql>(
+    sql: &S,
     project: &ProjectId,
     now: jiff::Timestamp,
 ) -> Result<(), CatalogError> {

@@ -9,13 +9,14 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | [`sql`], [`migrations`], [`query`] | the database port, the schema, filtered and paged lists |
+//! | [`sql`], [`postgres`], [`migrations`], [`query`] | the database port, PostgreSQL's words, the schema, lists |
 //! | [`projects`], [`storage`] | tenants, and where their media lies |
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
+//! | [`reseal`] | a new master key for what is sealed |
 //! | [`keys`], [`tokens`] | signing keys, API clients, tokens and their end |
 //! | `native`, `bootstrap` | feature `native`: SQLite in the process, and the first start |
 #![cfg_attr(
@@ -48,10 +49,12 @@ pub mod names;
 pub mod native;
 pub mod operations;
 pub mod policies;
+pub mod postgres;
 pub mod presets;
 pub mod projects;
 pub mod publishing;
 pub mod query;
+pub mod reseal;
 pub mod sql;
 pub mod storage;
 pub mod tokens;
@@ -61,6 +64,7 @@ pub mod upload_rules;
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;
 pub use ids::{Ids, Moment, ProjectId, RandomIds};
+pub use migrations::Migrate;
 #[cfg(feature = "native")]
 pub use native::NativeSqlite;
 pub use sql::{Rows, Sql, SqlError, Value, transaction};

@@ -1,7 +1,48 @@
 //! Numbered changes of the schema.
 //!
 //! The binary applies them at start under the database's own write lock (feature `native`); components never change
-//! the schema. A migration that has been released is never edited: the next one changes what it made.
+//! the schema. They are written in what SQLite takes, and [`postgres`](crate::postgres) translates the types. A migration
+//! that has been released is never edited: the next one changes what it made.
+
+use crate::error::CatalogError;
+use crate::sql::{Rows, Sql, SqlError, Value};
+
+/// A database whose schema can be brought up to date.
+#[allow(async_fn_in_trait, reason = "as `Sql`")]
+pub trait Migrate: Sql {
+    /// Brings the schema up to date: all pending steps or none. Says how many steps were taken.
+    ///
+    /// Errors: [`CatalogError::Sql`], also for a database of a newer version.
+    async fn migrate(&self) -> Result<usize, CatalogError>;
+}
+
+/// Makes the table of the steps that were taken.
+pub const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL)";
+/// Selects the newest step that was taken, as `newest`.
+pub const NEWEST: &str = "SELECT coalesce(max(number), 0) AS newest FROM schema_migrations";
+/// Notes a step: [`Migration::record`].
+pub const RECORD: &str = "INSERT INTO schema_migrations (number, name) VALUES (?1, ?2)";
+
+/// The steps that are still to be taken. `newest`: what [`NEWEST`] selected.
+///
+/// Errors: [`SqlError::Failed`] for a database of a newer version.
+pub fn pending(newest: &Rows) -> Result<&'static [Migration], SqlError> {
+    let done = newest
+        .first()
+        .and_then(|row| row.unsigned("newest").ok())
+        .ok_or_else(|| SqlError::Failed("the schema's version cannot be read".into()))?;
+    let known = all().last().map_or(0, |migration| migration.number);
+    if done > known {
+        return Err(SqlError::Failed(format!(
+            "the database is of a newer version (schema {done}, this program knows {known})"
+        )));
+    }
+    let first = all()
+        .iter()
+        .take_while(|migration| migration.number <= done)
+        .count();
+    Ok(all().get(first..).unwrap_or_default())
+}
 
 /// One step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +54,15 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// All migrations for SQLite, in order.
-pub fn sqlite() -> &'static [Migration] {
+impl Migration {
+    /// Parameters of [`RECORD`].
+    pub fn record(&self) -> [Value; 2] {
+        [self.number.into(), self.name.into()]
+    }
+}
+
+/// All migrations, in order.
+pub fn all() -> &'static [Migration] {
     &[
         Migration {
             number: 1,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
-use crate::migrations;
-use crate::sql::{Rows, Sql, SqlError, Value};
+use crate::error::CatalogError;
+use crate::migrations::{self, Migrate};
+use crate::sql::{Rows, Sql, SqlError, Value, transaction};
 
 /// How a connection is set up. Hosts that open the same file for components use the same.
 ///
@@ -43,47 +44,31 @@ impl NativeSqlite {
             connection: Mutex::new(connection),
         })
     }
+}
 
-    /// Brings the schema up to date, in one transaction. Says how many steps were taken.
-    pub fn migrate(&self) -> Result<usize, SqlError> {
-        let mut guard = self
-            .connection
+impl Migrate for NativeSqlite {
+    async fn migrate(&self) -> Result<usize, CatalogError> {
+        transaction(self, async |sql| {
+            sql.batch(migrations::LEDGER)?;
+            let newest = sql.query(migrations::NEWEST, &[]).await?;
+            let pending = migrations::pending(&newest)?;
+            for migration in pending {
+                sql.batch(migration.sql)?;
+                sql.query(migrations::RECORD, &migration.record()).await?;
+            }
+            Ok(pending.len())
+        })
+        .await
+    }
+}
+
+impl NativeSqlite {
+    fn batch(&self, sql: &str) -> Result<(), SqlError> {
+        self.connection
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let transaction = guard
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(failed)?;
-        transaction
-            .execute_batch(
-                "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL)",
-            )
-            .map_err(failed)?;
-        let done: u32 = transaction
-            .query_row(
-                "SELECT coalesce(max(number), 0) FROM schema_migrations",
-                [],
-                |row| row.get(0),
-            )
-            .map_err(failed)?;
-        let newest = migrations::sqlite().last().map_or(0, |m| m.number);
-        if done > newest {
-            return Err(SqlError::Failed(format!(
-                "the database is of a newer version (schema {done}, this program knows {newest})"
-            )));
-        }
-        let pending = migrations::sqlite().iter().filter(|m| m.number > done);
-        let steps = pending.clone().count();
-        for migration in pending {
-            transaction.execute_batch(migration.sql).map_err(failed)?;
-            transaction
-                .execute(
-                    "INSERT INTO schema_migrations (number, name) VALUES (?1, ?2)",
-                    (migration.number, migration.name),
-                )
-                .map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)?;
-        Ok(steps)
+            .unwrap_or_else(PoisonError::into_inner)
+            .execute_batch(sql)
+            .map_err(failed)
     }
 }
 

@@ -92,8 +92,8 @@ pub async fn list<S: Sql>(
     let rows = sql
         .query(
             &format!(
-                "SELECT {COLUMNS} FROM projects WHERE (?1 IS NULL OR lower(subscription_id) = lower(?1))
-                 AND (?2 IS NULL OR lower(resource_group) = lower(?2)) ORDER BY name"
+                "SELECT {COLUMNS} FROM projects WHERE (CAST(?1 AS TEXT) IS NULL OR lower(subscription_id) = lower(?1))
+                 AND (CAST(?2 AS TEXT) IS NULL OR lower(resource_group) = lower(?2)) ORDER BY name"
             ),
             &[Value::from(subscription_id), Value::from(resource_group)],
         )

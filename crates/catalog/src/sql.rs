@@ -1,8 +1,8 @@
 //! The database port: one method that runs one statement.
 //!
 //! Statements use numbered parameters (`?1`) and only what SQLite and PostgreSQL share (`ON CONFLICT`, `RETURNING`);
-//! an adapter for PostgreSQL rewrites `?` to `$`. Begin and commit are statements like any other, so one `Sql` is one
-//! connection, and a write needs a connection that nobody else is using meanwhile: see [`transaction`].
+//! [`postgres`](crate::postgres) says it in PostgreSQL's words. Begin and commit are statements like any other, so one
+//! `Sql` is one connection, and a write needs a connection that nobody else is using meanwhile: see [`transaction`].
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -78,6 +78,9 @@ pub enum SqlError {
     /// Another writer holds the database. The transaction may be tried again.
     #[error("the database is busy: {0}")]
     Busy(String),
+    /// The transaction met another one and one of the two had to give way. It has been rolled back and may be run again.
+    #[error("the transaction met another: {0}")]
+    Conflict(String),
     /// A unique or check constraint refused the row.
     #[error("a constraint was violated: {0}")]
     Constraint(String),
@@ -87,6 +90,11 @@ pub enum SqlError {
 }
 
 impl SqlError {
+    /// Whether the same may work in a moment.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Conflict(_))
+    }
+
     /// Sorts out what an engine said, for adapters that get nothing but the message.
     pub fn from_message(message: String) -> Self {
         let lower = message.to_ascii_lowercase();
@@ -238,7 +246,14 @@ impl<'a> Row<'a> {
     }
 }
 
+/// How often a transaction is run that keeps meeting others.
+const ATTEMPTS: usize = 10;
+
 /// Runs `work` between `BEGIN IMMEDIATE` and `COMMIT`; rolls back if it fails.
+///
+/// Transactions are as if they had run one after the other. SQLite lets one writer in at a time; PostgreSQL runs them side
+/// by side and breaks one off when that would show ([`SqlError::Conflict`]), so `work` may run more than once and must
+/// change nothing but the database.
 ///
 /// `sql` must be a connection that nobody else uses until this returns. If the process dies in between, the database
 /// rolls back by itself; if a component is dropped, its host closes the connection, which does the same.
@@ -247,7 +262,22 @@ impl<'a> Row<'a> {
 pub async fn transaction<S, T, W>(sql: &S, work: W) -> Result<T, CatalogError>
 where
     S: Sql,
-    W: AsyncFnOnce(&S) -> Result<T, CatalogError>,
+    W: AsyncFn(&S) -> Result<T, CatalogError>,
+{
+    let mut left = ATTEMPTS;
+    loop {
+        left = left.saturating_sub(1);
+        match attempt(sql, &work).await {
+            Err(CatalogError::Sql(SqlError::Conflict(_))) if left > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+async fn attempt<S, T, W>(sql: &S, work: &W) -> Result<T, CatalogError>
+where
+    S: Sql,
+    W: AsyncFn(&S) -> Result<T, CatalogError>,
 {
     sql.query("BEGIN IMMEDIATE", &[]).await?;
     let done = match work(sql).await {

@@ -5,7 +5,8 @@ mod support;
 use futures::executor::block_on;
 use headwater_catalog::jobs::queue::{self, Claimed, Ending, MAX_ATTEMPTS};
 use headwater_catalog::jobs::{self, JobState, Priority};
-use headwater_catalog::{CatalogError, NativeSqlite, assets};
+use headwater_catalog::{CatalogError, assets};
+use headwater_test_database::Database;
 use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputProgress};
 use serde_json::json;
 use support::{Catalog, TRANSFORM};
@@ -430,10 +431,9 @@ fn a_job_whose_asset_is_gone_fails_when_it_is_claimed() {
 
 #[test]
 fn acknowledged_work_is_there_after_the_process_died() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("catalog.db");
+    let database = Database::new();
     let claimed = {
-        let catalog = Catalog::on(NativeSqlite::open(&path).unwrap());
+        let catalog = Catalog::on(database.connect());
         catalog.job("a", Priority::Normal);
         let claimed = catalog.claim().unwrap();
         catalog.renew(&claimed, 30, &[chunk(0)]).unwrap();
@@ -443,7 +443,7 @@ fn acknowledged_work_is_there_after_the_process_died() {
         block_on(catalog.sql.query("DELETE FROM jobs", &[])).unwrap();
         claimed
     };
-    let catalog = Catalog::on(NativeSqlite::open(&path).unwrap());
+    let catalog = Catalog::on(database.connect());
     assert_eq!(catalog.job_now("a").state, JobState::Processing);
     catalog.renew(&claimed, 50, &[]).unwrap();
     catalog.wait(31);
@@ -452,9 +452,8 @@ fn acknowledged_work_is_there_after_the_process_died() {
 
 #[test]
 fn two_workers_never_get_the_same_job() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("catalog.db");
-    let catalog = Catalog::on(NativeSqlite::open(&path).unwrap());
+    let database = Database::new();
+    let catalog = Catalog::on(database.connect());
     for number in 0..20 {
         catalog.job(&format!("j{number}"), Priority::Normal);
     }
@@ -462,9 +461,8 @@ fn two_workers_never_get_the_same_job() {
     let claimed: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
             .map(|_| {
-                let path = path.clone();
-                scope.spawn(move || {
-                    let sql = NativeSqlite::open(&path).unwrap();
+                scope.spawn(|| {
+                    let sql = database.connect();
                     let seal = headwater_seal::Seal::new(support::MASTER_KEY).unwrap();
                     let moment = headwater_catalog::Moment {
                         now,

@@ -6,15 +6,16 @@ use futures::executor::block_on;
 use headwater_catalog::assets::{self, AssetWrite};
 use headwater_catalog::endpoints::{self, EndpointState};
 use headwater_catalog::{
-    CatalogError, Ids as _, NativeSqlite, Sql as _, Written, keys, publishing, storage, transforms,
-    upload_rules,
+    CatalogError, Ids as _, Migrate as _, NativeSqlite, Sql as _, Written, keys, publishing,
+    storage, transforms, upload_rules,
 };
+use headwater_test_database::{Connection, Database};
 use serde_json::json;
 use support::{Catalog, CountedIds, config, start};
 
 #[test]
 fn starting_twice_changes_nothing_and_keeps_what_an_operator_did() {
-    let sql = NativeSqlite::in_memory().unwrap();
+    let sql = headwater_test_database::alone();
     let ids = CountedIds::default();
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let first = start(&sql, &config(), &ids, now);
@@ -49,7 +50,9 @@ fn starting_twice_changes_nothing_and_keeps_what_an_operator_did() {
 fn secrets_do_not_reach_the_database_in_the_clear() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("catalog.db");
-    drop(Catalog::on(NativeSqlite::open(&path).unwrap()));
+    drop(Catalog::on(Connection::Sqlite(
+        NativeSqlite::open(&path).unwrap(),
+    )));
     let bytes = std::fs::read(&path).unwrap();
     let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     assert!(
@@ -61,15 +64,15 @@ fn secrets_do_not_reach_the_database_in_the_clear() {
 
 #[test]
 fn an_older_program_refuses_a_newer_database() {
-    let sql = NativeSqlite::in_memory().unwrap();
-    sql.migrate().unwrap();
+    let sql = headwater_test_database::alone();
+    block_on(sql.migrate()).unwrap();
     block_on(sql.query(
         "INSERT INTO schema_migrations (number, name) VALUES (999, 'later')",
         &[],
     ))
     .unwrap();
     assert!(
-        sql.migrate()
+        block_on(sql.migrate())
             .unwrap_err()
             .to_string()
             .contains("newer version")
@@ -170,16 +173,15 @@ fn an_asset_keeps_what_may_not_change() {
 
 #[test]
 fn concurrent_writers_of_one_asset_lose_no_update() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("catalog.db");
-    let catalog = Catalog::on(NativeSqlite::open(&path).unwrap());
+    let database = Database::new();
+    let catalog = Catalog::on(database.connect());
     catalog.asset("a");
     let (project, now) = (catalog.project.clone(), catalog.now());
     std::thread::scope(|scope| {
         for writer in 0..4 {
-            let (path, project) = (&path, &project);
+            let (database, project) = (&database, &project);
             scope.spawn(move || {
-                let sql = NativeSqlite::open(path).unwrap();
+                let sql = database.connect();
                 for step in 0..10 {
                     let write = AssetWrite {
                         extra: [(format!("w{writer}s{step}"), json!(true))]

@@ -116,6 +116,21 @@ impl Seal {
         })
     }
 
+    /// Several master keys, separated by white space: the first seals, all of them open. That is how a key is replaced
+    /// while an installation runs.
+    ///
+    /// Errors: [`SealError::BadMasterKey`], also for none at all.
+    pub fn with_keys(master_keys: &str) -> Result<Self, SealError> {
+        let mut keys = master_keys.split_ascii_whitespace();
+        let active = Self::new(keys.next().ok_or(SealError::BadMasterKey)?)?;
+        keys.try_fold(active, Self::with_retired)
+    }
+
+    /// Whether `sealed` is under the active key. What no key here made is not.
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.starts_with(&self.active.header())
+    }
+
     /// Also opens what an earlier master key sealed; new secrets use the active one.
     ///
     /// Errors: [`SealError::BadMasterKey`].
@@ -236,6 +251,23 @@ mod tests {
         );
         let both = Seal::new(KEY).unwrap().with_retired(OTHER).unwrap();
         assert_eq!(both.open("c", &sealed).unwrap().expose(), b"x");
+    }
+
+    #[test]
+    fn of_several_keys_the_first_seals_and_all_open() {
+        let old = Seal::new(OTHER).unwrap().seal("c", b"x").unwrap();
+        let both = Seal::with_keys(&format!(" {KEY}\n{OTHER} ")).unwrap();
+        assert_eq!(both.open("c", &old).unwrap().expose(), b"x");
+        assert!(!both.is_current(&old));
+        let new = both.seal("c", b"x").unwrap();
+        assert!(both.is_current(&new));
+        assert_eq!(
+            Seal::new(KEY).unwrap().open("c", &new).unwrap().expose(),
+            b"x"
+        );
+        for bad in ["", " ", "AAEC", &format!("{KEY} AAEC")] {
+            assert_eq!(Seal::with_keys(bad).unwrap_err(), SealError::BadMasterKey);
+        }
     }
 
     #[test]

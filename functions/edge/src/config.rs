@@ -33,9 +33,9 @@ async fn variable(name: &'static str) -> Result<String, ConfigError> {
     })
 }
 
-/// What opens sealed secrets (`master_key`: base64 of 32 bytes).
+/// What opens sealed secrets (`master_key`: base64 of 32 bytes; further keys after white space open, and seal no more).
 pub async fn seal() -> Result<Seal, ConfigError> {
-    Seal::new(&variable("master_key").await?).map_err(|error| ConfigError {
+    Seal::with_keys(&variable("master_key").await?).map_err(|error| ConfigError {
         variable: "master_key",
         reason: error.to_string(),
     })
@@ -61,4 +61,11 @@ pub async fn public_gallery() -> Result<bool, ConfigError> {
 /// What senders of storage events share with us (`event_secret`).
 pub async fn event_secret() -> Result<headwater_seal::Secret, ConfigError> {
     Ok(variable("event_secret").await?.trim().into())
+}
+
+/// Where the catalog is: the address of a PostgreSQL server (`catalog_url`), empty for the manifest's SQLite database, and
+/// the certificate that TLS to it trusts (`catalog_ca`, PEM), empty for the roots of the web.
+pub async fn catalog() -> Result<(String, String), ConfigError> {
+    let address = variable("catalog_url").await?.trim().to_owned();
+    Ok((address, variable("catalog_ca").await?))
 }

@@ -1,35 +1,75 @@
-//! The catalog's database port over `spin:sqlite`.
+//! The catalog's database port over what the manifest configures: `spin:sqlite`, or `spin:postgres` if `catalog_url` names
+//! a server.
 //!
 //! Opening a connection costs more than a small request, so reads share one per instance ([`shared`]). A transaction needs
 //! a connection that nobody else uses, so a request that writes opens its own ([`SpinSql::open`]) and drops it at its
-//! end: should the request be cut off in the middle, the host closes the connection and SQLite rolls back.
+//! end: should the request be cut off in the middle, the host closes the connection and the database rolls back.
+
+mod postgres;
+mod sqlite;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use headwater_catalog::postgres::{Failure, Postgres};
 use headwater_catalog::{Rows, Sql, SqlError, Value};
-use spin_sdk::sqlite::{Connection, Error, Value as SpinValue};
 
-/// The database's label in the application manifest.
-const LABEL: &str = "catalog";
+use crate::config;
+use postgres::Session;
+use sqlite::Sqlite;
 
 /// One connection to the catalog.
-pub struct SpinSql {
-    connection: Connection,
+pub struct SpinSql(Engine);
+
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres<Session>),
+}
+
+/// Where the catalog is.
+struct Place {
+    /// Empty for SQLite.
+    address: String,
+    ca: String,
 }
 
 thread_local! {
     static SHARED: RefCell<Option<Rc<SpinSql>>> = const { RefCell::new(None) };
+    static PLACE: RefCell<Option<Rc<Place>>> = const { RefCell::new(None) };
+}
+
+async fn place() -> Result<Rc<Place>, SqlError> {
+    if let Some(known) = PLACE.with_borrow(Clone::clone) {
+        return Ok(known);
+    }
+    let (address, ca) = config::catalog()
+        .await
+        .map_err(|error| SqlError::Failed(error.to_string()))?;
+    let place = Rc::new(Place { address, ca });
+    PLACE.set(Some(Rc::clone(&place)));
+    Ok(place)
 }
 
 impl SpinSql {
     /// A connection of one's own.
     pub async fn open() -> Result<Self, SqlError> {
-        let connection = Connection::open(LABEL).await.map_err(failed)?;
-        let opened = Self { connection };
-        // Not every host waits for another writer by itself.
-        opened.query("PRAGMA busy_timeout = 5000", &[]).await?;
-        Ok(opened)
+        Self::connect(true).await
+    }
+
+    async fn connect(writes: bool) -> Result<Self, SqlError> {
+        let place = place().await?;
+        if place.address.is_empty() {
+            return Sqlite::open().await.map(|open| Self(Engine::Sqlite(open)));
+        }
+        let session = async {
+            let session = Session::open(&place.address, &place.ca).await?;
+            if writes {
+                session.prepare_writing().await?;
+            }
+            Ok::<_, Failure>(session)
+        };
+        let session = session.await.map_err(SqlError::from)?;
+        Ok(Self(Engine::Postgres(Postgres::new(session))))
     }
 }
 
@@ -38,7 +78,7 @@ pub async fn shared() -> Result<Rc<SpinSql>, SqlError> {
     if let Some(open) = SHARED.with_borrow(Clone::clone) {
         return Ok(open);
     }
-    let opened = Rc::new(SpinSql::open().await?);
+    let opened = Rc::new(SpinSql::connect(false).await?);
     // Somebody else may have opened one meanwhile; either will do.
     SHARED.set(Some(Rc::clone(&opened)));
     Ok(opened)
@@ -51,50 +91,9 @@ pub fn forget_shared() {
 
 impl Sql for SpinSql {
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError> {
-        let answer = self
-            .connection
-            .execute(sql, params.iter().map(parameter))
-            .await
-            .map_err(failed)?;
-        let columns = answer.columns().to_vec();
-        let rows = answer.collect().await.map_err(failed)?;
-        Ok(Rows {
-            columns,
-            rows: rows
-                .into_iter()
-                .map(|row| row.values.into_iter().map(value).collect())
-                .collect(),
-        })
-    }
-}
-
-fn parameter(value: &Value) -> SpinValue {
-    match value {
-        Value::Null => SpinValue::Null,
-        Value::Integer(value) => SpinValue::Integer(*value),
-        Value::Real(value) => SpinValue::Real(*value),
-        Value::Text(text) => SpinValue::Text(text.clone()),
-        Value::Blob(bytes) => SpinValue::Blob(bytes.clone()),
-    }
-}
-
-fn value(value: SpinValue) -> Value {
-    match value {
-        SpinValue::Null => Value::Null,
-        SpinValue::Integer(value) => Value::Integer(value),
-        SpinValue::Real(value) => Value::Real(value),
-        SpinValue::Text(text) => Value::Text(text),
-        SpinValue::Blob(bytes) => Value::Blob(bytes),
-    }
-}
-
-fn failed(error: Error) -> SqlError {
-    match error {
-        // The engine's own words are all there is to tell a busy database from a violated constraint.
-        Error::Io(message) => SqlError::from_message(message),
-        Error::NoSuchDatabase => SqlError::Failed("no such database".to_owned()),
-        Error::AccessDenied => SqlError::Failed("access denied".to_owned()),
-        Error::InvalidConnection => SqlError::Failed("invalid connection".to_owned()),
-        Error::DatabaseFull => SqlError::Failed("the database is full".to_owned()),
+        match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.query(sql, params).await,
+            Engine::Postgres(postgres) => postgres.query(sql, params).await,
+        }
     }
 }

@@ -64,9 +64,10 @@ impl From<ConfigError> for Refusal {
 
 impl From<SqlError> for Refusal {
     fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::Busy(_) => Self::Passing(error.to_string()),
-            _ => Self::Broken(error.to_string()),
+        if error.is_passing() {
+            Self::Passing(error.to_string())
+        } else {
+            Self::Broken(error.to_string())
         }
     }
 }

@@ -7,7 +7,7 @@ use headwater_blob::client::{BlobProperties, InvalidContainer};
 use headwater_blob::{AccountKey, Auth, ClientError, Container, HttpClient, InvalidKey, Store};
 use headwater_catalog::ingest::{self, BlobEvent, BlobEventKind, Outcome};
 use headwater_catalog::storage::StorageAccount;
-use headwater_catalog::{CatalogError, Moment, Sql, SqlError, projects, storage};
+use headwater_catalog::{CatalogError, Moment, Sql, projects, storage};
 use headwater_events::{Batch, Change, StorageEvent};
 use headwater_seal::Seal;
 use jiff::{SignedDuration, Timestamp};
@@ -51,7 +51,7 @@ impl InboxError {
     /// Whether the same delivery may go through soon.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Catalog(error) => matches!(error, CatalogError::Sql(SqlError::Busy(_))),
+            Self::Catalog(error) => matches!(error, CatalogError::Sql(error) if error.is_passing()),
             Self::Storage { cause, .. } => cause.is_retryable(),
             Self::Unfinished { .. } => true,
             Self::Address { .. } | Self::Key { .. } => false,

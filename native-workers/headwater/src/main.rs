@@ -1,6 +1,7 @@
 //! `headwater`: the whole platform in one binary.
 
 mod app;
+mod catalog;
 mod client;
 mod connection;
 mod demo;
@@ -8,6 +9,7 @@ mod descriptors;
 mod files;
 mod inspect;
 mod local;
+mod master_key;
 mod metrics;
 mod publish;
 mod secrets;
@@ -42,6 +44,8 @@ enum Command {
     Publish(publish::Args),
     /// Print an access token.
     Token(token::Args),
+    /// Replace the key that seals every secret in the catalog.
+    MasterKey(master_key::Commands),
     /// Print what an MP4, a playlist, a manifest or a segment consists of.
     Inspect(inspect::Args),
     /// Run a transcoding worker against an installation.
@@ -75,6 +79,7 @@ fn run(command: Command) -> Result<()> {
             Command::Up(args) => up::run(args).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::MasterKey(commands) => master_key::run(commands).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
         }

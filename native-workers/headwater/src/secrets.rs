@@ -11,7 +11,9 @@ use std::path::Path;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Secrets {
-    /// 32 bytes; seals every secret in the catalog. Without it they are lost.
+    /// 32 bytes; seals every secret in the catalog. Without it they are lost. Empty where it comes from outside; while it
+    /// is being replaced, the new one and the old.
+    #[serde(default)]
     pub(crate) master_key: String,
     /// 64 bytes; the embedded store's account key.
     pub(crate) account_key: String,
@@ -23,8 +25,8 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Reads them, or makes them in a new installation.
-    pub(crate) fn load(data: &Path) -> Result<Self> {
+    /// Reads them, or makes them in a new installation. `keyless`: without a master key, which comes from outside.
+    pub(crate) fn load(data: &Path, keyless: bool) -> Result<Self> {
         let path = data.join("secrets.json");
         match std::fs::read(&path) {
             Ok(text) => {
@@ -38,7 +40,7 @@ impl Secrets {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let secrets = Self {
-                    master_key: random(32)?,
+                    master_key: if keyless { String::new() } else { random(32)? },
                     account_key: random(64)?,
                     event_secret: random(32)?,
                     client_secret: random(32)?,
@@ -50,12 +52,16 @@ impl Secrets {
         }
     }
 
+    pub(crate) fn save(&self, data: &Path) -> Result<()> {
+        self.write(&data.join("secrets.json"))
+    }
+
     fn write(&self, path: &Path) -> Result<()> {
         files::write_private(path, &serde_json::to_vec_pretty(self)?)
     }
 }
 
-fn random(len: usize) -> Result<String> {
+pub(crate) fn random(len: usize) -> Result<String> {
     let mut bytes = vec![0; len];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
     Ok(STANDARD.encode(bytes))

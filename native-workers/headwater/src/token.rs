@@ -1,12 +1,12 @@
 //! `headwater token`: an access token, signed with the installation's own key.
 
+use crate::catalog::CatalogArgs;
 use crate::connection::ConnectionFile;
+use crate::master_key::MasterKeyArgs;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use headwater_auth::{AUDIENCE, Claims, Role, SigningKey};
-use headwater_catalog::native::NativeSqlite;
-use headwater_seal::Seal;
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -14,6 +14,10 @@ pub(crate) struct Args {
     /// Folder of the installation.
     #[arg(long, env = "HEADWATER_DATA", default_value = ".headwater")]
     data: PathBuf,
+    #[command(flatten)]
+    catalog: CatalogArgs,
+    #[command(flatten)]
+    master_key: MasterKeyArgs,
     /// What the token may do.
     #[arg(long, value_enum, default_value_t = RoleName::Owner)]
     role: RoleName,
@@ -34,11 +38,10 @@ enum RoleName {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let secrets = Secrets::load(&args.data)?;
-    let database = NativeSqlite::open(&args.data.join("catalog.db"))
-        .with_context(|| format!("opening the catalog in {}", args.data.display()))?;
-    let seal = Seal::new(&secrets.master_key).context("secrets.json: masterKey")?;
-    let key = headwater_catalog::keys::signing_key(&database, &seal)
+    let secrets = Secrets::load(&args.data, args.master_key.is_given())?;
+    let catalog = args.catalog.open(&args.data)?;
+    let seal = args.master_key.seal(&secrets)?;
+    let key = headwater_catalog::keys::signing_key(&catalog, &seal)
         .await?
         .context("the catalog has no signing key yet: start the installation once")?;
     let issuer = ConnectionFile::read(&args.data)

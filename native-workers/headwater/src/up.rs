@@ -3,8 +3,10 @@
 //! Order: keys, addresses, catalog, blob store, functions, worker. `connection.json` is written when each of them
 //! answers and removed on exit.
 
+use crate::catalog::CatalogArgs;
 use crate::client::ApiClient;
 use crate::connection::{self, ConnectionFile};
+use crate::master_key::MasterKeyArgs;
 use crate::secrets::Secrets;
 use crate::supervisor::{Worker, supervise};
 use crate::tls::Tls;
@@ -17,7 +19,6 @@ use headwater_blob::{
 };
 use headwater_catalog::RandomIds;
 use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, UPLOADS, bootstrap};
-use headwater_catalog::native::NativeSqlite;
 use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
 };
@@ -32,6 +33,10 @@ pub(crate) struct Args {
     /// Folder for everything that is kept: media, catalog, keys.
     #[arg(long, env = "HEADWATER_DATA", default_value = ".headwater")]
     data: PathBuf,
+    #[command(flatten)]
+    catalog: CatalogArgs,
+    #[command(flatten)]
+    master_key: MasterKeyArgs,
     /// Address of API, portal, streaming and keys. Port 0 takes a free one.
     #[arg(long, env = "HEADWATER_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
@@ -135,8 +140,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let data = prepare_folder(&args.data)?;
     let _lock = lock(&data)?;
     let _ = std::fs::remove_file(connection::path(&data));
-    let new = !data.join("catalog.db").exists();
-    let secrets = Secrets::load(&data)?;
+    let new = !data.join("secrets.json").exists();
+    let secrets = Secrets::load(&data, args.master_key.is_given())?;
+    let master_key = args.master_key.keys(&secrets)?;
     if new && !args.no_demo {
         demo::request(&data)?;
     }
@@ -179,11 +185,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         None => blob_local.clone(),
     };
 
-    let catalog = NativeSqlite::open(&data.join("catalog.db")).context("opening the catalog")?;
+    let catalog = args.catalog.open(&data)?;
     let bootstrapped = bootstrap(
         &catalog,
         &BootstrapConfig {
-            master_key: secrets.master_key.as_str().into(),
+            master_key: master_key.as_str().into(),
             blob_url: blob_url.clone(),
             account: ACCOUNT.into(),
             account_key: secrets.account_key.as_str().into(),
@@ -213,6 +219,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         &args,
         &data,
         &secrets,
+        &master_key,
         &public,
         &blob_url,
         tls.as_ref(),
@@ -342,6 +349,7 @@ fn load_host(
     args: &Args,
     data: &Path,
     secrets: &Secrets,
+    master_key: &str,
     public: &str,
     blob_url: &str,
     tls: Option<&Tls>,
@@ -364,20 +372,22 @@ fn load_host(
     if !cache.exists() {
         eprintln!("Compiling the functions for this machine, once …");
     }
+    let mut variables = args.catalog.variables()?;
+    variables.extend([
+        ("master_key".into(), master_key.to_owned()),
+        ("public_url".into(), public.to_owned()),
+        ("event_secret".into(), secrets.event_secret.clone()),
+        ("public_gallery".into(), gallery_is_public(args).to_string()),
+        (
+            "storage_hosts".into(),
+            format!("{store} https://*.blob.core.windows.net"),
+        ),
+    ]);
     let host = Host::load(
         source.as_ref(),
         HostConfig {
-            variables: BTreeMap::from([
-                ("master_key".into(), secrets.master_key.clone()),
-                ("public_url".into(), public.to_owned()),
-                ("event_secret".into(), secrets.event_secret.clone()),
-                ("public_gallery".into(), gallery_is_public(args).to_string()),
-                (
-                    "storage_hosts".into(),
-                    format!("{store} https://*.blob.core.windows.net"),
-                ),
-            ]),
-            databases: BTreeMap::from([("catalog".into(), data.join("catalog.db"))]),
+            variables,
+            databases: BTreeMap::from([("catalog".into(), args.catalog.file(data))]),
             cache: Some(cache),
             limits: Limits::default(),
             stand_ins,
@@ -394,7 +404,7 @@ fn prepare_folder(data: &Path) -> Result<PathBuf> {
 }
 
 /// One installation a folder: two would serve each other's half-written state.
-fn lock(data: &Path) -> Result<std::fs::File> {
+pub(crate) fn lock(data: &Path) -> Result<std::fs::File> {
     let path = data.join("lock");
     let file = std::fs::OpenOptions::new()
         .create(true)

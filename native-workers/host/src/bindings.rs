@@ -6,6 +6,10 @@ wasmtime::component::bindgen!({
     path: "wit",
     world: "headwater:host/host-imports",
     imports: {
+        "spin:postgres/postgres.[static]connection.open": async,
+        "spin:postgres/postgres.[method]connection.query": async,
+        "spin:postgres/postgres.[method]connection.execute": async,
+        "spin:postgres/postgres.[drop]connection": async,
         "spin:sqlite/sqlite.[static]connection.open": async,
         "spin:sqlite/sqlite.[method]connection.execute": async,
         "spin:sqlite/sqlite.[method]connection.last-insert-rowid": async,
@@ -13,5 +17,9 @@ wasmtime::component::bindgen!({
         "spin:sqlite/sqlite.[drop]connection": async,
         default: store,
     },
-    with: { "spin:sqlite/sqlite.connection": crate::sqlite::Connection },
+    with: {
+        "spin:postgres/postgres.connection": crate::postgres::Connection,
+        "spin:postgres/postgres.connection-builder": crate::postgres::Builder,
+        "spin:sqlite/sqlite.connection": crate::sqlite::Connection,
+    },
 });

@@ -5,6 +5,7 @@ use crate::host::Registry;
 use crate::instance::{ComponentData, Expiration, InstanceData, Worker, new_store};
 use crate::outbound::AllowedHosts;
 use crate::outgoing::Outgoing;
+use crate::postgres::Pools;
 use crate::sqlite::Database;
 use crate::template::Variables;
 use std::collections::BTreeMap;
@@ -65,6 +66,7 @@ pub(crate) struct LoadedComponent {
     pub(crate) mounts: Vec<Mount>,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
+    pub(crate) postgres: Arc<Pools>,
     pub(crate) limits: Limits,
     /// Whether it is told Spin's request headers.
     pub(crate) request_headers: bool,

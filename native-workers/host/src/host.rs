@@ -7,6 +7,7 @@ use crate::instance::EPOCH;
 use crate::manifest::{self, Manifest};
 use crate::outbound::AllowedHosts;
 use crate::outgoing::{HttpClient, StandIn, client, full_body};
+use crate::postgres::Pools;
 use crate::problem;
 use crate::router::{Router, Target};
 use crate::sqlite::Database;
@@ -50,8 +51,8 @@ impl AppSource for AppDirectory {
 pub struct HostConfig {
     /// Values from outside, over the manifest's defaults.
     pub variables: Variables,
-    /// Files behind the labels of `sqlite_databases`.
-    pub databases: BTreeMap<String, PathBuf>,
+    /// Files behind the labels of `sqlite_databases`. `None`: there is none, and components may not open it.
+    pub databases: BTreeMap<String, Option<PathBuf>>,
     /// Compiled code is kept here.
     pub cache: Option<PathBuf>,
     pub limits: Limits,
@@ -118,17 +119,20 @@ impl Host {
 
         let mut databases = BTreeMap::new();
         for label in routed.iter().flat_map(|(_, c)| &c.sqlite_databases) {
-            if !databases.contains_key(label) {
-                let path = config
-                    .databases
-                    .get(label)
-                    .with_context(|| format!("no file is configured for the database `{label}`"))?;
+            let path = config
+                .databases
+                .get(label)
+                .with_context(|| format!("no file is configured for the database `{label}`"))?;
+            if let Some(path) = path
+                && !databases.contains_key(label)
+            {
                 let database =
                     Database::open(path).with_context(|| format!("opening {}", path.display()))?;
                 databases.insert(label.clone(), database);
             }
         }
 
+        let postgres = Arc::new(Pools::default());
         let mut temporary = Vec::new();
         let mut loaded = Vec::new();
         let linked: Vec<anyhow::Result<_>> = std::thread::scope(|scope| {
@@ -182,6 +186,7 @@ impl Host {
                     .iter()
                     .filter_map(|label| Some((label.clone(), databases.get(label)?.clone())))
                     .collect(),
+                postgres: postgres.clone(),
                 limits: config.limits,
                 request_headers: component.tool.headwater.request_headers,
                 cached: component.tool.headwater.cache,

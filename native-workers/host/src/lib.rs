@@ -19,6 +19,7 @@ mod instance;
 pub mod manifest;
 mod outbound;
 mod outgoing;
+mod postgres;
 mod problem;
 mod router;
 mod server;

@@ -113,7 +113,10 @@ impl Guest {
         let silent = Arc::new(Silent::default());
         let config = HostConfig {
             variables: BTreeMap::new(),
-            databases: BTreeMap::from([("catalog".into(), directory.path().join("catalog.db"))]),
+            databases: BTreeMap::from([(
+                "catalog".into(),
+                Some(directory.path().join("catalog.db")),
+            )]),
             cache: Some(std::env::temp_dir().join("headwater-host-test-cache")),
             limits,
             stand_ins: BTreeMap::from([

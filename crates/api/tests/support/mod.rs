@@ -10,9 +10,10 @@ use futures::executor::block_on;
 use headwater_api::{Api, Settings, verifier};
 use headwater_auth::{AUDIENCE, Claims, Role, SigningKey};
 use headwater_blob::{HttpClient, TransportError};
+use headwater_catalog::Ids;
 use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, bootstrap};
-use headwater_catalog::{Ids, NativeSqlite};
 use headwater_seal::Seal;
+use headwater_test_database::Connection;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
@@ -169,7 +170,7 @@ fn answer(status: StatusCode, body: &str) -> Response<Bytes> {
 }
 
 pub(crate) struct World {
-    pub(crate) sql: NativeSqlite,
+    pub(crate) sql: Connection,
     pub(crate) storage: Storage,
     seal: Seal,
     pub(crate) settings: Settings,
@@ -203,7 +204,7 @@ impl Got {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let sql = NativeSqlite::in_memory().unwrap();
+        let sql = headwater_test_database::alone();
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let ids = CountedIds::default();
         let config = BootstrapConfig {

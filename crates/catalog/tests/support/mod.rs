@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::executor::block_on;
 use headwater_catalog::bootstrap::{BootstrapConfig, Bootstrapped, bootstrap};
 use headwater_catalog::jobs::{JobInput, MissingAssets, NewJob, NewOutput, Priority};
-use headwater_catalog::{Ids, Moment, NativeSqlite, ProjectId, assets, jobs};
+use headwater_catalog::{Ids, Moment, ProjectId, assets, jobs};
 use headwater_seal::{Seal, Secret};
+use headwater_test_database::Connection;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ impl Ids for CountedIds {
 }
 
 pub(crate) struct Catalog {
-    pub(crate) sql: NativeSqlite,
+    pub(crate) sql: Connection,
     pub(crate) seal: Seal,
     pub(crate) project: ProjectId,
     pub(crate) ids: CountedIds,
@@ -50,7 +51,7 @@ pub(crate) fn config() -> BootstrapConfig {
 }
 
 pub(crate) fn start(
-    sql: &NativeSqlite,
+    sql: &Connection,
     config: &BootstrapConfig,
     ids: &CountedIds,
     now: Timestamp,
@@ -60,10 +61,10 @@ pub(crate) fn start(
 
 impl Catalog {
     pub(crate) fn new() -> Self {
-        Self::on(NativeSqlite::in_memory().expect("SQLite in memory"))
+        Self::on(headwater_test_database::alone())
     }
 
-    pub(crate) fn on(sql: NativeSqlite) -> Self {
+    pub(crate) fn on(sql: Connection) -> Self {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("an instant");
         let ids = CountedIds::default();
         let started = start(&sql, &config(), &ids, now);

@@ -1,0 +1,46 @@
+//! A new master key.
+
+mod support;
+
+use futures::executor::block_on;
+use headwater_catalog::reseal::reseal;
+use headwater_catalog::{CatalogError, keys, storage};
+use headwater_seal::{Seal, SealError};
+use support::{Catalog, MASTER_KEY};
+
+const NEW_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
+
+#[test]
+fn what_an_old_key_sealed_is_read_with_the_new_one_alone() {
+    let catalog = Catalog::new();
+    let both = Seal::with_keys(&format!("{NEW_KEY} {MASTER_KEY}")).unwrap();
+    // The account's key and the signing key.
+    assert_eq!(block_on(reseal(&catalog.sql, &both)).unwrap(), 2);
+    assert_eq!(block_on(reseal(&catalog.sql, &both)).unwrap(), 0);
+
+    let new = Seal::new(NEW_KEY).unwrap();
+    let account = block_on(storage::primary(&catalog.sql, &catalog.project)).unwrap();
+    assert!(account.account_key(&new).is_ok());
+    assert!(
+        block_on(keys::signing_key(&catalog.sql, &new))
+            .unwrap()
+            .is_some()
+    );
+    let old = Seal::new(MASTER_KEY).unwrap();
+    assert!(matches!(
+        account.account_key(&old),
+        Err(CatalogError::Seal(SealError::UnknownKey))
+    ));
+}
+
+#[test]
+fn a_secret_of_an_unknown_key_is_reported_and_left_alone() {
+    let catalog = Catalog::new();
+    let stranger = Seal::new(NEW_KEY).unwrap();
+    assert!(matches!(
+        block_on(reseal(&catalog.sql, &stranger)),
+        Err(CatalogError::Seal(SealError::UnknownKey))
+    ));
+    let account = block_on(storage::primary(&catalog.sql, &catalog.project)).unwrap();
+    assert!(account.account_key(&Seal::new(MASTER_KEY).unwrap()).is_ok());
+}
