@@ -4,7 +4,7 @@
 //! an adapter for PostgreSQL rewrites `?` to `$`. Begin and commit are statements like any other, so one `Sql` is one
 //! connection, and a write needs a connection that nobody else is using meanwhile: see [`transaction`].
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
 use crate::error::CatalogError;
@@ -221,7 +221,8 @@ impl<'a> Row<'a> {
     pub fn opt_time(&self, column: &str) -> Result<Option<Timestamp>, CatalogError> {
         self.opt_integer(column)?
             .map(|micros| {
-                Timestamp::from_microsecond(micros)
+                // Unlike `from_microsecond`, this reads the last instant there is.
+                Timestamp::from_duration(SignedDuration::from_micros(micros))
                     .map_err(|_| CatalogError::corrupt(column, "not an instant"))
             })
             .transpose()
