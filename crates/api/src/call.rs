@@ -36,6 +36,13 @@ impl<S, C> Call<'_, S, C> {
         })
     }
 
+    /// The token's claims, on a route that needs one.
+    pub(crate) fn claims(&self) -> Result<&Claims, ApiError> {
+        self.claims.as_ref().ok_or_else(|| {
+            ApiError::internal("a route without a token reached a handler that needs one")
+        })
+    }
+
     /// A variable of the path.
     pub(crate) fn var(&self, name: &str) -> &str {
         self.vars.get(name)

@@ -10,7 +10,7 @@
 //! | [`dialect`], [`error`] | envelopes and error shapes |
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
-//! | `place` | containers: made, deleted, listed, signed for |
+//! | `place`, `storage_check` | containers: made, deleted, listed, signed for; accounts: tried out |
 //! | `resources` | one file per kind of resource |
 //!
 //! No socket and no clock: storage is reached through [`HttpClient`], and `now` comes from the caller.
@@ -35,6 +35,7 @@ mod query;
 mod reply;
 mod resources;
 pub mod routes;
+mod storage_check;
 
 use bytes::Bytes;
 use headwater_auth::{AuthError, Claims, Permission, Verifier};
@@ -43,6 +44,7 @@ use headwater_catalog::{CatalogError, Ids, Moment, Sql, keys, projects};
 use headwater_seal::Seal;
 use http::{HeaderMap, Method, Request, Response, header};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use call::Call;
 use dialect::Dialect;
@@ -66,6 +68,10 @@ pub struct Settings {
     pub public_url: String,
     /// Whether the list of published clear assets may be read without a token.
     pub public_gallery: bool,
+    /// Object stores that may be reached, as the application manifest lists them: `https://*.blob.core.windows.net`.
+    pub storage_hosts: Vec<String>,
+    /// Where metrics can be read, if anywhere.
+    pub metrics_url: Option<String>,
 }
 
 /// The management API with everything it stands on, for one request.
@@ -162,9 +168,15 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         }
         let claims = match matched.route.access {
             Access::Open => None,
-            Access::Token(_) => Some(self.authenticate(incoming.headers).await?),
             Access::Gallery(_) if self.settings.public_gallery => None,
-            Access::Gallery(_) => Some(self.authenticate(incoming.headers).await?),
+            Access::Token(_) | Access::Gallery(_) => Some(
+                self.authenticate(incoming.headers, Verifier::verify)
+                    .await?,
+            ),
+            Access::FileToken => Some(
+                self.authenticate(incoming.headers, Verifier::verify_for_files)
+                    .await?,
+            ),
         };
         let project = self.project(&matched, claims.as_ref()).await?;
         if let (Some(claims), Access::Token(needed) | Access::Gallery(needed)) =
@@ -191,49 +203,68 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
     }
 
     /// The project a path names. One that the token does not reach is as if it did not exist.
+    ///
+    /// Ok `None`: the path names none, or the operation would make it or be content that it is gone.
     async fn project(
         &self,
         matched: &Matched,
         claims: Option<&Claims>,
     ) -> Result<Option<projects::Project>, ApiError> {
         let vars = &matched.vars;
-        let (found, name) = match (vars.get("account"), vars.get("project")) {
-            ("", "") => return Ok(None),
-            ("", name) => (projects::by_name(self.sql, name).await?, name),
-            (account, _) => (
-                projects::by_account(
-                    self.sql,
-                    vars.get("subscription"),
-                    vars.get("group"),
-                    account,
-                )
-                .await?,
-                account,
-            ),
+        let customer = vars.get("customer");
+        if !customer.is_empty() && !Uuid::parse_str(customer).is_ok_and(|id| id.is_nil()) {
+            return Err(CatalogError::not_found("Organization", customer).into());
+        }
+        let (account, name, id) = (
+            vars.get("account"),
+            vars.get("project"),
+            vars.get("projectId"),
+        );
+        let (found, named) = if !account.is_empty() {
+            let (subscription, group) = (vars.get("subscription"), vars.get("group"));
+            let found = projects::by_account(self.sql, subscription, group, account).await?;
+            (found, account)
+        } else if !name.is_empty() {
+            (projects::by_name(self.sql, name).await?, name)
+        } else if !id.is_empty() {
+            let lower = id.to_ascii_lowercase();
+            (projects::by_id(self.sql, &lower).await?, id)
+        } else {
+            return Ok(None);
         };
+        let reached =
+            found.filter(|project| claims.is_none_or(|claims| claims.reaches(&project.name)));
+        let may_be_absent = matches!(
+            matched.route.operation,
+            Operation::AccountPut | Operation::AccountDelete | Operation::ProjectPut
+        );
+        if reached.is_some() || may_be_absent {
+            return Ok(reached);
+        }
         let what = if matched.surface == Dialect::Arm {
             "Media services account"
         } else {
             "Project"
         };
-        let reached =
-            found.filter(|project| claims.is_none_or(|claims| claims.reaches(&project.name)));
-        match reached {
-            Some(project) => Ok(Some(project)),
-            None => Err(CatalogError::not_found(what, name).into()),
-        }
+        Err(CatalogError::not_found(what, named).into())
     }
 
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Claims, ApiError> {
+    /// `check`: which kind of token it has to be.
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        check: impl Fn(&Verifier, &str, Timestamp) -> Result<Claims, AuthError>,
+    ) -> Result<Claims, ApiError> {
         let refuse = |reason: &str| ApiError::new(Kind::Unauthenticated, reason);
         let token = token(headers).ok_or_else(|| {
             refuse("A token is needed: 'Authorization: Bearer <token>' or 'x-mkio-token: <token>'.")
         })?;
-        let verified = match self.verifier.verify(token, self.now) {
+        let verified = match check(self.verifier, token, self.now) {
             // Signed with a key that was made since the verifier was.
-            Err(AuthError::UnknownKey) => verifier(self.sql, self.settings)
-                .await?
-                .verify(token, self.now),
+            Err(AuthError::UnknownKey) => {
+                let newer = verifier(self.sql, self.settings).await?;
+                check(&newer, token, self.now)
+            }
             verified => verified,
         };
         let claims =

@@ -8,14 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_blob::client::{decode_done, decode_list, decode_range};
 use headwater_blob::xml::BlobPage;
-use headwater_blob::{
-    AccountKey, Auth, ClientError, Container, HttpClient, List, Permissions, ServiceSas,
-};
+use headwater_blob::{Auth, ClientError, Container, HttpClient, List, Permissions, ServiceSas};
 use headwater_catalog::storage::StorageAccount;
 use headwater_cmaf::index::{HeadParse, IndexHead, parse_head};
 use headwater_seal::Seal;
 use http::{Request, Response};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{ApiError, Kind};
 
@@ -32,12 +30,16 @@ const MAX_HEAD_BYTES: u64 = 1024 * 1024;
 /// Where the packaging index lies; not part of the media.
 const INDEX_FOLDER: &str = ".headwater/";
 
-/// A container or a folder in one, with the key to it.
+/// How long the address of a single file can be used.
+const FILE_URL_LASTS: SignedDuration = SignedDuration::from_mins(15);
+
+/// A container or a folder in one, with what opens it.
 pub(crate) struct Place<'a, C> {
     http: &'a C,
     container: Container,
-    account: String,
-    key: AccountKey,
+    auth: Auth,
+    /// Name of the storage account, for messages.
+    storage: String,
     sub_path: String,
     now: Timestamp,
 }
@@ -60,27 +62,23 @@ impl<'a, C: HttpClient> Place<'a, C> {
         sub_path: &str,
         now: Timestamp,
     ) -> Result<Self, ApiError> {
-        let secret = storage.account_key(seal)?;
-        let key = secret
-            .expose_str()
-            .and_then(|text| AccountKey::from_base64(text).ok())
-            .ok_or_else(|| {
-                ApiError::internal(format!(
-                    "the key of storage account {} is not base64",
-                    storage.name
-                ))
-            })?;
-        let auth = Auth::SharedKey {
-            account: storage.account.clone(),
-            key: key.clone(),
-        };
-        let container = Container::new(&storage.container_url(container), auth)
+        if storage.credential.expires <= now {
+            return Err(ApiError::new(
+                Kind::WrongState,
+                format!(
+                    "The credential of storage account '{}' ran out at {}; add another.",
+                    storage.name, storage.credential.expires
+                ),
+            ));
+        }
+        let auth = storage.auth(seal)?;
+        let container = Container::new(&storage.container_url(container), auth.clone())
             .map_err(|error| ApiError::internal(error.to_string()))?;
         Ok(Self {
             http,
             container,
-            account: storage.account.clone(),
-            key,
+            auth,
+            storage: storage.name.clone(),
             sub_path: sub_path.to_owned(),
             now,
         })
@@ -92,16 +90,64 @@ impl<'a, C: HttpClient> Place<'a, C> {
     }
 
     /// A signature for the whole container, without a leading `?`.
-    pub(crate) fn sas(&self, permissions: Permissions, expiry: Timestamp) -> String {
-        ServiceSas::for_container(self.container.name(), permissions, expiry)
-            .sign(&self.account, &self.key)
+    ///
+    /// Errors: [`Kind::WrongState`] where there is no account key to make one with.
+    pub(crate) fn sas(
+        &self,
+        permissions: Permissions,
+        expiry: Timestamp,
+    ) -> Result<String, ApiError> {
+        match &self.auth {
+            Auth::SharedKey { account, key } => {
+                Ok(
+                    ServiceSas::for_container(self.container.name(), permissions, expiry)
+                        .sign(account, key),
+                )
+            }
+            Auth::Sas(_) | Auth::None => Err(self.nothing_to_sign_with()),
+        }
     }
 
-    /// A signature that lasts from now.
-    pub(crate) fn sas_for(&self, permissions: Permissions, ttl: Duration) -> String {
-        self.sas(
-            permissions,
-            self.now.saturating_add(ttl).unwrap_or(Timestamp::MAX),
+    /// For one of our own workers, from now on. Where there is no account key it is the storage account's own SAS, with
+    /// whatever that allows and as long as that lasts.
+    pub(crate) fn worker_sas(
+        &self,
+        permissions: Permissions,
+        ttl: Duration,
+    ) -> Result<String, ApiError> {
+        if let Auth::Sas(sas) = &self.auth {
+            return Ok(sas.clone());
+        }
+        let expiry = self.now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
+        self.sas(permissions, expiry)
+    }
+
+    /// Where `file` can be read for some minutes without further ado. `file`: within the container.
+    ///
+    /// Errors: as [`Self::sas`]. A storage account's own SAS is not for strangers.
+    pub(crate) fn file_url(&self, file: &str) -> Result<String, ApiError> {
+        self.can_sign()?;
+        Ok(self
+            .container
+            .signed_blob_url(file, self.now, FILE_URL_LASTS))
+    }
+
+    /// Errors: [`Kind::WrongState`] where there is no account key.
+    pub(crate) fn can_sign(&self) -> Result<(), ApiError> {
+        match &self.auth {
+            Auth::SharedKey { .. } => Ok(()),
+            Auth::Sas(_) | Auth::None => Err(self.nothing_to_sign_with()),
+        }
+    }
+
+    fn nothing_to_sign_with(&self) -> ApiError {
+        ApiError::new(
+            Kind::WrongState,
+            format!(
+                "Nothing can be signed for storage account '{}': its credential is a SAS. Add its account key as a \
+                 credential, or hand out signatures of your own.",
+                self.storage
+            ),
         )
     }
 
@@ -288,7 +334,7 @@ fn done(answer: &Response<Bytes>) -> Result<(), ClientError> {
     decode_done(answer.status(), answer.headers(), answer.body())
 }
 
-fn upstream(error: &ClientError) -> ApiError {
+pub(crate) fn upstream(error: &ClientError) -> ApiError {
     let (kind, message) = if error.is_retryable() {
         (
             Kind::Unavailable,

@@ -11,7 +11,7 @@ use crate::error::{ApiError, Kind};
 pub(crate) struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, String)>,
-    body: Option<Json>,
+    body: Option<Bytes>,
     content_type: &'static str,
 }
 
@@ -20,13 +20,23 @@ impl Reply {
         Self {
             status,
             headers: Vec::new(),
-            body: Some(body),
+            body: Some(body.to_string().into()),
             content_type: "application/json; charset=utf-8",
         }
     }
 
     pub(crate) fn ok(body: Json) -> Self {
         Self::json(StatusCode::OK, body)
+    }
+
+    /// Something else than JSON.
+    pub(crate) fn text(content_type: &'static str, body: String) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: Some(body.into()),
+            content_type,
+        }
     }
 
     pub(crate) fn empty(status: StatusCode) -> Self {
@@ -71,13 +81,11 @@ impl Reply {
     }
 
     pub(crate) fn render(self, request_id: &str) -> Response<Bytes> {
-        let mut response = Response::new(match &self.body {
-            Some(body) => Bytes::from(body.to_string()),
-            None => Bytes::new(),
-        });
+        let has_body = self.body.is_some();
+        let mut response = Response::new(self.body.unwrap_or_default());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        if self.body.is_some() {
+        if has_body {
             headers.insert(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static(self.content_type),

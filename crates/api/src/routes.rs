@@ -5,8 +5,10 @@
 //! added later is rows here, a variant of [`Operation`] and a handler that the compiler then asks for.
 //!
 //! Fixed segments are matched without regard to case (the Azure clients write both `mediaServices` and `mediaservices`);
-//! `{name}` takes one segment, percent-decoded after splitting, so an encoded slash stays inside a name. One slash at the
-//! end is ignored.
+//! `{name}` takes one segment, percent-decoded after splitting, so an encoded slash stays inside a name; `{name...}` takes
+//! all that are left. One slash at the end is ignored.
+
+use std::borrow::Cow;
 
 use headwater_auth::{Permission, ResourceKind, Verb};
 use http::Method;
@@ -20,6 +22,8 @@ pub enum Access {
     Open,
     /// A token with this permission.
     Token(Permission),
+    /// A token that `getFileAccessInfo` gave out. It is good for nothing else.
+    FileToken,
     /// As `Token`, unless the operator shows published media to everybody.
     Gallery(Permission),
 }
@@ -73,6 +77,26 @@ pub enum Operation {
     LocationGet,
     StorageList,
     StorageGet,
+    StoragePut,
+    StorageCreate,
+    StorageUpdate,
+    StorageDelete,
+    CredentialList,
+    CredentialCreate,
+    CredentialGet,
+    CredentialDelete,
+    FileAccessInfo,
+    FileRead,
+    ProjectPut,
+    ProjectUpdate,
+    ProjectPaymentMethodGet,
+    ProjectPaymentMethodSet,
+    MetricsEndpointGet,
+    MetricsEndpointUpdate,
+    UsageGet,
+    UsageReport,
+    SubscriptionList,
+    SubscriptionGet,
     AssetList,
     AssetGet,
     AssetPut,
@@ -191,9 +215,9 @@ macro_rules! routes {
 /// Below the account: `/subscriptions/.../mediaServices/{account}`, `/api/v1/projects/{project}/media`, `/api/ams/{project}`.
 static ACCOUNT: &[Route] = routes! {
     ARM GET "" => AccountGet, needs(K::Account, V::Read), [200];
-    ARM PUT "" => AccountPut, needs(K::Account, V::Write), [200];
+    ARM PUT "" => AccountPut, needs(K::Account, V::Write), [200, 201];
     ARM PATCH "" => AccountUpdate, needs(K::Account, V::Write), [202];
-    ARM DELETE "" => AccountDelete, needs(K::Account, V::Delete), [];
+    ARM DELETE "" => AccountDelete, needs(K::Account, V::Delete), [200, 204];
     ARM POST "/syncStorageKeys" => AccountSyncStorageKeys, needs(K::Account, V::Act), [200];
     ARM POST "/listEdgePolicies" => AccountEdgePolicies, needs(K::Account, V::Read), [200];
     ARM GET "/privateLinkResources" => PrivateLinkList, needs(K::Account, V::Read), [200];
@@ -207,6 +231,15 @@ static ACCOUNT: &[Route] = routes! {
 
     MKIO GET "/storage" => StorageList, needs(K::Storage, V::Read), [200];
     MKIO GET "/storage/{storage}" => StorageGet, needs(K::Storage, V::Read), [200];
+    MKIO PUT "/storage/{storage}" => StoragePut, needs(K::Storage, V::Write), [200, 201];
+    MKIO PATCH "/storage/{storage}" => StorageUpdate, needs(K::Storage, V::Write), [200];
+    MKIO DELETE "/storage/{storage}" => StorageDelete, needs(K::Storage, V::Delete), [200, 204];
+    MKIO GET "/storage/{storage}/credentials" => CredentialList, needs(K::Storage, V::Read), [200];
+    MKIO POST "/storage/{storage}/credentials" => CredentialCreate, needs(K::Storage, V::Write), [200, 201];
+    MKIO GET "/storage/{storage}/credentials/{credential}" => CredentialGet, needs(K::Storage, V::Read), [200];
+    MKIO DELETE "/storage/{storage}/credentials/{credential}" => CredentialDelete, needs(K::Storage, V::Delete), [200, 204];
+    MKIO POST "/assets/{asset}/getFileAccessInfo" => FileAccessInfo, needs(K::Asset, V::Reveal), [200];
+    MKIO GET "/assets/{asset}/files/{file...}" => FileRead, Access::FileToken, [307];
 
     ALL GET "/assets" => AssetList, needs(K::Asset, V::Read), [200];
     ALL GET "/assets/{asset}" => AssetGet, needs(K::Asset, V::Read), [200];
@@ -315,6 +348,28 @@ static ROOT: &[Route] = routes! {
 
     V1 GET "/api/v1/projects" => ProjectList, needs(K::Account, V::Read), [200];
     V1 GET "/api/v1/projects/{project}" => ProjectGet, needs(K::Account, V::Read), [200];
+    V1 PUT "/api/v1/projects/{project}" => ProjectPut, needs(K::Account, V::Write), [200, 201];
+    V1 PATCH "/api/v1/projects/{project}" => ProjectUpdate, needs(K::Account, V::Write), [200];
+    V1 GET "/api/v1/projects/{project}/paymentMethod" => ProjectPaymentMethodGet, needs(K::Account, V::Read), [];
+    V1 POST "/api/v1/projects/{project}/paymentMethod" => ProjectPaymentMethodSet, needs(K::Account, V::Write), [];
+    V1 GET "/api/v1/projects/{project}/metricsEndpoint" => MetricsEndpointGet, needs(K::Account, V::Read), [200];
+    V1 PATCH "/api/v1/projects/{project}/metricsEndpoint" => MetricsEndpointUpdate, needs(K::Account, V::Write), [];
+    V1 GET "/api/v1/projects/{project}/usage" => UsageGet, needs(K::Account, V::Read), [200];
+    V1 POST "/api/v1/organization/reports/usage" => UsageReport, needs(K::Account, V::Read), [200];
+    // MK.IO's older form: by the ids of organization, project and storage account.
+    OLDER GET "/api/accounts/{customer}/subscriptions" => SubscriptionList, needs(K::Account, V::Read), [200];
+    OLDER GET "/api/accounts/{customer}/subscriptions/{projectId}" => SubscriptionGet, needs(K::Account, V::Read), [200];
+    OLDER GET "/api/accounts/{customer}/subscriptions/{projectId}/usage" => UsageGet, needs(K::Account, V::Read), [200];
+    OLDER GET "/api/accounts/{customer}/subscriptions/{projectId}/storage" => StorageList, needs(K::Storage, V::Read), [200];
+    OLDER POST "/api/accounts/{customer}/subscriptions/{projectId}/storage" => StorageCreate, needs(K::Storage, V::Write), [200, 201];
+    OLDER GET "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}" => StorageGet, needs(K::Storage, V::Read), [200];
+    OLDER PUT "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}" => StoragePut, needs(K::Storage, V::Write), [200];
+    OLDER PATCH "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}" => StorageUpdate, needs(K::Storage, V::Write), [200];
+    OLDER DELETE "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}" => StorageDelete, needs(K::Storage, V::Delete), [200, 204];
+    OLDER GET "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}/credentials" => CredentialList, needs(K::Storage, V::Read), [200];
+    OLDER POST "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}/credentials" => CredentialCreate, needs(K::Storage, V::Write), [200, 201];
+    OLDER GET "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}/credentials/{credential}" => CredentialGet, needs(K::Storage, V::Read), [200];
+    OLDER DELETE "/api/accounts/{customer}/subscriptions/{projectId}/storage/{storageId}/credentials/{credential}" => CredentialDelete, needs(K::Storage, V::Delete), [200, 204];
     V1 GET "/api/v1/user/profile" => ProfileGet, needs(K::Profile, V::Read), [200];
     V1 GET "/api/v1/user/rbac" => RbacGet, needs(K::Profile, V::Read), [200];
     V1 GET "/api/v1/user/organizations" => OrganizationsOfUser, needs(K::Profile, V::Read), [200];
@@ -451,7 +506,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Matched, NoRoute> {
                 }
                 let mut vars = Vec::new();
                 for (name, raw) in bound.into_iter().chain(more) {
-                    vars.push((name, decode(raw)?));
+                    vars.push((name, decode(&raw)?));
                 }
                 return Ok(Matched {
                     route,
@@ -468,7 +523,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Matched, NoRoute> {
     }
 }
 
-type Bound<'p> = Vec<(&'static str, &'p str)>;
+type Bound<'p> = Vec<(&'static str, Cow<'p, str>)>;
 
 /// Matches `template` against the front of `segments`; gives what is left and the variables.
 fn bind<'s, 'p>(
@@ -483,8 +538,12 @@ fn bind<'s, 'p>(
             .strip_prefix('{')
             .and_then(|part| part.strip_suffix('}'))
         {
+            Some(name) if let Some(name) = name.strip_suffix("...") => {
+                bound.push((name, Cow::Owned(rest.join("/"))));
+                return Some((&[], bound));
+            }
             Some(_) if segment.is_empty() => return None,
-            Some(name) => bound.push((name, *segment)),
+            Some(name) => bound.push((name, Cow::Borrowed(*segment))),
             None if part.eq_ignore_ascii_case(segment) => {}
             None => return None,
         }
@@ -539,6 +598,24 @@ mod tests {
             find(&Method::GET, &format!("{ACCOUNT}/assets/%ff")).unwrap_err(),
             NoRoute::BadSegment("%ff".into())
         );
+    }
+
+    #[test]
+    fn a_file_may_lie_in_folders() {
+        let files = "/api/v1/projects/a/media/assets/x/files";
+        for (path, file) in [
+            ("film.mp4", "film.mp4"),
+            ("in/a%20b.mp4", "in/a b.mp4"),
+            ("/film.mp4", "/film.mp4"),
+        ] {
+            let (operation, _, vars) = found(Method::GET, &format!("{files}/{path}"));
+            assert_eq!(
+                (operation, vars.get("file")),
+                (Operation::FileRead, file),
+                "{path}"
+            );
+        }
+        assert!(matches!(find(&Method::GET, files), Err(NoRoute::NotFound)));
     }
 
     #[test]

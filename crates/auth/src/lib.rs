@@ -23,4 +23,4 @@ pub mod token;
 
 pub use key::{PublicKey, SigningKey, jwks};
 pub use permission::{Permission, ResourceKind, Role, Verb};
-pub use token::{AUDIENCE, AuthError, Claims, Verifier};
+pub use token::{AUDIENCE, AuthError, Claims, FILES_AUDIENCE, Verifier};

@@ -12,6 +12,9 @@ use crate::permission::{Permission, Role};
 /// Who our tokens are for.
 pub const AUDIENCE: &str = "headwater";
 
+/// Whom the tokens are for that open the files of one asset and nothing else. Their `sub` is the asset's id.
+pub const FILES_AUDIENCE: &str = "headwater-files";
+
 /// Tokens longer than this are not looked at.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
@@ -106,13 +109,29 @@ impl Verifier {
     ///
     /// Errors: all but [`AuthError::BadKey`] and [`AuthError::NoRandomness`].
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
+        self.check(token, now, &self.validation)
+    }
+
+    /// As [`Self::verify`], for tokens of [`FILES_AUDIENCE`].
+    pub fn verify_for_files(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
+        let mut validation = self.validation.clone();
+        validation.set_audience(&[FILES_AUDIENCE]);
+        self.check(token, now, &validation)
+    }
+
+    fn check(
+        &self,
+        token: &str,
+        now: Timestamp,
+        validation: &Validation,
+    ) -> Result<Claims, AuthError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Malformed)?;
         let kid = header.kid.ok_or(AuthError::UnknownKey)?;
         let key = self.keys.get(&kid).ok_or(AuthError::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+        let claims = jsonwebtoken::decode::<Claims>(token, key, validation)
             .map_err(|_| AuthError::NotOurs)?
             .claims;
         let now = now.as_second();
@@ -210,6 +229,28 @@ mod tests {
                 verifier.verify(junk, at(NOW)).unwrap_err(),
                 AuthError::Malformed
             );
+        }
+    }
+
+    #[test]
+    fn a_token_for_files_opens_nothing_else() {
+        let key = SigningKey::generate().unwrap();
+        let verifier = Verifier::new("http://localhost:8080", &[key.public().clone()]);
+        let token = key.issue(&claims()).unwrap();
+        let for_files = Claims {
+            aud: FILES_AUDIENCE.into(),
+            ..claims()
+        };
+        let file_token = key.issue(&for_files).unwrap();
+        assert_eq!(
+            verifier.verify_for_files(&file_token, at(NOW)).unwrap(),
+            for_files
+        );
+        for crossed in [
+            verifier.verify(&file_token, at(NOW)),
+            verifier.verify_for_files(&token, at(NOW)),
+        ] {
+            assert_eq!(crossed.unwrap_err(), AuthError::NotOurs);
         }
     }
 

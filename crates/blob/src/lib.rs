@@ -7,6 +7,7 @@
 //! | [`client`] | those who read and write blobs | request builders, answer decoders, [`client::Store`] over an HTTP port |
 //! | [`server`] | those who serve them | operation, authorisation, conditions, ranges, error codes |
 //! | [`sas`], [`shared_key`], [`key`] | both | signatures, made and checked |
+//! | [`account_url`] | those who are told where an account is | its URL, checked |
 //! | [`names`], [`time`], [`xml`], [`query`] | both | spellings |
 //!
 //! Nothing here opens a socket, reads a clock or holds state; `now` is always an argument. The one exception is the
@@ -21,6 +22,7 @@
     )
 )]
 
+pub mod account_url;
 pub mod client;
 pub mod key;
 pub mod names;
@@ -31,10 +33,11 @@ pub mod shared_key;
 pub mod time;
 pub mod xml;
 
+pub use account_url::{AccountUrl, InvalidAccountUrl};
 pub use client::{
     Auth, ClientError, Conditions, Container, HttpClient, List, Store, TransportError,
 };
 #[cfg(feature = "hyper")]
 pub use client::{HyperClient, HyperOptions};
 pub use key::{AccountKey, InvalidKey};
-pub use sas::{Permissions, ServiceSas};
+pub use sas::{InvalidSas, Permissions, SasToken, ServiceSas};

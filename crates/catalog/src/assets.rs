@@ -398,13 +398,23 @@ async fn change<S: Sql>(
     ENTITY.returned(&rows, name)
 }
 
-/// Whether another asset lies in the same container.
-pub async fn shares_container<S: Sql>(sql: &S, asset: &Asset) -> Result<bool, CatalogError> {
+/// Whether another asset, of whichever project, lies in the same container, or an upload rule is for it.
+pub async fn shares_container<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    asset: &Asset,
+) -> Result<bool, CatalogError> {
+    // Projects may know the same storage under different names.
     let rows = sql
         .query(
-            "SELECT 1 FROM assets WHERE storage_account = ?1 AND container = ?2 AND asset_id <> ?3
-             UNION ALL SELECT 1 FROM upload_rules WHERE storage_account = ?1 AND container = ?2 LIMIT 1",
+            "SELECT 1 FROM storage_accounts own JOIN storage_accounts s ON s.url = own.url
+             WHERE own.project_id = ?1 AND own.name = ?2 AND (
+                 EXISTS (SELECT 1 FROM assets a WHERE a.project_id = s.project_id AND a.storage_account = s.name
+                         AND a.container = ?3 AND a.asset_id <> ?4)
+                 OR EXISTS (SELECT 1 FROM upload_rules r WHERE r.project_id = s.project_id
+                            AND r.storage_account = s.name AND r.container = ?3)) LIMIT 1",
             &[
+                project.into(),
                 Value::from(&asset.storage_account),
                 Value::from(&asset.container),
                 asset.asset_id.into(),

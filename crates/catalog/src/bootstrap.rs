@@ -5,24 +5,19 @@
 
 use headwater_auth::SigningKey;
 use headwater_seal::{Seal, Secret};
-use serde_json::json;
 
 use crate::error::CatalogError;
 use crate::ids::{Ids, Moment, ProjectId};
 use crate::keys::{self, ApiClient};
 use crate::migrations::Migrate;
-use crate::projects::{self, Project};
+use crate::projects::{self, Project, setup};
 use crate::sql::{Sql, Value, transaction};
-use crate::transforms::TransformOutput;
-use crate::upload_rules::UploadRuleWrite;
-use crate::{storage, transforms, upload_rules};
+use crate::storage::{self, NewCredential, credentials};
 
 /// The container whose uploads are encoded and published.
 pub const UPLOADS: &str = "uploads";
-/// The transform that the default upload rule uses.
-pub const DEFAULT_TRANSFORM: &str = "AdaptiveStreaming";
-/// Project, account and streaming endpoint.
-pub const DEFAULT: &str = "default";
+pub use crate::projects::DEFAULT;
+pub use crate::projects::setup::DEFAULT_TRANSFORM;
 
 /// What the binary knows at start.
 #[derive(Debug, Clone)]
@@ -80,7 +75,7 @@ pub async fn bootstrap<S: Migrate>(
     let project = transaction(sql, async |sql| {
         let project = ensure_project(sql, config, moment).await?;
         ensure_storage(sql, &seal, config, &project.id, moment).await?;
-        ensure_endpoint(sql, &project.id, now).await?;
+        setup::endpoint(sql, &project.id, now).await?;
         Ok(project)
     })
     .await?;
@@ -124,42 +119,16 @@ async fn seed<S: Sql>(
     if !reached.is_empty() {
         return Ok(());
     }
-    let outputs = [TransformOutput {
-        on_error: Some("StopProcessingJob".into()),
-        relative_priority: Some("Normal".into()),
-        preset: json!({
-            "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset",
-            "presetName": "AdaptiveStreaming",
-        }),
-    }];
-    let description = "H.264 and AAC in a ladder that follows the source.";
-    transforms::put(
-        sql,
-        project,
-        DEFAULT_TRANSFORM,
-        Some(description),
-        &outputs,
-        now,
-    )
-    .await?;
-    let rule = UploadRuleWrite {
-        enabled: true,
-        description: Some("Encodes and publishes films put into the container 'uploads'.".into()),
-        storage_account_name: config.account.clone(),
-        container: UPLOADS.into(),
-        prefix: String::new(),
-        suffixes: vec![".mp4".into(), ".m4v".into(), ".mov".into()],
-        transform_name: DEFAULT_TRANSFORM.into(),
-        streaming_policy_name: "Predefined_DownloadAndClearStreaming".into(),
-    };
-    upload_rules::put(sql, project, UPLOADS, &rule, now).await?;
-    // Last: a start that dies before this line makes them again, which changes nothing.
-    sql.query(
-        "INSERT INTO milestones (name, reached) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
-        &[MILESTONE.into(), now.into()],
-    )
-    .await?;
-    Ok(())
+    transaction(sql, async |sql| {
+        setup::uploads(sql, project, &config.account, UPLOADS, now).await?;
+        sql.query(
+            "INSERT INTO milestones (name, reached) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
+            &[MILESTONE.into(), now.into()],
+        )
+        .await?;
+        Ok(())
+    })
+    .await
 }
 
 async fn ensure_project<S: Sql>(
@@ -185,6 +154,7 @@ async fn ensure_project<S: Sql>(
         .ok_or_else(|| CatalogError::not_found("Project", DEFAULT))
 }
 
+/// The embedded storage account, and every other project's record of it.
 async fn ensure_storage<S: Sql>(
     sql: &S,
     seal: &Seal,
@@ -192,58 +162,64 @@ async fn ensure_storage<S: Sql>(
     project: &ProjectId,
     moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
-    let existing = storage::list(sql, project).await?;
-    let old = existing
-        .iter()
-        .find(|account| account.name == config.account);
-    let id = old.map_or_else(|| moment.ids.uuid(), |account| account.id);
     let url = config.blob_url.trim_end_matches('/');
-    if let Some(old) = old
-        && old.url == url
-        && old.account_key(seal)?.expose() == config.account_key.expose()
-    {
-        return Ok(());
+    let Some(own) = storage::find(sql, project, &config.account).await? else {
+        return add_storage(sql, seal, config, project, url, moment).await;
+    };
+    let known = sql
+        .query(
+            "UPDATE storage_accounts SET url = ?3, modified = CASE url WHEN ?3 THEN modified ELSE ?4 END
+             WHERE account = ?1 AND url = ?2 RETURNING id",
+            &[
+                Value::from(&config.account),
+                Value::from(&own.url),
+                url.into(),
+                moment.now.into(),
+            ],
+        )
+        .await?;
+    for row in known.iter() {
+        credentials::set_account_keys(sql, seal, row.uuid("id")?, &config.account_key).await?;
     }
-    let sealed = seal.seal(
-        &storage::seal_context(&id.to_string()),
-        config.account_key.expose(),
-    )?;
+    Ok(())
+}
+
+async fn add_storage<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    config: &BootstrapConfig,
+    project: &ProjectId,
+    url: &str,
+    moment: Moment<'_>,
+) -> Result<(), CatalogError> {
+    let first = storage::list(sql, project).await?.is_empty();
+    let id = moment.ids.uuid();
+    // Not by way of `storage::put`: the account's name is the configuration's, whatever the URL says.
     sql.query(
-        "INSERT INTO storage_accounts (project_id, name, id, account, url, credential_sealed, is_primary, created, modified)
-         VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?7, ?7)
-         ON CONFLICT (project_id, name) DO UPDATE SET url = excluded.url,
-             credential_sealed = excluded.credential_sealed, modified = excluded.modified",
+        "INSERT INTO storage_accounts (project_id, name, id, account, url, is_primary, created, modified)
+         VALUES (?1, ?2, ?3, ?2, ?4, ?5, ?6, ?6)",
         &[
             project.into(),
             Value::from(&config.account),
             id.into(),
             url.into(),
-            sealed.into(),
-            (!existing.iter().any(|account| account.primary)).into(),
+            first.into(),
             moment.now.into(),
         ],
     )
     .await?;
-    Ok(())
-}
-
-async fn ensure_endpoint<S: Sql>(
-    sql: &S,
-    project: &ProjectId,
-    now: jiff::Timestamp,
-) -> Result<(), CatalogError> {
-    sql.query(
-        "INSERT INTO streaming_endpoints (project_id, name, properties_json, tags_json, state, created, modified)
-         VALUES (?1, ?2, ?3, '{}', 'Running', ?4, ?4) ON CONFLICT (project_id, name) DO NOTHING",
-        &[
-            project.into(),
-            DEFAULT.into(),
-            json!({"scaleUnits": 0, "cdnEnabled": false, "customHostNames": []})
-                .to_string()
-                .into(),
-            now.into(),
-        ],
-    )
-    .await?;
+    let key = config
+        .account_key
+        .expose_str()
+        .and_then(|text| NewCredential::account_key(text).ok())
+        .ok_or_else(|| CatalogError::invalid("accountKey", "must be an account key in base64"))?;
+    // One id for both, as migration 7 left it where there was an account before.
+    let keeping = credentials::Keeping {
+        storage: id,
+        id,
+        by: None,
+        now: moment.now,
+    };
+    credentials::insert(sql, seal, &key, keeping).await?;
     Ok(())
 }

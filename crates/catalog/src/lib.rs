@@ -10,7 +10,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`sql`], [`postgres`], [`migrations`], [`query`] | the database port, PostgreSQL's words, the schema, lists |
-//! | [`projects`], [`storage`] | tenants, and where their media lies |
+//! | [`projects`], [`storage`], [`usage`] | tenants, where their media lies, and what they used |
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
@@ -60,6 +60,7 @@ pub mod storage;
 pub mod tokens;
 pub mod transforms;
 pub mod upload_rules;
+pub mod usage;
 
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;

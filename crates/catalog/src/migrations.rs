@@ -89,5 +89,10 @@ pub fn all() -> &'static [Migration] {
             name: "account tags",
             sql: include_str!("../migrations/sqlite/0005_account_tags.sql"),
         },
+        Migration {
+            number: 7,
+            name: "storage and projects",
+            sql: include_str!("../migrations/sqlite/0007_storage_and_projects.sql"),
+        },
     ]
 }

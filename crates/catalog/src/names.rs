@@ -117,6 +117,44 @@ pub fn container(field: &str, name: &str) -> Result<(), CatalogError> {
     }
 }
 
+/// Projects, which are AMS accounts and parts of container names: 3 to 24 lower-case letters, digits and single hyphens, with
+/// a letter or digit at both ends. AMS knows no hyphens.
+pub fn project(field: &str, name: &str) -> Result<(), CatalogError> {
+    match container(field, name) {
+        Ok(()) if name.len() <= 24 => Ok(()),
+        _ => Err(CatalogError::invalid(
+            field,
+            "must have 3 to 24 lower-case letters, digits and single hyphens, and begin and end with a letter or digit",
+        )),
+    }
+}
+
+/// ARM's rule for resource groups: 1 to 90 letters, digits, `_`, `-`, `.`, `(` and `)`, with no dot at the end.
+pub fn resource_group(field: &str, name: &str) -> Result<(), CatalogError> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '(' | ')');
+    if (1..=90).contains(&name.chars().count()) && name.chars().all(plain) && !name.ends_with('.') {
+        Ok(())
+    } else {
+        Err(CatalogError::invalid(
+            field,
+            "must have 1 to 90 letters, digits, '_', '-', '.', '(' or ')', and no dot at the end",
+        ))
+    }
+}
+
+/// Subscriptions, which are UUIDs in Azure and need not be here: 1 to 64 letters, digits and hyphens.
+pub fn subscription(field: &str, name: &str) -> Result<(), CatalogError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if (1..=64).contains(&name.len()) && name.chars().all(plain) {
+        Ok(())
+    } else {
+        Err(CatalogError::invalid(
+            field,
+            "must have 1 to 64 letters, digits or hyphens",
+        ))
+    }
+}
+
 /// A folder inside a container. Slashes at the ends are dropped; empty means the whole container.
 pub fn folder(field: &str, path: &str) -> Result<String, CatalogError> {
     let trimmed = path.trim_matches('/');
@@ -178,6 +216,26 @@ mod tests {
             &"x".repeat(261),
         ] {
             assert!(resource("name", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn projects_and_where_arm_finds_them() {
+        for good in ["abc", "team-1", &"x".repeat(24)] {
+            assert!(project("p", good).is_ok(), "{good}");
+        }
+        for bad in ["ab", "Team", "a--b", "-ab", "a_b", &"x".repeat(25)] {
+            assert!(project("p", bad).is_err(), "{bad}");
+        }
+        for good in ["rg", "RG_1.(x)-y"] {
+            assert!(resource_group("g", good).is_ok(), "{good}");
+        }
+        for bad in ["", "a.", "a/b", "a b", &"x".repeat(91)] {
+            assert!(resource_group("g", bad).is_err(), "{bad}");
+        }
+        assert!(subscription("s", "00000000-0000-0000-0000-000000000000").is_ok());
+        for bad in ["", "a/b", "a b", &"x".repeat(65)] {
+            assert!(subscription("s", bad).is_err(), "{bad}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the origin needs to know about a locator, in one read.
 
-use headwater_seal::{Seal, Secret};
+use headwater_blob::Auth;
+use headwater_seal::Seal;
 use jiff::Timestamp;
 
 use crate::error::CatalogError;
@@ -8,7 +9,7 @@ use crate::ids::ProjectId;
 use crate::locators::{self, StreamingLocator};
 use crate::policies::{self, Publishing};
 use crate::sql::{Sql, Value};
-use crate::storage;
+use crate::storage::Credential;
 
 /// A streaming locator with everything needed to serve it.
 ///
@@ -34,10 +35,8 @@ pub struct PublishedLocator {
     pub container: String,
     /// Folder in the container, without slashes at either end; empty for the whole container.
     pub sub_path: String,
-    /// The account as the storage service names it: what a signature is made for.
-    pub account: String,
-    /// The account key, base64.
-    pub account_key: Secret,
+    /// What opens the container.
+    pub auth: Auth,
     /// File name of the server manifest (`film.ism`), if it is known. An asset that was not made by a job has none
     /// here until somebody looked into its container.
     pub manifest: Option<String>,
@@ -66,7 +65,8 @@ pub async fn published_locator<S: Sql>(
         .query(
             "SELECT l.project_id, l.locator_id, l.name, l.asset_name, l.start_time, l.end_time, l.suppressed,
                     l.policy_name, l.default_manifest, a.container, a.sub_path, a.manifest,
-                    s.id AS storage_id, s.account, s.url, s.credential_sealed, p.properties_json,
+                    s.account, s.url, s.credential_id, s.credential_kind, s.secret_sealed, s.sanitized, s.expires,
+                    s.credential_created_by, s.credential_created, p.properties_json,
                     EXISTS (SELECT 1 FROM streaming_endpoints e
                             WHERE e.project_id = l.project_id AND e.state = 'Running') AS running,
                     (a.manifest IS NULL AND EXISTS (
@@ -74,7 +74,7 @@ pub async fn published_locator<S: Sql>(
                             WHERE j.project_id = l.project_id AND o.asset_name = a.name)) AS unfinished
              FROM streaming_locators l
              JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
-             JOIN storage_accounts s ON s.project_id = a.project_id AND s.name = a.storage_account
+             JOIN opened_storage s ON s.project_id = a.project_id AND s.name = a.storage_account
              LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
              WHERE l.locator_id = ?1",
             &[Value::from(id)],
@@ -102,11 +102,7 @@ pub async fn published_locator<S: Sql>(
         container_url: format!("{}/{container}", row.text("url")?),
         container,
         sub_path: row.text("sub_path")?,
-        account: row.text("account")?,
-        account_key: seal.open(
-            &storage::seal_context(&row.text("storage_id")?),
-            &row.blob("credential_sealed")?,
-        )?,
+        auth: Credential::in_use(&row)?.auth(seal, &row.text("account")?)?,
         manifest: row.opt_text("manifest")?,
         default_manifest: row.opt_text("default_manifest")?,
         endpoint_running: row.flag("running")?,

@@ -4,7 +4,7 @@
 //! [`postgres`](crate::postgres) says it in PostgreSQL's words. Begin and commit are statements like any other, so one
 //! `Sql` is one connection, and a write needs a connection that nobody else is using meanwhile: see [`transaction`].
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
 use crate::error::CatalogError;
@@ -229,7 +229,8 @@ impl<'a> Row<'a> {
     pub fn opt_time(&self, column: &str) -> Result<Option<Timestamp>, CatalogError> {
         self.opt_integer(column)?
             .map(|micros| {
-                Timestamp::from_microsecond(micros)
+                // Unlike `from_microsecond`, this reads the last instant there is.
+                Timestamp::from_duration(SignedDuration::from_micros(micros))
                     .map_err(|_| CatalogError::corrupt(column, "not an instant"))
             })
             .transpose()
@@ -265,10 +266,13 @@ where
     W: AsyncFn(&S) -> Result<T, CatalogError>,
 {
     let mut left = ATTEMPTS;
+    let mut violated = false;
     loop {
         left = left.saturating_sub(1);
         match attempt(sql, &work).await {
             Err(CatalogError::Sql(SqlError::Conflict(_))) if left > 0 => {}
+            // A row that another transaction was inserting at the same time looks like this too; the next look sees it.
+            Err(CatalogError::Sql(SqlError::Constraint(_))) if !violated => violated = true,
             done => return done,
         }
     }

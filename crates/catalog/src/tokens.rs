@@ -212,3 +212,28 @@ pub async fn revoke<S: Sql>(
     })
     .await
 }
+
+/// Inside a transaction: ends the tokens that are good for a project only, and takes away its programs' way to new ones.
+pub(crate) async fn end_with_project<S: Sql>(
+    sql: &S,
+    project: &str,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    let rows = sql
+        .query(
+            "UPDATE api_tokens SET revoked = coalesce(revoked, ?2), revoked_by = coalesce(revoked_by, ?3)
+             WHERE project = ?1 RETURNING id, expires",
+            &[project.into(), now.into(), by.into()],
+        )
+        .await?;
+    for row in rows.iter() {
+        keys::revoke(sql, &row.text("id")?, row.time("expires")?, now).await?;
+    }
+    sql.query(
+        "DELETE FROM api_clients WHERE project = ?1",
+        &[project.into()],
+    )
+    .await?;
+    Ok(())
+}

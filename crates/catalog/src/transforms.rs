@@ -140,35 +140,47 @@ pub async fn put<S: Sql>(
     validate(name, description, Some(outputs))?;
     transaction(sql, async |sql| {
         suit_rules(sql, project, name, outputs).await?;
-        let rows = sql
-            .query(
-                &format!(
-                    "INSERT INTO transforms (project_id, name, description, outputs_json, created, modified)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-                     ON CONFLICT (project_id, name) DO UPDATE SET description = excluded.description,
-                         outputs_json = excluded.outputs_json, modified = excluded.modified
-                     RETURNING {COLUMNS}, created = modified AS fresh"
-                ),
-                &[
-                    project.into(),
-                    name.into(),
-                    Value::from(description),
-                    serde_json::to_string(outputs).unwrap_or_default().into(),
-                    now.into(),
-                ],
-            )
-            .await?;
-        let row = rows
-            .first()
-            .ok_or_else(|| CatalogError::corrupt("transforms", "no row written"))?;
-        let written = if row.flag("fresh")? {
-            Written::Created
-        } else {
-            Written::Existing
-        };
-        Ok((from_row(&row)?, written))
+        write(sql, project, name, description, outputs, now).await
     })
     .await
+}
+
+/// Inside a transaction: writes the row, unchecked.
+pub(crate) async fn write<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+    description: Option<&str>,
+    outputs: &[TransformOutput],
+    now: Timestamp,
+) -> Result<(Transform, Written), CatalogError> {
+    let rows = sql
+        .query(
+            &format!(
+                "INSERT INTO transforms (project_id, name, description, outputs_json, created, modified)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+                 ON CONFLICT (project_id, name) DO UPDATE SET description = excluded.description,
+                     outputs_json = excluded.outputs_json, modified = excluded.modified
+                 RETURNING {COLUMNS}, created = modified AS fresh"
+            ),
+            &[
+                project.into(),
+                name.into(),
+                Value::from(description),
+                serde_json::to_string(outputs).unwrap_or_default().into(),
+                now.into(),
+            ],
+        )
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| CatalogError::corrupt("transforms", "no row written"))?;
+    let written = if row.flag("fresh")? {
+        Written::Created
+    } else {
+        Written::Existing
+    };
+    Ok((from_row(&row)?, written))
 }
 
 /// Changes what is given of an existing transform.

@@ -64,6 +64,7 @@ impl Catalog {
 fn done() -> Ending {
     Ending::Finished {
         manifests: vec!["film.ism".into()],
+        encoded: vec![],
     }
 }
 
@@ -393,9 +394,11 @@ fn hostile_reports_are_refused_and_change_nothing() {
     assert_eq!(catalog.job_now("a").outputs[0].progress, 0, "rolled back");
     let two = Ending::Finished {
         manifests: vec!["a.ism".into(), "b.ism".into()],
+        encoded: vec![],
     };
     let climbing = Ending::Finished {
         manifests: vec!["../other/x.ism".into()],
+        encoded: vec![],
     };
     for bad in [two, climbing] {
         assert!(matches!(

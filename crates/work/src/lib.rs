@@ -138,13 +138,41 @@ pub struct FinishRequest {
     rename_all_fields = "camelCase"
 )]
 pub enum Outcome {
-    /// Everything is in storage. `manifest` is the server manifest's file name per output, e.g. `film.ism`.
-    Finished { manifests: Vec<String> },
+    /// Everything is in storage. `manifest` is the server manifest's file name per output, e.g. `film.ism`; `encoded`: the
+    /// tracks that had to be encoded, by this attempt or an earlier one, at most [`MAX_ENCODED_TRACKS`]. Copied ones are
+    /// not among them.
+    Finished {
+        manifests: Vec<String>,
+        #[serde(default)]
+        encoded: Vec<EncodedTrack>,
+    },
     /// The job cannot be done. A job that failed for want of storage or network may be tried again: `retry`.
     Error(JobFailure),
     /// The worker stopped. If somebody asked for that, the job is over. If not, it goes back into the queue: its chunks
     /// stay, and the claim does not count as an attempt.
     Canceled,
+}
+
+/// Most tracks that a worker reports as encoded.
+pub const MAX_ENCODED_TRACKS: usize = 1000;
+
+/// A track that was encoded: what is metered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EncodedTrack {
+    /// `None` for sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<PictureSize>,
+    /// How long it plays.
+    pub duration_ms: u32,
+}
+
+/// In samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureSize {
+    pub width: u32,
+    pub height: u32,
 }
 
 /// Why a job failed, in AMS's words (`JobErrorCode`, `JobErrorCategory`, `JobRetry`).

@@ -33,6 +33,8 @@ pub(crate) async fn get() -> Result<Rc<State>, ConfigError> {
         settings: Settings {
             public_url: config::public_url().await?,
             public_gallery: config::public_gallery().await?,
+            storage_hosts: config::storage_hosts().await?,
+            metrics_url: config::metrics_url().await?,
         },
         verifier: RefCell::new(None),
     });

@@ -58,6 +58,18 @@ pub async fn public_gallery() -> Result<bool, ConfigError> {
     })
 }
 
+/// Object stores that may be reached (`storage_hosts`: host patterns, separated by white space).
+pub async fn storage_hosts() -> Result<Vec<String>, ConfigError> {
+    let value = variable("storage_hosts").await?;
+    Ok(value.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Where metrics can be read (`metrics_url`), if anywhere.
+pub async fn metrics_url() -> Result<Option<String>, ConfigError> {
+    let value = variable("metrics_url").await?;
+    Ok(Some(value.trim().to_owned()).filter(|url| !url.is_empty()))
+}
+
 /// What senders of storage events share with us (`event_secret`).
 pub async fn event_secret() -> Result<headwater_seal::Secret, ConfigError> {
     Ok(variable("event_secret").await?.trim().into())

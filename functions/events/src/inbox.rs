@@ -4,10 +4,10 @@
 //! the catalog: a blob that is gone starts nothing, and an ETag in the event counts for nothing.
 
 use headwater_blob::client::{BlobProperties, InvalidContainer};
-use headwater_blob::{AccountKey, Auth, ClientError, Container, HttpClient, InvalidKey, Store};
+use headwater_blob::{ClientError, Container, HttpClient, Store};
 use headwater_catalog::ingest::{self, BlobEvent, BlobEventKind, Outcome};
 use headwater_catalog::storage::StorageAccount;
-use headwater_catalog::{CatalogError, Moment, Sql, projects, storage};
+use headwater_catalog::{CatalogError, Moment, Sql, storage};
 use headwater_events::{Batch, Change, StorageEvent};
 use headwater_seal::Seal;
 use jiff::{SignedDuration, Timestamp};
@@ -43,8 +43,6 @@ pub(crate) enum InboxError {
     },
     #[error("time was up with {left} events left")]
     Unfinished { left: usize },
-    #[error("storage account {account}: {cause}")]
-    Key { account: String, cause: InvalidKey },
 }
 
 impl InboxError {
@@ -54,7 +52,7 @@ impl InboxError {
             Self::Catalog(error) => matches!(error, CatalogError::Sql(error) if error.is_passing()),
             Self::Storage { cause, .. } => cause.is_retryable(),
             Self::Unfinished { .. } => true,
-            Self::Address { .. } | Self::Key { .. } => false,
+            Self::Address { .. } => false,
         }
     }
 }
@@ -127,7 +125,7 @@ impl<S: Sql, C: HttpClient + Clone> Inbox<'_, S, C> {
         if ingest::is_known(self.sql, &event.id).await? {
             return Ok(Verdict::Duplicate);
         }
-        let Some(account) = self.account(account).await? else {
+        let Some(account) = storage::called(self.sql, account).await? else {
             return Ok(Verdict::Ignored);
         };
         // Data Lake storage announces files when they are made, and again when they are complete.
@@ -162,36 +160,14 @@ impl<S: Sql, C: HttpClient + Clone> Inbox<'_, S, C> {
         }
     }
 
-    /// The storage account that the storage service calls `account`, in whichever project has it.
-    async fn account(&self, account: &str) -> Result<Option<StorageAccount>, InboxError> {
-        for project in projects::list(self.sql, None, None).await? {
-            let accounts = storage::list(self.sql, &project.id).await?;
-            if let Some(found) = accounts.into_iter().find(|found| found.account == account) {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
     /// What storage says of the blob now; none if it is not there.
     async fn properties(
         &self,
         account: &StorageAccount,
         event: &BlobEvent,
     ) -> Result<Option<BlobProperties>, InboxError> {
-        let secret = account.account_key(self.seal)?;
+        let auth = account.auth(self.seal)?;
         let name = || account.account.clone();
-        let key =
-            AccountKey::from_base64(secret.expose_str().unwrap_or_default()).map_err(|cause| {
-                InboxError::Key {
-                    account: name(),
-                    cause,
-                }
-            })?;
-        let auth = Auth::SharedKey {
-            account: name(),
-            key,
-        };
         let container =
             Container::new(&account.container_url(&event.container), auth).map_err(|cause| {
                 InboxError::Address {

@@ -1,6 +1,6 @@
 //! The origin's catalog port over the instance's shared database connection.
 
-use headwater_blob::{AccountKey, Auth, Container};
+use headwater_blob::Container;
 use headwater_catalog::publishing::{PublishedLocator, published_locator};
 use headwater_edge::{config, sql};
 use headwater_origin::{BlobFolder, Catalog, CatalogError, Protocols, Published};
@@ -44,16 +44,7 @@ impl Catalog for SpinCatalog {
 }
 
 fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogError> {
-    let key = locator
-        .account_key
-        .expose_str()
-        .ok_or_else(|| failed("the account key is not text"))?;
-    let key = AccountKey::from_base64(key).map_err(failed)?;
-    let auth = Auth::SharedKey {
-        account: locator.account,
-        key,
-    };
-    let container = Container::new(&locator.container_url, auth).map_err(failed)?;
+    let container = Container::new(&locator.container_url, locator.auth).map_err(failed)?;
     let clear = locator.policy.clear;
     Ok(Published {
         start: locator.start_time,

@@ -157,6 +157,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let base = url(scheme, listener.addr);
     let public = args.public_url.clone().unwrap_or_else(|| base.clone());
     let metrics = metrics::serve(args.metrics_listen).await?;
+    let metrics_url = format!("{}/metrics", url("http", metrics));
 
     let key = AccountKey::from_base64(&secrets.account_key).context("secrets.json: accountKey")?;
     let mut blob = headwater_blobstore::Config::new(
@@ -220,8 +221,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         &data,
         &secrets,
         &master_key,
-        &public,
-        &blob_url,
+        &Addresses {
+            public: &public,
+            blob: &blob_url,
+            metrics: &metrics_url,
+        },
         tls.as_ref(),
         blob.local_reader(),
     )?;
@@ -263,7 +267,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         blob_url,
         rtmp_url: None,
         srt_url: None,
-        metrics_url: format!("{}/metrics", url("http", metrics)),
+        metrics_url,
         subscription_id: SUBSCRIPTION.into(),
         resource_group: RESOURCE_GROUP.into(),
         account_name: "default".into(),
@@ -345,17 +349,24 @@ fn names(args: &Args) -> Vec<String> {
         .collect()
 }
 
+/// What the functions are told about where things are.
+struct Addresses<'a> {
+    public: &'a str,
+    blob: &'a str,
+    metrics: &'a str,
+}
+
 fn load_host(
     args: &Args,
     data: &Path,
     secrets: &Secrets,
     master_key: &str,
-    public: &str,
-    blob_url: &str,
+    at: &Addresses<'_>,
     tls: Option<&Tls>,
     reader: headwater_blobstore::LocalReader,
 ) -> Result<Arc<Host>> {
-    let (store, _) = blob_url
+    let (store, _) = at
+        .blob
         .rsplit_once('/')
         .context("the blob URL has a path")?;
     let roots = tls.map(|tls| tls.roots.clone()).unwrap_or_default();
@@ -375,7 +386,8 @@ fn load_host(
     let mut variables = args.catalog.variables()?;
     variables.extend([
         ("master_key".into(), master_key.to_owned()),
-        ("public_url".into(), public.to_owned()),
+        ("public_url".into(), at.public.to_owned()),
+        ("metrics_url".into(), at.metrics.to_owned()),
         ("event_secret".into(), secrets.event_secret.clone()),
         ("public_gallery".into(), gallery_is_public(args).to_string()),
         (

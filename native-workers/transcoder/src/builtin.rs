@@ -10,11 +10,12 @@ use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use headwater_cmaf::track_file::SegmentRecord;
 use headwater_ism::{EntryKind, FORMATS_CMAF, ServerManifest, TrackEntry};
-use headwater_work::{ChunkRecord, Claim, WorkOutput};
+use headwater_time::Timescale;
+use headwater_work::{ChunkRecord, Claim, EncodedTrack, PictureSize, WorkOutput};
 use tokio::sync::mpsc;
 
 use crate::analysis::{Analysis, Plan};
-use crate::audio::AudioPlan;
+use crate::audio::{AudioPlan, AudioWork};
 use crate::engine::{Engine, Job};
 use crate::failure::{self, Step, Stopped};
 use crate::feed::{self, feed};
@@ -450,10 +451,18 @@ impl<'a> OutputRun<'a> {
                 let sets =
                     sets.ok_or_else(|| failure::internal("A rendition has no parameter sets."))?;
                 let config = video::track_config(plan, rendition, &sets)?;
+                let duration_ms = duration_ms(&segments, config.timescale);
                 visible.push(file.name.clone());
                 self.place
                     .commit(&file.name, config, &segments, chunks.clone())
                     .await?;
+                self.job.encoded(EncodedTrack {
+                    picture: Some(PictureSize {
+                        width: rendition.size.width,
+                        height: rendition.size.height,
+                    }),
+                    duration_ms,
+                });
                 let mut entry = TrackEntry::new(EntryKind::Video, &file.name);
                 entry.bitrate = Some(file.kbps * 1000);
                 entry.track_id = Some(1);
@@ -470,10 +479,18 @@ impl<'a> OutputRun<'a> {
             let chunks = next..next + plan.chunks.len() as u32;
             next = chunks.end;
             let (segments, _) = gather(records, chunks.clone(), 0)?;
+            let config = plan.track_config()?;
+            let duration_ms = duration_ms(&segments, config.timescale);
             visible.push(file.name.clone());
             self.place
-                .commit(&file.name, plan.track_config()?, &segments, chunks)
+                .commit(&file.name, config, &segments, chunks)
                 .await?;
+            if matches!(plan.work, AudioWork::Encode(_)) {
+                self.job.encoded(EncodedTrack {
+                    picture: None,
+                    duration_ms,
+                });
+            }
             let mut entry = TrackEntry::new(EntryKind::Audio, &file.name);
             entry.bitrate = Some(file.kbps * 1000);
             entry.language = (plan.language != "und").then(|| plan.language.clone());
@@ -625,6 +642,16 @@ fn gather(
         }
     }
     Ok((segments, sets))
+}
+
+/// How long a track plays.
+fn duration_ms(segments: &[SegmentRecord], scale: Timescale) -> u32 {
+    let ticks: u64 = segments
+        .iter()
+        .flat_map(|segment| &segment.samples)
+        .map(|sample| u64::from(sample.duration))
+        .sum();
+    u32::try_from(u128::from(ticks) * 1000 / u128::from(scale.get())).unwrap_or(u32::MAX)
 }
 
 /// For file and track names: ISO 639 codes are safe, free text is not.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::LocalBoxFuture;
 use headwater_blob::HyperClient;
-use headwater_work::{ChunkRecord, Claim, OutputProgress};
+use headwater_work::{ChunkRecord, Claim, EncodedTrack, OutputProgress};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Step;
@@ -45,6 +45,8 @@ struct Reports {
     progress: BTreeMap<u32, (Arc<AtomicU64>, u64)>,
     /// Finished chunks that the API has not acknowledged.
     chunks: Vec<ChunkRecord>,
+    /// Tracks that were encoded, for the meter.
+    encoded: Vec<EncodedTrack>,
 }
 
 impl Job {
@@ -84,6 +86,16 @@ impl Job {
     /// A chunk is in storage and need not be made again.
     pub fn finished_chunk(&self, record: ChunkRecord) {
         self.reports().chunks.push(record);
+    }
+
+    /// A track that had to be encoded is in storage, whole.
+    pub fn encoded(&self, track: EncodedTrack) {
+        self.reports().encoded.push(track);
+    }
+
+    /// Takes the tracks that were encoded.
+    pub fn take_encoded(&self) -> Vec<EncodedTrack> {
+        std::mem::take(&mut self.reports().encoded)
     }
 
     /// How far each output is: 99 at most, as only the end of the job makes it 100.

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_blob::{HyperClient, HyperOptions};
-use headwater_work::{Claim, ClaimRequest, JobErrorCode, JobFailure, Outcome, RenewRequest};
+use headwater_work::{
+    Claim, ClaimRequest, EncodedTrack, JobErrorCode, JobFailure, Outcome, RenewRequest,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -219,7 +221,7 @@ async fn work(
         }
     };
     let result = result.map(|joined| joined.unwrap_or_else(panicked));
-    let Some(outcome) = outcome(result, ended) else {
+    let Some(outcome) = outcome(result, ended, job.take_encoded()) else {
         tracing::warn!(job = %claim.job_id, "lease lost, job abandoned");
         return;
     };
@@ -249,11 +251,15 @@ fn panicked(error: tokio::task::JoinError) -> Step<Vec<String>> {
 }
 
 /// What the API is told. `None`: nothing.
-fn outcome(result: Option<Step<Vec<String>>>, ended: Ended) -> Option<Outcome> {
+fn outcome(
+    result: Option<Step<Vec<String>>>,
+    ended: Ended,
+    encoded: Vec<EncodedTrack>,
+) -> Option<Outcome> {
     match (result, ended) {
         (_, Ended::LeaseLost) => None,
         // Done is done, even if somebody just asked for something else.
-        (Some(Ok(manifests)), _) => Some(Outcome::Finished { manifests }),
+        (Some(Ok(manifests)), _) => Some(Outcome::Finished { manifests, encoded }),
         (_, Ended::Refused) => Some(Outcome::Error(JobFailure {
             code: JobErrorCode::ServiceError,
             message: "The control plane did not accept what the transcoder reported; the operator's log says more."

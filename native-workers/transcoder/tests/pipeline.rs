@@ -18,13 +18,16 @@ async fn shared_media_comes_out_aligned_and_complete() {
         fake.queue(file, &["AdaptiveStreaming"]);
         let outcome = fake.finish(2).await;
         let base = file.trim_end_matches(".mp4");
-        assert_eq!(
-            outcome,
-            Outcome::Finished {
-                manifests: vec![format!("{base}.ism")]
-            },
-            "{file}"
-        );
+        let Outcome::Finished { manifests, encoded } = outcome else {
+            panic!("{file}: {outcome:?}");
+        };
+        assert_eq!(manifests, [format!("{base}.ism")]);
+        // What is metered: every rendition, and the sound unless it was copied.
+        let (pictures, sounds): (Vec<_>, Vec<_>) =
+            encoded.iter().partition(|track| track.picture.is_some());
+        assert_eq!(pictures.len(), renditions, "{file}: {encoded:?}");
+        assert_eq!(sounds.is_empty(), audio_copied, "{file}: {encoded:?}");
+        assert!(encoded.iter().all(|track| track.duration_ms > 1000));
         let folder = tempfile::tempdir().unwrap();
         let files = fake.files("out0");
         save(&files, folder.path());

@@ -1,9 +1,8 @@
 //! What ARM clients change of an account, and what they ask about private links.
 //! Spec: the management API reference, 2.3 and 2.5.
 //!
-//! An account here is a project of this installation: it is there, it has its storage, and only its tags can be changed.
-//! A client that says again what is so, as declarative tools do, succeeds; one that asks for something else is told which
-//! member that is.
+//! An account that exists has its storage, and only its tags can be changed here. A client that says again what is so, as
+//! declarative tools do, succeeds; one that asks for something else is told which member that is.
 
 use headwater_blob::HttpClient;
 use headwater_catalog::operations::{self, Operation};
@@ -12,9 +11,9 @@ use http::StatusCode;
 use http::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
-use super::accounts;
 use super::endpoints::ASYNC_OPERATION;
 use super::locators::segment;
+use super::{account_create, accounts};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
@@ -24,46 +23,57 @@ use crate::reply::Reply;
 async fn read<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Option<Map<String, Json>>, ApiError> {
-    let project = call.project()?;
     let body = call.body()?;
     let root = Object::root(&body)?;
+    same(&root, "location", &[&call.project()?.location])?;
+    if let Some(properties) = fixed(&root)?
+        && let Some(accounts) = properties.objects("storageAccounts")?
+    {
+        storage_accounts(call, &properties, &accounts).await?;
+    }
+    tags(&root)
+}
+
+/// What no account can be given here, whether it exists or not. Its `properties`, if there are any.
+pub(super) fn fixed<'a>(root: &Object<'a>) -> Result<Option<Object<'a>>, ApiError> {
     let known: Vec<_> = ENVELOPE.iter().copied().chain(["identity"]).collect();
     root.only(&known)?;
-    same(&root, "location", &[&project.location])?;
     if let Some(identity) = root.object("identity")? {
         same(&identity, "type", &["None"])?;
     }
-    if let Some(properties) = root.object("properties")? {
-        properties.only(&[
-            "mediaServiceId",
-            "provisioningState",
-            "privateEndpointConnections",
-            "storageAccounts",
-            "storageAuthentication",
-            "encryption",
-            "keyDelivery",
-            "publicNetworkAccess",
-        ])?;
-        same(&properties, "storageAuthentication", &["System"])?;
-        same(&properties, "publicNetworkAccess", &["Enabled"])?;
-        if let Some(encryption) = properties.object("encryption")? {
-            same(&encryption, "type", &["SystemKey"])?;
-        }
-        if let Some(delivery) = properties.object("keyDelivery")?
-            && let Some(access) = delivery.object("accessControl")?
-        {
-            same(&access, "defaultAction", &["Allow"])?;
-            if access.has("ipAllowList") {
-                return Err(ApiError::invalid(
-                    access.path("ipAllowList"),
-                    "must be empty where everybody is allowed",
-                ));
-            }
-        }
-        if let Some(accounts) = properties.objects("storageAccounts")? {
-            storage_accounts(call, &properties, &accounts).await?;
+    let Some(properties) = root.object("properties")? else {
+        return Ok(None);
+    };
+    properties.only(&[
+        "mediaServiceId",
+        "provisioningState",
+        "privateEndpointConnections",
+        "storageAccounts",
+        "storageAuthentication",
+        "encryption",
+        "keyDelivery",
+        "publicNetworkAccess",
+    ])?;
+    same(&properties, "storageAuthentication", &["System"])?;
+    same(&properties, "publicNetworkAccess", &["Enabled"])?;
+    if let Some(encryption) = properties.object("encryption")? {
+        same(&encryption, "type", &["SystemKey"])?;
+    }
+    if let Some(delivery) = properties.object("keyDelivery")?
+        && let Some(access) = delivery.object("accessControl")?
+    {
+        same(&access, "defaultAction", &["Allow"])?;
+        if access.has("ipAllowList") {
+            return Err(ApiError::invalid(
+                access.path("ipAllowList"),
+                "must be empty where everybody is allowed",
+            ));
         }
     }
+    Ok(Some(properties))
+}
+
+pub(super) fn tags(root: &Object<'_>) -> Result<Option<Map<String, Json>>, ApiError> {
     let tags = root.text_map("tags")?.map(|tags| {
         tags.into_iter()
             .map(|(name, value)| (name, Json::String(value)))
@@ -120,11 +130,14 @@ async fn storage_accounts<S: Sql, C: HttpClient>(
 }
 
 /// The last segment of a resource id.
-fn storage_name(id: &str) -> String {
+pub(super) fn storage_name(id: &str) -> String {
     id.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    if call.project.is_none() {
+        return account_create::create(call).await;
+    }
     let tags = read(call).await?.unwrap_or_default();
     let project = &call.project()?.id;
     let changed = projects::set_tags(call.sql, project, &tags, call.moment).await?;
@@ -153,13 +166,16 @@ pub(super) async fn update<S: Sql, C: HttpClient>(
         .with(RETRY_AFTER, "1"))
 }
 
-/// An installation keeps its account: what it is made of would be left without an owner.
-pub(super) fn delete<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let name = &call.project()?.account_name;
-    Err(CatalogError::WrongState(format!(
-        "Account '{name}' is part of this installation and cannot be deleted by itself."
-    ))
-    .into())
+/// An account in which there is something to lose stays.
+pub(super) async fn delete<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let Some(project) = &call.project else {
+        return Ok(Reply::deleted(false));
+    };
+    let by = &call.claims()?.sub;
+    let existed = projects::delete(call.sql, &project.id, by, call.moment.now).await?;
+    Ok(Reply::deleted(existed))
 }
 
 /// The keys of storage are read from the catalog each time: there is nothing that could be out of step.

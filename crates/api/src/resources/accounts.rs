@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use headwater_blob::HttpClient;
 use headwater_catalog::projects::{self, Project};
-use headwater_catalog::{CatalogError, Sql, policies, storage};
+use headwater_catalog::{CatalogError, Sql, names, policies, storage};
 use serde_json::{Value as Json, json};
 
 use crate::call::Call;
@@ -55,7 +55,7 @@ pub(super) async fn render<S: Sql, C: HttpClient>(
 }
 
 /// Projects that the caller's token reaches.
-async fn reachable<S: Sql, C: HttpClient>(
+pub(super) async fn reachable<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
     subscription: Option<&str>,
     group: Option<&str>,
@@ -142,58 +142,23 @@ pub(super) async fn check_name<S: Sql, C: HttpClient>(
     let body = call.body()?;
     let body = Object::root(&body)?;
     let name = body.required_text("name")?;
-    let plain = (3..=24).contains(&name.len())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let refusal = names::project("name", &name).err();
     let taken = projects::list(call.sql, None, None)
         .await?
         .iter()
         .any(|project| project.account_name.eq_ignore_ascii_case(&name));
     Ok(Reply::ok(if taken {
         json!({"nameAvailable": false, "reason": "AlreadyExists", "message": format!("'{name}' is taken.")})
-    } else if !plain {
-        json!({
-            "nameAvailable": false, "reason": "Invalid",
-            "message": "Account names have 3 to 24 lower-case letters and digits.",
-        })
+    } else if let Some(refusal) = refusal {
+        json!({"nameAvailable": false, "reason": "Invalid", "message": refusal.to_string()})
     } else {
         json!({"nameAvailable": true})
     }))
 }
 
-fn project_record(project: &Project) -> Json {
-    json!({
-        "metadata": {
-            "id": project.uuid(), "name": project.name,
-            "created": project.created.to_string(), "updated": project.modified.to_string(),
-        },
-        "spec": {"displayName": project.display_name, "locationName": project.location},
-        "status": {"state": "Active"},
-    })
-}
-
-pub(super) async fn list_projects<S: Sql, C: HttpClient>(
-    call: &Call<'_, S, C>,
-) -> Result<Reply, ApiError> {
-    let items: Vec<_> = reachable(call, None, None)
-        .await?
-        .iter()
-        .map(project_record)
-        .collect();
-    Ok(Reply::ok(json!({"kind": "ProjectList", "items": items})))
-}
-
-pub(super) fn get_project<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    Ok(Reply::ok(project_record(call.project()?)))
-}
-
 /// Who the token belongs to. The MK.IO SDK takes its customer id from `activeOrganizationId`.
 pub(super) fn profile<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let claims = call
-        .claims
-        .as_ref()
-        .ok_or_else(|| ApiError::internal("a profile without a token"))?;
+    let claims = call.claims()?;
     Ok(Reply::ok(json!({
         "metadata": {"id": claims.sub},
         "spec": {
@@ -207,21 +172,19 @@ pub(super) async fn stats<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
     let project = call.project()?;
     let counts = projects::counts(call.sql, &project.id).await?;
     let predefined = u32::try_from(policies::PREDEFINED.len()).unwrap_or_default();
-    let stopped = counts
-        .streaming_endpoints
-        .saturating_sub(counts.streaming_endpoints_running);
+    let switched = |total: u32, running: u32| json!({"running": running, "stopped": total.saturating_sub(running), "total": total});
     Ok(Reply::ok(json!({
         "assets": {"total": counts.assets},
         "contentKeyPolicies": {"total": counts.content_key_policies},
+        "filters": {"total": counts.filters},
         "jobs": {"total": counts.jobs},
-        "liveEvents": {"running": 0, "stopped": 0, "total": 0},
+        "liveEvents": switched(counts.live_events, counts.live_events_running),
         "storageAccounts": {"total": counts.storage_accounts},
-        "streamingEndpoints": {
-            "running": counts.streaming_endpoints_running, "stopped": stopped, "total": counts.streaming_endpoints,
-        },
+        "streamingEndpoints": switched(counts.streaming_endpoints, counts.streaming_endpoints_running),
         "streamingLocators": {"total": counts.streaming_locators},
         "streamingPolicies": {"total": counts.streaming_policies.saturating_add(predefined)},
         "transforms": {"total": counts.transforms},
+        "uploadRules": {"total": counts.upload_rules},
         "extra": {"subscription_id": project.uuid()},
     })))
 }

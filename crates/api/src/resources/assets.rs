@@ -253,7 +253,7 @@ pub(super) async fn delete<S: Sql, C: HttpClient>(
     };
     assets::refuse_if_in_use(call.sql, project, name).await?;
     if asset.deletion_policy == DeletionPolicy::Delete
-        && !assets::shares_container(call.sql, &asset).await?
+        && !assets::shares_container(call.sql, project, &asset).await?
     {
         place(call, &asset).await?.delete().await?;
     }
@@ -326,7 +326,7 @@ pub(super) async fn container_sas<S: Sql, C: HttpClient>(
     let url = format!(
         "{}?{}",
         place.container_url(),
-        place.sas(permissions, expiry)
+        place.sas(permissions, expiry)?
     );
     Ok(Reply::ok(json!({"assetContainerSasUrls": [url, url]})))
 }

@@ -1,9 +1,11 @@
 //! One file per kind of resource, and the match that leads to them.
 
 mod account_changes;
+mod account_create;
 mod accounts;
 mod assets;
 mod endpoints;
+mod file_access;
 mod filters;
 mod jobs;
 mod key_policies;
@@ -11,12 +13,15 @@ mod key_policy_options;
 mod locators;
 mod organization;
 mod policies;
+mod projects;
 mod published;
 mod service;
 mod storage;
+mod storage_credentials;
 mod tokens;
 mod transforms;
 mod upload_rules;
+mod usage;
 mod work;
 
 use headwater_blob::HttpClient;
@@ -43,7 +48,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::AccountGet => accounts::get(call).await,
         Op::AccountPut => account_changes::put(call).await,
         Op::AccountUpdate => account_changes::update(call).await,
-        Op::AccountDelete => account_changes::delete(call),
+        Op::AccountDelete => account_changes::delete(call).await,
         Op::AccountSyncStorageKeys => account_changes::sync_storage_keys(call).await,
         Op::AccountEdgePolicies => account_changes::edge_policies(call),
         Op::AccountOperationStatus => account_changes::operation_status(call).await,
@@ -53,8 +58,8 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::PrivateLinkPut => account_changes::no_new_link(),
         Op::PrivateLinkDelete => Ok(Reply::deleted(false)),
         Op::CheckNameAvailability => accounts::check_name(call).await,
-        Op::ProjectList => accounts::list_projects(call).await,
-        Op::ProjectGet => accounts::get_project(call),
+        Op::ProjectList | Op::SubscriptionList => projects::list(call).await,
+        Op::ProjectGet | Op::SubscriptionGet => projects::get(call),
         Op::ProfileGet => accounts::profile(call),
         Op::RbacGet => organization::rbac(call).await,
         Op::OrganizationGet => Ok(organization::get()),
@@ -79,6 +84,24 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
 
         Op::StorageList => storage::list(call).await,
         Op::StorageGet => storage::get(call).await,
+        Op::StoragePut => storage::put(call).await,
+        Op::StorageCreate => storage::create(call).await,
+        Op::StorageUpdate => storage::update(call).await,
+        Op::StorageDelete => storage::delete(call).await,
+        Op::CredentialList => storage_credentials::list(call).await,
+        Op::CredentialCreate => storage_credentials::create(call).await,
+        Op::CredentialGet => storage_credentials::get(call).await,
+        Op::CredentialDelete => storage_credentials::delete(call).await,
+        Op::FileAccessInfo => file_access::info(call).await,
+        Op::FileRead => file_access::read(call).await,
+        Op::ProjectPut => projects::put(call).await,
+        Op::ProjectUpdate => projects::update(call).await,
+        Op::ProjectPaymentMethodGet => projects::payment_method(call),
+        Op::ProjectPaymentMethodSet => projects::set_payment_method(call),
+        Op::MetricsEndpointGet => projects::metrics_endpoint(call),
+        Op::MetricsEndpointUpdate => projects::set_metrics_endpoint(call),
+        Op::UsageGet => usage::month_to_date(call).await,
+        Op::UsageReport => usage::report(call).await,
 
         Op::AssetList => assets::list(call).await,
         Op::AssetGet => assets::get(call).await,

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headwater_auth::{Claims, Permission, Role};
+use headwater_auth::{Permission, Role};
 use headwater_blob::HttpClient;
 use headwater_catalog::{CatalogError, Sql, projects};
 use serde_json::{Value as Json, json};
@@ -71,7 +71,7 @@ fn permissions() -> BTreeSet<Permission> {
     routes::all()
         .filter_map(|(_, _, route)| match route.access {
             Access::Token(needed) | Access::Gallery(needed) => Some(needed),
-            Access::Open => None,
+            Access::Open | Access::FileToken => None,
         })
         .collect()
 }
@@ -111,17 +111,11 @@ pub(super) fn role<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
         .ok_or_else(|| CatalogError::not_found("Role", name).into())
 }
 
-fn claims<'a, S, C>(call: &'a Call<'_, S, C>) -> Result<&'a Claims, ApiError> {
-    call.claims
-        .as_ref()
-        .ok_or_else(|| ApiError::internal("an organization without a token"))
-}
-
 /// What a role can be given over: everything, or one project.
 async fn scope_records<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Vec<(String, Json)>, ApiError> {
-    let claims = claims(call)?;
+    let claims = call.claims()?;
     let mut records = Vec::new();
     if claims.project.is_none() {
         records.push((
@@ -167,7 +161,7 @@ pub(super) async fn scope<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
 
 /// What the caller may do, project by project: the shape that MK.IO uses for permissions of tokens.
 pub(super) async fn rbac<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let claims = claims(call)?;
+    let claims = call.claims()?;
     let tree = capabilities(|permission| claims.may(permission));
     let reached = projects::list(call.sql, None, None).await?;
     let by_project: BTreeMap<String, Json> = reached

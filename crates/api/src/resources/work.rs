@@ -43,12 +43,12 @@ fn signed<C: HttpClient>(
     place: &Place<'_, C>,
     sub_path: String,
     permissions: Permissions,
-) -> WorkPlace {
-    WorkPlace {
+) -> Result<WorkPlace, ApiError> {
+    Ok(WorkPlace {
         container_url: place.container_url().to_owned(),
-        sas: place.sas_for(permissions, PLACES_LAST),
+        sas: place.worker_sas(permissions, PLACES_LAST)?,
         sub_path,
-    }
+    })
 }
 
 pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
@@ -104,7 +104,7 @@ async fn prepare<S: Sql, C: HttpClient>(
         ClaimedInput::Asset { location, files } => {
             let place = open(call, &location)?;
             WorkInput::Asset {
-                place: signed(&place, location.sub_path, read),
+                place: signed(&place, location.sub_path, read)?,
                 files,
             }
         }
@@ -117,7 +117,7 @@ async fn prepare<S: Sql, C: HttpClient>(
         outputs.push(WorkOutput {
             index: output.index,
             asset_name: output.asset_name,
-            place: signed(&place, output.location.sub_path, all),
+            place: signed(&place, output.location.sub_path, all)?,
             preset: output.preset,
         });
     }
@@ -151,7 +151,7 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
 ) -> Result<Reply, ApiError> {
     let request: FinishRequest = read(call)?;
     let ending = match request.outcome {
-        Outcome::Finished { manifests } => Ending::Finished { manifests },
+        Outcome::Finished { manifests, encoded } => Ending::Finished { manifests, encoded },
         Outcome::Error(failure) => Ending::Failed(failure),
         Outcome::Canceled => Ending::Stopped,
     };

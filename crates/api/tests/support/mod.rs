@@ -45,6 +45,10 @@ pub(crate) struct Storage {
     /// Answers 503 to so many requests first.
     pub(crate) failing: Cell<u32>,
     pub(crate) requests: Cell<u32>,
+    /// Refuses every credential with this code.
+    pub(crate) refusing: Cell<Option<&'static str>>,
+    /// The queries of the requests, with the signatures in them.
+    pub(crate) queries: RefCell<Vec<String>>,
 }
 
 impl Storage {
@@ -66,6 +70,11 @@ impl HttpClient for Storage {
             self.failing.set(self.failing.get() - 1);
             return Ok(answer(StatusCode::SERVICE_UNAVAILABLE, ""));
         }
+        let raw = request.uri().query().unwrap_or_default();
+        self.queries.borrow_mut().push(raw.to_owned());
+        if let Some(code) = self.refusing.get() {
+            return Ok(coded(StatusCode::FORBIDDEN, code));
+        }
         let path = request.uri().path();
         let mut parts = path.trim_start_matches('/').splitn(3, '/');
         let (_account, container) = (parts.next(), parts.next().unwrap_or_default().to_owned());
@@ -78,17 +87,15 @@ impl HttpClient for Storage {
         let mut containers = self.containers.borrow_mut();
         Ok(match (request.method().as_str(), blob) {
             ("PUT", None) if containers.contains(&container) => {
-                let mut answer = answer(StatusCode::CONFLICT, "");
-                answer
-                    .headers_mut()
-                    .insert("x-ms-error-code", "ContainerAlreadyExists".parse().unwrap());
-                answer
+                coded(StatusCode::CONFLICT, "ContainerAlreadyExists")
             }
             ("PUT", None) => {
                 containers.insert(container);
                 answer(StatusCode::CREATED, "")
             }
-            (_, _) if !containers.contains(&container) => answer(StatusCode::NOT_FOUND, ""),
+            (_, _) if !containers.contains(&container) => {
+                coded(StatusCode::NOT_FOUND, "ContainerNotFound")
+            }
             ("DELETE", None) => {
                 containers.remove(&container);
                 self.blobs
@@ -163,6 +170,14 @@ impl Storage {
     }
 }
 
+fn coded(status: StatusCode, code: &'static str) -> Response<Bytes> {
+    let mut answer = answer(status, "");
+    answer
+        .headers_mut()
+        .insert("x-ms-error-code", code.parse().unwrap());
+    answer
+}
+
 fn answer(status: StatusCode, body: &str) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(body.to_owned()));
     *answer.status_mut() = status;
@@ -230,6 +245,8 @@ impl World {
             settings: Settings {
                 public_url: PUBLIC_URL.into(),
                 public_gallery: false,
+                storage_hosts: vec!["http://store.internal:10000".into()],
+                metrics_url: Some("http://127.0.0.1:9090/metrics".into()),
             },
             ids,
             key: started.signing_key,
@@ -280,10 +297,14 @@ impl World {
         if parts.status.is_server_error() {
             eprintln!("{:?}", answer.context);
         }
-        let body = if body.is_empty() {
-            Json::Null
-        } else {
-            serde_json::from_slice(&body).expect("JSON")
+        let is_text = parts
+            .headers
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+        let body = match &body[..] {
+            b"" => Json::Null,
+            text if is_text => String::from_utf8_lossy(text).into(),
+            bytes => serde_json::from_slice(bytes).expect("JSON"),
         };
         Got {
             status: parts.status.as_u16(),

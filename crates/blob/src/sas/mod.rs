@@ -13,9 +13,11 @@
 //! (`sr=d`), snapshots and versions (`sr=bs`, `sr=bv`).
 
 mod permissions;
+mod token;
 mod verify;
 
 pub use permissions::{Permissions, UnknownPermission};
+pub use token::{InvalidSas, SasToken};
 pub use verify::{Caller, Grant, ResponseOverrides, SasError, Scope, verify};
 
 use jiff::Timestamp;

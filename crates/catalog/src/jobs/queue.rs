@@ -6,7 +6,9 @@
 //! told so ([`CatalogError::LeaseLost`]) and changes nothing.
 
 use headwater_seal::Seal;
-use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputProgress};
+use headwater_work::{
+    ChunkRecord, EncodedTrack, JobErrorCode, JobFailure, MAX_ENCODED_TRACKS, OutputProgress,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -15,7 +17,7 @@ use super::{JobError, JobState, seal_context};
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::sql::{Row, Sql, Value, transaction};
-use crate::{assets, storage};
+use crate::{assets, storage, usage};
 
 /// Claims without progress that a job gets before it is given up. One that stores a new chunk starts the count again: a
 /// long job outlives any number of workers, and as chunks are finite it ends all the same.
@@ -144,7 +146,7 @@ pub async fn renew<S: Sql>(
         for (at, output) in progress.iter().enumerate() {
             let rows = sql
                 .query(
-                    "UPDATE job_outputs SET progress = max(progress, ?3) WHERE job_id = ?1 AND output = ?2 RETURNING output",
+                    "UPDATE job_outputs SET progress = CASE WHEN progress < ?3 THEN ?3 ELSE progress END WHERE job_id = ?1 AND output = ?2 RETURNING output",
                     &[
                         job_id.into(),
                         output.index.into(),
@@ -221,8 +223,11 @@ async fn store_chunk<S: Sql>(
 /// How a worker gives a job back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// Done. The server manifest's file name per output, in order.
-    Finished { manifests: Vec<String> },
+    /// Done. The server manifest's file name per output, in order, and what had to be encoded.
+    Finished {
+        manifests: Vec<String>,
+        encoded: Vec<EncodedTrack>,
+    },
     /// Not to be done. Tried again if the code allows it and attempts are left.
     Failed(JobFailure),
     /// The worker stopped: because somebody asked for it, or because the worker itself is going away. In the second case
@@ -235,7 +240,8 @@ pub enum Ending {
 
 /// Gives a job back. Repeating it with the same lease changes nothing.
 ///
-/// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] if the number of manifests is not that of outputs.
+/// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] if the number of manifests is not that of outputs,
+/// or more tracks were encoded than anybody can.
 pub async fn finish<S: Sql>(
     sql: &S,
     job_id: Uuid,
@@ -264,7 +270,13 @@ pub async fn finish<S: Sql>(
             mark_started(sql, job_id).await?;
         }
         match ending {
-            Ending::Finished { manifests } => {
+            Ending::Finished { manifests, encoded } => {
+                if encoded.len() > MAX_ENCODED_TRACKS {
+                    return Err(CatalogError::invalid(
+                        "outcome.encoded",
+                        format!("must have at most {MAX_ENCODED_TRACKS} members"),
+                    ));
+                }
                 record_manifests(sql, &project, job_id, manifests).await?;
                 sql.query(
                     "UPDATE job_outputs SET progress = 100 WHERE job_id = ?1",
@@ -272,6 +284,7 @@ pub async fn finish<S: Sql>(
                 )
                 .await?;
                 end(sql, job_id, JobState::Finished, now).await?;
+                usage::finished_job(sql, &project, encoded, now).await?;
             }
             // Somebody wants it gone: whatever else happened to it no longer matters.
             Ending::Stopped | Ending::Failed(_) | Ending::Unprepared(_)

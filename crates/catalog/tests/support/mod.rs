@@ -42,7 +42,7 @@ pub(crate) fn config() -> BootstrapConfig {
         master_key: MASTER_KEY.into(),
         blob_url: "http://127.0.0.1:10000/local".into(),
         account: "local".into(),
-        account_key: Secret::from("YWNjb3VudCBrZXk="),
+        account_key: Secret::from("YW4gYWNjb3VudCBrZXkgb2YgdGhpcnR5LXR3byBieXQ="),
         subscription_id: Uuid::nil().to_string(),
         resource_group: "headwater".into(),
         location: "local".into(),

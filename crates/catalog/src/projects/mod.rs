@@ -1,5 +1,7 @@
 //! Projects, which the AMS surface calls media services accounts.
 
+pub(crate) mod setup;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -8,6 +10,11 @@ use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::operations::{self, Operation};
 use crate::sql::{Row, Sql, Value, transaction};
+
+pub use setup::{NewProject, create, delete};
+
+/// The project that an installation begins with, and its account and streaming endpoint.
+pub const DEFAULT: &str = "default";
 
 /// A tenant: everything else belongs to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +113,10 @@ pub async fn list<S: Sql>(
 pub struct Counts {
     pub assets: u32,
     pub content_key_policies: u32,
+    pub filters: u32,
+    pub upload_rules: u32,
+    pub live_events: u32,
+    pub live_events_running: u32,
     pub transforms: u32,
     pub jobs: u32,
     pub storage_accounts: u32,
@@ -113,6 +124,28 @@ pub struct Counts {
     pub streaming_endpoints_running: u32,
     pub streaming_locators: u32,
     pub streaming_policies: u32,
+}
+
+/// Changes how a project is shown.
+///
+/// Errors: [`CatalogError::Invalid`], [`CatalogError::NotFound`].
+pub async fn set_display_name<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    display_name: &str,
+    now: Timestamp,
+) -> Result<Project, CatalogError> {
+    setup::check_display_name(display_name)?;
+    let rows = sql
+        .query(
+            &format!("UPDATE projects SET display_name = ?2, modified = ?3 WHERE id = ?1 RETURNING {COLUMNS}"),
+            &[project.into(), display_name.into(), now.into()],
+        )
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| CatalogError::not_found("Project", project.as_str()))?;
+    from_row(&row)
 }
 
 /// Sets a project's tags, and leaves an operation behind that can be asked about.
@@ -149,8 +182,8 @@ pub async fn set_tags<S: Sql>(
     .await
 }
 
-/// The project with this id.
-pub(crate) async fn by_id<S: Sql>(sql: &S, id: &str) -> Result<Option<Project>, CatalogError> {
+/// The project with this id: a UUID, lower case with hyphens.
+pub async fn by_id<S: Sql>(sql: &S, id: &str) -> Result<Option<Project>, CatalogError> {
     let rows = sql
         .query(
             &format!("SELECT {COLUMNS} FROM projects WHERE id = ?1"),
@@ -166,6 +199,8 @@ pub async fn counts<S: Sql>(sql: &S, project: &ProjectId) -> Result<Counts, Cata
         .query(
             "SELECT (SELECT count(*) FROM assets WHERE project_id = ?1) AS assets,
                     (SELECT count(*) FROM content_key_policies WHERE project_id = ?1) AS key_policies,
+                    (SELECT count(*) FROM filters WHERE project_id = ?1) AS filters,
+                    (SELECT count(*) FROM upload_rules WHERE project_id = ?1) AS upload_rules,
                     (SELECT count(*) FROM transforms WHERE project_id = ?1) AS transforms,
                     (SELECT count(*) FROM jobs WHERE project_id = ?1) AS jobs,
                     (SELECT count(*) FROM storage_accounts WHERE project_id = ?1) AS storage_accounts,
@@ -182,6 +217,11 @@ pub async fn counts<S: Sql>(sql: &S, project: &ProjectId) -> Result<Counts, Cata
     Ok(Counts {
         assets: row.unsigned("assets")?,
         content_key_policies: row.unsigned("key_policies")?,
+        filters: row.unsigned("filters")?,
+        upload_rules: row.unsigned("upload_rules")?,
+        // There is no table of them yet.
+        live_events: 0,
+        live_events_running: 0,
         transforms: row.unsigned("transforms")?,
         jobs: row.unsigned("jobs")?,
         storage_accounts: row.unsigned("storage_accounts")?,
