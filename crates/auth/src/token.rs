@@ -7,16 +7,20 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::key::PublicKey;
-use crate::permission::{Permission, Role};
+use crate::permission::Role;
+use crate::rights::Tree;
 
 /// Who our tokens are for.
 pub const AUDIENCE: &str = "headwater";
 
 /// Tokens longer than this are not looked at.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The longest that a token of ours may last, in seconds: a leap year.
+pub const LONGEST_SECONDS: i64 = 366 * 24 * 3600;
 
 /// How far the clocks of issuer and verifier may differ.
-const LEEWAY_SECONDS: i64 = 30;
+pub(crate) const LEEWAY_SECONDS: i64 = 30;
 
 /// Why a token is not accepted, or none could be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +42,16 @@ pub enum AuthError {
     NoRandomness,
 }
 
+/// What the subject of a token is (Entra ID's `idtyp`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectKind {
+    /// A person, whose rights are looked up.
+    User,
+    /// An API client, whose rights are looked up.
+    App,
+}
+
 /// What a token says. Instants are seconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
@@ -45,26 +59,53 @@ pub struct Claims {
     pub aud: String,
     /// Who: a user id, a client id, or the name of a worker.
     pub sub: String,
+    /// What `sub` is. Without it the token stands for the installation itself (its workers, its command line), and its
+    /// `roles` are all there is to look up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idtyp: Option<SubjectKind>,
     pub iat: i64,
     pub exp: i64,
     /// Identifies the token, for revocation.
     pub jti: String,
-    pub roles: Vec<Role>,
+    /// MK.IO's kind of token: login, full-access, restricted, ephemeral.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// No more than these. Without it a person or client is not limited, and the installation's own token is worth nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<Role>>,
     /// The one project it is good for; without it, every project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// No more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Tree>,
 }
 
 impl Claims {
-    /// Whether any of the roles grants `permission`.
-    pub fn may(&self, permission: Permission) -> bool {
-        self.roles.iter().any(|role| permission.granted_to(*role))
+    /// Claims without `idtyp` and limits. `iat` and `exp`: seconds since the epoch.
+    pub fn bare(issuer: &str, subject: &str, id: &str, iat: i64, exp: i64) -> Self {
+        Self {
+            iss: issuer.into(),
+            aud: AUDIENCE.into(),
+            sub: subject.into(),
+            idtyp: None,
+            iat,
+            exp,
+            jti: id.into(),
+            kind: None,
+            roles: None,
+            project: None,
+            permissions: None,
+        }
     }
+}
 
-    /// Whether the token reaches into `project`. Where it does not, the project's very existence is a secret.
-    pub fn reaches(&self, project: &str) -> bool {
-        self.project.as_deref().is_none_or(|own| own == project)
-    }
+/// A genuine token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    pub claims: Claims,
+    /// Of the key that signed it, for revocation.
+    pub kid: String,
 }
 
 /// Checks tokens against a set of public keys.
@@ -105,7 +146,7 @@ impl Verifier {
     /// The claims of a genuine token that is valid at `now`. Whether it was revoked is for the caller to look up.
     ///
     /// Errors: all but [`AuthError::BadKey`] and [`AuthError::NoRandomness`].
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, AuthError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::Malformed);
         }
@@ -115,15 +156,21 @@ impl Verifier {
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
             .map_err(|_| AuthError::NotOurs)?
             .claims;
-        let now = now.as_second();
-        if claims.exp.saturating_add(LEEWAY_SECONDS) <= now {
-            return Err(AuthError::Expired);
-        }
-        if claims.iat.saturating_sub(LEEWAY_SECONDS) > now {
-            return Err(AuthError::NotYetValid);
-        }
-        Ok(claims)
+        check_life(claims.iat, claims.exp, now)?;
+        Ok(Verified { claims, kid })
     }
+}
+
+/// Whether `now` is between the two, in seconds since the epoch, give or take the leeway.
+pub(crate) fn check_life(from: i64, exp: i64, now: Timestamp) -> Result<(), AuthError> {
+    let now = now.as_second();
+    if exp.saturating_add(LEEWAY_SECONDS) <= now {
+        return Err(AuthError::Expired);
+    }
+    if from.saturating_sub(LEEWAY_SECONDS) > now {
+        return Err(AuthError::NotYetValid);
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Verifier {
@@ -138,20 +185,14 @@ impl std::fmt::Debug for Verifier {
 mod tests {
     use super::*;
     use crate::key::SigningKey;
-    use crate::permission::{ResourceKind, Verb};
 
     const NOW: i64 = 1_800_000_000;
 
     fn claims() -> Claims {
         Claims {
-            iss: "http://localhost:8080".into(),
-            aud: AUDIENCE.into(),
-            sub: "me".into(),
-            iat: NOW,
-            exp: NOW + 3600,
-            jti: "1".into(),
-            roles: vec![Role::Operator],
+            roles: Some(vec![Role::Operator]),
             project: Some("default".into()),
+            ..Claims::bare("http://localhost:8080", "me", "1", NOW, NOW + 3600)
         }
     }
 
@@ -166,7 +207,9 @@ mod tests {
         let token = key.issue(&claims()).unwrap();
         assert_eq!(token.split('.').count(), 3);
         assert!(verifier.knows(&token));
-        assert_eq!(verifier.verify(&token, at(NOW)).unwrap(), claims());
+        let verified = verifier.verify(&token, at(NOW)).unwrap();
+        assert_eq!(verified.claims, claims());
+        assert_eq!(verified.kid, key.public().kid);
 
         assert_eq!(
             verifier.verify(&token, at(NOW + 3631)).unwrap_err(),
@@ -228,14 +271,5 @@ mod tests {
             );
             assert!(verifier.verify(&token, at(NOW)).is_err(), "{alg}");
         }
-    }
-
-    #[test]
-    fn a_project_token_stays_in_its_project() {
-        let claims = claims();
-        assert!(claims.reaches("default"));
-        assert!(!claims.reaches("other"));
-        assert!(claims.may(Permission::new(ResourceKind::Job, Verb::Write)));
-        assert!(!claims.may(Permission::new(ResourceKind::Storage, Verb::Write)));
     }
 }

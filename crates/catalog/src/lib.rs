@@ -16,7 +16,9 @@
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
-//! | [`keys`], [`tokens`] | signing keys, API clients, tokens and their end |
+//! | [`keys`], [`tokens`] | signing keys, tokens and their end |
+//! | [`users`], [`invites`], [`teams`], [`roles`], [`clients`] | people and programs, and what they are granted |
+//! | [`rights`] | what the subject of a token may do at this moment |
 //! | `native`, `bootstrap` | feature `native`: SQLite in the process, and the first start |
 #![cfg_attr(
     not(test),
@@ -31,6 +33,7 @@
 pub mod assets;
 #[cfg(feature = "native")]
 pub mod bootstrap;
+pub mod clients;
 pub mod endpoints;
 mod entity;
 mod error;
@@ -38,6 +41,7 @@ pub mod filters;
 mod fingerprint;
 mod ids;
 pub mod ingest;
+pub mod invites;
 pub mod jobs;
 pub mod key_policies;
 pub mod keys;
@@ -52,11 +56,15 @@ pub mod presets;
 pub mod projects;
 pub mod publishing;
 pub mod query;
+pub mod rights;
+pub mod roles;
 pub mod sql;
 pub mod storage;
+pub mod teams;
 pub mod tokens;
 pub mod transforms;
 pub mod upload_rules;
+pub mod users;
 
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;

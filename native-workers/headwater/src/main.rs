@@ -7,6 +7,7 @@ mod demo;
 mod descriptors;
 mod files;
 mod inspect;
+mod keys;
 mod local;
 mod metrics;
 mod publish;
@@ -42,6 +43,8 @@ enum Command {
     Publish(publish::Args),
     /// Print an access token.
     Token(token::Args),
+    /// Replace or refuse the keys that sign tokens.
+    Keys(keys::Args),
     /// Print what an MP4, a playlist, a manifest or a segment consists of.
     Inspect(inspect::Args),
     /// Run a transcoding worker against an installation.
@@ -75,6 +78,7 @@ fn run(command: Command) -> Result<()> {
             Command::Up(args) => up::run(args).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Keys(args) => keys::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
         }

@@ -196,11 +196,7 @@ async fn operation<S: Sql, C: HttpClient>(
     let (operation, project) = operations::of_account(call.sql, id)
         .await?
         .ok_or_else(missing)?;
-    let reached = call
-        .claims
-        .as_ref()
-        .is_some_and(|claims| claims.reaches(&project.name));
-    if reached {
+    if call.reaches(&project) {
         Ok((operation, project))
     } else {
         Err(missing().into())

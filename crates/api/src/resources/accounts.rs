@@ -63,11 +63,7 @@ async fn reachable<S: Sql, C: HttpClient>(
     let found = projects::list(call.sql, subscription, group).await?;
     Ok(found
         .into_iter()
-        .filter(|project| {
-            call.claims
-                .as_ref()
-                .is_some_and(|claims| claims.reaches(&project.name))
-        })
+        .filter(|project| call.reaches(project))
         .collect())
 }
 
@@ -186,21 +182,6 @@ pub(super) async fn list_projects<S: Sql, C: HttpClient>(
 
 pub(super) fn get_project<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     Ok(Reply::ok(project_record(call.project()?)))
-}
-
-/// Who the token belongs to. The MK.IO SDK takes its customer id from `activeOrganizationId`.
-pub(super) fn profile<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let claims = call
-        .claims
-        .as_ref()
-        .ok_or_else(|| ApiError::internal("a profile without a token"))?;
-    Ok(Reply::ok(json!({
-        "metadata": {"id": claims.sub},
-        "spec": {
-            "name": claims.sub, "activeOrganizationId": uuid::Uuid::nil(), "isActive": true,
-        },
-        "status": {"roles": claims.roles, "project": claims.project},
-    })))
 }
 
 pub(super) async fn stats<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
