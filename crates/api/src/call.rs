@@ -1,6 +1,6 @@
 //! One authorised request, with what its handler needs.
 
-use headwater_auth::Claims;
+use headwater_auth::Caller;
 use headwater_catalog::Moment;
 use headwater_catalog::projects::Project;
 use headwater_catalog::query::Listing;
@@ -23,8 +23,8 @@ pub(crate) struct Call<'a, S, C> {
     pub vars: Vars,
     /// Of the path, if it names one.
     pub project: Option<Project>,
-    /// Of the token, if one was needed.
-    pub claims: Option<Claims>,
+    /// Whose token it is, if one was needed.
+    pub caller: Option<Caller>,
     pub incoming: Incoming<'a>,
 }
 
@@ -36,11 +36,18 @@ impl<S, C> Call<'_, S, C> {
         })
     }
 
-    /// The token's claims, on a route that needs one.
-    pub(crate) fn claims(&self) -> Result<&Claims, ApiError> {
-        self.claims.as_ref().ok_or_else(|| {
+    /// Who calls, on a route that asks for a token.
+    pub(crate) fn caller(&self) -> Result<&Caller, ApiError> {
+        self.caller.as_ref().ok_or_else(|| {
             ApiError::internal("a route without a token reached a handler that needs one")
         })
+    }
+
+    /// Whether the caller has anything to do with a project.
+    pub(crate) fn reaches(&self, project: &Project) -> bool {
+        self.caller
+            .as_ref()
+            .is_some_and(|caller| caller.reaches(project.id.as_str(), &project.name))
     }
 
     /// A variable of the path.

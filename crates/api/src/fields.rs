@@ -44,6 +44,14 @@ impl<'a> Object<'a> {
         self.members.get(member).filter(|value| !value.is_null())
     }
 
+    /// The names of the members that are there.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.members
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, _)| name.as_str())
+    }
+
     pub(crate) fn required<T>(&self, member: &str, found: Option<T>) -> Result<T, ApiError> {
         found.ok_or_else(|| ApiError::invalid(self.path(member), "is required"))
     }

@@ -7,6 +7,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`routes`] | the table: surfaces, methods, paths, permissions, success codes |
+//! | `access`, `issuers` | whose token it is, ours or another authority's, and what it is good for |
 //! | [`dialect`], [`error`] | envelopes and error shapes |
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
@@ -24,10 +25,12 @@
     )
 )]
 
+mod access;
 mod call;
 pub mod dialect;
 pub mod error;
 mod fields;
+mod issuers;
 pub mod json;
 mod odata;
 mod place;
@@ -38,7 +41,7 @@ pub mod routes;
 mod storage_check;
 
 use bytes::Bytes;
-use headwater_auth::{AuthError, Claims, Permission, Verifier};
+use headwater_auth::{Caller, Issuer, Verifier};
 use headwater_blob::HttpClient;
 use headwater_catalog::{CatalogError, Ids, Moment, Sql, keys, projects};
 use headwater_seal::Seal;
@@ -53,6 +56,7 @@ use query::Query;
 use reply::Reply;
 use routes::{Access, Matched, NoRoute};
 
+pub use issuers::IssuerKeys;
 pub use routes::Operation;
 
 /// Longest request body, in bytes. A worker's report of finished chunks is the longest there is.
@@ -72,6 +76,8 @@ pub struct Settings {
     pub storage_hosts: Vec<String>,
     /// Where metrics can be read, if anywhere.
     pub metrics_url: Option<String>,
+    /// Other authorities whose tokens are accepted.
+    pub issuers: Vec<Issuer>,
 }
 
 /// The management API with everything it stands on, for one request.
@@ -83,6 +89,8 @@ pub struct Api<'a, S, C> {
     pub settings: &'a Settings,
     /// May be some seconds old: an unknown key makes the API read the table again.
     pub verifier: &'a Verifier,
+    /// What was read of other authorities' keys so far; for as long as the instance lives.
+    pub issuer_keys: &'a IssuerKeys,
     pub now: Timestamp,
     pub ids: &'a dyn Ids,
 }
@@ -116,9 +124,13 @@ pub fn writes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// A verifier for the keys that are in the catalog now.
-pub async fn verifier<S: Sql>(sql: &S, settings: &Settings) -> Result<Verifier, CatalogError> {
-    let keys = keys::public_keys(sql).await?;
+/// A verifier for the keys that are in the catalog and good at `now`.
+pub async fn verifier<S: Sql>(
+    sql: &S,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Verifier, CatalogError> {
+    let keys = keys::public_keys(sql, now).await?;
     Ok(Verifier::new(&settings.public_url, &keys))
 }
 
@@ -166,23 +178,17 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
                 format!("The request body must have at most {MAX_BODY} bytes."),
             ));
         }
-        let claims = match matched.route.access {
+        let caller = match matched.route.access {
             Access::Open => None,
             Access::Gallery(_) if self.settings.public_gallery => None,
-            Access::Token(_) | Access::Gallery(_) => Some(
-                self.authenticate(incoming.headers, Verifier::verify)
-                    .await?,
-            ),
-            Access::FileToken => Some(
-                self.authenticate(incoming.headers, Verifier::verify_for_files)
-                    .await?,
-            ),
+            Access::Token(_) | Access::Gallery(_) | Access::TeamAdmin(_) => {
+                Some(self.authenticate(incoming.headers).await?)
+            }
+            Access::FileToken => Some(self.reader_of_files(incoming.headers).await?),
         };
-        let project = self.project(&matched, claims.as_ref()).await?;
-        if let (Some(claims), Access::Token(needed) | Access::Gallery(needed)) =
-            (&claims, matched.route.access)
-        {
-            authorise(claims, needed)?;
+        let project = self.project(&matched, caller.as_ref()).await?;
+        if let Some(caller) = &caller {
+            self.authorise(caller, &matched, project.as_ref()).await?;
         }
         let call = Call {
             sql: self.sql,
@@ -196,7 +202,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             dialect: matched.surface,
             vars: matched.vars,
             project,
-            claims,
+            caller,
             incoming,
         };
         resources::dispatch(&call, matched.route.operation).await
@@ -208,7 +214,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
     async fn project(
         &self,
         matched: &Matched,
-        claims: Option<&Claims>,
+        caller: Option<&Caller>,
     ) -> Result<Option<projects::Project>, ApiError> {
         let vars = &matched.vars;
         let customer = vars.get("customer");
@@ -232,8 +238,9 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         } else {
             return Ok(None);
         };
-        let reached =
-            found.filter(|project| claims.is_none_or(|claims| claims.reaches(&project.name)));
+        let reached = found.filter(|project| {
+            caller.is_none_or(|caller| caller.reaches(project.id.as_str(), &project.name))
+        });
         let may_be_absent = matches!(
             matched.route.operation,
             Operation::AccountPut | Operation::AccountDelete | Operation::ProjectPut
@@ -248,32 +255,6 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         };
         Err(CatalogError::not_found(what, named).into())
     }
-
-    /// `check`: which kind of token it has to be.
-    async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        check: impl Fn(&Verifier, &str, Timestamp) -> Result<Claims, AuthError>,
-    ) -> Result<Claims, ApiError> {
-        let refuse = |reason: &str| ApiError::new(Kind::Unauthenticated, reason);
-        let token = token(headers).ok_or_else(|| {
-            refuse("A token is needed: 'Authorization: Bearer <token>' or 'x-mkio-token: <token>'.")
-        })?;
-        let verified = match check(self.verifier, token, self.now) {
-            // Signed with a key that was made since the verifier was.
-            Err(AuthError::UnknownKey) => {
-                let newer = verifier(self.sql, self.settings).await?;
-                check(&newer, token, self.now)
-            }
-            verified => verified,
-        };
-        let claims =
-            verified.map_err(|error| refuse(&format!("The token is not accepted: {error}.")))?;
-        if keys::is_revoked(self.sql, &claims.jti).await? {
-            return Err(refuse("The token is not accepted: it has been revoked."));
-        }
-        Ok(claims)
-    }
 }
 
 /// A request as handlers see it.
@@ -284,30 +265,6 @@ pub(crate) struct Incoming<'a> {
     /// Scheme and authority by which the client reached us.
     pub origin: String,
     pub body: &'a Bytes,
-}
-
-fn authorise(claims: &Claims, needed: Permission) -> Result<(), ApiError> {
-    if claims.may(needed) {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        Kind::PermissionDenied,
-        format!(
-            "The token's roles do not allow this ({:?} {:?}).",
-            needed.verb, needed.kind
-        ),
-    ))
-}
-
-fn token(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
-    let older = || headers.get("x-mkio-token")?.to_str().ok().map(str::trim);
-    bearer.or_else(older).filter(|token| !token.is_empty())
 }
 
 /// ARM's `api-version`: any date from the first version on.

@@ -26,8 +26,34 @@ pub enum Access {
     FileToken,
     /// As `Token`, unless the operator shows published media to everybody.
     Gallery(Permission),
+    /// As `Token`, but whoever administers the team that the path names may as well.
+    TeamAdmin(Permission),
 }
 
+impl Access {
+    /// What a token has to be good for, if one is needed.
+    pub fn permission(self) -> Option<Permission> {
+        match self {
+            Self::Open | Self::FileToken => None,
+            Self::Token(needed) | Self::Gallery(needed) | Self::TeamAdmin(needed) => Some(needed),
+        }
+    }
+}
+
+/// Declares [`Operation`] together with the list of all its variants.
+macro_rules! operations {
+    ($(#[$attribute:meta])* pub enum Operation { $($name:ident,)* }) => {
+        $(#[$attribute])*
+        pub enum Operation { $($name,)* }
+
+        impl Operation {
+            /// Every one, in order.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+operations! {
 /// Everything the API can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
@@ -162,6 +188,34 @@ pub enum Operation {
     WorkClaim,
     WorkRenew,
     WorkFinish,
+    UserList,
+    UserGet,
+    UserDelete,
+    ProfileUpdate,
+    ProfileReplace,
+    OrganizationAccept,
+    OrganizationLeave,
+    InviteList,
+    InviteCreate,
+    InviteGet,
+    InviteDelete,
+    InviteAccept,
+    TeamList,
+    TeamGet,
+    TeamPut,
+    TeamUpdate,
+    TeamDelete,
+    RolePut,
+    RoleDelete,
+    ClientList,
+    ClientGet,
+    ClientPut,
+    ClientRotateSecret,
+    ClientDelete,
+    SigningKeyList,
+    SigningKeyRotate,
+    SigningKeyRevoke,
+}
 }
 
 /// One row.
@@ -394,9 +448,66 @@ static ROOT: &[Route] = routes! {
     OLDER GET "/api/profile" => ProfileGet, needs(K::Profile, V::Read), [200];
     OLDER GET "/api/locations" => LocationList, needs(K::Account, V::Read), [200];
 
+    V1 GET "/api/v1/organization/users" => UserList, needs(K::User, V::Read), [200];
+    V1 GET "/api/v1/organization/users/{user}" => UserGet, needs(K::User, V::Read), [200];
+    V1 DELETE "/api/v1/organization/users/{user}" => UserDelete, needs(K::User, V::Delete), [200, 204];
+    V1 PATCH "/api/v1/user/profile" => ProfileUpdate, needs(K::Profile, V::Write), [200];
+    OLDER PUT "/api/profile" => ProfileReplace, needs(K::Profile, V::Write), [200];
+    V1 PATCH "/api/v1/user/organizations/{organization}" => OrganizationAccept, needs(K::Profile, V::Write), [200];
+    V1 DELETE "/api/v1/user/organizations/{organization}" => OrganizationLeave, needs(K::Profile, V::Delete), [200];
+    V1 GET "/api/v1/organization/invites" => InviteList, needs(K::Invite, V::Read), [200];
+    V1 POST "/api/v1/organization/invites" => InviteCreate, needs(K::Invite, V::Write), [201];
+    V1 GET "/api/v1/organization/invites/{invite}" => InviteGet, needs(K::Invite, V::Read), [200];
+    V1 DELETE "/api/v1/organization/invites/{invite}" => InviteDelete, needs(K::Invite, V::Delete), [200, 204];
+    // What is asked for is the invite's secret, in the body.
+    V1 POST "/api/v1/invites/accept" => InviteAccept, Access::Open, [201];
+    V1 GET "/api/v1/organization/teams" => TeamList, needs(K::Team, V::Read), [200];
+    V1 GET "/api/v1/organization/teams/{team}" => TeamGet, Access::TeamAdmin(Permission::new(K::Team, V::Read)), [200];
+    V1 PUT "/api/v1/organization/teams/{team}" => TeamPut, Access::TeamAdmin(Permission::new(K::Team, V::Write)), [200, 201];
+    V1 PATCH "/api/v1/organization/teams/{team}" => TeamUpdate, Access::TeamAdmin(Permission::new(K::Team, V::Write)), [200];
+    V1 DELETE "/api/v1/organization/teams/{team}" => TeamDelete, needs(K::Team, V::Delete), [200, 204];
+    V1 PUT "/api/v1/organization/roles/{role}" => RolePut, needs(K::CustomRole, V::Write), [200, 201];
+    V1 DELETE "/api/v1/organization/roles/{role}" => RoleDelete, needs(K::CustomRole, V::Delete), [200, 204];
+    V1 GET "/api/v1/organization/clients" => ClientList, needs(K::ApiClient, V::Read), [200];
+    V1 GET "/api/v1/organization/clients/{client}" => ClientGet, needs(K::ApiClient, V::Read), [200];
+    V1 PUT "/api/v1/organization/clients/{client}" => ClientPut, needs(K::ApiClient, V::Write), [200, 201];
+    V1 POST "/api/v1/organization/clients/{client}/rotateSecret" => ClientRotateSecret, needs(K::ApiClient, V::Reveal), [200];
+    V1 DELETE "/api/v1/organization/clients/{client}" => ClientDelete, needs(K::ApiClient, V::Delete), [200, 204];
+    V1 GET "/api/v1/organization/signingKeys" => SigningKeyList, needs(K::SigningKey, V::Read), [200];
+    V1 POST "/api/v1/organization/signingKeys/rotate" => SigningKeyRotate, needs(K::SigningKey, V::Act), [200];
+    V1 POST "/api/v1/organization/signingKeys/{key}/revoke" => SigningKeyRevoke, needs(K::SigningKey, V::Act), [200];
+
     OWN POST "/internal/v1/jobs/claim" => WorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/jobs/{id}/renew" => WorkRenew, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/jobs/{id}/finish" => WorkFinish, needs(K::WorkQueue, V::Act), [204];
+};
+
+// An operation without a row, which says who may ask for it, does not compile.
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "evaluated by the compiler"
+)]
+const _: () = {
+    const fn has_row(operation: Operation, rows: &[Route]) -> bool {
+        let mut at = 0;
+        while at < rows.len() {
+            if rows[at].operation as usize == operation as usize {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+    let mut at = 0;
+    while at < Operation::ALL.len() {
+        let operation = Operation::ALL[at];
+        assert!(
+            has_row(operation, ACCOUNT) || has_row(operation, ROOT),
+            "an operation has no row in the table of routes"
+        );
+        at += 1;
+    }
 };
 
 /// Every row with its surfaces and complete path templates.

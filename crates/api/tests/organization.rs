@@ -55,17 +55,23 @@ fn roles_and_scopes_say_what_the_table_says() {
 #[test]
 fn callers_see_their_own_rights() {
     let world = World::new();
-    let rights = |role| {
+    let rights = |role, area: &str| {
         let answer = world.as_role(role, "GET", "/api/v1/user/rbac", "");
         let body = answer.expect(200).body;
-        let projects = body["core.project"].as_object().unwrap().clone();
-        projects.values().next().unwrap().clone()
+        let objects = body[area].as_object().unwrap().clone();
+        objects.values().next().unwrap().clone()
     };
-    assert_eq!(rights(Role::Viewer)["Job"], json!(["read"]));
+    let project = "core.project";
+    assert_eq!(rights(Role::Viewer, project)["Job"], json!(["read"]));
     assert_eq!(
-        rights(Role::Operator)["Job"],
+        rights(Role::Operator, project)["Job"],
         json!(["read", "write", "delete", "act"])
     );
-    assert_eq!(rights(Role::Operator)["Token"], json!(null));
-    assert_eq!(rights(Role::Owner)["Token"], json!(["read", "delete"]));
+    let organization = "core.organization";
+    assert_eq!(rights(Role::Operator, organization)["Token"], json!(null));
+    assert_eq!(
+        rights(Role::Owner, organization)["Token"],
+        json!(["read", "delete"])
+    );
+    assert_eq!(rights(Role::Owner, project)["Token"], json!(null));
 }

@@ -14,14 +14,18 @@ use support::{ARM, MKIO, OLDER, World};
 fn authorisation_matrix() {
     let mut rows: Vec<String> = routes::all()
         .map(|(surface, path, route)| {
-            let who = match route.access {
-                Access::Open => "anybody".to_owned(),
-                Access::FileToken => "the bearer of a token for the asset's files".to_owned(),
-                Access::Token(needed) | Access::Gallery(needed) => {
+            let who = match route.access.permission() {
+                None if route.access == Access::FileToken => "the bearer of a token for the asset's files".to_owned(),
+                None => "anybody".to_owned(),
+                Some(needed) => {
                     let roles: Vec<_> =
                         Role::ALL.into_iter().filter(|role| needed.granted_to(*role)).map(Role::name).collect();
-                    let open = if matches!(route.access, Access::Gallery(_)) { " (or anybody, if public)" } else { "" };
-                    format!("{}{open}", roles.join(" "))
+                    let others = match route.access {
+                        Access::Gallery(_) => " (or anybody, if public)",
+                        Access::TeamAdmin(_) => " (or the team's administrators)",
+                        Access::Open | Access::FileToken | Access::Token(_) => "",
+                    };
+                    format!("{}{others}", roles.join(" "))
                 }
             };
             let shown = path.replace(
@@ -58,10 +62,8 @@ fn the_table_is_enforced() {
             let status = world
                 .as_role(role, route.method.as_str(), &target, "{}")
                 .status;
-            let allowed = match route.access {
-                Access::Open | Access::FileToken => true,
-                Access::Token(needed) | Access::Gallery(needed) => needed.granted_to(role),
-            };
+            let needed = route.access.permission();
+            let allowed = needed.is_none_or(|needed| needed.granted_to(role));
             assert_eq!(
                 status != 403,
                 allowed,

@@ -89,7 +89,7 @@ fn tokens_say_which_member_is_wrong() {
     let world = World::new();
     for (body, field) in [
         (json!({}), "type"),
-        (json!({"type": "restricted"}), "type"),
+        (json!({"type": "unlimited"}), "type"),
         (
             json!({"type": "full-access", "permissions": {"core.project": {}}}),
             "permissions",

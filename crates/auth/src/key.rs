@@ -83,6 +83,15 @@ impl SigningKey {
     }
 }
 
+/// 32 random bytes as base64url without padding: 256 bits that nobody guesses, so hashing them once is enough to keep them.
+///
+/// Errors: [`AuthError::NoRandomness`].
+pub fn random_secret() -> Result<String, AuthError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|_| AuthError::NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
 fn thumbprint(x: &str) -> String {
     let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
     URL_SAFE_NO_PAD.encode(Sha256::digest(canonical.as_bytes()))

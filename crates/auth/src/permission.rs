@@ -36,7 +36,7 @@ impl Role {
 }
 
 /// What a permission is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ResourceKind {
     Account,
     Profile,
@@ -55,11 +55,55 @@ pub enum ResourceKind {
     OwnToken,
     /// Everybody's tokens.
     Token,
+    /// People, and what is known of them.
+    User,
+    Team,
+    Invite,
+    /// Roles of the operator's own making.
+    CustomRole,
+    /// Programs that sign in with a secret.
+    ApiClient,
+    SigningKey,
     WorkQueue,
 }
 
+/// How far a right to a kind of resource goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The caller's own affairs: no team has to grant them.
+    Personal,
+    /// What belongs to a project: a right there says nothing about the next project.
+    Project,
+    /// What there is once in an installation: takes a right over the whole organization.
+    Organization,
+}
+
+impl ResourceKind {
+    /// How far a right to it goes.
+    pub fn reach(self) -> Reach {
+        match self {
+            Self::Profile | Self::OwnToken => Reach::Personal,
+            Self::Token
+            | Self::User
+            | Self::Team
+            | Self::Invite
+            | Self::CustomRole
+            | Self::ApiClient
+            | Self::SigningKey
+            | Self::WorkQueue => Reach::Organization,
+            _ => Reach::Project,
+        }
+    }
+
+    /// Its name, as rights are written.
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+}
+
 /// What is done to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verb {
     Read,
     /// Creates, replaces or changes.
@@ -78,6 +122,13 @@ pub struct Permission {
     pub verb: Verb,
 }
 
+/// As `Asset Read`.
+impl std::fmt::Display for Permission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {:?}", self.kind, self.verb)
+    }
+}
+
 impl Permission {
     pub const fn new(kind: ResourceKind, verb: Verb) -> Self {
         Self { kind, verb }
@@ -92,7 +143,13 @@ impl Permission {
             Role::Operator => match self.kind {
                 ResourceKind::WorkQueue => false,
                 ResourceKind::Account | ResourceKind::Storage => self.verb == Verb::Read,
-                ResourceKind::Token => false,
+                ResourceKind::Token
+                | ResourceKind::User
+                | ResourceKind::Team
+                | ResourceKind::Invite
+                | ResourceKind::CustomRole
+                | ResourceKind::ApiClient
+                | ResourceKind::SigningKey => false,
                 ResourceKind::Profile
                 | ResourceKind::Asset
                 | ResourceKind::Transform
@@ -106,8 +163,9 @@ impl Permission {
                 | ResourceKind::OwnToken => true,
             },
             Role::Viewer => match self.kind {
-                ResourceKind::WorkQueue | ResourceKind::Token => false,
-                ResourceKind::OwnToken => true,
+                // Who one is, is one's own to write.
+                ResourceKind::OwnToken | ResourceKind::Profile => true,
+                kind if kind.reach() == Reach::Organization => false,
                 _ => self.verb == Verb::Read,
             },
         }

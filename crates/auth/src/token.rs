@@ -7,7 +7,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::key::PublicKey;
-use crate::permission::{Permission, Role};
+use crate::permission::Role;
+use crate::rights::Tree;
 
 /// Who our tokens are for.
 pub const AUDIENCE: &str = "headwater";
@@ -16,10 +17,13 @@ pub const AUDIENCE: &str = "headwater";
 pub const FILES_AUDIENCE: &str = "headwater-files";
 
 /// Tokens longer than this are not looked at.
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The longest that a token of ours may last, in seconds: a leap year.
+pub const LONGEST_SECONDS: i64 = 366 * 24 * 3600;
 
 /// How far the clocks of issuer and verifier may differ.
-const LEEWAY_SECONDS: i64 = 30;
+pub(crate) const LEEWAY_SECONDS: i64 = 30;
 
 /// Why a token is not accepted, or none could be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +45,16 @@ pub enum AuthError {
     NoRandomness,
 }
 
+/// What the subject of a token is (Entra ID's `idtyp`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectKind {
+    /// A person, whose rights are looked up.
+    User,
+    /// An API client, whose rights are looked up.
+    App,
+}
+
 /// What a token says. Instants are seconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
@@ -48,26 +62,53 @@ pub struct Claims {
     pub aud: String,
     /// Who: a user id, a client id, or the name of a worker.
     pub sub: String,
+    /// What `sub` is. Without it the token stands for the installation itself (its workers, its command line), and its
+    /// `roles` are all there is to look up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idtyp: Option<SubjectKind>,
     pub iat: i64,
     pub exp: i64,
     /// Identifies the token, for revocation.
     pub jti: String,
-    pub roles: Vec<Role>,
+    /// MK.IO's kind of token: login, full-access, restricted, ephemeral.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// No more than these. Without it a person or client is not limited, and the installation's own token is worth nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<Role>>,
     /// The one project it is good for; without it, every project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// No more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Tree>,
 }
 
 impl Claims {
-    /// Whether any of the roles grants `permission`.
-    pub fn may(&self, permission: Permission) -> bool {
-        self.roles.iter().any(|role| permission.granted_to(*role))
+    /// Claims without `idtyp` and limits. `iat` and `exp`: seconds since the epoch.
+    pub fn bare(issuer: &str, subject: &str, id: &str, iat: i64, exp: i64) -> Self {
+        Self {
+            iss: issuer.into(),
+            aud: AUDIENCE.into(),
+            sub: subject.into(),
+            idtyp: None,
+            iat,
+            exp,
+            jti: id.into(),
+            kind: None,
+            roles: None,
+            project: None,
+            permissions: None,
+        }
     }
+}
 
-    /// Whether the token reaches into `project`. Where it does not, the project's very existence is a secret.
-    pub fn reaches(&self, project: &str) -> bool {
-        self.project.as_deref().is_none_or(|own| own == project)
-    }
+/// A genuine token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    pub claims: Claims,
+    /// Of the key that signed it, for revocation.
+    pub kid: String,
 }
 
 /// Checks tokens against a set of public keys.
@@ -108,12 +149,12 @@ impl Verifier {
     /// The claims of a genuine token that is valid at `now`. Whether it was revoked is for the caller to look up.
     ///
     /// Errors: all but [`AuthError::BadKey`] and [`AuthError::NoRandomness`].
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, AuthError> {
         self.check(token, now, &self.validation)
     }
 
     /// As [`Self::verify`], for tokens of [`FILES_AUDIENCE`].
-    pub fn verify_for_files(&self, token: &str, now: Timestamp) -> Result<Claims, AuthError> {
+    pub fn verify_for_files(&self, token: &str, now: Timestamp) -> Result<Verified, AuthError> {
         let mut validation = self.validation.clone();
         validation.set_audience(&[FILES_AUDIENCE]);
         self.check(token, now, &validation)
@@ -124,7 +165,7 @@ impl Verifier {
         token: &str,
         now: Timestamp,
         validation: &Validation,
-    ) -> Result<Claims, AuthError> {
+    ) -> Result<Verified, AuthError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::Malformed);
         }
@@ -134,15 +175,21 @@ impl Verifier {
         let claims = jsonwebtoken::decode::<Claims>(token, key, validation)
             .map_err(|_| AuthError::NotOurs)?
             .claims;
-        let now = now.as_second();
-        if claims.exp.saturating_add(LEEWAY_SECONDS) <= now {
-            return Err(AuthError::Expired);
-        }
-        if claims.iat.saturating_sub(LEEWAY_SECONDS) > now {
-            return Err(AuthError::NotYetValid);
-        }
-        Ok(claims)
+        check_life(claims.iat, claims.exp, now)?;
+        Ok(Verified { claims, kid })
     }
+}
+
+/// Whether `now` is between the two, in seconds since the epoch, give or take the leeway.
+pub(crate) fn check_life(from: i64, exp: i64, now: Timestamp) -> Result<(), AuthError> {
+    let now = now.as_second();
+    if exp.saturating_add(LEEWAY_SECONDS) <= now {
+        return Err(AuthError::Expired);
+    }
+    if from.saturating_sub(LEEWAY_SECONDS) > now {
+        return Err(AuthError::NotYetValid);
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Verifier {
@@ -157,20 +204,14 @@ impl std::fmt::Debug for Verifier {
 mod tests {
     use super::*;
     use crate::key::SigningKey;
-    use crate::permission::{ResourceKind, Verb};
 
     const NOW: i64 = 1_800_000_000;
 
     fn claims() -> Claims {
         Claims {
-            iss: "http://localhost:8080".into(),
-            aud: AUDIENCE.into(),
-            sub: "me".into(),
-            iat: NOW,
-            exp: NOW + 3600,
-            jti: "1".into(),
-            roles: vec![Role::Operator],
+            roles: Some(vec![Role::Operator]),
             project: Some("default".into()),
+            ..Claims::bare("http://localhost:8080", "me", "1", NOW, NOW + 3600)
         }
     }
 
@@ -185,7 +226,9 @@ mod tests {
         let token = key.issue(&claims()).unwrap();
         assert_eq!(token.split('.').count(), 3);
         assert!(verifier.knows(&token));
-        assert_eq!(verifier.verify(&token, at(NOW)).unwrap(), claims());
+        let verified = verifier.verify(&token, at(NOW)).unwrap();
+        assert_eq!(verified.claims, claims());
+        assert_eq!(verified.kid, key.public().kid);
 
         assert_eq!(
             verifier.verify(&token, at(NOW + 3631)).unwrap_err(),
@@ -243,7 +286,10 @@ mod tests {
         };
         let file_token = key.issue(&for_files).unwrap();
         assert_eq!(
-            verifier.verify_for_files(&file_token, at(NOW)).unwrap(),
+            verifier
+                .verify_for_files(&file_token, at(NOW))
+                .unwrap()
+                .claims,
             for_files
         );
         for crossed in [
@@ -269,14 +315,5 @@ mod tests {
             );
             assert!(verifier.verify(&token, at(NOW)).is_err(), "{alg}");
         }
-    }
-
-    #[test]
-    fn a_project_token_stays_in_its_project() {
-        let claims = claims();
-        assert!(claims.reaches("default"));
-        assert!(!claims.reaches("other"));
-        assert!(claims.may(Permission::new(ResourceKind::Job, Verb::Write)));
-        assert!(!claims.may(Permission::new(ResourceKind::Storage, Verb::Write)));
     }
 }

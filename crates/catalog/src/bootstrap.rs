@@ -6,13 +6,17 @@
 use headwater_auth::SigningKey;
 use headwater_seal::{Seal, Secret};
 
+use crate::clients::{self, ClientSpec, NewSecret};
 use crate::error::CatalogError;
 use crate::ids::{Ids, Moment, ProjectId};
-use crate::keys::{self, ApiClient};
+use crate::keys;
 use crate::migrations::Migrate;
 use crate::projects::{self, Project, setup};
+use crate::rights::ORGANIZATION;
 use crate::sql::{Sql, Value, transaction};
 use crate::storage::{self, NewCredential, credentials};
+use crate::teams;
+use crate::users::{self, Profile};
 
 /// The container whose uploads are encoded and published.
 pub const UPLOADS: &str = "uploads";
@@ -51,6 +55,8 @@ pub struct Bootstrapped {
     pub project: Project,
     /// Signs the tokens of this installation.
     pub signing_key: SigningKey,
+    /// The id of the user who has owned the organization for longest.
+    pub owner: String,
     /// Schema steps taken.
     pub migrations: usize,
 }
@@ -88,18 +94,65 @@ pub async fn bootstrap<S: Migrate>(
             .ok_or_else(|| {
                 CatalogError::invalid("client.secret", "must have at least 16 characters")
             })?;
-        let record = ApiClient {
-            client_id: client.client_id.clone(),
-            role: headwater_auth::Role::Owner,
+        let spec = ClientSpec {
+            description: Some("Of this installation's own scripts.".into()),
+            role: headwater_auth::Role::Owner.name().into(),
             project: None,
         };
-        keys::put_client(sql, &record, secret, ids.uuid(), now).await?;
+        let salt = ids.uuid();
+        let secret = NewSecret { secret, salt };
+        clients::put(sql, &client.client_id, &spec, secret, now).await?;
+        // The configuration's secret may be another one than last time.
+        clients::rotate(sql, &client.client_id, secret, now).await?;
     }
+    let owner = ensure_first_user(sql, &project, now).await?;
     Ok(Bootstrapped {
         project,
         signing_key,
+        owner,
         migrations,
     })
+}
+
+/// Somebody owns the organization from the start: once in an installation's life, because owners see to it from then on
+/// that there is one. Returns the owner.
+async fn ensure_first_user<S: Sql>(
+    sql: &S,
+    project: &Project,
+    now: jiff::Timestamp,
+) -> Result<String, CatalogError> {
+    transaction(sql, async |sql| {
+        if let Some(owner) = teams::first_owner(sql).await? {
+            return Ok(owner);
+        }
+        // As unique as the first project's.
+        let id = uuid::Uuid::new_v5(&project.uuid(), b"first user").to_string();
+        let profile = Profile {
+            name: "owner".into(),
+            login_email: None,
+            details: serde_json::Map::new(),
+            is_active: true,
+        };
+        users::create(sql, &id, &profile, now).await?;
+        sql.query(
+            "INSERT INTO teams (name, description, created, modified) VALUES (?1, 'Everything, everywhere.', ?2, ?2)
+             ON CONFLICT (name) DO NOTHING",
+            &[teams::OWNERS.into(), now.into()],
+        )
+        .await?;
+        teams::add_member(sql, teams::OWNERS, &id, true).await?;
+        sql.query(
+            "INSERT INTO team_grants (team, scope, role) VALUES (?1, ?2, ?3) ON CONFLICT (team, scope, role) DO NOTHING",
+            &[
+                teams::OWNERS.into(),
+                ORGANIZATION.into(),
+                headwater_auth::Role::Owner.name().into(),
+            ],
+        )
+        .await?;
+        Ok(id)
+    })
+    .await
 }
 
 /// Makes the default transform and upload rule: once in an installation's life, so that deleting them is final.

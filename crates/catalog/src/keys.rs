@@ -1,12 +1,18 @@
-//! Signing keys, revoked tokens and API clients.
+//! Signing keys and revoked tokens.
+//!
+//! One key signs. A key that was replaced verifies for as long as a token of its last moment may last, without its private
+//! half; a key that is revoked is refused at once, with everything it signed.
 
-use headwater_auth::{PublicKey, Role, SigningKey};
+use headwater_auth::token::LONGEST_SECONDS;
+use headwater_auth::{PublicKey, SigningKey};
 use headwater_seal::Seal;
-use jiff::Timestamp;
-use sha2::{Digest, Sha256};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::CatalogError;
-use crate::sql::{Sql, Value, transaction};
+use crate::sql::{Row, Sql, Value, transaction};
+
+/// A key that is younger than this is what a repeated request to replace the one before it gets.
+const REPEATED: SignedDuration = SignedDuration::from_mins(1);
 
 fn seal_context(kid: &str) -> String {
     format!("signing-key/{kid}")
@@ -44,31 +50,150 @@ pub async fn ensure_signing_key<S: Sql>(
         if let Some(key) = signing_key(sql, seal).await? {
             return Ok(key);
         }
-        let key = SigningKey::generate()
-            .map_err(|_| CatalogError::Seal(headwater_seal::SealError::NoRandomness))?;
-        let public = key.public();
-        let sealed = seal.seal(&seal_context(&public.kid), key.pkcs8().expose())?;
-        sql.query(
-            "INSERT INTO signing_keys (kid, public_key, private_sealed, created) VALUES (?1, ?2, ?3, ?4)",
-            &[
-                Value::from(&public.kid),
-                Value::from(&public.x),
-                sealed.into(),
-                now.into(),
-            ],
-        )
-        .await?;
-        Ok(key)
+        make(sql, seal, now).await
     })
     .await
 }
 
-/// Every key whose signatures are still good, newest first.
-pub async fn public_keys<S: Sql>(sql: &S) -> Result<Vec<PublicKey>, CatalogError> {
+/// Inside a transaction: a new key that signs.
+async fn make<S: Sql>(sql: &S, seal: &Seal, now: Timestamp) -> Result<SigningKey, CatalogError> {
+    let key = SigningKey::generate()
+        .map_err(|_| CatalogError::Seal(headwater_seal::SealError::NoRandomness))?;
+    let public = key.public();
+    let sealed = seal.seal(&seal_context(&public.kid), key.pkcs8().expose())?;
+    sql.query(
+        "INSERT INTO signing_keys (kid, public_key, private_sealed, created) VALUES (?1, ?2, ?3, ?4)",
+        &[
+            Value::from(&public.kid),
+            Value::from(&public.x),
+            sealed.into(),
+            now.into(),
+        ],
+    )
+    .await?;
+    Ok(key)
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    pub kid: String,
+    pub created: Timestamp,
+    /// Signs no more from here on.
+    pub retired: Option<Timestamp>,
+    /// Verifies until then; without it, for now.
+    pub verifies_until: Option<Timestamp>,
+    /// Refused from here on.
+    pub revoked: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "kid, created, retired, verifies_until, revoked";
+
+fn from_row(row: &Row<'_>) -> Result<KeyRecord, CatalogError> {
+    Ok(KeyRecord {
+        kid: row.text("kid")?,
+        created: row.time("created")?,
+        retired: row.opt_time("retired")?,
+        verifies_until: row.opt_time("verifies_until")?,
+        revoked: row.opt_time("revoked")?,
+    })
+}
+
+/// Every key that there is a record of, newest first.
+pub async fn list<S: Sql>(sql: &S) -> Result<Vec<KeyRecord>, CatalogError> {
     let rows = sql
         .query(
-            "SELECT kid, public_key FROM signing_keys ORDER BY created DESC, kid",
+            &format!("SELECT {COLUMNS} FROM signing_keys ORDER BY created DESC, kid"),
             &[],
+        )
+        .await?;
+    rows.iter().map(|row| from_row(&row)).collect()
+}
+
+async fn find<S: Sql>(sql: &S, kid: &str) -> Result<KeyRecord, CatalogError> {
+    let rows = sql
+        .query(
+            &format!("SELECT {COLUMNS} FROM signing_keys WHERE kid = ?1"),
+            &[kid.into()],
+        )
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| CatalogError::not_found("Signing key", kid))?;
+    from_row(&row)
+}
+
+/// Makes a key that signs from here on. The one before it goes on verifying until the last of its tokens has run out.
+/// A key that has just been made is not replaced, so a repeated request is harmless.
+pub async fn rotate<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    now: Timestamp,
+) -> Result<KeyRecord, CatalogError> {
+    transaction(sql, async |sql| {
+        let signing = list(sql)
+            .await?
+            .into_iter()
+            .find(|key| key.retired.is_none());
+        match signing {
+            Some(key) if now.duration_since(key.created) < REPEATED => Ok(key),
+            _ => replace(sql, seal, now).await,
+        }
+    })
+    .await
+}
+
+/// Inside a transaction: retires what signs, and makes another. Keys whose tokens have all run out are forgotten.
+async fn replace<S: Sql>(sql: &S, seal: &Seal, now: Timestamp) -> Result<KeyRecord, CatalogError> {
+    let longest = SignedDuration::from_secs(LONGEST_SECONDS);
+    let until = now.checked_add(longest).unwrap_or(Timestamp::MAX);
+    // What signs no more needs no private half.
+    sql.query(
+        "UPDATE signing_keys SET retired = ?1, verifies_until = ?2, private_sealed = ?3 WHERE retired IS NULL",
+        &[now.into(), until.into(), Vec::new().into()],
+    )
+    .await?;
+    sql.query(
+        "DELETE FROM signing_keys WHERE verifies_until < ?1",
+        &[now.into()],
+    )
+    .await?;
+    let key = make(sql, seal, now).await?;
+    find(sql, &key.public().kid).await
+}
+
+/// Refuses a key and everything it signed, from the next request on. If it is the one that signs, another takes over.
+/// Doing so again changes nothing.
+///
+/// Errors: [`CatalogError::NotFound`].
+pub async fn revoke_key<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    kid: &str,
+    now: Timestamp,
+) -> Result<KeyRecord, CatalogError> {
+    transaction(sql, async |sql| {
+        if find(sql, kid).await?.retired.is_none() {
+            replace(sql, seal, now).await?;
+        }
+        sql.query(
+            "UPDATE signing_keys SET revoked = coalesce(revoked, ?2) WHERE kid = ?1",
+            &[kid.into(), now.into()],
+        )
+        .await?;
+        find(sql, kid).await
+    })
+    .await
+}
+
+/// Every key whose signatures are good at `now`, newest first.
+pub async fn public_keys<S: Sql>(sql: &S, now: Timestamp) -> Result<Vec<PublicKey>, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT kid, public_key FROM signing_keys
+             WHERE revoked IS NULL AND (verifies_until IS NULL OR verifies_until > ?1)
+             ORDER BY created DESC, kid",
+            &[now.into()],
         )
         .await?;
     rows.iter()
@@ -92,14 +217,6 @@ pub async fn revoked<S: Sql>(sql: &S, now: Timestamp) -> Result<Vec<String>, Cat
     rows.iter().map(|row| row.text("jti")).collect()
 }
 
-/// Whether this token has been revoked.
-pub async fn is_revoked<S: Sql>(sql: &S, jti: &str) -> Result<bool, CatalogError> {
-    let rows = sql
-        .query("SELECT 1 FROM revoked_tokens WHERE jti = ?1", &[jti.into()])
-        .await?;
-    Ok(!rows.is_empty())
-}
-
 /// Revokes a token. Doing so again changes nothing.
 pub async fn revoke<S: Sql>(
     sql: &S,
@@ -113,77 +230,4 @@ pub async fn revoke<S: Sql>(
     )
     .await?;
     Ok(())
-}
-
-/// A program that may sign in with a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiClient {
-    pub client_id: String,
-    pub role: Role,
-    /// The one project it reaches; without it, every project.
-    pub project: Option<String>,
-}
-
-/// The client, if the secret is right. The comparison takes the same time whether it is nearly right or not at all.
-pub async fn authenticate_client<S: Sql>(
-    sql: &S,
-    client_id: &str,
-    secret: &str,
-) -> Result<Option<ApiClient>, CatalogError> {
-    let rows = sql
-        .query(
-            "SELECT client_id, salt, secret_hash, role, project FROM api_clients WHERE client_id = ?1",
-            &[client_id.into()],
-        )
-        .await?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    // Both sides are digests, so the position of the first difference says nothing about the secret.
-    if hash_secret(&row.text("salt")?, secret) != row.text("secret_hash")? {
-        return Ok(None);
-    }
-    Ok(Some(ApiClient {
-        client_id: row.text("client_id")?,
-        role: Role::parse(&row.text("role")?)
-            .ok_or_else(|| CatalogError::corrupt("role", "unknown"))?,
-        project: row.opt_text("project")?,
-    }))
-}
-
-/// Creates or replaces an API client. `secret` must be random (32 bytes or so, encoded): it is hashed once, not
-/// stretched. `salt`: anything unique.
-pub async fn put_client<S: Sql>(
-    sql: &S,
-    client: &ApiClient,
-    secret: &str,
-    salt: uuid::Uuid,
-    now: Timestamp,
-) -> Result<(), CatalogError> {
-    let salt = salt.simple().to_string();
-    let hash = hash_secret(&salt, secret);
-    sql.query(
-        "INSERT INTO api_clients (client_id, salt, secret_hash, role, project, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (client_id) DO UPDATE SET salt = excluded.salt, secret_hash = excluded.secret_hash,
-             role = excluded.role, project = excluded.project",
-        &[
-            Value::from(&client.client_id),
-            salt.into(),
-            hash.into(),
-            client.role.name().into(),
-            Value::from(client.project.as_deref()),
-            now.into(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-fn hash_secret(salt: &str, secret: &str) -> String {
-    let digest = Sha256::new()
-        .chain_update(salt.as_bytes())
-        .chain_update([0])
-        .chain_update(secret.as_bytes())
-        .finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

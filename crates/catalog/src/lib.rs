@@ -17,7 +17,9 @@
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
 //! | [`reseal`] | a new master key for what is sealed |
-//! | [`keys`], [`tokens`] | signing keys, API clients, tokens and their end |
+//! | [`keys`], [`tokens`] | signing keys, tokens and their end |
+//! | [`users`], [`invites`], [`teams`], [`roles`], [`clients`] | people and programs, and what they are granted |
+//! | [`rights`] | what the subject of a token may do at this moment |
 //! | `native`, `bootstrap` | feature `native`: SQLite in the process, and the first start |
 #![cfg_attr(
     not(test),
@@ -32,6 +34,7 @@
 pub mod assets;
 #[cfg(feature = "native")]
 pub mod bootstrap;
+pub mod clients;
 pub mod endpoints;
 mod entity;
 mod error;
@@ -39,6 +42,7 @@ pub mod filters;
 mod fingerprint;
 mod ids;
 pub mod ingest;
+pub mod invites;
 pub mod jobs;
 pub mod key_policies;
 pub mod keys;
@@ -55,12 +59,16 @@ pub mod projects;
 pub mod publishing;
 pub mod query;
 pub mod reseal;
+pub mod rights;
+pub mod roles;
 pub mod sql;
 pub mod storage;
+pub mod teams;
 pub mod tokens;
 pub mod transforms;
 pub mod upload_rules;
 pub mod usage;
+pub mod users;
 
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;

@@ -94,5 +94,10 @@ pub fn all() -> &'static [Migration] {
             name: "storage and projects",
             sql: include_str!("../migrations/sqlite/0007_storage_and_projects.sql"),
         },
+        Migration {
+            number: 8,
+            name: "people",
+            sql: include_str!("../migrations/sqlite/0008_people.sql"),
+        },
     ]
 }

@@ -181,6 +181,21 @@ pub fn blob(field: &str, name: &str) -> Result<(), CatalogError> {
     Ok(())
 }
 
+/// What a person is called: 1 to 128 characters, no control characters, no space at either end.
+pub fn display(field: &str, name: &str) -> Result<(), CatalogError> {
+    let length = name.chars().count();
+    let ok =
+        (1..=128).contains(&length) && !name.chars().any(char::is_control) && name.trim() == name;
+    if ok {
+        Ok(())
+    } else {
+        Err(CatalogError::invalid(
+            field,
+            "must have 1 to 128 characters, no control characters and no space at either end",
+        ))
+    }
+}
+
 /// Optional text that is only shown.
 pub fn text(field: &str, text: Option<&str>, longest: usize) -> Result<(), CatalogError> {
     if text.is_some_and(|text| text.chars().count() > longest) {

@@ -3,7 +3,7 @@
 //! The token itself is the caller's to sign and to show once. A record outlives its token until somebody lists and finds it
 //! run out for [`KEPT`].
 
-use headwater_auth::Role;
+use headwater_auth::{Role, Tree};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::CatalogError;
@@ -18,19 +18,30 @@ pub const MOST: u32 = 200;
 /// What a token is for (MK.IO).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
+    /// What somebody gets who comes in: short-lived, with all their rights.
+    Login,
     /// Up to a year.
     FullAccess,
+    /// Up to a year, held to a tree of permissions.
+    Restricted,
     /// Short-lived.
     Ephemeral,
 }
 
 impl TokenKind {
-    pub const ALL: [Self; 2] = [Self::FullAccess, Self::Ephemeral];
+    pub const ALL: [Self; 4] = [
+        Self::Login,
+        Self::FullAccess,
+        Self::Restricted,
+        Self::Ephemeral,
+    ];
 
     /// MK.IO's name.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Login => "login",
             Self::FullAccess => "full-access",
+            Self::Restricted => "restricted",
             Self::Ephemeral => "ephemeral",
         }
     }
@@ -49,17 +60,19 @@ pub struct TokenRecord {
     /// Who made it, and whom it stands for.
     pub subject: String,
     pub description: Option<String>,
-    pub roles: Vec<Role>,
+    /// No more than these, if any are named.
+    pub roles: Option<Vec<Role>>,
     /// The one project it reaches; without it, every project.
     pub project: Option<String>,
+    /// No more than this.
+    pub permissions: Option<Tree>,
     pub issued: Timestamp,
     pub expires: Timestamp,
     pub revoked: Option<Timestamp>,
     pub revoked_by: Option<String>,
 }
 
-const COLUMNS: &str =
-    "id, kind, subject, description, roles_json, project, issued, expires, revoked, revoked_by";
+const COLUMNS: &str = "id, kind, subject, description, roles_json, project, issued, expires, revoked, revoked_by, permissions_json";
 
 fn from_row(row: &Row<'_>) -> Result<TokenRecord, CatalogError> {
     Ok(TokenRecord {
@@ -70,6 +83,10 @@ fn from_row(row: &Row<'_>) -> Result<TokenRecord, CatalogError> {
         description: row.opt_text("description")?,
         roles: row.json("roles_json")?,
         project: row.opt_text("project")?,
+        permissions: match row.opt_text("permissions_json")? {
+            Some(_) => row.json("permissions_json")?,
+            None => None,
+        },
         issued: row.time("issued")?,
         expires: row.time("expires")?,
         revoked: row.opt_time("revoked")?,
@@ -125,7 +142,7 @@ pub async fn record<S: Sql>(sql: &S, token: &TokenRecord) -> Result<(), CatalogE
         )
         .await?;
         sql.query(
-            &format!("INSERT INTO api_tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL)"),
+            &format!("INSERT INTO api_tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, ?9)"),
             &[
                 Value::from(&token.id),
                 token.kind.name().into(),
@@ -135,6 +152,12 @@ pub async fn record<S: Sql>(sql: &S, token: &TokenRecord) -> Result<(), CatalogE
                 Value::from(token.project.as_deref()),
                 token.issued.into(),
                 token.expires.into(),
+                Value::from(
+                    token
+                        .permissions
+                        .as_ref()
+                        .map(|tree| serde_json::to_string(tree).unwrap_or_default()),
+                ),
             ],
         )
         .await?;
@@ -185,32 +208,40 @@ pub async fn revoke<S: Sql>(
     by: &str,
     now: Timestamp,
 ) -> Result<usize, CatalogError> {
-    transaction(sql, async |sql| {
-        let named = match id {
-            Some(_) => "id = ?4",
-            None => "?4 = ''",
-        };
-        let rows = sql
-            .query(
-                &format!(
-                    "UPDATE api_tokens SET revoked = coalesce(revoked, ?2), revoked_by = coalesce(revoked_by, ?3)
-                     WHERE {} AND {named} RETURNING id, expires",
-                    of.condition()
-                ),
-                &[
-                    of.parameter(),
-                    now.into(),
-                    by.into(),
-                    id.unwrap_or_default().into(),
-                ],
-            )
-            .await?;
-        for row in rows.iter() {
-            keys::revoke(sql, &row.text("id")?, row.time("expires")?, now).await?;
-        }
-        Ok(rows.rows.len())
-    })
-    .await
+    transaction(sql, async |sql| revoke_in(sql, of, id, by, now).await).await
+}
+
+/// The same inside a transaction.
+pub(crate) async fn revoke_in<S: Sql>(
+    sql: &S,
+    of: Of<'_>,
+    id: Option<&str>,
+    by: &str,
+    now: Timestamp,
+) -> Result<usize, CatalogError> {
+    let named = match id {
+        Some(_) => "id = ?4",
+        None => "?4 = ''",
+    };
+    let rows = sql
+        .query(
+            &format!(
+                "UPDATE api_tokens SET revoked = coalesce(revoked, ?2), revoked_by = coalesce(revoked_by, ?3)
+                 WHERE {} AND {named} RETURNING id, expires",
+                of.condition()
+            ),
+            &[
+                of.parameter(),
+                now.into(),
+                by.into(),
+                id.unwrap_or_default().into(),
+            ],
+        )
+        .await?;
+    for row in rows.iter() {
+        keys::revoke(sql, &row.text("id")?, row.time("expires")?, now).await?;
+    }
+    Ok(rows.rows.len())
 }
 
 /// Inside a transaction: ends the tokens that are good for a project only, and takes away its programs' way to new ones.

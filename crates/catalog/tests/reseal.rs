@@ -20,7 +20,7 @@ fn what_an_old_key_sealed_is_read_with_the_new_one_alone() {
 
     let new = Seal::new(NEW_KEY).unwrap();
     let account = block_on(storage::primary(&catalog.sql, &catalog.project)).unwrap();
-    assert!(account.account_key(&new).is_ok());
+    assert!(account.auth(&new).is_ok());
     assert!(
         block_on(keys::signing_key(&catalog.sql, &new))
             .unwrap()
@@ -28,7 +28,7 @@ fn what_an_old_key_sealed_is_read_with_the_new_one_alone() {
     );
     let old = Seal::new(MASTER_KEY).unwrap();
     assert!(matches!(
-        account.account_key(&old),
+        account.auth(&old),
         Err(CatalogError::Seal(SealError::UnknownKey))
     ));
 }
@@ -42,5 +42,5 @@ fn a_secret_of_an_unknown_key_is_reported_and_left_alone() {
         Err(CatalogError::Seal(SealError::UnknownKey))
     ));
     let account = block_on(storage::primary(&catalog.sql, &catalog.project)).unwrap();
-    assert!(account.account_key(&Seal::new(MASTER_KEY).unwrap()).is_ok());
+    assert!(account.auth(&Seal::new(MASTER_KEY).unwrap()).is_ok());
 }

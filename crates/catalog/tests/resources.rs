@@ -4,7 +4,9 @@ mod support;
 
 use futures::executor::block_on;
 use headwater_catalog::assets::{self, AssetWrite};
+use headwater_catalog::clients::{self, ClientSpec, NewSecret};
 use headwater_catalog::endpoints::{self, EndpointState};
+use headwater_catalog::rights::{self, TokenId};
 use headwater_catalog::{
     CatalogError, Ids as _, Migrate as _, NativeSqlite, Sql as _, Written, keys, publishing,
     storage, transforms, upload_rules,
@@ -226,32 +228,48 @@ fn a_transform_with_a_running_job_or_a_rule_stays() {
 #[test]
 fn clients_and_revocation() {
     let catalog = Catalog::new();
-    let client = keys::ApiClient {
-        client_id: "script".into(),
-        role: headwater_auth::Role::Operator,
+    let spec = ClientSpec {
+        description: None,
+        role: "operator".into(),
         project: Some("default".into()),
     };
-    block_on(keys::put_client(
-        &catalog.sql,
-        &client,
-        "a long random secret",
-        catalog.ids.uuid(),
-        catalog.now(),
-    ))
-    .unwrap();
-    let check = |id: &str, secret: &str| {
-        block_on(keys::authenticate_client(&catalog.sql, id, secret)).unwrap()
+    let secret = |secret| NewSecret {
+        secret,
+        salt: catalog.ids.uuid(),
     };
+    let put = || {
+        let new = secret("a long random secret");
+        block_on(clients::put(
+            &catalog.sql,
+            "script",
+            &spec,
+            new,
+            catalog.now(),
+        ))
+        .unwrap()
+    };
+    let (client, written) = put();
+    assert_eq!(written, Written::Created);
+    assert_eq!(put().1, Written::Existing);
+    let check =
+        |id: &str, secret: &str| block_on(clients::authenticate(&catalog.sql, id, secret)).unwrap();
     assert_eq!(check("script", "a long random secret"), Some(client));
     assert_eq!(check("script", "a long random secreT"), None);
     assert_eq!(check("other", "a long random secret"), None);
+    let new = secret("another");
+    block_on(clients::rotate(&catalog.sql, "script", new, catalog.now())).unwrap();
+    assert_eq!(check("script", "a long random secret"), None);
+    assert!(check("script", "another").is_some());
 
     let later = catalog.now() + jiff::SignedDuration::from_hours(1);
     for _ in 0..2 {
         block_on(keys::revoke(&catalog.sql, "t1", later, catalog.now())).unwrap();
     }
-    assert!(block_on(keys::is_revoked(&catalog.sql, "t1")).unwrap());
-    assert!(!block_on(keys::is_revoked(&catalog.sql, "t2")).unwrap());
+    let revoked = |jti: &str| {
+        let token = TokenId { jti, kid: "k" };
+        block_on(rights::is_token_revoked(&catalog.sql, token)).unwrap()
+    };
+    assert!(revoked("t1") && !revoked("t2"));
     assert_eq!(
         block_on(keys::revoked(&catalog.sql, catalog.now())).unwrap(),
         ["t1"]

@@ -6,7 +6,9 @@ use futures::executor::block_on;
 use headwater_blob::{AccountUrl, Auth};
 use headwater_catalog::projects::{self, NewProject};
 use headwater_catalog::storage::{self, NewCredential, StorageWrite, credentials};
-use headwater_catalog::{CatalogError, NativeSqlite, Sql as _, migrations, tokens};
+use headwater_catalog::{
+    CatalogError, Migrate as _, NativeSqlite, Sql as _, migrations, rights, tokens,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Map;
 use support::{Catalog, CountedIds, config, start};
@@ -47,7 +49,7 @@ fn a_key_of_before_opens_what_it_did() {
     let old = NativeSqlite::open(&path).unwrap();
     let run = |sql: &str| block_on(old.query(sql, &[])).unwrap();
     run("CREATE TABLE schema_migrations (number INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL)");
-    for step in migrations::sqlite().iter().filter(|step| step.number <= 5) {
+    for step in migrations::all().iter().filter(|step| step.number <= 5) {
         for statement in step.sql.split_inclusive(";\n") {
             run(statement);
         }
@@ -62,7 +64,7 @@ fn a_key_of_before_opens_what_it_did() {
         &[own.id.into(), sealed.into()],
     ))
     .unwrap();
-    assert!(old.migrate().unwrap() >= 1);
+    assert!(block_on(old.migrate()).unwrap() >= 1);
     let found = block_on(storage::called(&old, "local")).unwrap().unwrap();
     assert_eq!(found.credential.expires, Timestamp::MAX);
     let key = config().account_key;
@@ -74,7 +76,7 @@ fn a_key_of_before_opens_what_it_did() {
 
 #[test]
 fn the_embedded_store_moves_in_every_project_that_has_it() {
-    let sql = NativeSqlite::in_memory().unwrap();
+    let sql = headwater_test_database::alone();
     let ids = CountedIds::default();
     let catalog = Catalog::on(sql);
     let local = [block_on(storage::get(&catalog.sql, &catalog.project, "local")).unwrap()];
@@ -183,8 +185,9 @@ fn a_deleted_project_takes_its_tokens_with_it() {
         kind: tokens::TokenKind::FullAccess,
         subject: "me".into(),
         description: None,
-        roles: vec![headwater_auth::Role::Viewer],
+        roles: Some(vec![headwater_auth::Role::Viewer]),
         project: Some("second".into()),
+        permissions: None,
         issued: catalog.now(),
         expires: catalog.now() + SignedDuration::from_hours(24),
         revoked: None,
@@ -195,7 +198,11 @@ fn a_deleted_project_takes_its_tokens_with_it() {
     assert!(delete().unwrap());
     assert!(!delete().unwrap());
     // Whoever takes the name next is somebody else.
-    assert!(block_on(headwater_catalog::keys::is_revoked(sql, "t")).unwrap());
+    let id = rights::TokenId {
+        jti: "t",
+        kid: "any",
+    };
+    assert!(block_on(rights::is_token_revoked(sql, id)).unwrap());
     block_on(projects::create(
         sql,
         seal,

@@ -108,6 +108,7 @@ async fn decide<S: Sql>(
         seal: &state.seal,
         settings: &state.settings,
         verifier: &verifier,
+        issuer_keys: &state.issuer_keys,
         now,
         ids: &RandomIds,
     };

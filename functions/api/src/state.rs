@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use headwater_api::Settings;
-use headwater_auth::Verifier;
+use headwater_api::{IssuerKeys, Settings};
+use headwater_auth::{Issuer, Verifier};
 use headwater_catalog::{CatalogError, Sql};
 use headwater_edge::config::{self, ConfigError};
 use headwater_seal::Seal;
@@ -16,6 +16,8 @@ const KEYS_LIFE: SignedDuration = SignedDuration::from_secs(30);
 pub(crate) struct State {
     pub(crate) seal: Seal,
     pub(crate) settings: Settings,
+    /// Keys of other authorities, as they were read.
+    pub(crate) issuer_keys: IssuerKeys,
     verifier: RefCell<Option<(Timestamp, Rc<Verifier>)>>,
 }
 
@@ -35,7 +37,9 @@ pub(crate) async fn get() -> Result<Rc<State>, ConfigError> {
             public_gallery: config::public_gallery().await?,
             storage_hosts: config::storage_hosts().await?,
             metrics_url: config::metrics_url().await?,
+            issuers: config::oidc_issuers(Issuer::parse_all).await?,
         },
+        issuer_keys: IssuerKeys::default(),
         verifier: RefCell::new(None),
     });
     STATE.set(Some(Rc::clone(&state)));
@@ -54,7 +58,7 @@ impl State {
         {
             return Ok(Rc::clone(verifier));
         }
-        let verifier = Rc::new(headwater_api::verifier(sql, &self.settings).await?);
+        let verifier = Rc::new(headwater_api::verifier(sql, &self.settings, now).await?);
         self.verifier.replace(Some((now, Rc::clone(&verifier))));
         Ok(verifier)
     }

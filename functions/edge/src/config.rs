@@ -70,6 +70,17 @@ pub async fn metrics_url() -> Result<Option<String>, ConfigError> {
     Ok(Some(value.trim().to_owned()).filter(|url| !url.is_empty()))
 }
 
+/// Other authorities whose tokens are accepted (`oidc_issuers`: JSON, or empty). `parse` reads the text; what it finds
+/// wrong holds no secret.
+pub async fn oidc_issuers<T>(
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, ConfigError> {
+    parse(&variable("oidc_issuers").await?).map_err(|reason| ConfigError {
+        variable: "oidc_issuers",
+        reason,
+    })
+}
+
 /// What senders of storage events share with us (`event_secret`).
 pub async fn event_secret() -> Result<headwater_seal::Secret, ConfigError> {
     Ok(variable("event_secret").await?.trim().into())

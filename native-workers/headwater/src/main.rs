@@ -8,6 +8,7 @@ mod demo;
 mod descriptors;
 mod files;
 mod inspect;
+mod keys;
 mod local;
 mod master_key;
 mod metrics;
@@ -44,6 +45,8 @@ enum Command {
     Publish(publish::Args),
     /// Print an access token.
     Token(token::Args),
+    /// Replace or refuse the keys that sign tokens.
+    Keys(keys::Args),
     /// Replace the key that seals every secret in the catalog.
     MasterKey(master_key::Commands),
     /// Print what an MP4, a playlist, a manifest or a segment consists of.
@@ -79,6 +82,7 @@ fn run(command: Command) -> Result<()> {
             Command::Up(args) => up::run(args).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Keys(args) => keys::run(args).await,
             Command::MasterKey(commands) => master_key::run(commands).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,

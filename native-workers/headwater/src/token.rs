@@ -6,7 +6,8 @@ use crate::master_key::MasterKeyArgs;
 use crate::secrets::Secrets;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use headwater_auth::{AUDIENCE, Claims, Role, SigningKey};
+use headwater_auth::{Claims, Role, SigningKey, SubjectKind};
+use headwater_catalog::teams;
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -24,9 +25,10 @@ pub(crate) struct Args {
     /// For how long, in hours. At most a year.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8784))]
     hours: u32,
-    /// Who it is for; appears in the audit trail.
-    #[arg(long, default_value = "operator")]
-    subject: String,
+    /// A name for the audit trail, in place of the user who owns the installation. Such a token keeps its rights whatever
+    /// becomes of that user.
+    #[arg(long)]
+    subject: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -53,31 +55,53 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         RoleName::Viewer => Role::Viewer,
         RoleName::Worker => Role::Worker,
     };
+    let who = match (args.subject, role) {
+        (Some(name), _) => Who::Installation(name),
+        (None, Role::Worker) => Who::Installation("worker".into()),
+        (None, _) => Who::User(
+            teams::first_owner(&database)
+                .await?
+                .context("nobody owns the installation yet: start it once")?,
+        ),
+    };
     println!(
         "{}",
-        issue(&key, &issuer, role, &args.subject, i64::from(args.hours))?
+        issue(&key, &issuer, role, &who, i64::from(args.hours))?
     );
     Ok(())
 }
 
-/// Signs a token that is good from now on.
+/// Whom a token stands for.
+pub(crate) enum Who {
+    /// A user by id, whose rights are looked up with each request.
+    User(String),
+    /// The installation itself, under some name.
+    Installation(String),
+}
+
+/// Signs a token that is good from now on, for no more than `role`.
 pub(crate) fn issue(
     key: &SigningKey,
     issuer: &str,
     role: Role,
-    subject: &str,
+    who: &Who,
     hours: i64,
 ) -> Result<String> {
     let now = jiff::Timestamp::now().as_second();
+    let (subject, idtyp) = match who {
+        Who::User(id) => (id, Some(SubjectKind::User)),
+        Who::Installation(name) => (name, None),
+    };
     key.issue(&Claims {
-        iss: issuer.into(),
-        aud: AUDIENCE.into(),
-        sub: subject.into(),
-        iat: now,
-        exp: now + hours * 3600,
-        jti: uuid::Uuid::new_v4().to_string(),
-        roles: vec![role],
-        project: None,
+        idtyp,
+        roles: Some(vec![role]),
+        ..Claims::bare(
+            issuer,
+            subject,
+            &uuid::Uuid::new_v4().to_string(),
+            now,
+            now + hours * 3600,
+        )
     })
     .context("signing a token")
 }

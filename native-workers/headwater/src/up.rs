@@ -10,10 +10,11 @@ use crate::master_key::MasterKeyArgs;
 use crate::secrets::Secrets;
 use crate::supervisor::{Worker, supervise};
 use crate::tls::Tls;
+use crate::token::Who;
 use crate::{app, demo, descriptors, local, metrics, tls, token};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use headwater_auth::Role;
+use headwater_auth::{Issuer, Role};
 use headwater_blob::{
     AccountKey, Auth, Container, HyperClient, HyperOptions, Permissions, ServiceSas, Store,
 };
@@ -65,6 +66,10 @@ pub(crate) struct Args {
     /// it listens on a loopback address and was given no public URL.
     #[arg(long, env = "HEADWATER_PUBLIC_GALLERY")]
     public_gallery: Option<bool>,
+    /// Other authorities whose tokens are accepted, such as Entra ID: a file with a JSON array of
+    /// {issuer, audience, roles: {theirs: ours}, jwksUri?, discovery?, rolesClaim?, project?}.
+    #[arg(long, env = "HEADWATER_OIDC_CONFIG", value_name = "FILE")]
+    oidc_config: Option<PathBuf>,
     /// Threads of the transcoder.
     #[arg(long, env = "HEADWATER_THREADS")]
     threads: Option<usize>,
@@ -241,14 +246,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     };
     let server = serve(listener, host, server_config);
 
-    let sign = |role, subject: &str, hours| {
-        token::issue(&bootstrapped.signing_key, &public, role, subject, hours)
-    };
+    let sign =
+        |role, who: Who, hours| token::issue(&bootstrapped.signing_key, &public, role, &who, hours);
     let (stop_worker, worker_stopped) = tokio::sync::watch::channel(false);
     let worker = tokio::spawn(supervise(
         Worker {
             api_url: base.clone(),
-            token: sign(Role::Worker, "worker", 24 * 366)?,
+            token: sign(Role::Worker, Who::Installation("worker".into()), 24 * 366)?,
             ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
             threads: args.threads,
         },
@@ -272,7 +276,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         resource_group: RESOURCE_GROUP.into(),
         account_name: "default".into(),
         project: "default".into(),
-        token: sign(Role::Owner, "up", 24 * 365)?,
+        token: sign(Role::Owner, Who::User(bootstrapped.owner.clone()), 24 * 365)?,
         tenant_id: TENANT.into(),
         client_id: CLIENT.into(),
         client_secret: secrets.client_secret.clone(),
@@ -292,7 +296,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         if gallery_is_public(&args) {
             println!("portal     {}", connection.portal_url);
         } else {
-            let viewer = sign(Role::Viewer, "portal", 24)?;
+            let viewer = sign(Role::Viewer, Who::Installation("portal".into()), 24)?;
             println!("portal     {}#token={viewer}", connection.portal_url);
         }
         println!("API        {} (AMS and MK.IO)", connection.api_url);
@@ -378,6 +382,7 @@ fn load_host(
             Arc::new(NativeAssembler::new(Some(local), &roots)),
         );
     }
+    let oidc = Oidc::read(args.oidc_config.as_deref())?;
     let source = app::source(args.app.clone())?;
     let cache = data.join("cache/compiled");
     if !cache.exists() {
@@ -390,6 +395,8 @@ fn load_host(
         ("metrics_url".into(), at.metrics.to_owned()),
         ("event_secret".into(), secrets.event_secret.clone()),
         ("public_gallery".into(), gallery_is_public(args).to_string()),
+        ("oidc_issuers".into(), oidc.issuers),
+        ("oidc_hosts".into(), oidc.hosts),
         (
             "storage_hosts".into(),
             format!("{store} https://*.blob.core.windows.net"),
@@ -408,6 +415,33 @@ fn load_host(
         },
     )?;
     Ok(Arc::new(host))
+}
+
+/// Other authorities, as the application's variables have them.
+#[derive(Debug, Default)]
+struct Oidc {
+    /// The file's text.
+    issuers: String,
+    /// Where their keys are read. An authority whose discovery document names keys on yet another host needs a `jwksUri`.
+    hosts: String,
+}
+
+impl Oidc {
+    /// Reads the file and makes sure that the API will take it.
+    fn read(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else {
+            return Ok(Self::default());
+        };
+        let issuers =
+            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let parsed = Issuer::parse_all(&issuers)
+            .map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))?;
+        let hosts: Vec<_> = parsed.iter().flat_map(Issuer::origins).collect();
+        Ok(Self {
+            issuers,
+            hosts: hosts.join(" "),
+        })
+    }
 }
 
 fn prepare_folder(data: &Path) -> Result<PathBuf> {

@@ -173,7 +173,7 @@ pub(super) async fn delete<S: Sql, C: HttpClient>(
     let Some(project) = &call.project else {
         return Ok(Reply::deleted(false));
     };
-    let by = &call.claims()?.sub;
+    let by = &call.caller()?.subject;
     let existed = projects::delete(call.sql, &project.id, by, call.moment.now).await?;
     Ok(Reply::deleted(existed))
 }
@@ -212,11 +212,7 @@ async fn operation<S: Sql, C: HttpClient>(
     let (operation, project) = operations::of_account(call.sql, id)
         .await?
         .ok_or_else(missing)?;
-    let reached = call
-        .claims
-        .as_ref()
-        .is_some_and(|claims| claims.reaches(&project.name));
-    if reached {
+    if call.reaches(&project) {
         Ok((operation, project))
     } else {
         Err(missing().into())

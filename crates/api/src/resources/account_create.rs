@@ -38,7 +38,7 @@ pub(super) async fn create<S: Sql, C: HttpClient>(
         resource_group: call.var("group"),
         tags: tags(&root)?.unwrap_or_default(),
         storage: &storage,
-        by: &call.claims()?.sub,
+        by: &call.caller()?.subject,
     };
     let project = projects::create(call, &new).await?;
     Ok(Reply::json(

@@ -63,11 +63,7 @@ pub(super) async fn reachable<S: Sql, C: HttpClient>(
     let found = projects::list(call.sql, subscription, group).await?;
     Ok(found
         .into_iter()
-        .filter(|project| {
-            call.claims
-                .as_ref()
-                .is_some_and(|claims| claims.reaches(&project.name))
-        })
+        .filter(|project| call.reaches(project))
         .collect())
 }
 
@@ -154,18 +150,6 @@ pub(super) async fn check_name<S: Sql, C: HttpClient>(
     } else {
         json!({"nameAvailable": true})
     }))
-}
-
-/// Who the token belongs to. The MK.IO SDK takes its customer id from `activeOrganizationId`.
-pub(super) fn profile<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let claims = call.claims()?;
-    Ok(Reply::ok(json!({
-        "metadata": {"id": claims.sub},
-        "spec": {
-            "name": claims.sub, "activeOrganizationId": uuid::Uuid::nil(), "isActive": true,
-        },
-        "status": {"roles": claims.roles, "project": claims.project},
-    })))
 }
 
 pub(super) async fn stats<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

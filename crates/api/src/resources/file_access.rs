@@ -36,14 +36,15 @@ pub(super) async fn info<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
         .ok_or_else(|| ApiError::internal("there is no signing key"))?;
     let now = call.moment.now.as_second();
     let claims = Claims {
-        iss: call.settings.public_url.clone(),
         aud: FILES_AUDIENCE.into(),
-        sub: asset.asset_id.to_string(),
-        iat: now,
-        exp: now.saturating_add(TOKEN_SECONDS),
-        jti: call.moment.ids.uuid().to_string(),
-        roles: Vec::new(),
         project: Some(project.name.clone()),
+        ..Claims::bare(
+            &call.settings.public_url,
+            &asset.asset_id.to_string(),
+            &call.moment.ids.uuid().to_string(),
+            now,
+            now.saturating_add(TOKEN_SECONDS),
+        )
     };
     let token = key
         .issue(&claims)
@@ -67,7 +68,7 @@ pub(super) async fn info<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
 pub(super) async fn read<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let name = call.var("asset");
     let asset = assets::get(call.sql, &call.project()?.id, name).await?;
-    if call.claims()?.sub != asset.asset_id.to_string() {
+    if call.caller()?.subject != asset.asset_id.to_string() {
         return Err(CatalogError::not_found("Asset", name).into());
     }
     // Without a folder, clients put two slashes.

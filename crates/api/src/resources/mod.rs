@@ -4,9 +4,12 @@ mod account_changes;
 mod account_create;
 mod accounts;
 mod assets;
+mod clients;
 mod endpoints;
 mod file_access;
 mod filters;
+mod granting;
+mod invites;
 mod jobs;
 mod key_policies;
 mod key_policy_options;
@@ -15,13 +18,18 @@ mod organization;
 mod policies;
 mod projects;
 mod published;
+mod roles;
 mod service;
+mod signing_keys;
 mod storage;
 mod storage_credentials;
+mod team_spec;
+mod teams;
 mod tokens;
 mod transforms;
 mod upload_rules;
 mod usage;
+mod users;
 mod work;
 
 use headwater_blob::HttpClient;
@@ -60,15 +68,15 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::CheckNameAvailability => accounts::check_name(call).await,
         Op::ProjectList | Op::SubscriptionList => projects::list(call).await,
         Op::ProjectGet | Op::SubscriptionGet => projects::get(call),
-        Op::ProfileGet => accounts::profile(call),
+        Op::ProfileGet => users::profile(call).await,
         Op::RbacGet => organization::rbac(call).await,
         Op::OrganizationGet => Ok(organization::get()),
-        Op::OrganizationsOfUser => Ok(organization::of_user()),
-        Op::OrganizationOfUser => organization::one_of_user(call),
+        Op::OrganizationsOfUser => organization::of_user(call).await,
+        Op::OrganizationOfUser => organization::one_of_user(call).await,
         Op::PaymentMethodList => Ok(organization::payment_methods()),
         Op::PaymentMethodGet => organization::no_payment_method(call),
-        Op::RoleList => Ok(organization::roles()),
-        Op::RoleGet => organization::role(call),
+        Op::RoleList => roles::list(call).await,
+        Op::RoleGet => roles::get(call).await,
         Op::ScopeList => organization::scopes(call).await,
         Op::ScopeGet => organization::scope(call).await,
         Op::OwnTokenList => tokens::own_list(call).await,
@@ -177,12 +185,45 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::WorkClaim => work::claim(call).await,
         Op::WorkRenew => work::renew(call).await,
         Op::WorkFinish => work::finish(call).await,
+
+        Op::UserList => users::list(call).await,
+        Op::UserGet => users::get(call).await,
+        Op::UserDelete => users::delete(call).await,
+        Op::ProfileUpdate => users::update_profile(call).await,
+        Op::ProfileReplace => users::replace_profile(call).await,
+        Op::OrganizationAccept => organization::accept(call).await,
+        Op::OrganizationLeave => organization::leave(call).await,
+        Op::InviteList => invites::list(call).await,
+        Op::InviteCreate => invites::create(call).await,
+        Op::InviteGet => invites::get(call).await,
+        Op::InviteDelete => invites::delete(call).await,
+        Op::InviteAccept => invites::accept(call).await,
+        Op::TeamList => teams::list(call).await,
+        Op::TeamGet => teams::get(call).await,
+        Op::TeamPut => teams::put(call).await,
+        Op::TeamUpdate => teams::update(call).await,
+        Op::TeamDelete => teams::delete(call).await,
+        Op::RolePut => roles::put(call).await,
+        Op::RoleDelete => roles::delete(call).await,
+        Op::ClientList => clients::list(call).await,
+        Op::ClientGet => clients::get(call).await,
+        Op::ClientPut => clients::put(call).await,
+        Op::ClientRotateSecret => clients::rotate(call).await,
+        Op::ClientDelete => clients::delete(call).await,
+        Op::SigningKeyList => signing_keys::list(call).await,
+        Op::SigningKeyRotate => signing_keys::rotate(call).await,
+        Op::SigningKeyRevoke => signing_keys::revoke(call).await,
     }
 }
 
 /// A light state, as MK.IO's `/state` routes answer.
 fn light_state(state: &str) -> Reply {
     Reply::ok(serde_json::json!({"status": {"state": state}}))
+}
+
+/// A list as the management side of MK.IO shows it.
+fn items(kind: &str, items: Vec<serde_json::Value>) -> Reply {
+    Reply::ok(serde_json::json!({"kind": kind, "items": items}))
 }
 
 /// The status of a PUT that made something or met something.

@@ -1,41 +1,30 @@
-//! What MK.IO says about organizations, roles and money, true of an installation of one's own: one organization, the roles
-//! of the permission table, nothing to pay. Spec: the management API reference, 1.2 and 1.14.
+//! What MK.IO says about organizations, scopes and money, true of an installation of one's own: one organization, nothing
+//! to pay. Spec: the management API reference, 1.2 and 1.14.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use headwater_auth::{Permission, Role};
+use headwater_auth::{Place, Reach};
 use headwater_blob::HttpClient;
-use headwater_catalog::{CatalogError, Sql, projects};
+use headwater_catalog::invites::{self, Answer};
+use headwater_catalog::{CatalogError, Sql, projects, users};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use super::granting::{ORGANIZATION, capabilities, scope_name};
+use super::items;
+use super::users::person;
+use crate::access;
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::fields::Object;
 use crate::reply::Reply;
-use crate::routes::{self, Access};
 
-const ORGANIZATION: &str = "headwater";
-
-/// What people may be, in order. Workers are not people.
-const ROLES: [(Role, &str); 3] = [
-    (Role::Viewer, "Reads everything that is not a secret."),
-    (
-        Role::Operator,
-        "Runs the media side: uploads, jobs, publishing, starting and stopping.",
-    ),
-    (
-        Role::Owner,
-        "Everything, including storage credentials and the account itself.",
-    ),
-];
-
-fn items(kind: &str, items: Vec<Json>) -> Reply {
-    Reply::ok(json!({"kind": kind, "items": items}))
-}
+/// The one organization's id.
+pub(super) const ORGANIZATION_ID: Uuid = Uuid::nil();
 
 fn organization() -> Json {
     json!({
-        "metadata": {"id": Uuid::nil(), "name": ORGANIZATION},
+        "metadata": {"id": ORGANIZATION_ID, "name": ORGANIZATION},
         "spec": {"name": ORGANIZATION},
         "status": {"state": "Active"},
     })
@@ -45,17 +34,71 @@ pub(super) fn get() -> Reply {
     Reply::ok(organization())
 }
 
-/// The organizations of the caller: the one there is.
-pub(super) fn of_user() -> Reply {
-    items("OrganizationList", vec![organization()])
+/// The organization as the caller stands to it.
+async fn own<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Json, ApiError> {
+    let mut record = organization();
+    let caller = call.caller()?;
+    if let (Some(Json::Object(status)), true) = (record.get_mut("status"), caller.is_user()) {
+        let waiting = invites::pending(call.sql, &caller.subject, call.moment.now).await?;
+        let waiting: Vec<_> = waiting
+            .iter()
+            .map(|invite| json!({"id": invite.id, "teams": invite.invitation.teams}))
+            .collect();
+        status.insert("invites".into(), waiting.into());
+    }
+    Ok(record)
 }
 
-pub(super) fn one_of_user<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+/// The organizations of the caller: the one there is.
+pub(super) async fn of_user<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    Ok(items("OrganizationList", vec![own(call).await?]))
+}
+
+/// Errors: 404 for any organization but the one there is.
+fn check_organization<S, C>(call: &Call<'_, S, C>) -> Result<(), ApiError> {
     let id = call.var("organization");
-    if Uuid::parse_str(id).is_ok_and(|id| id.is_nil()) {
-        return Ok(get());
+    if Uuid::parse_str(id).is_ok_and(|id| id == ORGANIZATION_ID) {
+        return Ok(());
     }
     Err(CatalogError::not_found("Organization", id).into())
+}
+
+pub(super) async fn one_of_user<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    check_organization(call)?;
+    Ok(Reply::ok(own(call).await?))
+}
+
+/// Takes up one invite of the caller's, or, with the organization's id, all of them.
+pub(super) async fn accept<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    if !call.incoming.body.is_empty() {
+        Object::root(&call.body()?)?.only(&[])?;
+    }
+    let (user, now) = (person(call)?, call.moment.now);
+    if check_organization(call).is_ok() {
+        invites::accept_own(call.sql, user, now).await?;
+    } else {
+        let invite = call.var("organization");
+        invites::answer_own(call.sql, user, invite, Answer::Accept, now).await?;
+    }
+    Ok(Reply::ok(own(call).await?))
+}
+
+/// Declines one invite of the caller's. With the organization's id, the caller leaves it: is a user no more.
+pub(super) async fn leave<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let (user, now) = (person(call)?, call.moment.now);
+    if check_organization(call).is_ok() {
+        users::delete(call.sql, user, user, now).await?;
+    } else {
+        let invite = call.var("organization");
+        invites::answer_own(call.sql, user, invite, Answer::Decline, now).await?;
+    }
+    Ok(Reply::deleted(true))
 }
 
 pub(super) fn payment_methods() -> Reply {
@@ -66,58 +109,13 @@ pub(super) fn no_payment_method<S, C>(call: &Call<'_, S, C>) -> Result<Reply, Ap
     Err(CatalogError::not_found("Payment method", call.var("method")).into())
 }
 
-/// Everything that any route asks for.
-fn permissions() -> BTreeSet<Permission> {
-    routes::all()
-        .filter_map(|(_, _, route)| match route.access {
-            Access::Token(needed) | Access::Gallery(needed) => Some(needed),
-            Access::Open | Access::FileToken => None,
-        })
-        .collect()
-}
-
-/// Kinds of resources, each with what may be done to it.
-fn capabilities(may: impl Fn(Permission) -> bool) -> BTreeMap<String, Vec<String>> {
-    let mut tree: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for permission in permissions().into_iter().filter(|p| may(*p)) {
-        tree.entry(format!("{:?}", permission.kind))
-            .or_default()
-            .push(format!("{:?}", permission.verb).to_lowercase());
-    }
-    tree
-}
-
-fn role_record(role: Role, description: &str) -> Json {
-    json!({
-        "metadata": {"id": role.name(), "name": role.name()},
-        "spec": {
-            "description": description,
-            "capabilities": capabilities(|permission| permission.granted_to(role)),
-        },
-    })
-}
-
-pub(super) fn roles() -> Reply {
-    let records = ROLES.map(|(role, description)| role_record(role, description));
-    items("RoleList", records.to_vec())
-}
-
-pub(super) fn role<S, C>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let name = call.var("role");
-    ROLES
-        .into_iter()
-        .find(|(role, _)| role.name() == name)
-        .map(|(role, description)| Reply::ok(role_record(role, description)))
-        .ok_or_else(|| CatalogError::not_found("Role", name).into())
-}
-
 /// What a role can be given over: everything, or one project.
 async fn scope_records<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Vec<(String, Json)>, ApiError> {
-    let claims = call.claims()?;
+    let caller = call.caller()?;
     let mut records = Vec::new();
-    if claims.project.is_none() {
+    if caller.project.is_none() && caller.permissions.is_none() {
         records.push((
             ORGANIZATION.to_owned(),
             json!({
@@ -127,11 +125,12 @@ async fn scope_records<S: Sql, C: HttpClient>(
         ));
     }
     let reached = projects::list(call.sql, None, None).await?;
-    for project in reached.iter().filter(|p| claims.reaches(&p.name)) {
+    for project in reached.iter().filter(|project| call.reaches(project)) {
+        let scope = scope_name(project);
         records.push((
-            project.name.clone(),
+            scope.clone(),
             json!({
-                "metadata": {"id": project.name, "name": project.name},
+                "metadata": {"id": scope, "name": scope},
                 "spec": {"description": project.display_name, "resources": [project.uuid()]},
             }),
         ));
@@ -159,15 +158,26 @@ pub(super) async fn scope<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         .ok_or_else(|| CatalogError::not_found("Scope", name).into())
 }
 
-/// What the caller may do, project by project: the shape that MK.IO uses for permissions of tokens.
+/// What the caller may do: area, object, kind, verbs. `permissions` of a token have the same shape.
 pub(super) async fn rbac<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let claims = call.claims()?;
-    let tree = capabilities(|permission| claims.may(permission));
+    let caller = call.caller()?;
+    let organization = capabilities(|permission| {
+        permission.kind.reach() != Reach::Project && caller.may(permission, Place::Organization)
+    });
     let reached = projects::list(call.sql, None, None).await?;
     let by_project: BTreeMap<String, Json> = reached
         .iter()
-        .filter(|project| claims.reaches(&project.name))
-        .map(|project| (project.uuid().to_string(), json!(tree)))
+        .filter(|project| call.reaches(project))
+        .map(|project| {
+            let tree = capabilities(|permission| {
+                permission.kind.reach() == Reach::Project
+                    && caller.may(permission, access::place(Some(project)))
+            });
+            (project.id.as_str().to_owned(), json!(tree))
+        })
         .collect();
-    Ok(Reply::ok(json!({"core.project": by_project})))
+    Ok(Reply::ok(json!({
+        "core.organization": {ORGANIZATION_ID.to_string(): organization},
+        "core.project": by_project,
+    })))
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is paid here, so there is no payment method; what is given as one is refused rather than forgotten.
 
+use headwater_auth::{Permission, ResourceKind, Verb};
 use headwater_blob::HttpClient;
 use headwater_catalog::projects::{self, NewProject, Project};
 use headwater_catalog::{CatalogError, Sql};
@@ -49,10 +50,11 @@ pub(super) async fn create<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
     new: &NewProject<'_>,
 ) -> Result<Project, ApiError> {
-    if call.claims()?.project.is_some() {
+    let making = Permission::new(ResourceKind::Account, Verb::Write);
+    if !call.caller()?.may_everywhere(making) {
         return Err(ApiError::new(
             Kind::PermissionDenied,
-            "The token is good for one project and cannot make another.",
+            "The token's rights are over some projects and cannot make another.",
         ));
     }
     new.check()?;
@@ -172,7 +174,7 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
         resource_group: &home.resource_group,
         tags: Map::new(),
         storage: &[],
-        by: &call.claims()?.sub,
+        by: &call.caller()?.subject,
     };
     let project = create(call, &new).await?;
     Ok(Reply::json(StatusCode::CREATED, record(&project)))

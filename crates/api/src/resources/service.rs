@@ -3,9 +3,9 @@
 //! The two OpenID endpoints are what the unmodified `ClientSecretCredential` of the Azure SDKs calls when its `authority` is
 //! this service: discovery, then OAuth 2.0 client credentials (RFC 6749 section 4.4).
 
-use headwater_auth::{AUDIENCE, Claims};
+use headwater_auth::{Claims, SubjectKind};
 use headwater_blob::HttpClient;
-use headwater_catalog::{Sql, keys, projects};
+use headwater_catalog::{Sql, clients, keys, projects};
 use http::StatusCode;
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(super) async fn ready<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
 }
 
 pub(super) async fn jwks<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let keys = keys::public_keys(call.sql).await?;
+    let keys = keys::public_keys(call.sql, call.moment.now).await?;
     Ok(Reply::ok(headwater_auth::jwks(&keys)))
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn issue_token<S: Sql, C: HttpClient>(
             ));
         }
     };
-    let Some(client) = keys::authenticate_client(call.sql, id, secret).await? else {
+    let Some(client) = clients::authenticate(call.sql, id, secret).await? else {
         return Ok(refuse(
             StatusCode::UNAUTHORIZED,
             "invalid_client",
@@ -103,15 +103,17 @@ pub(super) async fn issue_token<S: Sql, C: HttpClient>(
         .await?
         .ok_or_else(|| ApiError::internal("there is no signing key"))?;
     let now = call.moment.now.as_second();
+    // What a client may do is looked up with each request.
     let claims = Claims {
-        iss: call.settings.public_url.clone(),
-        aud: AUDIENCE.into(),
-        sub: client.client_id,
-        iat: now,
-        exp: now.saturating_add(TOKEN_SECONDS),
-        jti: call.moment.ids.uuid().to_string(),
-        roles: vec![client.role],
-        project: client.project,
+        idtyp: Some(SubjectKind::App),
+        project: client.spec.project,
+        ..Claims::bare(
+            &call.settings.public_url,
+            &client.client_id,
+            &call.moment.ids.uuid().to_string(),
+            now,
+            now.saturating_add(TOKEN_SECONDS),
+        )
     };
     let token = key
         .issue(&claims)

@@ -247,7 +247,7 @@ async fn write<S: Sql, C: HttpClient>(
         url: &described.url,
         description: described.description.as_deref(),
         credential: described.credential.as_ref(),
-        by: &call.claims()?.sub,
+        by: &call.caller()?.subject,
     };
     let project = &call.project()?.id;
     let (account, written) = storage::put(call.sql, call.seal, project, name, &write, call.moment)
@@ -340,7 +340,7 @@ pub(super) async fn update<S: Sql, C: HttpClient>(
         &call.project()?.id,
         &account.name,
         Some(description.as_str()).filter(|text| !text.is_empty()),
-        &call.claims()?.sub,
+        &call.caller()?.subject,
         call.moment.now,
     )
     .await?;

@@ -127,7 +127,7 @@ pub(super) async fn create<S: Sql, C: HttpClient>(
         credential: field,
     };
     storage_check::opens(call.http, &url, auth, fields, call.moment.now).await?;
-    let by = &call.claims()?.sub;
+    let by = &call.caller()?.subject;
     let (added, written) =
         credentials::add(call.sql, call.seal, owner.id, &credential, by, call.moment).await?;
     let active = account(call).await?.credential.id == added.id;

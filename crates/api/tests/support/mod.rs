@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::executor::block_on;
-use headwater_api::{Api, Settings, verifier};
-use headwater_auth::{AUDIENCE, Claims, Role, SigningKey};
+use headwater_api::{Api, IssuerKeys, Settings, verifier};
+use headwater_auth::{Claims, Role, SigningKey, SubjectKind};
 use headwater_blob::{HttpClient, TransportError};
 use headwater_catalog::Ids;
 use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, bootstrap};
@@ -44,6 +44,8 @@ pub(crate) struct Storage {
     pub(crate) blobs: RefCell<BTreeMap<(String, String), Vec<u8>>>,
     /// Answers 503 to so many requests first.
     pub(crate) failing: Cell<u32>,
+    /// What other services answer, by URL.
+    pub(crate) documents: RefCell<BTreeMap<String, String>>,
     pub(crate) requests: Cell<u32>,
     /// Refuses every credential with this code.
     pub(crate) refusing: Cell<Option<&'static str>>,
@@ -74,6 +76,9 @@ impl HttpClient for Storage {
         self.queries.borrow_mut().push(raw.to_owned());
         if let Some(code) = self.refusing.get() {
             return Ok(coded(StatusCode::FORBIDDEN, code));
+        }
+        if let Some(document) = self.documents.borrow().get(&request.uri().to_string()) {
+            return Ok(answer(StatusCode::OK, document));
         }
         let path = request.uri().path();
         let mut parts = path.trim_start_matches('/').splitn(3, '/');
@@ -187,10 +192,13 @@ fn answer(status: StatusCode, body: &str) -> Response<Bytes> {
 pub(crate) struct World {
     pub(crate) sql: Connection,
     pub(crate) storage: Storage,
-    seal: Seal,
+    pub(crate) seal: Seal,
     pub(crate) settings: Settings,
     pub(crate) ids: CountedIds,
+    pub(crate) issuer_keys: IssuerKeys,
     key: SigningKey,
+    /// The user who is there from the start.
+    pub(crate) owner: String,
     now: Cell<Timestamp>,
 }
 
@@ -247,9 +255,12 @@ impl World {
                 public_gallery: false,
                 storage_hosts: vec!["http://store.internal:10000".into()],
                 metrics_url: Some("http://127.0.0.1:9090/metrics".into()),
+                issuers: Vec::new(),
             },
             ids,
+            issuer_keys: IssuerKeys::default(),
             key: started.signing_key,
+            owner: started.owner,
             now: Cell::new(now),
         }
     }
@@ -264,30 +275,40 @@ impl World {
     }
 
     pub(crate) fn token(&self, role: Role, project: Option<&str>) -> String {
+        self.sign(Claims {
+            roles: Some(vec![role]),
+            project: project.map(str::to_owned),
+            ..self.claims("tester", &format!("{role:?}"))
+        })
+    }
+
+    /// A token of a user, without limits.
+    pub(crate) fn user_token(&self, user: &str) -> String {
+        self.sign(Claims {
+            idtyp: Some(SubjectKind::User),
+            ..self.claims(user, user)
+        })
+    }
+
+    pub(crate) fn claims(&self, subject: &str, id: &str) -> Claims {
         let now = self.now().as_second();
-        self.key
-            .issue(&Claims {
-                iss: PUBLIC_URL.into(),
-                aud: AUDIENCE.into(),
-                sub: "tester".into(),
-                iat: now,
-                exp: now + 3600,
-                jti: format!("{role:?}"),
-                roles: vec![role],
-                project: project.map(str::to_owned),
-            })
-            .unwrap()
+        Claims::bare(PUBLIC_URL, subject, id, now, now + 3600)
+    }
+
+    pub(crate) fn sign(&self, claims: Claims) -> String {
+        self.key.issue(&claims).unwrap()
     }
 
     /// Sends a request as it is.
     pub(crate) fn send(&self, request: Request<Bytes>) -> Got {
-        let verifier = block_on(verifier(&self.sql, &self.settings)).unwrap();
+        let verifier = block_on(verifier(&self.sql, &self.settings, self.now())).unwrap();
         let api = Api {
             sql: &self.sql,
             http: &self.storage,
             seal: &self.seal,
             settings: &self.settings,
             verifier: &verifier,
+            issuer_keys: &self.issuer_keys,
             now: self.now(),
             ids: &self.ids,
         };
@@ -315,6 +336,11 @@ impl World {
 
     /// Sends a request with a role's token. ARM paths get an api-version.
     pub(crate) fn as_role(&self, role: Role, method: &str, path: &str, body: &str) -> Got {
+        self.with(&self.token(role, None), method, path, body)
+    }
+
+    /// Sends a request with this token. ARM paths get an api-version.
+    pub(crate) fn with(&self, token: &str, method: &str, path: &str, body: &str) -> Got {
         let mut target = path.to_owned();
         if path.to_ascii_lowercase().starts_with("/subscriptions") && !path.contains("api-version")
         {
@@ -325,10 +351,7 @@ impl World {
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(target)
             .header("host", "localhost:8080")
-            .header(
-                "authorization",
-                format!("Bearer {}", self.token(role, None)),
-            )
+            .header("authorization", format!("Bearer {token}"))
             .body(Bytes::from(body.to_owned()))
             .unwrap();
         self.send(request)

@@ -249,6 +249,7 @@ mod tests {
     use futures::executor::block_on;
 
     use super::*;
+    use crate::migrations::Migrate as _;
     use crate::native::NativeSqlite;
 
     /// A table that is added later has to say what becomes of it.
@@ -257,7 +258,7 @@ mod tests {
         // Asked about after the project is gone.
         const REMAIN: [&str; 2] = ["metered_usage", "operations"];
         let sql = NativeSqlite::in_memory().unwrap();
-        sql.migrate().unwrap();
+        block_on(sql.migrate()).unwrap();
         let rows = block_on(sql.query(
             "SELECT m.name AS name FROM sqlite_master m JOIN pragma_table_info(m.name) c ON c.name = 'project_id'
              WHERE m.type = 'table'",
