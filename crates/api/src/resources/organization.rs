@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_auth::{Place, Reach};
+use headwater_auth::{Over, Place, Reach};
 use headwater_blob::HttpClient;
 use headwater_catalog::invites::{self, Answer};
 use headwater_catalog::{CatalogError, Sql, projects, users};
@@ -115,7 +115,9 @@ async fn scope_records<S: Sql, C: HttpClient>(
 ) -> Result<Vec<(String, Json)>, ApiError> {
     let caller = call.caller()?;
     let mut records = Vec::new();
-    if caller.project.is_none() && caller.permissions.is_none() {
+    let mut grants = caller.grants.iter();
+    let everywhere = grants.any(|grant| grant.over == Over::Organization);
+    if everywhere && caller.project.is_none() && caller.permissions.is_none() {
         records.push((
             ORGANIZATION.to_owned(),
             json!({
