@@ -7,7 +7,7 @@ use headwater_blob::sas::AccountSas;
 use headwater_blob::{AccountKey, Permissions};
 use http::Request;
 use serde_json::{Value as Json, json};
-use support::{ARM, MKIO, OLDER, World, job};
+use support::{ARM, MKIO, OLDER, World, job, locator};
 
 const KEY: &str = "YW4gYWNjb3VudCBrZXkgb2YgdGhpcnR5LXR3byBieXQ=";
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
@@ -430,8 +430,16 @@ fn with_a_sas_workers_get_it_and_nothing_is_signed_for_strangers() {
     for place in [&claimed["input"]["place"], &claimed["outputs"][0]["place"]] {
         assert_eq!(place["sas"], token);
     }
-    // Once it has run out, whoever needs it is told so.
+    // Once it has run out, whoever needs it is told so, and lists go on without.
+    world
+        .put(
+            &format!("{MKIO}/streamingLocators/l"),
+            locator("in1", "Predefined_ClearStreamingOnly"),
+        )
+        .expect(201);
     world.wait(200 * 24 * 3600);
+    let listed = world.get(&format!("{MKIO}/published")).expect(200).body;
+    assert_eq!(listed["value"], json!([]));
     let refusal = world
         .get(&format!("{MKIO}/assets/in1/storage"))
         .expect(409)

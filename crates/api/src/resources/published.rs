@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::assets::{place, query_page};
 use super::locators::{segment, streaming_paths, streaming_stem};
 use crate::call::Call;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::query;
 use crate::reply::Reply;
 
@@ -61,17 +61,13 @@ async fn render<S: Sql, C: HttpClient>(
         .as_ref()
         .and_then(|manifest| streaming_stem(Some(manifest), &[]));
     if stem.is_none() || duration_ms.is_none() {
-        let project = &call.project()?.id;
-        let asset = assets::get(call.sql, project, &locator.asset_name).await?;
-        let place = place(call, &asset).await?;
-        if stem.is_none() {
-            stem = streaming_stem(None, &place.list().await?.0);
-        }
-        if duration_ms.is_none() {
-            duration_ms = place.duration_ms().await?;
-            if let Some(found) = duration_ms {
-                assets::set_duration(call.sql, project, &asset.name, found).await?;
+        match look_into(call, &locator.asset_name, stem, duration_ms).await {
+            Ok(found) => (stem, duration_ms) = found,
+            // A storage account that nothing opens plays nothing, and does not hide what others hold.
+            Err(error) if matches!(error.kind, Kind::WrongState | Kind::Upstream) => {
+                return Ok(None);
             }
+            Err(error) => return Err(error),
         }
     }
     let Some(stem) = stem else {
@@ -100,4 +96,26 @@ async fn render<S: Sql, C: HttpClient>(
         "posterUrl": poster,
         "durationSeconds": duration_ms.map(|ms| f64::from(ms) / 1000.0),
     })))
+}
+
+/// What is not known yet of an asset: the name that its manifests begin with, and how long it plays.
+async fn look_into<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    asset: &str,
+    mut stem: Option<String>,
+    mut duration_ms: Option<u32>,
+) -> Result<(Option<String>, Option<u32>), ApiError> {
+    let project = &call.project()?.id;
+    let asset = assets::get(call.sql, project, asset).await?;
+    let place = place(call, &asset).await?;
+    if stem.is_none() {
+        stem = streaming_stem(None, &place.list().await?.0);
+    }
+    if duration_ms.is_none() {
+        duration_ms = place.duration_ms().await?;
+        if let Some(found) = duration_ms {
+            assets::set_duration(call.sql, project, &asset.name, found).await?;
+        }
+    }
+    Ok((stem, duration_ms))
 }
