@@ -13,8 +13,8 @@ use http::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
 use super::accounts;
-use super::endpoints::ASYNC_OPERATION;
 use super::locators::segment;
+use super::operation::ASYNC_OPERATION;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};

@@ -9,6 +9,7 @@ mod jobs;
 mod key_policies;
 mod key_policy_options;
 mod locators;
+mod operation;
 mod organization;
 mod policies;
 mod published;
