@@ -13,6 +13,7 @@
 //! | [`projects`], [`storage`] | tenants, and where their media lies |
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
+//! | [`protection`], [`key_plan`], [`locator_keys`] | what is encrypted, and with which keys |
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
@@ -39,8 +40,10 @@ mod fingerprint;
 mod ids;
 pub mod ingest;
 pub mod jobs;
+pub mod key_plan;
 pub mod key_policies;
 pub mod keys;
+pub mod locator_keys;
 pub mod locators;
 pub mod migrations;
 pub mod names;
@@ -50,6 +53,7 @@ pub mod operations;
 pub mod policies;
 pub mod presets;
 pub mod projects;
+pub mod protection;
 pub mod publishing;
 pub mod query;
 pub mod sql;

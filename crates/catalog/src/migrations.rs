@@ -41,5 +41,10 @@ pub fn sqlite() -> &'static [Migration] {
             name: "account tags",
             sql: include_str!("../migrations/sqlite/0005_account_tags.sql"),
         },
+        Migration {
+            number: 10,
+            name: "tracks and locator keys",
+            sql: include_str!("../migrations/sqlite/0010_tracks_and_locator_keys.sql"),
+        },
     ]
 }

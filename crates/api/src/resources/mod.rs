@@ -8,10 +8,12 @@ mod filters;
 mod jobs;
 mod key_policies;
 mod key_policy_options;
+mod locator_paths;
 mod locators;
 mod operation;
 mod organization;
 mod policies;
+mod policy_schemes;
 mod published;
 mod service;
 mod storage;
@@ -129,7 +131,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::LocatorPut => locators::put(call).await,
         Op::LocatorDelete => locators::delete(call).await,
         Op::LocatorState => locators::state(call).await,
-        Op::LocatorPaths => locators::paths(call).await,
+        Op::LocatorPaths => locator_paths::paths(call).await,
         Op::LocatorContentKeys => locators::content_keys(call).await,
 
         Op::EndpointList => endpoints::list(call).await,
