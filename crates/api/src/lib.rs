@@ -10,6 +10,7 @@
 //! | [`dialect`], [`error`] | envelopes and error shapes |
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
+//! | `captions` | is a subtitle file what its name says |
 //! | `place` | containers: made, deleted, listed, signed for |
 //! | `resources` | one file per kind of resource |
 //!
@@ -25,6 +26,7 @@
 )]
 
 mod call;
+mod captions;
 pub mod dialect;
 pub mod error;
 mod fields;

@@ -14,6 +14,7 @@
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
 //! | [`protection`], [`key_plan`], [`locator_keys`] | what is encrypted, and with which keys |
+//! | [`tracks`] | files that became tracks of an asset |
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
@@ -59,6 +60,7 @@ pub mod query;
 pub mod sql;
 pub mod storage;
 pub mod tokens;
+pub mod tracks;
 pub mod transforms;
 pub mod upload_rules;
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{light_state, locators, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::fields::{ENVELOPE, Object};
 use crate::place::Place;
 use crate::query;
@@ -349,6 +349,19 @@ pub(super) async fn locators<S: Sql, C: HttpClient>(
         );
     }
     Ok(Reply::ok(body))
+}
+
+/// The key of what version 2 of AMS encrypted in storage. Nothing is stored that way here.
+pub(super) async fn encryption_key<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let name = asset(call).await?.name;
+    Err(ApiError::new(
+        Kind::NotFound,
+        format!(
+            "A storage encryption key of asset '{name}' was not found: its files are not encrypted."
+        ),
+    ))
 }
 
 /// MK.IO's directory listing.

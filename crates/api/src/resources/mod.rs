@@ -10,6 +10,7 @@ mod key_policies;
 mod key_policy_options;
 mod locator_paths;
 mod locators;
+mod media_tracks;
 mod operation;
 mod organization;
 mod policies;
@@ -18,6 +19,8 @@ mod published;
 mod service;
 mod storage;
 mod tokens;
+mod track_fields;
+mod tracks;
 mod transforms;
 mod upload_rules;
 mod work;
@@ -92,6 +95,16 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::AssetContainerSas => assets::container_sas(call).await,
         Op::AssetLocators => assets::locators(call).await,
         Op::AssetStorage => assets::storage(call).await,
+
+        Op::AssetEncryptionKey => assets::encryption_key(call).await,
+        Op::TrackList => tracks::list(call).await,
+        Op::TrackGet => tracks::get(call).await,
+        Op::TrackPut => tracks::put(call).await,
+        Op::TrackUpdate => tracks::update(call).await,
+        Op::TrackDelete => tracks::delete(call).await,
+        Op::TrackUpdateData => tracks::update_data(call).await,
+        Op::TrackOperationStatus => tracks::operation_status(call).await,
+        Op::TrackOperationResult => tracks::operation_result(call).await,
 
         Op::TransformList => transforms::list(call).await,
         Op::TransformGet => transforms::get(call).await,
