@@ -12,14 +12,12 @@ use headwater_catalog::operations::{self, Operation};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::query_page;
 use super::locators::segment;
-use super::{light_state, operation, status};
+use super::{light_state, listed, operation, status, whole};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 /// Most units of an endpoint (AMS).
@@ -71,19 +69,9 @@ async fn endpoint<S: Sql, C: HttpClient>(
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let found = endpoints::list(call.sql, &call.project()?.id).await?;
-    let items: Vec<_> = found
-        .iter()
-        .map(|endpoint| render(call, endpoint))
-        .collect::<Result<_, _>>()?;
-    let total = u32::try_from(items.len()).ok();
-    let page = query_page(0, total, None, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "StreamingEndpoint",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "StreamingEndpoint", whole(found), |endpoint| {
+        render(call, &endpoint)
+    })
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

@@ -13,13 +13,11 @@ use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
-use super::assets::query_page;
-use super::{light_state, policy_schemes, status};
+use super::{light_state, listed, policy_schemes, status};
 use crate::call::Call;
 use crate::dialect::{END_OF_TIME, Envelope};
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 /// What a path segment may hold unescaped (RFC 3986 section 3.3, without the sub-delimiters that tools trip over).
@@ -117,19 +115,9 @@ pub(super) fn summary(locator: &StreamingLocator) -> Json {
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let page = locators::list(call.sql, &call.project()?.id, &call.listing()?).await?;
-    let items: Vec<_> = page
-        .items
-        .into_iter()
-        .map(|locator| render(call, locator))
-        .collect::<Result<_, _>>()?;
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "StreamingLocator",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "StreamingLocator", page, |locator| {
+        render(call, locator)
+    })
 }
 
 pub(super) async fn locator<S: Sql, C: HttpClient>(

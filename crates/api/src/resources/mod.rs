@@ -27,9 +27,14 @@ mod work;
 
 use headwater_blob::HttpClient;
 use headwater_catalog::Sql;
+use headwater_catalog::query::Page;
+use serde_json::Value as Json;
+
+use assets::query_page;
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::query;
 use crate::reply::Reply;
 use crate::routes::Operation as Op;
 
@@ -170,6 +175,39 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::WorkClaim => work::claim(call).await,
         Op::WorkRenew => work::renew(call).await,
         Op::WorkFinish => work::finish(call).await,
+    }
+}
+
+/// A page of a list, as the surface shows it. `kind`: MK.IO's word for the items.
+fn listed<S, C, T>(
+    call: &Call<'_, S, C>,
+    kind: &str,
+    page: Page<T>,
+    render: impl Fn(T) -> Result<Json, ApiError>,
+) -> Result<Reply, ApiError> {
+    let items: Vec<_> = page
+        .items
+        .into_iter()
+        .map(render)
+        .collect::<Result<_, _>>()?;
+    let page = query_page(page.offset, page.total, page.next, items);
+    let (dialect, url) = (call.dialect, call.url());
+    Ok(Reply::ok(query::render(
+        dialect,
+        kind,
+        &url,
+        page,
+        |item| item,
+    )))
+}
+
+/// A list without pages.
+fn whole<T>(items: Vec<T>) -> Page<T> {
+    Page {
+        total: u32::try_from(items.len()).ok(),
+        items,
+        offset: 0,
+        next: None,
     }
 }
 

@@ -7,13 +7,11 @@ use headwater_catalog::{CatalogError, Sql};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::query_page;
-use super::{policy_schemes, status};
+use super::{listed, policy_schemes, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 fn render<S, C>(call: &Call<'_, S, C>, policy: StreamingPolicy) -> Result<Json, ApiError> {
@@ -34,19 +32,7 @@ fn render<S, C>(call: &Call<'_, S, C>, policy: StreamingPolicy) -> Result<Json, 
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let page = policies::list(call.sql, &call.project()?.id, &call.listing()?).await?;
-    let items: Vec<_> = page
-        .items
-        .into_iter()
-        .map(|policy| render(call, policy))
-        .collect::<Result<_, _>>()?;
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "StreamingPolicy",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "StreamingPolicy", page, |policy| render(call, policy))
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

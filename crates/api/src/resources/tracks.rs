@@ -11,15 +11,14 @@ use headwater_catalog::{CatalogError, Sql};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::{place, query_page};
+use super::assets::place;
 use super::locators::segment;
 use super::media_tracks::{self, MediaTrack};
-use super::{operation, status, track_fields};
+use super::{listed, operation, status, track_fields, whole};
 use crate::call::Call;
 use crate::captions;
 use crate::dialect::{Envelope, account_path};
 use crate::error::{ApiError, Kind};
-use crate::query;
 use crate::reply::Reply;
 
 async fn asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, ApiError> {
@@ -95,15 +94,7 @@ pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
     for track in added {
         items.push(render(call, &asset, track)?);
     }
-    let total = u32::try_from(items.len()).ok();
-    let page = query_page(0, total, None, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "AssetTrack",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "AssetTrack", whole(items), Ok)
 }
 
 /// The track of the media that a path names.
