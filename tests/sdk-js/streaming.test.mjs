@@ -241,7 +241,8 @@ describe("streaming locators", { skip }, () => {
       [{ assetName: unique("none") }, "properties.assetName"],
       [{ streamingPolicyName: unique("none") }, "properties.streamingPolicyName"],
       [{ startTime: new Date("2031-01-01"), endTime: new Date("2030-01-01") }, "properties.endTime"],
-      [{ filters: [unique("none")] }, "properties.filters"],
+      [{ filters: [unique("none")] }, "properties.filters[0]"],
+      [{ defaultContentKeyPolicyName: unique("none") }, "properties.defaultContentKeyPolicyName"],
       [{ assetName: undefined }, "properties.assetName"],
       [{ streamingPolicyName: undefined }, "properties.streamingPolicyName"],
     ]) {
@@ -252,15 +253,125 @@ describe("streaming locators", { skip }, () => {
     await refused(locators.get(...where, name), 404);
   });
 
-  // Filters are kept but not applied yet: a locator that named one would show more than its owner thinks.
-  test("a locator takes no filter, and says why", async () => {
+  test("a filter in use stays until its locator goes", async () => {
     const [name, filter] = [unique("locator"), unique("filter")];
     await client.accountFilters.createOrUpdate(...where, filter, { firstQuality: { bitrate: 1 } });
-    await refused(
-      locators.create(...where, name, { assetName, streamingPolicyName: policy, filters: [filter] }),
-      400,
-      { field: "properties.filters" },
-    );
+    const wanted = { assetName, streamingPolicyName: policy, filters: [filter] };
+    assert.deepEqual((await locators.create(...where, name, wanted)).filters, [filter]);
+    await refused(client.accountFilters.delete(...where, filter), 409, { says: new RegExp(`'${name}'`) });
+    await locators.delete(...where, name);
     await client.accountFilters.delete(...where, filter);
+  });
+});
+
+describe("locators with keys", { skip }, () => {
+  const here = account();
+  const { client, where } = here;
+  const locators = client.streamingLocators;
+  const [keys, own] = [unique("keys"), unique("policy")];
+  const kinds = ["ClearKey", "Widevine"];
+  const label = { defaultKey: { label: "own" } };
+  const tracks = [{ trackSelections: [{ property: "FourCC", operation: "Equal", value: "mp4a" }] }];
+  let assetName;
+
+  before(async () => {
+    assetName = await newAsset(here, "film");
+    await client.contentKeyPolicies.createOrUpdate(...where, keys, {
+      options: kinds.map((kind) => ({
+        name: kind,
+        configuration: {
+          odataType: `#Microsoft.Media.ContentKeyPolicy${kind}Configuration`,
+          ...(kind === "Widevine" ? { widevineTemplate: "{}" } : {}),
+        },
+        restriction: { odataType: "#Microsoft.Media.ContentKeyPolicyOpenRestriction" },
+      })),
+    });
+    await client.streamingPolicies.create(...where, own, {
+      defaultContentKeyPolicyName: keys,
+      commonEncryptionCenc: {
+        enabledProtocols: protocols("dash"),
+        contentKeys: { ...label, keyToTrackMappings: [{ label: "sound", tracks }] },
+        drm: { widevine: { customLicenseAcquisitionUrlTemplate: "https://drm.example/{ContentKeyId}" } },
+      },
+    });
+  });
+
+  test("policies that encrypt read back as they were written", async () => {
+    const { commonEncryptionCenc: cenc, ...policy } = await client.streamingPolicies.get(...where, own);
+    assert.equal(policy.defaultContentKeyPolicyName, keys);
+    assert.deepEqual(cenc.contentKeys, { ...label, keyToTrackMappings: [{ label: "sound", tracks }] });
+    assert.equal(cenc.drm.widevine.customLicenseAcquisitionUrlTemplate, "https://drm.example/{ContentKeyId}");
+  });
+
+  test("keys are made once, and listed with their values", async () => {
+    const name = unique("locator");
+    const wanted = { assetName, streamingPolicyName: "Predefined_ClearKey", defaultContentKeyPolicyName: keys };
+    const made = await locators.create(...where, name, wanted);
+    assert.equal(made.defaultContentKeyPolicyName, keys);
+    const listed = await locators.listContentKeys(...where, name);
+    assert.equal(listed.contentKeys.length, 1);
+    const [key] = listed.contentKeys;
+    assert.match(key.id, UUID);
+    assert.equal(Buffer.from(key.value, "base64").length, 16);
+    assert.deepEqual(
+      [key.type, key.labelReferenceInStreamingPolicy, key.policyName],
+      ["EnvelopeEncryption", "ContentKey_AES", keys],
+    );
+    assert.deepEqual(await locators.create(...where, name, wanted), made);
+    assert.deepEqual(await locators.listContentKeys(...where, name), listed);
+    await refused(client.contentKeyPolicies.delete(...where, keys), 409, { says: new RegExp(`'${name}'`) });
+    await locators.delete(...where, name);
+  });
+
+  test("keys that are brought along are kept, and never another's", async () => {
+    const [name, other] = [unique("locator"), unique("locator")];
+    const value = Buffer.alloc(16, 7).toString("base64");
+    const key = { id: randomUUID(), value, labelReferenceInStreamingPolicy: "own" };
+    const wanted = { assetName, streamingPolicyName: own, contentKeys: [key] };
+    const made = await locators.create(...where, name, wanted);
+    assert.equal(made.contentKeys[0].id, key.id);
+    assert.equal(made.contentKeys[0].value, undefined, "a plain answer shows no key");
+    const { contentKeys } = await locators.listContentKeys(...where, name);
+    assert.deepEqual(
+      contentKeys.map((shown) => shown.labelReferenceInStreamingPolicy),
+      ["own", "sound"],
+    );
+    assert.equal(contentKeys[0].value, value);
+    assert.deepEqual(contentKeys[1].tracks, tracks);
+    const changed = { ...key, value: Buffer.alloc(16, 8).toString("base64") };
+    await refused(locators.create(...where, name, { ...wanted, contentKeys: [changed] }), 409);
+    await refused(locators.create(...where, other, { ...wanted, contentKeys: [changed] }), 409, {
+      says: new RegExp(key.id),
+    });
+    await refused(locators.create(...where, other, { ...wanted, contentKeys: [{ ...key, value: "AAAA" }] }), 400, {
+      field: "properties.contentKeys[0].value",
+    });
+    await locators.delete(...where, name);
+  });
+
+  test("paths say how they are encrypted", async () => {
+    const name = unique("locator");
+    await upload(here, assetName, "film.mp4", "not really one");
+    const made = await locators.create(...where, name, { assetName, streamingPolicyName: own });
+    assert.deepEqual((await locators.listPaths(...where, name)).streamingPaths, [
+      {
+        streamingProtocol: "Dash",
+        encryptionScheme: "CommonEncryptionCenc",
+        paths: [`/${made.streamingLocatorId}/film.ism/manifest(format=mpd-time-cmaf,encryption=cenc)`],
+      },
+    ]);
+    await locators.delete(...where, name);
+  });
+
+  test("what a key policy lacks is said", async () => {
+    await refused(
+      locators.create(...where, unique("locator"), {
+        assetName,
+        streamingPolicyName: "Predefined_MultiDrmCencStreaming",
+        defaultContentKeyPolicyName: keys,
+      }),
+      400,
+      { field: "properties.defaultContentKeyPolicyName", says: /PlayReady/ },
+    );
   });
 });

@@ -11,6 +11,7 @@
 //! | [`dialect`], [`error`] | envelopes and error shapes |
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
+//! | `captions` | is a subtitle file what its name says |
 //! | `place`, `storage_check` | containers: made, deleted, listed, signed for; accounts: tried out |
 //! | `resources` | one file per kind of resource |
 //!
@@ -27,6 +28,7 @@
 
 mod access;
 mod call;
+mod captions;
 pub mod dialect;
 pub mod error;
 mod fields;

@@ -29,6 +29,10 @@ const MAX_HEAD_BYTES: u64 = 1024 * 1024;
 
 /// Where the packaging index lies; not part of the media.
 const INDEX_FOLDER: &str = ".headwater/";
+const INDEX_ENDING: &str = ".hwx";
+
+/// Packaging indexes that are read to list an asset's tracks: more than a ladder has.
+const MAX_INDEXES: usize = 32;
 
 /// How long the address of a single file can be used.
 const FILE_URL_LASTS: SignedDuration = SignedDuration::from_mins(15);
@@ -50,6 +54,13 @@ pub(crate) struct File {
     /// Relative to the place.
     pub name: String,
     pub len: u64,
+}
+
+/// The beginning of a file.
+pub(crate) struct Start {
+    pub bytes: Bytes,
+    /// There is no more.
+    pub whole: bool,
 }
 
 impl<'a, C: HttpClient> Place<'a, C> {
@@ -225,16 +236,65 @@ impl<'a, C: HttpClient> Place<'a, C> {
         }
     }
 
+    /// The first bytes of a file, at most `limit`; `None` if there is no such file.
+    pub(crate) async fn start_of(&self, file: &str, limit: u64) -> Result<Option<Start>, ApiError> {
+        let blob = format!("{}{file}", self.prefix());
+        let build = || {
+            self.container
+                .get_range(self.now, &blob, Some(0..limit), None)
+        };
+        let decode = |answer: &Response<Bytes>| {
+            decode_range(answer.status(), answer.headers(), answer.body().clone())
+        };
+        match self.call(build, decode).await {
+            Ok(read) => Ok(Some(Start {
+                whole: read.total_len <= limit,
+                bytes: read.bytes,
+            })),
+            // What storage says of the start of an empty file.
+            Err(ClientError::RangeNotSatisfiable) => Ok(Some(Start {
+                whole: true,
+                bytes: Bytes::new(),
+            })),
+            Err(ClientError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(upstream(&error)),
+        }
+    }
+
     /// How long the place plays, in milliseconds, as far as a packaging index in it says. `None` without one.
     pub(crate) async fn duration_ms(&self) -> Result<Option<u32>, ApiError> {
-        let folder = format!("{}{INDEX_FOLDER}", self.prefix());
-        let page = self.page(&folder, Some("/"), None).await?;
-        for blob in page.blobs.iter().filter(|blob| blob.name.ends_with(".hwx")) {
+        for blob in self.index_blobs().await? {
             if let Some(head) = self.index_head(&blob.name, blob.len).await? {
                 return Ok(longest_ms(&head));
             }
         }
         Ok(None)
+    }
+
+    /// The heads of the packaging indexes in the place, with the names of their media files, in name order; at most
+    /// [`MAX_INDEXES`].
+    pub(crate) async fn indexes(&self) -> Result<Vec<(String, IndexHead)>, ApiError> {
+        let mut heads = Vec::new();
+        for blob in self.index_blobs().await?.iter().take(MAX_INDEXES) {
+            let file = blob.name.rsplit('/').next().unwrap_or_default();
+            let file = file.strip_suffix(INDEX_ENDING).unwrap_or(file).to_owned();
+            if let Some(head) = self.index_head(&blob.name, blob.len).await? {
+                heads.push((file, head));
+            }
+        }
+        Ok(heads)
+    }
+
+    async fn index_blobs(&self) -> Result<Vec<File>, ApiError> {
+        let folder = format!("{}{INDEX_FOLDER}", self.prefix());
+        let page = self.page(&folder, Some("/"), None).await?;
+        let indexes = page.blobs.into_iter().map(|blob| File {
+            name: blob.name,
+            len: blob.len,
+        });
+        Ok(indexes
+            .filter(|file| file.name.ends_with(INDEX_ENDING))
+            .collect())
     }
 
     /// The head of a packaging index; `None` if it is gone or not one that we read.

@@ -132,6 +132,15 @@ pub enum Operation {
     AssetContainerSas,
     AssetLocators,
     AssetStorage,
+    AssetEncryptionKey,
+    TrackList,
+    TrackGet,
+    TrackPut,
+    TrackUpdate,
+    TrackDelete,
+    TrackUpdateData,
+    TrackOperationStatus,
+    TrackOperationResult,
     TransformList,
     TransformGet,
     TransformPut,
@@ -304,6 +313,16 @@ static ACCOUNT: &[Route] = routes! {
     MKIO GET "/assets/{asset}/storage" => AssetStorage, needs(K::Asset, V::Read), [200];
     ALL POST "/assets/{asset}/listContainerSas" => AssetContainerSas, needs(K::Asset, V::Reveal), [200];
     ALL POST "/assets/{asset}/listStreamingLocators" => AssetLocators, needs(K::Asset, V::Read), [200];
+
+    ARM POST "/assets/{asset}/getEncryptionKey" => AssetEncryptionKey, needs(K::Asset, V::Reveal), [];
+    ALL GET "/assets/{asset}/tracks" => TrackList, needs(K::Asset, V::Read), [200];
+    ALL GET "/assets/{asset}/tracks/{track}" => TrackGet, needs(K::Asset, V::Read), [200];
+    ALL PUT "/assets/{asset}/tracks/{track}" => TrackPut, needs(K::Asset, V::Write), [200, 201];
+    ALL PATCH "/assets/{asset}/tracks/{track}" => TrackUpdate, needs(K::Asset, V::Write), [202];
+    ALL DELETE "/assets/{asset}/tracks/{track}" => TrackDelete, needs(K::Asset, V::Delete), [202, 204];
+    ALL POST "/assets/{asset}/tracks/{track}/updateTrackData" => TrackUpdateData, needs(K::Asset, V::Act), [202];
+    ALL GET "/assets/{asset}/tracks/{track}/operationStatuses/{operation}" => TrackOperationStatus, needs(K::Asset, V::Read), [200];
+    ALL GET "/assets/{asset}/tracks/{track}/operationResults/{operation}" => TrackOperationResult, needs(K::Asset, V::Read), [200, 204];
 
     ALL GET "/accountFilters" => FilterList, needs(K::Filter, V::Read), [200];
     ALL GET "/accountFilters/{filter}" => FilterGet, needs(K::Filter, V::Read), [200];

@@ -304,45 +304,6 @@ fn the_gallery_knows_how_long_a_video_is_from_its_packaging_index() {
 }
 
 #[test]
-fn encryption_is_refused_until_it_can_be_kept() {
-    let world = World::new();
-    world.put(&format!("{ARM}/assets/a"), json!({})).expect(201);
-    let refused = |body: Json, field: &str| {
-        let got = world
-            .put(&format!("{ARM}/streamingLocators/l"), body)
-            .expect(400)
-            .body;
-        assert_eq!(got["error"]["target"], field, "{got}");
-        got["error"]["message"].as_str().unwrap().to_owned()
-    };
-    let message = refused(
-        locator("a", "Predefined_MultiDrmCencStreaming"),
-        "properties.streamingPolicyName",
-    );
-    assert!(
-        message.contains("not supported by this installation"),
-        "{message}"
-    );
-    let mut keyed = locator("a", "Predefined_ClearStreamingOnly");
-    keyed["properties"]["contentKeys"] = json!([{"id": "x"}]);
-    refused(keyed, "properties.contentKeys");
-    for name in [
-        "Predefined_ClearKey",
-        "Predefined_MultiDrmStreaming",
-        "Predefined_DownloadOnly",
-    ] {
-        world
-            .get(&format!("{ARM}/streamingPolicies/{name}"))
-            .expect(200);
-    }
-    let list = world
-        .get(&format!("{ARM}/streamingPolicies"))
-        .expect(200)
-        .body;
-    assert_eq!(list["value"].as_array().unwrap().len(), 6);
-}
-
-#[test]
 fn presets_that_cannot_run_are_refused_by_name() {
     let world = World::new();
     for preset in [

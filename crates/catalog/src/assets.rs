@@ -424,7 +424,8 @@ pub async fn shares_container<S: Sql>(
     Ok(!rows.is_empty())
 }
 
-/// Deletes an asset's record, its filters, and its locators, which could only answer 404. Says whether there was one.
+/// Deletes an asset's record, its filters and tracks, and its locators, which could only answer 404. Says whether there
+/// was one.
 ///
 /// Errors: [`CatalogError::Conflict`] while a job that is not done reads or writes it.
 pub async fn delete<S: Sql>(
@@ -434,7 +435,14 @@ pub async fn delete<S: Sql>(
 ) -> Result<bool, CatalogError> {
     transaction(sql, async |sql| {
         refuse_if_in_use(sql, project, name).await?;
-        for table in ["streaming_locators", "asset_labels", "filters"] {
+        for table in [
+            "streaming_locators",
+            "locator_filters",
+            "locator_keys",
+            "asset_labels",
+            "filters",
+            "asset_tracks",
+        ] {
             sql.query(
                 &format!("DELETE FROM {table} WHERE project_id = ?1 AND asset_name = ?2"),
                 &[project.into(), name.into()],

@@ -15,6 +15,9 @@ use crate::{Written, assets, names};
 /// Most filters of one asset, or of one account (AMS quota).
 pub const MOST: u32 = 100;
 
+/// Most filters of one locator (AMS quota).
+pub const MOST_OF_LOCATOR: usize = 10;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
     pub name: String,
@@ -207,17 +210,93 @@ async fn write<S: Sql>(
 }
 
 /// Deletes a filter. Says whether there was one.
+///
+/// Errors: [`CatalogError::Conflict`] while a locator applies it. An asset's own filter stands in for one of its account
+/// that has the same name, so an account filter may go where only its name is in use.
 pub async fn delete<S: Sql>(
     sql: &S,
     project: &ProjectId,
     owner: Owner<'_>,
     name: &str,
 ) -> Result<bool, CatalogError> {
-    let rows = sql
-        .query(
-            "DELETE FROM filters WHERE project_id = ?1 AND asset_name = ?2 AND name = ?3 RETURNING name",
-            &[project.into(), owner.column().into(), name.into()],
+    let key = [project.into(), owner.column().into(), name.into()];
+    transaction(sql, async |sql| {
+        let used = sql
+            .query(
+                "SELECT l.locator_name FROM locator_filters l
+                 WHERE l.project_id = ?1 AND l.filter_name = ?3 AND (l.asset_name = ?2 OR (?2 = '' AND NOT EXISTS (
+                     SELECT 1 FROM filters f WHERE f.project_id = l.project_id AND f.asset_name = l.asset_name
+                         AND f.name = l.filter_name))) LIMIT 1",
+                &key,
+            )
+            .await?;
+        if let Some(row) = used.first() {
+            return Err(CatalogError::Conflict(format!(
+                "Filter '{name}' is used by streaming locator '{}'.",
+                row.text("locator_name")?
+            )));
+        }
+        let rows = sql
+            .query(
+                "DELETE FROM filters WHERE project_id = ?1 AND asset_name = ?2 AND name = ?3 RETURNING name",
+                &key,
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    })
+    .await
+}
+
+/// Inside a transaction: whether a locator of `asset` may apply these filters.
+///
+/// Errors: [`CatalogError::Invalid`].
+pub(crate) async fn check_for_locator<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    asset: &str,
+    filters: &[String],
+) -> Result<(), CatalogError> {
+    if filters.len() > MOST_OF_LOCATOR {
+        return Err(CatalogError::invalid(
+            "properties.filters",
+            format!("must have at most {MOST_OF_LOCATOR} members"),
+        ));
+    }
+    for (at, name) in filters.iter().enumerate() {
+        let field = format!("properties.filters[{at}]");
+        if filters.iter().take(at).any(|earlier| earlier == name) {
+            return Err(CatalogError::invalid(field, "is there twice"));
+        }
+        let exists = match find(sql, project, Owner::Asset(asset), name).await? {
+            None => find(sql, project, Owner::Account, name).await?,
+            found => found,
+        };
+        if exists.is_none() {
+            let missing = CatalogError::not_found(ENTITY.one, name);
+            return Err(CatalogError::invalid(field, missing.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Inside a transaction: remembers which filters a locator applies.
+pub(crate) async fn use_in_locator<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    (locator, asset): (&str, &str),
+    filters: &[String],
+) -> Result<(), CatalogError> {
+    sql.query(
+        "DELETE FROM locator_filters WHERE project_id = ?1 AND locator_name = ?2",
+        &[project.into(), locator.into()],
+    )
+    .await?;
+    for filter in filters {
+        sql.query(
+            "INSERT INTO locator_filters (project_id, locator_name, asset_name, filter_name) VALUES (?1, ?2, ?3, ?4)",
+            &[project.into(), locator.into(), asset.into(), filter.into()],
         )
         .await?;
-    Ok(!rows.is_empty())
+    }
+    Ok(())
 }

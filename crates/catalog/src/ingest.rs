@@ -14,7 +14,7 @@
 
 use headwater_seal::Seal;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::assets::{self, AssetWrite};
@@ -255,18 +255,12 @@ async fn apply<S: Sql>(
     let transform = &rule.rule.transform_name;
     let job_id = jobs::insert(sql, seal, project, transform, &name, &job, moment).await?;
     let locator = NewLocator {
-        locator_id: None,
         asset_name: name.clone(),
         policy_name: rule.rule.streaming_policy_name.clone(),
-        start_time: None,
-        end_time: None,
-        alternative_media_id: None,
-        default_manifest: None,
-        suppressed: false,
-        extra: Map::new(),
         fingerprint,
+        ..NewLocator::default()
     };
-    let locator = locators::insert(sql, project, &name, &locator, moment).await?;
+    let locator = locators::insert(sql, seal, project, &name, &locator, moment).await?;
     let mut row = ingested_key(project, rule, event).to_vec();
     row.extend([job_id.into(), moment.now.into()]);
     sql.query(

@@ -83,6 +83,23 @@ pub async fn get<S: Sql>(
     ENTITY.get(sql, project, name).await
 }
 
+/// One policy that another resource names. `field`: where.
+///
+/// Errors: [`CatalogError::Invalid`] if it does not exist.
+pub(crate) async fn named<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    field: &str,
+    name: &str,
+) -> Result<ContentKeyPolicy, CatalogError> {
+    match get(sql, project, name).await {
+        Err(missing @ CatalogError::NotFound { .. }) => {
+            Err(CatalogError::invalid(field, missing.to_string()))
+        }
+        found => found,
+    }
+}
+
 /// One policy with its secrets. For its owner and for key delivery.
 ///
 /// Errors: [`CatalogError::NotFound`]; [`CatalogError::Seal`] if the master key is another one.
@@ -255,10 +272,28 @@ fn identified(old: Option<&ContentKeyPolicy>, options: &[Json], moment: Moment<'
 }
 
 /// Deletes a policy. Says whether there was one.
+///
+/// Errors: [`CatalogError::Conflict`] while the keys of a locator are given out by it.
 pub async fn delete<S: Sql>(
     sql: &S,
     project: &ProjectId,
     name: &str,
 ) -> Result<bool, CatalogError> {
-    ENTITY.delete(sql, project, name).await
+    transaction(sql, async |sql| {
+        let used = sql
+            .query(
+                "SELECT locator_name AS name FROM locator_keys WHERE project_id = ?1 AND policy_name = ?2
+                 UNION ALL SELECT name FROM streaming_locators WHERE project_id = ?1 AND key_policy = ?2 LIMIT 1",
+                &[project.into(), name.into()],
+            )
+            .await?;
+        if let Some(row) = used.first() {
+            return Err(CatalogError::Conflict(format!(
+                "Content key policy '{name}' is used by streaming locator '{}'.",
+                row.text("name")?
+            )));
+        }
+        ENTITY.delete(sql, project, name).await
+    })
+    .await
 }

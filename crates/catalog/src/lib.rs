@@ -13,6 +13,8 @@
 //! | [`projects`], [`storage`], [`usage`] | tenants, where their media lies, and what they used |
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
+//! | [`protection`], [`key_plan`], [`locator_keys`] | what is encrypted, and with which keys |
+//! | [`tracks`] | files that became tracks of an asset |
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
@@ -44,8 +46,10 @@ mod ids;
 pub mod ingest;
 pub mod invites;
 pub mod jobs;
+pub mod key_plan;
 pub mod key_policies;
 pub mod keys;
+pub mod locator_keys;
 pub mod locators;
 pub mod migrations;
 pub mod names;
@@ -56,6 +60,7 @@ pub mod policies;
 pub mod postgres;
 pub mod presets;
 pub mod projects;
+pub mod protection;
 pub mod publishing;
 pub mod query;
 pub mod reseal;
@@ -65,6 +70,7 @@ pub mod sql;
 pub mod storage;
 pub mod teams;
 pub mod tokens;
+pub mod tracks;
 pub mod transforms;
 pub mod upload_rules;
 pub mod usage;

@@ -1,5 +1,6 @@
 //! Streaming locators: an asset made reachable by players under an unguessable id.
 
+use headwater_seal::Seal;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -7,9 +8,12 @@ use uuid::Uuid;
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
+use crate::key_plan::{self, GivenKey, PlannedKey};
+use crate::locator_keys;
+use crate::policies::StreamingPolicy;
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
-use crate::{Written, assets, names, policies};
+use crate::{Written, assets, filters, names, policies};
 
 /// Locators an asset may have.
 pub const MAX_PER_ASSET: usize = 100;
@@ -21,9 +25,17 @@ pub struct StreamingLocator {
     pub locator_id: Uuid,
     pub asset_name: String,
     pub policy_name: String,
+    /// The content key policy of keys that name none.
+    pub key_policy: Option<String>,
     pub start_time: Option<Timestamp>,
     pub end_time: Option<Timestamp>,
     pub alternative_media_id: Option<String>,
+    /// What an external key server knows the content by.
+    pub content_id: Option<String>,
+    /// Always applied, on top of those that a URL names.
+    pub filters: Vec<String>,
+    /// The keys that the writer chose, an array in AMS's names, without their values.
+    pub keys: Json,
     pub default_manifest: Option<String>,
     pub suppressed: bool,
     /// What the writer sent beyond the above, shown as it came.
@@ -32,21 +44,30 @@ pub struct StreamingLocator {
 }
 
 /// A locator to be made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct NewLocator {
     /// Chosen by the writer, for instance to keep URLs over a migration; else made here.
     pub locator_id: Option<Uuid>,
     pub asset_name: String,
     pub policy_name: String,
+    pub key_policy: Option<String>,
     pub start_time: Option<Timestamp>,
     pub end_time: Option<Timestamp>,
     pub alternative_media_id: Option<String>,
+    pub content_id: Option<String>,
+    pub filters: Vec<String>,
+    /// Keys that the streaming policy has and that are not among these are made here.
+    pub keys: Vec<GivenKey>,
     pub default_manifest: Option<String>,
     pub suppressed: bool,
     pub extra: Map<String, Json>,
-    /// [`crate::fingerprint()`] of the request.
+    /// [`crate::fingerprint()`] of the request without its id and keys, which are compared with those that are kept: a client
+    /// that writes back what it read asks for nothing new.
     pub fingerprint: String,
 }
+
+/// Longest identifier of somebody else's, in characters.
+const LONGEST_ID: usize = 1024;
 
 /// What a PUT on a locator that exists does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +78,7 @@ pub enum IfExists {
     Replace,
 }
 
-const COLUMNS: &str = "name, locator_id, asset_name, policy_name, start_time, end_time, alternative_media_id, default_manifest, suppressed, extra_json, created";
+const COLUMNS: &str = "name, locator_id, asset_name, policy_name, key_policy, start_time, end_time, alternative_media_id, content_id, filters_json, keys_json, default_manifest, suppressed, extra_json, created";
 
 const FIELDS: &[Field] = &[
     Field::new("name", "name", FieldKind::Text),
@@ -93,9 +114,13 @@ fn from_row(row: &Row<'_>) -> Result<StreamingLocator, CatalogError> {
         locator_id: row.uuid("locator_id")?,
         asset_name: row.text("asset_name")?,
         policy_name: row.text("policy_name")?,
+        key_policy: row.opt_text("key_policy")?,
         start_time: row.opt_time("start_time")?,
         end_time: row.opt_time("end_time")?,
         alternative_media_id: row.opt_text("alternative_media_id")?,
+        content_id: row.opt_text("content_id")?,
+        filters: row.json("filters_json")?,
+        keys: row.json("keys_json")?,
         default_manifest: row.opt_text("default_manifest")?,
         suppressed: row.flag("suppressed")?,
         extra: row.json("extra_json")?,
@@ -135,10 +160,11 @@ pub async fn of_asset<S: Sql>(
 
 /// Publishes an asset.
 ///
-/// Errors: [`CatalogError::Invalid`] for asset, policy, times; [`CatalogError::Conflict`] if the name or the locator id
-/// is taken.
+/// Errors: [`CatalogError::Invalid`] for asset, policy, times, filters and keys; [`CatalogError::Conflict`] if the name, the
+/// locator id or the id of a key is taken.
 pub async fn put<S: Sql>(
     sql: &S,
+    seal: &Seal,
     project: &ProjectId,
     name: &str,
     new: &NewLocator,
@@ -147,45 +173,54 @@ pub async fn put<S: Sql>(
 ) -> Result<(StreamingLocator, Written), CatalogError> {
     transaction(sql, async |sql| {
         let Some(old) = ENTITY.find(sql, project, name).await? else {
-            return Ok((insert(sql, project, name, new, moment).await?, Written::Created));
+            let made = insert(sql, seal, project, name, new, moment).await?;
+            return Ok((made, Written::Created));
         };
-        let same = sql
-            .query(
-                "SELECT 1 FROM streaming_locators WHERE project_id = ?1 AND name = ?2 AND fingerprint = ?3",
-                &[project.into(), name.into(), Value::from(&new.fingerprint)],
-            )
-            .await?;
-        if !same.is_empty() {
+        let policy = policy(sql, project, &new.policy_name).await?;
+        let keys = key_plan::plan(&policy, new.key_policy.as_deref(), &new.keys)?;
+        if is_same(sql, seal, project, &old, new, &keys).await? {
             return Ok((old, Written::Existing));
         }
         let other_id = new.locator_id.is_some_and(|id| id != old.locator_id);
         if if_exists == IfExists::Keep || new.asset_name != old.asset_name || other_id {
-            return Err(CatalogError::Conflict(format!(
-                "Streaming locator '{name}' already exists."
-            )));
+            return Err(exists(name));
         }
         check(sql, project, name, new).await?;
-        sql.query(
-            "UPDATE streaming_locators SET policy_name = ?3, start_time = ?4, end_time = ?5, alternative_media_id = ?6,
-                 default_manifest = ?7, suppressed = ?8, extra_json = ?9, fingerprint = ?10
-             WHERE project_id = ?1 AND name = ?2",
+        key_plan::check_delivery(sql, project, &policy, &keys).await?;
+        let place = Place {
+            name,
+            id: old.locator_id,
+            created: old.created,
+        };
+        let locator = write(sql, seal, project, place, new, &keys, moment).await?;
+        Ok((locator, Written::Existing))
+    })
+    .await
+}
+
+/// Whether a request is the one that the locator was made by.
+async fn is_same<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    project: &ProjectId,
+    old: &StreamingLocator,
+    new: &NewLocator,
+    keys: &[PlannedKey],
+) -> Result<bool, CatalogError> {
+    let same = sql
+        .query(
+            "SELECT 1 FROM streaming_locators WHERE project_id = ?1 AND name = ?2 AND fingerprint = ?3",
             &[
                 project.into(),
-                name.into(),
-                Value::from(&new.policy_name),
-                Value::from(new.start_time),
-                Value::from(new.end_time),
-                Value::from(new.alternative_media_id.as_deref()),
-                Value::from(new.default_manifest.as_deref()),
-                new.suppressed.into(),
-                Json::Object(new.extra.clone()).to_string().into(),
+                Value::from(&old.name),
                 Value::from(&new.fingerprint),
             ],
         )
         .await?;
-        Ok((get(sql, project, name).await?, Written::Existing))
-    })
-    .await
+    Ok(!same.is_empty()
+        && new.locator_id.is_none_or(|id| id == old.locator_id)
+        && old.keys == key_plan::shown(keys)
+        && locator_keys::are_those_of(sql, seal, project, &old.name, keys).await?)
 }
 
 async fn check<S: Sql>(
@@ -206,44 +241,53 @@ async fn check<S: Sql>(
     if let Some(manifest) = &new.default_manifest {
         names::blob("properties.defaultManifestFilename", manifest)?;
     }
+    for (field, text) in [
+        ("properties.alternativeMediaId", &new.alternative_media_id),
+        ("properties.contentId", &new.content_id),
+    ] {
+        names::text(field, text.as_deref(), LONGEST_ID)?;
+    }
     if assets::find(sql, project, &new.asset_name).await?.is_none() {
         return Err(CatalogError::invalid(
             "properties.assetName",
             format!("Asset '{}' not found.", new.asset_name),
         ));
     }
-    check_policy(
-        sql,
-        project,
-        "properties.streamingPolicyName",
-        &new.policy_name,
-    )
-    .await
+    filters::check_for_locator(sql, project, &new.asset_name, &new.filters).await
 }
 
-/// Whether locators may use a policy. `field`: where it was named.
+/// The streaming policy that a locator is to have.
+async fn policy<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    name: &str,
+) -> Result<StreamingPolicy, CatalogError> {
+    match policies::get(sql, project, name).await {
+        Err(missing @ CatalogError::NotFound { .. }) => Err(CatalogError::invalid(
+            "properties.streamingPolicyName",
+            missing.to_string(),
+        )),
+        found => found,
+    }
+}
+
+/// Whether locators may be made on a streaming policy without a word about keys.
+///
+/// Errors: [`CatalogError::Invalid`] naming `properties.streamingPolicyName`.
 pub(crate) async fn check_policy<S: Sql>(
     sql: &S,
     project: &ProjectId,
-    field: &str,
     name: &str,
 ) -> Result<(), CatalogError> {
-    let policy = match policies::get(sql, project, name).await {
-        Err(CatalogError::NotFound { .. }) => {
-            return Err(CatalogError::invalid(
-                field,
-                format!("Streaming policy '{name}' not found."),
-            ));
-        }
-        found => found?,
-    };
-    if policies::needs_encryption(&policy.properties) {
-        return Err(CatalogError::invalid(
-            field,
-            format!("'{name}' encrypts, which is not supported by this installation"),
-        ));
+    let policy = policy(sql, project, name).await?;
+    let keys = key_plan::plan(&policy, None, &[])?;
+    match key_plan::check_delivery(sql, project, &policy, &keys).await {
+        Err(CatalogError::Invalid { message, .. }) => Err(CatalogError::invalid(
+            "properties.streamingPolicyName",
+            message,
+        )),
+        outcome => outcome,
     }
-    Ok(())
 }
 
 /// Inside a transaction: adds a locator.
@@ -251,12 +295,16 @@ pub(crate) async fn check_policy<S: Sql>(
 /// Errors: as [`put`]; [`CatalogError::Conflict`] for any locator of that name.
 pub(crate) async fn insert<S: Sql>(
     sql: &S,
+    seal: &Seal,
     project: &ProjectId,
     name: &str,
     new: &NewLocator,
     moment: Moment<'_>,
 ) -> Result<StreamingLocator, CatalogError> {
     check(sql, project, name, new).await?;
+    let policy = policy(sql, project, &new.policy_name).await?;
+    let keys = key_plan::plan(&policy, new.key_policy.as_deref(), &new.keys)?;
+    key_plan::check_delivery(sql, project, &policy, &keys).await?;
     if of_asset(sql, project, &new.asset_name).await?.len() >= MAX_PER_ASSET {
         return Err(CatalogError::Conflict(format!(
             "Asset '{}' already has {MAX_PER_ASSET} streaming locators.",
@@ -275,36 +323,94 @@ pub(crate) async fn insert<S: Sql>(
             "Streaming locator id '{id}' is already in use."
         )));
     }
-    sql.query(
-        "INSERT INTO streaming_locators (project_id, name, locator_id, asset_name, policy_name, start_time, end_time,
-             alternative_media_id, default_manifest, suppressed, extra_json, fingerprint, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-        &[
-            project.into(),
-            name.into(),
-            id.into(),
-            Value::from(&new.asset_name),
-            Value::from(&new.policy_name),
-            Value::from(new.start_time),
-            Value::from(new.end_time),
-            Value::from(new.alternative_media_id.as_deref()),
-            Value::from(new.default_manifest.as_deref()),
-            new.suppressed.into(),
-            Json::Object(new.extra.clone()).to_string().into(),
-            Value::from(&new.fingerprint),
-            moment.now.into(),
-        ],
-    )
-    .await
-    .map_err(CatalogError::taken("Streaming locator", name))?;
-    get(sql, project, name).await
+    let place = Place {
+        name,
+        id,
+        created: moment.now,
+    };
+    write(sql, seal, project, place, new, &keys, moment).await
 }
 
-/// Takes a locator off. Says whether there was one.
+fn exists(name: &str) -> CatalogError {
+    CatalogError::Conflict(format!("{} '{name}' already exists.", ENTITY.one))
+}
+
+/// What of a locator never changes.
+struct Place<'a> {
+    name: &'a str,
+    id: Uuid,
+    created: Timestamp,
+}
+
+/// Inside a transaction: writes a locator's row, its keys and what it refers to.
+///
+/// Errors: [`CatalogError::Conflict`] if there is a locator of that name with another id.
+async fn write<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    project: &ProjectId,
+    place: Place<'_>,
+    new: &NewLocator,
+    keys: &[PlannedKey],
+    moment: Moment<'_>,
+) -> Result<StreamingLocator, CatalogError> {
+    let rows = sql
+        .query(
+            &format!(
+                "INSERT INTO streaming_locators (project_id, name, locator_id, asset_name, policy_name, key_policy,
+                     start_time, end_time, alternative_media_id, content_id, filters_json, keys_json, default_manifest,
+                     suppressed, extra_json, fingerprint, created)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                 ON CONFLICT (project_id, name) DO UPDATE SET policy_name = excluded.policy_name,
+                     key_policy = excluded.key_policy, start_time = excluded.start_time, end_time = excluded.end_time,
+                     alternative_media_id = excluded.alternative_media_id, content_id = excluded.content_id,
+                     filters_json = excluded.filters_json, keys_json = excluded.keys_json,
+                     default_manifest = excluded.default_manifest, suppressed = excluded.suppressed,
+                     extra_json = excluded.extra_json, fingerprint = excluded.fingerprint
+                     WHERE streaming_locators.locator_id = excluded.locator_id
+                 RETURNING {COLUMNS}"
+            ),
+            &[
+                project.into(),
+                place.name.into(),
+                place.id.into(),
+                Value::from(&new.asset_name),
+                Value::from(&new.policy_name),
+                Value::from(new.key_policy.as_deref()),
+                Value::from(new.start_time),
+                Value::from(new.end_time),
+                Value::from(new.alternative_media_id.as_deref()),
+                Value::from(new.content_id.as_deref()),
+                Json::from(new.filters.clone()).to_string().into(),
+                key_plan::shown(keys).to_string().into(),
+                Value::from(new.default_manifest.as_deref()),
+                new.suppressed.into(),
+                Json::Object(new.extra.clone()).to_string().into(),
+                Value::from(&new.fingerprint),
+                place.created.into(),
+            ],
+        )
+        .await
+        .map_err(CatalogError::taken(ENTITY.one, place.name))?;
+    if rows.is_empty() {
+        return Err(exists(place.name));
+    }
+    let of = (place.name, new.asset_name.as_str());
+    locator_keys::write(sql, seal, project, of, keys, moment).await?;
+    filters::use_in_locator(sql, project, of, &new.filters).await?;
+    ENTITY.returned(&rows, place.name)
+}
+
+/// Takes a locator off, and its keys with it. Says whether there was one.
 pub async fn delete<S: Sql>(
     sql: &S,
     project: &ProjectId,
     name: &str,
 ) -> Result<bool, CatalogError> {
-    ENTITY.delete(sql, project, name).await
+    transaction(sql, async |sql| {
+        locator_keys::delete(sql, project, name).await?;
+        filters::use_in_locator(sql, project, (name, ""), &[]).await?;
+        ENTITY.delete(sql, project, name).await
+    })
+    .await
 }

@@ -99,5 +99,10 @@ pub fn all() -> &'static [Migration] {
             name: "people",
             sql: include_str!("../migrations/sqlite/0008_people.sql"),
         },
+        Migration {
+            number: 10,
+            name: "tracks and locator keys",
+            sql: include_str!("../migrations/sqlite/0010_tracks_and_locator_keys.sql"),
+        },
     ]
 }

@@ -15,6 +15,9 @@ pub const STREAMING_ENDPOINTS: &str = "streamingEndpoints";
 /// [`Operation::collection`] of accounts.
 pub const ACCOUNTS: &str = "mediaservices";
 
+/// [`Operation::collection`] of tracks.
+pub const TRACKS: &str = "tracks";
+
 /// How long an operation can be asked about.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 

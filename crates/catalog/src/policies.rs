@@ -1,7 +1,7 @@
 //! Streaming policies: what a locator lets out, and in which shape.
 //!
-//! Six are predefined and exist in every project without a row; lists treat them like the others. A custom policy may, until content protection is in place,
-//! allow clear streaming and download; one that asks for encryption is refused.
+//! Six are predefined and exist in every project without a row; lists treat them like the others. What a policy encrypts is
+//! read by [`crate::protection`].
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -10,7 +10,9 @@ use crate::Written;
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
+use crate::key_policies;
 use crate::names;
+use crate::protection::{self, Encryption};
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 
@@ -23,12 +25,37 @@ pub struct Protocols {
     pub download: bool,
 }
 
+impl Protocols {
+    /// Those that a scheme enables.
+    pub(crate) fn read(scheme: &Json) -> Self {
+        let enabled = |protocol: &str| {
+            scheme
+                .get("enabledProtocols")
+                .and_then(|protocols| protocols.get(protocol))
+                .and_then(Json::as_bool)
+                .unwrap_or(false)
+        };
+        Self {
+            hls: enabled("hls"),
+            dash: enabled("dash"),
+            smooth: enabled("smoothStreaming"),
+            download: enabled("download"),
+        }
+    }
+}
+
 /// What a policy allows, by protection scheme.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Publishing {
     /// AMS `noEncryption`.
     pub clear: Protocols,
+    /// AMS `envelopeEncryption`.
+    pub envelope: Protocols,
+    /// AMS `commonEncryptionCenc`.
+    pub cenc: Protocols,
+    /// AMS `commonEncryptionCbcs`.
+    pub cbcs: Protocols,
 }
 
 impl Publishing {
@@ -107,45 +134,29 @@ fn predefined(name: &str) -> Option<StreamingPolicy> {
     })
 }
 
-const ENCRYPTION: [&str; 3] = [
-    "envelopeEncryption",
-    "commonEncryptionCenc",
-    "commonEncryptionCbcs",
-];
-
-/// Whether a policy with these properties needs content protection.
-pub fn needs_encryption(properties: &Json) -> bool {
-    ENCRYPTION
-        .iter()
-        .any(|scheme| properties.get(scheme).is_some_and(|value| !value.is_null()))
-}
-
 /// What a policy allows. `custom_json`: the stored properties of a custom policy.
 ///
-/// `None` if there is no such policy, or it needs content protection.
+/// `None` if there is no such policy.
 pub fn publishing(name: &str, custom_json: Option<&str>) -> Option<Publishing> {
     let properties = match predefined_properties(name) {
         Some(properties) => properties,
         None => serde_json::from_str(custom_json?).ok()?,
     };
-    if needs_encryption(&properties) {
-        return None;
-    }
-    let enabled = |protocol: &str| {
-        properties
-            .pointer("/noEncryption/enabledProtocols")
-            .and_then(|protocols| protocols.get(protocol))
-            .and_then(Json::as_bool)
-            .unwrap_or(false)
+    let mut publishing = Publishing {
+        clear: properties
+            .get("noEncryption")
+            .map(Protocols::read)
+            .unwrap_or_default(),
+        ..Publishing::default()
     };
-    Some(Publishing {
-        clear: Protocols {
-            hls: enabled("hls"),
-            dash: enabled("dash"),
-            smooth: enabled("smoothStreaming"),
-            download: enabled("download"),
-        },
-    })
+    for scheme in protection::schemes(&properties) {
+        match scheme.encryption {
+            Encryption::Envelope => publishing.envelope = scheme.protocols,
+            Encryption::Cenc => publishing.cenc = scheme.protocols,
+            Encryption::Cbcs => publishing.cbcs = scheme.protocols,
+        }
+    }
+    Some(publishing)
 }
 
 const FIELDS: &[Field] = &[
@@ -209,10 +220,10 @@ pub async fn list<S: Sql>(
 
 /// Creates a custom policy. The same request again is answered with the policy that exists.
 ///
-/// `properties`: checked by the caller for shape; here only for what this installation can do.
+/// `properties`: checked by the caller for shape; here only for the content key policies that it names.
 ///
-/// Errors: [`CatalogError::Invalid`] for encryption or a predefined name, [`CatalogError::Conflict`] if a policy of that
-/// name exists with other properties: policies are never changed.
+/// Errors: [`CatalogError::Invalid`] for a content key policy that does not exist or a predefined name,
+/// [`CatalogError::Conflict`] if a policy of that name exists with other properties: policies are never changed.
 pub async fn create<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -226,14 +237,6 @@ pub async fn create<S: Sql>(
             "name",
             "names that begin with 'Predefined_' are reserved",
         ));
-    }
-    for scheme in ENCRYPTION {
-        if properties.get(scheme).is_some_and(|value| !value.is_null()) {
-            return Err(CatalogError::invalid(
-                format!("properties.{scheme}"),
-                "encryption is not supported by this installation",
-            ));
-        }
     }
     let fingerprint = crate::fingerprint(&properties);
     let text = properties.to_string();
@@ -254,6 +257,7 @@ pub async fn create<S: Sql>(
             )
             .await?;
         if !rows.is_empty() {
+            check_key_policies(sql, project, &properties).await?;
             return Ok((get(sql, project, name).await?, Written::Created));
         }
         let same = sql
@@ -270,6 +274,29 @@ pub async fn create<S: Sql>(
         Ok((get(sql, project, name).await?, Written::Existing))
     })
     .await
+}
+
+/// Whether the content key policies that a new policy names exist.
+async fn check_key_policies<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    properties: &Json,
+) -> Result<(), CatalogError> {
+    let member = "defaultContentKeyPolicyName";
+    let default = properties.get(member).and_then(Json::as_str);
+    let mut named: Vec<_> = default
+        .map(|name| (format!("properties.{member}"), name.to_owned()))
+        .into_iter()
+        .collect();
+    for scheme in protection::schemes(properties) {
+        let field = format!("properties.{}.contentKeys", scheme.encryption.property());
+        let names = scheme.keys.into_iter().filter_map(|key| key.policy_name);
+        named.extend(names.map(|name| (field.clone(), name)));
+    }
+    for (field, name) in named {
+        key_policies::named(sql, project, &field, &name).await?;
+    }
+    Ok(())
 }
 
 /// Deletes a custom policy. Says whether there was one.
@@ -322,7 +349,7 @@ mod tests {
         }
         let clear: Vec<_> = PREDEFINED
             .iter()
-            .filter(|name| publishing(name, None).is_some())
+            .filter(|name| publishing(name, None).unwrap().clear != Protocols::default())
             .copied()
             .collect();
         assert_eq!(
@@ -341,6 +368,15 @@ mod tests {
             !publishing("Predefined_DownloadOnly", None)
                 .unwrap()
                 .clear
+                .hls
+        );
+        let drm = publishing("Predefined_MultiDrmStreaming", None).unwrap();
+        assert!(drm.cenc.dash && !drm.cenc.hls && drm.cbcs.hls && !drm.cbcs.dash);
+        assert!(!drm.streams_clear());
+        assert!(
+            publishing("Predefined_ClearKey", None)
+                .unwrap()
+                .envelope
                 .hls
         );
         assert_eq!(publishing("nobody", None), None);

@@ -30,6 +30,8 @@ pub struct PublishedLocator {
     pub suppressed: bool,
     /// What the streaming policy allows.
     pub policy: Publishing,
+    /// Whether the locator has filters, which apply to whatever is streamed.
+    pub filtered: bool,
     /// Storage account's URL and container, without a trailing slash: `http://127.0.0.1:10000/local/asset-1f3c`.
     pub container_url: String,
     pub container: String,
@@ -64,7 +66,7 @@ pub async fn published_locator<S: Sql>(
     let rows = sql
         .query(
             "SELECT l.project_id, l.locator_id, l.name, l.asset_name, l.start_time, l.end_time, l.suppressed,
-                    l.policy_name, l.default_manifest, a.container, a.sub_path, a.manifest,
+                    l.policy_name, l.filters_json, l.default_manifest, a.container, a.sub_path, a.manifest,
                     s.account, s.url, s.credential_id, s.credential_kind, s.secret_sealed, s.sanitized, s.expires,
                     s.credential_created_by, s.credential_created, p.properties_json,
                     EXISTS (SELECT 1 FROM streaming_endpoints e
@@ -99,6 +101,7 @@ pub async fn published_locator<S: Sql>(
         end_time: row.opt_time("end_time")?,
         suppressed: row.flag("suppressed")?,
         policy,
+        filtered: !row.json::<Vec<String>>("filters_json")?.is_empty(),
         container_url: format!("{}/{container}", row.text("url")?),
         container,
         sub_path: row.text("sub_path")?,
@@ -129,7 +132,7 @@ pub struct ListedPage {
     pub total: usize,
 }
 
-/// Locators of `project` that stream in the clear, are within their time and whose asset no unfinished or failed job is
+/// Locators of `project` that stream in the clear and without filters, are within their time and whose asset no unfinished or failed job is
 /// to fill; newest first.
 ///
 /// `offset`, `limit`: the part to show.
@@ -143,7 +146,7 @@ pub async fn published<S: Sql>(
     let condition = format!(
         "FROM streaming_locators l JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
          LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
-         WHERE l.project_id = ?1 AND l.suppressed = 0
+         WHERE l.project_id = ?1 AND l.suppressed = 0 AND l.filters_json = '[]'
              AND (l.start_time IS NULL OR l.start_time <= ?2) AND (l.end_time IS NULL OR l.end_time > ?2)
              AND (l.policy_name IN ({}) OR p.streams_clear = 1)
              AND (a.manifest IS NOT NULL OR NOT EXISTS (

@@ -153,13 +153,7 @@ pub async fn put<S: Sql>(
                 "must name a transform with one output",
             ));
         }
-        locators::check_policy(
-            sql,
-            project,
-            "properties.streamingPolicyName",
-            &rule.streaming_policy_name,
-        )
-        .await?;
+        locators::check_policy(sql, project, &rule.streaming_policy_name).await?;
         let existed = sql
             .query(
                 "SELECT 1 FROM upload_rules WHERE project_id = ?1 AND name = ?2",

@@ -225,8 +225,9 @@ fn a_name_that_is_taken_refuses_the_rule_instead_of_failing_the_event() {
             _ => {
                 catalog.asset("other");
                 use headwater_catalog::Sql as _;
-                let locator = "INSERT INTO streaming_locators SELECT project_id, ?1, 'x', 'other', 'p', NULL, NULL,
-                    NULL, NULL, 0, '{}', '', 0 FROM assets WHERE name = 'other'";
+                let locator = "INSERT INTO streaming_locators (project_id, name, locator_id, asset_name, policy_name,
+                        suppressed, extra_json, fingerprint, created)
+                    SELECT project_id, ?1, 'x', 'other', 'p', 0, '{}', '', 0 FROM assets WHERE name = 'other'";
                 block_on(catalog.sql.query(locator, &[taken_name.as_str().into()])).unwrap();
             }
         }

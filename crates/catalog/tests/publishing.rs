@@ -4,23 +4,20 @@ mod support;
 
 use futures::executor::block_on;
 use headwater_catalog::endpoints::{self, EndpointState, Switched};
+use headwater_catalog::filters::{self, Owner};
 use headwater_catalog::locators::{self, IfExists, NewLocator};
-use headwater_catalog::{CatalogError, Written, assets, operations, policies, publishing};
+use headwater_catalog::{
+    CatalogError, Sql, Written, assets, locator_keys, operations, policies, publishing,
+};
 use serde_json::json;
 use support::Catalog;
 
 fn locator(asset: &str, policy: &str) -> NewLocator {
     NewLocator {
-        locator_id: None,
         asset_name: asset.into(),
         policy_name: policy.into(),
-        start_time: None,
-        end_time: None,
-        alternative_media_id: None,
-        default_manifest: None,
-        suppressed: false,
-        extra: Default::default(),
         fingerprint: format!("{asset}/{policy}"),
+        ..NewLocator::default()
     }
 }
 
@@ -31,6 +28,7 @@ fn put_locator(
 ) -> Result<(locators::StreamingLocator, Written), CatalogError> {
     block_on(locators::put(
         &catalog.sql,
+        &catalog.seal,
         &catalog.project,
         name,
         new,
@@ -71,12 +69,15 @@ fn a_locator_is_made_once_and_refuses_what_it_cannot_serve() {
         ),
         ("properties.streamingPolicyName", locator("film", "nothing")),
         (
-            "properties.streamingPolicyName",
+            "properties.defaultContentKeyPolicyName",
             locator("film", "Predefined_ClearKey"),
         ),
         (
-            "properties.streamingPolicyName",
-            locator("film", "Predefined_MultiDrmStreaming"),
+            "properties.filters[0]",
+            NewLocator {
+                filters: vec!["nothing".into()],
+                ..clear.clone()
+            },
         ),
         (
             "properties.endTime",
@@ -101,6 +102,7 @@ fn a_locator_is_made_once_and_refuses_what_it_cannot_serve() {
     };
     let (now, written) = block_on(locators::put(
         &catalog.sql,
+        &catalog.seal,
         &catalog.project,
         "l",
         &replaced,
@@ -149,6 +151,116 @@ fn the_origin_finds_a_locator_with_everything_it_needs() {
         find(&made.locator_id.to_string()).is_none(),
         "locators go with their asset"
     );
+}
+
+/// A policy that encrypts, with a licence server of its own: nobody has to name a content key policy.
+fn encrypting(catalog: &Catalog, name: &str) {
+    let properties = json!({
+        "noEncryption": {"enabledProtocols": {"dash": true}},
+        "commonEncryptionCbcs": {
+            "enabledProtocols": {"hls": true},
+            "contentKeys": {"defaultKey": {"label": "k"}},
+            "drm": {"fairPlay": {"customLicenseAcquisitionUrlTemplate": "skd://keys.example/{ContentKeyId}"}},
+        },
+    });
+    block_on(policies::create(
+        &catalog.sql,
+        &catalog.project,
+        name,
+        properties,
+        catalog.moment(),
+    ))
+    .unwrap();
+}
+
+#[test]
+fn the_origin_is_told_what_must_not_go_out_plain_or_whole() {
+    let catalog = Catalog::new();
+    catalog.asset("film");
+    encrypting(&catalog, "drm");
+    let filter = serde_json::Map::new();
+    block_on(filters::put(
+        &catalog.sql,
+        &catalog.project,
+        Owner::Account,
+        "f",
+        &filter,
+        catalog.now(),
+    ))
+    .unwrap();
+    let new = NewLocator {
+        filters: vec!["f".into()],
+        ..locator("film", "drm")
+    };
+    let (made, _) = put_locator(&catalog, "l", &new).unwrap();
+    let find = |id: uuid::Uuid| {
+        let id = id.to_string();
+        block_on(publishing::published_locator(
+            &catalog.sql,
+            &catalog.seal,
+            &id,
+        ))
+        .unwrap()
+        .unwrap()
+    };
+    let found = find(made.locator_id);
+    assert!(found.filtered);
+    let policy = found.policy;
+    assert!(policy.clear.dash && !policy.clear.hls);
+    assert!(policy.cbcs.hls && !policy.cbcs.dash);
+    assert_eq!(
+        (policy.cenc, policy.envelope),
+        (Default::default(), Default::default())
+    );
+    let (plain, _) = put_locator(&catalog, "plain", &locator("film", "drm")).unwrap();
+    assert!(!find(plain.locator_id).filtered);
+}
+
+#[test]
+fn content_keys_are_random_sealed_and_gone_with_their_locator() {
+    let catalog = Catalog::new();
+    catalog.asset("film");
+    encrypting(&catalog, "drm");
+    let keys = |locator: &str| {
+        block_on(locator_keys::list(
+            &catalog.sql,
+            &catalog.seal,
+            &catalog.project,
+            locator,
+        ))
+    };
+    let mut values = Vec::new();
+    for name in ["a", "b"] {
+        put_locator(&catalog, name, &locator("film", "drm")).unwrap();
+        let [key] = keys(name).unwrap().try_into().expect("one key");
+        values.push(key.value.expose().to_vec());
+    }
+    assert_eq!(values[0].len(), locator_keys::KEY_BYTES);
+    assert_ne!(values[0], values[1]);
+    let stored = || {
+        block_on(catalog.sql.query(
+            "SELECT key_id, value_sealed FROM locator_keys ORDER BY locator_name",
+            &[],
+        ))
+        .unwrap()
+    };
+    for row in stored().iter() {
+        let sealed = row.blob("value_sealed").unwrap();
+        let plain = |value: &Vec<u8>| sealed.windows(value.len()).any(|window| window == value);
+        assert!(!values.iter().any(plain));
+    }
+    // A sealed key that is moved to another row does not open there.
+    block_on(catalog.sql.query(
+        "UPDATE locator_keys SET value_sealed =
+             (SELECT value_sealed FROM locator_keys WHERE locator_name = 'b') WHERE locator_name = 'a'",
+        &[],
+    ))
+    .unwrap();
+    assert!(matches!(keys("a"), Err(CatalogError::Seal(_))));
+    block_on(locators::delete(&catalog.sql, &catalog.project, "a")).unwrap();
+    assert_eq!(stored().rows.len(), 1);
+    block_on(assets::delete(&catalog.sql, &catalog.project, "film")).unwrap();
+    assert!(stored().is_empty());
 }
 
 #[test]
@@ -228,7 +340,7 @@ fn published_means_playable_now() {
 }
 
 #[test]
-fn custom_policies_are_clear_immutable_and_kept_while_used() {
+fn custom_policies_are_immutable_and_kept_while_used() {
     let catalog = Catalog::new();
     let create = |name: &str, properties| {
         block_on(policies::create(
@@ -250,10 +362,13 @@ fn custom_policies_are_clear_immutable_and_kept_while_used() {
         create("Predefined_Mine", json!({})),
         Err(CatalogError::Invalid { .. })
     ));
-    let encrypted = create("q", json!({"envelopeEncryption": {}})).unwrap_err();
+    let unknown = json!({"defaultContentKeyPolicyName": "nobody", "envelopeEncryption": {}});
+    let unknown = create("q", unknown).unwrap_err();
     assert!(
-        matches!(encrypted, CatalogError::Invalid { ref field, .. } if field == "properties.envelopeEncryption")
+        matches!(unknown, CatalogError::Invalid { ref field, .. } if field == "properties.defaultContentKeyPolicyName")
     );
+    // A refused policy leaves nothing behind that could be used.
+    assert!(!block_on(policies::delete(&catalog.sql, &catalog.project, "q")).unwrap());
 
     catalog.asset("film");
     put_locator(&catalog, "l", &locator("film", "p")).unwrap();

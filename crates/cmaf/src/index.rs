@@ -42,6 +42,7 @@ mod bytes;
 mod from_cmaf;
 mod from_movie;
 mod head;
+mod naming;
 mod page;
 mod rates;
 pub mod record;
@@ -56,6 +57,7 @@ use crate::CmafError;
 pub use from_cmaf::build_from_cmaf;
 pub use from_movie::build_from_movie;
 pub use head::{HeadParse, parse_head};
+pub use naming::{codec_family, default_name};
 pub use page::parse_page;
 pub use record::SegmentSamples;
 

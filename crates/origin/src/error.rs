@@ -57,6 +57,8 @@ pub enum Code {
     OutputFormatNotSupported,
     /// An encryption that is not served.
     EncryptionNotSupported,
+    /// Filters, which are not applied.
+    FilterNotSupported,
     /// The stored media is not something that can be streamed.
     FormatNotSupported,
     /// The stored video has sync samples too far apart.
@@ -96,6 +98,7 @@ impl Code {
             Self::LocatorExpired => "MPE_LOCATOR_EXPIRED",
             Self::OutputFormatNotSupported => "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
             Self::EncryptionNotSupported => "MPE_ENCRYPTION_NOT_SUPPORTED",
+            Self::FilterNotSupported => "MPE_FILTER_NOT_SUPPORTED",
             Self::FormatNotSupported => "MPE_FORMAT_NOT_SUPPORTED",
             Self::KeyFrameIntervalTooLarge => "MPE_KEY_FRAME_INTERVAL_TOO_LARGE",
             Self::PreconditionFailed => "MPE_PRECONDITION_FAILED",
@@ -124,6 +127,7 @@ impl Code {
             Self::LocatorExpired => Kind::Gone,
             Self::OutputFormatNotSupported
             | Self::EncryptionNotSupported
+            | Self::FilterNotSupported
             | Self::FormatNotSupported
             | Self::KeyFrameIntervalTooLarge => Kind::UnsupportedMedia,
             Self::PreconditionFailed => Kind::PreconditionFailed,

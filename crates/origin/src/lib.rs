@@ -42,6 +42,7 @@ pub use azure::{BlobFolder, BlobStorage};
 pub use error::{Code, Kind, OriginError};
 pub use index::Freshness;
 pub use ports::{
-    Catalog, CatalogError, ObjectInfo, ObjectRead, Protocols, Published, Storage, StorageError,
+    Catalog, CatalogError, Encrypted, ObjectInfo, ObjectRead, Protocols, Published, Storage,
+    StorageError,
 };
 pub use serve::{CacheSizes, Origin};

@@ -4,8 +4,8 @@ use crate::address::child;
 use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::language::display_name;
-use crate::presentation::{Presentation, Track, family};
-use headwater_cmaf::index::{TrackHead, TrackKind};
+use crate::presentation::{Presentation, Track};
+use headwater_cmaf::index::{TrackHead, TrackKind, codec_family};
 use headwater_dash as dash;
 use headwater_hls as hls;
 use std::collections::HashSet;
@@ -189,7 +189,11 @@ fn switching_sets<'a>(
     let mut sets: Vec<((TrackKind, String, SetKey), Vec<WithTimeline<'a>>)> = Vec::new();
     for track in tracks {
         let head = track.0.head()?;
-        let key = (head.kind, family(&head.codec).to_owned(), set_key(track.0));
+        let key = (
+            head.kind,
+            codec_family(&head.codec).to_owned(),
+            set_key(track.0),
+        );
         match sets.iter_mut().find(|(known, _)| *known == key) {
             Some((_, set)) => set.push(*track),
             None => sets.push((key, vec![*track])),
@@ -303,7 +307,7 @@ fn audio_groups(presentation: &Presentation) -> Result<Vec<hls::AudioGroup>, Ori
     for track in &presentation.audios {
         let head = track.head()?;
         let key = (
-            family(&head.codec).to_owned(),
+            codec_family(&head.codec).to_owned(),
             head.channels,
             content_key(track),
         );

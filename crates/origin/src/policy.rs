@@ -1,6 +1,6 @@
 //! Who may have what, when: decided from the locator and the clock alone.
 
-use crate::address::{Format, Options, Target};
+use crate::address::{Encryption, Format, Options, Target};
 use crate::error::{Code, OriginError};
 use crate::ports::{Protocols, Published};
 use jiff::Timestamp;
@@ -31,20 +31,37 @@ pub(crate) fn admit<L>(
         ));
     }
     match target {
-        Target::Manifest { options, .. } | Target::Fragment { options, .. } => {
-            admit_options(options, published.protocols)
-        }
         Target::MediaPlaylist { options, .. } if options.format == Format::DashCmaf => Err(
             OriginError::new(Code::BadUrlSyntax, "DASH has no manifests of single tracks"),
         ),
-        Target::MediaPlaylist { options, .. } => admit_options(options, published.protocols),
+        Target::Manifest { options, .. }
+        | Target::Fragment { options, .. }
+        | Target::MediaPlaylist { options, .. } => {
+            admit_options(options, published)?;
+            // Whoever put a filter on a locator wants less than everything to be seen.
+            if published.filtered {
+                return Err(OriginError::new(
+                    Code::FilterNotSupported,
+                    "the streaming locator has filters, which are not applied yet",
+                ));
+            }
+            Ok(())
+        }
         Target::File { path } => admit_file(path, published.protocols),
     }
 }
 
 /// Formats: 415 for those that the platform does not offer, 403 for those that the policy does not enable.
-/// Encryption: all policies that get here are clear ones, so asking for it is a 403.
-fn admit_options(options: &Options, protocols: Protocols) -> Result<(), OriginError> {
+/// Encryption: 403 where the policy has none of that kind, and 415 where it has, as nothing is encrypted yet. What a
+/// policy only lets out encrypted never goes out in the clear: without `encryption=`, only what it enables in the clear
+/// counts.
+fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), OriginError> {
+    let protocols = match options.encryption {
+        None => published.protocols,
+        Some(Encryption::Envelope) => published.encrypted.envelope,
+        Some(Encryption::Cenc | Encryption::Piff) => published.encrypted.cenc,
+        Some(Encryption::Cbcs) => published.encrypted.cbcs,
+    };
     let enabled = match options.format {
         Format::HlsCmaf => protocols.hls,
         Format::DashCmaf => protocols.dash,
@@ -55,16 +72,27 @@ fn admit_options(options: &Options, protocols: Protocols) -> Result<(), OriginEr
             ));
         }
     };
+    if options.encryption.is_some() && protocols == Protocols::default() {
+        return Err(OriginError::new(
+            Code::EncryptionNotSetInDeliveryPolicy,
+            "the streaming policy has no encryption of this kind",
+        ));
+    }
     if !enabled {
         return Err(OriginError::new(
             Code::OutputFormatBlocked,
-            "the streaming policy does not enable this protocol",
+            match options.encryption {
+                None => "the streaming policy does not enable this protocol without encryption",
+                Some(_) => {
+                    "the streaming policy does not enable this protocol with this encryption"
+                }
+            },
         ));
     }
     if options.encryption.is_some() {
         return Err(OriginError::new(
-            Code::EncryptionNotSetInDeliveryPolicy,
-            "the streaming policy has no encryption of this kind",
+            Code::EncryptionNotSupported,
+            "the streaming policy asks for encryption, which is not done yet",
         ));
     }
     Ok(())
@@ -121,7 +149,7 @@ pub(crate) fn content_type(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Encryption;
+    use crate::ports::Encrypted;
 
     fn published() -> Published<()> {
         Published {
@@ -134,6 +162,8 @@ mod tests {
                 dash: false,
                 download: false,
             },
+            encrypted: Encrypted::default(),
+            filtered: false,
             place: String::new(),
             location: (),
         }
@@ -206,6 +236,67 @@ mod tests {
         assert_eq!(
             refusal(&published(), &encrypted, now),
             Some(Code::EncryptionNotSetInDeliveryPolicy)
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_encrypted_or_filtered_is_refused_and_never_plain() {
+        let now = "2026-06-15T00:00:00Z";
+        let hls = Protocols {
+            hls: true,
+            ..Protocols::default()
+        };
+        let dash = Protocols {
+            dash: true,
+            ..Protocols::default()
+        };
+        // HLS in the clear, DASH with cenc, HLS with cbcs.
+        let mixed = Published {
+            protocols: hls,
+            encrypted: Encrypted {
+                cenc: dash,
+                cbcs: hls,
+                ..Encrypted::default()
+            },
+            ..published()
+        };
+        let drm = Published {
+            protocols: Protocols::default(),
+            ..mixed.clone()
+        };
+        let blocked = Some(Code::OutputFormatBlocked);
+        let unset = Some(Code::EncryptionNotSetInDeliveryPolicy);
+        let unsupported = Some(Code::EncryptionNotSupported);
+        for (format, encryption, on_mixed, on_drm) in [
+            (Format::HlsCmaf, None, None, blocked),
+            (Format::DashCmaf, None, blocked, blocked),
+            (
+                Format::DashCmaf,
+                Some(Encryption::Cenc),
+                unsupported,
+                unsupported,
+            ),
+            (Format::HlsCmaf, Some(Encryption::Cenc), blocked, blocked),
+            (
+                Format::HlsCmaf,
+                Some(Encryption::Cbcs),
+                unsupported,
+                unsupported,
+            ),
+            (Format::HlsCmaf, Some(Encryption::Envelope), unset, unset),
+        ] {
+            let target = manifest(format, encryption);
+            let got = [&mixed, &drm].map(|published| refusal(published, &target, now));
+            assert_eq!(got, [on_mixed, on_drm], "{format:?} {encryption:?}");
+        }
+        let filtered = Published {
+            filtered: true,
+            ..mixed
+        };
+        let target = manifest(Format::HlsCmaf, None);
+        assert_eq!(
+            refusal(&filtered, &target, now),
+            Some(Code::FilterNotSupported)
         );
     }
 

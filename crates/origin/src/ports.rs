@@ -18,6 +18,10 @@ pub struct Published<L> {
     pub endpoint_running: bool,
     /// What the streaming policy allows in the clear.
     pub protocols: Protocols,
+    /// What it allows encrypted.
+    pub encrypted: Encrypted,
+    /// Whether filters belong to the locator. They apply to whatever is streamed.
+    pub filtered: bool,
     /// Names the asset's folder in all stores: the key of caches. Holds no secret.
     pub place: String,
     /// The asset's folder, with credentials.
@@ -33,6 +37,17 @@ pub struct Protocols {
     pub dash: bool,
     /// Files as they are stored.
     pub download: bool,
+}
+
+/// Protocols that a policy enables, for each way of encrypting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Encrypted {
+    /// Whole segments, AES-128.
+    pub envelope: Protocols,
+    /// Common encryption in counter mode.
+    pub cenc: Protocols,
+    /// Common encryption in CBC mode with a pattern.
+    pub cbcs: Protocols,
 }
 
 /// The catalog cannot answer. For the log.

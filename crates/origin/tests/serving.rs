@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use headwater_origin::{Freshness, Protocols, Published, Request};
+use headwater_origin::{Encrypted, Freshness, Protocols, Published, Request};
 use http::Method;
 
 fn film() -> Bench {
@@ -371,6 +371,71 @@ fn policies_decide_what_leaves_the_house() {
     };
     assert_eq!(ask(download, "film.ism/manifest(format=m3u8-cmaf)"), 403);
     assert_eq!(ask(download, "poster.jpg"), 200);
+}
+
+#[test]
+fn what_cannot_be_encrypted_or_filtered_yet_does_not_leave_the_house() {
+    let storage = Memory::default();
+    storage.write("film.mp4", media("bigbuckbunny.mp4"));
+    let fragment = first_segment(&Bench::new(storage.clone()));
+    let check = |published: &Published<()>, path: &str, expected: (u16, &str)| {
+        let got = Bench::with(storage.clone(), published.clone()).get(path);
+        let code = if got.status == 200 {
+            String::new()
+        } else {
+            got.code()
+        };
+        assert_eq!((got.status, code.as_str()), expected, "{path}");
+    };
+    let hls = Protocols {
+        hls: true,
+        ..Protocols::default()
+    };
+    let fair_play = Published {
+        protocols: Protocols {
+            download: true,
+            ..Protocols::default()
+        },
+        encrypted: Encrypted {
+            cbcs: hls,
+            ..Encrypted::default()
+        },
+        ..published()
+    };
+    let blocked = (403, "MPE_OUTPUT_FORMAT_BLOCKED");
+    let manifest = "film.ism/manifest(format=m3u8-cmaf)";
+    check(&fair_play, manifest, blocked);
+    check(&fair_play, &fragment, blocked);
+    check(
+        &fair_play,
+        "film.ism/manifest(format=m3u8-cmaf,encryption=cbcs-aapl)",
+        (415, "MPE_ENCRYPTION_NOT_SUPPORTED"),
+    );
+    check(
+        &fair_play,
+        "film.ism/manifest(format=m3u8-cmaf,encryption=cbc)",
+        (403, "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY"),
+    );
+    // Files are given out as they are if the policy says so, in AMS too.
+    check(&fair_play, "film.mp4", (200, ""));
+
+    let mixed = Published {
+        protocols: hls,
+        ..fair_play
+    };
+    check(&mixed, manifest, (200, ""));
+    let filtered = Published {
+        filtered: true,
+        ..published()
+    };
+    for path in [
+        manifest,
+        "film.ism/manifest(format=mpd-time-cmaf)",
+        &fragment,
+    ] {
+        check(&filtered, path, (415, "MPE_FILTER_NOT_SUPPORTED"));
+    }
+    check(&filtered, "film.mp4", (200, ""));
 }
 
 #[test]

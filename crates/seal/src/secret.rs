@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::SealError;
+
 /// Bytes that must not reach a log or a response by accident. No `Display`; `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -10,6 +12,15 @@ impl Secret {
     /// Takes the bytes over; they are wiped when the last clone is dropped.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
+    }
+
+    /// `len` bytes that nobody can guess: a new key.
+    ///
+    /// Errors: [`SealError::NoRandomness`].
+    pub fn random(len: usize) -> Result<Self, SealError> {
+        let mut bytes = Zeroizing::new(vec![0; len]);
+        getrandom::fill(&mut bytes).map_err(|_| SealError::NoRandomness)?;
+        Ok(Self(bytes))
     }
 
     /// The bytes themselves. Call this where they are used and nowhere else.

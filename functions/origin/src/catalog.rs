@@ -1,9 +1,10 @@
 //! The origin's catalog port over the instance's shared database connection.
 
 use headwater_blob::Container;
+use headwater_catalog::policies;
 use headwater_catalog::publishing::{PublishedLocator, published_locator};
 use headwater_edge::{config, sql};
-use headwater_origin::{BlobFolder, Catalog, CatalogError, Protocols, Published};
+use headwater_origin::{BlobFolder, Catalog, CatalogError, Encrypted, Protocols, Published};
 use headwater_seal::Seal;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -45,23 +46,33 @@ impl Catalog for SpinCatalog {
 
 fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogError> {
     let container = Container::new(&locator.container_url, locator.auth).map_err(failed)?;
-    let clear = locator.policy.clear;
+    let policy = locator.policy;
     Ok(Published {
         start: locator.start_time,
         end: locator.end_time,
         suppressed: locator.suppressed || locator.unfinished,
         endpoint_running: locator.endpoint_running,
-        protocols: Protocols {
-            hls: clear.hls,
-            dash: clear.dash,
-            download: clear.download,
+        protocols: protocols(policy.clear),
+        encrypted: Encrypted {
+            envelope: protocols(policy.envelope),
+            cenc: protocols(policy.cenc),
+            cbcs: protocols(policy.cbcs),
         },
+        filtered: locator.filtered,
         place: format!("{}/{}", locator.container_url, locator.sub_path),
         location: BlobFolder {
             container,
             folder: locator.sub_path,
         },
     })
+}
+
+fn protocols(enabled: policies::Protocols) -> Protocols {
+    Protocols {
+        hls: enabled.hls,
+        dash: enabled.dash,
+        download: enabled.download,
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> CatalogError {

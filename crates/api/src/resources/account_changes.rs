@@ -11,8 +11,8 @@ use http::StatusCode;
 use http::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
-use super::endpoints::ASYNC_OPERATION;
 use super::locators::segment;
+use super::operation::ASYNC_OPERATION;
 use super::{account_create, accounts};
 use crate::call::Call;
 use crate::error::ApiError;

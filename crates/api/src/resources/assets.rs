@@ -8,13 +8,12 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::{light_state, locators, status};
+use super::{light_state, listed, locators, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::fields::{ENVELOPE, Object};
 use crate::place::Place;
-use crate::query;
 use crate::reply::Reply;
 
 /// How far ahead a container's signature may reach.
@@ -130,18 +129,7 @@ async fn asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, Ap
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let page = assets::list(call.sql, &call.project()?.id, &call.listing()?).await?;
-    let mut items = Vec::with_capacity(page.items.len());
-    for asset in page.items {
-        items.push(render(call, asset)?);
-    }
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "Asset",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "Asset", page, |asset| render(call, asset))
 }
 
 /// A page whose items are rendered already.
@@ -349,6 +337,19 @@ pub(super) async fn locators<S: Sql, C: HttpClient>(
         );
     }
     Ok(Reply::ok(body))
+}
+
+/// The key of what version 2 of AMS encrypted in storage. Nothing is stored that way here.
+pub(super) async fn encryption_key<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let name = asset(call).await?.name;
+    Err(ApiError::new(
+        Kind::NotFound,
+        format!(
+            "A storage encryption key of asset '{name}' was not found: its files are not encrypted."
+        ),
+    ))
 }
 
 /// MK.IO's directory listing.

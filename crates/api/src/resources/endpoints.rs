@@ -10,23 +10,18 @@ use headwater_catalog::endpoints::{
 };
 use headwater_catalog::operations::{self, Operation};
 use http::StatusCode;
-use http::header::{HeaderName, LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::query_page;
 use super::locators::segment;
-use super::{light_state, status};
+use super::{light_state, listed, operation, status, whole};
 use crate::call::Call;
-use crate::dialect::{Dialect, Envelope};
+use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 /// Most units of an endpoint (AMS).
 const MOST_UNITS: u64 = 10;
-
-pub(super) const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
 
 fn render<S, C>(call: &Call<'_, S, C>, endpoint: &StreamingEndpoint) -> Result<Json, ApiError> {
     let project = call.project()?;
@@ -74,19 +69,9 @@ async fn endpoint<S: Sql, C: HttpClient>(
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let found = endpoints::list(call.sql, &call.project()?.id).await?;
-    let items: Vec<_> = found
-        .iter()
-        .map(|endpoint| render(call, endpoint))
-        .collect::<Result<_, _>>()?;
-    let total = u32::try_from(items.len()).ok();
-    let page = query_page(0, total, None, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "StreamingEndpoint",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "StreamingEndpoint", whole(found), |endpoint| {
+        render(call, &endpoint)
+    })
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
@@ -303,39 +288,16 @@ async fn switch<S: Sql, C: HttpClient>(
     }
 }
 
-/// 202 with the headers that both SDK families poll by.
-fn accepted<S, C>(call: &Call<'_, S, C>, operation: &Operation) -> Result<Reply, ApiError> {
-    let project = call.project()?;
-    let origin = &call.incoming.origin;
-    let base = match call.dialect {
-        Dialect::Arm => format!("{origin}{}", crate::dialect::account_path(project)),
-        Dialect::MkIoOlder => format!("{origin}/api/ams/{}", segment(&project.name)),
-        Dialect::MkIo | Dialect::Own => {
-            format!("{origin}/api/v1/projects/{}/media", segment(&project.name))
-        }
-    };
-    let query = match call.incoming.query.get("api-version") {
-        Some(version) if call.is_arm() => format!("?api-version={}", segment(version)),
-        _ => String::new(),
-    };
-    let id = &operation.id;
-    let reply = Reply::empty(StatusCode::ACCEPTED)
-        .with(
-            ASYNC_OPERATION,
-            format!("{base}/streamingEndpointOperations/{id}{query}"),
-        )
-        .with(RETRY_AFTER, "1");
-    if !call.is_arm() {
-        return Ok(reply);
-    }
-    let name = segment(&operation.resource);
-    Ok(reply.with(
-        LOCATION,
-        format!("{base}/streamingEndpoints/{name}/operationLocations/{id}{query}"),
-    ))
+fn accepted<S, C>(call: &Call<'_, S, C>, done: &Operation) -> Result<Reply, ApiError> {
+    let (id, name) = (&done.id, segment(&done.resource));
+    operation::accepted(
+        call,
+        &format!("/streamingEndpointOperations/{id}"),
+        &format!("/streamingEndpoints/{name}/operationLocations/{id}"),
+    )
 }
 
-async fn operation<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Operation, ApiError> {
+async fn operation_of<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Operation, ApiError> {
     let project = &call.project()?.id;
     let id = call.var("operation");
     Ok(operations::get(call.sql, project, operations::STREAMING_ENDPOINTS, id).await?)
@@ -344,7 +306,7 @@ async fn operation<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Opera
 pub(super) async fn operation_status<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    let operation = operation(call).await?;
+    let operation = operation_of(call).await?;
     Ok(Reply::ok(
         json!({"name": operation.id, "status": operation.status}),
     ))
@@ -353,6 +315,6 @@ pub(super) async fn operation_status<S: Sql, C: HttpClient>(
 pub(super) async fn operation_result<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    operation(call).await?;
+    operation_of(call).await?;
     Ok(Reply::empty(StatusCode::OK))
 }

@@ -5,13 +5,11 @@ use headwater_catalog::Sql;
 use headwater_catalog::filters::{self, Filter, Owner};
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::query_page;
-use super::status;
+use super::{listed, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 /// Ticks a second where a filter states no timescale.
@@ -190,23 +188,11 @@ fn is_bitrate(value: &str) -> bool {
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let project = &call.project()?.id;
     let page = filters::list(call.sql, project, owner(call), &call.listing()?).await?;
-    let items: Vec<_> = page
-        .items
-        .into_iter()
-        .map(|filter| render(call, filter))
-        .collect::<Result<_, _>>()?;
     let kind = match owner(call) {
         Owner::Account => "AccountFilter",
         Owner::Asset(_) => "AssetFilter",
     };
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        kind,
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, kind, page, |filter| render(call, filter))
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

@@ -8,13 +8,11 @@ use headwater_catalog::{Sql, fingerprint};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::query_page;
-use super::{light_state, status};
+use super::{light_state, listed, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 /// Inputs and files a job may name.
@@ -211,19 +209,7 @@ const KNOWN: &[&str] = &[
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let transform = Some(call.var("transform")).filter(|name| !name.is_empty());
     let page = jobs::list(call.sql, &call.project()?.id, transform, &call.listing()?).await?;
-    let items: Vec<_> = page
-        .items
-        .into_iter()
-        .map(|job| render(call, job))
-        .collect::<Result<_, _>>()?;
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "Job",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "Job", page, |job| render(call, job))
 }
 
 async fn job<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Job, ApiError> {

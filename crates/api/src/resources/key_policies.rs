@@ -5,13 +5,11 @@ use headwater_catalog::Sql;
 use headwater_catalog::key_policies::{self, ContentKeyPolicy, Options};
 use serde_json::{Value as Json, json};
 
-use super::assets::query_page;
-use super::{key_policy_options, light_state, status};
+use super::{key_policy_options, light_state, listed, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 /// Most options of a policy.
@@ -98,19 +96,9 @@ fn read(body: &Json) -> Result<Read, ApiError> {
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let page = key_policies::list(call.sql, &call.project()?.id, &call.listing()?).await?;
-    let items: Vec<_> = page
-        .items
-        .iter()
-        .map(|policy| render(call, policy))
-        .collect::<Result<_, _>>()?;
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "ContentKeyPolicy",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "ContentKeyPolicy", page, |policy| {
+        render(call, &policy)
+    })
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

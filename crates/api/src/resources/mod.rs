@@ -13,9 +13,13 @@ mod invites;
 mod jobs;
 mod key_policies;
 mod key_policy_options;
+mod locator_paths;
 mod locators;
+mod media_tracks;
+mod operation;
 mod organization;
 mod policies;
+mod policy_schemes;
 mod projects;
 mod published;
 mod roles;
@@ -26,6 +30,8 @@ mod storage_credentials;
 mod team_spec;
 mod teams;
 mod tokens;
+mod track_fields;
+mod tracks;
 mod transforms;
 mod upload_rules;
 mod usage;
@@ -34,9 +40,14 @@ mod work;
 
 use headwater_blob::HttpClient;
 use headwater_catalog::Sql;
+use headwater_catalog::query::Page;
+use serde_json::Value as Json;
+
+use assets::query_page;
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::query;
 use crate::reply::Reply;
 use crate::routes::Operation as Op;
 
@@ -121,6 +132,16 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::AssetLocators => assets::locators(call).await,
         Op::AssetStorage => assets::storage(call).await,
 
+        Op::AssetEncryptionKey => assets::encryption_key(call).await,
+        Op::TrackList => tracks::list(call).await,
+        Op::TrackGet => tracks::get(call).await,
+        Op::TrackPut => tracks::put(call).await,
+        Op::TrackUpdate => tracks::update(call).await,
+        Op::TrackDelete => tracks::delete(call).await,
+        Op::TrackUpdateData => tracks::update_data(call).await,
+        Op::TrackOperationStatus => tracks::operation_status(call).await,
+        Op::TrackOperationResult => tracks::operation_result(call).await,
+
         Op::TransformList => transforms::list(call).await,
         Op::TransformGet => transforms::get(call).await,
         Op::TransformPut => transforms::put(call).await,
@@ -159,7 +180,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::LocatorPut => locators::put(call).await,
         Op::LocatorDelete => locators::delete(call).await,
         Op::LocatorState => locators::state(call).await,
-        Op::LocatorPaths => locators::paths(call).await,
+        Op::LocatorPaths => locator_paths::paths(call).await,
         Op::LocatorContentKeys => locators::content_keys(call).await,
 
         Op::EndpointList => endpoints::list(call).await,
@@ -213,6 +234,39 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::SigningKeyList => signing_keys::list(call).await,
         Op::SigningKeyRotate => signing_keys::rotate(call).await,
         Op::SigningKeyRevoke => signing_keys::revoke(call).await,
+    }
+}
+
+/// A page of a list, as the surface shows it. `kind`: MK.IO's word for the items.
+fn listed<S, C, T>(
+    call: &Call<'_, S, C>,
+    kind: &str,
+    page: Page<T>,
+    render: impl Fn(T) -> Result<Json, ApiError>,
+) -> Result<Reply, ApiError> {
+    let items: Vec<_> = page
+        .items
+        .into_iter()
+        .map(render)
+        .collect::<Result<_, _>>()?;
+    let page = query_page(page.offset, page.total, page.next, items);
+    let (dialect, url) = (call.dialect, call.url());
+    Ok(Reply::ok(query::render(
+        dialect,
+        kind,
+        &url,
+        page,
+        |item| item,
+    )))
+}
+
+/// A list without pages.
+fn whole<T>(items: Vec<T>) -> Page<T> {
+    Page {
+        total: u32::try_from(items.len()).ok(),
+        items,
+        offset: 0,
+        next: None,
     }
 }
 

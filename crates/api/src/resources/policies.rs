@@ -2,17 +2,16 @@
 
 use headwater_blob::HttpClient;
 use headwater_catalog::policies::{self, StreamingPolicy};
+use headwater_catalog::protection::Encryption;
 use headwater_catalog::{CatalogError, Sql};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::query_page;
-use super::status;
+use super::{listed, policy_schemes, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 fn render<S, C>(call: &Call<'_, S, C>, policy: StreamingPolicy) -> Result<Json, ApiError> {
@@ -33,19 +32,7 @@ fn render<S, C>(call: &Call<'_, S, C>, policy: StreamingPolicy) -> Result<Json, 
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let page = policies::list(call.sql, &call.project()?.id, &call.listing()?).await?;
-    let items: Vec<_> = page
-        .items
-        .into_iter()
-        .map(|policy| render(call, policy))
-        .collect::<Result<_, _>>()?;
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "StreamingPolicy",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "StreamingPolicy", page, |policy| render(call, policy))
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
@@ -53,52 +40,56 @@ pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
     Ok(Reply::ok(render(call, policy)?))
 }
 
-/// The four booleans that AMS requires, all of them.
-fn enabled_protocols(no_encryption: &Object<'_>) -> Result<Json, ApiError> {
-    let enabled = no_encryption.required_object("enabledProtocols")?;
-    enabled.only(&["download", "dash", "hls", "smoothStreaming"])?;
-    let mut protocols = Map::new();
-    for name in ["download", "dash", "hls"] {
-        let flag = enabled.flag(name)?;
-        protocols.insert(name.into(), enabled.required(name, flag)?.into());
+/// The schemes that a body holds, each of the right shape.
+fn read(body: &Json) -> Result<Json, ApiError> {
+    let root = Object::root(body)?;
+    root.only(ENVELOPE)?;
+    let properties = root.required_object("properties")?;
+    let default_policy = "defaultContentKeyPolicyName";
+    let encryptions = Encryption::ALL.map(Encryption::property);
+    let known: Vec<_> = ["created", default_policy, "noEncryption"]
+        .into_iter()
+        .chain(encryptions)
+        .collect();
+    properties.only(&known)?;
+    let mut read = Map::new();
+    if let Some(clear) = properties.object("noEncryption")? {
+        clear.only(&["enabledProtocols"])?;
+        let enabled = policy_schemes::enabled_protocols(&clear)?;
+        read.insert("noEncryption".into(), json!({"enabledProtocols": enabled}));
     }
-    let smooth = enabled.flag("smoothStreaming")?.unwrap_or(false);
-    protocols.insert("smoothStreaming".into(), smooth.into());
-    Ok(Json::Object(protocols))
+    for encryption in Encryption::ALL {
+        if let Some(scheme) = properties.object(encryption.property())? {
+            let scheme = policy_schemes::scheme(encryption, &scheme)?;
+            read.insert(encryption.property().into(), scheme);
+        }
+    }
+    let encrypts = encryptions.iter().any(|scheme| read.contains_key(*scheme));
+    if read.is_empty() {
+        return Err(ApiError::invalid(
+            "properties",
+            format!(
+                "must have noEncryption, {} or more of them",
+                encryptions.join(", ")
+            ),
+        ));
+    }
+    if let Some(name) = properties.text(default_policy)? {
+        if !encrypts {
+            return Err(ApiError::invalid(
+                properties.path(default_policy),
+                "is for policies that encrypt",
+            ));
+        }
+        read.insert(default_policy.into(), name.into());
+    }
+    Ok(Json::Object(read))
 }
 
 pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let name = call.var("policy");
     let project = &call.project()?.id;
-    let body = call.body()?;
-    let root = Object::root(&body)?;
-    root.only(ENVELOPE)?;
-    let properties = root.required_object("properties")?;
-    properties.only(&[
-        "created",
-        "defaultContentKeyPolicyName",
-        "noEncryption",
-        "envelopeEncryption",
-        "commonEncryptionCenc",
-        "commonEncryptionCbcs",
-    ])?;
-    for unsupported in [
-        "envelopeEncryption",
-        "commonEncryptionCenc",
-        "commonEncryptionCbcs",
-        "defaultContentKeyPolicyName",
-    ] {
-        if properties.get(unsupported).is_some() {
-            return Err(ApiError::invalid(
-                properties.path(unsupported),
-                "encryption is not supported by this installation",
-            ));
-        }
-    }
-    let no_encryption = properties.required_object("noEncryption")?;
-    no_encryption.only(&["enabledProtocols"])?;
-    let properties =
-        json!({"noEncryption": {"enabledProtocols": enabled_protocols(&no_encryption)?}});
+    let properties = read(&call.body()?)?;
     let (policy, written) =
         policies::create(call.sql, project, name, properties, call.moment).await?;
     let status = if call.is_arm() {

@@ -10,7 +10,8 @@ use headwater_catalog::{Sql, assets};
 use serde_json::{Value as Json, json};
 
 use super::assets::{place, query_page};
-use super::locators::{segment, streaming_paths, streaming_stem};
+use super::locator_paths::{CLEAR, streaming_paths, streaming_stem};
+use super::locators::segment;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::query;
@@ -78,8 +79,8 @@ async fn render<S: Sql, C: HttpClient>(
     let url = |protocol: &str| {
         paths
             .iter()
-            .find(|(known, _)| *known == protocol)
-            .map(|(_, path)| format!("{origin}{path}"))
+            .find(|path| path.protocol == protocol && path.scheme == CLEAR)
+            .map(|path| format!("{origin}{}", path.path))
     };
     // Jobs put a picture beside the server manifest. A video without pictures has none, which a page has to bear.
     let poster = (listed.policy.clear.download && listed.manifest.is_some()).then(|| {

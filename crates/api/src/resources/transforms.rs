@@ -5,13 +5,11 @@ use headwater_catalog::Sql;
 use headwater_catalog::transforms::{self, Transform, TransformOutput};
 use serde_json::{Map, Value as Json, json};
 
-use super::assets::query_page;
-use super::status;
+use super::{listed, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
-use crate::query;
 use crate::reply::Reply;
 
 fn render<S, C>(call: &Call<'_, S, C>, transform: Transform) -> Result<Json, ApiError> {
@@ -69,19 +67,7 @@ fn read<S, C>(call: &Call<'_, S, C>) -> Result<Read, ApiError> {
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let page = transforms::list(call.sql, &call.project()?.id, &call.listing()?).await?;
-    let items: Vec<_> = page
-        .items
-        .into_iter()
-        .map(|transform| render(call, transform))
-        .collect::<Result<_, _>>()?;
-    let page = query_page(page.offset, page.total, page.next, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "Transform",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "Transform", page, |transform| render(call, transform))
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

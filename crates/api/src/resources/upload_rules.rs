@@ -5,14 +5,12 @@ use headwater_catalog::upload_rules::{self, UploadRule, UploadRuleWrite};
 use headwater_catalog::{Sql, storage};
 use serde_json::{Value as Json, json};
 
-use super::assets::query_page;
-use super::status;
+use super::{listed, status, whole};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
 use crate::place::Place;
-use crate::query;
 use crate::reply::Reply;
 
 fn render<S, C>(call: &Call<'_, S, C>, rule: &UploadRule) -> Result<Json, ApiError> {
@@ -34,19 +32,7 @@ fn render<S, C>(call: &Call<'_, S, C>, rule: &UploadRule) -> Result<Json, ApiErr
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let rules = upload_rules::list(call.sql, &call.project()?.id).await?;
-    let items: Vec<_> = rules
-        .iter()
-        .map(|rule| render(call, rule))
-        .collect::<Result<_, _>>()?;
-    let total = u32::try_from(items.len()).ok();
-    let page = query_page(0, total, None, items);
-    Ok(Reply::ok(query::render(
-        call.dialect,
-        "UploadRule",
-        &call.url(),
-        page,
-        |item| item,
-    )))
+    listed(call, "UploadRule", whole(rules), |rule| render(call, &rule))
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

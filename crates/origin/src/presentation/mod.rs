@@ -5,16 +5,13 @@
 //! together.
 
 mod listing;
-mod naming;
-
-pub(crate) use naming::family;
 
 pub(crate) use listing::{Entry, Listing};
 
 use crate::error::{Code, OriginError};
 use crate::index::LoadedIndex;
 use crate::language::bcp47;
-use headwater_cmaf::index::{TrackHead, TrackKind};
+use headwater_cmaf::index::{TrackHead, TrackKind, default_name};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -90,7 +87,7 @@ impl Presentation {
                 let mut bitrate = entry.bitrate.unwrap_or(head.bitrate).max(1);
                 let name = match &entry.name {
                     Some(name) => name.clone(),
-                    None => naming::default_name(head, &language, bitrate),
+                    None => default_name(head, &language, bitrate),
                 };
                 while !addresses.insert((name.clone(), bitrate)) {
                     bitrate = bitrate.wrapping_add(1);

@@ -279,6 +279,8 @@ pub fn published() -> Published<()> {
             dash: true,
             download: true,
         },
+        encrypted: Encrypted::default(),
+        filtered: false,
         place: "memory".to_owned(),
         location: (),
     }

@@ -1,14 +1,17 @@
 //! Stream names for tracks that the server manifest leaves unnamed, in the manner of the AMS encoders.
 
-use headwater_cmaf::index::{TrackHead, TrackKind};
+use super::{TrackHead, TrackKind};
 
 /// `video`, or `aac_eng_2_128041_2_1`: codec, language, channels, bit rate, track identifier, and a counter that is
 /// always 1 here. The identifier keeps the tracks of one file apart.
-pub(super) fn default_name(track: &TrackHead, language: &str, bitrate: u32) -> String {
+///
+/// `language`, `bitrate`: as the track is published, which is not always what its file says.
+#[must_use]
+pub fn default_name(track: &TrackHead, language: &str, bitrate: u32) -> String {
     match track.kind {
         TrackKind::Video => "video".to_owned(),
         TrackKind::Audio => {
-            let codec = family(&track.codec);
+            let codec = codec_family(&track.codec);
             let language: String = language
                 .chars()
                 .filter(char::is_ascii_alphanumeric)
@@ -28,7 +31,8 @@ pub(super) fn default_name(track: &TrackHead, language: &str, bitrate: u32) -> S
 }
 
 /// The codec family of an RFC 6381 string, as names and groups show it.
-pub(crate) fn family(codec: &str) -> &str {
+#[must_use]
+pub fn codec_family(codec: &str) -> &str {
     match codec.split('.').next().unwrap_or_default() {
         "mp4a" => "aac",
         other => other,
