@@ -12,6 +12,7 @@
 //! | [`sql`], [`migrations`], [`query`] | the database port, the schema, filtered and paged lists |
 //! | [`projects`], [`storage`] | tenants, and where their media lies |
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
+//! | [`live`] | live events, their outputs, and the ingest workers that run them |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
@@ -38,9 +39,12 @@ pub mod filters;
 mod fingerprint;
 mod ids;
 pub mod ingest;
+mod iso_duration;
 pub mod jobs;
 pub mod key_policies;
 pub mod keys;
+mod labels;
+pub mod live;
 pub mod locators;
 pub mod migrations;
 pub mod names;
@@ -61,6 +65,7 @@ pub mod upload_rules;
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;
 pub use ids::{Ids, Moment, ProjectId, RandomIds};
+pub use iso_duration::{IsoDuration, NoDuration};
 #[cfg(feature = "native")]
 pub use native::NativeSqlite;
 pub use sql::{Rows, Sql, SqlError, Value, transaction};

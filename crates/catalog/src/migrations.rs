@@ -41,5 +41,10 @@ pub fn sqlite() -> &'static [Migration] {
             name: "account tags",
             sql: include_str!("../migrations/sqlite/0005_account_tags.sql"),
         },
+        Migration {
+            number: 6,
+            name: "live",
+            sql: include_str!("../migrations/sqlite/0006_live.sql"),
+        },
     ]
 }

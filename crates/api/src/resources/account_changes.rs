@@ -13,8 +13,8 @@ use http::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
 use super::accounts;
-use super::endpoints::ASYNC_OPERATION;
 use super::locators::segment;
+use super::long_running::ASYNC_OPERATION;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
@@ -212,7 +212,7 @@ pub(super) async fn operation_status<S: Sql, C: HttpClient>(
 ) -> Result<Reply, ApiError> {
     let (operation, _) = operation(call).await?;
     Ok(Reply::ok(
-        json!({"name": operation.id, "status": operation.status}),
+        json!({"name": operation.id, "status": operation.status.name()}),
     ))
 }
 

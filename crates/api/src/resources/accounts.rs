@@ -214,7 +214,9 @@ pub(super) async fn stats<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         "assets": {"total": counts.assets},
         "contentKeyPolicies": {"total": counts.content_key_policies},
         "jobs": {"total": counts.jobs},
-        "liveEvents": {"running": 0, "stopped": 0, "total": 0},
+        "liveEvents": {
+            "running": counts.live_events_running, "stopped": counts.live_events_stopped, "total": counts.live_events,
+        },
         "storageAccounts": {"total": counts.storage_accounts},
         "streamingEndpoints": {
             "running": counts.streaming_endpoints_running, "stopped": stopped, "total": counts.streaming_endpoints,

@@ -10,14 +10,13 @@ use headwater_catalog::endpoints::{
 };
 use headwater_catalog::operations::{self, Operation};
 use http::StatusCode;
-use http::header::{HeaderName, LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
 use super::assets::query_page;
 use super::locators::segment;
-use super::{light_state, status};
+use super::{light_state, long_running, status};
 use crate::call::Call;
-use crate::dialect::{Dialect, Envelope};
+use crate::dialect::Envelope;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
 use crate::query;
@@ -26,7 +25,8 @@ use crate::reply::Reply;
 /// Most units of an endpoint (AMS).
 const MOST_UNITS: u64 = 10;
 
-pub(super) const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
+/// The collection of operations on endpoints.
+const OPERATIONS: &str = "streamingEndpointOperations";
 
 fn render<S, C>(call: &Call<'_, S, C>, endpoint: &StreamingEndpoint) -> Result<Json, ApiError> {
     let project = call.project()?;
@@ -180,7 +180,7 @@ fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
 }
 
 /// Whether a setting asks for anything: not where it is empty, zero or false all the way down.
-fn asks(value: &Json) -> bool {
+pub(super) fn asks(value: &Json) -> bool {
     match value {
         Json::Null => false,
         Json::Bool(flag) => *flag,
@@ -209,13 +209,7 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
         .properties
         .entry("cdnEnabled")
         .or_insert(Json::Bool(false));
-    // The SDKs write True and true.
-    let auto_start = match call.incoming.query.get("autoStart") {
-        None => false,
-        Some(text) if text.eq_ignore_ascii_case("true") => true,
-        Some(text) if text.eq_ignore_ascii_case("false") => false,
-        Some(_) => return Err(ApiError::invalid("autoStart", "must be true or false")),
-    };
+    let auto_start = call.incoming.query.flag("autoStart")?.unwrap_or(false);
     let (endpoint, written) = endpoints::put(
         call.sql,
         &call.project()?.id,
@@ -299,40 +293,11 @@ async fn switch<S: Sql, C: HttpClient>(
     let project = &call.project()?.id;
     match endpoints::switch(call.sql, project, call.var("endpoint"), to, call.moment).await? {
         Switched::Already => Ok(Reply::empty(StatusCode::OK)),
-        Switched::Done(operation) => accepted(call, &operation),
-    }
-}
-
-/// 202 with the headers that both SDK families poll by.
-fn accepted<S, C>(call: &Call<'_, S, C>, operation: &Operation) -> Result<Reply, ApiError> {
-    let project = call.project()?;
-    let origin = &call.incoming.origin;
-    let base = match call.dialect {
-        Dialect::Arm => format!("{origin}{}", crate::dialect::account_path(project)),
-        Dialect::MkIoOlder => format!("{origin}/api/ams/{}", segment(&project.name)),
-        Dialect::MkIo | Dialect::Own => {
-            format!("{origin}/api/v1/projects/{}/media", segment(&project.name))
+        Switched::Done(operation) => {
+            let path = format!("/streamingEndpoints/{}", segment(&operation.resource));
+            long_running::accepted(call, OPERATIONS, &path, &operation)
         }
-    };
-    let query = match call.incoming.query.get("api-version") {
-        Some(version) if call.is_arm() => format!("?api-version={}", segment(version)),
-        _ => String::new(),
-    };
-    let id = &operation.id;
-    let reply = Reply::empty(StatusCode::ACCEPTED)
-        .with(
-            ASYNC_OPERATION,
-            format!("{base}/streamingEndpointOperations/{id}{query}"),
-        )
-        .with(RETRY_AFTER, "1");
-    if !call.is_arm() {
-        return Ok(reply);
     }
-    let name = segment(&operation.resource);
-    Ok(reply.with(
-        LOCATION,
-        format!("{base}/streamingEndpoints/{name}/operationLocations/{id}{query}"),
-    ))
 }
 
 async fn operation<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Operation, ApiError> {
@@ -344,15 +309,11 @@ async fn operation<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Opera
 pub(super) async fn operation_status<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    let operation = operation(call).await?;
-    Ok(Reply::ok(
-        json!({"name": operation.id, "status": operation.status}),
-    ))
+    Ok(long_running::status(&operation(call).await?))
 }
 
 pub(super) async fn operation_result<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    operation(call).await?;
-    Ok(Reply::empty(StatusCode::OK))
+    long_running::result(&operation(call).await?)
 }

@@ -1,6 +1,8 @@
 //! A whole installation in the process: the API over SQLite in memory and a storage service made of two maps.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod ingest;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
