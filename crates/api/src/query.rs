@@ -39,6 +39,16 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
+    /// A switch. The SDKs write True and true.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(_) => Err(ApiError::invalid(name, "must be true or false")),
+        }
+    }
+
     /// What a list call asks for.
     pub(crate) fn listing(&self, dialect: Dialect) -> Result<Listing, ApiError> {
         let top = match self.get("$top") {

@@ -189,6 +189,28 @@ pub enum Operation {
     EndpointStop,
     EndpointOperationStatus,
     EndpointOperationResult,
+    LiveEventList,
+    LiveEventGet,
+    LiveEventPut,
+    LiveEventUpdate,
+    LiveEventDelete,
+    LiveEventState,
+    LiveEventAllocate,
+    LiveEventStart,
+    LiveEventReset,
+    LiveEventStop,
+    LiveEventOperationStatus,
+    LiveEventOperationResult,
+    LiveOutputList,
+    LiveOutputGet,
+    LiveOutputPut,
+    LiveOutputDelete,
+    LiveOutputState,
+    LiveOutputOperationStatus,
+    LiveOutputOperationResult,
+    LiveWorkClaim,
+    LiveWorkRenew,
+    LiveWorkRelease,
     UploadRuleList,
     UploadRuleGet,
     UploadRulePut,
@@ -395,6 +417,29 @@ static ACCOUNT: &[Route] = routes! {
     // MK.IO's client polls without its token; the operation's id is what it has to show.
     MKIO GET "/streamingEndpointOperations/{operation}" => EndpointOperationStatus, Access::Open, [200];
 
+    ALL GET "/liveEvents" => LiveEventList, needs(K::LiveEvent, V::Read), [200];
+    ALL GET "/liveEvents/{event}" => LiveEventGet, needs(K::LiveEvent, V::Read), [200];
+    ALL PUT "/liveEvents/{event}" => LiveEventPut, needs(K::LiveEvent, V::Write), [200, 201];
+    ALL PATCH "/liveEvents/{event}" => LiveEventUpdate, needs(K::LiveEvent, V::Write), [200];
+    ALL DELETE "/liveEvents/{event}" => LiveEventDelete, needs(K::LiveEvent, V::Delete), [200, 202, 204];
+    MKIO GET "/liveEvents/{event}/state" => LiveEventState, needs(K::LiveEvent, V::Read), [200];
+    ALL POST "/liveEvents/{event}/allocate" => LiveEventAllocate, needs(K::LiveEvent, V::Act), [200, 202];
+    ALL POST "/liveEvents/{event}/start" => LiveEventStart, needs(K::LiveEvent, V::Act), [200, 202];
+    ALL POST "/liveEvents/{event}/reset" => LiveEventReset, needs(K::LiveEvent, V::Act), [200, 202];
+    ALL POST "/liveEvents/{event}/stop" => LiveEventStop, needs(K::LiveEvent, V::Act), [200, 202];
+    ARM GET "/liveEventOperations/{operation}" => LiveEventOperationStatus, needs(K::LiveEvent, V::Read), [200];
+    ARM GET "/liveEvents/{event}/operationLocations/{operation}" => LiveEventOperationResult, needs(K::LiveEvent, V::Read), [200, 202];
+    ALL GET "/liveEvents/{event}/liveOutputs" => LiveOutputList, needs(K::LiveOutput, V::Read), [200];
+    ALL GET "/liveEvents/{event}/liveOutputs/{output}" => LiveOutputGet, needs(K::LiveOutput, V::Read), [200];
+    ALL PUT "/liveEvents/{event}/liveOutputs/{output}" => LiveOutputPut, needs(K::LiveOutput, V::Write), [200, 201];
+    ALL DELETE "/liveEvents/{event}/liveOutputs/{output}" => LiveOutputDelete, needs(K::LiveOutput, V::Delete), [200, 202, 204];
+    MKIO GET "/liveEvents/{event}/liveOutputs/{output}/state" => LiveOutputState, needs(K::LiveOutput, V::Read), [200];
+    ARM GET "/liveOutputOperations/{operation}" => LiveOutputOperationStatus, needs(K::LiveOutput, V::Read), [200];
+    ARM GET "/liveEvents/{event}/liveOutputs/{output}/operationLocations/{operation}" => LiveOutputOperationResult, needs(K::LiveOutput, V::Read), [200, 202];
+    // As for endpoints.
+    MKIO GET "/liveEventOperations/{operation}" => LiveEventOperationStatus, Access::Open, [200];
+    MKIO GET "/liveOutputOperations/{operation}" => LiveOutputOperationStatus, Access::Open, [200];
+
     ALL GET "/uploadRules" => UploadRuleList, needs(K::UploadRule, V::Read), [200];
     ALL GET "/uploadRules/{rule}" => UploadRuleGet, needs(K::UploadRule, V::Read), [200];
     ALL PUT "/uploadRules/{rule}" => UploadRulePut, needs(K::UploadRule, V::Write), [200, 201];
@@ -499,6 +544,9 @@ static ROOT: &[Route] = routes! {
     OWN POST "/internal/v1/jobs/claim" => WorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/jobs/{id}/renew" => WorkRenew, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/jobs/{id}/finish" => WorkFinish, needs(K::WorkQueue, V::Act), [204];
+    OWN POST "/internal/v1/liveEvents/claim" => LiveWorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
+    OWN POST "/internal/v1/liveEvents/{id}/renew" => LiveWorkRenew, needs(K::WorkQueue, V::Act), [200];
+    OWN POST "/internal/v1/liveEvents/{id}/release" => LiveWorkRelease, needs(K::WorkQueue, V::Act), [204];
 };
 
 // An operation without a row, which says who may ask for it, does not compile.

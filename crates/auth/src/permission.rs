@@ -48,6 +48,8 @@ pub enum ResourceKind {
     StreamingLocator,
     StreamingEndpoint,
     UploadRule,
+    LiveEvent,
+    LiveOutput,
     /// Asset and account filters.
     Filter,
     ContentKeyPolicy,
@@ -158,6 +160,8 @@ impl Permission {
                 | ResourceKind::StreamingLocator
                 | ResourceKind::StreamingEndpoint
                 | ResourceKind::UploadRule
+                | ResourceKind::LiveEvent
+                | ResourceKind::LiveOutput
                 | ResourceKind::Filter
                 | ResourceKind::ContentKeyPolicy
                 | ResourceKind::OwnToken => true,

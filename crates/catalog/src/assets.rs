@@ -11,7 +11,7 @@ use crate::error::CatalogError;
 use crate::ids::ProjectId;
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
-use crate::{Written, names, storage};
+use crate::{Written, labels, live, names, storage};
 
 /// What becomes of the files when the asset is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,31 +170,7 @@ fn validate(name: &str, write: &AssetWrite) -> Result<(), CatalogError> {
     }
     names::text("properties.description", write.description.as_deref(), 4096)?;
     names::text("properties.alternateId", write.alternate_id.as_deref(), 64)?;
-    if let Some(labels) = &write.labels {
-        if labels.len() > 32 {
-            return Err(CatalogError::invalid(
-                "labels",
-                "must have at most 32 members",
-            ));
-        }
-        for (key, value) in labels {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-            let fits = |text: &str| text.chars().count() <= 256;
-            if key.is_empty() || !fits(key) || !key.chars().all(plain) {
-                return Err(CatalogError::invalid(
-                    format!("labels.{key}"),
-                    "label keys must have 1 to 256 letters, digits, '-' or '_'",
-                ));
-            }
-            if !fits(value) || !value.chars().all(|c| plain(c) || c == ' ') {
-                return Err(CatalogError::invalid(
-                    format!("labels.{key}"),
-                    "label values must have at most 256 letters, digits, '-', '_' or spaces",
-                ));
-            }
-        }
-    }
-    Ok(())
+    write.labels.as_ref().map_or(Ok(()), labels::check)
 }
 
 fn unchanged(field: &str, asked: Option<&str>, is: &str) -> Result<(), CatalogError> {
@@ -427,7 +403,7 @@ pub async fn shares_container<S: Sql>(
 /// Deletes an asset's record, its filters and tracks, and its locators, which could only answer 404. Says whether there
 /// was one.
 ///
-/// Errors: [`CatalogError::Conflict`] while a job that is not done reads or writes it.
+/// Errors: [`CatalogError::Conflict`] while a job that is not done reads or writes it, or a live output records it.
 pub async fn delete<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -454,7 +430,7 @@ pub async fn delete<S: Sql>(
     .await
 }
 
-/// Refuses while a job that is not done reads or writes the asset.
+/// Refuses while a job that is not done reads or writes the asset, or a live output records it.
 ///
 /// Errors: [`CatalogError::Conflict`].
 pub async fn refuse_if_in_use<S: Sql>(
@@ -471,10 +447,15 @@ pub async fn refuse_if_in_use<S: Sql>(
             &[project.into(), name.into()],
         )
         .await?;
-    match rows.first() {
-        Some(row) => Err(CatalogError::Conflict(format!(
+    if let Some(row) = rows.first() {
+        return Err(CatalogError::Conflict(format!(
             "Asset '{name}' is used by job '{}', which is not done.",
             row.text("name")?
+        )));
+    }
+    match live::outputs::recording(sql, project, name).await? {
+        Some(output) => Err(CatalogError::Conflict(format!(
+            "Asset '{name}' is recorded by live output '{output}'; delete that first."
         ))),
         None => Ok(()),
     }

@@ -18,8 +18,8 @@ pub enum CatalogError {
     /// The resource is in a state that does not allow the operation.
     #[error("{0}")]
     WrongState(String),
-    /// The caller's lease on a job is no longer valid: somebody else has the job, or nobody should.
-    #[error("the lease on the job is lost")]
+    /// The caller's lease on a job or a live event is no longer valid: somebody else has it, or nobody should.
+    #[error("the lease is lost")]
     LeaseLost,
     /// The database failed.
     #[error(transparent)]

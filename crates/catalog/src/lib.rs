@@ -12,6 +12,7 @@
 //! | [`sql`], [`postgres`], [`migrations`], [`query`] | the database port, PostgreSQL's words, the schema, lists |
 //! | [`projects`], [`storage`], [`usage`] | tenants, where their media lies, and what they used |
 //! | [`assets`], [`transforms`], [`presets`], [`jobs`] | media, recipes, work and its queue |
+//! | [`live`] | live events, their outputs, and the ingest workers that run them |
 //! | [`policies`], [`locators`], [`endpoints`], [`operations`] | publishing |
 //! | [`protection`], [`key_plan`], [`locator_keys`] | what is encrypted, and with which keys |
 //! | [`tracks`] | files that became tracks of an asset |
@@ -45,10 +46,13 @@ mod fingerprint;
 mod ids;
 pub mod ingest;
 pub mod invites;
+mod iso_duration;
 pub mod jobs;
 pub mod key_plan;
 pub mod key_policies;
 pub mod keys;
+mod labels;
+pub mod live;
 pub mod locator_keys;
 pub mod locators;
 pub mod migrations;
@@ -79,6 +83,7 @@ pub mod users;
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;
 pub use ids::{Ids, Moment, ProjectId, RandomIds};
+pub use iso_duration::{IsoDuration, NoDuration};
 pub use migrations::Migrate;
 #[cfg(feature = "native")]
 pub use native::NativeSqlite;

@@ -90,6 +90,11 @@ pub fn all() -> &'static [Migration] {
             sql: include_str!("../migrations/sqlite/0005_account_tags.sql"),
         },
         Migration {
+            number: 6,
+            name: "live",
+            sql: include_str!("../migrations/sqlite/0006_live.sql"),
+        },
+        Migration {
             number: 7,
             name: "storage and projects",
             sql: include_str!("../migrations/sqlite/0007_storage_and_projects.sql"),

@@ -80,11 +80,26 @@ pub fn filter(field: &str, name: &str) -> Result<(), CatalogError> {
     }
 }
 
-/// Streaming endpoints, whose names were parts of host names: 1 to 24 letters, digits and hyphens, with a letter or digit at
-/// both ends.
+/// Streaming endpoints, whose names were parts of host names: 1 to 24 letters, digits and hyphens, with a
+/// letter or digit at both ends.
 pub fn endpoint(field: &str, name: &str) -> Result<(), CatalogError> {
+    hyphenated(field, name, 24)
+}
+
+/// Live events, whose names were parts of host names: as endpoints, up to 32 characters.
+pub fn live_event(field: &str, name: &str) -> Result<(), CatalogError> {
+    hyphenated(field, name, 32)
+}
+
+/// Live outputs: as endpoints, up to 256 characters.
+pub fn live_output(field: &str, name: &str) -> Result<(), CatalogError> {
+    hyphenated(field, name, 256)
+}
+
+/// Letters, digits and hyphens, with a letter or digit at both ends.
+pub(crate) fn hyphenated(field: &str, name: &str, longest: usize) -> Result<(), CatalogError> {
     let alphanumeric = |c: char| c.is_ascii_alphanumeric();
-    let ok = (1..=24).contains(&name.len())
+    let ok = (1..=longest).contains(&name.len())
         && name.chars().all(|c| alphanumeric(c) || c == '-')
         && name.starts_with(alphanumeric)
         && name.ends_with(alphanumeric);
@@ -93,7 +108,9 @@ pub fn endpoint(field: &str, name: &str) -> Result<(), CatalogError> {
     } else {
         Err(CatalogError::invalid(
             field,
-            "must have 1 to 24 letters, digits and hyphens, and begin and end with a letter or digit",
+            format!(
+                "must have 1 to {longest} letters, digits and hyphens, and begin and end with a letter or digit"
+            ),
         ))
     }
 }

@@ -132,8 +132,8 @@ pub struct ListedPage {
     pub total: usize,
 }
 
-/// Locators of `project` that stream in the clear and without filters, are within their time and whose asset no unfinished or failed job is
-/// to fill; newest first.
+/// Locators of `project` that stream in the clear and without filters, are within their time and whose asset no unfinished or
+/// failed job is to fill, nor a live output that has recorded nothing yet; newest first.
 ///
 /// `offset`, `limit`: the part to show.
 pub async fn published<S: Sql>(
@@ -151,7 +151,10 @@ pub async fn published<S: Sql>(
              AND (l.policy_name IN ({}) OR p.streams_clear = 1)
              AND (a.manifest IS NOT NULL OR NOT EXISTS (
                  SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
-                 WHERE j.project_id = l.project_id AND o.asset_name = a.name))",
+                 WHERE j.project_id = l.project_id AND o.asset_name = a.name))
+             AND NOT EXISTS (
+                 SELECT 1 FROM live_outputs o
+                 WHERE o.project_id = l.project_id AND o.asset_name = a.name AND o.started IS NULL)",
         clear_streaming_names()
     );
     let scope = [Value::from(project), now.into()];

@@ -405,5 +405,5 @@ fn switching_an_endpoint_leaves_an_operation_behind() {
         operations::STREAMING_ENDPOINTS,
         &operation.id,
     ));
-    assert_eq!(found.unwrap().status, "Succeeded");
+    assert_eq!(found.unwrap().status.name(), "Succeeded");
 }

@@ -1,4 +1,5 @@
-//! What the API and a transcoding worker say to each other about a job.
+//! What the API and its workers say to each other: here about jobs, with a transcoding worker; in [`live`] about live
+//! events, with an ingest worker.
 //!
 //! Three calls, all `POST` with a JSON body under `/internal/v1`, authorised with a token of role `worker`:
 //!
@@ -10,6 +11,8 @@
 //!
 //! A worker whose lease is lost stops at once and touches nothing of the job any more: another worker has it.
 //! Every call is idempotent for the holder of the lease, so a worker may repeat one whose answer it did not see.
+
+pub mod live;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -12,7 +12,7 @@ use http::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
 use super::locators::segment;
-use super::operation::ASYNC_OPERATION;
+use super::long_running::ASYNC_OPERATION;
 use super::{account_create, accounts};
 use crate::call::Call;
 use crate::error::ApiError;
@@ -224,7 +224,7 @@ pub(super) async fn operation_status<S: Sql, C: HttpClient>(
 ) -> Result<Reply, ApiError> {
     let (operation, _) = operation(call).await?;
     Ok(Reply::ok(
-        json!({"name": operation.id, "status": operation.status}),
+        json!({"name": operation.id, "status": operation.status.name()}),
     ))
 }
 

@@ -162,7 +162,9 @@ pub(super) async fn stats<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         "contentKeyPolicies": {"total": counts.content_key_policies},
         "filters": {"total": counts.filters},
         "jobs": {"total": counts.jobs},
-        "liveEvents": switched(counts.live_events, counts.live_events_running),
+        "liveEvents": {
+            "running": counts.live_events_running, "stopped": counts.live_events_stopped, "total": counts.live_events,
+        },
         "storageAccounts": {"total": counts.storage_accounts},
         "streamingEndpoints": switched(counts.streaming_endpoints, counts.streaming_endpoints_running),
         "streamingLocators": {"total": counts.streaming_locators},

@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use super::locators::segment;
-use super::{light_state, listed, operation, status, whole};
+use super::{light_state, listed, long_running, status, whole};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
@@ -22,6 +22,9 @@ use crate::reply::Reply;
 
 /// Most units of an endpoint (AMS).
 const MOST_UNITS: u64 = 10;
+
+/// The collection of operations on endpoints.
+const OPERATIONS: &str = "streamingEndpointOperations";
 
 fn render<S, C>(call: &Call<'_, S, C>, endpoint: &StreamingEndpoint) -> Result<Json, ApiError> {
     let project = call.project()?;
@@ -165,7 +168,7 @@ fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
 }
 
 /// Whether a setting asks for anything: not where it is empty, zero or false all the way down.
-fn asks(value: &Json) -> bool {
+pub(super) fn asks(value: &Json) -> bool {
     match value {
         Json::Null => false,
         Json::Bool(flag) => *flag,
@@ -194,13 +197,7 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
         .properties
         .entry("cdnEnabled")
         .or_insert(Json::Bool(false));
-    // The SDKs write True and true.
-    let auto_start = match call.incoming.query.get("autoStart") {
-        None => false,
-        Some(text) if text.eq_ignore_ascii_case("true") => true,
-        Some(text) if text.eq_ignore_ascii_case("false") => false,
-        Some(_) => return Err(ApiError::invalid("autoStart", "must be true or false")),
-    };
+    let auto_start = call.incoming.query.flag("autoStart")?.unwrap_or(false);
     let (endpoint, written) = endpoints::put(
         call.sql,
         &call.project()?.id,
@@ -284,17 +281,11 @@ async fn switch<S: Sql, C: HttpClient>(
     let project = &call.project()?.id;
     match endpoints::switch(call.sql, project, call.var("endpoint"), to, call.moment).await? {
         Switched::Already => Ok(Reply::empty(StatusCode::OK)),
-        Switched::Done(operation) => accepted(call, &operation),
+        Switched::Done(operation) => {
+            let path = format!("/streamingEndpoints/{}", segment(&operation.resource));
+            long_running::accepted(call, OPERATIONS, &path, &operation)
+        }
     }
-}
-
-fn accepted<S, C>(call: &Call<'_, S, C>, done: &Operation) -> Result<Reply, ApiError> {
-    let (id, name) = (&done.id, segment(&done.resource));
-    operation::accepted(
-        call,
-        &format!("/streamingEndpointOperations/{id}"),
-        &format!("/streamingEndpoints/{name}/operationLocations/{id}"),
-    )
 }
 
 async fn operation_of<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Operation, ApiError> {
@@ -306,15 +297,11 @@ async fn operation_of<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Op
 pub(super) async fn operation_status<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    let operation = operation_of(call).await?;
-    Ok(Reply::ok(
-        json!({"name": operation.id, "status": operation.status}),
-    ))
+    Ok(long_running::status(&operation_of(call).await?))
 }
 
 pub(super) async fn operation_result<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    operation_of(call).await?;
-    Ok(Reply::empty(StatusCode::OK))
+    long_running::result(&operation_of(call).await?)
 }

@@ -13,10 +13,14 @@ mod invites;
 mod jobs;
 mod key_policies;
 mod key_policy_options;
+mod live_event_body;
+mod live_events;
+mod live_outputs;
+mod live_work;
 mod locator_paths;
 mod locators;
+mod long_running;
 mod media_tracks;
-mod operation;
 mod organization;
 mod policies;
 mod policy_schemes;
@@ -40,6 +44,7 @@ mod work;
 
 use headwater_blob::HttpClient;
 use headwater_catalog::Sql;
+use headwater_catalog::live::Action;
 use headwater_catalog::query::Page;
 use serde_json::Value as Json;
 
@@ -195,6 +200,29 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::EndpointStop => endpoints::stop(call).await,
         Op::EndpointOperationStatus => endpoints::operation_status(call).await,
         Op::EndpointOperationResult => endpoints::operation_result(call).await,
+
+        Op::LiveEventList => live_events::list(call).await,
+        Op::LiveEventGet => live_events::get(call).await,
+        Op::LiveEventPut => live_events::put(call).await,
+        Op::LiveEventUpdate => live_events::update(call).await,
+        Op::LiveEventDelete => live_events::delete(call).await,
+        Op::LiveEventState => live_events::state(call).await,
+        Op::LiveEventAllocate => live_events::act(call, Action::Allocate).await,
+        Op::LiveEventStart => live_events::act(call, Action::Start).await,
+        Op::LiveEventReset => live_events::act(call, Action::Reset).await,
+        Op::LiveEventStop => live_events::stop(call).await,
+        Op::LiveEventOperationStatus => live_events::operation_status(call).await,
+        Op::LiveEventOperationResult => live_events::operation_result(call).await,
+        Op::LiveOutputList => live_outputs::list(call).await,
+        Op::LiveOutputGet => live_outputs::get(call).await,
+        Op::LiveOutputPut => live_outputs::put(call).await,
+        Op::LiveOutputDelete => live_outputs::delete(call).await,
+        Op::LiveOutputState => live_outputs::state(call).await,
+        Op::LiveOutputOperationStatus => live_outputs::operation_status(call).await,
+        Op::LiveOutputOperationResult => live_outputs::operation_result(call).await,
+        Op::LiveWorkClaim => live_work::claim(call).await,
+        Op::LiveWorkRenew => live_work::renew(call).await,
+        Op::LiveWorkRelease => live_work::release(call).await,
 
         Op::UploadRuleList => upload_rules::list(call).await,
         Op::UploadRuleGet => upload_rules::get(call).await,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json, json};
 use super::assets::place;
 use super::locators::segment;
 use super::media_tracks::{self, MediaTrack};
-use super::{listed, operation, status, track_fields, whole};
+use super::{listed, long_running, status, track_fields, whole};
 use crate::call::Call;
 use crate::captions;
 use crate::dialect::{Envelope, account_path};
@@ -190,8 +190,9 @@ async fn check_file<S: Sql, C: HttpClient>(
 fn accepted<S, C>(call: &Call<'_, S, C>, done: &Operation) -> Result<Reply, ApiError> {
     let (asset, track) = (segment(call.var("asset")), segment(call.var("track")));
     let base = format!("/assets/{asset}/tracks/{track}");
-    operation::accepted(
+    long_running::followed_at(
         call,
+        Reply::empty(StatusCode::ACCEPTED),
         &format!("{base}/operationStatuses/{}", done.id),
         &format!("{base}/operationResults/{}", done.id),
     )
@@ -275,7 +276,7 @@ pub(super) async fn operation_status<S: Sql, C: HttpClient>(
     );
     let time = operation.created.to_string();
     Ok(Reply::ok(json!({
-        "name": operation.id, "id": id, "status": operation.status, "startTime": time, "endTime": time,
+        "name": operation.id, "id": id, "status": operation.status.name(), "startTime": time, "endTime": time,
     })))
 }
 

@@ -17,7 +17,7 @@ use crate::error::{ApiError, Kind};
 use crate::place::Place;
 use crate::reply::Reply;
 
-fn read<T: DeserializeOwned, S, C>(call: &Call<'_, S, C>) -> Result<T, ApiError> {
+pub(super) fn read<T: DeserializeOwned, S, C>(call: &Call<'_, S, C>) -> Result<T, ApiError> {
     serde_json::from_value(call.body()?).map_err(|error| ApiError::invalid("body", error))
 }
 
@@ -25,7 +25,7 @@ fn job_id<S, C>(call: &Call<'_, S, C>) -> Result<Uuid, ApiError> {
     Uuid::parse_str(call.var("id")).map_err(|_| ApiError::invalid("jobId", "must be a UUID"))
 }
 
-fn open<'a, S, C: HttpClient>(
+pub(super) fn open<'a, S, C: HttpClient>(
     call: &'a Call<'_, S, C>,
     location: &Location,
 ) -> Result<Place<'a, C>, ApiError> {
@@ -39,7 +39,7 @@ fn open<'a, S, C: HttpClient>(
     )
 }
 
-fn signed<C: HttpClient>(
+pub(super) fn signed<C: HttpClient>(
     place: &Place<'_, C>,
     sub_path: String,
     permissions: Permissions,
@@ -49,6 +49,18 @@ fn signed<C: HttpClient>(
         sas: place.worker_sas(permissions, PLACES_LAST)?,
         sub_path,
     })
+}
+
+fn reading() -> Permissions {
+    Permissions::READ.with(Permissions::LIST)
+}
+
+/// What a place that is written to is signed for.
+pub(super) fn everything() -> Permissions {
+    reading()
+        .with(Permissions::WRITE)
+        .with(Permissions::CREATE)
+        .with(Permissions::DELETE)
 }
 
 pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
@@ -94,11 +106,8 @@ async fn prepare<S: Sql, C: HttpClient>(
     claimed: Claimed,
     lease_seconds: u32,
 ) -> Result<Claim, ApiError> {
-    let read = Permissions::READ.with(Permissions::LIST);
-    let all = read
-        .with(Permissions::WRITE)
-        .with(Permissions::CREATE)
-        .with(Permissions::DELETE);
+    let read = reading();
+    let all = everything();
     let input = match claimed.input {
         ClaimedInput::Http { urls } => WorkInput::Http { urls },
         ClaimedInput::Asset { location, files } => {

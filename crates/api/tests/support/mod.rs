@@ -1,6 +1,7 @@
 //! A whole installation in the process: the API over SQLite in memory and a storage service made of two maps.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod ingest;
 pub(crate) mod people;
 
 use std::cell::{Cell, RefCell};

@@ -495,7 +495,8 @@ async fn load<S: Sql>(
     }))
 }
 
-async fn locate<S: Sql>(
+/// Where an asset lies; `None` if it or its storage account is gone.
+pub(crate) async fn locate<S: Sql>(
     sql: &S,
     project: &ProjectId,
     asset: &str,
@@ -621,7 +622,7 @@ fn state_of(row: &Row<'_>) -> Result<JobState, CatalogError> {
     JobState::parse(&row.text("state")?).ok_or_else(|| CatalogError::corrupt("state", "unknown"))
 }
 
-fn check_lease_seconds(lease_seconds: u32) -> Result<(), CatalogError> {
+pub(crate) fn check_lease_seconds(lease_seconds: u32) -> Result<(), CatalogError> {
     if LEASE_SECONDS.contains(&lease_seconds) {
         return Ok(());
     }

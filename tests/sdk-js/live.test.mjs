@@ -1,0 +1,161 @@
+// Live events and live outputs, as far as they go without an encoder: what they are, and how they are asked to change.
+
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { account, all, names, newAsset, refused, skip, statuses, unique, UUID } from "./lib/headwater.mjs";
+
+describe("live events", { skip }, () => {
+  const { client, where } = account();
+  const { liveEvents: events, liveOutputs: outputs } = client;
+  const made = [];
+  const fresh = () => {
+    made.push(unique("ev").slice(0, 32));
+    return made.at(-1);
+  };
+  after(async () => {
+    for (const name of made) {
+      await events
+        .beginStopAndWait(...where, name, { removeOutputsOnStop: true })
+        .catch(({ statusCode }) => assert.equal(statusCode, 404));
+      await events.beginDeleteAndWait(...where, name);
+    }
+  });
+  const wanted = (properties) => ({
+    location: "local",
+    input: { streamingProtocol: "RTMP" },
+    encoding: { encodingType: "PassthroughStandard" },
+    ...properties,
+  });
+  const create = (name, properties, options) =>
+    events.beginCreateAndWait(...where, name, wanted(properties), options);
+
+  test("live through create, get, list, update and delete", async () => {
+    const name = fresh();
+    await refused(events.get(...where, name), 404, { says: new RegExp(`'${name}'`) });
+    const allow = [{ name: "studio", address: "192.0.2.0", subnetPrefixLength: 24 }];
+    const properties = {
+      description: "first",
+      tags: { team: "video" },
+      input: {
+        streamingProtocol: "RTMP",
+        keyFrameIntervalDuration: "PT4S",
+        accessControl: { ip: { allow } },
+      },
+      useStaticHostname: true,
+      hostnamePrefix: "news",
+      streamOptions: ["LowLatency"],
+    };
+    const first = await statuses((options) => create(name, properties, options));
+    assert.deepEqual(first.codes, [201]);
+    const event = first.result;
+    assert.deepEqual([event.resourceState, event.provisioningState], ["Stopped", "Succeeded"]);
+    assert.equal(event.type, "Microsoft.Media/mediaservices/liveEvents");
+    for (const member of ["description", "tags", "useStaticHostname", "hostnamePrefix", "streamOptions"]) {
+      assert.deepEqual(event[member], properties[member], member);
+    }
+    assert.equal(event.input.keyFrameIntervalDuration, "PT4S");
+    assert.deepEqual(event.input.accessControl.ip.allow, allow);
+    assert.match(event.input.accessToken, UUID);
+    assert.match(event.preview.previewLocator, UUID);
+    assert.deepEqual([event.input.endpoints, event.preview.endpoints], [[], []]);
+    assert.ok(event.created instanceof Date);
+    assert.deepEqual(await events.get(...where, name), event);
+    assert.ok(names(await all(events.list(...where))).includes(name));
+
+    // The same once more, and what was read, is what is.
+    const again = await statuses((options) => create(name, properties, options));
+    assert.deepEqual([again.codes, again.result], [[200], event]);
+    assert.deepEqual(await events.beginCreateAndWait(...where, name, event), event);
+    await refused(create(name, { ...properties, description: "other" }), 409, { says: /description/ });
+
+    const changed = await events.beginUpdateAndWait(...where, name, { location: "local", description: "second" });
+    assert.deepEqual([changed.description, changed.tags, changed.input], ["second", event.tags, event.input]);
+    const fixed = events.beginUpdateAndWait(...where, name, { location: "local", streamOptions: ["Default"] });
+    await refused(fixed, 400, { field: "properties.streamOptions" });
+
+    await events.beginDeleteAndWait(...where, name);
+    await refused(events.get(...where, name), 404);
+    await events.beginDeleteAndWait(...where, name);
+  });
+
+  test("are encoded in the ladder of their type", async () => {
+    const name = fresh();
+    const event = await create(name, { encoding: { encodingType: "Premium1080p", keyFrameInterval: "PT2.5S" } });
+    assert.deepEqual(event.encoding, {
+      encodingType: "Premium1080p",
+      presetName: "Default1080p",
+      keyFrameInterval: "PT2.5S",
+      stretchMode: "None",
+    });
+  });
+
+  test("starting is an operation, and a stop ends whatever there is", async () => {
+    const name = fresh();
+    await create(name);
+    const { result: poller, seen } = await statuses((options) => events.beginStart(...where, name, options));
+    assert.equal(seen[0].status, 202);
+    assert.match(seen[0].headers.get("azure-asyncoperation"), /\/liveEventOperations\/.*[?&]api-version=/);
+    assert.match(seen[0].headers.get("location"), new RegExp(`/liveEvents/${name}/operationLocations/`));
+    assert.match(seen[0].headers.get("retry-after"), /^\d+$/);
+    const { resourceState } = await events.get(...where, name);
+    assert.ok(["Starting", "Running"].includes(resourceState), resourceState);
+    await events.beginStopAndWait(...where, name, {});
+    assert.equal((await events.get(...where, name)).resourceState, "Stopped");
+    // Whether it ran before it was stopped depends on who else is there; that its end can be asked about does not.
+    await poller.pollUntilDone().catch((error) => assert.match(error.message, /stopped meanwhile/));
+    await events.beginStopAndWait(...where, name, {});
+    await refused(events.beginReset(...where, name), 409, { code: "InvalidOperation" });
+  });
+
+  test("are recorded by live outputs", async () => {
+    const name = fresh();
+    await create(name);
+    const asset = await newAsset({ client, where }, "rec");
+    const properties = {
+      assetName: asset,
+      archiveWindowLength: "PT8H",
+      rewindWindowLength: "PT30M",
+      manifestName: "show",
+      hls: { fragmentsPerTsSegment: 3 },
+      outputSnapTime: 90_000,
+      description: "d",
+    };
+    const output = await outputs.beginCreateAndWait(...where, name, "main", properties);
+    for (const [member, value] of Object.entries(properties)) assert.deepEqual(output[member], value, member);
+    assert.deepEqual([output.resourceState, output.provisioningState], ["Running", "Succeeded"]);
+    assert.equal(output.type, "Microsoft.Media/mediaservices/liveEvents/liveOutputs");
+    assert.deepEqual(await outputs.get(...where, name, "main"), output);
+    assert.deepEqual(names(await all(outputs.list(...where, name))), ["main"]);
+    assert.deepEqual(await outputs.beginCreateAndWait(...where, name, "main", properties), output);
+    const other = outputs.beginCreateAndWait(...where, name, "main", { ...properties, description: "e" });
+    await refused(other, 409);
+    await refused(client.assets.delete(...where, asset), 409, { says: /live output 'main'/ });
+    await refused(events.beginDeleteAndWait(...where, name), 409, { code: "InvalidOperation", says: /'main'/ });
+    await outputs.beginDeleteAndWait(...where, name, "main");
+    await outputs.beginDeleteAndWait(...where, name, "main");
+    await refused(outputs.get(...where, name, "main"), 404);
+    await client.assets.delete(...where, asset);
+  });
+
+  test("what makes no sense is refused by name", async () => {
+    const name = unique("ev").slice(0, 32);
+    for (const [change, field] of [
+      [{ location: "westeurope" }, "location"],
+      [{ input: { streamingProtocol: "FragmentedMP4" } }, "properties.input.streamingProtocol"],
+      [{ input: { streamingProtocol: "SRT" } }, "properties.input.streamingProtocol"],
+      [{ input: { streamingProtocol: "RTMP", accessToken: "secret" } }, "properties.input.accessToken"],
+      [{ encoding: { encodingType: "Ultra" } }, "properties.encoding.encodingType"],
+      [{ hostnamePrefix: "news" }, "properties.hostnamePrefix"],
+      [{ streamOptions: ["Default", "LowLatency"] }, "properties.streamOptions"],
+      [{ transcriptions: [{ language: "en-US" }] }, "properties.transcriptions"],
+      [{ description: "x".repeat(4097) }, "properties.description"],
+    ]) {
+      await refused(create(name, change), 400, { field });
+    }
+    await refused(create("a_b"), 400, { field: "name" });
+    await refused(events.get(...where, name), 404);
+    await refused(events.beginStart(...where, name), 404);
+    await refused(events.beginAllocate(...where, name), 404);
+    await refused(all(outputs.list(...where, name)), 404);
+  });
+});
