@@ -7,16 +7,16 @@
 use headwater_seal::Seal;
 
 use crate::error::CatalogError;
-use crate::sql::{Sql, Value, transaction};
+use crate::sql::{Row, Sql, Value, transaction};
 
 /// One column with secrets.
 struct Sealed {
     table: &'static str,
     column: &'static str,
-    /// A column that no two rows share and whose value is part of the context.
+    /// Rows with the same value here hold the same secret.
     id: &'static str,
-    /// What is in front of it.
-    context: &'static str,
+    /// What a row's secret is sealed for.
+    context: fn(&Row<'_>) -> Result<String, CatalogError>,
 }
 
 /// Every column whose name ends in `_sealed`.
@@ -25,25 +25,46 @@ const SEALED: &[Sealed] = &[
         table: "storage_credentials",
         column: "secret_sealed",
         id: "id",
-        context: "storage/",
+        context: |row| Ok(format!("storage/{}", row.text("id")?)),
     },
     Sealed {
         table: "jobs",
         column: "input_sealed",
         id: "id",
-        context: "job/",
+        context: |row| Ok(format!("job/{}", row.text("id")?)),
     },
     Sealed {
         table: "signing_keys",
         column: "private_sealed",
         id: "kid",
-        context: "signing-key/",
+        context: |row| Ok(format!("signing-key/{}", row.text("kid")?)),
+    },
+    Sealed {
+        table: "live_events",
+        column: "access_token_sealed",
+        id: "id",
+        context: |row| Ok(format!("live-event/{}/access-token", row.text("id")?)),
+    },
+    Sealed {
+        table: "live_events",
+        column: "endpoints_sealed",
+        id: "id",
+        context: |row| Ok(format!("live-event/{}/endpoints", row.text("id")?)),
+    },
+    Sealed {
+        table: "locator_keys",
+        column: "value_sealed",
+        id: "key_id",
+        context: |row| {
+            let (project, key) = (row.text("project_id")?, row.text("key_id")?);
+            Ok(format!("content-key/{project}/{key}"))
+        },
     },
     Sealed {
         table: "content_key_policies",
         column: "options_sealed",
         id: "policy_id",
-        context: "content-key-policy/",
+        context: |row| Ok(format!("content-key-policy/{}", row.text("policy_id")?)),
     },
 ];
 
@@ -87,7 +108,7 @@ impl Sealed {
         let rows = sql
             .query(
                 &format!(
-                    "SELECT {id}, {column} FROM {table} WHERE {id} > ?1 AND {column} IS NOT NULL
+                    "SELECT * FROM {table} WHERE {id} > ?1 AND {column} IS NOT NULL
                      ORDER BY {id} LIMIT {BATCH}"
                 ),
                 &[after.into()],
@@ -99,7 +120,7 @@ impl Sealed {
             let key = row.text(id)?;
             let sealed = row.blob(column)?;
             if !seal.is_current(&sealed) {
-                let context = format!("{context}{key}");
+                let context = context(&row)?;
                 let secret = seal.open(&context, &sealed)?;
                 let fresh = seal.seal(&context, secret.expose())?;
                 sql.query(

@@ -15,6 +15,7 @@ use super::assets::query_page;
 use super::live_event_body as body;
 use super::locators::segment;
 use super::{light_state, long_running, status};
+use crate::access::place;
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
@@ -31,9 +32,9 @@ fn render<S, C>(call: &Call<'_, S, C>, event: &LiveEvent) -> Result<Json, ApiErr
     let project = call.project()?;
     let reveal = Permission::new(ResourceKind::LiveEvent, Verb::Reveal);
     let trusted = call
-        .claims
+        .caller
         .as_ref()
-        .is_some_and(|claims| claims.may(reveal));
+        .is_some_and(|caller| caller.may(reveal, place(Some(project))));
     let endpoints = event.endpoints(call.seal)?;
     let urls = |list: &[Endpoint]| json!(list);
     let metadata: Vec<_> = endpoints

@@ -153,7 +153,7 @@ fn instruct<S, C: HttpClient>(
             LiveOutputState::Creating | LiveOutputState::Running => OutputWanted::Record,
             LiveOutputState::Deleting => OutputWanted::Finish,
         },
-        place: signed(&place, location.sub_path, everything()),
+        place: signed(&place, location.sub_path, everything())?,
         manifest_name: output.manifest_name,
         archive_window_ms,
         rewind_window_ms: rewind.or(implied),

@@ -29,13 +29,18 @@ const KEEPERS: &[(&str, &str)] = &[
     ("jobs", "jobs"),
     ("streaming_locators", "streaming locators"),
     ("content_key_policies", "content key policies"),
+    ("live_events", "live events"),
 ];
 
 /// What goes with a project.
 const FOLLOWERS: &[&str] = &[
     "asset_labels",
+    "asset_tracks",
     "filters",
     "ingested_blobs",
+    "live_outputs",
+    "locator_filters",
+    "locator_keys",
     "storage_accounts",
     "streaming_endpoints",
     "streaming_policies",
@@ -235,6 +240,8 @@ pub async fn delete<S: Sql>(
             sql.query(&all, &[project.into()]).await?;
         }
         tokens::end_with_project(sql, name, by, now).await?;
+        sql.query("DELETE FROM api_clients WHERE project = ?1", &[name.into()])
+            .await?;
         sql.query("DELETE FROM projects WHERE id = ?1", &[project.into()])
             .await?;
         Ok(true)
