@@ -199,8 +199,8 @@ fn a_custom_role_is_what_it_says_until_it_says_otherwise() {
         (json!({"Nothing": ["read"]}), "spec.capabilities.Nothing"),
         (json!({"Asset": ["eat"]}), "spec.capabilities.Asset[0]"),
         (
-            json!({"Asset": ["read", "act"]}),
-            "spec.capabilities.Asset[1]",
+            json!({"Filter": ["read", "act"]}),
+            "spec.capabilities.Filter[1]",
         ),
         (json!({"Asset": "read"}), "spec.capabilities.Asset"),
         (json!({"WorkQueue": ["act"]}), "spec.capabilities.WorkQueue"),
@@ -436,7 +436,10 @@ fn a_restricted_token_is_good_for_what_it_names() {
         .iter()
         .next()
         .unwrap();
-    assert_eq!(tree["Asset"], json!(["read", "write", "delete", "reveal"]));
+    assert_eq!(
+        tree["Asset"],
+        json!(["read", "write", "delete", "act", "reveal"])
+    );
     assert_eq!(
         rbac["core.organization"][NIL]["OwnToken"],
         json!(["read", "write", "delete"])

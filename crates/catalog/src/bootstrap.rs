@@ -21,7 +21,8 @@ use crate::users::{self, Profile};
 /// The container whose uploads are encoded and published.
 pub const UPLOADS: &str = "uploads";
 pub use crate::projects::DEFAULT;
-pub use crate::projects::setup::DEFAULT_TRANSFORM;
+/// The transform that the default upload rule uses.
+pub const DEFAULT_TRANSFORM: &str = setup::DEFAULT_TRANSFORM;
 
 /// What the binary knows at start.
 #[derive(Debug, Clone)]

@@ -13,9 +13,9 @@ use crate::sql::{Row, Sql, Value};
 /// Microseconds of an hour.
 const HOUR: i64 = 3_600_000_000;
 
-/// Most samples of a picture that count as SD (fewer than 1280x720) and as HD.
-const SD: u64 = 1280 * 720 - 1;
-const HD: u64 = 1920 * 1080;
+/// Fewest and most samples of a picture that count as HD.
+const HD: u64 = 1280 * 720;
+const MOST_OF_HD: u64 = 1920 * 1080;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,10 +89,13 @@ impl Meter {
         let Some(picture) = track.picture else {
             return Self::EncodedAudio;
         };
-        match u64::from(picture.width).saturating_mul(picture.height.into()) {
-            ..=SD => Self::EncodedSd,
-            ..=HD => Self::EncodedHd,
-            _ => Self::EncodedUhd,
+        let samples = u64::from(picture.width).saturating_mul(picture.height.into());
+        if samples < HD {
+            Self::EncodedSd
+        } else if samples <= MOST_OF_HD {
+            Self::EncodedHd
+        } else {
+            Self::EncodedUhd
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::upload_rules::UploadRuleWrite;
 use crate::{names, tokens, transforms, upload_rules};
 
 /// The transform that the default upload rule uses.
-pub const DEFAULT_TRANSFORM: &str = "AdaptiveStreaming";
+pub(crate) const DEFAULT_TRANSFORM: &str = "AdaptiveStreaming";
 
 /// The default upload rule.
 const UPLOADS: &str = "uploads";
