@@ -86,6 +86,15 @@ impl Postgres {
         )
     }
 
+    /// A new database in it; its address.
+    pub(crate) fn database(&self, name: &str) -> Result<String> {
+        quiet(&mut self.psql(&format!("CREATE DATABASE {name}"))?)?;
+        Ok(format!(
+            "host=127.0.0.1 port={} user=postgres dbname={name}",
+            self.port
+        ))
+    }
+
     /// Runs SQL.
     pub(crate) fn psql(&self, sql: &str) -> Result<Command> {
         let mut command = Command::new(binaries()?.join("psql"));

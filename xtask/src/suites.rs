@@ -79,11 +79,16 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
     match binary {
         Ok(binary) => {
             suite("SDKs", sdks(&binary));
+            suite("SDKs, catalog on PostgreSQL", sdks_on_postgres(&binary));
             suite("JavaScript SDK", javascript(&binary));
             suite("players", players(&binary));
         }
         Err(error) => {
             suite("SDKs", Err(error));
+            suite(
+                "SDKs, catalog on PostgreSQL",
+                Err(anyhow::anyhow!("there is no binary")),
+            );
             suite("JavaScript SDK", Err(anyhow::anyhow!("there is no binary")));
             suite("players", Err(anyhow::anyhow!("there is no binary")));
         }
@@ -431,13 +436,43 @@ impl Drop for Installation {
 }
 
 fn sdks(binary: &Path) -> Result<(bool, String)> {
-    let folder = paths::root().join("tests/e2e");
-    let python = python(&folder.join("requirements.txt"))?;
     let plain = Installation::start(binary, "sdk", &["--no-demo"])?;
     let tls = Installation::start(binary, "sdk-tls", &["--no-demo", "--tls"])?;
+    end_to_end(binary, &plain, &tls, &[""])
+}
+
+/// What mostly asks the catalog, with the catalog on a server: two installations, each with a database of its own.
+fn sdks_on_postgres(binary: &Path) -> Result<(bool, String)> {
+    let server = Postgres::start()?;
+    let start = |name: &str, more: &[&str]| {
+        let address = server.database(&name.replace('-', "_"))?;
+        let args = [&["--no-demo", "--catalog", &address], more].concat();
+        Installation::start(binary, name, &args)
+    };
+    let plain = start("sdk-postgres", &[])?;
+    let tls = start("sdk-postgres-tls", &["--tls"])?;
+    let files = [
+        "test_ams.py",
+        "test_ams_policies.py",
+        "test_mkio.py",
+        "test_mkio_storage.py",
+        "test_people.py",
+    ];
+    end_to_end(binary, &plain, &tls, &files)
+}
+
+/// `files`: of the suite; an empty one means all.
+fn end_to_end(
+    binary: &Path,
+    plain: &Installation,
+    tls: &Installation,
+    files: &[&str],
+) -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/e2e");
+    let python = python(&folder.join("requirements.txt"))?;
     tee(Command::new(python)
         .args(["-m", "pytest", "-q", "-ra", "--durations=10"])
-        .arg(&folder)
+        .args(files.iter().map(|file| folder.join(file)))
         .env("HEADWATER_CONNECTION", &plain.connection)
         .env("HEADWATER_CONNECTION_TLS", &tls.connection)
         .env("HEADWATER_BINARY", binary)

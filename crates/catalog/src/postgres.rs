@@ -57,7 +57,7 @@ impl From<Failure> for SqlError {
 }
 
 /// How often a statement outside of a transaction is run that keeps meeting transactions.
-const ATTEMPTS: usize = 10;
+const ATTEMPTS: usize = 40;
 
 /// An [`Sql`] on PostgreSQL.
 ///

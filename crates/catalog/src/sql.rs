@@ -247,8 +247,9 @@ impl<'a> Row<'a> {
     }
 }
 
-/// How often a transaction is run that keeps meeting others.
-const ATTEMPTS: usize = 10;
+/// How often a transaction is run that keeps meeting others. Where many want the same row, as workers do who all claim the
+/// oldest job, one gets it in each round; so many can be in one.
+const ATTEMPTS: usize = 40;
 
 /// Runs `work` between `BEGIN IMMEDIATE` and `COMMIT`; rolls back if it fails.
 ///

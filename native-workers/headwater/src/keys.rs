@@ -1,12 +1,12 @@
 //! `headwater keys`: the keys that sign tokens. Works on the catalog itself, so it needs neither a token nor a running
 //! installation: a key that has leaked can be refused when nobody can sign in any more.
 
+use crate::catalog::CatalogArgs;
+use crate::master_key::MasterKeyArgs;
 use crate::secrets::Secrets;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use headwater_catalog::keys::{self, KeyRecord};
-use headwater_catalog::native::NativeSqlite;
-use headwater_seal::Seal;
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -19,6 +19,10 @@ pub(crate) struct Args {
         global = true
     )]
     data: PathBuf,
+    #[command(flatten)]
+    catalog: CatalogArgs,
+    #[command(flatten)]
+    master_key: MasterKeyArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -38,19 +42,18 @@ enum Command {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let secrets = Secrets::load(&args.data)?;
-    let database = NativeSqlite::open(&args.data.join("catalog.db"))
-        .with_context(|| format!("opening the catalog in {}", args.data.display()))?;
-    let seal = Seal::new(&secrets.master_key).context("secrets.json: masterKey")?;
+    let secrets = Secrets::load(&args.data, args.master_key.is_given())?;
+    let catalog = args.catalog.open(&args.data)?;
+    let seal = args.master_key.seal(&secrets)?;
     let now = jiff::Timestamp::now();
     match args.command {
         Command::List => {
-            for key in keys::list(&database).await? {
+            for key in keys::list(&catalog).await? {
                 print(&key);
             }
         }
-        Command::Rotate => print(&keys::rotate(&database, &seal, now).await?),
-        Command::Revoke { kid } => print(&keys::revoke_key(&database, &seal, &kid, now).await?),
+        Command::Rotate => print(&keys::rotate(&catalog, &seal, now).await?),
+        Command::Revoke { kid } => print(&keys::revoke_key(&catalog, &seal, &kid, now).await?),
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         (Some(name), _) => Who::Installation(name),
         (None, Role::Worker) => Who::Installation("worker".into()),
         (None, _) => Who::User(
-            teams::first_owner(&database)
+            teams::first_owner(&catalog)
                 .await?
                 .context("nobody owns the installation yet: start it once")?,
         ),

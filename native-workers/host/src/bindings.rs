@@ -6,6 +6,10 @@ wasmtime::component::bindgen!({
     path: "wit",
     world: "headwater:host/host-imports",
     imports: {
+        "spin:postgres/postgres.[constructor]connection-builder": async,
+        "spin:postgres/postgres.[method]connection-builder.set-ca-root": async,
+        "spin:postgres/postgres.[method]connection-builder.build": async,
+        "spin:postgres/postgres.[drop]connection-builder": async,
         "spin:postgres/postgres.[static]connection.open": async,
         "spin:postgres/postgres.[method]connection.query": async,
         "spin:postgres/postgres.[method]connection.execute": async,

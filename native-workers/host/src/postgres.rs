@@ -226,10 +226,7 @@ async fn run(
         .map(values::parameter)
         .collect::<Result<Vec<_>, _>>()?;
     let columns = values::columns(prepared.columns());
-    let rows = session
-        .query_raw(&prepared, params.iter().map(|p| &**p))
-        .await
-        .map_err(failed)?;
+    let rows = session.query_raw(&prepared, params).await.map_err(failed)?;
     futures::pin_mut!(rows);
     let mut out = Vec::new();
     let mut bytes = 0usize;
@@ -338,32 +335,31 @@ impl HostView<'_> {
 impl Host for HostView<'_> {}
 
 impl HostConnectionBuilder for HostView<'_> {
-    fn new(&mut self, address: String) -> wasmtime::Result<Resource<Builder>> {
+    async fn new(&mut self, address: String) -> Resource<Builder> {
         let builder = Builder {
             address,
             ca_root: None,
         };
-        Ok(self.table.push(builder)?)
+        // A constructor cannot fail: where the table is full, every use of what it gives does.
+        self.table
+            .push(builder)
+            .unwrap_or_else(|_| Resource::new_own(u32::MAX))
     }
 
-    fn set_ca_root(
+    async fn set_ca_root(
         &mut self,
         builder: Resource<Builder>,
         certificate: String,
-    ) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self
-            .builder(&builder)
-            .map(|builder| builder.ca_root = Some(certificate)))
+    ) -> Result<(), Error> {
+        self.builder(&builder)?.ca_root = Some(certificate);
+        Ok(())
     }
 
-    fn build(
-        &mut self,
-        builder: Resource<Builder>,
-    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        Ok(self.build_connection(&builder))
+    async fn build(&mut self, builder: Resource<Builder>) -> Result<Resource<Connection>, Error> {
+        self.build_connection(&builder)
     }
 
-    fn drop(&mut self, builder: Resource<Builder>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, builder: Resource<Builder>) -> wasmtime::Result<()> {
         self.table.delete(builder)?;
         Ok(())
     }
