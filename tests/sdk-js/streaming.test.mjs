@@ -177,7 +177,7 @@ describe("streaming locators", { skip }, () => {
     }
     const paths = (streamingPolicyName) => locators.listPaths(...where, made.get(streamingPolicyName).name);
     for (const name of made.keys()) {
-      assert.deepEqual(await paths(name), { streamingPaths: [], downloadPaths: [] }, "nothing is there yet");
+      assert.deepEqual(await paths(name), { streamingPaths: [], downloadPaths: [], drm: {} }, "nothing is there yet");
     }
     await upload(here, film, "my film.mp4", "not really one");
     const streaming = (id) =>
@@ -193,16 +193,19 @@ describe("streaming locators", { skip }, () => {
     assert.deepEqual(await paths(policy), {
       streamingPaths: streaming(both),
       downloadPaths: [`/${both}/my%20film.mp4`],
+      drm: {},
     });
     const stream = made.get("Predefined_ClearStreamingOnly").streamingLocatorId;
     assert.deepEqual(await paths("Predefined_ClearStreamingOnly"), {
       streamingPaths: streaming(stream),
       downloadPaths: [],
+      drm: {},
     });
     const download = made.get("Predefined_DownloadOnly").streamingLocatorId;
     assert.deepEqual(await paths("Predefined_DownloadOnly"), {
       streamingPaths: [],
       downloadPaths: [`/${download}/my%20film.mp4`],
+      drm: {},
     });
     for (const { name } of made.values()) {
       assert.deepEqual(

@@ -162,8 +162,8 @@ pub async fn put<S: Sql>(
     asset: &str,
     name: &str,
     new: &NewTrack,
-    now: Timestamp,
-) -> Result<(Track, Written), CatalogError> {
+    moment: Moment<'_>,
+) -> Result<(Track, Written, Operation), CatalogError> {
     check(name, new)?;
     transaction(sql, async |sql| {
         assets::get(sql, project, asset).await?;
@@ -187,8 +187,9 @@ pub async fn put<S: Sql>(
             }
             None => Written::Created,
         };
-        let track = write(sql, project, asset, name, new, now).await?;
-        Ok((track, written))
+        let track = write(sql, project, asset, name, new, moment.now).await?;
+        let operation = record(sql, project, asset, name, moment).await?;
+        Ok((track, written, operation))
     })
     .await
 }

@@ -144,16 +144,19 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
         return Err(refusal(call, &asset).await);
     }
     check_file(call, &asset, &new).await?;
-    let (track, written) = tracks::put(
+    let (track, written, done) = tracks::put(
         call.sql,
         &call.project()?.id,
         &asset.name,
         name,
         &new,
-        call.moment.now,
+        call.moment,
     )
     .await?;
-    Ok(Reply::json(status(written), render(call, &asset, track)?))
+    let reply = Reply::json(status(written), render(call, &asset, track)?);
+    // azure-mgmt-media 10.2.1 reads an answer that is final at once a second time, when the kind of track is lost to it.
+    // With an operation to follow it asks for the track anew.
+    followed(call, reply, &done)
 }
 
 /// Looks at the beginning of a track's file.
@@ -188,11 +191,20 @@ async fn check_file<S: Sql, C: HttpClient>(
 }
 
 fn accepted<S, C>(call: &Call<'_, S, C>, done: &Operation) -> Result<Reply, ApiError> {
+    followed(call, Reply::empty(StatusCode::ACCEPTED), done)
+}
+
+/// An answer with the headers that clients follow an operation by.
+fn followed<S, C>(
+    call: &Call<'_, S, C>,
+    reply: Reply,
+    done: &Operation,
+) -> Result<Reply, ApiError> {
     let (asset, track) = (segment(call.var("asset")), segment(call.var("track")));
     let base = format!("/assets/{asset}/tracks/{track}");
     long_running::followed_at(
         call,
-        Reply::empty(StatusCode::ACCEPTED),
+        reply,
         &format!("{base}/operationStatuses/{}", done.id),
         &format!("{base}/operationResults/{}", done.id),
     )
