@@ -32,7 +32,7 @@ fn host(folder: &Path, requests_per_instance: usize) -> anyhow::Result<Host> {
         &AppDirectory(folder.into()),
         HostConfig {
             variables: BTreeMap::new(),
-            databases: BTreeMap::from([("catalog".into(), folder.join("catalog.db"))]),
+            databases: BTreeMap::from([("catalog".into(), Some(folder.join("catalog.db")))]),
             cache: Some(folder.join("cache")),
             limits: Limits {
                 requests_per_instance,
