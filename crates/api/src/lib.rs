@@ -10,6 +10,8 @@
 //! | [`dialect`], [`error`] | envelopes and error shapes |
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
+//! | [`limits`] | how many requests a project may make |
+//! | `ledger` | what a request leaves in the audit log |
 //! | `place` | containers: made, deleted, listed, signed for |
 //! | `resources` | one file per kind of resource |
 //!
@@ -29,6 +31,8 @@ pub mod dialect;
 pub mod error;
 mod fields;
 pub mod json;
+mod ledger;
+pub mod limits;
 mod odata;
 mod place;
 mod query;
@@ -39,14 +43,17 @@ pub mod routes;
 use bytes::Bytes;
 use headwater_auth::{AuthError, Claims, Permission, Verifier};
 use headwater_blob::HttpClient;
+use headwater_catalog::audit::{self, Journal};
 use headwater_catalog::{CatalogError, Ids, Moment, Sql, keys, projects};
 use headwater_seal::Seal;
 use http::{HeaderMap, Method, Request, Response, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use call::Call;
 use dialect::Dialect;
 use error::{ApiError, Kind};
+use ledger::{Caller, Outside};
+use limits::Limiter;
 use query::Query;
 use reply::Reply;
 use routes::{Access, Matched, NoRoute};
@@ -66,6 +73,8 @@ pub struct Settings {
     pub public_url: String,
     /// Whether the list of published clear assets may be read without a token.
     pub public_gallery: bool,
+    /// How long the audit log goes back, in days.
+    pub audit_days: u32,
 }
 
 /// The management API with everything it stands on, for one request.
@@ -77,6 +86,10 @@ pub struct Api<'a, S, C> {
     pub settings: &'a Settings,
     /// May be some seconds old: an unknown key makes the API read the table again.
     pub verifier: &'a Verifier,
+    /// Counts for this process or instance; one that is off where something in front of us counts.
+    pub limiter: &'a Limiter,
+    /// Where the request came from, if whoever hands it over knows. Never what the client itself says.
+    pub address: Option<String>,
     pub now: Timestamp,
     pub ids: &'a dyn Ids,
 }
@@ -132,7 +145,16 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
                     origin: origin(&parts, self.settings),
                     body: &body,
                 };
-                (surface, self.answer(matched, incoming).await)
+                let admitted = self.limiter.check(&parts.method, &matched, self.now);
+                match admitted {
+                    Err(error) => (surface, Err(error)),
+                    Ok(admitted) => {
+                        let request = (&parts.method, request_id.as_str());
+                        let result = self.answer(matched, incoming, request).await;
+                        self.limiter.count(admitted, status_of(&result), self.now);
+                        (surface, result)
+                    }
+                }
             }
             Err(missing) => (routes::surface_of(path), Err(no_route(missing))),
         };
@@ -150,7 +172,12 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         }
     }
 
-    async fn answer(&self, matched: Matched, incoming: Incoming<'_>) -> Result<Reply, ApiError> {
+    async fn answer(
+        &self,
+        matched: Matched,
+        incoming: Incoming<'_>,
+        (method, request_id): (&Method, &str),
+    ) -> Result<Reply, ApiError> {
         if matched.surface == Dialect::Arm {
             check_version(&incoming.query)?;
         }
@@ -166,15 +193,93 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             Access::Gallery(_) if self.settings.public_gallery => None,
             Access::Gallery(_) => Some(self.authenticate(incoming.headers).await?),
         };
-        let project = self.project(&matched, claims.as_ref()).await?;
+        let operation = matched.route.operation;
+        let client = (operation == Operation::IssueToken)
+            .then(|| resources::client_id(&incoming))
+            .flatten();
+        let caller = match (&claims, &client) {
+            (Some(claims), _) => Caller::Known(claims),
+            (None, Some(client)) => Caller::SigningIn(client),
+            (None, None) => Caller::Stranger,
+        };
+        let address = self.address.as_deref();
+        let request = (request_id, self.now);
+        let mut entry = ledger::entry(&matched, method, &incoming, caller, address, request);
+        let project = self.project(&matched, claims.as_ref()).await;
+        if let Some(entry) = &mut entry {
+            entry.project = match &project {
+                Ok(project) => project.as_ref().map(|project| project.name.clone()),
+                // As it was asked for.
+                Err(_) => ["project", "account"]
+                    .map(|variable| matched.vars.get(variable))
+                    .into_iter()
+                    .find(|name| !name.is_empty())
+                    .map(str::to_owned),
+            };
+        }
+        let kept =
+            SignedDuration::from_hours(i64::from(self.settings.audit_days).saturating_mul(24));
+        let journal = Journal::new(self.sql, entry, kept);
+        let outcome = match project {
+            Ok(project) => {
+                self.perform(matched, incoming, claims, project, &journal)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        self.note(operation, &journal, outcome).await
+    }
+
+    /// Ends the request's journal. An answer that could not be made durable is not given.
+    async fn note(
+        &self,
+        operation: Operation,
+        journal: &Journal<'_, S>,
+        outcome: Result<Reply, ApiError>,
+    ) -> Result<Reply, ApiError> {
+        let status = status_of(&outcome);
+        let strangers = ledger::is_open(operation) && !status.is_success();
+        if strangers
+            && audit::failed_just_now(self.sql, &format!("{operation:?}"), self.now).await?
+        {
+            return outcome;
+        }
+        let code = outcome.as_ref().err().map(|error| error.kind.code());
+        match (journal.close(status.as_u16(), code).await, outcome) {
+            (Ok(()), outcome) => outcome,
+            (Err(failure), Ok(_)) => Err(failure.into()),
+            // Nothing was changed, so the refusal holds.
+            (Err(failure), Err(error)) => {
+                let context = error.context.unwrap_or_default();
+                Err(ApiError {
+                    context: Some(format!(
+                        "{context} The audit log was not written: {failure}"
+                    )),
+                    ..error
+                })
+            }
+        }
+    }
+
+    async fn perform(
+        &self,
+        matched: Matched,
+        incoming: Incoming<'_>,
+        claims: Option<Claims>,
+        project: Option<projects::Project>,
+        journal: &Journal<'_, S>,
+    ) -> Result<Reply, ApiError> {
         if let (Some(claims), Access::Token(needed) | Access::Gallery(needed)) =
             (&claims, matched.route.access)
         {
             authorise(claims, needed)?;
         }
         let call = Call {
-            sql: self.sql,
-            http: self.http,
+            sql: journal,
+            http: &Outside {
+                journal,
+                http: self.http,
+            },
             seal: self.seal,
             settings: self.settings,
             moment: Moment {
@@ -253,6 +358,13 @@ pub(crate) struct Incoming<'a> {
     /// Scheme and authority by which the client reached us.
     pub origin: String,
     pub body: &'a Bytes,
+}
+
+fn status_of(result: &Result<Reply, ApiError>) -> http::StatusCode {
+    match result {
+        Ok(reply) => reply.status(),
+        Err(error) => error.kind.status(),
+    }
 }
 
 fn authorise(claims: &Claims, needed: Permission) -> Result<(), ApiError> {

@@ -138,6 +138,15 @@ pub enum Operation {
     WorkClaim,
     WorkRenew,
     WorkFinish,
+    WebhookRuleList,
+    WebhookRuleGet,
+    WebhookRulePut,
+    WebhookRuleDelete,
+    WebhookEventList,
+    WebhookClaim,
+    WebhookReport,
+    LiveFacts,
+    AuditLogList,
 }
 
 /// One row.
@@ -342,6 +351,16 @@ static ROOT: &[Route] = routes! {
     OWN POST "/internal/v1/jobs/claim" => WorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/jobs/{id}/renew" => WorkRenew, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/jobs/{id}/finish" => WorkFinish, needs(K::WorkQueue, V::Act), [204];
+
+    V1 GET "/api/v1/projects/{project}/webhook/rules" => WebhookRuleList, needs(K::Webhook, V::Read), [200];
+    V1 GET "/api/v1/projects/{project}/webhook/rules/{rule}" => WebhookRuleGet, needs(K::Webhook, V::Read), [200];
+    V1 PUT "/api/v1/projects/{project}/webhook/rules/{rule}" => WebhookRulePut, needs(K::Webhook, V::Write), [200, 201];
+    V1 DELETE "/api/v1/projects/{project}/webhook/rules/{rule}" => WebhookRuleDelete, needs(K::Webhook, V::Delete), [200, 204];
+    V1 GET "/api/v1/projects/{project}/webhook/rules/{rule}/events" => WebhookEventList, needs(K::Webhook, V::Read), [200];
+    OWN POST "/internal/v1/webhooks/claim" => WebhookClaim, needs(K::WorkQueue, V::Act), [200, 204];
+    OWN POST "/internal/v1/webhooks/report" => WebhookReport, needs(K::WorkQueue, V::Act), [204];
+    OWN POST "/internal/v1/live/{id}/facts" => LiveFacts, needs(K::WorkQueue, V::Act), [204];
+    V1 GET "/api/v1/organization/auditLog" => AuditLogList, needs(K::AuditLog, V::Read), [200];
 };
 
 /// Every row with its surfaces and complete path templates.

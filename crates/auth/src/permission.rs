@@ -55,6 +55,10 @@ pub enum ResourceKind {
     OwnToken,
     /// Everybody's tokens.
     Token,
+    /// Webhook rules and what was sent by them.
+    Webhook,
+    /// Who changed what, and from where.
+    AuditLog,
     WorkQueue,
 }
 
@@ -92,7 +96,7 @@ impl Permission {
             Role::Operator => match self.kind {
                 ResourceKind::WorkQueue => false,
                 ResourceKind::Account | ResourceKind::Storage => self.verb == Verb::Read,
-                ResourceKind::Token => false,
+                ResourceKind::Token | ResourceKind::AuditLog => false,
                 ResourceKind::Profile
                 | ResourceKind::Asset
                 | ResourceKind::Transform
@@ -103,10 +107,11 @@ impl Permission {
                 | ResourceKind::UploadRule
                 | ResourceKind::Filter
                 | ResourceKind::ContentKeyPolicy
+                | ResourceKind::Webhook
                 | ResourceKind::OwnToken => true,
             },
             Role::Viewer => match self.kind {
-                ResourceKind::WorkQueue | ResourceKind::Token => false,
+                ResourceKind::WorkQueue | ResourceKind::Token | ResourceKind::AuditLog => false,
                 ResourceKind::OwnToken => true,
                 _ => self.verb == Verb::Read,
             },

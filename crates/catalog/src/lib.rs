@@ -16,6 +16,8 @@
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
+//! | [`events`], [`webhooks`], [`deliveries`] | what happened, who wants to know, and how they are told |
+//! | [`audit`] | who changed what |
 //! | [`keys`], [`tokens`] | signing keys, API clients, tokens and their end |
 //! | `native`, `bootstrap` | feature `native`: SQLite in the process, and the first start |
 #![cfg_attr(
@@ -29,11 +31,14 @@
 )]
 
 pub mod assets;
+pub mod audit;
 #[cfg(feature = "native")]
 pub mod bootstrap;
+pub mod deliveries;
 pub mod endpoints;
 mod entity;
 mod error;
+pub mod events;
 pub mod filters;
 mod fingerprint;
 mod ids;
@@ -57,6 +62,7 @@ pub mod storage;
 pub mod tokens;
 pub mod transforms;
 pub mod upload_rules;
+pub mod webhooks;
 
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;

@@ -1,11 +1,13 @@
 //! Streaming locators: an asset made reachable by players under an unguessable id.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::entity::Entity;
 use crate::error::CatalogError;
+use crate::events::{self, Event, EventType, Payload};
 use crate::ids::{Moment, ProjectId};
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
@@ -14,7 +16,8 @@ use crate::{Written, assets, names, policies};
 /// Locators an asset may have.
 pub const MAX_PER_ASSET: usize = 100;
 
-#[derive(Debug, Clone, PartialEq)]
+/// A locator. Serialises as events keep it, which is not how it looks on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamingLocator {
     pub name: String,
     /// First element of the streaming URL's path.
@@ -297,7 +300,18 @@ pub(crate) async fn insert<S: Sql>(
     )
     .await
     .map_err(CatalogError::taken("Streaming locator", name))?;
-    get(sql, project, name).await
+    let locator = get(sql, project, name).await?;
+    let event = Event {
+        id: None,
+        project: project.clone(),
+        kind: EventType::STREAMING_LOCATOR_CREATED,
+        subject: format!("streamingLocators/{name}"),
+        previous: None,
+        state: Some("Created".to_owned()),
+        payload: Payload::StreamingLocator(Box::new(locator.clone())),
+    };
+    events::record(sql, moment, &event).await?;
+    Ok(locator)
 }
 
 /// Takes a locator off. Says whether there was one.

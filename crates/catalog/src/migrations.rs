@@ -41,5 +41,10 @@ pub fn sqlite() -> &'static [Migration] {
             name: "account tags",
             sql: include_str!("../migrations/sqlite/0005_account_tags.sql"),
         },
+        Migration {
+            number: 9,
+            name: "events and audit",
+            sql: include_str!("../migrations/sqlite/0009_events_and_audit.sql"),
+        },
     ]
 }

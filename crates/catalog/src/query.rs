@@ -130,6 +130,8 @@ pub enum FieldKind {
     Uuid,
     /// An instant. Missing ones count as the end of time, as AMS shows them.
     Time,
+    /// A whole number that may be missing. It is ordered and compared as if it were 0.
+    Integer,
 }
 
 /// A field that lists can be filtered and ordered by.
@@ -152,6 +154,7 @@ impl Field {
             // A comparison with NULL is neither true nor false, so items would belong to no page and match no condition.
             FieldKind::OptionalText => format!("coalesce({}, '')", self.column),
             FieldKind::Time => format!("coalesce({}, {END_OF_TIME})", self.column),
+            FieldKind::Integer => format!("coalesce({}, 0)", self.column),
         }
     }
 }
@@ -420,6 +423,8 @@ fn bound(field: &Field, literal: &Literal) -> Result<Value, CatalogError> {
             let time: Timestamp = text.parse().map_err(|_| mismatch("an instant in UTC"))?;
             Ok(time.into())
         }
+        (FieldKind::Integer, Literal::Integer(number)) => Ok((*number).into()),
+        (FieldKind::Integer, _) => Err(mismatch("a whole number")),
         (FieldKind::Text | FieldKind::OptionalText | FieldKind::Uuid, _) => {
             Err(mismatch("a text in single quotes"))
         }

@@ -35,7 +35,7 @@ impl Catalog {
             &claimed.lease,
             &progress,
             chunks,
-            self.now(),
+            self.moment(),
         ))
     }
 
@@ -45,7 +45,7 @@ impl Catalog {
             claimed.job_id,
             &claimed.lease,
             &ending,
-            self.now(),
+            self.moment(),
         ))
     }
 
@@ -55,7 +55,7 @@ impl Catalog {
             &self.project,
             TRANSFORM,
             name,
-            self.now(),
+            self.moment(),
         ))
     }
 }

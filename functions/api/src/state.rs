@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use headwater_api::Settings;
+use headwater_api::limits::{Limiter, Limits};
 use headwater_auth::Verifier;
 use headwater_catalog::{CatalogError, Sql};
 use headwater_edge::config::{self, ConfigError};
@@ -16,6 +17,10 @@ const KEYS_LIFE: SignedDuration = SignedDuration::from_secs(30);
 pub(crate) struct State {
     pub(crate) seal: Seal,
     pub(crate) settings: Settings,
+    /// Counts what this instance answers, which is all that it can know.
+    pub(crate) limiter: Limiter,
+    /// Whether the host tells where requests come from, and lets nobody else tell it.
+    pub(crate) tells_address: bool,
     verifier: RefCell<Option<(Timestamp, Rc<Verifier>)>>,
 }
 
@@ -33,7 +38,13 @@ pub(crate) async fn get() -> Result<Rc<State>, ConfigError> {
         settings: Settings {
             public_url: config::public_url().await?,
             public_gallery: config::public_gallery().await?,
+            audit_days: config::number("audit_days").await?,
         },
+        limiter: Limiter::new(Limits {
+            reads: config::number("rate_limit_reads").await?,
+            writes: config::number("rate_limit_writes").await?,
+        }),
+        tells_address: config::flag("client_address").await?,
         verifier: RefCell::new(None),
     });
     STATE.set(Some(Rc::clone(&state)));

@@ -4,6 +4,7 @@ use headwater_blob::HttpClient;
 use headwater_catalog::assets::{self, Asset};
 use headwater_catalog::locators::{self, IfExists, NewLocator, StreamingLocator};
 use headwater_catalog::policies::{self, Publishing};
+use headwater_catalog::projects::Project;
 use headwater_catalog::{Sql, fingerprint};
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use super::assets::{place, query_page};
 use super::{light_state, status};
 use crate::call::Call;
-use crate::dialect::{END_OF_TIME, Envelope};
+use crate::dialect::{Dialect, END_OF_TIME, Envelope};
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
 use crate::place::File;
@@ -55,6 +56,11 @@ fn end_time(locator: &StreamingLocator) -> String {
 }
 
 fn render<S, C>(call: &Call<'_, S, C>, locator: StreamingLocator) -> Result<Json, ApiError> {
+    Ok(resource(call.project()?, call.dialect, locator))
+}
+
+/// A locator as a GET shows it.
+pub(super) fn resource(project: &Project, dialect: Dialect, locator: StreamingLocator) -> Json {
     let end_time = end_time(&locator);
     let mut properties = locator.extra;
     let mut set = |name: &str, value: Json| {
@@ -75,18 +81,18 @@ fn render<S, C>(call: &Call<'_, S, C>, locator: StreamingLocator) -> Result<Json
     set("defaultManifestFilename", locator.default_manifest.into());
     set("contentKeys", json!([]));
     set("filters", json!([]));
-    if !call.is_arm() {
+    if dialect != Dialect::Arm {
         set("suppressed", locator.suppressed.into());
     }
     let resource = Envelope {
-        project: call.project()?,
+        project,
         path: &[("streamingLocators", &locator.name)],
         properties: Json::Object(properties),
         created: locator.created,
         modified: None,
     }
     .render();
-    Ok(Json::Object(resource))
+    Json::Object(resource)
 }
 
 /// AMS `AssetStreamingLocator`.

@@ -3,12 +3,15 @@
 mod account_changes;
 mod accounts;
 mod assets;
+mod audit_log;
 mod endpoints;
+mod facts;
 mod filters;
 mod jobs;
 mod key_policies;
 mod key_policy_options;
 mod locators;
+mod notices;
 mod organization;
 mod policies;
 mod published;
@@ -17,6 +20,7 @@ mod storage;
 mod tokens;
 mod transforms;
 mod upload_rules;
+mod webhooks;
 mod work;
 
 use headwater_blob::HttpClient;
@@ -26,6 +30,8 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::routes::Operation as Op;
+
+pub(crate) use service::client_id;
 
 pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
@@ -154,6 +160,16 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::WorkClaim => work::claim(call).await,
         Op::WorkRenew => work::renew(call).await,
         Op::WorkFinish => work::finish(call).await,
+
+        Op::WebhookRuleList => webhooks::list(call).await,
+        Op::WebhookRuleGet => webhooks::get(call).await,
+        Op::WebhookRulePut => webhooks::put(call).await,
+        Op::WebhookRuleDelete => webhooks::delete(call).await,
+        Op::WebhookEventList => webhooks::log(call).await,
+        Op::WebhookClaim => notices::claim(call).await,
+        Op::WebhookReport => notices::report(call).await,
+        Op::LiveFacts => facts::report(call).await,
+        Op::AuditLogList => audit_log::list(call).await,
     }
 }
 

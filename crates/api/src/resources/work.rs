@@ -17,7 +17,7 @@ use crate::error::{ApiError, Kind};
 use crate::place::Place;
 use crate::reply::Reply;
 
-fn read<T: DeserializeOwned, S, C>(call: &Call<'_, S, C>) -> Result<T, ApiError> {
+pub(super) fn read<T: DeserializeOwned, S, C>(call: &Call<'_, S, C>) -> Result<T, ApiError> {
     serde_json::from_value(call.body()?).map_err(|error| ApiError::invalid("body", error))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         Err(error) => {
             // Without a place to work in there is no claim.
             let ending = Ending::Unprepared(unprepared(&error));
-            queue::finish(call.sql, job, &lease, &ending, call.moment.now).await?;
+            queue::finish(call.sql, job, &lease, &ending, call.moment).await?;
             Err(error)
         }
     }
@@ -140,7 +140,7 @@ pub(super) async fn renew<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         &request.lease,
         &request.progress,
         &request.chunks,
-        call.moment.now,
+        call.moment,
     )
     .await?;
     Ok(Reply::ok(json!(RenewResponse { cancel })))
@@ -160,7 +160,7 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
         job_id(call)?,
         &request.lease,
         &ending,
-        call.moment.now,
+        call.moment,
     )
     .await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::executor::block_on;
+use headwater_api::limits::Limiter;
 use headwater_api::{Api, Settings, verifier};
 use headwater_auth::{AUDIENCE, Claims, Role, SigningKey};
 use headwater_blob::{HttpClient, TransportError};
@@ -173,6 +174,7 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     seal: Seal,
     pub(crate) settings: Settings,
+    pub(crate) limiter: Limiter,
     pub(crate) ids: CountedIds,
     key: SigningKey,
     now: Cell<Timestamp>,
@@ -229,7 +231,9 @@ impl World {
             settings: Settings {
                 public_url: PUBLIC_URL.into(),
                 public_gallery: false,
+                audit_days: 90,
             },
+            limiter: Limiter::default(),
             ids,
             key: started.signing_key,
             now: Cell::new(now),
@@ -270,6 +274,8 @@ impl World {
             seal: &self.seal,
             settings: &self.settings,
             verifier: &verifier,
+            limiter: &self.limiter,
+            address: Some("192.0.2.7".into()),
             now: self.now(),
             ids: &self.ids,
         };

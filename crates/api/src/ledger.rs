@@ -1,0 +1,114 @@
+//! What a request leaves in the audit log: which ones do, and what the row says.
+//!
+//! | Request | Row |
+//! |---|---|
+//! | changes something, or hands out a secret, with a genuine token | always, whatever the answer |
+//! | asks for a token | for every one that is issued; for refusals one in a second |
+//! | only reads, or is a worker's own business | none: jobs and deliveries have records of their own |
+//! | without a genuine token | none: a stranger could fill the disk. The access log has it |
+
+use bytes::Bytes;
+use headwater_auth::{Claims, Role, Verb};
+use headwater_auth::{Permission, ResourceKind};
+use headwater_blob::{HttpClient, TransportError};
+use headwater_catalog::Sql;
+use headwater_catalog::audit::{Entry, Journal};
+use http::{Method, Request, Response};
+use jiff::Timestamp;
+
+use crate::Incoming;
+use crate::routes::{Access, Matched, Operation};
+
+/// Longest text of a row, in characters. Paths and client ids come as callers like.
+const LONGEST: usize = 1024;
+
+/// Whose request it is: nobody's known, one with a token, or one that asks for a token under this name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caller<'a> {
+    Stranger,
+    Known(&'a Claims),
+    SigningIn(&'a str),
+}
+
+/// The row of a request as far as it is known before it is answered; none for one that leaves none.
+pub(crate) fn entry(
+    matched: &Matched,
+    method: &Method,
+    incoming: &Incoming<'_>,
+    caller: Caller<'_>,
+    address: Option<&str>,
+    (request_id, at): (&str, Timestamp),
+) -> Option<Entry> {
+    let (subject, claims) = match (caller, matched.route.access) {
+        (Caller::Known(claims), Access::Token(needed)) if is_noted(needed) => {
+            (claims.sub.as_str(), Some(claims))
+        }
+        (Caller::SigningIn(client), _) => (client, None),
+        _ => return None,
+    };
+    let roles: Vec<_> = claims
+        .iter()
+        .flat_map(|claims| &claims.roles)
+        .map(|role: &Role| role.name())
+        .collect();
+    Some(Entry {
+        request_id: request_id.to_owned(),
+        at,
+        subject: short(subject),
+        token_id: claims.map(|claims| short(&claims.jti)),
+        roles: roles.join(" "),
+        address: address.map(short),
+        operation: format!("{:?}", matched.route.operation),
+        method: method.to_string(),
+        path: short(incoming.path),
+        project: None,
+        resource: resource(matched),
+        status: None,
+        error_code: None,
+    })
+}
+
+fn is_noted(needed: Permission) -> bool {
+    needed.verb != Verb::Read && needed.kind != ResourceKind::WorkQueue
+}
+
+/// Whether failures of it are strangers' to cause.
+pub(crate) fn is_open(operation: Operation) -> bool {
+    operation == Operation::IssueToken
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+/// The template with its variables filled in, as far as the last one: `transforms/t/jobs/j`.
+fn resource(matched: &Matched) -> Option<String> {
+    let parts: Vec<&str> = matched.route.template.split('/').skip(1).collect();
+    let is_variable = |part: &&str| part.starts_with('{');
+    let last = parts.iter().rposition(|part| is_variable(&part))?;
+    let filled: Vec<&str> = parts
+        .into_iter()
+        .take(last.saturating_add(1))
+        .map(|part| match part.strip_prefix('{') {
+            Some(name) => matched.vars.get(name.trim_end_matches('}')),
+            None => part,
+        })
+        .collect();
+    Some(short(&filled.join("/")))
+}
+
+/// A handler's way to storage: what it takes for committed is, before storage hears of it, and the write lock is let go.
+pub(crate) struct Outside<'a, S, C> {
+    pub(crate) journal: &'a Journal<'a, S>,
+    pub(crate) http: &'a C,
+}
+
+impl<S: Sql, C: HttpClient> HttpClient for Outside<'_, S, C> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        self.journal
+            .settle()
+            .await
+            .map_err(|error| TransportError::Broken(error.to_string()))?;
+        self.http.send(request).await
+    }
+}
