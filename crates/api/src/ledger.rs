@@ -8,15 +8,14 @@
 //! | without a genuine token | none: a stranger could fill the disk. The access log has it |
 
 use bytes::Bytes;
-use headwater_auth::{Claims, Role, Verb};
-use headwater_auth::{Permission, ResourceKind};
+use headwater_auth::{Claims, Permission, ResourceKind, Role, Verb};
 use headwater_blob::{HttpClient, TransportError};
 use headwater_catalog::Sql;
 use headwater_catalog::audit::{Entry, Journal};
 use http::{Method, Request, Response};
 use jiff::Timestamp;
 
-use crate::Incoming;
+use crate::dialect::Dialect;
 use crate::routes::{Access, Matched, Operation};
 
 /// Longest text of a row, in characters. Paths and client ids come as callers like.
@@ -30,15 +29,19 @@ pub(crate) enum Caller<'a> {
     SigningIn(&'a str),
 }
 
+/// What is known of a request beside its route and its caller.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub id: &'a str,
+    pub at: Timestamp,
+    pub method: &'a Method,
+    /// Raw, without its query.
+    pub path: &'a str,
+    pub address: Option<&'a str>,
+}
+
 /// The row of a request as far as it is known before it is answered; none for one that leaves none.
-pub(crate) fn entry(
-    matched: &Matched,
-    method: &Method,
-    incoming: &Incoming<'_>,
-    caller: Caller<'_>,
-    address: Option<&str>,
-    (request_id, at): (&str, Timestamp),
-) -> Option<Entry> {
+pub(crate) fn entry(matched: &Matched, caller: Caller<'_>, asked: Asked<'_>) -> Option<Entry> {
     let (subject, claims) = match (caller, matched.route.access) {
         (Caller::Known(claims), Access::Token(needed)) if is_noted(needed) => {
             (claims.sub.as_str(), Some(claims))
@@ -52,15 +55,15 @@ pub(crate) fn entry(
         .map(|role: &Role| role.name())
         .collect();
     Some(Entry {
-        request_id: request_id.to_owned(),
-        at,
+        request_id: asked.id.to_owned(),
+        at: asked.at,
         subject: short(subject),
         token_id: claims.map(|claims| short(&claims.jti)),
         roles: roles.join(" "),
-        address: address.map(short),
+        address: asked.address.map(short),
         operation: format!("{:?}", matched.route.operation),
-        method: method.to_string(),
-        path: short(incoming.path),
+        method: asked.method.to_string(),
+        path: short(asked.path),
         project: None,
         resource: resource(matched),
         status: None,
@@ -81,11 +84,16 @@ fn short(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
 
-/// The template with its variables filled in, as far as the last one: `transforms/t/jobs/j`.
+/// The template with its variables filled in, from below the project to the last one: `transforms/t/jobs/j`.
 fn resource(matched: &Matched) -> Option<String> {
-    let parts: Vec<&str> = matched.route.template.split('/').skip(1).collect();
-    let is_variable = |part: &&str| part.starts_with('{');
-    let last = parts.iter().rposition(|part| is_variable(&part))?;
+    if matched.surface == Dialect::Own {
+        return None;
+    }
+    let below = |path: &'static str, prefix| path.strip_prefix(prefix).unwrap_or(path);
+    let template = below(matched.route.template, "/api/v1");
+    let template = below(template, "/projects/{project}");
+    let parts: Vec<&str> = template.split('/').skip(1).collect();
+    let last = parts.iter().rposition(|part| part.starts_with('{'))?;
     let filled: Vec<&str> = parts
         .into_iter()
         .take(last.saturating_add(1))

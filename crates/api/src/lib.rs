@@ -52,7 +52,7 @@ use jiff::{SignedDuration, Timestamp};
 use call::Call;
 use dialect::Dialect;
 use error::{ApiError, Kind};
-use ledger::{Caller, Outside};
+use ledger::{Asked, Caller, Outside};
 use limits::Limiter;
 use query::Query;
 use reply::Reply;
@@ -202,9 +202,14 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             (None, Some(client)) => Caller::SigningIn(client),
             (None, None) => Caller::Stranger,
         };
-        let address = self.address.as_deref();
-        let request = (request_id, self.now);
-        let mut entry = ledger::entry(&matched, method, &incoming, caller, address, request);
+        let asked = Asked {
+            id: request_id,
+            at: self.now,
+            method,
+            path: incoming.path,
+            address: self.address.as_deref(),
+        };
+        let mut entry = ledger::entry(&matched, caller, asked);
         let project = self.project(&matched, claims.as_ref()).await;
         if let Some(entry) = &mut entry {
             entry.project = match &project {

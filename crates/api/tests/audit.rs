@@ -117,6 +117,39 @@ fn tokens_leave_rows_and_strangers_hardly_any() {
 }
 
 #[test]
+fn a_row_names_what_was_changed_below_the_project() {
+    let world = World::new();
+    let rule = json!({"spec": {"enabled": true, "url": "https://example.com", "events": ["MediaKind.JobFinished"]}});
+    world
+        .put("/api/v1/projects/default/webhook/rules/r1", rule)
+        .expect(201);
+    world.wait(1);
+    world.delete("/api/v1/user/tokens/none").expect(204);
+    world.wait(1);
+    world
+        .post(&format!("{MKIO}/transforms/t/jobs/j/cancelJob"), Json::Null)
+        .expect(404);
+    world.wait(1);
+    world
+        .delete("/api/v1/projects/other/media/assets/a")
+        .expect(404);
+    let told: Vec<_> = world
+        .rows("")
+        .iter()
+        .map(|row| json!([row["project"], row["resource"]]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!(["default", "webhook/rules/r1"]),
+            json!([null, "user/tokens/none"]),
+            json!(["default", "transforms/t/jobs/j"]),
+            json!(["other", "assets/a"]),
+        ]
+    );
+}
+
+#[test]
 fn workers_have_records_of_their_own() {
     let world = World::new();
     world

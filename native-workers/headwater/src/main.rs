@@ -6,9 +6,11 @@ mod connection;
 mod demo;
 mod descriptors;
 mod files;
+mod gate;
 mod inspect;
 mod local;
 mod metrics;
+mod notifier;
 mod publish;
 mod secrets;
 mod supervisor;
@@ -46,6 +48,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Run a transcoding worker against an installation.
     Transcoder(worker::Args),
+    /// Send webhooks for an installation.
+    Notifier(notifier::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -54,7 +58,7 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("HEADWATER_LOG")
-                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info".into()),
+                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_notifier=info".into()),
         )
         .init();
     match run(command) {
@@ -77,6 +81,7 @@ fn run(command: Command) -> Result<()> {
             Command::Token(args) => token::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
+            Command::Notifier(args) => notifier::run(args).await,
         }
     });
     // A blocking read (standard input, a slow disk) must not keep the process.
