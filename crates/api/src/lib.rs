@@ -10,6 +10,7 @@
 //! | [`dialect`], [`error`] | envelopes and error shapes |
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
+//! | [`openapi`] | the document of our own surface, made from the table |
 //! | `place` | containers: made, deleted, listed, signed for |
 //! | `resources` | one file per kind of resource |
 //!
@@ -30,6 +31,7 @@ pub mod error;
 mod fields;
 pub mod json;
 mod odata;
+pub mod openapi;
 mod place;
 mod query;
 mod reply;

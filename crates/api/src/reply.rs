@@ -11,7 +11,7 @@ use crate::error::{ApiError, Kind};
 pub(crate) struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, String)>,
-    body: Option<Json>,
+    body: Option<Bytes>,
     content_type: &'static str,
 }
 
@@ -20,8 +20,18 @@ impl Reply {
         Self {
             status,
             headers: Vec::new(),
-            body: Some(body),
+            body: Some(Bytes::from(body.to_string())),
             content_type: "application/json; charset=utf-8",
+        }
+    }
+
+    /// 200 with what is ready made.
+    pub(crate) fn bytes(content_type: &'static str, body: Bytes) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: Some(body),
+            content_type,
         }
     }
 
@@ -71,13 +81,11 @@ impl Reply {
     }
 
     pub(crate) fn render(self, request_id: &str) -> Response<Bytes> {
-        let mut response = Response::new(match &self.body {
-            Some(body) => Bytes::from(body.to_string()),
-            None => Bytes::new(),
-        });
+        let holds = self.body.is_some();
+        let mut response = Response::new(self.body.unwrap_or_default());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        if self.body.is_some() {
+        if holds {
             headers.insert(
                 header::CONTENT_TYPE,
                 HeaderValue::from_static(self.content_type),

@@ -24,7 +24,7 @@ use crate::query;
 use crate::reply::Reply;
 
 /// Most units of an endpoint (AMS).
-const MOST_UNITS: u64 = 10;
+pub(crate) const MOST_UNITS: u64 = 10;
 
 pub(super) const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
 

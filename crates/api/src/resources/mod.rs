@@ -2,13 +2,13 @@
 
 mod account_changes;
 mod accounts;
-mod assets;
-mod endpoints;
-mod filters;
-mod jobs;
-mod key_policies;
-mod key_policy_options;
-mod locators;
+pub(crate) mod assets;
+pub(crate) mod endpoints;
+pub(crate) mod filters;
+pub(crate) mod jobs;
+pub(crate) mod key_policies;
+pub(crate) mod key_policy_options;
+pub(crate) mod locators;
 mod organization;
 mod policies;
 mod published;
@@ -24,6 +24,7 @@ use headwater_catalog::Sql;
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::openapi;
 use crate::reply::Reply;
 use crate::routes::Operation as Op;
 
@@ -33,6 +34,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
 ) -> Result<Reply, ApiError> {
     match operation {
         Op::Ready => service::ready(call).await,
+        Op::OpenApi => Ok(openapi::serve(call.incoming.headers)),
         Op::Jwks => service::jwks(call).await,
         Op::Revoked => service::revoked(call).await,
         Op::OpenIdConfiguration => Ok(service::openid_configuration(call)),

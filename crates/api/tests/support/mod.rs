@@ -1,6 +1,8 @@
 //! A whole installation in the process: the API over SQLite in memory and a storage service made of two maps.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod contract;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -261,8 +263,9 @@ impl World {
             .unwrap()
     }
 
-    /// Sends a request as it is.
+    /// Sends a request as it is. The answer must be one that our OpenAPI document promises.
     pub(crate) fn send(&self, request: Request<Bytes>) -> Got {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let verifier = block_on(verifier(&self.sql, &self.settings)).unwrap();
         let api = Api {
             sql: &self.sql,
@@ -284,6 +287,7 @@ impl World {
         } else {
             serde_json::from_slice(&body).expect("JSON")
         };
+        contract::check(&method, &path, &parts, &body);
         Got {
             status: parts.status.as_u16(),
             headers: parts.headers,
