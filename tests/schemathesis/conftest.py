@@ -1,14 +1,11 @@
-"""The installation under test, and requests that reach something in it.
-
-Schemathesis makes up every value. A made-up project or asset is one that does not exist, and all that would be tested is
-that it is not found. So the project is the installation's, and half of all names come from a small pool.
-"""
+"""The installation under test, bodies that name something in it, and a count of what was asked."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -26,6 +23,10 @@ NAMED = {
 """Members of bodies that name something that has to exist, with what there is."""
 
 
+REQUESTS = Counter()
+"""How often each status was answered."""
+
+
 def connection() -> dict:
     path = os.environ.get("HEADWATER_CONNECTION")
     if not path:
@@ -33,27 +34,20 @@ def connection() -> dict:
     return json.loads(Path(path).read_text())
 
 
-def choice(context) -> random.Random:
-    """A source of chance that gives the same for the same request."""
-    return random.Random(repr(context))
-
-
 @schemathesis.hook
-def map_path_parameters(context, path_parameters):
-    if not path_parameters:
-        return path_parameters
-    chance = choice(sorted(path_parameters.items()))
-    for name in path_parameters:
-        if name == "project":
-            path_parameters[name] = "default"
-        elif isinstance(path_parameters[name], str) and chance.random() < 0.5:
-            path_parameters[name] = chance.choice(POOL)
-    return path_parameters
+def after_call(context, case, response):
+    REQUESTS[response.status_code] += 1
+
+
+def pytest_terminal_summary(terminalreporter):
+    statuses = ", ".join(f"{count} x {status}" for status, count in sorted(REQUESTS.items()))
+    terminalreporter.write_line(f"{REQUESTS.total()} requests: {statuses}")
 
 
 @schemathesis.hook
 def map_body(context, body):
-    return named(body, choice(repr(body)))
+    # The same chance for the same body.
+    return named(body, random.Random(repr(body)))
 
 
 def named(value, chance):

@@ -75,11 +75,16 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
         Ok(binary) => {
             suite("SDKs", sdks(&binary));
             suite("JavaScript SDK", javascript(&binary));
+            suite("OpenAPI contract", contract(&binary));
             suite("players", players(&binary));
         }
         Err(error) => {
             suite("SDKs", Err(error));
             suite("JavaScript SDK", Err(anyhow::anyhow!("there is no binary")));
+            suite(
+                "OpenAPI contract",
+                Err(anyhow::anyhow!("there is no binary")),
+            );
             suite("players", Err(anyhow::anyhow!("there is no binary")));
         }
     }
@@ -429,6 +434,18 @@ fn javascript(binary: &Path) -> Result<(bool, String)> {
         .args(["test", "--silent"])
         .env("HEADWATER_CONNECTION_TLS", &installation.connection)
         .current_dir(&folder))
+}
+
+/// Requests made from `docs/openapi.json`. `HEADWATER_REQUESTS` says about how many.
+fn contract(binary: &Path) -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/schemathesis");
+    let python = python(&folder.join("requirements.txt"))?;
+    let installation = Installation::start(binary, "contract", &["--no-demo"])?;
+    tee(Command::new(python)
+        .args(["-m", "pytest", "-q", "-ra", "--durations=5"])
+        .arg(&folder)
+        .env("HEADWATER_CONNECTION", &installation.connection)
+        .current_dir(paths::root()))
 }
 
 fn players(binary: &Path) -> Result<(bool, String)> {

@@ -1,19 +1,9 @@
-/** The part of the public API that this page reads. */
+/** The list of what is published. */
+
+import { api, type Schemas } from "./client";
 
 /** A published, clear video: one locator and what it plays. */
-export interface Published {
-  /** The streaming locator's name. */
-  name: string;
-  assetName: string;
-  /** ISO 8601. */
-  created: string;
-  locatorId: string;
-  /** Null where the streaming policy does not allow it. */
-  hlsUrl: string | null;
-  dashUrl: string | null;
-  posterUrl: string | null;
-  durationSeconds: number | null;
-}
+export type Published = Schemas["Published"];
 
 /** Why the list could not be read. */
 export type ListFailure =
@@ -21,8 +11,6 @@ export type ListFailure =
   | { kind: "failed"; sentence: string };
 
 export type ListResult = { ok: true; videos: Published[] } | { ok: false; failure: ListFailure };
-
-const LIST_PATH = "/api/v1/projects/default/media/published";
 
 /** Pages that are followed before the list is shown as it is. */
 const MAX_PAGES = 20;
@@ -33,48 +21,52 @@ export async function listPublished(
   fetcher: typeof fetch = fetch,
 ): Promise<ListResult> {
   const videos: Published[] = [];
-  let next: string | null = LIST_PATH;
-  for (let page = 0; next !== null && page < MAX_PAGES; page++) {
-    const answer = await readPage(next, token, signal, fetcher);
+  let start: number | null = 0;
+  for (let page = 0; start !== null && page < MAX_PAGES; page++) {
+    const answer = await readPage(start, token, signal, fetcher);
     if (!answer.ok) return answer;
     videos.push(...answer.videos);
-    next = answer.next;
+    start = answer.next;
   }
   return { ok: true, videos };
 }
 
-type Page = { ok: true; videos: Published[]; next: string | null } | { ok: false; failure: ListFailure };
+type Page = { ok: true; videos: Published[]; next: number | null } | { ok: false; failure: ListFailure };
 
 async function readPage(
-  url: string,
+  start: number,
   token: string | null,
   signal: AbortSignal,
   fetcher: typeof fetch,
 ): Promise<Page> {
-  const headers: Record<string, string> = { accept: "application/json" };
-  if (token !== null) headers.authorization = `Bearer ${token}`;
-  let response: Response;
+  let answer;
   try {
-    response = await fetcher(url, { headers, signal, credentials: "omit" });
+    answer = await api(token, fetcher).GET("/api/v1/projects/{project}/media/published", {
+      params: { path: { project: "default" }, query: start === 0 ? {} : { $skiptoken: start } },
+      signal,
+    });
   } catch (error) {
     if (signal.aborted) throw error;
-    return failed("Headwater does not answer. Is it still running?");
+    return failed(
+      error instanceof SyntaxError
+        ? "The list that came back is not one this page understands."
+        : "Headwater does not answer. Is it still running?",
+    );
   }
+  const { data, error, response } = answer;
   if (response.status === 401 || response.status === 403) {
     return { ok: false, failure: { kind: "needs-token", rejected: token !== null } };
   }
-  const body: unknown = await response.json().catch(() => null);
-  if (!response.ok) return failed(sentenceOf(body) ?? `The list could not be read (status ${response.status}).`);
-  const value = isRecord(body) ? body.value : undefined;
-  if (!Array.isArray(value)) return failed("The list that came back is not one this page understands.");
-  const link = isRecord(body) ? body["@odata.nextLink"] : undefined;
-  return { ok: true, videos: value.filter(isPublished), next: typeof link === "string" ? sameOriginPath(link) : null };
+  if (data === undefined) return failed(sentenceOf(error) ?? `The list could not be read (status ${response.status}).`);
+  if (!Array.isArray(data.value)) return failed("The list that came back is not one this page understands.");
+  return { ok: true, videos: data.value.filter(isPublished), next: nextStart(data["@odata.nextLink"]) };
 }
 
-/** The token goes to this page's own origin and nowhere else, whatever host a next link names. */
-function sameOriginPath(link: string): string {
-  const url = new URL(link, "http://self.invalid");
-  return url.pathname + url.search;
+/** Where the next page begins. Of the link only that is taken, whatever host it names. */
+function nextStart(link: string | undefined): number | null {
+  if (link === undefined) return null;
+  const start = Number(new URL(link, "http://self.invalid").searchParams.get("$skiptoken"));
+  return Number.isSafeInteger(start) && start > 0 ? start : null;
 }
 
 function failed(sentence: string): { ok: false; failure: ListFailure } {
@@ -95,6 +87,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
+/** A server of another version may send what the types do not say. */
 function isPublished(value: unknown): value is Published {
   return (
     isRecord(value) &&
