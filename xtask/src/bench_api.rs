@@ -95,7 +95,7 @@ fn start(binary: &Path, args: &[&str]) -> Result<Installation> {
 /// The same words in both databases. Each asset is a second younger than the last.
 fn fill() -> String {
     format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ASSETS})
+        "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {ASSETS})
          INSERT INTO assets (project_id, name, asset_id, storage_account, container, sub_path, deletion_policy,
              labels_json, extra_json, created, modified)
          SELECT p.id, 'asset-' || n.i, '00000000-0000-4000-8000-' || (100000000000 + n.i), 'local',
