@@ -138,6 +138,8 @@ impl Place {
         }
         let _lock = up::lock(&self.data)?;
         let mut secrets = Secrets::load(&self.data, false)?;
+        // It came from outside so far: a key made here would open nothing.
+        self.master_key.keys(&secrets)?;
         // Both keys are kept until everything is under the new one, so that this may be broken off anywhere.
         secrets.master_key = format!("{} {}", secrets::random(32)?, secrets.master_key);
         secrets.save(&self.data)?;
