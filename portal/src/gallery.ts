@@ -1,6 +1,6 @@
 /** The list of published videos, and the states in which there is none to show. */
 
-import type { Published } from "./api";
+import type { Published } from "./api/published";
 import { el, webUrl } from "./dom";
 import { clock, day, spokenDuration } from "./format";
 

@@ -5,7 +5,7 @@
  * a script with the same token could not.
  */
 
-import { listPublished, type Published } from "./api";
+import { listPublished, type Published } from "./api/published";
 import { empty, failure, gallery, loading, title, tokenForm } from "./gallery";
 import { PLAYERS, type PlayerName } from "./players";
 import { forgetToken, keepToken, readToken, takeToken } from "./token";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { listPublished } from "./api";
+import { listPublished } from "./api/published";
 import { clock, spokenDuration } from "./format";
 import { takeToken } from "./token";
 
@@ -16,8 +16,9 @@ const VIDEO = {
 
 function answering(...answers: { status?: number; body: unknown }[]) {
   const asked: { url: string; headers: Headers }[] = [];
-  const fetcher = (async (url: string, init: RequestInit) => {
-    asked.push({ url, headers: new Headers(init.headers) });
+  const fetcher = (async (request: Request) => {
+    const { origin, href } = new URL(request.url);
+    asked.push({ url: href.slice(origin.length), headers: request.headers });
     const answer = answers[Math.min(asked.length, answers.length) - 1]!;
     return new Response(JSON.stringify(answer.body), { status: answer.status ?? 200 });
   }) as unknown as typeof fetch;
@@ -47,7 +48,7 @@ describe("the list", () => {
     expect(await listPublished("tok", signal, fetcher)).toEqual({ ok: true, videos: [VIDEO, VIDEO] });
     expect(asked.map(({ url }) => url)).toEqual([
       "/api/v1/projects/default/media/published",
-      "/api/next?$skiptoken=2",
+      "/api/v1/projects/default/media/published?$skiptoken=2",
     ]);
     expect(asked[0]!.headers.get("authorization")).toBe("Bearer tok");
   });

@@ -1,6 +1,6 @@
 /** The page of one video. */
 
-import type { Published } from "./api";
+import type { Published } from "./api/published";
 import { el, webUrl } from "./dom";
 import { clock, day } from "./format";
 import { title } from "./gallery";

@@ -99,6 +99,25 @@ describe("the portal", () => {
     await context.close();
   });
 
+  test("the API's own page shows every operation, with nothing from elsewhere", async () => {
+    const { context, page, problems } = await open({ viewport: { width: 360, height: 740 } });
+    const origins = new Set();
+    page.on("request", (request) => origins.add(new URL(request.url()).origin));
+    await page.goto(`${to.portalUrl.replace(/\/$/, "")}/api/docs#assetPut`);
+    const opened = page.locator("details#assetPut[open]");
+    await opened.getByText("Request body").waitFor();
+    const { paths } = await (await fetch(`${to.apiUrl}/api/openapi.json`)).json();
+    const operations = Object.values(paths).flatMap((item) => Object.values(item).filter((one) => one.operationId));
+    assert.equal(await page.locator("section details:has(.method)").count(), operations.length);
+    await opened.getByRole("link", { name: "AssetWrite" }).click();
+    await page.locator("details#schema-AssetWrite[open]").waitFor();
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth));
+    await shot(page, "api-docs");
+    assert.deepEqual([...origins], [new URL(to.portalUrl).origin]);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
   test("a list that fails says so and can be asked for again", async () => {
     const { context, page } = await open();
     let failing = true;

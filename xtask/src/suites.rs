@@ -81,6 +81,7 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
             suite("SDKs", sdks(&binary));
             suite("SDKs, catalog on PostgreSQL", sdks_on_postgres(&binary));
             suite("JavaScript SDK", javascript(&binary));
+            suite("OpenAPI contract", contract(&binary));
             suite("players", players(&binary));
         }
         Err(error) => {
@@ -90,6 +91,10 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
                 Err(anyhow::anyhow!("there is no binary")),
             );
             suite("JavaScript SDK", Err(anyhow::anyhow!("there is no binary")));
+            suite(
+                "OpenAPI contract",
+                Err(anyhow::anyhow!("there is no binary")),
+            );
             suite("players", Err(anyhow::anyhow!("there is no binary")));
         }
     }
@@ -487,6 +492,18 @@ fn javascript(binary: &Path) -> Result<(bool, String)> {
         .args(["test", "--silent"])
         .env("HEADWATER_CONNECTION_TLS", &installation.connection)
         .current_dir(&folder))
+}
+
+/// Requests made from `docs/openapi.json`. `HEADWATER_REQUESTS` says about how many.
+fn contract(binary: &Path) -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/schemathesis");
+    let python = python(&folder.join("requirements.txt"))?;
+    let installation = Installation::start(binary, "contract", &["--no-demo"])?;
+    tee(Command::new(python)
+        .args(["-m", "pytest", "-q", "-ra", "--durations=5"])
+        .arg(&folder)
+        .env("HEADWATER_CONNECTION", &installation.connection)
+        .current_dir(paths::root()))
 }
 
 fn players(binary: &Path) -> Result<(bool, String)> {

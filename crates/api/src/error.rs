@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::InvalidArgument => "The request is not valid",
             Self::Unauthenticated => "A valid token is needed",

@@ -221,7 +221,10 @@ impl<'a> Object<'a> {
             .iter()
             .find(|(name, value)| !known.contains(&name.as_str()) && !value.is_null())
         {
-            Some((name, _)) => Err(ApiError::invalid(self.path(name), "is not a known member")),
+            Some((name, _)) => Err(ApiError::invalid(
+                self.path(name),
+                format!("is not a known member; these are: {}", known.join(", ")),
+            )),
             None => Ok(()),
         }
     }

@@ -12,6 +12,7 @@
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
 //! | `captions` | is a subtitle file what its name says |
+//! | [`openapi`] | the document of our own surface, made from the table |
 //! | `place`, `storage_check` | containers: made, deleted, listed, signed for; accounts: tried out |
 //! | `resources` | one file per kind of resource |
 //!
@@ -35,6 +36,7 @@ mod fields;
 mod issuers;
 pub mod json;
 mod odata;
+pub mod openapi;
 mod place;
 mod query;
 mod reply;

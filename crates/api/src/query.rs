@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::odata;
 
 /// Label conditions in one query.
-const MAX_LABELS: usize = 32;
+pub(crate) const MAX_LABELS: usize = 32;
 
 /// Decoded parameters in the order in which they came.
 #[derive(Debug, Clone, Default)]

@@ -25,6 +25,16 @@ impl Reply {
         }
     }
 
+    /// 200 with what is ready made.
+    pub(crate) fn bytes(content_type: &'static str, body: Bytes) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: Some(body),
+            content_type,
+        }
+    }
+
     pub(crate) fn ok(body: Json) -> Self {
         Self::json(StatusCode::OK, body)
     }

@@ -4,6 +4,10 @@
 //! success has. Matching, `405`, authorisation and the matrix in the documentation all come from here; a resource that is
 //! added later is rows here, a variant of [`Operation`] and a handler that the compiler then asks for.
 //!
+//! The compiler asks for one thing more: the operation's arm in `openapi/operations.rs`, which says what it is for, what it
+//! takes and what it answers (or that it is not on our own surface). What a resource looks like is a file in
+//! `openapi/shapes/`, beside which `docs/openapi.json` is made anew with `cargo run -p headwater-api --example openapi`.
+//!
 //! Fixed segments are matched without regard to case (the Azure clients write both `mediaServices` and `mediaservices`);
 //! `{name}` takes one segment, percent-decoded after splitting, so an encoded slash stays inside a name; `{name...}` takes
 //! all that are left. One slash at the end is ignored.
@@ -58,6 +62,7 @@ operations! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
     Ready,
+    OpenApi,
     Jwks,
     Revoked,
     OpenIdConfiguration,
@@ -451,6 +456,7 @@ static ACCOUNT: &[Route] = routes! {
 /// Outside any account.
 static ROOT: &[Route] = routes! {
     OWN GET "/api/ready" => Ready, Access::Open, [200];
+    OWN GET "/api/openapi.json" => OpenApi, Access::Open, [200, 304];
     OWN GET "/.well-known/jwks.json" => Jwks, Access::Open, [200];
     OWN GET "/.well-known/revoked.json" => Revoked, Access::Open, [200];
     OWN GET "/{tenant}/v2.0/.well-known/openid-configuration" => OpenIdConfiguration, Access::Open, [200];
@@ -646,7 +652,7 @@ pub(crate) fn surface_of(path: &str) -> Dialect {
         Dialect::Arm
     } else if starts("/api/v1/") {
         Dialect::MkIo
-    } else if starts("/api/ready") {
+    } else if starts("/api/ready") || starts("/api/openapi.json") {
         Dialect::Own
     } else if starts("/api/") {
         Dialect::MkIoOlder

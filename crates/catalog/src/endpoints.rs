@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
-use crate::query::{Field, FieldKind};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, names, operations};
 
@@ -45,7 +45,12 @@ const ENTITY: Entity<StreamingEndpoint> = Entity {
     columns: "name, properties_json, tags_json, state, created, modified",
     read: from_row,
     tie: "name",
-    fields: &[Field::new("name", "name", FieldKind::Text)],
+    fields: &[
+        Field::new("name", "name", FieldKind::Text),
+        Field::new("properties/created", "created", FieldKind::Time),
+        Field::new("properties/lastModified", "modified", FieldKind::Time),
+        Field::new("properties/resourceState", "state", FieldKind::Text),
+    ],
     labels: None,
 };
 
@@ -75,11 +80,19 @@ pub async fn get<S: Sql>(
     ENTITY.get(sql, project, name).await
 }
 
-/// All endpoints of a project, by name.
+/// A page of a project's endpoints.
+///
+/// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
 pub async fn list<S: Sql>(
     sql: &S,
     project: &ProjectId,
-) -> Result<Vec<StreamingEndpoint>, CatalogError> {
+    listing: &Listing,
+) -> Result<Page<StreamingEndpoint>, CatalogError> {
+    ENTITY.list(sql, project, listing).await
+}
+
+/// All endpoints of a project, by name.
+async fn all<S: Sql>(sql: &S, project: &ProjectId) -> Result<Vec<StreamingEndpoint>, CatalogError> {
     ENTITY.all(sql, &[("project_id", project.into())]).await
 }
 
@@ -107,7 +120,7 @@ pub async fn put<S: Sql>(
 ) -> Result<(StreamingEndpoint, Written), CatalogError> {
     names::endpoint("name", name)?;
     transaction(sql, async |sql| {
-        let all = list(sql, project).await?;
+        let all = all(sql, project).await?;
         let written = match all.iter().any(|known| known.name == name) {
             true => Written::Existing,
             false if all.len() >= MOST => {

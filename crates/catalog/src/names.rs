@@ -1,4 +1,7 @@
 //! What resources may be called.
+//!
+//! Each rule stands twice: as the check that names the fault, and as a regular expression (ECMA-262, as JSON Schema takes it)
+//! for the documents that clients are made from. Lengths are not in the expressions.
 
 use crate::error::CatalogError;
 
@@ -7,6 +10,9 @@ use crate::error::CatalogError;
 const FORBIDDEN: &[char] = &[
     '<', '>', '%', '&', ':', '\\', '?', '/', '*', '+', '\'', '"', '#', '|',
 ];
+
+/// [`resource`] as a regular expression.
+pub const RESOURCE_PATTERN: &str = r##"^(?!\.+$)[^\s\u0000-\u001F\u007F-\u009F<>%&:\\?/*+'"#|](?:[^\u0000-\u001F\u007F-\u009F<>%&:\\?/*+'"#|]*[^\s\u0000-\u001F\u007F-\u009F<>%&:\\?/*+'"#|])?$"##;
 
 /// The rule for most resources: 1 to 260 characters, none of `<>%&:\?/*+'"#|`, no control characters, no space at
 /// either end, and not just dots.
@@ -46,6 +52,9 @@ fn limited(field: &str, name: &str, longest: usize) -> Result<(), CatalogError> 
     Ok(())
 }
 
+/// [`plain`] as a regular expression.
+pub const PLAIN_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
+
 /// Our own resources: 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
 pub fn plain(field: &str, name: &str) -> Result<(), CatalogError> {
     let ok = !name.is_empty()
@@ -63,6 +72,9 @@ pub fn plain(field: &str, name: &str) -> Result<(), CatalogError> {
         ))
     }
 }
+
+/// [`filter`] as a regular expression.
+pub const FILTER_PATTERN: &str = r"^(?!\.+$)[A-Za-z0-9._~-]+$";
 
 /// Filters, whose names stand in playback URLs: 1 to 260 letters, digits, `-`, `_`, `.` and `~`.
 pub fn filter(field: &str, name: &str) -> Result<(), CatalogError> {
@@ -96,6 +108,9 @@ pub fn live_output(field: &str, name: &str) -> Result<(), CatalogError> {
     hyphenated(field, name, 256)
 }
 
+/// [`endpoint`], [`live_event`] and [`live_output`] as a regular expression, which does not say how long they may be.
+pub const HYPHENATED_PATTERN: &str = "^[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?$";
+
 /// Letters, digits and hyphens, with a letter or digit at both ends.
 pub(crate) fn hyphenated(field: &str, name: &str, longest: usize) -> Result<(), CatalogError> {
     let alphanumeric = |c: char| c.is_ascii_alphanumeric();
@@ -114,6 +129,9 @@ pub(crate) fn hyphenated(field: &str, name: &str, longest: usize) -> Result<(), 
         ))
     }
 }
+
+/// [`container`] as a regular expression.
+pub const CONTAINER_PATTERN: &str = "^[a-z0-9](?:-?[a-z0-9])*$";
 
 /// Azure's rule for containers: 3 to 63 lower-case letters, digits and single hyphens, with a letter or digit at both
 /// ends.

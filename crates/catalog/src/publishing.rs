@@ -4,11 +4,13 @@ use headwater_blob::Auth;
 use headwater_seal::Seal;
 use jiff::Timestamp;
 
+use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
 use crate::locators::{self, StreamingLocator};
 use crate::policies::{self, Publishing};
-use crate::sql::{Sql, Value};
+use crate::query::{self, Comparison, Field, FieldKind, Listing, Order, Page};
+use crate::sql::{Row, Sql, Value};
 use crate::storage::Credential;
 
 /// A streaming locator with everything needed to serve it.
@@ -124,85 +126,78 @@ pub struct Listed {
     pub policy: Publishing,
 }
 
-/// Some of the locators that may be played now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ListedPage {
-    pub locators: Vec<Listed>,
-    /// Of all.
-    pub total: usize,
+/// Locators that stream in the clear and without filters and whose asset no unfinished or failed job is to fill, nor a live
+/// output that has recorded nothing yet. When they play is for whoever asks: `starts` and `ends`.
+const PLAYABLE: &str = "(SELECT l.project_id, l.name, l.locator_id, l.asset_name, l.policy_name, l.key_policy, l.start_time,
+        l.end_time, l.alternative_media_id, l.content_id, l.filters_json, l.keys_json, l.default_manifest, l.suppressed,
+        l.extra_json, l.created, a.manifest, a.duration_ms, p.properties_json,
+        coalesce(l.start_time, 0) AS starts, coalesce(l.end_time, 9223372036854775807) AS ends
+    FROM streaming_locators l JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
+    LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
+    WHERE l.suppressed = 0 AND l.filters_json = '[]'
+        AND (l.policy_name IN ('Predefined_ClearStreamingOnly', 'Predefined_DownloadAndClearStreaming')
+            OR p.streams_clear = 1)
+        AND (a.manifest IS NOT NULL OR NOT EXISTS (
+            SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
+            WHERE j.project_id = l.project_id AND o.asset_name = a.name))
+        AND NOT EXISTS (
+            SELECT 1 FROM live_outputs o
+            WHERE o.project_id = l.project_id AND o.asset_name = a.name AND o.started IS NULL)) AS playable";
+
+const ENTITY: Entity<Listed> = Entity {
+    one: "Published video",
+    many: "published videos",
+    table: PLAYABLE,
+    columns: "name, locator_id, asset_name, policy_name, key_policy, start_time, end_time, alternative_media_id, content_id, filters_json, keys_json, default_manifest, suppressed, extra_json, created, manifest, duration_ms, properties_json",
+    read: listed_from_row,
+    tie: "name",
+    fields: &[
+        Field::new("created", "created", FieldKind::Time),
+        Field::new("name", "name", FieldKind::Text),
+        Field::new("assetName", "asset_name", FieldKind::Text),
+        Field::new("locatorId", "locator_id", FieldKind::Uuid),
+    ],
+    labels: None,
+};
+
+fn listed_from_row(row: &Row<'_>) -> Result<Listed, CatalogError> {
+    let locator = (locators::ENTITY.read)(row)?;
+    let custom = row.opt_text("properties_json")?;
+    let policy = policies::publishing(&locator.policy_name, custom.as_deref())
+        .ok_or_else(|| CatalogError::corrupt("properties_json", "not a streaming policy"))?;
+    Ok(Listed {
+        locator,
+        manifest: row.opt_text("manifest")?,
+        duration_ms: row
+            .opt_integer("duration_ms")?
+            .and_then(|ms| u32::try_from(ms).ok()),
+        policy,
+    })
 }
 
-/// Locators of `project` that stream in the clear and without filters, are within their time and whose asset no unfinished or
-/// failed job is to fill, nor a live output that has recorded nothing yet; newest first.
+/// A page of the locators of `project` that may be played now; newest first unless another order is asked for.
 ///
-/// `offset`, `limit`: the part to show.
+/// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
 pub async fn published<S: Sql>(
     sql: &S,
     project: &ProjectId,
     now: Timestamp,
-    offset: u32,
-    limit: u32,
-) -> Result<ListedPage, CatalogError> {
-    let condition = format!(
-        "FROM streaming_locators l JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
-         LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
-         WHERE l.project_id = ?1 AND l.suppressed = 0 AND l.filters_json = '[]'
-             AND (l.start_time IS NULL OR l.start_time <= ?2) AND (l.end_time IS NULL OR l.end_time > ?2)
-             AND (l.policy_name IN ({}) OR p.streams_clear = 1)
-             AND (a.manifest IS NOT NULL OR NOT EXISTS (
-                 SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
-                 WHERE j.project_id = l.project_id AND o.asset_name = a.name))
-             AND NOT EXISTS (
-                 SELECT 1 FROM live_outputs o
-                 WHERE o.project_id = l.project_id AND o.asset_name = a.name AND o.started IS NULL)",
-        clear_streaming_names()
-    );
-    let scope = [Value::from(project), now.into()];
-    let counted = sql
-        .query(&format!("SELECT count(*) AS total {condition}"), &scope)
-        .await?;
-    let total = counted.total()?;
-    let rows = sql
-        .query(
-            &format!(
-                "SELECT {}, a.manifest, a.duration_ms, p.properties_json {condition}
-                 ORDER BY l.created DESC, l.name LIMIT {limit} OFFSET {offset}",
-                locators::ENTITY.columns_of("l")
-            ),
-            &scope,
-        )
-        .await?;
-    let mut found = Vec::new();
-    for row in rows.iter() {
-        let locator = (locators::ENTITY.read)(&row)?;
-        let custom = row.opt_text("properties_json")?;
-        if let Some(policy) = policies::publishing(&locator.policy_name, custom.as_deref()) {
-            found.push(Listed {
-                locator,
-                manifest: row.opt_text("manifest")?,
-                duration_ms: row
-                    .opt_integer("duration_ms")?
-                    .and_then(|ms| u32::try_from(ms).ok()),
-                policy,
-            });
-        }
-    }
-    Ok(ListedPage {
-        locators: found,
-        total: usize::try_from(total).unwrap_or(usize::MAX),
-    })
-}
-
-/// The predefined policies that stream in the clear, as SQL literals.
-fn clear_streaming_names() -> String {
-    let names: Vec<_> = policies::PREDEFINED
-        .into_iter()
-        .filter(|name| {
-            policies::publishing(name, None).is_some_and(policies::Publishing::streams_clear)
-        })
-        .map(|name| format!("'{name}'"))
-        .collect();
-    names.join(", ")
+    listing: &Listing,
+) -> Result<Page<Listed>, CatalogError> {
+    let newest_first = || Order {
+        field: "created".into(),
+        descending: true,
+    };
+    let listing = Listing {
+        order: Some(listing.order.clone().unwrap_or_else(newest_first)),
+        ..listing.clone()
+    };
+    let scope = [
+        ("project_id", Comparison::Equal, project.into()),
+        ("starts", Comparison::LessOrEqual, now.into()),
+        ("ends", Comparison::Greater, now.into()),
+    ];
+    query::list_within(sql, &ENTITY, &scope, &listing).await
 }
 
 /// Whether any streaming endpoint of `project` is running.
@@ -214,4 +209,17 @@ pub async fn endpoint_running<S: Sql>(sql: &S, project: &ProjectId) -> Result<bo
         )
         .await?;
     Ok(!rows.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_predefined_policies_that_stream_in_the_clear_are_those_of_the_query() {
+        for name in policies::PREDEFINED {
+            let clear = policies::publishing(name, None).is_some_and(Publishing::streams_clear);
+            assert_eq!(PLAYABLE.contains(&format!("'{name}'")), clear, "{name}");
+        }
+    }
 }

@@ -180,10 +180,26 @@ pub(crate) async fn list<S: Sql, T>(
     scope: &[(&str, Value)],
     listing: &Listing,
 ) -> Result<Page<T>, CatalogError> {
+    let scope: Vec<_> = scope
+        .iter()
+        .map(|(column, value)| (*column, Comparison::Equal, value.clone()))
+        .collect();
+    list_within(sql, entity, &scope, listing).await
+}
+
+/// The same within columns that must compare so.
+pub(crate) async fn list_within<S: Sql, T>(
+    sql: &S,
+    entity: &Entity<T>,
+    scope: &[(&str, Comparison, Value)],
+    listing: &Listing,
+) -> Result<Page<T>, CatalogError> {
     let mut query = Builder::new(entity);
-    for (column, value) in scope {
+    for (column, is, value) in scope {
         let parameter = query.bind(value.clone());
-        query.conditions.push(format!("{column} = {parameter}"));
+        query
+            .conditions
+            .push(format!("{column} {} {parameter}", is.sql()));
     }
     if let Some(filter) = &listing.filter {
         let condition = query.condition(filter)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-use crate::query::{Field, FieldKind};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, locators, names, storage, transforms};
 
@@ -63,7 +63,27 @@ pub(crate) const ENTITY: Entity<UploadRule> = Entity {
     columns: "name, enabled, description, storage_account, container, prefix, suffixes_json, transform_name, policy_name, created, modified",
     read: from_row,
     tie: "name",
-    fields: &[Field::new("name", "name", FieldKind::Text)],
+    fields: &[
+        Field::new("name", "name", FieldKind::Text),
+        Field::new("properties/created", "created", FieldKind::Time),
+        Field::new("properties/lastModified", "modified", FieldKind::Time),
+        Field::new(
+            "properties/storageAccountName",
+            "storage_account",
+            FieldKind::Text,
+        ),
+        Field::new("properties/container", "container", FieldKind::Text),
+        Field::new(
+            "properties/transformName",
+            "transform_name",
+            FieldKind::Text,
+        ),
+        Field::new(
+            "properties/streamingPolicyName",
+            "policy_name",
+            FieldKind::Text,
+        ),
+    ],
     labels: None,
 };
 
@@ -96,9 +116,15 @@ pub async fn get<S: Sql>(
     ENTITY.get(sql, project, name).await
 }
 
-/// All rules of a project, by name.
-pub async fn list<S: Sql>(sql: &S, project: &ProjectId) -> Result<Vec<UploadRule>, CatalogError> {
-    ENTITY.all(sql, &[("project_id", project.into())]).await
+/// A page of a project's rules.
+///
+/// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
+pub async fn list<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    listing: &Listing,
+) -> Result<Page<UploadRule>, CatalogError> {
+    ENTITY.list(sql, project, listing).await
 }
 
 fn validate(name: &str, rule: &UploadRuleWrite) -> Result<(), CatalogError> {

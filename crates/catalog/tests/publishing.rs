@@ -6,6 +6,7 @@ use futures::executor::block_on;
 use headwater_catalog::endpoints::{self, EndpointState, Switched};
 use headwater_catalog::filters::{self, Owner};
 use headwater_catalog::locators::{self, IfExists, NewLocator};
+use headwater_catalog::query::Listing;
 use headwater_catalog::{
     CatalogError, Sql, Written, assets, locator_keys, operations, policies, publishing,
 };
@@ -271,11 +272,10 @@ fn published_means_playable_now() {
             &catalog.sql,
             &catalog.project,
             catalog.now(),
-            0,
-            50,
+            &Listing::default(),
         ))
         .unwrap()
-        .locators
+        .items
         .into_iter()
         .map(|listed| listed.locator.name)
         .collect()

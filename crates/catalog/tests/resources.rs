@@ -6,6 +6,7 @@ use futures::executor::block_on;
 use headwater_catalog::assets::{self, AssetWrite};
 use headwater_catalog::clients::{self, ClientSpec, NewSecret};
 use headwater_catalog::endpoints::{self, EndpointState};
+use headwater_catalog::query::Listing;
 use headwater_catalog::rights::{self, TokenId};
 use headwater_catalog::{
     CatalogError, Ids as _, Migrate as _, NativeSqlite, Sql as _, Written, keys, publishing,
@@ -39,9 +40,14 @@ fn starting_twice_changes_nothing_and_keeps_what_an_operator_did() {
     assert_eq!(second.project.id, first.project.id);
     assert_eq!(second.signing_key.public(), first.signing_key.public());
     assert!(
-        block_on(upload_rules::list(&sql, &first.project.id))
-            .unwrap()
-            .is_empty()
+        block_on(upload_rules::list(
+            &sql,
+            &first.project.id,
+            &Listing::default()
+        ))
+        .unwrap()
+        .items
+        .is_empty()
     );
     assert!(!block_on(publishing::endpoint_running(&sql, &first.project.id)).unwrap());
     let account = block_on(storage::primary(&sql, &first.project.id)).unwrap();

@@ -3,6 +3,7 @@
 //! | path | file | cached |
 //! |---|---|---|
 //! | `/`, `/index.html` | `index.html` | always asked about again (`no-cache` and ETag) |
+//! | `/api/docs` | `api-docs.html` | the same |
 //! | `/assets-ui/{name}` with a hash in the name | that file | for ever |
 //! | `/assets-ui/{name}` | that file | always asked about again |
 
@@ -69,6 +70,7 @@ pub(crate) fn answer(question: &Question<'_>) -> Response<Bytes> {
 fn find(path: &str) -> Option<&'static File> {
     let name = match path {
         "/" | "/index.html" => "index.html",
+        "/api/docs" | "/api/docs/" => "api-docs.html",
         _ => path.strip_prefix("/assets-ui/")?,
     };
     let at = FILES.binary_search_by(|file| file.path.cmp(name)).ok()?;
@@ -214,26 +216,51 @@ mod tests {
         assert!(page.body().starts_with(b"<!doctype html>"));
     }
 
+    /// Every page there is.
+    const PAGES: [&str; 2] = ["/", "/api/docs"];
+
     #[test]
-    fn the_page_holds_no_inline_script_or_style() {
-        let page = get("/", &[]);
-        let text = std::str::from_utf8(page.body()).unwrap();
-        assert!(
-            !text.contains("<style") && !text.contains(" style=") && !text.contains(" onclick=")
-        );
-        assert!(
-            text.match_indices("<script").all(|(at, _)| text[at..]
-                .split('>')
-                .next()
-                .unwrap()
-                .contains(" src="))
-        );
+    fn pages_hold_no_inline_script_or_style() {
+        for path in PAGES {
+            let page = get(path, &[]);
+            let text = std::str::from_utf8(page.body()).unwrap();
+            assert!(
+                !text.contains("<style")
+                    && !text.contains(" style=")
+                    && !text.contains(" onclick="),
+                "{path}"
+            );
+            assert!(
+                text.match_indices("<script").all(|(at, _)| text[at..]
+                    .split('>')
+                    .next()
+                    .unwrap()
+                    .contains(" src=")),
+                "{path}"
+            );
+        }
     }
 
     #[test]
-    fn every_file_the_page_names_is_there_and_cached_for_ever() {
-        let page = get("/", &[]);
-        let text = std::str::from_utf8(page.body()).unwrap();
+    fn the_page_of_the_api_is_one_of_its_own_and_carries_the_same_policy() {
+        let page = get("/api/docs", &[]);
+        let home = get("/", &[]);
+        assert_eq!(page.status(), 200);
+        assert_ne!(page.body(), home.body());
+        for name in ["content-type", "cache-control", "content-security-policy"] {
+            assert_eq!(header_of(&page, name), header_of(&home, name), "{name}");
+        }
+        assert_eq!(get("/api/docs/", &[]).body(), page.body());
+        assert_eq!(get("/api/docs/x", &[]).status(), 404);
+    }
+
+    #[test]
+    fn every_file_the_pages_name_is_there_and_cached_for_ever() {
+        let pages = PAGES.map(|path| get(path, &[]));
+        let text = pages
+            .iter()
+            .map(|page| std::str::from_utf8(page.body()).unwrap())
+            .collect::<String>();
         let names: Vec<&str> = text
             .match_indices("\"/assets-ui/")
             .map(|(at, _)| text[at + 1..].split('"').next().unwrap())

@@ -136,6 +136,8 @@ mod tests {
             ("/", "portal"),
             ("/assets-ui/a.js", "portal"),
             ("/api/ready", "api"),
+            ("/api/openapi.json", "api"),
+            ("/api/docs", "portal"),
             ("/api/v1/projects/default/media/assets", "api"),
             ("/internal/v1/jobs/claim", "api"),
             (

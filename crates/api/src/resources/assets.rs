@@ -19,14 +19,14 @@ use crate::reply::Reply;
 /// How far ahead a container's signature may reach.
 const LONGEST_SAS: SignedDuration = SignedDuration::from_hours(24);
 
-const READ_ONLY: &[&str] = &[
+pub(crate) const READ_ONLY: &[&str] = &[
     "assetId",
     "created",
     "lastModified",
     "storageEncryptionFormat",
 ];
 
-const WRITABLE: &[&str] = &[
+pub(crate) const WRITABLE: &[&str] = &[
     "storageAccountName",
     "container",
     "subPath",

@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use super::locators::segment;
-use super::{light_state, listed, long_running, status, whole};
+use super::{light_state, listed, long_running, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
@@ -21,7 +21,7 @@ use crate::fields::{ENVELOPE, Object};
 use crate::reply::Reply;
 
 /// Most units of an endpoint (AMS).
-const MOST_UNITS: u64 = 10;
+pub(crate) const MOST_UNITS: u64 = 10;
 
 /// The collection of operations on endpoints.
 const OPERATIONS: &str = "streamingEndpointOperations";
@@ -71,8 +71,8 @@ async fn endpoint<S: Sql, C: HttpClient>(
 }
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let found = endpoints::list(call.sql, &call.project()?.id).await?;
-    listed(call, "StreamingEndpoint", whole(found), |endpoint| {
+    let page = endpoints::list(call.sql, &call.project()?.id, &call.listing()?).await?;
+    listed(call, "StreamingEndpoint", page, |endpoint| {
         render(call, &endpoint)
     })
 }

@@ -19,7 +19,7 @@ const SHORTEST_WINDOW_SECONDS: u64 = 60;
 /// Longest delay from the live edge.
 const LONGEST_BACKOFF_SECONDS: u64 = 300;
 /// Most track entries of a filter, and most conditions of an entry.
-const MOST_ENTRIES: usize = 50;
+pub(crate) const MOST_ENTRIES: usize = 50;
 
 const PROPERTIES: &[&str] = &["presentationTimeRange", "firstQuality", "tracks"];
 

@@ -16,7 +16,7 @@ use crate::fields::{ENVELOPE, Object};
 use crate::reply::Reply;
 
 /// Inputs and files a job may name.
-const MAX_FILES: usize = 50;
+pub(crate) const MAX_FILES: usize = 50;
 
 fn set(members: &mut Map<String, Json>, name: &str, value: impl Into<Json>) {
     let value = value.into();

@@ -13,7 +13,7 @@ use crate::fields::{ENVELOPE, Object};
 use crate::reply::Reply;
 
 /// Most options of a policy.
-const MOST_OPTIONS: usize = 30;
+pub(crate) const MOST_OPTIONS: usize = 30;
 /// Members that only those see who may: blanked elsewhere.
 const SECRETS: [&str; 4] = ["keyValue", "ask", "fairPlayPfx", "fairPlayPfxPassword"];
 

@@ -9,9 +9,9 @@ use crate::error::ApiError;
 use crate::fields::Object;
 
 /// Most licences of a configuration, and most further keys of a restriction.
-const MOST: usize = 30;
+pub(crate) const MOST: usize = 30;
 /// Most claims that a token must have (AMS quota).
-const MOST_CLAIMS: usize = 30;
+pub(crate) const MOST_CLAIMS: usize = 30;
 
 const PREFIX: &str = "#Microsoft.Media.ContentKeyPolicy";
 

@@ -15,19 +15,19 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
 
-const PROTOCOLS: &[&str] = &["RTMP", "RTMPS", "SRT"];
-const ENCODING_TYPES: &[&str] = &[
+pub(crate) const PROTOCOLS: &[&str] = &["RTMP", "RTMPS", "SRT"];
+pub(crate) const ENCODING_TYPES: &[&str] = &[
     "None",
     "PassthroughBasic",
     "PassthroughStandard",
     "Standard",
     "Premium1080p",
 ];
-const STREAM_OPTIONS: &[&str] = &["Default", "LowLatency", "LowLatencyV2"];
-const STRETCH_MODES: &[&str] = &["None", "AutoSize", "AutoFit"];
+pub(crate) const STREAM_OPTIONS: &[&str] = &["Default", "LowLatency", "LowLatencyV2"];
+pub(crate) const STRETCH_MODES: &[&str] = &["None", "AutoSize", "AutoFit"];
 
 /// Most transcriptions that are kept.
-const MOST_TRANSCRIPTIONS: usize = 10;
+pub(crate) const MOST_TRANSCRIPTIONS: usize = 10;
 
 /// The members of one object that were read so far.
 struct Part<'a> {

@@ -32,9 +32,9 @@ pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
-const READ_ONLY: &[&str] = &["created"];
+pub(crate) const READ_ONLY: &[&str] = &["created"];
 
-const WRITABLE: &[&str] = &[
+pub(crate) const WRITABLE: &[&str] = &[
     "assetName",
     "streamingPolicyName",
     "streamingLocatorId",

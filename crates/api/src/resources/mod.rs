@@ -3,27 +3,27 @@
 mod account_changes;
 mod account_create;
 mod accounts;
-mod assets;
+pub(crate) mod assets;
 mod clients;
-mod endpoints;
+pub(crate) mod endpoints;
 mod file_access;
-mod filters;
+pub(crate) mod filters;
 mod granting;
 mod invites;
-mod jobs;
-mod key_policies;
-mod key_policy_options;
-mod live_event_body;
+pub(crate) mod jobs;
+pub(crate) mod key_policies;
+pub(crate) mod key_policy_options;
+pub(crate) mod live_event_body;
 mod live_events;
 mod live_outputs;
 mod live_work;
 mod locator_paths;
-mod locators;
+pub(crate) mod locators;
 mod long_running;
 mod media_tracks;
 mod organization;
 mod policies;
-mod policy_schemes;
+pub(crate) mod policy_schemes;
 mod projects;
 mod published;
 mod roles;
@@ -31,15 +31,15 @@ mod service;
 mod signing_keys;
 mod storage;
 mod storage_credentials;
-mod team_spec;
+pub(crate) mod team_spec;
 mod teams;
-mod tokens;
-mod track_fields;
+pub(crate) mod tokens;
+pub(crate) mod track_fields;
 mod tracks;
 mod transforms;
 mod upload_rules;
-mod usage;
-mod users;
+pub(crate) mod usage;
+pub(crate) mod users;
 mod work;
 
 use headwater_blob::HttpClient;
@@ -52,6 +52,7 @@ use assets::query_page;
 
 use crate::call::Call;
 use crate::error::ApiError;
+use crate::openapi;
 use crate::query;
 use crate::reply::Reply;
 use crate::routes::Operation as Op;
@@ -62,6 +63,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
 ) -> Result<Reply, ApiError> {
     match operation {
         Op::Ready => service::ready(call).await,
+        Op::OpenApi => Ok(openapi::serve(call.incoming.headers)),
         Op::Jwks => service::jwks(call).await,
         Op::Revoked => service::revoked(call).await,
         Op::OpenIdConfiguration => Ok(service::openid_configuration(call)),

@@ -8,11 +8,11 @@ use crate::error::ApiError;
 use crate::fields::Object;
 
 /// Most tracks entries, conditions and keys of a scheme.
-const MOST: usize = 30;
+pub(crate) const MOST: usize = 30;
 /// Longest label or name, in characters.
-const LONGEST_NAME: usize = 260;
+pub(crate) const LONGEST_NAME: usize = 260;
 /// Longest text of any other member, in characters.
-const LONGEST_TEXT: usize = 4096;
+pub(crate) const LONGEST_TEXT: usize = 4096;
 
 /// The four protocols, all of which AMS asks for. MK.IO knows no Smooth Streaming.
 pub(super) fn enabled_protocols(scheme: &Object<'_>) -> Result<Json, ApiError> {

@@ -1,11 +1,11 @@
 //! What can be watched: the list behind the page at `/`.
 //!
-//! One item per locator that may be played now in the clear, newest first. Readable without a token where the operator
+//! One item per locator that may be played now in the clear, newest first unless another order is asked for. Readable without a token where the operator
 //! shows published media to everybody.
 
 use headwater_blob::HttpClient;
 use headwater_catalog::publishing::{self, Listed};
-use headwater_catalog::query::Start;
+use headwater_catalog::query::Listing;
 use headwater_catalog::{Sql, assets};
 use serde_json::{Value as Json, json};
 
@@ -23,17 +23,18 @@ const PAGE: u32 = 50;
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let project = &call.project()?.id;
     let listing = call.listing()?;
-    let offset = match listing.start {
-        Start::Offset(offset) => offset,
-        Start::First | Start::After(_) => 0,
+    let listing = Listing {
+        top: Some(listing.top.unwrap_or(PAGE).min(PAGE)),
+        ..listing
     };
-    let top = listing.top.unwrap_or(PAGE).min(PAGE);
-    let found = publishing::published(call.sql, project, call.moment.now, offset, top).await?;
-    let total = u32::try_from(found.total).ok();
-    let shown = u32::try_from(found.locators.len()).unwrap_or(u32::MAX);
-    let more = total.is_some_and(|total| offset.saturating_add(shown) < total);
+    let found = publishing::published(call.sql, project, call.moment.now, &listing).await?;
+    let (offset, total) = (found.offset, found.total);
+    let end = u32::try_from(found.items.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(offset);
+    let more = found.next.is_some();
     let mut items = Vec::new();
-    for locator in found.locators {
+    for locator in found.items {
         if let Some(item) = render(call, &locator).await? {
             items.push(item);
         }
@@ -41,7 +42,8 @@ pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
     let page = query_page(offset, total, None, items);
     let mut body = query::render(call.dialect, "Published", &call.url(), page, |item| item);
     if more && let Json::Object(members) = &mut body {
-        let next = offset.saturating_add(shown).to_string();
+        // Whatever is not shown was passed by all the same.
+        let next = end.to_string();
         members.insert(
             "@odata.nextLink".into(),
             query::link(call.dialect, &call.url(), &next).into(),

@@ -14,6 +14,7 @@ use super::storage_credentials::{check_expiry, new_credential, sas};
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Object;
+use crate::query;
 use crate::reply::Reply;
 use crate::storage_check::{self, Fields, account_url};
 
@@ -82,12 +83,22 @@ fn record<S, C>(call: &Call<'_, S, C>, account: &StorageAccount) -> Result<Json,
 }
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let accounts = storage::list(call.sql, &call.project()?.id).await?;
-    let items = accounts
+    let page = storage::page(call.sql, &call.project()?.id, &call.listing()?).await?;
+    let items = page
+        .items
         .iter()
         .map(|account| record(call, account))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Reply::ok(json!({"kind": "StorageList", "items": items})))
+    let mut body = json!({"kind": "StorageList", "items": items});
+    if page.next.is_some()
+        && let Json::Object(members) = &mut body
+    {
+        let end = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let token = page.offset.saturating_add(end).to_string();
+        let link = query::link(call.dialect, &call.url(), &token);
+        members.insert("@odata.nextLink".into(), link.into());
+    }
+    Ok(Reply::ok(body))
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::fields::Object;
 
 /// Most operations of a patch.
-const MOST_OPERATIONS: usize = 100;
+pub(crate) const MOST_OPERATIONS: usize = 100;
 
 /// The team as it is shown. A scope whose project is gone is shown by its id.
 pub(super) fn render(team: &Team, projects: &[Project]) -> Json {

@@ -14,9 +14,9 @@ const KINDS: [&str; 3] = [
     "#Microsoft.Media.VideoTrack",
 ];
 /// Longest name for people and longest list of characteristics, in characters.
-const LONGEST_TEXT: usize = 260;
+pub(crate) const LONGEST_TEXT: usize = 260;
 /// Longest language tag that is of use anywhere.
-const LONGEST_LANGUAGE: usize = 35;
+pub(crate) const LONGEST_LANGUAGE: usize = 35;
 
 const COMMON: &[&str] = &[
     "@odata.type",

@@ -5,7 +5,7 @@ use headwater_catalog::upload_rules::{self, UploadRule, UploadRuleWrite};
 use headwater_catalog::{Sql, storage};
 use serde_json::{Value as Json, json};
 
-use super::{listed, status, whole};
+use super::{listed, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
@@ -31,8 +31,8 @@ fn render<S, C>(call: &Call<'_, S, C>, rule: &UploadRule) -> Result<Json, ApiErr
 }
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let rules = upload_rules::list(call.sql, &call.project()?.id).await?;
-    listed(call, "UploadRule", whole(rules), |rule| render(call, &rule))
+    let page = upload_rules::list(call.sql, &call.project()?.id, &call.listing()?).await?;
+    listed(call, "UploadRule", page, |rule| render(call, &rule))
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

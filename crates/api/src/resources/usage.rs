@@ -23,7 +23,7 @@ use crate::fields::{Object, parse_time};
 use crate::reply::Reply;
 
 /// Most projects that a report may name.
-const MOST_PROJECTS: usize = 100;
+pub(crate) const MOST_PROJECTS: usize = 100;
 
 /// A quantity as it is shown, with its unit. Minutes to the thousandth.
 fn shown(meter: Meter, quantity: i64) -> (&'static str, Json) {
@@ -88,7 +88,7 @@ pub(super) async fn month_to_date<S: Sql, C: HttpClient>(
 
 /// How long the periods of a report are. All begin in UTC; weeks on Monday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Granularity {
+pub(crate) enum Granularity {
     Hour,
     Day,
     Week,
@@ -96,7 +96,7 @@ enum Granularity {
     Year,
 }
 
-const GRANULARITIES: [(&str, Granularity); 5] = [
+pub(crate) const GRANULARITIES: [(&str, Granularity); 5] = [
     ("hour", Granularity::Hour),
     ("day", Granularity::Day),
     ("week", Granularity::Week),

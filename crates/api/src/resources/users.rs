@@ -15,7 +15,7 @@ use crate::fields::Object;
 use crate::reply::Reply;
 
 /// Texts of a profile that are only shown, with how long they may be.
-const DETAILS: [(&str, usize); 6] = [
+pub(crate) const DETAILS: [(&str, usize); 6] = [
     ("contactEmail", 254),
     ("company", 128),
     ("country", 128),

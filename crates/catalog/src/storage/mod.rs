@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
-use crate::query::{Field, FieldKind};
+use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, names};
 
@@ -66,7 +66,13 @@ const ENTITY: Entity<StorageAccount> = Entity {
     columns: "name, id, account, url, description, is_primary, created_by, modified_by, created, modified, credential_id, credential_kind, secret_sealed, sanitized, expires, credential_created_by, credential_created",
     read: from_row,
     tie: "name",
-    fields: &[Field::new("name", "name", FieldKind::Text)],
+    fields: &[
+        Field::new("metadata/name", "name", FieldKind::Text),
+        Field::new("metadata/created", "created", FieldKind::Time),
+        Field::new("metadata/updated", "modified", FieldKind::Time),
+        Field::new("spec/url", "url", FieldKind::Text),
+        Field::new("spec/description", "description", FieldKind::OptionalText),
+    ],
     labels: None,
 };
 
@@ -123,6 +129,17 @@ pub async fn list<S: Sql>(
     project: &ProjectId,
 ) -> Result<Vec<StorageAccount>, CatalogError> {
     ENTITY.all(sql, &[("project_id", project.into())]).await
+}
+
+/// A page of a project's storage accounts.
+///
+/// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
+pub async fn page<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    listing: &Listing,
+) -> Result<Page<StorageAccount>, CatalogError> {
+    ENTITY.list(sql, project, listing).await
 }
 
 /// All storage accounts of that name, in whichever project.

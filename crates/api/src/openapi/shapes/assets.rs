@@ -1,0 +1,169 @@
+//! Assets: `resources/assets.rs`.
+
+use headwater_catalog::names;
+use serde_json::{Value as Json, json};
+
+use super::common::{folder, labels};
+use crate::openapi::schema::{list, one_of, shape, text, time, url, uuid, whole, written_time};
+use crate::openapi::shape::{
+    Properties, Shape, accepted, dates, defaulted, optional, record, resource, shown, sometimes,
+};
+
+pub(super) fn shapes() -> Vec<Shape> {
+    let properties = Shape::two(
+        "AssetProperties",
+        "Members beyond these are kept and shown as they came.",
+        vec![
+            shown("assetId", uuid()),
+            shown("created", time()),
+            shown("lastModified", time()),
+            shown("storageEncryptionFormat", one_of(&["None"])),
+            defaulted(
+                "storageAccountName",
+                text().about("The primary storage account by default. Cannot be changed."),
+            ),
+            defaulted(
+                "container",
+                text()
+                    .at_least(3)
+                    .at_most(63)
+                    .pattern(names::CONTAINER_PATTERN)
+                    .about(
+                        "Made if it is not there. `asset-{assetId}` by default. Cannot be changed.",
+                    ),
+            ),
+            optional(
+                "subPath",
+                folder().about("The asset's folder in the container. Cannot be changed."),
+            ),
+            optional("description", text().at_most(4096)),
+            optional("alternateId", text().at_most(64)),
+            defaulted(
+                "containerDeletionPolicy",
+                one_of(&["Retain", "Delete"])
+                    .about("What becomes of the files when the asset is deleted."),
+            ),
+        ],
+    )
+    .open();
+    let mut shapes = Vec::from(resource(
+        "Asset",
+        "A container, or a folder in one, with a name.",
+        Properties::Optional,
+        properties,
+        vec![defaulted("labels", labels())],
+    ));
+    shapes.push(Shape::request(
+        "ContainerSasRequest",
+        "",
+        vec![
+            accepted(
+                "permissions",
+                one_of(&["Read", "ReadWrite", "ReadWriteDelete"]).with("default", "Read"),
+            ),
+            accepted(
+                "expiryTime",
+                written_time().about("At most 24 hours ahead; one hour by default."),
+            ),
+        ],
+    ));
+    shapes.push(Shape::answer(
+        "ContainerSas",
+        "",
+        vec![shown(
+            "assetContainerSasUrls",
+            list(url()).about(
+                "Two equal signed URLs of the container, where Azure gave one for each key.",
+            ),
+        )],
+    ));
+    shapes.push(Shape::answer(
+        "AssetLocatorList",
+        "",
+        vec![
+            shown("streamingLocators", list(shape("AssetLocator"))),
+            shown("supplemental", shape("Supplemental")),
+        ],
+    ));
+    shapes.push(Shape::answer(
+        "AssetLocator",
+        "A streaming locator of the asset.",
+        vec![
+            shown("name", text()),
+            shown("assetName", text()),
+            shown("created", time()),
+            sometimes("startTime", time()),
+            shown("endTime", time()),
+            shown("streamingLocatorId", uuid()),
+            shown("streamingPolicyName", text()),
+            sometimes("defaultContentKeyPolicyName", text()),
+        ],
+    ));
+    let [created, updated] = dates();
+    shapes.extend(record(
+        "AssetStorage",
+        "What lies in the asset's container or folder.",
+        [
+            vec![shown("id", uuid()), shown("name", text()), created, updated],
+            vec![
+                shown("container", text()),
+                shown("files", list(shape("StoredFile"))),
+                shown("folders", list(shape("StoredFolder"))),
+            ],
+            vec![],
+        ],
+    ));
+    shapes.push(Shape::answer(
+        "StoredFile",
+        "",
+        vec![
+            shown("name", text()),
+            shown("size", whole().about("In bytes.")),
+        ],
+    ));
+    shapes.push(file_access());
+    shapes.push(Shape::answer(
+        "StoredFolder",
+        "",
+        vec![shown("name", text())],
+    ));
+    shapes
+}
+
+/// `resources/file_access.rs`.
+fn file_access() -> Shape {
+    Shape::answer(
+        "FileAccess",
+        "`GET {url}/{subPath}/{file}` with `Authorization: Bearer {jwt}` leads to a file of the asset.",
+        vec![
+            shown("storageAccountName", text()),
+            shown("containerName", text()),
+            shown(
+                "jwt",
+                text().about("Good for one hour, and for this asset's files only."),
+            ),
+            shown("url", url()),
+            shown(
+                "subPath",
+                text().about("Empty where the asset is the whole container."),
+            ),
+        ],
+    )
+}
+
+pub(in crate::openapi) fn example() -> Json {
+    json!({
+        "properties": {
+            "description": "The film as it was delivered",
+            "alternateId": "film-7",
+            "container": "film-7",
+            "subPath": "delivery/1",
+            "containerDeletionPolicy": "Retain",
+        },
+        "labels": {"team": "editing"},
+    })
+}
+
+pub(in crate::openapi) fn sas_example() -> Json {
+    json!({"permissions": "ReadWrite"})
+}

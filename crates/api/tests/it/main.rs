@@ -1,0 +1,21 @@
+//! The whole API in the process, asked over HTTP: one module per part of the surface.
+
+mod account;
+mod credentials;
+mod foreign;
+mod lists;
+mod live;
+mod openapi;
+mod organization;
+mod people;
+mod policies;
+mod projects;
+mod protection;
+mod rights;
+mod storage;
+mod support;
+mod surface;
+mod tokens;
+mod tracks;
+mod vod;
+mod work;

@@ -1,0 +1,152 @@
+//! Jobs as their owners and their workers see them.
+
+use crate::support::{ARM, MKIO, World, job, work};
+use serde_json::{Value as Json, json};
+
+#[test]
+fn a_job_longer_than_its_signatures_goes_on_from_its_chunks_with_new_ones() {
+    let world = World::new();
+    world
+        .put(&format!("{ARM}/assets/in1"), json!({}))
+        .expect(201);
+    world
+        .put(
+            &format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j"),
+            job("in1", "a.mp4", "out"),
+        )
+        .expect(201);
+    let claim = || {
+        world
+            .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
+            .expect(200)
+            .body
+    };
+    let call = |claim: &Json, verb: &str, body: Json| {
+        let id = claim["jobId"].as_str().unwrap();
+        let mut request = body;
+        request["lease"] = claim["lease"].clone();
+        world.worker(&format!("{id}/{verb}"), request)
+    };
+    // The worker's own affair is when; that is some hours before the signatures end.
+    let patience = headwater_work::PLACES_LAST.as_secs() as i64 - 4 * 3600;
+    for number in 0..8 {
+        let claimed = claim();
+        let known = claimed["chunks"].as_array().unwrap().len();
+        assert_eq!((known, &claimed["attempt"]), (number, &json!(1)));
+        let day_later = (world.now() + headwater_work::PLACES_LAST).to_string();
+        for place in [&claimed["input"]["place"], &claimed["outputs"][0]["place"]] {
+            let sas = place["sas"].as_str().unwrap().replace("%3A", ":");
+            assert!(sas.contains(&format!("se={day_later}")), "{sas}");
+        }
+        world.wait(patience);
+        let chunk = json!({"output": 0, "chunk": number, "record": {}});
+        call(
+            &claimed,
+            "renew",
+            json!({"progress": [], "chunks": [chunk]}),
+        )
+        .expect(200);
+        let stopped = json!({"outcome": {"state": "canceled"}});
+        call(&claimed, "finish", stopped).expect(204);
+    }
+}
+
+#[test]
+fn a_job_whose_container_cannot_be_made_holds_up_no_other() {
+    let world = World::new();
+    world
+        .put(&format!("{ARM}/assets/in1"), json!({}))
+        .expect(201);
+    let path = |name: &str| format!("{MKIO}/transforms/AdaptiveStreaming/jobs/{name}");
+    for name in ["first", "second"] {
+        world
+            .put(&path(name), job("in1", "a.mp4", name))
+            .expect(201);
+    }
+    let claim = || world.worker("claim", json!({"worker": "w", "leaseSeconds": 30}));
+    world.storage.failing.set(3);
+    claim().expect(503);
+    let waiting = world.get(&path("first")).expect(200).body;
+    assert_eq!(waiting["properties"]["state"], "Queued");
+    assert_eq!(waiting["properties"]["startTime"], Json::Null);
+    work(&world, "film.ism");
+    let other = world.get(&path("second")).expect(200).body;
+    assert_eq!(other["properties"]["state"], "Finished");
+    for seconds in [30, 60, 120, 240] {
+        claim().expect(204);
+        world.wait(seconds);
+        world.storage.failing.set(3);
+        claim().expect(503);
+    }
+    let ended = world.get(&path("first")).expect(200).body;
+    assert_eq!(ended["properties"]["state"], "Error");
+    let error = &ended["properties"]["outputs"][0]["error"];
+    assert_eq!(error["code"], "UploadTransientError", "{ended}");
+}
+
+#[test]
+fn a_job_is_cancelled_on_both_sides() {
+    let world = World::new();
+    world
+        .put(&format!("{ARM}/assets/in1"), json!({}))
+        .expect(201);
+    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
+    world.put(&path, job("in1", "a.mp4", "out")).expect(201);
+    let claim = world
+        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
+        .expect(200)
+        .body;
+    insta::assert_json_snapshot!("claim", claim);
+    world
+        .post(&format!("{path}/cancelJob"), Json::Null)
+        .expect(200);
+    world.delete(&path).expect(409);
+    let id = claim["jobId"].as_str().unwrap();
+    let renew = json!({"lease": claim["lease"], "progress": [], "chunks": []});
+    assert_eq!(
+        world.worker(&format!("{id}/renew"), renew).expect(200).body,
+        json!({"cancel": true})
+    );
+    let finish = json!({"lease": claim["lease"], "outcome": {"state": "canceled"}});
+    world
+        .worker(&format!("{id}/finish"), finish.clone())
+        .expect(204);
+    world.worker(&format!("{id}/finish"), finish).expect(204);
+    let late = json!({"lease": "another", "progress": [], "chunks": []});
+    world.worker(&format!("{id}/renew"), late).expect(409);
+    assert_eq!(
+        world.get(&path).expect(200).body["properties"]["state"],
+        "Canceled"
+    );
+    world
+        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
+        .expect(204);
+    let changed = world
+        .patch(
+            &path,
+            json!({"properties": {"priority": "High", "description": "d"}}),
+        )
+        .expect(200)
+        .body;
+    assert_eq!(changed["properties"]["priority"], "High");
+    world.delete(&path).expect(200);
+}
+
+#[test]
+fn an_input_that_no_worker_reads_is_refused_when_it_is_asked_for() {
+    let world = World::new();
+    let body = json!({"properties": {
+        "input": {
+            "@odata.type": "#Microsoft.Media.JobInputHttp", "baseUri": "https://example.com/films/",
+            "files": ["a.mp4?sig=secret"],
+        },
+        "outputs": [{"@odata.type": "JobOutputAsset", "assetName": "out"}],
+    }});
+    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
+    let refusal = world.put(&path, body).expect(400).body.to_string();
+    assert!(
+        refusal.contains("properties.input.@odata.type"),
+        "{refusal}"
+    );
+    assert!(!refusal.contains("secret"), "{refusal}");
+}
