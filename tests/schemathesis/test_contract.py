@@ -43,7 +43,7 @@ def bound(document: dict) -> dict:
         if "{project}" not in path:
             of_project = {"$ref": "#/components/parameters/project"}
             item["parameters"] = [one for one in item.get("parameters", []) if one != of_project]
-    for name in ("asset", "transform", "job", "policy", "locator", "filter", "endpoint", "rule"):
+    for name in ("asset", "transform", "job", "policy", "locator", "filter", "endpoint", "rule", "track", "event", "output", "team"):
         parameter = document["components"]["parameters"][name]
         parameter["schema"] = {"anyOf": [{"enum": list(POOL)}, parameter["schema"]]}
     return document

@@ -320,7 +320,7 @@ fn published_means_playable_now() {
         &locator("out-a", "Predefined_ClearStreamingOnly"),
     )
     .unwrap();
-    assert_eq!(listed(), ["dropped", "mine"]);
+    assert_eq!(listed(), ["mine", "dropped"]);
     let unfinished = || {
         let id = block_on(locators::get(&catalog.sql, &catalog.project, "unfinished"));
         let id = id.unwrap().locator_id.to_string();
@@ -335,7 +335,7 @@ fn published_means_playable_now() {
         "a.ism",
     ))
     .unwrap();
-    assert_eq!(listed(), ["dropped", "mine", "unfinished"]);
+    assert_eq!(listed(), ["unfinished", "mine", "dropped"]);
     assert!(!unfinished());
 }
 

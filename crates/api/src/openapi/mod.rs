@@ -11,7 +11,7 @@
 //! | `shapes/` | the objects on the wire, member by member, one file per file of `resources/` |
 //! | `schema`, `shape` | the words for these |
 //!
-//! What is said is held against what happens. `tests/openapi.rs` sends every example, and for every object in it an unknown
+//! What is said is held against what happens. `tests/it/openapi.rs` sends every example, and for every object in it an unknown
 //! member, whose refusal names the known ones, and every member with a wrong type; all the other tests check each answer
 //! that they get. `docs/openapi.json` is the document, committed; a test compares.
 //!

@@ -121,7 +121,7 @@ fn upload_rules() {
     }
     assert_eq!(
         names(&world, &list, "$orderby=properties/lastModified"),
-        ["b", "a", "c"]
+        ["uploads", "b", "a", "c"]
     );
     assert_eq!(
         names(
@@ -131,7 +131,10 @@ fn upload_rules() {
         ),
         ["a", "b"]
     );
-    assert_eq!(pages(&world, &list, "$top=2"), [vec!["a", "b"], vec!["c"]]);
+    assert_eq!(
+        pages(&world, &list, "$top=2"),
+        [vec!["a", "b"], vec!["c", "uploads"]]
+    );
     refused(&world, &list);
 }
 

@@ -75,7 +75,7 @@ impl Op {
 
     fn send(&self, world: &World, body: &Json) -> Got {
         let target = self.target();
-        if ["jobPut", "policyPut"].contains(&self.id()) {
+        if ["jobPut", "policyPut", "trackPut"].contains(&self.id()) {
             // Once there is one of a name, another request is refused for nothing else.
             world.delete(&target);
         }
