@@ -564,7 +564,7 @@ static ROOT: &[Route] = routes! {
     V1 GET "/api/v1/projects/{project}/webhook/rules/{rule}/events" => WebhookEventList, needs(K::Webhook, V::Read), [200];
     OWN POST "/internal/v1/webhooks/claim" => WebhookClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/webhooks/report" => WebhookReport, needs(K::WorkQueue, V::Act), [204];
-    OWN POST "/internal/v1/live/{id}/facts" => LiveFacts, needs(K::WorkQueue, V::Act), [204];
+    OWN POST "/internal/v1/liveEvents/{id}/facts" => LiveFacts, needs(K::WorkQueue, V::Act), [204];
     V1 GET "/api/v1/organization/auditLog" => AuditLogList, needs(K::AuditLog, V::Read), [200];
 };
 

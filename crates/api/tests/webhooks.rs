@@ -565,7 +565,7 @@ fn ingest_tells_of_live_events_in_event_grids_words() {
             "nonincreasingCount": 0, "unexpectedBitrate": false, "state": "Running", "healthy": true,
         },
     });
-    let path = format!("live/{live}/facts");
+    let path = format!("liveEvents/{live}/facts");
     let both = json!({"facts": [fact, heartbeat]});
     world.internal(&path, both.clone()).expect(204);
     world.internal(&path, both).expect(204);
@@ -591,7 +591,7 @@ fn ingest_tells_of_live_events_in_event_grids_words() {
             .internal(&path, json!({"facts": facts}))
             .expect(status);
     }
-    let nobody = format!("live/{}/facts", Uuid::from_u128(9));
+    let nobody = format!("liveEvents/{}/facts", Uuid::from_u128(9));
     world
         .internal(&nobody, json!({"facts": [fact]}))
         .expect(404);

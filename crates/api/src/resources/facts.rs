@@ -1,9 +1,9 @@
-//! What ingest workers tell of live events. The contract is `headwater_work::facts`.
+//! What ingest workers tell of live events. The contract is `headwater_work::live::facts`.
 
 use headwater_blob::HttpClient;
 use headwater_catalog::events::{self, Event, EventType, Payload};
 use headwater_catalog::{Sql, transaction};
-use headwater_work::facts::{LONGEST_TEXT, MOST_FACTS, ReportFacts};
+use headwater_work::live::facts::{LONGEST_TEXT, MOST_FACTS, ReportFacts};
 use http::StatusCode;
 use serde_json::Value as Json;
 use uuid::Uuid;
