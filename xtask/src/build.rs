@@ -12,12 +12,13 @@ pub(crate) const FUNCTIONS: [&str; 5] = ["api", "origin", "assembler", "events",
 
 /// The binary and what it is made of. Always built and tested together: another selection would unite other features
 /// of shared dependencies, and compile wasmtime once more.
-pub(crate) const WORKERS: [&str; 6] = [
+pub(crate) const WORKERS: [&str; 7] = [
     "headwater",
     "headwater-host",
     "headwater-blobstore",
     "headwater-transcoder",
     "headwater-net",
+    "headwater-notifier",
     "headwater-postgres",
 ];
 

@@ -127,6 +127,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             // Unique together only: it must not be taken for one of ours.
             subject: format!("{}|{}", issuer.issuer, foreigner.subject),
             kind: None,
+            token_id: None,
             foreign: Some(issuer.issuer.clone()),
             grants: powers.into_iter().map(everywhere).collect(),
             roles: None,

@@ -25,6 +25,8 @@ pub enum Kind {
     /// The resource's state does not allow it.
     WrongState,
     PayloadTooLarge,
+    /// More than the project may ask in a minute.
+    TooManyRequests,
     /// Try again soon.
     Unavailable,
     /// Storage failed us.
@@ -42,6 +44,7 @@ impl Kind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::WrongState => StatusCode::CONFLICT,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream => StatusCode::BAD_GATEWAY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -59,6 +62,7 @@ impl Kind {
             Self::Conflict => "ResourceExists",
             Self::WrongState => "InvalidOperation",
             Self::PayloadTooLarge => "RequestEntityTooLarge",
+            Self::TooManyRequests => "TooManyRequests",
             Self::Unavailable => "ServiceUnavailable",
             Self::Upstream => "StorageUnavailable",
             Self::Internal => "InternalServerError",
@@ -75,6 +79,7 @@ impl Kind {
             Self::Conflict => "It exists already",
             Self::WrongState => "The state does not allow this",
             Self::PayloadTooLarge => "The request is too large",
+            Self::TooManyRequests => "Too many requests",
             Self::Unavailable => "Try again soon",
             Self::Upstream => "Storage did not answer as it should",
             Self::Internal => "Something went wrong here",
@@ -91,6 +96,8 @@ pub struct ApiError {
     pub message: String,
     /// The member, parameter or header at fault.
     pub field: Option<String>,
+    /// When the same request may succeed, for kinds that pass.
+    pub retry_after_seconds: Option<u32>,
     /// What the log should know.
     pub context: Option<String>,
 }
@@ -101,6 +108,7 @@ impl ApiError {
             kind,
             message: message.into(),
             field: None,
+            retry_after_seconds: None,
             context: None,
         }
     }
@@ -112,6 +120,7 @@ impl ApiError {
             kind: Kind::InvalidArgument,
             message: format!("{field}: {message}"),
             field: Some(field),
+            retry_after_seconds: None,
             context: None,
         }
     }
@@ -123,6 +132,7 @@ impl ApiError {
                 "The request could not be completed. The log knows more under this request's id."
                     .into(),
             field: None,
+            retry_after_seconds: None,
             context: Some(context.into()),
         }
     }

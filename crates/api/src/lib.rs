@@ -12,6 +12,8 @@
 //! | [`json`], `fields` | strict parsing that names the member at fault |
 //! | `odata`, `query` | `$filter`, `$orderby`, paging |
 //! | `captions` | is a subtitle file what its name says |
+//! | [`limits`] | how many requests a project may make |
+//! | `ledger` | what a request leaves in the audit log |
 //! | [`openapi`] | the document of our own surface, made from the table |
 //! | `place`, `storage_check` | containers: made, deleted, listed, signed for; accounts: tried out |
 //! | `resources` | one file per kind of resource |
@@ -35,6 +37,8 @@ pub mod error;
 mod fields;
 mod issuers;
 pub mod json;
+mod ledger;
+pub mod limits;
 mod odata;
 pub mod openapi;
 mod place;
@@ -47,15 +51,18 @@ mod storage_check;
 use bytes::Bytes;
 use headwater_auth::{Caller, Issuer, Verifier};
 use headwater_blob::HttpClient;
+use headwater_catalog::audit::{self, Entry, Journal};
 use headwater_catalog::{CatalogError, Ids, Moment, Sql, keys, projects};
 use headwater_seal::Seal;
 use http::{HeaderMap, Method, Request, Response, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use call::Call;
 use dialect::Dialect;
 use error::{ApiError, Kind};
+use ledger::{Asked, Outside, Whose};
+use limits::Limiter;
 use query::Query;
 use reply::Reply;
 use routes::{Access, Matched, NoRoute};
@@ -68,6 +75,16 @@ pub const MAX_BODY: usize = 1024 * 1024;
 
 /// The first api-version of Azure Media Services v3.
 const OLDEST_VERSION: &str = "2018-07-01";
+
+/// How often a request is put again whose changes gave way to another one's when they were to be committed.
+const ATTEMPTS: usize = 40;
+
+/// What came of putting a request once.
+enum Attempt {
+    Done(Box<Result<Reply, ApiError>>),
+    /// Nothing was changed, and it may be put again.
+    GaveWay(ApiError),
+}
 
 /// What an installation is configured with.
 #[derive(Debug, Clone)]
@@ -82,6 +99,8 @@ pub struct Settings {
     pub metrics_url: Option<String>,
     /// Other authorities whose tokens are accepted.
     pub issuers: Vec<Issuer>,
+    /// How long the audit log goes back, in days.
+    pub audit_days: u32,
 }
 
 /// The management API with everything it stands on, for one request.
@@ -95,6 +114,10 @@ pub struct Api<'a, S, C> {
     pub verifier: &'a Verifier,
     /// What was read of other authorities' keys so far; for as long as the instance lives.
     pub issuer_keys: &'a IssuerKeys,
+    /// Counts for this process or instance; one that is off where something in front of us counts.
+    pub limiter: &'a Limiter,
+    /// Where the request came from, if whoever hands it over knows. Never what the client itself says.
+    pub address: Option<String>,
     pub now: Timestamp,
     pub ids: &'a dyn Ids,
 }
@@ -154,7 +177,16 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
                     origin: origin(&parts, self.settings),
                     body: &body,
                 };
-                (surface, self.answer(matched, incoming).await)
+                let admitted = self.limiter.check(&parts.method, &matched, self.now);
+                match admitted {
+                    Err(error) => (surface, Err(error)),
+                    Ok(admitted) => {
+                        let request = (&parts.method, request_id.as_str());
+                        let result = self.answer(matched, incoming, request).await;
+                        self.limiter.count(admitted, status_of(&result), self.now);
+                        (surface, result)
+                    }
+                }
             }
             Err(missing) => (routes::surface_of(path), Err(no_route(missing))),
         };
@@ -172,7 +204,12 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         }
     }
 
-    async fn answer(&self, matched: Matched, incoming: Incoming<'_>) -> Result<Reply, ApiError> {
+    async fn answer(
+        &self,
+        matched: Matched,
+        incoming: Incoming<'_>,
+        (method, request_id): (&Method, &str),
+    ) -> Result<Reply, ApiError> {
         if matched.surface == Dialect::Arm {
             check_version(&incoming.query)?;
         }
@@ -190,13 +227,119 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             }
             Access::FileToken => Some(self.reader_of_files(incoming.headers).await?),
         };
-        let project = self.project(&matched, caller.as_ref()).await?;
+        let asked = Asked {
+            id: request_id,
+            at: self.now,
+            method,
+            path: incoming.path,
+            address: self.address.as_deref(),
+        };
+        let client = (matched.route.operation == Operation::IssueToken)
+            .then(|| resources::client_id(&incoming))
+            .flatten();
+        let whose = match (&caller, &client) {
+            (Some(caller), _) => Whose::Known(caller),
+            (None, Some(client)) => Whose::SigningIn(client),
+            (None, None) => Whose::Strangers,
+        };
+        let entry = ledger::entry(&matched, whose, asked);
+        let mut left = ATTEMPTS;
+        loop {
+            left = left.saturating_sub(1);
+            let done = self.attempt(&matched, &incoming, &caller, entry.clone());
+            match done.await {
+                Attempt::Done(result) => return *result,
+                Attempt::GaveWay(_) if left > 0 => {}
+                Attempt::GaveWay(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Answers a request whose caller is known, and writes down that it did.
+    async fn attempt(
+        &self,
+        matched: &Matched,
+        incoming: &Incoming<'_>,
+        caller: &Option<Caller>,
+        mut entry: Option<Entry>,
+    ) -> Attempt {
+        let project = self.project(matched, caller.as_ref()).await;
+        if let Some(entry) = &mut entry {
+            entry.project = match &project {
+                Ok(project) => project.as_ref().map(|project| project.name.clone()),
+                // As it was asked for.
+                Err(_) => ["project", "account", "projectId"]
+                    .map(|variable| matched.vars.get(variable))
+                    .into_iter()
+                    .find(|name| !name.is_empty())
+                    .map(str::to_owned),
+            };
+        }
+        let kept =
+            SignedDuration::from_hours(i64::from(self.settings.audit_days).saturating_mul(24));
+        let journal = Journal::new(self.sql, entry, kept);
+        let outcome = match project {
+            Ok(project) => {
+                self.perform(matched, incoming, caller.clone(), project, &journal)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        let operation = matched.route.operation;
+        match self.note(operation, &journal, &outcome).await {
+            Ok(()) => Attempt::Done(Box::new(outcome)),
+            Err(failure) if journal.gave_way() => Attempt::GaveWay(failure.into()),
+            // Nothing was changed, so a refusal holds.
+            Err(failure) => Attempt::Done(Box::new(Err(match outcome {
+                Ok(_) => failure.into(),
+                Err(error) => {
+                    let context = error.context.unwrap_or_default();
+                    ApiError {
+                        context: Some(format!(
+                            "{context} The audit log was not written: {failure}"
+                        )),
+                        ..error
+                    }
+                }
+            }))),
+        }
+    }
+
+    /// Ends the request's journal. An answer that could not be made durable is not given.
+    async fn note(
+        &self,
+        operation: Operation,
+        journal: &Journal<'_, S>,
+        outcome: &Result<Reply, ApiError>,
+    ) -> Result<(), CatalogError> {
+        let status = status_of(outcome);
+        let strangers = ledger::is_open(operation) && !status.is_success();
+        if strangers
+            && audit::failed_just_now(self.sql, &format!("{operation:?}"), self.now).await?
+        {
+            return Ok(());
+        }
+        let code = outcome.as_ref().err().map(|error| error.kind.code());
+        journal.close(status.as_u16(), code).await
+    }
+
+    async fn perform(
+        &self,
+        matched: &Matched,
+        incoming: &Incoming<'_>,
+        caller: Option<Caller>,
+        project: Option<projects::Project>,
+        journal: &Journal<'_, S>,
+    ) -> Result<Reply, ApiError> {
         if let Some(caller) = &caller {
-            self.authorise(caller, &matched, project.as_ref()).await?;
+            self.authorise(caller, matched, project.as_ref()).await?;
         }
         let call = Call {
-            sql: self.sql,
-            http: self.http,
+            sql: journal,
+            http: &Outside {
+                journal,
+                http: self.http,
+            },
             seal: self.seal,
             settings: self.settings,
             moment: Moment {
@@ -204,10 +347,10 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
                 ids: self.ids,
             },
             dialect: matched.surface,
-            vars: matched.vars,
+            vars: matched.vars.clone(),
             project,
             caller,
-            incoming,
+            incoming: incoming.clone(),
         };
         resources::dispatch(&call, matched.route.operation).await
     }
@@ -262,6 +405,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
 }
 
 /// A request as handlers see it.
+#[derive(Clone)]
 pub(crate) struct Incoming<'a> {
     pub path: &'a str,
     pub query: Query,
@@ -269,6 +413,13 @@ pub(crate) struct Incoming<'a> {
     /// Scheme and authority by which the client reached us.
     pub origin: String,
     pub body: &'a Bytes,
+}
+
+fn status_of(result: &Result<Reply, ApiError>) -> http::StatusCode {
+    match result {
+        Ok(reply) => reply.status(),
+        Err(error) => error.kind.status(),
+    }
 }
 
 /// ARM's `api-version`: any date from the first version on.

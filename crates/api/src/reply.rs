@@ -72,6 +72,10 @@ impl Reply {
         self
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn failure(error: &ApiError, dialect: Dialect, request_id: &str) -> Self {
         let mut reply = Self::json(error.kind.status(), error.body(dialect, request_id));
         if dialect == Dialect::Own {
@@ -79,7 +83,10 @@ impl Reply {
         }
         match error.kind {
             Kind::Unauthenticated => reply.with(header::WWW_AUTHENTICATE, "Bearer"),
-            Kind::Unavailable => reply.with(header::RETRY_AFTER, "1"),
+            Kind::Unavailable | Kind::TooManyRequests => {
+                let seconds = error.retry_after_seconds.unwrap_or(1);
+                reply.with(header::RETRY_AFTER, seconds.to_string())
+            }
             Kind::MethodNotAllowed => {
                 // The message lists them after the last colon.
                 let allow = error.message.rsplit(": ").next().unwrap_or_default();

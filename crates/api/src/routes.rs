@@ -251,6 +251,15 @@ pub enum Operation {
     SigningKeyList,
     SigningKeyRotate,
     SigningKeyRevoke,
+    WebhookRuleList,
+    WebhookRuleGet,
+    WebhookRulePut,
+    WebhookRuleDelete,
+    WebhookEventList,
+    WebhookClaim,
+    WebhookReport,
+    LiveFacts,
+    AuditLogList,
 }
 }
 
@@ -553,6 +562,16 @@ static ROOT: &[Route] = routes! {
     OWN POST "/internal/v1/liveEvents/claim" => LiveWorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/liveEvents/{id}/renew" => LiveWorkRenew, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/liveEvents/{id}/release" => LiveWorkRelease, needs(K::WorkQueue, V::Act), [204];
+
+    V1 GET "/api/v1/projects/{project}/webhook/rules" => WebhookRuleList, needs(K::Webhook, V::Read), [200];
+    V1 GET "/api/v1/projects/{project}/webhook/rules/{rule}" => WebhookRuleGet, needs(K::Webhook, V::Read), [200];
+    V1 PUT "/api/v1/projects/{project}/webhook/rules/{rule}" => WebhookRulePut, needs(K::Webhook, V::Write), [200, 201];
+    V1 DELETE "/api/v1/projects/{project}/webhook/rules/{rule}" => WebhookRuleDelete, needs(K::Webhook, V::Delete), [200, 204];
+    V1 GET "/api/v1/projects/{project}/webhook/rules/{rule}/events" => WebhookEventList, needs(K::Webhook, V::Read), [200];
+    OWN POST "/internal/v1/webhooks/claim" => WebhookClaim, needs(K::WorkQueue, V::Act), [200, 204];
+    OWN POST "/internal/v1/webhooks/report" => WebhookReport, needs(K::WorkQueue, V::Act), [204];
+    OWN POST "/internal/v1/liveEvents/{id}/facts" => LiveFacts, needs(K::WorkQueue, V::Act), [204];
+    V1 GET "/api/v1/organization/auditLog" => AuditLogList, needs(K::AuditLog, V::Read), [200];
 };
 
 // An operation without a row, which says who may ask for it, does not compile.

@@ -66,6 +66,10 @@ pub enum ResourceKind {
     /// Programs that sign in with a secret.
     ApiClient,
     SigningKey,
+    /// Webhook rules and what was sent by them.
+    Webhook,
+    /// Who changed what, and from where.
+    AuditLog,
     WorkQueue,
 }
 
@@ -151,7 +155,8 @@ impl Permission {
                 | ResourceKind::Invite
                 | ResourceKind::CustomRole
                 | ResourceKind::ApiClient
-                | ResourceKind::SigningKey => false,
+                | ResourceKind::SigningKey
+                | ResourceKind::AuditLog => false,
                 ResourceKind::Profile
                 | ResourceKind::Asset
                 | ResourceKind::Transform
@@ -164,11 +169,13 @@ impl Permission {
                 | ResourceKind::LiveOutput
                 | ResourceKind::Filter
                 | ResourceKind::ContentKeyPolicy
+                | ResourceKind::Webhook
                 | ResourceKind::OwnToken => true,
             },
             Role::Viewer => match self.kind {
                 // Who one is, is one's own to write.
                 ResourceKind::OwnToken | ResourceKind::Profile => true,
+                ResourceKind::AuditLog => false,
                 kind if kind.reach() == Reach::Organization => false,
                 _ => self.verb == Verb::Read,
             },

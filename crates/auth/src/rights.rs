@@ -150,6 +150,8 @@ pub struct Caller {
     pub subject: String,
     /// What `subject` is; `None` for the installation itself and for another authority's people.
     pub kind: Option<SubjectKind>,
+    /// Of a token of ours: its `jti`.
+    pub token_id: Option<String>,
     /// Of a token that we did not issue: who did.
     pub foreign: Option<String>,
     /// What `subject` may do now.
@@ -167,6 +169,7 @@ impl Caller {
         Self {
             subject: claims.sub,
             kind: claims.idtyp,
+            token_id: Some(claims.jti),
             foreign: None,
             grants,
             roles: claims.roles,

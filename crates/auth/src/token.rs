@@ -1,6 +1,7 @@
 //! Claims, and the check of a token that somebody sent.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -111,10 +112,18 @@ pub struct Verified {
     pub kid: String,
 }
 
+/// Tokens that a verifier remembers. Somebody who brings many different ones makes it forget, and nothing worse.
+const REMEMBERED: usize = 64;
+
 /// Checks tokens against a set of public keys.
+///
+/// A client sends the same token with each request, and checking a signature costs more than all else about a small one:
+/// so a verifier remembers the last genuine tokens, for as long as it lives. What it remembers is that the signature is
+/// good; how old the token is, is looked at each time.
 pub struct Verifier {
     validation: Validation,
     keys: HashMap<String, DecodingKey>,
+    genuine: Mutex<HashMap<String, Verified>>,
 }
 
 impl Verifier {
@@ -135,7 +144,11 @@ impl Verifier {
                     .then_some((key.kid.clone(), decoding))
             })
             .collect();
-        Self { validation, keys }
+        Self {
+            validation,
+            keys,
+            genuine: Mutex::default(),
+        }
     }
 
     /// Whether a key of this id is known. If it is not, the caller may read the key table again.
@@ -150,7 +163,22 @@ impl Verifier {
     ///
     /// Errors: all but [`AuthError::BadKey`] and [`AuthError::NoRandomness`].
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, AuthError> {
-        self.check(token, now, &self.validation)
+        if let Some(verified) = self.remembered(token) {
+            check_life(verified.claims.iat, verified.claims.exp, now)?;
+            return Ok(verified);
+        }
+        let verified = self.check(token, now, &self.validation)?;
+        if let Ok(mut genuine) = self.genuine.lock() {
+            if genuine.len() >= REMEMBERED {
+                genuine.clear();
+            }
+            genuine.insert(token.to_owned(), verified.clone());
+        }
+        Ok(verified)
+    }
+
+    fn remembered(&self, token: &str) -> Option<Verified> {
+        self.genuine.lock().ok()?.get(token).cloned()
     }
 
     /// As [`Self::verify`], for tokens of [`FILES_AUDIENCE`].
@@ -217,6 +245,34 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_is_remembered_still_grows_old() {
+        let key = SigningKey::generate().unwrap();
+        let verifier = Verifier::new("http://localhost:8080", &[key.public().clone()]);
+        let token = key.issue(&claims()).unwrap();
+        verifier.verify(&token, at(NOW)).unwrap();
+        assert_eq!(verifier.verify(&token, at(NOW)).unwrap().claims, claims());
+        assert_eq!(
+            verifier.verify(&token, at(NOW + 7200)),
+            Err(AuthError::Expired)
+        );
+        // A token of which one letter of the signature differs is another one.
+        let mut forged = token.clone();
+        let last = forged.pop().unwrap();
+        forged.push(if last == 'A' { 'Q' } else { 'A' });
+        assert!(verifier.verify(&forged, at(NOW)).is_err());
+        for number in 0..2 * REMEMBERED {
+            let other = Claims {
+                jti: number.to_string(),
+                ..claims()
+            };
+            let other = key.issue(&other).unwrap();
+            verifier.verify(&other, at(NOW)).unwrap();
+        }
+        assert!(verifier.genuine.lock().unwrap().len() <= REMEMBERED);
+        verifier.verify(&token, at(NOW)).unwrap();
     }
 
     #[test]

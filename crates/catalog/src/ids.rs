@@ -1,5 +1,6 @@
 //! Identifiers, and where new ones come from.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A source of new identifiers. Randomness is the caller's, so that tests can repeat a run.
@@ -26,7 +27,7 @@ pub struct Moment<'a> {
 }
 
 /// Identifies a project in every other table. Not its name, which an operator may change.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProjectId(pub(crate) String);
 
 impl ProjectId {

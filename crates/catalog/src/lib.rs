@@ -23,6 +23,9 @@
 //! | [`keys`], [`tokens`] | signing keys, tokens and their end |
 //! | [`users`], [`invites`], [`teams`], [`roles`], [`clients`] | people and programs, and what they are granted |
 //! | [`rights`] | what the subject of a token may do at this moment |
+//! | [`events`], [`webhooks`], [`deliveries`] | what happened, who wants to know, and how they are told |
+//! | [`audit`] | who changed what |
+//! | [`keys`], [`tokens`] | signing keys, API clients, tokens and their end |
 //! | `native`, `bootstrap` | feature `native`: SQLite in the process, and the first start |
 #![cfg_attr(
     not(test),
@@ -35,12 +38,15 @@
 )]
 
 pub mod assets;
+pub mod audit;
 #[cfg(feature = "native")]
 pub mod bootstrap;
 pub mod clients;
+pub mod deliveries;
 pub mod endpoints;
 mod entity;
 mod error;
+pub mod events;
 pub mod filters;
 mod fingerprint;
 mod ids;
@@ -79,6 +85,7 @@ pub mod transforms;
 pub mod upload_rules;
 pub mod usage;
 pub mod users;
+pub mod webhooks;
 
 pub use error::CatalogError;
 pub use fingerprint::fingerprint;

@@ -2,11 +2,13 @@
 
 use headwater_seal::Seal;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::entity::Entity;
 use crate::error::CatalogError;
+use crate::events::{self, Event, EventType, Payload};
 use crate::ids::{Moment, ProjectId};
 use crate::key_plan::{self, GivenKey, PlannedKey};
 use crate::locator_keys;
@@ -18,7 +20,8 @@ use crate::{Written, assets, filters, names, policies};
 /// Locators an asset may have.
 pub const MAX_PER_ASSET: usize = 100;
 
-#[derive(Debug, Clone, PartialEq)]
+/// A locator. Serialises as events keep it, which is not how it looks on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamingLocator {
     pub name: String,
     /// First element of the streaming URL's path.
@@ -83,7 +86,7 @@ const COLUMNS: &str = "name, locator_id, asset_name, policy_name, key_policy, st
 const FIELDS: &[Field] = &[
     Field::new("name", "name", FieldKind::Text),
     Field::new("properties/created", "created", FieldKind::Time),
-    Field::new("properties/endTime", "end_time", FieldKind::Time),
+    Field::new("properties/endTime", "end_time", FieldKind::OptionalTime),
     Field::new("properties/assetName", "asset_name", FieldKind::Text),
     Field::new(
         "properties/streamingPolicyName",
@@ -328,7 +331,18 @@ pub(crate) async fn insert<S: Sql>(
         id,
         created: moment.now,
     };
-    write(sql, seal, project, place, new, &keys, moment).await
+    let locator = write(sql, seal, project, place, new, &keys, moment).await?;
+    let event = Event {
+        id: None,
+        project: project.clone(),
+        kind: EventType::STREAMING_LOCATOR_CREATED,
+        subject: format!("streamingLocators/{name}"),
+        previous: None,
+        state: Some("Created".to_owned()),
+        payload: Payload::StreamingLocator(Box::new(locator.clone())),
+    };
+    events::record(sql, moment, &event).await?;
+    Ok(locator)
 }
 
 fn exists(name: &str) -> CatalogError {

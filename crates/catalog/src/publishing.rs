@@ -197,7 +197,7 @@ pub async fn published<S: Sql>(
         ("starts", Comparison::LessOrEqual, now.into()),
         ("ends", Comparison::Greater, now.into()),
     ];
-    query::list_within(sql, &ENTITY, &scope, &listing).await
+    query::list_where(sql, &ENTITY, &scope, &listing).await
 }
 
 /// Whether any streaming endpoint of `project` is running.

@@ -128,8 +128,12 @@ pub enum FieldKind {
     OptionalText,
     /// A UUID, compared without regard to case.
     Uuid,
-    /// An instant. Missing ones count as the end of time, as AMS shows them.
+    /// An instant.
     Time,
+    /// An instant that may be missing: then it counts as the end of time, as AMS shows it.
+    OptionalTime,
+    /// A whole number that may be missing. It is ordered and compared as if it were 0.
+    Integer,
 }
 
 /// A field that lists can be filtered and ordered by.
@@ -148,10 +152,12 @@ impl Field {
 
     fn expression(&self) -> String {
         match self.kind {
-            FieldKind::Text | FieldKind::Uuid => self.column.to_owned(),
+            // The bare column, so that an index on it gives a page in order and the reading stops at its end.
+            FieldKind::Text | FieldKind::Uuid | FieldKind::Time => self.column.to_owned(),
             // A comparison with NULL is neither true nor false, so items would belong to no page and match no condition.
             FieldKind::OptionalText => format!("coalesce({}, '')", self.column),
-            FieldKind::Time => format!("coalesce({}, {END_OF_TIME})", self.column),
+            FieldKind::OptionalTime => format!("coalesce({}, {END_OF_TIME})", self.column),
+            FieldKind::Integer => format!("coalesce({}, 0)", self.column),
         }
     }
 }
@@ -184,11 +190,11 @@ pub(crate) async fn list<S: Sql, T>(
         .iter()
         .map(|(column, value)| (*column, Comparison::Equal, value.clone()))
         .collect();
-    list_within(sql, entity, &scope, listing).await
+    list_where(sql, entity, &scope, listing).await
 }
 
-/// The same within columns that must compare so.
-pub(crate) async fn list_within<S: Sql, T>(
+/// As [`list`], of the items whose columns compare so.
+pub(crate) async fn list_where<S: Sql, T>(
     sql: &S,
     entity: &Entity<T>,
     scope: &[(&str, Comparison, Value)],
@@ -201,6 +207,32 @@ pub(crate) async fn list_within<S: Sql, T>(
             .conditions
             .push(format!("{column} {} {parameter}", is.sql()));
     }
+    page(sql, entity, query, listing).await
+}
+
+/// As [`list`], of the items of which a column has one of some values.
+pub(crate) async fn list_within<S: Sql, T>(
+    sql: &S,
+    entity: &Entity<T>,
+    (column, values): (&str, Vec<Value>),
+    listing: &Listing,
+) -> Result<Page<T>, CatalogError> {
+    let mut query = Builder::new(entity);
+    let parameters: Vec<_> = values.into_iter().map(|value| query.bind(value)).collect();
+    query.conditions.push(if parameters.is_empty() {
+        "1 = 0".to_owned()
+    } else {
+        format!("{column} IN ({})", parameters.join(", "))
+    });
+    page(sql, entity, query, listing).await
+}
+
+async fn page<S: Sql, T>(
+    sql: &S,
+    entity: &Entity<T>,
+    mut query: Builder,
+    listing: &Listing,
+) -> Result<Page<T>, CatalogError> {
     if let Some(filter) = &listing.filter {
         let condition = query.condition(filter)?;
         query.conditions.push(condition);
@@ -431,14 +463,16 @@ fn bound(field: &Field, literal: &Literal) -> Result<Value, CatalogError> {
     match (field.kind, literal) {
         (FieldKind::Text | FieldKind::OptionalText, Literal::Text(text)) => Ok(text.into()),
         (FieldKind::Uuid, Literal::Text(text)) => Ok(text.to_ascii_lowercase().into()),
-        (FieldKind::Time, Literal::Time(time)) => Ok((*time).into()),
-        (FieldKind::Time, Literal::Text(text)) => {
+        (FieldKind::Time | FieldKind::OptionalTime, Literal::Time(time)) => Ok((*time).into()),
+        (FieldKind::Time | FieldKind::OptionalTime, Literal::Text(text)) => {
             let time: Timestamp = text.parse().map_err(|_| mismatch("an instant in UTC"))?;
             Ok(time.into())
         }
+        (FieldKind::Integer, Literal::Integer(number)) => Ok((*number).into()),
+        (FieldKind::Integer, _) => Err(mismatch("a whole number")),
         (FieldKind::Text | FieldKind::OptionalText | FieldKind::Uuid, _) => {
             Err(mismatch("a text in single quotes"))
         }
-        (FieldKind::Time, _) => Err(mismatch("an instant in UTC")),
+        (FieldKind::Time | FieldKind::OptionalTime, _) => Err(mismatch("an instant in UTC")),
     }
 }

@@ -66,6 +66,12 @@ const SEALED: &[Sealed] = &[
         id: "policy_id",
         context: |row| Ok(format!("content-key-policy/{}", row.text("policy_id")?)),
     },
+    Sealed {
+        table: "webhook_rules",
+        column: "authentication_sealed",
+        id: "rule_id",
+        context: |row| Ok(format!("webhook-rule/{}", row.text("rule_id")?)),
+    },
 ];
 
 /// Rows in one transaction: writers in between wait for no more than these.

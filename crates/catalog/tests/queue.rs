@@ -36,7 +36,7 @@ impl Catalog {
             &claimed.lease,
             &progress,
             chunks,
-            self.now(),
+            self.moment(),
         ))
     }
 
@@ -46,7 +46,7 @@ impl Catalog {
             claimed.job_id,
             &claimed.lease,
             &ending,
-            self.now(),
+            self.moment(),
         ))
     }
 
@@ -56,7 +56,7 @@ impl Catalog {
             &self.project,
             TRANSFORM,
             name,
-            self.now(),
+            self.moment(),
         ))
     }
 }

@@ -11,6 +11,10 @@
 //!
 //! A worker whose lease is lost stops at once and touches nothing of the job any more: another worker has it.
 //! Every call is idempotent for the holder of the lease, so a worker may repeat one whose answer it did not see.
+//!
+//! The other workers' calls: [`webhooks`] for senders of events, [`live`] for the ingest of live events.
+
+pub mod webhooks;
 
 pub mod live;
 

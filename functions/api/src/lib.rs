@@ -2,13 +2,15 @@
 
 mod state;
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use headwater_api::error::Kind;
 use headwater_api::{Answer, Api, MAX_BODY, refusal, writes};
 use headwater_catalog::{RandomIds, Sql};
 use headwater_edge::http::{SpinHttp, whole};
 use headwater_edge::sql::{self, SpinSql};
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use spin_sdk::http::{self as spin, IntoResponse};
@@ -95,6 +97,17 @@ async fn answer(request: Request<Bytes>) -> Result<Answer, Failure> {
     answer
 }
 
+/// The client's address as the host tells it, without its port.
+fn address(headers: &HeaderMap) -> Option<String> {
+    let told: SocketAddr = headers
+        .get("spin-client-addr")?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
+    Some(told.ip().to_string())
+}
+
 async fn decide<S: Sql>(
     sql: &S,
     state: &State,
@@ -102,6 +115,10 @@ async fn decide<S: Sql>(
 ) -> Result<Answer, Failure> {
     let now = Timestamp::now();
     let verifier = state.verifier(sql, now).await.map_err(Failure::catalog)?;
+    let address = state
+        .tells_address
+        .then(|| address(request.headers()))
+        .flatten();
     let api = Api {
         sql,
         http: &SpinHttp::default(),
@@ -109,6 +126,8 @@ async fn decide<S: Sql>(
         settings: &state.settings,
         verifier: &verifier,
         issuer_keys: &state.issuer_keys,
+        limiter: &state.limiter,
+        address,
         now,
         ids: &RandomIds,
     };

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use headwater_api::limits::{Limiter, Limits};
 use headwater_api::{IssuerKeys, Settings};
 use headwater_auth::{Issuer, Verifier};
 use headwater_catalog::{CatalogError, Sql};
@@ -18,6 +19,10 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     /// Keys of other authorities, as they were read.
     pub(crate) issuer_keys: IssuerKeys,
+    /// Counts what this instance answers, which is all that it can know.
+    pub(crate) limiter: Limiter,
+    /// Whether the host tells where requests come from, and lets nobody else tell it.
+    pub(crate) tells_address: bool,
     verifier: RefCell<Option<(Timestamp, Rc<Verifier>)>>,
 }
 
@@ -38,8 +43,14 @@ pub(crate) async fn get() -> Result<Rc<State>, ConfigError> {
             storage_hosts: config::storage_hosts().await?,
             metrics_url: config::metrics_url().await?,
             issuers: config::oidc_issuers(Issuer::parse_all).await?,
+            audit_days: config::number("audit_days").await?,
         },
         issuer_keys: IssuerKeys::default(),
+        limiter: Limiter::new(Limits {
+            reads: config::number("rate_limit_reads").await?,
+            writes: config::number("rate_limit_writes").await?,
+        }),
+        tells_address: config::flag("client_address").await?,
         verifier: RefCell::new(None),
     });
     STATE.set(Some(Rc::clone(&state)));

@@ -51,9 +51,14 @@ pub async fn public_url() -> Result<String, ConfigError> {
 
 /// Whether the list of published clear assets may be read without a token (`public_gallery`: `true` or `false`).
 pub async fn public_gallery() -> Result<bool, ConfigError> {
-    let value = variable("public_gallery").await?;
+    flag("public_gallery").await
+}
+
+/// A variable that is `true` or `false`.
+pub async fn flag(name: &'static str) -> Result<bool, ConfigError> {
+    let value = variable(name).await?;
     value.trim().parse().map_err(|_| ConfigError {
-        variable: "public_gallery",
+        variable: name,
         reason: "must be true or false".to_owned(),
     })
 }
@@ -78,6 +83,15 @@ pub async fn oidc_issuers<T>(
     parse(&variable("oidc_issuers").await?).map_err(|reason| ConfigError {
         variable: "oidc_issuers",
         reason,
+    })
+}
+
+/// A variable that is a whole number.
+pub async fn number(name: &'static str) -> Result<u32, ConfigError> {
+    let value = variable(name).await?;
+    value.trim().parse().map_err(|_| ConfigError {
+        variable: name,
+        reason: "must be a whole number".to_owned(),
     })
 }
 

@@ -7,11 +7,13 @@ mod connection;
 mod demo;
 mod descriptors;
 mod files;
+mod gate;
 mod inspect;
 mod keys;
 mod local;
 mod master_key;
 mod metrics;
+mod notifier;
 mod publish;
 mod secrets;
 mod supervisor;
@@ -53,6 +55,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Run a transcoding worker against an installation.
     Transcoder(worker::Args),
+    /// Send webhooks for an installation.
+    Notifier(notifier::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -61,7 +65,7 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("HEADWATER_LOG")
-                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info".into()),
+                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_notifier=info".into()),
         )
         .init();
     match run(command) {
@@ -86,6 +90,7 @@ fn run(command: Command) -> Result<()> {
             Command::MasterKey(commands) => master_key::run(commands).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
+            Command::Notifier(args) => notifier::run(args).await,
         }
     });
     // A blocking read (standard input, a slow disk) must not keep the process.

@@ -6,7 +6,9 @@
 use crate::catalog::CatalogArgs;
 use crate::client::ApiClient;
 use crate::connection::{self, ConnectionFile};
+use crate::gate::RateLimit;
 use crate::master_key::MasterKeyArgs;
+use crate::notifier::Egress;
 use crate::secrets::Secrets;
 use crate::supervisor::{Worker, supervise};
 use crate::tls::Tls;
@@ -14,6 +16,7 @@ use crate::token::Who;
 use crate::{app, demo, descriptors, local, metrics, tls, token};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use headwater_api::limits::Limits as RateLimits;
 use headwater_auth::{Issuer, Role};
 use headwater_blob::{
     AccountKey, Auth, Container, HyperClient, HyperOptions, Permissions, ServiceSas, Store,
@@ -82,6 +85,17 @@ pub(crate) struct Args {
     /// Keep no access log.
     #[arg(long)]
     no_access_log: bool,
+    /// Reads that a project may make of the API in a minute; 0 is no limit.
+    #[arg(long, env = "HEADWATER_RATE_LIMIT_READS", default_value_t = 0)]
+    rate_limit_reads: u32,
+    /// Writes that a project may make in a minute; 0 is no limit.
+    #[arg(long, env = "HEADWATER_RATE_LIMIT_WRITES", default_value_t = 0)]
+    rate_limit_writes: u32,
+    /// How long the audit log goes back, in days.
+    #[arg(long, env = "HEADWATER_AUDIT_DAYS", default_value_t = 90)]
+    audit_days: u32,
+    #[command(flatten)]
+    egress: Egress,
     /// Answer the assembler in Wasm rather than natively. Slower; for comparison.
     #[arg(long, hide = true)]
     wasm_assembler: bool,
@@ -242,6 +256,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         } else {
             AccessLog::file(&data.join("access.log"))?
         },
+        gate: RateLimit::new(RateLimits {
+            reads: args.rate_limit_reads,
+            writes: args.rate_limit_writes,
+        }),
         ..ServerConfig::default()
     };
     let server = serve(listener, host, server_config);
@@ -257,6 +275,20 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             threads: args.threads,
         },
         worker_stopped,
+    ));
+    let stop_notifier = headwater_notifier::CancellationToken::new();
+    let notifier = tokio::spawn(headwater_notifier::run(
+        headwater_notifier::Config {
+            api_url: base.clone(),
+            token: sign(Role::Worker, "notifier", 24 * 366)?,
+            ca: tls
+                .as_ref()
+                .map(|tls| std::fs::read(&tls.ca_file))
+                .transpose()?,
+            guard: args.egress.guard(),
+            patience: headwater_notifier::PATIENCE,
+        },
+        stop_notifier.clone(),
     ));
     let connection = ConnectionFile {
         api_url: public.clone(),
@@ -325,7 +357,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     tracing::info!("stopping");
     let _ = std::fs::remove_file(connection::path(&data));
     let _ = stop_worker.send(true);
+    stop_notifier.cancel();
     let _ = worker.await;
+    if let Ok(Err(error)) = notifier.await {
+        tracing::error!("no webhooks were sent: {error}");
+    }
     server.shutdown().await;
     blob.shutdown().await;
     outcome
@@ -397,6 +433,9 @@ fn load_host(
         ("public_gallery".into(), gallery_is_public(args).to_string()),
         ("oidc_issuers".into(), oidc.issuers),
         ("oidc_hosts".into(), oidc.hosts),
+        ("audit_days".into(), args.audit_days.to_string()),
+        // The host drops what clients send under the name of the header, and sets it.
+        ("client_address".into(), "true".into()),
         (
             "storage_hosts".into(),
             format!("{store} https://*.blob.core.windows.net"),

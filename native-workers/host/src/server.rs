@@ -5,7 +5,9 @@
 //! stops accepting, lets requests in flight finish, and gives up on them after a grace period.
 
 use crate::access_log::AccessLog;
+use crate::gate::Gate;
 use crate::host::{Connection, Host};
+use crate::outgoing::full_body;
 use anyhow::Context;
 use headwater_net::Patience;
 use http::{HeaderValue, Request, Response};
@@ -38,6 +40,8 @@ pub struct ServerConfig {
     /// How long a drain waits for requests in flight.
     pub grace: Duration,
     pub access_log: AccessLog,
+    /// What is asked before the host is.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 impl Default for ServerConfig {
@@ -50,6 +54,7 @@ impl Default for ServerConfig {
             patience: Duration::from_secs(60),
             grace: Duration::from_secs(25),
             access_log: AccessLog::off(),
+            gate: None,
         }
     }
 }
@@ -160,6 +165,7 @@ async fn connection(
             Connection { client, tls },
             request,
             config.access_log.clone(),
+            config.gate.clone(),
             meters.clone(),
         )
     });
@@ -197,12 +203,23 @@ async fn answer(
     connection: Connection,
     request: Request<Incoming>,
     log: AccessLog,
+    gate: Option<Arc<dyn Gate>>,
     meters: Arc<Meters>,
 ) -> Result<Response<WasiBody>, Infallible> {
     let started = Instant::now();
     let described = log.is_on().then(|| Described::of(&request));
     let request = request.map(|body| body.map_err(Error::Hyper).boxed_unsync());
-    let mut response = host.handle(connection, request).await;
+    let mut response = match &gate {
+        None => host.handle(connection, request).await,
+        Some(gate) => match gate.admit(request.method(), request.uri().path()) {
+            Ok(admission) => {
+                let response = host.handle(connection, request).await;
+                admission(response.status());
+                response
+            }
+            Err(refusal) => refusal.map(full_body),
+        },
+    };
     response
         .headers_mut()
         .entry(http::header::SERVER)

@@ -1,9 +1,13 @@
-//! What the listeners of the host and of the blob store share: a connection that gives up on a peer which says nothing at
-//! all, or takes no bytes.
+//! What native programs that listen or send share.
 //!
-//! hyper bounds how long it waits for a request's head, the handlers bound how long they wait for its body. This bounds
-//! what is left: the wait for the first bytes, by which hyper tells HTTP/1.1 from HTTP/2 and for which it has no timer,
-//! and how long an answer may sit in front of a full socket.
+//! [`egress`]: where requests may go whose address a user chose.
+//!
+//! [`Patience`]: a connection of the host's and the blob store's listeners that gives up on a peer which says nothing at
+//! all, or takes no bytes. hyper bounds how long it waits for a request's head, the handlers bound how long they wait for
+//! its body. This bounds what is left: the wait for the first bytes, by which hyper tells HTTP/1.1 from HTTP/2 and for
+//! which it has no timer, and how long an answer may sit in front of a full socket.
+
+pub mod egress;
 
 use std::io;
 use std::pin::Pin;

@@ -199,7 +199,7 @@ fn responses(path: &str, surface: Dialect, route: &Route, description: &Descript
             );
         }
     }
-    for kind in failures(path, route, description) {
+    for kind in failures(path, surface, route, description) {
         let name = failure_name(kind, surface);
         responses
             .entry(kind.status().as_str())
@@ -209,8 +209,11 @@ fn responses(path: &str, surface: Dialect, route: &Route, description: &Descript
 }
 
 /// How a request can fail. One kind for each status.
-fn failures(path: &str, route: &Route, description: &Description) -> Vec<Kind> {
+fn failures(path: &str, surface: Dialect, route: &Route, description: &Description) -> Vec<Kind> {
     let mut kinds = vec![Kind::Unavailable, Kind::Internal];
+    if surface != Dialect::Own {
+        kinds.push(Kind::TooManyRequests);
+    }
     if path.contains('{') || description.listing.is_some() || description.body.is_some() {
         kinds.push(Kind::InvalidArgument);
     }
@@ -318,13 +321,14 @@ fn components<'a>(paths: impl Iterator<Item = &'a str>) -> Json {
 }
 
 fn failure_responses() -> Json {
-    const KINDS: [Kind; 9] = [
+    const KINDS: [Kind; 10] = [
         Kind::InvalidArgument,
         Kind::Unauthenticated,
         Kind::PermissionDenied,
         Kind::NotFound,
         Kind::Conflict,
         Kind::PayloadTooLarge,
+        Kind::TooManyRequests,
         Kind::Unavailable,
         Kind::Upstream,
         Kind::Internal,
@@ -340,11 +344,19 @@ fn failure_responses() -> Json {
                 kind => format!("{}.", kind.title()),
             };
             let schema = json!({"$ref": format!("#/components/schemas/{schema}")});
+            let mut headers =
+                json!({"x-ms-request-id": {"$ref": "#/components/headers/RequestId"}});
+            if let (Kind::TooManyRequests | Kind::Unavailable, Json::Object(headers)) =
+                (kind, &mut headers)
+            {
+                let reference = json!({"$ref": "#/components/headers/Retry-After"});
+                headers.insert("Retry-After".into(), reference);
+            }
             responses.insert(
                 failure_name(kind, surface),
                 json!({
                     "description": about,
-                    "headers": {"x-ms-request-id": {"$ref": "#/components/headers/RequestId"}},
+                    "headers": headers,
                     "content": {media_type: {"schema": schema}},
                 }),
             );
@@ -353,12 +365,15 @@ fn failure_responses() -> Json {
     Json::Object(responses)
 }
 
+/// What stands in pages of lists without AMS's envelope.
+const LISTED: [&str; 4] = ["Published", "WebhookRule", "WebhookEvent", "AuditLogEntry"];
+
 /// The shapes, and the pages of lists that operations answer.
 fn every_shape() -> Vec<shape::Shape> {
     let mut shapes = shapes::all();
     let pages: Vec<_> = shapes
         .iter()
-        .filter(|shape| shape.is_resource() || shape.name == "Published")
+        .filter(|shape| shape.is_resource() || LISTED.contains(&shape.name.as_str()))
         .map(|resource| shape::page(&resource.name))
         .collect();
     shapes.extend(pages);

@@ -5,13 +5,13 @@
 use super::description::{Description, Listing, on};
 use super::shapes::{
     assets, filters, jobs, key_policies, live, organization, people, policies, publishing, storage,
-    tokens, tracks, upload_rules, usage,
+    tokens, tracks, upload_rules, usage, webhooks,
 };
 use crate::resources::team_spec::MOST_OPERATIONS;
 use crate::routes::Operation as Op;
 
 /// What the document groups operations by, with a line on each group.
-pub(super) const TAGS: [(&str, &str); 15] = [
+pub(super) const TAGS: [(&str, &str); 16] = [
     (
         "Assets",
         "Containers and folders with a name: what jobs read and write, and locators publish.",
@@ -35,6 +35,7 @@ pub(super) const TAGS: [(&str, &str); 15] = [
         "Upload rules",
         "What happens to files that only get dropped.",
     ),
+    ("Webhooks", "Who is told what happens."),
     ("Storage", "Where files are."),
     ("Organization", "Projects, and what they use."),
     (
@@ -422,6 +423,23 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
             .puts("UploadRule", [("films", upload_rules::example())]),
         Op::UploadRuleDelete => on("Upload rules", "Deletes an upload rule"),
 
+        Op::WebhookRuleList => on("Webhooks", "Lists webhook rules").lists(
+            "WebhookRule",
+            Listing::Fields(&["name", "metadata/created", "spec/url"]),
+        ),
+        Op::WebhookRuleGet => on("Webhooks", "Gives a webhook rule, its secrets as asterisks").answers("WebhookRule"),
+        Op::WebhookRulePut => on("Webhooks", "Creates or replaces a webhook rule")
+            .puts_as("WebhookRuleWrite", "WebhookRule", [("jobs", webhooks::example())]),
+        Op::WebhookRuleDelete => on("Webhooks", "Deletes a webhook rule"),
+        Op::WebhookEventList => on("Webhooks", "Lists what was sent by a webhook rule")
+            .lists("WebhookEvent", Listing::Fields(&["created", "type", "status"])),
+        Op::AuditLogList => on("People", "Lists who changed what")
+            .about("The newest first, unless `$orderby` says otherwise. Of the projects that the caller owns.")
+            .lists(
+                "AuditLogEntry",
+                Listing::Fields(&["time", "who", "operation", "project", "resource", "status", "requestId"]),
+            ),
+
         // On other surfaces only.
         Op::OperationList
         | Op::AccountListBySubscription
@@ -450,6 +468,9 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
         | Op::LiveWorkClaim
         | Op::LiveWorkRenew
         | Op::LiveWorkRelease
+        | Op::LiveFacts
+        | Op::WebhookClaim
+        | Op::WebhookReport
         | Op::WorkClaim
         | Op::WorkRenew
         | Op::WorkFinish => return None,

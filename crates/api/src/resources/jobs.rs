@@ -4,6 +4,7 @@ use headwater_blob::HttpClient;
 use headwater_catalog::jobs::{
     self, Job, JobInput, JobOutput, JobUpdate, MissingAssets, NewJob, NewOutput, Priority,
 };
+use headwater_catalog::projects::Project;
 use headwater_catalog::{Sql, fingerprint};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
@@ -25,7 +26,7 @@ fn set(members: &mut Map<String, Json>, name: &str, value: impl Into<Json>) {
     }
 }
 
-fn render_output(output: &JobOutput) -> Json {
+pub(super) fn render_output(output: &JobOutput) -> Json {
     let mut members = Map::new();
     set(
         &mut members,
@@ -54,6 +55,11 @@ fn render_output(output: &JobOutput) -> Json {
 }
 
 fn render<S, C>(call: &Call<'_, S, C>, job: Job) -> Result<Json, ApiError> {
+    Ok(resource(call.project()?, job))
+}
+
+/// A job as a GET shows it.
+pub(super) fn resource(project: &Project, job: Job) -> Json {
     let mut properties = Map::new();
     set(&mut properties, "created", job.created.to_string());
     set(&mut properties, "lastModified", job.modified.to_string());
@@ -78,14 +84,14 @@ fn render<S, C>(call: &Call<'_, S, C>, job: Job) -> Result<Json, ApiError> {
         job.ended.map(|at| at.to_string()),
     );
     let resource = Envelope {
-        project: call.project()?,
+        project,
         path: &[("transforms", &job.transform_name), ("jobs", &job.name)],
         properties: Json::Object(properties),
         created: job.created,
         modified: Some(job.modified),
     }
     .render();
-    Ok(Json::Object(resource))
+    Json::Object(resource)
 }
 
 /// MK.IO's SDK sends some discriminators without the prefix.
@@ -306,6 +312,6 @@ pub(super) async fn cancel<S: Sql, C: HttpClient>(
 ) -> Result<Reply, ApiError> {
     let project = &call.project()?.id;
     let (transform, name) = (call.var("transform"), call.var("job"));
-    jobs::cancel(call.sql, project, transform, name, call.moment.now).await?;
+    jobs::cancel(call.sql, project, transform, name, call.moment).await?;
     Ok(Reply::empty(StatusCode::OK))
 }

@@ -6,8 +6,9 @@ use headwater_catalog::live::actions::{self, Outputs};
 use headwater_catalog::live::events::{self, Put};
 use headwater_catalog::live::{Acted, Action, LiveEvent};
 use headwater_catalog::operations::{LIVE_EVENTS, Operation, OperationStatus};
+use headwater_catalog::projects::Project;
 use headwater_catalog::{CatalogError, Sql};
-use headwater_work::live::{EncodingType, Endpoint};
+use headwater_work::live::{EncodingType, Endpoint, Endpoints};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
@@ -17,7 +18,7 @@ use super::locators::segment;
 use super::{light_state, long_running, status};
 use crate::access::place;
 use crate::call::Call;
-use crate::dialect::Envelope;
+use crate::dialect::{Dialect, Envelope};
 use crate::error::ApiError;
 use crate::fields::Object;
 use crate::query;
@@ -36,6 +37,27 @@ fn render<S, C>(call: &Call<'_, S, C>, event: &LiveEvent) -> Result<Json, ApiErr
         .as_ref()
         .is_some_and(|caller| caller.may(reveal, place(Some(project))));
     let endpoints = event.endpoints(call.seal)?;
+    let token = match trusted {
+        true => Some(event.access_token(call.seal)?),
+        false => None,
+    };
+    Ok(resource(
+        project,
+        call.dialect,
+        event,
+        &endpoints,
+        token.as_deref(),
+    ))
+}
+
+/// An event as a GET shows it. `token`: what an encoder has to show; without it the ingest URLs stay away too.
+pub(super) fn resource(
+    project: &Project,
+    dialect: Dialect,
+    event: &LiveEvent,
+    endpoints: &Endpoints,
+    token: Option<&str>,
+) -> Json {
     let urls = |list: &[Endpoint]| json!(list);
     let metadata: Vec<_> = endpoints
         .timed_metadata
@@ -44,14 +66,11 @@ fn render<S, C>(call: &Call<'_, S, C>, event: &LiveEvent) -> Result<Json, ApiErr
         .collect();
     let mut properties = json!(event.properties);
     if let Some(Json::Object(input)) = properties.get_mut("input") {
-        let (open, closed) = (urls(&endpoints.input), json!([]));
-        input.insert("endpoints".into(), if trusted { open } else { closed });
-        input.insert(
-            "timedMetadataEndpoints".into(),
-            if trusted { metadata.into() } else { json!([]) },
-        );
-        if trusted {
-            input.insert("accessToken".into(), event.access_token(call.seal)?.into());
+        let shown = |list: Json| token.map_or_else(|| json!([]), |_| list);
+        input.insert("endpoints".into(), shown(urls(&endpoints.input)));
+        input.insert("timedMetadataEndpoints".into(), shown(metadata.into()));
+        if let Some(token) = token {
+            input.insert("accessToken".into(), token.into());
         }
     }
     if let Some(Json::Object(preview)) = properties.get_mut("preview") {
@@ -78,10 +97,10 @@ fn render<S, C>(call: &Call<'_, S, C>, event: &LiveEvent) -> Result<Json, ApiErr
     .render();
     resource.insert("location".into(), project.location.clone().into());
     resource.insert("tags".into(), json!(event.tags));
-    if !call.is_arm() {
+    if dialect != Dialect::Arm {
         resource.insert("labels".into(), json!(event.labels));
     }
-    Ok(Json::Object(resource))
+    Json::Object(resource)
 }
 
 async fn event<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<LiveEvent, ApiError> {

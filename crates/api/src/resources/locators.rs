@@ -6,6 +6,7 @@ use headwater_blob::HttpClient;
 use headwater_catalog::key_plan::GivenKey;
 use headwater_catalog::locator_keys::{self, KEY_BYTES};
 use headwater_catalog::locators::{self, IfExists, NewLocator, StreamingLocator};
+use headwater_catalog::projects::Project;
 use headwater_catalog::protection::Encryption;
 use headwater_catalog::{Sql, fingerprint};
 use headwater_seal::Secret;
@@ -15,7 +16,7 @@ use serde_json::{Value as Json, json};
 
 use super::{light_state, listed, policy_schemes, status};
 use crate::call::Call;
-use crate::dialect::{END_OF_TIME, Envelope};
+use crate::dialect::{Dialect, END_OF_TIME, Envelope};
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
 use crate::reply::Reply;
@@ -56,6 +57,11 @@ fn end_time(locator: &StreamingLocator) -> String {
 }
 
 fn render<S, C>(call: &Call<'_, S, C>, locator: StreamingLocator) -> Result<Json, ApiError> {
+    Ok(resource(call.project()?, call.dialect, locator))
+}
+
+/// A locator as a GET shows it.
+pub(super) fn resource(project: &Project, dialect: Dialect, locator: StreamingLocator) -> Json {
     let end_time = end_time(&locator);
     let mut properties = locator.extra;
     let mut set = |name: &str, value: Json| {
@@ -78,18 +84,18 @@ fn render<S, C>(call: &Call<'_, S, C>, locator: StreamingLocator) -> Result<Json
     set("contentId", locator.content_id.into());
     set("contentKeys", locator.keys);
     set("filters", locator.filters.into());
-    if !call.is_arm() {
+    if dialect != Dialect::Arm {
         set("suppressed", locator.suppressed.into());
     }
     let resource = Envelope {
-        project: call.project()?,
+        project,
         path: &[("streamingLocators", &locator.name)],
         properties: Json::Object(properties),
         created: locator.created,
         modified: None,
     }
     .render();
-    Ok(Json::Object(resource))
+    Json::Object(resource)
 }
 
 /// AMS `AssetStreamingLocator`.

@@ -4,8 +4,10 @@ mod account_changes;
 mod account_create;
 mod accounts;
 pub(crate) mod assets;
+mod audit_log;
 mod clients;
 pub(crate) mod endpoints;
+mod facts;
 mod file_access;
 pub(crate) mod filters;
 mod granting;
@@ -21,6 +23,7 @@ mod locator_paths;
 pub(crate) mod locators;
 mod long_running;
 mod media_tracks;
+mod notices;
 mod organization;
 mod policies;
 pub(crate) mod policy_schemes;
@@ -40,6 +43,7 @@ mod transforms;
 mod upload_rules;
 pub(crate) mod usage;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 mod work;
 
 use headwater_blob::HttpClient;
@@ -56,6 +60,8 @@ use crate::openapi;
 use crate::query;
 use crate::reply::Reply;
 use crate::routes::Operation as Op;
+
+pub(crate) use service::client_id;
 
 pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
@@ -264,6 +270,15 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::SigningKeyList => signing_keys::list(call).await,
         Op::SigningKeyRotate => signing_keys::rotate(call).await,
         Op::SigningKeyRevoke => signing_keys::revoke(call).await,
+        Op::WebhookRuleList => webhooks::list(call).await,
+        Op::WebhookRuleGet => webhooks::get(call).await,
+        Op::WebhookRulePut => webhooks::put(call).await,
+        Op::WebhookRuleDelete => webhooks::delete(call).await,
+        Op::WebhookEventList => webhooks::log(call).await,
+        Op::WebhookClaim => notices::claim(call).await,
+        Op::WebhookReport => notices::report(call).await,
+        Op::LiveFacts => facts::report(call).await,
+        Op::AuditLogList => audit_log::list(call).await,
     }
 }
 

@@ -9,6 +9,7 @@ use headwater_catalog::{Sql, clients, keys, projects};
 use http::StatusCode;
 use serde_json::json;
 
+use crate::Incoming;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::query::Query;
@@ -58,6 +59,13 @@ fn refuse(status: StatusCode, error: &str, description: &str) -> Reply {
         status,
         json!({"error": error, "error_description": description}),
     )
+}
+
+/// The client that a request for a token says it is.
+pub(crate) fn client_id(incoming: &Incoming<'_>) -> Option<String> {
+    let form = std::str::from_utf8(incoming.body).ok()?;
+    let named = Query::parse(Some(form)).get("client_id").map(str::to_owned);
+    named.or_else(|| basic_credentials(incoming.headers).map(|(id, _)| id))
 }
 
 pub(super) async fn issue_token<S: Sql, C: HttpClient>(

@@ -82,7 +82,7 @@ pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         Err(error) => {
             // Without a place to work in there is no claim.
             let ending = Ending::Unprepared(unprepared(&error));
-            queue::finish(call.sql, job, &lease, &ending, call.moment.now).await?;
+            queue::finish(call.sql, job, &lease, &ending, call.moment).await?;
             Err(error)
         }
     }
@@ -149,7 +149,7 @@ pub(super) async fn renew<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         &request.lease,
         &request.progress,
         &request.chunks,
-        call.moment.now,
+        call.moment,
     )
     .await?;
     Ok(Reply::ok(json!(RenewResponse { cancel })))
@@ -169,7 +169,7 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
         job_id(call)?,
         &request.lease,
         &ending,
-        call.moment.now,
+        call.moment,
     )
     .await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))

@@ -181,6 +181,8 @@ fn a_revoked_key_is_refused_by_those_who_still_know_it() {
         settings: &world.settings,
         verifier: &stale,
         issuer_keys: &world.issuer_keys,
+        limiter: &world.limiter,
+        address: None,
         now: world.now(),
         ids: &world.ids,
     };

@@ -1,6 +1,7 @@
 //! The whole API in the process, asked over HTTP: one module per part of the surface.
 
 mod account;
+mod audit;
 mod credentials;
 mod foreign;
 mod lists;
@@ -18,4 +19,5 @@ mod surface;
 mod tokens;
 mod tracks;
 mod vod;
+mod webhooks;
 mod work;

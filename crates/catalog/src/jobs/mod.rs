@@ -5,6 +5,7 @@
 //! States (AMS `JobState`): `Queued` → `Scheduled` (a worker has it) → `Processing` (the worker reports) → `Finished`,
 //! `Error` or `Canceled`; `Canceling` while a worker has yet to notice. A lost lease leads back to `Queued`.
 
+mod facts;
 mod model;
 pub mod queue;
 
@@ -140,6 +141,23 @@ async fn find<S: Sql>(
         .collect::<Result<_, _>>()?;
     load_outputs(sql, &mut jobs).await?;
     Ok(jobs.pop())
+}
+
+/// Inside a transaction: a job that is known to be there.
+async fn by_id<S: Sql>(sql: &S, id: uuid::Uuid) -> Result<Job, CatalogError> {
+    let rows = sql
+        .query(
+            &format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"),
+            &[id.into()],
+        )
+        .await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| CatalogError::corrupt("id", "job vanished"))?;
+    let mut jobs = [from_row(&row)?];
+    load_outputs(sql, &mut jobs).await?;
+    let [job] = jobs;
+    Ok(job)
 }
 
 /// One job with its outputs.
@@ -432,15 +450,15 @@ pub async fn cancel<S: Sql>(
     project: &ProjectId,
     transform: &str,
     name: &str,
-    now: jiff::Timestamp,
+    moment: Moment<'_>,
 ) -> Result<Job, CatalogError> {
     transaction(sql, async |sql| {
         let job = get(sql, project, transform, name).await?;
         match job.state {
             JobState::Canceled | JobState::Canceling => {}
-            JobState::Queued => queue::end(sql, job.id, JobState::Canceled, now).await?,
+            JobState::Queued => queue::end(sql, job.id, JobState::Canceled, moment).await?,
             JobState::Scheduled | JobState::Processing => {
-                queue::set_state(sql, job.id, JobState::Canceling, now).await?;
+                queue::begin_cancel(sql, job.id, moment).await?;
             }
             JobState::Finished | JobState::Error => {
                 return Err(CatalogError::WrongState(format!(

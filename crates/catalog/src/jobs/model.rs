@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 /// AMS `JobState`, of jobs and of their outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JobState {
     Queued,
     Scheduled,
@@ -59,7 +59,7 @@ impl JobState {
 }
 
 /// AMS `Priority`. A higher one jumps the queue; nothing is pre-empted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Priority {
     Low,
     #[default]
@@ -139,7 +139,8 @@ impl JobInput {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// A job. Serialises as events keep it, which is not how it looks on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub id: Uuid,
     pub transform_name: String,
@@ -158,7 +159,7 @@ pub struct Job {
     pub ended: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobOutput {
     pub asset_name: String,
     pub label: Option<String>,

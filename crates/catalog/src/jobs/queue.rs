@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::facts::Before;
 use super::{JobError, JobState, seal_context};
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
@@ -99,14 +100,14 @@ pub async fn claim<S: Sql>(
         return Ok(None);
     }
     transaction(sql, async |sql| {
-        sweep(sql, moment.now).await?;
+        sweep(sql, moment).await?;
         for _ in 0..MAX_SKIPPED {
             let Some(job_id) = take_next(sql, worker, lease_seconds, moment).await? else {
                 return Ok(None);
             };
             match load(sql, seal, job_id).await? {
                 Ok(claimed) => return Ok(Some(claimed)),
-                Err(error) => fail(sql, job_id, &error, moment.now).await?,
+                Err(error) => fail(sql, job_id, &error, moment).await?,
             }
         }
         Ok(None)
@@ -125,24 +126,27 @@ pub async fn renew<S: Sql>(
     lease: &str,
     progress: &[OutputProgress],
     chunks: &[ChunkRecord],
-    now: Timestamp,
+    moment: Moment<'_>,
 ) -> Result<bool, CatalogError> {
     transaction(sql, async |sql| {
+        let before = Before::look(sql, job_id).await?;
+        let before = before.ok_or(CatalogError::LeaseLost)?;
         let rows = sql
             .query(
                 "UPDATE jobs SET lease_until = ?3 + lease_seconds * 1000000, modified = ?3, started = coalesce(started, ?3),
                      state = CASE state WHEN 'Scheduled' THEN 'Processing' ELSE state END
                  WHERE id = ?1 AND lease = ?2 AND state IN ('Scheduled', 'Processing', 'Canceling') RETURNING state",
-                &[job_id.into(), lease.into(), now.into()],
+                &[job_id.into(), lease.into(), moment.now.into()],
             )
             .await?;
         let row = rows.first().ok_or(CatalogError::LeaseLost)?;
         sql.query(
             "UPDATE job_outputs SET state = 'Processing', started = coalesce(started, ?2)
              WHERE job_id = ?1 AND state = 'Scheduled'",
-            &[job_id.into(), now.into()],
+            &[job_id.into(), moment.now.into()],
         )
         .await?;
+        before.tell(sql, moment).await?;
         for (at, output) in progress.iter().enumerate() {
             let rows = sql
                 .query(
@@ -161,6 +165,7 @@ pub async fn renew<S: Sql>(
                 ));
             }
         }
+        before.tell_progress(sql, moment).await?;
         let mut progressed = false;
         for (at, chunk) in chunks.iter().enumerate() {
             progressed |= store_chunk(sql, job_id, at, chunk).await?;
@@ -247,7 +252,7 @@ pub async fn finish<S: Sql>(
     job_id: Uuid,
     lease: &str,
     ending: &Ending,
-    now: Timestamp,
+    moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
     transaction(sql, async |sql| {
         let rows = sql
@@ -267,7 +272,7 @@ pub async fn finish<S: Sql>(
         let attempt = row.unsigned("attempt")?;
         let project = ProjectId(row.text("project_id")?);
         if !matches!(ending, Ending::Unprepared(_)) {
-            mark_started(sql, job_id).await?;
+            mark_started(sql, job_id, moment).await?;
         }
         match ending {
             Ending::Finished { manifests, encoded } => {
@@ -283,27 +288,29 @@ pub async fn finish<S: Sql>(
                     &[job_id.into()],
                 )
                 .await?;
-                end(sql, job_id, JobState::Finished, now).await?;
-                usage::finished_job(sql, &project, encoded, now).await?;
+                end(sql, job_id, JobState::Finished, moment).await?;
+                usage::finished_job(sql, &project, encoded, moment.now).await?;
             }
             // Somebody wants it gone: whatever else happened to it no longer matters.
             Ending::Stopped | Ending::Failed(_) | Ending::Unprepared(_)
                 if state == JobState::Canceling =>
             {
-                end(sql, job_id, JobState::Canceled, now).await?;
+                end(sql, job_id, JobState::Canceled, moment).await?;
             }
-            Ending::Stopped => requeue(sql, job_id, attempt.saturating_sub(1), now, now).await?,
+            Ending::Stopped => {
+                requeue(sql, job_id, attempt.saturating_sub(1), moment.now, moment).await?
+            }
             Ending::Failed(failure) if failure.code.may_retry() && attempt < MAX_ATTEMPTS => {
-                let retry = retry_at(AFTER_FAILURE, attempt, now);
-                requeue(sql, job_id, attempt, retry, now).await?;
+                let retry = retry_at(AFTER_FAILURE, attempt, moment.now);
+                requeue(sql, job_id, attempt, retry, moment).await?;
             }
             Ending::Unprepared(_) if attempt < MAX_ATTEMPTS => {
-                let retry = retry_at(AFTER_UNPREPARED, attempt, now);
-                requeue(sql, job_id, attempt, retry, now).await?;
+                let retry = retry_at(AFTER_UNPREPARED, attempt, moment.now);
+                requeue(sql, job_id, attempt, retry, moment).await?;
             }
             Ending::Failed(failure) | Ending::Unprepared(failure) => {
                 let error = JobError::new(failure.code, failure.message.clone(), &failure.details);
-                fail(sql, job_id, &error, now).await?;
+                fail(sql, job_id, &error, moment).await?;
             }
         }
         sql.query(
@@ -316,19 +323,22 @@ pub async fn finish<S: Sql>(
     .await
 }
 
-/// A job that was over before its first renewal started when it was claimed.
-async fn mark_started<S: Sql>(sql: &S, job_id: Uuid) -> Result<(), CatalogError> {
-    sql.query(
-        "UPDATE jobs SET started = coalesce(started, lease_until - lease_seconds * 1000000) WHERE id = ?1",
-        &[job_id.into()],
-    )
-    .await?;
-    sql.query(
-        "UPDATE job_outputs SET started = coalesce(started, (SELECT started FROM jobs WHERE id = ?1)) WHERE job_id = ?1",
-        &[job_id.into()],
-    )
-    .await?;
-    Ok(())
+/// A job that was over before its first renewal started when it was claimed: it goes through `Processing` like any other.
+async fn mark_started<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    moment: Moment<'_>,
+) -> Result<(), CatalogError> {
+    let before = look(sql, job_id).await?;
+    for change in [
+        "UPDATE jobs SET started = coalesce(started, lease_until - lease_seconds * 1000000),
+             state = CASE state WHEN 'Scheduled' THEN 'Processing' ELSE state END WHERE id = ?1",
+        "UPDATE job_outputs SET started = coalesce(started, (SELECT started FROM jobs WHERE id = ?1)),
+             state = CASE state WHEN 'Scheduled' THEN 'Processing' ELSE state END WHERE job_id = ?1",
+    ] {
+        sql.query(change, &[job_id.into()]).await?;
+    }
+    before.tell(sql, moment).await
 }
 
 async fn record_manifests<S: Sql>(
@@ -357,19 +367,19 @@ async fn record_manifests<S: Sql>(
 }
 
 /// Deals with leases that have lapsed: back into the queue, or an end to it.
-async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), CatalogError> {
+async fn sweep<S: Sql>(sql: &S, moment: Moment<'_>) -> Result<(), CatalogError> {
     let lapsed = sql
         .query(
             "SELECT id, state, attempt FROM jobs
              WHERE state IN ('Scheduled', 'Processing', 'Canceling') AND lease_until <= ?1",
-            &[now.into()],
+            &[moment.now.into()],
         )
         .await?;
     for row in lapsed.iter() {
         let job_id = row.uuid("id")?;
         let attempt = row.unsigned("attempt")?;
         if state_of(&row)? == JobState::Canceling {
-            end(sql, job_id, JobState::Canceled, now).await?;
+            end(sql, job_id, JobState::Canceled, moment).await?;
         } else if attempt >= MAX_ATTEMPTS {
             let error = JobError::new(
                 JobErrorCode::ServiceError,
@@ -378,9 +388,9 @@ async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), CatalogError> {
                 ),
                 &[],
             );
-            fail(sql, job_id, &error, now).await?;
+            fail(sql, job_id, &error, moment).await?;
         } else {
-            requeue(sql, job_id, attempt, now, now).await?;
+            requeue(sql, job_id, attempt, moment.now, moment).await?;
         }
     }
     Ok(())
@@ -399,7 +409,7 @@ async fn take_next<S: Sql>(
                  lease_seconds = ?5, modified = ?4
              WHERE seq = (SELECT seq FROM jobs WHERE state = 'Queued' AND not_before <= ?4
                           ORDER BY priority DESC, seq LIMIT 1)
-             RETURNING id",
+             RETURNING id, project_id, started, 'Queued' AS state",
             &[
                 worker.into(),
                 lease.into(),
@@ -412,12 +422,14 @@ async fn take_next<S: Sql>(
     let Some(row) = rows.first() else {
         return Ok(None);
     };
+    let before = Before::read(sql, &row).await?;
     let job_id = row.uuid("id")?;
     sql.query(
         "UPDATE job_outputs SET state = 'Scheduled' WHERE job_id = ?1",
         &[job_id.into()],
     )
     .await?;
+    before.tell(sql, moment).await?;
     Ok(Some(job_id))
 }
 
@@ -541,8 +553,15 @@ async fn chunks<S: Sql>(sql: &S, job_id: Uuid) -> Result<Vec<ChunkRecord>, Catal
         .collect()
 }
 
-/// Moves a job and its unfinished outputs to another state, keeping the lease.
-pub(super) async fn set_state<S: Sql>(
+/// A job that is known to be there, before it is changed.
+async fn look<S: Sql>(sql: &S, job_id: Uuid) -> Result<Before, CatalogError> {
+    Before::look(sql, job_id)
+        .await?
+        .ok_or_else(|| CatalogError::corrupt("id", "job vanished"))
+}
+
+/// Moves a job and its outputs to another state, keeping the lease.
+async fn set_state<S: Sql>(
     sql: &S,
     job_id: Uuid,
     state: JobState,
@@ -561,34 +580,46 @@ pub(super) async fn set_state<S: Sql>(
     Ok(())
 }
 
+/// Asks the worker that has the job to stop.
+pub(super) async fn begin_cancel<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    moment: Moment<'_>,
+) -> Result<(), CatalogError> {
+    let before = look(sql, job_id).await?;
+    set_state(sql, job_id, JobState::Canceling, moment.now).await?;
+    before.tell(sql, moment).await
+}
+
 /// Ends a job for good.
 pub(super) async fn end<S: Sql>(
     sql: &S,
     job_id: Uuid,
     state: JobState,
-    now: Timestamp,
+    moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
-    set_state(sql, job_id, state, now).await?;
+    let before = look(sql, job_id).await?;
+    set_state(sql, job_id, state, moment.now).await?;
     for table_and_key in [
         "jobs SET lease = NULL, lease_until = NULL, ended = ?2 WHERE id",
         "job_outputs SET ended = ?2 WHERE job_id",
     ] {
         sql.query(
             &format!("UPDATE {table_and_key} = ?1"),
-            &[job_id.into(), now.into()],
+            &[job_id.into(), moment.now.into()],
         )
         .await?;
     }
     sql.query("DELETE FROM job_chunks WHERE job_id = ?1", &[job_id.into()])
         .await?;
-    Ok(())
+    before.tell(sql, moment).await
 }
 
 async fn fail<S: Sql>(
     sql: &S,
     job_id: Uuid,
     error: &JobError,
-    now: Timestamp,
+    moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
     sql.query(
         "UPDATE job_outputs SET error_json = ?2 WHERE job_id = ?1",
@@ -598,7 +629,7 @@ async fn fail<S: Sql>(
         ],
     )
     .await?;
-    end(sql, job_id, JobState::Error, now).await
+    end(sql, job_id, JobState::Error, moment).await
 }
 
 /// Puts a job back into the queue. Its progress and finished chunks stay.
@@ -607,15 +638,16 @@ async fn requeue<S: Sql>(
     job_id: Uuid,
     attempt: u32,
     not_before: Timestamp,
-    now: Timestamp,
+    moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
-    set_state(sql, job_id, JobState::Queued, now).await?;
+    let before = look(sql, job_id).await?;
+    set_state(sql, job_id, JobState::Queued, moment.now).await?;
     sql.query(
         "UPDATE jobs SET lease = NULL, lease_until = NULL, worker = NULL, attempt = ?2, not_before = ?3 WHERE id = ?1",
         &[job_id.into(), attempt.into(), not_before.into()],
     )
     .await?;
-    Ok(())
+    before.tell(sql, moment).await
 }
 
 fn state_of(row: &Row<'_>) -> Result<JobState, CatalogError> {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::events::ENTITY;
+use super::facts;
 use super::machine::{self, Action, LiveEventState, Step};
 use super::model::LiveEvent;
 use super::outputs;
@@ -145,7 +146,7 @@ pub(super) async fn step_on<S: Sql>(
     let operation = operations::record(sql, project, LIVE_EVENTS, name, status, moment).await?;
     match (next, held) {
         (LiveEventState::Stopping, false) => let_go(sql, &event, moment.now).await?,
-        (LiveEventState::Deleting, false) => remove(sql, &event).await?,
+        (LiveEventState::Deleting, false) => remove(sql, &event, moment.now).await?,
         _ => pass(sql, &event, action, next, &operation, moment.now).await?,
     }
     Ok(Acted::Begun(operation))
@@ -193,7 +194,7 @@ async fn pass<S: Sql>(
         ],
     )
     .await?;
-    Ok(())
+    facts::tell(sql, event, next, now).await
 }
 
 /// Makes an event a stopped one that no worker has.
@@ -209,11 +210,17 @@ pub(super) async fn let_go<S: Sql>(
         &[event.id.into(), now.into()],
     )
     .await?;
-    Ok(())
+    facts::tell(sql, event, LiveEventState::Stopped, now).await
 }
 
 /// Deletes an event that has no outputs left.
-pub(super) async fn remove<S: Sql>(sql: &S, event: &LiveEvent) -> Result<(), CatalogError> {
+pub(super) async fn remove<S: Sql>(
+    sql: &S,
+    event: &LiveEvent,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    // No state follows on it; one that nobody held has not been told of it yet.
+    facts::tell(sql, event, LiveEventState::Deleting, now).await?;
     for statement in [
         "DELETE FROM live_event_labels WHERE event_id = ?1",
         "DELETE FROM live_events WHERE id = ?1",

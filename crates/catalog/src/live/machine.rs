@@ -17,9 +17,10 @@
 //! Pure: what is kept and who is told is the business of the other modules. Spec: the management API reference, 1.12, 2.10.
 
 use headwater_work::live::{Wanted, WorkerState};
+use serde::{Deserialize, Serialize};
 
 /// AMS `LiveEventResourceState`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LiveEventState {
     Stopped,
     Allocating,

@@ -16,6 +16,7 @@
 
 pub mod actions;
 pub mod events;
+mod facts;
 mod machine;
 pub mod model;
 pub mod outputs;

@@ -19,7 +19,9 @@ use crate::iso_duration::IsoDuration;
 use crate::sql::Row;
 
 /// A live event.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Serialises as facts keep it: without secrets, and without who holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LiveEvent {
     pub id: Uuid,
     pub project: ProjectId,
@@ -33,12 +35,18 @@ pub struct LiveEvent {
     pub created: Timestamp,
     pub modified: Timestamp,
     /// The operation that the state is due to.
+    #[serde(skip)]
     pub(super) operation: Option<String>,
+    #[serde(skip)]
     pub(super) lease: Option<String>,
+    #[serde(skip)]
     pub(super) lease_until: Option<Timestamp>,
     /// When an event that no worker holds is waited for no more.
+    #[serde(skip)]
     pub(super) claim_by: Option<Timestamp>,
+    #[serde(skip)]
     token_sealed: Vec<u8>,
+    #[serde(skip)]
     endpoints_sealed: Option<Vec<u8>>,
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::actions;
 use super::events::ENTITY;
+use super::facts;
 use super::machine::{self, LiveEventState};
 use super::model::{LiveEvent, LiveOutput, LiveOutputState, endpoints_context};
 use super::outputs;
@@ -149,6 +150,7 @@ pub async fn renew<S: Sql>(
                 ],
             )
             .await?;
+        facts::tell(sql, &event, next, now).await?;
         if next != event.state {
             end(sql, &event, None).await?;
         }
@@ -204,7 +206,7 @@ pub async fn release<S: Sql>(
                 }
                 end(sql, &event, None).await?;
                 if event.state == LiveEventState::Deleting {
-                    actions::remove(sql, &event).await
+                    actions::remove(sql, &event, now).await
                 } else {
                     actions::let_go(sql, &event, now).await
                 }

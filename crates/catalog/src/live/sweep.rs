@@ -6,6 +6,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::facts;
+use super::machine::LiveEventState;
+use super::model::{EVENT_COLUMNS, event_from_row};
 use super::outputs;
 use crate::error::CatalogError;
 use crate::operations::{self, OperationError};
@@ -89,6 +92,7 @@ pub(super) async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), Catalog
         &given_up,
     )
     .await?;
+    tell(sql, now).await?;
     sql.query(
         "UPDATE live_events SET state = 'Stopped', modified = claim_by, lease = NULL, lease_until = NULL,
              claim_by = NULL, worker = NULL, endpoints_sealed = NULL
@@ -96,5 +100,24 @@ pub(super) async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), Catalog
         &given_up,
     )
     .await?;
+    Ok(())
+}
+
+/// Of the events that are about to be Stopped. What is told twice, because another came between, is told once.
+async fn tell<S: Sql>(sql: &S, now: Timestamp) -> Result<(), CatalogError> {
+    let rows = sql
+        .query(
+            &format!(
+                "SELECT {EVENT_COLUMNS} FROM live_events
+                 WHERE state IN ('Allocating', 'Starting', 'Stopping') AND claim_by <= ?1"
+            ),
+            &[now.into()],
+        )
+        .await?;
+    for row in rows.iter() {
+        let event = event_from_row(&row)?;
+        let at = event.claim_by.unwrap_or(now);
+        facts::tell(sql, &event, LiveEventState::Stopped, at).await?;
+    }
     Ok(())
 }

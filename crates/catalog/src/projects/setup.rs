@@ -46,6 +46,8 @@ const FOLLOWERS: &[&str] = &[
     "streaming_policies",
     "transforms",
     "upload_rules",
+    "webhook_rules",
+    "webhook_subscriptions",
 ];
 
 /// A project to be made.
@@ -232,6 +234,12 @@ pub async fn delete<S: Sql>(
         sql.query(
             "DELETE FROM storage_credentials
              WHERE storage_id IN (SELECT id FROM storage_accounts WHERE project_id = ?1)",
+            &[project.into()],
+        )
+        .await?;
+        sql.query(
+            "DELETE FROM webhook_deliveries
+             WHERE rule_id IN (SELECT rule_id FROM webhook_rules WHERE project_id = ?1)",
             &[project.into()],
         )
         .await?;

@@ -16,6 +16,7 @@ pub(super) mod tokens;
 pub(super) mod tracks;
 pub(super) mod upload_rules;
 pub(super) mod usage;
+pub(super) mod webhooks;
 
 use super::shape::Shape;
 
@@ -38,6 +39,7 @@ pub(super) fn all() -> Vec<Shape> {
         publishing::shapes(),
         live::shapes(),
         upload_rules::shapes(),
+        webhooks::shapes(),
     ]
     .concat()
 }

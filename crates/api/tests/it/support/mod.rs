@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::executor::block_on;
+use headwater_api::limits::Limiter;
 use headwater_api::{Api, IssuerKeys, Settings, verifier};
 use headwater_auth::{Claims, Role, SigningKey, SubjectKind};
 use headwater_blob::{HttpClient, TransportError};
@@ -198,6 +199,7 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     pub(crate) seal: Seal,
     pub(crate) settings: Settings,
+    pub(crate) limiter: Limiter,
     pub(crate) ids: CountedIds,
     pub(crate) issuer_keys: IssuerKeys,
     key: SigningKey,
@@ -260,7 +262,9 @@ impl World {
                 storage_hosts: vec!["http://store.internal:10000".into()],
                 metrics_url: Some("http://127.0.0.1:9090/metrics".into()),
                 issuers: Vec::new(),
+                audit_days: 90,
             },
+            limiter: Limiter::default(),
             ids,
             issuer_keys: IssuerKeys::default(),
             key: started.signing_key,
@@ -314,6 +318,8 @@ impl World {
             settings: &self.settings,
             verifier: &verifier,
             issuer_keys: &self.issuer_keys,
+            limiter: &self.limiter,
+            address: Some("192.0.2.7".into()),
             now: self.now(),
             ids: &self.ids,
         };
