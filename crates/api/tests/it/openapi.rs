@@ -99,7 +99,7 @@ impl Op {
 fn world() -> World {
     let world = World::new();
     for op in operations() {
-        if ["assetPut", "transformPut", "liveEventPut"].contains(&op.id()) {
+        if ["assetPut", "transformPut", "liveEventPut", "webhookRulePut"].contains(&op.id()) {
             for (_, example) in examples(op.object) {
                 op.send(&world, example).expect(201);
             }
