@@ -280,7 +280,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let notifier = tokio::spawn(headwater_notifier::run(
         headwater_notifier::Config {
             api_url: base.clone(),
-            token: sign(Role::Worker, "notifier", 24 * 366)?,
+            token: sign(Role::Worker, Who::Installation("notifier".into()), 24 * 366)?,
             ca: tls
                 .as_ref()
                 .map(|tls| std::fs::read(&tls.ca_file))
