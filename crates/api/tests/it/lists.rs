@@ -176,9 +176,8 @@ fn published_videos() {
     for (name, asset) in [("b", "one"), ("a", "two"), ("c", "one")] {
         world.wait(1);
         let path = format!("{MKIO}/assets/{asset}");
-        world
-            .put(&path, json!({"properties": {"container": asset}}))
-            .body;
+        let made = world.put(&path, json!({"properties": {"container": asset}}));
+        assert!(made.status < 300, "{:#}", made.body);
         world.storage.put(asset, "film.ism");
         world.storage.put(asset, "film.mp4");
         world
