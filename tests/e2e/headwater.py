@@ -176,12 +176,15 @@ class Account:
         assert ended.state == "Finished", f"{ended.state}: {ended.outputs[0].error}"
         return output
 
-    def publish(self, asset: str, policy: str = "Predefined_DownloadAndClearStreaming") -> Published:
-        locator = self.name("loc")
-        made = self.client.streaming_locators.create(
-            *self.where, locator, StreamingLocator(asset_name=asset, streaming_policy_name=policy)
+    def locate(self, asset: str, policy: str = "Predefined_DownloadAndClearStreaming") -> StreamingLocator:
+        """Makes a locator, whatever there is to play."""
+        return self.client.streaming_locators.create(
+            *self.where, self.name("loc"), StreamingLocator(asset_name=asset, streaming_policy_name=policy)
         )
-        return self.published(locator, asset, str(made.streaming_locator_id))
+
+    def publish(self, asset: str, policy: str = "Predefined_DownloadAndClearStreaming") -> Published:
+        made = self.locate(asset, policy)
+        return self.published(made.name, asset, str(made.streaming_locator_id))
 
     def published(self, locator: str, asset: str, locator_id: str) -> Published:
         paths = self.client.streaming_locators.list_paths(*self.where, locator)

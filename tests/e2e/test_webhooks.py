@@ -129,7 +129,7 @@ def test_what_was_recorded_is_sent_after_everything_fell(installation: Installat
     receiver.planned["/hook"] = [503]
     put_rule(rules, "hook", f"{receiver.url}/hook", ["MediaKind.StreamingLocatorCreated"])
     account = Account(connection)
-    account.publish(account.new_asset("empty"))
+    account.locate(account.new_asset("empty"))
     installation.kill()
     connection = installation.start("--egress-allow=127.0.0.0/8")
     rules = rules_of(connection)
@@ -142,7 +142,7 @@ def test_the_operators_own_network_is_out_of_reach(connection, receiver: Receive
     name = Account.name("hook")
     put_rule(rules, name, f"{receiver.url}/hook", ["MediaKind.StreamingLocatorCreated"])
     account = Account(connection)
-    account.publish(account.new_asset("empty"))
+    account.locate(account.new_asset("empty"))
     (entry,) = eventually(lambda: [e for e in log_of(rules, name) if e["status"] == "Failed"])
     assert "loopback" in entry["error"]
     assert receiver.received == []
