@@ -45,6 +45,22 @@ impl CodecConfig {
     }
 }
 
+impl CodecConfig {
+    /// The colour description that the codec's configuration has.
+    #[must_use]
+    pub fn colour(&self) -> Option<crate::Colour> {
+        match self {
+            Self::Avc(avc) => {
+                avc.sps
+                    .first()
+                    .and_then(|sps| crate::sps::Sps::parse(sps))?
+                    .colour
+            }
+            _ => None,
+        }
+    }
+}
+
 impl OtherCodec {
     /// Names the codec of sample entry `fourcc`.
     #[must_use]

@@ -43,5 +43,8 @@ pub use matrix::{Matrix, Rotation};
 pub use movie::{
     Brands, Colour, Fragment, Movie, PixelAspect, StoredFragments, Track, TrackConfig, TrackKind,
 };
-pub use read::{Limits, MovieReader, Step, parse_movie};
+pub use read::{
+    Limits, MovieOutline, MovieReader, OutlineReader, OutlineStep, OutlineTrack, Step, TrackWalk,
+    WalkFields, WalkStep, parse_movie,
+};
 pub use table::{Sample, SampleTable, Samples};

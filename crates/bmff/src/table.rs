@@ -5,8 +5,10 @@
 //! runs, so its memory is bounded by the bytes that were read: at most twelve for each four of the file.
 
 mod build;
+mod sync;
 
 pub(crate) use build::{RunSample, SampleSizes, StoredTables, TableBuilder};
+pub(crate) use sync::SyncRuns;
 
 /// Samples of one track in decode order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

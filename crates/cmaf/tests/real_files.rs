@@ -107,7 +107,7 @@ fn check_playback(path: &Path) -> Vec<Played> {
                 );
                 played.push(Played { dropped: 0 });
             }
-            TrackKind::Audio => {
+            TrackKind::Audio | TrackKind::Text => {
                 let theirs = frame_hashes(path, stream, &["-ignore_editlist", "1"]);
                 let dropped = theirs.len() - ours.len();
                 let differing = if dropped == 0 { 0 } else { 2 };

@@ -44,7 +44,9 @@ pub(super) fn parse_stsd(stsd: &mut BoxReader<'_>, kind: TrackKind) -> Read<Samp
             first = Some(match kind {
                 TrackKind::Video => video(entry, fourcc)?,
                 TrackKind::Audio => audio(entry, fourcc, version)?,
-                TrackKind::Other => SampleEntries::other(OtherCodec::recognise(fourcc)),
+                TrackKind::Text | TrackKind::Other => {
+                    SampleEntries::other(OtherCodec::recognise(fourcc))
+                }
             });
         }
         Ok(())

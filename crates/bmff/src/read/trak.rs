@@ -163,6 +163,7 @@ fn mdia(reader: &mut BoxReader<'_>) -> Read<Media> {
                 media.kind = match &media.handler.0 {
                     b"vide" => TrackKind::Video,
                     b"soun" => TrackKind::Audio,
+                    b"text" | b"subt" | b"sbtl" => TrackKind::Text,
                     _ => TrackKind::Other,
                 };
             }

@@ -332,7 +332,7 @@ fn sync_runs(mut numbers: Vec<u32>) -> Vec<SyncRun> {
     runs
 }
 
-fn push_sync(runs: &mut Vec<SyncRun>, index: u32) {
+pub(super) fn push_sync(runs: &mut Vec<SyncRun>, index: u32) {
     if let Some(run) = runs.last_mut() {
         match index.checked_sub(run.first) {
             Some(into) if into < run.count => return,

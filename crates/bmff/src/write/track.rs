@@ -48,7 +48,7 @@ impl<'a> TrackBoxes<'a> {
                     match self.config.kind {
                         TrackKind::Video => w.full(b"vmhd", 0, 1, |w| w.zeros(8)),
                         TrackKind::Audio => w.full(b"smhd", 0, 0, |w| w.zeros(4)),
-                        TrackKind::Other => w.full(b"nmhd", 0, 0, |_| {}),
+                        TrackKind::Text | TrackKind::Other => w.full(b"nmhd", 0, 0, |_| {}),
                     }
                     w.boxed(b"dinf", |w| {
                         w.full(b"dref", 0, 0, |w| {
@@ -113,6 +113,7 @@ impl<'a> TrackBoxes<'a> {
         let (handler, name): (&[u8; 4], &[u8]) = match self.config.kind {
             TrackKind::Video => (b"vide", b"Video\0"),
             TrackKind::Audio => (b"soun", b"Audio\0"),
+            TrackKind::Text => (b"text", b"Text\0"),
             TrackKind::Other => (b"meta", b"Data\0"),
         };
         w.full(b"hdlr", 0, 0, |w| {
