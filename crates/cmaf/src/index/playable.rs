@@ -48,7 +48,7 @@ pub(super) fn nothing_playable(warnings: &[TrackWarning], tracks: &[&Track]) -> 
         (Some(warning), Some(track)) => CmafError::Unsupported {
             track: warning.track,
             codec: track.config.codec.name().to_owned(),
-            reason: warning.reason.clone(),
+            reason: "it cannot be packaged without transcoding".to_owned(),
         },
         _ => CmafError::NoMedia,
     }
