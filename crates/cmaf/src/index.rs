@@ -25,7 +25,7 @@
 //!           u16 width | u16 height | u32 u32 pixel aspect | u32 u32 frame rate
 //!           u32 sample rate | u16 channels | u8 open groups (0 no, 1 yes) | u8 video range (0 SDR, 1 HLG, 2 PQ)
 //!           u32 reordering
-//!           text codec | text language | bytes init segment
+//!           text codec | text supplemental codec, or empty | text language | bytes init segment
 //!           u32 number of segments | u64 offset of the directory
 //!           u64 start of the first segment of each page
 //!         u16 number of warnings, each: u32 track id | text
@@ -174,6 +174,8 @@ pub struct TrackHead {
     pub timescale: Timescale,
     /// RFC 6381, such as `avc1.640020`.
     pub codec: String,
+    /// HLS `SUPPLEMENTAL-CODECS`, such as `dvh1.08.07/db4h`; empty without.
+    pub supplemental_codec: String,
     /// Average of all segments, `moof` included, in bit/s.
     pub bitrate: u32,
     /// Highest of any run of segments that lasts 0.5 to 1.5 target durations, in bit/s; at least `bitrate`.

@@ -230,7 +230,10 @@ impl TrackWalk {
             return Ok(WalkStep::Need { offset, len });
         }
         if self.next >= self.count {
-            return Ok(WalkStep::End);
+            return match self.drain_chunk_runs()? {
+                Some((offset, len)) => Ok(WalkStep::Need { offset, len }),
+                None => Ok(WalkStep::End),
+            };
         }
         if let Some((offset, len)) = self.load_times()? {
             return Ok(WalkStep::Need { offset, len });
@@ -312,22 +315,8 @@ impl TrackWalk {
             let number = self.chunk.saturating_add(1);
             loop {
                 if self.chunk_run.is_none() {
-                    let (first, per_chunk, entry) = row!(self.table(CHUNK_RUNS).chunk_run(), break);
-                    if entry > 1 {
-                        let table = self.table(CHUNK_RUNS);
-                        return Err(BmffError::Unsupported {
-                            path: table.rows.path.clone(),
-                            offset: table.rows.at,
-                            feature: "a track that changes its codec configuration midway"
-                                .to_owned(),
-                        });
-                    }
-                    if first < self.chunk_run_last {
-                        let fault = "chunk numbers do not ascend".to_owned();
-                        return Err(self.table(CHUNK_RUNS).malformed(fault));
-                    }
-                    self.chunk_run_last = first;
-                    self.chunk_run = Some((first, per_chunk));
+                    let run = row!(self.table(CHUNK_RUNS).chunk_run(), break);
+                    self.chunk_run = Some(self.check_chunk_run(run)?);
                 }
                 match self.chunk_run {
                     Some((first, per_chunk)) if first <= number => {
@@ -353,6 +342,32 @@ impl TrackWalk {
             self.chunk_left = self.per_chunk;
         }
         Ok(None)
+    }
+
+    fn check_chunk_run(&mut self, run: (u32, u32, u32)) -> Result<(u32, u32), BmffError> {
+        let (first, per_chunk, entry) = run;
+        if entry > 1 {
+            let table = self.table(CHUNK_RUNS);
+            return Err(BmffError::Unsupported {
+                path: table.rows.path.clone(),
+                offset: table.rows.at,
+                feature: "a track that changes its codec configuration midway".to_owned(),
+            });
+        }
+        if first < self.chunk_run_last {
+            let fault = "chunk numbers do not ascend".to_owned();
+            return Err(self.table(CHUNK_RUNS).malformed(fault));
+        }
+        self.chunk_run_last = first;
+        Ok((first, per_chunk))
+    }
+
+    /// Where only times are read, whether the track can be is found out nonetheless.
+    fn drain_chunk_runs(&mut self) -> Result<Option<(u64, u64)>, BmffError> {
+        loop {
+            let run = row!(self.table(CHUNK_RUNS).chunk_run(), return Ok(None));
+            self.check_chunk_run(run)?;
+        }
     }
 
     fn take(&mut self, size: u32) -> Result<Sample, BmffError> {

@@ -138,6 +138,7 @@ impl IndexedTrack {
             origin: self.origin,
             timescale: config.timescale,
             codec,
+            supplemental_codec: config.codec.supplemental().unwrap_or_default().to_owned(),
             bitrate,
             peak_bitrate,
             width: config.width,

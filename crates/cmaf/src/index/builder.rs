@@ -345,7 +345,15 @@ impl IndexBuilder {
             }
             return Ok(None);
         };
-        let batch = take_samples(job, samples, &mut self.room, &mut self.records)?;
+        let batch = match take_samples(job, samples, &mut self.room, &mut self.records) {
+            Err(error) if matches!(job.phase, Phase::Scan(_)) => {
+                let id = samples.track(job.place).map_or(0, |track| track.config.id);
+                jobs.job = None;
+                leave_out(&mut self.warnings, &mut self.refusal, id, error)?;
+                return Ok(None);
+            }
+            batch => batch?,
+        };
         let ended = match batch {
             Batch::Need(offset, len) => return Ok(Some((offset, len))),
             Batch::More => return Ok(None),

@@ -126,6 +126,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
     };
     let reordering = fields.u32()?;
     let codec = fields.text()?;
+    let supplemental_codec = fields.text()?;
     let language = fields.text()?;
     let init_len = fields.u32()?;
     let init = fields
@@ -139,6 +140,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         origin,
         timescale,
         codec,
+        supplemental_codec,
         bitrate,
         peak_bitrate,
         width,
@@ -264,6 +266,7 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     }]);
     put(&track.reordering.to_le_bytes());
     push_text(out, &track.codec)?;
+    push_text(out, &track.supplemental_codec)?;
     push_text(out, &track.language)?;
     out.extend_from_slice(&u32::try_from(track.init.len()).ok()?.to_le_bytes());
     out.extend_from_slice(&track.init);

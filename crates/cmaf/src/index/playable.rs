@@ -1,6 +1,6 @@
 //! Which tracks of a file are packaged, and what is said of those that are not.
 
-use headwater_bmff::{CodecConfig, Colour, Track, TrackConfig, TrackKind};
+use headwater_bmff::{BmffError, CodecConfig, Colour, Track, TrackConfig, TrackKind};
 
 use super::{TrackWarning, VideoRange};
 use crate::CmafError;
@@ -57,7 +57,9 @@ pub(super) fn nothing_playable(warnings: &[TrackWarning], tracks: &[&Track]) -> 
 /// Whether an error is about one track alone, so that the others of the file can go without it.
 pub(super) fn warning(track: u32, error: &CmafError) -> Option<TrackWarning> {
     match error {
-        CmafError::Unsupported { .. } | CmafError::EditList { .. } => Some(TrackWarning {
+        CmafError::Unsupported { .. }
+        | CmafError::EditList { .. }
+        | CmafError::Movie(BmffError::Unsupported { .. }) => Some(TrackWarning {
             track,
             reason: error.to_string(),
         }),
@@ -67,9 +69,13 @@ pub(super) fn warning(track: u32, error: &CmafError) -> Option<TrackWarning> {
 
 /// `VIDEO-RANGE` of the transfer characteristics that container or codec state (ISO/IEC 23091-2 §8.2).
 pub(super) fn video_range(config: &TrackConfig) -> VideoRange {
-    match config.codec.colour().or(config.colour) {
-        Some(Colour { transfer: 16, .. }) => VideoRange::Pq,
-        Some(Colour { transfer: 18, .. }) => VideoRange::Hlg,
+    let stated = |colour: Option<Colour>| {
+        let transfer = colour.map(|colour| colour.transfer);
+        transfer.filter(|transfer| !matches!(transfer, 0 | 2))
+    };
+    match stated(config.colour).or_else(|| stated(config.codec.colour())) {
+        Some(16) => VideoRange::Pq,
+        Some(18) => VideoRange::Hlg,
         _ => VideoRange::Sdr,
     }
 }
