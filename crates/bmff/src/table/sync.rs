@@ -45,7 +45,7 @@ impl SyncRuns {
 
     /// Whether `index` is a sync sample. `at`: where the walk is in the runs; `index` never falls.
     pub(crate) fn contains(&self, at: &mut usize, index: u32) -> bool {
-        let run = advance(&self.runs, at, index, |run| run.first);
+        let run = advance(&self.runs[..], at, index, |run| run.first);
         run.is_some_and(|run| index.saturating_sub(run.first) < run.count)
     }
 }

@@ -239,6 +239,17 @@ pub fn frame_hashes(path: &Path, index: usize, options: &[&str]) -> Vec<String> 
     let out = ffmpeg(&[options, &input, &output].concat());
     out.lines()
         .filter(|line| !line.starts_with('#'))
-        .map(|line| line.rsplit(',').next().unwrap().trim().to_owned())
+        .map(|line| line.split(',').nth(5).unwrap().trim().to_owned())
+        .collect()
+}
+
+/// MD5 of every packet of stream `index`.
+pub fn packet_hashes(path: &Path, index: usize, options: &[&str]) -> Vec<String> {
+    let map = format!("0:{index}");
+    let input = ["-i", text(path), "-map", &map, "-c", "copy"];
+    let out = ffmpeg(&[options, &input, &["-f", "framemd5", "-"]].concat());
+    out.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(',').nth(5).unwrap().trim().to_owned())
         .collect()
 }
