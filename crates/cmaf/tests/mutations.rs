@@ -240,7 +240,7 @@ fn seeds() -> Vec<Seed> {
         make("a.mp4", x264),
         make(
             "b.mp4",
-            &format!("{x264} -movflags faststart -itsoffset 0.5"),
+            &format!("{x264} -movflags faststart -output_ts_offset 0.5"),
         ),
         make(
             "c.mp4",
