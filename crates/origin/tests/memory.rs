@@ -262,6 +262,51 @@ fn twelve_hours_take_64_megabytes() {
 }
 
 #[test]
+fn twelve_hours_of_fragments_take_64_megabytes() {
+    let _alone = ALONE.lock();
+    let nothing = |id, kind| {
+        let tables = [
+            table(b"stsz", [0, 0]),
+            table(b"stts", [0]),
+            table(b"stsc", [0]),
+            table(b"stco", [0]),
+        ];
+        trak(id, kind, &tables)
+    };
+    let mvhd = table(b"mvhd", [0, 0, 1000].into_iter().chain([0; 22]));
+    let trex = [1, 2].map(|id| table(b"trex", [id, 1, 0, 0, 0]));
+    let traks = [nothing(1, Kind::Video), nothing(2, Kind::Audio)];
+    let moov = boxed(
+        b"moov",
+        &[&mvhd, &traks.concat(), &boxed(b"mvex", &[&trex.concat()])],
+    );
+    let traf = |id: u32, flags: u32, head: &[u32], rows: &[u32]| {
+        let mut tfhd = table(b"tfhd", [&[id][..], head].concat());
+        let fixed = 0x2_0000 | if head.is_empty() { 0 } else { 0x8 };
+        tfhd[8..12].copy_from_slice(&u32::to_be_bytes(fixed));
+        let mut trun = table(b"trun", rows.iter().copied());
+        trun[8..12].copy_from_slice(&flags.to_be_bytes());
+        boxed(b"traf", &[&tfhd, &trun])
+    };
+    // Two seconds: 120 pictures with size, flags and offset of their own, 94 frames of sound.
+    let offsets = [1600, 4000, 1600, 0, 800];
+    let pictures =
+        (0..120).flat_map(|n| [1 + n % 2, u32::from(n > 0) << 16, offsets[n as usize % 5]]);
+    let pictures: Vec<u32> = [120].into_iter().chain(pictures).collect();
+    let frames: Vec<u32> = [94].into_iter().chain((0..94).map(|n| 1 + n % 2)).collect();
+    let trafs = [
+        traf(1, 0xe00, &[800], &pictures),
+        traf(2, 0x200, &[1024], &frames),
+    ];
+    let moof = boxed(b"moof", &[&trafs.concat()]);
+    let fragment = [moof, boxed(b"mdat", &[&[0; 400]])].concat();
+    let file = [&moov[..], &fragment.repeat(21_600)].concat();
+    let (status, bytes) = cost(file);
+    assert_eq!(status, 200);
+    assert!(bytes < 64 << 20, "{} MiB", bytes >> 20);
+}
+
+#[test]
 fn many_tracks_that_claim_samples_for_nothing() {
     let _alone = ALONE.lock();
     let count = 100_000;
