@@ -1,6 +1,6 @@
 //! Codecs: what is decoded, what is only recognised, and their RFC 6381 names.
 
-use crate::{AacConfig, AvcConfig, FourCc};
+use crate::{AacConfig, AvcConfig, BoxedCodec, FourCc};
 
 /// A track's codec and its decoder configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub enum CodecConfig {
     Avc(AvcConfig),
     /// AAC-LC, HE-AAC or HE-AAC v2 (ISO/IEC 14496-3).
     Aac(AacConfig),
+    /// Carried with its configuration box: HEVC, AV1, VP9, Dolby audio, Opus, FLAC, text.
+    Boxed(BoxedCodec),
     /// Recognised by name only.
     Other(OtherCodec),
 }
@@ -30,6 +32,7 @@ impl CodecConfig {
         match self {
             Self::Avc(avc) => Some(avc.rfc6381()),
             Self::Aac(aac) => Some(aac.rfc6381()),
+            Self::Boxed(codec) => Some(codec.rfc6381.clone()),
             Self::Other(_) => None,
         }
     }
@@ -40,16 +43,51 @@ impl CodecConfig {
         match self {
             Self::Avc(_) => "H.264",
             Self::Aac(aac) => aac.object_type.name(),
+            Self::Boxed(codec) => codec.kind.name(),
             Self::Other(other) => &other.name,
         }
     }
 }
 
+impl CodecConfig {
+    /// The colour description that the codec's configuration has.
+    #[must_use]
+    pub fn colour(&self) -> Option<crate::Colour> {
+        match self {
+            Self::Avc(avc) => {
+                avc.sps
+                    .first()
+                    .and_then(|sps| crate::sps::Sps::parse(sps))?
+                    .colour
+            }
+            Self::Boxed(codec) => codec.colour,
+            Self::Aac(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Another `codecs` value for players that know it (HLS `SUPPLEMENTAL-CODECS`).
+    #[must_use]
+    pub fn supplemental(&self) -> Option<&str> {
+        match self {
+            Self::Boxed(codec) => codec.supplemental.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl OtherCodec {
+    /// A codec that would be described, were its configuration not missing or broken.
+    #[must_use]
+    pub fn broken(fourcc: FourCc) -> Self {
+        let name = Self::recognise(fourcc).name;
+        Self::named(fourcc, format!("{name} without a valid configuration"))
+    }
+
     /// Names the codec of sample entry `fourcc`.
     #[must_use]
     pub fn recognise(fourcc: FourCc) -> Self {
         let name = match &fourcc.0 {
+            b"avc1" | b"avc3" => "H.264",
             b"hvc1" | b"hev1" => "HEVC (H.265)",
             b"dvh1" | b"dvhe" | b"dvav" | b"dva1" => "Dolby Vision",
             b"vvc1" | b"vvi1" => "VVC (H.266)",
@@ -72,6 +110,7 @@ impl OtherCodec {
             b"rle " => "QuickTime Animation",
             b"raw " | b"2vuy" | b"yuv2" | b"v210" => "uncompressed video",
             b"vc-1" => "VC-1",
+            b"mp4a" => "MPEG-4 audio",
             b"ac-3" => "Dolby Digital (AC-3)",
             b"ec-3" => "Dolby Digital Plus (E-AC-3)",
             b"ac-4" => "Dolby AC-4",

@@ -82,6 +82,18 @@ pub enum BmffError {
 }
 
 impl BmffError {
+    /// The same error about another place: of a copy whose parts come from elsewhere in the file.
+    pub(crate) fn moved(mut self, origin: impl FnOnce(u64) -> u64) -> Self {
+        if let Self::Truncated { offset, .. }
+        | Self::Malformed { offset, .. }
+        | Self::TooLarge { offset, .. }
+        | Self::Unsupported { offset, .. } = &mut self
+        {
+            *offset = origin(*offset);
+        }
+        self
+    }
+
     pub(crate) fn unwritable(what: &'static str, fault: impl Into<String>) -> Self {
         Self::Unwritable {
             what,

@@ -1,9 +1,10 @@
-//! ISO base media file format (ISO/IEC 14496-12), as far as H.264 and AAC need it: reading MP4 and QuickTime files,
+//! ISO base media file format (ISO/IEC 14496-12), as far as streaming needs it: reading MP4 and QuickTime files,
 //! progressive or fragmented, and writing CMAF headers, segments, `sidx` and progressive files.
 //!
 //! Reading: [`MovieReader`] says which range of the file it needs next and ends with a [`Movie`]: its tracks, each with
 //! a [`TrackConfig`] (what a decoder needs), an [`EditList`] and a compact [`SampleTable`]. Writing: the functions of
-//! [`mod@write`] return bytes. Codec parts on their own: [`AvcConfig`], [`AacConfig`], [`sps`].
+//! [`mod@write`] return bytes. Codec parts on their own: [`AvcConfig`], [`AacConfig`],
+//! [`BoxedCodec`], [`sps`], [`hevc`].
 //!
 //! Nothing here does IO, reads a clock or panics on input. Errors name the box path and the byte offset. Memory is
 //! bounded by the bytes fed: a table's count is checked against its box before anything is allocated.
@@ -22,10 +23,12 @@
 mod aac;
 mod avc;
 mod bits;
+mod boxed;
 mod codec;
 mod edit;
 mod error;
 mod fourcc;
+pub mod hevc;
 mod matrix;
 mod movie;
 mod read;
@@ -35,6 +38,7 @@ pub mod write;
 
 pub use aac::{AacConfig, AudioObjectType};
 pub use avc::AvcConfig;
+pub use boxed::{BoxedCodec, BoxedKind};
 pub use codec::{CodecConfig, OtherCodec};
 pub use edit::{Edit, EditError, EditList, MediaWindow};
 pub use error::BmffError;
@@ -43,5 +47,8 @@ pub use matrix::{Matrix, Rotation};
 pub use movie::{
     Brands, Colour, Fragment, Movie, PixelAspect, StoredFragments, Track, TrackConfig, TrackKind,
 };
-pub use read::{Limits, MovieReader, Step, parse_movie};
+pub use read::{
+    Limits, MovieOutline, MovieReader, OutlineReader, OutlineStep, OutlineTrack, Step, TrackWalk,
+    WalkFields, WalkStep, parse_movie,
+};
 pub use table::{Sample, SampleTable, Samples};

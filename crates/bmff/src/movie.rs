@@ -89,7 +89,9 @@ pub enum TrackKind {
     Video,
     /// Sound.
     Audio,
-    /// Anything else: text, time codes, hints, metadata.
+    /// Subtitles and captions: handlers `text`, `subt` and `sbtl`.
+    Text,
+    /// Anything else: time codes, hints, metadata.
     Other,
 }
 

@@ -8,8 +8,14 @@ mod entry;
 mod esds;
 mod moof;
 mod moov;
+mod outline;
+mod places;
 mod pull;
 mod stbl;
 mod trak;
+mod walk;
+mod window;
 
+pub use outline::{MovieOutline, OutlineReader, OutlineStep, OutlineTrack};
 pub use pull::{Limits, MovieReader, Step, parse_movie};
+pub use walk::{TrackWalk, WalkFields, WalkStep};

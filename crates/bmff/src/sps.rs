@@ -58,7 +58,7 @@ const ASPECTS: [(u32, u32); 16] = [
 const MAX_BYTES: usize = 4096;
 
 /// Removes emulation prevention bytes (§7.4.1.1).
-fn raw_payload(nal: &[u8]) -> Vec<u8> {
+pub(crate) fn unescape(nal: &[u8]) -> Vec<u8> {
     let mut raw = Vec::with_capacity(nal.len().min(MAX_BYTES));
     let mut zeros: u8 = 0;
     for &byte in nal.iter().take(MAX_BYTES) {
@@ -80,7 +80,7 @@ impl Sps {
     /// Reads an SPS NAL unit, header byte included. `None` if it is cut off or out of the specification's ranges.
     #[must_use]
     pub fn parse(nal: &[u8]) -> Option<Self> {
-        let raw = raw_payload(nal);
+        let raw = unescape(nal);
         let (header, payload) = raw.split_first()?;
         if header & 0x1f != 7 {
             return None;

@@ -5,8 +5,12 @@
 //! runs, so its memory is bounded by the bytes that were read: at most twelve for each four of the file.
 
 mod build;
+mod pages;
+mod sync;
 
 pub(crate) use build::{RunSample, SampleSizes, StoredTables, TableBuilder};
+use pages::{List, Pages};
+pub(crate) use sync::SyncRuns;
 
 /// Samples of one track in decode order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,9 +22,9 @@ pub struct SampleTable {
     chunk_offsets: Vec<u64>,
     /// Sizes: runs of equal ones and stretches of `listed_sizes`.
     sizes: Vec<SizeRun>,
-    listed_sizes: Vec<u32>,
-    times: Vec<TimeRun>,
-    offsets: Vec<OffsetRun>,
+    listed_sizes: Pages<u32>,
+    times: Pages<TimeRun>,
+    offsets: Pages<OffsetRun>,
     sync: Vec<SyncRun>,
     total_bytes: u64,
     /// Decode time at which the last sample ends.
@@ -121,9 +125,9 @@ impl SampleTable {
         held(&self.chunk_firsts)
             .saturating_add(held(&self.chunk_offsets))
             .saturating_add(held(&self.sizes))
-            .saturating_add(held(&self.listed_sizes))
-            .saturating_add(held(&self.times))
-            .saturating_add(held(&self.offsets))
+            .saturating_add(self.listed_sizes.heap_bytes())
+            .saturating_add(self.times.heap_bytes())
+            .saturating_add(self.offsets.heap_bytes())
             .saturating_add(held(&self.sync))
     }
 
@@ -140,11 +144,11 @@ impl SampleTable {
         let mut samples = Samples {
             table: self,
             next: index.min(self.count),
-            chunk: last_at(&self.chunk_firsts, index, |first| *first),
-            size: last_at(&self.sizes, index, |run| run.first),
+            chunk: last_at(&self.chunk_firsts[..], index, |first| *first),
+            size: last_at(&self.sizes[..], index, |run| run.first),
             time: last_at(&self.times, index, |run| run.first),
             offset: last_at(&self.offsets, index, |run| run.first),
-            sync: last_at(&self.sync, index, |run| run.first),
+            sync: last_at(&self.sync[..], index, |run| run.first),
             position: 0,
         };
         samples.seek_position();
@@ -162,7 +166,7 @@ impl SampleTable {
             Size::Uniform(size) => Some(size),
             Size::Listed(at) => {
                 let place = at.checked_add(index.checked_sub(run.first)?)?;
-                self.listed_sizes.get(usize::try_from(place).ok()?).copied()
+                self.listed_sizes.item(usize::try_from(place).ok()?)
             }
         }
     }
@@ -178,9 +182,20 @@ impl<'a> IntoIterator for &'a SampleTable {
 }
 
 /// Index of the last run that begins at or before `index`; 0 if there is none.
-fn last_at<T>(runs: &[T], index: u32, first: impl Fn(&T) -> u32) -> usize {
-    runs.partition_point(|run| first(run) <= index)
-        .saturating_sub(1)
+fn last_at<T: Copy>(
+    runs: &(impl List<T> + ?Sized),
+    index: u32,
+    first: impl Fn(&T) -> u32,
+) -> usize {
+    let (mut from, mut to) = (0, runs.count());
+    while from < to {
+        let middle = from.midpoint(to);
+        match runs.item(middle) {
+            Some(run) if first(&run) <= index => from = middle.saturating_add(1),
+            _ => to = middle,
+        }
+    }
+    from.saturating_sub(1)
 }
 
 /// Iterator over samples, see [`SampleTable::iter`].
@@ -199,18 +214,18 @@ pub struct Samples<'a> {
 
 /// Moves `at` to the run that holds `index`, which is never before the current one.
 fn advance<T: Copy>(
-    runs: &[T],
+    runs: &(impl List<T> + ?Sized),
     at: &mut usize,
     index: u32,
     first: impl Fn(&T) -> u32,
 ) -> Option<T> {
     while let Some(next) = at.checked_add(1) {
-        match runs.get(next) {
-            Some(run) if first(run) <= index => *at = next,
+        match runs.item(next) {
+            Some(run) if first(&run) <= index => *at = next,
             _ => break,
         }
     }
-    runs.get(*at).copied().filter(|run| first(run) <= index)
+    runs.item(*at).filter(|run| first(run) <= index)
 }
 
 impl Samples<'_> {
@@ -223,9 +238,9 @@ impl Samples<'_> {
             return;
         };
         self.position = offset;
-        let mut size = last_at(&self.table.sizes, first, |run| run.first);
+        let mut size = last_at(&self.table.sizes[..], first, |run| run.first);
         for index in first..self.next {
-            let run = advance(&self.table.sizes, &mut size, index, |run| run.first);
+            let run = advance(&self.table.sizes[..], &mut size, index, |run| run.first);
             let bytes = run.and_then(|run| self.table.size_of(run, index));
             self.position = self.position.saturating_add(u64::from(bytes.unwrap_or(0)));
         }
@@ -241,17 +256,19 @@ impl Iterator for Samples<'_> {
             return None;
         }
         let chunk_before = self.chunk;
-        advance(&table.chunk_firsts, &mut self.chunk, index, |first| *first)?;
+        advance(&table.chunk_firsts[..], &mut self.chunk, index, |first| {
+            *first
+        })?;
         if self.chunk != chunk_before {
             self.position = table.chunk_offsets.get(self.chunk).copied()?;
         }
-        let size_run = advance(&table.sizes, &mut self.size, index, |run| run.first)?;
+        let size_run = advance(&table.sizes[..], &mut self.size, index, |run| run.first)?;
         let size = table.size_of(size_run, index)?;
         let time = advance(&table.times, &mut self.time, index, |run| run.first)?;
         let into_run = u64::from(index.checked_sub(time.first)?);
         let elapsed = into_run.checked_mul(u64::from(time.duration))?;
         let offset = advance(&table.offsets, &mut self.offset, index, |run| run.first);
-        let sync = advance(&table.sync, &mut self.sync, index, |run| run.first);
+        let sync = advance(&table.sync[..], &mut self.sync, index, |run| run.first);
         let sample = Sample {
             index,
             offset: self.position,

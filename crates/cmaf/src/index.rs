@@ -19,31 +19,36 @@
 //!  24  8  length of the media file
 //!  32     entity tag of the media file: text
 //!         tracks, each:
-//!           u32 id | u8 kind (0 video, 1 audio) | u8 origin (0 packaged, 1 stored) | u16 rotation in degrees
+//!           u32 id | u8 kind (0 video, 1 audio, 2 text) | u8 origin (0 packaged, 1 stored) | u16 rotation in degrees
 //!           u32 timescale | u64 start | u64 duration | u64 longest segment
 //!           u32 bit rate | u32 peak bit rate
 //!           u16 width | u16 height | u32 u32 pixel aspect | u32 u32 frame rate
-//!           u32 sample rate | u16 channels | u8 open groups (0 no, 1 yes)
-//!           text codec | text language | bytes init segment
+//!           u32 sample rate | u16 channels | u8 open groups (0 no, 1 yes) | u8 video range (0 SDR, 1 HLG, 2 PQ)
+//!           u32 reordering
+//!           text codec | text supplemental codec, or empty | text language | bytes init segment
 //!           u32 number of segments | u64 offset of the directory
 //!           u64 start of the first segment of each page
+//!         u16 number of warnings, each: u32 track id | text
 //!   -4  4  CRC-32 of what precedes
 //! directories, one per track: pages of 128 entries (the last one has fewer), each page followed by its CRC-32
 //!   entry, 40 bytes:
 //!     u64 start | u64 record offset | u64 media offset (stored: of `moof`; packaged: of the first sample)
 //!     u32 duration | u32 length of moof + mdat | u32 record length | u32 number of samples
-//! records, one per segment: see [`record`]
+//! records, one per segment: see [`record`]; those of the track that others follow in front
 //! ```
 //!
 //! The index says what a segment is, not where its bytes may be fetched from or who may have them.
 
 mod assemble;
+mod builder;
 mod bytes;
 mod from_cmaf;
 mod from_movie;
 mod head;
 mod naming;
+mod package;
 mod page;
+mod playable;
 mod rates;
 pub mod record;
 
@@ -54,6 +59,7 @@ use headwater_time::Timescale;
 
 use crate::CmafError;
 
+pub use builder::{BuildSizes, BuildStep, IndexBuilder};
 pub use from_cmaf::build_from_cmaf;
 pub use from_movie::build_from_movie;
 pub use head::{HeadParse, parse_head};
@@ -62,7 +68,7 @@ pub use page::parse_page;
 pub use record::SegmentSamples;
 
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// Most seconds from a sync sample to the last picture before the next. A segment cannot be shorter, and players hold
 /// some of them. It lets pass what encoders do on their own, x264's 250 pictures at 10 a second; Azure Media Services
@@ -99,6 +105,40 @@ pub struct IndexHead {
     pub index_len: u64,
     /// In the order of the file.
     pub tracks: Vec<TrackHead>,
+    /// Tracks of the file that are not among them, and why.
+    pub warnings: Vec<TrackWarning>,
+}
+
+/// A track that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackWarning {
+    /// Track id in the media file.
+    pub track: u32,
+    /// What is in the way, for people.
+    pub reason: String,
+}
+
+/// How bright the brightest may be: the transfer characteristics in the words of HLS `VIDEO-RANGE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VideoRange {
+    /// Standard dynamic range.
+    Sdr,
+    /// Hybrid log-gamma (ARIB STD-B67).
+    Hlg,
+    /// Perceptual quantizer (SMPTE ST 2084).
+    Pq,
+}
+
+impl VideoRange {
+    /// As `VIDEO-RANGE` spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sdr => "SDR",
+            Self::Hlg => "HLG",
+            Self::Pq => "PQ",
+        }
+    }
 }
 
 /// What a packaged track is for.
@@ -108,6 +148,8 @@ pub enum TrackKind {
     Video,
     /// Sound.
     Audio,
+    /// Subtitles and captions: WebVTT (`wvtt`) or TTML (`stpp`).
+    Text,
 }
 
 /// Where a track's segments come from.
@@ -124,7 +166,7 @@ pub enum SegmentOrigin {
 pub struct TrackHead {
     /// Track id in the media file and in the segments.
     pub id: u32,
-    /// Video or audio.
+    /// Video, audio or text.
     pub kind: TrackKind,
     /// Where segments come from.
     pub origin: SegmentOrigin,
@@ -132,6 +174,8 @@ pub struct TrackHead {
     pub timescale: Timescale,
     /// RFC 6381, such as `avc1.640020`.
     pub codec: String,
+    /// HLS `SUPPLEMENTAL-CODECS`, such as `dvh1.08.07/db4h`; empty without.
+    pub supplemental_codec: String,
     /// Average of all segments, `moof` included, in bit/s.
     pub bitrate: u32,
     /// Highest of any run of segments that lasts 0.5 to 1.5 target durations, in bit/s; at least `bitrate`.
@@ -153,6 +197,11 @@ pub struct TrackHead {
     /// Some segment has a sample that is presented before its first: such a picture may need the segment before (an open
     /// group of pictures, a stream access point of type 3), so no segment is said to decode on its own.
     pub open_groups: bool,
+    /// Dynamic range of pictures; SDR unless video.
+    pub video_range: VideoRange,
+    /// Ticks by which composition times in segments are late, so that no composition offset is negative; the init
+    /// segment's edit list takes them off.
+    pub reordering: u32,
     /// ISO 639-2/T code or BCP 47 tag; `und` if unknown.
     pub language: String,
     /// Start of the first segment.
@@ -261,6 +310,8 @@ pub struct SegmentEntry {
     pub samples: Range<u64>,
     /// Number of samples.
     pub sample_count: u32,
+    /// As [`TrackHead::reordering`].
+    pub(crate) reordering: u32,
     /// `moof` and `mdat` in the media file, if the file holds them as they are served.
     pub stored: Option<Range<u64>>,
 }

@@ -9,367 +9,370 @@
 //! A segment's start is its earliest presentation time; segments tile: each ends where the next starts. The last one
 //! ends with its last sample.
 
+mod boundaries;
+
+use std::collections::VecDeque;
 use std::ops::Range;
 
-use headwater_bmff::TrackKind;
-use headwater_time::{Rounding, Timescale, rescale};
+use headwater_bmff::{TrackConfig, TrackKind};
+use headwater_time::Timescale;
 
 use crate::CmafError;
-use crate::timeline::{TimedSample, Timeline};
+use crate::timeline::{Presented, TimedSample};
+use boundaries::Boundaries;
 
 /// Seconds that a segment lasts at least.
 const SEGMENT_SECONDS: u64 = 2;
-
-/// One segment of a track.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
-    /// Samples, as indices in the track's sample table.
-    pub samples: Range<u32>,
-    /// Earliest presentation time, in ticks of the track.
-    pub start: u64,
-    /// Start of the next segment, or end of the track.
-    pub end: u64,
-}
 
 /// The segments of a track, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spans {
     /// Scale of all times.
     pub timescale: Timescale,
-    /// In order, without gap or overlap.
-    pub list: Vec<Span>,
+    /// From the earliest presentation time of each to that of the next, without gap or overlap.
+    pub list: Vec<Range<u64>>,
 }
 
 /// Most segments of all tracks of a file: a day and a half of picture and sound.
 pub const MAX_SEGMENTS: usize = 1 << 17;
 
-/// A run of samples that must not be cut, and its earliest presentation time.
+/// Most samples of a segment: their `moof` takes a mebibyte. A second of the densest audio has a hundred.
+pub const MAX_SEGMENT_SAMPLES: usize = 1 << 16;
+
+/// Cuts a track: takes its samples one by one and hands out segments as soon as they are known to be whole.
+///
+/// What is held is three segments at most, however long the track.
+#[derive(Debug)]
+pub struct Cutter {
+    track: u32,
+    rule: Rule,
+    /// The samples of `previous`, `open` and `group`, one behind the other.
+    held: VecDeque<TimedSample>,
+    /// A segment that ends where the next one starts.
+    previous: Option<Part>,
+    /// A segment that may still grow.
+    open: Option<Part>,
+    /// Video: the group of pictures that is being taken in.
+    group: Option<Part>,
+    tail: Tail,
+}
+
+/// Samples that stay together, and their earliest presentation time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Group {
-    first: u32,
+struct Part {
     start: i64,
+    samples: usize,
 }
 
-/// Facts about a timeline that take one walk.
-struct Facts {
-    samples: u64,
-    ticks: u64,
-    end: i64,
+#[derive(Debug)]
+enum Rule {
+    /// Groups of pictures that last so many ticks at least.
+    Groups { least: i64 },
+    /// The first frame at or after each boundary. Without any yet, because the first frame decides where they are: the
+    /// scale and the video's segments.
+    Follow {
+        timescale: Timescale,
+        video: Option<Spans>,
+        boundaries: Option<Boundaries>,
+        passed: i64,
+    },
 }
 
-/// Cuts `timeline`. `video`: the segments of the file's video track, if it has one and this is not it.
-///
-/// What is kept grows with the number of segments alone, not with that of samples.
-///
-/// Errors: `TooLarge` for more than [`MAX_SEGMENTS`].
-pub fn cut(timeline: &Timeline<'_>, video: Option<&Spans>) -> Result<Spans, CmafError> {
-    let config = &timeline.track().config;
-    let timescale = config.timescale;
-    let facts = facts(timeline);
-    let list = match config.kind {
-        TrackKind::Video => {
-            let starts = video_starts(timescale, &facts, groups(timeline));
-            spans(starts, timeline.range().end, facts.end)
-        }
-        _ => {
-            let first = groups(timeline).next().map_or(0, |group| group.start);
-            let boundaries = Boundaries::new(timescale, first, video);
-            let starts = audio_starts(boundaries, groups(timeline));
-            spans(starts, timeline.range().end, facts.end)
-        }
-    };
-    let list = list.ok_or(CmafError::TooLarge {
-        track: config.id,
-        what: "the number of segments",
-    })?;
-    Ok(Spans { timescale, list })
-}
+/// Takes segments: where one starts and ends in ticks, and its samples.
+pub type Sink<'s> = dyn FnMut(Range<u64>, &[TimedSample]) -> Result<(), CmafError> + 's;
 
-/// The segments that begin with `starts`, the last of which goes on to sample `samples_end` and to time `end`. `None`
-/// if they are more than [`MAX_SEGMENTS`].
-fn spans(starts: impl Iterator<Item = Group>, samples_end: u32, end: i64) -> Option<Vec<Span>> {
-    let mut list: Vec<Span> = Vec::new();
-    for group in starts {
-        let start = u64::try_from(group.start).unwrap_or(0);
-        if let Some(previous) = list.last_mut() {
-            if start <= previous.start {
-                // Presentation time runs back in decode order: no boundary here.
-                continue;
+impl Cutter {
+    /// A cutter of the track `config`. `video`: the segments of the file's video track, if it has one and this is not
+    /// video itself.
+    #[must_use]
+    pub fn new(config: &TrackConfig, presented: &Presented, video: Option<Spans>) -> Self {
+        let timescale = config.timescale;
+        let rule = match config.kind {
+            TrackKind::Video => {
+                let least = u64::from(timescale.get())
+                    .saturating_mul(SEGMENT_SECONDS)
+                    .saturating_sub(presented.average_ticks() / 2);
+                Rule::Groups {
+                    least: i64::try_from(least).unwrap_or(i64::MAX).max(1),
+                }
             }
-            previous.samples.end = group.first;
-            previous.end = start;
-        }
-        if list.len() >= MAX_SEGMENTS {
-            return None;
-        }
-        list.push(Span {
-            samples: group.first..samples_end,
-            start,
-            end: u64::try_from(end).unwrap_or(0),
-        });
-    }
-    Some(list)
-}
-
-/// Whether `sample` need not stay with the one before it.
-fn starts_group(kind: TrackKind, sample: &TimedSample) -> bool {
-    kind != TrackKind::Video || sample.sync
-}
-
-/// The groups of a timeline, in order: of video those of pictures, else single samples.
-fn groups<'t>(timeline: &'t Timeline<'_>) -> impl Iterator<Item = Group> + 't {
-    let kind = timeline.track().config.kind;
-    let mut samples = timeline.iter().peekable();
-    std::iter::from_fn(move || {
-        let first = samples.next()?;
-        let mut group = Group {
-            first: first.index,
-            start: first.pts,
+            _ => Rule::Follow {
+                timescale,
+                video,
+                boundaries: None,
+                passed: 0,
+            },
         };
-        while let Some(sample) = samples.next_if(|sample| !starts_group(kind, sample)) {
-            group.start = group.start.min(sample.pts);
+        Self {
+            track: config.id,
+            rule,
+            held: VecDeque::new(),
+            previous: None,
+            open: None,
+            group: None,
+            tail: Tail::default(),
         }
-        Some(group)
-    })
+    }
+
+    /// The next sample in decode order.
+    ///
+    /// Errors: `TooLarge` for a segment of more than [`MAX_SEGMENT_SAMPLES`], and those of `sink`.
+    pub fn push(&mut self, sample: TimedSample, sink: &mut Sink<'_>) -> Result<(), CmafError> {
+        match &mut self.rule {
+            Rule::Groups { .. } => {
+                self.tail.see(&sample, sample.sync);
+                match &mut self.group {
+                    Some(group) if !sample.sync => {
+                        group.start = group.start.min(sample.pts);
+                        group.samples = group.samples.saturating_add(1);
+                    }
+                    _ => {
+                        let next = Part {
+                            start: sample.pts,
+                            samples: 1,
+                        };
+                        if let Some(group) = self.group.replace(next) {
+                            self.take_group(group, sink)?;
+                        }
+                    }
+                }
+            }
+            Rule::Follow {
+                timescale,
+                video,
+                boundaries,
+                passed,
+            } => {
+                self.tail.see(&sample, true);
+                let boundaries = boundaries.get_or_insert_with(|| {
+                    Boundaries::new(*timescale, sample.pts, video.take().as_ref())
+                });
+                let count = boundaries.up_to(sample.pts);
+                match &mut self.open {
+                    Some(open) if count <= *passed || sample.pts <= open.start => {
+                        open.samples = open.samples.saturating_add(1);
+                    }
+                    _ => {
+                        *passed = count;
+                        let next = Part {
+                            start: sample.pts,
+                            samples: 1,
+                        };
+                        if let Some(whole) = self.open.replace(next) {
+                            self.follow(whole, sink)?;
+                        }
+                    }
+                }
+            }
+        }
+        self.held.push_back(sample);
+        let parts = [self.previous, self.open, self.group];
+        let longest = parts.iter().flatten().map(|part| part.samples).max();
+        if longest.is_some_and(|longest| longest > MAX_SEGMENT_SAMPLES) {
+            return Err(CmafError::TooLarge {
+                track: self.track,
+                what: "the number of samples in a segment",
+            });
+        }
+        Ok(())
+    }
+
+    /// There are no more samples: hands out what is left.
+    pub fn finish(mut self, sink: &mut Sink<'_>) -> Result<(), CmafError> {
+        if let Some(group) = self.group.take() {
+            self.take_group(group, sink)?;
+        }
+        if let Some(open) = self.open.take() {
+            self.follow(open, sink)?;
+        }
+        let end = u64::try_from(self.tail.end()).unwrap_or(0);
+        match self.previous.take() {
+            Some(last) => self.hand_out(last, end, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// A group of pictures joins the open segment, or opens the next.
+    fn take_group(&mut self, group: Part, sink: &mut Sink<'_>) -> Result<(), CmafError> {
+        let Rule::Groups { least } = self.rule else {
+            return Ok(());
+        };
+        match &mut self.open {
+            Some(open) if group.start.saturating_sub(open.start) < least => {
+                open.start = open.start.min(group.start);
+                open.samples = open.samples.saturating_add(group.samples);
+                Ok(())
+            }
+            _ => match self.open.replace(group) {
+                Some(whole) => self.follow(whole, sink),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// A segment is whole, and with it the end of the previous one is known.
+    fn follow(&mut self, whole: Part, sink: &mut Sink<'_>) -> Result<(), CmafError> {
+        match &mut self.previous {
+            // Presentation time runs back in decode order: no boundary here.
+            Some(previous) if whole.start <= previous.start => {
+                previous.samples = previous.samples.saturating_add(whole.samples);
+                Ok(())
+            }
+            _ => match self.previous.replace(whole) {
+                Some(previous) => {
+                    let end = u64::try_from(whole.start).unwrap_or(0);
+                    self.hand_out(previous, end, sink)
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn hand_out(&mut self, part: Part, end: u64, sink: &mut Sink<'_>) -> Result<(), CmafError> {
+        let start = u64::try_from(part.start).unwrap_or(0);
+        let samples: Vec<TimedSample> = self.held.drain(..part.samples).collect();
+        sink(start..end, &samples)
+    }
 }
 
-fn facts(timeline: &Timeline<'_>) -> Facts {
-    let kind = timeline.track().config.kind;
-    let mut facts = Facts {
-        samples: 0,
-        ticks: 0,
-        end: 0,
-    };
-    let mut last: Option<TimedSample> = None;
-    // The open group: its first decode time and its earliest presentation time.
-    let mut group: Option<(i64, i64)> = None;
-    let mut delta = 1;
-    let mut latest = TailEnd::default();
-    for sample in timeline.iter() {
-        if let Some(last) = last {
-            let gap = sample.dts.saturating_sub(last.dts);
-            facts.ticks = facts.ticks.saturating_add(u64::try_from(gap).unwrap_or(0));
+/// When the last sample ends.
+#[derive(Debug, Default)]
+struct Tail {
+    last_dts: Option<i64>,
+    /// Distance between the last two samples.
+    delta: i64,
+    /// Presentation time of the sample presented last, and when it ends.
+    latest: (i64, i64),
+    /// First decode time and earliest presentation time of the last group.
+    group: Option<(i64, i64)>,
+    /// When the last sample ends to be decoded, from its group's first decode time on.
+    decoded: i64,
+}
+
+impl Tail {
+    fn see(&mut self, sample: &TimedSample, starts_group: bool) {
+        if let Some(last) = self.last_dts.replace(sample.dts) {
+            let gap = sample.dts.saturating_sub(last);
             if gap > 0 {
-                delta = gap;
+                self.delta = gap;
             }
         }
-        facts.samples = facts.samples.saturating_add(1);
-        group = match group {
-            Some((dts, start)) if !starts_group(kind, &sample) => {
-                Some((dts, start.min(sample.pts)))
-            }
+        self.group = match self.group {
+            Some((dts, start)) if !starts_group => Some((dts, start.min(sample.pts))),
             _ => Some((sample.dts, sample.pts)),
         };
-        latest.see(&sample, delta);
-        last = Some(sample);
-    }
-    if let (Some(last), Some((group_dts, group_start))) = (last, group) {
-        let own = lasting(&last, delta);
-        facts.ticks = facts.ticks.saturating_add(u64::try_from(own).unwrap_or(0));
-        // Decode times of a segment are stated from its earliest presentation time on.
-        let decoded = last.dts.saturating_sub(group_dts).saturating_add(own);
-        facts.end = latest.end.max(group_start.saturating_add(decoded));
-    }
-    facts
-}
-
-/// A sample's stated duration, or the distance between the samples before it where the file states none.
-fn lasting(sample: &TimedSample, delta: i64) -> i64 {
-    match sample.duration {
-        0 => delta,
-        stated => i64::from(stated),
-    }
-}
-
-/// The end of the sample that is presented last.
-#[derive(Default)]
-struct TailEnd {
-    pts: i64,
-    end: i64,
-}
-
-impl TailEnd {
-    fn see(&mut self, sample: &TimedSample, delta: i64) {
-        if sample.pts >= self.pts {
-            self.pts = sample.pts;
-            self.end = sample.pts.saturating_add(lasting(sample, delta));
-        }
-    }
-}
-
-/// The groups that begin a segment, with the earliest presentation time of the whole segment.
-fn video_starts(
-    timescale: Timescale,
-    facts: &Facts,
-    groups: impl Iterator<Item = Group>,
-) -> impl Iterator<Item = Group> {
-    let half_frame = facts.ticks.checked_div(facts.samples).unwrap_or(0) / 2;
-    let least = u64::from(timescale.get())
-        .saturating_mul(SEGMENT_SECONDS)
-        .saturating_sub(half_frame);
-    let least = i64::try_from(least).unwrap_or(i64::MAX).max(1);
-    let mut groups = groups.peekable();
-    std::iter::from_fn(move || {
-        let mut open = groups.next()?;
-        while let Some(group) =
-            groups.next_if(|group| group.start.saturating_sub(open.start) < least)
-        {
-            open.start = open.start.min(group.start);
-        }
-        Some(open)
-    })
-}
-
-/// The frames that begin a segment: the first at or after each boundary.
-fn audio_starts(
-    boundaries: Boundaries,
-    frames: impl Iterator<Item = Group>,
-) -> impl Iterator<Item = Group> {
-    let mut passed = 0;
-    let mut open: Option<i64> = None;
-    frames.filter(move |frame| {
-        let count = boundaries.up_to(frame.start);
-        let starts = open.is_none_or(|open| count > passed && frame.start > open);
-        if starts {
-            open = Some(frame.start);
-            passed = count;
-        }
-        starts
-    })
-}
-
-/// The times at which audio is cut, in ticks of the audio track. They are counted, not listed: what a broken file says
-/// about durations must not decide how much memory is used.
-struct Boundaries {
-    /// Two seconds.
-    step: i64,
-    /// Last boundary of the two-second grid before the video starts; past every time without video.
-    grid_end: i64,
-    /// Starts of video segments, ascending.
-    video: Vec<i64>,
-    /// Where the grid begins that follows the video, and how many of its boundaries lie before the video's end.
-    after: Option<(i64, i64)>,
-}
-
-impl Boundaries {
-    fn new(timescale: Timescale, first_frame: i64, video: Option<&Spans>) -> Self {
-        let step = i64::try_from(u64::from(timescale.get()).saturating_mul(SEGMENT_SECONDS));
-        let mut boundaries = Self {
-            step: step.unwrap_or(i64::MAX),
-            grid_end: i64::MAX,
-            video: Vec::new(),
-            after: None,
+        // A sample's stated duration, or the distance between those before it where the file states none.
+        let own = match sample.duration {
+            0 => self.delta.max(1),
+            stated => i64::from(stated),
         };
-        let Some((spans, last)) = video.and_then(|spans| Some((spans, spans.list.last()?))) else {
-            return boundaries;
-        };
-        let to_audio = |ticks: u64| {
-            let ticks = rescale(ticks, spans.timescale, timescale, Rounding::Ceil);
-            ticks
-                .and_then(|ticks| i64::try_from(ticks).ok())
-                .unwrap_or(i64::MAX)
-        };
-        boundaries.video = spans.list.iter().map(|span| to_audio(span.start)).collect();
-        // A whole step is left between the grid and the video; if the audio starts less than one before the video,
-        // its first segment goes on to the video's second.
-        let video_start = boundaries.video.first().copied().unwrap_or(0);
-        boundaries.grid_end = video_start.saturating_sub(boundaries.step);
-        if video_start.saturating_sub(first_frame) < boundaries.step {
-            boundaries.video.remove(0);
+        if sample.pts >= self.latest.0 {
+            self.latest = (sample.pts, sample.pts.saturating_add(own));
         }
-        let last_start = to_audio(last.start);
-        let length = to_audio(last.end)
-            .saturating_sub(last_start)
-            .saturating_sub(1);
-        boundaries.after = Some((last_start, boundaries.steps(length)));
-        boundaries
+        let (group_dts, _) = self.group.unwrap_or((sample.dts, sample.pts));
+        self.decoded = sample.dts.saturating_sub(group_dts).saturating_add(own);
     }
 
-    fn steps(&self, ticks: i64) -> i64 {
-        ticks.max(0).checked_div(self.step).unwrap_or(0)
-    }
-
-    /// How many boundaries lie at or before `time`.
-    fn up_to(&self, time: i64) -> i64 {
-        let before = self.steps(time.min(self.grid_end));
-        let during = self.video.partition_point(|boundary| *boundary <= time);
-        let after = self.after.map_or(0, |(start, skipped)| {
-            self.steps(time.saturating_sub(start))
-                .saturating_sub(skipped)
-                .max(0)
-        });
-        i64::try_from(during)
-            .unwrap_or(i64::MAX)
-            .saturating_add(before)
-            .saturating_add(after)
+    /// Decode times of a segment are stated from its earliest presentation time on, so the last one has to fit too.
+    fn end(&self) -> i64 {
+        let (_, end) = self.latest;
+        self.group.map_or(end, |(_, start)| {
+            end.max(start.saturating_add(self.decoded))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headwater_bmff::{AacConfig, TrackConfig};
     use proptest::prelude::*;
 
-    fn groups_at(starts: &[i64]) -> impl Iterator<Item = Group> {
-        (0..).zip(starts).map(|(first, start)| Group {
-            first,
-            start: *start,
-        })
+    fn sample(index: u32, pts: i64, sync: bool) -> TimedSample {
+        TimedSample {
+            index,
+            offset: 0,
+            size: 1,
+            dts: pts,
+            pts,
+            duration: 0,
+            sync,
+        }
     }
 
-    fn starts(groups: impl Iterator<Item = Group>) -> Vec<i64> {
-        groups.map(|group| group.start).collect()
+    fn starts(mut cutter: Cutter, samples: impl Iterator<Item = TimedSample>) -> Vec<u64> {
+        let mut starts = Vec::new();
+        let mut sink = |span: Range<u64>, _: &[TimedSample]| {
+            starts.push(span.start);
+            Ok(())
+        };
+        for sample in samples {
+            cutter.push(sample, &mut sink).unwrap();
+        }
+        cutter.finish(&mut sink).unwrap();
+        starts
+    }
+
+    fn audio(video: Option<Spans>) -> Cutter {
+        let aac = AacConfig::lc(48_000, 2).unwrap();
+        let config = TrackConfig::audio(1, Timescale::MILLIS, "und", aac);
+        Cutter::new(&config, &Presented::default(), video)
+    }
+
+    fn frames(count: u32) -> impl Iterator<Item = TimedSample> {
+        (0..count).map(|n| sample(n, i64::from(n) * 21, true))
     }
 
     fn video_cut(starts: &[u64], end: u64) -> Spans {
         let ends = starts[1..].iter().copied().chain([end]);
-        let list = starts.iter().zip(ends).map(|(start, end)| Span {
-            samples: 0..0,
-            start: *start,
-            end,
-        });
         Spans {
             timescale: Timescale::MILLIS,
-            list: list.collect(),
+            list: starts.iter().zip(ends).map(|(s, e)| *s..e).collect(),
         }
     }
 
     #[test]
     fn groups_run_together_until_two_seconds() {
+        let mut cutter = audio(None);
         // One frame of 40 ms is half forgiven: 1980 is long enough, 1979 is not.
-        let facts = Facts {
-            samples: 100,
-            ticks: 4000,
-            end: 4000,
-        };
-        let groups = groups_at(&[0, 1000, 1980, 3959, 4000, 9000]);
-        assert_eq!(
-            starts(video_starts(Timescale::MILLIS, &facts, groups)),
-            [0, 1980, 4000, 9000]
-        );
+        cutter.rule = Rule::Groups { least: 1980 };
+        let groups = [0, 1000, 1980, 3959, 4000, 9000];
+        let groups = (0..).zip(groups).map(|(n, pts)| sample(n, pts, true));
+        assert_eq!(starts(cutter, groups), [0, 1980, 4000, 9000]);
     }
 
     #[test]
     fn audio_follows_video_and_a_grid_around_it() {
-        let frames: Vec<i64> = (0..2000).map(|n| n * 21).collect();
-        let cut = |video: Option<&Spans>| {
-            let boundaries = Boundaries::new(Timescale::MILLIS, 0, video);
-            starts(audio_starts(boundaries, groups_at(&frames)))
-        };
-        let alone = cut(None);
-        assert_eq!(alone[..4], [0, 2016, 4011, 6006]);
-        let cut = cut(Some(&video_cut(&[5000, 8000, 13_000], 20_000)));
+        assert_eq!(
+            starts(audio(None), frames(2000))[..4],
+            [0, 2016, 4011, 6006]
+        );
+        let video = video_cut(&[5000, 8000, 13_000], 20_000);
+        let cut = starts(audio(Some(video)), frames(2000));
         // 2000 leaves two seconds before the video, 4000 does not; 15, 17 and 19 s lie within it, 21 s after it.
         assert_eq!(cut[..7], [0, 2016, 5019, 8001, 13_020, 21_000, 23_016]);
     }
 
     #[test]
     fn audio_that_starts_just_before_the_video_has_no_sliver_in_front() {
-        let frames: Vec<i64> = (0..500).map(|n| n * 21).collect();
         let video = video_cut(&[80, 2080, 4080], 10_400);
-        let boundaries = Boundaries::new(Timescale::MILLIS, 0, Some(&video));
-        let cut = starts(audio_starts(boundaries, groups_at(&frames)));
-        assert_eq!(cut, [0, 2100, 4095]);
+        assert_eq!(starts(audio(Some(video)), frames(500)), [0, 2100, 4095]);
+    }
+
+    #[test]
+    fn a_group_without_an_end_is_refused() {
+        let mut cutter = audio(None);
+        cutter.rule = Rule::Groups { least: 1 };
+        let mut sink = |_: Range<u64>, _: &[TimedSample]| Ok(());
+        let all = (0..1 << 20).map(|n| sample(n, i64::from(n), n == 0));
+        let refused = all
+            .map(|sample| cutter.push(sample, &mut sink))
+            .find_map(Result::err);
+        let text = refused.unwrap().to_string();
+        assert_eq!(
+            text,
+            "track 1: the number of samples in a segment is too large"
+        );
     }
 
     proptest! {

@@ -107,7 +107,7 @@ fn check_playback(path: &Path) -> Vec<Played> {
                 );
                 played.push(Played { dropped: 0 });
             }
-            TrackKind::Audio => {
+            TrackKind::Audio | TrackKind::Text => {
                 let theirs = frame_hashes(path, stream, &["-ignore_editlist", "1"]);
                 let dropped = theirs.len() - ours.len();
                 let differing = if dropped == 0 { 0 } else { 2 };
@@ -418,21 +418,15 @@ fn only_sound_or_only_pictures() {
 #[test]
 fn other_codecs_are_refused_by_name() {
     let made = Made::new();
-    let path = made.path("hevc.mp4");
-    let codecs = ["-c:v", "mpeg4", "-c:a", "libopus", text(&path)];
-    ffmpeg(
-        &[
-            &["-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", SOUND],
-            &codecs[..],
-        ]
-        .concat(),
-    );
+    let path = made.path("old.mp4");
+    let codecs = ["-c:v", "mpeg4", "-an", text(&path)];
+    ffmpeg(&[&["-f", "lavfi", "-i", PICTURE], &codecs[..]].concat());
     let file = std::fs::read(&path).unwrap();
     let movie = movie(&file);
     assert_eq!(movie.tracks[0].config.kind, MediaKind::Video);
     let error = build_from_movie(&movie, &source(&file)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "track 1 (MPEG-4 Visual): only H.264 video and AAC audio can be packaged without transcoding"
+        "track 1 (MPEG-4 Visual): it cannot be packaged without transcoding"
     );
 }

@@ -38,8 +38,31 @@ pub struct ServerManifest {
     pub formats: Option<String>,
     /// `clientManifestRelativePath` meta: file name of the `.ismc`, if one is claimed.
     pub client_manifest: Option<String>,
+    /// `fragmentsPerHLSSegment` meta: fragments that make one MPEG-2 TS segment.
+    pub fragments_per_hls_segment: Option<u32>,
     /// The tracks, in document order.
     pub tracks: Vec<TrackEntry>,
+    /// Track elements that are not among them, and why.
+    pub warnings: Vec<EntryWarning>,
+}
+
+/// A track element that cannot be used. It does not take the others down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryWarning {
+    /// Position among the track elements, from 0.
+    pub index: usize,
+    /// What is wrong, for people.
+    pub reason: String,
+}
+
+impl ServerManifest {
+    /// Whether the tracks are folders of fragments: the archive of a live event, finished or never stopped.
+    pub fn is_live_archive(&self) -> bool {
+        let formats = self.formats.as_deref().unwrap_or_default();
+        ["vod-fmp4", "vod-cmaf", "live-fmp4", "ll-cmaf"]
+            .iter()
+            .any(|name| formats.eq_ignore_ascii_case(name))
+    }
 }
 
 /// What a track element says it is.
@@ -76,6 +99,20 @@ pub struct TrackEntry {
     pub accessibility: Option<String>,
     /// `role`: `alternate` goes with audio description.
     pub role: Option<String>,
+    /// `trackIndex`: the `.mpi` beside the file. Its layout is not documented and nothing depends on it.
+    pub track_index: Option<String>,
+    /// `transcriptsrc`: the document that a packaged text track was made from.
+    pub transcript: Option<String>,
+    /// `textDisplayName`: label of a text track.
+    pub display_name: Option<String>,
+    /// `textIsDefault`: a text track is shown unless the viewer objects.
+    pub is_default: bool,
+    /// `textHlsCharacteristic`: goes into HLS `CHARACTERISTICS`.
+    pub hls_characteristics: Option<String>,
+    /// `armId`: name of the track in the tracks API.
+    pub arm_id: Option<String>,
+    /// `outputFlag` of a text track; 3 has been seen for visible ones.
+    pub output_flag: Option<u32>,
 }
 
 impl TrackEntry {
@@ -91,6 +128,13 @@ impl TrackEntry {
             track_name: None,
             accessibility: None,
             role: None,
+            track_index: None,
+            transcript: None,
+            display_name: None,
+            is_default: false,
+            hls_characteristics: None,
+            arm_id: None,
+            output_flag: None,
         }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Tolerated, because all of it is in the wild: a UTF-8 byte order mark, a missing namespace, `valueType` for
 //! `valuetype`, `SystemLanguage` for `systemLanguage`, missing params, several elements over one `src`, and elements,
-//! params and metas we do not know. Refused: document type declarations (entity expansion), more than
-//! [`MAX_BYTES`] or [`MAX_TRACKS`], tracks without a `src`, numbers that are not numbers.
+//! params and metas we do not know. Left out with a warning: tracks without a `src`, and those with numbers that are
+//! none. Refused: document type declarations (entity expansion), more than [`MAX_BYTES`] or [`MAX_TRACKS`].
 
-use crate::{EntryKind, ServerManifest, TrackEntry};
+use crate::{EntryKind, EntryWarning, ServerManifest, TrackEntry};
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// Largest document that is parsed. A manifest of [`MAX_TRACKS`] tracks with every param is below 1 MiB.
@@ -30,20 +30,6 @@ pub enum IsmError {
     /// The root element is not `smil`, or there is no `body`.
     #[error("the server manifest is not a SMIL document: no {0} element")]
     NotSmil(&'static str),
-    /// A track element without a `src`.
-    #[error("track {index} of the server manifest names no file")]
-    NoSource {
-        /// Position among the track elements, from 0.
-        index: usize,
-    },
-    /// A number could not be read.
-    #[error("track {index} of the server manifest: {name} is not a number")]
-    NotANumber {
-        /// Position among the track elements, from 0.
-        index: usize,
-        /// Attribute or param name.
-        name: &'static str,
-    },
     /// More than [`MAX_TRACKS`] tracks.
     #[error("the server manifest has more than {MAX_TRACKS} tracks")]
     TooManyTracks,
@@ -84,6 +70,10 @@ pub fn parse(bytes: &[u8]) -> Result<ServerManifest, IsmError> {
             Some(name) if name.eq_ignore_ascii_case("clientManifestRelativePath") => {
                 manifest.client_manifest = Some(content.to_owned());
             }
+            Some(name) if name.eq_ignore_ascii_case("fragmentsPerHLSSegment") => {
+                let count = content.trim().parse().ok();
+                manifest.fragments_per_hls_segment = count.filter(|count| *count > 0);
+            }
             _ => {}
         }
     }
@@ -93,11 +83,17 @@ pub fn parse(bytes: &[u8]) -> Result<ServerManifest, IsmError> {
         let Some(kind) = entry_kind(node) else {
             continue;
         };
-        let index = manifest.tracks.len();
+        let index = manifest
+            .tracks
+            .len()
+            .saturating_add(manifest.warnings.len());
         if index >= MAX_TRACKS {
             return Err(IsmError::TooManyTracks);
         }
-        manifest.tracks.push(track(node, kind, index)?);
+        match track(node, kind) {
+            Ok(track) => manifest.tracks.push(track),
+            Err(reason) => manifest.warnings.push(EntryWarning { index, reason }),
+        }
     }
     Ok(manifest)
 }
@@ -112,11 +108,12 @@ fn entry_kind(node: Node<'_, '_>) -> Option<EntryKind> {
     }
 }
 
-fn track(node: Node<'_, '_>, kind: EntryKind, index: usize) -> Result<TrackEntry, IsmError> {
+/// Errors: why the element cannot be used.
+fn track(node: Node<'_, '_>, kind: EntryKind) -> Result<TrackEntry, String> {
     let source = attribute(node, "src")
         .map(str::trim)
         .filter(|s| !s.is_empty())
-        .ok_or(IsmError::NoSource { index })?;
+        .ok_or("it names no file")?;
     let param = |name: &str| {
         node.children()
             .filter(|n| named(*n, "param"))
@@ -137,7 +134,7 @@ fn track(node: Node<'_, '_>, kind: EntryKind, index: usize) -> Result<TrackEntry
         Some(text) => text
             .parse::<u32>()
             .map(Some)
-            .map_err(|_| IsmError::NotANumber { index, name }),
+            .map_err(|_| format!("{name} is not a number: '{}'", shortened(text))),
     };
     let owned = |value: Option<&str>| value.map(str::to_owned);
     Ok(TrackEntry {
@@ -151,7 +148,20 @@ fn track(node: Node<'_, '_>, kind: EntryKind, index: usize) -> Result<TrackEntry
         track_name: owned(either("trackName")),
         accessibility: owned(either("accessibility")),
         role: owned(either("role")),
+        track_index: owned(either("trackIndex")),
+        transcript: owned(either("transcriptsrc")),
+        display_name: owned(either("textDisplayName")),
+        is_default: either("textIsDefault").is_some_and(|v| v.eq_ignore_ascii_case("true")),
+        hls_characteristics: owned(either("textHlsCharacteristic")),
+        arm_id: owned(either("armId")),
+        // Its bits are not documented, so one that is no number says nothing.
+        output_flag: either("outputFlag").and_then(|text| text.parse().ok()),
     })
+}
+
+/// What fits into a line of a log.
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 /// The attribute `name` in any capitalisation, ignoring its namespace.

@@ -13,8 +13,12 @@ pub fn write(manifest: &ServerManifest) -> String {
     if let Some(client) = &manifest.client_manifest {
         meta(&mut out, "clientManifestRelativePath", client);
     }
+    let fragments = manifest.fragments_per_hls_segment.map(|n| n.to_string());
     if let Some(formats) = &manifest.formats {
         meta(&mut out, "formats", formats);
+    }
+    if let Some(fragments) = &fragments {
+        meta(&mut out, "fragmentsPerHLSSegment", fragments);
     }
     out.push_str("  </head>\n  <body>\n    <switch>\n");
     for track in &manifest.tracks {
@@ -52,6 +56,7 @@ fn element(out: &mut String, track: &TrackEntry) {
             attribute(out, key, value);
         }
     }
+    let flag = track.output_flag.map(|flag| flag.to_string());
     let params = [
         ("systemBitrate", bitrate.as_deref()),
         ("trackID", id.as_deref()),
@@ -59,6 +64,16 @@ fn element(out: &mut String, track: &TrackEntry) {
         ("systemLanguage", track.language.as_deref()),
         ("accessibility", track.accessibility.as_deref()),
         ("role", track.role.as_deref()),
+        ("trackIndex", track.track_index.as_deref()),
+        ("transcriptsrc", track.transcript.as_deref()),
+        ("textDisplayName", track.display_name.as_deref()),
+        ("textIsDefault", track.is_default.then_some("TRUE")),
+        (
+            "textHlsCharacteristic",
+            track.hls_characteristics.as_deref(),
+        ),
+        ("armId", track.arm_id.as_deref()),
+        ("outputFlag", flag.as_deref()),
     ];
     if params.iter().all(|(_, value)| value.is_none()) {
         out.push_str(" />\n");

@@ -62,7 +62,13 @@ fn encoder_manifest_with_params_is_read() {
       <param name="trackName" value="aac_eng_2_128041_2_1" valuetype="data" />
       <param name="accessibility" value="description" valuetype="data" />
     </audio>
-    <textstream src="fr-fr.cmft" systemBitrate="52" systemLanguage="fr-FR"/>
+    <textstream src="fr-fr.cmft" systemBitrate="52" systemLanguage="fr-FR">
+      <param name="transcriptsrc" value="fr-fr.vtt" valuetype="data" />
+      <param name="textDisplayName" value="Fran&#231;ais" valuetype="data" />
+      <param name="textIsDefault" value="TRUE" valuetype="data" />
+      <param name="textHlsCharacteristic" value="public.accessibility.transcribes-spoken-dialog" valuetype="data" />
+      <param name="outputFlag" value="3" valuetype="data" />
+    </textstream>
     <novelty src="x"/>
   </switch></body>
 </smil>"#,
@@ -80,7 +86,18 @@ fn encoder_manifest_with_params_is_read() {
     );
     assert_eq!(audio.track_name.as_deref(), Some("aac_eng_2_128041_2_1"));
     assert_eq!(audio.accessibility.as_deref(), Some("description"));
-    assert_eq!(manifest.tracks[2].kind, EntryKind::Text);
+    assert_eq!(manifest.fragments_per_hls_segment, Some(1));
+    assert_eq!(
+        manifest.tracks[0].track_index.as_deref(),
+        Some("film_3400_1.mpi")
+    );
+    let text = &manifest.tracks[2];
+    assert_eq!(text.kind, EntryKind::Text);
+    assert_eq!(text.transcript.as_deref(), Some("fr-fr.vtt"));
+    assert_eq!(text.display_name.as_deref(), Some("Français"));
+    assert!(text.is_default);
+    assert_eq!(text.output_flag, Some(3));
+    assert_eq!(parse(write(&manifest).as_bytes()).unwrap(), manifest);
 }
 
 #[test]
@@ -91,8 +108,8 @@ fn our_own_manifest_is_the_expected_text() {
     video.track_name = Some("video".to_owned());
     let manifest = ServerManifest {
         formats: Some(FORMATS_CMAF.to_owned()),
-        client_manifest: None,
         tracks: vec![video, TrackEntry::new(EntryKind::Audio, "b.mp4")],
+        ..ServerManifest::default()
     };
     let text = write(&manifest);
     assert_eq!(
@@ -135,17 +152,6 @@ fn hostile_documents_are_refused() {
         parse(b"<smil><head/></smil>"),
         Err(IsmError::NotSmil("body"))
     ));
-    assert!(matches!(
-        parse(b"<smil><body><video/></body></smil>"),
-        Err(IsmError::NoSource { index: 0 })
-    ));
-    assert!(matches!(
-        parse(b"<smil><body><video src='a' systemBitrate='99999999999'/></body></smil>"),
-        Err(IsmError::NotANumber {
-            index: 0,
-            name: "systemBitrate"
-        })
-    ));
     let many = format!(
         "<smil><body>{}</body></smil>",
         "<video src='a'/>".repeat(300)
@@ -156,6 +162,30 @@ fn hostile_documents_are_refused() {
     ));
     let deep = format!("<smil><body>{}", "<a>".repeat(30_000));
     assert!(parse(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn a_broken_track_does_not_take_the_others_down() {
+    let manifest = parse(
+        b"<smil><body><video/><video src='a.mp4' systemBitrate='99999999999'/><video src='b.mp4'/>\
+          <audio src='c.mp4'><param name='trackID' value='two'/></audio></body></smil>",
+    )
+    .unwrap();
+    let files: Vec<&str> = manifest.tracks.iter().map(|t| t.source.as_str()).collect();
+    assert_eq!(files, ["b.mp4"]);
+    let warnings: Vec<(usize, &str)> = manifest
+        .warnings
+        .iter()
+        .map(|w| (w.index, w.reason.as_str()))
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            (0, "it names no file"),
+            (1, "systemBitrate is not a number: '99999999999'"),
+            (3, "trackID is not a number: 'two'"),
+        ]
+    );
 }
 
 #[test]
@@ -202,7 +232,7 @@ fn entry() -> impl Strategy<Value = TrackEntry> {
 proptest! {
     #[test]
     fn what_is_written_is_read_back(tracks in proptest::collection::vec(entry(), 0..6), formats in proptest::option::of(text())) {
-        let manifest = ServerManifest { formats, client_manifest: None, tracks };
+        let manifest = ServerManifest { formats, tracks, ..ServerManifest::default() };
         prop_assert_eq!(parse(write(&manifest).as_bytes()).unwrap(), manifest);
     }
 
@@ -213,7 +243,7 @@ proptest! {
 
     #[test]
     fn mutated_manifests_are_answered(cut in 0usize..600, byte in any::<u8>()) {
-        let mut bytes = write(&ServerManifest { formats: None, client_manifest: None, tracks: vec![TrackEntry::new(EntryKind::Audio, "b.mp4"); 3] }).into_bytes();
+        let mut bytes = write(&ServerManifest { tracks: vec![TrackEntry::new(EntryKind::Audio, "b.mp4"); 3], ..ServerManifest::default() }).into_bytes();
         if let Some(at) = bytes.get_mut(cut) { *at = byte; }
         let _ = parse(&bytes);
     }

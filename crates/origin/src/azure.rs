@@ -2,7 +2,7 @@
 
 use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError};
 use bytes::Bytes;
-use headwater_blob::client::{BlobProperties, RangeRead, RequestError};
+use headwater_blob::client::{BlobProperties, RangeRead, RequestError, Written};
 use headwater_blob::{ClientError, Conditions, Container, HttpClient, List, Store};
 use headwater_plan::Object;
 use jiff::{SignedDuration, Timestamp};
@@ -142,21 +142,40 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
         replaces: Option<&str>,
     ) -> Result<String, StorageError> {
         let (store, blob) = (self.store(at), at.blob(name));
-        let conditions = match replaces {
-            Some(etag) => Conditions {
-                if_match: Some(etag.to_owned()),
-                ..Conditions::default()
-            },
-            None => Conditions::absent(),
-        };
         let written = store
-            .put(&blob, "application/octet-stream", bytes, &conditions)
+            .put(&blob, CONTENT_TYPE, bytes, &in_place_of(replaces))
+            .await;
+        etag_of(written)
+    }
+
+    async fn stage(
+        &self,
+        at: &BlobFolder,
+        name: &str,
+        id: &str,
+        bytes: Bytes,
+    ) -> Result<(), StorageError> {
+        let (store, blob) = (self.store(at), at.blob(name));
+        let staged = twice!(store.put_block(&blob, id.as_bytes(), bytes.clone()).await);
+        staged.map_err(failure)
+    }
+
+    async fn commit(
+        &self,
+        at: &BlobFolder,
+        name: &str,
+        ids: &[String],
+        replaces: Option<&str>,
+    ) -> Result<String, StorageError> {
+        let (store, blob) = (self.store(at), at.blob(name));
+        let ids: Vec<Vec<u8>> = ids.iter().map(|id| id.clone().into_bytes()).collect();
+        let written = store
+            .put_block_list(&blob, &ids, CONTENT_TYPE, &in_place_of(replaces))
             .await;
         match written {
-            Ok(written) => Ok(written.etag),
-            // BlobAlreadyExists.
-            Err(ClientError::Conflict { .. }) => Err(StorageError::Changed),
-            Err(error) => Err(failure(error)),
+            // InvalidBlockList: somebody else has written the blob, which discards the blocks that were staged.
+            Err(ClientError::Unexpected { status: 400, .. }) => Err(StorageError::Changed),
+            written => etag_of(written),
         }
     }
 
@@ -165,6 +184,27 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
             .container
             .signed_blob_url(&at.blob(name), (self.now)(), SIGNED_URL_TTL);
         Object::new(url, Some(etag.to_owned())).map_err(|e| StorageError::Unexpected(e.to_string()))
+    }
+}
+
+const CONTENT_TYPE: &str = "application/octet-stream";
+
+fn in_place_of(replaces: Option<&str>) -> Conditions {
+    match replaces {
+        Some(etag) => Conditions {
+            if_match: Some(etag.to_owned()),
+            ..Conditions::default()
+        },
+        None => Conditions::absent(),
+    }
+}
+
+fn etag_of(written: Result<Written, ClientError>) -> Result<String, StorageError> {
+    match written {
+        Ok(written) => Ok(written.etag),
+        // BlobAlreadyExists.
+        Err(ClientError::Conflict { .. }) => Err(StorageError::Changed),
+        Err(error) => Err(failure(error)),
     }
 }
 

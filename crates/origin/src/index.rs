@@ -3,44 +3,24 @@
 //! An index is read as its head (with whatever else the first read brought), and later single blocks: a directory
 //! page, a record. The cost of none of these grows with the media. An index that is missing, damaged or of another
 //! state of the media is built anew by reading the media's movie header through range requests, and stored for all
-//! others; a store that does not take it costs the next instance the same again, nothing more.
+//! others ([`build`]); a store that does not take it costs the next instance the same again, nothing more.
+
+mod build;
+mod stored;
 
 use crate::cache::Cache;
 use crate::error::{Code, Kind, OriginError};
 use crate::ports::{ObjectInfo, Storage, StorageError};
-use bytes::{Bytes, BytesMut};
-use headwater_bmff::{Limits, MovieReader, Step};
-use headwater_cmaf::CmafError;
-use headwater_cmaf::index::{
-    HeadParse, IndexHead, SegmentEntry, SourceId, TrackHead, blob_name, build_from_movie,
-    parse_head, parse_page,
-};
+use bytes::Bytes;
+use headwater_cmaf::index::{IndexHead, SegmentEntry, TrackHead, blob_name, parse_page};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
+use stored::{NoHead, read_head};
 
-/// First read of an index: holds the head of nearly every file, and all of a short one's index.
-const FIRST_READ_BYTES: u64 = 16 * 1024;
-/// Largest head that is asked for after the first read.
-const MAX_HEAD_BYTES: u64 = 16 << 20;
-/// Largest single read while an index is built.
-const BUILD_READ_BYTES: u64 = 4 << 20;
-/// What is read of a media file to build its index: of a progressive one about eight hours of picture and sound with
-/// everything listed sample by sample. An instance has 128 MiB. While the movie header is read it takes four times its
-/// size at most, afterwards the tables stay and the index takes 50 MiB at most on top of them.
-const LIMITS: Limits = Limits {
-    moov_bytes: 16 << 20,
-    moof_bytes: 4 << 20,
-    samples: 1 << 23,
-    table_bytes: 48 << 20,
-    top_level_boxes: 1 << 18,
-    window_bytes: 64 << 10,
-};
 /// How long an index is used before its media file is looked at again.
 const TTL: SignedDuration = SignedDuration::from_secs(5);
-/// Most requests of one instance that build at a time, one index each: a build holds a whole movie header in memory.
-const MAX_BUILDS: usize = 4;
 /// How long a file that cannot be packaged is not tried again: the same bytes would fail in the same way, at the cost of
 /// reading them.
 const REFUSAL_TTL: SignedDuration = SignedDuration::from_secs(60);
@@ -115,30 +95,6 @@ pub(crate) struct Indexes {
     /// another: a task of a component cannot be woken by another one (`wit-bindgen` panics on it unless built with
     /// `inter-task-wakeup`).
     builds: AtomicUsize,
-}
-
-/// The right to build, given back when dropped.
-struct BuildPermit<'a>(&'a AtomicUsize);
-
-impl<'a> BuildPermit<'a> {
-    fn take(builds: &'a AtomicUsize) -> Result<Self, OriginError> {
-        let taken = builds.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |going_on| {
-            going_on.checked_add(1).filter(|sum| *sum <= MAX_BUILDS)
-        });
-        match taken {
-            Ok(_) => Ok(Self(builds)),
-            Err(_) => Err(OriginError::new(
-                Code::StorageServerBusy,
-                "the asset is being prepared for streaming",
-            )),
-        }
-    }
-}
-
-impl Drop for BuildPermit<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// When a segment plays: what manifests need of it.
@@ -293,8 +249,8 @@ impl Indexes {
         if let Some(refusal) = self.refusals.get(&state, now) {
             return Err(refusal);
         }
-        let permit = BuildPermit::take(&self.builds)?;
-        let built = build(storage, media, info).await;
+        let permit = build::Permit::take(&self.builds)?;
+        let built = build::build(storage, media, info, useless, log).await;
         drop(permit);
         if let Err(refusal) = &built
             && refusal.code().kind() == Kind::UnsupportedMedia
@@ -303,45 +259,7 @@ impl Indexes {
             let bytes = refusal.log_line().len();
             self.refusals.put(&state, refusal.clone(), bytes, until);
         }
-        let built = built?;
-        let head = complete_head(&built)?;
-        let name = blob_name(media.file);
-        let index = match storage.put(media.at, &name, built.clone(), useless).await {
-            Ok(etag) => {
-                let first = usize::try_from(FIRST_READ_BYTES)
-                    .unwrap_or(usize::MAX)
-                    .min(built.len());
-                LoadedIndex {
-                    file: media.file.to_owned(),
-                    head,
-                    prefix: Bytes::copy_from_slice(built.get(..first).unwrap_or_default()),
-                    etag: Some(etag),
-                }
-            }
-            Err(error) => {
-                let theirs = match &error {
-                    StorageError::Changed => read_head(storage, media.at, &name).await.ok(),
-                    _ => None,
-                };
-                match theirs {
-                    Some((head, prefix, etag)) if fits(&head, info) => LoadedIndex {
-                        file: media.file.to_owned(),
-                        head,
-                        prefix,
-                        etag: Some(etag),
-                    },
-                    _ => {
-                        log(&format!("a packaging index could not be stored: {error}"));
-                        LoadedIndex {
-                            file: media.file.to_owned(),
-                            head,
-                            prefix: built,
-                            etag: None,
-                        }
-                    }
-                }
-            }
-        };
+        let index = built?;
         let index = Arc::new(index);
         self.remember(&media.key(), &index, now);
         Ok(index)
@@ -471,127 +389,6 @@ impl Indexes {
 
 fn fits(head: &IndexHead, info: &ObjectInfo) -> bool {
     head.source.etag == info.etag && head.source.len == info.len
-}
-
-enum NoHead {
-    Storage(StorageError),
-    Damaged { fault: String, etag: String },
-}
-
-/// The head of a stored index, the bytes that the first read brought, and its entity tag.
-async fn read_head<S: Storage>(
-    storage: &S,
-    at: &S::Location,
-    name: &str,
-) -> Result<(IndexHead, Bytes, String), NoHead> {
-    let first = storage
-        .read(at, name, 0..FIRST_READ_BYTES, None)
-        .await
-        .map_err(NoHead::Storage)?;
-    let mut bytes = first.bytes;
-    let damaged = |e: &dyn std::fmt::Display| NoHead::Damaged {
-        fault: e.to_string(),
-        etag: first.etag.clone(),
-    };
-    for _ in 0..2 {
-        match parse_head(&bytes).map_err(|e| damaged(&e))? {
-            HeadParse::Complete(head) if head.index_len == first.total_len => {
-                return Ok((head, bytes, first.etag.clone()));
-            }
-            HeadParse::Complete(_) => return Err(damaged(&"its length is not the one it states")),
-            HeadParse::NeedMore(len) if len <= MAX_HEAD_BYTES && len <= first.total_len => {
-                let read = storage
-                    .read(at, name, 0..len, Some(&first.etag))
-                    .await
-                    .map_err(NoHead::Storage)?;
-                bytes = read.bytes;
-            }
-            HeadParse::NeedMore(_) => break,
-        }
-    }
-    Err(damaged(&"it is cut short"))
-}
-
-fn complete_head(index: &Bytes) -> Result<IndexHead, OriginError> {
-    match parse_head(index) {
-        Ok(HeadParse::Complete(head)) => Ok(head),
-        Ok(HeadParse::NeedMore(_)) => Err(damaged("it is cut short")),
-        Err(error) => Err(damaged(error)),
-    }
-}
-
-/// Builds the index of a media file by reading its movie header.
-async fn build<S: Storage>(
-    storage: &S,
-    media: &MediaFile<'_, S::Location>,
-    info: &ObjectInfo,
-) -> Result<Bytes, OriginError> {
-    let mut reader = MovieReader::with_limits(info.len, LIMITS);
-    let movie = loop {
-        match reader.step().map_err(unpackageable)? {
-            Step::Need { offset, len } => {
-                let bytes = read_exactly(storage, media, info, offset, len).await?;
-                reader.feed(offset, bytes).map_err(unpackageable)?;
-            }
-            Step::Done(movie) => break movie,
-        }
-    };
-    drop(reader);
-    let source = SourceId {
-        etag: info.etag.clone(),
-        len: info.len,
-    };
-    build_from_movie(&movie, &source)
-        .map(Bytes::from)
-        .map_err(|error| match error {
-            CmafError::KeyFrameInterval { .. } => {
-                OriginError::new(Code::KeyFrameIntervalTooLarge, error.to_string())
-            }
-            other => unpackageable(other),
-        })
-}
-
-/// Reads `len` bytes at `offset` of the media file as it was when `info` was given, in bounded pieces.
-async fn read_exactly<S: Storage>(
-    storage: &S,
-    media: &MediaFile<'_, S::Location>,
-    info: &ObjectInfo,
-    offset: u64,
-    len: u64,
-) -> Result<Bytes, OriginError> {
-    let end = offset.saturating_add(len);
-    let mut at = offset;
-    // Room for all of it at once: growing would take as much again while it copies.
-    let mut whole = BytesMut::new();
-    loop {
-        let to = at.saturating_add(BUILD_READ_BYTES).min(end);
-        let read = storage
-            .read(media.at, media.file, at..to, Some(&info.etag))
-            .await
-            .map_err(storage_error)?;
-        if u64::try_from(read.bytes.len()) != Ok(to.saturating_sub(at)) {
-            return Err(OriginError::new(
-                Code::StorageUnexpected,
-                "the media file is cut short",
-            ));
-        }
-        if at == offset && to == end {
-            return Ok(read.bytes);
-        }
-        whole.reserve(usize::try_from(end.saturating_sub(at)).unwrap_or(0));
-        whole.extend_from_slice(&read.bytes);
-        at = to;
-        if at >= end {
-            return Ok(whole.freeze());
-        }
-    }
-}
-
-fn unpackageable(cause: impl std::fmt::Display) -> OriginError {
-    OriginError::new(
-        Code::FormatNotSupported,
-        format!("the stored media cannot be streamed: {cause}"),
-    )
 }
 
 fn damaged(cause: impl std::fmt::Display) -> OriginError {

@@ -254,6 +254,10 @@ fn adaptation_set<'a>(
         content_type: match kind {
             TrackKind::Video => dash::ContentType::Video,
             TrackKind::Audio => dash::ContentType::Audio,
+            TrackKind::Text => {
+                let fault = "a text track among pictures and sound";
+                return Err(OriginError::new(Code::Internal, fault));
+            }
         },
         language: first.language.clone(),
         label: first.title.clone(),
@@ -263,7 +267,7 @@ fn adaptation_set<'a>(
             vec![]
         },
         roles: match kind {
-            TrackKind::Video => vec![],
+            TrackKind::Video | TrackKind::Text => vec![],
             TrackKind::Audio if is_default => vec![role("main")],
             TrackKind::Audio => vec![role("alternate")],
         },

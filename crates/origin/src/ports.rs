@@ -146,6 +146,26 @@ pub trait Storage {
         replaces: Option<&str>,
     ) -> Result<String, StorageError>;
 
+    /// Keeps a part of a future object `name`. It is part of none until [`Self::commit`], and may be lost if that does
+    /// not follow within days. `id`: at most 64 letters, digits and hyphens, of the same length for all parts of an
+    /// object; a part of the same name is replaced.
+    async fn stage(
+        &self,
+        at: &Self::Location,
+        name: &str,
+        id: &str,
+        bytes: Bytes,
+    ) -> Result<(), StorageError>;
+
+    /// Writes an object from staged parts in the order of `ids`; otherwise as [`Self::put`].
+    async fn commit(
+        &self,
+        at: &Self::Location,
+        name: &str,
+        ids: &[String],
+        replaces: Option<&str>,
+    ) -> Result<String, StorageError>;
+
     /// The object as a plan names it: complete signed URL, and `If-Match` with `etag`.
     fn object(&self, at: &Self::Location, name: &str, etag: &str) -> Result<Object, StorageError>;
 }

@@ -309,6 +309,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let content_type = match head.kind {
             TrackKind::Video => "video/mp4",
             TrackKind::Audio => "audio/mp4",
+            TrackKind::Text => "application/mp4",
         };
         let meta = |tag: Tag| Meta {
             content_type,

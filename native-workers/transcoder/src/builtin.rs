@@ -510,8 +510,8 @@ impl<'a> OutputRun<'a> {
         let manifest = format!("{}.ism", self.base);
         let text = headwater_ism::write(&ServerManifest {
             formats: Some(FORMATS_CMAF.into()),
-            client_manifest: None,
             tracks: entries,
+            ..ServerManifest::default()
         });
         visible.push(manifest.clone());
         self.place

@@ -120,6 +120,7 @@ fn indexed(indexes: &[(String, IndexHead)]) -> Vec<MediaTrack> {
             let mut track = match found.kind {
                 TrackKind::Video => MediaTrack::new(name, "VideoTrack"),
                 TrackKind::Audio => MediaTrack::new(name, "AudioTrack"),
+                TrackKind::Text => MediaTrack::new(name, "TextTrack"),
             };
             if found.kind == TrackKind::Audio {
                 track.set("fileName", Some(file.clone()));

@@ -35,7 +35,7 @@ impl Path<'_> {
 }
 
 /// Reads the payload of one box.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct BoxReader<'a> {
     path: &'a Path<'a>,
     /// Offset of the payload in the file.

@@ -7,7 +7,8 @@ use super::cursor::{BoxReader, Read};
 use super::esds;
 use crate::aac::AacFault;
 use crate::{
-    AacConfig, AvcConfig, CodecConfig, Colour, FourCc, OtherCodec, PixelAspect, TrackKind,
+    AacConfig, AvcConfig, BoxedCodec, BoxedKind, CodecConfig, Colour, FourCc, OtherCodec,
+    PixelAspect, TrackKind,
 };
 
 /// What the first sample entry says.
@@ -44,6 +45,7 @@ pub(super) fn parse_stsd(stsd: &mut BoxReader<'_>, kind: TrackKind) -> Read<Samp
             first = Some(match kind {
                 TrackKind::Video => video(entry, fourcc)?,
                 TrackKind::Audio => audio(entry, fourcc, version)?,
+                TrackKind::Text => text(entry, fourcc)?,
                 TrackKind::Other => SampleEntries::other(OtherCodec::recognise(fourcc)),
             });
         }
@@ -57,27 +59,54 @@ fn video(entry: &mut BoxReader<'_>, fourcc: FourCc) -> Read<SampleEntries> {
     entry.skip(24)?; // reserved, data reference index, pre-defined
     found.width = entry.u16()?;
     found.height = entry.u16()?;
-    if fourcc != b"avc1" && fourcc != b"avc3" {
+    let boxed = BoxedKind::of_entry(fourcc);
+    if fourcc != b"avc1" && fourcc != b"avc3" && boxed.is_none() {
         return Ok(found);
     }
     entry.skip(50)?; // resolution, frame count, compressor name, depth, pre-defined
-    let mut avc = None;
+    let config_box = boxed.map_or(FourCc(*b"avcC"), |(_, config)| config);
+    let (mut config, mut extra) = (None, Vec::new());
     entry.children(|child, name| {
         match &name.0 {
-            b"avcC" => {
-                let record = child.rest();
-                let parsed = AvcConfig::parse(fourcc, record)
-                    .ok_or_else(|| child.malformed("not a valid H.264 decoder configuration"))?;
-                avc = Some(parsed);
-            }
+            _ if name == config_box => config = Some(child.rest().to_vec()),
             b"pasp" => found.pixel_aspect = pixel_aspect(child)?,
-            b"colr" => found.colour = colour(child)?,
+            b"colr" => found.colour = colour(child)?.or(found.colour),
+            b"mdcv" | b"clli" | b"dvcC" | b"dvvC" => push_box(&mut extra, name, child.rest()),
             _ => {}
         }
         Ok(())
     })?;
-    let avc = avc.ok_or_else(|| entry.malformed("no avcC box"))?;
-    found.codec = CodecConfig::Avc(avc);
+    let config = config.unwrap_or_default();
+    let codec = match boxed {
+        Some(_) => BoxedCodec::parse(fourcc, &config, &extra).map(CodecConfig::Boxed),
+        None => AvcConfig::parse(fourcc, &config).map(CodecConfig::Avc),
+    };
+    found.codec = codec.unwrap_or_else(|| CodecConfig::Other(OtherCodec::broken(fourcc)));
+    Ok(found)
+}
+
+/// Appends a box; those of a sample entry are far below 4 GiB.
+fn push_box(out: &mut Vec<u8>, name: FourCc, payload: &[u8]) {
+    let size = u32::try_from(payload.len().saturating_add(8)).unwrap_or(u32::MAX);
+    out.extend_from_slice(&size.to_be_bytes());
+    out.extend_from_slice(&name.0);
+    out.extend_from_slice(payload);
+}
+
+/// Longest sample entry of text that is carried: it is part of every init segment.
+const MAX_TEXT_ENTRY: usize = 64 << 10;
+
+fn text(entry: &mut BoxReader<'_>, fourcc: FourCc) -> Read<SampleEntries> {
+    let mut found = SampleEntries::other(OtherCodec::recognise(fourcc));
+    if BoxedKind::of_entry(fourcc).is_some() {
+        entry.skip(8)?; // reserved, data reference index
+        let config = entry.rest();
+        let codec = match config.len() <= MAX_TEXT_ENTRY {
+            true => BoxedCodec::parse(fourcc, config, &[]).map(CodecConfig::Boxed),
+            false => None,
+        };
+        found.codec = codec.unwrap_or_else(|| CodecConfig::Other(OtherCodec::broken(fourcc)));
+    }
     Ok(found)
 }
 
@@ -124,6 +153,25 @@ fn audio(entry: &mut BoxReader<'_>, fourcc: FourCc, stsd_version: u8) -> Read<Sa
         }
         _ => {}
     }
+    if let Some((_, config_box)) = BoxedKind::of_entry(fourcc) {
+        let mut config = Vec::new();
+        entry.children(|child, name| {
+            if name == config_box {
+                config = child.rest().to_vec();
+            }
+            Ok(())
+        })?;
+        found.codec = match BoxedCodec::parse(fourcc, &config, &[]) {
+            Some(codec) => {
+                if codec.sample_rate > 0 {
+                    (found.sample_rate, found.channels) = (codec.sample_rate, codec.channels);
+                }
+                CodecConfig::Boxed(codec)
+            }
+            None => CodecConfig::Other(OtherCodec::broken(fourcc)),
+        };
+        return Ok(found);
+    }
     if fourcc != b"mp4a" {
         return Ok(found);
     }
@@ -141,7 +189,10 @@ fn audio(entry: &mut BoxReader<'_>, fourcc: FourCc, stsd_version: u8) -> Read<Sa
         }
         Ok(())
     })?;
-    let stream = stream.ok_or_else(|| entry.malformed("no esds box"))?;
+    let Some(stream) = stream else {
+        found.codec = CodecConfig::Other(OtherCodec::broken(fourcc));
+        return Ok(found);
+    };
     found.codec = match stream.object_type_indication {
         0x40 | 0x66..=0x68 => match AacConfig::read(&stream.decoder_specific) {
             Ok(mut aac) => {
@@ -155,9 +206,7 @@ fn audio(entry: &mut BoxReader<'_>, fourcc: FourCc, stsd_version: u8) -> Read<Sa
                 fourcc,
                 format!("MPEG-4 audio object type {number}"),
             )),
-            Err(AacFault::Malformed) => {
-                return Err(entry.malformed("not a valid AAC decoder configuration"));
-            }
+            Err(AacFault::Malformed) => CodecConfig::Other(OtherCodec::broken(fourcc)),
         },
         0x69 | 0x6b => CodecConfig::Other(OtherCodec::named(fourcc, "MP3")),
         0xa5 => CodecConfig::Other(OtherCodec::named(fourcc, "Dolby Digital (AC-3)")),
@@ -264,7 +313,9 @@ mod tests {
         assert_eq!(name(0x6b, &[]), "MP3");
         assert_eq!(name(0x40, &[0x0a, 0x10]), "MPEG-4 audio object type 1");
         assert_eq!(name(0xa5, &[]), "Dolby Digital (AC-3)");
-        assert!(read(0, &entry(0, &[])).is_err(), "no esds");
-        assert!(read(0, &entry(0, &esds(0x40, &[0x12]))).is_err(), "cut off");
+        let broken = "MPEG-4 audio without a valid configuration";
+        assert_eq!(name(0x40, &[0x12]), broken, "cut off");
+        let found = read(0, &entry(0, &[])).unwrap();
+        assert_eq!(found.codec.name(), broken, "no esds");
     }
 }

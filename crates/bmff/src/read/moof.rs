@@ -97,6 +97,31 @@ struct TrackFragment {
     next_data: u64,
     /// Decode time of the next sample.
     time: u64,
+    /// Presentation time of the next sample, where that is stated instead of its decode time.
+    presented_at: Option<u64>,
+}
+
+/// Extended type of `tfxd` ([MS-SSTR] §2.2.4.4).
+const TFXD: [u8; 16] = [
+    0x6d, 0x1d, 0x9b, 0x05, 0x42, 0xd5, 0x44, 0xe6, 0x80, 0xe2, 0x14, 0x1d, 0xaf, 0xf7, 0x57, 0xb2,
+];
+
+/// The presentation time of a Smooth Streaming fragment's first sample, which has a `tfxd` box in place of `tfdt`, and
+/// behind `trun`. `None` without one, or where there is a `tfdt` too.
+fn tfxd(traf: &mut BoxReader<'_>) -> Read<Option<u64>> {
+    let (mut time, mut has_tfdt) = (None, false);
+    traf.children(|child, name| {
+        match &name.0 {
+            b"tfdt" => has_tfdt = true,
+            b"uuid" if child.remaining() >= 24 && child.array()? == TFXD => {
+                let (version, _) = child.version_and_flags()?;
+                time = Some(child.u32_or_u64(version)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(time.filter(|_| !has_tfdt))
 }
 
 impl State<'_> {
@@ -104,6 +129,7 @@ impl State<'_> {
         self.trafs = self.trafs.saturating_add(1);
         let mut current: Option<TrackFragment> = None;
         let (mut has_time, mut before) = (false, 0);
+        let presented_at = tfxd(&mut traf.clone())?;
         traf.children(|child, name| {
             match (&name.0, current.as_mut()) {
                 (b"tfhd", None) => {
@@ -117,14 +143,22 @@ impl State<'_> {
                     let (version, _) = child.version_and_flags()?;
                     fragment.time = child.u32_or_u64(version)?;
                 }
-                (b"trun", Some(fragment)) => self.trun(child, fragment)?,
+                (b"trun", Some(fragment)) => {
+                    if !has_time && fragment.presented_at.is_none() {
+                        fragment.presented_at = presented_at;
+                    }
+                    self.trun(child, fragment)?;
+                    // Runs behind the first follow it.
+                    has_time |= presented_at.is_some();
+                    fragment.presented_at = None;
+                }
                 (b"tfdt" | b"trun", None) => return Err(child.malformed("no tfhd before it")),
                 _ => {}
             }
             Ok(())
         })?;
         let fragment = current.ok_or_else(|| traf.malformed("no tfhd box"))?;
-        self.simple &= has_time;
+        self.simple &= has_time && presented_at.is_none();
         self.data_end = Some(fragment.next_data);
         if self.first.is_none() {
             let after = self.sample_count(fragment.track);
@@ -187,6 +221,7 @@ impl State<'_> {
                 .tracks
                 .get(track)
                 .map_or(0, |track| track.samples.end()),
+            presented_at: None,
         })
     }
 
@@ -274,6 +309,15 @@ impl State<'_> {
         let Some(track) = self.tracks.get_mut(fragment.track) else {
             return Err(trun.malformed("no such track"));
         };
+        if let Some(presented_at) = fragment.presented_at {
+            // What is cut off at zero or runs back by rounding follows the fragment before.
+            let offset = run.first().map_or(0, |sample| sample.cto);
+            // Writers state the priming of sound as a negative time.
+            let presented_at = i64::from_ne_bytes(presented_at.to_ne_bytes());
+            let time = presented_at.saturating_sub(offset.into()).max(0);
+            let time = u64::try_from(time).unwrap_or(0);
+            fragment.time = time.max(track.samples.end());
+        }
         let last = track.samples.last_decode_time();
         if stated > 0 && fragment.time < last {
             let time = fragment.time;

@@ -102,7 +102,7 @@ pub struct MovieReader {
 const MAX_INIT_BYTES: usize = 1 << 20;
 
 /// Types that the first box of a file has; anything else is not this format.
-const FIRST_BOXES: [&[u8; 4]; 14] = [
+pub(super) const FIRST_BOXES: [&[u8; 4]; 14] = [
     b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx",
     b"uuid", b"udta", b"PICT", b"junk",
 ];

@@ -6,7 +6,7 @@ use super::cursor::{BoxReader, Read};
 use super::stbl::{self, SampleTables};
 use crate::table::TableBuilder;
 use crate::{
-    BmffError, CodecConfig, Edit, EditList, FourCc, Matrix, SampleTable, Track, TrackConfig,
+    CodecConfig, Edit, EditList, FourCc, Matrix, OtherCodec, SampleTable, Track, TrackConfig,
     TrackKind,
 };
 
@@ -25,7 +25,6 @@ struct Header {
 }
 
 pub(super) fn parse(trak: &mut BoxReader<'_>) -> Read<PendingTrack> {
-    let offset = trak.offset();
     let mut header = None;
     let mut edits = EditList::default();
     let mut media = Media::default();
@@ -47,15 +46,10 @@ pub(super) fn parse(trak: &mut BoxReader<'_>) -> Read<PendingTrack> {
     let (timescale, duration, packed) =
         media.header.ok_or_else(|| trak.malformed("no mdhd box"))?;
     let tables = media.tables.ok_or_else(|| trak.malformed("no stbl box"))?;
-    let described = !matches!(tables.entries.codec, CodecConfig::Other(_));
-    if tables.entry_changes && described {
-        return Err(BmffError::Unsupported {
-            path: trak.path(),
-            offset,
-            feature: "a track that changes its codec configuration midway".to_owned(),
-        });
+    let mut entries = tables.entries;
+    if tables.entry_changes {
+        entries.codec = CodecConfig::Other(changing(&entries.codec));
     }
-    let entries = tables.entries;
     Ok(PendingTrack {
         samples: tables.samples,
         track: Track {
@@ -83,6 +77,12 @@ pub(super) fn parse(trak: &mut BoxReader<'_>) -> Read<PendingTrack> {
             samples: SampleTable::default(),
         },
     })
+}
+
+/// A codec whose samples do not all have the same configuration.
+fn changing(codec: &CodecConfig) -> OtherCodec {
+    let name = format!("{} that changes its configuration midway", codec.name());
+    OtherCodec::named(FourCc(*b"stsd"), name)
 }
 
 fn tkhd(reader: &mut BoxReader<'_>) -> Read<Header> {
@@ -163,6 +163,7 @@ fn mdia(reader: &mut BoxReader<'_>) -> Read<Media> {
                 media.kind = match &media.handler.0 {
                     b"vide" => TrackKind::Video,
                     b"soun" => TrackKind::Audio,
+                    b"text" | b"subt" | b"sbtl" => TrackKind::Text,
                     _ => TrackKind::Other,
                 };
             }

@@ -1,5 +1,6 @@
 //! Filling a [`SampleTable`], from the tables of `stbl` or run by run from fragments.
 
+use super::pages::{List, Pages};
 use super::{OffsetRun, SampleTable, Size, SizeRun, SyncRun, TimeRun};
 
 /// Sizes as `stsz`, `stz2` or `trun` states them.
@@ -190,7 +191,7 @@ impl TableBuilder {
                     let total = table.total_bytes.checked_add(u64::from(*size));
                     table.total_bytes = total.ok_or_else(overflow)?;
                 }
-                let at = u32::try_from(table.listed_sizes.len())
+                let at = u32::try_from(table.listed_sizes.count())
                     .map_err(|_| "too many samples".to_owned())?;
                 let listed = |run: &SizeRun| matches!(run.size, Size::Listed(_));
                 if !table.sizes.last().is_some_and(listed) {
@@ -199,11 +200,8 @@ impl TableBuilder {
                         size: Size::Listed(at),
                     });
                 }
-                if table.listed_sizes.is_empty() {
-                    table.listed_sizes = list;
-                } else {
-                    table.listed_sizes.extend_from_slice(&list);
-                }
+                list.into_iter()
+                    .for_each(|size| table.listed_sizes.push(size));
             }
         }
         Ok(())
@@ -219,7 +217,7 @@ impl TableBuilder {
             let mut bytes: u64 = 0;
             let mut index = first;
             while index < end {
-                let run = super::advance(&table.sizes, &mut size_run, index, |run| run.first)?;
+                let run = super::advance(&table.sizes[..], &mut size_run, index, |run| run.first)?;
                 let next = size_run.checked_add(1).and_then(|at| table.sizes.get(at));
                 let run_end = next.map_or(end, |run| run.first.min(end));
                 let count = run_end.saturating_sub(index).max(1);
@@ -273,15 +271,18 @@ fn chunk_firsts(
     Ok(firsts)
 }
 
-fn times(count: u32, durations: &[(u32, u32)]) -> Result<(Vec<TimeRun>, u64), Fault> {
-    let mut times: Vec<TimeRun> = Vec::with_capacity(durations.len());
+fn times(count: u32, durations: &[(u32, u32)]) -> Result<(Pages<TimeRun>, u64), Fault> {
+    let mut times = Pages::default();
     let (mut first, mut decode_time) = (0_u32, 0_u64);
     for &(samples, duration) in durations {
         let samples = samples.min(count.saturating_sub(first));
         if samples == 0 {
             continue;
         }
-        if times.last().is_none_or(|run| run.duration != duration) {
+        if times
+            .last()
+            .is_none_or(|run: TimeRun| run.duration != duration)
+        {
             times.push(TimeRun {
                 first,
                 duration,
@@ -302,9 +303,8 @@ fn times(count: u32, durations: &[(u32, u32)]) -> Result<(Vec<TimeRun>, u64), Fa
     Ok((times, decode_time))
 }
 
-fn offsets(stored: &[(u32, i32)]) -> Vec<OffsetRun> {
-    // One more than stated: samples behind the last run have no offset.
-    let mut runs: Vec<OffsetRun> = Vec::with_capacity(stored.len().saturating_add(1));
+fn offsets(stored: &[(u32, i32)]) -> Pages<OffsetRun> {
+    let mut runs: Pages<OffsetRun> = Pages::default();
     let mut first: u32 = 0;
     let mut push = |first: u32, offset: i32| {
         if runs.last().map_or(0, |run| run.offset) != offset {
@@ -317,6 +317,7 @@ fn offsets(stored: &[(u32, i32)]) -> Vec<OffsetRun> {
         }
         first = first.saturating_add(samples);
     }
+    // Samples behind the last run have no offset.
     push(first, 0);
     runs
 }
@@ -332,7 +333,7 @@ fn sync_runs(mut numbers: Vec<u32>) -> Vec<SyncRun> {
     runs
 }
 
-fn push_sync(runs: &mut Vec<SyncRun>, index: u32) {
+pub(super) fn push_sync(runs: &mut Vec<SyncRun>, index: u32) {
     if let Some(run) = runs.last_mut() {
         match index.checked_sub(run.first) {
             Some(into) if into < run.count => return,

@@ -1,12 +1,32 @@
-//! `stsd` with its one sample entry: `avc1` with `avcC`, `colr` and `pasp`, or `mp4a` with `esds`.
+//! `stsd` with its one sample entry: of video with the codec's configuration box, `colr` and `pasp`; `mp4a` with `esds` or
+//! another audio codec with its configuration box; of text as it is.
 
 use super::boxes::BoxWriter;
-use crate::{AacConfig, AvcConfig, BmffError, CodecConfig, TrackConfig};
+use crate::{AacConfig, BmffError, BoxedCodec, CodecConfig, FourCc, TrackConfig, TrackKind};
 
 /// Checked before anything is written, so that writing itself cannot fail.
 pub(super) enum Entry<'a> {
-    Avc(&'a AvcConfig),
     Aac(&'a AacConfig),
+    Boxed(Boxed<'a>),
+}
+
+/// A sample entry around a configuration box.
+pub(super) struct Boxed<'a> {
+    entry: FourCc,
+    config_box: FourCc,
+    config: &'a [u8],
+    extra: &'a [u8],
+}
+
+impl<'a> Boxed<'a> {
+    fn of(codec: &'a BoxedCodec) -> Self {
+        Self {
+            entry: codec.sample_entry,
+            config_box: codec.config_box,
+            config: &codec.config,
+            extra: &codec.extra,
+        }
+    }
 }
 
 /// Longest `AudioSpecificConfig` written: it and the descriptors around it then have one-byte lengths.
@@ -15,7 +35,13 @@ const MAX_ASC: usize = 64;
 impl<'a> Entry<'a> {
     pub(super) fn of(config: &'a TrackConfig) -> Result<Self, BmffError> {
         match &config.codec {
-            CodecConfig::Avc(avc) => Ok(Self::Avc(avc)),
+            CodecConfig::Avc(avc) => Ok(Self::Boxed(Boxed {
+                entry: avc.sample_entry,
+                config_box: FourCc(*b"avcC"),
+                config: &avc.record,
+                extra: &[],
+            })),
+            CodecConfig::Boxed(codec) => Ok(Self::Boxed(Boxed::of(codec))),
             CodecConfig::Aac(aac) if aac.asc.len() > MAX_ASC => Err(BmffError::unwritable(
                 "esds",
                 format!("an AudioSpecificConfig of {} bytes", aac.asc.len()),
@@ -32,15 +58,27 @@ impl<'a> Entry<'a> {
         w.full(b"stsd", 0, 0, |w| {
             w.u32(1);
             match self {
-                Self::Avc(avc) => video(w, avc, config),
-                Self::Aac(aac) => audio(w, aac, config),
+                Self::Boxed(boxed) => match config.kind {
+                    TrackKind::Video => video(w, boxed, config),
+                    TrackKind::Audio => audio(w, boxed.entry, config, |w| {
+                        w.boxed(&boxed.config_box.0, |w| w.bytes(boxed.config));
+                    }),
+                    TrackKind::Text | TrackKind::Other => w.boxed(&boxed.entry.0, |w| {
+                        w.zeros(6);
+                        w.u16(1); // data reference index
+                        w.bytes(boxed.config);
+                    }),
+                },
+                Self::Aac(aac) => audio(w, FourCc(*b"mp4a"), config, |w| {
+                    w.full(b"esds", 0, 0, |w| stream_descriptor(w, &aac.asc));
+                }),
             }
         });
     }
 }
 
-fn video(w: &mut BoxWriter, avc: &AvcConfig, config: &TrackConfig) {
-    w.boxed(&avc.sample_entry.0, |w| {
+fn video(w: &mut BoxWriter, boxed: &Boxed<'_>, config: &TrackConfig) {
+    w.boxed(&boxed.entry.0, |w| {
         w.zeros(6);
         w.u16(1); // data reference index
         w.zeros(16);
@@ -53,7 +91,8 @@ fn video(w: &mut BoxWriter, avc: &AvcConfig, config: &TrackConfig) {
         w.zeros(32); // compressor name
         w.u16(0x18); // colour, no alpha
         w.u16(0xffff);
-        w.boxed(b"avcC", |w| w.bytes(&avc.record));
+        w.boxed(&boxed.config_box.0, |w| w.bytes(boxed.config));
+        w.bytes(boxed.extra);
         if let Some(colour) = config.colour {
             w.boxed(b"colr", |w| {
                 w.bytes(b"nclx");
@@ -72,8 +111,13 @@ fn video(w: &mut BoxWriter, avc: &AvcConfig, config: &TrackConfig) {
     });
 }
 
-fn audio(w: &mut BoxWriter, aac: &AacConfig, config: &TrackConfig) {
-    w.boxed(b"mp4a", |w| {
+fn audio(
+    w: &mut BoxWriter,
+    entry: FourCc,
+    config: &TrackConfig,
+    configuration: impl FnOnce(&mut BoxWriter),
+) {
+    w.boxed(&entry.0, |w| {
         w.zeros(6);
         w.u16(1); // data reference index
         w.zeros(8);
@@ -83,7 +127,7 @@ fn audio(w: &mut BoxWriter, aac: &AacConfig, config: &TrackConfig) {
         // 16.16 fixed point; rates it cannot hold are stated in the decoder configuration only.
         let rate = u16::try_from(config.sample_rate).unwrap_or(0);
         w.u32(u32::from(rate) << 16);
-        w.full(b"esds", 0, 0, |w| stream_descriptor(w, &aac.asc));
+        configuration(w);
     });
 }
 

@@ -64,7 +64,7 @@ fn media_brand(config: &TrackConfig) -> Option<&'static [u8; 4]> {
         CodecConfig::Avc(avc) => avc_brand(avc, config.width, config.height),
         CodecConfig::Aac(_) if config.channels <= 2 => Some(b"caac"),
         CodecConfig::Aac(_) => Some(b"camc"),
-        CodecConfig::Other(_) => None,
+        CodecConfig::Boxed(_) | CodecConfig::Other(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::boxes::BoxWriter;
 use super::entry::Entry;
-use crate::{BmffError, Edit, Matrix, TrackConfig, TrackKind};
+use crate::{BmffError, BoxedKind, CodecConfig, Edit, Matrix, TrackConfig, TrackKind};
 
 /// What `trak` states beside the track's configuration.
 pub(super) struct TrackBoxes<'a> {
@@ -48,7 +48,8 @@ impl<'a> TrackBoxes<'a> {
                     match self.config.kind {
                         TrackKind::Video => w.full(b"vmhd", 0, 1, |w| w.zeros(8)),
                         TrackKind::Audio => w.full(b"smhd", 0, 0, |w| w.zeros(4)),
-                        TrackKind::Other => w.full(b"nmhd", 0, 0, |_| {}),
+                        TrackKind::Text if self.is_ttml() => w.full(b"sthd", 0, 0, |_| {}),
+                        TrackKind::Text | TrackKind::Other => w.full(b"nmhd", 0, 0, |_| {}),
                     }
                     w.boxed(b"dinf", |w| {
                         w.full(b"dref", 0, 0, |w| {
@@ -63,6 +64,10 @@ impl<'a> TrackBoxes<'a> {
                 });
             });
         });
+    }
+
+    fn is_ttml(&self) -> bool {
+        matches!(&self.config.codec, CodecConfig::Boxed(codec) if codec.kind == BoxedKind::Ttml)
     }
 
     fn tkhd(&self, w: &mut BoxWriter) {
@@ -113,6 +118,9 @@ impl<'a> TrackBoxes<'a> {
         let (handler, name): (&[u8; 4], &[u8]) = match self.config.kind {
             TrackKind::Video => (b"vide", b"Video\0"),
             TrackKind::Audio => (b"soun", b"Audio\0"),
+            // TTML is in subtitle tracks (ISO/IEC 14496-12 §12.6), WebVTT in text tracks (ISO/IEC 14496-30 §7.3).
+            TrackKind::Text if self.is_ttml() => (b"subt", b"Text\0"),
+            TrackKind::Text => (b"text", b"Text\0"),
             TrackKind::Other => (b"meta", b"Data\0"),
         };
         w.full(b"hdlr", 0, 0, |w| {

@@ -4,25 +4,34 @@ use headwater_bmff::{TrackConfig, TrackKind as MediaKind};
 
 use super::head::push_head;
 use super::page::{Entry, push_directory};
+use super::playable::video_range;
 use super::rates::{bitrates, frame_rate};
-use super::{ENTRIES_PER_PAGE, SegmentOrigin, SourceId, TrackHead, TrackKind};
+use super::{
+    ENTRIES_PER_PAGE, SegmentOrigin, SourceId, TrackHead, TrackKind, TrackWarning, VideoRange,
+};
 use crate::CmafError;
 use crate::segments::MAX_SEGMENTS;
 
 /// A track with its segments.
+#[derive(Debug)]
 pub(super) struct IndexedTrack {
+    /// Its place among the tracks of the file.
+    pub(super) place: usize,
     pub(super) config: TrackConfig,
+    /// See [`TrackHead::reordering`].
+    pub(super) reordering: u32,
     pub(super) origin: SegmentOrigin,
     pub(super) init: Vec<u8>,
     /// In order, tiling, not empty.
     pub(super) entries: Vec<Entry>,
 }
 
-/// Most bytes of all records, which are in memory twice while the index is put together: a day and a half of picture and
-/// sound at the two bytes that most samples take.
-const MAX_RECORD_BYTES: usize = 20 << 20;
+/// Most bytes of all records: two days of pictures that are reordered one by one, with several sounds, scattered over the
+/// file.
+const MAX_RECORD_BYTES: usize = 256 << 20;
 
 /// What the index of one file may still take.
+#[derive(Debug)]
 pub(super) struct Room {
     segments: usize,
     record_bytes: usize,
@@ -43,39 +52,56 @@ impl Room {
         let too_large = |what| CmafError::TooLarge { track, what };
         let segments = self.segments.checked_sub(1);
         self.segments = segments.ok_or_else(|| too_large("the number of segments"))?;
-        let bytes = self.record_bytes.checked_sub(entry.record.len());
+        let bytes = self
+            .record_bytes
+            .checked_sub(usize::try_from(entry.record_len).unwrap_or(usize::MAX));
         self.record_bytes = bytes.ok_or_else(|| too_large("the index"))?;
         Ok(())
     }
 }
 
-/// The bytes of the index.
-pub(super) fn assemble(source: &SourceId, tracks: &[IndexedTrack]) -> Result<Vec<u8>, CmafError> {
+/// The index but for its records: head and directories.
+///
+/// `tracks`: in the order in which their records follow each other, which is not that of the head; see
+/// [`IndexedTrack::place`].
+pub(super) fn assemble(
+    source: &SourceId,
+    tracks: &[IndexedTrack],
+    warnings: &[TrackWarning],
+) -> Result<Vec<u8>, CmafError> {
     if tracks.is_empty() {
         return Err(CmafError::NoMedia);
     }
     let mut heads = Vec::with_capacity(tracks.len());
     for track in tracks {
-        heads.push(track.head()?);
+        heads.push((track.place, track.head()?));
     }
+    // Where the records of each are, from the first record on.
+    let mut records = Vec::with_capacity(tracks.len());
+    let mut record_at: u64 = 0;
+    for track in tracks {
+        records.push((track, record_at));
+        for entry in &track.entries {
+            record_at = record_at.saturating_add(entry.record_len.into());
+        }
+    }
+    heads.sort_by_key(|(place, _)| *place);
+    records.sort_by_key(|(track, _)| track.place);
+    let mut heads: Vec<TrackHead> = heads.into_iter().map(|(_, head)| head).collect();
     let mut sizing = Vec::new();
-    push_head(&mut sizing, source, 0, &heads)?;
+    push_head(&mut sizing, source, 0, &heads, warnings)?;
     let mut at = u64::try_from(sizing.len()).unwrap_or(u64::MAX);
     for head in &mut heads {
         head.directory = at;
         at = head.directory_range().end;
     }
-    let mut directories = Vec::new();
-    for track in tracks {
-        at = push_directory(&mut directories, &track.entries, at);
+    let mut front = Vec::with_capacity(usize::try_from(at).unwrap_or(0));
+    let index_len = at.saturating_add(record_at);
+    push_head(&mut front, source, index_len, &heads, warnings)?;
+    for (track, record_at) in records {
+        push_directory(&mut front, &track.entries, at.saturating_add(record_at));
     }
-    let mut index = Vec::with_capacity(usize::try_from(at).unwrap_or(0));
-    push_head(&mut index, source, at, &heads)?;
-    index.append(&mut directories);
-    for entry in tracks.iter().flat_map(|track| &track.entries) {
-        index.extend_from_slice(&entry.record);
-    }
-    Ok(index)
+    Ok(front)
 }
 
 impl IndexedTrack {
@@ -89,7 +115,8 @@ impl IndexedTrack {
         let kind = match config.kind {
             MediaKind::Video => TrackKind::Video,
             MediaKind::Audio => TrackKind::Audio,
-            MediaKind::Other => return Err(unsupported("neither video nor audio")),
+            MediaKind::Text => TrackKind::Text,
+            MediaKind::Other => return Err(unsupported("neither video, audio nor text")),
         };
         let codec = config.codec.rfc6381();
         let codec = codec.ok_or_else(|| unsupported("this codec cannot be packaged"))?;
@@ -111,6 +138,7 @@ impl IndexedTrack {
             origin: self.origin,
             timescale: config.timescale,
             codec,
+            supplemental_codec: config.codec.supplemental().unwrap_or_default().to_owned(),
             bitrate,
             peak_bitrate,
             width: config.width,
@@ -121,10 +149,15 @@ impl IndexedTrack {
             rotation: config.rotation().degrees(),
             frame_rate: match kind {
                 TrackKind::Video => frame_rate(config.timescale, samples, duration),
-                TrackKind::Audio => (0, 1),
+                TrackKind::Audio | TrackKind::Text => (0, 1),
             },
             sample_rate: config.sample_rate,
             channels: config.channels,
+            video_range: match kind {
+                TrackKind::Video => video_range(config),
+                _ => VideoRange::Sdr,
+            },
+            reordering: self.reordering,
             open_groups: self.entries.iter().any(|entry| entry.leads),
             language: config.language.clone(),
             start,

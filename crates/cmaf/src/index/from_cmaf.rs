@@ -41,15 +41,24 @@ pub fn build_from_cmaf(
             fault: format!("the file has {} bytes, its parts {at}", source.len),
         });
     }
-    let track = stored_track(track.config, init.to_vec(), placed.into_iter())?;
-    assemble(source, &[track])
+    let mut records = Vec::new();
+    let track = stored_track(
+        track.config,
+        init.to_vec(),
+        placed.into_iter(),
+        &mut records,
+    )?;
+    let mut index = assemble(source, &[track], &[])?;
+    index.append(&mut records);
+    Ok(index)
 }
 
-/// A track whose segments are served as they are stored.
+/// A track whose segments are served as they are stored; their records go to `records`.
 pub(super) fn stored_track(
     config: TrackConfig,
     init: Vec<u8>,
     segments: impl Iterator<Item = (Range<u64>, impl Borrow<SegmentRecord>)>,
+    records: &mut Vec<u8>,
 ) -> Result<IndexedTrack, CmafError> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut next_start = None;
@@ -75,6 +84,7 @@ pub(super) fn stored_track(
             return Err(bad("its duration is zero or ends past 64 bits"));
         }
         let run = media_at..bytes.end;
+        let record = record::encode(&segment.samples, std::slice::from_ref(&run));
         let entry = Entry {
             start: segment.start,
             duration,
@@ -82,8 +92,9 @@ pub(super) fn stored_track(
             media: bytes.start,
             sample_count: u32::try_from(segment.samples.len()).unwrap_or(u32::MAX),
             leads: leads(&segment.samples),
-            record: record::encode(&segment.samples, std::slice::from_ref(&run)),
+            record_len: u32::try_from(record.len()).unwrap_or(u32::MAX),
         };
+        records.extend_from_slice(&record);
         room.take(config.id, &entry)?;
         entries.push(entry);
     }
@@ -91,7 +102,9 @@ pub(super) fn stored_track(
         return Err(CmafError::NoMedia);
     }
     Ok(IndexedTrack {
+        place: 0,
         config,
+        reordering: 0,
         origin: SegmentOrigin::Stored,
         init,
         entries,

@@ -3,7 +3,10 @@
 use headwater_time::Timescale;
 
 use super::bytes::{Fields, checked, push_crc};
-use super::{FORMAT_VERSION, IndexHead, SegmentOrigin, SourceId, TrackHead, TrackKind};
+use super::{
+    FORMAT_VERSION, IndexHead, SegmentOrigin, SourceId, TrackHead, TrackKind, TrackWarning,
+    VideoRange,
+};
 use crate::CmafError;
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89HWX\r\n\x1a\n";
@@ -68,10 +71,18 @@ pub fn parse_head(bytes: &[u8]) -> Result<HeadParse, CmafError> {
         }
         tracks.push(track);
     }
+    let mut warnings = Vec::new();
+    for _ in 0..fields.u16()? {
+        warnings.push(TrackWarning {
+            track: fields.u32()?,
+            reason: fields.text()?,
+        });
+    }
     Ok(HeadParse::Complete(IndexHead {
         source: SourceId { etag, len },
         index_len,
         tracks,
+        warnings,
     }))
 }
 
@@ -80,6 +91,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
     let kind = match fields.u8()? {
         0 => TrackKind::Video,
         1 => TrackKind::Audio,
+        2 => TrackKind::Text,
         _ => return Err(fields.damaged("has a track of unknown kind")),
     };
     let origin = match fields.u8()? {
@@ -106,7 +118,15 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         1 => true,
         _ => return Err(fields.damaged("has a flag that is neither set nor clear")),
     };
+    let video_range = match fields.u8()? {
+        0 => VideoRange::Sdr,
+        1 => VideoRange::Hlg,
+        2 => VideoRange::Pq,
+        _ => return Err(fields.damaged("has an unknown video range")),
+    };
+    let reordering = fields.u32()?;
     let codec = fields.text()?;
+    let supplemental_codec = fields.text()?;
     let language = fields.text()?;
     let init_len = fields.u32()?;
     let init = fields
@@ -120,6 +140,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         origin,
         timescale,
         codec,
+        supplemental_codec,
         bitrate,
         peak_bitrate,
         width,
@@ -130,6 +151,8 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         sample_rate,
         channels,
         open_groups,
+        video_range,
+        reordering,
         language,
         start,
         duration,
@@ -166,6 +189,7 @@ pub(super) fn push_head(
     source: &SourceId,
     index_len: u64,
     tracks: &[TrackHead],
+    warnings: &[TrackWarning],
 ) -> Result<(), CmafError> {
     let too_large = |track: u32, what| CmafError::TooLarge { track, what };
     let from = out.len();
@@ -180,6 +204,13 @@ pub(super) fn push_head(
     push_text(out, &source.etag).ok_or_else(|| too_large(0, "the entity tag"))?;
     for track in tracks {
         push_track(out, track).ok_or_else(|| too_large(track.id, "a text"))?;
+    }
+    let count = u16::try_from(warnings.len());
+    let count = count.map_err(|_| too_large(0, "the number of warnings"))?;
+    out.extend_from_slice(&count.to_le_bytes());
+    for warning in warnings {
+        out.extend_from_slice(&warning.track.to_le_bytes());
+        push_text(out, &warning.reason).ok_or_else(|| too_large(warning.track, "a text"))?;
     }
     let length = out.len().saturating_sub(from).saturating_add(4);
     let length = u32::try_from(length)
@@ -206,6 +237,7 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     put(&[match track.kind {
         TrackKind::Video => 0,
         TrackKind::Audio => 1,
+        TrackKind::Text => 2,
     }]);
     put(&[match track.origin {
         SegmentOrigin::Packaged => 0,
@@ -227,7 +259,14 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     put(&track.sample_rate.to_le_bytes());
     put(&track.channels.to_le_bytes());
     put(&[u8::from(track.open_groups)]);
+    put(&[match track.video_range {
+        VideoRange::Sdr => 0,
+        VideoRange::Hlg => 1,
+        VideoRange::Pq => 2,
+    }]);
+    put(&track.reordering.to_le_bytes());
     push_text(out, &track.codec)?;
+    push_text(out, &track.supplemental_codec)?;
     push_text(out, &track.language)?;
     out.extend_from_slice(&u32::try_from(track.init.len()).ok()?.to_le_bytes());
     out.extend_from_slice(&track.init);

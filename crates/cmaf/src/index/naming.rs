@@ -2,7 +2,7 @@
 
 use super::{TrackHead, TrackKind};
 
-/// `video`, or `aac_eng_2_128041_2_1`: codec, language, channels, bit rate, track identifier, and a counter that is
+/// `video`, `subt_eng_3`, or `aac_eng_2_128041_2_1`: codec, language, channels, bit rate, track identifier, and a counter that is
 /// always 1 here. The identifier keeps the tracks of one file apart.
 ///
 /// `language`, `bitrate`: as the track is published, which is not always what its file says.
@@ -10,7 +10,7 @@ use super::{TrackHead, TrackKind};
 pub fn default_name(track: &TrackHead, language: &str, bitrate: u32) -> String {
     match track.kind {
         TrackKind::Video => "video".to_owned(),
-        TrackKind::Audio => {
+        TrackKind::Audio | TrackKind::Text => {
             let codec = codec_family(&track.codec);
             let language: String = language
                 .chars()
@@ -22,10 +22,13 @@ pub fn default_name(track: &TrackHead, language: &str, bitrate: u32) -> String {
             } else {
                 language
             };
-            format!(
-                "{codec}_{language}_{}_{bitrate}_{}_1",
-                track.channels, track.id
-            )
+            match track.kind {
+                TrackKind::Text => format!("subt_{language}_{}", track.id),
+                _ => format!(
+                    "{codec}_{language}_{}_{bitrate}_{}_1",
+                    track.channels, track.id
+                ),
+            }
         }
     }
 }

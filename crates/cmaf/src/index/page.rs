@@ -66,6 +66,7 @@ pub fn parse_page(
             },
             samples,
             sample_count,
+            reordering: track.reordering,
             stored,
         });
     }
@@ -88,7 +89,8 @@ pub(super) struct Entry {
     pub(super) sample_count: u32,
     /// A sample is presented before the first; see [`leads`].
     pub(super) leads: bool,
-    pub(super) record: Vec<u8>,
+    /// Bytes of its record.
+    pub(super) record_len: u32,
 }
 
 /// Whether one of `samples` is presented before the first of them.
@@ -108,20 +110,18 @@ pub(super) fn push_directory(out: &mut Vec<u8>, entries: &[Entry], record_at: u6
     for page in entries.chunks(usize::try_from(ENTRIES_PER_PAGE).unwrap_or(1)) {
         let from = out.len();
         for entry in page {
-            // A record holds a few bytes for each of at most 2^24 samples.
-            let record_len = u32::try_from(entry.record.len()).unwrap_or(u32::MAX);
             out.extend_from_slice(&entry.start.to_le_bytes());
             out.extend_from_slice(&record_at.to_le_bytes());
             out.extend_from_slice(&entry.media.to_le_bytes());
             for field in [
                 entry.duration,
                 entry.response_len,
-                record_len,
+                entry.record_len,
                 entry.sample_count,
             ] {
                 out.extend_from_slice(&field.to_le_bytes());
             }
-            record_at = record_at.saturating_add(u64::from(record_len));
+            record_at = record_at.saturating_add(u64::from(entry.record_len));
         }
         push_crc(out, from);
     }

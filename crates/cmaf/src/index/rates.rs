@@ -166,7 +166,7 @@ mod tests {
             media: 0,
             sample_count: 1,
             leads: false,
-            record: Vec::new(),
+            record_len: 0,
         };
         segments.iter().map(entry).collect()
     }

@@ -7,7 +7,7 @@
 //! number of samples
 //! number of byte runs, then per run: signed distance from the end of the previous run (the first: from 0) | length
 //! durations:           runs of (count, duration)
-//! composition offsets: runs of (count, signed offset)
+//! composition offsets: runs of (count, signed offset), to each of which the track's reordering is added
 //! sync flags:          runs of (count), alternating, the first of sync samples (possibly 0)
 //! sizes:               one per sample
 //! u32 CRC-32 of what precedes
@@ -46,7 +46,12 @@ pub fn decode(
         return Err(fields.damaged("has another number of samples than its entry"));
     }
     let runs = decode_ranges(&mut fields)?;
-    let samples = decode_samples(&mut fields, count)?;
+    let mut samples = decode_samples(&mut fields, count)?;
+    for sample in &mut samples {
+        let cto = sample.cto.checked_add_unsigned(entry.reordering);
+        sample.cto =
+            cto.ok_or_else(|| fields.damaged("holds a composition offset past 32 bits"))?;
+    }
     let sizes = samples.iter().fold(0_u64, |sum, sample| {
         sum.saturating_add(u64::from(sample.size))
     });
@@ -80,8 +85,6 @@ pub(super) fn encode(samples: &[SegmentSample], ranges: &[Range<u64>]) -> Vec<u8
     }
     encode_samples(&mut out, samples);
     push_crc(&mut out, 0);
-    // Those of a whole file are kept until its index is put together.
-    out.shrink_to_fit();
     out
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
-use headwater_bmff::{Movie, MovieReader, Step, Track};
+use headwater_bmff::{Limits, Movie, MovieReader, Step, Track};
 use headwater_cmaf::index::{
-    HeadParse, IndexHead, SegmentEntry, SourceId, TrackHead, parse_head, parse_page, record,
-    segment_bytes,
+    BuildSizes, BuildStep, HeadParse, IndexBuilder, IndexHead, SegmentEntry, SourceId, TrackHead,
+    parse_head, parse_page, record, segment_bytes,
 };
 
 pub fn media(name: &str) -> PathBuf {
@@ -63,6 +63,30 @@ pub fn pull(file: &[u8]) -> Result<(Movie, u64), headwater_bmff::BmffError> {
                 reader.feed(offset, Bytes::copy_from_slice(&file[range]))?;
             }
             Step::Done(movie) => return Ok((*movie, fed)),
+        }
+    }
+}
+
+/// Builds an index by range reads, and notes them; fails on ranges outside of the file.
+pub fn build(
+    file: &[u8],
+    limits: Limits,
+    sizes: BuildSizes,
+) -> Result<(Vec<u8>, Vec<std::ops::Range<u64>>), headwater_cmaf::CmafError> {
+    let mut builder = IndexBuilder::new(source(file), limits, sizes);
+    let (mut parts, mut reads) = (Vec::new(), Vec::new());
+    loop {
+        match builder.step()? {
+            BuildStep::Need { offset, len } => {
+                reads.push(offset..offset + len);
+                let range = offset as usize..(offset + len) as usize;
+                builder.feed(offset, Bytes::copy_from_slice(&file[range]))?;
+            }
+            BuildStep::Part(part) => parts.extend(part),
+            BuildStep::Done(mut front) => {
+                front.extend(parts);
+                return Ok((front, reads));
+            }
         }
     }
 }
@@ -215,6 +239,17 @@ pub fn frame_hashes(path: &Path, index: usize, options: &[&str]) -> Vec<String> 
     let out = ffmpeg(&[options, &input, &output].concat());
     out.lines()
         .filter(|line| !line.starts_with('#'))
-        .map(|line| line.rsplit(',').next().unwrap().trim().to_owned())
+        .map(|line| line.split(',').nth(5).unwrap().trim().to_owned())
+        .collect()
+}
+
+/// MD5 of every packet of stream `index`.
+pub fn packet_hashes(path: &Path, index: usize, options: &[&str]) -> Vec<String> {
+    let map = format!("0:{index}");
+    let input = ["-i", text(path), "-map", &map, "-c", "copy"];
+    let out = ffmpeg(&[options, &input, &["-f", "framemd5", "-"]].concat());
+    out.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(',').nth(5).unwrap().trim().to_owned())
         .collect()
 }

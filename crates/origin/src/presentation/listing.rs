@@ -42,7 +42,7 @@ pub(crate) enum Kinds {
 impl Kinds {
     pub(crate) fn includes(self, kind: TrackKind) -> bool {
         match self {
-            Self::Both => true,
+            Self::Both => kind != TrackKind::Text,
             Self::Video => kind == TrackKind::Video,
             Self::Audio => kind == TrackKind::Audio,
         }

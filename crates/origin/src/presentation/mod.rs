@@ -82,7 +82,7 @@ impl Presentation {
                 let language = match (&entry.language, head.kind) {
                     (Some(language), _) => language.clone(),
                     (None, TrackKind::Audio) => head.language.clone(),
-                    (None, TrackKind::Video) => String::new(),
+                    (None, TrackKind::Video | TrackKind::Text) => String::new(),
                 };
                 let mut bitrate = entry.bitrate.unwrap_or(head.bitrate).max(1);
                 let name = match &entry.name {
@@ -104,6 +104,8 @@ impl Presentation {
                 match head.kind {
                     TrackKind::Video => presentation.videos.push(track),
                     TrackKind::Audio => presentation.audios.push(track),
+                    // No listing asks for it.
+                    TrackKind::Text => {}
                 }
             }
         }

@@ -30,6 +30,8 @@ pub struct Memory(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, (Bytes, u64)>,
+    lengths: BTreeMap<String, u64>,
+    parts: BTreeMap<(String, String), Bytes>,
     writes: u64,
     pub refuses_puts: bool,
     pub calls: Vec<String>,
@@ -44,6 +46,19 @@ impl Memory {
         state
             .objects
             .insert(name.to_owned(), (bytes.into(), version));
+    }
+
+    /// An object of `len` bytes that are zeros behind `front`; those take no memory.
+    pub fn write_sparse(&self, name: &str, front: impl Into<Bytes>, len: u64) {
+        self.write(name, front);
+        self.0.lock().unwrap().lengths.insert(name.to_owned(), len);
+    }
+
+    /// Bytes of all objects and parts.
+    pub fn held_bytes(&self) -> usize {
+        let state = self.0.lock().unwrap();
+        let objects = state.objects.values().map(|(bytes, _)| bytes.len());
+        objects.chain(state.parts.values().map(Bytes::len)).sum()
     }
 
     pub fn remove(&self, name: &str) {
@@ -75,6 +90,11 @@ impl Memory {
         (std::mem::take(&mut state.calls), bytes)
     }
 
+    fn len_of(&self, name: &str, bytes: &Bytes) -> u64 {
+        let lengths = &self.0.lock().unwrap().lengths;
+        lengths.get(name).copied().unwrap_or(bytes.len() as u64)
+    }
+
     fn find(&self, call: &str, name: &str) -> Result<(Bytes, String), StorageError> {
         let mut state = self.0.lock().unwrap();
         state.calls.push(format!("{call} {name}"));
@@ -104,7 +124,7 @@ impl Storage for Memory {
         let (bytes, etag) = self.find("head", name)?;
         let last_modified = Some("2026-01-01T00:00:00Z".parse().unwrap());
         Ok(ObjectInfo {
-            len: bytes.len() as u64,
+            len: self.len_of(name, &bytes),
             etag,
             last_modified,
         })
@@ -122,11 +142,20 @@ impl Storage for Memory {
         if if_match.is_some_and(|tag| tag != etag) {
             return Err(StorageError::Changed);
         }
-        let total_len = bytes.len() as u64;
+        let total_len = self.len_of(name, &bytes);
         if range.start >= total_len {
             return Err(StorageError::RangeNotSatisfiable);
         }
-        let bytes = bytes.slice(range.start as usize..range.end.min(total_len) as usize);
+        let end = range.end.min(total_len) as usize;
+        let bytes = match end <= bytes.len() {
+            true => bytes.slice(range.start as usize..end),
+            false => {
+                let front = bytes.get(range.start as usize..).unwrap_or_default();
+                let mut filled = front.to_vec();
+                filled.resize(end - range.start as usize, 0);
+                Bytes::from(filled)
+            }
+        };
         self.0.lock().unwrap().bytes_read += bytes.len() as u64;
         Ok(ObjectRead {
             bytes,
@@ -167,6 +196,37 @@ impl Storage for Memory {
         self.write(name, bytes);
         let state = self.0.lock().unwrap();
         Ok(format!("\"0x{}\"", state.writes))
+    }
+
+    async fn stage(&self, _: &(), name: &str, id: &str, bytes: Bytes) -> Result<(), StorageError> {
+        pause().await;
+        let mut state = self.0.lock().unwrap();
+        if state.refuses_puts {
+            return Err(StorageError::PermissionDenied(
+                "AuthorizationPermissionMismatch".to_owned(),
+            ));
+        }
+        state.calls.push(format!("stage {name}"));
+        state.parts.insert((name.to_owned(), id.to_owned()), bytes);
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        at: &(),
+        name: &str,
+        ids: &[String],
+        replaces: Option<&str>,
+    ) -> Result<String, StorageError> {
+        let parts = {
+            let mut state = self.0.lock().unwrap();
+            let parts = ids
+                .iter()
+                .map(|id| state.parts.remove(&(name.to_owned(), id.clone())));
+            let parts: Option<Vec<Bytes>> = parts.collect();
+            parts.ok_or(StorageError::Changed)?.concat()
+        };
+        self.put(at, name, Bytes::from(parts), replaces).await
     }
 
     fn object(&self, _: &(), name: &str, etag: &str) -> Result<Object, StorageError> {

@@ -1,0 +1,81 @@
+//! Which tracks of a file are packaged, and what is said of those that are not.
+
+use headwater_bmff::{BmffError, CodecConfig, Colour, Track, TrackConfig, TrackKind};
+
+use super::{TrackWarning, VideoRange};
+use crate::CmafError;
+
+/// The tracks to package, by place in the file, and the warnings about the others.
+///
+/// Tracks that hold something else than pictures, sound or text are left out without a word; disabled ones are not,
+/// because that is how files mark alternative languages.
+pub(super) fn playable<'t>(
+    tracks: impl Iterator<Item = (&'t Track, u32)>,
+) -> (Vec<usize>, Vec<TrackWarning>) {
+    let (mut places, mut warnings) = (Vec::new(), Vec::new());
+    for (place, (track, samples)) in tracks.enumerate() {
+        let config = &track.config;
+        match &config.codec {
+            _ if samples == 0 || config.kind == TrackKind::Other => {}
+            CodecConfig::Other(other) => warnings.push(TrackWarning {
+                track: config.id,
+                reason: format!("{} cannot be packaged without transcoding", other.name),
+            }),
+            _ => places.push(place),
+        }
+    }
+    (places, warnings)
+}
+
+/// Places in the order in which tracks are packaged: sound and text are cut where the first video is, so that goes first.
+pub(super) fn video_first(mut places: Vec<usize>, tracks: &[&Track]) -> Vec<usize> {
+    places.sort_by_key(|place| {
+        tracks
+            .get(*place)
+            .is_none_or(|track| track.config.kind != TrackKind::Video)
+    });
+    places
+}
+
+/// What a file without a playable track is refused with.
+pub(super) fn nothing_playable(warnings: &[TrackWarning], tracks: &[&Track]) -> CmafError {
+    let first = warnings.first();
+    let track = first.and_then(|warning| {
+        let mut tracks = tracks.iter();
+        tracks.find(|track| track.config.id == warning.track)
+    });
+    match (first, track) {
+        (Some(warning), Some(track)) => CmafError::Unsupported {
+            track: warning.track,
+            codec: track.config.codec.name().to_owned(),
+            reason: "it cannot be packaged without transcoding".to_owned(),
+        },
+        _ => CmafError::NoMedia,
+    }
+}
+
+/// Whether an error is about one track alone, so that the others of the file can go without it.
+pub(super) fn warning(track: u32, error: &CmafError) -> Option<TrackWarning> {
+    match error {
+        CmafError::Unsupported { .. }
+        | CmafError::EditList { .. }
+        | CmafError::Movie(BmffError::Unsupported { .. }) => Some(TrackWarning {
+            track,
+            reason: error.to_string(),
+        }),
+        _ => None,
+    }
+}
+
+/// `VIDEO-RANGE` of the transfer characteristics that container or codec state (ISO/IEC 23091-2 §8.2).
+pub(super) fn video_range(config: &TrackConfig) -> VideoRange {
+    let stated = |colour: Option<Colour>| {
+        let transfer = colour.map(|colour| colour.transfer);
+        transfer.filter(|transfer| !matches!(transfer, 0 | 2))
+    };
+    match stated(config.colour).or_else(|| stated(config.codec.colour())) {
+        Some(16) => VideoRange::Pq,
+        Some(18) => VideoRange::Hlg,
+        _ => VideoRange::Sdr,
+    }
+}
