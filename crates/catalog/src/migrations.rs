@@ -109,5 +109,10 @@ pub fn all() -> &'static [Migration] {
             name: "tracks and locator keys",
             sql: include_str!("../migrations/sqlite/0010_tracks_and_locator_keys.sql"),
         },
+        Migration {
+            number: 15,
+            name: "token uses",
+            sql: include_str!("../migrations/sqlite/0015_token_uses.sql"),
+        },
     ]
 }

@@ -1,0 +1,79 @@
+"""Decrypted frames are those of the source."""
+
+import pytest
+from conftest import run
+
+KID = "00112233445566778899aabbccddeeff"
+KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+IV = "000102030405060708090a0b0c0d0e0f"
+PICTURES = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=4", "-pix_fmt", "yuv420p")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=4")
+FRAGMENTS = ("-movflags", "+frag_keyframe+empty_moov+default_base_moof")
+
+SOURCES = {
+    "h264": (*PICTURES, "-c:v", "libx264", "-bf", "2", "-g", "50"),
+    "h264-slices": (
+        *PICTURES, "-c:v", "libx264", "-bf", "3",
+        "-x264-params", "slices=4:weightp=2:weightb=1:keyint=50:ref=5:b-pyramid=normal",
+    ),
+    "h264-baseline": (*PICTURES, "-c:v", "libx264", "-profile:v", "baseline", "-g", "25"),
+    "h264-interlaced": (*PICTURES, "-c:v", "libx264", "-flags", "+ilme+ildct", "-x264-params", "tff=1:keyint=50:bframes=2"),
+    "h265": (*PICTURES, "-c:v", "libx265", "-tag:v", "hvc1", "-x265-params", "keyint=50:log-level=none"),
+    "h265-slices": (
+        *PICTURES, "-c:v", "libx265", "-tag:v", "hvc1",
+        "-x265-params", "slices=3:weightb=1:keyint=50:ref=4:bframes=4:log-level=none",
+    ),
+    "aac": (*SOUND, "-c:a", "aac", "-b:a", "96k", "-frag_duration", "1000000"),
+}  # fmt: skip
+
+
+def frames(*source, data=None):
+    """Hashes of the decoded frames, in order."""
+    text = run("ffmpeg", "-v", "error", *source, "-f", "framemd5", "-", data=data).decode()
+    return [line.split(",")[-1].strip() for line in text.splitlines() if not line.startswith("#")]
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def source(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("source") / f"{request.param}.mp4"
+    run("ffmpeg", "-v", "error", "-y", *SOURCES[request.param], *FRAGMENTS, path)
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["cenc", "cbcs"])
+def test_two_decryptors_give_the_frames_of_the_source(source, scheme, examples, packager, tmp_path):
+    protected, again = tmp_path / "protected.mp4", tmp_path / "again.mp4"
+    run(examples / "protect", source, protected, scheme, KID, KEY)
+    run(examples / "protect", source, again, scheme, KID, KEY)
+    assert protected.read_bytes() == again.read_bytes(), "the same input gives the same bytes"
+    expected = frames("-i", source)
+    assert len(expected) >= 90
+    assert frames("-decryption_key", KEY, "-i", "pipe:0", data=protected.read_bytes()) == expected
+
+    clear = tmp_path / "clear.mp4"
+    stream = "audio" if "aac" in source.name else "video"
+    run(
+        packager, f"in={protected},stream={stream},out={clear}",
+        "--enable_raw_key_decryption", "--keys", f"label=:key_id={KID}:key={KEY}",
+    )  # fmt: skip
+    assert frames("-i", clear) == expected
+
+    wrong = tmp_path / "wrong.mp4"
+    run(examples / "protect", source, wrong, scheme, KID, KEY[::-1])
+    assert wrong.read_bytes() != protected.read_bytes()
+    assert len(wrong.read_bytes()) == len(protected.read_bytes())
+
+
+def test_sample_aes_is_undone_as_the_format_says(examples, tmp_path):
+    from sample_aes import decrypt_adts, decrypt_h264  # noqa: PLC0415
+
+    for name, kind, options, undo in [
+        ("clear.h264", "h264", (*PICTURES, "-c:v", "libx264", "-x264-params", "slices=3:keyint=50", "-f", "h264"), decrypt_h264),
+        ("clear.aac", "adts", (*SOUND, "-c:a", "aac", "-f", "adts"), decrypt_adts),
+    ]:  # fmt: skip
+        clear, protected, undone = tmp_path / name, tmp_path / f"protected-{name}", tmp_path / f"undone-{name}"
+        run("ffmpeg", "-v", "error", "-y", *options, clear)
+        run(examples / "sample_aes", clear, protected, kind, KEY, IV)
+        assert protected.read_bytes() != clear.read_bytes()
+        undone.write_bytes(undo(protected.read_bytes(), bytes.fromhex(KEY), bytes.fromhex(IV)))
+        assert frames("-i", undone) == frames("-i", clear)
