@@ -1,6 +1,7 @@
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value as Json, json};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::task::{Context, Poll, Waker};

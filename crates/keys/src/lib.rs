@@ -21,6 +21,7 @@
     )
 )]
 
+mod answer;
 mod backend;
 pub mod clearkey;
 mod deliver;
