@@ -19,7 +19,11 @@ fn policy(catalog: &Catalog, name: &str) -> Uuid {
     });
     let options = Options {
         complete: vec![option],
-        blank: |_| json!({}),
+        blank: |option| {
+            let mut shown = option.clone();
+            shown["configuration"]["secret"] = json!(null);
+            shown
+        },
     };
     let put = key_policies::put(
         &catalog.sql,
