@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The components of `spin.toml`.
-pub(crate) const FUNCTIONS: [&str; 5] = ["api", "origin", "assembler", "events", "portal"];
+pub(crate) const FUNCTIONS: [&str; 6] = ["api", "origin", "assembler", "events", "keys", "portal"];
 
 /// The binary and what it is made of. Always built and tested together: another selection would unite other features
 /// of shared dependencies, and compile wasmtime once more.

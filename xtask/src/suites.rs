@@ -75,6 +75,7 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
         suite("workers", workers());
         suite("blob store with the Azure SDK", blob());
         suite("blob client with Azurite", azurite());
+        suite("protection with other tools", protection());
     }
     match binary {
         Ok(binary) => {
@@ -549,6 +550,34 @@ fn azurite() -> Result<(bool, String)> {
     tee(Command::new("sh")
         .arg(folder.join("test_azurite.sh"))
         .arg(&modules)
+        .current_dir(paths::root()))
+}
+
+/// What `headwater-protect` makes, judged by ffmpeg, shaka-packager and readers of CPIX.
+fn protection() -> Result<(bool, String)> {
+    debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+    let folder = paths::root().join("tests/protect");
+    let python = python(&folder.join("requirements.txt"))?;
+    let modules = paths::cache()?.join("node/protect");
+    node::install_into(&folder.join("package.json"), &modules)?;
+    let mut examples = cargo();
+    examples
+        .args(["build", "--package", "headwater-protect", "--examples"])
+        .current_dir(paths::root());
+    crate::run::run(&mut examples)?;
+    let machine = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "x64",
+    };
+    let packager = format!("node_modules/shaka-packager/bin/packager-linux-{machine}");
+    tee(Command::new(python)
+        .args(["-m", "pytest", "-q", "-ra"])
+        .arg(&folder)
+        .env(
+            "HEADWATER_PROTECT_EXAMPLES",
+            paths::target()?.join("debug/examples"),
+        )
+        .env("SHAKA_PACKAGER", modules.join(packager))
         .current_dir(paths::root()))
 }
 

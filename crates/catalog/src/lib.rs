@@ -18,6 +18,7 @@
 //! | [`tracks`] | files that became tracks of an asset |
 //! | [`filters`], [`key_policies`] | what a player is shown, and who gets its keys |
 //! | [`publishing`] | the origin's view of a locator |
+//! | [`delivery`] | key delivery's view of a content key, and the uses of tokens |
 //! | [`upload_rules`], [`ingest`] | uploads that start work by themselves |
 //! | [`reseal`] | a new master key for what is sealed |
 //! | [`keys`], [`tokens`] | signing keys, tokens and their end |
@@ -43,6 +44,7 @@ pub mod audit;
 pub mod bootstrap;
 pub mod clients;
 pub mod deliveries;
+pub mod delivery;
 pub mod endpoints;
 mod entity;
 mod error;

@@ -177,6 +177,37 @@ pub async fn list<S: Sql>(
         .collect()
 }
 
+/// A key by its id, once for each content key policy that gives it out, with the project that it is in. No more than 20.
+///
+/// Ok empty if there is no such key, or nobody here gives it out.
+/// Errors: [`CatalogError::Seal`] if the master key is another one.
+pub(crate) async fn given_out<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    id: Uuid,
+) -> Result<Vec<(ProjectId, ContentKey)>, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT project_id, key_id, type, label, policy_name, tracks_json, value_sealed FROM locator_keys
+             WHERE key_id = ?1 AND policy_name IS NOT NULL ORDER BY project_id, policy_name, locator_name LIMIT 100",
+            &[id.into()],
+        )
+        .await?;
+    let mut keys: Vec<(ProjectId, ContentKey)> = Vec::new();
+    for row in rows.iter() {
+        let project = ProjectId(row.text("project_id")?);
+        let policy = row.opt_text("policy_name")?;
+        let known = keys
+            .iter()
+            .any(|(other, key)| *other == project && key.usage.policy_name == policy);
+        if !known && keys.len() < 20 {
+            let key = from_row(seal, &project, &row)?;
+            keys.push((project, key));
+        }
+    }
+    Ok(keys)
+}
+
 /// The ids of a locator's default keys, by encryption. No value is looked at.
 pub async fn default_ids<S: Sql>(
     sql: &S,

@@ -114,5 +114,10 @@ pub fn all() -> &'static [Migration] {
             name: "events and audit",
             sql: include_str!("../migrations/sqlite/0011_events_and_audit.sql"),
         },
+        Migration {
+            number: 12,
+            name: "token uses",
+            sql: include_str!("../migrations/sqlite/0012_token_uses.sql"),
+        },
     ]
 }

@@ -95,6 +95,17 @@ pub async fn number(name: &'static str) -> Result<u32, ConfigError> {
     })
 }
 
+/// Servers that make licences (`licence_backends`: JSON, or empty). `parse` reads the text; what it finds wrong holds no
+/// secret.
+pub async fn licence_backends<T>(
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, ConfigError> {
+    parse(&variable("licence_backends").await?).map_err(|reason| ConfigError {
+        variable: "licence_backends",
+        reason,
+    })
+}
+
 /// What senders of storage events share with us (`event_secret`).
 pub async fn event_secret() -> Result<headwater_seal::Secret, ConfigError> {
     Ok(variable("event_secret").await?.trim().into())

@@ -26,6 +26,7 @@ use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, UPLOADS, bo
 use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
 };
+use headwater_keys::Backend;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -73,6 +74,18 @@ pub(crate) struct Args {
     /// {issuer, audience, roles: {theirs: ours}, jwksUri?, discovery?, rolesClaim?, project?}.
     #[arg(long, env = "HEADWATER_OIDC_CONFIG", value_name = "FILE")]
     oidc_config: Option<PathBuf>,
+    /// Servers that make Widevine, PlayReady and FairPlay licences: a file with a JSON array of
+    /// {system, url, headers?, wrapping?, project?, ...}. Keys for AES and ClearKey need none.
+    #[arg(long, env = "HEADWATER_LICENCE_CONFIG", value_name = "FILE")]
+    licence_config: Option<PathBuf>,
+    /// Where content key policies may have the keys of their tokens' issuers read (OpenID discovery), with scheme.
+    #[arg(
+        long,
+        env = "HEADWATER_KEY_ISSUER_HOSTS",
+        value_delimiter = ',',
+        default_value = "https://login.microsoftonline.com"
+    )]
+    key_issuer_hosts: Vec<String>,
     /// Threads of the transcoder.
     #[arg(long, env = "HEADWATER_THREADS")]
     threads: Option<usize>,
@@ -419,6 +432,7 @@ fn load_host(
         );
     }
     let oidc = Oidc::read(args.oidc_config.as_deref())?;
+    let licences = Licences::read(args.licence_config.as_deref(), &args.key_issuer_hosts)?;
     let source = app::source(args.app.clone())?;
     let cache = data.join("cache/compiled");
     if !cache.exists() {
@@ -433,6 +447,8 @@ fn load_host(
         ("public_gallery".into(), gallery_is_public(args).to_string()),
         ("oidc_issuers".into(), oidc.issuers),
         ("oidc_hosts".into(), oidc.hosts),
+        ("licence_backends".into(), licences.backends),
+        ("licence_hosts".into(), licences.hosts),
         ("audit_days".into(), args.audit_days.to_string()),
         // The host drops what clients send under the name of the header, and sets it.
         ("client_address".into(), "true".into()),
@@ -478,6 +494,35 @@ impl Oidc {
         let hosts: Vec<_> = parsed.iter().flat_map(Issuer::origins).collect();
         Ok(Self {
             issuers,
+            hosts: hosts.join(" "),
+        })
+    }
+}
+
+/// What key delivery asks others for, as the application's variables have it.
+struct Licences {
+    /// The file's text. It holds secrets.
+    backends: String,
+    hosts: String,
+}
+
+impl Licences {
+    /// Reads the file and makes sure that key delivery will take it.
+    fn read(path: Option<&Path>, issuers: &[String]) -> Result<Self> {
+        let mut hosts = issuers.to_vec();
+        let backends = match path {
+            None => String::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("reading {}", path.display()))?;
+                let parsed = Backend::parse_all(&text)
+                    .with_context(|| format!("reading {}", path.display()))?;
+                hosts.extend(parsed.iter().filter_map(Backend::origin));
+                text
+            }
+        };
+        Ok(Self {
+            backends,
             hosts: hosts.join(" "),
         })
     }

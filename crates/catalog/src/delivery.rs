@@ -1,0 +1,91 @@
+//! What key delivery needs to know about a content key, and how often a token has been used.
+
+use headwater_seal::{Seal, Secret};
+use jiff::Timestamp;
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use crate::error::CatalogError;
+use crate::ids::ProjectId;
+use crate::key_policies;
+use crate::locator_keys;
+use crate::protection::Encryption;
+use crate::sql::{Sql, Value};
+
+/// A content key with a policy that gives it out.
+#[derive(Debug, Clone)]
+pub struct Deliverable {
+    pub project: ProjectId,
+    pub encryption: Encryption,
+    /// 16 bytes.
+    pub value: Secret,
+    pub policy_id: Uuid,
+    /// Options with their secrets.
+    pub options: Json,
+}
+
+/// A key by its id, once for each policy that gives it out.
+///
+/// Ok empty if there is no such key, or nobody here gives it out.
+/// Errors: [`CatalogError::Seal`] if the master key is another one.
+pub async fn deliverable<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    kid: Uuid,
+) -> Result<Vec<Deliverable>, CatalogError> {
+    let mut found = Vec::new();
+    for (project, key) in locator_keys::given_out(sql, seal, kid).await? {
+        let Some(name) = key.usage.policy_name else {
+            continue;
+        };
+        let policy = match key_policies::with_secrets(sql, seal, &project, &name).await {
+            Ok(policy) => policy,
+            // Deleted between the two reads: then it gives nothing out.
+            Err(CatalogError::NotFound { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        found.push(Deliverable {
+            project,
+            encryption: key.usage.encryption,
+            value: key.value,
+            policy_id: policy.policy_id,
+            options: policy.options,
+        });
+    }
+    Ok(found)
+}
+
+/// Counts a use of a token, in one statement with the check: of two requests at the same time only one gets the last use.
+/// Whether there was one left.
+///
+/// `most`: uses in all. `expires`: when the count can be forgotten.
+pub async fn count_use<S: Sql>(
+    sql: &S,
+    policy_id: Uuid,
+    fingerprint: &[u8; 32],
+    most: u64,
+    expires: Timestamp,
+    now: Timestamp,
+) -> Result<bool, CatalogError> {
+    sql.query("DELETE FROM token_uses WHERE expires < ?1", &[now.into()])
+        .await?;
+    let fingerprint = fingerprint
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = sql
+        .query(
+            "INSERT INTO token_uses (policy_id, fingerprint, uses, expires) VALUES (?1, ?2, 1, ?3)
+             ON CONFLICT (policy_id, fingerprint) DO UPDATE SET uses = token_uses.uses + 1 WHERE token_uses.uses < ?4
+             RETURNING uses",
+            &[
+                policy_id.into(),
+                fingerprint.into(),
+                expires.into(),
+                Value::from(most),
+            ],
+        )
+        .await?;
+    Ok(rows.first().is_some())
+}

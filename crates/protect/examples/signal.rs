@@ -1,0 +1,81 @@
+//! Prints what players are told of a key, for the tests in `tests/protect`: `signal SCHEME KID KEY [KID KEY …]`.
+//!
+//! One line each: a name, a tab, and text or base64. `cpix` is a document with the keys in it.
+
+use std::error::Error;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use headwater_protect::cpix::{ContentKey, Cpix, DrmSystem, UsageRule};
+use headwater_protect::playready::PlayReadyHeader;
+use headwater_protect::pssh::{Pssh, system};
+use headwater_protect::widevine::WidevineData;
+use headwater_protect::{IvSpace, Key, Kid, Scheme};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (scheme, keys) = arguments
+        .split_first()
+        .ok_or("usage: signal SCHEME KID KEY")?;
+    let scheme = match scheme.as_str() {
+        "cenc" => Scheme::Cenc,
+        "cbcs" => Scheme::Cbcs,
+        _ => return Err("no such scheme".into()),
+    };
+    let keys = keys
+        .chunks_exact(2)
+        .map(|pair| {
+            let kid = Kid::parse(&pair[0]).ok_or("no such key id")?;
+            let key = u128::from_str_radix(&pair[1], 16)?;
+            Ok((kid, Key::new(key.to_be_bytes())))
+        })
+        .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    let kids: Vec<Kid> = keys.iter().map(|(kid, _)| *kid).collect();
+    let playready = PlayReadyHeader {
+        keys: &keys,
+        scheme,
+        license_url: None,
+        custom_attributes: None,
+    };
+    let widevine = WidevineData::new(kids.clone(), scheme).pssh();
+    println!("widevine\t{}", widevine.base64()?);
+    println!("playready\t{}", playready.pssh()?.base64()?);
+    println!("object\t{}", STANDARD.encode(playready.object()?));
+    println!("common\t{}", Pssh::common(kids.clone()).base64()?);
+    let cpix = Cpix {
+        content_id: Some("film".into()),
+        version: Some("2.3".into()),
+        keys: keys
+            .iter()
+            .map(|(kid, key)| ContentKey {
+                kid: *kid,
+                value: Some(key.clone()),
+                explicit_iv: (scheme == Scheme::Cbcs).then(|| IvSpace::constant(*kid)),
+                scheme: Some(scheme),
+            })
+            .collect(),
+        systems: kids
+            .iter()
+            .map(|kid| {
+                Ok(DrmSystem {
+                    kid: Some(*kid),
+                    system: system::WIDEVINE,
+                    pssh: Some(WidevineData::new([*kid], scheme).pssh().to_box()?),
+                    ..DrmSystem::default()
+                })
+            })
+            .collect::<Result<_, Box<dyn Error>>>()?,
+        periods: Vec::new(),
+        rules: kids
+            .iter()
+            .enumerate()
+            .map(|(at, kid)| UsageRule {
+                kid: Some(*kid),
+                intended_track_type: Some(if at == 0 { "VIDEO" } else { "AUDIO" }.into()),
+                ..UsageRule::default()
+            })
+            .collect(),
+    };
+    println!("cpix\t{}", STANDARD.encode(cpix.to_xml()));
+    Ok(())
+}

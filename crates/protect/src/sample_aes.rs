@@ -1,0 +1,153 @@
+//! Apple's encryption of elementary streams in MPEG-2 TS ("MPEG-2 Stream Encryption Format for HTTP Live Streaming").
+//!
+//! Each NAL unit and each audio frame begins with the playlist's vector. Encryption comes before emulation prevention, which
+//! is then put on the whole NAL unit once more, on top of what it has.
+
+use aes::Aes128;
+use aes::cipher::{Array, KeyInit};
+
+use crate::engine::cbc;
+use crate::{Key, ProtectError};
+
+/// Clear bytes at the start of a slice's NAL unit.
+const LEADER: usize = 32;
+/// Clear bytes after each encrypted block.
+const SKIP: usize = 144;
+/// NAL units up to this length stay clear.
+const SHORT_NAL: usize = 48;
+/// Clear bytes after an audio frame's header.
+const AUDIO_LEADER: usize = 16;
+
+/// Stream types that the program map has for encrypted streams.
+pub mod stream_type {
+    /// H.264.
+    pub const AVC: u8 = 0xdb;
+    /// AAC in ADTS.
+    pub const AAC: u8 = 0xcf;
+    /// AC-3.
+    pub const AC3: u8 = 0xc1;
+    /// Enhanced AC-3.
+    pub const EC3: u8 = 0xc2;
+}
+
+/// Descriptors of the program map for an encrypted H.264 stream: `private_data_indicator_descriptor` with `zavc`.
+pub const AVC_DESCRIPTORS: [u8; 6] = [15, 4, b'z', b'a', b'v', b'c'];
+
+/// Descriptors for an encrypted AAC stream: `private_data_indicator_descriptor` with `aacd`, and a registration descriptor
+/// with the audio setup. `config`: the AudioSpecificConfig.
+///
+/// Errors: `TooLarge` if it is longer than a descriptor holds.
+pub fn aac_descriptors(config: &[u8]) -> Result<Vec<u8>, ProtectError> {
+    audio_descriptors(b"aacd", b"zaac", config)
+}
+
+/// The same for AC-3 (`enhanced`: Enhanced AC-3). `setup`: the first 10 bytes of the stream, or the `dec3` box's payload.
+///
+/// Errors: `TooLarge` if it is longer than a descriptor holds.
+pub fn ac3_descriptors(enhanced: bool, setup: &[u8]) -> Result<Vec<u8>, ProtectError> {
+    match enhanced {
+        false => audio_descriptors(b"ac3d", b"zac3", setup),
+        true => audio_descriptors(b"ec3d", b"zec3", setup),
+    }
+}
+
+fn audio_descriptors(
+    private: &[u8; 4],
+    audio: &[u8; 4],
+    setup: &[u8],
+) -> Result<Vec<u8>, ProtectError> {
+    let too_long = ProtectError::TooLarge("the audio setup");
+    let Some((length, total)) = u8::try_from(setup.len())
+        .ok()
+        .and_then(|length| Some((length, length.checked_add(12)?)))
+    else {
+        return Err(too_long);
+    };
+    let mut out = vec![15, 4];
+    out.extend_from_slice(private);
+    // Registration `apad`: audio type, priming 0, version 1, setup.
+    out.extend_from_slice(&[5, total]);
+    out.extend_from_slice(b"apad");
+    out.extend_from_slice(audio);
+    out.extend_from_slice(&[0, 0, 1, length]);
+    out.extend_from_slice(setup);
+    Ok(out)
+}
+
+/// Encrypts for one key and vector.
+pub struct SampleAes {
+    aes: Aes128,
+    iv: [u8; 16],
+}
+
+impl SampleAes {
+    /// `iv`: of the playlist's tag.
+    pub fn new(key: &Key, iv: [u8; 16]) -> Self {
+        Self {
+            aes: Aes128::new(&Array(*key.expose())),
+            iv,
+        }
+    }
+
+    /// Appends an H.264 NAL unit (no start code, emulation prevention as it is) to `out`, encrypted if it is a coded slice
+    /// (types 1 and 5) of more than 48 bytes.
+    pub fn nal(&self, nal: &[u8], out: &mut Vec<u8>) {
+        let kind = nal.first().map_or(0, |head| head & 31);
+        if !matches!(kind, 1 | 5) || nal.len() <= SHORT_NAL {
+            out.extend_from_slice(nal);
+            return;
+        }
+        let (leader, mut rest) = nal.split_at_checked(LEADER).unwrap_or((nal, &[]));
+        let mut made = Vec::with_capacity(nal.len());
+        made.extend_from_slice(leader);
+        let mut chain = self.iv;
+        while let Some((block, after)) = rest
+            .split_first_chunk::<16>()
+            .filter(|(_, after)| !after.is_empty())
+        {
+            cbc(&self.aes, &mut chain, block, &mut made);
+            let (clear, after) = after.split_at_checked(SKIP).unwrap_or((after, &[]));
+            made.extend_from_slice(clear);
+            rest = after;
+        }
+        made.extend_from_slice(rest);
+        escape(&made, out);
+    }
+
+    /// Encrypts audio frames in place: an ADTS frame (7 or 9 bytes of header), or with `header` 0 an AC-3 or Enhanced AC-3
+    /// frame. The next 16 bytes stay clear, and what is less than a block at the end.
+    pub fn audio_frame(&self, frame: &mut [u8], header: usize) {
+        let Some(body) = frame.get_mut(header.saturating_add(AUDIO_LEADER)..) else {
+            return;
+        };
+        let whole = body.len() & !15;
+        let mut made = Vec::with_capacity(whole);
+        let mut chain = self.iv;
+        cbc(
+            &self.aes,
+            &mut chain,
+            body.get(..whole).unwrap_or_default(),
+            &mut made,
+        );
+        body.iter_mut()
+            .zip(&made)
+            .for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// Emulation prevention (ISO/IEC 14496-10 §7.4.1). The last byte is always one that was there before, so not zero.
+fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    let mut zeros: u8 = 0;
+    for byte in bytes {
+        if zeros >= 2 && *byte <= 3 {
+            out.push(3);
+            zeros = 0;
+        }
+        out.push(*byte);
+        zeros = if *byte == 0 {
+            zeros.saturating_add(1)
+        } else {
+            0
+        };
+    }
+}

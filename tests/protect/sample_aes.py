@@ -1,0 +1,39 @@
+"""Undoes Apple's sample encryption of elementary streams, written from the format's description."""
+
+import re
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+
+def _decryptor(key, iv):
+    return Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+
+
+def _nal(nal, key, iv):
+    if nal[0] & 31 not in (1, 5) or len(nal) <= 48:
+        return nal
+    nal = re.sub(rb"\x00\x00\x03", b"\x00\x00", nal)
+    out, at, cipher = bytearray(nal[:32]), 32, _decryptor(key, iv)
+    while at < len(nal):
+        if len(nal) - at > 16:
+            out += cipher.update(nal[at : at + 16])
+            at += 16
+        out += nal[at : at + 144]
+        at += 144
+    return bytes(out)
+
+
+def decrypt_h264(stream, key, iv):
+    nals = stream.split(b"\x00\x00\x00\x01")[1:]
+    return b"".join(b"\x00\x00\x00\x01" + _nal(nal, key, iv) for nal in nals)
+
+
+def decrypt_adts(stream, key, iv):
+    out = bytearray()
+    while stream:
+        length = (stream[3] & 3) << 11 | stream[4] << 3 | stream[5] >> 5
+        frame, stream = stream[:length], stream[length:]
+        start = (7 if frame[1] & 1 else 9) + 16
+        whole = max(len(frame) - start, 0) // 16 * 16
+        out += frame[:start] + _decryptor(key, iv).update(frame[start : start + whole]) + frame[start + whole :]
+    return bytes(out)

@@ -1,0 +1,120 @@
+"""Decrypted frames are those of the source."""
+
+import struct
+
+import pytest
+from conftest import run
+
+KID = "00112233445566778899aabbccddeeff"
+KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+IV = "000102030405060708090a0b0c0d0e0f"
+PICTURES = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=2", "-pix_fmt", "yuv420p")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=2")
+FRAGMENTS = ("-movflags", "+frag_keyframe+empty_moov+default_base_moof")
+
+SOURCES = {
+    "h264": (*PICTURES, "-c:v", "libx264", "-bf", "2", "-g", "50"),
+    "h264-slices": (
+        *PICTURES, "-c:v", "libx264", "-bf", "3",
+        "-x264-params", "slices=4:weightp=2:weightb=1:keyint=50:ref=5:b-pyramid=normal",
+    ),
+    "h264-baseline": (*PICTURES, "-c:v", "libx264", "-profile:v", "baseline", "-g", "25"),
+    "h264-interlaced": (*PICTURES, "-c:v", "libx264", "-flags", "+ilme+ildct", "-x264-params", "tff=1:keyint=50:bframes=2"),
+    "h265": (*PICTURES, "-c:v", "libx265", "-tag:v", "hvc1", "-x265-params", "keyint=50:log-level=none"),
+    "h265-slices": (
+        *PICTURES, "-c:v", "libx265", "-tag:v", "hvc1",
+        "-x265-params", "slices=3:weightb=1:keyint=50:ref=4:bframes=4:log-level=none",
+    ),
+    "aac": (*SOUND, "-c:a", "aac", "-b:a", "96k", "-frag_duration", "500000"),
+}  # fmt: skip
+
+
+def frames(*source, data=None):
+    """Hashes of the decoded frames, in order."""
+    text = run("ffmpeg", "-v", "error", *source, "-f", "framemd5", "-", data=data).decode()
+    return [line.split(",")[-1].strip() for line in text.splitlines() if not line.startswith("#")]
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def source(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("source") / f"{request.param}.mp4"
+    run("ffmpeg", "-v", "error", "-y", *SOURCES[request.param], *FRAGMENTS, path)
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["cenc", "cbcs"])
+def test_two_decryptors_give_the_frames_of_the_source(source, scheme, examples, packager, tmp_path):
+    protected, again = tmp_path / "protected.mp4", tmp_path / "again.mp4"
+    run(examples / "protect", source, protected, scheme, KID, KEY)
+    run(examples / "protect", source, again, scheme, KID, KEY)
+    assert protected.read_bytes() == again.read_bytes(), "the same input gives the same bytes"
+    expected = frames("-i", source)
+    assert len(expected) >= 50
+    assert frames("-decryption_key", KEY, "-i", "pipe:0", data=protected.read_bytes()) == expected
+
+    clear = tmp_path / "clear.mp4"
+    stream = "audio" if "aac" in source.name else "video"
+    run(
+        packager, f"in={protected},stream={stream},out={clear}",
+        "--enable_raw_key_decryption", "--keys", f"label=:key_id={KID}:key={KEY}",
+    )  # fmt: skip
+    assert frames("-i", clear) == expected
+
+
+def boxes(data):
+    while data:
+        size, kind = struct.unpack(">I4s", data[:8])
+        yield kind, data[8:size]
+        data = data[size:]
+
+
+def find(data, *path):
+    for name in path:
+        data = next(body for kind, body in boxes(data) if kind == name)
+    return data
+
+
+def subsamples(path, iv_size):
+    """Clear and protected bytes of each sample, from every `senc`."""
+    samples = []
+    for kind, moof in boxes(path.read_bytes()):
+        if kind != b"moof":
+            continue
+        flags, count = struct.unpack(">II", (senc := find(moof, b"traf", b"senc"))[:8])
+        assert flags == 2
+        senc = senc[8:]
+        for _ in range(count):
+            (parts,) = struct.unpack(">H", senc[iv_size : iv_size + 2])
+            senc = senc[iv_size + 2 :]
+            samples.append([struct.unpack(">HI", senc[6 * at : 6 * at + 6]) for at in range(parts)])
+            senc = senc[6 * parts :]
+        assert not senc
+    return samples
+
+
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "aac"], indirect=True)
+@pytest.mark.parametrize(("scheme", "iv_size"), [("cenc", 8), ("cbcs", 0)])
+def test_the_same_bytes_stay_clear_as_with_shaka_packager(source, scheme, iv_size, examples, packager, tmp_path):
+    """A decryptor works with whatever `senc` says; that slice headers are measured right shows here."""
+    ours, theirs = tmp_path / "ours.mp4", tmp_path / "theirs.mp4"
+    run(examples / "protect", source, ours, scheme, KID, KEY)
+    run(
+        packager, f"in={source},stream=video,out={theirs}", "--enable_raw_key_encryption", "--protection_scheme", scheme,
+        "--clear_lead", "0", "--keys", f"label=:key_id={KID}:key={KEY}",
+    )  # fmt: skip
+    assert subsamples(ours, iv_size) == subsamples(theirs, iv_size)
+
+
+def test_sample_aes_is_undone_as_the_format_says(examples, tmp_path):
+    from sample_aes import decrypt_adts, decrypt_h264  # noqa: PLC0415
+
+    for name, kind, options, undo in [
+        ("clear.h264", "h264", (*PICTURES, "-c:v", "libx264", "-x264-params", "slices=3:keyint=50", "-f", "h264"), decrypt_h264),
+        ("clear.aac", "adts", (*SOUND, "-c:a", "aac", "-f", "adts"), decrypt_adts),
+    ]:  # fmt: skip
+        clear, protected, undone = tmp_path / name, tmp_path / f"protected-{name}", tmp_path / f"undone-{name}"
+        run("ffmpeg", "-v", "error", "-y", *options, clear)
+        run(examples / "sample_aes", clear, protected, kind, KEY, IV)
+        assert protected.read_bytes() != clear.read_bytes()
+        undone.write_bytes(undo(protected.read_bytes(), bytes.fromhex(KEY), bytes.fromhex(IV)))
+        assert frames("-i", undone) == frames("-i", clear)
