@@ -38,6 +38,8 @@ pub struct ServerManifest {
     pub formats: Option<String>,
     /// `clientManifestRelativePath` meta: file name of the `.ismc`, if one is claimed.
     pub client_manifest: Option<String>,
+    /// `fragmentsPerHLSSegment` meta: fragments that a segment of HLS over MPEG-2 TS has. Not 0.
+    pub fragments_per_segment: Option<u32>,
     /// The tracks, in document order.
     pub tracks: Vec<TrackEntry>,
 }

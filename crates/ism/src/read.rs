@@ -84,6 +84,10 @@ pub fn parse(bytes: &[u8]) -> Result<ServerManifest, IsmError> {
             Some(name) if name.eq_ignore_ascii_case("clientManifestRelativePath") => {
                 manifest.client_manifest = Some(content.to_owned());
             }
+            // What is no number says nothing.
+            Some(name) if name.eq_ignore_ascii_case("fragmentsPerHLSSegment") => {
+                manifest.fragments_per_segment = content.trim().parse().ok().filter(|n| *n > 0);
+            }
             _ => {}
         }
     }

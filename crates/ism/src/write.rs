@@ -13,6 +13,9 @@ pub fn write(manifest: &ServerManifest) -> String {
     if let Some(client) = &manifest.client_manifest {
         meta(&mut out, "clientManifestRelativePath", client);
     }
+    if let Some(count) = manifest.fragments_per_segment {
+        meta(&mut out, "fragmentsPerHLSSegment", &count.to_string());
+    }
     if let Some(formats) = &manifest.formats {
         meta(&mut out, "formats", formats);
     }

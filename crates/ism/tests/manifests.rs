@@ -92,6 +92,7 @@ fn our_own_manifest_is_the_expected_text() {
     let manifest = ServerManifest {
         formats: Some(FORMATS_CMAF.to_owned()),
         client_manifest: None,
+        fragments_per_segment: Some(2),
         tracks: vec![video, TrackEntry::new(EntryKind::Audio, "b.mp4")],
     };
     let text = write(&manifest);
@@ -100,6 +101,7 @@ fn our_own_manifest_is_the_expected_text() {
         r#"<?xml version="1.0" encoding="utf-8"?>
 <smil xmlns="http://www.w3.org/2001/SMIL20/Language">
   <head>
+    <meta name="fragmentsPerHLSSegment" content="2" />
     <meta name="formats" content="cmaf" />
   </head>
   <body>
@@ -202,7 +204,7 @@ fn entry() -> impl Strategy<Value = TrackEntry> {
 proptest! {
     #[test]
     fn what_is_written_is_read_back(tracks in proptest::collection::vec(entry(), 0..6), formats in proptest::option::of(text())) {
-        let manifest = ServerManifest { formats, client_manifest: None, tracks };
+        let manifest = ServerManifest { formats, client_manifest: None, fragments_per_segment: None, tracks };
         prop_assert_eq!(parse(write(&manifest).as_bytes()).unwrap(), manifest);
     }
 
@@ -213,7 +215,7 @@ proptest! {
 
     #[test]
     fn mutated_manifests_are_answered(cut in 0usize..600, byte in any::<u8>()) {
-        let mut bytes = write(&ServerManifest { formats: None, client_manifest: None, tracks: vec![TrackEntry::new(EntryKind::Audio, "b.mp4"); 3] }).into_bytes();
+        let mut bytes = write(&ServerManifest { formats: None, client_manifest: None, fragments_per_segment: None, tracks: vec![TrackEntry::new(EntryKind::Audio, "b.mp4"); 3] }).into_bytes();
         if let Some(at) = bytes.get_mut(cut) { *at = byte; }
         let _ = parse(&bytes);
     }

@@ -511,6 +511,7 @@ impl<'a> OutputRun<'a> {
         let text = headwater_ism::write(&ServerManifest {
             formats: Some(FORMATS_CMAF.into()),
             client_manifest: None,
+            fragments_per_segment: None,
             tracks: entries,
         });
         visible.push(manifest.clone());

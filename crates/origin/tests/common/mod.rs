@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use futures::executor::block_on;
+use headwater_origin::filter::Filter;
 use headwater_origin::*;
 use headwater_plan::{ByteStream, Object, RangeSource, Sink, assemble};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
@@ -228,12 +229,21 @@ impl Sink for Collect {
 }
 
 #[derive(Clone)]
-pub struct OneLocator(pub Published<()>);
+pub struct OneLocator(pub Published<()>, pub BTreeMap<String, Filter>);
 
 impl Catalog for OneLocator {
     type Location = ();
     async fn resolve(&self, locator: &str) -> Result<Option<Published<()>>, CatalogError> {
         Ok((locator == LOCATOR).then(|| self.0.clone()))
+    }
+
+    async fn filters(
+        &self,
+        locator: &str,
+        names: &[String],
+    ) -> Result<Vec<Option<Filter>>, CatalogError> {
+        assert_eq!(locator, LOCATOR);
+        Ok(names.iter().map(|name| self.1.get(name).cloned()).collect())
     }
 }
 
@@ -277,10 +287,11 @@ pub fn published() -> Published<()> {
         protocols: Protocols {
             hls: true,
             dash: true,
+            smooth: true,
             download: true,
         },
         encrypted: Encrypted::default(),
-        filtered: false,
+        filters: Vec::new(),
         place: "memory".to_owned(),
         location: (),
     }
@@ -292,8 +303,18 @@ impl Bench {
     }
 
     pub fn with(storage: Memory, published: Published<()>) -> Self {
+        Self::filtered(storage, published, &[])
+    }
+
+    /// `filters`: name and properties.
+    pub fn filtered(storage: Memory, published: Published<()>, filters: &[(&str, &str)]) -> Self {
+        let filters = filters.iter().map(|(name, properties)| {
+            let properties: serde_json::Value = serde_json::from_str(properties).unwrap();
+            let filter = Filter::read(properties.as_object().unwrap()).unwrap();
+            ((*name).to_owned(), filter)
+        });
         let origin = Origin::new(
-            OneLocator(published),
+            OneLocator(published, filters.collect()),
             storage.clone(),
             CacheSizes::default(),
             |_| {},
