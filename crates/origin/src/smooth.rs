@@ -1,6 +1,7 @@
 //! Smooth Streaming fragments, from the samples of a segment.
 
 use crate::address::Noun;
+use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
 use crate::manifests::smooth::Clock;
 use crate::segments::cut;
@@ -28,13 +29,16 @@ pub(crate) fn fragment(
     let mut ranges = Vec::new();
     let (mut decode, mut offset) = (entry.start, 0_u64);
     let mut open = None;
+    // Clients make up a movie header without an edit list.
+    let delay = Decoder::of(head).map_or(0, |decoder| decoder.delay);
     for sample in &samples.samples {
         let next = decode.saturating_add(sample.duration.into());
         let after = offset.saturating_add(sample.size.into());
         if noun != Noun::KeyFrames || sample.sync {
             let start = clock.name(decode);
             close(&mut kept, open, start);
-            let present = clock.name(decode.saturating_add_signed(sample.cto.into()));
+            let shown = decode.saturating_add_signed(sample.cto.into());
+            let present = clock.name(shown.saturating_sub(delay));
             let composition = i128::from(present).saturating_sub(start.into());
             kept.push(Sample {
                 size: sample.size,

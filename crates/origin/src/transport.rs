@@ -1,6 +1,6 @@
 //! HLS over MPEG-2 TS: what can be carried, which fragments make a segment, and the plans of segments.
 
-use crate::codec;
+use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
 use crate::segments::cut;
 use headwater_bmff::sps::Sps;
@@ -22,16 +22,27 @@ pub(crate) enum Carriage {
         parameters: ts::ParameterSets,
         /// See [`ts::Video::reordering`].
         reordering: u32,
+        /// See [`Decoder::delay`].
+        delay: u64,
     },
     Audio(ts::AudioCodec),
 }
 
 /// How `head` is carried. Errors: for the log, why it cannot be.
 pub(crate) fn carriage(head: &TrackHead) -> Result<Carriage, String> {
-    match (codec::of(head), head.codec.as_str()) {
+    let (config, delay) = match Decoder::of(head) {
+        Some(decoder) => (Some(decoder.config), decoder.delay),
+        None => (None, 0),
+    };
+    match (config, head.codec.as_str()) {
         (Some(CodecConfig::Avc(avc)), _) if avc.nal_length_size == 4 => Ok(Carriage::Video {
             parameters: ts::ParameterSets::new(avc.sps.iter().chain(&avc.pps).map(Vec::as_slice)),
-            reordering: reordering(&avc, head),
+            reordering: match delay {
+                0 => reordering(&avc, head),
+                // Pictures are shown late already.
+                _ => 0,
+            },
+            delay,
         }),
         (Some(CodecConfig::Avc(_)), _) => {
             Err("MPEG-2 TS does not carry H.264 with short NAL lengths".to_owned())
@@ -151,8 +162,13 @@ pub(crate) fn grouped(fragments: &[SegmentEntry], count: u32) -> Vec<&[SegmentEn
 }
 
 /// A fragment's samples, with their times, for the multiplexer.
-pub(crate) fn fragment(entry: &SegmentEntry, samples: &SegmentSamples) -> ts::Fragment {
-    let mut decode = i64::try_from(entry.start).unwrap_or(i64::MAX);
+pub(crate) fn fragment(
+    entry: &SegmentEntry,
+    samples: &SegmentSamples,
+    carriage: &Carriage,
+) -> ts::Fragment {
+    let start = i64::try_from(entry.start).unwrap_or(i64::MAX);
+    let mut decode = start.saturating_sub(carriage.delay());
     let samples = samples.samples.iter().map(|sample| {
         let at = decode;
         decode = decode.saturating_add(sample.duration.into());
@@ -221,6 +237,16 @@ pub(crate) struct Elementary {
     pub(crate) ranges: Vec<Range<u64>>,
 }
 
+impl Carriage {
+    /// Ticks that presentation times are ahead of the presentation.
+    fn delay(&self) -> i64 {
+        match self {
+            Self::Video { delay, .. } => i64::try_from(*delay).unwrap_or(i64::MAX),
+            Self::Audio(_) => 0,
+        }
+    }
+}
+
 impl Elementary {
     fn sources(&self) -> Vec<Source> {
         let ranges = self.ranges.iter().filter(|r| r.start < r.end);
@@ -244,6 +270,7 @@ pub(crate) fn lay_out(
             Carriage::Video {
                 parameters,
                 reordering,
+                ..
             } => {
                 video = Some(ts::Video {
                     parameters,

@@ -5,7 +5,7 @@
 
 use super::{display_size, length, start_of, switching_sets, with_timelines};
 use crate::address::{SmoothVersion, child};
-use crate::codec;
+use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::presentation::{Presentation, Track};
@@ -154,7 +154,7 @@ fn stream<'a>(
 
 fn level(track: &Track, head: &TrackHead) -> Option<smooth::Level> {
     let bitrate = track.bitrate;
-    match codec::of(head)? {
+    match Decoder::of(head)?.config {
         CodecConfig::Avc(avc) => {
             let sets = avc.sps.iter().chain(&avc.pps).map(Vec::as_slice);
             Some(smooth::Level::Video {

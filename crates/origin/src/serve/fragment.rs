@@ -183,7 +183,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let mut plan = PlanBuilder::new();
         let object = plan.object(self.object(&reader)?).map_err(unplannable)?;
-        let own = elementary(&reader, &entries, object, None).await?;
+        let own = elementary(&reader, &carriage, &entries, object, None).await?;
         let mut with = None;
         if let Some(audio) = &audio {
             let audio_reader = self.reader(visit, audio)?;
@@ -201,7 +201,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     .map_err(unplannable)?,
             };
             let entries = audio_reader.during(span.clone()).await?;
-            let frames = elementary(&audio_reader, &entries, object, Some(&span)).await?;
+            let frames =
+                elementary(&audio_reader, &carriage, &entries, object, Some(&span)).await?;
             with = Some((audio_head, carriage, frames));
         }
         let mut tracks = vec![(head, &carriage, own.fragments.as_slice())];
@@ -267,6 +268,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
 /// The samples of `entries`, those in `span` only if there is one.
 async fn elementary<S: Storage>(
     reader: &TrackReader<'_, S>,
+    carriage: &Carriage,
     entries: &[SegmentEntry],
     object: u32,
     span: Option<&Range<u64>>,
@@ -278,7 +280,7 @@ async fn elementary<S: Storage>(
     };
     for entry in entries {
         let samples = reader.samples(entry).await?;
-        let fragment = transport::fragment(entry, &samples);
+        let fragment = transport::fragment(entry, &samples, carriage);
         let (fragment, ranges) = match span {
             Some(span) => transport::in_span(fragment, &samples.ranges, span),
             None => (fragment, samples.ranges),

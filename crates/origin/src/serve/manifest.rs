@@ -32,6 +32,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let with_video = self.carry(&mut presentation, options)?;
         let carried = Carried::new(options, with_video.as_deref());
         let mut tag = Tag::new();
+        tag.text(options.format.value().unwrap_or_default());
         tag.text(&carried.media_playlist(0, ""));
         tag.number(u64::from(options.audio_only));
         selection.tag(&mut tag);
@@ -269,7 +270,7 @@ async fn key_frames<S: Storage>(
                 let fragments: Vec<_> = group
                     .iter()
                     .zip(&samples)
-                    .map(|(entry, samples)| transport::fragment(entry, samples))
+                    .map(|(entry, samples)| transport::fragment(entry, samples, carriage))
                     .collect();
                 transport::lay_out(&[(head, carriage, &fragments)])?.key_frames()
             }

@@ -429,13 +429,17 @@ pub fn uris(playlist: &str) -> Vec<String> {
         .collect()
 }
 
-/// Values of a quoted attribute, wherever it occurs.
+/// Values of a quoted attribute, wherever it occurs but in what lists I-frame playlists.
 pub fn attributes(playlist: &str, name: &str) -> Vec<String> {
     let needle = format!("{name}=\"");
-    playlist
+    let lines = playlist
+        .lines()
+        .filter(|l| !l.starts_with("#EXT-X-I-FRAME-STREAM-INF"));
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    lines
         .match_indices(&needle)
         .map(|(at, _)| {
-            playlist[at + needle.len()..]
+            lines[at + needle.len()..]
                 .split('"')
                 .next()
                 .unwrap()
