@@ -13,6 +13,8 @@ use std::ops::Range;
 
 /// Fragments to a segment where the server manifest does not say: three of two seconds.
 const FRAGMENTS: u32 = 3;
+/// Most fragments to a segment, whatever the server manifest says.
+const MAX_FRAGMENTS: u32 = 16;
 /// Longest segment that they make together, seconds.
 const SEGMENT_SECONDS: u64 = 6;
 
@@ -143,7 +145,7 @@ pub(crate) fn overhead(head: &TrackHead) -> Overhead {
 /// Fragments to a segment of `head`. `stated`: by the server manifest.
 pub(crate) fn fragments_per_segment(head: &TrackHead, stated: Option<u32>) -> u32 {
     if let Some(stated) = stated.filter(|n| *n > 0) {
-        return stated;
+        return stated.min(MAX_FRAGMENTS);
     }
     // A group of pictures that is longer than usual need not be multiplied. A twentieth is for rounding.
     let most = u64::from(head.timescale.get()).saturating_mul(SEGMENT_SECONDS * 21 / 20);
@@ -185,17 +187,33 @@ pub(crate) fn fragment(
     }
 }
 
-/// The part of an audio track that goes with a segment of video: from the first frame at or after its start to that of
-/// the next one. `None`: the presentation starts or ends with the segment, so everything does.
-pub(crate) fn audio_span(
-    start: Option<u64>,
-    end: Option<u64>,
-    video: &TrackHead,
-    audio: &TrackHead,
-) -> Range<u64> {
-    let at = |ticks| rescale(ticks, video.timescale, audio.timescale, Rounding::Ceil);
-    let start = start.map_or(0, |ticks| at(ticks).unwrap_or(u64::MAX));
-    start..end.map_or(u64::MAX, |ticks| at(ticks).unwrap_or(u64::MAX))
+/// Seconds of sound before the first picture and after the last that go with them. Sound that has no pictures for longer has
+/// no place in a stream that is made of those.
+const AUDIO_MARGIN_SECONDS: u64 = 10;
+
+/// A segment of video, for its audio.
+pub(crate) struct Span {
+    /// Ticks of the video.
+    pub(crate) time: Range<u64>,
+    /// It is the first of the track.
+    pub(crate) first: bool,
+    /// It is the last.
+    pub(crate) last: bool,
+}
+
+/// The part of an audio track that goes with a segment of video, ticks of the audio: from the first frame at or after its
+/// start to that of the next one.
+pub(crate) fn audio_span(span: &Span, video: &TrackHead, audio: &TrackHead) -> Range<u64> {
+    let margin = |at_edge: bool| {
+        let ticks = u64::from(video.timescale.get()).saturating_mul(AUDIO_MARGIN_SECONDS);
+        if at_edge { ticks } else { 0 }
+    };
+    let at = |ticks| {
+        rescale(ticks, video.timescale, audio.timescale, Rounding::Ceil).unwrap_or(u64::MAX)
+    };
+    let start = span.time.start.saturating_sub(margin(span.first));
+    let end = span.time.end.saturating_add(margin(span.last));
+    at(start)..at(end)
 }
 
 /// The frames of `fragment` that start in `span`, and where their bytes are in `ranges`.

@@ -138,30 +138,28 @@ impl Selection {
         self.start.is_some() || self.end.is_some()
     }
 
-    /// The tracks of `presentation` that are shown.
+    /// The tracks of `presentation` that are shown: those that the filters keep and that have something in the time.
     ///
-    /// Errors: 415 if there are none.
+    /// Errors: 415 if the filters leave none, 404 if the time does.
     pub(crate) fn tracks(&self, presentation: &mut Presentation) -> Result<(), OriginError> {
-        let mut fault = None;
-        let mut keep = |track: &Track| match track.head() {
-            Ok(head) => self.keeps_track(track, head),
-            Err(error) => {
-                fault = Some(error);
-                false
-            }
-        };
-        presentation.videos.retain(&mut keep);
-        presentation.audios.retain(&mut keep);
-        if let Some(error) = fault {
-            return Err(error);
-        }
+        retain(presentation, |track, head| self.keeps_track(track, head))?;
         if presentation.tracks().next().is_none() {
             return Err(OriginError::new(
                 Code::FilterRemovedAllStreams,
                 "the filters leave no track",
             ));
         }
-        Ok(())
+        retain(presentation, |_, head| {
+            let whole = SegmentTime {
+                start: head.start,
+                duration: head.duration,
+            };
+            self.touches(whole, head)
+        })?;
+        match presentation.tracks().next() {
+            Some(_) => Ok(()),
+            None => Err(nothing()),
+        }
     }
 
     /// Errors: 404 if `track` is not shown.
@@ -194,25 +192,24 @@ impl Selection {
         if !self.cuts() {
             return Ok(segments);
         }
-        let backwards = matches!((self.start, self.end), (Some(a), Some(b)) if a >= b);
-        let at = |ticks: u64| Instant::new(ticks, head.timescale.get().into());
         let kept: Vec<S> = segments
             .into_iter()
-            .filter(|segment| {
-                let time = segment.time();
-                let end = time.start.saturating_add(time.duration);
-                !backwards
-                    && self.start.is_none_or(|start| at(end) > start)
-                    && self.end.is_none_or(|end| at(time.start) < end)
-            })
+            .filter(|segment| self.touches(segment.time(), head))
             .collect();
         if kept.is_empty() {
-            return Err(OriginError::new(
-                Code::EgressTimestampNotFound,
-                "the presentation has nothing in the time asked for",
-            ));
+            return Err(nothing());
         }
         Ok(kept)
+    }
+
+    /// Whether a part of `time` is shown.
+    fn touches(&self, time: SegmentTime, head: &TrackHead) -> bool {
+        let at = |ticks: u64| Instant::new(ticks, head.timescale.get().into());
+        let backwards = matches!((self.start, self.end), (Some(a), Some(b)) if a >= b);
+        let end = time.start.saturating_add(time.duration);
+        !backwards
+            && self.start.is_none_or(|start| at(end) > start)
+            && self.end.is_none_or(|end| at(time.start) < end)
     }
 
     /// What a list depends on.
@@ -225,6 +222,30 @@ impl Selection {
         }
         tag.number(self.first_quality.unwrap_or(u64::MAX));
     }
+}
+
+fn nothing() -> OriginError {
+    OriginError::new(
+        Code::EgressTimestampNotFound,
+        "the presentation has nothing in the time asked for",
+    )
+}
+
+fn retain(
+    presentation: &mut Presentation,
+    keeps: impl Fn(&Track, &TrackHead) -> bool,
+) -> Result<(), OriginError> {
+    let mut fault = None;
+    let mut keep = |track: &Track| match track.head() {
+        Ok(head) => keeps(track, head),
+        Err(error) => {
+            fault = Some(error);
+            false
+        }
+    };
+    presentation.videos.retain(&mut keep);
+    presentation.audios.retain(&mut keep);
+    fault.map_or(Ok(()), Err)
 }
 
 /// Anything that takes up time on a track.

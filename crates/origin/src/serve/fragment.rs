@@ -190,10 +190,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             let audio_head = audio_reader.head;
             let carriage = transport::carriage(audio_head)
                 .map_err(|why| OriginError::new(Code::FormatNotSupported, why))?;
-            let is_last = last.number.saturating_add(1) >= head.segment_count;
-            let start = (first.number > 0).then_some(first.start);
-            let end = (!is_last).then(|| last.start.saturating_add(last.duration));
-            let span = transport::audio_span(start, end, head, audio_head);
+            let span = transport::Span {
+                time: first.start..last.start.saturating_add(last.duration),
+                first: first.number == 0,
+                last: last.number.saturating_add(1) >= head.segment_count,
+            };
+            let span = transport::audio_span(&span, head, audio_head);
             let object = match audio.index.file == track.index.file {
                 true => object,
                 false => plan
