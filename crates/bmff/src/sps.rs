@@ -27,6 +27,9 @@ pub struct Sps {
     pub frames_only: bool,
     /// Largest number of reference frames.
     pub max_num_ref_frames: u32,
+    /// Most frames that are decoded before and shown after another one: `max_num_reorder_frames`, if it is stated or follows
+    /// from the order of pictures.
+    pub reordering: Option<u32>,
     /// Pixel shape, unless square or unspecified.
     pub pixel_aspect: Option<PixelAspect>,
     /// Colour, unless nothing is stated. A stream may state the full range of values and nothing else: its code points
@@ -92,7 +95,7 @@ impl Sps {
         bits.ue()?; // seq_parameter_set_id
         let format = SampleFormat::parse(&mut bits, profile)?;
         bits.ue()?; // log2_max_frame_num_minus4
-        skip_picture_order(&mut bits)?;
+        let in_order = skip_picture_order(&mut bits)? == 2;
         let max_num_ref_frames = bits.ue()?;
         bits.bit()?; // gaps_in_frame_num_value_allowed_flag
         let width_blocks = bits.ue()?.checked_add(1)?;
@@ -112,12 +115,12 @@ impl Sps {
         if width == 0 || height == 0 || width > 16_384 || height > 16_384 {
             return None;
         }
-        let (pixel_aspect, colour) = if bits.bit()? {
+        let (mut pixel_aspect, mut colour, mut reordering) = (None, None, in_order.then_some(0));
+        if bits.bit()? {
             // Decoders manage without usability information, so a cut-off one is no reason to refuse the stream.
-            usability(&mut bits).unwrap_or((None, None))
-        } else {
-            (None, None)
-        };
+            (pixel_aspect, colour) = usability(&mut bits).unwrap_or((None, None));
+            reordering = reordering.or_else(|| restriction(&mut bits));
+        }
         Some(Self {
             profile,
             compatibility,
@@ -129,6 +132,7 @@ impl Sps {
             height,
             frames_only,
             max_num_ref_frames,
+            reordering,
             pixel_aspect,
             colour,
         })
@@ -189,8 +193,10 @@ fn skip_scaling_list(bits: &mut BitReader<'_>, size: u32) -> Option<()> {
     Some(())
 }
 
-fn skip_picture_order(bits: &mut BitReader<'_>) -> Option<()> {
-    match bits.ue()? {
+/// `pic_order_cnt_type`, with what belongs to it skipped.
+fn skip_picture_order(bits: &mut BitReader<'_>) -> Option<u32> {
+    let kind = bits.ue()?;
+    match kind {
         0 => {
             bits.ue()?;
         }
@@ -209,7 +215,7 @@ fn skip_picture_order(bits: &mut BitReader<'_>) -> Option<()> {
         2 => {}
         _ => return None,
     }
-    Some(())
+    Some(kind)
 }
 
 /// Pixels cropped off horizontally and vertically (§7.4.2.1.1).
@@ -264,6 +270,51 @@ fn usability(bits: &mut BitReader<'_>) -> Option<Usability> {
     Some((aspect, colour))
 }
 
+/// `max_num_reorder_frames`, from where [`usability`] stopped.
+fn restriction(bits: &mut BitReader<'_>) -> Option<u32> {
+    if bits.bit()? {
+        bits.ue()?; // chroma_sample_loc_type_top_field
+        bits.ue()?; // chroma_sample_loc_type_bottom_field
+    }
+    if bits.bit()? {
+        bits.skip(65)?; // num_units_in_tick, time_scale, fixed_frame_rate_flag
+    }
+    let mut conformance = false;
+    for _ in 0..2 {
+        if bits.bit()? {
+            conformance = true;
+            skip_reference_decoder(bits)?;
+        }
+    }
+    if conformance {
+        bits.bit()?; // low_delay_hrd_flag
+    }
+    bits.bit()?; // pic_struct_present_flag
+    if !bits.bit()? {
+        return None;
+    }
+    bits.bit()?; // motion_vectors_over_pic_boundaries_flag
+    for _ in 0..4 {
+        bits.ue()?; // sizes and motion vectors
+    }
+    bits.ue().filter(|frames| *frames <= 16)
+}
+
+/// `hrd_parameters` (§E.1.2).
+fn skip_reference_decoder(bits: &mut BitReader<'_>) -> Option<()> {
+    let count = bits.ue()?;
+    if count > 31 {
+        return None;
+    }
+    bits.bits(8)?; // bit_rate_scale, cpb_size_scale
+    for _ in 0..=count {
+        bits.ue()?;
+        bits.ue()?;
+        bits.bit()?;
+    }
+    bits.bits(20).map(drop) // lengths of delays
+}
+
 /// From `video_format` to `matrix_coefficients`.
 fn colour(bits: &mut BitReader<'_>) -> Option<Option<Colour>> {
     bits.bits(3)?; // video_format
@@ -301,6 +352,7 @@ mod tests {
         assert_eq!((sps.width, sps.height), (1920, 1080));
         assert_eq!((sps.profile, sps.level, sps.chroma_format), (100, 40, 1));
         assert!(sps.frames_only);
+        assert_eq!(sps.reordering, Some(2));
         assert_eq!(sps.colour, None);
     }
 

@@ -3,6 +3,7 @@
 use headwater_blob::Auth;
 use headwater_seal::Seal;
 use jiff::Timestamp;
+use serde_json::{Map, Value as Json};
 
 use crate::entity::Entity;
 use crate::error::CatalogError;
@@ -32,8 +33,8 @@ pub struct PublishedLocator {
     pub suppressed: bool,
     /// What the streaming policy allows.
     pub policy: Publishing,
-    /// Whether the locator has filters, which apply to whatever is streamed.
-    pub filtered: bool,
+    /// Names of the locator's filters, which apply to whatever is streamed.
+    pub filters: Vec<String>,
     /// Storage account's URL and container, without a trailing slash: `http://127.0.0.1:10000/local/asset-1f3c`.
     pub container_url: String,
     pub container: String,
@@ -103,7 +104,7 @@ pub async fn published_locator<S: Sql>(
         end_time: row.opt_time("end_time")?,
         suppressed: row.flag("suppressed")?,
         policy,
-        filtered: !row.json::<Vec<String>>("filters_json")?.is_empty(),
+        filters: row.json("filters_json")?,
         container_url: format!("{}/{container}", row.text("url")?),
         container,
         sub_path: row.text("sub_path")?,
@@ -113,6 +114,36 @@ pub async fn published_locator<S: Sql>(
         endpoint_running: row.flag("running")?,
         unfinished: row.flag("unfinished")?,
     }))
+}
+
+/// The filters called `names`, in that order, that a locator or a URL of it may apply: of its asset, or else of its account.
+/// Their properties are in AMS's names.
+///
+/// `None` for a name that neither has, and for all names if there is no such locator.
+pub async fn applicable_filters<S: Sql>(
+    sql: &S,
+    locator_id: &str,
+    names: &[String],
+) -> Result<Vec<Option<Map<String, Json>>>, CatalogError> {
+    let mut found: Vec<Option<Map<String, Json>>> = vec![None; names.len()];
+    let Ok(id) = uuid::Uuid::parse_str(locator_id) else {
+        return Ok(found);
+    };
+    for (name, slot) in names.iter().zip(&mut found) {
+        // The account's have no asset name, so an asset's own comes before it.
+        let rows = sql
+            .query(
+                "SELECT f.properties_json FROM streaming_locators l
+                 JOIN filters f ON f.project_id = l.project_id AND f.asset_name IN ('', l.asset_name)
+                 WHERE l.locator_id = ?1 AND f.name = ?2 ORDER BY f.asset_name DESC LIMIT 1",
+                &[Value::from(id), name.as_str().into()],
+            )
+            .await?;
+        if let Some(row) = rows.first() {
+            *slot = Some(row.json("properties_json")?);
+        }
+    }
+    Ok(found)
 }
 
 /// A locator that may be played now, for lists that people look at.

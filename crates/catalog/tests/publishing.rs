@@ -205,7 +205,7 @@ fn the_origin_is_told_what_must_not_go_out_plain_or_whole() {
         .unwrap()
     };
     let found = find(made.locator_id);
-    assert!(found.filtered);
+    assert_eq!(found.filters, ["f"]);
     let policy = found.policy;
     assert!(policy.clear.dash && !policy.clear.hls);
     assert!(policy.cbcs.hls && !policy.cbcs.dash);
@@ -214,7 +214,41 @@ fn the_origin_is_told_what_must_not_go_out_plain_or_whole() {
         (Default::default(), Default::default())
     );
     let (plain, _) = put_locator(&catalog, "plain", &locator("film", "drm")).unwrap();
-    assert!(!find(plain.locator_id).filtered);
+    assert!(find(plain.locator_id).filters.is_empty());
+}
+
+#[test]
+fn filters_of_an_asset_stand_in_for_those_of_its_account() {
+    let catalog = Catalog::new();
+    catalog.asset("film");
+    catalog.asset("other");
+    let put = |owner, name: &str, bitrate: u64| {
+        let properties = serde_json::json!({"firstQuality": {"bitrate": bitrate}});
+        block_on(filters::put(
+            &catalog.sql,
+            &catalog.project,
+            owner,
+            name,
+            properties.as_object().unwrap(),
+            catalog.now(),
+        ))
+        .unwrap();
+    };
+    put(Owner::Account, "both", 1);
+    put(Owner::Account, "account", 2);
+    put(Owner::Asset("film"), "both", 3);
+    put(Owner::Asset("other"), "elsewhere", 4);
+    let policy = "Predefined_ClearStreamingOnly";
+    let (made, _) = put_locator(&catalog, "l", &locator("film", policy)).unwrap();
+    let ask = |id: &str| {
+        let names = ["account", "both", "elsewhere", "none"].map(str::to_owned);
+        let found = block_on(publishing::applicable_filters(&catalog.sql, id, &names)).unwrap();
+        let bitrate = |p: serde_json::Map<String, serde_json::Value>| p["firstQuality"]["bitrate"].as_u64();
+        found.into_iter().map(|p| p.and_then(bitrate)).collect::<Vec<_>>()
+    };
+    let id = made.locator_id.to_string();
+    assert_eq!(ask(&id), [Some(2), Some(3), None, None]);
+    assert_eq!(ask("not an id"), [None; 4]);
 }
 
 #[test]

@@ -19,7 +19,8 @@ mod text;
 mod timeline;
 
 pub use mpd::{
-    AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Representation, SegmentTemplate,
+    AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Profile, Representation,
+    SegmentTemplate,
 };
 pub use timeline::Segment;
 

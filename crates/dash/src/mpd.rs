@@ -6,13 +6,24 @@ use headwater_time::Timescale;
 
 /// A presentation of one Period that starts at 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mpd<'a> {
+pub struct Mpd {
+    /// What the segments are.
+    pub profile: Profile,
     /// Length of the presentation.
     pub duration_ticks: u64,
     /// Of `duration_ticks`.
     pub timescale: Timescale,
     /// In the order in which players list them.
-    pub adaptation_sets: Vec<AdaptationSet<'a>>,
+    pub adaptation_sets: Vec<AdaptationSet>,
+}
+
+/// What the segments are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// CMAF fragments.
+    Cmaf,
+    /// The Common Streaming Format of older packagers: fragments for clients that ask for `ccff`.
+    CommonStreamingFormat,
 }
 
 /// `@contentType` and what goes with it.
@@ -35,7 +46,7 @@ pub enum AccessPoint {
 
 /// Tracks that a player may switch between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdaptationSet<'a> {
+pub struct AdaptationSet {
     /// What it is.
     pub content_type: ContentType,
     /// BCP-47.
@@ -51,7 +62,7 @@ pub struct AdaptationSet<'a> {
     /// What every segment of all Representations starts with.
     pub starts_with: AccessPoint,
     /// Not empty.
-    pub representations: Vec<Representation<'a>>,
+    pub representations: Vec<Representation>,
 }
 
 /// A scheme and a value (§5.8.2).
@@ -65,7 +76,7 @@ pub struct Descriptor {
 
 /// One track.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Representation<'a> {
+pub struct Representation {
     /// `@id`, unique in the Period, without spaces.
     pub id: String,
     /// `@bandwidth`, bit/s: also what `$Bandwidth$` stands for in URLs.
@@ -81,13 +92,13 @@ pub struct Representation<'a> {
     /// Count of channels.
     pub channels: Option<u16>,
     /// Its segments.
-    pub segments: SegmentTemplate<'a>,
+    pub segments: SegmentTemplate,
 }
 
 /// How a Representation's segments are addressed (§5.3.9.4). Written once for the whole AdaptationSet where all
 /// Representations share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentTemplate<'a> {
+pub struct SegmentTemplate {
     /// Of every tick here.
     pub timescale: Timescale,
     /// Media time that is Period time 0.
@@ -97,10 +108,10 @@ pub struct SegmentTemplate<'a> {
     /// `@media`, percent-encoded, with `$Bandwidth$` and `$Time$`.
     pub media: String,
     /// In presentation order.
-    pub timeline: &'a [Segment],
+    pub timeline: Vec<Segment>,
 }
 
-impl Mpd<'_> {
+impl Mpd {
     /// Renders the MPD.
     pub fn write(&self) -> String {
         let segments: usize = self
@@ -118,8 +129,8 @@ impl Mpd<'_> {
         );
         out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011");
         // CMAF fragments start with types 1 and 2 only (ISO/IEC 23000-19 §7.3.2.3).
-        let closed = |set: &AdaptationSet<'_>| set.starts_with == AccessPoint::Closed;
-        if self.adaptation_sets.iter().all(closed) {
+        let closed = |set: &AdaptationSet| set.starts_with == AccessPoint::Closed;
+        if self.profile == Profile::Cmaf && self.adaptation_sets.iter().all(closed) {
             out.push_str(",urn:mpeg:dash:profile:cmaf:2019");
         }
         out.push_str("\" mediaPresentationDuration=\"");
@@ -127,15 +138,15 @@ impl Mpd<'_> {
         out.push_str("\" minBufferTime=\"PT2S\">\n  <Period id=\"p0\" start=\"PT0S\">\n");
         for (index, set) in self.adaptation_sets.iter().enumerate() {
             let id = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
-            set.write(&mut out, id);
+            set.write(&mut out, id, self.profile);
         }
         out.push_str("  </Period>\n</MPD>\n");
         out
     }
 }
 
-impl AdaptationSet<'_> {
-    fn write(&self, out: &mut String, id: u64) {
+impl AdaptationSet {
+    fn write(&self, out: &mut String, id: u64, profile: Profile) {
         let (content, mime) = match self.content_type {
             ContentType::Video => ("video", "video/mp4"),
             ContentType::Audio => ("audio", "audio/mp4"),
@@ -143,6 +154,9 @@ impl AdaptationSet<'_> {
         out.push_str("    <AdaptationSet");
         number_attribute(out, "id", id);
         attribute(out, "contentType", content);
+        if profile == Profile::CommonStreamingFormat {
+            attribute(out, "profiles", "ccff");
+        }
         attribute(out, "mimeType", mime);
         if let Some(language) = &self.language {
             attribute(out, "lang", language);
@@ -216,7 +230,7 @@ impl AdaptationSet<'_> {
     /// What `get` gives for every Representation, if that is one and the same.
     fn shared<'s, T: PartialEq>(
         &'s self,
-        get: impl Fn(&'s Representation<'s>) -> Option<T>,
+        get: impl Fn(&'s Representation) -> Option<T>,
     ) -> Option<T> {
         let (first, rest) = self.representations.split_first()?;
         let first = get(first)?;
@@ -234,7 +248,7 @@ struct Own {
     template: bool,
 }
 
-impl Representation<'_> {
+impl Representation {
     fn write(&self, out: &mut String, own: &Own) {
         out.push_str("      <Representation");
         attribute(out, "id", &self.id);
@@ -271,7 +285,7 @@ impl Representation<'_> {
     }
 }
 
-impl SegmentTemplate<'_> {
+impl SegmentTemplate {
     fn write(&self, out: &mut String) {
         out.push_str("<SegmentTemplate");
         number_attribute(out, "timescale", self.timescale.get().into());
@@ -279,7 +293,7 @@ impl SegmentTemplate<'_> {
         attribute(out, "initialization", &self.initialization);
         attribute(out, "media", &self.media);
         out.push('>');
-        timeline::write(out, self.timeline);
+        timeline::write(out, &self.timeline);
         out.push_str("</SegmentTemplate>\n");
     }
 }

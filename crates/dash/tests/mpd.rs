@@ -18,7 +18,7 @@ fn timeline(runs: &[(u64, u64)]) -> Vec<Segment> {
     out
 }
 
-fn template<'a>(name: &str, scale: u32, timeline: &'a [Segment]) -> SegmentTemplate<'a> {
+fn template(name: &str, scale: u32, timeline: &[Segment]) -> SegmentTemplate {
     SegmentTemplate {
         timescale: Timescale::new(scale).unwrap(),
         presentation_time_offset: 0,
@@ -26,15 +26,15 @@ fn template<'a>(name: &str, scale: u32, timeline: &'a [Segment]) -> SegmentTempl
             "QualityLevels($Bandwidth$)/Fragments({name}=i,format=mpd-time-cmaf)"
         ),
         media: format!("QualityLevels($Bandwidth$)/Fragments({name}=$Time$,format=mpd-time-cmaf)"),
-        timeline,
+        timeline: timeline.to_vec(),
     }
 }
 
-fn video<'a>(
+fn video(
     bandwidth: u32,
     resolution: (u32, u32),
-    segments: SegmentTemplate<'a>,
-) -> Representation<'a> {
+    segments: SegmentTemplate,
+) -> Representation {
     Representation {
         id: format!("video_{bandwidth}"),
         bandwidth,
@@ -47,10 +47,7 @@ fn video<'a>(
     }
 }
 
-fn set<'a>(
-    content_type: ContentType,
-    representations: Vec<Representation<'a>>,
-) -> AdaptationSet<'a> {
+fn set(content_type: ContentType, representations: Vec<Representation>) -> AdaptationSet {
     AdaptationSet {
         content_type,
         language: None,
@@ -91,6 +88,7 @@ fn ladder_with_audio() {
         value: "alternate".to_owned(),
     }];
     let mpd = Mpd {
+        profile: Profile::Cmaf,
         duration_ticks: 1_753_752,
         timescale: Timescale::new(30_000).unwrap(),
         adaptation_sets: vec![
@@ -143,6 +141,7 @@ fn tracks_with_timelines_of_their_own_carry_them() {
     mixed.segment_alignment = false;
     mixed.representations[1].frame_rate = Some((25, 1));
     let text = Mpd {
+        profile: Profile::Cmaf,
         duration_ticks: 20,
         timescale: Timescale::new(5).unwrap(),
         adaptation_sets: vec![mixed],
@@ -168,6 +167,7 @@ fn open_groups_are_access_points_of_another_type_and_not_cmaf() {
         let mut set = set(ContentType::Video, vec![representation]);
         set.starts_with = starts_with;
         Mpd {
+            profile: Profile::Cmaf,
             duration_ticks: 20,
             timescale: Timescale::new(5).unwrap(),
             adaptation_sets: vec![set],
@@ -188,6 +188,7 @@ fn gaps_are_shown_and_empty_segments_are_not() {
     let segments = [(100, 10), (110, 10), (120, 0), (130, 10)]
         .map(|(start, duration)| Segment { start, duration });
     let text = Mpd {
+        profile: Profile::Cmaf,
         duration_ticks: 40,
         timescale: Timescale::new(3).unwrap(),
         adaptation_sets: vec![set(

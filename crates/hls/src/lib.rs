@@ -1,7 +1,7 @@
 //! HLS playlists (draft-pantos-hls-rfc8216bis): snapshot in, text out.
 //!
 //! [`Multivariant::write`] makes the multivariant ("master") playlist, [`MediaPlaylist::write`] a VOD media playlist
-//! over fragmented MP4. Both are complete descriptions: the same value gives the same bytes.
+//! over fragmented MP4 or MPEG-2 TS, or an I-frame playlist over either. Both are complete descriptions: the same value gives the same bytes.
 //!
 //! Left to others: where tracks and segments come from, and what their URLs look like (`headwater-origin`). URLs
 //! given here are written as they are, so they must already be percent-encoded.
@@ -19,15 +19,24 @@ mod media;
 mod multivariant;
 mod text;
 
-pub use media::{MediaPlaylist, Segment};
-pub use multivariant::{Audio, AudioGroup, Multivariant, Video, VideoRange};
+pub use media::{KeyFrame, Listed, MediaPlaylist, Segment};
+pub use multivariant::{Audio, AudioGroup, AudioPlace, KeyFrames, Multivariant, Video, VideoRange};
 
 /// Value for `Content-Type` (§10 of the draft). `application/x-mpegURL` is not legal.
 pub const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
 
-/// `EXT-X-VERSION` of both kinds: `EXT-X-MAP` in a playlist of whole segments needs 6 (§8). A multivariant playlist
-/// of its own would need 1; it says what its media playlists need, so that an old client stops there.
-const VERSION: &str = "6";
+/// Values of `EXT-X-VERSION` (§8). A multivariant playlist of its own would need 1; it says what its media playlists need,
+/// so that an old client stops there.
+pub mod version {
+    /// Decimal durations: MPEG-2 TS, audio with the video.
+    pub const DECIMAL_DURATIONS: u8 = 3;
+    /// I-frame playlists and byte ranges; audio in renditions.
+    pub const KEY_FRAMES: u8 = 4;
+    /// `EXT-X-MAP` in a playlist of whole segments: fragmented MP4.
+    pub const INIT_SEGMENTS: u8 = 6;
+    /// What live presentations with ad signals were served as.
+    pub const VARIABLES: u8 = 8;
+}
 
 /// §4.4.2.1; in a multivariant playlist it speaks for all segments of all media playlists.
 const INDEPENDENT_SEGMENTS: &str = "#EXT-X-INDEPENDENT-SEGMENTS\n";

@@ -1,7 +1,7 @@
 //! The VOD media playlist, §4.4.3 and §4.4.4 of the draft.
 
+use crate::INDEPENDENT_SEGMENTS;
 use crate::text::{decimal, number, quoted};
-use crate::{INDEPENDENT_SEGMENTS, VERSION};
 use headwater_time::Timescale;
 
 /// One media segment of a track, on the track's own timeline.
@@ -13,19 +13,43 @@ pub struct Segment {
     pub duration: u64,
 }
 
-/// A complete, closed playlist of one track.
+/// A picture that decodes on its own, as a part of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyFrame {
+    /// When it is shown: until the next one is.
+    pub shown: Segment,
+    /// The segment that it is in, by its start.
+    pub segment: u64,
+    /// Where in that segment it is, with all that is needed to decode it; bytes.
+    pub offset: u64,
+    /// How long that is.
+    pub len: u64,
+}
+
+/// What a media playlist lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed<'a> {
+    /// Segments, in presentation order.
+    Segments(&'a [Segment]),
+    /// The pictures of an I-frame playlist (§4.4.3.6), in presentation order.
+    KeyFrames(&'a [KeyFrame]),
+}
+
+/// A complete, closed playlist of one track: of its segments, or of its key frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaPlaylist<'a> {
     /// Of every tick in `segments`.
     pub timescale: Timescale,
-    /// URL of the init segment.
-    pub init_uri: &'a str,
+    /// `EXT-X-VERSION`; see [`crate::version`].
+    pub version: u8,
+    /// URL of the init segment; MPEG-2 TS has none.
+    pub init_uri: Option<&'a str>,
     /// A segment's URL is this, ...
     pub uri_prefix: &'a str,
     /// ... its start in decimal, and this.
     pub uri_suffix: &'a str,
-    /// In presentation order.
-    pub segments: &'a [Segment],
+    /// What there is.
+    pub listed: Listed<'a>,
     /// Whether each segment decodes without another.
     pub independent: bool,
 }
@@ -44,48 +68,75 @@ impl MediaPlaylist<'_> {
             .uri_prefix
             .len()
             .saturating_add(self.uri_suffix.len())
-            .saturating_add(44);
-        let mut out = String::with_capacity(
-            self.segments
-                .len()
-                .saturating_mul(line)
-                .saturating_add(self.init_uri.len())
-                .saturating_add(256),
-        );
+            .saturating_add(80);
+        let count = match self.listed {
+            Listed::Segments(segments) => segments.len(),
+            Listed::KeyFrames(frames) => frames.len(),
+        };
+        let mut out = String::with_capacity(count.saturating_mul(line).saturating_add(512));
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
-        out.push_str(VERSION);
+        number(&mut out, self.version.into());
         out.push_str("\n#EXT-X-TARGETDURATION:");
         number(&mut out, self.target_duration());
         out.push_str("\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n");
         if self.independent {
             out.push_str(INDEPENDENT_SEGMENTS);
         }
-        out.push_str("#EXT-X-MAP:URI=");
-        quoted(&mut out, self.init_uri);
-        out.push('\n');
-        for segment in self.segments {
-            out.push_str("#EXTINF:");
-            decimal(&mut out, self.micros(segment), DIGITS);
-            out.push_str(",\n");
-            out.push_str(self.uri_prefix);
-            number(&mut out, segment.start);
-            out.push_str(self.uri_suffix);
+        if let Listed::KeyFrames(_) = self.listed {
+            out.push_str("#EXT-X-I-FRAMES-ONLY\n");
+        }
+        if let Some(uri) = self.init_uri {
+            out.push_str("#EXT-X-MAP:URI=");
+            quoted(&mut out, uri);
             out.push('\n');
+        }
+        match self.listed {
+            Listed::Segments(segments) => {
+                for segment in segments {
+                    self.line(&mut out, segment, segment.start, None);
+                }
+            }
+            Listed::KeyFrames(frames) => {
+                for frame in frames {
+                    let range = (frame.len, frame.offset);
+                    self.line(&mut out, &frame.shown, frame.segment, Some(range));
+                }
+            }
         }
         out.push_str("#EXT-X-ENDLIST\n");
         out
     }
 
+    /// `range`: length and offset.
+    fn line(&self, out: &mut String, shown: &Segment, start: u64, range: Option<(u64, u64)>) {
+        out.push_str("#EXTINF:");
+        decimal(out, self.micros(shown), DIGITS);
+        out.push_str(",\n");
+        if let Some((len, offset)) = range {
+            out.push_str("#EXT-X-BYTERANGE:");
+            number(out, len);
+            out.push('@');
+            number(out, offset);
+            out.push('\n');
+        }
+        out.push_str(self.uri_prefix);
+        number(out, start);
+        out.push_str(self.uri_suffix);
+        out.push('\n');
+    }
+
+    fn longest(&self) -> u64 {
+        let longest = match self.listed {
+            Listed::Segments(segments) => segments.iter().map(|s| self.micros(s)).max(),
+            Listed::KeyFrames(frames) => frames.iter().map(|f| self.micros(&f.shown)).max(),
+        };
+        longest.unwrap_or_default()
+    }
+
     /// The longest segment, rounded to the nearest second as §4.4.3.1 compares it; at least 1.
     fn target_duration(&self) -> u64 {
         let half = MICROS.checked_div(2).unwrap_or_default();
-        let longest = self
-            .segments
-            .iter()
-            .map(|s| self.micros(s))
-            .max()
-            .unwrap_or_default();
-        longest
+        self.longest()
             .saturating_add(half)
             .checked_div(MICROS)
             .unwrap_or_default()

@@ -1,23 +1,54 @@
 //! The multivariant playlist, §4.4.6 of the draft and Apple's authoring specification.
 //!
-//! Audio is always in renditions of its own; every video variant is listed once per audio group, as a variant names
-//! one group only. There are no I-frame playlists: they come with trick play.
+//! Audio in renditions of its own: every video variant is listed once per audio group, as a variant names one group
+//! only. Audio that is in the segments of the video is not listed; it shows in bit rates and codecs.
 
+use crate::INDEPENDENT_SEGMENTS;
 use crate::text::{attribute, decimal, number, uri_line};
-use crate::{INDEPENDENT_SEGMENTS, VERSION};
 
 /// Everything that a player can choose from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Multivariant {
+    /// `EXT-X-VERSION`; see [`crate::version`].
+    pub version: u8,
     /// Video tracks, in the order in which they are listed; players start with the first. May be empty: then the
     /// playlist is audio only.
     pub videos: Vec<Video>,
     /// Groups of interchangeable audio renditions, best first. May be empty.
     pub audio_groups: Vec<AudioGroup>,
+    /// Where the audio is.
+    pub audio_place: AudioPlace,
+    /// I-frame playlists, in the order in which they are listed.
+    pub key_frames: Vec<KeyFrames>,
     /// Whether to list variants without video besides those with it.
     pub audio_only_variants: bool,
     /// Whether each segment of every track decodes without another.
     pub independent: bool,
+}
+
+/// Where audio is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AudioPlace {
+    /// In playlists of its own.
+    #[default]
+    Renditions,
+    /// In the segments of the video. Each group is then one track, and of several the first is in there.
+    WithVideo,
+}
+
+/// The I-frame playlist of a video track (§4.4.6.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFrames {
+    /// URL of the playlist.
+    pub uri: String,
+    /// No run of key frames needs more, bit/s.
+    pub peak_bitrate: u64,
+    /// RFC 6381 codec string.
+    pub codec: String,
+    /// Picture size, pixels.
+    pub resolution: Option<(u32, u32)>,
+    /// Dynamic range of the stream.
+    pub range: VideoRange,
 }
 
 /// One video track.
@@ -107,30 +138,41 @@ impl Multivariant {
     pub fn write(&self) -> String {
         let mut out = String::with_capacity(1024);
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
-        out.push_str(VERSION);
+        number(&mut out, self.version.into());
         out.push('\n');
         if self.independent {
             out.push_str(INDEPENDENT_SEGMENTS);
         }
-        for group in &self.audio_groups {
-            for audio in &group.renditions {
-                media(&mut out, group, audio);
+        let renditions = self.audio_place == AudioPlace::Renditions;
+        if renditions {
+            for group in &self.audio_groups {
+                for audio in &group.renditions {
+                    media(&mut out, group, audio);
+                }
             }
         }
+        // A muxed variant has one audio track; renditions are a variant for each group.
+        let groups = match self.audio_groups.get(..1) {
+            Some(first) if !renditions => first,
+            _ => self.audio_groups.as_slice(),
+        };
         for video in &self.videos {
-            if self.audio_groups.is_empty() {
-                stream(&mut out, Some(video), None, &video.uri);
+            if groups.is_empty() {
+                stream(&mut out, Some(video), None, renditions, &video.uri);
             }
-            for group in &self.audio_groups {
-                stream(&mut out, Some(video), Some(group), &video.uri);
+            for group in groups {
+                stream(&mut out, Some(video), Some(group), renditions, &video.uri);
             }
         }
         if self.videos.is_empty() || self.audio_only_variants {
             for group in &self.audio_groups {
                 if let Some(audio) = group.default_rendition() {
-                    stream(&mut out, None, Some(group), &audio.uri);
+                    stream(&mut out, None, Some(group), renditions, &audio.uri);
                 }
             }
+        }
+        for frames in &self.key_frames {
+            key_frames(&mut out, frames);
         }
         out
     }
@@ -161,7 +203,14 @@ fn media(out: &mut String, group: &AudioGroup, audio: &Audio) {
     out.push('\n');
 }
 
-fn stream(out: &mut String, video: Option<&Video>, group: Option<&AudioGroup>, uri: &str) {
+/// `renditions`: the group's are listed and named.
+fn stream(
+    out: &mut String,
+    video: Option<&Video>,
+    group: Option<&AudioGroup>,
+    renditions: bool,
+    uri: &str,
+) {
     let (audio_peak, audio_average) = group.map(AudioGroup::bitrates).unwrap_or_default();
     let peak = video.map_or(0, |v| v.peak_bitrate);
     let average = video.map_or(0, |v| v.average_bitrate);
@@ -171,24 +220,14 @@ fn stream(out: &mut String, video: Option<&Video>, group: Option<&AudioGroup>, u
     number(out, average.saturating_add(audio_average).max(1));
     attribute(out, "CODECS", &codecs(video, group));
     if let Some(video) = video {
-        if let Some((width, height)) = video.resolution {
-            out.push_str(",RESOLUTION=");
-            number(out, width.into());
-            out.push('x');
-            number(out, height.into());
-        }
+        resolution(out, video.resolution);
         if let Some(milli) = video.frame_rate.and_then(milli_frames) {
             out.push_str(",FRAME-RATE=");
             decimal(out, milli, 3);
         }
-        out.push_str(",VIDEO-RANGE=");
-        out.push_str(match video.range {
-            VideoRange::Sdr => "SDR",
-            VideoRange::Hlg => "HLG",
-            VideoRange::Pq => "PQ",
-        });
+        video_range(out, video.range);
     }
-    if let Some(group) = group {
+    if let Some(group) = group.filter(|_| renditions) {
         attribute(out, "AUDIO", &group.id);
     }
     if video.is_some() {
@@ -196,6 +235,34 @@ fn stream(out: &mut String, video: Option<&Video>, group: Option<&AudioGroup>, u
     }
     out.push('\n');
     uri_line(out, uri);
+}
+
+fn key_frames(out: &mut String, frames: &KeyFrames) {
+    out.push_str("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=");
+    number(out, frames.peak_bitrate.max(1));
+    attribute(out, "CODECS", &frames.codec);
+    resolution(out, frames.resolution);
+    video_range(out, frames.range);
+    attribute(out, "URI", &frames.uri);
+    out.push('\n');
+}
+
+fn resolution(out: &mut String, size: Option<(u32, u32)>) {
+    if let Some((width, height)) = size {
+        out.push_str(",RESOLUTION=");
+        number(out, width.into());
+        out.push('x');
+        number(out, height.into());
+    }
+}
+
+fn video_range(out: &mut String, range: VideoRange) {
+    out.push_str(",VIDEO-RANGE=");
+    out.push_str(match range {
+        VideoRange::Sdr => "SDR",
+        VideoRange::Hlg => "HLG",
+        VideoRange::Pq => "PQ",
+    });
 }
 
 /// Every codec that the variant needs, each once.

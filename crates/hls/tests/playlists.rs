@@ -32,8 +32,11 @@ fn audio(name: &str, language: Option<&str>, default: bool) -> Audio {
 #[test]
 fn two_variants_with_separate_audio() {
     let playlist = Multivariant {
+        version: version::INIT_SEGMENTS,
         videos: vec![video(3_400_000, (1280, 720)), video(900_000, (640, 360))],
         audio_only_variants: false,
+        audio_place: AudioPlace::Renditions,
+        key_frames: vec![],
         independent: true,
         audio_groups: vec![AudioGroup {
             id: "aac".to_owned(),
@@ -65,8 +68,11 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
         renditions: vec![audio(id, None, true)],
     };
     let playlist = Multivariant {
+        version: version::INIT_SEGMENTS,
         videos: vec![video(2, (2, 2)), video(1, (2, 2))],
         audio_only_variants: true,
+        audio_place: AudioPlace::Renditions,
+        key_frames: vec![],
         independent: true,
         audio_groups: vec![group("a"), group("b")],
     };
@@ -84,8 +90,11 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
 #[test]
 fn silent_video_and_audio_alone() {
     let silent = Multivariant {
+        version: version::INIT_SEGMENTS,
         videos: vec![video(900_000, (640, 360))],
         audio_only_variants: false,
+        audio_place: AudioPlace::Renditions,
+        key_frames: vec![],
         independent: true,
         audio_groups: vec![],
     };
@@ -99,8 +108,11 @@ QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
 "#
     );
     let radio = Multivariant {
+        version: version::INIT_SEGMENTS,
         videos: vec![],
         audio_only_variants: false,
+        audio_place: AudioPlace::Renditions,
+        key_frames: vec![],
         independent: true,
         audio_groups: vec![AudioGroup {
             id: "aac".to_owned(),
@@ -123,6 +135,7 @@ QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)
 fn segments_that_need_others_are_not_called_independent() {
     let tag = "EXT-X-INDEPENDENT-SEGMENTS";
     let mut master = Multivariant {
+        version: version::INIT_SEGMENTS,
         videos: vec![video(900_000, (640, 360))],
         independent: true,
         ..Multivariant::default()
@@ -132,10 +145,11 @@ fn segments_that_need_others_are_not_called_independent() {
     assert!(!master.write().contains(tag));
     let mut playlist = MediaPlaylist {
         timescale: Timescale::SECONDS,
-        init_uri: "i",
+        version: version::INIT_SEGMENTS,
+        init_uri: Some("i"),
         uri_prefix: "",
         uri_suffix: "",
-        segments: &[],
+        listed: Listed::Segments(&[]),
         independent: true,
     };
     assert!(playlist.write().contains(tag));
@@ -150,10 +164,11 @@ fn media_playlist_of_ntsc_video() {
         .to_vec();
     let playlist = MediaPlaylist {
         timescale: Timescale::new(30_000).unwrap(),
-        init_uri: "Fragments(video=i,format=m3u8-cmaf)",
+        version: version::INIT_SEGMENTS,
+        init_uri: Some("Fragments(video=i,format=m3u8-cmaf)"),
         uri_prefix: "Fragments(video=",
         uri_suffix: ",format=m3u8-cmaf)",
-        segments: &segments,
+        listed: Listed::Segments(&segments),
         independent: true,
     };
     assert_eq!(
@@ -187,10 +202,11 @@ fn durations_add_up_to_the_media_time_without_drift() {
         .collect();
     let playlist = MediaPlaylist {
         timescale: Timescale::new(44_100).unwrap(),
-        init_uri: "i",
+        version: version::INIT_SEGMENTS,
+        init_uri: Some("i"),
         uri_prefix: "",
         uri_suffix: "",
-        segments: &segments,
+        listed: Listed::Segments(&segments),
         independent: true,
     };
     let text = playlist.write();
@@ -213,10 +229,11 @@ fn target_duration_is_the_rounded_longest_and_numbers_do_not_overflow() {
     let playlist = |segments: &[Segment]| {
         MediaPlaylist {
             timescale: Timescale::HUNDRED_NANOS,
-            init_uri: "i",
+            version: version::INIT_SEGMENTS,
+            init_uri: Some("i"),
             uri_prefix: "",
             uri_suffix: "",
-            segments,
+            listed: Listed::Segments(segments),
             independent: true,
         }
         .write()
@@ -233,4 +250,87 @@ fn target_duration_is_the_rounded_longest_and_numbers_do_not_overflow() {
     }]);
     assert!(text.contains("18446744073709551610\n"));
     assert!(playlist(&[]).ends_with("#EXT-X-ENDLIST\n"));
+}
+
+#[test]
+fn audio_with_the_video_shows_in_bit_rates_and_codecs_alone() {
+    let group = |id: &str| AudioGroup {
+        id: id.to_owned(),
+        renditions: vec![audio(id, None, true)],
+    };
+    let playlist = Multivariant {
+        version: version::DECIMAL_DURATIONS,
+        videos: vec![video(900_000, (640, 360))],
+        audio_groups: vec![group("a"), group("b")],
+        audio_place: AudioPlace::WithVideo,
+        audio_only_variants: true,
+        ..Multivariant::default()
+    };
+    assert_eq!(
+        playlist.write(),
+        r#"#EXTM3U
+#EXT-X-VERSION:3
+#EXT-X-STREAM-INF:BANDWIDTH=1530000,AVERAGE-BANDWIDTH=1028041,CODECS="avc1.640020,mp4a.40.2",RESOLUTION=640x360,FRAME-RATE=29.970,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE
+QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
+#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128041,CODECS="mp4a.40.2"
+QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)
+#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128041,CODECS="mp4a.40.2"
+QualityLevels(128041)/Manifest(b,format=m3u8-cmaf)
+"#
+    );
+}
+
+#[test]
+fn key_frames_are_parts_of_segments() {
+    let playlist = Multivariant {
+        version: version::KEY_FRAMES,
+        videos: vec![video(900_000, (640, 360))],
+        key_frames: vec![KeyFrames {
+            uri: "keys".to_owned(),
+            peak_bitrate: 1_400_000,
+            codec: "avc1.640020".to_owned(),
+            resolution: Some((640, 360)),
+            range: VideoRange::Sdr,
+        }],
+        ..Multivariant::default()
+    };
+    assert!(playlist.write().ends_with(
+        "\n#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1400000,CODECS=\"avc1.640020\",RESOLUTION=640x360,VIDEO-RANGE=SDR,URI=\"keys\"\n"
+    ));
+    let frame = |start, segment, offset| KeyFrame {
+        shown: Segment { start, duration: 2 },
+        segment,
+        offset,
+        len: 564,
+    };
+    let frames = [frame(0, 0, 0), frame(2, 0, 7896), frame(4, 4, 0)];
+    let playlist = MediaPlaylist {
+        version: version::KEY_FRAMES,
+        timescale: Timescale::SECONDS,
+        init_uri: None,
+        uri_prefix: "f",
+        uri_suffix: ".ts",
+        listed: Listed::KeyFrames(&frames),
+        independent: false,
+    };
+    assert_eq!(
+        playlist.write(),
+        "#EXTM3U
+#EXT-X-VERSION:4
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:0
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-I-FRAMES-ONLY
+#EXTINF:2.000000,
+#EXT-X-BYTERANGE:564@0
+f0.ts
+#EXTINF:2.000000,
+#EXT-X-BYTERANGE:564@7896
+f0.ts
+#EXTINF:2.000000,
+#EXT-X-BYTERANGE:564@0
+f4.ts
+#EXT-X-ENDLIST
+"
+    );
 }

@@ -117,6 +117,7 @@ fn our_own_manifest_is_the_expected_text() {
         r#"<?xml version="1.0" encoding="utf-8"?>
 <smil xmlns="http://www.w3.org/2001/SMIL20/Language">
   <head>
+    <meta name="fragmentsPerHLSSegment" content="2" />
     <meta name="formats" content="cmaf" />
   </head>
   <body>

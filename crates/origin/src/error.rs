@@ -45,6 +45,8 @@ pub enum Code {
     ResourceNotFound,
     /// No such filter.
     EgressFilterNotFound,
+    /// The presentation has nothing in the time asked for.
+    EgressTimestampNotFound,
     /// The presentation has no such track.
     EgressTrackNotFound,
     /// The track's name exists, but not at this bit rate.
@@ -57,8 +59,18 @@ pub enum Code {
     OutputFormatNotSupported,
     /// An encryption that is not served.
     EncryptionNotSupported,
-    /// Filters, which are not applied.
-    FilterNotSupported,
+    /// A stored filter has a presentation time range that cannot be applied.
+    FilterRangeInvalid,
+    /// A stored filter has track conditions that cannot be applied.
+    FilterTrackInvalid,
+    /// A stored filter has a first quality that cannot be applied.
+    FilterFirstQualityInvalid,
+    /// The filters leave no track.
+    FilterRemovedAllStreams,
+    /// More filters than may be combined.
+    FilterCountOverLimit,
+    /// Several filters choose a first quality.
+    FilterMultipleFirstQuality,
     /// The stored media is not something that can be streamed.
     FormatNotSupported,
     /// The stored video has sync samples too far apart.
@@ -92,13 +104,21 @@ impl Code {
             }
             Self::ResourceNotFound => "MPE_RESOURCE_NOT_FOUND",
             Self::EgressFilterNotFound => "MPE_EGRESS_FILTER_NOT_FOUND",
+            Self::EgressTimestampNotFound => "MPE_EGRESS_TIMESTAMP_NOT_FOUND",
             Self::EgressTrackNotFound => "MPE_EGRESS_TRACK_NOT_FOUND",
             Self::ManifestMediaEntryNotFound => "MPE_MANIFEST_MEDIA_ENTRY_NOT_FOUND",
             Self::FragmentTimestampNotFound => "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND",
             Self::LocatorExpired => "MPE_LOCATOR_EXPIRED",
             Self::OutputFormatNotSupported => "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
             Self::EncryptionNotSupported => "MPE_ENCRYPTION_NOT_SUPPORTED",
-            Self::FilterNotSupported => "MPE_FILTER_NOT_SUPPORTED",
+            Self::FilterRangeInvalid => "MPE_FILTER_RANGE_ATTRIBUTE_INVALID",
+            Self::FilterTrackInvalid => "MPE_FILTER_TRACK_ATTRIBUTE_INVALID",
+            Self::FilterFirstQualityInvalid => "MPE_FILTER_FIRST_QUALITY_ATTRIBUTE_INVALID",
+            Self::FilterRemovedAllStreams => "MPE_FILTER_REMOVED_ALL_STREAMS",
+            Self::FilterCountOverLimit => "MPE_FILTER_COMPOSITION_FILTER_COUNT_OVER_LIMIT",
+            Self::FilterMultipleFirstQuality => {
+                "MPE_FILTER_COMPOSITION_MULTIPLE_FIRST_QUALITY_OPERATOR_NOT_ALLOWED"
+            }
             Self::FormatNotSupported => "MPE_FORMAT_NOT_SUPPORTED",
             Self::KeyFrameIntervalTooLarge => "MPE_KEY_FRAME_INTERVAL_TOO_LARGE",
             Self::PreconditionFailed => "MPE_PRECONDITION_FAILED",
@@ -121,13 +141,19 @@ impl Code {
             | Self::StorageAuthentication => Kind::PermissionDenied,
             Self::ResourceNotFound
             | Self::EgressFilterNotFound
+            | Self::EgressTimestampNotFound
             | Self::EgressTrackNotFound
             | Self::ManifestMediaEntryNotFound
             | Self::FragmentTimestampNotFound => Kind::NotFound,
             Self::LocatorExpired => Kind::Gone,
             Self::OutputFormatNotSupported
             | Self::EncryptionNotSupported
-            | Self::FilterNotSupported
+            | Self::FilterRangeInvalid
+            | Self::FilterTrackInvalid
+            | Self::FilterFirstQualityInvalid
+            | Self::FilterRemovedAllStreams
+            | Self::FilterCountOverLimit
+            | Self::FilterMultipleFirstQuality
             | Self::FormatNotSupported
             | Self::KeyFrameIntervalTooLarge => Kind::UnsupportedMedia,
             Self::PreconditionFailed => Kind::PreconditionFailed,

@@ -6,7 +6,9 @@
 //!
 //! * [`address`]: the URL grammar of Azure Media Services and MK.IO.
 //! * `policy`: locator, streaming policy and clock; who may have what.
-//! * `presentation`, `manifests`: server manifests and indexes become tracks, tracks become HLS and DASH.
+//! * `presentation`, `manifests`: server manifests and indexes become tracks, tracks become HLS, DASH and Smooth.
+//! * [`filter`]: which tracks and which time of them a client is shown.
+//! * `transport`, `smooth`: segments in the containers that the index does not hold them in.
 //! * `index`: packaging indexes, found or built.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
 //! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
@@ -27,15 +29,20 @@ pub mod address;
 mod answer;
 mod azure;
 mod cache;
+mod codec;
 mod error;
+pub mod filter;
 mod index;
 pub mod language;
 mod manifests;
 mod policy;
 mod ports;
 mod presentation;
+mod segments;
 mod serve;
+mod smooth;
 mod tag;
+mod transport;
 
 pub use answer::{Body, Request, failure};
 pub use azure::{BlobFolder, BlobStorage};

@@ -1,6 +1,6 @@
 //! Who may have what, when: decided from the locator and the clock alone.
 
-use crate::address::{Encryption, Format, Options, Target};
+use crate::address::{Encryption, Options, Protocol, Target};
 use crate::error::{Code, OriginError};
 use crate::ports::{Protocols, Published};
 use jiff::Timestamp;
@@ -31,27 +31,14 @@ pub(crate) fn admit<L>(
         ));
     }
     match target {
-        Target::MediaPlaylist { options, .. } if options.format == Format::DashCmaf => Err(
-            OriginError::new(Code::BadUrlSyntax, "DASH has no manifests of single tracks"),
-        ),
         Target::Manifest { options, .. }
         | Target::Fragment { options, .. }
-        | Target::MediaPlaylist { options, .. } => {
-            admit_options(options, published)?;
-            // Whoever put a filter on a locator wants less than everything to be seen.
-            if published.filtered {
-                return Err(OriginError::new(
-                    Code::FilterNotSupported,
-                    "the streaming locator has filters, which are not applied yet",
-                ));
-            }
-            Ok(())
-        }
+        | Target::MediaPlaylist { options, .. } => admit_options(options, published),
         Target::File { path } => admit_file(path, published.protocols),
     }
 }
 
-/// Formats: 415 for those that the platform does not offer, 403 for those that the policy does not enable.
+/// Formats: 403 for those whose protocol the policy does not enable.
 /// Encryption: 403 where the policy has none of that kind, and 415 where it has, as nothing is encrypted yet. What a
 /// policy only lets out encrypted never goes out in the clear: without `encryption=`, only what it enables in the clear
 /// counts.
@@ -62,15 +49,10 @@ fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), O
         Some(Encryption::Cenc | Encryption::Piff) => published.encrypted.cenc,
         Some(Encryption::Cbcs) => published.encrypted.cbcs,
     };
-    let enabled = match options.format {
-        Format::HlsCmaf => protocols.hls,
-        Format::DashCmaf => protocols.dash,
-        Format::Smooth | Format::HlsTs | Format::DashCsf => {
-            return Err(OriginError::new(
-                Code::OutputFormatNotSupported,
-                "only format=m3u8-cmaf and format=mpd-time-cmaf are offered",
-            ));
-        }
+    let enabled = match options.format.protocol() {
+        Protocol::Hls => protocols.hls,
+        Protocol::Dash => protocols.dash,
+        Protocol::Smooth => protocols.smooth,
     };
     if options.encryption.is_some() && protocols == Protocols::default() {
         return Err(OriginError::new(
@@ -149,6 +131,7 @@ pub(crate) fn content_type(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::{Format, SmoothVersion, TsVersion};
     use crate::ports::Encrypted;
 
     fn published() -> Published<()> {
@@ -160,10 +143,11 @@ mod tests {
             protocols: Protocols {
                 hls: true,
                 dash: false,
+                smooth: false,
                 download: false,
             },
             encrypted: Encrypted::default(),
-            filtered: false,
+            filters: Vec::new(),
             place: String::new(),
             location: (),
         }
@@ -173,9 +157,8 @@ mod tests {
         Target::Manifest {
             name: "f".to_owned(),
             options: Options {
-                format,
                 encryption,
-                audio_only: false,
+                ..Options::of(format)
             },
         }
     }
@@ -222,9 +205,12 @@ mod tests {
         for (format, expected) in [
             (Format::HlsCmaf, None),
             (Format::DashCmaf, Some(Code::OutputFormatBlocked)),
-            (Format::Smooth, Some(Code::OutputFormatNotSupported)),
-            (Format::HlsTs, Some(Code::OutputFormatNotSupported)),
-            (Format::DashCsf, Some(Code::OutputFormatNotSupported)),
+            (
+                Format::Smooth(SmoothVersion::V22),
+                Some(Code::OutputFormatBlocked),
+            ),
+            (Format::HlsTs(TsVersion::V3), None),
+            (Format::DashCsf, Some(Code::OutputFormatBlocked)),
         ] {
             assert_eq!(
                 refusal(&published(), &manifest(format, None), now),
@@ -240,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_encrypted_or_filtered_is_refused_and_never_plain() {
+    fn what_is_to_be_encrypted_is_refused_and_never_plain() {
         let now = "2026-06-15T00:00:00Z";
         let hls = Protocols {
             hls: true,
@@ -289,15 +275,6 @@ mod tests {
             let got = [&mixed, &drm].map(|published| refusal(published, &target, now));
             assert_eq!(got, [on_mixed, on_drm], "{format:?} {encryption:?}");
         }
-        let filtered = Published {
-            filtered: true,
-            ..mixed
-        };
-        let target = manifest(Format::HlsCmaf, None);
-        assert_eq!(
-            refusal(&filtered, &target, now),
-            Some(Code::FilterNotSupported)
-        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the origin needs from outside: a catalog that resolves locators and a store that holds the assets.
 
+use crate::filter::Filter;
 use bytes::Bytes;
 use headwater_plan::Object;
 use jiff::Timestamp;
@@ -20,8 +21,8 @@ pub struct Published<L> {
     pub protocols: Protocols,
     /// What it allows encrypted.
     pub encrypted: Encrypted,
-    /// Whether filters belong to the locator. They apply to whatever is streamed.
-    pub filtered: bool,
+    /// Names of the locator's own filters. They apply to whatever manifest is asked for.
+    pub filters: Vec<String>,
     /// Names the asset's folder in all stores: the key of caches. Holds no secret.
     pub place: String,
     /// The asset's folder, with credentials.
@@ -35,6 +36,8 @@ pub struct Protocols {
     pub hls: bool,
     /// DASH.
     pub dash: bool,
+    /// Smooth Streaming.
+    pub smooth: bool,
     /// Files as they are stored.
     pub download: bool,
 }
@@ -66,6 +69,14 @@ pub trait Catalog {
         &self,
         locator: &str,
     ) -> Result<Option<Published<Self::Location>>, CatalogError>;
+
+    /// The filters called `names`, in that order, as the locator's asset and account have them: an asset's own stands in
+    /// for one of the account that has the same name. `None` for a name that neither has.
+    async fn filters(
+        &self,
+        locator: &str,
+        names: &[String],
+    ) -> Result<Vec<Option<Filter>>, CatalogError>;
 }
 
 /// What a store says of an object.

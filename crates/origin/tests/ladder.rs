@@ -123,6 +123,7 @@ fn renditions_form_one_switching_set() {
     let text = master.text();
     let heights: Vec<&str> = text
         .lines()
+        .filter(|l| l.starts_with("#EXT-X-STREAM-INF"))
         .filter_map(|l| l.split("RESOLUTION=").nth(1))
         .map(|l| l.split(',').next().unwrap().split('x').nth(1).unwrap())
         .collect();

@@ -1,11 +1,15 @@
 //! The reference assembler: carries a plan out against a port, in bounded chunks.
 
-use crate::{Object, Plan, Read, Step};
-use bytes::{Buf, Bytes};
+use crate::kept::{Broken, Kept};
+use crate::{Object, Packetise, Piece, Plan, Read, Run};
+use bytes::Bytes;
+use headwater_ts::PesError;
 use std::ops::Range;
 
 /// Largest piece handed to a [`Sink`] at once.
 pub const MAX_CHUNK_BYTES: usize = 256 * 1024;
+/// Packets of a transport stream are written once they are so many bytes.
+const PACKETS_AT_ONCE: usize = 128 * 1024;
 
 /// Where object bytes come from.
 #[allow(async_fn_in_trait)] // Guests are single-threaded; natives have their own assembler.
@@ -58,12 +62,31 @@ pub enum AssembleError<S, K> {
         /// Bytes delivered, or at least so many.
         delivered: u64,
     },
+    /// The media cannot be put into a transport stream.
+    #[error(transparent)]
+    Media(PesError),
+}
+
+impl<S, K> From<Broken<S>> for AssembleError<S, K> {
+    fn from(broken: Broken<S>) -> Self {
+        match broken {
+            Broken::Source(error) => Self::Source(error),
+            Broken::Length {
+                expected,
+                delivered,
+            } => Self::Length {
+                expected,
+                delivered,
+            },
+        }
+    }
 }
 
 /// Writes the body of `plan` to `sink` and returns its length.
 ///
 /// An object range is opened before inline bytes that precede it are written: a source that refuses does so before
-/// the first byte of an ordinary segment (`moof`, then samples) is out. One piece is in memory at a time.
+/// the first byte of an ordinary segment (`moof`, then samples) is out. One piece is in memory at a time; of a transport
+/// stream one PES packet, and one piece per elementary stream.
 ///
 /// Errors: [`AssembleError`]; what has been written is then a prefix of the body.
 pub async fn assemble<S: RangeSource, K: Sink>(
@@ -76,24 +99,24 @@ pub async fn assemble<S: RangeSource, K: Sink>(
     while let Some(read) = reads.next() {
         match read {
             Read::Inline(bytes) => {
-                if let Some(Read::Object { object, range, .. }) = reads.peek()
+                if let Some(Read::Object(run)) = reads.peek()
                     && opened.is_none()
                 {
-                    opened = Some(open(source, object, range.clone()).await?);
+                    opened = Some(open(source, run).await?);
                 }
                 write(sink, bytes.clone()).await?;
             }
-            Read::Object {
-                object,
-                range,
-                steps,
-            } => {
+            Read::Object(run) => {
                 let stream = match opened.take() {
                     Some(stream) => stream,
-                    None => open(source, object, range.clone()).await?,
+                    None => open(source, &run).await?,
                 };
-                copy(stream, range, steps, sink).await?;
+                let mut kept = Kept::new(stream, &run);
+                while let Some(bytes) = kept.next().await? {
+                    write(sink, bytes).await?;
+                }
             }
+            Read::Packetise(step) => packetise(plan, step, source, sink).await?,
         }
     }
     Ok(plan.total_len())
@@ -101,75 +124,105 @@ pub async fn assemble<S: RangeSource, K: Sink>(
 
 async fn open<S: RangeSource, K>(
     source: &S,
-    object: &Object,
-    range: Range<u64>,
+    run: &Run<'_>,
 ) -> Result<S::Stream, AssembleError<S::Error, K>> {
     source
-        .open(object, range)
+        .open(run.object, run.range.clone())
         .await
         .map_err(AssembleError::Source)
 }
 
-/// Copies what `steps` keep of the bytes `range` that `stream` delivers.
-async fn copy<S: ByteStream, K: Sink>(
-    mut stream: S,
-    range: Range<u64>,
-    steps: &[Step],
+/// The media bytes of an elementary stream, from as many requests as they take.
+struct Elementary<'a, B> {
+    runs: Box<dyn Iterator<Item = Run<'a>> + Send + 'a>,
+    open: Option<Kept<B>>,
+    /// Read, not yet used.
+    left: Bytes,
+}
+
+impl<B: ByteStream> Elementary<'_, B> {
+    /// Appends the next `len` bytes to `out`.
+    async fn take<S, K>(
+        &mut self,
+        source: &S,
+        len: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), AssembleError<S::Error, K>>
+    where
+        S: RangeSource<Stream = B, Error = B::Error>,
+    {
+        let mut missing = usize::try_from(len).unwrap_or(usize::MAX);
+        while missing > 0 {
+            if self.left.is_empty() {
+                self.left = self.more(source).await?;
+            }
+            let now = self.left.split_to(self.left.len().min(missing));
+            missing = missing.saturating_sub(now.len());
+            out.extend_from_slice(&now);
+        }
+        Ok(())
+    }
+
+    /// The next bytes, not empty.
+    async fn more<S, K>(&mut self, source: &S) -> Result<Bytes, AssembleError<S::Error, K>>
+    where
+        S: RangeSource<Stream = B, Error = B::Error>,
+    {
+        loop {
+            if let Some(kept) = &mut self.open {
+                match kept.next().await? {
+                    Some(bytes) => return Ok(bytes),
+                    None => self.open = None,
+                }
+            }
+            // The step's invariant: there are as many bytes as are taken.
+            let Some(run) = self.runs.next() else {
+                return Err(AssembleError::Length {
+                    expected: 1,
+                    delivered: 0,
+                });
+            };
+            self.open = Some(Kept::new(open(source, &run).await?, &run));
+        }
+    }
+}
+
+/// Carries a [`Packetise`] out. All streams are opened before the first byte is written.
+async fn packetise<S: RangeSource, K: Sink>(
+    plan: &Plan,
+    step: &Packetise,
+    source: &S,
     sink: &mut K,
 ) -> Result<(), AssembleError<S::Error, K::Error>> {
-    let expected = range.end.saturating_sub(range.start);
-    let mut delivered: u64 = 0;
-    // Where the next piece lies in the object, and what is left to keep.
-    let mut position = range.start;
-    let mut kept = steps.iter().filter_map(|step| match step {
-        Step::Range { offset, len, .. } => Some(*offset..offset.saturating_add(*len)),
-        Step::Inline(_) => None,
-    });
-    let mut keep = kept.next();
-    while let Some(mut piece) = stream.next().await.map_err(AssembleError::Source)? {
-        let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-        delivered = delivered.saturating_add(len);
-        if delivered > expected {
-            return Err(AssembleError::Length {
-                expected,
-                delivered,
-            });
+    let mut streams = Vec::with_capacity(step.streams().len());
+    for index in 0..step.streams().len() {
+        let mut runs = step.runs(plan, index);
+        let open = match runs.next() {
+            Some(run) => Some(Kept::new(open(source, &run).await?, &run)),
+            None => None,
+        };
+        streams.push(Elementary {
+            runs: Box::new(runs),
+            open,
+            left: Bytes::new(),
+        });
+    }
+    let mut media = Vec::new();
+    let mut out = Vec::new();
+    for (index, piece) in step.pieces().iter().enumerate() {
+        media.clear();
+        if let Piece::Pes { stream, pes } = piece
+            && let Some(stream) = streams.get_mut(usize::from(*stream))
+        {
+            stream.take(source, pes.media_len(), &mut media).await?;
         }
-        while !piece.is_empty() {
-            // The range ends where the last step does, so `keep` is present while bytes are.
-            let Some(range) = keep.clone() else { break };
-            let hole = narrow(range.start.saturating_sub(position), &piece);
-            piece.advance(hole);
-            position = position.saturating_add(wide(hole));
-            let take = narrow(range.end.saturating_sub(position), &piece);
-            if take > 0 && position >= range.start {
-                write(sink, piece.split_to(take)).await?;
-                position = position.saturating_add(wide(take));
-            }
-            if position >= range.end {
-                keep = kept.next();
-            }
+        step.write(index, &media, &mut out)
+            .map_err(AssembleError::Media)?;
+        if out.len() >= PACKETS_AT_ONCE {
+            write(sink, std::mem::take(&mut out).into()).await?;
         }
     }
-    if delivered == expected {
-        Ok(())
-    } else {
-        Err(AssembleError::Length {
-            expected,
-            delivered,
-        })
-    }
-}
-
-/// `count`, but no more than the bytes of `piece`.
-fn narrow(count: u64, piece: &Bytes) -> usize {
-    usize::try_from(count)
-        .unwrap_or(usize::MAX)
-        .min(piece.len())
-}
-
-fn wide(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
+    write(sink, out.into()).await
 }
 
 async fn write<S, K: Sink>(

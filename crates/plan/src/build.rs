@@ -1,7 +1,8 @@
 //! Building plans: limits are checked as steps arrive, touching ranges of one object become one step.
 
 use crate::{
-    MAX_INLINE_BYTES, MAX_OBJECTS, MAX_STEPS, MAX_TOTAL_BYTES, Object, Plan, PlanError, Step,
+    MAX_INLINE_BYTES, MAX_OBJECTS, MAX_STEPS, MAX_TOTAL_BYTES, Object, Packetise, Plan, PlanError,
+    Step,
 };
 use bytes::Bytes;
 use std::ops::Range;
@@ -47,15 +48,39 @@ impl PlanBuilder {
         if bytes.is_empty() {
             return Ok(());
         }
+        self.count_inline(bytes.len())?;
+        self.push(Step::Inline(bytes))
+    }
+
+    fn count_inline(&mut self, bytes: usize) -> Result<(), PlanError> {
         self.inline_bytes = self
             .inline_bytes
-            .checked_add(bytes.len())
+            .checked_add(bytes)
             .filter(|total| *total <= MAX_INLINE_BYTES)
             .ok_or(PlanError::Limit {
                 what: "inline bytes",
                 limit: MAX_INLINE_BYTES as u64,
             })?;
-        self.push(Step::Inline(bytes))
+        Ok(())
+    }
+
+    /// Appends a transport stream. There may be one in a plan: its own limits are then those of the plan.
+    ///
+    /// Errors: [`PlanError::NoSuchObject`], [`PlanError::Limit`].
+    pub fn packetise(&mut self, step: Packetise) -> Result<(), PlanError> {
+        for source in step.streams().iter().flatten() {
+            if !usize::try_from(source.object).is_ok_and(|i| i < self.objects.len()) {
+                return Err(PlanError::NoSuchObject(source.object));
+            }
+        }
+        if self.steps.iter().any(|s| matches!(s, Step::Packetise(_))) {
+            return Err(PlanError::Limit {
+                what: "transport streams",
+                limit: 1,
+            });
+        }
+        self.count_inline(step.inline_bytes())?;
+        self.push(Step::Packetise(Box::new(step)))
     }
 
     /// Appends the bytes `range` of `object`; nothing if it is empty. A range that continues the previous step is

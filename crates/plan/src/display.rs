@@ -1,7 +1,7 @@
 //! Plans as text for operators (`headwater inspect`) and for logs. Query strings are where signatures live, so they
 //! are never printed.
 
-use crate::{Object, Plan, Step};
+use crate::{Object, Plan, Source, Step};
 use std::fmt;
 
 impl fmt::Display for Object {
@@ -35,6 +35,7 @@ impl fmt::Debug for Step {
             } => {
                 write!(f, "Range({len} bytes of object {object} at {offset})")
             }
+            Self::Packetise(step) => write!(f, "Packetise({} bytes)", step.len()),
         }
     }
 }
@@ -66,6 +67,20 @@ impl fmt::Display for Plan {
                 Step::Inline(_) => writeln!(f, "inline")?,
                 Step::Range { object, offset, .. } => {
                     writeln!(f, "object {object} at {offset}")?;
+                }
+                Step::Packetise(step) => {
+                    let samples = step.unit_count();
+                    writeln!(f, "transport stream of {samples} samples")?;
+                    for (stream, sources) in step.streams().iter().enumerate() {
+                        for Source { object, range } in sources {
+                            let len = range.end.saturating_sub(range.start);
+                            writeln!(
+                                f,
+                                "{:>12} {len:>10} stream {stream} object {object} at {}",
+                                "", range.start
+                            )?;
+                        }
+                    }
                 }
             }
             position = position.saturating_add(len);

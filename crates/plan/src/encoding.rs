@@ -6,25 +6,41 @@
 //! step:   u8 kind
 //!           0 inline:  u32 length, bytes
 //!           1 range:   u16 object, u64 offset, u64 length
+//!           2 packets: u64 bytes skipped, u64 length, u8 stream count, u32 piece count, streams, pieces
+//! stream: u32 range count, ranges as above
+//! piece:  u8 kind
+//!           0 packets: u32 length, bytes
+//!           1 PES:     u8 stream, u16 PID, u8 stream_id, u8 counter, u8 flags (1 random access, 2 PCR, 4 DTS, 8 H.264),
+//!                      u32 packets, u64 PTS, u64 PCR, u64 DTS (each if there), u16 unit count,
+//!                      units: u32 media length, u16 prefix length, prefix
 //! ```
-//! Little-endian, nothing after the last step. Kinds 2 to 255 are kept for steps to come (cipher runs, TS
-//! packetisation); a reader that does not know a version or a kind refuses the plan, as it cannot know the bytes.
+//! Little-endian, nothing after the last step. Kinds 3 to 255 are kept for steps to come (cipher runs); a reader that
+//! does not know a version or a kind refuses the plan, as it cannot know the bytes.
 
 use crate::{
-    MAX_ETAG_BYTES, MAX_INLINE_BYTES, MAX_OBJECTS, MAX_STEPS, MAX_URL_BYTES, Object, Plan,
-    PlanBuilder, PlanError, Step,
+    MAX_ETAG_BYTES, MAX_INLINE_BYTES, MAX_OBJECTS, MAX_PIECES, MAX_STEPS, MAX_STREAMS, MAX_UNITS,
+    MAX_URL_BYTES, Object, Plan, PlanBuilder, PlanError, Step,
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+mod packets;
+
 /// Version of the wire form.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 /// No valid plan is longer than this when encoded; a receiver need not read more.
-pub const MAX_ENCODED_BYTES: usize =
-    20 + MAX_OBJECTS * (MAX_URL_BYTES + MAX_ETAG_BYTES + 4) + MAX_STEPS * 19 + MAX_INLINE_BYTES;
+pub const MAX_ENCODED_BYTES: usize = 20
+    + MAX_OBJECTS * (MAX_URL_BYTES + MAX_ETAG_BYTES + 4)
+    + MAX_STEPS * 19
+    + MAX_INLINE_BYTES
+    + 22
+    + MAX_STREAMS * 4
+    + MAX_PIECES * (18 + 37)
+    + MAX_UNITS * 6;
 
 const MAGIC: &[u8; 4] = b"HWPL";
 const INLINE: u8 = 0;
 const RANGE: u8 = 1;
+const PACKETS: u8 = 2;
 
 /// Why bytes are not a plan.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -89,6 +105,10 @@ impl Plan {
                     out.put_u64_le(*offset);
                     out.put_u64_le(*len);
                 }
+                Step::Packetise(step) => {
+                    out.put_u8(PACKETS);
+                    packets::put(&mut out, step);
+                }
             }
         }
         out.freeze()
@@ -104,6 +124,7 @@ impl Plan {
         let steps = self.steps.iter().map(|s| match s {
             Step::Inline(bytes) => bytes.len().saturating_add(5),
             Step::Range { .. } => 19,
+            Step::Packetise(step) => packets::encoded_len(step).saturating_add(1),
         });
         objects.chain(steps).fold(20, usize::saturating_add)
     }
@@ -165,6 +186,7 @@ impl Plan {
                         len,
                     })?;
                 }
+                PACKETS => plan.packetise(packets::read(&mut reader)?)?,
                 kind => return Err(DecodeError::Step(kind)),
             }
         }

@@ -1,7 +1,7 @@
 //! The plan of bytes: what a response body consists of, before any media is read.
 //!
-//! A [`Plan`] is an ordered list of steps over a few stored objects: inline bytes (a generated `moof`) and object
-//! ranges (samples). Its total length is known at once, [`Plan::slice`] answers an HTTP `Range`, [`Plan::encode`]
+//! A [`Plan`] is an ordered list of steps over a few stored objects: inline bytes (a generated `moof`), object ranges
+//! (samples), and samples that are put into an MPEG-2 transport stream ([`Packetise`]). Its total length is known at once, [`Plan::slice`] answers an HTTP `Range`, [`Plan::encode`]
 //! makes the request to the assembler (`http://assembler.spin.internal/`), and its `Display` is the text that
 //! `headwater inspect` prints. [`assemble()`] is the reference implementation of carrying a plan out.
 //!
@@ -22,6 +22,8 @@ mod assemble;
 mod build;
 mod display;
 mod encoding;
+mod kept;
+mod packetise;
 mod reads;
 mod slice;
 mod store;
@@ -29,7 +31,8 @@ mod store;
 pub use assemble::{AssembleError, ByteStream, MAX_CHUNK_BYTES, RangeSource, Sink, assemble};
 pub use build::PlanBuilder;
 pub use encoding::{DecodeError, FORMAT_VERSION, MAX_ENCODED_BYTES};
-pub use reads::{MAX_GAP_BYTES, Read};
+pub use packetise::{MAX_PES_BYTES, MAX_PIECES, MAX_STREAMS, MAX_UNITS, Packetise, Piece, Source};
+pub use reads::{MAX_GAP_BYTES, Read, Run};
 pub use store::{StoreAnswer, StoreFault};
 
 use bytes::Bytes;
@@ -107,6 +110,8 @@ pub enum Step {
         /// Count of bytes.
         len: u64,
     },
+    /// A transport stream made of samples.
+    Packetise(Box<Packetise>),
 }
 
 impl Step {
@@ -115,6 +120,7 @@ impl Step {
         match self {
             Self::Inline(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             Self::Range { len, .. } => *len,
+            Self::Packetise(step) => step.len(),
         }
     }
 
@@ -189,6 +195,9 @@ pub enum PlanError {
     /// A range whose end is not a 64-bit number.
     #[error("a range of the plan ends past 2^64")]
     RangeOverflow,
+    /// Samples and packets of a [`Packetise`] that do not match.
+    #[error("a transport stream of the plan cannot be made: {0}")]
+    Packets(&'static str),
     /// A slice that is not inside the body.
     #[error("bytes {start} to {end} are not inside a body of {total} bytes")]
     SliceOutside {

@@ -3,7 +3,7 @@
 //! In an interleaved file the samples of one track lie a few kilobytes apart. One request that also fetches the
 //! little between them is far cheaper than a request per run of samples.
 
-use crate::{Object, Plan, Step};
+use crate::{Object, Packetise, Plan, Source, Step};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -11,20 +11,25 @@ use std::ops::Range;
 pub const MAX_GAP_BYTES: u64 = 128 * 1024;
 
 /// One thing to fetch or to write, in body order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Read<'a> {
     /// Write these bytes.
     Inline(&'a Bytes),
-    /// Request `range` of `object` and keep only what `steps` name.
-    Object {
-        /// Where to read.
-        object: &'a Object,
-        /// Covers every step, not empty.
-        range: Range<u64>,
-        /// [`Step::Range`]s of this one object, ascending, not overlapping; the holes are at most
-        /// [`MAX_GAP_BYTES`] long.
-        steps: &'a [Step],
-    },
+    /// Request a run and write what it keeps.
+    Object(Run<'a>),
+    /// Request the runs of [`Packetise::runs`] and write what the step makes of them.
+    Packetise(&'a Packetise),
+}
+
+/// One request, and what of it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run<'a> {
+    /// Where to read.
+    pub object: &'a Object,
+    /// What to request: covers all of `keep`, not empty.
+    pub range: Range<u64>,
+    /// Ascending, not overlapping, not empty; the holes are at most [`MAX_GAP_BYTES`] long.
+    pub keep: Vec<Range<u64>>,
 }
 
 impl Plan {
@@ -32,53 +37,97 @@ impl Plan {
     pub fn reads(&self) -> impl Iterator<Item = Read<'_>> {
         let mut rest = self.steps.as_slice();
         std::iter::from_fn(move || {
-            let (first, _) = rest.split_first()?;
+            let (first, after) = rest.split_first()?;
             match first {
                 Step::Inline(bytes) => {
-                    rest = rest.get(1..).unwrap_or_default();
+                    rest = after;
                     Some(Read::Inline(bytes))
                 }
-                Step::Range { object, offset, .. } => {
-                    let (count, end) = run(rest);
-                    let (steps, after) = rest.split_at_checked(count)?;
+                Step::Packetise(step) => {
                     rest = after;
-                    let object = self.objects.get(usize::try_from(*object).ok()?)?;
-                    Some(Read::Object {
-                        object,
-                        range: *offset..end,
-                        steps,
-                    })
+                    Some(Read::Packetise(step))
                 }
+                Step::Range { .. } => {
+                    let ranges = rest.iter().map_while(|step| match step {
+                        Step::Range {
+                            object,
+                            offset,
+                            len,
+                        } => Some((*object, *offset..offset.saturating_add(*len))),
+                        _ => None,
+                    });
+                    let run = run(self, ranges)?;
+                    rest = rest.get(run.keep.len()..)?;
+                    Some(Read::Object(run))
+                }
+            }
+        })
+    }
+
+    /// Every range of an object that the plan needs: index into [`Plan::objects`], bytes.
+    pub fn ranges(&self) -> impl Iterator<Item = (u32, Range<u64>)> {
+        self.steps.iter().flat_map(|step| {
+            let (own, sources) = match step {
+                Step::Inline(_) => (None, None),
+                Step::Range {
+                    object,
+                    offset,
+                    len,
+                } => (Some((*object, *offset..offset.saturating_add(*len))), None),
+                Step::Packetise(step) => (None, Some(step.streams().iter().flatten())),
+            };
+            let sources = sources.into_iter().flatten();
+            own.into_iter()
+                .chain(sources.map(|source| (source.object, source.range.clone())))
+        })
+    }
+
+    /// What is requested first: whether it is there decides what a request for the body is answered with.
+    pub fn first_run(&self) -> Option<Run<'_>> {
+        self.reads().find_map(|read| match read {
+            Read::Inline(_) => None,
+            Read::Object(run) => Some(run),
+            Read::Packetise(step) => {
+                let streams = 0..step.streams().len();
+                streams
+                    .into_iter()
+                    .find_map(|stream| step.runs(self, stream).next())
             }
         })
     }
 }
 
-/// How many leading steps one request serves, and where it ends.
-fn run(steps: &[Step]) -> (usize, u64) {
-    let mut count: usize = 0;
-    let mut end: u64 = 0;
-    let mut of: Option<u32> = None;
-    for step in steps {
-        let Step::Range {
-            object,
-            offset,
-            len,
-        } = step
-        else {
-            break;
-        };
-        let joins = of.is_none_or(|of| of == *object)
-            && (count == 0
-                || offset
-                    .checked_sub(end)
-                    .is_some_and(|gap| gap <= MAX_GAP_BYTES));
-        if !joins {
-            break;
-        }
-        of = Some(*object);
-        end = offset.saturating_add(*len);
-        count = count.saturating_add(1);
+impl Packetise {
+    /// The reads that bring the bytes of `stream`, in order. `plan`: the one that the step belongs to.
+    pub fn runs<'a>(&'a self, plan: &'a Plan, stream: usize) -> impl Iterator<Item = Run<'a>> {
+        let mut rest = self.streams().get(stream).map_or(&[][..], Vec::as_slice);
+        std::iter::from_fn(move || {
+            let ranges = rest
+                .iter()
+                .map(|Source { object, range }| (*object, range.clone()));
+            let run = run(plan, ranges)?;
+            rest = rest.get(run.keep.len()..)?;
+            Some(run)
+        })
     }
-    (count, end)
+}
+
+/// The request that serves as many leading ranges as one can.
+fn run(plan: &Plan, ranges: impl Iterator<Item = (u32, Range<u64>)>) -> Option<Run<'_>> {
+    let mut ranges = ranges.peekable();
+    let (of, first) = ranges.next()?;
+    let mut all = first.clone();
+    let mut keep = vec![first];
+    while let Some((_, range)) = ranges.next_if(|(object, range)| {
+        let gap = range.start.checked_sub(all.end);
+        *object == of && gap.is_some_and(|gap| gap <= MAX_GAP_BYTES)
+    }) {
+        all.end = range.end;
+        keep.push(range);
+    }
+    Some(Run {
+        object: plan.objects.get(usize::try_from(of).ok()?)?,
+        range: all,
+        keep,
+    })
 }

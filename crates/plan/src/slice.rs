@@ -16,7 +16,7 @@ impl Plan {
             });
         }
         let mut out = PlanBuilder::new();
-        let mut renamed: Vec<Option<u32>> = vec![None; self.objects.len()];
+        let mut objects = Objects::of(self);
         let mut position: u64 = 0;
         for step in &self.steps {
             let begin = position;
@@ -33,28 +33,48 @@ impl Plan {
                     out.inline(bytes.slice(part))?;
                 }
                 Step::Range { object, offset, .. } => {
-                    let index = usize::try_from(*object).unwrap_or(usize::MAX);
-                    let slot = renamed
-                        .get_mut(index)
-                        .ok_or(PlanError::NoSuchObject(*object))?;
-                    let object = match *slot {
-                        Some(object) => object,
-                        None => {
-                            let original = self
-                                .objects
-                                .get(index)
-                                .ok_or(PlanError::NoSuchObject(*object))?;
-                            let new = out.object(original.clone())?;
-                            *slot = Some(new);
-                            new
-                        }
-                    };
+                    let object = objects.rename(*object, &mut out)?;
                     let begin = offset.checked_add(from).ok_or(PlanError::RangeOverflow)?;
                     let end = offset.checked_add(to).ok_or(PlanError::RangeOverflow)?;
                     out.range(object, begin..end)?;
                 }
+                Step::Packetise(step) => {
+                    let part = step.slice(from..to, |object| objects.rename(object, &mut out))?;
+                    out.packetise(part)?;
+                }
             }
         }
         Ok(out.finish())
+    }
+}
+
+/// The objects of a plan that a part of it needs, numbered as they are met.
+struct Objects<'a> {
+    plan: &'a Plan,
+    renamed: Vec<Option<u32>>,
+}
+
+impl<'a> Objects<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            renamed: vec![None; plan.objects.len()],
+        }
+    }
+
+    fn rename(&mut self, object: u32, out: &mut PlanBuilder) -> Result<u32, PlanError> {
+        let index = usize::try_from(object).unwrap_or(usize::MAX);
+        let none = PlanError::NoSuchObject(object);
+        let Some(slot) = self.renamed.get_mut(index) else {
+            return Err(none);
+        };
+        match *slot {
+            Some(object) => Ok(object),
+            None => {
+                let new = out.object(self.plan.objects.get(index).ok_or(none)?.clone())?;
+                *slot = Some(new);
+                Ok(new)
+            }
+        }
     }
 }

@@ -309,8 +309,8 @@ fn unknown_versions_and_steps_are_errors() {
     let (plan, _) = plan_of(&[Piece::Inline(vec![7])]);
     let bytes = plan.encode().to_vec();
     let mut version = bytes.clone();
-    version[4] = 2;
-    assert_eq!(Plan::decode(version.into()), Err(DecodeError::Version(2)));
+    version[4] = 1;
+    assert_eq!(Plan::decode(version.into()), Err(DecodeError::Version(1)));
     let mut step = bytes.clone();
     let kind = step.len() - 6;
     step[kind] = 9;

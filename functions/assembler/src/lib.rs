@@ -107,7 +107,8 @@ async fn respond(plan: Plan) -> Result<Response, TransportError> {
     };
     // One range and nothing else: the store's answer is the body, and need not pass through here.
     let mut reads = plan.reads();
-    if let (Some(Read::Object { steps: [_], .. }), None) = (reads.next(), reads.next())
+    if let (Some(Read::Object(run)), None) = (reads.next(), reads.next())
+        && run.keep.len() == 1
         && let Some(opened) = first.take()
     {
         return opened.hand_on(StatusCode::OK, headers);
@@ -121,6 +122,9 @@ async fn respond(plan: Plan) -> Result<Response, TransportError> {
             // The client went away; that is its right.
             Err(AssembleError::Sink(ClientGone)) => {}
             // The sink is dropped unfinished: the client sees a broken body, not a short one.
+            Err(AssembleError::Media(fault)) => {
+                eprintln!("{fault}; the body was broken off");
+            }
             Err(_) => eprintln!("an object range ended early; the body was broken off"),
         }
     });
@@ -132,12 +136,11 @@ struct First(RefCell<Option<Opened>>);
 
 impl First {
     async fn open(plan: &Plan) -> Result<Self, Refusal> {
-        let first = plan.reads().find_map(|read| match read {
-            Read::Object { object, range, .. } => Some((object, range)),
-            Read::Inline(_) => None,
-        });
-        match first {
-            Some((object, range)) => Ok(Self(RefCell::new(Some(open_range(object, range).await?)))),
+        match plan.first_run() {
+            Some(run) => {
+                let opened = open_range(run.object, run.range).await?;
+                Ok(Self(RefCell::new(Some(opened))))
+            }
             None => Ok(Self(RefCell::new(None))),
         }
     }

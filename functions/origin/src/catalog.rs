@@ -2,8 +2,9 @@
 
 use headwater_blob::Container;
 use headwater_catalog::policies;
-use headwater_catalog::publishing::{PublishedLocator, published_locator};
+use headwater_catalog::publishing::{PublishedLocator, applicable_filters, published_locator};
 use headwater_edge::{config, sql};
+use headwater_origin::filter::Filter;
 use headwater_origin::{BlobFolder, Catalog, CatalogError, Encrypted, Protocols, Published};
 use headwater_seal::Seal;
 use std::cell::RefCell;
@@ -42,6 +43,24 @@ impl Catalog for SpinCatalog {
             }
         }
     }
+
+    async fn filters(
+        &self,
+        locator: &str,
+        names: &[String],
+    ) -> Result<Vec<Option<Filter>>, CatalogError> {
+        let connection = sql::shared().await.map_err(failed)?;
+        let found = applicable_filters(&*connection, locator, names).await;
+        let found = found.map_err(|error| {
+            sql::forget_shared();
+            failed(error)
+        })?;
+        let filters = found.iter().map(|properties| {
+            let filter = properties.as_ref().map(Filter::read);
+            filter.transpose().map_err(failed)
+        });
+        filters.collect()
+    }
 }
 
 fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogError> {
@@ -58,7 +77,7 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
             cenc: protocols(policy.cenc),
             cbcs: protocols(policy.cbcs),
         },
-        filtered: locator.filtered,
+        filters: locator.filters,
         place: format!("{}/{}", locator.container_url, locator.sub_path),
         location: BlobFolder {
             container,
@@ -71,6 +90,7 @@ fn protocols(enabled: policies::Protocols) -> Protocols {
     Protocols {
         hls: enabled.hls,
         dash: enabled.dash,
+        smooth: enabled.smooth,
         download: enabled.download,
     }
 }

@@ -14,11 +14,12 @@ use headwater_origin::{
     failure,
 };
 use headwater_plan::Plan;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Where plans are carried out: on our host natively, else by `functions/assembler`.
 const ASSEMBLER: &str = "http://assembler.spin.internal/";
@@ -83,7 +84,12 @@ async fn respond(
     asked: &OriginRequest<'_>,
     freshness: Freshness,
 ) -> Result<Sent, TransportError> {
-    let (head, body) = origin.handle(asked, freshness).await.into_parts();
+    let begun = Instant::now();
+    let (mut head, body) = origin.handle(asked, freshness).await.into_parts();
+    let spent = format!("origin;dur={:.1}", begun.elapsed().as_secs_f64() * 1000.0);
+    if let Ok(spent) = HeaderValue::from_str(&spent) {
+        head.headers.insert("server-timing", spent);
+    }
     let body = match body {
         Body::Empty => bytes::Bytes::new(),
         Body::Bytes(bytes) => bytes,

@@ -5,6 +5,9 @@
 //! implementation in `headwater-plan` does. Same contract, same bytes: `tests/assembler.rs` holds both ways to the
 //! reference implementation.
 //!
+//! Transport streams are made of the mapping as the socket takes them, a frame at a time; from other stores by the
+//! reference implementation itself.
+//!
 //! Mapping is safe with the embedded store because it never writes into a file that has a name: a new version is
 //! another file, renamed over the old one, and a mapping keeps the old one alive.
 
@@ -13,7 +16,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use headwater_plan::{MAX_ENCODED_BYTES, Object, Plan, Read, Step, StoreAnswer, StoreFault};
+use headwater_plan::{
+    MAX_ENCODED_BYTES, Object, Packetise, Piece as TsPiece, Plan, Read, Run, Step, StoreAnswer,
+    StoreFault,
+};
 use http::{Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
@@ -25,6 +31,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+mod packets;
+
+/// Transport streams are handed to the socket in frames of at least so many bytes.
+const PACKETS_FRAME_BYTES: usize = 128 * 1024;
 /// Largest frame handed to the socket at once.
 const FRAME_BYTES: usize = 1 << 20;
 
@@ -101,6 +111,7 @@ async fn answer(
     let len = plan.total_len();
     let body = match map_all(local.as_deref(), &plan)? {
         Some(frames) => Frames { frames, left: len }.boxed_unsync(),
+        None if packetises(&plan) => packets::remote(client, plan).await?,
         None => remote(client, plan).await?,
     };
     let mut response = Response::new(body);
@@ -114,7 +125,7 @@ async fn answer(
 fn map_all(
     local: Option<&dyn LocalObjects>,
     plan: &Plan,
-) -> Result<Option<VecDeque<Bytes>>, StatusCode> {
+) -> Result<Option<VecDeque<Output>>, StatusCode> {
     let Some(local) = local else { return Ok(None) };
     let mut maps = Vec::with_capacity(plan.objects().len());
     for (index, object) in plan.objects().iter().enumerate() {
@@ -124,26 +135,44 @@ fn map_all(
         let opened = opened.map_err(|Refused(status)| status)?;
         maps.push(map_object(plan, index, &opened)?);
     }
+    let mapped = |object: u32, range: Range<u64>| {
+        let (start, map) = usize::try_from(object)
+            .ok()
+            .and_then(|i| maps.get(i))
+            .ok_or(StatusCode::BAD_REQUEST)?;
+        let from = usize::try_from(range.start - start).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let len =
+            usize::try_from(range.end - range.start).map_err(|_| StatusCode::BAD_REQUEST)?;
+        Ok::<_, StatusCode>(map.slice(from..from + len))
+    };
     let mut frames = VecDeque::new();
     for step in plan.steps() {
         match step {
-            Step::Inline(bytes) => frames.push_back(bytes.clone()),
+            Step::Inline(bytes) => frames.push_back(Output::Ready(bytes.clone())),
             Step::Range {
                 object,
                 offset,
                 len,
             } => {
-                let (start, map) = usize::try_from(*object)
-                    .ok()
-                    .and_then(|i| maps.get(i))
-                    .ok_or(StatusCode::BAD_REQUEST)?;
-                let from = usize::try_from(offset - start).map_err(|_| StatusCode::BAD_REQUEST)?;
-                let len = usize::try_from(*len).map_err(|_| StatusCode::BAD_REQUEST)?;
-                let mut rest = map.slice(from..from + len);
+                let mut rest = mapped(*object, *offset..*offset + *len)?;
                 while rest.len() > FRAME_BYTES {
-                    frames.push_back(rest.split_to(FRAME_BYTES));
+                    frames.push_back(Output::Ready(rest.split_to(FRAME_BYTES)));
                 }
-                frames.push_back(rest);
+                frames.push_back(Output::Ready(rest));
+            }
+            Step::Packetise(step) => {
+                let mut streams = Vec::with_capacity(step.streams().len());
+                for sources in step.streams() {
+                    let slices = sources
+                        .iter()
+                        .map(|source| mapped(source.object, source.range.clone()));
+                    streams.push(slices.collect::<Result<VecDeque<Bytes>, _>>()?);
+                }
+                frames.push_back(Output::Packets(Packets {
+                    step: step.as_ref().clone(),
+                    streams,
+                    next: 0,
+                }));
             }
             _ => return Err(StatusCode::NOT_IMPLEMENTED),
         }
@@ -151,21 +180,21 @@ fn map_all(
     Ok(Some(frames))
 }
 
+/// Whether a transport stream is to be made.
+fn packetises(plan: &Plan) -> bool {
+    plan.steps()
+        .iter()
+        .any(|step| matches!(step, Step::Packetise(_)))
+}
+
 /// Maps the part of an object that the plan touches: where it starts, and the bytes.
 fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<(u64, Bytes), StatusCode> {
     let mut touched: Option<Range<u64>> = None;
-    for step in plan.steps() {
-        if let Step::Range {
-            object,
-            offset,
-            len,
-        } = step
-            && usize::try_from(*object) == Ok(index)
-        {
-            let end = offset.checked_add(*len).ok_or(StatusCode::BAD_REQUEST)?;
+    for (object, range) in plan.ranges() {
+        if usize::try_from(object) == Ok(index) {
             touched = Some(match touched {
-                Some(range) => range.start.min(*offset)..range.end.max(end),
-                None => *offset..end,
+                Some(all) => all.start.min(range.start)..all.end.max(range.end),
+                None => range,
             });
         }
     }
@@ -197,9 +226,65 @@ fn map_file(file: &File, offset: u64, len: usize) -> std::io::Result<Bytes> {
     Ok(Bytes::from_owner(map))
 }
 
-/// Frames that are all there already.
+/// What a body of mapped files consists of.
+enum Output {
+    Ready(Bytes),
+    Packets(Packets),
+}
+
+/// A transport stream, made piece by piece.
+struct Packets {
+    step: Packetise,
+    /// What is left of each elementary stream.
+    streams: Vec<VecDeque<Bytes>>,
+    /// The piece to be made next.
+    next: usize,
+}
+
+impl Packets {
+    /// The next frame; `None` once all is made.
+    fn frame(&mut self) -> Result<Option<Bytes>, Error> {
+        let mut out = Vec::new();
+        let mut media = Vec::new();
+        while let Some(piece) = self.step.pieces().get(self.next)
+            && out.len() < PACKETS_FRAME_BYTES
+        {
+            media.clear();
+            if let TsPiece::Pes { stream, pes } = piece
+                && let Some(stream) = self.streams.get_mut(usize::from(*stream))
+            {
+                take(stream, pes.media_len(), &mut media);
+            }
+            self.step
+                .write(self.next, &media, &mut out)
+                .map_err(|fault| {
+                    tracing::warn!("{fault}; the body was broken off");
+                    Error::InternalError(Some("a sample is damaged".to_owned()))
+                })?;
+            self.next += 1;
+        }
+        Ok((!out.is_empty()).then(|| out.into()))
+    }
+}
+
+/// Moves `len` bytes from `stream` to `out`.
+fn take(stream: &mut VecDeque<Bytes>, len: u64, out: &mut Vec<u8>) {
+    let mut missing = usize::try_from(len).unwrap_or(usize::MAX);
+    while missing > 0
+        && let Some(front) = stream.front_mut()
+    {
+        let now = front.split_to(front.len().min(missing));
+        out.extend_from_slice(&now);
+        missing -= now.len();
+        if front.is_empty() {
+            stream.pop_front();
+        }
+    }
+}
+
+/// Frames of mapped files.
 struct Frames {
-    frames: VecDeque<Bytes>,
+    frames: VecDeque<Output>,
     left: u64,
 }
 
@@ -211,11 +296,29 @@ impl Body for Frames {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let next = self.frames.pop_front();
-        if let Some(bytes) = &next {
-            self.left -= bytes.len() as u64;
+        loop {
+            let next = match self.frames.front_mut() {
+                None => return Poll::Ready(None),
+                Some(Output::Ready(bytes)) => {
+                    let bytes = std::mem::take(bytes);
+                    self.frames.pop_front();
+                    bytes
+                }
+                Some(Output::Packets(packets)) => match packets.frame() {
+                    Ok(Some(bytes)) => bytes,
+                    Ok(None) => {
+                        self.frames.pop_front();
+                        continue;
+                    }
+                    Err(error) => {
+                        self.frames.clear();
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                },
+            };
+            self.left -= next.len() as u64;
+            return Poll::Ready(Some(Ok(Frame::data(next))));
         }
-        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -223,7 +326,7 @@ impl Body for Frames {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.is_empty()
+        self.left == 0
     }
 }
 
@@ -239,25 +342,19 @@ enum Piece {
 
 fn pieces(plan: &Plan) -> VecDeque<Piece> {
     plan.reads()
-        .map(|read| match read {
-            Read::Inline(bytes) => Piece::Inline(bytes.clone()),
-            Read::Object {
+        .filter_map(|read| match read {
+            Read::Inline(bytes) => Some(Piece::Inline(bytes.clone())),
+            Read::Object(Run {
                 object,
                 range,
-                steps,
-            } => Piece::Object {
+                keep,
+            }) => Some(Piece::Object {
                 object: object.clone(),
                 range,
-                keep: steps
-                    .iter()
-                    .filter_map(|step| match step {
-                        Step::Range { offset, len, .. } => {
-                            Some(*offset..offset.saturating_add(*len))
-                        }
-                        _ => None,
-                    })
-                    .collect(),
-            },
+                keep: keep.into(),
+            }),
+            // Plans with one go another way.
+            Read::Packetise(_) => None,
         })
         .collect()
 }
@@ -309,6 +406,43 @@ async fn open(
     range: Range<u64>,
     mut keep: VecDeque<Range<u64>>,
 ) -> Result<Pieces, StatusCode> {
+    let response = request_range(client, object, &range).await?;
+    let mut position = range.start;
+    let kept = response
+        .into_body()
+        .into_data_stream()
+        .map_ok(move |mut bytes| {
+            let mut out = Vec::new();
+            while let Some(next) = keep.front_mut() {
+                let skip =
+                    usize::try_from(next.start.saturating_sub(position)).unwrap_or(usize::MAX);
+                if skip >= bytes.len() {
+                    break;
+                }
+                position += bytes.split_to(skip).len() as u64;
+                let want = usize::try_from(next.end - next.start)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                out.push(Ok(bytes.split_to(want)));
+                position += want as u64;
+                next.start += want as u64;
+                if next.start < next.end {
+                    break;
+                }
+                keep.pop_front();
+            }
+            position += bytes.len() as u64;
+            futures::stream::iter(out)
+        });
+    Ok(kept.try_flatten().boxed())
+}
+
+/// Asks a store for a range. Returns once it has agreed to deliver that.
+async fn request_range(
+    client: &HttpClient,
+    object: &Object,
+    range: &Range<u64>,
+) -> Result<Response<WasiBody>, StatusCode> {
     let mut request = Request::get(object.url())
         .header(
             header::RANGE,
@@ -338,33 +472,6 @@ async fn open(
         content_length: text(header::CONTENT_LENGTH).and_then(|len| len.parse().ok()),
         content_range: text(header::CONTENT_RANGE),
     };
-    answer.delivers(&range).map_err(fault)?;
-    let mut position = range.start;
-    let kept = response
-        .into_body()
-        .into_data_stream()
-        .map_ok(move |mut bytes| {
-            let mut out = Vec::new();
-            while let Some(next) = keep.front_mut() {
-                let skip =
-                    usize::try_from(next.start.saturating_sub(position)).unwrap_or(usize::MAX);
-                if skip >= bytes.len() {
-                    break;
-                }
-                position += bytes.split_to(skip).len() as u64;
-                let want = usize::try_from(next.end - next.start)
-                    .unwrap_or(usize::MAX)
-                    .min(bytes.len());
-                out.push(Ok(bytes.split_to(want)));
-                position += want as u64;
-                next.start += want as u64;
-                if next.start < next.end {
-                    break;
-                }
-                keep.pop_front();
-            }
-            position += bytes.len() as u64;
-            futures::stream::iter(out)
-        });
-    Ok(kept.try_flatten().boxed())
+    answer.delivers(range).map_err(fault)?;
+    Ok(response)
 }

@@ -4,6 +4,7 @@
 //! manifests put spaces and letters of all kinds into it. The characters that [`track_name`] replaces are those that
 //! the grammar itself uses.
 
+use super::{Encryption, Options, Protocol};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const KEEP: &AsciiSet = &NON_ALPHANUMERIC
@@ -29,32 +30,115 @@ pub fn track_name(name: &str) -> String {
     name.trim().chars().map(replace).collect()
 }
 
-/// An HLS media playlist, relative to the multivariant playlist.
-pub fn media_playlist(bitrate: u32, name: &str) -> String {
-    format!(
-        "QualityLevels({bitrate})/Manifest({},format=m3u8-cmaf)",
-        encode(name)
-    )
+/// The options that a manifest's URL hands down to those it contains.
+#[derive(Debug, Clone, Copy)]
+pub struct Carried<'a> {
+    options: &'a Options,
+    audio_track: Option<&'a str>,
 }
 
-/// The URLs of a track's segments, relative to its HLS media playlist: (init, prefix, suffix); a media segment's URL
-/// is prefix, start in ticks, suffix.
-pub fn hls_segments(name: &str) -> (String, String, &'static str) {
-    let name = encode(name);
-    (
-        format!("Fragments({name}=i,format=m3u8-cmaf)"),
-        format!("Fragments({name}="),
-        ",format=m3u8-cmaf)",
-    )
-}
+impl<'a> Carried<'a> {
+    /// `options`: of the manifest. `audio_track`: stream name of the audio that is in the video's segments.
+    pub fn new(options: &'a Options, audio_track: Option<&'a str>) -> Self {
+        Self {
+            options,
+            audio_track,
+        }
+    }
 
-/// `SegmentTemplate` attributes of a track, relative to the MPD: (initialization, media).
-///
-/// A `$` of the name is percent-encoded, so it cannot be taken for a template's identifier.
-pub fn dash_templates(name: &str) -> (String, String) {
-    let name = encode(name);
-    (
-        format!("QualityLevels($Bandwidth$)/Fragments({name}=i,format=mpd-time-cmaf)"),
-        format!("QualityLevels($Bandwidth$)/Fragments({name}=$Time$,format=mpd-time-cmaf)"),
-    )
+    /// For tracks that are played alone.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self {
+            audio_track: None,
+            ..self
+        }
+    }
+
+    /// What decides on the bytes of segments.
+    fn of_segments(&self, out: &mut String) {
+        // Smooth fragments are the same for all dialects of the manifest.
+        if let Some(format) = self.options.format.value()
+            && self.options.format.protocol() != Protocol::Smooth
+        {
+            out.push_str(",format=");
+            out.push_str(format);
+        }
+        if let Some(encryption) = self.options.encryption {
+            out.push_str(",encryption=");
+            out.push_str(match (encryption, self.options.format.protocol()) {
+                (Encryption::Cbcs, Protocol::Dash) => "cbcs",
+                _ => encryption.value(),
+            });
+        }
+        if let Some(track) = self.audio_track {
+            out.push_str(",audioTrack=");
+            out.push_str(&encode(track));
+        }
+    }
+
+    /// That, and what decides on the list of segments.
+    fn of_playlists(&self, out: &mut String) {
+        self.of_segments(out);
+        let filters = self.options.filters.iter().map(|name| encode(name));
+        let filters: Vec<String> = filters.collect();
+        if !filters.is_empty() {
+            out.push_str(",filter=");
+            out.push_str(&filters.join(";"));
+        }
+        self.options.window.write(out);
+    }
+
+    /// An HLS media playlist, relative to the multivariant playlist.
+    pub fn media_playlist(&self, bitrate: u32, name: &str) -> String {
+        let mut uri = format!("QualityLevels({bitrate})/Manifest({}", encode(name));
+        self.of_playlists(&mut uri);
+        uri.push(')');
+        uri
+    }
+
+    /// The I-frame playlist of a video track, relative to the multivariant playlist.
+    pub fn key_frame_playlist(&self, bitrate: u32, name: &str) -> String {
+        let mut uri = self.media_playlist(bitrate, name);
+        uri.pop();
+        uri.push_str(",type=keyframes)");
+        uri
+    }
+
+    /// The URLs of a track's segments, relative to its HLS media playlist: (init, prefix, suffix); a media segment's URL
+    /// is prefix, start in ticks, suffix.
+    pub fn hls_segments(&self, name: &str) -> (String, String, String) {
+        let mut suffix = String::new();
+        self.of_segments(&mut suffix);
+        suffix.push(')');
+        let name = encode(name);
+        (
+            format!("Fragments({name}=i{suffix}"),
+            format!("Fragments({name}="),
+            suffix,
+        )
+    }
+
+    /// `SegmentTemplate` attributes of a track, relative to the MPD: (initialization, media).
+    ///
+    /// A `$` of the name is percent-encoded, so it cannot be taken for a template's identifier.
+    pub fn dash_templates(&self, name: &str) -> (String, String) {
+        let mut suffix = String::new();
+        self.of_segments(&mut suffix);
+        let name = encode(name);
+        (
+            format!("QualityLevels($Bandwidth$)/Fragments({name}=i{suffix})"),
+            format!("QualityLevels($Bandwidth$)/Fragments({name}=$Time${suffix})"),
+        )
+    }
+
+    /// `StreamIndex@Url` of a track, relative to the Smooth manifest.
+    pub fn smooth_url(&self, name: &str) -> String {
+        let mut suffix = String::new();
+        self.of_segments(&mut suffix);
+        format!(
+            "QualityLevels({{bitrate}})/Fragments({}={{start time}}{suffix})",
+            encode(name)
+        )
+    }
 }

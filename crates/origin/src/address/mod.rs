@@ -4,6 +4,7 @@
 //! /{locator}/{name}.ism/manifest(format=m3u8-cmaf)                                the presentation
 //! /{locator}/{name}.ism/QualityLevels(381048)/Manifest(video,format=m3u8-cmaf)    one track's playlist
 //! /{locator}/{name}.ism/QualityLevels(381048)/Fragments(video=0,format=m3u8-cmaf) a segment; `=i` the init segment
+//! /{locator}/{name}.ism/QualityLevels(381048)/KeyFrames(video=0)                  parts of a Smooth fragment
 //! /{locator}/{file}                                                               a file as it is stored
 //! ```
 //! Words, option names and values compare case-insensitively; names of manifests, tracks and files do not. Every
@@ -12,11 +13,15 @@
 //! [`parse()`] reads, [`child`] writes the URLs that manifests contain.
 
 pub mod child;
+mod format;
 mod options;
 mod parse;
+mod window;
 
-pub use options::{Encryption, Format, Options};
+pub use format::{Format, Protocol, SmoothVersion, TsVersion};
+pub use options::{Encryption, Options};
 pub use parse::{MAX_PATH_BYTES, parse};
+pub use window::{Clock, Window};
 
 /// What a URL asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +55,8 @@ pub enum Target {
         track: TrackAddress,
         /// Which segment.
         part: Part,
+        /// What of it.
+        noun: Noun,
         /// Between the parentheses.
         options: Options,
     },
@@ -78,4 +85,17 @@ pub enum Part {
     Init,
     /// The media segment that starts at this many ticks of the track's timescale.
     Start(u64),
+}
+
+/// What of a segment: the nouns of Smooth Streaming ([MS-SSTR] §2.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noun {
+    /// `Fragments`: all of it.
+    Fragments,
+    /// `FragmentInfo`: what precedes the media.
+    FragmentInfo,
+    /// `RawFragments`: the media alone.
+    RawFragments,
+    /// `KeyFrames`: sync samples only.
+    KeyFrames,
 }

@@ -1,21 +1,11 @@
 //! What may stand between the parentheses of a manifest, playlist or fragment URL.
 
+use super::format::{Format, Protocol, SmoothVersion, TsVersion};
+use super::window::{Clock, Window, duration, timestamp};
 use crate::error::{Code, OriginError};
 
-/// Values of `format`. All that the platform knows of; which are served is for the origin to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// No `format`, or `fmp4-v20`: Smooth Streaming.
-    Smooth,
-    /// `m3u8-aapl` and its versions: HLS over MPEG-2 TS.
-    HlsTs,
-    /// `m3u8-cmaf`.
-    HlsCmaf,
-    /// `mpd-time-csf`.
-    DashCsf,
-    /// `mpd-time-cmaf`.
-    DashCmaf,
-}
+/// Most filters of one URL.
+const MAX_FILTERS: usize = 3;
 
 /// Values of `encryption`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,7 +21,7 @@ pub enum Encryption {
 }
 
 /// The options of one URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Protocol and container.
     pub format: Format,
@@ -39,46 +29,90 @@ pub struct Options {
     pub encryption: Option<Encryption>,
     /// `audio-only=true`: the HLS presentation also has variants without video.
     pub audio_only: bool,
+    /// `audioTrack`: the audio that goes with the video of a muxed HLS presentation, by its stream name.
+    pub audio_track: Option<String>,
+    /// `type=keyframes`: the I-frame playlist.
+    pub key_frames: bool,
+    /// `filter`: names, in the order given.
+    pub filters: Vec<String>,
+    /// `vbegin`, `vend`, `start`, `end`.
+    pub window: Window,
 }
 
 impl Options {
+    /// Nothing but a format.
+    pub fn of(format: Format) -> Self {
+        Self {
+            format,
+            encryption: None,
+            audio_only: false,
+            audio_track: None,
+            key_frames: false,
+            filters: Vec::new(),
+            window: Window::default(),
+        }
+    }
+
     /// Reads options already split at commas.
     ///
-    /// Errors: 400 for what is not `key=value` or not an option, 404 for filters (there are none yet), 415 for values
-    /// and options that the platform knows but does not serve.
+    /// Errors: 400 for what is not `key=value` or not an option, 415 for unknown formats and encryptions and for more
+    /// than three filters.
     pub(super) fn read<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Self, OriginError> {
         let mut format: Option<Format> = None;
         let mut encryption: Option<Encryption> = None;
         let mut audio_only: Option<bool> = None;
+        let mut audio_track: Option<String> = None;
+        let mut key_frames: Option<()> = None;
+        let mut filters: Option<Vec<String>> = None;
+        let mut window = Window::default();
         for part in parts {
             let (key, value) = part
                 .split_once('=')
                 .ok_or_else(|| bad("an option is not of the form key=value"))?;
             let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
             match key.as_str() {
-                "format" => once(&mut format, read_format(value)?)?,
+                "format" => once(&mut format, Format::read(value)?)?,
                 "encryption" => once(&mut encryption, read_encryption(value)?)?,
                 "audio-only" => once(&mut audio_only, read_bool(value)?)?,
-                "filter" => {
-                    return Err(OriginError::new(
-                        Code::EgressFilterNotFound,
-                        "a filter of this name does not exist",
-                    ));
-                }
-                "type" if value.eq_ignore_ascii_case("keyframes") => {
-                    return Err(OriginError::new(
-                        Code::OutputFormatNotSupported,
-                        "I-frame playlists are not offered",
-                    ));
-                }
+                "audiotrack" if !value.is_empty() => once(&mut audio_track, value.to_owned())?,
+                "type" if value.eq_ignore_ascii_case("keyframes") => once(&mut key_frames, ())?,
+                "filter" => once(&mut filters, read_filters(value)?)?,
+                "vbegin" => once(&mut window.begin, duration(value)?)?,
+                "vend" => once(&mut window.end, duration(value)?)?,
+                "start" => once(&mut window.clock_start, Clock(timestamp(value)?))?,
+                "end" => once(&mut window.clock_end, Clock(timestamp(value)?))?,
                 _ => return Err(bad("an option is unknown, or does not apply here")),
             }
         }
+        window.check()?;
+        let format = format.unwrap_or(Format::Smooth(SmoothVersion::V22));
+        if audio_track.is_some() && format != Format::HlsTs(TsVersion::V3) {
+            return Err(bad("audioTrack is for format=m3u8-aapl-v3 alone"));
+        }
+        if audio_only == Some(true) && format.protocol() != Protocol::Hls {
+            return Err(bad("audio-only is for HLS alone"));
+        }
         Ok(Self {
-            format: format.unwrap_or(Format::Smooth),
+            format,
             encryption,
             audio_only: audio_only.unwrap_or(false),
+            audio_track,
+            key_frames: key_frames.is_some(),
+            filters: filters.unwrap_or_default(),
+            window,
         })
+    }
+}
+
+impl Encryption {
+    /// How URLs say it.
+    pub fn value(self) -> &'static str {
+        match self {
+            Self::Envelope => "cbc",
+            Self::Cenc => "cenc",
+            Self::Cbcs => "cbcs-aapl",
+            Self::Piff => "piff",
+        }
     }
 }
 
@@ -89,18 +123,24 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), OriginError> {
     }
 }
 
-fn read_format(value: &str) -> Result<Format, OriginError> {
-    match value.to_ascii_lowercase().as_str() {
-        "fmp4-v20" => Ok(Format::Smooth),
-        "m3u8-aapl" | "m3u8-aapl-v3" | "m3u8-aapl-v4" | "m3u8-aapl-v8" => Ok(Format::HlsTs),
-        "m3u8-cmaf" => Ok(Format::HlsCmaf),
-        "mpd-time-csf" => Ok(Format::DashCsf),
-        "mpd-time-cmaf" => Ok(Format::DashCmaf),
-        _ => Err(OriginError::new(
-            Code::OutputFormatNotSupported,
-            "the value of format is unknown",
-        )),
+fn read_filters(value: &str) -> Result<Vec<String>, OriginError> {
+    let names = value.split(';').map(str::trim);
+    let mut filters: Vec<String> = Vec::new();
+    for name in names.filter(|name| !name.is_empty()) {
+        if !filters.iter().any(|known| known == name) {
+            filters.push(name.to_owned());
+        }
     }
+    if filters.is_empty() {
+        return Err(bad("filter names no filter"));
+    }
+    if filters.len() > MAX_FILTERS {
+        return Err(OriginError::new(
+            Code::FilterCountOverLimit,
+            "a URL may name three filters",
+        ));
+    }
+    Ok(filters)
 }
 
 fn read_encryption(value: &str) -> Result<Encryption, OriginError> {
@@ -124,6 +164,6 @@ fn read_bool(value: &str) -> Result<bool, OriginError> {
     }
 }
 
-fn bad(detail: &'static str) -> OriginError {
+pub(super) fn bad(detail: &'static str) -> OriginError {
     OriginError::new(Code::BadUrlSyntax, detail)
 }

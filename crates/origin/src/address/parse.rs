@@ -1,6 +1,6 @@
 //! Path to [`Address`].
 
-use super::{Address, Options, Part, Target, TrackAddress};
+use super::{Address, Format, Noun, Options, Part, Protocol, Target, TrackAddress};
 use crate::error::{Code, OriginError};
 use percent_encoding::percent_decode_str;
 
@@ -44,9 +44,13 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                 .into_iter()
                 .flat_map(|i| i.split(','))
                 .filter(|part| !part.trim().is_empty());
+            let options = Options::read(parts)?;
+            if options.key_frames {
+                return Err(bad("I-frame playlists are of single tracks"));
+            }
             Ok(Target::Manifest {
                 name: name.to_owned(),
-                options: Options::read(parts)?,
+                options,
             })
         }
         [level, noun] => {
@@ -57,7 +61,8 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                 ));
             }
             let bitrate = bitrate
-                .and_then(|b| number(b.trim()))
+                // Smooth clients may add custom attributes behind a comma; no track has any.
+                .and_then(|b| number(b.split(',').next().unwrap_or_default().trim()))
                 .and_then(|b| u32::try_from(b).ok())
                 .ok_or_else(|| bad("the bit rate of QualityLevels is not a number"))?;
             let (word, inner) = call(without_suffix(noun))?;
@@ -72,11 +77,28 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                 }),
             };
             match word.to_ascii_lowercase().as_str() {
-                "manifest" => Ok(Target::MediaPlaylist {
-                    track: track(subject)?,
-                    options: Options::read(parts)?,
-                }),
-                "fragments" => {
+                "manifest" => {
+                    let options = Options::read(parts)?;
+                    if options.format.protocol() != Protocol::Hls {
+                        return Err(bad("this protocol has no manifests of single tracks"));
+                    }
+                    Ok(Target::MediaPlaylist {
+                        track: track(subject)?,
+                        options,
+                    })
+                }
+                noun => {
+                    let noun = match noun {
+                        "fragments" => Noun::Fragments,
+                        "fragmentinfo" => Noun::FragmentInfo,
+                        "rawfragments" => Noun::RawFragments,
+                        "keyframes" => Noun::KeyFrames,
+                        _ => {
+                            return Err(bad(
+                                "after QualityLevels only Manifest or Fragments may follow",
+                            ));
+                        }
+                    };
                     // The last `=`: stream names of hand-made manifests may hold one.
                     let (subject, part) = subject
                         .rsplit_once('=')
@@ -88,19 +110,23 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                                 .ok_or_else(|| bad("the fragment's time is not a number"))?,
                         ),
                     };
+                    let options = Options::read(parts)?;
+                    let there = match (options.format, part, noun) {
+                        (Format::Smooth(_), Part::Start(_), _) => true,
+                        (Format::Smooth(_), Part::Init, _) => false,
+                        (Format::HlsTs(_), Part::Init, _) => false,
+                        (_, _, noun) => noun == Noun::Fragments,
+                    };
+                    if !there || options.key_frames {
+                        return Err(bad("this protocol has no such fragments"));
+                    }
                     Ok(Target::Fragment {
                         track: track(subject)?,
                         part,
-                        options: Options::read(parts)?,
+                        noun,
+                        options,
                     })
                 }
-                "fragmentinfo" | "rawfragments" | "keyframes" => Err(OriginError::new(
-                    Code::OutputFormatNotSupported,
-                    "Smooth Streaming's alternate fragment forms are not offered",
-                )),
-                _ => Err(bad(
-                    "after QualityLevels only Manifest or Fragments may follow",
-                )),
             }
         }
         _ => Err(bad("the URL has too many elements")),

@@ -1,15 +1,12 @@
 use super::*;
-use crate::address::{Encryption, Format};
+use crate::address::child;
+use crate::address::{Clock, Encryption, Format, SmoothVersion, TsVersion, Window};
 use proptest::prelude::*;
 
 const LOCATOR: &str = "1d2f3a4b-0000-4000-8000-00112233aabb";
 
 fn options(format: Format) -> Options {
-    Options {
-        format,
-        encryption: None,
-        audio_only: false,
-    }
+    Options::of(format)
 }
 
 fn target(rest: &str) -> Target {
@@ -43,17 +40,24 @@ fn manifests_in_every_spelling() {
         target("film.ism/manifest(format=mpd-time-cmaf).mpd"),
         expected(Format::DashCmaf)
     );
-    for rest in [
-        "film.ism/manifest",
-        "film.ism/manifest()",
-        "film.ism/manifest(format=fmp4-v20)",
-    ] {
-        assert_eq!(target(rest), expected(Format::Smooth), "{rest}");
-    }
-    for version in ["", "-v3", "-v4", "-v8"] {
+    for rest in ["film.ism/manifest", "film.ism/manifest()"] {
         assert_eq!(
-            target(&format!("film.ism/manifest(format=m3u8-aapl{version})")),
-            expected(Format::HlsTs)
+            target(rest),
+            expected(Format::Smooth(SmoothVersion::V22)),
+            "{rest}"
+        );
+    }
+    for (value, format) in [
+        ("fmp4-v20", Format::Smooth(SmoothVersion::V20)),
+        ("m3u8-aapl", Format::HlsTs(TsVersion::V4)),
+        ("m3u8-aapl-v3", Format::HlsTs(TsVersion::V3)),
+        ("M3U8-AAPL-v4", Format::HlsTs(TsVersion::V4)),
+        ("m3u8-aapl-v8", Format::HlsTs(TsVersion::V8)),
+        ("mpd-time-csf", Format::DashCsf),
+    ] {
+        assert_eq!(
+            target(&format!("film.ism/manifest(format={value})")),
+            expected(format)
         );
     }
     let encrypted = Options {
@@ -107,6 +111,7 @@ fn playlists_and_fragments() {
         Target::Fragment {
             track: track(128_041, "aac_eng_2_128041_2_1"),
             part: Part::Start(u64::MAX),
+            noun: Noun::Fragments,
             options: options(Format::DashCmaf)
         }
     );
@@ -115,6 +120,7 @@ fn playlists_and_fragments() {
         Target::Fragment {
             track: track(1, "a=b ß"),
             part: Part::Init,
+            noun: Noun::Fragments,
             options: options(Format::HlsCmaf)
         }
     );
@@ -179,47 +185,130 @@ fn errors_have_their_names() {
         "MPE_OUTPUT_FORMAT_NOT_SUPPORTED"
     );
     assert_eq!(
-        code_of("film.ism/QualityLevels(5)/RawFragments(video=0)"),
-        "MPE_OUTPUT_FORMAT_NOT_SUPPORTED"
-    );
-    assert_eq!(
-        code_of("film.ism/QualityLevels(5)/Manifest(video,format=m3u8-cmaf,type=keyframes)"),
-        "MPE_OUTPUT_FORMAT_NOT_SUPPORTED"
-    );
-    assert_eq!(
         code_of("film.ism/manifest(format=m3u8-cmaf,encryption=rot13)"),
         "MPE_ENCRYPTION_NOT_SUPPORTED"
     );
     assert_eq!(
-        code_of("film.ism/manifest(format=m3u8-cmaf,filter=a;b)"),
-        "MPE_EGRESS_FILTER_NOT_FOUND"
+        code_of("film.ism/manifest(format=m3u8-cmaf,filter=a;b;c;d)"),
+        "MPE_FILTER_COMPOSITION_FILTER_COUNT_OVER_LIMIT"
     );
 }
 
 #[test]
+fn options_belong_to_their_protocols() {
+    for rest in [
+        "film.ism/QualityLevels(5)/RawFragments(video=0,format=m3u8-cmaf)",
+        "film.ism/QualityLevels(5)/Fragments(video=i)",
+        "film.ism/QualityLevels(5)/Fragments(video=i,format=m3u8-aapl)",
+        "film.ism/QualityLevels(5)/Fragments(video=0,format=m3u8-cmaf,type=keyframes)",
+        "film.ism/QualityLevels(5)/Manifest(video)",
+        "film.ism/QualityLevels(5)/Manifest(video,format=mpd-time-cmaf)",
+        "film.ism/manifest(format=m3u8-cmaf,type=keyframes)",
+        "film.ism/manifest(format=m3u8-cmaf,type=other)",
+        "film.ism/manifest(format=m3u8-aapl,audioTrack=a)",
+        "film.ism/manifest(audio-only=true)",
+        "film.ism/manifest(filter=;)",
+        "film.ism/manifest(vbegin=PT2S,vend=PT1S)",
+        "film.ism/manifest(start=yesterday)",
+    ] {
+        assert_eq!(code_of(rest), "MPE_BAD_URL_SYNTAX", "{rest}");
+    }
+}
+
+#[test]
+fn filters_windows_and_tracks() {
+    let target = target(
+        "film.ism/manifest(format=m3u8-aapl-v3,filter=low%20end; two;low%20end,vbegin=PT1M30S,vend=PT2M,audioTrack=aac_eng,\
+         start=2026-06-01T13:15:00.000Z)",
+    );
+    let Target::Manifest { options, .. } = target else {
+        panic!("{target:?}")
+    };
+    let start: jiff::Timestamp = "2026-06-01T13:15:00Z".parse().unwrap();
+    let expected = Options {
+        filters: vec!["low end".to_owned(), "two".to_owned()],
+        audio_track: Some("aac_eng".to_owned()),
+        window: Window {
+            begin: Some(90_000_000),
+            end: Some(120_000_000),
+            clock_start: Some(Clock(start)),
+            clock_end: None,
+        },
+        ..Options::of(Format::HlsTs(TsVersion::V3))
+    };
+    assert_eq!(options, expected);
+    let carried = child::Carried::new(&options, Some("aac_eng"));
+    assert_eq!(
+        carried.media_playlist(5, "video"),
+        "QualityLevels(5)/Manifest(video,format=m3u8-aapl-v3,audioTrack=aac_eng,filter=low%20end;two,vbegin=PT90S,vend=PT120S,\
+         start=2026-06-01T13%3A15%3A00Z)"
+    );
+}
+
+#[test]
+fn nouns_of_smooth_streaming() {
+    for (word, noun) in [
+        ("Fragments", Noun::Fragments),
+        ("FragmentInfo", Noun::FragmentInfo),
+        ("rawfragments", Noun::RawFragments),
+        ("KeyFrames", Noun::KeyFrames),
+    ] {
+        let target = target(&format!("film.ism/QualityLevels(5,a=b)/{word}(video=70)"));
+        let is =
+            matches!(target, Target::Fragment { noun: n, part: Part::Start(70), .. } if n == noun);
+        assert!(is, "{word}: {target:?}");
+    }
+}
+
+#[test]
 fn written_urls_are_read_back() {
-    use crate::address::child;
-    for name in [
+    let formats = ["m3u8-cmaf", "m3u8-aapl", "m3u8-aapl-v3", "m3u8-aapl-v8"];
+    for (name, format) in [
         "video",
         "aac_eng_2_128041_2_1",
         "Español & más",
         "a=b",
         "100%",
-    ] {
+    ]
+    .into_iter()
+    .flat_map(|name| formats.map(|format| (name, format)))
+    {
+        let Target::Manifest { options, .. } =
+            target(&format!("f.ism/manifest(format={format},filter=x y)"))
+        else {
+            panic!()
+        };
         let name = child::track_name(name);
+        let audio = (format == "m3u8-aapl-v3").then_some(name.as_str());
+        let carried = child::Carried::new(&options, audio);
+        let got = target(&format!("f.ism/{}", carried.media_playlist(7, &name)));
+        let same = |o: &Options| o.audio_track.as_deref() == audio && o.format == options.format;
         assert!(
-            matches!(target(&format!("f.ism/{}", child::media_playlist(7, &name))),
-            Target::MediaPlaylist { track, .. } if track.name == name)
+            matches!(&got, Target::MediaPlaylist { track, options: o } if track.name == name && same(o) && o.filters == options.filters),
+            "{got:?}"
         );
-        let (init, prefix, suffix) = child::hls_segments(&name);
-        assert!(matches!(target(&format!("f.ism/QualityLevels(7)/{init}")),
-            Target::Fragment { track, part: Part::Init, .. } if track.name == name));
+        let got = target(&format!("f.ism/{}", carried.key_frame_playlist(7, &name)));
+        assert!(matches!(got, Target::MediaPlaylist { options, .. } if options.key_frames));
+        let (init, prefix, suffix) = carried.hls_segments(&name);
+        if format == "m3u8-cmaf" {
+            assert!(matches!(target(&format!("f.ism/QualityLevels(7)/{init}")),
+                Target::Fragment { track, part: Part::Init, .. } if track.name == name));
+        }
+        let got = target(&format!("f.ism/QualityLevels(7)/{prefix}42{suffix}"));
         assert!(
-            matches!(target(&format!("f.ism/QualityLevels(7)/{prefix}42{suffix}")),
-            Target::Fragment { track, part: Part::Start(42), .. } if track.name == name)
+            matches!(&got, Target::Fragment { track, part: Part::Start(42), options: o, .. } if track.name == name && same(o) && o.filters.is_empty()),
+            "{got:?}"
         );
-        let (_, media) = child::dash_templates(&name);
+        let dash = Options::of(Format::DashCmaf);
+        let (_, media) = child::Carried::new(&dash, None).dash_templates(&name);
         let media = media.replace("$Bandwidth$", "7").replace("$Time$", "42");
+        assert!(matches!(target(&format!("f.ism/{media}")),
+            Target::Fragment { track, part: Part::Start(42), .. } if track.name == name));
+        let smooth = Options::of(Format::Smooth(SmoothVersion::V20));
+        let media = child::Carried::new(&smooth, None).smooth_url(&name);
+        let media = media
+            .replace("{bitrate}", "7")
+            .replace("{start time}", "42");
         assert!(matches!(target(&format!("f.ism/{media}")),
             Target::Fragment { track, part: Part::Start(42), .. } if track.name == name));
     }

@@ -21,6 +21,8 @@ pub(super) fn expose(headers: &mut HeaderMap) {
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(EXPOSED),
     );
+    // Pages may see how long an answer took (`Server-Timing`, Resource Timing §4.5).
+    headers.insert("timing-allow-origin", HeaderValue::from_static("*"));
 }
 
 /// On the answer to a preflight: whatever headers it asks for are allowed, as none of them matters here. POST is listed

@@ -66,6 +66,8 @@ pub(crate) struct Meta {
     pub(crate) etag: String,
     pub(crate) last_modified: Option<Timestamp>,
     pub(crate) cache_control: &'static str,
+    /// URL of what is likely asked for next, relative to this one: for CDNs that ask for such hints.
+    pub(crate) prefetch: Option<String>,
 }
 
 impl Content {
@@ -156,6 +158,15 @@ pub(crate) fn answer(
     set_static(&mut response, CONTENT_TYPE, meta.content_type);
     set_static(&mut response, ACCEPT_RANGES, "bytes");
     describe(&mut response, &meta)?;
+    if let Some(next) = &meta.prefetch
+        && request
+            .headers
+            .get("cdn-origin-assist-prefetch-enabled")
+            .is_some_and(|value| value == "1")
+    {
+        let name = HeaderName::from_static("cdn-origin-assist-prefetch-path");
+        set(&mut response, name, next)?;
+    }
     cors::expose(response.headers_mut());
     Ok(response)
 }

@@ -8,6 +8,8 @@ use headwater_ism::{EntryKind, ServerManifest};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Listing {
     pub(crate) entries: Vec<Entry>,
+    /// `fragmentsPerHLSSegment`.
+    pub(crate) fragments_per_hls_segment: Option<u32>,
 }
 
 /// One line of a listing.
@@ -86,6 +88,7 @@ impl Listing {
             });
         Self {
             entries: entries.collect(),
+            fragments_per_hls_segment: manifest.fragments_per_hls_segment,
         }
     }
 
@@ -101,6 +104,7 @@ impl Listing {
         if let Some(file) = named.min_by_key(|f| rank(f)) {
             return Some(Self {
                 entries: vec![entry(file, Kinds::Both)],
+                fragments_per_hls_segment: None,
             });
         }
         let belongs = |file: &str| {
@@ -125,7 +129,10 @@ impl Listing {
             ));
         }
         entries.extend(audio.iter().map(|file| entry(file, Kinds::Audio)));
-        (!entries.is_empty()).then_some(Self { entries })
+        (!entries.is_empty()).then_some(Self {
+            entries,
+            fragments_per_hls_segment: None,
+        })
     }
 
     /// The entry that a URL names, if the listing alone can tell: all names and bit rates are written down and no two

@@ -32,6 +32,8 @@ pub(crate) struct Track {
     pub(crate) title: Option<String>,
     /// Audio description.
     pub(crate) describes_video: bool,
+    /// Fragments to a segment of HLS over MPEG-2 TS, if the server manifest says.
+    pub(crate) fragments_per_hls_segment: Option<u32>,
 }
 
 impl Track {
@@ -100,6 +102,7 @@ impl Presentation {
                     language: bcp47(&language),
                     title: entry.title.clone(),
                     describes_video: entry.describes_video,
+                    fragments_per_hls_segment: listing.fragments_per_hls_segment,
                 };
                 match head.kind {
                     TrackKind::Video => presentation.videos.push(track),
@@ -121,6 +124,27 @@ impl Presentation {
     /// All tracks, video first.
     pub(crate) fn tracks(&self) -> impl Iterator<Item = &Track> {
         self.videos.iter().chain(&self.audios)
+    }
+
+    /// The audio track that goes with the video where only one can: the one called `name`, else the first that is no audio
+    /// description.
+    ///
+    /// Errors: 404 if there is none of that name.
+    pub(crate) fn audio_with_video(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Option<Track>, OriginError> {
+        let plain = || self.audios.iter().find(|t| !t.describes_video);
+        match name {
+            None => Ok(plain().or(self.audios.first()).cloned()),
+            Some(name) => match self.audios.iter().find(|t| t.name == name) {
+                Some(track) => Ok(Some(track.clone())),
+                None => Err(OriginError::new(
+                    Code::EgressTrackNotFound,
+                    "the presentation has no audio track of this name",
+                )),
+            },
+        }
     }
 
     /// The track that a URL names.

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use futures::executor::block_on;
+use headwater_origin::filter::Filter;
 use headwater_origin::*;
 use headwater_plan::{ByteStream, Object, RangeSource, Sink, assemble};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
@@ -288,12 +289,21 @@ impl Sink for Collect {
 }
 
 #[derive(Clone)]
-pub struct OneLocator(pub Published<()>);
+pub struct OneLocator(pub Published<()>, pub BTreeMap<String, Filter>);
 
 impl Catalog for OneLocator {
     type Location = ();
     async fn resolve(&self, locator: &str) -> Result<Option<Published<()>>, CatalogError> {
         Ok((locator == LOCATOR).then(|| self.0.clone()))
+    }
+
+    async fn filters(
+        &self,
+        locator: &str,
+        names: &[String],
+    ) -> Result<Vec<Option<Filter>>, CatalogError> {
+        assert_eq!(locator, LOCATOR);
+        Ok(names.iter().map(|name| self.1.get(name).cloned()).collect())
     }
 }
 
@@ -337,10 +347,11 @@ pub fn published() -> Published<()> {
         protocols: Protocols {
             hls: true,
             dash: true,
+            smooth: true,
             download: true,
         },
         encrypted: Encrypted::default(),
-        filtered: false,
+        filters: Vec::new(),
         place: "memory".to_owned(),
         location: (),
     }
@@ -352,8 +363,18 @@ impl Bench {
     }
 
     pub fn with(storage: Memory, published: Published<()>) -> Self {
+        Self::filtered(storage, published, &[])
+    }
+
+    /// `filters`: name and properties.
+    pub fn filtered(storage: Memory, published: Published<()>, filters: &[(&str, &str)]) -> Self {
+        let filters = filters.iter().map(|(name, properties)| {
+            let properties: serde_json::Value = serde_json::from_str(properties).unwrap();
+            let filter = Filter::read(properties.as_object().unwrap()).unwrap();
+            ((*name).to_owned(), filter)
+        });
         let origin = Origin::new(
-            OneLocator(published),
+            OneLocator(published, filters.collect()),
             storage.clone(),
             CacheSizes::default(),
             |_| {},
@@ -468,13 +489,17 @@ pub fn uris(playlist: &str) -> Vec<String> {
         .collect()
 }
 
-/// Values of a quoted attribute, wherever it occurs.
+/// Values of a quoted attribute, wherever it occurs but in what lists I-frame playlists.
 pub fn attributes(playlist: &str, name: &str) -> Vec<String> {
     let needle = format!("{name}=\"");
-    playlist
+    let lines = playlist
+        .lines()
+        .filter(|l| !l.starts_with("#EXT-X-I-FRAME-STREAM-INF"));
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    lines
         .match_indices(&needle)
         .map(|(at, _)| {
-            playlist[at + needle.len()..]
+            lines[at + needle.len()..]
                 .split('"')
                 .next()
                 .unwrap()

@@ -1,0 +1,151 @@
+//! The DASH manifest.
+
+use super::{
+    SetKey, WithTimeline, Zero, display_size, later, length, set_key, start_of, switching_sets,
+    with_timelines,
+};
+use crate::address::{Format, child};
+use crate::error::{Code, OriginError};
+use crate::index::SegmentTime;
+use crate::presentation::Presentation;
+use headwater_cmaf::index::TrackKind;
+use headwater_dash as dash;
+
+/// The MPD. `segments`: those shown of every track, in the order of [`Presentation::tracks`].
+pub(crate) fn mpd(
+    presentation: &Presentation,
+    segments: &[Vec<SegmentTime>],
+    format: Format,
+    carried: child::Carried<'_>,
+) -> Result<String, OriginError> {
+    let tracks = with_timelines(presentation, segments);
+    let zero = start_of(&tracks)?;
+    let (duration_ticks, of) = length(&tracks, &zero)?;
+    let default_audio = presentation
+        .audios
+        .iter()
+        .position(|t| !t.describes_video)
+        .unwrap_or_default();
+    let default_audio = presentation.audios.get(default_audio).map(set_key);
+    let mut adaptation_sets = Vec::new();
+    for set in switching_sets(&tracks)? {
+        adaptation_sets.push(adaptation_set(
+            &set,
+            &zero,
+            default_audio.as_ref(),
+            carried,
+        )?);
+    }
+    Ok(dash::Mpd {
+        profile: match format {
+            Format::DashCsf => dash::Profile::CommonStreamingFormat,
+            _ => dash::Profile::Cmaf,
+        },
+        duration_ticks,
+        timescale: of.timescale,
+        adaptation_sets,
+    }
+    .write())
+}
+
+fn adaptation_set(
+    set: &[WithTimeline<'_>],
+    zero: &Zero,
+    default_audio: Option<&SetKey>,
+    carried: child::Carried<'_>,
+) -> Result<dash::AdaptationSet, OriginError> {
+    let mut tracks = set.to_vec();
+    tracks.sort_by_key(|(track, _)| std::cmp::Reverse(track.bitrate));
+    let mut representations = Vec::with_capacity(tracks.len());
+    let mut kind = TrackKind::Video;
+    let mut starts_with = dash::AccessPoint::Closed;
+    for (track, timeline) in &tracks {
+        let head = track.head()?;
+        kind = head.kind;
+        if head.open_groups {
+            starts_with = dash::AccessPoint::Open;
+        }
+        let (initialization, media) = carried.dash_templates(&track.name);
+        let is_video = head.kind == TrackKind::Video;
+        representations.push(dash::Representation {
+            id: format!(
+                "{}_{}",
+                track.name.replace(char::is_whitespace, "_"),
+                track.bitrate
+            ),
+            bandwidth: track.bitrate,
+            codecs: head.codec.clone(),
+            resolution: display_size(head),
+            frame_rate: is_video.then_some(head.frame_rate),
+            sample_rate: (!is_video).then_some(head.sample_rate),
+            channels: (!is_video).then_some(head.channels),
+            segments: dash::SegmentTemplate {
+                timescale: head.timescale,
+                presentation_time_offset: zero.on(head),
+                initialization,
+                media,
+                timeline: timeline
+                    .iter()
+                    .map(|s| dash::Segment {
+                        start: s.start,
+                        duration: s.duration,
+                    })
+                    .collect(),
+            },
+        });
+    }
+    let (first, _) = tracks
+        .first()
+        .ok_or_else(|| OriginError::new(Code::Internal, "a switching set is empty"))?;
+    let describes = first.describes_video;
+    let role = |value: &str| dash::Descriptor {
+        scheme: dash::ROLE_SCHEME,
+        value: value.to_owned(),
+    };
+    let is_default = kind == TrackKind::Audio && default_audio == Some(&set_key(first));
+    Ok(dash::AdaptationSet {
+        content_type: match kind {
+            TrackKind::Video => dash::ContentType::Video,
+            TrackKind::Audio => dash::ContentType::Audio,
+            TrackKind::Text => {
+                let fault = "a text track among pictures and sound";
+                return Err(OriginError::new(Code::Internal, fault));
+            }
+        },
+        language: first.language.clone(),
+        label: first.title.clone(),
+        accessibility: if describes {
+            vec![role("description")]
+        } else {
+            vec![]
+        },
+        roles: match kind {
+            TrackKind::Video | TrackKind::Text => vec![],
+            TrackKind::Audio if is_default => vec![role("main")],
+            TrackKind::Audio => vec![role("alternate")],
+        },
+        segment_alignment: aligned(&tracks)?,
+        starts_with,
+        representations,
+    })
+}
+
+/// Whether all tracks have their segment boundaries at the same instants.
+fn aligned(tracks: &[WithTimeline<'_>]) -> Result<bool, OriginError> {
+    let Some(((first, timeline), rest)) = tracks.split_first() else {
+        return Ok(true);
+    };
+    let first = first.head()?;
+    for (track, other) in rest {
+        let head = track.head()?;
+        let same = timeline.len() == other.len()
+            && timeline.iter().zip(*other).all(|(a, b)| {
+                let (a, b) = ((a.start, first), (b.start, head));
+                !later(a, b) && !later(b, a)
+            });
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

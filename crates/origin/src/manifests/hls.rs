@@ -1,0 +1,303 @@
+//! HLS playlists.
+
+use super::{best_first, display_size};
+use crate::address::{Format, TsVersion, child};
+use crate::error::OriginError;
+use crate::index::SegmentTime;
+use crate::language::display_name;
+use crate::presentation::{Presentation, Track};
+use crate::transport;
+use headwater_cmaf::index::{TrackHead, codec_family};
+use headwater_hls as hls;
+use std::collections::HashSet;
+
+/// Bit rate that players are started with, as Apple's authoring specification has it for Wi-Fi.
+const FIRST_VARIANT_BITRATE: u64 = 2_000_000;
+
+/// What a multivariant playlist is made for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) format: Format,
+    pub(crate) carried: child::Carried<'a>,
+    pub(crate) audio_only: bool,
+    /// bit/s: the variant closest to it comes first.
+    pub(crate) first_quality: Option<u64>,
+}
+
+fn version(format: Format) -> u8 {
+    match format {
+        Format::HlsTs(TsVersion::V3) => hls::version::DECIMAL_DURATIONS,
+        Format::HlsTs(TsVersion::V4) => hls::version::KEY_FRAMES,
+        Format::HlsTs(TsVersion::V8) => hls::version::VARIABLES,
+        _ => hls::version::INIT_SEGMENTS,
+    }
+}
+
+/// Old clients stop at tags that they do not know.
+fn says_independent(format: Format) -> bool {
+    !matches!(format, Format::HlsTs(TsVersion::V3 | TsVersion::V4))
+}
+
+/// Peak and average bit rate of a track in the format's container.
+fn bitrates(head: &TrackHead, format: Format) -> (u64, u64) {
+    let overhead = match format {
+        Format::HlsTs(_) => transport::overhead(head),
+        _ => transport::Overhead::NONE,
+    };
+    (overhead.on(head.peak_bitrate), overhead.on(head.bitrate))
+}
+
+/// The HLS multivariant playlist.
+///
+/// With audio in the segments of the video, `presentation` has only the audio that is.
+pub(crate) fn multivariant(
+    presentation: &Presentation,
+    asked: Asked<'_>,
+) -> Result<String, OriginError> {
+    let Asked {
+        format, carried, ..
+    } = asked;
+    let muxed = format == Format::HlsTs(TsVersion::V3);
+    let mut videos = Vec::with_capacity(presentation.videos.len());
+    let mut key_frames = Vec::new();
+    for track in best_first(&presentation.videos) {
+        let head = track.head()?;
+        let (peak_bitrate, average_bitrate) = bitrates(head, format);
+        videos.push(hls::Video {
+            uri: carried.media_playlist(track.bitrate, &track.name),
+            codec: head.codec.clone(),
+            peak_bitrate,
+            average_bitrate,
+            resolution: display_size(head),
+            frame_rate: Some(head.frame_rate),
+            range: hls::VideoRange::Sdr,
+        });
+        if !muxed {
+            key_frames.push(hls::KeyFrames {
+                uri: carried.key_frame_playlist(track.bitrate, &track.name),
+                // What is shown of a group of pictures is a part of it, and is shown as long.
+                peak_bitrate,
+                codec: head.codec.clone(),
+                resolution: display_size(head),
+                range: hls::VideoRange::Sdr,
+            });
+        }
+    }
+    // The rest stays sorted; only the one to begin with moves to the front.
+    let first = match asked.first_quality {
+        Some(wanted) => (0..videos.len()).min_by_key(|at| {
+            let bitrate = best_first(&presentation.videos).get(*at).map(|t| t.bitrate);
+            u64::from(bitrate.unwrap_or_default()).abs_diff(wanted)
+        }),
+        None => videos
+            .iter()
+            .position(|v| v.average_bitrate <= FIRST_VARIANT_BITRATE),
+    };
+    let first = first.unwrap_or(videos.len().saturating_sub(1));
+    if let Some(front) = videos.get_mut(..=first) {
+        front.rotate_right(1);
+    }
+    let mut independent = says_independent(format);
+    for track in presentation.tracks() {
+        independent &= !track.head()?.open_groups;
+    }
+    let playlist = hls::Multivariant {
+        version: version(format),
+        videos,
+        audio_groups: if muxed {
+            lone_tracks(presentation, asked)?
+        } else {
+            audio_groups(presentation, asked)?
+        },
+        audio_place: if muxed {
+            hls::AudioPlace::WithVideo
+        } else {
+            hls::AudioPlace::Renditions
+        },
+        key_frames,
+        audio_only_variants: asked.audio_only,
+        independent,
+    };
+    Ok(playlist.write())
+}
+
+/// The HLS media playlist of a track: its segments.
+pub(crate) fn media_playlist(
+    track: &Track,
+    segments: &[SegmentTime],
+    format: Format,
+    carried: child::Carried<'_>,
+) -> Result<String, OriginError> {
+    let segments: Vec<hls::Segment> = segments.iter().map(segment).collect();
+    playlist(track, hls::Listed::Segments(&segments), format, carried)
+}
+
+/// The I-frame playlist of a track.
+pub(crate) fn key_frame_playlist(
+    track: &Track,
+    frames: &[hls::KeyFrame],
+    format: Format,
+    carried: child::Carried<'_>,
+) -> Result<String, OriginError> {
+    playlist(track, hls::Listed::KeyFrames(frames), format, carried)
+}
+
+pub(crate) fn segment(time: &SegmentTime) -> hls::Segment {
+    hls::Segment {
+        start: time.start,
+        duration: time.duration,
+    }
+}
+
+fn playlist(
+    track: &Track,
+    listed: hls::Listed<'_>,
+    format: Format,
+    carried: child::Carried<'_>,
+) -> Result<String, OriginError> {
+    let (init_uri, uri_prefix, uri_suffix) = carried.hls_segments(&track.name);
+    let head = track.head()?;
+    let init_uri = match format {
+        Format::HlsTs(_) => None,
+        _ => Some(init_uri.as_str()),
+    };
+    let playlist = hls::MediaPlaylist {
+        version: version(format),
+        timescale: head.timescale,
+        init_uri,
+        uri_prefix: &uri_prefix,
+        uri_suffix: &uri_suffix,
+        listed,
+        independent: says_independent(format) && !head.open_groups,
+    };
+    Ok(playlist.write())
+}
+
+/// Every audio track as a group of its own: what is in the segments of the video, or is all there is.
+fn lone_tracks(
+    presentation: &Presentation,
+    asked: Asked<'_>,
+) -> Result<Vec<hls::AudioGroup>, OriginError> {
+    let groups = presentation.audios.iter().map(|track| {
+        Ok(hls::AudioGroup {
+            id: track.name.clone(),
+            renditions: renditions(std::iter::once(track), asked)?,
+        })
+    });
+    groups.collect()
+}
+
+/// Groups of interchangeable renditions: one codec, one channel count, one step of the bit rate ladder. A language that
+/// has fewer steps than others repeats its last, so that switching groups never loses a language.
+fn audio_groups(
+    presentation: &Presentation,
+    asked: Asked<'_>,
+) -> Result<Vec<hls::AudioGroup>, OriginError> {
+    // Alternatives of the same content, best first; in order of first appearance.
+    let mut contents: Vec<(AudioKey, Vec<&Track>)> = Vec::new();
+    for track in &presentation.audios {
+        let head = track.head()?;
+        let key = (
+            codec_family(&head.codec).to_owned(),
+            head.channels,
+            content_key(track),
+        );
+        match contents.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, tracks)) => tracks.push(track),
+            None => contents.push((key, vec![track])),
+        }
+    }
+    for (_, tracks) in &mut contents {
+        tracks.sort_by_key(|t| std::cmp::Reverse(t.bitrate));
+    }
+    let mut kinds: Vec<(String, u16)> = Vec::new();
+    for ((codec, channels, _), _) in &contents {
+        if !kinds.contains(&(codec.clone(), *channels)) {
+            kinds.push((codec.clone(), *channels));
+        }
+    }
+    let mut groups = Vec::new();
+    for (codec, channels) in &kinds {
+        let members: Vec<&Vec<&Track>> = contents
+            .iter()
+            .filter(|((c, n, _), _)| c == codec && n == channels)
+            .map(|(_, t)| t)
+            .collect();
+        let steps = members.iter().map(|t| t.len()).max().unwrap_or_default();
+        for step in 0..steps {
+            let tracks = members
+                .iter()
+                .filter_map(|t| t.get(step).or(t.last()).copied());
+            let id = match (kinds.len(), step) {
+                (1, 0) => codec.clone(),
+                (_, 0) => format!("{codec}_{channels}ch"),
+                (_, step) => format!("{codec}_{channels}ch_{}", step.saturating_add(1)),
+            };
+            groups.push(hls::AudioGroup {
+                id,
+                renditions: renditions(tracks, asked)?,
+            });
+        }
+    }
+    Ok(groups)
+}
+
+/// Codec family, channels, content.
+type AudioKey = (String, u16, ContentKey);
+
+type ContentKey = (Option<String>, Option<String>, bool, Option<String>);
+
+/// What tells apart audio tracks that do not carry the same sound. Without language and title, the name has to.
+fn content_key(track: &Track) -> ContentKey {
+    let anonymous = track.language.is_none() && track.title.is_none();
+    (
+        track.language.clone(),
+        track.title.clone(),
+        track.describes_video,
+        anonymous.then(|| track.name.clone()),
+    )
+}
+
+fn renditions<'a>(
+    tracks: impl Iterator<Item = &'a Track>,
+    asked: Asked<'_>,
+) -> Result<Vec<hls::Audio>, OriginError> {
+    let mut names: HashSet<String> = HashSet::new();
+    let mut renditions: Vec<hls::Audio> = Vec::new();
+    for track in tracks {
+        let head = track.head()?;
+        let (peak_bitrate, average_bitrate) = bitrates(head, asked.format);
+        let language = track.language.as_deref().and_then(display_name);
+        let base = track.title.as_deref().or(language).unwrap_or("Audio");
+        let mut name = base.to_owned();
+        let mut count: u32 = 1;
+        while !names.insert(name.clone()) {
+            count = count.saturating_add(1);
+            name = format!("{base} ({count})");
+        }
+        renditions.push(hls::Audio {
+            uri: asked
+                .carried
+                .alone()
+                .media_playlist(track.bitrate, &track.name),
+            codec: head.codec.clone(),
+            peak_bitrate,
+            average_bitrate,
+            name,
+            language: track.language.clone(),
+            channels: Some(head.channels),
+            default: false,
+            characteristics: track
+                .describes_video
+                .then(|| "public.accessibility.describes-video".to_owned()),
+        });
+    }
+    let default = renditions
+        .iter()
+        .position(|r| r.characteristics.is_none())
+        .unwrap_or_default();
+    if let Some(rendition) = renditions.get_mut(default) {
+        rendition.default = true;
+    }
+    Ok(renditions)
+}

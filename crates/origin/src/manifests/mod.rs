@@ -1,0 +1,147 @@
+//! Presentations in the words of HLS, DASH and Smooth Streaming.
+//!
+//! What the three have in common is here: which tracks are alternatives of each other, and where a presentation begins.
+
+pub(crate) mod dash;
+pub(crate) mod hls;
+pub(crate) mod smooth;
+
+use crate::error::{Code, OriginError};
+use crate::filter::Instant;
+use crate::index::SegmentTime;
+use crate::presentation::{Presentation, Track};
+use headwater_cmaf::index::{TrackHead, TrackKind, codec_family};
+
+/// A track and those of its segments that are shown.
+pub(crate) type WithTimeline<'a> = (&'a Track, &'a [SegmentTime]);
+
+/// Tracks with their segments. `segments`: of every track, in the order of [`Presentation::tracks`].
+fn with_timelines<'a>(
+    presentation: &'a Presentation,
+    segments: &'a [Vec<SegmentTime>],
+) -> Vec<WithTimeline<'a>> {
+    let segments = segments.iter().map(Vec::as_slice);
+    presentation.tracks().zip(segments).collect()
+}
+
+/// The instant of a presentation that players count from: where its earliest track starts, so that no time is negative.
+struct Zero {
+    ticks: u64,
+    scale: u32,
+}
+
+impl Zero {
+    /// The instant in a track's ticks, rounded down.
+    fn on(&self, head: &TrackHead) -> u64 {
+        let ticks = u128::from(self.ticks).saturating_mul(head.timescale.get().into());
+        u64::try_from(ticks.checked_div(self.scale.into()).unwrap_or_default()).unwrap_or(u64::MAX)
+    }
+}
+
+fn start_of(tracks: &[WithTimeline<'_>]) -> Result<Zero, OriginError> {
+    let mut earliest: Option<(u64, &TrackHead)> = None;
+    for (track, segments) in tracks {
+        let head = track.head()?;
+        let start = segments.first().map_or(head.start, |s| s.start);
+        if earliest.is_none_or(|other| later(other, (start, head))) {
+            earliest = Some((start, head));
+        }
+    }
+    Ok(
+        earliest.map_or(Zero { ticks: 0, scale: 1 }, |(ticks, head)| Zero {
+            ticks,
+            scale: head.timescale.get(),
+        }),
+    )
+}
+
+/// Where a presentation starts, unfiltered.
+pub(crate) fn start(presentation: &Presentation) -> Result<Instant, OriginError> {
+    let tracks: Vec<WithTimeline<'_>> = presentation.tracks().map(|t| (t, &[][..])).collect();
+    let zero = start_of(&tracks)?;
+    Ok(Instant::new(zero.ticks, zero.scale.into()))
+}
+
+/// From `zero` to where the last track ends: ticks, and the track that they are of.
+fn length<'a>(
+    tracks: &[WithTimeline<'a>],
+    zero: &Zero,
+) -> Result<(u64, &'a TrackHead), OriginError> {
+    let mut longest: Option<(u64, &TrackHead)> = None;
+    for (track, segments) in tracks {
+        let head = track.head()?;
+        let end = segments.last().map(|s| s.start.saturating_add(s.duration));
+        let length = end.unwrap_or_default().saturating_sub(zero.on(head));
+        if longest.is_none_or(|(other, of)| later((length, head), (other, of))) {
+            longest = Some((length, head));
+        }
+    }
+    longest.ok_or_else(|| OriginError::new(Code::Internal, "the presentation is empty"))
+}
+
+/// Whether `a` is later than `b`, each in ticks of its track; exact.
+fn later(a: (u64, &TrackHead), b: (u64, &TrackHead)) -> bool {
+    let left = u128::from(a.0).saturating_mul(b.1.timescale.get().into());
+    let right = u128::from(b.0).saturating_mul(a.1.timescale.get().into());
+    left > right
+}
+
+/// What tracks must share to be alternatives of each other.
+type SetKey = (String, Option<String>, Option<String>, bool);
+
+fn set_key(track: &Track) -> SetKey {
+    (
+        track.name.clone(),
+        track.language.clone(),
+        track.title.clone(),
+        track.describes_video,
+    )
+}
+
+/// Tracks that a player may switch between: same kind, name and language, one codec family. In order of first
+/// appearance.
+fn switching_sets<'a>(
+    tracks: &[WithTimeline<'a>],
+) -> Result<Vec<Vec<WithTimeline<'a>>>, OriginError> {
+    let mut sets: Vec<((TrackKind, String, SetKey), Vec<WithTimeline<'a>>)> = Vec::new();
+    for track in tracks {
+        let head = track.0.head()?;
+        let key = (
+            head.kind,
+            codec_family(&head.codec).to_owned(),
+            set_key(track.0),
+        );
+        match sets.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, set)) => set.push(*track),
+            None => sets.push((key, vec![*track])),
+        }
+    }
+    Ok(sets.into_iter().map(|(_, set)| set).collect())
+}
+
+fn best_first(tracks: &[Track]) -> Vec<&Track> {
+    let mut tracks: Vec<&Track> = tracks.iter().collect();
+    tracks.sort_by_key(|t| std::cmp::Reverse(t.bitrate));
+    tracks
+}
+
+/// Picture size on screen: pixel shape and rotation applied. `None` for audio.
+fn display_size(head: &TrackHead) -> Option<(u32, u32)> {
+    if head.kind == TrackKind::Audio {
+        return None;
+    }
+    let (width, height) = (u64::from(head.width), u64::from(head.height));
+    let (horizontal, vertical) = head.pixel_aspect;
+    let half = u64::from(vertical).checked_div(2)?;
+    let wide = width
+        .saturating_mul(horizontal.into())
+        .saturating_add(half)
+        .checked_div(vertical.into());
+    let width = u32::try_from(wide.unwrap_or(width)).ok()?;
+    let height = u32::try_from(height).ok()?;
+    Some(if matches!(head.rotation, 90 | 270) {
+        (height, width)
+    } else {
+        (width, height)
+    })
+}

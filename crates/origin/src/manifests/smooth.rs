@@ -1,0 +1,181 @@
+//! The Smooth Streaming manifest.
+//!
+//! Its times are in units of 100 ns, as those of Azure Media Services were: players that write their own movie header
+//! for a decoder expect it. Every instant is converted on its own, so nothing drifts, and back to the very tick.
+
+use super::{display_size, length, start_of, switching_sets, with_timelines};
+use crate::address::{SmoothVersion, child};
+use crate::codec::Decoder;
+use crate::error::{Code, OriginError};
+use crate::index::SegmentTime;
+use crate::presentation::{Presentation, Track};
+use headwater_bmff::{AudioObjectType, CodecConfig};
+use headwater_cmaf::index::TrackHead;
+use headwater_smooth as smooth;
+use headwater_time::{Rounding, Timescale, rescale};
+
+/// Times of a track in Smooth manifests and fragments.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    track: Timescale,
+    pub(crate) scale: Timescale,
+}
+
+impl Clock {
+    pub(crate) fn of(head: &TrackHead) -> Self {
+        let track = head.timescale;
+        // Of a finer scale several ticks would be one unit.
+        let scale = track.max(Timescale::HUNDRED_NANOS);
+        Self { track, scale }
+    }
+
+    /// What a time of the track is called.
+    pub(crate) fn name(self, ticks: u64) -> u64 {
+        rescale(ticks, self.track, self.scale, Rounding::HalfUp).unwrap_or(u64::MAX)
+    }
+
+    /// The time of the track that is called `name`, if one is.
+    pub(crate) fn ticks(self, name: u64) -> Option<u64> {
+        let ticks = rescale(name, self.scale, self.track, Rounding::HalfUp)?;
+        (self.name(ticks) == name).then_some(ticks)
+    }
+}
+
+/// A manifest, and the tracks that it has no place for, with why.
+pub(crate) struct Written {
+    pub(crate) text: String,
+    pub(crate) left_out: Vec<String>,
+}
+
+/// The client manifest. `segments`: those shown of every track, in the order of [`Presentation::tracks`].
+///
+/// Errors: 415 if the protocol has no place for any track.
+pub(crate) fn manifest(
+    presentation: &Presentation,
+    segments: &[Vec<SegmentTime>],
+    version: SmoothVersion,
+    carried: child::Carried<'_>,
+) -> Result<Written, OriginError> {
+    let tracks = with_timelines(presentation, segments);
+    let zero = start_of(&tracks)?;
+    let (ticks, of) = length(&tracks, &zero)?;
+    let duration = rescale(
+        ticks,
+        of.timescale,
+        Timescale::HUNDRED_NANOS,
+        Rounding::Ceil,
+    );
+    let mut left_out = Vec::new();
+    let mut found = Vec::new();
+    for set in switching_sets(&tracks)? {
+        let mut set = set;
+        set.sort_by_key(|(track, _)| std::cmp::Reverse(track.bitrate));
+        let mut stream: Option<(Vec<smooth::Chunk>, Vec<smooth::Level>, &Track)> = None;
+        for (track, timeline) in set {
+            let head = track.head()?;
+            let Some(level) = level(track, head) else {
+                left_out.push(format!(
+                    "{}: Smooth Streaming does not carry {}",
+                    track.name, head.codec
+                ));
+                continue;
+            };
+            let chunks = chunks(timeline, Clock::of(head));
+            match &mut stream {
+                None => stream = Some((chunks, vec![level], track)),
+                Some((known, levels, _)) if *known == chunks => levels.push(level),
+                Some(_) => left_out.push(format!(
+                    "{} at {}: its fragments are not those of the other levels",
+                    track.name, track.bitrate
+                )),
+            }
+        }
+        found.extend(stream);
+    }
+    let streams: Vec<smooth::Stream<'_>> = found
+        .iter()
+        .map(|(chunks, levels, track)| stream(chunks, levels.clone(), track, carried))
+        .collect::<Result<_, _>>()?;
+    if streams.is_empty() {
+        return Err(OriginError::new(
+            Code::FormatNotSupported,
+            "the asset has no track that Smooth Streaming carries",
+        ));
+    }
+    let manifest = smooth::Manifest {
+        version: match version {
+            SmoothVersion::V20 => smooth::Version::V20,
+            SmoothVersion::V22 => smooth::Version::V22,
+        },
+        timescale: Timescale::HUNDRED_NANOS,
+        duration: duration.unwrap_or(u64::MAX),
+        streams,
+    };
+    Ok(Written {
+        text: manifest.write(),
+        left_out,
+    })
+}
+
+fn chunks(timeline: &[SegmentTime], clock: Clock) -> Vec<smooth::Chunk> {
+    let chunks = timeline.iter().map(|segment| {
+        let start = clock.name(segment.start);
+        let end = clock.name(segment.start.saturating_add(segment.duration));
+        smooth::Chunk {
+            start,
+            duration: end.saturating_sub(start),
+        }
+    });
+    chunks.collect()
+}
+
+fn stream<'a>(
+    chunks: &'a [smooth::Chunk],
+    levels: Vec<smooth::Level>,
+    track: &Track,
+    carried: child::Carried<'_>,
+) -> Result<smooth::Stream<'a>, OriginError> {
+    let head = track.head()?;
+    Ok(smooth::Stream {
+        name: track.name.clone(),
+        media: match display_size(head) {
+            Some(display) => smooth::Media::Video { display },
+            None => smooth::Media::Audio,
+        },
+        language: track.language.clone(),
+        title: track.title.clone(),
+        describes_video: track.describes_video,
+        url: carried.smooth_url(&track.name),
+        timescale: Clock::of(head).scale,
+        chunks,
+        levels,
+    })
+}
+
+fn level(track: &Track, head: &TrackHead) -> Option<smooth::Level> {
+    let bitrate = track.bitrate;
+    match Decoder::of(head)?.config {
+        CodecConfig::Avc(avc) => {
+            let sets = avc.sps.iter().chain(&avc.pps).map(Vec::as_slice);
+            Some(smooth::Level::Video {
+                bitrate,
+                four_cc: "H264",
+                size: (head.width.into(), head.height.into()),
+                private_data: smooth::avc_private_data(sets),
+                nal_length_size: avc.nal_length_size,
+            })
+        }
+        CodecConfig::Aac(aac) => Some(smooth::Level::Audio {
+            bitrate,
+            four_cc: match aac.object_type {
+                AudioObjectType::Lc => "AACL",
+                AudioObjectType::He | AudioObjectType::HeV2 => "AACH",
+            },
+            tag: 255,
+            sample_rate: head.sample_rate,
+            channels: head.channels,
+            private_data: smooth::aac_private_data(&aac.asc),
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,342 @@
+//! Segments in every container, init segments, and files.
+
+use super::{FILE_CACHE, Made, Origin, SEGMENT_CACHE, Visit, made};
+use crate::address::{Format, Noun, Options, Part, TrackAddress, TsVersion, child};
+use crate::answer::{self, Content, Meta, Request};
+use crate::error::{Code, OriginError};
+use crate::index::storage_error;
+use crate::manifests::smooth::Clock;
+use crate::policy;
+use crate::ports::{Catalog, Storage, StorageError};
+use crate::presentation::Track;
+use crate::segments::{TrackReader, damaged};
+use crate::smooth;
+use crate::tag::Tag;
+use crate::transport::{self, Carriage, Elementary};
+use bytes::Bytes;
+use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_bytes};
+use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError};
+use std::ops::Range;
+
+/// A segment's URL.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) track: &'a TrackAddress,
+    pub(super) part: Part,
+    pub(super) noun: Noun,
+    pub(super) options: &'a Options,
+}
+
+fn none() -> OriginError {
+    OriginError::new(
+        Code::FragmentTimestampNotFound,
+        "no segment of the track starts at this time",
+    )
+}
+
+impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
+    pub(super) async fn fragment(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        asked: Asked<'_>,
+    ) -> Result<Made, OriginError> {
+        let track = self.track(visit, asked.track).await?;
+        match (asked.options.format, asked.part) {
+            (_, Part::Init) => Self::init(&track),
+            (Format::HlsTs(version), Part::Start(time)) => {
+                let time = (time, version);
+                self.transport_stream(request, visit, asked, &track, time)
+                    .await
+            }
+            (Format::Smooth(_), Part::Start(time)) => {
+                self.smooth_fragment(request, visit, asked, &track, time)
+                    .await
+            }
+            (_, Part::Start(time)) => self.cmaf_segment(request, visit, asked, &track, time).await,
+        }
+    }
+
+    fn init(track: &Track) -> Result<Made, OriginError> {
+        let head = track.head()?;
+        let mut tag = Tag::new();
+        tag.track_bytes(track);
+        tag.text("init");
+        let bytes = Bytes::copy_from_slice(&head.init);
+        Ok(made(
+            Content::Bytes(bytes),
+            meta(mp4_type(head.kind), tag, None),
+        ))
+    }
+
+    async fn cmaf_segment(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        asked: Asked<'_>,
+        track: &Track,
+        time: u64,
+    ) -> Result<Made, OriginError> {
+        let reader = self.reader(visit, track)?;
+        let head = reader.head;
+        let entry = reader.at(time).await?;
+        let mut tag = Tag::new();
+        tag.track_bytes(track);
+        tag.number(entry.number.into());
+        let next = next_url(asked, &entry, head.segment_count);
+        let meta = meta(mp4_type(head.kind), tag, next);
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        let media = &reader.media;
+        let record = self
+            .indexes
+            .block(
+                &self.storage,
+                media,
+                &track.index,
+                entry.record.clone(),
+                visit.now,
+            )
+            .await?;
+        let bytes = segment_bytes(track.index.head(), head, &entry, &record).map_err(damaged)?;
+        let object = self.object(&reader)?;
+        let plan = segment_plan(object, bytes.inline, &bytes.ranges).map_err(unplannable)?;
+        Ok(made(Content::Plan(plan), meta))
+    }
+
+    async fn smooth_fragment(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        asked: Asked<'_>,
+        track: &Track,
+        time: u64,
+    ) -> Result<Made, OriginError> {
+        let reader = self.reader(visit, track)?;
+        let head = reader.head;
+        let clock = Clock::of(head);
+        let ticks = clock.ticks(time).ok_or_else(none)?;
+        let entry = reader.at(ticks).await?;
+        let mut tag = Tag::new();
+        tag.track_bytes(track);
+        tag.text("smooth");
+        tag.number(entry.number.into());
+        tag.number(match asked.noun {
+            Noun::Fragments => 0,
+            Noun::FragmentInfo => 1,
+            Noun::RawFragments => 2,
+            Noun::KeyFrames => 3,
+        });
+        let meta = meta(mp4_type(head.kind), tag, None);
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        let samples = reader.samples(&entry).await?;
+        let (inline, ranges) = smooth::fragment(head, &entry, &samples, clock, asked.noun)?;
+        let object = self.object(&reader)?;
+        let plan = segment_plan(object, inline, &ranges).map_err(unplannable)?;
+        Ok(made(Content::Plan(plan), meta))
+    }
+
+    /// `time`: the start of the segment's first fragment, and the dialect.
+    async fn transport_stream(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        asked: Asked<'_>,
+        track: &Track,
+        (time, version): (u64, TsVersion),
+    ) -> Result<Made, OriginError> {
+        let reader = self.reader(visit, track)?;
+        let head = reader.head;
+        let carriage = transport::carriage(head)
+            .map_err(|why| OriginError::new(Code::FormatNotSupported, why))?;
+        let count = transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment);
+        let first = reader.at(time).await?;
+        if first.number.checked_rem(count) != Some(0) {
+            return Err(none());
+        }
+        let audio = match version {
+            TsVersion::V3 if head.kind == TrackKind::Video => {
+                let presentation = self.presentation(visit, &asked.track.manifest).await?;
+                presentation.audio_with_video(asked.options.audio_track.as_deref())?
+            }
+            _ => None,
+        };
+        let entries = reader
+            .numbered(first.number..first.number.saturating_add(count))
+            .await?;
+        let last = entries.last().unwrap_or(&first);
+        let mut tag = Tag::new();
+        tag.track_bytes(track);
+        tag.text("ts");
+        tag.number(first.number.into());
+        tag.number(count.into());
+        if let Some(audio) = &audio {
+            tag.track_bytes(audio);
+        }
+        let next = next_url(asked, last, head.segment_count);
+        let meta = meta(headwater_ts::CONTENT_TYPE, tag, next);
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        let mut plan = PlanBuilder::new();
+        let object = plan.object(self.object(&reader)?).map_err(unplannable)?;
+        let own = elementary(&reader, &carriage, &entries, object, None).await?;
+        let mut with = None;
+        if let Some(audio) = &audio {
+            let audio_reader = self.reader(visit, audio)?;
+            let audio_head = audio_reader.head;
+            let carriage = transport::carriage(audio_head)
+                .map_err(|why| OriginError::new(Code::FormatNotSupported, why))?;
+            let span = transport::Span {
+                time: first.start..last.start.saturating_add(last.duration),
+                first: first.number == 0,
+                last: last.number.saturating_add(1) >= head.segment_count,
+            };
+            let span = transport::audio_span(&span, head, audio_head);
+            let object = match audio.index.file == track.index.file {
+                true => object,
+                false => plan
+                    .object(self.object(&audio_reader)?)
+                    .map_err(unplannable)?,
+            };
+            let entries = audio_reader.during(span.clone()).await?;
+            let frames =
+                elementary(&audio_reader, &carriage, &entries, object, Some(&span)).await?;
+            with = Some((audio_head, carriage, frames));
+        }
+        let mut tracks = vec![(head, &carriage, own.fragments.as_slice())];
+        if let Some((head, carriage, frames)) = &with {
+            tracks.push((*head, carriage, frames.fragments.as_slice()));
+        }
+        let segment = transport::lay_out(&tracks)?;
+        let frames = with.as_ref().map(|(_, _, frames)| frames);
+        let (video, audio) = match carriage {
+            Carriage::Video { .. } => (Some(&own), frames),
+            Carriage::Audio(_) => (None, Some(&own)),
+        };
+        let step = transport::packetise(segment, video, audio).map_err(unplannable)?;
+        plan.packetise(step).map_err(unplannable)?;
+        Ok(made(Content::Plan(plan.finish()), meta))
+    }
+
+    fn object(&self, reader: &TrackReader<'_, S>) -> Result<Object, OriginError> {
+        let media = &reader.media;
+        self.storage
+            .object(media.at, media.file, reader.index.source_etag())
+            .map_err(storage_error)
+    }
+
+    pub(super) async fn file(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        path: &str,
+    ) -> Result<Made, OriginError> {
+        let at = &visit.published.location;
+        let info = self
+            .storage
+            .head(at, path)
+            .await
+            .map_err(|error| match error {
+                StorageError::NotFound => {
+                    OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
+                }
+                other => storage_error(other),
+            })?;
+        let meta = Meta {
+            content_type: policy::content_type(path),
+            etag: info.etag.clone(),
+            last_modified: info.last_modified,
+            cache_control: FILE_CACHE,
+            prefetch: None,
+        };
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        let object = self
+            .storage
+            .object(at, path, &info.etag)
+            .map_err(storage_error)?;
+        let whole = 0..info.len;
+        let plan =
+            segment_plan(object, Vec::new(), std::slice::from_ref(&whole)).map_err(unplannable)?;
+        Ok(made(Content::Plan(plan), meta))
+    }
+}
+
+/// The samples of `entries`, those in `span` only if there is one.
+async fn elementary<S: Storage>(
+    reader: &TrackReader<'_, S>,
+    carriage: &Carriage,
+    entries: &[SegmentEntry],
+    object: u32,
+    span: Option<&Range<u64>>,
+) -> Result<Elementary, OriginError> {
+    let mut found = Elementary {
+        fragments: Vec::new(),
+        object,
+        ranges: Vec::new(),
+    };
+    for entry in entries {
+        let samples = reader.samples(entry).await?;
+        let fragment = transport::fragment(entry, &samples, carriage);
+        let (fragment, ranges) = match span {
+            Some(span) => transport::in_span(fragment, &samples.ranges, span),
+            None => (fragment, samples.ranges),
+        };
+        found.fragments.push(fragment);
+        found.ranges.extend(ranges);
+    }
+    Ok(found)
+}
+
+fn mp4_type(kind: TrackKind) -> &'static str {
+    match kind {
+        TrackKind::Video => "video/mp4",
+        TrackKind::Audio => "audio/mp4",
+        TrackKind::Text => "application/mp4",
+    }
+}
+
+fn meta(content_type: &'static str, tag: Tag, prefetch: Option<String>) -> Meta {
+    Meta {
+        content_type,
+        etag: tag.finish(),
+        last_modified: None,
+        cache_control: SEGMENT_CACHE,
+        prefetch,
+    }
+}
+
+/// The segment after the one that ends with `last`, relative to it.
+fn next_url(asked: Asked<'_>, last: &SegmentEntry, count: u32) -> Option<String> {
+    let is_last = last.number.saturating_add(1) >= count;
+    let start = last.start.saturating_add(last.duration);
+    let carried = child::Carried::new(asked.options, asked.options.audio_track.as_deref());
+    let (_, prefix, suffix) = carried.hls_segments(&asked.track.name);
+    (!is_last).then(|| format!("{prefix}{start}{suffix}"))
+}
+
+// An index holds no segment that a plan could not: its runs and what is put in front of them.
+const _: () = assert!(MAX_RUNS < MAX_STEPS);
+
+fn segment_plan(object: Object, inline: Vec<u8>, ranges: &[Range<u64>]) -> Result<Plan, PlanError> {
+    let mut plan = PlanBuilder::new();
+    let object = plan.object(object)?;
+    plan.inline(inline)?;
+    for range in ranges {
+        plan.range(object, range.clone())?;
+    }
+    Ok(plan.finish())
+}
+
+fn unplannable(error: PlanError) -> OriginError {
+    OriginError::new(
+        Code::FormatNotSupported,
+        "the segment is too large or too scattered to be served",
+    )
+    .because(error)
+}

@@ -1,0 +1,306 @@
+//! Manifests and playlists.
+
+use super::{MANIFEST_CACHE, Made, Origin, Visit, made};
+use crate::address::{Format, Options, TrackAddress, TsVersion, child::Carried};
+use crate::answer::{self, Content, Meta, Request};
+use crate::error::{Code, OriginError};
+use crate::filter::{Instant, Selection, Spanning};
+use crate::index::SegmentTime;
+use crate::manifests::{self, dash, hls, smooth};
+use crate::ports::{Catalog, Storage};
+use crate::presentation::{Presentation, Track};
+use crate::segments::TrackReader;
+use crate::tag::Tag;
+use crate::transport;
+use bytes::Bytes;
+use futures::future::try_join_all;
+use headwater_cmaf::index::{SegmentEntry, TrackKind};
+use headwater_hls::{KeyFrame, Segment};
+
+impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
+    pub(super) async fn manifest(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        name: &str,
+        options: &Options,
+    ) -> Result<Made, OriginError> {
+        let mut presentation = self.presentation(visit, name).await?;
+        let zero = manifests::start(&presentation)?;
+        let selection = self.selection(visit, options, zero).await?;
+        selection.tracks(&mut presentation)?;
+        let with_video = self.carry(&mut presentation, options)?;
+        let carried = Carried::new(options, with_video.as_deref());
+        let mut tag = Tag::new();
+        tag.text(options.format.value().unwrap_or_default());
+        tag.text(&carried.media_playlist(0, ""));
+        tag.number(u64::from(options.audio_only));
+        selection.tag(&mut tag);
+        for track in presentation.tracks() {
+            tag.track(track);
+        }
+        let meta = Meta {
+            content_type: content_type(options.format),
+            etag: tag.finish(),
+            last_modified: None,
+            cache_control: MANIFEST_CACHE,
+            prefetch: None,
+        };
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        if let Some(text) = self.texts.get(&meta.etag, visit.now) {
+            return Ok(made(Content::Bytes(text), meta));
+        }
+        let text = match options.format {
+            Format::HlsTs(_) | Format::HlsCmaf => {
+                let asked = hls::Asked {
+                    format: options.format,
+                    carried,
+                    audio_only: options.audio_only,
+                    first_quality: selection.first_quality,
+                };
+                hls::multivariant(&presentation, asked)?
+            }
+            Format::DashCsf | Format::DashCmaf => {
+                let segments = self.shown(visit, &presentation, &selection).await?;
+                dash::mpd(&presentation, &segments, options.format, carried)?
+            }
+            Format::Smooth(version) => {
+                let segments = self.shown(visit, &presentation, &selection).await?;
+                let written = smooth::manifest(&presentation, &segments, version, carried)?;
+                for line in written.left_out {
+                    (self.log)(&line);
+                }
+                written.text
+            }
+        };
+        Ok(self.text(text, meta))
+    }
+
+    /// Leaves out what MPEG-2 TS does not carry. Where the segments of the video hold the audio, leaves only the audio
+    /// that they hold, and says which it is.
+    fn carry(
+        &self,
+        presentation: &mut Presentation,
+        options: &Options,
+    ) -> Result<Option<String>, OriginError> {
+        let Format::HlsTs(version) = options.format else {
+            return Ok(None);
+        };
+        let mut last = None;
+        let mut carried = |track: &Track| match track.head().map(transport::carriage) {
+            Ok(Ok(_)) => true,
+            Ok(Err(why)) => {
+                (self.log)(&format!("{}: {why}", track.name));
+                last = Some(OriginError::new(Code::FormatNotSupported, why));
+                false
+            }
+            Err(error) => {
+                last = Some(error);
+                false
+            }
+        };
+        presentation.videos.retain(&mut carried);
+        presentation.audios.retain(&mut carried);
+        if let (None, Some(error)) = (presentation.tracks().next(), last) {
+            return Err(error);
+        }
+        if version != TsVersion::V3 {
+            return Ok(None);
+        }
+        let wanted = options.audio_track.as_deref();
+        if presentation.videos.is_empty() && wanted.is_none() {
+            return Ok(None);
+        }
+        let audio = presentation.audio_with_video(wanted)?;
+        let name = audio.as_ref().map(|track| track.name.clone());
+        presentation.audios = audio.into_iter().collect();
+        Ok(name.filter(|_| !presentation.videos.is_empty()))
+    }
+
+    /// Those segments of every track that are shown.
+    async fn shown(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        presentation: &Presentation,
+        selection: &Selection,
+    ) -> Result<Vec<Vec<SegmentTime>>, OriginError> {
+        let tracks = presentation.tracks().map(|track| async move {
+            selection.cut(self.directory(visit, track).await?, track.head()?)
+        });
+        try_join_all(tracks).await
+    }
+
+    pub(super) async fn media_playlist(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        address: &TrackAddress,
+        options: &Options,
+    ) -> Result<Made, OriginError> {
+        let (track, zero) = if options.window.is_relative() {
+            let presentation = self.presentation(visit, &address.manifest).await?;
+            let track = presentation.find(&address.name, address.bitrate)?.clone();
+            (track, manifests::start(&presentation)?)
+        } else {
+            (self.track(visit, address).await?, Instant::new(0, 1))
+        };
+        let head = track.head()?;
+        let selection = self.selection(visit, options, zero).await?;
+        selection.shows(&track, head)?;
+        if let Format::HlsTs(version) = options.format {
+            transport::carriage(head)
+                .map_err(|why| OriginError::new(Code::FormatNotSupported, why))?;
+            if options.key_frames && version == TsVersion::V3 {
+                return Err(OriginError::new(
+                    Code::OutputFormatNotSupported,
+                    "format=m3u8-aapl-v3 has no I-frame playlists",
+                ));
+            }
+        }
+        if options.key_frames && head.kind != TrackKind::Video {
+            return Err(OriginError::new(
+                Code::EgressTrackNotFound,
+                "only video has I-frame playlists",
+            ));
+        }
+        let with_video = options
+            .audio_track
+            .as_deref()
+            .filter(|_| head.kind == TrackKind::Video);
+        let carried = Carried::new(options, with_video);
+        let mut tag = Tag::new();
+        tag.text(&carried.media_playlist(0, ""));
+        tag.number(u64::from(options.key_frames));
+        tag.number(track.fragments_per_hls_segment.unwrap_or_default().into());
+        selection.tag(&mut tag);
+        tag.track(&track);
+        let meta = Meta {
+            content_type: headwater_hls::CONTENT_TYPE,
+            etag: tag.finish(),
+            last_modified: None,
+            cache_control: MANIFEST_CACHE,
+            prefetch: None,
+        };
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        if let Some(text) = self.texts.get(&meta.etag, visit.now) {
+            return Ok(made(Content::Bytes(text), meta));
+        }
+        let reader = self.reader(visit, &track)?;
+        let count = match options.format {
+            Format::HlsTs(_) => transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment),
+            _ => 1,
+        };
+        let format = options.format;
+        let text = if options.key_frames {
+            let frames = key_frames(&reader, &selection, format, count).await?;
+            hls::key_frame_playlist(&track, &frames, format, carried)?
+        } else {
+            let segments = match count {
+                1 => self.directory(visit, &track).await?,
+                count => {
+                    let fragments = reader.all().await?;
+                    let groups = transport::grouped(&fragments, count);
+                    groups.into_iter().map(|group| group.time()).collect()
+                }
+            };
+            let segments = selection.cut(segments, head)?;
+            hls::media_playlist(&track, &segments, format, carried)?
+        };
+        Ok(self.text(text, meta))
+    }
+
+    fn text(&self, text: String, meta: Meta) -> Made {
+        let text = Bytes::from(text);
+        self.texts.put(&meta.etag, text.clone(), text.len(), None);
+        made(Content::Bytes(text), meta)
+    }
+}
+
+fn content_type(format: Format) -> &'static str {
+    match format {
+        Format::DashCsf | Format::DashCmaf => headwater_dash::CONTENT_TYPE,
+        Format::HlsTs(_) | Format::HlsCmaf => headwater_hls::CONTENT_TYPE,
+        Format::Smooth(_) => headwater_smooth::CONTENT_TYPE,
+    }
+}
+
+/// Fragments that are one segment.
+impl Spanning for &[SegmentEntry] {
+    fn time(&self) -> SegmentTime {
+        let start = self.first().map_or(0, |e| e.start);
+        let end = self
+            .last()
+            .map_or(0, |e| e.start.saturating_add(e.duration));
+        SegmentTime {
+            start,
+            duration: end.saturating_sub(start),
+        }
+    }
+}
+
+/// The first picture of every fragment, and where it is in its segment.
+async fn key_frames<S: Storage>(
+    reader: &TrackReader<'_, S>,
+    selection: &Selection,
+    format: Format,
+    count: u32,
+) -> Result<Vec<KeyFrame>, OriginError> {
+    let head = reader.head;
+    let fragments = reader.all().await?;
+    let groups = selection.cut(transport::grouped(&fragments, count), head)?;
+    let shown: Vec<SegmentEntry> = groups
+        .iter()
+        .flat_map(|group| group.iter().cloned())
+        .collect();
+    let mut all = reader.all_samples(&shown).await?.into_iter();
+    let carriage = transport::carriage(head);
+    let mut found = Vec::new();
+    for group in groups {
+        let samples: Vec<_> = all.by_ref().take(group.len()).collect();
+        let segment = group.time().start;
+        let places = match format {
+            Format::HlsTs(_) => {
+                let carriage = carriage
+                    .as_ref()
+                    .map_err(|why| OriginError::new(Code::FormatNotSupported, why.as_str()))?;
+                let fragments: Vec<_> = group
+                    .iter()
+                    .zip(&samples)
+                    .map(|(entry, samples)| transport::fragment(entry, samples, carriage))
+                    .collect();
+                transport::lay_out(&[(head, carriage, &fragments)])?.key_frames()
+            }
+            _ => group
+                .iter()
+                .zip(&samples)
+                .map(|(entry, samples)| {
+                    // `moof` and the header of `mdat`, then the picture.
+                    let bytes = samples.samples.iter().map(|s| u64::from(s.size));
+                    let bytes = bytes.fold(0, u64::saturating_add);
+                    let first = samples.samples.first().map_or(0, |s| u64::from(s.size));
+                    0..entry
+                        .response_len
+                        .saturating_sub(bytes)
+                        .saturating_add(first)
+                })
+                .collect(),
+        };
+        for (entry, place) in group.iter().zip(places) {
+            let time = entry.time();
+            found.push(KeyFrame {
+                shown: Segment {
+                    start: time.start,
+                    duration: time.duration,
+                },
+                segment,
+                offset: place.start,
+                len: place.end.saturating_sub(place.start),
+            });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,285 @@
+//! From a request to an answer.
+//!
+//! Every request goes the same way: the URL is read, the locator resolved and judged, then the resource it names is
+//! made. What is decided where: [`crate::address`] reads, [`crate::policy`] judges, [`crate::presentation`] and
+//! [`crate::manifests`] describe, [`crate::filter`] leaves out, [`crate::answer`] knows HTTP. Here they are put in order,
+//! with the IO between them: [`listing`] finds out what there is, [`manifest`] and [`fragment`] make the answers.
+
+mod fragment;
+mod listing;
+mod manifest;
+
+use crate::address::{self, Target};
+use crate::answer::{self, Body, Content, Meta, Request, Resource};
+use crate::cache::Cache;
+use crate::error::{Code, OriginError};
+use crate::filter::Filter;
+use crate::index::{Freshness, Indexes, MediaFile};
+use crate::policy;
+use crate::ports::{Catalog, Published, Storage};
+use crate::presentation::{Listing, Track};
+use crate::segments::TrackReader;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+/// How long a resolved locator is believed: the time that a suppressed or deleted one may still be served.
+const LOCATOR_TTL: SignedDuration = SignedDuration::from_secs(5);
+/// How long a filter is believed.
+const FILTER_TTL: SignedDuration = SignedDuration::from_secs(5);
+/// How long a server manifest is believed.
+const LISTING_TTL: SignedDuration = SignedDuration::from_secs(5);
+/// How long an answer that is known in full is given again without asking what it was made from. Whether it may be given is
+/// asked every time by an instance; the host's cache asks again after it ([`keepable`]).
+const ANSWER_TTL: SignedDuration = SignedDuration::from_secs(2);
+/// Most files that are looked at to make up a missing server manifest.
+const LIST_LIMIT: usize = 5000;
+
+/// Manifests change when an asset is edited; a minute later every player knows.
+const MANIFEST_CACHE: &str = "public, max-age=60";
+/// A segment's URL stands for the same bytes until its file is replaced.
+const SEGMENT_CACHE: &str = "public, max-age=604800, immutable";
+/// Files may be replaced under their name.
+const FILE_CACHE: &str = "public, max-age=300";
+
+/// Room for what an instance remembers, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSizes {
+    /// Resolved locators, server manifests and filters, each.
+    pub names: usize,
+    /// Heads of packaging indexes.
+    pub indexes: usize,
+    /// Directory pages and sample records.
+    pub blocks: usize,
+    /// Rendered manifests, and as much again for what was answered lately.
+    pub texts: usize,
+}
+
+impl Default for CacheSizes {
+    /// 14 MiB together.
+    fn default() -> Self {
+        Self {
+            names: 1 << 20,
+            indexes: 3 << 20,
+            blocks: 2 << 20,
+            texts: 3 << 20,
+        }
+    }
+}
+
+/// The origin over one catalog and one kind of storage. Cheap to share; holds nothing but caches.
+pub struct Origin<C: Catalog, S> {
+    catalog: C,
+    storage: S,
+    log: fn(&str),
+    locators: Cache<Arc<Published<C::Location>>>,
+    listings: Cache<Arc<Listing>>,
+    /// By locator and name; `None` for one that is not there.
+    filters: Cache<Option<Filter>>,
+    texts: Cache<Bytes>,
+    /// Manifests and init segments by their path.
+    answers: Cache<Arc<Resource>>,
+    indexes: Indexes,
+}
+
+/// A request on its way: what was decided so far.
+struct Visit<'a, L> {
+    locator: &'a str,
+    published: &'a Published<L>,
+    now: Timestamp,
+    freshness: Freshness,
+}
+
+impl<L> Visit<'_, L> {
+    fn media<'m>(&'m self, file: &'m str) -> MediaFile<'m, L> {
+        MediaFile {
+            at: &self.published.location,
+            place: &self.published.place,
+            file,
+        }
+    }
+}
+
+impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
+    /// `log`: takes what operators should know; no line holds a signature or a key.
+    pub fn new(catalog: C, storage: S, sizes: CacheSizes, log: fn(&str)) -> Self {
+        Self {
+            catalog,
+            storage,
+            log,
+            locators: Cache::new(sizes.names),
+            listings: Cache::new(sizes.names),
+            filters: Cache::new(sizes.names),
+            texts: Cache::new(sizes.texts),
+            answers: Cache::new(sizes.texts),
+            indexes: Indexes::new(sizes.indexes, sizes.blocks),
+        }
+    }
+
+    /// Answers `request`. Never fails: an error is a problem response.
+    ///
+    /// `freshness`: `Remembered`; if the assembler then finds that an object has changed since, the same request again
+    /// with `Looked`.
+    pub async fn handle(&self, request: &Request<'_>, freshness: Freshness) -> Response<Body> {
+        match *request.method {
+            Method::OPTIONS => return answer::preflight(request),
+            Method::GET | Method::HEAD => {}
+            _ => {
+                let error = OriginError::new(
+                    Code::MethodNotAllowed,
+                    "only GET, HEAD and OPTIONS are served",
+                );
+                return answer::failure(request, &error);
+            }
+        }
+        match self.serve(request, freshness).await {
+            Ok(response) => response,
+            Err(error) => {
+                if error.code().kind().status() >= 500
+                    || error.code() == Code::StorageAuthentication
+                {
+                    (self.log)(&error.log_line());
+                }
+                answer::failure(request, &error)
+            }
+        }
+    }
+
+    async fn serve(
+        &self,
+        request: &Request<'_>,
+        freshness: Freshness,
+    ) -> Result<Response<Body>, OriginError> {
+        let address = address::parse(request.path)?;
+        let published = self
+            .resolve(&address.locator, request.now, freshness)
+            .await?;
+        policy::admit(&published, &address.target, request.now)?;
+        if freshness == Freshness::Remembered
+            && let Some(resource) = self.answers.get(request.path, request.now)
+        {
+            let response = answer::answer(request, Resource::clone(&resource))?;
+            return Ok(keepable(response, &published, request.now));
+        }
+        let visit = Visit {
+            locator: &address.locator,
+            published: &published,
+            now: request.now,
+            freshness,
+        };
+        let resource = match &address.target {
+            Target::Manifest { name, options } => {
+                self.manifest(request, &visit, name, options).await?
+            }
+            Target::MediaPlaylist { track, options } => {
+                self.media_playlist(request, &visit, track, options).await?
+            }
+            Target::Fragment {
+                track,
+                part,
+                noun,
+                options,
+            } => {
+                let asked = fragment::Asked {
+                    track,
+                    part: *part,
+                    noun: *noun,
+                    options,
+                };
+                self.fragment(request, &visit, asked).await?
+            }
+            Target::File { path } => self.file(request, &visit, path).await?,
+        };
+        match resource {
+            Made::Resource(resource) => {
+                if let Content::Bytes(bytes) = &resource.body {
+                    self.answers.put(
+                        request.path,
+                        Arc::new(resource.clone()),
+                        bytes.len().saturating_add(request.path.len()),
+                        request.now.checked_add(ANSWER_TTL).ok(),
+                    );
+                    let response = answer::answer(request, resource)?;
+                    return Ok(keepable(response, &published, request.now));
+                }
+                answer::answer(request, resource)
+            }
+            Made::NotModified(meta) => answer::not_modified(&meta),
+        }
+    }
+
+    async fn resolve(
+        &self,
+        locator: &str,
+        now: Timestamp,
+        freshness: Freshness,
+    ) -> Result<Arc<Published<C::Location>>, OriginError> {
+        if freshness == Freshness::Remembered
+            && let Some(published) = self.locators.get(locator, now)
+        {
+            return Ok(published);
+        }
+        let found = self.catalog.resolve(locator).await.map_err(|error| {
+            OriginError::new(Code::StorageServerBusy, "the catalog is not available").because(error)
+        })?;
+        let published = Arc::new(found.ok_or_else(|| {
+            OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
+        })?);
+        self.locators.put(
+            locator,
+            Arc::clone(&published),
+            1024,
+            now.checked_add(LOCATOR_TTL).ok(),
+        );
+        Ok(published)
+    }
+
+    /// Where to read of a track.
+    fn reader<'a>(
+        &'a self,
+        visit: &'a Visit<'_, C::Location>,
+        track: &'a Track,
+    ) -> Result<TrackReader<'a, S>, OriginError> {
+        Ok(TrackReader {
+            indexes: &self.indexes,
+            storage: &self.storage,
+            media: visit.media(&track.index.file),
+            index: &track.index,
+            head: track.head()?,
+            now: visit.now,
+        })
+    }
+}
+
+// What `keepable` writes.
+const _: () = assert!(ANSWER_TTL.as_secs() == 2);
+
+/// Marks an answer that the host may give to others, too, for as long as one that an instance remembers
+/// (`Headwater-Cache-Control`, RFC 9213). Not past the locator's end.
+fn keepable<L>(
+    mut response: Response<Body>,
+    published: &Published<L>,
+    now: Timestamp,
+) -> Response<Body> {
+    let ends_soon = published
+        .end
+        .is_some_and(|end| end.duration_since(now) <= ANSWER_TTL);
+    if !ends_soon && response.status() == http::StatusCode::OK {
+        response.headers_mut().insert(
+            "headwater-cache-control",
+            const { HeaderValue::from_static("max-age=2") },
+        );
+    }
+    response
+}
+
+/// A resource, or the knowledge that the client has it already.
+enum Made {
+    Resource(Resource),
+    NotModified(Meta),
+}
+
+fn made(body: Content, meta: Meta) -> Made {
+    Made::Resource(Resource { body, meta })
+}

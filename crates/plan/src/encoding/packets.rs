@@ -1,0 +1,175 @@
+//! [`Packetise`] on the wire.
+
+use super::{DecodeError, INLINE, RANGE, Reader};
+use crate::{MAX_PIECES, MAX_STREAMS, Packetise, Piece, PlanError, Source};
+use bytes::{Buf, BufMut, BytesMut};
+use headwater_ts::{Framing, Pes, Unit};
+
+const PACKETS_PIECE: u8 = INLINE;
+const PES_PIECE: u8 = RANGE;
+
+const RANDOM_ACCESS: u8 = 1;
+const PCR: u8 = 2;
+const DTS: u8 = 4;
+const AVC: u8 = 8;
+
+/// Counts and lengths are within the limits of the crate, all of which fit.
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+pub(super) fn encoded_len(step: &Packetise) -> usize {
+    let sources = step
+        .streams()
+        .iter()
+        .map(|s| s.len().saturating_mul(18).saturating_add(4));
+    let head = sources.fold(21, usize::saturating_add);
+    let pieces = step.pieces().len().saturating_mul(37);
+    let units = step.unit_count().saturating_mul(6);
+    head.saturating_add(pieces)
+        .saturating_add(units)
+        .saturating_add(step.inline_bytes())
+}
+
+pub(super) fn put(out: &mut BytesMut, step: &Packetise) {
+    out.put_u64_le(step.skip());
+    out.put_u64_le(step.len());
+    out.put_u8(u8::try_from(step.streams().len()).unwrap_or(u8::MAX));
+    out.put_u32_le(count(step.pieces().len()));
+    for sources in step.streams() {
+        out.put_u32_le(count(sources.len()));
+        for Source { object, range } in sources {
+            out.put_u16_le(u16::try_from(*object).unwrap_or(u16::MAX));
+            out.put_u64_le(range.start);
+            out.put_u64_le(range.end.saturating_sub(range.start));
+        }
+    }
+    for piece in step.pieces() {
+        match piece {
+            Piece::Packets(bytes) => {
+                out.put_u8(PACKETS_PIECE);
+                out.put_u32_le(count(bytes.len()));
+                out.put_slice(bytes);
+            }
+            Piece::Pes { stream, pes } => {
+                out.put_u8(PES_PIECE);
+                out.put_u8(*stream);
+                put_pes(out, pes);
+            }
+        }
+    }
+}
+
+fn put_pes(out: &mut BytesMut, pes: &Pes) {
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    out.put_u16_le(pes.pid);
+    out.put_u8(pes.stream_id);
+    out.put_u8(pes.counter);
+    out.put_u8(
+        flag(pes.random_access, RANDOM_ACCESS)
+            | flag(pes.pcr.is_some(), PCR)
+            | flag(pes.dts.is_some(), DTS)
+            | flag(pes.framing == Framing::Avc, AVC),
+    );
+    out.put_u32_le(pes.packets);
+    out.put_u64_le(pes.pts);
+    for time in [pes.pcr, pes.dts].into_iter().flatten() {
+        out.put_u64_le(time);
+    }
+    out.put_u16_le(u16::try_from(pes.units.len()).unwrap_or(u16::MAX));
+    for unit in &pes.units {
+        out.put_u32_le(unit.len);
+        out.put_u16_le(u16::try_from(unit.prefix.len()).unwrap_or(u16::MAX));
+        out.put_slice(&unit.prefix);
+    }
+}
+
+pub(super) fn read(reader: &mut Reader) -> Result<Packetise, DecodeError> {
+    let skip = reader.take(8)?.get_u64_le();
+    let len = reader.take(8)?.get_u64_le();
+    let stream_count = usize::from(reader.take(1)?.get_u8());
+    let piece_count = reader.take(4)?.get_u32_le();
+    limit(stream_count, MAX_STREAMS, "streams to packetise")?;
+    let mut streams = Vec::with_capacity(stream_count);
+    for _ in 0..stream_count {
+        let mut sources = Vec::new();
+        for _ in 0..reader.take(4)?.get_u32_le() {
+            limit(sources.len(), MAX_PIECES, "ranges to packetise")?;
+            let object = u32::from(reader.take(2)?.get_u16_le());
+            let start = reader.take(8)?.get_u64_le();
+            let len = reader.take(8)?.get_u64_le();
+            let end = start.checked_add(len).ok_or(PlanError::RangeOverflow)?;
+            sources.push(Source {
+                object,
+                range: start..end,
+            });
+        }
+        streams.push(sources);
+    }
+    let mut pieces = Vec::new();
+    for _ in 0..piece_count {
+        limit(pieces.len(), MAX_PIECES, "pieces to packetise")?;
+        pieces.push(match reader.take(1)?.get_u8() {
+            PACKETS_PIECE => {
+                let len = reader.take(4)?.get_u32_le();
+                Piece::Packets(reader.take(usize::try_from(len).unwrap_or(usize::MAX))?)
+            }
+            PES_PIECE => Piece::Pes {
+                stream: reader.take(1)?.get_u8(),
+                pes: read_pes(reader)?,
+            },
+            kind => return Err(DecodeError::Step(kind)),
+        });
+    }
+    Ok(Packetise::part(streams, pieces, skip, len)?)
+}
+
+fn limit(count: usize, limit: usize, what: &'static str) -> Result<(), PlanError> {
+    if count > limit {
+        return Err(PlanError::Limit {
+            what,
+            limit: u64::try_from(limit).unwrap_or(u64::MAX),
+        });
+    }
+    Ok(())
+}
+
+fn read_pes(reader: &mut Reader) -> Result<Pes, DecodeError> {
+    let pid = reader.take(2)?.get_u16_le();
+    let stream_id = reader.take(1)?.get_u8();
+    let counter = reader.take(1)?.get_u8();
+    let flags = reader.take(1)?.get_u8();
+    let has = |flag: u8| flags & flag != 0;
+    let packets = reader.take(4)?.get_u32_le();
+    let pts = reader.take(8)?.get_u64_le();
+    let mut time = |flag: u8| match has(flag) {
+        true => Ok::<_, DecodeError>(Some(reader.take(8)?.get_u64_le())),
+        false => Ok(None),
+    };
+    let (pcr, dts) = (time(PCR)?, time(DTS)?);
+    let mut units = Vec::new();
+    for _ in 0..reader.take(2)?.get_u16_le() {
+        let len = reader.take(4)?.get_u32_le();
+        let prefix = reader.take(2)?.get_u16_le();
+        units.push(Unit {
+            prefix: reader.take(prefix.into())?.to_vec(),
+            len,
+        });
+    }
+    Ok(Pes {
+        pid,
+        stream_id,
+        counter,
+        random_access: has(RANDOM_ACCESS),
+        pcr,
+        pts,
+        dts,
+        packets,
+        framing: if has(AVC) {
+            Framing::Avc
+        } else {
+            Framing::AsIs
+        },
+        units,
+    })
+}

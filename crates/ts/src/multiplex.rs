@@ -1,0 +1,495 @@
+//! A segment's PES packets: which samples go into which, when, and in what order.
+
+use crate::adts::Adts;
+use crate::avc::ParameterSets;
+use crate::clock::{PCR_LEAD, earlier, units, wrap};
+use crate::pes::{Framing, Pes, Unit};
+use crate::psi::{AUDIO_PID, Listed, VIDEO_PID, tables};
+use headwater_time::Timescale;
+use std::ops::Range;
+
+/// Longest time that the audio of one PES packet lasts, 90 kHz: PCRs of audio-only streams are then as close to each
+/// other as ISO/IEC 13818-1 §2.7.2 wants them.
+const AUDIO_SPAN: i64 = 9_000;
+/// Most payload of an audio PES packet: its length field has 16 bits.
+const AUDIO_BYTES: usize = 60_000;
+
+/// A sample. Times in ticks of its track; negative ones lie before the presentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// Bytes.
+    pub size: u32,
+    /// Decode time.
+    pub decode: i64,
+    /// Presentation time.
+    pub present: i64,
+    /// Decodes without earlier samples.
+    pub sync: bool,
+}
+
+/// A run of samples that the tables are written in front of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fragment {
+    /// Its place in the track: what the tables' counters are taken from.
+    pub number: u32,
+    /// In decode order.
+    pub samples: Vec<Sample>,
+}
+
+/// The video of a segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Video<'a> {
+    /// For sync samples.
+    pub parameters: &'a ParameterSets,
+    /// Of all times.
+    pub timescale: Timescale,
+    /// How much earlier than stated samples are decoded, ticks: at least as much as any sample of the track is stated to
+    /// be decoded after it is presented. The same for all segments, or decode times would jump.
+    pub reordering: u32,
+    /// In order.
+    pub fragments: &'a [Fragment],
+}
+
+/// How audio samples become frames of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioCodec {
+    /// AAC in ADTS.
+    Aac(Adts),
+    /// AC-3 (ETSI TS 102 366): a sample is a syncframe.
+    Ac3,
+    /// E-AC-3.
+    Eac3,
+}
+
+/// The audio of a segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Audio<'a> {
+    /// What it is.
+    pub codec: AudioCodec,
+    /// Of all times.
+    pub timescale: Timescale,
+    /// In order. With video, where they begin does not matter.
+    pub fragments: &'a [Fragment],
+}
+
+/// Which of a segment's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamId {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// A piece of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// PAT and PMT, ready.
+    Tables(Vec<u8>),
+    /// A PES packet; it takes the next [`Pes::media_len`] media bytes of its stream.
+    Pes(StreamId, Pes),
+}
+
+/// A segment before its media bytes are read.
+///
+/// On either PID the packets are a multiple of 16, stretched if need be, so that every segment's counters follow those
+/// of the one before. (Unless a segment holds hardly any bytes: then they jump, which a new segment may.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// In order.
+    pub parts: Vec<Part>,
+}
+
+/// Why samples cannot be carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TsError {
+    /// Neither video nor audio.
+    #[error("a segment without samples")]
+    Empty,
+    /// An audio frame that its header or its PES packet has no room for.
+    #[error("an audio frame of {0} bytes is too long for a transport stream")]
+    FrameTooLong(u32),
+}
+
+impl Part {
+    /// Bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Tables(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Pes(_, pes) => pes.len(),
+        }
+    }
+
+    /// Never, in a segment that [`multiplex()`] made.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Segment {
+    /// Bytes of the segment.
+    #[must_use]
+    pub fn total_len(&self) -> u64 {
+        self.parts
+            .iter()
+            .fold(0, |sum, part| sum.saturating_add(part.len()))
+    }
+
+    /// Where the first sync sample of each fragment is, its tables included: what an I-frame playlist lists. Only of
+    /// segments without audio, where nothing lies between the two.
+    #[must_use]
+    pub fn key_frames(&self) -> Vec<Range<u64>> {
+        let mut found: Vec<Range<u64>> = Vec::new();
+        let (mut at, mut tables) = (0_u64, None);
+        for part in &self.parts {
+            let end = at.saturating_add(part.len());
+            tables = match (part, tables) {
+                (Part::Tables(_), _) => Some(at),
+                (Part::Pes(StreamId::Video, pes), Some(start)) if pes.random_access => {
+                    found.push(start..end);
+                    None
+                }
+                (_, tables) => tables,
+            };
+            at = end;
+        }
+        found
+    }
+}
+
+/// A PES packet and when it is sent: 90 kHz, not wrapped.
+struct Timed {
+    at: i64,
+    stream: StreamId,
+    /// The first of this fragment.
+    opens: Option<u32>,
+    pes: Pes,
+}
+
+/// Lays out a segment of `video`, `audio` or both.
+///
+/// Errors: [`TsError`].
+pub fn multiplex(video: Option<&Video<'_>>, audio: Option<&Audio<'_>>) -> Result<Segment, TsError> {
+    let mut streams = Vec::new();
+    let mut pictures = Vec::new();
+    if let Some(video) = video {
+        streams.push(Listed {
+            pid: VIDEO_PID,
+            stream_type: 0x1b,
+            registration: None,
+        });
+        pictures = video_packets(video);
+    }
+    let mut sound = Vec::new();
+    if let Some(audio) = audio {
+        let (stream_type, registration) = match audio.codec {
+            AudioCodec::Aac(_) => (0x0f, None),
+            AudioCodec::Ac3 => (0x81, Some(*b"AC-3")),
+            AudioCodec::Eac3 => (0x87, Some(*b"EAC3")),
+        };
+        streams.push(Listed {
+            pid: AUDIO_PID,
+            stream_type,
+            registration,
+        });
+        sound = audio_packets(audio, video.is_none())?;
+    }
+    if pictures.is_empty() && sound.is_empty() {
+        return Err(TsError::Empty);
+    }
+    stretch(&mut pictures);
+    stretch(&mut sound);
+    let mut parts =
+        Vec::with_capacity(pictures.len().saturating_add(sound.len()).saturating_add(8));
+    for timed in merged(pictures, sound) {
+        if let Some(number) = timed.opens {
+            let counter = u8::try_from(number & 0x0f).unwrap_or_default();
+            parts.push(Part::Tables(tables(&streams, counter)));
+        }
+        parts.push(Part::Pes(timed.stream, timed.pes));
+    }
+    Ok(Segment { parts })
+}
+
+fn video_packets(video: &Video<'_>) -> Vec<Timed> {
+    let samples = || {
+        video
+            .fragments
+            .iter()
+            .flat_map(|fragment| &fragment.samples)
+    };
+    let late = samples().map(|s| s.decode.saturating_sub(s.present)).max();
+    let delay = i64::from(video.reordering).max(late.unwrap_or_default());
+    let mut packets = Vec::new();
+    for fragment in video.fragments {
+        let mut opens = Some(fragment.number);
+        for sample in &fragment.samples {
+            let decode = units(sample.decode.saturating_sub(delay), video.timescale);
+            let (pts, dts) = (wrap(units(sample.present, video.timescale)), wrap(decode));
+            packets.push(Timed {
+                at: decode,
+                stream: StreamId::Video,
+                opens: opens.take(),
+                pes: Pes {
+                    pid: VIDEO_PID,
+                    stream_id: 0xe0,
+                    counter: 0,
+                    random_access: sample.sync,
+                    pcr: Some(earlier(dts, PCR_LEAD)),
+                    pts,
+                    dts: (dts != pts).then_some(dts),
+                    packets: 0,
+                    framing: Framing::Avc,
+                    units: vec![Unit {
+                        prefix: video.parameters.prefix(sample.sync),
+                        len: sample.size,
+                    }],
+                },
+            });
+        }
+    }
+    packets
+}
+
+/// `alone`: the stream has no video, so this one carries the clock.
+fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> {
+    let mut packets: Vec<Timed> = Vec::new();
+    for fragment in audio.fragments {
+        let mut opens = Some(fragment.number).filter(|_| alone);
+        let mut bytes: usize = 0;
+        let mut begins = true;
+        for sample in &fragment.samples {
+            let too_long = TsError::FrameTooLong(sample.size);
+            let prefix = match audio.codec {
+                AudioCodec::Aac(adts) => adts.header(sample.size).ok_or(too_long)?.to_vec(),
+                AudioCodec::Ac3 | AudioCodec::Eac3 => Vec::new(),
+            };
+            let frame = usize::try_from(sample.size)
+                .map_err(|_| too_long)?
+                .saturating_add(prefix.len());
+            if frame > AUDIO_BYTES {
+                return Err(too_long);
+            }
+            let unit = Unit {
+                prefix,
+                len: sample.size,
+            };
+            let at = units(sample.present, audio.timescale);
+            if let Some(open) = packets.last_mut().filter(|_| !begins)
+                && at.saturating_sub(open.at) < AUDIO_SPAN
+                && bytes.saturating_add(frame) <= AUDIO_BYTES
+            {
+                bytes = bytes.saturating_add(frame);
+                open.pes.units.push(unit);
+                continue;
+            }
+            bytes = frame;
+            let pts = wrap(at);
+            packets.push(Timed {
+                at,
+                stream: StreamId::Audio,
+                opens: opens.take(),
+                pes: Pes {
+                    pid: AUDIO_PID,
+                    stream_id: if matches!(audio.codec, AudioCodec::Aac(_)) {
+                        0xc0
+                    } else {
+                        0xbd
+                    },
+                    counter: 0,
+                    random_access: alone && begins,
+                    pcr: alone.then(|| earlier(pts, PCR_LEAD)),
+                    pts,
+                    dts: None,
+                    packets: 0,
+                    framing: Framing::AsIs,
+                    units: vec![unit],
+                },
+            });
+            begins = false;
+        }
+    }
+    Ok(packets)
+}
+
+/// Counts the transport packets of one PID, stretches its last PES packets until they are a multiple of 16, and numbers
+/// them from 0.
+fn stretch(packets: &mut [Timed]) {
+    let mut total: u32 = 0;
+    for timed in packets.iter_mut() {
+        timed.pes.packets = timed.pes.least_packets();
+        total = total.wrapping_add(timed.pes.packets);
+    }
+    let mut missing = total.wrapping_neg() & 15;
+    for timed in packets.iter_mut().rev() {
+        let more = timed
+            .pes
+            .most_packets()
+            .saturating_sub(timed.pes.packets)
+            .min(missing);
+        timed.pes.packets = timed.pes.packets.saturating_add(more);
+        missing = missing.saturating_sub(more);
+        if missing == 0 {
+            break;
+        }
+    }
+    let mut counter: u32 = 0;
+    for timed in packets {
+        timed.pes.counter = u8::try_from(counter & 15).unwrap_or_default();
+        counter = counter.wrapping_add(timed.pes.packets);
+    }
+}
+
+/// By time; at the same time, and at the start, video first.
+fn merged(pictures: Vec<Timed>, sound: Vec<Timed>) -> impl Iterator<Item = Timed> {
+    let mut pictures = pictures.into_iter().peekable();
+    let mut sound = sound.into_iter().peekable();
+    let mut first = true;
+    std::iter::from_fn(move || {
+        let start = std::mem::take(&mut first);
+        match (pictures.peek(), sound.peek()) {
+            (Some(picture), Some(frame)) if start || picture.at <= frame.at => pictures.next(),
+            (Some(_), None) => pictures.next(),
+            _ => sound.next(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fragment(number: u32, start: i64, count: i64, step: i64, sizes: &[u32]) -> Fragment {
+        let samples = (0..count).map(|n| Sample {
+            size: sizes[n as usize % sizes.len()],
+            decode: start + n * step,
+            present: start + n * step,
+            sync: n == 0,
+        });
+        Fragment {
+            number,
+            samples: samples.collect(),
+        }
+    }
+
+    fn packets_of(segment: &Segment, stream: StreamId) -> Vec<&Pes> {
+        let of = |part| match part {
+            &Part::Pes(id, ref pes) if id == stream => Some(pes),
+            _ => None,
+        };
+        segment.parts.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn tables_open_every_fragment_and_key_frames_are_found() {
+        let parameters = ParameterSets::new([&[0x67, 1, 2][..], &[0x68, 3]]);
+        let fragments = [
+            fragment(6, 0, 50, 1, &[9000, 700]),
+            fragment(7, 50, 50, 1, &[9000, 700]),
+        ];
+        let video = Video {
+            parameters: &parameters,
+            timescale: Timescale::new(25).unwrap(),
+            reordering: 0,
+            fragments: &fragments,
+        };
+        let segment = multiplex(Some(&video), None).unwrap();
+        let tables: Vec<usize> = (0..)
+            .zip(&segment.parts)
+            .filter(|(_, p)| matches!(p, Part::Tables(_)))
+            .map(|(n, _)| n)
+            .collect();
+        assert_eq!(tables, [0, 51]);
+        let Part::Tables(second) = &segment.parts[51] else {
+            panic!()
+        };
+        assert_eq!(second[3] & 15, 7);
+        let keys = segment.key_frames();
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys[0].start, 0);
+        let first = segment.parts[..2].iter().map(Part::len).sum::<u64>();
+        assert_eq!(keys[0].end, first);
+        let half = segment.parts[..51].iter().map(Part::len).sum::<u64>();
+        assert_eq!(keys[1].start, half);
+    }
+
+    #[test]
+    fn reordered_pictures_are_decoded_before_they_are_shown() {
+        let parameters = ParameterSets::default();
+        let shown = [0, 3, 1, 2];
+        let samples = (0..).zip(shown).map(|(n, at)| Sample {
+            size: 10,
+            decode: n,
+            present: at,
+            sync: n == 0,
+        });
+        let fragments = [Fragment {
+            number: 0,
+            samples: samples.collect(),
+        }];
+        let video = Video {
+            parameters: &parameters,
+            timescale: Timescale::new(25).unwrap(),
+            reordering: 2,
+            fragments: &fragments,
+        };
+        let segment = multiplex(Some(&video), None).unwrap();
+        let times: Vec<(u64, u64)> = packets_of(&segment, StreamId::Video)
+            .iter()
+            .map(|p| (p.dts.unwrap_or(p.pts), p.pts))
+            .collect();
+        let origin = u64::try_from(crate::CLOCK_ORIGIN).unwrap();
+        assert_eq!(
+            times,
+            [0, 3600, 7200, 10_800]
+                .map(|at| origin + at - 7200)
+                .into_iter()
+                .zip([0, 10_800, 3600, 7200].map(|at| origin + at))
+                .collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn frames_that_fit_no_header_are_refused() {
+        let adts = Adts::new(48_000, 2).unwrap();
+        let fragments = [fragment(0, 0, 2, 1024, &[100, 9000])];
+        let audio = Audio {
+            codec: AudioCodec::Aac(adts),
+            timescale: Timescale::new(48_000).unwrap(),
+            fragments: &fragments,
+        };
+        assert_eq!(
+            multiplex(None, Some(&audio)),
+            Err(TsError::FrameTooLong(9000))
+        );
+        assert_eq!(multiplex(None, None), Err(TsError::Empty));
+    }
+
+    proptest! {
+        #[test]
+        fn counters_of_segments_follow_each_other(sizes in proptest::collection::vec(1u32..3000, 1..9), frames in proptest::collection::vec(1u32..900, 1..9)) {
+            let parameters = ParameterSets::new([&[0x67; 20][..]]);
+            let pictures = [fragment(3, 100, 50, 1, &sizes)];
+            let sounds = [fragment(0, 0, 90, 1024, &frames)];
+            let video = Video { parameters: &parameters, timescale: Timescale::new(25).unwrap(), reordering: 0, fragments: &pictures };
+            let audio = Audio { codec: AudioCodec::Aac(Adts::new(48_000, 2).unwrap()), timescale: Timescale::new(48_000).unwrap(), fragments: &sounds };
+            let segment = multiplex(Some(&video), Some(&audio)).unwrap();
+            prop_assert_eq!(segment.total_len() % 188, 0);
+            for stream in [StreamId::Video, StreamId::Audio] {
+                let packets = packets_of(&segment, stream);
+                let mut counter = 0;
+                for pes in &packets {
+                    prop_assert_eq!(u32::from(pes.counter), counter % 16);
+                    prop_assert!(pes.packets >= pes.least_packets() && pes.packets <= pes.most_packets());
+                    counter += pes.packets;
+                }
+                prop_assert_eq!(counter % 16, 0);
+            }
+            prop_assert!(matches!(segment.parts[..2], [Part::Tables(_), Part::Pes(StreamId::Video, _)]));
+        }
+    }
+}
