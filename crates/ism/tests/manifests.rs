@@ -108,6 +108,7 @@ fn our_own_manifest_is_the_expected_text() {
     video.track_name = Some("video".to_owned());
     let manifest = ServerManifest {
         formats: Some(FORMATS_CMAF.to_owned()),
+        fragments_per_hls_segment: Some(2),
         tracks: vec![video, TrackEntry::new(EntryKind::Audio, "b.mp4")],
         ..ServerManifest::default()
     };
@@ -117,8 +118,8 @@ fn our_own_manifest_is_the_expected_text() {
         r#"<?xml version="1.0" encoding="utf-8"?>
 <smil xmlns="http://www.w3.org/2001/SMIL20/Language">
   <head>
-    <meta name="fragmentsPerHLSSegment" content="2" />
     <meta name="formats" content="cmaf" />
+    <meta name="fragmentsPerHLSSegment" content="2" />
   </head>
   <body>
     <switch>

@@ -609,7 +609,7 @@ fn transport_stream_is_one_resource() {
         &[("cdn-origin-assist-prefetch-enabled", "1")],
     );
     let next = hint.header("cdn-origin-assist-prefetch-path").to_owned();
-    assert_eq!(next, "Fragments(video=76800,format=m3u8-aapl)");
+    assert_eq!(next, "Fragments(video=76800,format=m3u8-aapl).ts");
     ok(&bench, &resolve("film.ism/QualityLevels(200000)/x", &next));
     // Inside of a segment, and behind the last.
     for time in [25_600, 1_000_000_000] {

@@ -50,7 +50,7 @@ export function makeClip() {
   return { bytes, seconds: 24 };
 }
 
-/** Uploads, encodes and publishes `bytes`. Resolves to `{ hls, dash, name }`: complete URLs and the output's name. */
+/** Uploads, encodes and publishes `bytes`. Resolves to `{ hls, ts, dash, csf, smooth, name }`: complete URLs and the output's name. */
 export async function publish(to, bytes, presetName = "AdaptiveStreaming") {
   const run = randomUUID().slice(0, 8);
   const [source, output] = [`players-in-${run}`, `players-out-${run}`];
@@ -110,5 +110,12 @@ async function locate(to, asset) {
     if (path === undefined) throw new Error(`listPaths names no ${format}: ${JSON.stringify(streamingPaths)}`);
     return to.streamingUrl + path;
   };
-  return { name: asset, hls: url("Hls", "m3u8-cmaf"), dash: url("Dash", "mpd-time-cmaf") };
+  return {
+    name: asset,
+    hls: url("Hls", "m3u8-cmaf"),
+    ts: url("Hls", "m3u8-aapl"),
+    dash: url("Dash", "mpd-time-cmaf"),
+    csf: url("Dash", "mpd-time-csf"),
+    smooth: url("SmoothStreaming", ".ism/manifest"),
+  };
 }

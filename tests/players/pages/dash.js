@@ -1,4 +1,6 @@
 import { MediaPlayer } from "/node_modules/dashjs/dist/modern/esm/dash.all.min.js";
+// Finds the player by itself.
+import "/node_modules/dashjs/dist/modern/esm/dash.mss.min.js";
 import { end, errors, video, warnings } from "./common.js";
 
 const player = MediaPlayer().create();

@@ -64,62 +64,105 @@ fn common_stem<'a>(first: &'a str, others: &[&str]) -> Option<&'a str> {
         })
 }
 
-/// A manifest that a locator opens.
+/// What a locator opens of one protocol and one way of encryption.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StreamingPath {
     pub protocol: &'static str,
     /// AMS's word for how it is encrypted.
     pub scheme: &'static str,
-    /// Without host.
-    pub path: String,
+    /// Manifests without host, the one for newer players first.
+    pub paths: Vec<String>,
 }
 
 /// AMS's word for what is not encrypted.
 pub(super) const CLEAR: &str = "NoEncryption";
 
-/// The HLS and DASH paths of a locator, the clear ones first. There is no DASH with envelope encryption that players
-/// know, so there is no path for it.
+/// How a protocol's manifests are asked for under one way of encryption. Smooth Streaming's has no format.
+struct Formats {
+    protocol: &'static str,
+    enabled: bool,
+    options: &'static [&'static str],
+}
+
+/// The paths of a locator, the clear ones first. There is no DASH with envelope encryption that players know, so there is
+/// no path for it.
 pub(super) fn streaming_paths(
     locator_id: Uuid,
     stem: &str,
     publishing: Publishing,
 ) -> Vec<StreamingPath> {
     let base = format!("/{locator_id}/{}.ism/manifest", segment(stem));
+    let of = |protocol, enabled, options| Formats {
+        protocol,
+        enabled,
+        options,
+    };
+    let (clear, envelope) = (publishing.clear, publishing.envelope);
+    let (cenc, cbcs) = (publishing.cenc, publishing.cbcs);
     let schemes = [
-        (publishing.clear, CLEAR, Some(""), Some("")),
         (
-            publishing.envelope,
+            CLEAR,
+            vec![
+                of(
+                    "Hls",
+                    clear.hls,
+                    &["(format=m3u8-cmaf)", "(format=m3u8-aapl)"],
+                ),
+                of(
+                    "Dash",
+                    clear.dash,
+                    &["(format=mpd-time-cmaf)", "(format=mpd-time-csf)"],
+                ),
+                of("SmoothStreaming", clear.smooth, &[""]),
+            ],
+        ),
+        (
             Encryption::Envelope.name(),
-            Some(",encryption=cbc"),
-            None,
+            vec![of(
+                "Hls",
+                envelope.hls,
+                &["(format=m3u8-cmaf,encryption=cbc)"],
+            )],
         ),
         (
-            publishing.cenc,
             Encryption::Cenc.name(),
-            Some(",encryption=cenc"),
-            Some(",encryption=cenc"),
+            vec![
+                of("Hls", cenc.hls, &["(format=m3u8-cmaf,encryption=cenc)"]),
+                of(
+                    "Dash",
+                    cenc.dash,
+                    &["(format=mpd-time-cmaf,encryption=cenc)"],
+                ),
+            ],
         ),
         (
-            publishing.cbcs,
             Encryption::Cbcs.name(),
-            Some(",encryption=cbcs-aapl"),
-            Some(",encryption=cbcs"),
+            vec![
+                of(
+                    "Hls",
+                    cbcs.hls,
+                    &["(format=m3u8-cmaf,encryption=cbcs-aapl)"],
+                ),
+                of(
+                    "Dash",
+                    cbcs.dash,
+                    &["(format=mpd-time-cmaf,encryption=cbcs)"],
+                ),
+            ],
         ),
     ];
     let mut paths = Vec::new();
-    for (enabled, scheme, hls, dash) in schemes {
-        for (protocol, format, option) in [
-            ("Hls", "m3u8-cmaf", hls.filter(|_| enabled.hls)),
-            ("Dash", "mpd-time-cmaf", dash.filter(|_| enabled.dash)),
-        ] {
-            if let Some(option) = option {
-                let path = format!("{base}(format={format}{option})");
-                paths.push(StreamingPath {
-                    protocol,
-                    scheme,
-                    path,
-                });
-            }
+    for (scheme, formats) in schemes {
+        for format in formats.into_iter().filter(|format| format.enabled) {
+            paths.push(StreamingPath {
+                protocol: format.protocol,
+                scheme,
+                paths: format
+                    .options
+                    .iter()
+                    .map(|options| format!("{base}{options}"))
+                    .collect(),
+            });
         }
     }
     paths
@@ -199,7 +242,7 @@ pub(super) async fn paths<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
     if let Some(stem) = streaming_stem(asset.manifest.as_deref(), &files) {
         for path in streaming_paths(locator.locator_id, &stem, publishing) {
             streaming.push(json!({
-                "streamingProtocol": path.protocol, "encryptionScheme": path.scheme, "paths": [path.path],
+                "streamingProtocol": path.protocol, "encryptionScheme": path.scheme, "paths": path.paths,
             }));
         }
     }
@@ -300,14 +343,18 @@ mod tests {
         let both = policies::publishing("Predefined_ClearStreamingOnly", None).unwrap();
         let paths = streaming_paths(Uuid::nil(), "My film (1)", both);
         let base = format!("/{}/My%20film%20%281%29.ism/manifest", Uuid::nil());
-        let path = |protocol, format: &str| StreamingPath {
+        let path = |protocol, formats: &[&str]| StreamingPath {
             protocol,
             scheme: "NoEncryption",
-            path: format!("{base}(format={format})"),
+            paths: formats.iter().map(|f| format!("{base}{f}")).collect(),
         };
         assert_eq!(
             paths,
-            [path("Hls", "m3u8-cmaf"), path("Dash", "mpd-time-cmaf")]
+            [
+                path("Hls", &["(format=m3u8-cmaf)", "(format=m3u8-aapl)"]),
+                path("Dash", &["(format=mpd-time-cmaf)", "(format=mpd-time-csf)"]),
+                path("SmoothStreaming", &[""]),
+            ]
         );
     }
 
@@ -335,7 +382,7 @@ mod tests {
             let paths: Vec<_> = streaming_paths(Uuid::nil(), "f", publishing)
                 .iter()
                 .map(|path| {
-                    let options = path.path.split("manifest").nth(1).unwrap();
+                    let options = path.paths[0].split("manifest").nth(1).unwrap();
                     format!("{} {} {options}", path.protocol, path.scheme)
                 })
                 .collect();

@@ -82,7 +82,8 @@ async fn render<S: Sql, C: HttpClient>(
         paths
             .iter()
             .find(|path| path.protocol == protocol && path.scheme == CLEAR)
-            .map(|path| format!("{origin}{}", path.path))
+            .and_then(|path| path.paths.first())
+            .map(|path| format!("{origin}{path}"))
     };
     // Jobs put a picture beside the server manifest. A video without pictures has none, which a page has to bear.
     let poster = (listed.policy.clear.download && listed.manifest.is_some()).then(|| {

@@ -4,7 +4,7 @@
 //! manifests put spaces and letters of all kinds into it. The characters that [`track_name`] replaces are those that
 //! the grammar itself uses.
 
-use super::{Encryption, Options, Protocol};
+use super::{Encryption, Format, Options, Protocol};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const KEEP: &AsciiSet = &NON_ALPHANUMERIC
@@ -111,11 +111,17 @@ impl<'a> Carried<'a> {
         let mut suffix = String::new();
         self.of_segments(&mut suffix);
         suffix.push(')');
+        // AMS had no file extensions; ffmpeg since 7.1 plays no segment without one that it knows.
+        let (init, media) = match self.options.format {
+            Format::HlsCmaf => (".mp4", ".m4s"),
+            Format::HlsTs(_) => ("", ".ts"),
+            _ => ("", ""),
+        };
         let name = encode(name);
         (
-            format!("Fragments({name}=i{suffix}"),
+            format!("Fragments({name}=i{suffix}{init}"),
             format!("Fragments({name}="),
-            suffix,
+            format!("{suffix}{media}"),
         )
     }
 

@@ -191,7 +191,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let reader = self.reader(visit, &track)?;
         let count = match options.format {
-            Format::HlsTs(_) => transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment),
+            Format::HlsTs(_) => {
+                transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment)
+            }
             _ => 1,
         };
         let format = options.format;
