@@ -176,6 +176,16 @@ impl Engine {
         }
     }
 
+    /// How far what came is ahead of the wall clock, in milliseconds. An encoder that sends faster than it plays is to be
+    /// read more slowly.
+    #[must_use]
+    pub fn ahead_ms(&self, now_ms: i64) -> i64 {
+        let newest = self.tracks.iter().filter_map(|track| track.last).max();
+        newest.map_or(0, |newest| {
+            (newest / crate::CLOCK_PER_MS).saturating_sub(now_ms)
+        })
+    }
+
     /// The next thing that came of what went in.
     pub fn poll(&mut self) -> Option<Output> {
         self.out.pop_front()

@@ -6,6 +6,7 @@
 //! * [`timeline`]: what there is: tracks, rows of segments, sequence numbers, discontinuities.
 //! * [`journal`]: the timeline as a worker keeps it on its disk. [`archive`]: as it is in storage beside the media.
 //! * [`limits`], [`reason`]: what is let in, and in which words it is refused or dropped.
+//! * [`ts`]: transport streams, as SRT brings them.
 //! * [`edge`]: what the origin and the worker that runs an event say to each other about its newest moments.
 //!
 //! The event's clock counts 90 kHz ticks since the Unix epoch. So media times say when something was live, two workers
@@ -36,6 +37,7 @@ pub mod source;
 pub mod stream;
 pub mod timeline;
 mod track;
+pub mod ts;
 mod wire;
 
 pub use error::LiveError;

@@ -319,6 +319,22 @@ impl Timeline {
         Ok(())
     }
 
+    /// The newest `rows` rows with everything around them: what is shown of a long timeline.
+    #[must_use]
+    pub fn tail(&self, rows: usize) -> Self {
+        let skipped = self.rows.len().saturating_sub(rows);
+        let gone = self.rows.iter().take(skipped);
+        let gone = gone.filter(|row| row.discontinuity).count();
+        let gone = u64::try_from(gone).unwrap_or(u64::MAX);
+        Self {
+            tracks: self.tracks.clone(),
+            rows: self.rows.iter().skip(skipped).cloned().collect(),
+            discontinuities_gone: self.discontinuities_gone.saturating_add(gone),
+            next_number: self.next_number,
+            ended: self.ended,
+        }
+    }
+
     fn insert(
         &mut self,
         track: TrackIndex,
