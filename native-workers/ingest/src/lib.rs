@@ -39,7 +39,7 @@ use tokio::task::JoinSet;
 
 pub use tokio_util::sync::CancellationToken;
 
-use api::{Api, ApiError};
+use api::Api;
 use hub::Hub;
 
 /// What a worker needs to know.
