@@ -15,10 +15,12 @@
     )
 )]
 
+mod live;
 mod media;
 mod multivariant;
 mod text;
 
+pub use live::{LivePart, LivePlaylist, LiveSegment, LowLatency, RenditionReport, Skip};
 pub use media::{MediaPlaylist, Segment};
 pub use multivariant::{Audio, AudioGroup, Multivariant, Video, VideoRange};
 

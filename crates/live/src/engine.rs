@@ -25,7 +25,7 @@ use crate::stream::{Kind, StreamConfig};
 use crate::timeline::{Change, Config, Segment, Timeline, TrackIndex};
 use crate::track::{Builder, Made, Unit};
 use crate::{LiveError, clock_of_ms};
-use sound::Sound;
+use sound::{Held, Sound};
 
 /// What sound may be off its count before it is believed.
 pub const SOUND_SLACK_MS: i64 = 16;
@@ -360,7 +360,7 @@ impl Engine {
                 track.sound.hold(now_ms, mapped)
             }
         }
-        self.release_sound(now_ms);
+        self.release_sound(now_ms, Held::Waits);
         self.drain();
         Ok(())
     }
@@ -472,13 +472,17 @@ impl Engine {
                 track.active = None;
             }
         }
-        self.release_sound(now_ms);
+        let held = match self.sources.is_empty() {
+            true => Held::Ends,
+            false => Held::Waits,
+        };
+        self.release_sound(now_ms, held);
         self.drain();
     }
 
     /// Time has passed: what was held back for others goes on, and tracks that fell silent are brought to an end.
     pub fn tick(&mut self, now_ms: i64) {
-        self.release_sound(now_ms);
+        self.release_sound(now_ms, Held::Waits);
         for track in &mut self.tracks {
             // A connection that was cut short comes back within seconds: what it left is not closed before.
             let silent = now_ms.saturating_sub(track.last_ms) >= SILENT_MS.saturating_mul(2);
@@ -497,7 +501,7 @@ impl Engine {
 
     /// Brings everything out, with what was growing as short segments. Encoders may come again.
     pub fn flush(&mut self, now_ms: i64) {
-        self.release_sound(now_ms.saturating_add(SILENT_MS.saturating_mul(4)));
+        self.release_sound(now_ms, Held::Ends);
         for track in &mut self.tracks {
             let _ = track.builder.finish();
         }

@@ -51,7 +51,7 @@ pub(crate) struct Handle {
     wanted: watch::Sender<Wanted>,
     state: Arc<AtomicU8>,
     stop: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    task: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Handle {
@@ -77,17 +77,23 @@ impl Handle {
     /// Stops at once, wherever it is.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        let _ = self.task.await;
+        if let Some(task) = self.task {
+            let _ = task.await;
+        }
     }
 
     /// Everything told so far is stored, or `patience` is over.
     pub(crate) async fn settle(&mut self, patience: Duration) {
         // The task ends by itself once the event tells nothing more and all is stored.
-        let _ = tokio::time::timeout(patience, &mut self.task).await;
+        if let Some(task) = &mut self.task
+            && tokio::time::timeout(patience, task).await.is_ok()
+        {
+            self.task = None;
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.task.is_finished()
+        self.task.as_ref().is_none_or(|task| task.is_finished())
     }
 }
 
@@ -147,7 +153,7 @@ pub(crate) fn start(
         wanted: sender,
         state,
         stop,
-        task,
+        task: Some(task),
     }
 }
 

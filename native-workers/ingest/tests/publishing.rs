@@ -7,12 +7,7 @@ use std::time::{Duration, Instant};
 use headwater_live::edge::{Place, Snapshot, path};
 use headwater_work::live::facts::Fact;
 use headwater_work::live::{EncodingType, OutputState, Protocol, Wanted};
-use support::{Fake, TOKEN, edge, frames, publish, source};
-
-/// Frames of the recording are a run of those that were sent.
-fn is_run(sent: &[String], recorded: &[String]) -> bool {
-    sent.windows(recorded.len()).any(|run| run == recorded)
-}
+use support::{Fake, TOKEN, edge, frames, packets, publish, source};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
@@ -90,42 +85,35 @@ async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
         "{:?}",
         state.rejections()
     );
-    assert!(
-        state
-            .rows()
-            .iter()
-            .all(|row| !row.discontinuity && row.segments.len() == 2)
-    );
-    assert_eq!(
-        state.blobs[&format!(
-            "{}/{}",
-            "video_400000",
-            state
-                .rows()
-                .iter()
-                .find(|r| r.number == number)
-                .unwrap()
-                .segments[&0]
-                .start
-        )],
-        whole
-    );
-    // Frames, decoded by another: all pictures, as B-frames come and go; and all sound.
-    for (track, stream) in [(0, "0:v"), (1, "0:a")] {
+    for row in state.rows() {
+        assert!(!row.discontinuity && row.segments.len() == 2, "{row:?}");
+    }
+    let rows = state.rows();
+    let asked = rows.iter().find(|row| row.number == number).unwrap();
+    let track = &state.recording().unwrap().open.tracks[0];
+    let name = headwater_live::archive::segment_name(track, asked.segments[&0].start);
+    assert_eq!(state.blobs[&name], whole);
+    // Frames, decoded by another: all pictures, as B-frames come and go.
+    let film = |track: u16| {
         let film = folder.path().join(format!("{track}.mp4"));
         std::fs::write(&film, state.film(track)).unwrap();
-        let (sent, recorded) = (frames(&file, stream), frames(&film, "0:0"));
-        match track {
-            0 => assert_eq!(sent, recorded),
-            _ => {
-                let (sent, recorded) = (&sent[2..], &recorded[2..]);
-                assert!(
-                    recorded.len() + 60 > sent.len()
-                        && is_run(sent, &recorded[..recorded.len() - 2])
-                );
-            }
-        }
-    }
+        film
+    };
+    assert_eq!(frames(&file, "0:v"), frames(&film(0), "0:0"));
+    // Sound from the first picture on. Compared as it is coded: decoders make noise up as they go.
+    let (sent, recorded) = (packets(&file, "0:a"), packets(&film(1), "0:0"));
+    assert!(
+        sent.ends_with(&recorded),
+        "{} of {}",
+        recorded.len(),
+        sent.len()
+    );
+    assert!(
+        recorded.len() + 8 > sent.len(),
+        "{} of {}",
+        recorded.len(),
+        sent.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,5 +214,7 @@ async fn what_comes_by_srt_is_recorded_frame_by_frame() {
         recorded.len(),
         sent.len()
     );
-    assert_eq!(sent[..recorded.len()], recorded[..]);
+    // Pictures at its end may lack those that they were to be reordered with.
+    let whole = recorded.len() - 3;
+    assert_eq!(sent[..whole], recorded[..whole]);
 }

@@ -26,6 +26,14 @@ const SOUND_FIRST_MS: i64 = 1_000;
 /// How long a frame waits for pictures.
 const PATIENCE_MS: i64 = 1_500;
 
+/// What happens to sound that waits for pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    Waits,
+    /// No pictures will come any more.
+    Ends,
+}
+
 impl Sound {
     pub(super) fn hold(&mut self, now_ms: i64, unit: Unit) {
         self.held.push_back((now_ms, unit));
@@ -34,7 +42,7 @@ impl Sound {
 
 impl Engine {
     /// Lets go on what has waited for long enough, or for what has come.
-    pub(super) fn release_sound(&mut self, now_ms: i64) {
+    pub(super) fn release_sound(&mut self, now_ms: i64, held: Held) {
         let pictures = self.tracks.iter().filter(|track| {
             track.kind == Kind::Video && now_ms.saturating_sub(track.last_ms) < SILENT_MS
         });
@@ -47,16 +55,17 @@ impl Engine {
                 continue;
             };
             while let Some(track) = self.tracks.get_mut(at) {
-                let held = &mut track.sound.held;
-                let crowd = held.len() > MOST_HELD;
-                let ready = held.front().is_some_and(|(came_ms, unit)| {
+                let frames = &mut track.sound.held;
+                let crowd = frames.len() > MOST_HELD;
+                let ready = frames.front().is_some_and(|(came_ms, unit)| {
                     let waited = now_ms.saturating_sub(*came_ms);
-                    alone && waited >= SOUND_FIRST_MS
+                    held == Held::Ends
+                        || alone && waited >= SOUND_FIRST_MS
                         || front.is_some_and(|front| unit.pts < front)
                         || waited >= PATIENCE_MS
                         || crowd
                 });
-                let unit = if ready { held.pop_front() } else { None };
+                let unit = if ready { frames.pop_front() } else { None };
                 let Some((_, unit)) = unit else {
                     break;
                 };

@@ -390,10 +390,20 @@ pub fn publish(file: &Path, format: &str, url: &str) -> Program {
 
 /// Checksums of decoded frames, without their times.
 pub fn frames(file: &Path, stream: &str) -> Vec<String> {
+    sums(file, &["-map", stream])
+}
+
+/// Checksums of coded access units, without their times.
+pub fn packets(file: &Path, stream: &str) -> Vec<String> {
+    sums(file, &["-map", stream, "-c", "copy"])
+}
+
+fn sums(file: &Path, options: &[&str]) -> Vec<String> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
-        .args(["-map", stream, "-f", "framemd5", "-"])
+        .args(options)
+        .args(["-f", "framemd5", "-"])
         .output()
         .unwrap();
     assert!(
@@ -403,9 +413,8 @@ pub fn frames(file: &Path, stream: &str) -> Vec<String> {
     );
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| line.rsplit(',').next().unwrap().trim().to_owned())
-        .collect()
+    let sums = lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned());
+    sums.collect()
 }
 
 /// A request of the edge.
