@@ -14,8 +14,10 @@ use headwater_live::limits::Limits;
 use headwater_live::reason::Reason;
 use headwater_live::stream::{Kind, StreamConfig};
 use headwater_live::timeline::{Change, Segment, Timeline, Track, TrackIndex};
-use headwater_work::live::facts::{ChunkDropped, Discontinuity, Fact, Heartbeat};
-use headwater_work::live::{Assignment, EncodingType, StreamOption};
+use headwater_work::live::facts::{
+    ChunkDropped, Discontinuity, Fact, Heartbeat, StreamsOutOfSync, VideoStreamsOutOfSync,
+};
+use headwater_work::live::{Assignment, EncodingType, IpRange, StreamOption};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -71,6 +73,8 @@ pub(crate) struct Live {
     part_ms: u32,
     low_latency: bool,
     version: watch::Sender<u64>,
+    /// Who may send, by the newest assignment.
+    allow: Mutex<Vec<IpRange>>,
     inner: Mutex<Inner>,
 }
 
@@ -132,6 +136,7 @@ impl Live {
             part_ms: settings.part_ms,
             low_latency,
             version: watch::Sender::new(0),
+            allow: Mutex::new(assignment.input.allow.clone()),
             inner: Mutex::new(Inner {
                 engine: Engine::new(settings, timeline, crate::now_ms()),
                 spool,
@@ -150,6 +155,19 @@ impl Live {
     /// A panic of another holder leaves nothing half done that matters more than going on.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over who may send. Those who are in stay.
+    pub(crate) fn set_allow(&self, allow: &[IpRange]) {
+        let mut known = self.allow.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != allow {
+            *known = allow.to_vec();
+        }
+    }
+
+    pub(crate) fn allows(&self, peer: std::net::IpAddr) -> bool {
+        let known = self.allow.lock().unwrap_or_else(PoisonError::into_inner);
+        crate::hub::is_allowed(&known, peer)
     }
 
     pub(crate) fn source(&self) -> SourceId {
@@ -423,12 +441,19 @@ impl Live {
         let now = crate::now_ms();
         let tracks = inner.engine.timeline().tracks.clone();
         let mut beats = Vec::new();
+        let mut heads = Vec::new();
         for (index, track) in (0..).zip(&tracks) {
             let Some(stats) = inner.engine.take_stats(index, now) else {
                 continue;
             };
             let incoming = stats.bitrate(now);
             let running = stats.bytes > 0;
+            heads.extend(
+                stats
+                    .last
+                    .filter(|_| running)
+                    .map(|last| (track.kind, last)),
+            );
             let expected = u64::from(track.bitrate);
             beats.push(Heartbeat {
                 track_type: track.kind.name().to_owned(),
@@ -446,8 +471,50 @@ impl Live {
                     && stats.overlaps + stats.discontinuities + stats.non_increasing == 0,
             });
         }
+        drop(inner);
+        self.tell_of_drift(&heads);
         beats
     }
+}
+
+/// Streams are out of step when their newest times are so far apart, in ticks of the event's clock: more than encoders
+/// interleave.
+const OUT_OF_STEP: i64 = 3 * 90_000;
+
+impl Live {
+    /// Tells of streams that have drifted apart. `heads`: kind and newest time of those that run.
+    fn tell_of_drift(&self, heads: &[(Kind, i64)]) {
+        if let Some((least, most)) = apart(heads.iter().copied()) {
+            self.facts.tell(Fact::StreamsOutOfSync(StreamsOutOfSync {
+                min_last_timestamp: facts::time(least.1),
+                type_of_stream_with_min_last_timestamp: least.0.name().to_owned(),
+                max_last_timestamp: facts::time(most.1),
+                type_of_stream_with_max_last_timestamp: most.0.name().to_owned(),
+                timescale_of_min_last_timestamp: facts::scale(),
+                timescale_of_max_last_timestamp: facts::scale(),
+            }));
+        }
+        let pictures = heads.iter().copied();
+        let pictures = pictures.filter(|(kind, _)| *kind == Kind::Video);
+        if let Some((least, most)) = apart(pictures) {
+            let duration = facts::time(headwater_live::clock_of_ms(i64::from(self.interval_ms)));
+            self.facts
+                .tell(Fact::VideoStreamsOutOfSync(VideoStreamsOutOfSync {
+                    first_timestamp: facts::time(least.1),
+                    first_duration: duration.clone(),
+                    second_timestamp: facts::time(most.1),
+                    second_duration: duration,
+                    timescale: facts::scale(),
+                }));
+        }
+    }
+}
+
+/// The stream that is farthest behind and the one farthest ahead, if they are out of step.
+fn apart(heads: impl Iterator<Item = (Kind, i64)> + Clone) -> Option<((Kind, i64), (Kind, i64))> {
+    let least = heads.clone().min_by_key(|(_, time)| *time)?;
+    let most = heads.max_by_key(|(_, time)| *time)?;
+    (most.1 - least.1 > OUT_OF_STEP).then_some((least, most))
 }
 
 /// A track's name in events.

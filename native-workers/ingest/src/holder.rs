@@ -96,7 +96,17 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
             None
         }
         Over::Done => {
-            holder.finish_outputs().await;
+            let late = async {
+                shutdown.cancelled().await;
+                tokio::time::sleep(GRACE).await;
+            };
+            let finished = tokio::select! {
+                () = holder.finish_outputs() => true,
+                () = late => false,
+            };
+            if !finished {
+                holder.drop_everything().await;
+            }
             None
         }
         Over::Failed(failure) => {
@@ -207,6 +217,9 @@ impl Holder {
                 if self.running.is_none() {
                     self.bring_up().await?;
                 }
+                if let Some(running) = &self.running {
+                    running.live.set_allow(&self.assignment.input.allow);
+                }
                 self.follow_outputs().await;
                 Ok(())
             }
@@ -243,12 +256,11 @@ impl Holder {
             };
         }
         let live = Arc::new(Live::new(assignment, spool, best));
-        let open = Open {
-            live: live.clone(),
-            allow: assignment.input.allow.clone(),
-        };
+        let open = Open { live: live.clone() };
         let token = assignment.input.access_token.clone();
         let srt = match assignment.input.protocol {
+            // Brought up to be finished: nobody is let in.
+            _ if assignment.wanted != Wanted::Run => None,
             Protocol::Srt => {
                 let listening = srt::listen(self.around.config.srt, &token, open).await;
                 Some(listening.map_err(|error| Over::Failed(format!("SRT: {error}")))?)
@@ -422,9 +434,18 @@ impl Holder {
 
     /// The event ends: every recording becomes a film. The lease is kept meanwhile.
     async fn finish_outputs(&mut self) {
+        // A worker that was lost while it did this left it to the next one.
+        if self.running.is_none()
+            && !self.assignment.outputs.is_empty()
+            && self.bring_up().await.is_ok()
+        {
+            self.follow_outputs().await;
+        }
         let live = self.close_doors();
         if let Some(live) = &live {
             live.flush();
+            // Should this be cut short, the next worker finds all of it.
+            live.leave();
         }
         let event: Uuid = self.assignment.event_id;
         while !self.recordings.is_empty() {
@@ -446,7 +467,9 @@ impl Holder {
                 endpoints: Endpoints::default(),
                 outputs: self.output_reports(),
             };
-            match self.around.api.renew(event, &report).await {
+            let renewed = self.around.api.renew(event, &report).await;
+            let told = renewed.is_ok();
+            match renewed {
                 Ok(assignment) => {
                     self.assignment = assignment;
                     let outputs = &self.assignment.outputs;
@@ -456,7 +479,8 @@ impl Holder {
                 Err(ApiError::LeaseLost) => break,
                 Err(error) => tracing::warn!(%event, "renewing a lease: {error}"),
             }
-            if over {
+            // Nobody may believe that an output is still being recorded.
+            if over && told {
                 break;
             }
             tokio::time::sleep(SOON).await;

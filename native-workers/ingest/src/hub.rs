@@ -20,7 +20,6 @@ use crate::facts;
 #[derive(Clone)]
 pub(crate) struct Open {
     pub(crate) live: Arc<Live>,
-    pub(crate) allow: Vec<IpRange>,
 }
 
 /// The events of this worker.
@@ -141,7 +140,7 @@ impl Publication {
             && stream
                 .chars()
                 .all(|c| c.is_ascii_graphic() && !"/\\?#%\"<>".contains(c));
-        let refused = if !is_allowed(&open.allow, peer.ip()) {
+        let refused = if !open.live.allows(peer.ip()) {
             Some(Reason::ConnectionDenied)
         } else if !good_name {
             Some(Reason::Malformed)

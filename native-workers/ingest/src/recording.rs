@@ -105,6 +105,9 @@ fn wanted(output: &Output, finish: bool) -> Wanted {
     }
 }
 
+/// A storage that is silent for longer is asked again: the lease has to be kept meanwhile.
+const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
+
 /// The recording that is in an output's place already.
 ///
 /// Errors: storage does not say.
@@ -114,9 +117,9 @@ pub(crate) async fn found(
 ) -> Result<Option<Recording>, String> {
     let storage = Storage::new(client, &output.place)?;
     let name = archive::head_name(&output.manifest_name);
-    let head = storage
-        .get(&name)
+    let head = tokio::time::timeout(PATIENCE_TO_LOOK, storage.get(&name))
         .await
+        .map_err(|_| "storage does not answer".to_owned())?
         .map_err(|error| error.to_string())?;
     Ok(head.and_then(|head| Recording::parse(&head).ok()))
 }

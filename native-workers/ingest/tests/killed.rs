@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use headwater_ingest::{CancellationToken, Worker};
+use headwater_work::live::Wanted;
 use support::{Fake, Program, edge, publish, source};
 
 /// Not a test of its own: the worker of the test below, in a process that can be killed.
@@ -109,6 +110,17 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
     })
     .await;
     drop(worker);
+    // The last life is lost in the middle of the event's end: the next one makes the film all the same.
+    {
+        let mut state = fake.state.lock().unwrap();
+        state.assignment.as_mut().unwrap().wanted = Wanted::Stop;
+        state.waiting = state.assignment.clone();
+    }
+    let worker = start(&fake, &data);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    drop(worker);
+    assert!(fake.state.lock().unwrap().recording().unwrap().open.ended);
     for (earlier, later) in shown.iter().zip(shown.iter().skip(1)) {
         let newest = earlier.rows.back().unwrap();
         let same = later.row(newest.number).unwrap();
