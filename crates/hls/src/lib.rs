@@ -15,10 +15,12 @@
     )
 )]
 
+mod live;
 mod media;
 mod multivariant;
 mod text;
 
+pub use live::{LivePart, LivePlaylist, LiveSegment, LowLatency, RenditionReport, Skip};
 pub use media::{KeyFrame, Listed, MediaPlaylist, Segment};
 pub use multivariant::{Audio, AudioGroup, AudioPlace, KeyFrames, Multivariant, Video, VideoRange};
 

@@ -1,0 +1,622 @@
+//! The engine of an event: what encoders send goes in, changes of the timeline and the bytes of chunks come out.
+//!
+//! * Sources connect, announce streams, push access units and go. Two sources that announce the same track are a redundant
+//!   pair: what the one has sent already is dropped when it comes from the other, so either may vanish without a gap.
+//! * Pictures are cut at key frames, by the rule of `grid`. Sound waits until the pictures have come to the same moment
+//!   and is cut at the first frame at or after a row's start; without pictures it makes the rows itself.
+//! * Sound is counted in samples. Time stamps that differ from the count by less than [`SOUND_SLACK_MS`] are rounding.
+//! * A hole of up to [`HOLE_MS`] is bridged by the unit before it. After a longer one pictures begin at a key frame and
+//!   with a discontinuity.
+
+mod sound;
+mod stats;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+pub use stats::TrackStats;
+
+use crate::grid::{Ask, Grid};
+use crate::limits::Limits;
+use crate::reason::{Drop, Reason};
+use crate::source::{Mapped, Mapping};
+use crate::stream::{Kind, StreamConfig};
+use crate::timeline::{Change, Config, Segment, Timeline, TrackIndex};
+use crate::track::{Builder, Made, Unit};
+use crate::{LiveError, clock_of_ms};
+use sound::{Held, Sound};
+
+/// What sound may be off its count before it is believed.
+pub const SOUND_SLACK_MS: i64 = 16;
+
+/// The longest hole that the unit before it covers.
+pub const HOLE_MS: i64 = 500;
+
+/// A source that has sent nothing for so long does not hold others up.
+const SILENT_MS: i64 = 2_000;
+
+/// Largest access unit: 4K key frames have some megabytes.
+pub const MAX_UNIT_BYTES: usize = 8 << 20;
+
+/// Where an event is to go on, and how it is cut.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Distance of key frames that was promised.
+    pub interval_ms: u32,
+    /// Longest part: 334 for low latency, the interval or so without.
+    pub part_ms: u32,
+    pub limits: Limits,
+}
+
+/// A connection of an encoder, chosen by the caller and never used again.
+pub type SourceId = u64;
+
+/// An access unit as it came.
+#[derive(Debug, Clone)]
+pub struct AccessUnit {
+    /// 90 kHz ticks of the source's clock, without wraps.
+    pub dts: i64,
+    pub pts: i64,
+    /// Can be decoded without earlier ones.
+    pub sync: bool,
+    /// NAL units with lengths in front, or a frame of sound without a transport header.
+    pub bytes: Bytes,
+}
+
+/// What came of what went in.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// A step of the timeline. It has been applied to [`Engine::timeline`].
+    Change(Change),
+    /// The bytes of the part that the change before it told of.
+    Media {
+        track: TrackIndex,
+        number: u64,
+        bytes: Bytes,
+    },
+    /// An access unit was left out. Times on the event's clock.
+    Dropped {
+        track: TrackIndex,
+        time: i64,
+        drop: Drop,
+    },
+    /// A track's time made a jump. Times on the event's clock.
+    Jump {
+        track: TrackIndex,
+        previous: i64,
+        new: i64,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Source {
+    mapping: Mapping,
+    /// Wall clock of its last data.
+    last_ms: i64,
+}
+
+#[derive(Debug)]
+struct TrackState {
+    kind: Kind,
+    builder: Builder,
+    stream: StreamConfig,
+    config: u16,
+    /// Configuration to take on with the next row.
+    pending: Option<StreamConfig>,
+    /// The newest decode time that was taken, event clock.
+    last: Option<i64>,
+    /// Whose units are taken, unless another has the same clock.
+    active: Option<SourceId>,
+    last_ms: i64,
+    /// The row of the last segment.
+    row: Option<u64>,
+    /// When it began to wait for a row, event clock.
+    since: Option<i64>,
+    sound: Sound,
+    stats: TrackStats,
+}
+
+/// The engine of one event.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    timeline: Timeline,
+    grid: Grid,
+    sources: BTreeMap<SourceId, Source>,
+    tracks: Vec<TrackState>,
+    /// Offset of the source that was placed last.
+    shared: Option<i64>,
+    out: VecDeque<Output>,
+}
+
+impl Engine {
+    /// Begins, or goes on where `timeline` ends. What was growing in it is dropped, its numbers stay used.
+    #[must_use]
+    pub fn new(settings: Settings, mut timeline: Timeline, now_ms: i64) -> Self {
+        timeline.drop_incomplete();
+        let fresh = crate::timeline::first_number(now_ms, settings.interval_ms);
+        let next = timeline.next_number.unwrap_or(fresh);
+        let interval = clock_of_ms(i64::from(settings.interval_ms.max(1)));
+        let mut grid = Grid::new(interval, next);
+        if timeline.next_number.is_some() {
+            grid.break_next();
+        }
+        let tracks = timeline.tracks.iter().map(|track| {
+            let config = track.configs.last().cloned();
+            TrackState::resumed(track.kind, config, track.configs.len(), &settings)
+        });
+        Self {
+            tracks: tracks.collect(),
+            grid,
+            settings,
+            timeline,
+            sources: BTreeMap::new(),
+            shared: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// What there is.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Forgets rows that nobody needs in memory.
+    pub fn forget_before(&mut self, number: u64) {
+        let change = Change::Trim { number };
+        if self
+            .timeline
+            .rows
+            .front()
+            .is_some_and(|row| row.number < number)
+        {
+            self.change(change);
+        }
+    }
+
+    /// How far what came is ahead of the wall clock, in milliseconds. An encoder that sends faster than it plays is to be
+    /// read more slowly.
+    #[must_use]
+    pub fn ahead_ms(&self, now_ms: i64) -> i64 {
+        let newest = self.tracks.iter().filter_map(|track| track.last).max();
+        newest.map_or(0, |newest| {
+            (newest / crate::CLOCK_PER_MS).saturating_sub(now_ms)
+        })
+    }
+
+    /// The next thing that came of what went in.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// Rows from this number on may still get segments.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        let growing = self.tracks.iter().filter_map(|track| track.builder.row());
+        let least = growing.min().unwrap_or(self.grid.next_number());
+        let newest = self.grid.newest().map_or(0, |mark| mark.number);
+        // Who has fallen silent may come back a few rows late.
+        least.min(newest.saturating_sub(4))
+    }
+
+    /// How a track is doing; counts since the last call.
+    pub fn take_stats(&mut self, track: TrackIndex, now_ms: i64) -> Option<TrackStats> {
+        let track = self.tracks.get_mut(usize::from(track))?;
+        Some(track.stats.take(track.last, now_ms))
+    }
+
+    /// A stream is announced, or announced anew with another configuration. `name` (without a dash) and `bitrate` say which
+    /// track it is.
+    ///
+    /// Errors: the reason to refuse it.
+    pub fn announce(
+        &mut self,
+        now_ms: i64,
+        source: SourceId,
+        name: &str,
+        bitrate: u32,
+        stream: StreamConfig,
+    ) -> Result<TrackIndex, Reason> {
+        let limits = self.settings.limits;
+        limits.check_size(stream.width, stream.height)?;
+        self.sources.entry(source).or_default();
+        let live = |track: &TrackState| {
+            track.active.is_some() && now_ms.saturating_sub(track.last_ms) < SILENT_MS
+        };
+        // Addresses and times of a track are in one scale: sound at another rate is another track.
+        let mut name = name.to_owned();
+        for again in 2_u32.. {
+            let Some(index) = self.timeline.find(&name, bitrate) else {
+                break;
+            };
+            let Some(track) = self.tracks.get_mut(usize::from(index)) else {
+                break;
+            };
+            if track.kind != stream.kind || track.stream.timescale != stream.timescale {
+                let base = name.split('-').next().unwrap_or_default();
+                name = format!("{base}-{again}");
+                continue;
+            }
+            let taken = track.active.is_some_and(|active| active != source) && live(track);
+            match track.stream == stream {
+                true => track.pending = None,
+                // The other of a redundant pair must send the same.
+                false if taken => return Err(Reason::CodecNotSupported),
+                false => track.pending = Some(stream),
+            }
+            return Ok(index);
+        }
+        let kind = stream.kind;
+        let most = match kind {
+            Kind::Video => limits.video_tracks,
+            Kind::Audio => limits.audio_tracks,
+        };
+        let now_live = self
+            .tracks
+            .iter()
+            .filter(|t| t.kind == kind && live(t))
+            .count();
+        let index = TrackIndex::try_from(self.tracks.len()).ok();
+        let (true, Some(index)) = (now_live < most && self.tracks.len() < 64, index) else {
+            return Err(Reason::TooManyQualities);
+        };
+        if u64::from(bitrate) > limits.layer_bitrate {
+            return Err(Reason::BitrateExceeded);
+        }
+        self.change(Change::Track {
+            kind,
+            name,
+            bitrate,
+        });
+        self.change(Change::Config {
+            track: index,
+            config: Config::from(&stream),
+        });
+        self.tracks.push(TrackState::new(stream, &self.settings));
+        Ok(index)
+    }
+
+    /// An access unit has come.
+    ///
+    /// Errors: the reason to end the connection.
+    pub fn push(
+        &mut self,
+        now_ms: i64,
+        source: SourceId,
+        index: TrackIndex,
+        unit: AccessUnit,
+    ) -> Result<(), Reason> {
+        if unit.bytes.len() > MAX_UNIT_BYTES {
+            return Err(Reason::TooLargeUnprocessed);
+        }
+        if unit.bytes.is_empty() {
+            return Ok(());
+        }
+        let at = usize::from(index);
+        let newest = self.tracks.iter().filter_map(|track| track.last).max();
+        let newest = newest.max(self.timeline.end());
+        let Some(from) = self.sources.get_mut(&source) else {
+            return Err(Reason::DescriptionNotReceived);
+        };
+        from.last_ms = now_ms;
+        let mapped = from.mapping.place(now_ms, unit.dts, self.shared, newest);
+        let offset = from.mapping.offset();
+        let Some(track) = self.tracks.get_mut(at) else {
+            return Err(Reason::DescriptionNotReceived);
+        };
+        track.stats.bytes_in(unit.bytes.len());
+        let (time, placed) = match mapped {
+            Mapped::Same(time) => (time, false),
+            Mapped::New(time) => (time, true),
+        };
+        if placed {
+            self.shared = offset;
+            // The first source of all fits, as there is nothing before it.
+            if self.grid.newest().is_some() || self.grid.is_broken() {
+                self.grid.break_next();
+            }
+        }
+        let Some(track) = self.tracks.get_mut(at) else {
+            return Ok(());
+        };
+        // A second source with another clock waits until the first has fallen silent.
+        if track.active != Some(source) {
+            let quiet = now_ms.saturating_sub(track.last_ms) >= SILENT_MS;
+            if track.active.is_none() || quiet {
+                track.active = Some(source);
+            } else if offset != self.shared || placed {
+                return Ok(());
+            }
+        }
+        let duplicate = track.active != Some(source);
+        if let Some(last) = track.last.filter(|last| time <= *last) {
+            let drop = match (duplicate, time == last) {
+                (true, _) => Drop::Duplicate,
+                (false, true) => Drop::NonIncreasing,
+                (false, false) => Drop::Overlap,
+            };
+            track.stats.dropped(drop);
+            self.out.push_back(Output::Dropped {
+                track: index,
+                time,
+                drop,
+            });
+            return Ok(());
+        }
+        track.last_ms = now_ms;
+        let shift = time.saturating_sub(unit.dts);
+        let mapped = Unit {
+            dts: time,
+            pts: unit.pts.saturating_add(shift),
+            sync: unit.sync,
+            bytes: unit.bytes,
+        };
+        match track.kind {
+            Kind::Video => self.push_video(index, mapped),
+            Kind::Audio => {
+                track.last = Some(time);
+                track.sound.hold(now_ms, mapped)
+            }
+        }
+        self.release_sound(now_ms, Held::Waits);
+        self.drain();
+        Ok(())
+    }
+
+    fn push_video(&mut self, index: TrackIndex, unit: Unit) {
+        let Some(track) = self.tracks.get_mut(usize::from(index)) else {
+            return;
+        };
+        let previous = track.last;
+        let hole = previous.is_some_and(|last| {
+            let step = unit.dts.saturating_sub(last);
+            step > clock_of_ms(HOLE_MS)
+        });
+        if hole {
+            if let Some(previous) = previous {
+                track.stats.jumped();
+                self.out.push_back(Output::Jump {
+                    track: index,
+                    previous,
+                    new: unit.dts,
+                });
+            }
+            let _ = track.builder.finish();
+            track.since = Some(unit.dts);
+            self.grid.break_next();
+        }
+        track.last = Some(unit.dts);
+        let ask = match track.builder.row() {
+            Some(row) => Ask::Within(row),
+            None => Ask::Anew {
+                after: track.row,
+                since: *track.since.get_or_insert(unit.dts),
+            },
+        };
+        let changed = track.pending.is_some();
+        if changed && !unit.sync {
+            // Nothing of the new configuration can be shown before its first key frame.
+            track.stats.dropped(Drop::NoSync);
+            return;
+        }
+        if changed {
+            let _ = track.builder.finish();
+            self.grid.break_next();
+        }
+        let Some(track) = self.tracks.get_mut(usize::from(index)) else {
+            return;
+        };
+        let cut = match unit.sync {
+            true => self.grid.cut(ask, unit.pts),
+            false => None,
+        };
+        if cut.is_none() && track.builder.row().is_none() {
+            track.stats.dropped(Drop::NoSync);
+            self.out.push_back(Output::Dropped {
+                track: index,
+                time: unit.dts,
+                drop: Drop::NoSync,
+            });
+            return;
+        }
+        if let Some((mark, new)) = cut {
+            self.begin(index, mark, new);
+        }
+        if let Some(track) = self.tracks.get_mut(usize::from(index)) {
+            let _ = track.builder.push(unit, cut.map(|(mark, _)| mark));
+        }
+    }
+
+    /// A row begins for a track: tells of it if it is new, and takes a changed configuration on.
+    fn begin(&mut self, index: TrackIndex, mark: crate::grid::Mark, new: bool) {
+        // What ends with this row is told of before it, and under the configuration that it had.
+        self.drain();
+        if new {
+            self.change(Change::Row {
+                number: mark.number,
+                start: mark.start,
+                discontinuity: mark.discontinuity,
+            });
+        }
+        let Some(track) = self.tracks.get_mut(usize::from(index)) else {
+            return;
+        };
+        track.row = Some(mark.number);
+        track.since = None;
+        if let Some(stream) = track.pending.take() {
+            let known = self.timeline.tracks.get(usize::from(index));
+            let config = Config::from(&stream);
+            let configs = known
+                .map(|track| track.configs.as_slice())
+                .unwrap_or_default();
+            let at = configs.iter().position(|known| *known == config);
+            let number = at.unwrap_or(configs.len());
+            track.config = u16::try_from(number).unwrap_or(u16::MAX);
+            track.stream = stream;
+            if at.is_none() {
+                self.change(Change::Config {
+                    track: index,
+                    config,
+                });
+            }
+        }
+    }
+
+    /// The connection of a source has ended.
+    pub fn disconnect(&mut self, now_ms: i64, source: SourceId) {
+        self.sources.remove(&source);
+        for track in &mut self.tracks {
+            if track.active == Some(source) {
+                track.active = None;
+            }
+        }
+        let held = match self.sources.is_empty() {
+            true => Held::Ends,
+            false => Held::Waits,
+        };
+        self.release_sound(now_ms, held);
+        self.drain();
+    }
+
+    /// Time has passed: what was held back for others goes on, and tracks that fell silent are brought to an end.
+    pub fn tick(&mut self, now_ms: i64) {
+        self.release_sound(now_ms, Held::Waits);
+        for track in &mut self.tracks {
+            // A connection that was cut short comes back within seconds: what it left is not closed before.
+            let silent = now_ms.saturating_sub(track.last_ms) >= SILENT_MS.saturating_mul(2);
+            if silent && track.builder.row().is_some() {
+                let _ = track.builder.finish();
+            }
+        }
+        self.drain();
+    }
+
+    /// The event ends: everything is brought out.
+    pub fn end(&mut self, now_ms: i64) {
+        self.flush(now_ms);
+        self.change(Change::End);
+    }
+
+    /// Brings everything out, with what was growing as short segments. Encoders may come again.
+    pub fn flush(&mut self, now_ms: i64) {
+        self.release_sound(now_ms, Held::Ends);
+        for track in &mut self.tracks {
+            let _ = track.builder.finish();
+        }
+        self.drain();
+        self.grid.break_next();
+    }
+
+    /// Takes what builders have made into the timeline.
+    fn drain(&mut self) {
+        for at in 0..self.tracks.len() {
+            let Some(track) = self.tracks.get_mut(at) else {
+                continue;
+            };
+            let config = track.config;
+            let made = track.builder.take();
+            let Ok(track) = TrackIndex::try_from(at) else {
+                continue;
+            };
+            for made in made {
+                match made {
+                    Made::Open { number, start } => self.change(Change::Open {
+                        track,
+                        number,
+                        start,
+                        config,
+                    }),
+                    Made::Part {
+                        number,
+                        part,
+                        bytes,
+                    } => {
+                        self.change(Change::Part {
+                            track,
+                            number,
+                            part,
+                        });
+                        self.out.push_back(Output::Media {
+                            track,
+                            number,
+                            bytes,
+                        });
+                    }
+                    Made::Close { number, duration } => self.change(Change::Close {
+                        track,
+                        number,
+                        duration,
+                    }),
+                }
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        // What the engine makes fits: it comes from the same state. A misfit is told by a debug build and skipped else.
+        let applied: Result<(), LiveError> = self.timeline.apply(&change);
+        debug_assert_eq!(applied, Ok(()), "{change:?}");
+        if applied.is_ok() {
+            self.out.push_back(Output::Change(change));
+        }
+    }
+
+    /// The complete segment of a track in a row.
+    #[must_use]
+    pub fn segment(&self, track: TrackIndex, number: u64) -> Option<&Segment> {
+        self.timeline.row(number)?.segments.get(&track)
+    }
+}
+
+impl TrackState {
+    fn new(stream: StreamConfig, settings: &Settings) -> Self {
+        let mut builder = Builder::new(stream.timescale, settings.part_ms);
+        if let Some(duration) = stream.unit_duration {
+            builder.set_usual(i64::from(duration));
+        }
+        Self {
+            kind: stream.kind,
+            builder,
+            stream,
+            config: 0,
+            pending: None,
+            last: None,
+            active: None,
+            last_ms: 0,
+            row: None,
+            since: None,
+            sound: Sound::default(),
+            stats: TrackStats::default(),
+        }
+    }
+
+    /// A track of a timeline that goes on. Its configuration is announced again before its media.
+    fn resumed(kind: Kind, config: Option<Config>, configs: usize, settings: &Settings) -> Self {
+        let config = config.unwrap_or_else(|| Config {
+            codec: String::new(),
+            timescale: crate::CLOCK,
+            width: 0,
+            height: 0,
+            sample_rate: 0,
+            channels: 0,
+            init: Vec::new(),
+        });
+        let stream = StreamConfig {
+            kind,
+            codec: config.codec,
+            timescale: config.timescale,
+            width: config.width,
+            height: config.height,
+            sample_rate: config.sample_rate,
+            channels: config.channels,
+            init: config.init,
+            unit_duration: None,
+            nal_length_size: None,
+        };
+        let mut state = Self::new(stream, settings);
+        state.config = u16::try_from(configs.saturating_sub(1)).unwrap_or(0);
+        state
+    }
+}

@@ -1,0 +1,26 @@
+//! What can be wrong with live data.
+
+/// Errors of this crate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LiveError {
+    /// A stored page, head or journal is not what it says it is.
+    #[error("{what} is damaged at byte {offset}: {fault}")]
+    Damaged {
+        what: &'static str,
+        offset: usize,
+        fault: &'static str,
+    },
+    /// Written by a newer version.
+    #[error("{what} has version {version}, which this program does not know")]
+    Version { what: &'static str, version: u16 },
+    /// A change that does not follow from what the timeline holds.
+    #[error("a change does not fit the timeline: {0}")]
+    Misfit(&'static str),
+    /// A codec configuration that cannot be read.
+    #[error("the {codec} configuration cannot be used: {fault}")]
+    Codec { codec: &'static str, fault: String },
+    /// A box could not be written.
+    #[error(transparent)]
+    Box(#[from] headwater_bmff::BmffError),
+}

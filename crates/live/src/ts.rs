@@ -1,0 +1,344 @@
+//! MPEG-2 transport streams (ISO/IEC 13818-1) as encoders send them over SRT: one program, H.264 and AAC in ADTS.
+//!
+//! Packets that are lost or damaged cost the access unit they belong to and nothing more. What is held is bounded by
+//! [`MAX_PES_BYTES`] for each of at most [`MAX_STREAMS`] streams.
+
+mod es;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::engine::AccessUnit;
+use crate::source::Unwrap;
+use crate::stream::StreamConfig;
+use es::Elementary;
+
+/// Elementary streams that are looked at.
+pub const MAX_STREAMS: usize = 16;
+
+/// Largest PES packet.
+pub const MAX_PES_BYTES: usize = 8 << 20;
+
+/// Bytes without a packet among them before it is no transport stream.
+const MAX_GARBAGE: usize = 64 << 10;
+
+const PACKET: usize = 188;
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// The configuration of a stream, at first and whenever it changes.
+    Config { pid: u16, config: StreamConfig },
+    /// An access unit. Times without wraps.
+    Unit { pid: u16, unit: Unit },
+    /// A stream of a type that is not understood.
+    Unsupported { pid: u16, stream_type: u8 },
+}
+
+/// An access unit of a stream, as [`AccessUnit`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
+    pub dts: i64,
+    pub pts: i64,
+    pub sync: bool,
+    pub bytes: bytes::Bytes,
+}
+
+impl From<Unit> for AccessUnit {
+    fn from(unit: Unit) -> Self {
+        Self {
+            dts: unit.dts,
+            pts: unit.pts,
+            sync: unit.sync,
+            bytes: unit.bytes,
+        }
+    }
+}
+
+/// What came is no transport stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{MAX_GARBAGE} bytes without a transport packet")]
+pub struct NotTs;
+
+#[derive(Debug, Default)]
+struct Pes {
+    counter: Option<u8>,
+    bytes: Vec<u8>,
+    /// A start has been seen and nothing was lost since.
+    whole: bool,
+    elementary: Option<Elementary>,
+}
+
+/// Takes a transport stream apart.
+#[derive(Debug)]
+pub struct Demux {
+    rest: Vec<u8>,
+    garbage: usize,
+    pmt: Option<u16>,
+    streams: BTreeMap<u16, Pes>,
+    clock: Unwrap,
+    found: VecDeque<Found>,
+}
+
+impl Default for Demux {
+    fn default() -> Self {
+        Self {
+            rest: Vec::new(),
+            garbage: 0,
+            pmt: None,
+            streams: BTreeMap::new(),
+            clock: Unwrap::MPEG,
+            found: VecDeque::new(),
+        }
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let pair = bytes.get(at..)?.first_chunk::<2>()?;
+    Some(u16::from_be_bytes(*pair))
+}
+
+/// The payload of a section that fits one packet, which PAT and PMT of one program do, without header and CRC.
+fn section(payload: &[u8], table: u8) -> Option<&[u8]> {
+    let pointer = usize::from(*payload.first()?);
+    let section = payload.get(pointer.checked_add(1)?..)?;
+    if *section.first()? != table {
+        return None;
+    }
+    let len = usize::from(u16_at(section, 1)? & 0x0fff);
+    let end = len.checked_add(3)?.checked_sub(4)?;
+    section.get(8..end)
+}
+
+impl Demux {
+    /// Bytes of the stream, in order.
+    ///
+    /// Errors: `NotTs`.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), NotTs> {
+        self.rest.extend_from_slice(bytes);
+        let rest = std::mem::take(&mut self.rest);
+        let mut left = rest.as_slice();
+        while left.len() >= PACKET {
+            // A packet is one if another follows it, as far as can be seen.
+            let next = left.get(PACKET).is_none_or(|byte| *byte == 0x47);
+            match left.split_at_checked(PACKET) {
+                Some((packet, after)) if packet.first() == Some(&0x47) && next => {
+                    self.garbage = 0;
+                    self.packet(packet);
+                    left = after;
+                }
+                _ => {
+                    left = left.get(1..).unwrap_or_default();
+                    self.garbage = self.garbage.saturating_add(1);
+                    if self.garbage > MAX_GARBAGE {
+                        return Err(NotTs);
+                    }
+                }
+            }
+        }
+        self.rest = left.to_vec();
+        Ok(())
+    }
+
+    /// What came out next.
+    pub fn poll(&mut self) -> Option<Found> {
+        self.found.pop_front()
+    }
+
+    fn packet(&mut self, packet: &[u8]) {
+        let Some([_, b1, b2, b3]) = packet.first_chunk::<4>() else {
+            return;
+        };
+        let pid = u16::from_be_bytes([*b1 & 0x1f, *b2]);
+        let (start, counter) = (b1 & 0x40 != 0, b3 & 15);
+        // Damaged, or scrambled.
+        if b1 & 0x80 != 0 || b3 & 0xc0 != 0 || b3 & 0x10 == 0 {
+            return;
+        }
+        let skipped = match b3 & 0x20 {
+            0 => 4,
+            _ => usize::from(packet.get(4).copied().unwrap_or(0)).saturating_add(5),
+        };
+        let payload = packet.get(skipped..).unwrap_or_default();
+        if pid == 0 && start {
+            if let Some(programs) = section(payload, 0) {
+                let program = programs
+                    .chunks_exact(4)
+                    .find(|entry| u16_at(entry, 0) != Some(0));
+                self.pmt = program
+                    .and_then(|entry| u16_at(entry, 2))
+                    .map(|pid| pid & 0x1fff);
+            }
+            return;
+        }
+        if Some(pid) == self.pmt && start {
+            if let Some(map) = section(payload, 2) {
+                self.map(map);
+            }
+            return;
+        }
+        self.pes(pid, start, counter, payload);
+    }
+
+    fn map(&mut self, map: &[u8]) {
+        let program_info = usize::from(u16_at(map, 2).unwrap_or(0) & 0x0fff);
+        let mut rest = map
+            .get(program_info.saturating_add(4)..)
+            .unwrap_or_default();
+        let mut listed = Vec::new();
+        while let Some(([stream_type, p0, p1, l0, l1], after)) = rest.split_first_chunk::<5>() {
+            let pid = u16::from_be_bytes([*p0 & 0x1f, *p1]);
+            let info = usize::from(u16::from_be_bytes([*l0 & 0x0f, *l1]));
+            rest = after.get(info..).unwrap_or_default();
+            listed.push(pid);
+            if self.streams.contains_key(&pid) || self.streams.len() >= MAX_STREAMS {
+                continue;
+            }
+            let elementary = Elementary::of(*stream_type);
+            if elementary.is_none() {
+                self.found.push_back(Found::Unsupported {
+                    pid,
+                    stream_type: *stream_type,
+                });
+            }
+            self.streams.insert(
+                pid,
+                Pes {
+                    elementary,
+                    ..Pes::default()
+                },
+            );
+        }
+        self.streams.retain(|pid, _| listed.contains(pid));
+    }
+
+    fn pes(&mut self, pid: u16, start: bool, counter: u8, payload: &[u8]) {
+        let Some(pes) = self
+            .streams
+            .get_mut(&pid)
+            .filter(|pes| pes.elementary.is_some())
+        else {
+            return;
+        };
+        let expected = pes.counter.map(|last| last.wrapping_add(1) & 15);
+        if pes.counter == Some(counter) && !start {
+            return; // sent twice
+        }
+        pes.counter = Some(counter);
+        if start {
+            // The counter tells of a loss even between packets of PES: then the one before was not whole.
+            let lost = expected.is_some_and(|expected| expected != counter);
+            if pes.whole && !lost {
+                self.finish(pid);
+            }
+            if let Some(pes) = self.streams.get_mut(&pid) {
+                pes.bytes.clear();
+                pes.bytes.extend_from_slice(payload);
+                pes.whole = true;
+            }
+        } else if expected == Some(counter) && pes.whole {
+            if pes.bytes.len().saturating_add(payload.len()) > MAX_PES_BYTES {
+                pes.whole = false;
+                pes.bytes = Vec::new();
+                return;
+            }
+            pes.bytes.extend_from_slice(payload);
+        } else {
+            pes.whole = false;
+            pes.bytes.clear();
+        }
+        // Packets that state their length need not wait for the next one.
+        let stated = self
+            .streams
+            .get(&pid)
+            .filter(|pes| pes.whole)
+            .and_then(|pes| {
+                let len = usize::from(u16_at(&pes.bytes, 4)?);
+                (len > 0).then(|| pes.bytes.len() >= len.saturating_add(6))
+            });
+        if stated == Some(true) {
+            self.finish(pid);
+        }
+    }
+
+    /// A PES packet is complete (ISO/IEC 13818-1 §2.4.3.6).
+    fn finish(&mut self, pid: u16) {
+        let Some(pes) = self.streams.get_mut(&pid) else {
+            return;
+        };
+        pes.whole = false;
+        let bytes = std::mem::take(&mut pes.bytes);
+        let Some((pts, dts, payload)) = header(&bytes) else {
+            return;
+        };
+        // One clock for all streams, or they would be told apart by half a wrap.
+        let dts_at = self.clock.next(dts);
+        let modulus = 1_i64 << 33;
+        let signed = |raw: u64| i64::try_from(raw).unwrap_or(0);
+        let ahead = signed(pts)
+            .saturating_sub(signed(dts))
+            .checked_rem_euclid(modulus)
+            .unwrap_or(0);
+        let ahead = if ahead > modulus / 2 { 0 } else { ahead };
+        if let Some(elementary) = &mut pes.elementary {
+            elementary.packet(
+                pid,
+                dts_at.saturating_add(ahead),
+                dts_at,
+                payload,
+                &mut self.found,
+            );
+        }
+    }
+}
+
+fn stamp(bytes: &[u8]) -> Option<u64> {
+    let [a, b, c, d, e] = *bytes.first_chunk::<5>()?;
+    let [a, b, c, d, e] = [a, b, c, d, e].map(u64::from);
+    Some(((a >> 1) & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1)
+}
+
+/// Presentation and decode time, and the payload.
+fn header(pes: &[u8]) -> Option<(u64, u64, &[u8])> {
+    let head = pes.first_chunk::<9>()?;
+    let [0, 0, 1, _, _, _, _, flags, len] = *head else {
+        return None;
+    };
+    let optional = pes.get(9..)?;
+    let payload = optional.get(usize::from(len)..)?;
+    let pts = (flags & 0x80 != 0).then(|| stamp(optional)).flatten()?;
+    let dts = match flags & 0x40 {
+        0 => pts,
+        _ => stamp(optional.get(5..)?)?,
+    };
+    Some((pts, dts, payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn garbage_ends_it_and_little_garbage_does_not() {
+        let mut demux = Demux::default();
+        assert_eq!(demux.feed(&[1; 1000]), Ok(()));
+        assert_eq!(demux.feed(&[1; 80_000]), Err(NotTs));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_may_come(bytes in prop::collection::vec(any::<u8>(), 0..4000), synced: bool) {
+            let mut demux = Demux::default();
+            let mut bytes = bytes;
+            if synced {
+                for at in (0..bytes.len()).step_by(188) {
+                    bytes[at] = 0x47;
+                }
+            }
+            for piece in bytes.chunks(1316) {
+                let _ = demux.feed(piece);
+            }
+            while demux.poll().is_some() {}
+        }
+    }
+}

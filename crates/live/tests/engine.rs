@@ -1,0 +1,565 @@
+//! Encoders in simulated time: what they send becomes a timeline without holes, whatever they do.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use headwater_live::archive::{Recording, parse_page};
+use headwater_live::engine::{AccessUnit, Engine, Output, Settings};
+use headwater_live::journal;
+use headwater_live::limits::Limits;
+use headwater_live::reason::Drop;
+use headwater_live::stream::{Kind, StreamConfig};
+use headwater_live::timeline::{Change, Timeline, TrackIndex, clock_of_ticks};
+use headwater_time::Timescale;
+use proptest::prelude::*;
+
+const NOW: i64 = 1_764_000_000_000;
+const FRAME: i64 = 3_600; // 25 pictures a second
+
+fn settings() -> Settings {
+    Settings {
+        interval_ms: 2_000,
+        part_ms: 334,
+        limits: Limits::STANDARD,
+    }
+}
+
+fn video() -> StreamConfig {
+    StreamConfig {
+        kind: Kind::Video,
+        codec: "avc1.64001f".into(),
+        timescale: Timescale::MPEG,
+        width: 1280,
+        height: 720,
+        sample_rate: 0,
+        channels: 0,
+        init: b"video".to_vec(),
+        unit_duration: None,
+        nal_length_size: Some(4),
+    }
+}
+
+fn audio() -> StreamConfig {
+    StreamConfig {
+        kind: Kind::Audio,
+        codec: "mp4a.40.2".into(),
+        timescale: Timescale::new(48_000).unwrap(),
+        width: 0,
+        height: 0,
+        sample_rate: 48_000,
+        channels: 2,
+        init: b"audio".to_vec(),
+        unit_duration: Some(1024),
+        nal_length_size: None,
+    }
+}
+
+/// What has come out, held to what every output must be.
+#[derive(Default)]
+struct Seen {
+    timeline: Timeline,
+    journal: Option<Vec<u8>>,
+    media: BTreeMap<(TrackIndex, u64), Vec<Bytes>>,
+    drops: Vec<Drop>,
+    jumps: usize,
+    numbers: Vec<u64>,
+}
+
+impl Seen {
+    fn drain(&mut self, engine: &mut Engine) {
+        let journal = self
+            .journal
+            .get_or_insert_with(|| journal::snapshot(&self.timeline));
+        while let Some(output) = engine.poll() {
+            match output {
+                Output::Change(change) => {
+                    if let Change::Row { number, .. } = change {
+                        self.numbers.push(number);
+                    }
+                    self.timeline.apply(&change).unwrap();
+                    journal.extend(journal::record(&change).unwrap_or_default());
+                    if let Change::Close { track, number, .. } = change {
+                        let segment = self.timeline.row(number).unwrap().segments[&track].clone();
+                        let whole = Change::Whole {
+                            track,
+                            number,
+                            segment,
+                        };
+                        journal.extend(journal::record(&whole).unwrap());
+                    }
+                }
+                Output::Media {
+                    track,
+                    number,
+                    bytes,
+                } => {
+                    let parts = self.media.entry((track, number)).or_default();
+                    let part =
+                        self.timeline.row(number).unwrap().segments[&track].parts[parts.len()];
+                    assert_eq!(part.size as usize, bytes.len());
+                    parts.push(bytes);
+                }
+                Output::Dropped { drop, .. } => self.drops.push(drop),
+                Output::Jump { .. } => self.jumps += 1,
+            }
+        }
+        assert_eq!(self.timeline, *engine.timeline());
+        assert!(self.numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    }
+
+    /// What every timeline keeps, whatever came in.
+    fn check(&self) {
+        for index in 0..self.timeline.tracks.len() as TrackIndex {
+            let mut end = 0;
+            for (row, segment) in self.timeline.segments(index) {
+                assert!(
+                    segment.start >= end,
+                    "segments overlap: track {index} {segment:?} after {end}"
+                );
+                let scale = self
+                    .timeline
+                    .config(index, segment.config)
+                    .unwrap()
+                    .timescale;
+                let start = clock_of_ticks(segment.start, scale);
+                assert!(start >= row.start - 5_400, "a segment before its row");
+                let next = self.timeline.row(row.number + 1);
+                assert!(next.is_none_or(|next| start < next.start + 5_400));
+                let mut offset = 0;
+                for part in &segment.parts {
+                    assert!(part.offset >= offset);
+                    offset = part.offset + part.duration;
+                }
+                if segment.complete {
+                    assert!(segment.duration > 0);
+                    end = segment.end();
+                }
+                assert!(segment.parts.first().is_none_or(|part| part.independent));
+            }
+        }
+        let journal = self.journal.as_ref().unwrap();
+        let read = journal::read(journal).unwrap();
+        let mut complete = self.timeline.clone();
+        complete.drop_incomplete();
+        assert_eq!((read.timeline, read.good), (complete, journal.len()));
+    }
+
+    fn starts(&self, track: TrackIndex) -> Vec<u64> {
+        let complete = self.timeline.segments(track).filter(|(_, s)| s.complete);
+        complete.map(|(_, segment)| segment.start).collect()
+    }
+
+    fn discontinuities(&self) -> usize {
+        self.timeline
+            .rows
+            .iter()
+            .filter(|row| row.discontinuity)
+            .count()
+    }
+}
+
+/// An encoder with a group of pictures of two seconds, 25 pictures a second, two of which are reordered, and sound.
+struct Encoder {
+    source: u64,
+    /// First time stamp, 90 kHz.
+    base: i64,
+    video: Vec<TrackIndex>,
+    audio: Option<TrackIndex>,
+    frame: i64,
+    sound: i64,
+}
+
+impl Encoder {
+    fn new(
+        engine: &mut Engine,
+        source: u64,
+        base: i64,
+        now: i64,
+        rates: &[u32],
+        sound: bool,
+    ) -> Self {
+        let mut announce =
+            |name: &str, rate, stream| engine.announce(now, source, name, rate, stream).unwrap();
+        Self {
+            source,
+            base,
+            video: rates
+                .iter()
+                .map(|rate| announce("video", *rate, video()))
+                .collect(),
+            audio: sound.then(|| announce("audio", 128_000, audio())),
+            frame: 0,
+            sound: 0,
+        }
+    }
+
+    /// Sends the next picture of all renditions and the sound up to it, in milliseconds as RTMP has them.
+    fn step(&mut self, engine: &mut Engine, now: i64) {
+        let rounded = |ticks: i64| (self.base + ticks) / 90 * 90;
+        let dts = self.frame * FRAME;
+        let delay = match self.frame % 50 % 3 {
+            0 => 1,
+            1 => 2,
+            _ => 0,
+        };
+        for track in &self.video {
+            let unit = AccessUnit {
+                dts: rounded(dts),
+                pts: rounded(dts + delay * FRAME),
+                sync: self.frame % 50 == 0,
+                bytes: Bytes::from(self.frame.to_be_bytes().to_vec()),
+            };
+            engine.push(now, self.source, *track, unit).unwrap();
+        }
+        while let Some(track) = self.audio {
+            let time = self.sound * 1024 * 90_000 / 48_000;
+            if time > dts {
+                break;
+            }
+            let unit = AccessUnit {
+                dts: rounded(time),
+                pts: rounded(time),
+                sync: true,
+                bytes: Bytes::from(self.sound.to_be_bytes().to_vec()),
+            };
+            engine.push(now, self.source, track, unit).unwrap();
+            self.sound += 1;
+        }
+        self.frame += 1;
+    }
+
+    fn run(&mut self, engine: &mut Engine, seen: &mut Seen, now: &mut i64, frames: usize) {
+        for _ in 0..frames {
+            self.step(engine, *now);
+            seen.drain(engine);
+            *now += 40;
+            engine.tick(*now);
+            seen.drain(engine);
+        }
+    }
+}
+
+#[test]
+fn renditions_and_sound_are_cut_together_and_nothing_is_missing() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(
+        &mut engine,
+        1,
+        12_345 * 90,
+        now,
+        &[3_000_000, 800_000],
+        true,
+    );
+    encoder.run(&mut engine, &mut seen, &mut now, 50 * 5 + 10);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert!(seen.drops.is_empty() && seen.jumps == 0, "{:?}", seen.drops);
+    let starts = seen.starts(0);
+    assert_eq!(starts.len(), 6);
+    assert_eq!(starts, seen.starts(1));
+    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 180_000));
+    for (row, segment) in seen.timeline.segments(2) {
+        let off = clock_of_ticks(segment.start, Timescale::new(48_000).unwrap()) - row.start;
+        assert!(
+            (0..1_921 + 90).contains(&off),
+            "sound begins {off} ticks after its row"
+        );
+    }
+    let sound = seen
+        .timeline
+        .segments(2)
+        .map(|(_, s)| s)
+        .collect::<Vec<_>>();
+    assert!(sound.windows(2).all(|pair| pair[0].end() == pair[1].start));
+    // Every part of a segment but the last is as long as promised.
+    for track in [0, 2] {
+        for (_, segment) in seen.timeline.segments(track) {
+            let scale = seen.timeline.config(track, 0).unwrap().timescale.get();
+            let (last, rest) = segment.parts.split_last().unwrap();
+            let ms = |ticks: u32| u64::from(ticks) * 1000 / u64::from(scale);
+            assert!(
+                rest.iter()
+                    .all(|part| (284..=334).contains(&ms(part.duration)))
+            );
+            assert!(ms(last.duration) <= 334);
+        }
+    }
+    assert_eq!(seen.numbers[0], NOW as u64 / 2_000);
+    assert_eq!(seen.discontinuities(), 0);
+}
+
+#[test]
+fn an_encoder_that_comes_back_with_its_clock_makes_no_discontinuity() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 130);
+    engine.disconnect(now, 1);
+    // It kept what it could not send, and sends the last seconds again.
+    now += 1_500;
+    engine.tick(now);
+    let mut again = Encoder::new(&mut engine, 2, 0, now, &[3_000_000], true);
+    again.frame = 100;
+    again.sound = 100 * 40 * 48 / 1024;
+    again.run(&mut engine, &mut seen, &mut now, 200);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert_eq!(seen.discontinuities(), 0);
+    assert!(
+        seen.drops
+            .iter()
+            .all(|drop| matches!(drop, Drop::Overlap | Drop::NonIncreasing))
+    );
+    assert!(
+        seen.starts(0)
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] == 180_000)
+    );
+}
+
+#[test]
+fn an_encoder_that_starts_anew_is_a_discontinuity_and_time_goes_on() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 5_000_000, now, &[3_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 130);
+    engine.disconnect(now, 1);
+    now += 3_000;
+    let mut again = Encoder::new(&mut engine, 2, 0, now, &[3_000_000], true);
+    again.run(&mut engine, &mut seen, &mut now, 200);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert_eq!(seen.discontinuities(), 1);
+    let broken = seen
+        .timeline
+        .rows
+        .iter()
+        .find(|row| row.discontinuity)
+        .unwrap();
+    assert_eq!(broken.segments.len(), 2);
+    // 130 pictures and three seconds after the start, give or take how sound and picture came together.
+    let after = broken.start - NOW * 90;
+    assert!((after - (130 * 3_600 + 270_000)).abs() < 9_000, "{after}");
+}
+
+#[test]
+fn either_of_a_redundant_pair_may_vanish() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut first = Encoder::new(&mut engine, 1, 900, now, &[3_000_000], true);
+    let mut second = Encoder::new(&mut engine, 2, 900, now, &[3_000_000], true);
+    for at in 0..300 {
+        if at < 137 {
+            first.step(&mut engine, now);
+        }
+        if at == 200 {
+            engine.disconnect(now, 1);
+        }
+        second.step(&mut engine, now + 20);
+        seen.drain(&mut engine);
+        now += 40;
+        engine.tick(now);
+    }
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert_eq!((seen.discontinuities(), seen.jumps), (0, 0));
+    assert!(seen.drops.iter().all(|drop| *drop == Drop::Duplicate));
+    assert!(
+        seen.starts(0)
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] == 180_000)
+    );
+}
+
+#[test]
+fn sound_alone_makes_rows() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 300);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert!(seen.starts(0).len() >= 6, "{:?}", seen.starts(0));
+}
+
+#[test]
+fn changed_parameters_begin_a_row_with_a_configuration_of_its_own() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 100);
+    let mut changed = video();
+    changed.init = b"another".to_vec();
+    engine
+        .announce(now, 1, "video", 3_000_000, changed)
+        .unwrap();
+    encoder.run(&mut engine, &mut seen, &mut now, 100);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    let configs: Vec<(u16, bool)> = seen
+        .timeline
+        .segments(0)
+        .map(|(row, segment)| (segment.config, row.discontinuity))
+        .collect();
+    assert_eq!(configs, [(0, false), (0, false), (1, true), (1, false)]);
+}
+
+#[test]
+fn a_restarted_worker_goes_on_with_the_next_number() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 120);
+    // Killed while it wrote: the last record is torn.
+    let mut torn = seen.journal.clone().unwrap();
+    torn.truncate(torn.len() - 3);
+    let read = journal::read(&torn).unwrap();
+    assert!(read.good < torn.len());
+    let mut engine = Engine::new(settings(), read.timeline.clone(), now);
+    let mut after = Seen {
+        timeline: read.timeline,
+        ..Seen::default()
+    };
+    now += 2_000;
+    // The encoder runs on with its clock.
+    encoder.source = 9;
+    engine
+        .announce(now, 9, "video", 3_000_000, video())
+        .unwrap();
+    engine.announce(now, 9, "audio", 128_000, audio()).unwrap();
+    encoder.run(&mut engine, &mut after, &mut now, 150);
+    engine.end(now);
+    after.drain(&mut engine);
+    after.check();
+    assert!(after.numbers[0] > seen.numbers[seen.numbers.len() - 2]);
+    assert!(
+        after
+            .timeline
+            .rows
+            .iter()
+            .zip(after.timeline.rows.iter().skip(1))
+            .all(|(a, b)| b.number == a.number + 1)
+    );
+    assert_eq!(after.discontinuities(), 1);
+}
+
+#[test]
+fn a_recording_is_found_by_head_and_page_and_can_be_trimmed() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let mut recording = Recording::default();
+    let mut pages = BTreeMap::new();
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], false);
+    for _ in 0..50 * 150 {
+        encoder.step(&mut engine, now);
+        now += 40;
+        engine.tick(now);
+        let mut changes = Vec::new();
+        while let Some(output) = engine.poll() {
+            if let Output::Change(change) = output {
+                seen.timeline.apply(&change).unwrap();
+                changes.push(match change {
+                    Change::Close { track, number, .. } => Change::Whole {
+                        track,
+                        number,
+                        segment: engine.segment(track, number).unwrap().clone(),
+                    },
+                    other => other,
+                });
+            }
+        }
+        for change in changes {
+            recording.apply(&change).unwrap();
+        }
+        if let Some(page) = recording.seal("m", engine.settled()) {
+            pages.insert(page.name, page.bytes);
+        }
+    }
+    assert_eq!(recording.pages.len(), 2);
+    let head = recording.head("m");
+    let read = Recording::parse(&head.bytes).unwrap();
+    assert_eq!(read, recording);
+    let wanted = &seen.timeline.rows[70];
+    let page = read.page_at(wanted.start + 5).unwrap();
+    let rows = parse_page(&pages[&format!("m.live/{}", page.first)]).unwrap();
+    assert!(rows.contains(wanted));
+    let newest = seen.timeline.rows.len() - 2;
+    assert_eq!(read.page_at(seen.timeline.rows[newest].start), None);
+    let gone = recording.trim(wanted.number);
+    assert_eq!(gone.len(), 1);
+    assert_eq!(recording.first_row(), Some(wanted.number));
+    let mut damaged = head.bytes;
+    *damaged.last_mut().unwrap() ^= 1;
+    assert!(Recording::parse(&damaged).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_encoders_do_times_and_numbers_go_forward(
+        acts in prop::collection::vec((0_u8..10, 1_usize..120, -400_000_i64..400_000), 1..14),
+        sound: bool,
+    ) {
+        let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+        let (mut seen, mut now) = (Seen::default(), NOW);
+        let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000, 900_000], sound);
+        let mut source = 1;
+        for (act, frames, jump) in acts {
+            match act {
+                // Pictures and sound that never came.
+                0 => encoder.frame += frames as i64,
+                1 => encoder.sound += frames as i64,
+                // The clock jumps.
+                2 => encoder.base += jump,
+                // Time without data.
+                3 => now += frames as i64 * 100,
+                // Another connection.
+                4 => {
+                    engine.disconnect(now, source);
+                    source += 1;
+                    let base = if jump > 0 { 0 } else { encoder.base };
+                    let (frame, sounds) = (encoder.frame, encoder.sound);
+                    encoder = Encoder::new(&mut engine, source, base, now, &[3_000_000, 900_000], sound);
+                    if jump < 0 {
+                        (encoder.frame, encoder.sound) = (frame, sounds);
+                    }
+                }
+                5 => {
+                    let mut stream = video();
+                    stream.init = vec![frames as u8 % 3];
+                    engine.announce(now, source, "video", 900_000, stream).unwrap();
+                }
+                6 if sound => {
+                    let mut stream = audio();
+                    stream.init = vec![frames as u8 % 3];
+                    stream.timescale = Timescale::new(if frames % 2 == 0 { 48_000 } else { 44_100 }).unwrap();
+                    encoder.audio = Some(engine.announce(now, source, "audio", 128_000, stream).unwrap());
+                }
+                _ => encoder.run(&mut engine, &mut seen, &mut now, frames),
+            }
+        }
+        engine.end(now);
+        seen.drain(&mut engine);
+        seen.check();
+    }
+
+    #[test]
+    fn readers_survive_anything(bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0_usize..400, value: u8) {
+        let _ = journal::read(&bytes);
+        let _ = Recording::parse(&bytes);
+        let _ = parse_page(&bytes);
+        let mut head = Recording::default().head("m").bytes;
+        if let Some(byte) = head.get_mut(at) {
+            *byte = value;
+        }
+        let _ = Recording::parse(&head);
+    }
+}

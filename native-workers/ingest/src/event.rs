@@ -1,0 +1,595 @@
+//! One live event while it runs here: the engine, the newest media in memory, the journal and the spool.
+//!
+//! Everything goes through one lock that is never held across a wait. What the engine makes is recorded on disk first, then
+//! shown: to those who wait at the edge, and to the recordings.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use headwater_live::edge::Snapshot;
+use headwater_live::engine::{AccessUnit, Engine, Output, Settings, SourceId};
+use headwater_live::limits::Limits;
+use headwater_live::reason::Reason;
+use headwater_live::stream::{Kind, StreamConfig};
+use headwater_live::timeline::{Change, Segment, Timeline, Track, TrackIndex};
+use headwater_work::live::facts::{
+    ChunkDropped, Discontinuity, Fact, Heartbeat, StreamsOutOfSync, VideoStreamsOutOfSync,
+};
+use headwater_work::live::{Assignment, EncodingType, IpRange, StreamOption};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::facts::{self, Facts};
+use crate::spool::{Kept, Spool};
+
+/// Rows whose media stay in memory.
+const ROWS_IN_MEMORY: u64 = 12;
+
+/// Most media in memory, bytes; the oldest rows make room.
+const MOST_BYTES: usize = 192 << 20;
+
+/// Rows that the timeline keeps: what recordings have not stored is among them for minutes.
+const ROWS_KNOWN: u64 = 600;
+
+/// Rows that the edge shows. What is older is in storage, unless storage is away for minutes.
+const ROWS_SHOWN: usize = 64;
+
+/// What a recording is told.
+pub(crate) enum Told {
+    /// A step that needs no media.
+    Change(Change),
+    /// A complete segment.
+    Whole {
+        track: TrackIndex,
+        number: u64,
+        segment: Segment,
+        kept: Option<Arc<Kept>>,
+    },
+}
+
+/// Media at the edge.
+pub(crate) enum Media {
+    /// Parts from the one asked for on; more will come unless `complete`.
+    Parts {
+        parts: Vec<Bytes>,
+        complete: bool,
+    },
+    NotYet,
+    /// Not in memory any more.
+    Gone,
+}
+
+pub(crate) struct Live {
+    pub(crate) id: Uuid,
+    pub(crate) generation: u32,
+    pub(crate) limits: Limits,
+    pub(crate) facts: Facts,
+    /// Connections end when it is cancelled.
+    pub(crate) stop: CancellationToken,
+    interval_ms: u32,
+    part_ms: u32,
+    low_latency: bool,
+    version: watch::Sender<u64>,
+    /// Who may send, by the newest assignment.
+    allow: Mutex<Vec<IpRange>>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    spool: Spool,
+    media: BTreeMap<(u64, TrackIndex), Vec<Bytes>>,
+    media_bytes: usize,
+    /// Segments on disk that some recording still needs.
+    kept: BTreeMap<(u64, TrackIndex), std::sync::Weak<Kept>>,
+    listeners: Vec<mpsc::UnboundedSender<Told>>,
+    /// Name and bit rate of the picture of every stream name.
+    streams: BTreeMap<String, u32>,
+    /// Measured bits per second by source.
+    rates: BTreeMap<SourceId, u64>,
+    next_source: SourceId,
+    /// The disk refused: nothing more is taken in.
+    broken: Option<String>,
+}
+
+/// What a recording begins with.
+pub(crate) struct Subscription {
+    pub(crate) told: mpsc::UnboundedReceiver<Told>,
+    pub(crate) timeline: Timeline,
+    pub(crate) kept: BTreeMap<(u64, TrackIndex), Arc<Kept>>,
+}
+
+/// The part of an assignment that an engine needs.
+pub(crate) fn settings(assignment: &Assignment) -> (Settings, bool) {
+    let limits = match assignment.encoding.encoding_type {
+        EncodingType::PassthroughBasic => Limits::BASIC,
+        EncodingType::None | EncodingType::PassthroughStandard => Limits::STANDARD,
+        EncodingType::Standard | EncodingType::Premium1080p => Limits::ENCODING,
+    };
+    let interval = assignment.input.key_frame_interval_ms;
+    let interval = interval.or(assignment.encoding.key_frame_interval_ms);
+    let interval_ms = u32::try_from(interval.unwrap_or(2_000))
+        .unwrap_or(2_000)
+        .clamp(500, 20_000);
+    let low_latency = assignment.stream_option != StreamOption::Default;
+    let settings = Settings {
+        interval_ms,
+        part_ms: if low_latency { 334 } else { 1_000 },
+        limits,
+    };
+    (settings, low_latency)
+}
+
+impl Live {
+    pub(crate) fn new(assignment: &Assignment, spool: Spool, timeline: Timeline) -> Self {
+        let (settings, low_latency) = settings(assignment);
+        Self {
+            id: assignment.event_id,
+            generation: assignment.generation,
+            limits: settings.limits,
+            facts: Facts::default(),
+            stop: CancellationToken::new(),
+            interval_ms: settings.interval_ms,
+            part_ms: settings.part_ms,
+            low_latency,
+            version: watch::Sender::new(0),
+            allow: Mutex::new(assignment.input.allow.clone()),
+            inner: Mutex::new(Inner {
+                engine: Engine::new(settings, timeline, crate::now_ms()),
+                spool,
+                media: BTreeMap::new(),
+                media_bytes: 0,
+                kept: BTreeMap::new(),
+                listeners: Vec::new(),
+                streams: BTreeMap::new(),
+                rates: BTreeMap::new(),
+                next_source: 1,
+                broken: None,
+            }),
+        }
+    }
+
+    /// A panic of another holder leaves nothing half done that matters more than going on.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over who may send. Those who are in stay.
+    pub(crate) fn set_allow(&self, allow: &[IpRange]) {
+        let mut known = self.allow.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != allow {
+            *known = allow.to_vec();
+        }
+    }
+
+    pub(crate) fn allows(&self, peer: std::net::IpAddr) -> bool {
+        let known = self.allow.lock().unwrap_or_else(PoisonError::into_inner);
+        crate::hub::is_allowed(&known, peer)
+    }
+
+    pub(crate) fn source(&self) -> SourceId {
+        let mut inner = self.lock();
+        let source = inner.next_source;
+        inner.next_source += 1;
+        source
+    }
+
+    /// Announces a stream of a connection. `stream`: the stream name; `bitrate`: as its metadata have it.
+    ///
+    /// Errors: the reason to refuse it.
+    pub(crate) fn announce(
+        &self,
+        source: SourceId,
+        stream: &str,
+        bitrate: Option<u32>,
+        config: StreamConfig,
+    ) -> Result<TrackIndex, Reason> {
+        let mut inner = self.lock();
+        let kind = config.kind;
+        let bitrate = match kind {
+            Kind::Audio => bitrate.unwrap_or(128_000),
+            Kind::Video => {
+                let others: Vec<u32> = inner
+                    .streams
+                    .iter()
+                    .filter(|(name, _)| *name != stream)
+                    .map(|(_, rate)| *rate)
+                    .collect();
+                match inner.streams.get(stream) {
+                    Some(known) => *known,
+                    // Bit rates tell the streams of an encoder apart.
+                    None if bitrate.is_none() && !others.is_empty() => {
+                        return Err(Reason::SetDataFrameNotReceived);
+                    }
+                    None => {
+                        let guess = (config.width * config.height).saturating_mul(2);
+                        let mut rate = bitrate.unwrap_or(guess).max(1);
+                        while others.contains(&rate) {
+                            rate += 1;
+                        }
+                        inner.streams.insert(stream.to_owned(), rate);
+                        rate
+                    }
+                }
+            }
+        };
+        let now = crate::now_ms();
+        let index = inner
+            .engine
+            .announce(now, source, kind.name(), bitrate, config)?;
+        self.settle(&mut inner);
+        Ok(index)
+    }
+
+    /// An access unit of a connection. Gives how far what comes is ahead of the clock, in milliseconds.
+    ///
+    /// Errors: the reason to end the connection.
+    pub(crate) fn push(
+        &self,
+        source: SourceId,
+        track: TrackIndex,
+        unit: AccessUnit,
+    ) -> Result<i64, Reason> {
+        let now = crate::now_ms();
+        let mut inner = self.lock();
+        if inner.broken.is_some() {
+            return Err(Reason::CapacityReached);
+        }
+        inner.engine.push(now, source, track, unit)?;
+        self.settle(&mut inner);
+        Ok(inner.engine.ahead_ms(now))
+    }
+
+    /// A connection measured what it gets, bits per second.
+    ///
+    /// Errors: it is too much.
+    pub(crate) fn measured(&self, source: SourceId, rate: u64) -> Result<(), Reason> {
+        let mut inner = self.lock();
+        inner.rates.insert(source, rate);
+        let total = inner.rates.values().sum();
+        self.limits.check_measured(rate, total)
+    }
+
+    pub(crate) fn disconnect(&self, source: SourceId) {
+        let mut inner = self.lock();
+        inner.rates.remove(&source);
+        inner.engine.disconnect(crate::now_ms(), source);
+        self.settle(&mut inner);
+    }
+
+    pub(crate) fn tick(&self) {
+        let mut inner = self.lock();
+        inner.engine.tick(crate::now_ms());
+        self.settle(&mut inner);
+    }
+
+    /// Brings out everything that was growing.
+    pub(crate) fn flush(&self) {
+        let mut inner = self.lock();
+        inner.engine.flush(crate::now_ms());
+        self.settle(&mut inner);
+    }
+
+    /// Nothing comes any more: whoever waits is told.
+    pub(crate) fn end(&self) {
+        let mut inner = self.lock();
+        inner.engine.end(crate::now_ms());
+        self.settle(&mut inner);
+    }
+
+    /// Recordings are told nothing more: they end once they have stored what they were told.
+    pub(crate) fn hang_up(&self) {
+        self.lock().listeners.clear();
+    }
+
+    /// The process ends, or another has the event: what is on disk stays there.
+    pub(crate) fn leave(&self) {
+        self.lock().spool.leave();
+    }
+
+    /// The event is over: its disk is freed.
+    pub(crate) fn forget(&self) {
+        self.lock().spool.remove();
+    }
+
+    /// Why nothing is taken in any more.
+    pub(crate) fn broken(&self) -> Option<String> {
+        self.lock().broken.clone()
+    }
+
+    /// The number that the next row gets.
+    pub(crate) fn next_number(&self) -> Option<u64> {
+        self.lock().engine.timeline().next_number
+    }
+
+    /// Rows from this number on may still get segments.
+    pub(crate) fn settled(&self) -> u64 {
+        self.lock().engine.settled()
+    }
+
+    /// Follows the timeline from now on.
+    pub(crate) fn subscribe(&self) -> Subscription {
+        let mut inner = self.lock();
+        let (teller, told) = mpsc::unbounded_channel();
+        inner.listeners.push(teller);
+        let timeline = inner.engine.timeline().clone();
+        let mut kept = BTreeMap::new();
+        for row in &timeline.rows {
+            for (track, segment) in &row.segments {
+                let key = (row.number, *track);
+                let file = inner.kept.get(&key).and_then(std::sync::Weak::upgrade);
+                let file = file.or_else(|| inner.spool.found(*track, row.number));
+                if let Some(file) = file.filter(|_| segment.complete) {
+                    inner.kept.insert(key, Arc::downgrade(&file));
+                    kept.insert(key, file);
+                }
+            }
+        }
+        Subscription {
+            told,
+            timeline,
+            kept,
+        }
+    }
+
+    /// Takes everything out of the engine.
+    fn settle(&self, inner: &mut Inner) {
+        let mut changed = false;
+        while let Some(output) = inner.engine.poll() {
+            changed = true;
+            match output {
+                Output::Change(change) => {
+                    if let Err(error) = inner.keep(change) {
+                        tracing::error!(event = %self.id, "the journal cannot be written: {error}");
+                        inner.broken =
+                            Some(format!("the worker's disk cannot be written: {error}"));
+                    }
+                }
+                Output::Media {
+                    track,
+                    number,
+                    bytes,
+                } => {
+                    inner.media_bytes += bytes.len();
+                    inner.media.entry((number, track)).or_default().push(bytes);
+                }
+                Output::Dropped { track, time, drop } => {
+                    if let (Some(code), Some(known)) = (drop.code(), inner.track(track)) {
+                        self.facts.tell(Fact::ChunkDropped(ChunkDropped {
+                            timestamp: facts::time(time),
+                            track_type: known.kind.name().to_owned(),
+                            track_name: name(known),
+                            bitrate: u64::from(known.bitrate),
+                            timescale: facts::scale(),
+                            result_code: code.to_owned(),
+                        }));
+                    }
+                }
+                Output::Jump {
+                    track,
+                    previous,
+                    new,
+                } => {
+                    if let Some(known) = inner.track(track) {
+                        self.facts.tell(Fact::Discontinuity(Discontinuity {
+                            track_type: known.kind.name().to_owned(),
+                            track_name: name(known),
+                            bitrate: u64::from(known.bitrate),
+                            previous_timestamp: facts::time(previous),
+                            new_timestamp: facts::time(new),
+                            timescale: facts::scale(),
+                            discontinuity_gap: facts::time(new - previous),
+                        }));
+                    }
+                }
+            }
+        }
+        if changed {
+            inner.make_room();
+            self.version.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// Is told of every change.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let inner = self.lock();
+        Snapshot {
+            generation: self.generation,
+            now_ms: crate::now_ms(),
+            interval_ms: self.interval_ms,
+            part_ms: self.part_ms,
+            low_latency: self.low_latency,
+            timeline: inner.engine.timeline().tail(ROWS_SHOWN),
+        }
+    }
+
+    /// Asks the timeline something, under the lock.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Timeline) -> T) -> T {
+        question(self.lock().engine.timeline())
+    }
+
+    /// Media of a segment from part `from` on.
+    pub(crate) fn media(&self, track: TrackIndex, number: u64, from: usize) -> Media {
+        let inner = self.lock();
+        let timeline = inner.engine.timeline();
+        let segment = timeline
+            .row(number)
+            .and_then(|row| row.segments.get(&track));
+        let complete = segment.is_some_and(|segment| segment.complete) || timeline.ended;
+        match inner.media.get(&(number, track)) {
+            Some(parts) => Media::Parts {
+                parts: parts.get(from..).unwrap_or_default().to_vec(),
+                complete,
+            },
+            None if segment.is_some_and(|segment| !segment.parts.is_empty()) => Media::Gone,
+            None if timeline.next_number.is_some_and(|next| number >= next) => Media::NotYet,
+            None if segment.is_some() || timeline.row(number).is_some() => Media::NotYet,
+            None => Media::Gone,
+        }
+    }
+
+    /// How every track is doing.
+    pub(crate) fn heartbeats(&self) -> Vec<Heartbeat> {
+        let mut inner = self.lock();
+        let now = crate::now_ms();
+        let tracks = inner.engine.timeline().tracks.clone();
+        let mut beats = Vec::new();
+        let mut heads = Vec::new();
+        for (index, track) in (0..).zip(&tracks) {
+            let Some(stats) = inner.engine.take_stats(index, now) else {
+                continue;
+            };
+            let incoming = stats.bitrate(now);
+            let running = stats.bytes > 0;
+            heads.extend(
+                stats
+                    .last
+                    .filter(|_| running)
+                    .map(|last| (track.kind, last)),
+            );
+            let expected = u64::from(track.bitrate);
+            beats.push(Heartbeat {
+                track_type: track.kind.name().to_owned(),
+                track_name: name(track),
+                bitrate: expected,
+                incoming_bitrate: incoming,
+                last_timestamp: facts::time(stats.last.unwrap_or(0)),
+                timescale: facts::scale(),
+                overlap_count: stats.overlaps,
+                discontinuity_count: stats.discontinuities,
+                nonincreasing_count: stats.non_increasing,
+                unexpected_bitrate: running && (incoming > expected * 2 || incoming < expected / 4),
+                state: if running { "Running" } else { "Stopped" }.to_owned(),
+                healthy: running
+                    && stats.overlaps + stats.discontinuities + stats.non_increasing == 0,
+            });
+        }
+        drop(inner);
+        self.tell_of_drift(&heads);
+        beats
+    }
+}
+
+/// Streams are out of step when their newest times are so far apart, in ticks of the event's clock: more than encoders
+/// interleave.
+const OUT_OF_STEP: i64 = 3 * 90_000;
+
+impl Live {
+    /// Tells of streams that have drifted apart. `heads`: kind and newest time of those that run.
+    fn tell_of_drift(&self, heads: &[(Kind, i64)]) {
+        if let Some((least, most)) = apart(heads.iter().copied()) {
+            self.facts.tell(Fact::StreamsOutOfSync(StreamsOutOfSync {
+                min_last_timestamp: facts::time(least.1),
+                type_of_stream_with_min_last_timestamp: least.0.name().to_owned(),
+                max_last_timestamp: facts::time(most.1),
+                type_of_stream_with_max_last_timestamp: most.0.name().to_owned(),
+                timescale_of_min_last_timestamp: facts::scale(),
+                timescale_of_max_last_timestamp: facts::scale(),
+            }));
+        }
+        let pictures = heads.iter().copied();
+        let pictures = pictures.filter(|(kind, _)| *kind == Kind::Video);
+        if let Some((least, most)) = apart(pictures) {
+            let duration = facts::time(headwater_live::clock_of_ms(i64::from(self.interval_ms)));
+            self.facts
+                .tell(Fact::VideoStreamsOutOfSync(VideoStreamsOutOfSync {
+                    first_timestamp: facts::time(least.1),
+                    first_duration: duration.clone(),
+                    second_timestamp: facts::time(most.1),
+                    second_duration: duration,
+                    timescale: facts::scale(),
+                }));
+        }
+    }
+}
+
+/// The stream that is farthest behind and the one farthest ahead, if they are out of step.
+fn apart(heads: impl Iterator<Item = (Kind, i64)> + Clone) -> Option<((Kind, i64), (Kind, i64))> {
+    let least = heads.clone().min_by_key(|(_, time)| *time)?;
+    let most = heads.max_by_key(|(_, time)| *time)?;
+    (most.1 - least.1 > OUT_OF_STEP).then_some((least, most))
+}
+
+/// A track's name in events.
+fn name(track: &Track) -> String {
+    format!("{}_{}", track.name, track.bitrate)
+}
+
+impl Inner {
+    fn track(&self, index: TrackIndex) -> Option<&Track> {
+        self.engine.timeline().tracks.get(usize::from(index))
+    }
+
+    /// Records a change, then tells of it.
+    fn keep(&mut self, change: Change) -> io::Result<()> {
+        self.spool.record(&change, self.engine.timeline())?;
+        match change {
+            Change::Close { track, number, .. } => {
+                let Some(segment) = self.engine.segment(track, number).cloned() else {
+                    return Ok(());
+                };
+                let key = (number, track);
+                let parts = self.media.get(&key).map(Vec::as_slice).unwrap_or_default();
+                // Without a recording nobody needs it beyond memory.
+                let kept = match self.listeners.is_empty() {
+                    true => None,
+                    false => Some(self.spool.keep(track, number, parts)?),
+                };
+                if let Some(kept) = &kept {
+                    self.kept.insert(key, Arc::downgrade(kept));
+                }
+                let whole = Change::Whole {
+                    track,
+                    number,
+                    segment: segment.clone(),
+                };
+                self.spool.record(&whole, self.engine.timeline())?;
+                self.tell(|| Told::Whole {
+                    track,
+                    number,
+                    segment: segment.clone(),
+                    kept: kept.clone(),
+                });
+            }
+            Change::Open { .. } | Change::Part { .. } | Change::Trim { .. } => {}
+            other => self.tell(|| Told::Change(other.clone())),
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, told: impl Fn() -> Told) {
+        self.listeners
+            .retain(|listener| listener.send(told()).is_ok());
+    }
+
+    fn make_room(&mut self) {
+        let next = self.engine.timeline().next_number.unwrap_or(0);
+        let oldest = next.saturating_sub(ROWS_IN_MEMORY);
+        while let Some(entry) = self.media.first_entry() {
+            let (number, _) = *entry.key();
+            if number >= oldest && self.media_bytes <= MOST_BYTES {
+                break;
+            }
+            let freed: usize = entry.remove().iter().map(Bytes::len).sum();
+            self.media_bytes -= freed;
+        }
+        let known = next.saturating_sub(ROWS_KNOWN);
+        if self
+            .engine
+            .timeline()
+            .rows
+            .front()
+            .is_some_and(|row| row.number + 64 < known)
+        {
+            self.engine.forget_before(known);
+            self.kept.retain(|(number, _), _| *number >= known);
+        }
+    }
+}

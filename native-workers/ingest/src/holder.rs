@@ -1,0 +1,525 @@
+//! Holds one event under a lease: brings what the worker does to what is wanted, and says how far it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headwater_blob::client::HyperClient;
+use headwater_live::timeline::Timeline;
+use headwater_work::live::facts::Fact;
+use headwater_work::live::{
+    Assignment, Claim, Endpoint, Endpoints, OutputReport, OutputState, Protocol, ReleaseRequest,
+    RenewRequest, Wanted, WorkerState,
+};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::api::{Api, ApiError};
+use crate::event::Live;
+use crate::hub::{Hub, Open};
+use crate::recording::{self, Handle};
+use crate::spool::Spool;
+use crate::{Bound, Config, srt};
+
+/// What all events of a worker share.
+pub(crate) struct Around {
+    pub(crate) api: Api,
+    pub(crate) client: HyperClient,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) bound: Bound,
+    pub(crate) config: Config,
+}
+
+/// Engines are told of the time so often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Heartbeats of tracks, as AMS has them.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// Recordings are waited for so long when the worker goes away.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// How soon a change of state is told.
+const SOON: Duration = Duration::from_millis(200);
+
+struct Holder {
+    around: Arc<Around>,
+    lease: String,
+    assignment: Assignment,
+    running: Option<Running>,
+    /// Outputs that cannot be begun yet, as storage does not say what is there.
+    recordings: Vec<Handle>,
+    /// Number of the next row, of generations before.
+    next_number: Option<u64>,
+}
+
+/// The event while it takes encoders in.
+struct Running {
+    live: Arc<Live>,
+    token: String,
+    srt: Option<srt::Listening>,
+}
+
+/// How an event was let go.
+enum Over {
+    /// Nothing more is wanted.
+    Done,
+    /// The worker goes away.
+    Leaving,
+    LeaseLost,
+    /// It cannot be brought up.
+    Failed(String),
+}
+
+/// Holds an event until it is over, its lease is lost, or `shutdown`.
+pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: CancellationToken) {
+    let event = claim.assignment.event_id;
+    tracing::info!(%event, name = claim.assignment.event_name, "took a live event");
+    let mut holder = Holder {
+        around,
+        lease: claim.lease,
+        assignment: claim.assignment,
+        running: None,
+        recordings: Vec::new(),
+        next_number: None,
+    };
+    let lease = Duration::from_secs(u64::from(claim.lease_seconds.max(5)));
+    let over = holder.keep(lease, &shutdown).await;
+    let failure = match over {
+        Over::LeaseLost => {
+            tracing::warn!(%event, "the lease is lost; nothing more is written");
+            holder.drop_everything().await;
+            return;
+        }
+        Over::Leaving => {
+            holder.bring_home().await;
+            None
+        }
+        Over::Done => {
+            let late = async {
+                shutdown.cancelled().await;
+                tokio::time::sleep(GRACE).await;
+            };
+            let finished = tokio::select! {
+                () = holder.finish_outputs() => true,
+                () = late => false,
+            };
+            if !finished {
+                holder.drop_everything().await;
+            }
+            None
+        }
+        Over::Failed(failure) => {
+            holder.drop_everything().await;
+            Some(failure)
+        }
+    };
+    holder.tell_facts().await;
+    let release = ReleaseRequest {
+        lease: holder.lease.clone(),
+        failure,
+    };
+    for wait in [200, 1_000, 3_000] {
+        match holder.around.api.release(event, &release).await {
+            Ok(()) | Err(ApiError::LeaseLost | ApiError::Refused(..)) => break,
+            Err(error) => tracing::warn!(%event, "releasing a live event: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    tracing::info!(%event, "let a live event go");
+}
+
+impl Holder {
+    async fn keep(&mut self, lease: Duration, shutdown: &CancellationToken) -> Over {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+        let mut good_until = Instant::now() + lease;
+        let mut renew_at = Instant::now();
+        let mut told: Option<RenewRequest> = None;
+        loop {
+            if let Err(over) = self.follow().await {
+                return over;
+            }
+            let report = self.report();
+            let changed = told.as_ref() != Some(&report);
+            let soon = changed && renew_at > Instant::now() + SOON;
+            if soon {
+                renew_at = Instant::now() + SOON;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Over::Leaving,
+                _ = tick.tick() => {
+                    if let Some(running) = &self.running {
+                        running.live.tick();
+                    }
+                }
+                _ = beat.tick() => {
+                    if let Some(running) = &self.running {
+                        for heartbeat in running.live.heartbeats() {
+                            running.live.facts.tell(Fact::Heartbeat(heartbeat));
+                        }
+                    }
+                }
+            }
+            if self.tell_facts_soon() {
+                self.tell_facts().await;
+            }
+            if Instant::now() < renew_at {
+                continue;
+            }
+            match self
+                .around
+                .api
+                .renew(self.assignment.event_id, &report)
+                .await
+            {
+                Ok(assignment) => {
+                    self.assignment = assignment;
+                    told = Some(report);
+                    good_until = Instant::now() + lease;
+                    renew_at = Instant::now() + (lease / 3).min(Duration::from_secs(5));
+                }
+                Err(ApiError::LeaseLost) => return Over::LeaseLost,
+                Err(error) => {
+                    tracing::warn!(event = %self.assignment.event_id, "renewing a lease: {error}");
+                    renew_at = Instant::now() + Duration::from_secs(1);
+                    // Who cannot renew must not assume to hold it still.
+                    if Instant::now() >= good_until {
+                        return Over::LeaseLost;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings what is done to what is wanted.
+    async fn follow(&mut self) -> Result<(), Over> {
+        if let Some(running) = &self.running {
+            if let Some(broken) = running.live.broken() {
+                return Err(Over::Failed(broken));
+            }
+            if running.live.generation != self.assignment.generation {
+                // Nothing of the old generation belongs on the new one's timeline, but numbers go on.
+                self.next_number = running.live.next_number();
+                self.drop_everything().await;
+            }
+        }
+        match self.assignment.wanted {
+            Wanted::Stop => Err(Over::Done),
+            Wanted::StandBy => {
+                if self.running.is_some() {
+                    self.drop_everything().await;
+                }
+                Ok(())
+            }
+            Wanted::Run => {
+                if self.running.is_none() {
+                    self.bring_up().await?;
+                }
+                if let Some(running) = &self.running {
+                    running.live.set_allow(&self.assignment.input.allow);
+                }
+                self.follow_outputs().await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn bring_up(&mut self) -> Result<(), Over> {
+        let assignment = &self.assignment;
+        if !assignment.encoding.encoding_type.is_passthrough() {
+            return Err(Over::Failed(
+                "this installation has no live encoder; use an encodingType of PassthroughBasic or PassthroughStandard".to_owned(),
+            ));
+        }
+        let disk = |error| Over::Failed(format!("the worker's disk cannot be used: {error}"));
+        let data = &self.around.config.data;
+        let opened = Spool::open(data, assignment.event_id, assignment.generation);
+        let (spool, journal) = opened.map_err(disk)?;
+        // Another machine may have had the event since: whoever counted further knows better.
+        let mut best = journal.unwrap_or_default();
+        for output in &assignment.outputs {
+            let found = recording::found(&self.around.client, output).await;
+            if let Ok(Some(found)) = found
+                && !found.open.ended
+                && found.open.next_number > best.next_number
+            {
+                best = found.open;
+            }
+        }
+        // An event that has ended, or was reset, begins anew; its numbers go on.
+        if best.ended || best.next_number < self.next_number {
+            best = Timeline {
+                next_number: best.next_number.max(self.next_number),
+                ..Timeline::default()
+            };
+        }
+        let live = Arc::new(Live::new(assignment, spool, best));
+        let open = Open { live: live.clone() };
+        let token = assignment.input.access_token.clone();
+        let srt = match assignment.input.protocol {
+            // Brought up to be finished: nobody is let in.
+            _ if assignment.wanted != Wanted::Run => None,
+            Protocol::Srt => {
+                let listening = srt::listen(self.around.config.srt, &token, open).await;
+                Some(listening.map_err(|error| Over::Failed(format!("SRT: {error}")))?)
+            }
+            Protocol::Rtmp | Protocol::Rtmps => {
+                self.around.hub.open(&token, open);
+                None
+            }
+        };
+        self.around.hub.show(&live);
+        self.running = Some(Running { live, token, srt });
+        Ok(())
+    }
+
+    async fn follow_outputs(&mut self) {
+        let Some(running) = &self.running else {
+            return;
+        };
+        let wanted = &self.assignment.outputs;
+        let (kept, gone): (Vec<Handle>, Vec<Handle>) = std::mem::take(&mut self.recordings)
+            .into_iter()
+            .partition(|known| wanted.iter().any(|output| output.output_id == known.id));
+        self.recordings = kept;
+        for handle in gone {
+            handle.stop().await;
+        }
+        for output in wanted {
+            match self
+                .recordings
+                .iter()
+                .find(|known| known.id == output.output_id)
+            {
+                Some(known) => known.update(output, false),
+                // What is there already must be known before anything is written.
+                None => match recording::found(&self.around.client, output).await {
+                    Ok(found) => {
+                        let handle =
+                            recording::start(&self.around.client, &running.live, output, found);
+                        handle.update(output, false);
+                        self.recordings.push(handle);
+                    }
+                    Err(error) => {
+                        tracing::warn!(event = %running.live.id, output = output.name, "what is recorded already: {error}");
+                    }
+                },
+            }
+        }
+    }
+
+    fn report(&self) -> RenewRequest {
+        let state = match (self.assignment.wanted, &self.running) {
+            (Wanted::StandBy, _) => WorkerState::StandBy,
+            (Wanted::Run, Some(_)) => WorkerState::Running,
+            _ => WorkerState::Preparing,
+        };
+        RenewRequest {
+            lease: self.lease.clone(),
+            state,
+            generation: self.assignment.generation,
+            endpoints: self.endpoints(),
+            outputs: self.output_reports(),
+        }
+    }
+
+    fn output_reports(&self) -> Vec<OutputReport> {
+        let reports = self.recordings.iter().filter_map(|recording| {
+            let state: OutputState = recording.state()?;
+            Some(OutputReport {
+                output_id: recording.id,
+                state,
+            })
+        });
+        reports.collect()
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        let Some(running) = &self.running else {
+            return Endpoints::default();
+        };
+        let config = &self.around.config;
+        // TLS and cookies of a name of its own are the operator's; the first label says which event it is.
+        let host = match &self.assignment.static_hostname {
+            Some(label)
+                if config.public_host.parse::<std::net::IpAddr>().is_err()
+                    && config.public_host != "localhost" =>
+            {
+                format!("{label}.{}", config.public_host)
+            }
+            _ => config.public_host.clone(),
+        };
+        let token = &running.token;
+        let path = |scheme: &str, ports: &[std::net::SocketAddr]| {
+            let ports = ports.iter().map(std::net::SocketAddr::port);
+            let urls = ports.map(|port| Endpoint {
+                protocol: scheme.to_ascii_uppercase(),
+                url: format!("{scheme}://{host}:{port}/live/{token}"),
+            });
+            urls.collect::<Vec<_>>()
+        };
+        let mut input = Vec::new();
+        match self.assignment.input.protocol {
+            Protocol::Srt => {
+                let port = running.srt.as_ref().map_or(0, |srt| srt.port);
+                input.push(Endpoint {
+                    protocol: "SRT".to_owned(),
+                    url: format!("srt://{host}:{port}?passphrase={token}&pbkeylen=16"),
+                });
+            }
+            Protocol::Rtmp => {
+                input.extend(path("rtmp", &self.around.bound.rtmp));
+                input.extend(path("rtmps", &self.around.bound.rtmps));
+            }
+            Protocol::Rtmps => input.extend(path("rtmps", &self.around.bound.rtmps)),
+        }
+        let preview = Endpoint {
+            protocol: "FragmentedMP4".to_owned(),
+            url: format!(
+                "{}/{}/preview.ism/manifest",
+                config.streaming_url.trim_end_matches('/'),
+                self.assignment.preview.locator
+            ),
+        };
+        Endpoints {
+            input,
+            preview: vec![preview],
+            timed_metadata: Vec::new(),
+        }
+    }
+
+    /// Takes no encoder in any more, and lets those go that are there.
+    fn close_doors(&mut self) -> Option<Arc<Live>> {
+        let running = self.running.take()?;
+        self.around.hub.close(&running.token);
+        running.live.stop.cancel();
+        drop(running.srt);
+        Some(running.live)
+    }
+
+    /// Writes nothing more.
+    async fn drop_everything(&mut self) {
+        for recording in std::mem::take(&mut self.recordings) {
+            recording.stop().await;
+        }
+        if let Some(live) = self.close_doors() {
+            live.leave();
+            live.hang_up();
+            self.around.hub.hide(live.id);
+        }
+    }
+
+    /// Brings what came into storage, for the next worker to go on from.
+    async fn bring_home(&mut self) {
+        let Some(live) = self.close_doors() else {
+            return;
+        };
+        live.flush();
+        live.hang_up();
+        let deadline = Instant::now() + GRACE;
+        for recording in &mut self.recordings {
+            recording
+                .settle(deadline.saturating_duration_since(Instant::now()))
+                .await;
+        }
+        live.leave();
+        self.tell_facts_of(&live).await;
+        self.around.hub.hide(live.id);
+        for recording in std::mem::take(&mut self.recordings) {
+            recording.stop().await;
+        }
+    }
+
+    /// The event ends: every recording becomes a film. The lease is kept meanwhile.
+    async fn finish_outputs(&mut self) {
+        // A worker that was lost while it did this left it to the next one.
+        if self.running.is_none()
+            && !self.assignment.outputs.is_empty()
+            && self.bring_up().await.is_ok()
+        {
+            self.follow_outputs().await;
+        }
+        let live = self.close_doors();
+        if let Some(live) = &live {
+            live.flush();
+            // Should this be cut short, the next worker finds all of it.
+            live.leave();
+        }
+        let event: Uuid = self.assignment.event_id;
+        while !self.recordings.is_empty() {
+            for recording in &self.recordings {
+                let output = self
+                    .assignment
+                    .outputs
+                    .iter()
+                    .find(|output| output.output_id == recording.id);
+                if let Some(output) = output {
+                    recording.update(output, true);
+                }
+            }
+            let over = self.recordings.iter().all(Handle::is_over);
+            let report = RenewRequest {
+                lease: self.lease.clone(),
+                state: WorkerState::Preparing,
+                generation: self.assignment.generation,
+                endpoints: Endpoints::default(),
+                outputs: self.output_reports(),
+            };
+            let renewed = self.around.api.renew(event, &report).await;
+            let told = renewed.is_ok();
+            match renewed {
+                Ok(assignment) => {
+                    self.assignment = assignment;
+                    let outputs = &self.assignment.outputs;
+                    self.recordings
+                        .retain(|known| outputs.iter().any(|output| output.output_id == known.id));
+                }
+                Err(ApiError::LeaseLost) => break,
+                Err(error) => tracing::warn!(%event, "renewing a lease: {error}"),
+            }
+            // Nobody may believe that an output is still being recorded.
+            if over && told {
+                break;
+            }
+            tokio::time::sleep(SOON).await;
+        }
+        for recording in std::mem::take(&mut self.recordings) {
+            recording.stop().await;
+        }
+        if let Some(live) = live {
+            live.end();
+            self.tell_facts_of(&live).await;
+            self.around.hub.hide(live.id);
+            live.forget();
+        }
+    }
+
+    fn tell_facts_soon(&self) -> bool {
+        self.running
+            .as_ref()
+            .is_some_and(|running| running.live.facts.next().is_some())
+    }
+
+    async fn tell_facts(&self) {
+        if let Some(running) = &self.running {
+            self.tell_facts_of(&running.live).await;
+        }
+    }
+
+    async fn tell_facts_of(&self, live: &Live) {
+        while let Some(report) = live.facts.next() {
+            match self.around.api.facts(live.id, &report).await {
+                // What the API does not take will not be taken later either.
+                Ok(()) | Err(ApiError::Refused(..) | ApiError::LeaseLost) => {
+                    live.facts.done(&report)
+                }
+                Err(error) => {
+                    tracing::warn!(event = %live.id, "telling facts: {error}");
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Which event an encoder means, and what it may push into: the seam between protocols and events.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use headwater_live::engine::{AccessUnit, SourceId};
+use headwater_live::reason::Reason;
+use headwater_live::stream::StreamConfig;
+use headwater_live::timeline::TrackIndex;
+use headwater_work::live::IpRange;
+use headwater_work::live::facts::{ConnectionEnded, Encoder, Fact, StreamReceived};
+use uuid::Uuid;
+
+use crate::event::Live;
+use crate::facts;
+
+/// An event that takes encoders in.
+#[derive(Clone)]
+pub(crate) struct Open {
+    pub(crate) live: Arc<Live>,
+}
+
+/// The events of this worker.
+#[derive(Default)]
+pub(crate) struct Hub {
+    /// By access token, without dashes and in lower case.
+    open: RwLock<HashMap<String, Open>>,
+    events: RwLock<HashMap<Uuid, Arc<Live>>>,
+}
+
+/// Tokens are UUIDs to people, with dashes or without.
+pub(crate) fn token_key(token: &str) -> String {
+    let letters = token.chars().filter(|letter| *letter != '-');
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+impl Hub {
+    /// Shows an event at the edge.
+    pub(crate) fn show(&self, live: &Arc<Live>) {
+        if let Ok(mut events) = self.events.write() {
+            events.insert(live.id, live.clone());
+        }
+    }
+
+    pub(crate) fn hide(&self, id: Uuid) {
+        if let Ok(mut events) = self.events.write() {
+            events.remove(&id);
+        }
+    }
+
+    pub(crate) fn event(&self, id: Uuid) -> Option<Arc<Live>> {
+        self.events.read().ok()?.get(&id).cloned()
+    }
+
+    /// Takes encoders with that token in.
+    pub(crate) fn open(&self, token: &str, open: Open) {
+        if let Ok(mut known) = self.open.write() {
+            known.insert(token_key(token), open);
+        }
+    }
+
+    pub(crate) fn close(&self, token: &str) {
+        if let Ok(mut known) = self.open.write() {
+            known.remove(&token_key(token));
+        }
+    }
+
+    /// The event of a token.
+    pub(crate) fn find(&self, token: &str) -> Option<Open> {
+        self.open.read().ok()?.get(&token_key(token)).cloned()
+    }
+}
+
+/// Whether an address is in one of the ranges.
+pub(crate) fn is_allowed(ranges: &[IpRange], peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    ranges.iter().any(|range| match (range.address, peer) {
+        (IpAddr::V4(net), IpAddr::V4(peer)) => {
+            let bits = u32::from(range.subnet_prefix_length.unwrap_or(32).min(32));
+            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            u32::from(net) & mask == u32::from(peer) & mask
+        }
+        (IpAddr::V6(net), IpAddr::V6(peer)) => {
+            let bits = u32::from(range.subnet_prefix_length.unwrap_or(128).min(128));
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            u128::from(net) & mask == u128::from(peer) & mask
+        }
+        // 0.0.0.0/0 means everybody to those who write it.
+        (IpAddr::V4(net), IpAddr::V6(_)) => {
+            net.is_unspecified() && range.subnet_prefix_length == Some(0)
+        }
+        (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    })
+}
+
+/// A connection of an encoder that has been let in: what a protocol adapter pushes into. Tells of its end when dropped.
+pub(crate) struct Publication {
+    live: Arc<Live>,
+    source: SourceId,
+    encoder: Encoder,
+    /// Tracks announced, and whether media has come.
+    tracks: Vec<(TrackIndex, Announced)>,
+    window: (Instant, u64),
+    ended: Reason,
+}
+
+struct Announced {
+    kind: &'static str,
+    name: String,
+    bitrate: u64,
+    seen: bool,
+}
+
+/// Bit rates are measured over so long.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// An encoder may be so far ahead of the clock before it is read more slowly.
+const AHEAD_MS: i64 = 5_000;
+
+impl Publication {
+    /// Lets an encoder in.
+    ///
+    /// `url`: what it connected to, without the token. Errors: the reason to refuse it, which the event's followers are told.
+    pub(crate) fn begin(
+        open: &Open,
+        url: &str,
+        stream: &str,
+        peer: SocketAddr,
+    ) -> Result<Self, Reason> {
+        let encoder = Encoder {
+            ingest_url: short(url),
+            stream_id: short(stream),
+            encoder_ip: peer.ip().to_canonical().to_string(),
+            encoder_port: peer.port().to_string(),
+        };
+        let good_name = !stream.is_empty()
+            && stream.len() <= 128
+            && stream
+                .chars()
+                .all(|c| c.is_ascii_graphic() && !"/\\?#%\"<>".contains(c));
+        let refused = if !open.live.allows(peer.ip()) {
+            Some(Reason::ConnectionDenied)
+        } else if !good_name {
+            Some(Reason::Malformed)
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            open.live
+                .facts
+                .tell(Fact::ConnectionRejected(ended(&encoder, reason)));
+            return Err(reason);
+        }
+        open.live
+            .facts
+            .tell(Fact::EncoderConnected(encoder.clone()));
+        Ok(Self {
+            source: open.live.source(),
+            live: open.live.clone(),
+            encoder,
+            tracks: Vec::new(),
+            window: (Instant::now(), 0),
+            ended: Reason::ClientTerminated,
+        })
+    }
+
+    /// What the event takes in.
+    pub(crate) fn limits(&self) -> headwater_live::limits::Limits {
+        self.live.limits
+    }
+
+    /// Cancelled when the event takes no encoder any more.
+    pub(crate) fn stop(&self) -> tokio_util::sync::CancellationToken {
+        self.live.stop.clone()
+    }
+
+    /// A stream's configuration, at first and whenever it changes.
+    pub(crate) fn announce(
+        &mut self,
+        bitrate: Option<u32>,
+        config: StreamConfig,
+    ) -> Result<TrackIndex, Reason> {
+        let kind = config.kind.name();
+        let stream = self.encoder.stream_id.clone();
+        let index = self.live.announce(self.source, &stream, bitrate, config)?;
+        if self.tracks.iter().all(|(known, _)| *known != index) {
+            let (name, bitrate) = self.live.ask(|timeline| {
+                let track = timeline.tracks.get(usize::from(index));
+                track.map_or_else(Default::default, |track| {
+                    (track.name.clone(), track.bitrate)
+                })
+            });
+            let announced = Announced {
+                kind,
+                name: format!("{name}_{bitrate}"),
+                bitrate: bitrate.into(),
+                seen: false,
+            };
+            self.tracks.push((index, announced));
+        }
+        Ok(index)
+    }
+
+    /// An access unit. Gives how long to wait before more is read.
+    pub(crate) fn push(
+        &mut self,
+        track: TrackIndex,
+        unit: AccessUnit,
+    ) -> Result<Option<Duration>, Reason> {
+        let (time, bytes) = (unit.dts, unit.bytes.len() as u64);
+        let ahead = self.live.push(self.source, track, unit)?;
+        let first = self
+            .tracks
+            .iter_mut()
+            .find(|(known, announced)| *known == track && !announced.seen);
+        if let Some((_, announced)) = first {
+            announced.seen = true;
+            self.live.facts.tell(Fact::StreamReceived(StreamReceived {
+                ingest_url: self.encoder.ingest_url.clone(),
+                track_type: announced.kind.to_owned(),
+                track_name: announced.name.clone(),
+                bitrate: announced.bitrate,
+                encoder_ip: self.encoder.encoder_ip.clone(),
+                encoder_port: self.encoder.encoder_port.clone(),
+                timestamp: facts::time(time),
+                duration: "0".to_owned(),
+                timescale: facts::scale(),
+            }));
+        }
+        let (since, seen) = self.window;
+        let lasted = since.elapsed();
+        self.window.1 = seen + bytes;
+        if lasted >= WINDOW {
+            let rate =
+                self.window.1 * 8_000 / u64::try_from(lasted.as_millis()).unwrap_or(1).max(1);
+            self.window = (Instant::now(), 0);
+            self.live.measured(self.source, rate)?;
+        }
+        let wait = u64::try_from(ahead - AHEAD_MS)
+            .ok()
+            .filter(|wait| *wait > 0);
+        Ok(wait.map(|ms| Duration::from_millis(ms.min(1_000))))
+    }
+
+    /// Says why it ends. Without, the encoder closed the connection.
+    pub(crate) fn end(mut self, reason: Reason) {
+        self.ended = reason;
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        self.live.disconnect(self.source);
+        self.live
+            .facts
+            .tell(Fact::EncoderDisconnected(ended(&self.encoder, self.ended)));
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(256).collect()
+}
+
+fn ended(encoder: &Encoder, reason: Reason) -> ConnectionEnded {
+    ConnectionEnded {
+        ingest_url: encoder.ingest_url.clone(),
+        stream_id: encoder.stream_id.clone(),
+        encoder_ip: encoder.encoder_ip.clone(),
+        encoder_port: encoder.encoder_port.clone(),
+        result_code: reason.code().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_prefixes_and_an_empty_list_is_nobody() {
+        let range = |address: &str, bits| IpRange {
+            name: None,
+            address: address.parse().unwrap(),
+            subnet_prefix_length: bits,
+        };
+        let peer = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(!is_allowed(&[], peer("127.0.0.1")));
+        assert!(is_allowed(
+            &[range("10.1.0.0", Some(16))],
+            peer("10.1.200.3")
+        ));
+        assert!(!is_allowed(
+            &[range("10.1.0.0", Some(16))],
+            peer("10.2.0.1")
+        ));
+        assert!(is_allowed(
+            &[range("0.0.0.0", Some(0))],
+            peer("::ffff:10.0.0.1")
+        ));
+        assert!(is_allowed(
+            &[range("0.0.0.0", Some(0))],
+            peer("2001:db8::1")
+        ));
+        assert!(is_allowed(
+            &[range("2001:db8::", Some(32))],
+            peer("2001:db8::1")
+        ));
+        assert!(!is_allowed(&[range("192.0.2.1", None)], peer("192.0.2.2")));
+    }
+
+    #[test]
+    fn tokens_are_the_same_with_dashes_and_without() {
+        let token = "0F1E2D3C-0000-4000-8000-000000000000";
+        assert_eq!(token_key(token), "0f1e2d3c000040008000000000000000");
+    }
+}

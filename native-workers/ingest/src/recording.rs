@@ -1,0 +1,494 @@
+//! One live output: what is complete goes into its place in storage, in the layout of `headwater_live::archive`.
+//!
+//! A segment is written before the head that names it, and a page before the head that refers to it: whoever reads a head
+//! finds everything. Requests that fail are repeated for as long as the output is wanted; meanwhile segments wait on the
+//! worker's disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use headwater_blob::client::{ClientError, HyperClient};
+use headwater_ism::{EntryKind, ServerManifest, TrackEntry};
+use headwater_live::archive::{self, Object, Recording};
+use headwater_live::stream::Kind;
+use headwater_live::timeline::{Change, Segment, Timeline, TrackIndex};
+use headwater_work::Place;
+use headwater_work::live::{Output, OutputState, OutputWanted};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::event::{Live, Told};
+use crate::spool::Kept;
+use crate::store::{Patience, Storage};
+
+/// How often what left the archive window is looked for.
+const TRIM_EVERY: Duration = Duration::from_secs(10);
+
+/// Requests of one output at once.
+const AT_ONCE: usize = 6;
+
+/// Steps taken at once, so that one head serves for all of them.
+const MOST_STEPS: usize = 64;
+
+const SEGMENT_TYPE: &str = "video/mp4";
+const TIMELINE_TYPE: &str = "application/octet-stream";
+
+/// What the newest assignment says.
+#[derive(Clone, PartialEq)]
+struct Wanted {
+    place: Place,
+    archive_window_ms: u64,
+    finish: bool,
+}
+
+/// A recording that runs.
+pub(crate) struct Handle {
+    pub(crate) id: Uuid,
+    wanted: watch::Sender<Wanted>,
+    state: Arc<AtomicU8>,
+    stop: CancellationToken,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Takes over what a new assignment says. `finish`: the event itself ends.
+    pub(crate) fn update(&self, output: &Output, finish: bool) {
+        let new = wanted(output, finish);
+        self.wanted.send_if_modified(|old| {
+            let changed = *old != new;
+            *old = new;
+            changed
+        });
+    }
+
+    /// `None` while nothing is in storage yet.
+    pub(crate) fn state(&self) -> Option<OutputState> {
+        match self.state.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(OutputState::Recording),
+            _ => Some(OutputState::Finished),
+        }
+    }
+
+    /// Stops at once, wherever it is.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Some(task) = self.task {
+            let _ = task.await;
+        }
+    }
+
+    /// Everything told so far is stored, or `patience` is over.
+    pub(crate) async fn settle(&mut self, patience: Duration) {
+        // The task ends by itself once the event tells nothing more and all is stored.
+        if let Some(task) = &mut self.task
+            && tokio::time::timeout(patience, task).await.is_ok()
+        {
+            self.task = None;
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.as_ref().is_none_or(|task| task.is_finished())
+    }
+}
+
+fn wanted(output: &Output, finish: bool) -> Wanted {
+    Wanted {
+        place: output.place.clone(),
+        archive_window_ms: output.archive_window_ms,
+        finish: finish || output.wanted == OutputWanted::Finish,
+    }
+}
+
+/// A storage that is silent for longer is asked again: the lease has to be kept meanwhile.
+const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
+
+/// The recording that is in an output's place already.
+///
+/// Errors: storage does not say.
+pub(crate) async fn found(
+    client: &HyperClient,
+    output: &Output,
+) -> Result<Option<Recording>, String> {
+    let storage = Storage::new(client, &output.place)?;
+    let name = archive::head_name(&output.manifest_name);
+    let head = tokio::time::timeout(PATIENCE_TO_LOOK, storage.get(&name))
+        .await
+        .map_err(|_| "storage does not answer".to_owned())?
+        .map_err(|error| error.to_string())?;
+    Ok(head.and_then(|head| Recording::parse(&head).ok()))
+}
+
+/// Starts to record, or goes on with what was found.
+pub(crate) fn start(
+    client: &HyperClient,
+    live: &Arc<Live>,
+    output: &Output,
+    found: Option<Recording>,
+) -> Handle {
+    let (sender, receiver) = watch::channel(wanted(output, false));
+    let (stop, state) = (CancellationToken::new(), Arc::new(AtomicU8::new(0)));
+    let writer = Writer {
+        client: client.clone(),
+        live: live.clone(),
+        manifest: output.manifest_name.clone(),
+        wanted: receiver,
+        stop: stop.clone(),
+        state: state.clone(),
+        recording: Recording::default(),
+        first: 0,
+    };
+    let over = found.as_ref().is_some_and(|found| found.open.ended);
+    if over {
+        state.store(2, Ordering::Release);
+    }
+    let task = match over {
+        true => tokio::spawn(async {}),
+        false => tokio::spawn(writer.run(found)),
+    };
+    Handle {
+        id: output.output_id,
+        wanted: sender,
+        state,
+        stop,
+        task: Some(task),
+    }
+}
+
+struct Writer {
+    client: HyperClient,
+    live: Arc<Live>,
+    manifest: String,
+    wanted: watch::Receiver<Wanted>,
+    stop: CancellationToken,
+    state: Arc<AtomicU8>,
+    recording: Recording,
+    /// Rows before it are not recorded.
+    first: u64,
+}
+
+/// Stopped from outside.
+struct Stopped;
+
+type Step<T> = Result<T, Stopped>;
+
+impl Writer {
+    async fn run(mut self, found: Option<Recording>) {
+        let _ = self.record(found).await;
+    }
+
+    async fn record(&mut self, found: Option<Recording>) -> Step<()> {
+        let mut subscription = self.live.subscribe();
+        let behind = self.begin(&subscription.timeline, found, &mut subscription.kept);
+        drop(subscription.kept);
+        self.take(behind).await?;
+        self.put_head().await?;
+        self.state.store(1, Ordering::Release);
+        let mut trim = tokio::time::interval(TRIM_EVERY);
+        let stop = self.stop.clone();
+        loop {
+            let mut steps = Vec::new();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(Stopped),
+                count = subscription.told.recv_many(&mut steps, MOST_STEPS) => {
+                    if count == 0 {
+                        return Ok(()); // the event is left
+                    }
+                    self.take(steps).await?;
+                    self.put_head().await?;
+                }
+                _ = self.wanted.changed() => {}
+                _ = trim.tick() => self.trim().await?,
+            }
+            if self.wanted.borrow().finish {
+                while let Ok(step) = subscription.told.try_recv() {
+                    self.take(vec![step]).await?;
+                }
+                return self.finish().await;
+            }
+        }
+    }
+
+    /// The steps that bring what was found up to the event's timeline.
+    fn begin(
+        &mut self,
+        timeline: &Timeline,
+        found: Option<Recording>,
+        kept: &mut std::collections::BTreeMap<(u64, TrackIndex), Arc<Kept>>,
+    ) -> Vec<Told> {
+        let resumed = found.is_some();
+        self.recording = found.unwrap_or_default();
+        let open = &mut self.recording.open;
+        if !resumed {
+            // Recording begins with the next row, or with the first that an earlier life of the worker did not get to store.
+            let earliest = kept.keys().next().map(|(number, _)| *number);
+            open.next_number = earliest.or(timeline.next_number);
+        }
+        self.first = open.next_number.unwrap_or(0);
+        let mut steps = Vec::new();
+        for (at, track) in timeline.tracks.iter().enumerate() {
+            let known = open.tracks.get(at);
+            if known.is_none() {
+                steps.push(Told::Change(Change::Track {
+                    kind: track.kind,
+                    name: track.name.clone(),
+                    bitrate: track.bitrate,
+                }));
+            }
+            let configs = known.map_or(0, |known| known.configs.len());
+            for config in track.configs.iter().skip(configs) {
+                steps.push(Told::Change(Change::Config {
+                    track: u16::try_from(at).unwrap_or(u16::MAX),
+                    config: config.clone(),
+                }));
+            }
+        }
+        let stored = open.rows.front().map(|row| row.number);
+        for row in &timeline.rows {
+            if row.number >= self.first {
+                steps.push(Told::Change(Change::Row {
+                    number: row.number,
+                    start: row.start,
+                    discontinuity: row.discontinuity,
+                }));
+            }
+            for (track, segment) in row.segments.iter().filter(|(_, s)| s.complete) {
+                let known = open.row(row.number);
+                let missing = known.is_none_or(|known| !known.segments.contains_key(track));
+                let ours = row.number >= self.first || stored.is_some_and(|s| row.number >= s);
+                if missing && ours {
+                    steps.push(Told::Whole {
+                        track: *track,
+                        number: row.number,
+                        segment: segment.clone(),
+                        kept: kept.remove(&(row.number, *track)),
+                    });
+                }
+            }
+        }
+        steps
+    }
+
+    /// Stores what has come, then takes it over.
+    async fn take(&mut self, steps: Vec<Told>) -> Step<()> {
+        // Headers first: segments name their configuration.
+        let mut whole = Vec::new();
+        for step in steps {
+            match step {
+                Told::Change(Change::Row { number, .. }) if number < self.first => {}
+                Told::Change(change) => {
+                    if let Change::Config { track, config } = &change {
+                        self.put_header(*track, &config.init).await?;
+                    }
+                    self.apply(&change);
+                }
+                Told::Whole {
+                    track,
+                    number,
+                    segment,
+                    kept,
+                } => {
+                    let row = self.recording.open.row(number);
+                    if row.is_some_and(|row| !row.segments.contains_key(&track)) {
+                        whole.push((track, number, segment, kept));
+                    }
+                }
+            }
+        }
+        let this = &*self;
+        let stored: Vec<_> = futures::stream::iter(whole)
+            .map(|(track, number, segment, kept)| async move {
+                let there = this.put_segment(track, &segment, kept).await?;
+                Ok((track, number, segment, there))
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for stored in stored {
+            let (track, number, segment, there) = stored?;
+            if there {
+                self.apply(&Change::Whole {
+                    track,
+                    number,
+                    segment,
+                });
+            }
+        }
+        while let Some(page) = self.recording.seal(&self.manifest, self.live.settled()) {
+            self.put(page).await?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &Change) {
+        // A late segment of a row that is in a page already is the only misfit, and a gap.
+        if let Err(error) = self.recording.apply(change) {
+            tracing::warn!(event = %self.live.id, manifest = self.manifest, "a step is not recorded: {error}");
+        }
+    }
+
+    async fn put_header(&mut self, track: TrackIndex, init: &[u8]) -> Step<()> {
+        let Some(known) = self.recording.open.tracks.get(usize::from(track)) else {
+            return Ok(());
+        };
+        let number = u16::try_from(known.configs.len()).unwrap_or(u16::MAX);
+        let name = archive::header_name(known, number);
+        let bytes = Bytes::copy_from_slice(init);
+        self.write(&name, SEGMENT_TYPE, bytes).await
+    }
+
+    /// `false`: nobody has the segment any more.
+    async fn put_segment(
+        &self,
+        track: TrackIndex,
+        segment: &Segment,
+        kept: Option<Arc<Kept>>,
+    ) -> Step<bool> {
+        let Some(known) = self.recording.open.tracks.get(usize::from(track)) else {
+            return Ok(false);
+        };
+        let name = archive::segment_name(known, segment.start);
+        let bytes = match &kept {
+            Some(kept) => kept.read().await.ok(),
+            None => None,
+        };
+        match bytes {
+            Some(bytes) => {
+                self.write(&name, SEGMENT_TYPE, bytes).await?;
+                Ok(true)
+            }
+            // An earlier life of the worker may have stored it without coming to the head.
+            None => {
+                let name = name.as_str();
+                let len = self
+                    .insist(name, |storage| async move { storage.len(name).await })
+                    .await?;
+                Ok(len == Some(segment.size()))
+            }
+        }
+    }
+
+    async fn put_head(&self) -> Step<()> {
+        self.put(self.recording.head(&self.manifest)).await
+    }
+
+    async fn put(&self, object: Object) -> Step<()> {
+        self.write(&object.name, TIMELINE_TYPE, object.bytes.into())
+            .await
+    }
+
+    async fn write(&self, name: &str, content_type: &str, bytes: Bytes) -> Step<()> {
+        self.insist(name, |storage| {
+            let bytes = bytes.clone();
+            async move { storage.put(name, content_type, bytes).await }
+        })
+        .await
+    }
+
+    /// Repeats a request until it succeeds or the recording is stopped, each time with the newest signature.
+    async fn insist<T, F>(&self, name: &str, request: impl Fn(Storage) -> F) -> Step<T>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let mut patience = Patience::new();
+        loop {
+            let place = self.wanted.borrow().place.clone();
+            let error = match Storage::new(&self.client, &place) {
+                Ok(storage) => {
+                    let answer = tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return Err(Stopped),
+                        answer = request(storage) => answer,
+                    };
+                    match answer {
+                        Ok(answer) => return Ok(answer),
+                        Err(error) => error.to_string(),
+                    }
+                }
+                Err(error) => error,
+            };
+            tracing::warn!(event = %self.live.id, object = name, "storage: {error}; trying again");
+            if !patience.wait(&self.stop).await {
+                return Err(Stopped);
+            }
+        }
+    }
+
+    /// Deletes what left the archive window: whole pages, segments first.
+    async fn trim(&mut self) -> Step<()> {
+        let window = self.wanted.borrow().archive_window_ms;
+        let Some(end) = self.recording.open.end() else {
+            return Ok(());
+        };
+        let window = headwater_live::clock_of_ms(i64::try_from(window).unwrap_or(i64::MAX));
+        let Some(page) = self.recording.page_at(end.saturating_sub(window)) else {
+            return Ok(());
+        };
+        if self
+            .recording
+            .first_row()
+            .is_some_and(|first| first >= page.first)
+        {
+            return Ok(());
+        }
+        let gone = self.recording.trim(page.first);
+        self.put_head().await?;
+        for page in gone {
+            let name = archive::page_name(&self.manifest, page.first);
+            let name = name.as_str();
+            let read = self
+                .insist(name, |storage| async move { storage.get(name).await })
+                .await?;
+            let rows = read
+                .and_then(|bytes| archive::parse_page(&bytes).ok())
+                .unwrap_or_default();
+            for row in rows {
+                for (track, segment) in &row.segments {
+                    if let Some(track) = self.recording.open.tracks.get(usize::from(*track)) {
+                        let name = archive::segment_name(track, segment.start);
+                        let name = name.as_str();
+                        self.insist(name, |storage| async move { storage.delete(name).await })
+                            .await?;
+                    }
+                }
+            }
+            self.insist(name, |storage| async move { storage.delete(name).await })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the recording a film.
+    async fn finish(&mut self) -> Step<()> {
+        self.apply(&Change::End);
+        let tracks = self.recording.open.tracks.iter().map(|track| {
+            let kind = match track.kind {
+                Kind::Video => EntryKind::Video,
+                Kind::Audio => EntryKind::Audio,
+            };
+            TrackEntry {
+                bitrate: Some(track.bitrate),
+                track_id: Some(1),
+                track_name: Some(track.name.clone()),
+                ..TrackEntry::new(kind, archive::folder(track))
+            }
+        });
+        let manifest = ServerManifest {
+            formats: Some("vod-cmaf".to_owned()),
+            tracks: tracks.collect(),
+            ..ServerManifest::default()
+        };
+        let text = headwater_ism::write(&manifest);
+        let name = format!("{}.ism", self.manifest);
+        self.write(&name, "text/xml", text.into()).await?;
+        self.put_head().await?;
+        self.state.store(2, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,375 @@
+//! RTMP and RTMPS: connections of encoders.
+//!
+//! `rtmp://host:1935/live/{accessToken}/{streamName}`, with or without `live`; the token is in the application or in front of
+//! the stream's name, as encoders split URLs where they like.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_live::CLOCK_PER_MS;
+use headwater_live::engine::AccessUnit;
+use headwater_live::reason::Reason;
+use headwater_live::source::Unwrap;
+use headwater_live::stream::StreamConfig;
+use headwater_live::timeline::TrackIndex;
+use headwater_rtmp::amf0::Value;
+use headwater_rtmp::flv::{self, Codec, Tag};
+use headwater_rtmp::{Event, Limits, Session};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::{Hub, Open, Publication};
+
+/// Connections of one port at once.
+const MOST_CONNECTIONS: usize = 256;
+
+/// From the connection to the grant to publish.
+const PATIENCE_TO_PUBLISH: Duration = Duration::from_secs(10);
+
+/// Without a message of media.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A peer takes what it is told within this.
+const PATIENCE_TO_WRITE: Duration = Duration::from_secs(5);
+
+/// Takes connections until `stop`.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    hub: Arc<Hub>,
+    stop: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!("accepting an encoder: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(permit) = room.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, reason = %Reason::CapacityReached, "an encoder is turned away");
+            continue;
+        };
+        let (tls, hub) = (tls.clone(), hub.clone());
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let _ = stream.set_nodelay(true);
+            let deadline = Instant::now() + PATIENCE_TO_PUBLISH;
+            match tls {
+                None => connection(stream, "rtmp", peer, &hub, deadline, &stop).await,
+                Some(tls) => match tokio::time::timeout_at(deadline, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        connection(stream, "rtmps", peer, &hub, deadline, &stop).await
+                    }
+                    _ => tracing::debug!(%peer, "no TLS handshake"),
+                },
+            }
+        });
+    }
+}
+
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    scheme: &'static str,
+    peer: SocketAddr,
+    hub: &Hub,
+    deadline: Instant,
+    stop: &CancellationToken,
+) {
+    let mut encoder = Encoder {
+        stream,
+        session: Session::new(Limits::default()),
+        scheme,
+        peer,
+        hub,
+        app: String::new(),
+        publication: None,
+        media: Media::default(),
+        deadline,
+        wait: None,
+    };
+    let reason = tokio::select! {
+        reason = encoder.run() => reason,
+        () = stop.cancelled() => Reason::ChannelStop,
+    };
+    encoder.session.close(reason.code());
+    let _ = encoder.send().await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), encoder.stream.shutdown()).await;
+    match encoder.publication.take() {
+        Some(publication) => publication.end(reason),
+        None => tracing::info!(%peer, %reason, "an encoder was not let in"),
+    }
+}
+
+struct Encoder<'a, S> {
+    stream: S,
+    session: Session,
+    scheme: &'static str,
+    peer: SocketAddr,
+    hub: &'a Hub,
+    app: String,
+    publication: Option<Publication>,
+    media: Media,
+    /// When it is cut off, unless media comes.
+    deadline: Instant,
+    /// It is ahead of time, and read more slowly.
+    wait: Option<Duration>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {
+    /// Why it ended.
+    async fn run(&mut self) -> Reason {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let stopped = self.publication.as_ref().map(Publication::stop);
+            let stopped = async {
+                match stopped {
+                    Some(stop) => stop.cancelled().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let read = tokio::select! {
+                () = stopped => return Reason::ChannelStop,
+                read = tokio::time::timeout_at(self.deadline, self.stream.read(&mut buffer)) => read,
+            };
+            let count = match read {
+                Err(_) => return Reason::IdleTimeout,
+                Ok(Ok(0) | Err(_)) => return Reason::ClientTerminated,
+                Ok(Ok(count)) => count,
+            };
+            let fed = self.session.feed(buffer.get(..count).unwrap_or_default());
+            while let Some(event) = self.session.poll() {
+                if let Err(reason) = self.event(event) {
+                    self.session.reject(reason.code());
+                    return reason;
+                }
+            }
+            if let Err(error) = fed {
+                tracing::info!(peer = %self.peer, "what an encoder sent is not RTMP: {error}");
+                return match error {
+                    headwater_rtmp::RtmpError::MessageTooLarge { .. }
+                    | headwater_rtmp::RtmpError::TooManyUnfinished { .. } => {
+                        Reason::TooLargeUnprocessed
+                    }
+                    _ => Reason::Malformed,
+                };
+            }
+            if self.send().await.is_err() {
+                return Reason::ClientTerminated;
+            }
+            if let Some(wait) = self.wait.take() {
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+
+    async fn send(&mut self) -> std::io::Result<()> {
+        let output = self.session.take_output();
+        if output.is_empty() {
+            return Ok(());
+        }
+        tokio::time::timeout(PATIENCE_TO_WRITE, self.stream.write_all(&output)).await?
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), Reason> {
+        match event {
+            Event::Connect { app, .. } => {
+                self.app = app;
+                // A token in the application is looked at before anything else is read.
+                if let Some(token) = parts(&self.app, "").first() {
+                    self.hub.find(token).ok_or(Reason::AuthFailure)?;
+                }
+                self.session.accept();
+            }
+            Event::Publish { stream } => {
+                let path = parts(&self.app, &stream);
+                let (token, name) = match path.as_slice() {
+                    [token] => (*token, "default"),
+                    [token, name] => (*token, *name),
+                    _ => return Err(Reason::AuthFailure),
+                };
+                let open: Open = self.hub.find(token).ok_or(Reason::AuthFailure)?;
+                let url = format!("{}://{}/live", self.scheme, open.live.id);
+                self.publication = Some(Publication::begin(&open, &url, name, self.peer)?);
+                self.session.accept();
+                self.deadline = Instant::now() + IDLE;
+            }
+            Event::Metadata(metadata) => {
+                self.media.metadata(&metadata, self.publication.as_ref())?
+            }
+            Event::Data { .. } => {}
+            Event::Video { timestamp, payload } => {
+                let tag = flv::video(&payload);
+                self.media(timestamp, tag, Line::Video)?;
+            }
+            Event::Audio { timestamp, payload } => {
+                let tag = flv::audio(&payload);
+                self.media(timestamp, tag, Line::Audio)?;
+            }
+            Event::End => return Err(Reason::Ok),
+        }
+        Ok(())
+    }
+
+    fn media(&mut self, timestamp: u32, tag: Tag, line: Line) -> Result<(), Reason> {
+        let Some(publication) = &mut self.publication else {
+            return Err(Reason::Malformed);
+        };
+        if let Some(wait) = self.media.take(publication, timestamp, tag, line)? {
+            self.wait = Some(wait);
+        }
+        self.deadline = Instant::now() + IDLE;
+        Ok(())
+    }
+}
+
+/// Token and name, from an application and a stream's name.
+fn parts<'a>(app: &'a str, stream: &'a str) -> Vec<&'a str> {
+    let clean = |text: &'a str| text.split(['?', '#']).next().unwrap_or_default();
+    let path = clean(app).split('/').chain(clean(stream).split('/'));
+    let mut path: Vec<&str> = path.filter(|part| !part.is_empty()).collect();
+    if path.first() == Some(&"live") {
+        path.remove(0);
+    }
+    path
+}
+
+#[derive(Clone, Copy)]
+enum Line {
+    Video,
+    Audio,
+}
+
+/// The streams of one connection.
+#[derive(Default)]
+struct Media {
+    size: (u32, u32),
+    video_rate: Option<u32>,
+    audio_rate: Option<u32>,
+    video: Option<(TrackIndex, Bytes)>,
+    audio: Option<(TrackIndex, Bytes)>,
+    clock: Option<Unwrap>,
+}
+
+impl Media {
+    fn metadata(
+        &mut self,
+        metadata: &Value,
+        publication: Option<&Publication>,
+    ) -> Result<(), Reason> {
+        let number = |name: &str| {
+            let value = metadata.get(name).and_then(Value::as_number);
+            value.filter(|number| number.is_finite() && *number > 0.0 && *number < 1e9)
+        };
+        // From floating point, saturating.
+        let whole = |name: &str, factor: f64| number(name).map(|number| (number * factor) as u32);
+        self.size = (
+            whole("width", 1.0).unwrap_or(0),
+            whole("height", 1.0).unwrap_or(0),
+        );
+        self.video_rate = whole("videodatarate", 1000.0).filter(|rate| *rate > 0);
+        self.audio_rate = whole("audiodatarate", 1000.0).filter(|rate| *rate > 0);
+        let limits = publication.map(Publication::limits);
+        let rate = whole("framerate", 1000.0).unwrap_or(0);
+        if limits.is_some_and(|limits| u64::from(rate) > limits.frame_rate_milli) {
+            return Err(Reason::FramerateExceeded);
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        publication: &mut Publication,
+        timestamp: u32,
+        tag: Tag,
+        line: Line,
+    ) -> Result<Option<Duration>, Reason> {
+        match tag {
+            Tag::Nothing => Ok(None),
+            Tag::Malformed => Err(Reason::Malformed),
+            Tag::Unsupported(name) => {
+                tracing::info!(
+                    codec = name,
+                    "an encoder sends a codec that is not passed on"
+                );
+                Err(Reason::CodecNotSupported)
+            }
+            Tag::Config { codec, record } => {
+                let (known, rate) = match line {
+                    Line::Video => (&mut self.video, self.video_rate),
+                    Line::Audio => (&mut self.audio, self.audio_rate),
+                };
+                // Encoders repeat it with every key frame.
+                if known.as_ref().is_some_and(|(_, bytes)| *bytes == record) {
+                    return Ok(None);
+                }
+                let config = match codec {
+                    Codec::Avc => StreamConfig::avc(&record),
+                    Codec::Hevc => StreamConfig::hevc(&record, self.size),
+                    Codec::Av1 => StreamConfig::av1(&record, self.size),
+                    Codec::Aac => StreamConfig::aac(&record),
+                    Codec::Opus => StreamConfig::opus(&record),
+                };
+                let config = config.map_err(|error| {
+                    tracing::info!("an encoder's configuration: {error}");
+                    Reason::CodecNotSupported
+                })?;
+                let index = publication.announce(rate, config)?;
+                *known = Some((index, record));
+                Ok(None)
+            }
+            Tag::Unit {
+                sync,
+                offset,
+                bytes,
+                ..
+            } => {
+                let known = match line {
+                    Line::Video => &self.video,
+                    Line::Audio => &self.audio,
+                };
+                let Some((track, _)) = known else {
+                    return Err(Reason::DescriptionNotReceived);
+                };
+                let clock = self.clock.get_or_insert(Unwrap::RTMP);
+                let dts = clock.next(timestamp.into()).saturating_mul(CLOCK_PER_MS);
+                let unit = AccessUnit {
+                    dts,
+                    pts: dts.saturating_add(i64::from(offset).saturating_mul(CLOCK_PER_MS)),
+                    sync,
+                    bytes,
+                };
+                publication.push(*track, unit)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn urls_are_split_in_many_ways() {
+        assert_eq!(parts("live/token", "main"), ["token", "main"]);
+        assert_eq!(parts("live", "token/main"), ["token", "main"]);
+        assert_eq!(parts("/live/token/", "main?x=y"), ["token", "main"]);
+        assert_eq!(parts("token", "key"), ["token", "key"]);
+        assert_eq!(parts("live/", "token"), ["token"]);
+        assert!(parts("live", "").is_empty());
+    }
+}

@@ -1,0 +1,105 @@
+//! A live output's place in storage.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use headwater_blob::client::{Auth, ClientError, Conditions, Container, HyperClient, Store};
+use headwater_work::Place;
+use tokio_util::sync::CancellationToken;
+
+/// The first wait after a request that failed, and the longest.
+const WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// A place, with the signature of the newest assignment.
+#[derive(Clone)]
+pub(crate) struct Storage {
+    store: Store<HyperClient>,
+    /// With a slash at its end, or empty.
+    prefix: String,
+}
+
+impl Storage {
+    pub(crate) fn new(client: &HyperClient, place: &Place) -> Result<Self, String> {
+        let auth = match place.sas.is_empty() {
+            true => Auth::None,
+            false => Auth::Sas(place.sas.clone()),
+        };
+        let container =
+            Container::new(&place.container_url, auth).map_err(|error| error.to_string())?;
+        let prefix = match place.sub_path.is_empty() {
+            true => String::new(),
+            false => format!("{}/", place.sub_path),
+        };
+        Ok(Self {
+            store: Store::new(client.clone(), container, jiff::Timestamp::now),
+            prefix,
+        })
+    }
+
+    fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        content_type: &str,
+        bytes: Bytes,
+    ) -> Result<(), ClientError> {
+        let written = self
+            .store
+            .put(
+                &self.name(name),
+                content_type,
+                bytes,
+                &Conditions::default(),
+            )
+            .await;
+        written.map(|_| ())
+    }
+
+    /// `None` if there is no such object.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<Bytes>, ClientError> {
+        match self.store.get_range(&self.name(name), None, None).await {
+            Ok(read) => Ok(Some(read.bytes)),
+            Err(ClientError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Length of an object; `None` if there is none.
+    pub(crate) async fn len(&self, name: &str) -> Result<Option<u64>, ClientError> {
+        match self.store.head(&self.name(name)).await {
+            Ok(properties) => Ok(Some(properties.len)),
+            Err(ClientError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An object that is gone already is deleted.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), ClientError> {
+        match self.store.delete(&self.name(name), None).await {
+            Err(ClientError::NotFound { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Pauses between attempts, longer each time.
+pub(crate) struct Patience(Duration);
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self(WAITS.0)
+    }
+
+    /// Waits; `false` if `stop` came in between.
+    pub(crate) async fn wait(&mut self, stop: &CancellationToken) -> bool {
+        let pause = self.0;
+        self.0 = (pause * 2).min(WAITS.1);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = stop.cancelled() => false,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Workers that are killed, storage that is away, encoders that mean no good.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use headwater_work::live::{EncodingType, Protocol, Wanted, WorkerState};
+use support::{Fake, TOKEN, frames, publish, source};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_drains_leaves_everything_for_the_next() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 12, "");
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(&folder.path().join("one")).await;
+    let url = fake.until_running().await;
+    let encoder = publish(&file, "flv", &format!("{url}/main"));
+    fake.until_stored(2).await;
+    worker.end().await;
+    drop(encoder);
+    let before = {
+        let mut state = fake.state.lock().unwrap();
+        assert_eq!(state.released.len(), 1);
+        state.waiting = state.assignment.clone();
+        state.renewals.clear();
+        state.recording().unwrap()
+    };
+    assert!(!before.open.ended);
+    // Another machine: it has nothing but what is in storage.
+    let worker = fake.worker(&folder.path().join("two")).await;
+    let url = fake.until_running().await;
+    let _encoder = publish(&file, "flv", &format!("{url}/main"));
+    let stored = before.open.segments(0).count();
+    fake.until_stored(stored + 3).await;
+    worker.end().await;
+    let rows = fake.state.lock().unwrap().rows();
+    assert!(
+        rows.windows(2)
+            .all(|pair| pair[1].number == pair[0].number + 1 && pair[1].start > pair[0].start)
+    );
+    assert_eq!(rows.iter().filter(|row| row.discontinuity).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_may_be_away_and_nothing_is_lost() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 9, "");
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    fake.until("an empty recording", |state| state.recording().is_some())
+        .await;
+    let mut encoder = publish(&file, "flv", &format!("{url}/main"));
+    fake.until_stored(2).await;
+    fake.state.lock().unwrap().away = true;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    fake.state.lock().unwrap().away = false;
+    assert!(encoder.0.wait().unwrap().success());
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    let film = folder.path().join("film.mp4");
+    std::fs::write(&film, state.film(0)).unwrap();
+    assert_eq!(frames(&file, "0:v"), frames(&film, "0:0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encodings_that_this_worker_does_not_do_fail_the_start_in_words() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    fake.queue(Protocol::Rtmp, EncodingType::Standard);
+    let worker = fake.worker(folder.path()).await;
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    assert!(
+        state.released[0]
+            .failure
+            .as_ref()
+            .unwrap()
+            .contains("live encoder")
+    );
+    assert!(
+        state
+            .renewals
+            .iter()
+            .all(|renewal| renewal.state != WorkerState::Running)
+    );
+}
+
+/// Sends bytes and gives what comes back, until the other side closes.
+fn talk(addr: std::net::SocketAddr, bytes: &[u8], patience: Duration) -> (Vec<u8>, bool) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    let _ = stream.write_all(bytes);
+    let (started, mut answer) = (Instant::now(), Vec::new());
+    let mut buffer = [0; 4096];
+    while started.elapsed() < patience {
+        match stream.read(&mut buffer) {
+            Ok(0) => return (answer, true),
+            Ok(count) => answer.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return (answer, true),
+        }
+    }
+    (answer, false)
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_means_no_good_is_cut_off_and_the_others_go_on() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 20, "");
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    let port = worker.bound.rtmp[1];
+    let _encoder = publish(&file, "flv", &format!("{url}/main"));
+    let run = tokio::task::spawn_blocking(move || {
+        // Not RTMP at all.
+        let (_, closed) = talk(port, b"GET / HTTP/1.1\r\n\r\n", Duration::from_secs(3));
+        assert!(closed);
+        // A handshake, then a message of 16 MB.
+        let mut large = vec![3];
+        large.resize(1 + 1536 * 2, 0);
+        large.extend([4, 0, 0, 0, 0xff, 0xff, 0xff, 9, 1, 0, 0, 0]);
+        let (_, closed) = talk(port, &large, Duration::from_secs(3));
+        assert!(closed);
+        // A handshake, then noise.
+        let mut noise = vec![3];
+        noise.resize(1 + 1536 * 2, 0);
+        noise.extend((0..200_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8));
+        let (_, closed) = talk(port, &noise, Duration::from_secs(12));
+        assert!(closed);
+        // Half a handshake: patience ends.
+        let (_, closed) = talk(port, &[3; 700], Duration::from_secs(13));
+        assert!(closed);
+    });
+    run.await.unwrap();
+    // A wrong token.
+    let wrong = url.replace(TOKEN, "11111111-1111-4111-8111-111111111111");
+    let wrong = tokio::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&file)
+        .args(["-c", "copy", "-f", "flv", &format!("{wrong}/main")])
+        .output()
+        .await
+        .unwrap();
+    assert!(!wrong.status.success());
+    assert!(
+        contains(&wrong.stderr, "MPE_RTMP_APPID_AUTH_FAILURE"),
+        "{}",
+        String::from_utf8_lossy(&wrong.stderr)
+    );
+    fake.until_stored(8).await;
+    // An address that is not allowed, and one more encoder for it to be turned away: both are told.
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    assert_eq!(state.rejections(), ["MPI_REST_API_CHANNEL_STOP"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codecs_and_addresses_are_refused_by_name() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.flv");
+    let made = std::process::Command::new("ffmpeg")
+        .args("-v error -y -f lavfi -i testsrc2=s=320x180:r=25:d=3 -c:v flv1".split_whitespace())
+        .arg(&file)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    let mut encoder = publish(&file, "flv", &format!("{url}/main"));
+    fake.until("the codec's rejection", |state| {
+        !state.rejections().is_empty()
+    })
+    .await;
+    let _ = encoder.0.wait();
+    assert_eq!(
+        fake.state.lock().unwrap().rejections(),
+        ["MPE_INGEST_CODEC_NOT_SUPPORTED"]
+    );
+    worker.end().await;
+    {
+        let mut state = fake.state.lock().unwrap();
+        let mut assignment = state.assignment.clone().unwrap();
+        assignment.input.allow.clear();
+        state.waiting = Some(assignment);
+        state.renewals.clear();
+        state.facts.clear();
+    }
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    let mut encoder = publish(&file, "flv", &format!("{url}/main"));
+    assert!(!encoder.0.wait().unwrap().success());
+    fake.until("the address's rejection", |state| {
+        !state.rejections().is_empty()
+    })
+    .await;
+    assert_eq!(
+        fake.state.lock().unwrap().rejections(),
+        ["MPE_INGEST_ENCODER_CONNECTION_DENIED"]
+    );
+    worker.end().await;
+}

@@ -1,0 +1,149 @@
+//! `kill -9` of a worker: the next one goes on with the next number, and at most a segment is missing.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use headwater_ingest::{CancellationToken, Worker};
+use headwater_work::live::Wanted;
+use support::{Fake, Program, edge, publish, source};
+
+/// Not a test of its own: the worker of the test below, in a process that can be killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn worker_process() {
+    let Ok(url) = std::env::var("INGEST_TEST_API") else {
+        return;
+    };
+    let fake = Fake {
+        state: std::sync::Arc::default(),
+        url,
+        event: uuid::Uuid::from_u128(77),
+    };
+    let data = PathBuf::from(std::env::var("INGEST_TEST_DATA").unwrap());
+    let worker = Worker::start(fake.config(&data)).await.unwrap();
+    std::fs::write(data.join("edge"), worker.bound().edge.to_string()).unwrap();
+    worker.run(CancellationToken::new()).await;
+}
+
+fn start(fake: &Fake, data: &std::path::Path) -> Program {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["worker_process", "--exact", "--nocapture"])
+        .env("INGEST_TEST_API", &fake.url)
+        .env("INGEST_TEST_DATA", data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    Program(child)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 25, "");
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    fake.queue(
+        headwater_work::live::Protocol::Rtmp,
+        headwater_work::live::EncodingType::PassthroughStandard,
+    );
+    let mut shown = Vec::new();
+    for life in 0..3_usize {
+        let worker = start(&fake, &data);
+        let url = fake.until_running().await;
+        let before = fake
+            .state
+            .lock()
+            .unwrap()
+            .recording()
+            .map_or(0, |r| r.open.segments(0).count());
+        let encoder = publish(&file, "flv", &format!("{url}/main"));
+        fake.until_stored(before + 3).await;
+        if life == 1 {
+            // The disk remembers what storage was not there for.
+            fake.state.lock().unwrap().away = true;
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
+        }
+        let addr: std::net::SocketAddr = std::fs::read_to_string(data.join("edge"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let bound = headwater_ingest::Bound {
+            rtmp: vec![],
+            rtmps: vec![],
+            edge: addr,
+        };
+        let path = headwater_live::edge::path::timeline(&fake.event.to_string(), None);
+        let (_, bytes) = edge(&bound, &path).await;
+        shown.push(
+            headwater_live::edge::Snapshot::parse(&bytes)
+                .unwrap()
+                .timeline,
+        );
+        drop(worker); // SIGKILL
+        drop(encoder);
+        let mut state = fake.state.lock().unwrap();
+        state.away = false;
+        state.waiting = state.assignment.clone();
+        state.renewals.clear();
+    }
+    let worker = start(&fake, &data);
+    fake.until_running().await;
+    // What waited on the disk comes to storage with the next life.
+    let last = shown
+        .last()
+        .unwrap()
+        .segments(0)
+        .filter(|(_, s)| s.complete)
+        .last()
+        .unwrap()
+        .0
+        .number;
+    fake.until("what was left over", |state| {
+        state
+            .rows()
+            .iter()
+            .any(|row| row.number == last && row.segments.contains_key(&0))
+    })
+    .await;
+    drop(worker);
+    // The last life is lost in the middle of the event's end: the next one makes the film all the same.
+    {
+        let mut state = fake.state.lock().unwrap();
+        state.assignment.as_mut().unwrap().wanted = Wanted::Stop;
+        state.waiting = state.assignment.clone();
+    }
+    let worker = start(&fake, &data);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    drop(worker);
+    assert!(fake.state.lock().unwrap().recording().unwrap().open.ended);
+    for (earlier, later) in shown.iter().zip(shown.iter().skip(1)) {
+        let newest = earlier.rows.back().unwrap();
+        let same = later.row(newest.number).unwrap();
+        assert_eq!(same.start, newest.start, "a number was given twice");
+        assert!(later.next_number > earlier.next_number);
+    }
+    let state = fake.state.lock().unwrap();
+    let rows = state.rows();
+    assert!(
+        rows.windows(2)
+            .all(|pair| pair[1].number == pair[0].number + 1 && pair[1].start > pair[0].start)
+    );
+    for timeline in &shown {
+        for (row, segment) in timeline.segments(0).filter(|(_, segment)| segment.complete) {
+            let stored = rows
+                .iter()
+                .find(|stored| stored.number == row.number)
+                .unwrap();
+            assert_eq!(
+                stored.segments.get(&0),
+                Some(segment),
+                "a complete segment is missing"
+            );
+        }
+    }
+}

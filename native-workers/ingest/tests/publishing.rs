@@ -1,0 +1,220 @@
+//! ffmpeg as an encoder: what it sends is what is recorded, and what the edge shows.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use headwater_live::edge::{Place, Snapshot, path};
+use headwater_work::live::facts::Fact;
+use headwater_work::live::{EncodingType, OutputState, Protocol, Wanted};
+use support::{Fake, TOKEN, edge, frames, packets, publish, source};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 8, "-bf 2");
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    fake.until("an empty recording", |state| state.recording().is_some())
+        .await;
+    let mut encoder = publish(&file, "flv", &format!("{url}/main"));
+
+    // The edge: parts before the segment is complete, and waits that end in time.
+    fake.until("the first facts", |state| {
+        state
+            .facts
+            .iter()
+            .filter(|fact| matches!(fact, Fact::StreamReceived(_)))
+            .count()
+            == 2
+    })
+    .await;
+    let id = fake.event.to_string();
+    let (_, bytes) = edge(&worker.bound, &path::timeline(&id, None)).await;
+    let snapshot = Snapshot::parse(&bytes).unwrap();
+    let number = snapshot.timeline.next_number.unwrap();
+    let place = Place {
+        track: Some(0),
+        number,
+        part: Some(1),
+    };
+    let asked = Instant::now();
+    let (_, bytes) = edge(&worker.bound, &path::timeline(&id, Some((place, 5_000)))).await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        asked.elapsed()
+    );
+    let snapshot = Snapshot::parse(&bytes).unwrap();
+    let segment = &snapshot.timeline.row(number).unwrap().segments[&0];
+    assert!(!segment.complete && segment.parts.len() >= 2, "{segment:?}");
+    let (status, first) = edge(&worker.bound, &path::media(&id, 0, number, Some(0), 0)).await;
+    assert_eq!(
+        (status, first.len()),
+        (http::StatusCode::OK, segment.parts[0].size as usize)
+    );
+    // The whole segment, while it grows: it comes to its end with it.
+    let (_, whole) = edge(&worker.bound, &path::media(&id, 0, number, None, 0)).await;
+    assert!(whole.starts_with(&first));
+    let (_, again) = edge(&worker.bound, &path::media(&id, 0, number, None, 0)).await;
+    assert_eq!(whole, again);
+    let (status, _) = edge(&worker.bound, &path::media(&id, 0, number + 500, None, 0)).await;
+    assert_eq!(status, http::StatusCode::NOT_FOUND);
+
+    assert!(encoder.0.wait().unwrap().success());
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+
+    let state = fake.state.lock().unwrap();
+    assert_eq!(state.released[0].failure, None);
+    assert!(
+        state
+            .renewals
+            .iter()
+            .any(|r| r.outputs.iter().any(|o| o.state == OutputState::Finished))
+    );
+    assert!(state.recording().unwrap().open.ended);
+    let manifest = headwater_ism::parse(&state.blobs["show.ism"]).unwrap();
+    assert_eq!(manifest.tracks.len(), 2);
+    assert!(
+        state.rejections().iter().all(|code| code == "S_OK"),
+        "{:?}",
+        state.rejections()
+    );
+    for row in state.rows() {
+        assert!(!row.discontinuity && row.segments.len() == 2, "{row:?}");
+    }
+    let rows = state.rows();
+    let asked = rows.iter().find(|row| row.number == number).unwrap();
+    let track = &state.recording().unwrap().open.tracks[0];
+    let name = headwater_live::archive::segment_name(track, asked.segments[&0].start);
+    assert_eq!(state.blobs[&name], whole);
+    // Frames, decoded by another: all pictures, as B-frames come and go.
+    let film = |track: u16| {
+        let film = folder.path().join(format!("{track}.mp4"));
+        std::fs::write(&film, state.film(track)).unwrap();
+        film
+    };
+    assert_eq!(frames(&file, "0:v"), frames(&film(0), "0:0"));
+    // Sound from the first picture on. Compared as it is coded: decoders make noise up as they go.
+    let (sent, recorded) = (packets(&file, "0:a"), packets(&film(1), "0:0"));
+    assert!(
+        sent.ends_with(&recorded),
+        "{} of {}",
+        recorded.len(),
+        sent.len()
+    );
+    assert!(
+        recorded.len() + 8 > sent.len(),
+        "{} of {}",
+        recorded.len(),
+        sent.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_bit_rates_are_cut_at_the_same_times() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let files = ["high.mp4", "low.mp4"].map(|name| folder.path().join(name));
+    source(&files[0], 6, "");
+    source(&files[1], 6, "-vf scale=160:90 -b:v 150k");
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    let mut encoder = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-re", "-i"])
+        .arg(&files[0])
+        .args(["-re", "-i"])
+        .arg(&files[1])
+        .args([
+            "-map",
+            "0",
+            "-c",
+            "copy",
+            "-f",
+            "flv",
+            &format!("{url}/high"),
+        ])
+        .args([
+            "-map",
+            "1",
+            "-c",
+            "copy",
+            "-f",
+            "flv",
+            &format!("{url}/low"),
+        ])
+        .spawn()
+        .unwrap();
+    assert!(encoder.wait().unwrap().success());
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    let recording = state.recording().unwrap();
+    let pictures: Vec<u16> = (0..3)
+        .filter(|at| recording.open.tracks[usize::from(*at)].name == "video")
+        .collect();
+    assert_eq!((pictures.len(), recording.open.tracks.len()), (2, 3));
+    let rows = state.rows();
+    let starts = |track: u16| {
+        rows.iter()
+            .filter_map(|row| Some(row.segments.get(&track)?.start))
+            .collect::<Vec<_>>()
+    };
+    let (one, other) = (starts(pictures[0]), starts(pictures[1]));
+    assert!(one.len() >= 5 && other.len() >= 5, "{one:?} {other:?}");
+    assert!(
+        other.iter().all(|start| one.contains(start))
+            || one.iter().all(|start| other.contains(start))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_by_srt_is_recorded_frame_by_frame() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 6, "-bf 2");
+    fake.queue(Protocol::Srt, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    assert!(url.starts_with("srt://127.0.0.1:") && url.contains(TOKEN));
+    // A caller with another passphrase is turned away.
+    let wrong = url.replace(TOKEN, "another passphrase");
+    let wrong = std::process::Command::new("ffmpeg")
+        .args(["-v", "quiet", "-i"])
+        .arg(&file)
+        .args(["-c", "copy", "-f", "mpegts", &wrong])
+        .status()
+        .unwrap();
+    assert!(!wrong.success());
+    fake.until("an empty recording", |state| state.recording().is_some())
+        .await;
+    let mut encoder = publish(&file, "mpegts", &url);
+    assert!(encoder.0.wait().unwrap().success());
+    fake.until_stored(4).await;
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    assert!(state.rows().iter().all(|row| !row.discontinuity));
+    let film = folder.path().join("film.mp4");
+    std::fs::write(&film, state.film(0)).unwrap();
+    let (sent, recorded) = (frames(&file, "0:v"), frames(&film, "0:0"));
+    // What was on its way when the encoder closed the connection is lost with it: SRT has no farewell for media.
+    assert!(
+        recorded.len() + 25 >= sent.len(),
+        "{} of {}",
+        recorded.len(),
+        sent.len()
+    );
+    // Pictures at its end may lack those that they were to be reordered with.
+    let whole = recorded.len() - 3;
+    assert_eq!(sent[..whole], recorded[..whole]);
+}
