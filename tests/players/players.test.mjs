@@ -37,13 +37,13 @@ after(async () => {
   await files?.close();
 });
 
+// Shaka Player's own builds have not read Smooth manifests since version 5.
 const PLAYERS = [
   ["hls.js plays HLS", "hls", "hls"],
   ["hls.js plays HLS of transport streams", "hls", "ts"],
   ["Shaka Player plays HLS", "shaka", "hls"],
   ["Shaka Player plays DASH", "shaka", "dash"],
   ["Shaka Player plays older DASH", "shaka", "csf"],
-  ["Shaka Player plays Smooth Streaming", "shaka", "smooth"],
   ["dash.js plays DASH", "dash", "dash"],
   ["dash.js plays Smooth Streaming", "dash", "smooth"],
 ].filter(([, , protocol]) => !process.env.PLAYER_ONLY || process.env.PLAYER_ONLY.split(",").includes(protocol));
