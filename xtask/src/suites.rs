@@ -75,6 +75,7 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
         suite("workers", workers());
         suite("blob store with the Azure SDK", blob());
         suite("blob client with Azurite", azurite());
+        suite("ingest", ingest());
         suite("protection with other tools", protection());
     }
     match binary {
@@ -551,6 +552,12 @@ fn azurite() -> Result<(bool, String)> {
         .arg(folder.join("test_azurite.sh"))
         .arg(&modules)
         .current_dir(paths::root()))
+}
+
+/// The live ingest worker with ffmpeg as the encoder.
+fn ingest() -> Result<(bool, String)> {
+    debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+    cargo_tests(None, &["headwater-ingest".to_owned()])
 }
 
 /// What `headwater-protect` makes, judged by ffmpeg, shaka-packager and readers of CPIX.

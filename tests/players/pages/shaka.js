@@ -12,9 +12,7 @@ window.player = {
   load: async (url) => {
     await attached;
     try {
-      // Nothing in the URL of a Smooth presentation says what it is.
-      const type = url.endsWith(".ism/manifest") ? "application/vnd.ms-sstr+xml" : undefined;
-      await player.load(url, null, type);
+      await player.load(url);
     } catch (error) {
       errors.push(`shaka ${error.code} ${error.message}`);
       throw new Error(`shaka ${error.code} ${error.message}`);
