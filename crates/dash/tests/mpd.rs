@@ -30,11 +30,7 @@ fn template(name: &str, scale: u32, timeline: &[Segment]) -> SegmentTemplate {
     }
 }
 
-fn video(
-    bandwidth: u32,
-    resolution: (u32, u32),
-    segments: SegmentTemplate,
-) -> Representation {
+fn video(bandwidth: u32, resolution: (u32, u32), segments: SegmentTemplate) -> Representation {
     Representation {
         id: format!("video_{bandwidth}"),
         bandwidth,

@@ -141,8 +141,7 @@ fn map_all(
             .and_then(|i| maps.get(i))
             .ok_or(StatusCode::BAD_REQUEST)?;
         let from = usize::try_from(range.start - start).map_err(|_| StatusCode::BAD_REQUEST)?;
-        let len =
-            usize::try_from(range.end - range.start).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let len = usize::try_from(range.end - range.start).map_err(|_| StatusCode::BAD_REQUEST)?;
         Ok::<_, StatusCode>(map.slice(from..from + len))
     };
     let mut frames = VecDeque::new();
