@@ -756,7 +756,7 @@ fn an_asset_is_kept_while_it_is_recorded_and_its_paths_are_known_before() {
     assert_eq!(paths(), 0);
     world.put(&recording, output("a")).expect(201);
     // Nobody sees it before there is anything to see.
-    assert_eq!((paths(), published()), (2, 0));
+    assert_eq!((paths(), published()), (3, 0));
     let refusal = world.delete(&asset).expect(409).body;
     assert!(
         refusal["error"]["message"]
