@@ -28,7 +28,7 @@ export function Contents({ asset, turn }: { asset: string; turn: number }) {
               items={[...folders.map(({ name }) => ({ name: `${name}/`, size: null })), ...files]}
               id={({ name }) => name}
               columns={[
-                { head: "File", cell: ({ name }) => name },
+                { head: "File", long: true, cell: ({ name }) => name },
                 { head: "Size", end: true, cell: ({ size }) => (size === null ? "" : bytes(size)) },
               ]}
             />

@@ -54,7 +54,7 @@ function AssetList() {
         id={({ name }) => name}
         columns={[
           { head: "Name", cell: ({ name }) => <a href={href(["assets", name])}>{name}</a> },
-          { head: "Description", cell: ({ properties }) => properties.description ?? "" },
+          { head: "Description", long: true, cell: ({ properties }) => properties.description ?? "" },
           { head: "Storage", cell: ({ properties }) => properties.storageAccountName },
           { head: "Created", cell: ({ properties }) => moment(properties.created) },
         ]}

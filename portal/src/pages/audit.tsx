@@ -36,7 +36,7 @@ export function AuditPage() {
           { head: "When", cell: ({ time }) => moment(time) },
           { head: "Who", cell: ({ who }) => nameOf(who) },
           { head: "What", cell: ({ operation }) => operation },
-          { head: "On", cell: ({ resource, path }) => resource ?? path },
+          { head: "On", long: true, cell: ({ resource, path }) => resource ?? path },
           { head: "Answer", cell: ({ status, errorCode }) => (status === null ? "" : errorCode === null ? status : <span class="wrong">{status} {errorCode}</span>) },
           { head: "From", cell: ({ from }) => from ?? "" },
         ]}

@@ -34,7 +34,9 @@ export function FiltersPage() {
         <NewFilter place={place} done={list.reload} />
       </Heading>
       <p class="meta">For all assets of the project. Filters of one asset stand on its page. Name them when you publish, or in an address: filter=name.</p>
-      <Shown list={list} place={place} />
+      <div class="list">
+        <Shown list={list} place={place} />
+      </div>
     </>
   );
 }

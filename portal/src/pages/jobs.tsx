@@ -76,7 +76,7 @@ function JobList() {
               </span>
             ),
           },
-          { head: "Input", cell: ({ properties: { input } }) => <a href={href(["assets", input.assetName])}>{input.assetName}</a> },
+          { head: "Input", long: true, cell: ({ properties: { input } }) => <a href={href(["assets", input.assetName])}>{input.assetName}</a> },
           { head: "Created", cell: ({ properties }) => moment(properties.created) },
         ]}
         empty={

@@ -47,7 +47,7 @@ function PolicyList() {
         columns={[
           { head: "Name", cell: ({ name }) => <a href={href(["key-policies", name])}>{name}</a> },
           { head: "Key systems", cell: ({ properties }) => [...new Set(properties.options.map(kind))].join(", ") },
-          { head: "Keys go to", cell: ({ properties }) => [...new Set(properties.options.map(restricted))].join("; ") },
+          { head: "Keys go to", long: true, cell: ({ properties }) => [...new Set(properties.options.map(restricted))].join("; ") },
           { head: "Changed", cell: ({ properties }) => moment(properties.lastModified) },
         ]}
         empty={

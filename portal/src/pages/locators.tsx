@@ -43,7 +43,7 @@ function LocatorList() {
         id={({ name }) => name}
         columns={[
           { head: "Name", cell: ({ name }) => <a href={href(["locators", name])}>{name}</a> },
-          { head: "Asset", cell: ({ properties: { assetName } }) => <a href={href(["assets", assetName])}>{assetName}</a> },
+          { head: "Asset", long: true, cell: ({ properties: { assetName } }) => <a href={href(["assets", assetName])}>{assetName}</a> },
           { head: "Policy", cell: ({ properties }) => policyLabel(properties.streamingPolicyName) },
           { head: "Until", cell: ({ properties }) => moment(properties.endTime) || "for good" },
           {
@@ -157,7 +157,7 @@ function Keys({ locator }: { locator: string }) {
           id={({ id }) => id}
           columns={[
             { head: "Kind", cell: ({ type }) => type },
-            { head: "Id", cell: ({ id }) => <code>{id}</code> },
+            { head: "Id", long: true, cell: ({ id }) => <code>{id}</code> },
             { head: "Policy", cell: ({ policyName }) => policyName ?? "" },
             { head: "Key", cell: ({ value }) => (value === undefined ? "" : <Copy text={value} label="key" />) },
           ]}

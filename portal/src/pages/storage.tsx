@@ -37,7 +37,7 @@ function StorageList() {
         id={({ metadata }) => metadata.id}
         columns={[
           { head: "Name", cell: ({ metadata }) => <a href={href(["storage", metadata.name])}>{metadata.name}</a> },
-          { head: "Address", cell: ({ spec }) => spec.url },
+          { head: "Address", long: true, cell: ({ spec }) => spec.url },
           { head: "Description", cell: ({ spec }) => spec.description ?? "" },
           { head: "Added", cell: ({ metadata }) => moment(metadata.created) },
         ]}

@@ -44,6 +44,7 @@ export function UploadRulesPage() {
           { head: "State", cell: ({ properties }) => <State of={properties.enabled ? "Enabled" : "Disabled"} /> },
           {
             head: "Watches",
+            long: true,
             cell: ({ properties: { storageAccountName, container, prefix, suffixes } }) =>
               `${storageAccountName} / ${container} / ${prefix}* (${suffixes.join(", ")})`,
           },

@@ -47,7 +47,7 @@ function RuleList() {
         columns={[
           { head: "Name", cell: ({ metadata }) => <a href={href(["webhooks", metadata.name])}>{metadata.name}</a> },
           { head: "State", cell: ({ spec }) => <State of={spec.enabled ? "Enabled" : "Disabled"} /> },
-          { head: "Calls", cell: ({ spec }) => spec.url },
+          { head: "Calls", long: true, cell: ({ spec }) => spec.url },
           { head: "Events", cell: ({ spec }) => spec.events.length },
         ]}
         empty={

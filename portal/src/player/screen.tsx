@@ -24,7 +24,8 @@ export function Screen({ streams, poster, label }: { streams: Stream[]; poster?:
   const before = useRef<Promise<void>>(Promise.resolve());
   const [streamAt, setStreamAt] = useState(0);
   const stream = streams[streamAt] ?? streams[0];
-  const fitting = PLAYERS.filter(({ protocols }) => stream !== undefined && protocols.includes(stream.protocol));
+  const able = PLAYERS.filter(({ protocols }) => streams.some(({ protocol }) => protocols.includes(protocol)));
+  const fitting = able.filter(({ protocols }) => stream !== undefined && protocols.includes(stream.protocol));
   const [wanted, setWanted] = useState<PlayerName>(() => (sessionStorage.getItem(KEY) as PlayerName | null) ?? "hls.js");
   const player = (fitting.find(({ name }) => name === wanted) ?? fitting[0])?.name;
   const [token, setToken] = useState("");
@@ -128,7 +129,7 @@ export function Screen({ streams, poster, label }: { streams: Stream[]; poster?:
       )}
       <fieldset class="players">
         <legend>Player</legend>
-        {fitting.map(({ name, label }) => (
+        {able.map(({ name, label, protocols }) => (
           <label key={name}>
             <input
               type="radio"
@@ -138,9 +139,14 @@ export function Screen({ streams, poster, label }: { streams: Stream[]; poster?:
               onChange={() => {
                 sessionStorage.setItem(KEY, name);
                 setWanted(name);
+                // A player that does not take this stream gets the first that it does.
+                if (!protocols.includes(stream.protocol)) {
+                  setStreamAt(streams.findIndex(({ protocol }) => protocols.includes(protocol)));
+                }
               }}
             />
             <span>{label}</span>
+            <small>{protocols.join(", ")}</small>
           </label>
         ))}
       </fieldset>

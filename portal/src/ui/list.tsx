@@ -48,6 +48,8 @@ export interface Column<T> {
   cell: (item: T) => ComponentChildren;
   /** Numbers, to the right. */
   end?: boolean;
+  /** Paths and addresses: may be broken anywhere. */
+  long?: boolean;
 }
 
 export interface ListProps<T> {
@@ -198,8 +200,8 @@ export function Table<T>({ label, columns, items, id }: { label: string; columns
       <tbody>
         {items.map((item) => (
           <tr key={id(item)} data-id={id(item)}>
-            {columns.map(({ head, cell, end }) => (
-              <td key={head} data-head={head} class={[end === true ? "end" : "", head === "Actions" ? "acts" : ""].join(" ").trim() || undefined}>
+            {columns.map(({ head, cell, end, long }) => (
+              <td key={head} data-head={head} class={[end === true ? "end" : "", long === true ? "long" : "", head === "Actions" ? "acts" : ""].join(" ").trim() || undefined}>
                 {cell(item)}
               </td>
             ))}

@@ -188,8 +188,11 @@ export function Dialog({ title, close, children }: { title: string; close?: () =
   const [id] = useState(() => `dialog-${++dialogs}`);
   useEffect(() => {
     const before = document.activeElement;
-    element.current?.showModal();
+    const dialog = element.current;
+    dialog?.showModal();
     return () => {
+      // While it is open, nothing outside can take the focus.
+      dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
