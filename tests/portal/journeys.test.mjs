@@ -58,13 +58,13 @@ describe("journeys through the portal", () => {
     assert.ok((await page.locator(".timeline tbody tr").count()) > 3, "the timeline shows what was requested");
     await page.getByLabel("Quality").selectOption({ index: 1 });
     await shot(page, "journey-playing");
-    await page.getByRole("link", { name: "Locator" }).click();
+    await page.getByRole("link", { name: "Locator", exact: true }).click();
     await page.getByLabel("HLS", { exact: true }).first().waitFor();
     const asset = page.getByRole("link", { name: /^journey-.*-encoded$/ }).first();
     await asset.click();
     await page.getByRole("heading", { name: "Contents" }).waitFor();
     await page.getByRole("table", { name: "Tracks" }).getByText("Sound").first().waitFor();
-    await page.getByRole("link", { name: "Jobs" }).click();
+    await page.getByRole("link", { name: "Jobs", exact: true }).click();
     await page.getByRole("link", { name: `journey-${run}-` }).first().waitFor();
     assert.deepEqual(problems, []);
     await context.close();
@@ -146,13 +146,14 @@ describe("journeys through the portal", () => {
     await context.close();
   });
 
-  test("a webhook is made, calls, and its delivery is in the log", { timeout: 3 * 60_000 }, async () => {
+  test("a webhook is made, calls, and its delivery is in the log", { timeout: 3 * 60_000 }, async (t) => {
     const calls = [];
     const receiver = createServer((request, response) => {
       calls.push(request.url);
       request.resume();
       response.writeHead(200).end();
     });
+    t.after(() => receiver.close());
     await new Promise((resolve) => receiver.listen(0, "127.0.0.1", resolve));
     const name = `hook-${run}`;
     const { context, page } = await openPortal(browser, to, "/webhooks");
@@ -175,7 +176,6 @@ describe("journeys through the portal", () => {
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByRole("heading", { level: 1, name: "Webhooks" }).waitFor();
     await call(to, "DELETE", media(to, `/streamingLocators/${name}`));
-    receiver.close();
     await context.close();
   });
 

@@ -60,8 +60,9 @@ function RuleList() {
   );
 }
 
+/** As Standard Webhooks write them. */
 function freshSecret(): string {
-  return [...crypto.getRandomValues(new Uint8Array(24))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
 }
 
 function RuleForm({ rule, done }: { rule?: Rule; done: (name: string) => void }) {

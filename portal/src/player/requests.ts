@@ -11,6 +11,7 @@ export interface Asked {
   tookMs: number;
   /** Until the first byte; null where the server does not let pages of another origin know. */
   waitedMs: number | null;
+  /** 0 where the server does not let pages of another origin know. */
   bytes: number;
   /** 0 where the browser does not tell. */
   status: number;

@@ -266,7 +266,7 @@ function Timeline({ asked }: { asked: Asked[] }) {
                   </td>
                   <td data-head="First byte" class="end">{one.waitedMs === null ? "" : `${Math.round(one.waitedMs)} ms`}</td>
                   <td data-head="Took" class="end">{Math.round(one.tookMs)} ms</td>
-                  <td data-head="Size" class="end">{bytes(one.bytes)}</td>
+                  <td data-head="Size" class="end">{one.bytes === 0 ? "" : bytes(one.bytes)}</td>
                 </tr>
               ))}
             </tbody>
