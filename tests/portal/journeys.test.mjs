@@ -66,7 +66,8 @@ describe("journeys through the portal", () => {
     await page.getByRole("table", { name: "Tracks" }).getByText("Sound").first().waitFor();
     await page.getByRole("link", { name: "Jobs", exact: true }).click();
     await page.getByRole("link", { name: `journey-${run}-` }).first().waitFor();
-    assert.deepEqual(problems, []);
+    // Whether blocks of the file are there already is asked first, and "no" is a 404 that the console notes.
+    assert.deepEqual(problems.filter((line) => !/ 404 .*comp=blocklist/.test(line)), []);
     await context.close();
   });
 

@@ -72,7 +72,7 @@ describe("the portal's players", () => {
   });
 
   test("the API's own page shows every operation, with nothing from elsewhere", async () => {
-    const { context, page, problems } = await openPortal(browser, to, "/", { viewport: { width: 360, height: 740 } });
+    const { context, page, problems } = await openPortal(browser, to, "/", { viewport: { width: 360, height: 740 } }, null);
     const origins = new Set();
     page.on("request", (request) => origins.add(new URL(request.url()).origin));
     await page.goto(`${to.portalUrl}/api/docs#assetPut`);

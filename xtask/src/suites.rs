@@ -526,7 +526,8 @@ fn players(binary: &Path) -> Result<(bool, String)> {
 fn portal_pages(binary: &Path) -> Result<(bool, String)> {
     let folder = paths::root().join("tests/portal");
     node::install(&folder)?;
-    let installation = Installation::start(binary, "portal", &["--demo"])?;
+    let installation =
+        Installation::start(binary, "portal", &["--demo", "--egress-allow=127.0.0.0/8"])?;
     tee(Command::new("npm")
         .args(["test", "--silent"])
         .env("HEADWATER_CONNECTION", &installation.connection)

@@ -91,7 +91,8 @@ function RuleForm({ rule, done }: { rule?: Rule; done: (name: string) => void })
                 events: draft.events as Event[],
                 headers: rule?.spec.headers ?? {},
                 queryParams: rule?.spec.queryParams ?? {},
-                ...(draft.secret === "" ? {} : { authentication: { signingSecret: draft.secret } }),
+                // What is read back as asterisks is kept when asterisks are sent.
+                authentication: { ...rule?.spec.authentication, ...(draft.secret === "" ? {} : { signingSecret: draft.secret }) },
               },
             },
           }),
@@ -118,7 +119,7 @@ function RuleForm({ rule, done }: { rule?: Rule; done: (name: string) => void })
         hint={
           rule === undefined
             ? "Deliveries are signed with it, so that your program can tell them from others. Keep a copy; it is not shown again."
-            : "Saving replaces the authentication that was set. Empty: deliveries are not signed."
+            : "Empty: it stays as it is."
         }
       />
       <Check label="Enabled" checked={draft.enabled} change={(enabled) => change({ enabled })} />
