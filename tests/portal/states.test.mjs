@@ -138,6 +138,20 @@ describe("states of the portal", () => {
     await context.close();
   });
 
+  test("another project is another set of things, and stays chosen", async () => {
+    const made = await call(to, "PUT", "/api/v1/projects/portal-second", { spec: { displayName: "Second", locationName: "local" } });
+    assert.ok(made.status < 300, JSON.stringify(made.body));
+    const { context, page } = await openPortal(browser, to, "/assets");
+    await page.getByRole("table", { name: "Assets" }).waitFor();
+    await page.getByLabel("Project", { exact: true }).selectOption("portal-second");
+    await page.getByText("No assets yet").waitFor();
+    await page.reload();
+    await page.getByText("No assets yet").waitFor();
+    await page.getByLabel("Project", { exact: true }).selectOption(to.project);
+    await page.getByRole("table", { name: "Assets" }).waitFor();
+    await context.close();
+  });
+
   test("everything is reached by keyboard: skip link, navigation, a dialog and back", async () => {
     const { context, page } = await openPortal(browser, to, "/assets");
     await page.getByRole("table", { name: "Assets" }).waitFor();

@@ -90,13 +90,11 @@ async function readSurroundings(): Promise<void> {
   if (first !== undefined && !names.includes(project.peek())) choose(first);
 }
 
+/** Forgets the token, and with a new page everything that was typed or shown: whoever signs in next may be another. */
 export function signOut(): void {
   forgetToken(sessionStorage);
-  token.value = null;
-  profile.value = null;
-  projects.value = [];
-  rights.value = null;
-  expired.value = false;
+  sessionStorage.removeItem(PROJECT_KEY);
+  location.replace("/");
 }
 
 export function choose(name: string): void {

@@ -30,6 +30,11 @@ let last = 0;
 const PARALLEL = 3;
 const TRIES = 5;
 
+// Closing the tab in the middle is asked about; what has been sent is kept either way.
+window.addEventListener("beforeunload", (event) => {
+  if (running.size > 0) event.preventDefault();
+});
+
 function change(id: number, part: Partial<Upload>): void {
   uploads.value = uploads.value.map((one) => (one.id === id ? { ...one, ...part } : one));
 }
