@@ -29,3 +29,50 @@ export function day(iso: string, locale?: string): string {
   if (Number.isNaN(date.getTime())) return "";
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium" }).format(date);
 }
+
+/** Day and time in the reader's own language; empty for text that is none, and for "never" (the year 9999). */
+export function moment(iso: string | null | undefined, locale?: string): string {
+  if (iso === null || iso === undefined || iso.startsWith("9999")) return "";
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return "";
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(date);
+}
+
+/** `1536` to `1.5 KiB`. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = Math.max(0, count);
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** `75` to `1:15 left`. */
+export function leftTime(seconds: number): string {
+  return Number.isFinite(seconds) ? `${clock(seconds)} left` : "";
+}
+
+/** An ISO 8601 duration of hours, minutes and seconds as seconds; null for anything else. */
+export function isoSeconds(text: string): number | null {
+  const parts = text.match(/^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/);
+  if (parts === null) return null;
+  const [days = 0, hours = 0, minutes = 0, seconds = 0] = parts.slice(1).map((part) => Number(part ?? 0));
+  return ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+}
+
+/** Seconds as the API writes them: `PT2H`. */
+export function isoDuration(seconds: number): string {
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const rest = Math.round(seconds) % 60;
+  return `PT${hours > 0 ? `${hours}H` : ""}${minutes > 0 ? `${minutes}M` : ""}${rest > 0 || seconds < 60 ? `${rest}S` : ""}`;
+}
+
+/** A name for the API from a file's: what is not a letter or digit becomes a dash. */
+export function nameFrom(file: string): string {
+  const stem = file.replace(/\.[^.]+$/, "").normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
+  return stem.slice(0, 60) || "upload";
+}

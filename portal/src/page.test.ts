@@ -1,31 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { listPublished } from "./api/published";
-import { clock, spokenDuration } from "./format";
+import { asFailure, failureOf, Failure } from "./api/failure";
+import { href, readPlace } from "./app/router";
+import { bytes, clock, isoDuration, isoSeconds, nameFrom, spokenDuration } from "./format";
+import { protocolOf, qualityLabel } from "./player/players";
+import { shortName } from "./player/requests";
 import { takeToken } from "./token";
-
-const VIDEO = {
-  name: "demo",
-  assetName: "demo",
-  created: "2026-11-22T18:00:00Z",
-  locatorId: "11111111-1111-1111-1111-111111111111",
-  hlsUrl: "http://h/1/demo.ism/manifest(format=m3u8-cmaf)",
-  dashUrl: "http://h/1/demo.ism/manifest(format=mpd-time-cmaf)",
-  posterUrl: null,
-  durationSeconds: 20.04,
-};
-
-function answering(...answers: { status?: number; body: unknown }[]) {
-  const asked: { url: string; headers: Headers }[] = [];
-  const fetcher = (async (request: Request) => {
-    const { origin, href } = new URL(request.url);
-    asked.push({ url: href.slice(origin.length), headers: request.headers });
-    const answer = answers[Math.min(asked.length, answers.length) - 1]!;
-    return new Response(JSON.stringify(answer.body), { status: answer.status ?? 200 });
-  }) as unknown as typeof fetch;
-  return { asked, fetcher };
-}
-
-const signal = new AbortController().signal;
+import { blobUrl, blockBytes, blockList, blocksOf, storedBlocks } from "./upload/plan";
 
 describe("the token in the address", () => {
   it("is taken out, and the rest stays", () => {
@@ -33,57 +13,120 @@ describe("the token in the address", () => {
     expect(takeToken("http://h/#token=a.b.c")).toEqual({ token: "a.b.c", url: "http://h/" });
   });
 
-  it("is none when there is none", () => {
+  it("is none when there is none, and a place in the portal is left as it is", () => {
     expect(takeToken("http://h/?token=a#t=5")).toEqual({ token: null, url: "http://h/?token=a#t=5" });
     expect(takeToken("http://h/#token=")).toEqual({ token: null, url: "http://h/" });
+    const place = "http://h/#/play?url=http%3A%2F%2Fh%2Fx";
+    expect(takeToken(place)).toEqual({ token: null, url: place });
   });
 });
 
-describe("the list", () => {
-  it("follows pages, on this origin only, and leaves out what it does not understand", async () => {
-    const { asked, fetcher } = answering(
-      { body: { value: [VIDEO, { name: "half" }], "@odata.nextLink": "http://elsewhere/api/next?$skiptoken=2" } },
-      { body: { value: [VIDEO] } },
-    );
-    expect(await listPublished("tok", signal, fetcher)).toEqual({ ok: true, videos: [VIDEO, VIDEO] });
-    expect(asked.map(({ url }) => url)).toEqual([
-      "/api/v1/projects/default/media/published",
-      "/api/v1/projects/default/media/published?$skiptoken=2",
+describe("places", () => {
+  it("are read as they were written, whatever is in a name", () => {
+    const names = ["assets", "a/b ä?#%"];
+    const { path, query } = readPlace(href(names, { q: "x y&z" }));
+    expect(path).toEqual(names);
+    expect(query.get("q")).toBe("x y&z");
+    expect(readPlace("")).toMatchObject({ path: [] });
+    expect(readPlace("#/assets/%E0%A4%A").path).toEqual(["assets", "%E0%A4%A"]);
+  });
+});
+
+describe("failures", () => {
+  const failed = (status: number, body: unknown = {}, headers = {}) => failureOf(new Response(null, { status, headers }), body);
+
+  it("are of the kind that the page has a state for", () => {
+    expect([401, 403, 404, 409, 412, 429, 503, 400, 500].map((status) => failed(status).kind)).toEqual([
+      "signed-out",
+      "forbidden",
+      "missing",
+      "conflict",
+      "conflict",
+      "busy",
+      "busy",
+      "invalid",
+      "broken",
     ]);
-    expect(asked[0]!.headers.get("authorization")).toBe("Bearer tok");
   });
 
-  it("asks for a token when it is refused", async () => {
-    const refused = answering({ status: 401, body: {} });
-    expect(await listPublished(null, signal, refused.fetcher)).toEqual({
-      ok: false,
-      failure: { kind: "needs-token", rejected: false },
-    });
-    expect(refused.asked[0]!.headers.has("authorization")).toBe(false);
-    expect(await listPublished("old", signal, refused.fetcher)).toEqual({
-      ok: false,
-      failure: { kind: "needs-token", rejected: true },
-    });
+  it("say what the API said, which field, where to look it up and when to come back", () => {
+    const error = { error: { code: "BadRequest", detail: "Too long.", extraDetail: { field: "properties.name" } }, ref: "r1" };
+    expect(failed(400, error)).toMatchObject({ message: "Too long.", field: "properties.name", reference: "r1" });
+    const problem = { title: "Busy", detail: "Later.", instance: "r2" };
+    expect(failed(429, problem, { "retry-after": "7" })).toMatchObject({ message: "Later.", reference: "r2", retryAfterSeconds: 7 });
+    expect(failed(500, "oops").message).toContain("500");
   });
 
-  it("says why it failed, in the server's words when there are any", async () => {
-    const words = answering({ status: 503, body: { error: { code: "x", detail: "The catalog is busy." } } });
-    expect(await listPublished(null, signal, words.fetcher)).toEqual({
-      ok: false,
-      failure: { kind: "failed", sentence: "The catalog is busy." },
-    });
-    const down = (() => Promise.reject(new TypeError("refused"))) as typeof fetch;
-    expect(await listPublished(null, signal, down)).toMatchObject({ ok: false, failure: { kind: "failed" } });
-    const odd = answering({ body: "hello" });
-    expect(await listPublished(null, signal, odd.fetcher)).toMatchObject({ ok: false, failure: { kind: "failed" } });
+  it("of the network are told from those of the page", () => {
+    expect(asFailure(new TypeError("Failed to fetch")).kind).toBe("down");
+    expect(asFailure(new TypeError("x is not a function"))).toMatchObject({ kind: "broken", message: "x is not a function" });
+    const own = new Failure("conflict", "x");
+    expect(asFailure(own)).toBe(own);
   });
 });
 
-describe("durations", () => {
-  it("read as clocks and as words", () => {
+describe("an upload's blocks", () => {
+  const MIB = 1 << 20;
+  const file = { name: "film.mp4", size: 9 * MIB + 1, lastModified: 5 };
+
+  it("tile the file, with ids of one length that only this file has", () => {
+    const blocks = blocksOf(file);
+    expect(blocks.map(({ start, end }) => [start, end])).toEqual([
+      [0, 4 * MIB],
+      [4 * MIB, 8 * MIB],
+      [8 * MIB, 9 * MIB + 1],
+    ]);
+    expect(new Set(blocks.map(({ id }) => id.length)).size).toBe(1);
+    expect(blocksOf(file)).toEqual(blocks);
+    expect(blocksOf({ ...file, lastModified: 6 })[0]?.id).not.toBe(blocks[0]?.id);
+    expect(blocksOf({ ...file, size: 0 })).toEqual([]);
+  });
+
+  it("are never more than a blob may have", () => {
+    const size = 4 * 1024 ** 4;
+    expect(size / blockBytes(size)).toBeLessThanOrEqual(50_000);
+  });
+
+  it("that are in the store are read from its list, committed ones aside", () => {
+    const xml =
+      "<BlockList><CommittedBlocks><Block><Name>old</Name><Size>1</Size></Block></CommittedBlocks>" +
+      "<UncommittedBlocks><Block><Name>YQ==</Name><Size>4194304</Size></Block></UncommittedBlocks></BlockList>";
+    expect([...storedBlocks(xml)]).toEqual([["YQ==", 4194304]]);
+    expect([...storedBlocks("nonsense")]).toEqual([]);
+    expect(blockList(blocksOf(file)).match(/<Latest>/g)).toHaveLength(3);
+  });
+
+  it("go to the container's URL with its signature untouched", () => {
+    const url = blobUrl("http://h/acc/c?sig=a%2Bb%3D&se=1", "a b/ü.mp4", { comp: "block", blockid: "YQ==" });
+    expect(url).toBe("http://h/acc/c/a%20b/%C3%BC.mp4?sig=a%2Bb%3D&se=1&comp=block&blockid=YQ%3D%3D");
+  });
+});
+
+describe("what people read", () => {
+  it("durations and sizes", () => {
     expect(clock(20.04)).toBe("0:20");
     expect(clock(3725)).toBe("1:02:05");
     expect(spokenDuration(3661)).toBe("1 hour 1 minute 1 second");
     expect(spokenDuration(0.2)).toBe("0 seconds");
+    expect([bytes(0), bytes(1536), bytes(4535072)]).toEqual(["0 B", "1.5 KiB", "4.3 MiB"]);
+    expect(isoSeconds("P1DT2H3M4.5S")).toBe(93784.5);
+    expect(isoSeconds("soon")).toBeNull();
+    expect([isoDuration(14400), isoDuration(5400), isoDuration(0)]).toEqual(["PT4H", "PT1H30M", "PT0S"]);
+  });
+
+  it("names and streams", () => {
+    expect(nameFrom("Ümläute & (final).v2.MP4")).toBe("U-mla-ute-final-v2");
+    expect(nameFrom("???.mp4")).toBe("upload");
+    expect(qualityLabel(1280, 720, 1_820_000)).toBe("1280×720, 1.8 Mbit/s");
+    expect(shortName("http://h/x/demo.ism/QualityLevels(64000)/Fragments(a=0,format=m4s)")).toBe(
+      "QualityLevels(64000)/Fragments(a=0,format=m4s)",
+    );
+  });
+
+  it("manifests by what they are", () => {
+    expect(protocolOf("http://h/1/demo.ism/manifest(format=m3u8-cmaf)")).toBe("HLS");
+    expect(protocolOf("http://h/1/demo.ism/manifest(format=mpd-time-cmaf,encryption=cenc)")).toBe("DASH");
+    expect(protocolOf("http://h/live/index.mpd?x=1")).toBe("DASH");
+    expect(protocolOf("http://h/film.mp4")).toBeNull();
   });
 });

@@ -85,6 +85,7 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
             suite("JavaScript SDK", javascript(&binary));
             suite("OpenAPI contract", contract(&binary));
             suite("players", players(&binary));
+            suite("portal in a browser", portal_pages(&binary));
         }
         Err(error) => {
             suite("SDKs", Err(error));
@@ -98,6 +99,10 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
                 Err(anyhow::anyhow!("there is no binary")),
             );
             suite("players", Err(anyhow::anyhow!("there is no binary")));
+            suite(
+                "portal in a browser",
+                Err(anyhow::anyhow!("there is no binary")),
+            );
         }
     }
     for name in &broken {
@@ -516,6 +521,18 @@ fn players(binary: &Path) -> Result<(bool, String)> {
         .args(["test", "--silent"])
         .env("HEADWATER_CONNECTION", &installation.connection)
         .env("HEADWATER_BINARY", binary)
+        .current_dir(&folder))
+}
+
+/// What people do in the portal, in a browser.
+fn portal_pages(binary: &Path) -> Result<(bool, String)> {
+    let folder = paths::root().join("tests/portal");
+    node::install(&folder)?;
+    let installation =
+        Installation::start(binary, "portal", &["--demo", "--egress-allow=127.0.0.0/8"])?;
+    tee(Command::new("npm")
+        .args(["test", "--silent"])
+        .env("HEADWATER_CONNECTION", &installation.connection)
         .current_dir(&folder))
 }
 

@@ -1,0 +1,198 @@
+/** Streaming endpoints: where players come to. Start, stop, scale. */
+
+import type { Schemas } from "../api/client";
+import type { PageProps } from "../app/routes";
+import { href, go } from "../app/router";
+import { ask, here, may } from "../app/session";
+import { moment } from "../format";
+import { Check, Form, NAME_HINT, Text } from "../ui/form";
+import { asPage, List } from "../ui/list";
+import { useDraft, useLoad } from "../ui/load";
+import { Act, Confirm, Copy, Facts, Heading, Opener, State } from "../ui/parts";
+import { Await, Empty } from "../ui/states";
+
+type Endpoint = Schemas["StreamingEndpoint"];
+
+export function EndpointsPage({ path }: PageProps) {
+  const name = path[1];
+  return name === undefined ? <EndpointList /> : <EndpointPage name={name} />;
+}
+
+function changing({ properties }: Endpoint): boolean {
+  return properties.provisioningState !== "Succeeded";
+}
+
+function EndpointList() {
+  return (
+    <>
+      <Heading title="Streaming endpoints">
+        <Opener label="New endpoint" disabled={!may("StreamingEndpoint", "write")}>
+          {(close) => <EndpointForm done={(name) => (close(), go(["endpoints", name]))} />}
+        </Opener>
+      </Heading>
+      <List<Endpoint>
+        label="Streaming endpoints"
+        load={async (query) =>
+          asPage(await ask((to) => to.GET("/api/v1/projects/{project}/media/streamingEndpoints", { params: { path: here({}), query } })))
+        }
+        everyMs={(items) => (items.some(changing) ? 1500 : 15_000)}
+        id={({ name }) => name}
+        columns={[
+          { head: "Name", cell: ({ name }) => <a href={href(["endpoints", name])}>{name}</a> },
+          { head: "State", cell: ({ properties }) => <State of={properties.resourceState} /> },
+          { head: "Host", cell: ({ properties }) => properties.hostName },
+          { head: "Kind", cell: ({ properties: { sku, scaleUnits } }) => (scaleUnits > 0 ? `${sku.name}, ${scaleUnits} units` : sku.name) },
+        ]}
+        empty={
+          <Empty title="No endpoint">
+            <p>Players reach what is published through a streaming endpoint. Make one and start it.</p>
+          </Empty>
+        }
+      />
+    </>
+  );
+}
+
+function EndpointForm({ done }: { done: (name: string) => void }) {
+  const [draft, change, clear] = useDraft("endpoint", { name: "", description: "", hosts: "", start: true });
+  return (
+    <Form
+      label="Make endpoint"
+      done="Endpoint made"
+      submit={() =>
+        ask((to) =>
+          to.PUT("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", {
+            params: { path: here({ endpoint: draft.name }), query: { autoStart: draft.start } },
+            body: {
+              location: "local",
+              properties: {
+                scaleUnits: 0,
+                ...(draft.description === "" ? {} : { description: draft.description }),
+                customHostNames: draft.hosts.split(/[\s,]+/).filter(Boolean),
+              },
+            },
+          }),
+        )
+      }
+      then={() => (clear(), done(draft.name))}
+    >
+      <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
+      <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+      <Text
+        label="Host names of your own"
+        name="customHostNames"
+        value={draft.hosts}
+        change={(hosts) => change({ hosts })}
+        hint="With spaces between them. They have to lead here in DNS."
+      />
+      <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />
+    </Form>
+  );
+}
+
+function EndpointPage({ name }: { name: string }) {
+  const params = { params: { path: here({ endpoint: name }) } };
+  const endpoint = useLoad(
+    () => ask((to) => to.GET("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", params)),
+    [name],
+    (one) => (changing(one) ? 1000 : 15_000),
+  );
+  const running = endpoint.value?.properties.resourceState === "Running";
+  const busy = endpoint.value !== null && changing(endpoint.value);
+  return (
+    <>
+      <Heading title={name} back={[href(["endpoints"]), "Streaming endpoints"]}>
+        {endpoint.value !== null && (
+          <>
+            {running ? (
+              <Confirm
+                label="Stop"
+                disabled={busy || !may("StreamingEndpoint", "act")}
+                question={`Stop ${name}?`}
+                consequence="Nobody can watch anything through it until it is started again."
+                done="Endpoint is stopping"
+                run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}/stop", params))}
+                then={endpoint.reload}
+              />
+            ) : (
+              <Act
+                label="Start"
+                kind="primary"
+                disabled={busy || !may("StreamingEndpoint", "act")}
+                done="Endpoint is starting"
+                run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}/start", params))}
+                then={endpoint.reload}
+              />
+            )}
+            <Opener label="Scale" kind="plain" title={`Scale ${name}`} disabled={busy || !may("StreamingEndpoint", "act")}>
+              {(close) => (
+                <Scale name={name} units={endpoint.value!.properties.scaleUnits} done={() => (close(), endpoint.reload())} />
+              )}
+            </Opener>
+            <Confirm
+              label="Delete"
+              disabled={busy || running || !may("StreamingEndpoint", "delete")}
+              question={`Delete ${name}?`}
+              consequence="Addresses with its host name stop working."
+              done="Endpoint deleted"
+              run={() => ask((to) => to.DELETE("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", params))}
+              then={() => go(["endpoints"])}
+            />
+          </>
+        )}
+      </Heading>
+      <Await of={endpoint}>
+        {({ properties }) => (
+          <Facts
+            rows={[
+              ["State", <State of={properties.resourceState} />],
+              ["Description", properties.description],
+              ["Host", <Copy text={properties.hostName} label="host name" />],
+              ["Own host names", (properties.customHostNames ?? []).join(", ")],
+              ["Kind", properties.sku.name],
+              ["Units", String(properties.scaleUnits)],
+              ["Created", moment(properties.created)],
+            ]}
+          />
+        )}
+      </Await>
+    </>
+  );
+}
+
+function Scale({ name, units, done }: { name: string; units: number; done: () => void }) {
+  const skus = useLoad(
+    () =>
+      ask((to) => to.GET("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}/skus", { params: { path: here({ endpoint: name }) } })),
+    [name],
+  );
+  const [draft, change, clear] = useDraft(`scale-${name}`, { units: String(units) });
+  const most = Math.max(0, ...(skus.value?.value ?? []).map(({ capacity }) => capacity.maximum));
+  return (
+    <Form
+      label="Scale"
+      done="Scaled"
+      submit={() =>
+        ask((to) =>
+          to.POST("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}/scale", {
+            params: { path: here({ endpoint: name }) },
+            body: { scaleUnit: Number(draft.units) },
+          }),
+        )
+      }
+      then={() => (clear(), done())}
+    >
+      <Text
+        label="Units"
+        name="scaleUnit"
+        type="number"
+        required
+        min={0}
+        {...(most > 0 ? { max: most } : {})}
+        value={draft.units}
+        change={(units) => change({ units })}
+        hint="0 is the standard kind, which shares what there is; more makes it premium."
+      />
+    </Form>
+  );
+}

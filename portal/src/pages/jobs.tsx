@@ -1,0 +1,231 @@
+/** Jobs: all of them as they go, and one. */
+
+import type { Schemas } from "../api/client";
+import { go, href } from "../app/router";
+import type { PageProps } from "../app/routes";
+import { ask, here, may } from "../app/session";
+import { moment } from "../format";
+import { asPage, List, quoted } from "../ui/list";
+import { useDraft, useLoad } from "../ui/load";
+import { Act, Confirm, Facts, Heading, Opener, Section, State } from "../ui/parts";
+import { Await, Empty, FailureNote } from "../ui/states";
+import { Text } from "../ui/form";
+import { Failure } from "../api/failure";
+import { EncodeForm } from "./encode";
+import { PublishForm } from "./publish";
+import { jobHref } from "./home";
+
+type Job = Schemas["Job"];
+
+export function JobsPage({ path }: PageProps) {
+  const [, transform, job] = path;
+  return transform === undefined || job === undefined ? <JobList /> : <JobPage transform={transform} job={job} />;
+}
+
+const ENDED = ["Finished", "Error", "Canceled"];
+
+export function goesOn(state: string): boolean {
+  return !ENDED.includes(state);
+}
+
+function percent(job: Job): number {
+  const { outputs } = job.properties;
+  return outputs.length === 0 ? 0 : Math.round(outputs.reduce((sum, { progress }) => sum + progress, 0) / outputs.length);
+}
+
+function JobList() {
+  return (
+    <>
+      <Heading title="Jobs">
+        <Opener label="New encode" disabled={!may("Job", "write")}>
+          {(close) => <NewEncode done={(transform, job) => (close(), go(["jobs", transform, job]))} />}
+        </Opener>
+      </Heading>
+      <List<Job>
+        label="Jobs"
+        load={async (query) =>
+          asPage(
+            await ask((to) =>
+              to.GET("/api/v1/projects/{project}/media/jobs", {
+                params: { path: here({}), query: { $orderby: "properties/created desc", ...query } },
+              }),
+            ),
+          )
+        }
+        search={(words) => `contains(name,${quoted(words)})`}
+        filters={{
+          label: "Which jobs",
+          options: [
+            ["", "All"],
+            ["properties/state eq 'Processing'", "Running"],
+            ["properties/state eq 'Queued'", "Waiting"],
+            ["properties/state eq 'Finished'", "Finished"],
+            ["properties/state eq 'Error'", "Failed"],
+          ],
+        }}
+        everyMs={(jobs) => (jobs.some(({ properties }) => goesOn(properties.state)) ? 2000 : 15_000)}
+        id={({ id }) => id}
+        columns={[
+          { head: "Name", cell: ({ name, id }) => <a href={jobHref(id)}>{name}</a> },
+          { head: "State", cell: ({ properties }) => <State of={properties.state} /> },
+          {
+            head: "Progress",
+            cell: (job) => (
+              <span class="progress">
+                <progress max={100} value={percent(job)} aria-label={`Progress of ${job.name}`} /> {percent(job)} %
+              </span>
+            ),
+          },
+          { head: "Input", long: true, cell: ({ properties: { input } }) => <a href={href(["assets", input.assetName])}>{input.assetName}</a> },
+          { head: "Created", cell: ({ properties }) => moment(properties.created) },
+        ]}
+        empty={
+          <Empty title="No jobs yet">
+            <p>A job makes a film's qualities, and says how far it is.</p>
+            <a class="button" href={href(["upload"])}>
+              Upload a film
+            </a>
+          </Empty>
+        }
+      />
+    </>
+  );
+}
+
+function NewEncode({ done }: { done: (transform: string, job: string) => void }) {
+  const [draft, change] = useDraft("new-encode", { asset: "", chosen: "" });
+  const assets = useLoad(
+    () =>
+      ask((to) =>
+        to.GET("/api/v1/projects/{project}/media/assets", {
+          params: { path: here({}), query: { $top: 100, $orderby: "properties/created desc" } },
+        }),
+      ),
+    [],
+  );
+  if (draft.chosen !== "") {
+    return (
+      <>
+        <p>
+          Of <strong>{draft.chosen}</strong>{" "}
+          <button type="button" class="small plain" onClick={() => change({ chosen: "" })}>
+            Another asset
+          </button>
+        </p>
+        <EncodeForm asset={draft.chosen} done={(transform, job) => (change({ chosen: "", asset: "" }), done(transform, job))} />
+      </>
+    );
+  }
+  return (
+    <form
+      class="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        change({ chosen: draft.asset });
+      }}
+    >
+      {assets.failure !== null && <FailureNote failure={assets.failure} retry={assets.reload} />}
+      <Text
+        label="Asset"
+        required
+        list={(assets.value?.value ?? []).map(({ name }) => name)}
+        value={draft.asset}
+        change={(asset) => change({ asset })}
+        hint="What is to be encoded."
+      />
+      <div class="actions">
+        <button type="submit">Next</button>
+      </div>
+    </form>
+  );
+}
+
+function JobPage({ transform, job }: { transform: string; job: string }) {
+  const params = { params: { path: here({ transform, job }) } };
+  const found = useLoad(
+    () => ask((to) => to.GET("/api/v1/projects/{project}/media/transforms/{transform}/jobs/{job}", params)),
+    [transform, job],
+    ({ properties }) => (goesOn(properties.state) ? 1000 : null),
+  );
+  const state = found.value?.properties.state ?? "";
+  const output = found.value?.properties.outputs[0]?.assetName;
+  return (
+    <>
+      <Heading title={job} back={[href(["jobs"]), "Jobs"]}>
+        {state === "Finished" && output !== undefined && (
+          <Opener label="Publish the result" title={`Publish ${output}`} disabled={!may("StreamingLocator", "write")}>
+            {(close) => <PublishForm asset={output} done={(name) => (close(), go(["locators", name]))} />}
+          </Opener>
+        )}
+        {state !== "" && goesOn(state) && (
+          <Act
+            label="Cancel job"
+            kind="danger"
+            done="Job is being cancelled"
+            disabled={state === "Canceling" || !may("Job", "act")}
+            run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/transforms/{transform}/jobs/{job}/cancelJob", params))}
+            then={found.reload}
+          />
+        )}
+        {state !== "" && !goesOn(state) && (
+          <Confirm
+            label="Delete"
+            disabled={!may("Job", "delete")}
+            question={`Delete ${job}?`}
+            consequence="The record of the job goes. What it made stays."
+            done="Job deleted"
+            run={() => ask((to) => to.DELETE("/api/v1/projects/{project}/media/transforms/{transform}/jobs/{job}", params))}
+            then={() => go(["jobs"])}
+          />
+        )}
+      </Heading>
+      <Await of={found}>
+        {({ properties }) => (
+          <>
+            <Facts
+              rows={[
+                ["State", <State of={properties.state} />],
+                ["Transform", <a href={href(["transforms", transform])}>{transform}</a>],
+                [
+                  "Input",
+                  <>
+                    <a href={href(["assets", properties.input.assetName])}>{properties.input.assetName}</a>
+                    {properties.input.files.length > 0 && ` (${properties.input.files.join(", ")})`}
+                  </>,
+                ],
+                ["Priority", properties.priority],
+                ["Created", moment(properties.created)],
+                ["Started", moment(properties.startTime)],
+                ["Ended", moment(properties.endTime)],
+                ["Description", properties.description],
+              ]}
+            />
+            {properties.outputs.map((output, index) => (
+              <Section key={index} title={`Output ${index + 1}`}>
+                <div class="heading-row">
+                  <a href={href(["assets", output.assetName])}>{output.assetName}</a>
+                  <State of={output.state} />
+                </div>
+                <span class="progress wide">
+                  <progress max={100} value={output.progress} aria-label={`Progress of output ${index + 1}`} /> {output.progress} %
+                </span>
+                {output.error !== undefined && (
+                  <>
+                    <FailureNote failure={new Failure("broken", output.error.message)} />
+                    <ul class="meta">
+                      {output.error.details.map((detail, at) => (
+                        <li key={at}>
+                          {detail.code}: {detail.message}
+                        </li>
+                      ))}
+                    </ul>
+                  </>
+                )}
+              </Section>
+            ))}
+          </>
+        )}
+      </Await>
+    </>
+  );
+}

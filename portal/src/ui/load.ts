@@ -1,0 +1,127 @@
+/** Reading something for a page: once, again, and every so often. */
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { asFailure, type Failure } from "../api/failure";
+import { expired, project } from "../app/session";
+
+export interface Loaded<T> {
+  /** Null until the first answer; what was read last stays while a later reading fails. */
+  value: T | null;
+  failure: Failure | null;
+  /** The first answer has been waited for longer than a moment. */
+  slow: boolean;
+  reload(): void;
+}
+
+const SLOW_MS = 4000;
+
+/**
+ * Reads with `read` whenever one of `inputs` or the project changes.
+ *
+ * `everyMs`: how long after an answer it is asked for again; null for never. Nothing is asked while the tab is hidden.
+ * A failure that says when to come back is followed by another try then.
+ */
+export function useLoad<T>(
+  read: () => Promise<T>,
+  inputs: readonly unknown[],
+  everyMs: (value: T) => number | null = () => null,
+): Loaded<T> {
+  const [state, setState] = useState<{ value: T | null; failure: Failure | null }>({ value: null, failure: null });
+  const [slow, setSlow] = useState(false);
+  const [turn, setTurn] = useState(0);
+  const key = [...inputs, project.value, expired.value];
+  const forgetting = useRef<string>("");
+  const reload = useCallback(() => setTurn((before) => before + 1), []);
+
+  useEffect(() => {
+    let left = false;
+    let timer: number | undefined;
+    const patience = window.setTimeout(() => setSlow(true), SLOW_MS);
+    const inputKey = JSON.stringify([...inputs, project.value]);
+    if (forgetting.current !== inputKey) {
+      forgetting.current = inputKey;
+      setState({ value: null, failure: null });
+    }
+    const again = (ms: number) => {
+      timer = window.setTimeout(() => (document.hidden ? again(ms) : void once()), ms);
+    };
+    const once = async () => {
+      try {
+        const value = await read();
+        if (left) return;
+        setState({ value, failure: null });
+        const wait = everyMs(value);
+        if (wait !== null) again(wait);
+      } catch (thrown) {
+        if (left) return;
+        const failure = asFailure(thrown);
+        setState((before) => ({ value: before.value, failure }));
+        if (failure.retryAfterSeconds !== null) again(failure.retryAfterSeconds * 1000);
+        else if (failure.kind === "down") again(5000);
+      } finally {
+        window.clearTimeout(patience);
+        if (!left) setSlow(false);
+      }
+    };
+    void once();
+    return () => {
+      left = true;
+      window.clearTimeout(timer);
+      window.clearTimeout(patience);
+    };
+  }, [...key, turn]);
+
+  return { ...state, slow, reload };
+}
+
+export interface Action {
+  busy: boolean;
+  failure: Failure | null;
+  /** Runs `what`, one at a time; true when it succeeded. */
+  run(what: () => Promise<unknown>): Promise<boolean>;
+  clear(): void;
+}
+
+export function useAction(): Action {
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const running = useRef(false);
+  const run = async (what: () => Promise<unknown>) => {
+    if (running.current) return false;
+    running.current = true;
+    setBusy(true);
+    setFailure(null);
+    try {
+      await what();
+      return true;
+    } catch (thrown) {
+      setFailure(asFailure(thrown));
+      return false;
+    } finally {
+      running.current = false;
+      setBusy(false);
+    }
+  };
+  return { busy, failure, run, clear: () => setFailure(null) };
+}
+
+const drafts = new Map<string, unknown>();
+
+/**
+ * What a person is typing, kept in memory under `key` until `done`: closing a dialog, another page or a refused token
+ * lose nothing. Secrets are typed here too, so it goes nowhere else.
+ */
+export function useDraft<T extends object>(key: string, initial: T): [T, (change: Partial<T>) => void, () => void] {
+  const [value, setValue] = useState<T>(() => (drafts.get(key) as T | undefined) ?? initial);
+  const change = (part: Partial<T>) =>
+    setValue((before) => {
+      const next = { ...before, ...part };
+      drafts.set(key, next);
+      return next;
+    });
+  const done = () => {
+    drafts.delete(key);
+    setValue(initial);
+  };
+  return [value, change, done];
+}

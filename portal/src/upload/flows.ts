@@ -1,0 +1,154 @@
+/** From a file to a video: upload, encode, publish, one after the other, whichever page is shown. */
+
+import { effect, signal } from "@preact/signals";
+import { asFailure, type Failure } from "../api/failure";
+import { ask, project } from "../app/session";
+import { nameFrom } from "../format";
+import { stamp, submitJob } from "../pages/encode";
+import { publish } from "../pages/publish";
+import { addUploads, uploads } from "./uploads";
+
+export type Stage = "uploading" | "encoding" | "publishing" | "done" | "failed";
+
+export interface Flow {
+  id: string;
+  project: string;
+  file: File;
+  asset: string;
+  /** Null to publish the file as it is. */
+  transform: string | null;
+  /** Null to leave it unpublished. */
+  policy: string | null;
+  keys: string | null;
+  stage: Stage;
+  /** What was being done when it failed, to go on from there. */
+  at: Exclude<Stage, "failed" | "done">;
+  /** Percent of the encode. */
+  progress: number;
+  job: string | null;
+  output: string;
+  locator: string | null;
+  failure: Failure | null;
+}
+
+export const flows = signal<Flow[]>([]);
+
+export interface Wish {
+  transform: string | null;
+  policy: string | null;
+  keys: string | null;
+}
+
+/** Makes an asset for the file and begins. */
+export async function startFlow(file: File, wish: Wish): Promise<void> {
+  const id = stamp();
+  const asset = `${nameFrom(file.name)}-${id}`;
+  const flow: Flow = {
+    ...wish,
+    id,
+    project: project.peek(),
+    file,
+    asset,
+    stage: "uploading",
+    at: "uploading",
+    progress: 0,
+    job: null,
+    output: wish.transform === null ? asset : `${asset}-encoded`,
+    locator: null,
+    failure: null,
+  };
+  await ask((to) =>
+    to.PUT("/api/v1/projects/{project}/media/assets/{asset}", {
+      params: { path: { project: flow.project, asset } },
+      body: { properties: { description: `Uploaded from ${file.name}` } },
+    }),
+  );
+  flows.value = [flow, ...flows.value];
+  addUploads(flow.project, asset, [file]);
+}
+
+function change(id: string, part: Partial<Flow>): void {
+  flows.value = flows.value.map((one) => (one.id === id ? { ...one, ...part } : one));
+}
+
+export function dropFlow(id: string): void {
+  flows.value = flows.value.filter((one) => one.id !== id);
+}
+
+const running = new Set<string>();
+
+// What has been uploaded goes on by itself.
+effect(() => {
+  for (const upload of uploads.value) {
+    const flow = flows.peek().find((one) => one.asset === upload.asset && one.project === upload.project);
+    if (upload.state === "done" && flow?.stage === "uploading" && !running.has(flow.id)) void advance(flow.id);
+  }
+});
+
+/** Goes on with what is left to do. */
+export async function advance(id: string): Promise<void> {
+  const flow = flows.peek().find((one) => one.id === id);
+  if (flow === undefined || running.has(id)) return;
+  running.add(id);
+  let at = flow.at === "uploading" ? "encoding" : flow.at;
+  try {
+    if (at === "encoding" && flow.transform !== null) {
+      change(id, { stage: "encoding", at, failure: null });
+      await encode(flow, flow.transform);
+    }
+    at = "publishing";
+    if (flow.policy !== null) {
+      change(id, { stage: "publishing", at, failure: null });
+      const locator = await publish(
+        flow.output,
+        flow.policy,
+        flow.keys === null ? {} : { defaultContentKeyPolicyName: flow.keys },
+        flow.output,
+      );
+      change(id, { locator });
+    }
+    change(id, { stage: "done" });
+  } catch (thrown) {
+    change(id, { stage: "failed", at: at as Flow["at"], failure: asFailure(thrown) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+const POLL_MS = 1500;
+
+async function encode(flow: Flow, transform: string): Promise<void> {
+  const job = flow.asset;
+  if (flow.job === null) {
+    await submitJob(transform, job, flow.asset, [flow.file.name], flow.output);
+    change(flow.id, { job });
+  }
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    const { properties } = await patiently(() =>
+      ask((to) =>
+        to.GET("/api/v1/projects/{project}/media/transforms/{transform}/jobs/{job}", {
+          params: { path: { project: flow.project, transform, job } },
+        }),
+      ),
+    );
+    change(flow.id, { progress: properties.outputs[0]?.progress ?? 0 });
+    if (properties.state === "Finished") return;
+    if (properties.state === "Error" || properties.state === "Canceled") {
+      throw new Error(properties.outputs[0]?.error?.message ?? `The job ended as ${properties.state}.`);
+    }
+  }
+}
+
+/** A restart or a busy moment of Headwater does not end a wait. */
+async function patiently<T>(read: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await read();
+    } catch (thrown) {
+      const failure = asFailure(thrown);
+      if (!["down", "busy"].includes(failure.kind) || tries === 20) throw failure;
+      await new Promise((resolve) => setTimeout(resolve, (failure.retryAfterSeconds ?? 3) * 1000));
+    }
+  }
+}

@@ -1,0 +1,215 @@
+// What people do: a film from upload to playback, a user invited and removed, a token made and revoked, a webhook, a live
+// event.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { createServer } from "node:http";
+import { randomUUID } from "node:crypto";
+import { launch } from "./lib/browser.mjs";
+import { call, connection, demo, makeFilm, media } from "./lib/headwater.mjs";
+import { openPortal, plays, shot } from "./lib/portal.mjs";
+
+describe("journeys through the portal", () => {
+  let browser;
+  let to;
+  const run = randomUUID().slice(0, 6);
+
+  before(
+    async () => {
+      to = connection();
+      browser = await launch();
+      await demo(to);
+    },
+    { timeout: 5 * 60_000 },
+  );
+  after(() => browser?.close());
+
+  test("a wrong token is told so and stays in its field; the right one opens the overview, where the demo plays", async () => {
+    const { context, page } = await openPortal(browser, to, "/", {}, null);
+    await page.getByLabel("Token").fill("not-a-token");
+    await page.keyboard.press("Enter");
+    await page.locator(".failure[data-kind=signed-out]").waitFor();
+    assert.equal(await page.getByLabel("Token").inputValue(), "not-a-token");
+    await page.getByLabel("Token").fill(to.token);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length), 0);
+    assert.equal(await page.locator(".step").count(), 3);
+    // By keyboard, as far as the film.
+    await page.locator(".card[data-locator]").last().focus();
+    await page.keyboard.press("Enter");
+    await plays(page);
+    await context.close();
+  });
+
+  test("a film goes from a file to a picture: upload, encode, publish, play", { timeout: 10 * 60_000 }, async () => {
+    const { context, page, problems } = await openPortal(browser, to, "/upload");
+    const name = `journey-${run}.mp4`;
+    await page.locator("input[type=file]").setInputFiles({ name, mimeType: "video/mp4", buffer: makeFilm() });
+    const flow = page.locator(".flows > li", { hasText: name });
+    await flow.waitFor();
+    await flow.getByText("Encoding").waitFor();
+    await shot(page, "journey-encoding");
+    await flow.getByText("Ready").waitFor({ timeout: 5 * 60_000 });
+    await shot(page, "journey-ready");
+    await flow.getByRole("link", { name: "Play" }).click();
+    await plays(page);
+    await page.locator("summary", { hasText: "Requests" }).click();
+    assert.ok((await page.locator(".timeline tbody tr").count()) > 3, "the timeline shows what was requested");
+    await page.getByLabel("Quality").selectOption({ index: 1 });
+    await shot(page, "journey-playing");
+    await page.getByRole("link", { name: "Locator", exact: true }).click();
+    await page.getByLabel("HLS", { exact: true }).first().waitFor();
+    const asset = page.getByRole("link", { name: /^journey-.*-encoded$/ }).first();
+    await asset.click();
+    await page.getByRole("heading", { name: "Contents" }).waitFor();
+    await page.getByRole("table", { name: "Tracks" }).getByText("Sound").first().waitFor();
+    await page.getByRole("link", { name: "Jobs", exact: true }).click();
+    await page.getByRole("link", { name: `journey-${run}-` }).first().waitFor();
+    // Whether blocks of the file are there already is asked first, and "no" is a 404 that the console notes.
+    assert.deepEqual(problems.filter((line) => !/ 404 .*comp=blocklist/.test(line)), []);
+    await context.close();
+  });
+
+  test("an upload that broke off goes on where it was", { timeout: 5 * 60_000 }, async () => {
+    const asset = `resume-${run}`;
+    await call(to, "PUT", media(to, `/assets/${asset}`), { properties: {} });
+    const buffer = Buffer.alloc(18 * 1024 * 1024);
+    for (let at = 0; at < buffer.length; at += 4096) buffer.writeUInt32LE(at, at);
+    const file = { name: "large.bin", mimeType: "application/octet-stream", buffer };
+    const { context, page } = await openPortal(browser, to, `/assets/${asset}`);
+    // The last block finds no connection, until the visitor comes back.
+    let broken = true;
+    const blocks = [];
+    await context.route(/comp=block&/, (route) => {
+      const id = Buffer.from(new URL(route.request().url()).searchParams.get("blockid"), "base64").toString();
+      blocks.push(id);
+      return broken && id.endsWith("000004") ? route.abort() : route.continue();
+    });
+    const row = page.locator(".uploads li", { hasText: "large.bin" });
+    await page.locator("input[type=file]").setInputFiles(file);
+    await row.getByText("Uploading").waitFor();
+    await page.waitForFunction(() => document.querySelector(".uploads progress")?.value >= 16 * 1024 * 1024);
+    await row.getByRole("button", { name: "Pause" }).click();
+    await row.getByText("Paused").waitFor();
+    await shot(page, "journey-paused");
+    broken = false;
+    const before = blocks.length;
+    await row.getByRole("button", { name: "Go on" }).click();
+    await row.getByText("Uploaded").waitFor();
+    assert.deepEqual([...new Set(blocks.slice(before).map((id) => id.slice(-6)))], ["000004"], "only what was missing is sent again");
+    await page.getByRole("table", { name: "Files" }).getByText("18.0 MiB").waitFor();
+    await context.close();
+  });
+
+  test("somebody is invited, becomes a user, and is removed: their token stops working", async () => {
+    const { context, page } = await openPortal(browser, to, "/people");
+    const name = `Ann ${run}`;
+    await page.getByRole("button", { name: "Invite somebody" }).click();
+    const form = page.getByRole("dialog");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("owners").check();
+    await form.getByRole("button", { name: "Invite", exact: true }).click();
+    const secret = await page.getByLabel("secret of the invitation", { exact: true }).inputValue();
+    const accepted = await fetch(`${to.apiUrl}/api/v1/invites/accept`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ secret }),
+    });
+    assert.ok(accepted.ok, `accepting answered ${accepted.status}`);
+    const token = (await accepted.json()).metadata.JWT;
+    assert.equal((await call(to, "GET", "/api/v1/user/profile", undefined, token)).status, 200);
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.reload();
+    const row = page.getByRole("table", { name: "Users" }).getByRole("row", { name: new RegExp(name) });
+    await row.getByRole("button", { name: "Remove" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.equal((await call(to, "GET", "/api/v1/user/profile", undefined, token)).status, 401);
+    await context.close();
+  });
+
+  test("a token is made with the least rights, shown once, and revoked", async () => {
+    const { context, page } = await openPortal(browser, to, "/tokens");
+    const name = `build server ${run}`;
+    await page.getByRole("button", { name: "New token" }).click();
+    await page.getByLabel("What it is for").fill(name);
+    await page.getByRole("button", { name: "Make token" }).click();
+    const token = await page.getByLabel("token", { exact: true }).inputValue();
+    assert.equal((await call(to, "GET", media(to, "/assets"), undefined, token)).status, 200);
+    assert.equal((await call(to, "PUT", media(to, "/assets/not-allowed"), { properties: {} }, token)).status, 403);
+    await page.getByRole("button", { name: "Done" }).click();
+    const row = page.getByRole("table", { name: "Your tokens" }).getByRole("row", { name: new RegExp(name) });
+    await row.getByRole("button", { name: "Revoke" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    await row.getByText("Revoked").waitFor();
+    assert.equal((await call(to, "GET", media(to, "/assets"), undefined, token)).status, 401);
+    await context.close();
+  });
+
+  test("a webhook is made, calls, and its delivery is in the log", { timeout: 3 * 60_000 }, async (t) => {
+    const calls = [];
+    const receiver = createServer((request, response) => {
+      calls.push(request.url);
+      request.resume();
+      response.writeHead(200).end();
+    });
+    t.after(() => receiver.close());
+    await new Promise((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+    const name = `hook-${run}`;
+    const { context, page } = await openPortal(browser, to, "/webhooks");
+    await page.getByRole("button", { name: "New webhook" }).click();
+    const form = page.getByRole("dialog");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Address to call").fill(`http://127.0.0.1:${receiver.address().port}/hook`);
+    await form.getByLabel("Something was published").check();
+    await form.getByRole("button", { name: "Save webhook" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    // Something to tell of: a film is published once more.
+    const film = await demo(to);
+    await call(to, "PUT", media(to, `/streamingLocators/${name}`), {
+      properties: { assetName: film.assetName, streamingPolicyName: "Predefined_ClearStreamingOnly" },
+    });
+    await page.getByRole("table", { name: "Deliveries" }).getByText("Sent").first().waitFor();
+    assert.deepEqual(calls, ["/hook"]);
+    await shot(page, "journey-webhook");
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("heading", { level: 1, name: "Webhooks" }).waitFor();
+    await call(to, "DELETE", media(to, `/streamingLocators/${name}`));
+    await context.close();
+  });
+
+  test("a live event is made, started, recorded and shown, then stopped and deleted", { timeout: 5 * 60_000 }, async () => {
+    const name = `live-${run}`;
+    const { context, page, problems } = await openPortal(browser, to, "/live");
+    await page.getByRole("button", { name: "New live event" }).click();
+    const form = page.getByRole("dialog");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Start it at once").uncheck();
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const state = page.locator(".facts .state");
+    await state.getByText("Stopped").waitFor();
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await state.getByText(/Starting|Running/).waitFor();
+    await page.getByRole("button", { name: "Record" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Record" }).click();
+    await page.getByRole("table", { name: "Recordings" }).getByText(`${name}-recording-`).waitFor();
+    await shot(page, "journey-live");
+    const { body } = await call(to, "GET", media(to, `/liveEvents/${name}`));
+    // Where this Headwater takes an encoder's stream, its address is there to be copied.
+    for (const { url } of body.properties.input.endpoints) {
+      await page.waitForFunction((url) => [...document.querySelectorAll("input")].some(({ value }) => value === url), url);
+    }
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Stop" }).click();
+    await state.getByText("Stopped").waitFor();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("heading", { level: 1, name: "Live events" }).waitFor();
+    assert.equal(await page.getByRole("link", { name, exact: true }).count(), 0);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+});

@@ -1,0 +1,45 @@
+// For work on the portal: serves portal/dist, with the policy that functions/portal sends, in front of a Headwater that
+// is running already. `HEADWATER_CONNECTION=... node lib/front.mjs` prints the address for PORTAL_URL.
+
+import { createServer, request as ask } from "node:http";
+import { readFileSync } from "node:fs";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const dist = join(root, "portal/dist");
+const { apiUrl } = JSON.parse(readFileSync(process.env.HEADWATER_CONNECTION, "utf8"));
+const behind = new URL(apiUrl);
+const site = readFileSync(join(root, "functions/portal/src/site.rs"), "utf8");
+const policy = site.match(/CONTENT_SECURITY_POLICY: &str = "([^"]*)"/)[1].replace(/\\\n\s*/g, "");
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+function fileOf(path) {
+  if (path === "/") return "index.html";
+  if (path === "/api/docs") return "api-docs.html";
+  return path.startsWith("/assets-ui/") ? normalize(path.slice("/assets-ui".length)) : null;
+}
+
+const server = createServer((request, response) => {
+  const file = fileOf(new URL(request.url, apiUrl).pathname);
+  if (file !== null) {
+    try {
+      const bytes = gzipSync(readFileSync(join(dist, file)));
+      const type = TYPES[extname(file)] ?? "application/octet-stream";
+      response.writeHead(200, { "content-type": type, "content-encoding": "gzip", "content-length": bytes.length, "content-security-policy": policy });
+      response.end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+    return;
+  }
+  const { hostname, port } = behind;
+  const onward = ask({ hostname, port, path: request.url, method: request.method, headers: { ...request.headers, host: behind.host } }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  onward.on("error", () => response.destroy());
+  request.pipe(onward);
+});
+server.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));

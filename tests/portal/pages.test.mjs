@@ -1,0 +1,150 @@
+// Every page, light and dark, on a phone and on a desk: it shows, nothing is wider than the screen, nothing is wrong in
+// the console, and axe finds nothing serious.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { launch } from "./lib/browser.mjs";
+import { call, connection, demo, media } from "./lib/headwater.mjs";
+import { complaints, openPortal, settled, shot, tooWide } from "./lib/portal.mjs";
+
+const SHAPES = {
+  "desk-light": { viewport: { width: 1280, height: 860 }, colorScheme: "light" },
+  "desk-dark": { viewport: { width: 1280, height: 860 }, colorScheme: "dark" },
+  "phone-light": { viewport: { width: 375, height: 780 }, colorScheme: "light", hasTouch: true },
+  "phone-dark": { viewport: { width: 375, height: 780 }, colorScheme: "dark", hasTouch: true },
+};
+
+const LISTS = [
+  ["overview", "/"],
+  ...[
+    ...["upload", "assets", "jobs", "transforms", "upload-rules", "live", "locators", "endpoints", "streaming-policies"],
+    ...["key-policies", "filters", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens"],
+  ].map((name) => [name, `/${name}`]),
+];
+
+/** Pages with a form behind a button. */
+const FORMS = [
+  ["/assets", "New asset"],
+  ["/locators", "Publish an asset"],
+  ["/transforms", "New transform"],
+  ["/live", "New live event"],
+  ["/endpoints", "New endpoint"],
+  ["/key-policies", "New key policy"],
+  ["/streaming-policies", "New streaming policy"],
+  ["/filters", "New filter"],
+  ["/storage", "Add storage account"],
+  ["/upload-rules", "New upload rule"],
+  ["/webhooks", "New webhook"],
+  ["/people", "Invite somebody"],
+  ["/teams", "New team"],
+  ["/roles", "New role"],
+  ["/tokens", "New token"],
+];
+
+describe("pages of the portal", () => {
+  let browser;
+  let to;
+  let details;
+
+  before(
+    async () => {
+      to = connection();
+      browser = await launch();
+      const film = await demo(to);
+      const { body: jobs } = await call(to, "GET", media(to, "/jobs"));
+      const [transform, , job] = jobs.value.at(-1).id.split("/").slice(-3);
+      const clearKey = { "@odata.type": "#Microsoft.Media.ContentKeyPolicyClearKeyConfiguration" };
+      const open = { "@odata.type": "#Microsoft.Media.ContentKeyPolicyOpenRestriction" };
+      const made = [
+        await call(to, "PUT", media(to, "/liveEvents/pages-live"), { location: "local", properties: { input: { streamingProtocol: "RTMP" } } }),
+        await call(to, "PUT", media(to, "/contentKeyPolicies/pages-keys"), {
+          properties: { options: [{ name: "open", configuration: clearKey, restriction: open }] },
+        }),
+        await call(to, "PUT", media(to, "/accountFilters/pages-filter"), { properties: { firstQuality: { bitrate: 600000 } } }),
+        await call(to, "PUT", `/api/v1/projects/${to.project}/webhook/rules/pages-hook`, {
+          spec: { url: "http://127.0.0.1:9/hook", enabled: false, events: ["MediaKind.JobFinished"] },
+        }),
+      ];
+      for (const { status, body } of made) assert.ok(status < 300, JSON.stringify(body));
+      details = [
+        ["asset", `/assets/${film.assetName}`],
+        ["job", `/jobs/${transform}/${job}`],
+        ["transform", `/transforms/${transform}`],
+        ["locator", `/locators/${film.name}`],
+        ["watch", `/watch/${film.locatorId}`],
+        ["endpoint", "/endpoints/default"],
+        ["live-event", "/live/pages-live"],
+        ["key-policy", "/key-policies/pages-keys"],
+        ["streaming-policy", "/streaming-policies/Predefined_ClearStreamingOnly"],
+        ["storage-account", "/storage/local"],
+        ["webhook", "/webhooks/pages-hook"],
+        ["team", "/teams/owners"],
+        ["play", `/play?${new URLSearchParams({ url: film.hlsUrl })}`],
+        ["missing", "/nowhere"],
+      ];
+    },
+    { timeout: 5 * 60_000 },
+  );
+  after(async () => {
+    await browser?.close();
+    await call(to, "DELETE", media(to, "/liveEvents/pages-live"));
+    await call(to, "DELETE", media(to, "/contentKeyPolicies/pages-keys"));
+    await call(to, "DELETE", media(to, "/accountFilters/pages-filter"));
+    await call(to, "DELETE", `/api/v1/projects/${to.project}/webhook/rules/pages-hook`);
+  });
+
+  for (const [shape, options] of Object.entries(SHAPES)) {
+    test(`on a ${shape.replace("-", " in ")} screen every page is sound`, { timeout: 10 * 60_000 }, async () => {
+      const { context, page, problems } = await openPortal(browser, to, "/", options);
+      const wrong = [];
+      for (const [name, place] of [...LISTS, ...details]) {
+        await page.evaluate((place) => (location.hash = place), place);
+        await settled(page);
+        if (["watch", "play"].includes(name)) await page.waitForFunction(() => document.querySelector("video")?.videoWidth > 0);
+        if (await tooWide(page)) wrong.push(`${name}: wider than the screen`);
+        wrong.push(...(await complaints(page)).map((line) => `${name}: ${line}`));
+        const failures = await page.locator("main .failure[data-kind]").allInnerTexts();
+        wrong.push(...failures.map((text) => `${name}: ${text}`));
+        await shot(page, `${shape}-${name}`);
+      }
+      assert.deepEqual(wrong, []);
+      assert.deepEqual(problems, []);
+      await context.close();
+    });
+  }
+
+  for (const shape of ["desk-light", "phone-dark"]) {
+    test(`on a ${shape.replace("-", " in ")} screen every form is sound`, { timeout: 10 * 60_000 }, async () => {
+      const { context, page } = await openPortal(browser, to, "/", SHAPES[shape]);
+      const wrong = [];
+      for (const [place, button] of FORMS) {
+        await page.evaluate((place) => (location.hash = place), place);
+        await settled(page);
+        const opener = page.getByRole("button", { name: button, exact: true }).first();
+        await opener.click();
+        const dialog = page.getByRole("dialog");
+        await dialog.locator("form").waitFor();
+        if (await tooWide(page)) wrong.push(`${button}: wider than the screen`);
+        wrong.push(...(await complaints(page)).map((line) => `${button}: ${line}`));
+        await shot(page, `${shape}-form${place.replace("/", "-")}`, false);
+        await page.keyboard.press("Escape");
+        await dialog.waitFor({ state: "detached" });
+        // Where one was before the dialog, one is again.
+        const back = await page.evaluate(() => document.activeElement?.textContent);
+        if (back !== button) wrong.push(`${button}: focus went to ${back}`);
+      }
+      assert.deepEqual(wrong, []);
+      await context.close();
+    });
+  }
+
+  test("without a token there is the sign-in, and the player for whoever has its link", async () => {
+    for (const [shape, options] of Object.entries(SHAPES)) {
+      const { context, page } = await openPortal(browser, to, "/assets", options, null);
+      await page.getByLabel("Token").waitFor();
+      await shot(page, `${shape}-sign-in`);
+      assert.deepEqual(await complaints(page), []);
+      await context.close();
+    }
+  });
+});
