@@ -8,6 +8,7 @@ import { uploads } from "../upload/uploads";
 import { choose, expired, may, profile, project, projects, resume, signOut, token } from "./session";
 import { href, place } from "./router";
 import { ROUTES, NAVIGATION, PUBLIC } from "./routes";
+import { PublicGallery } from "./public-gallery";
 import { SignIn } from "./signin";
 
 export function Portal() {
@@ -41,7 +42,12 @@ export function Portal() {
       <div class={signedIn ? "frame-of-pages" : "frame-of-pages alone"}>
         {signedIn && <Navigation page={page} />}
         <main id="content" ref={main} tabIndex={-1}>
-          {!open ? <SignInPage /> : signedIn ? <Ready page={page} path={path} query={query} /> : <Page page={page} path={path} query={query} />}
+          {!open ? (
+            <>
+              <SignInPage />
+              <PublicGallery />
+            </>
+          ) : signedIn ? <Ready page={page} path={path} query={query} /> : <Page page={page} path={path} query={query} />}
         </main>
       </div>
       {expired.value && (

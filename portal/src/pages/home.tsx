@@ -142,7 +142,7 @@ function Gallery() {
               <ul class="grid">
                 {value.map((video) => (
                   <li key={video.locatorId}>
-                    <Card video={video} />
+                    <Card video={video} to={href(["watch", video.locatorId])} />
                   </li>
                 ))}
               </ul>
@@ -159,10 +159,10 @@ function Gallery() {
   );
 }
 
-function Card({ video }: { video: Schemas["Published"] }) {
+export function Card({ video, to }: { video: Schemas["Published"]; to: string }) {
   const poster = video.posterUrl === null ? null : webUrl(video.posterUrl);
   return (
-    <a class="card" href={href(["watch", video.locatorId])} data-locator={video.locatorId}>
+    <a class="card" href={to} data-locator={video.locatorId}>
       <div class="frame">
         {poster !== null && (
           // A poster that cannot be read leaves the plain frame.
