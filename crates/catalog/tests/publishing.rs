@@ -243,8 +243,12 @@ fn filters_of_an_asset_stand_in_for_those_of_its_account() {
     let ask = |id: &str| {
         let names = ["account", "both", "elsewhere", "none"].map(str::to_owned);
         let found = block_on(publishing::applicable_filters(&catalog.sql, id, &names)).unwrap();
-        let bitrate = |p: serde_json::Map<String, serde_json::Value>| p["firstQuality"]["bitrate"].as_u64();
-        found.into_iter().map(|p| p.and_then(bitrate)).collect::<Vec<_>>()
+        let bitrate =
+            |p: serde_json::Map<String, serde_json::Value>| p["firstQuality"]["bitrate"].as_u64();
+        found
+            .into_iter()
+            .map(|p| p.and_then(bitrate))
+            .collect::<Vec<_>>()
     };
     let id = made.locator_id.to_string();
     assert_eq!(ask(&id), [Some(2), Some(3), None, None]);
