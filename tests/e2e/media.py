@@ -203,7 +203,7 @@ def read_master(http: requests.Session, url: str) -> list[Rendition]:
     return found
 
 
-def read_media_playlist(http: requests.Session, url: str) -> MediaPlaylist:
+def read_media_playlist(http: requests.Session, url: str, has_init: bool = True) -> MediaPlaylist:
     text = get_text(http, url, "application/vnd.apple.mpegurl")
     init, segments, duration, target = "", [], None, 0
     for line in text.splitlines():
@@ -217,7 +217,7 @@ def read_media_playlist(http: requests.Session, url: str) -> MediaPlaylist:
             assert duration is not None, f"a segment without EXTINF in {url}"
             segments.append(Segment(urljoin(url, line), duration))
             duration = None
-    assert "#EXT-X-ENDLIST" in text and init and segments, text[:1000]
+    assert "#EXT-X-ENDLIST" in text and bool(init) == has_init and segments, text[:1000]
     return MediaPlaylist(url, text, init, segments, target)
 
 

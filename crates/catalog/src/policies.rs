@@ -134,14 +134,21 @@ fn predefined(name: &str) -> Option<StreamingPolicy> {
     })
 }
 
+/// The properties of a policy. `custom_json`: those stored of a custom one.
+///
+/// `None` if there is no such policy.
+pub(crate) fn properties(name: &str, custom_json: Option<&str>) -> Option<Json> {
+    match predefined_properties(name) {
+        Some(properties) => Some(properties),
+        None => serde_json::from_str(custom_json?).ok(),
+    }
+}
+
 /// What a policy allows. `custom_json`: the stored properties of a custom policy.
 ///
 /// `None` if there is no such policy.
 pub fn publishing(name: &str, custom_json: Option<&str>) -> Option<Publishing> {
-    let properties = match predefined_properties(name) {
-        Some(properties) => properties,
-        None => serde_json::from_str(custom_json?).ok()?,
-    };
+    let properties = properties(name, custom_json)?;
     let mut publishing = Publishing {
         clear: properties
             .get("noEncryption")

@@ -96,6 +96,8 @@ pub struct Offer {
     pub system: KeySystem,
     /// Of somebody else's licence server. `{ContentKeyId}` and `{AlternativeMediaId}` stand for what their names say.
     pub url_template: Option<String>,
+    /// XML that PlayReady's header carries to the player.
+    pub custom_attributes: Option<String>,
 }
 
 /// A key that every locator on the policy has.
@@ -117,6 +119,8 @@ pub struct Scheme {
     /// The default key first. There always is one: what no mapping is for must not go out in the clear.
     pub keys: Vec<PolicyKey>,
     pub offers: Vec<Offer>,
+    /// Tracks that stay clear, as AMS writes them; an array.
+    pub clear_tracks: Json,
 }
 
 /// The schemes of a policy that encrypt. `properties`: of the policy, checked for shape when it was made.
@@ -132,6 +136,11 @@ pub fn schemes(properties: &Json) -> Vec<Scheme> {
                 protocols: Protocols::read(scheme),
                 keys: keys(scheme),
                 offers: offers(encryption, scheme),
+                clear_tracks: scheme
+                    .get("clearTracks")
+                    .filter(|tracks| tracks.is_array())
+                    .cloned()
+                    .unwrap_or_else(|| json!([])),
             })
         })
         .collect()
@@ -163,6 +172,7 @@ fn offers(encryption: Encryption, scheme: &Json) -> Vec<Offer> {
     let offer = |system, template: &str, from: Option<&Json>| Offer {
         system,
         url_template: text(from, template),
+        custom_attributes: text(from, "playReadyCustomAttributes"),
     };
     if encryption == Encryption::Envelope {
         let template = "customKeyAcquisitionUrlTemplate";

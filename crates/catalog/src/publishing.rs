@@ -8,8 +8,10 @@ use serde_json::{Map, Value as Json};
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
+use crate::locator_keys::{self, ContentKey};
 use crate::locators::{self, StreamingLocator};
 use crate::policies::{self, Publishing};
+use crate::protection::{self, Scheme};
 use crate::query::{self, Comparison, Field, FieldKind, Listing, Order, Page};
 use crate::sql::{Row, Sql, Value};
 use crate::storage::Credential;
@@ -113,6 +115,54 @@ pub async fn published_locator<S: Sql>(
         default_manifest: row.opt_text("default_manifest")?,
         endpoint_running: row.flag("running")?,
         unfinished: row.flag("unfinished")?,
+    }))
+}
+
+/// How a locator's media is encrypted.
+#[derive(Debug, Clone)]
+pub struct LocatorProtection {
+    /// The schemes of its streaming policy that encrypt.
+    pub schemes: Vec<Scheme>,
+    /// Its keys with their values, in the order of the policy.
+    pub keys: Vec<ContentKey>,
+    /// What `{AlternativeMediaId}` stands for in URLs.
+    pub alternative_media_id: Option<String>,
+}
+
+/// How the media of a locator is encrypted, by its streaming locator id. For packaging: it holds the keys.
+///
+/// Ok `None` if there is no such locator or its policy is gone.
+/// Errors: [`CatalogError::Seal`] if the master key is another one.
+pub async fn locator_protection<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    locator_id: &str,
+) -> Result<Option<LocatorProtection>, CatalogError> {
+    let Ok(id) = uuid::Uuid::parse_str(locator_id) else {
+        return Ok(None);
+    };
+    let rows = sql
+        .query(
+            "SELECT l.project_id, l.name, l.policy_name, l.alternative_media_id, p.properties_json
+             FROM streaming_locators l
+             LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
+             WHERE l.locator_id = ?1",
+            &[Value::from(id)],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let custom = row.opt_text("properties_json")?;
+    let Some(properties) = policies::properties(&row.text("policy_name")?, custom.as_deref())
+    else {
+        return Ok(None);
+    };
+    let project = ProjectId(row.text("project_id")?);
+    Ok(Some(LocatorProtection {
+        schemes: protection::schemes(&properties),
+        keys: locator_keys::list(sql, seal, &project, &row.text("name")?).await?,
+        alternative_media_id: row.opt_text("alternative_media_id")?,
     }))
 }
 

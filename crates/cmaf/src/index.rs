@@ -341,13 +341,9 @@ pub fn segment_bytes(
             ranges: vec![stored.clone()],
         });
     }
-    let SegmentSamples { samples, ranges } = record::decode(head, entry, record)?;
-    let inline = segment_header(&SegmentHeader {
-        sequence_number: sequence_number(entry.number),
-        track_id: track.id,
-        decode_time: entry.start,
-        samples: &samples,
-    })?;
+    let samples = record::decode(head, entry, record)?;
+    let inline = segment_head(track, entry, &samples)?;
+    let ranges = samples.ranges;
     let media = ranges.iter().fold(0_u64, |sum, range| {
         sum.saturating_add(range.end.saturating_sub(range.start))
     });
@@ -359,6 +355,22 @@ pub fn segment_bytes(
         )));
     }
     Ok(SegmentBytes { inline, ranges })
+}
+
+/// `moof` and the header of `mdat` of a segment, stored or not, whose samples follow it in the order of their ranges.
+///
+/// Errors: `CmafError` if a field of the boxes cannot hold what the samples need.
+pub fn segment_head(
+    track: &TrackHead,
+    entry: &SegmentEntry,
+    samples: &SegmentSamples,
+) -> Result<Vec<u8>, CmafError> {
+    Ok(segment_header(&SegmentHeader {
+        sequence_number: sequence_number(entry.number),
+        track_id: track.id,
+        decode_time: entry.start,
+        samples: &samples.samples,
+    })?)
 }
 
 /// `mfhd` sequence number of a segment: from 1, as players and checkers expect.

@@ -13,6 +13,8 @@ pub struct Mpd {
     pub duration_ticks: u64,
     /// Of `duration_ticks`.
     pub timescale: Timescale,
+    /// Prefixes and URIs of the namespaces that `protection` uses.
+    pub namespaces: Vec<(&'static str, &'static str)>,
     /// In the order in which players list them.
     pub adaptation_sets: Vec<AdaptationSet>,
 }
@@ -61,6 +63,8 @@ pub struct AdaptationSet {
     pub segment_alignment: bool,
     /// What every segment of all Representations starts with.
     pub starts_with: AccessPoint,
+    /// `ContentProtection` elements, written out, the common one first.
+    pub protection: Vec<String>,
     /// Not empty.
     pub representations: Vec<Representation>,
 }
@@ -127,7 +131,11 @@ impl Mpd {
                 .min(1 << 20)
                 .saturating_add(2048),
         );
-        out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011");
+        out.push_str("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"");
+        for (prefix, uri) in &self.namespaces {
+            attribute(&mut out, &format!("xmlns:{prefix}"), uri);
+        }
+        out.push_str(" type=\"static\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011");
         // CMAF fragments start with types 1 and 2 only (ISO/IEC 23000-19 §7.3.2.3).
         let closed = |set: &AdaptationSet| set.starts_with == AccessPoint::Closed;
         if self.profile == Profile::Cmaf && self.adaptation_sets.iter().all(closed) {
@@ -190,6 +198,11 @@ impl AdaptationSet {
         if let Some(value) = channels.and_then(channel_configuration) {
             out.push_str("      ");
             channel_element(out, value);
+        }
+        for element in &self.protection {
+            out.push_str("      ");
+            out.push_str(element);
+            out.push('\n');
         }
         if let Some(label) = &self.label {
             out.push_str("      <Label>");

@@ -45,6 +45,7 @@ fn video(bandwidth: u32, resolution: (u32, u32), segments: SegmentTemplate) -> R
 
 fn set(content_type: ContentType, representations: Vec<Representation>) -> AdaptationSet {
     AdaptationSet {
+        protection: vec![],
         content_type,
         language: None,
         label: None,
@@ -84,6 +85,7 @@ fn ladder_with_audio() {
         value: "alternate".to_owned(),
     }];
     let mpd = Mpd {
+        namespaces: vec![],
         profile: Profile::Cmaf,
         duration_ticks: 1_753_752,
         timescale: Timescale::new(30_000).unwrap(),
@@ -137,6 +139,7 @@ fn tracks_with_timelines_of_their_own_carry_them() {
     mixed.segment_alignment = false;
     mixed.representations[1].frame_rate = Some((25, 1));
     let text = Mpd {
+        namespaces: vec![],
         profile: Profile::Cmaf,
         duration_ticks: 20,
         timescale: Timescale::new(5).unwrap(),
@@ -163,6 +166,7 @@ fn open_groups_are_access_points_of_another_type_and_not_cmaf() {
         let mut set = set(ContentType::Video, vec![representation]);
         set.starts_with = starts_with;
         Mpd {
+            namespaces: vec![],
             profile: Profile::Cmaf,
             duration_ticks: 20,
             timescale: Timescale::new(5).unwrap(),
@@ -184,6 +188,7 @@ fn gaps_are_shown_and_empty_segments_are_not() {
     let segments = [(100, 10), (110, 10), (120, 0), (130, 10)]
         .map(|(start, duration)| Segment { start, duration });
     let text = Mpd {
+        namespaces: vec![],
         profile: Profile::Cmaf,
         duration_ticks: 40,
         timescale: Timescale::new(3).unwrap(),

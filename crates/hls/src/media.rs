@@ -44,6 +44,10 @@ pub struct MediaPlaylist<'a> {
     pub version: u8,
     /// URL of the init segment; MPEG-2 TS has none.
     pub init_uri: Option<&'a str>,
+    /// `EXT-X-KEY` lines, without line breaks.
+    pub keys: &'a [String],
+    /// Whether the keys are for the init segment, too. One of whole segments would have players decrypt what is clear.
+    pub keys_cover_init: bool,
     /// A segment's URL is this, ...
     pub uri_prefix: &'a str,
     /// ... its start in decimal, and this.
@@ -85,10 +89,16 @@ impl MediaPlaylist<'_> {
         if let Listed::KeyFrames(_) = self.listed {
             out.push_str("#EXT-X-I-FRAMES-ONLY\n");
         }
+        if self.keys_cover_init {
+            lines(&mut out, self.keys);
+        }
         if let Some(uri) = self.init_uri {
             out.push_str("#EXT-X-MAP:URI=");
             quoted(&mut out, uri);
             out.push('\n');
+        }
+        if !self.keys_cover_init {
+            lines(&mut out, self.keys);
         }
         match self.listed {
             Listed::Segments(segments) => {
@@ -149,6 +159,13 @@ impl MediaPlaylist<'_> {
             self.timescale,
         );
         end.saturating_sub(to_micros(segment.start, self.timescale))
+    }
+}
+
+fn lines(out: &mut String, lines: &[String]) {
+    for line in lines {
+        out.push_str(line);
+        out.push('\n');
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Multivariant {
     pub audio_only_variants: bool,
     /// Whether each segment of every track decodes without another.
     pub independent: bool,
+    /// `EXT-X-SESSION-KEY` lines, without line breaks.
+    pub session_keys: Vec<String>,
 }
 
 /// Where audio is.
@@ -142,6 +144,10 @@ impl Multivariant {
         out.push('\n');
         if self.independent {
             out.push_str(INDEPENDENT_SEGMENTS);
+        }
+        for line in &self.session_keys {
+            out.push_str(line);
+            out.push('\n');
         }
         let renditions = self.audio_place == AudioPlace::Renditions;
         if renditions {

@@ -32,6 +32,7 @@ fn audio(name: &str, language: Option<&str>, default: bool) -> Audio {
 #[test]
 fn two_variants_with_separate_audio() {
     let playlist = Multivariant {
+        session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(3_400_000, (1280, 720)), video(900_000, (640, 360))],
         audio_only_variants: false,
@@ -68,6 +69,7 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
         renditions: vec![audio(id, None, true)],
     };
     let playlist = Multivariant {
+        session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(2, (2, 2)), video(1, (2, 2))],
         audio_only_variants: true,
@@ -90,6 +92,7 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
 #[test]
 fn silent_video_and_audio_alone() {
     let silent = Multivariant {
+        session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(900_000, (640, 360))],
         audio_only_variants: false,
@@ -108,6 +111,7 @@ QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
 "#
     );
     let radio = Multivariant {
+        session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![],
         audio_only_variants: false,
@@ -135,6 +139,7 @@ QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)
 fn segments_that_need_others_are_not_called_independent() {
     let tag = "EXT-X-INDEPENDENT-SEGMENTS";
     let mut master = Multivariant {
+        session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(900_000, (640, 360))],
         independent: true,
@@ -144,6 +149,8 @@ fn segments_that_need_others_are_not_called_independent() {
     master.independent = false;
     assert!(!master.write().contains(tag));
     let mut playlist = MediaPlaylist {
+        keys: &[],
+        keys_cover_init: false,
         timescale: Timescale::SECONDS,
         version: version::INIT_SEGMENTS,
         init_uri: Some("i"),
@@ -163,6 +170,8 @@ fn media_playlist_of_ntsc_video() {
         .map(|(start, duration)| Segment { start, duration })
         .to_vec();
     let playlist = MediaPlaylist {
+        keys: &[],
+        keys_cover_init: false,
         timescale: Timescale::new(30_000).unwrap(),
         version: version::INIT_SEGMENTS,
         init_uri: Some("Fragments(video=i,format=m3u8-cmaf)"),
@@ -201,6 +210,8 @@ fn durations_add_up_to_the_media_time_without_drift() {
         })
         .collect();
     let playlist = MediaPlaylist {
+        keys: &[],
+        keys_cover_init: false,
         timescale: Timescale::new(44_100).unwrap(),
         version: version::INIT_SEGMENTS,
         init_uri: Some("i"),
@@ -228,6 +239,8 @@ fn durations_add_up_to_the_media_time_without_drift() {
 fn target_duration_is_the_rounded_longest_and_numbers_do_not_overflow() {
     let playlist = |segments: &[Segment]| {
         MediaPlaylist {
+            keys: &[],
+            keys_cover_init: false,
             timescale: Timescale::HUNDRED_NANOS,
             version: version::INIT_SEGMENTS,
             init_uri: Some("i"),
@@ -259,6 +272,7 @@ fn audio_with_the_video_shows_in_bit_rates_and_codecs_alone() {
         renditions: vec![audio(id, None, true)],
     };
     let playlist = Multivariant {
+        session_keys: vec![],
         version: version::DECIMAL_DURATIONS,
         videos: vec![video(900_000, (640, 360))],
         audio_groups: vec![group("a"), group("b")],
@@ -283,6 +297,7 @@ QualityLevels(128041)/Manifest(b,format=m3u8-cmaf)
 #[test]
 fn key_frames_are_parts_of_segments() {
     let playlist = Multivariant {
+        session_keys: vec![],
         version: version::KEY_FRAMES,
         videos: vec![video(900_000, (640, 360))],
         key_frames: vec![KeyFrames {
@@ -305,6 +320,8 @@ fn key_frames_are_parts_of_segments() {
     };
     let frames = [frame(0, 0, 0), frame(2, 0, 7896), frame(4, 4, 0)];
     let playlist = MediaPlaylist {
+        keys: &[],
+        keys_cover_init: false,
         version: version::KEY_FRAMES,
         timescale: Timescale::SECONDS,
         init_uri: None,

@@ -4,10 +4,12 @@ use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError};
 use bytes::Bytes;
 use headwater_blob::client::{BlobProperties, RangeRead, RequestError, Written};
 use headwater_blob::{ClientError, Conditions, Container, HttpClient, List, Store};
-use headwater_plan::Object;
+use headwater_plan::{Object, Scan, SubsampleMap};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::Range;
 
+/// Who reads samples for us: on our host natively, else `functions/assembler`.
+const SCANNER: &str = "http://assembler.spin.internal/scan";
 /// How long a signed URL in a plan is good for. The assembler uses it at once; reading on takes as long as it takes.
 const SIGNED_URL_TTL: SignedDuration = SignedDuration::from_mins(15);
 
@@ -176,6 +178,23 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
             // InvalidBlockList: somebody else has written the blob, which discards the blocks that were staged.
             Err(ClientError::Unexpected { status: 400, .. }) => Err(StorageError::Changed),
             written => etag_of(written),
+        }
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<SubsampleMap, StorageError> {
+        let unexpected = |why: String| StorageError::Unexpected(why);
+        let request = http::Request::post(SCANNER)
+            .body(scan.encode())
+            .map_err(|error| unexpected(error.to_string()))?;
+        let answer = self.http.send(request).await;
+        let answer = answer.map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        match answer.status().as_u16() {
+            200 => scan
+                .read_map(answer.body())
+                .map_err(|error| unexpected(error.to_string())),
+            404 | 412 => Err(StorageError::Changed),
+            503 | 504 => Err(StorageError::Unavailable("the assembler".to_owned())),
+            status => Err(unexpected(format!("the scan of a segment: {status}"))),
         }
     }
 

@@ -9,6 +9,7 @@
 //! * `presentation`, `manifests`: server manifests and indexes become tracks, tracks become HLS, DASH and Smooth.
 //! * [`filter`]: which tracks and which time of them a client is shown.
 //! * `transport`, `smooth`: segments in the containers that the index does not hold them in.
+//! * `protection`, `shield`: encryption on the way out: which key, which bytes around samples, which words for players.
 //! * `index`: packaging indexes, found or built.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
 //! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
@@ -38,8 +39,10 @@ mod manifests;
 mod policy;
 mod ports;
 mod presentation;
+mod protection;
 mod segments;
 mod serve;
+mod shield;
 mod smooth;
 mod tag;
 mod transport;
@@ -52,4 +55,5 @@ pub use ports::{
     Catalog, CatalogError, Encrypted, ObjectInfo, ObjectRead, Protocols, Published, Storage,
     StorageError,
 };
+pub use protection::{ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Tracks, Way};
 pub use serve::{CacheSizes, Origin};

@@ -1,6 +1,6 @@
 //! Who may have what, when: decided from the locator and the clock alone.
 
-use crate::address::{Encryption, Options, Protocol, Target};
+use crate::address::{Encryption, Format, Options, Protocol, Target};
 use crate::error::{Code, OriginError};
 use crate::ports::{Protocols, Published};
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ pub(crate) fn admit<L>(
 }
 
 /// Formats: 403 for those whose protocol the policy does not enable.
-/// Encryption: 403 where the policy has none of that kind, and 415 where it has, as nothing is encrypted yet. What a
+/// Encryption: 403 where the policy has none of that kind, and 415 where the format does not go with it. What a
 /// policy only lets out encrypted never goes out in the clear: without `encryption=`, only what it enables in the clear
 /// counts.
 fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), OriginError> {
@@ -71,13 +71,27 @@ fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), O
             },
         ));
     }
-    if options.encryption.is_some() {
+    if options
+        .encryption
+        .is_some_and(|e| !goes_with(e, options.format))
+    {
         return Err(OriginError::new(
             Code::EncryptionNotSupported,
-            "the streaming policy asks for encryption, which is not done yet",
+            "this format is not served with this encryption",
         ));
     }
     Ok(())
+}
+
+/// Samples in transport streams are encrypted in Apple's own way, which is not done yet.
+fn goes_with(encryption: Encryption, format: Format) -> bool {
+    match (encryption, format) {
+        (Encryption::Envelope, _) => true,
+        (Encryption::Cenc | Encryption::Cbcs | Encryption::Piff, Format::HlsTs(_)) => false,
+        (Encryption::Cenc, _) => true,
+        (Encryption::Cbcs, format) => format.protocol() != Protocol::Smooth,
+        (Encryption::Piff, format) => format.protocol() == Protocol::Smooth,
+    }
 }
 
 /// Files: never the server manifest's family nor our own side files, as if they were not there; all others only if
@@ -131,7 +145,7 @@ pub(crate) fn content_type(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::{Format, SmoothVersion, TsVersion};
+    use crate::address::{SmoothVersion, TsVersion};
     use crate::ports::Encrypted;
 
     fn published() -> Published<()> {
@@ -253,22 +267,14 @@ mod tests {
         let blocked = Some(Code::OutputFormatBlocked);
         let unset = Some(Code::EncryptionNotSetInDeliveryPolicy);
         let unsupported = Some(Code::EncryptionNotSupported);
+        let ts = Format::HlsTs(TsVersion::V4);
         for (format, encryption, on_mixed, on_drm) in [
             (Format::HlsCmaf, None, None, blocked),
             (Format::DashCmaf, None, blocked, blocked),
-            (
-                Format::DashCmaf,
-                Some(Encryption::Cenc),
-                unsupported,
-                unsupported,
-            ),
+            (Format::DashCmaf, Some(Encryption::Cenc), None, None),
             (Format::HlsCmaf, Some(Encryption::Cenc), blocked, blocked),
-            (
-                Format::HlsCmaf,
-                Some(Encryption::Cbcs),
-                unsupported,
-                unsupported,
-            ),
+            (Format::HlsCmaf, Some(Encryption::Cbcs), None, None),
+            (ts, Some(Encryption::Cbcs), unsupported, unsupported),
             (Format::HlsCmaf, Some(Encryption::Envelope), unset, unset),
         ] {
             let target = manifest(format, encryption);

@@ -1,8 +1,9 @@
 //! What the origin needs from outside: a catalog that resolves locators and a store that holds the assets.
 
 use crate::filter::Filter;
+use crate::protection::Protection;
 use bytes::Bytes;
-use headwater_plan::Object;
+use headwater_plan::{Object, Scan, SubsampleMap};
 use jiff::Timestamp;
 use std::ops::Range;
 
@@ -69,6 +70,10 @@ pub trait Catalog {
         &self,
         locator: &str,
     ) -> Result<Option<Published<Self::Location>>, CatalogError>;
+
+    /// How the locator's media is encrypted, keys included. Ok `None` if there is no such locator. Asked only for URLs that
+    /// ask for encryption and that the policy lets have it.
+    async fn protection(&self, locator: &str) -> Result<Option<Protection>, CatalogError>;
 
     /// The filters called `names`, in that order, as the locator's asset and account have them: an asset's own stands in
     /// for one of the account that has the same name. `None` for a name that neither has.
@@ -176,6 +181,11 @@ pub trait Storage {
         ids: &[String],
         replaces: Option<&str>,
     ) -> Result<String, StorageError>;
+
+    /// Which bytes of the samples that `scan` names stay clear, from whoever has them at hand.
+    ///
+    /// Errors: [`StorageError::Unexpected`] for samples that do not parse.
+    async fn scan(&self, scan: &Scan) -> Result<SubsampleMap, StorageError>;
 
     /// The object as a plan names it: complete signed URL, and `If-Match` with `etag`.
     fn object(&self, at: &Self::Location, name: &str, etag: &str) -> Result<Object, StorageError>;

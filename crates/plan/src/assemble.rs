@@ -1,8 +1,10 @@
 //! The reference assembler: carries a plan out against a port, in bounded chunks.
 
+use crate::cover::Covering;
 use crate::kept::{Broken, Kept};
 use crate::{Object, Packetise, Piece, Plan, Read, Run};
 use bytes::Bytes;
+use headwater_protect::ProtectError;
 use headwater_ts::PesError;
 use std::ops::Range;
 
@@ -65,6 +67,9 @@ pub enum AssembleError<S, K> {
     /// The media cannot be put into a transport stream.
     #[error(transparent)]
     Media(PesError),
+    /// The media is not what the plan's cipher run is for.
+    #[error(transparent)]
+    Cipher(ProtectError),
 }
 
 impl<S, K> From<Broken<S>> for AssembleError<S, K> {
@@ -90,6 +95,60 @@ impl<S, K> From<Broken<S>> for AssembleError<S, K> {
 ///
 /// Errors: [`AssembleError`]; what has been written is then a prefix of the body.
 pub async fn assemble<S: RangeSource, K: Sink>(
+    plan: &Plan,
+    source: &S,
+    sink: &mut K,
+) -> Result<u64, AssembleError<S::Error, K::Error>> {
+    let Some(covering) = Covering::of(plan) else {
+        return clear(plan, source, sink).await;
+    };
+    let mut covered = Covered { sink, covering };
+    let done = clear(plan, source, &mut covered).await;
+    done.map_err(|error| match error {
+        AssembleError::Sink(Uncovered::Sink(error)) => AssembleError::Sink(error),
+        AssembleError::Sink(Uncovered::Cipher(error)) => AssembleError::Cipher(error),
+        AssembleError::Source(error) => AssembleError::Source(error),
+        AssembleError::Length {
+            expected,
+            delivered,
+        } => AssembleError::Length {
+            expected,
+            delivered,
+        },
+        AssembleError::Media(error) => AssembleError::Media(error),
+        AssembleError::Cipher(error) => AssembleError::Cipher(error),
+    })?;
+    let end = covered.covering.finish().map_err(AssembleError::Cipher)?;
+    write(covered.sink, end).await?;
+    Ok(plan.total_len())
+}
+
+/// Encrypts what is on its way to a sink.
+struct Covered<'a, K> {
+    sink: &'a mut K,
+    covering: Covering,
+}
+
+enum Uncovered<E> {
+    Sink(E),
+    Cipher(ProtectError),
+}
+
+impl<K: Sink> Sink for Covered<'_, K> {
+    type Error = Uncovered<K::Error>;
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Self::Error> {
+        let mut bytes = self.covering.push(&bytes).map_err(Uncovered::Cipher)?;
+        while !bytes.is_empty() {
+            let chunk = bytes.split_to(bytes.len().min(MAX_CHUNK_BYTES));
+            self.sink.write(chunk).await.map_err(Uncovered::Sink)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes what the steps give.
+async fn clear<S: RangeSource, K: Sink>(
     plan: &Plan,
     source: &S,
     sink: &mut K,

@@ -120,6 +120,7 @@ impl PlanBuilder {
         Plan {
             objects: self.objects,
             steps: self.steps,
+            cover: None,
             total: self.total,
         }
     }

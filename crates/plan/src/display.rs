@@ -2,6 +2,7 @@
 //! are never printed.
 
 use crate::{Object, Plan, Source, Step};
+use headwater_protect::Cipher;
 use std::fmt;
 
 impl fmt::Display for Object {
@@ -58,6 +59,22 @@ impl fmt::Display for Plan {
         )?;
         for (index, object) in self.objects.iter().enumerate() {
             writeln!(f, "object {index} {object}")?;
+        }
+        if let Some(cover) = &self.cover {
+            let run = match cover.cipher() {
+                Cipher::Ctr { samples, .. } => format!("counter mode, {} samples", samples.len()),
+                Cipher::Cbcs { samples, .. } => {
+                    format!("blocks in a pattern, {} samples", samples.len())
+                }
+                Cipher::Envelope { .. } => "all blocks, padded".to_owned(),
+            };
+            writeln!(
+                f,
+                "of what follows, encrypted after {} bytes ({run}), the bytes {} to {}",
+                cover.clear,
+                cover.skip,
+                cover.skip.saturating_add(cover.len)
+            )?;
         }
         let mut position: u64 = 0;
         for step in &self.steps {

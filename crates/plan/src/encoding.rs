@@ -1,7 +1,7 @@
 //! The wire form of a plan, between the origin and the assembler of the same release.
 //!
 //! ```text
-//! "HWPL"  u16 version  u16 object count  u32 step count  u64 total length
+//! "HWPL"  u16 version  u16 object count  u32 step count  u64 total length of the steps
 //! object: u16 url length, url, u16 entity tag length (0: none), entity tag
 //! step:   u8 kind
 //!           0 inline:  u32 length, bytes
@@ -14,19 +14,21 @@
 //!                      u32 packets, u64 PTS, u64 PCR, u64 DTS (each if there), u16 unit count,
 //!                      units: u32 media length, u16 prefix length, prefix
 //! ```
-//! Little-endian, nothing after the last step. Kinds 3 to 255 are kept for steps to come (cipher runs); a reader that
-//! does not know a version or a kind refuses the plan, as it cannot know the bytes.
+//! Little-endian. After the last step: u8 0, or u8 1 and the cover: u64 clear bytes, u64 bytes skipped, u64 length, 16 bytes
+//! key, u32 length of the cipher run, the run as `headwater-protect` writes it. Nothing follows. Kinds 3 to 255 are kept for
+//! steps to come; a reader that does not know a version or a kind refuses the plan, as it cannot know the bytes.
 
 use crate::{
-    MAX_ETAG_BYTES, MAX_INLINE_BYTES, MAX_OBJECTS, MAX_PIECES, MAX_STEPS, MAX_STREAMS, MAX_UNITS,
-    MAX_URL_BYTES, Object, Plan, PlanBuilder, PlanError, Step,
+    MAX_CIPHER_BYTES, MAX_ETAG_BYTES, MAX_INLINE_BYTES, MAX_OBJECTS, MAX_PIECES, MAX_STEPS,
+    MAX_STREAMS, MAX_UNITS, MAX_URL_BYTES, Object, Plan, PlanBuilder, PlanError, Step,
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+mod cover;
 mod packets;
 
 /// Version of the wire form.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 /// No valid plan is longer than this when encoded; a receiver need not read more.
 pub const MAX_ENCODED_BYTES: usize = 20
     + MAX_OBJECTS * (MAX_URL_BYTES + MAX_ETAG_BYTES + 4)
@@ -35,7 +37,9 @@ pub const MAX_ENCODED_BYTES: usize = 20
     + 22
     + MAX_STREAMS * 4
     + MAX_PIECES * (18 + 37)
-    + MAX_UNITS * 6;
+    + MAX_UNITS * 6
+    + 45
+    + MAX_CIPHER_BYTES;
 
 const MAGIC: &[u8; 4] = b"HWPL";
 const INLINE: u8 = 0;
@@ -69,6 +73,9 @@ pub enum DecodeError {
         /// Sum of the steps.
         actual: u64,
     },
+    /// A cipher run that does not read.
+    #[error("the plan has a broken cipher run")]
+    Cipher,
     /// A limit or an invariant of plans is broken.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -83,7 +90,7 @@ impl Plan {
         // The counts and lengths below are within the limits of the crate, all of which fit.
         out.put_u16_le(u16::try_from(self.objects.len()).unwrap_or(u16::MAX));
         out.put_u32_le(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
-        out.put_u64_le(self.total);
+        out.put_u64_le(self.given());
         for object in &self.objects {
             put_text(&mut out, &object.url);
             put_text(&mut out, object.if_match.as_deref().unwrap_or_default());
@@ -111,6 +118,10 @@ impl Plan {
                 }
             }
         }
+        match &self.cover {
+            None => out.put_u8(0),
+            Some(cover) => cover::put(&mut out, cover),
+        }
         out.freeze()
     }
 
@@ -126,17 +137,14 @@ impl Plan {
             Step::Range { .. } => 19,
             Step::Packetise(step) => packets::encoded_len(step).saturating_add(1),
         });
-        objects.chain(steps).fold(20, usize::saturating_add)
+        objects.chain(steps).fold(21, usize::saturating_add)
     }
 
     /// Reads the wire form. Inline bytes share `bytes`.
     ///
     /// Errors: [`DecodeError`]. Memory is bounded by the input and the limits of the crate.
     pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        let mut reader = Reader {
-            len: bytes.len(),
-            rest: bytes,
-        };
+        let mut reader = Reader::new(bytes);
         if reader.take(4)?.as_ref() != MAGIC {
             return Err(DecodeError::Magic);
         }
@@ -190,6 +198,11 @@ impl Plan {
                 kind => return Err(DecodeError::Step(kind)),
             }
         }
+        let cover = match reader.take(1)?.get_u8() {
+            0 => None,
+            1 => Some(cover::read(&mut reader)?),
+            kind => return Err(DecodeError::Step(kind)),
+        };
         if !reader.rest.is_empty() {
             return Err(DecodeError::Length("too long", reader.position()));
         }
@@ -200,7 +213,10 @@ impl Plan {
                 actual: plan.total,
             });
         }
-        Ok(plan)
+        match cover {
+            None => Ok(plan),
+            Some(cover) => Ok(plan.covered(cover)?),
+        }
     }
 }
 
@@ -209,17 +225,29 @@ fn put_text(out: &mut BytesMut, text: &str) {
     out.put_slice(text.as_bytes());
 }
 
-struct Reader {
+pub(crate) struct Reader {
     rest: Bytes,
     len: usize,
 }
 
 impl Reader {
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self {
+            len: bytes.len(),
+            rest: bytes,
+        }
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(self) -> Bytes {
+        self.rest
+    }
+
     fn position(&self) -> usize {
         self.len.saturating_sub(self.rest.len())
     }
 
-    fn take(&mut self, len: usize) -> Result<Bytes, DecodeError> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<Bytes, DecodeError> {
         if self.rest.len() < len {
             return Err(DecodeError::Length("cut short", self.position()));
         }

@@ -1,11 +1,12 @@
 //! The plan of bytes: what a response body consists of, before any media is read.
 //!
 //! A [`Plan`] is an ordered list of steps over a few stored objects: inline bytes (a generated `moof`), object ranges
-//! (samples), and samples that are put into an MPEG-2 transport stream ([`Packetise`]). Its total length is known at once, [`Plan::slice`] answers an HTTP `Range`, [`Plan::encode`]
+//! (samples), and samples that are put into an MPEG-2 transport stream ([`Packetise`]); all of it may be encrypted ([`Cover`]). Its total length is known at once, [`Plan::slice`] answers an HTTP `Range`, [`Plan::encode`]
 //! makes the request to the assembler (`http://assembler.spin.internal/`), and its `Display` is the text that
 //! `headwater inspect` prints. [`assemble()`] is the reference implementation of carrying a plan out.
 //!
-//! Plans hold signed URLs. They never leave the process as text: `Debug` and `Display` leave query strings out.
+//! Plans hold signed URLs, and content keys. They never leave the process as text: `Debug` and `Display` leave query strings
+//! and keys out.
 //!
 //! Left to others: computing plans (`headwater-origin`), fetching (the adapters behind [`RangeSource`]).
 #![cfg_attr(
@@ -20,19 +21,23 @@
 
 mod assemble;
 mod build;
+mod cover;
 mod display;
 mod encoding;
 mod kept;
 mod packetise;
 mod reads;
+mod scan;
 mod slice;
 mod store;
 
 pub use assemble::{AssembleError, ByteStream, MAX_CHUNK_BYTES, RangeSource, Sink, assemble};
 pub use build::PlanBuilder;
+pub use cover::{Cover, Covering, MAX_CIPHER_BYTES};
 pub use encoding::{DecodeError, FORMAT_VERSION, MAX_ENCODED_BYTES};
 pub use packetise::{MAX_PES_BYTES, MAX_PIECES, MAX_STREAMS, MAX_UNITS, Packetise, Piece, Source};
 pub use reads::{MAX_GAP_BYTES, Read, Run};
+pub use scan::{MAX_SCAN_BYTES, Scan, ScanCodec, Scanning, SubsampleMap, scan};
 pub use store::{StoreAnswer, StoreFault};
 
 use bytes::Bytes;
@@ -131,11 +136,13 @@ impl Step {
 }
 
 /// An ordered, validated list of steps. Built by [`PlanBuilder`] or [`Plan::decode`], so its invariants hold:
-/// limits kept, no empty steps, every step's object exists, the total is the sum of the steps.
+/// limits kept, no empty steps, every step's object exists, the total is the sum of the steps or what their cover makes of
+/// them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Plan {
     objects: Vec<Object>,
     steps: Vec<Step>,
+    cover: Option<Cover>,
     total: u64,
 }
 
@@ -155,8 +162,11 @@ impl Plan {
         self.total
     }
 
-    /// The body, if the plan reads no object: such a body needs no assembler.
+    /// The body, if the plan reads no object and encrypts nothing: such a body needs no assembler.
     pub fn inline_only(&self) -> Option<Bytes> {
+        if self.cover.is_some() {
+            return None;
+        }
         match self.steps.as_slice() {
             [] => Some(Bytes::new()),
             [Step::Inline(bytes)] => Some(bytes.clone()),
@@ -198,6 +208,9 @@ pub enum PlanError {
     /// Samples and packets of a [`Packetise`] that do not match.
     #[error("a transport stream of the plan cannot be made: {0}")]
     Packets(&'static str),
+    /// A cipher run that does not fit what it is for.
+    #[error("the plan's cipher run does not fit: {0}")]
+    Cipher(&'static str),
     /// A slice that is not inside the body.
     #[error("bytes {start} to {end} are not inside a body of {total} bytes")]
     SliceOutside {

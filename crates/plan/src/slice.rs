@@ -15,6 +15,14 @@ impl Plan {
                 total: self.total,
             });
         }
+        match &self.cover {
+            Some(cover) => self.slice_covered(cover, range),
+            None => self.part(range),
+        }
+    }
+
+    /// The plan of the bytes `range` of what the steps give.
+    pub(crate) fn part(&self, range: Range<u64>) -> Result<Plan, PlanError> {
         let mut out = PlanBuilder::new();
         let mut objects = Objects::of(self);
         let mut position: u64 = 0;

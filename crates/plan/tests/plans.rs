@@ -312,7 +312,7 @@ fn unknown_versions_and_steps_are_errors() {
     version[4] = 1;
     assert_eq!(Plan::decode(version.into()), Err(DecodeError::Version(1)));
     let mut step = bytes.clone();
-    let kind = step.len() - 6;
+    let kind = step.len() - 7;
     step[kind] = 9;
     assert_eq!(Plan::decode(step.into()), Err(DecodeError::Step(9)));
     let mut long = bytes;

@@ -15,6 +15,8 @@ pub struct Manifest<'a> {
     pub timescale: Timescale,
     /// Length of the presentation, ticks.
     pub duration: u64,
+    /// The `Protection` element, written out.
+    pub protection: Option<String>,
     /// In the order in which players list them.
     pub streams: Vec<Stream<'a>>,
 }
@@ -131,6 +133,11 @@ impl Manifest<'_> {
         number_attribute(&mut out, "TimeScale", self.timescale.get().into());
         number_attribute(&mut out, "Duration", self.duration);
         out.push_str(">\n");
+        if let Some(protection) = &self.protection {
+            out.push_str("  ");
+            out.push_str(protection);
+            out.push('\n');
+        }
         for stream in &self.streams {
             stream.write(self.version, &mut out);
         }

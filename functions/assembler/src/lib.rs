@@ -4,6 +4,8 @@
 //! not a plan, 404 and 412 as the store says them (the origin then reads its index anew), 502 for everything else the
 //! store says, 503 and 504 when it cannot be reached. Private: plans hold signed URLs.
 //!
+//! `POST /scan` answers which bytes of a segment's samples stay clear under common encryption; 422 for samples that do not parse.
+//!
 //! Hosts may answer this name natively; the bytes are the same.
 
 use bytes::Bytes;
@@ -11,8 +13,8 @@ use headwater_blob::TransportError;
 use headwater_edge::http::{BodySink, ClientGone, Opened, open, streamed, whole};
 use headwater_edge::problem::Problem;
 use headwater_plan::{
-    AssembleError, ByteStream, MAX_ENCODED_BYTES, Object, Plan, RangeSource, Read, Sink,
-    StoreAnswer, StoreFault, assemble,
+    AssembleError, ByteStream, MAX_ENCODED_BYTES, MAX_SCAN_BYTES, Object, Plan, RangeSource, Read,
+    Scan, Sink, StoreAnswer, StoreFault, assemble, scan,
 };
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, IF_MATCH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -25,9 +27,16 @@ use std::ops::Range;
 
 #[http_service]
 async fn handle(request: Request) -> Result<Response, ErrorCode> {
-    let answer = match parse(request).await {
-        Ok(plan) => respond(plan).await,
-        Err(refusal) => refusal.response(),
+    let answer = if request.uri().path() == "/scan" {
+        match map(request).await {
+            Ok(map) => whole(StatusCode::OK, HeaderMap::new(), map.into()),
+            Err(refusal) => refusal.response(),
+        }
+    } else {
+        match parse(request).await {
+            Ok(plan) => respond(plan).await,
+            Err(refusal) => refusal.response(),
+        }
     };
     answer.map_err(|e| ErrorCode::InternalError(Some(e.to_string())))
 }
@@ -61,6 +70,11 @@ impl Refusal {
         kind: "Upstream",
         detail: "the store did not deliver a range",
     };
+    const MEDIA: Self = Self {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        kind: "FormatNotSupported",
+        detail: "a sample is damaged",
+    };
     const BUSY: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
         kind: "Unavailable",
@@ -85,14 +99,28 @@ impl Refusal {
 }
 
 async fn parse(request: Request) -> Result<Plan, Refusal> {
+    let bytes = read(request, MAX_ENCODED_BYTES).await?;
+    Plan::decode(bytes).map_err(|_| Refusal::NOT_A_PLAN)
+}
+
+async fn read(request: Request, limit: usize) -> Result<Bytes, Refusal> {
     if request.method() != Method::POST {
         return Err(Refusal::NOT_A_PLAN);
     }
-    let body = Limited::new(request.into_body(), MAX_ENCODED_BYTES)
-        .collect()
-        .await;
-    let bytes = body.map_err(|_| Refusal::NOT_A_PLAN)?.to_bytes();
-    Plan::decode(bytes).map_err(|_| Refusal::NOT_A_PLAN)
+    let body = Limited::new(request.into_body(), limit).collect().await;
+    Ok(body.map_err(|_| Refusal::NOT_A_PLAN)?.to_bytes())
+}
+
+/// Answers a scan: the subsamples of a segment's samples.
+async fn map(request: Request) -> Result<Vec<u8>, Refusal> {
+    let bytes = read(request, MAX_SCAN_BYTES).await?;
+    let asked = Scan::decode(bytes).map_err(|_| Refusal::NOT_A_PLAN)?;
+    match scan(&asked, &First(RefCell::new(None))).await {
+        Ok(map) => Ok(Scan::write_map(map)),
+        Err(AssembleError::Source(refusal)) => Err(refusal),
+        Err(AssembleError::Sink(_) | AssembleError::Cipher(_)) => Err(Refusal::MEDIA),
+        Err(_) => Err(Refusal::UPSTREAM),
+    }
 }
 
 async fn respond(plan: Plan) -> Result<Response, TransportError> {
@@ -108,6 +136,7 @@ async fn respond(plan: Plan) -> Result<Response, TransportError> {
     // One range and nothing else: the store's answer is the body, and need not pass through here.
     let mut reads = plan.reads();
     if let (Some(Read::Object(run)), None) = (reads.next(), reads.next())
+        && plan.encryption().is_none()
         && run.keep.len() == 1
         && let Some(opened) = first.take()
     {
@@ -123,6 +152,9 @@ async fn respond(plan: Plan) -> Result<Response, TransportError> {
             Err(AssembleError::Sink(ClientGone)) => {}
             // The sink is dropped unfinished: the client sees a broken body, not a short one.
             Err(AssembleError::Media(fault)) => {
+                eprintln!("{fault}; the body was broken off");
+            }
+            Err(AssembleError::Cipher(fault)) => {
                 eprintln!("{fault}; the body was broken off");
             }
             Err(_) => eprintln!("an object range ended early; the body was broken off"),

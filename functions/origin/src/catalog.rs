@@ -2,10 +2,17 @@
 
 use headwater_blob::Container;
 use headwater_catalog::policies;
-use headwater_catalog::publishing::{PublishedLocator, applicable_filters, published_locator};
+use headwater_catalog::protection as stored;
+use headwater_catalog::publishing::{
+    LocatorProtection, PublishedLocator, applicable_filters, locator_protection, published_locator,
+};
 use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
-use headwater_origin::{BlobFolder, Catalog, CatalogError, Encrypted, Protocols, Published};
+use headwater_origin::{
+    BlobFolder, Catalog, CatalogError, ContentKey, Encrypted, KeyOffer, KeySystem, Protection,
+    Protocols, Published, SchemeProtection, Tracks, Way,
+};
+use headwater_protect::Key;
 use headwater_seal::Seal;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -42,6 +49,18 @@ impl Catalog for SpinCatalog {
                 Err(failed(error))
             }
         }
+    }
+
+    async fn protection(&self, locator: &str) -> Result<Option<Protection>, CatalogError> {
+        let seal = self.seal().await?;
+        let connection = sql::shared().await.map_err(failed)?;
+        let found = locator_protection(&*connection, &seal, locator).await;
+        let found = found.map_err(|error| {
+            sql::forget_shared();
+            failed(error)
+        })?;
+        let public_url = config::public_url().await.map_err(failed)?;
+        found.map(|found| protect(found, &public_url)).transpose()
     }
 
     async fn filters(
@@ -83,6 +102,48 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
             container,
             folder: locator.sub_path,
         },
+    })
+}
+
+fn protect(found: LocatorProtection, public_url: &str) -> Result<Protection, CatalogError> {
+    let mut schemes = Vec::new();
+    for scheme in &found.schemes {
+        let mut keys = Vec::new();
+        let own = |key: &&headwater_catalog::locator_keys::ContentKey| {
+            key.usage.encryption == scheme.encryption
+        };
+        for key in found.keys.iter().filter(own) {
+            keys.push(ContentKey {
+                kid: key.id.into(),
+                key: Key::from_slice(key.value.expose()).map_err(failed)?,
+                tracks: Tracks::read(&key.usage.tracks),
+            });
+        }
+        let offers = scheme.offers.iter().map(|offer| KeyOffer {
+            system: match offer.system {
+                stored::KeySystem::ClearKey => KeySystem::ClearKey,
+                stored::KeySystem::FairPlay => KeySystem::FairPlay,
+                stored::KeySystem::PlayReady => KeySystem::PlayReady,
+                stored::KeySystem::Widevine => KeySystem::Widevine,
+            },
+            url_template: offer.url_template.clone(),
+            custom_attributes: offer.custom_attributes.clone(),
+        });
+        schemes.push(SchemeProtection {
+            way: match scheme.encryption {
+                stored::Encryption::Envelope => Way::Envelope,
+                stored::Encryption::Cenc => Way::Cenc,
+                stored::Encryption::Cbcs => Way::Cbcs,
+            },
+            keys,
+            clear: Tracks::read(&scheme.clear_tracks),
+            offers: offers.collect(),
+        });
+    }
+    Ok(Protection {
+        schemes,
+        media_id: found.alternative_media_id,
+        key_url: format!("{public_url}/keys"),
     })
 }
 

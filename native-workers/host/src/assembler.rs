@@ -5,8 +5,8 @@
 //! implementation in `headwater-plan` does. Same contract, same bytes: `tests/assembler.rs` holds both ways to the
 //! reference implementation.
 //!
-//! Transport streams are made of the mapping as the socket takes them, a frame at a time; from other stores by the
-//! reference implementation itself.
+//! Transport streams are made of the mapping, and bodies encrypted, as the socket takes them, a frame at a time; from other
+//! stores by the reference implementation itself.
 //!
 //! Mapping is safe with the embedded store because it never writes into a file that has a name: a new version is
 //! another file, renamed over the old one, and a mapping keeps the old one alive.
@@ -17,8 +17,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use headwater_plan::{
-    MAX_ENCODED_BYTES, Object, Packetise, Piece as TsPiece, Plan, Read, Run, Step, StoreAnswer,
-    StoreFault,
+    Covering, MAX_ENCODED_BYTES, MAX_SCAN_BYTES, Object, Packetise, Piece as TsPiece, Plan, Read,
+    Run, Step, StoreAnswer, StoreFault,
 };
 use http::{Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
@@ -32,6 +32,7 @@ use std::task::{Context, Poll};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 mod packets;
+mod scan;
 
 /// Transport streams are handed to the socket in frames of at least so many bytes.
 const PACKETS_FRAME_BYTES: usize = 128 * 1024;
@@ -99,19 +100,35 @@ async fn answer(
     client: HttpClient,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, StatusCode> {
-    let encoded = Limited::new(request.into_body(), MAX_ENCODED_BYTES)
+    let scans = request.uri().path() == "/scan";
+    let limit = if scans {
+        MAX_SCAN_BYTES
+    } else {
+        MAX_ENCODED_BYTES
+    };
+    let encoded = Limited::new(request.into_body(), limit)
         .collect()
         .await
         .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?
         .to_bytes();
+    if scans {
+        return scan::answer(local.as_deref(), client, encoded).await;
+    }
     let plan = Plan::decode(encoded).map_err(|error| {
         tracing::error!("a plan was not understood: {error}");
         StatusCode::BAD_REQUEST
     })?;
     let len = plan.total_len();
     let body = match map_all(local.as_deref(), &plan)? {
-        Some(frames) => Frames { frames, left: len }.boxed_unsync(),
-        None if packetises(&plan) => packets::remote(client, plan).await?,
+        Some(frames) => Frames {
+            frames,
+            covering: Covering::of(&plan),
+            left: len,
+        }
+        .boxed_unsync(),
+        None if packetises(&plan) || plan.encryption().is_some() => {
+            packets::remote(client, plan).await?
+        }
         None => remote(client, plan).await?,
     };
     let mut response = Response::new(body);
@@ -284,7 +301,52 @@ fn take(stream: &mut VecDeque<Bytes>, len: u64, out: &mut Vec<u8>) {
 /// Frames of mapped files.
 struct Frames {
     frames: VecDeque<Output>,
+    covering: Option<Covering>,
     left: u64,
+}
+
+impl Frames {
+    /// The next bytes of the steps; `None` once there are no more.
+    fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            match self.frames.front_mut() {
+                None => return Ok(None),
+                Some(Output::Ready(bytes)) => {
+                    let bytes = std::mem::take(bytes);
+                    self.frames.pop_front();
+                    return Ok(Some(bytes));
+                }
+                Some(Output::Packets(packets)) => match packets.frame()? {
+                    Some(bytes) => return Ok(Some(bytes)),
+                    None => drop(self.frames.pop_front()),
+                },
+            }
+        }
+    }
+
+    /// The next bytes of the body; `None` once there are no more.
+    fn covered(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let next = self.next()?;
+            let Some(covering) = &mut self.covering else {
+                return Ok(next);
+            };
+            let made = match &next {
+                Some(bytes) => covering.push(bytes),
+                None => covering.finish(),
+            };
+            let made = made.map_err(|fault| {
+                tracing::warn!("{fault}; the body was broken off");
+                Error::InternalError(Some("the media cannot be encrypted".to_owned()))
+            })?;
+            if next.is_none() {
+                self.covering = None;
+            }
+            if !made.is_empty() {
+                return Ok(Some(made));
+            }
+        }
+    }
 }
 
 impl Body for Frames {
@@ -295,28 +357,17 @@ impl Body for Frames {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        loop {
-            let next = match self.frames.front_mut() {
-                None => return Poll::Ready(None),
-                Some(Output::Ready(bytes)) => {
-                    let bytes = std::mem::take(bytes);
-                    self.frames.pop_front();
-                    bytes
-                }
-                Some(Output::Packets(packets)) => match packets.frame() {
-                    Ok(Some(bytes)) => bytes,
-                    Ok(None) => {
-                        self.frames.pop_front();
-                        continue;
-                    }
-                    Err(error) => {
-                        self.frames.clear();
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                },
-            };
-            self.left -= next.len() as u64;
-            return Poll::Ready(Some(Ok(Frame::data(next))));
+        match self.covered() {
+            Ok(None) => Poll::Ready(None),
+            Ok(Some(bytes)) => {
+                self.left -= bytes.len() as u64;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Err(error) => {
+                self.frames.clear();
+                self.covering = None;
+                Poll::Ready(Some(Err(error)))
+            }
         }
     }
 

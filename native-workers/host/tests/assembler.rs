@@ -5,6 +5,7 @@ use headwater_host::{LocalObject, LocalObjects, NativeAssembler, Refused, StandI
 use headwater_plan::{
     ByteStream, Object, Plan, PlanBuilder, RangeSource, Sink, StoreAnswer, StoreFault, assemble,
 };
+use headwater_protect::{Cipher, Key};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -200,7 +201,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_way_gives_the_bytes_of_the_reference(parts in prop::collection::vec(part(), 1..20)) {
+    fn every_way_gives_the_bytes_of_the_reference(parts in prop::collection::vec(part(), 1..20), encrypted: bool) {
         let mut plan = PlanBuilder::new();
         let url = format!("{}/object", store());
         let object = plan.object(Object::new(url, Some(ETAG.into())).unwrap()).unwrap();
@@ -210,7 +211,15 @@ proptest! {
                 Part::Range(start, end) => plan.range(object, start..end).unwrap(),
             }
         }
-        let plan = plan.finish();
+        let mut plan = plan.finish();
+        if encrypted {
+            let clear = plan.total_len().min(10);
+            let cipher = Cipher::Envelope {
+                iv: [1; 16],
+                len: plan.total_len() - clear,
+            };
+            plan = plan.cover(clear, cipher, Key::new([2; 16])).unwrap();
+        }
         let mut reference = Collect(Vec::new());
         let runtime = runtime();
         runtime.block_on(assemble(&plan, &Reference, &mut reference)).unwrap();

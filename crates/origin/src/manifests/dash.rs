@@ -8,6 +8,7 @@ use crate::address::{Format, child};
 use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::presentation::Presentation;
+use crate::shield::Shield;
 use headwater_cmaf::index::TrackKind;
 use headwater_dash as dash;
 
@@ -17,6 +18,7 @@ pub(crate) fn mpd(
     segments: &[Vec<SegmentTime>],
     format: Format,
     carried: child::Carried<'_>,
+    shield: Option<&Shield>,
 ) -> Result<String, OriginError> {
     let tracks = with_timelines(presentation, segments);
     let zero = start_of(&tracks)?;
@@ -28,13 +30,17 @@ pub(crate) fn mpd(
         .unwrap_or_default();
     let default_audio = presentation.audios.get(default_audio).map(set_key);
     let mut adaptation_sets = Vec::new();
+    let mut namespaces = Vec::new();
     for set in switching_sets(&tracks)? {
-        adaptation_sets.push(adaptation_set(
-            &set,
-            &zero,
-            default_audio.as_ref(),
-            carried,
-        )?);
+        for (set, protection) in under_one_key(set, shield)? {
+            if !protection.is_empty() {
+                namespaces = headwater_protect::dash::NAMESPACES.to_vec();
+            }
+            let default = default_audio.as_ref();
+            let mut made = adaptation_set(&set, &zero, default, carried)?;
+            made.protection = protection;
+            adaptation_sets.push(made);
+        }
     }
     Ok(dash::Mpd {
         profile: match format {
@@ -43,6 +49,7 @@ pub(crate) fn mpd(
         },
         duration_ticks,
         timescale: of.timescale,
+        namespaces,
         adaptation_sets,
     }
     .write())
@@ -126,8 +133,31 @@ fn adaptation_set(
         },
         segment_alignment: aligned(&tracks)?,
         starts_with,
+        protection: Vec::new(),
         representations,
     })
+}
+
+/// Splits a set by key, as an adaptation set names one; with what it says of that.
+fn under_one_key<'a>(
+    set: Vec<WithTimeline<'a>>,
+    shield: Option<&Shield>,
+) -> Result<Vec<(Vec<WithTimeline<'a>>, Vec<String>)>, OriginError> {
+    let Some(shield) = shield else {
+        return Ok(vec![(set, Vec::new())]);
+    };
+    let mut sets: Vec<(Vec<WithTimeline<'a>>, Vec<String>)> = Vec::new();
+    for track in set {
+        let protection = match shield.key(track.0.head()?)? {
+            Some(key) => shield.dash(key)?,
+            None => Vec::new(),
+        };
+        match sets.iter_mut().find(|(_, known)| *known == protection) {
+            Some((tracks, _)) => tracks.push(track),
+            None => sets.push((vec![track], protection)),
+        }
+    }
+    Ok(sets)
 }
 
 /// Whether all tracks have their segment boundaries at the same instants.

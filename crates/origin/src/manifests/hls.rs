@@ -6,6 +6,7 @@ use crate::error::OriginError;
 use crate::index::SegmentTime;
 use crate::language::display_name;
 use crate::presentation::{Presentation, Track};
+use crate::shield::Shield;
 use crate::transport;
 use headwater_cmaf::index::{TrackHead, codec_family};
 use headwater_hls as hls;
@@ -22,6 +23,15 @@ pub(crate) struct Asked<'a> {
     pub(crate) audio_only: bool,
     /// bit/s: the variant closest to it comes first.
     pub(crate) first_quality: Option<u64>,
+    pub(crate) shield: Option<&'a Shield>,
+}
+
+/// What a media playlist says of keys.
+#[derive(Default)]
+pub(crate) struct Keys {
+    pub(crate) lines: Vec<String>,
+    /// Whether the init segment is rewritten for them; whole segments leave it clear.
+    pub(crate) cover_init: bool,
 }
 
 fn version(format: Format) -> u8 {
@@ -72,7 +82,7 @@ pub(crate) fn multivariant(
             frame_rate: Some(head.frame_rate),
             range: hls::VideoRange::Sdr,
         });
-        if !muxed {
+        if !muxed && asked.shield.is_none() {
             key_frames.push(hls::KeyFrames {
                 uri: carried.key_frame_playlist(track.bitrate, &track.name),
                 // What is shown of a group of pictures is a part of it, and is shown as long.
@@ -101,6 +111,13 @@ pub(crate) fn multivariant(
     for track in presentation.tracks() {
         independent &= !track.head()?.open_groups;
     }
+    let session_keys = match asked.shield {
+        None => Vec::new(),
+        Some(shield) => {
+            let heads: Result<Vec<_>, _> = presentation.tracks().map(Track::head).collect();
+            shield.hls_session(heads?)?
+        }
+    };
     let playlist = hls::Multivariant {
         version: version(format),
         videos,
@@ -117,6 +134,7 @@ pub(crate) fn multivariant(
         key_frames,
         audio_only_variants: asked.audio_only,
         independent,
+        session_keys,
     };
     Ok(playlist.write())
 }
@@ -127,9 +145,16 @@ pub(crate) fn media_playlist(
     segments: &[SegmentTime],
     format: Format,
     carried: child::Carried<'_>,
+    keys: &Keys,
 ) -> Result<String, OriginError> {
     let segments: Vec<hls::Segment> = segments.iter().map(segment).collect();
-    playlist(track, hls::Listed::Segments(&segments), format, carried)
+    playlist(
+        track,
+        hls::Listed::Segments(&segments),
+        format,
+        carried,
+        keys,
+    )
 }
 
 /// The I-frame playlist of a track.
@@ -139,7 +164,13 @@ pub(crate) fn key_frame_playlist(
     format: Format,
     carried: child::Carried<'_>,
 ) -> Result<String, OriginError> {
-    playlist(track, hls::Listed::KeyFrames(frames), format, carried)
+    playlist(
+        track,
+        hls::Listed::KeyFrames(frames),
+        format,
+        carried,
+        &Keys::default(),
+    )
 }
 
 pub(crate) fn segment(time: &SegmentTime) -> hls::Segment {
@@ -154,6 +185,7 @@ fn playlist(
     listed: hls::Listed<'_>,
     format: Format,
     carried: child::Carried<'_>,
+    keys: &Keys,
 ) -> Result<String, OriginError> {
     let (init_uri, uri_prefix, uri_suffix) = carried.hls_segments(&track.name);
     let head = track.head()?;
@@ -165,6 +197,8 @@ fn playlist(
         version: version(format),
         timescale: head.timescale,
         init_uri,
+        keys: &keys.lines,
+        keys_cover_init: keys.cover_init,
         uri_prefix: &uri_prefix,
         uri_suffix: &uri_suffix,
         listed,

@@ -9,6 +9,7 @@ use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::presentation::{Presentation, Track};
+use crate::shield::Shield;
 use headwater_bmff::{AudioObjectType, CodecConfig};
 use headwater_cmaf::index::TrackHead;
 use headwater_smooth as smooth;
@@ -55,6 +56,7 @@ pub(crate) fn manifest(
     segments: &[Vec<SegmentTime>],
     version: SmoothVersion,
     carried: child::Carried<'_>,
+    shield: Option<&Shield>,
 ) -> Result<Written, OriginError> {
     let tracks = with_timelines(presentation, segments);
     let zero = start_of(&tracks)?;
@@ -102,6 +104,13 @@ pub(crate) fn manifest(
             "the asset has no track that Smooth Streaming carries",
         ));
     }
+    let protection = match shield {
+        None => None,
+        Some(shield) => {
+            let heads: Result<Vec<_>, _> = presentation.tracks().map(Track::head).collect();
+            shield.smooth(heads?)?
+        }
+    };
     let manifest = smooth::Manifest {
         version: match version {
             SmoothVersion::V20 => smooth::Version::V20,
@@ -109,6 +118,7 @@ pub(crate) fn manifest(
         },
         timescale: Timescale::HUNDRED_NANOS,
         duration: duration.unwrap_or(u64::MAX),
+        protection,
         streams,
     };
     Ok(Written {

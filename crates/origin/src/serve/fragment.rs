@@ -10,13 +10,18 @@ use crate::policy;
 use crate::ports::{Catalog, Storage, StorageError};
 use crate::presentation::Track;
 use crate::segments::{TrackReader, damaged};
+use crate::shield::{Shield, scan_codec, unprotectable};
 use crate::smooth;
 use crate::tag::Tag;
 use crate::transport::{self, Carriage, Elementary};
 use bytes::Bytes;
-use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_bytes};
-use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError};
+use headwater_cmaf::index::{
+    MAX_RUNS, SegmentEntry, SegmentSamples, TrackHead, TrackKind, segment_bytes, segment_head,
+};
+use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError, Scan, SubsampleMap};
+use headwater_protect::{Cipher, IvSpace, ProtectedSegment, Scheme, SegmentProtection};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A segment's URL.
 #[derive(Clone, Copy)]
@@ -42,27 +47,44 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         asked: Asked<'_>,
     ) -> Result<Made, OriginError> {
         let track = self.track(visit, asked.track).await?;
+        let shield = self.shield(visit, asked.options).await?;
+        let shield = shield.as_ref();
+        if let Some(shield) = shield {
+            shield.check(track.head()?)?;
+        }
         match (asked.options.format, asked.part) {
-            (_, Part::Init) => Self::init(&track),
+            (format, Part::Init) => Self::init(&track, shield, format),
             (Format::HlsTs(version), Part::Start(time)) => {
                 let time = (time, version);
-                self.transport_stream(request, visit, asked, &track, time)
+                self.transport_stream(request, visit, asked, (&track, shield), time)
                     .await
             }
             (Format::Smooth(_), Part::Start(time)) => {
-                self.smooth_fragment(request, visit, asked, &track, time)
+                self.smooth_fragment(request, visit, asked, (&track, shield), time)
                     .await
             }
-            (_, Part::Start(time)) => self.cmaf_segment(request, visit, asked, &track, time).await,
+            (_, Part::Start(time)) => {
+                self.cmaf_segment(request, visit, asked, (&track, shield), time)
+                    .await
+            }
         }
     }
 
-    fn init(track: &Track) -> Result<Made, OriginError> {
+    fn init(track: &Track, shield: Option<&Shield>, format: Format) -> Result<Made, OriginError> {
         let head = track.head()?;
         let mut tag = Tag::new();
         tag.track_bytes(track);
         tag.text("init");
-        let bytes = Bytes::copy_from_slice(&head.init);
+        let bytes = match shield {
+            None => Bytes::copy_from_slice(&head.init),
+            Some(shield) => {
+                // CMAF has licence data in manifests; older clients look for it here.
+                let with_pssh = format == Format::DashCsf;
+                tag.number(u64::from(with_pssh));
+                shield.tag(&mut tag)?;
+                shield.init(head, with_pssh)?.into()
+            }
+        };
         Ok(made(
             Content::Bytes(bytes),
             meta(mp4_type(head.kind), tag, None),
@@ -74,7 +96,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         request: &Request<'_>,
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
-        track: &Track,
+        (track, shield): (&Track, Option<&Shield>),
         time: u64,
     ) -> Result<Made, OriginError> {
         let reader = self.reader(visit, track)?;
@@ -83,10 +105,34 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let mut tag = Tag::new();
         tag.track_bytes(track);
         tag.number(entry.number.into());
+        if let Some(shield) = shield {
+            shield.tag_bytes(shield.key(head)?, &mut tag);
+        }
         let next = next_url(asked, &entry, head.segment_count);
         let meta = meta(mp4_type(head.kind), tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
+        }
+        if let Some(shield) = shield
+            && let Some((protection, key)) = shield.of_samples(head)?
+        {
+            let samples = reader.samples(&entry).await?;
+            let clear = segment_head(head, &entry, &samples).map_err(damaged)?;
+            let protected = self
+                .protect(
+                    visit,
+                    &reader,
+                    track,
+                    &entry,
+                    &samples,
+                    (&protection, &clear),
+                )
+                .await?;
+            let head_len = wide(protected.head.len());
+            let object = self.object(&reader)?;
+            let plan = segment_plan(object, protected.head, &samples.ranges)
+                .and_then(|plan| plan.cover(head_len, protected.cipher, key.key.clone()));
+            return Ok(made(Content::Plan(plan.map_err(unplannable)?), meta));
         }
         let media = &reader.media;
         let record = self
@@ -102,7 +148,96 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let bytes = segment_bytes(track.index.head(), head, &entry, &record).map_err(damaged)?;
         let object = self.object(&reader)?;
         let plan = segment_plan(object, bytes.inline, &bytes.ranges).map_err(unplannable)?;
+        let plan = enveloped(plan, shield, [head])?;
         Ok(made(Content::Plan(plan), meta))
+    }
+
+    /// What a segment whose samples are encrypted consists of. `clear`: its head without that.
+    async fn protect(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        reader: &TrackReader<'_, S>,
+        track: &Track,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+        (protection, clear): (&SegmentProtection, &[u8]),
+    ) -> Result<ProtectedSegment, OriginError> {
+        let map = match protection.video {
+            false => SegmentProtection::whole(samples.samples.iter().map(|s| s.size)),
+            true => {
+                let scheme = protection.scheme;
+                let map = self
+                    .map(visit, reader, track, entry, samples, scheme)
+                    .await?;
+                SubsampleMap::clone(&map)
+            }
+        };
+        let identity = format!(
+            "{}\n{}\n{}",
+            visit.published.place,
+            track.index.file,
+            reader.index.source_etag()
+        );
+        let number = u16::try_from(track.position).unwrap_or(u16::MAX);
+        let space = IvSpace::new(protection.kid, identity.as_bytes(), number);
+        let first_iv = space
+            .first(
+                entry.start,
+                entry.duration,
+                samples.samples.len(),
+                reader.head.timescale.get(),
+            )
+            .or_else(|error| match protection.scheme {
+                // Has no use for it.
+                Scheme::Cbcs => Ok(0),
+                _ => Err(error),
+            })
+            .map_err(unprotectable)?;
+        ProtectedSegment::plan(protection, clear, map, first_iv, None).map_err(unprotectable)
+    }
+
+    /// The subsamples of a segment's pictures: remembered, or asked of the assembler.
+    async fn map(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        reader: &TrackReader<'_, S>,
+        track: &Track,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+        scheme: Scheme,
+    ) -> Result<Arc<SubsampleMap>, OriginError> {
+        let key = format!(
+            "{}\n{}\n{}\n{} {} {}",
+            visit.published.place,
+            track.index.file,
+            reader.index.source_etag(),
+            track.position,
+            entry.number,
+            scheme.name()
+        );
+        if let Some(map) = self.maps.get(&key, visit.now) {
+            return Ok(map);
+        }
+        let codec = scan_codec(reader.head).ok_or_else(|| {
+            let why = "pictures of this kind cannot be encrypted sample by sample";
+            OriginError::new(Code::FormatNotSupported, why)
+        })?;
+        let object = self.object(reader)?;
+        let scan = Scan {
+            scheme,
+            codec,
+            sizes: samples.samples.iter().map(|s| s.size).collect(),
+            plan: segment_plan(object, Vec::new(), &samples.ranges).map_err(unplannable)?,
+        };
+        scan.check().map_err(unplannable)?;
+        let map = self.storage.scan(&scan).await.map_err(storage_error)?;
+        let map = Arc::new(map);
+        let bytes = map.iter().fold(0_usize, |sum, sample| {
+            let parts = sample.len().saturating_mul(8);
+            sum.saturating_add(parts).saturating_add(24)
+        });
+        self.maps.put(&key, Arc::clone(&map), bytes, None);
+        Ok(map)
     }
 
     async fn smooth_fragment(
@@ -110,11 +245,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         request: &Request<'_>,
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
-        track: &Track,
+        (track, shield): (&Track, Option<&Shield>),
         time: u64,
     ) -> Result<Made, OriginError> {
         let reader = self.reader(visit, track)?;
         let head = reader.head;
+        if shield.is_some() && asked.noun != Noun::Fragments {
+            return Err(OriginError::new(
+                Code::EncryptionNotSupported,
+                "only whole fragments are served with encryption",
+            ));
+        }
         let clock = Clock::of(head);
         let ticks = clock.ticks(time).ok_or_else(none)?;
         let entry = reader.at(ticks).await?;
@@ -128,6 +269,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Noun::RawFragments => 2,
             Noun::KeyFrames => 3,
         });
+        if let Some(shield) = shield {
+            shield.tag_bytes(shield.key(head)?, &mut tag);
+        }
         let meta = meta(mp4_type(head.kind), tag, None);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
@@ -135,7 +279,26 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let samples = reader.samples(&entry).await?;
         let (inline, ranges) = smooth::fragment(head, &entry, &samples, clock, asked.noun)?;
         let object = self.object(&reader)?;
+        if let Some(shield) = shield
+            && let Some((protection, key)) = shield.of_samples(head)?
+        {
+            let protected = self
+                .protect(
+                    visit,
+                    &reader,
+                    track,
+                    &entry,
+                    &samples,
+                    (&protection, &inline),
+                )
+                .await?;
+            let head_len = wide(protected.head.len());
+            let plan = segment_plan(object, protected.head, &ranges)
+                .and_then(|plan| plan.cover(head_len, protected.cipher, key.key.clone()));
+            return Ok(made(Content::Plan(plan.map_err(unplannable)?), meta));
+        }
         let plan = segment_plan(object, inline, &ranges).map_err(unplannable)?;
+        let plan = enveloped(plan, shield, [head])?;
         Ok(made(Content::Plan(plan), meta))
     }
 
@@ -145,7 +308,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         request: &Request<'_>,
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
-        track: &Track,
+        (track, shield): (&Track, Option<&Shield>),
         (time, version): (u64, TsVersion),
     ) -> Result<Made, OriginError> {
         let reader = self.reader(visit, track)?;
@@ -175,6 +338,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         tag.number(count.into());
         if let Some(audio) = &audio {
             tag.track_bytes(audio);
+        }
+        let mut heads = vec![head];
+        if let Some(audio) = &audio {
+            heads.push(audio.head()?);
+        }
+        if let Some(shield) = shield {
+            shield.tag_bytes(shield.key_of(heads.iter().copied())?, &mut tag);
         }
         let next = next_url(asked, last, head.segment_count);
         let meta = meta(headwater_ts::CONTENT_TYPE, tag, next);
@@ -219,7 +389,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         };
         let step = transport::packetise(segment, video, audio).map_err(unplannable)?;
         plan.packetise(step).map_err(unplannable)?;
-        Ok(made(Content::Plan(plan.finish()), meta))
+        let plan = enveloped(plan.finish(), shield, heads)?;
+        Ok(made(Content::Plan(plan), meta))
     }
 
     fn object(&self, reader: &TrackReader<'_, S>) -> Result<Object, OriginError> {
@@ -331,6 +502,29 @@ fn segment_plan(object: Object, inline: Vec<u8>, ranges: &[Range<u64>]) -> Resul
         plan.range(object, range.clone())?;
     }
     Ok(plan.finish())
+}
+
+/// The plan of a segment with these tracks, encrypted as a whole if that is asked for and they are not clear.
+fn enveloped<'a>(
+    plan: Plan,
+    shield: Option<&Shield>,
+    heads: impl IntoIterator<Item = &'a TrackHead>,
+) -> Result<Plan, OriginError> {
+    let Some(shield) = shield.filter(|shield| shield.samples().is_none()) else {
+        return Ok(plan);
+    };
+    let Some(key) = shield.key_of(heads)? else {
+        return Ok(plan);
+    };
+    let cipher = Cipher::Envelope {
+        iv: IvSpace::constant(key.kid),
+        len: plan.total_len(),
+    };
+    plan.cover(0, cipher, key.key.clone()).map_err(unplannable)
+}
+
+fn wide(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 fn unplannable(error: PlanError) -> OriginError {

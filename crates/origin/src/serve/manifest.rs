@@ -10,6 +10,7 @@ use crate::manifests::{self, dash, hls, smooth};
 use crate::ports::{Catalog, Storage};
 use crate::presentation::{Presentation, Track};
 use crate::segments::TrackReader;
+use crate::shield::Shield;
 use crate::tag::Tag;
 use crate::transport;
 use bytes::Bytes;
@@ -30,6 +31,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let selection = self.selection(visit, options, zero).await?;
         selection.tracks(&mut presentation)?;
         let with_video = self.carry(&mut presentation, options)?;
+        let shield = self.shield(visit, options).await?;
+        let shield = shield.as_ref();
+        if let Some(shield) = shield {
+            self.encryptable(&mut presentation, shield)?;
+        }
         let carried = Carried::new(options, with_video.as_deref());
         let mut tag = Tag::new();
         tag.text(options.format.value().unwrap_or_default());
@@ -38,6 +44,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         selection.tag(&mut tag);
         for track in presentation.tracks() {
             tag.track(track);
+        }
+        if let Some(shield) = shield {
+            shield.tag(&mut tag)?;
         }
         let meta = Meta {
             content_type: content_type(options.format),
@@ -59,16 +68,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     carried,
                     audio_only: options.audio_only,
                     first_quality: selection.first_quality,
+                    shield,
                 };
                 hls::multivariant(&presentation, asked)?
             }
             Format::DashCsf | Format::DashCmaf => {
                 let segments = self.shown(visit, &presentation, &selection).await?;
-                dash::mpd(&presentation, &segments, options.format, carried)?
+                dash::mpd(&presentation, &segments, options.format, carried, shield)?
             }
             Format::Smooth(version) => {
                 let segments = self.shown(visit, &presentation, &selection).await?;
-                let written = smooth::manifest(&presentation, &segments, version, carried)?;
+                let written = smooth::manifest(&presentation, &segments, version, carried, shield)?;
                 for line in written.left_out {
                     (self.log)(&line);
                 }
@@ -119,6 +129,32 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(name.filter(|_| !presentation.videos.is_empty()))
     }
 
+    /// Leaves out what cannot be encrypted as asked: it must not go out in the clear.
+    fn encryptable(
+        &self,
+        presentation: &mut Presentation,
+        shield: &Shield,
+    ) -> Result<(), OriginError> {
+        let mut last = None;
+        for track in presentation.tracks() {
+            shield.key(track.head()?)?;
+        }
+        let mut possible = |track: &Track| match track.head().and_then(|head| shield.check(head)) {
+            Ok(()) => true,
+            Err(error) => {
+                (self.log)(&format!("{}: {}", track.name, error.log_line()));
+                last = Some(error);
+                false
+            }
+        };
+        presentation.videos.retain(&mut possible);
+        presentation.audios.retain(&mut possible);
+        match (presentation.tracks().next(), last) {
+            (None, Some(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Those segments of every track that are shown.
     async fn shown(
         &self,
@@ -159,6 +195,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 ));
             }
         }
+        let shield = self.shield(visit, options).await?;
+        let shield = shield.as_ref();
+        if let Some(shield) = shield {
+            shield.check(head)?;
+            // Their pictures are parts of segments, which are not known before those are encrypted.
+            if options.key_frames {
+                return Err(OriginError::new(
+                    Code::EncryptionNotSupported,
+                    "I-frame playlists are not served with encryption",
+                ));
+            }
+        }
         if options.key_frames && head.kind != TrackKind::Video {
             return Err(OriginError::new(
                 Code::EgressTrackNotFound,
@@ -170,8 +218,30 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .as_deref()
             .filter(|_| head.kind == TrackKind::Video);
         let carried = Carried::new(options, with_video);
+        let mut keys = Vec::new();
+        if let Some(shield) = shield {
+            let mut heads = vec![head];
+            let mut audio = None;
+            if options.format == Format::HlsTs(TsVersion::V3) && head.kind == TrackKind::Video {
+                let presentation = self.presentation(visit, &address.manifest).await?;
+                audio = presentation.audio_with_video(with_video)?;
+            }
+            if let Some(audio) = &audio {
+                heads.push(audio.head()?);
+            }
+            if let Some(key) = shield.key_of(heads)? {
+                keys = shield.hls(key)?;
+            }
+        }
+        let keys = hls::Keys {
+            lines: keys.iter().map(|key| key.key_line()).collect(),
+            cover_init: shield.is_some_and(|shield| shield.samples().is_some()),
+        };
         let mut tag = Tag::new();
         tag.text(&carried.media_playlist(0, ""));
+        for line in &keys.lines {
+            tag.text(line);
+        }
         tag.number(u64::from(options.key_frames));
         tag.number(track.fragments_per_hls_segment.unwrap_or_default().into());
         selection.tag(&mut tag);
@@ -210,7 +280,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 }
             };
             let segments = selection.cut(segments, head)?;
-            hls::media_playlist(&track, &segments, format, carried)?
+            hls::media_playlist(&track, &segments, format, carried, &keys)?
         };
         Ok(self.text(text, meta))
     }

@@ -9,7 +9,7 @@ mod fragment;
 mod listing;
 mod manifest;
 
-use crate::address::{self, Target};
+use crate::address::{self, Options, Target};
 use crate::answer::{self, Body, Content, Meta, Request, Resource};
 use crate::cache::Cache;
 use crate::error::{Code, OriginError};
@@ -18,8 +18,11 @@ use crate::index::{Freshness, Indexes, MediaFile};
 use crate::policy;
 use crate::ports::{Catalog, Published, Storage};
 use crate::presentation::{Listing, Track};
+use crate::protection::Protection;
 use crate::segments::TrackReader;
+use crate::shield::Shield;
 use bytes::Bytes;
+use headwater_plan::SubsampleMap;
 use http::{HeaderValue, Method, Response};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -52,17 +55,20 @@ pub struct CacheSizes {
     pub indexes: usize,
     /// Directory pages and sample records.
     pub blocks: usize,
+    /// Subsamples of segments whose samples are encrypted.
+    pub maps: usize,
     /// Rendered manifests, and as much again for what was answered lately.
     pub texts: usize,
 }
 
 impl Default for CacheSizes {
-    /// 14 MiB together.
+    /// 16 MiB together.
     fn default() -> Self {
         Self {
             names: 1 << 20,
             indexes: 3 << 20,
             blocks: 2 << 20,
+            maps: 1 << 20,
             texts: 3 << 20,
         }
     }
@@ -74,9 +80,12 @@ pub struct Origin<C: Catalog, S> {
     storage: S,
     log: fn(&str),
     locators: Cache<Arc<Published<C::Location>>>,
+    protections: Cache<Arc<Protection>>,
     listings: Cache<Arc<Listing>>,
     /// By locator and name; `None` for one that is not there.
     filters: Cache<Option<Filter>>,
+    /// By file, version, track and segment.
+    maps: Cache<Arc<SubsampleMap>>,
     texts: Cache<Bytes>,
     /// Manifests and init segments by their path.
     answers: Cache<Arc<Resource>>,
@@ -109,8 +118,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             storage,
             log,
             locators: Cache::new(sizes.names),
+            protections: Cache::new(sizes.names),
             listings: Cache::new(sizes.names),
             filters: Cache::new(sizes.names),
+            maps: Cache::new(sizes.maps),
             texts: Cache::new(sizes.texts),
             answers: Cache::new(sizes.texts),
             indexes: Indexes::new(sizes.indexes, sizes.blocks),
@@ -233,6 +244,39 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now.checked_add(LOCATOR_TTL).ok(),
         );
         Ok(published)
+    }
+
+    /// The encryption that a URL asks for.
+    async fn shield(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        options: &Options,
+    ) -> Result<Option<Shield>, OriginError> {
+        let Some(encryption) = options.encryption else {
+            return Ok(None);
+        };
+        let remembered = self
+            .protections
+            .get(visit.locator, visit.now)
+            .filter(|_| visit.freshness == Freshness::Remembered);
+        let protection = match remembered {
+            Some(protection) => protection,
+            None => {
+                let found = self.catalog.protection(visit.locator).await;
+                let found = found.map_err(|error| {
+                    OriginError::new(Code::StorageServerBusy, "the catalog is not available")
+                        .because(error)
+                })?;
+                let protection = Arc::new(found.ok_or_else(|| {
+                    OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
+                })?);
+                let until = visit.now.checked_add(LOCATOR_TTL).ok();
+                self.protections
+                    .put(visit.locator, Arc::clone(&protection), 4096, until);
+                protection
+            }
+        };
+        Shield::of(protection, encryption).map(Some)
     }
 
     /// Where to read of a track.

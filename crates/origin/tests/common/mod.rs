@@ -5,7 +5,9 @@ use bytes::Bytes;
 use futures::executor::block_on;
 use headwater_origin::filter::Filter;
 use headwater_origin::*;
-use headwater_plan::{ByteStream, Object, RangeSource, Sink, assemble};
+use headwater_plan::{
+    AssembleError, ByteStream, Object, RangeSource, Scan, Sink, SubsampleMap, assemble, scan,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -230,6 +232,18 @@ impl Storage for Memory {
         self.put(at, name, Bytes::from(parts), replaces).await
     }
 
+    async fn scan(&self, asked: &Scan) -> Result<SubsampleMap, StorageError> {
+        pause().await;
+        self.0.lock().unwrap().calls.push("scan".to_owned());
+        let asked = Scan::decode(asked.encode()).unwrap();
+        let map = match scan(&asked, &Assembler(self)).await {
+            Ok(map) => map,
+            Err(AssembleError::Source(error)) => return Err(error),
+            Err(error) => return Err(StorageError::Unexpected(format!("{error:?}"))),
+        };
+        Ok(asked.read_map(&Scan::write_map(map)).unwrap())
+    }
+
     fn object(&self, _: &(), name: &str, etag: &str) -> Result<Object, StorageError> {
         let name = headwater_origin::address::child::encode(name);
         Ok(Object::new(
@@ -289,12 +303,21 @@ impl Sink for Collect {
 }
 
 #[derive(Clone)]
-pub struct OneLocator(pub Published<()>, pub BTreeMap<String, Filter>);
+pub struct OneLocator(
+    pub Published<()>,
+    pub BTreeMap<String, Filter>,
+    pub Option<Protection>,
+);
 
 impl Catalog for OneLocator {
     type Location = ();
     async fn resolve(&self, locator: &str) -> Result<Option<Published<()>>, CatalogError> {
         Ok((locator == LOCATOR).then(|| self.0.clone()))
+    }
+
+    async fn protection(&self, locator: &str) -> Result<Option<Protection>, CatalogError> {
+        assert_eq!(locator, LOCATOR);
+        Ok(self.2.clone())
     }
 
     async fn filters(
@@ -368,13 +391,46 @@ impl Bench {
 
     /// `filters`: name and properties.
     pub fn filtered(storage: Memory, published: Published<()>, filters: &[(&str, &str)]) -> Self {
+        Self::made(storage, published, filters, None)
+    }
+
+    /// Nothing goes out in the clear; what `protection` has goes out in every protocol.
+    pub fn protected(storage: Memory, protection: Protection) -> Self {
+        let all = Protocols {
+            hls: true,
+            dash: true,
+            smooth: true,
+            download: false,
+        };
+        let of = |way| match protection.schemes.iter().any(|s| s.way == way) {
+            true => all,
+            false => Protocols::default(),
+        };
+        let published = Published {
+            protocols: Protocols::default(),
+            encrypted: Encrypted {
+                envelope: of(Way::Envelope),
+                cenc: of(Way::Cenc),
+                cbcs: of(Way::Cbcs),
+            },
+            ..published()
+        };
+        Self::made(storage, published, &[], Some(protection))
+    }
+
+    fn made(
+        storage: Memory,
+        published: Published<()>,
+        filters: &[(&str, &str)],
+        protection: Option<Protection>,
+    ) -> Self {
         let filters = filters.iter().map(|(name, properties)| {
             let properties: serde_json::Value = serde_json::from_str(properties).unwrap();
             let filter = Filter::read(properties.as_object().unwrap()).unwrap();
             ((*name).to_owned(), filter)
         });
         let origin = Origin::new(
-            OneLocator(published, filters.collect()),
+            OneLocator(published, filters.collect(), protection),
             storage.clone(),
             CacheSizes::default(),
             |_| {},

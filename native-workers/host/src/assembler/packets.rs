@@ -52,10 +52,19 @@ async fn open(
     Ok(Delivery(response.into_body().into_data_stream().boxed()))
 }
 
-struct Store {
+pub(super) struct Store {
     client: HttpClient,
     /// The plan's first range, opened.
     first: Mutex<Option<Delivery>>,
+}
+
+impl Store {
+    pub(super) fn new(client: HttpClient) -> Self {
+        Self {
+            client,
+            first: Mutex::new(None),
+        }
+    }
 }
 
 impl RangeSource for Store {
@@ -78,9 +87,9 @@ impl RangeSource for Store {
 
 /// What the store answered, or 502 if it broke off.
 #[derive(Debug)]
-struct Refusal(#[allow(dead_code)] StatusCode);
+pub(super) struct Refusal(pub(super) StatusCode);
 
-struct Delivery(BoxStream<'static, Result<Bytes, Error>>);
+pub(super) struct Delivery(BoxStream<'static, Result<Bytes, Error>>);
 
 impl ByteStream for Delivery {
     type Error = Refusal;

@@ -1,0 +1,387 @@
+//! What a URL's `encryption` does to a presentation: key for track, bytes around samples, words for players.
+
+use crate::address::Encryption;
+use crate::codec::Decoder;
+use crate::error::{Code, OriginError};
+use crate::protection::{ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Way};
+use crate::tag::Tag;
+use headwater_bmff::{BoxedKind, CodecConfig};
+use headwater_cmaf::index::{TrackHead, TrackKind};
+use headwater_plan::ScanCodec;
+use headwater_protect::hls::{KeyTag, Method};
+use headwater_protect::init::InitProtection;
+use headwater_protect::playready::PlayReadyHeader;
+use headwater_protect::widevine::WidevineData;
+use headwater_protect::{
+    IvSpace, Kid, ProtectError, Scheme, SegmentProtection, dash, init, smooth, template,
+};
+use std::sync::Arc;
+
+/// The encryption of one request.
+#[derive(Clone)]
+pub(crate) struct Shield {
+    protection: Arc<Protection>,
+    /// Index of the scheme.
+    scheme: usize,
+    encryption: Encryption,
+}
+
+impl Shield {
+    /// Errors: 403 if the locator has no such scheme.
+    pub(crate) fn of(
+        protection: Arc<Protection>,
+        encryption: Encryption,
+    ) -> Result<Self, OriginError> {
+        let way = match encryption {
+            Encryption::Envelope => Way::Envelope,
+            Encryption::Cenc | Encryption::Piff => Way::Cenc,
+            Encryption::Cbcs => Way::Cbcs,
+        };
+        let scheme = protection.schemes.iter().position(|s| s.way == way);
+        let scheme = scheme.ok_or_else(|| {
+            OriginError::new(
+                Code::EncryptionNotSetInDeliveryPolicy,
+                "the streaming policy has no encryption of this kind",
+            )
+        })?;
+        Ok(Self {
+            protection,
+            scheme,
+            encryption,
+        })
+    }
+
+    fn scheme(&self) -> Result<&SchemeProtection, OriginError> {
+        let scheme = self.protection.schemes.get(self.scheme);
+        scheme.ok_or_else(|| OriginError::new(Code::Internal, "the streaming policy lost a scheme"))
+    }
+
+    /// How samples are encrypted; `None`: whole segments are.
+    pub(crate) fn samples(&self) -> Option<Scheme> {
+        match self.encryption {
+            Encryption::Envelope => None,
+            Encryption::Cenc => Some(Scheme::Cenc),
+            Encryption::Cbcs => Some(Scheme::Cbcs),
+            Encryption::Piff => Some(Scheme::Piff),
+        }
+    }
+
+    /// The key of a track; `None` if the policy leaves it clear.
+    ///
+    /// Errors: 500 if there is none for it: nothing goes out in the clear for want of a key.
+    pub(crate) fn key(&self, head: &TrackHead) -> Result<Option<&ContentKey>, OriginError> {
+        let scheme = self.scheme()?;
+        if scheme.clear.select(&head.codec) {
+            return Ok(None);
+        }
+        let own = scheme.keys.iter().find(|k| k.tracks.select(&head.codec));
+        let key = own.or_else(|| scheme.keys.iter().find(|key| key.tracks.is_empty()));
+        let none = || OriginError::new(Code::Internal, "the locator has no key for the track");
+        key.map(Some).ok_or_else(none)
+    }
+
+    /// The key of a segment that holds several tracks: that of the first which is not clear.
+    pub(crate) fn key_of<'a>(
+        &self,
+        heads: impl IntoIterator<Item = &'a TrackHead>,
+    ) -> Result<Option<&ContentKey>, OriginError> {
+        for head in heads {
+            if let Some(key) = self.key(head)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How a track's samples are protected; `None` if they are not.
+    pub(crate) fn of_samples(
+        &self,
+        head: &TrackHead,
+    ) -> Result<Option<(SegmentProtection, &ContentKey)>, OriginError> {
+        let (Some(scheme), Some(key)) = (self.samples(), self.key(head)?) else {
+            return Ok(None);
+        };
+        let protection = SegmentProtection {
+            scheme,
+            kid: key.kid,
+            video: head.kind == TrackKind::Video,
+            constant_iv: IvSpace::constant(key.kid),
+        };
+        Ok(Some((protection, key)))
+    }
+
+    /// Whether the track can be encrypted as asked.
+    ///
+    /// Errors: 415 for pictures whose samples nobody here can take apart.
+    pub(crate) fn check(&self, head: &TrackHead) -> Result<(), OriginError> {
+        let parted = head.kind == TrackKind::Video && self.of_samples(head)?.is_some();
+        if parted && scan_codec(head).is_none() {
+            let why = format!("{} cannot be encrypted sample by sample", head.codec);
+            return Err(OriginError::new(Code::FormatNotSupported, why));
+        }
+        Ok(())
+    }
+
+    /// The init segment of a track. `with_pssh`: for clients that look for licences there.
+    pub(crate) fn init(&self, head: &TrackHead, with_pssh: bool) -> Result<Vec<u8>, OriginError> {
+        let Some((protection, key)) = self.of_samples(head)? else {
+            return Ok(head.init.to_vec());
+        };
+        let pssh = match with_pssh {
+            true => self.pssh(protection.scheme, key)?,
+            false => Vec::new(),
+        };
+        let rewritten = InitProtection {
+            scheme: protection.scheme,
+            encryption: protection.encryption(),
+            pssh: &pssh,
+        };
+        init::protect(&head.init, &rewritten).map_err(unprotectable)
+    }
+
+    fn pssh(&self, scheme: Scheme, key: &ContentKey) -> Result<Vec<Vec<u8>>, OriginError> {
+        let mut boxes = Vec::new();
+        for offer in &self.scheme()?.offers {
+            let pssh = match offer.system {
+                KeySystem::Widevine => WidevineData::new([key.kid], scheme).pssh(),
+                KeySystem::PlayReady => self
+                    .playready(offer, scheme, &[key])?
+                    .pssh
+                    .ok_or_else(lost)?,
+                KeySystem::ClearKey => headwater_protect::pssh::Pssh::common([key.kid]),
+                KeySystem::FairPlay => continue,
+            };
+            boxes.push(pssh.to_box().map_err(unprotectable)?);
+        }
+        Ok(boxes)
+    }
+
+    /// Where players get the key from, or a licence.
+    fn url(&self, offer: &KeyOffer, kid: Kid) -> Result<String, OriginError> {
+        let base = &self.protection.key_url;
+        let envelope = self.encryption == Encryption::Envelope;
+        let own = match offer.system {
+            _ if envelope => format!("{base}/?kid={kid}"),
+            KeySystem::ClearKey => format!("{base}/ClearKey"),
+            KeySystem::Widevine => format!("{base}/Widevine/?kid={kid}"),
+            KeySystem::PlayReady => format!("{base}/PlayReady/"),
+            KeySystem::FairPlay => format!("{base}/FairPlay/?kid={kid}"),
+        };
+        match offer.url_template.as_deref().filter(|t| !t.is_empty()) {
+            None => Ok(own),
+            Some(text) => {
+                let media_id = self.protection.media_id.as_deref();
+                template::fill(text, kid, media_id).map_err(unprotectable)
+            }
+        }
+    }
+
+    fn playready(
+        &self,
+        offer: &KeyOffer,
+        scheme: Scheme,
+        keys: &[&ContentKey],
+    ) -> Result<PlayReady, OriginError> {
+        let first = keys.first().ok_or_else(lost)?;
+        let url = self.url(offer, first.kid)?;
+        let keys: Vec<_> = keys.iter().map(|k| (k.kid, k.key.clone())).collect();
+        let header = PlayReadyHeader {
+            keys: &keys,
+            scheme,
+            license_url: Some(&url),
+            custom_attributes: offer.custom_attributes.as_deref(),
+        };
+        let object = header.object().map_err(unprotectable)?;
+        let pssh = Some(header.pssh().map_err(unprotectable)?);
+        Ok(PlayReady { url, object, pssh })
+    }
+
+    /// The key tags of a media playlist under `key`.
+    pub(crate) fn hls(&self, key: &ContentKey) -> Result<Vec<KeyTag>, OriginError> {
+        let mut tags = Vec::new();
+        for offer in &self.scheme()?.offers {
+            let url = self.url(offer, key.kid)?;
+            let Some(scheme) = self.samples() else {
+                let iv = IvSpace::constant(key.kid);
+                tags.push(KeyTag::identity(Method::Aes128, url, iv));
+                continue;
+            };
+            tags.push(match offer.system {
+                KeySystem::ClearKey => KeyTag::clearkey(scheme, key.kid),
+                KeySystem::FairPlay => KeyTag::fairplay(template::skd(&url)),
+                KeySystem::PlayReady => {
+                    KeyTag::playready(scheme, &self.playready(offer, scheme, &[key])?.object)
+                }
+                KeySystem::Widevine => {
+                    let pssh = WidevineData::new([key.kid], scheme).pssh();
+                    KeyTag::widevine(scheme, key.kid, &pssh).map_err(unprotectable)?
+                }
+            });
+        }
+        Ok(tags)
+    }
+
+    /// The session keys of a multivariant playlist with these tracks.
+    pub(crate) fn hls_session<'a>(
+        &self,
+        heads: impl IntoIterator<Item = &'a TrackHead>,
+    ) -> Result<Vec<String>, OriginError> {
+        let mut lines: Vec<String> = Vec::new();
+        if self.samples().is_none() {
+            return Ok(lines);
+        }
+        for head in heads {
+            let Some(key) = self.key(head)? else { continue };
+            for tag in self.hls(key)? {
+                let line = tag.session_key_line();
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The `ContentProtection` elements of an adaptation set under `key`.
+    pub(crate) fn dash(&self, key: &ContentKey) -> Result<Vec<String>, OriginError> {
+        let offers = &self.scheme()?.offers;
+        let mut elements = Vec::new();
+        let Some(scheme) = self.samples() else {
+            for offer in offers {
+                let url = self.url(offer, key.kid)?;
+                let iv = IvSpace::constant(key.kid);
+                elements.push(dash::ContentProtection::envelope(&url, iv).to_string());
+            }
+            return Ok(elements);
+        };
+        elements.push(dash::ContentProtection::common(scheme, key.kid).to_string());
+        for offer in offers {
+            let url = self.url(offer, key.kid)?;
+            match offer.system {
+                KeySystem::Widevine => {
+                    let pssh = WidevineData::new([key.kid], scheme).pssh();
+                    elements.push(
+                        dash::ContentProtection::widevine(&pssh, Some(&url))
+                            .map_err(unprotectable)?
+                            .to_string(),
+                    );
+                }
+                KeySystem::PlayReady => {
+                    let playready = self.playready(offer, scheme, &[key])?;
+                    let pssh = playready.pssh.ok_or_else(lost)?;
+                    elements.push(
+                        dash::ContentProtection::playready(&pssh, Some(&playready.url))
+                            .map_err(unprotectable)?
+                            .to_string(),
+                    );
+                }
+                KeySystem::ClearKey => {
+                    let common = dash::ContentProtection::w3c(key.kid).map_err(unprotectable)?;
+                    elements.push(common.to_string());
+                    elements.push(dash::ContentProtection::clearkey(&url).to_string());
+                }
+                // HLS only.
+                KeySystem::FairPlay => {}
+            }
+        }
+        Ok(elements)
+    }
+
+    /// The `Protection` element of a Smooth manifest with these tracks; `None` if all of them are clear.
+    ///
+    /// Errors: 415 if nothing that the policy offers has a place there, or whole fragments are under several keys.
+    pub(crate) fn smooth<'a>(
+        &self,
+        heads: impl IntoIterator<Item = &'a TrackHead>,
+    ) -> Result<Option<String>, OriginError> {
+        let mut keys: Vec<&ContentKey> = Vec::new();
+        for head in heads {
+            if let Some(key) = self.key(head)?
+                && !keys.contains(&key)
+            {
+                keys.push(key);
+            }
+        }
+        let Some(first) = keys.first() else {
+            return Ok(None);
+        };
+        let scheme = self.scheme()?;
+        let refused = |why: &str| OriginError::new(Code::EncryptionNotSupported, why.to_owned());
+        let offer = |system: KeySystem| scheme.offers.iter().find(|o| o.system == system);
+        let header = match self.samples() {
+            None if keys.len() > 1 => {
+                return Err(refused(
+                    "Smooth Streaming has one key for whole fragments, and the tracks have several",
+                ));
+            }
+            None => {
+                let offer = offer(KeySystem::ClearKey).ok_or_else(lost)?;
+                let iv = IvSpace::constant(first.kid);
+                smooth::ProtectionHeader::envelope(&self.url(offer, first.kid)?, iv)
+            }
+            Some(scheme) => {
+                let offer = offer(KeySystem::PlayReady).ok_or_else(|| {
+                    refused("Smooth Streaming has PlayReady alone, which the policy does not offer")
+                })?;
+                let object = self.playready(offer, scheme, &keys)?.object;
+                smooth::ProtectionHeader::playready(&object)
+            }
+        };
+        Ok(Some(header.to_string()))
+    }
+
+    /// What the bytes of a track depend on: the scheme and the key's id, never the key.
+    pub(crate) fn tag_bytes(&self, key: Option<&ContentKey>, tag: &mut Tag) {
+        tag.text(self.encryption.value());
+        tag.text(&key.map(|key| key.kid.to_string()).unwrap_or_default());
+    }
+
+    /// What manifests depend on.
+    pub(crate) fn tag(&self, tag: &mut Tag) -> Result<(), OriginError> {
+        let scheme = self.scheme()?;
+        tag.text(self.encryption.value());
+        tag.text(&self.protection.key_url);
+        tag.text(self.protection.media_id.as_deref().unwrap_or_default());
+        tag.text(&format!("{:?}", scheme.clear));
+        for key in &scheme.keys {
+            tag.text(&key.kid.to_string());
+            tag.text(&format!("{:?}", key.tracks));
+        }
+        for offer in &scheme.offers {
+            tag.text(&format!("{offer:?}"));
+        }
+        Ok(())
+    }
+}
+
+struct PlayReady {
+    url: String,
+    object: Vec<u8>,
+    pssh: Option<headwater_protect::pssh::Pssh>,
+}
+
+/// What it takes to find the subsamples of a track's samples.
+pub(crate) fn scan_codec(head: &TrackHead) -> Option<ScanCodec> {
+    match Decoder::of(head)?.config {
+        CodecConfig::Avc(avc) => Some(ScanCodec::Avc {
+            nal_length_size: avc.nal_length_size,
+            sets: avc.sps.into_iter().chain(avc.pps).collect(),
+        }),
+        CodecConfig::Boxed(boxed) if boxed.kind == BoxedKind::Hevc => {
+            Some(ScanCodec::Hevc(boxed.config))
+        }
+        _ => None,
+    }
+}
+
+fn lost() -> OriginError {
+    OriginError::new(Code::Internal, "the streaming policy offers no key system")
+}
+
+pub(crate) fn unprotectable(error: ProtectError) -> OriginError {
+    OriginError::new(
+        Code::FormatNotSupported,
+        "the track cannot be encrypted as the streaming policy says",
+    )
+    .because(error)
+}

@@ -1,0 +1,463 @@
+//! Encrypted delivery: what is served decrypts to the clear media with tools we did not write, and says how.
+
+mod common;
+
+use common::*;
+use headwater_origin::*;
+use headwater_protect::{IvSpace, Key, Kid};
+use http::Method;
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+
+const KID: &str = "00112233-4455-6677-8899-aabbccddeeff";
+const AUDIO_KID: &str = "10112233-4455-6677-8899-aabbccddeeff";
+
+fn kid() -> Kid {
+    Kid::parse(KID).unwrap()
+}
+
+fn key(kid: &str, fill: u8, tracks: serde_json::Value) -> ContentKey {
+    ContentKey {
+        kid: Kid::parse(kid).unwrap(),
+        key: Key::new([fill; 16]),
+        tracks: Tracks::read(&tracks),
+    }
+}
+
+fn four_cc(code: &str) -> serde_json::Value {
+    json!([{"trackSelections": [{"property": "FourCC", "operation": "Equal", "value": code}]}])
+}
+
+fn offer(system: KeySystem) -> KeyOffer {
+    KeyOffer {
+        system,
+        url_template: None,
+        custom_attributes: None,
+    }
+}
+
+fn protection(way: Way) -> Protection {
+    let offers: &[KeySystem] = match way {
+        Way::Envelope => &[KeySystem::ClearKey],
+        Way::Cenc => &[
+            KeySystem::PlayReady,
+            KeySystem::Widevine,
+            KeySystem::ClearKey,
+        ],
+        Way::Cbcs => &[KeySystem::FairPlay, KeySystem::ClearKey],
+    };
+    Protection {
+        schemes: vec![SchemeProtection {
+            way,
+            keys: vec![key(KID, 9, json!([]))],
+            clear: Tracks::default(),
+            offers: offers.iter().copied().map(offer).collect(),
+        }],
+        media_id: Some("film".to_owned()),
+        key_url: "https://video.example/keys".to_owned(),
+    }
+}
+
+/// A film of `codec` with sound, muxed.
+fn film(codec: &str) -> Memory {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=duration=6:size=320x180:rate=25",
+    ];
+    let sound = ["-f", "lavfi", "-i", "sine=frequency=440:duration=6"];
+    let how = [
+        "-c:v",
+        codec,
+        "-preset",
+        "ultrafast",
+        "-g",
+        "50",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        "-movflags",
+        "+faststart",
+        "film.mp4",
+    ];
+    let tag: &[&str] = match codec {
+        "libx265" => &["-tag:v", "hvc1", "-x265-params", "log-level=error"],
+        _ => &[],
+    };
+    let args: Vec<&str> = [&pictures[..], &sound, tag, &how].concat();
+    ffmpeg(folder.path(), &args);
+    let storage = Memory::default();
+    storage.write(
+        "film.mp4",
+        std::fs::read(folder.path().join("film.mp4")).unwrap(),
+    );
+    storage
+}
+
+/// The media playlists of a presentation: paths and texts.
+fn playlists(bench: &Bench, options: &str) -> Vec<(String, String)> {
+    let master = bench.get(&format!("film.ism/manifest({options})"));
+    assert_eq!(master.status, 200, "{}", master.text());
+    let mut found = uris(master.text());
+    found.truncate(1);
+    let audio = master
+        .text()
+        .lines()
+        .filter(|l| l.starts_with("#EXT-X-MEDIA"));
+    found.extend(attributes(&audio.collect::<Vec<_>>().join("\n"), "URI"));
+    let found = found.into_iter().map(|uri| {
+        let path = format!("film.ism/{uri}");
+        let got = bench.get(&path);
+        assert_eq!(got.status, 200, "{}", got.text());
+        (path, got.text().to_owned())
+    });
+    found.collect()
+}
+
+/// URLs of a media playlist's segments, that of the init segment first if there is one.
+fn segments(path: &str, text: &str) -> Vec<String> {
+    let map: Vec<&str> = text
+        .lines()
+        .filter(|l| l.starts_with("#EXT-X-MAP"))
+        .collect();
+    let map = attributes(&map.join("\n"), "URI");
+    let all = map.into_iter().chain(uris(text));
+    all.map(|uri| resolve(path, &uri)).collect()
+}
+
+fn bytes(bench: &Bench, urls: &[String]) -> Vec<u8> {
+    let parts = urls.iter().map(|url| {
+        let got = bench.get(url);
+        assert_eq!(got.status, 200, "{}", got.text());
+        got.body.to_vec()
+    });
+    parts.collect::<Vec<_>>().concat()
+}
+
+/// Checksums of all decoded frames of a file.
+fn frames(folder: &Path, file: &[u8], key: Option<&str>) -> String {
+    std::fs::write(folder.join("in.mp4"), file).unwrap();
+    let key: Vec<&str> = key
+        .map(|key| vec!["-decryption_key", key])
+        .unwrap_or_default();
+    let output = Command::new("ffmpeg")
+        .current_dir(folder)
+        .args(["-v", "error", "-xerror"])
+        .args(key)
+        .args(["-i", "in.mp4", "-f", "framemd5", "-"])
+        .output()
+        .expect("ffmpeg is installed");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const HEX_KEY: &str = "09090909090909090909090909090909";
+
+fn decrypts_to_the_clear(storage: &Memory, way: Way, encryption: &str, format: &str) {
+    let clear = Bench::new(storage.clone());
+    let bench = Bench::protected(storage.clone(), protection(way));
+    let folder = tempfile::tempdir().unwrap();
+    let plain = playlists(&clear, &format!("format={format}"));
+    let protected = playlists(&bench, &format!("format={format},encryption={encryption}"));
+    assert_eq!((plain.len(), protected.len()), (2, 2));
+    for ((path, text), (plain_path, plain_text)) in protected.iter().zip(&plain) {
+        let served = bytes(&bench, &segments(path, text));
+        let expected = bytes(&clear, &segments(plain_path, plain_text));
+        assert_ne!(served, expected);
+        let got = frames(folder.path(), &served, Some(HEX_KEY));
+        assert!(got.lines().count() > 100, "{got}");
+        assert_eq!(got, frames(folder.path(), &expected, None));
+    }
+}
+
+#[test]
+fn samples_of_cmaf_decrypt_to_the_clear_frames() {
+    for codec in ["libx264", "libx265"] {
+        let storage = film(codec);
+        decrypts_to_the_clear(&storage, Way::Cenc, "cenc", "m3u8-cmaf");
+        decrypts_to_the_clear(&storage, Way::Cbcs, "cbcs-aapl", "m3u8-cmaf");
+    }
+}
+
+/// Decrypts AES-128 segments as a player does, from what the playlist says.
+fn opened(bench: &Bench, path: &str, text: &str) -> Vec<u8> {
+    let tag = text.lines().find(|l| l.starts_with("#EXT-X-KEY")).unwrap();
+    let iv = format!("{:032x}", u128::from_be_bytes(IvSpace::constant(kid())));
+    assert_eq!(
+        tag,
+        format!(
+            "#EXT-X-KEY:METHOD=AES-128,URI=\"https://video.example/keys/?kid={KID}\",IV=0x{iv}"
+        )
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let mut out = Vec::new();
+    let init = text.contains("#EXT-X-MAP");
+    for (at, url) in segments(path, text).iter().enumerate() {
+        let got = bench.get(url);
+        if init && at == 0 {
+            out.extend_from_slice(&got.body);
+            continue;
+        }
+        std::fs::write(folder.path().join("in"), &got.body).unwrap();
+        let output = Command::new("openssl")
+            .current_dir(folder.path())
+            .args([
+                "enc",
+                "-d",
+                "-aes-128-cbc",
+                "-K",
+                HEX_KEY,
+                "-iv",
+                &iv,
+                "-in",
+                "in",
+            ])
+            .output()
+            .expect("openssl is installed");
+        assert!(output.status.success());
+        out.extend(output.stdout);
+    }
+    out
+}
+
+#[test]
+fn whole_segments_decrypt_to_the_clear_bytes() {
+    let storage = film("libx264");
+    let clear = Bench::new(storage.clone());
+    let bench = Bench::protected(storage, protection(Way::Envelope));
+    for format in ["m3u8-cmaf", "m3u8-aapl", "m3u8-aapl-v3"] {
+        let plain = playlists(&clear, &format!("format={format}"));
+        let protected = playlists(&bench, &format!("format={format},encryption=cbc"));
+        assert_eq!(plain.len(), protected.len());
+        for ((path, text), (plain_path, plain_text)) in protected.iter().zip(&plain) {
+            let map = text.find("#EXT-X-MAP");
+            assert!(map.is_none_or(|map| map < text.find("#EXT-X-KEY").unwrap()));
+            let expected = bytes(&clear, &segments(plain_path, plain_text));
+            assert_eq!(opened(&bench, path, text), expected, "{format}");
+        }
+    }
+    // Init segments are clear, and DASH and Smooth have the same bytes.
+    let mpd = bench.get("film.ism/manifest(format=mpd-time-cmaf,encryption=cbc)");
+    assert!(mpd.text().contains("sea:CryptoPeriod"), "{}", mpd.text());
+    roxmltree::Document::parse(mpd.text()).unwrap();
+    let smooth = bench.get("film.ism/manifest(encryption=cbc)");
+    assert!(
+        smooth
+            .text()
+            .contains("B47B251A-2409-4B42-958E-08DBAE7B4EE9")
+    );
+}
+
+#[test]
+fn ranges_of_encrypted_segments_are_parts_of_them() {
+    let storage = film("libx264");
+    for (way, encryption) in [
+        (Way::Envelope, "cbc"),
+        (Way::Cenc, "cenc"),
+        (Way::Cbcs, "cbcs"),
+    ] {
+        let bench = Bench::protected(storage.clone(), protection(way));
+        let lists = playlists(&bench, &format!("format=m3u8-cmaf,encryption={encryption}"));
+        for (path, text) in &lists {
+            let url = segments(path, text).pop().unwrap();
+            let whole = bench.get(&url).body;
+            let len = whole.len();
+            for (from, to) in [
+                (0, 0),
+                (1, 40),
+                (700, 1900),
+                (len / 2, len - 2),
+                (len - 1, len - 1),
+            ] {
+                let range = format!("bytes={from}-{to}");
+                let got = bench.ask(Method::GET, &url, &[("range", &range)]);
+                assert_eq!(got.status, 206);
+                assert_eq!(got.body, whole[from..=to.min(len - 1)], "{range} of {url}");
+            }
+        }
+    }
+}
+
+#[test]
+fn manifests_say_where_keys_are() {
+    let storage = film("libx264");
+    let bench = Bench::protected(storage.clone(), protection(Way::Cenc));
+    let mpd = bench.get("film.ism/manifest(format=mpd-time-cmaf,encryption=cenc)");
+    let document = roxmltree::Document::parse(mpd.text()).unwrap();
+    for set in document
+        .descendants()
+        .filter(|n| n.has_tag_name(("urn:mpeg:dash:schema:mpd:2011", "AdaptationSet")))
+    {
+        let schemes: Vec<_> = set
+            .children()
+            .filter(|n| n.tag_name().name() == "ContentProtection")
+            .map(|n| n.attribute("schemeIdUri").unwrap())
+            .collect();
+        assert_eq!(
+            schemes,
+            [
+                "urn:mpeg:dash:mp4protection:2011",
+                "urn:uuid:9a04f079-9840-4286-ab92-e65be0885f95",
+                "urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed",
+                "urn:uuid:1077efec-c0b2-4d02-ace3-3c1e52e2fb4b",
+                "urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e",
+            ]
+        );
+    }
+    for said in [
+        format!("cenc:default_KID=\"{KID}\""),
+        "https://video.example/keys/ClearKey</dashif:Laurl>".to_owned(),
+        format!("https://video.example/keys/Widevine/?kid={KID}"),
+    ] {
+        assert!(mpd.text().contains(&said), "{said}: {}", mpd.text());
+    }
+    let smooth = bench.get("film.ism/manifest(encryption=piff)");
+    assert!(
+        smooth
+            .text()
+            .contains("SystemID=\"9A04F079-9840-4286-AB92-E65BE0885F95\"")
+    );
+    let lists = playlists(&bench, "format=m3u8-cmaf,encryption=cenc");
+    assert!(
+        lists[0].1.contains("METHOD=SAMPLE-AES-CTR"),
+        "{}",
+        lists[0].1
+    );
+    let hls = Bench::protected(storage, protection(Way::Cbcs));
+    let master = hls.get("film.ism/manifest(format=m3u8-cmaf,encryption=cbcs-aapl)");
+    let session = format!(
+        "#EXT-X-SESSION-KEY:METHOD=SAMPLE-AES,URI=\"skd://video.example/keys/FairPlay/?kid={KID}\""
+    );
+    assert_eq!(
+        master.text().matches(&session).count(),
+        1,
+        "{}",
+        master.text()
+    );
+    assert!(!master.text().contains("I-FRAME-STREAM-INF"));
+}
+
+#[test]
+fn templates_name_other_peoples_servers() {
+    let mut protection = protection(Way::Envelope);
+    protection.schemes[0].offers[0].url_template =
+        Some("https://keys.example/{ContentKeyId}?m={AlternativeMediaId}".to_owned());
+    let bench = Bench::protected(film("libx264"), protection);
+    let lists = playlists(&bench, "format=m3u8-aapl,encryption=cbc");
+    let url = format!("URI=\"https://keys.example/{KID}?m=film\"");
+    assert!(lists[0].1.contains(&url), "{}", lists[0].1);
+}
+
+#[test]
+fn tracks_have_their_own_keys_or_none() {
+    let storage = film("libx264");
+    let mut two = protection(Way::Cenc);
+    two.schemes[0].keys.push(key(AUDIO_KID, 7, four_cc("mp4a")));
+    let bench = Bench::protected(storage.clone(), two);
+    let mpd = bench.get("film.ism/manifest(format=mpd-time-cmaf,encryption=cenc)");
+    let kids = [KID, AUDIO_KID].map(|kid| {
+        mpd.text()
+            .matches(&format!("default_KID=\"{kid}\""))
+            .count()
+    });
+    assert_eq!(kids, [1, 1]);
+    let mut some = protection(Way::Cenc);
+    some.schemes[0].clear = Tracks::read(&four_cc("mp4a"));
+    let bench = Bench::protected(storage.clone(), some);
+    let lists = playlists(&bench, "format=m3u8-cmaf,encryption=cenc");
+    assert!(lists[0].1.contains("#EXT-X-KEY") && !lists[1].1.contains("#EXT-X-KEY"));
+    let folder = tempfile::tempdir().unwrap();
+    let sound = bytes(&bench, &segments(&lists[1].0, &lists[1].1));
+    frames(folder.path(), &sound, None);
+    // No key for a track is no reason to let it out.
+    let mut lost = protection(Way::Cenc);
+    lost.schemes[0].keys = vec![key(AUDIO_KID, 7, four_cc("mp4a"))];
+    let bench = Bench::protected(storage, lost);
+    assert_eq!(
+        bench
+            .get("film.ism/manifest(format=mpd-time-cmaf,encryption=cenc)")
+            .status,
+        500
+    );
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let storage = film("libx264");
+    for (way, options, status, code) in [
+        (
+            Way::Cenc,
+            "format=m3u8-cmaf",
+            403,
+            "MPE_OUTPUT_FORMAT_BLOCKED",
+        ),
+        (
+            Way::Cenc,
+            "format=m3u8-aapl,encryption=cenc",
+            415,
+            "MPE_ENCRYPTION_NOT_SUPPORTED",
+        ),
+        (
+            Way::Cbcs,
+            "format=m3u8-aapl,encryption=cbcs-aapl",
+            415,
+            "MPE_ENCRYPTION_NOT_SUPPORTED",
+        ),
+        (
+            Way::Cbcs,
+            "encryption=cbcs-aapl",
+            415,
+            "MPE_ENCRYPTION_NOT_SUPPORTED",
+        ),
+        (
+            Way::Cenc,
+            "format=mpd-time-cmaf,encryption=piff",
+            415,
+            "MPE_ENCRYPTION_NOT_SUPPORTED",
+        ),
+        (
+            Way::Cenc,
+            "format=m3u8-cmaf,encryption=cbc",
+            403,
+            "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY",
+        ),
+    ] {
+        let bench = Bench::protected(storage.clone(), protection(way));
+        let got = bench.get(&format!("film.ism/manifest({options})"));
+        assert_eq!(
+            (got.status, got.code().as_str()),
+            (status, code),
+            "{options}"
+        );
+    }
+}
+
+#[test]
+fn a_segment_is_scanned_once_and_no_answer_shows_a_key() {
+    let bench = Bench::protected(film("libx264"), protection(Way::Cenc));
+    let lists = playlists(&bench, "format=m3u8-cmaf,encryption=cenc");
+    let url = segments(&lists[0].0, &lists[0].1).pop().unwrap();
+    bench.storage.calls();
+    let first = bench.get(&url);
+    let second = bench.get(&url);
+    assert_eq!(first.body, second.body);
+    let (calls, _) = bench.storage.calls();
+    assert_eq!(
+        calls.iter().filter(|call| *call == "scan").count(),
+        1,
+        "{calls:?}"
+    );
+    let plan = bench.plan(&url).unwrap();
+    assert!(!format!("{plan} {plan:?}").contains("9, 9"));
+    assert!(
+        first
+            .headers
+            .values()
+            .all(|v| !v.to_str().unwrap().contains("0909"))
+    );
+}

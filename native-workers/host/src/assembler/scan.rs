@@ -1,0 +1,51 @@
+//! Which bytes of a segment's samples stay clear, found in mapped files where they lie: only pages with NAL headers are
+//! touched. From other stores by the reference implementation.
+
+use super::packets::{Refusal, Store};
+use super::{LocalObjects, Output, map_all};
+use crate::outgoing::{HttpClient, full_body};
+use bytes::Bytes;
+use headwater_plan::{AssembleError, Scan, Scanning, SubsampleMap, scan};
+use http::{Response, StatusCode};
+use std::fmt::Display;
+use wasmtime_wasi_http::WasiBody;
+
+/// Answers `/scan`.
+pub(super) async fn answer(
+    local: Option<&dyn LocalObjects>,
+    client: HttpClient,
+    encoded: Bytes,
+) -> Result<Response<WasiBody>, StatusCode> {
+    let asked = Scan::decode(encoded).map_err(|error| {
+        tracing::error!("a scan was not understood: {error}");
+        StatusCode::BAD_REQUEST
+    })?;
+    let map = match map_all(local, &asked.plan)? {
+        Some(frames) => mapped(&asked, frames.into_iter())?,
+        None => match scan(&asked, &Store::new(client)).await {
+            Ok(map) => map,
+            Err(AssembleError::Source(Refusal(status))) => return Err(status),
+            Err(AssembleError::Sink(error) | AssembleError::Cipher(error)) => {
+                return Err(damaged(error));
+            }
+            Err(_) => return Err(StatusCode::BAD_GATEWAY),
+        },
+    };
+    Ok(Response::new(full_body(Scan::write_map(map).into())))
+}
+
+fn damaged(error: impl Display) -> StatusCode {
+    tracing::warn!("a segment cannot be scanned: {error}");
+    StatusCode::UNPROCESSABLE_ENTITY
+}
+
+fn mapped(asked: &Scan, frames: impl Iterator<Item = Output>) -> Result<SubsampleMap, StatusCode> {
+    let mut scanning = Scanning::new(asked).map_err(damaged)?;
+    for frame in frames {
+        let Output::Ready(bytes) = frame else {
+            return Err(StatusCode::BAD_REQUEST);
+        };
+        scanning.push(&bytes).map_err(damaged)?;
+    }
+    scanning.finish().map_err(damaged)
+}
