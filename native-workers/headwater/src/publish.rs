@@ -79,7 +79,7 @@ impl Published {
         json!({
             "asset": self.asset,
             "locator": self.locator,
-            "urls": self.paths.iter().map(|(p, path)| (p.to_lowercase(), json!(url(path)))).collect::<serde_json::Map<_, _>>(),
+            "urls": self.paths.iter().rev().map(|(p, path)| (p.to_lowercase(), json!(url(path)))).collect::<serde_json::Map<_, _>>(),
             "downloads": self.downloads.iter().map(url).collect::<Vec<_>>(),
         })
     }

@@ -121,7 +121,10 @@ pub(super) fn streaming_paths(
             vec![of(
                 "Hls",
                 envelope.hls,
-                &["(format=m3u8-cmaf,encryption=cbc)"],
+                &[
+                    "(format=m3u8-cmaf,encryption=cbc)",
+                    "(format=m3u8-aapl,encryption=cbc)",
+                ],
             )],
         ),
         (
@@ -131,8 +134,12 @@ pub(super) fn streaming_paths(
                 of(
                     "Dash",
                     cenc.dash,
-                    &["(format=mpd-time-cmaf,encryption=cenc)"],
+                    &[
+                        "(format=mpd-time-cmaf,encryption=cenc)",
+                        "(format=mpd-time-csf,encryption=cenc)",
+                    ],
                 ),
+                of("SmoothStreaming", cenc.smooth, &["(encryption=cenc)"]),
             ],
         ),
         (
@@ -367,12 +374,16 @@ mod tests {
             ),
             (
                 "Predefined_MultiDrmCencStreaming",
-                &["Dash CommonEncryptionCenc (format=mpd-time-cmaf,encryption=cenc)"],
+                &[
+                    "Dash CommonEncryptionCenc (format=mpd-time-cmaf,encryption=cenc)",
+                    "SmoothStreaming CommonEncryptionCenc (encryption=cenc)",
+                ],
             ),
             (
                 "Predefined_MultiDrmStreaming",
                 &[
                     "Dash CommonEncryptionCenc (format=mpd-time-cmaf,encryption=cenc)",
+                    "SmoothStreaming CommonEncryptionCenc (encryption=cenc)",
                     "Hls CommonEncryptionCbcs (format=m3u8-cmaf,encryption=cbcs-aapl)",
                 ],
             ),

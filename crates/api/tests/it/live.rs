@@ -779,7 +779,7 @@ fn an_asset_is_kept_while_it_is_recorded_and_its_paths_are_known_before() {
         let report = json!([{"outputId": id, "state": state}]);
         worker.renew("running", report).expect(200);
     }
-    assert_eq!((paths(), published()), (2, 1));
+    assert_eq!((paths(), published()), (3, 1));
     assert_eq!(
         state(&world, &recording),
         "Running",

@@ -645,19 +645,30 @@ fn paths_are_listed_by_scheme_with_the_licence_servers_that_answer() {
             .post(&format!("{base}/streamingLocators/l/listPaths"), Json::Null)
             .expect(200)
             .body;
-        let path = |protocol: &str, scheme: &str, options: &str| {
+        let path = |protocol: &str, scheme: &str, formats: &[&str], encryption: &str| {
+            let path = |format: &&str| {
+                format!("/{id}/film.ism/manifest(format={format},encryption={encryption})")
+            };
             json!({
                 "streamingProtocol": protocol, "encryptionScheme": scheme,
-                "paths": [format!("/{id}/film.ism/manifest(format={options})")],
+                "paths": formats.iter().map(path).collect::<Vec<_>>(),
             })
         };
+        let (hls, dash) = (
+            ["m3u8-cmaf", "m3u8-aapl"],
+            ["mpd-time-cmaf", "mpd-time-csf"],
+        );
         assert_eq!(
             paths,
             json!({
                 "streamingPaths": [
-                    path("Hls", "EnvelopeEncryption", "m3u8-cmaf,encryption=cbc"),
-                    path("Dash", "CommonEncryptionCenc", "mpd-time-cmaf,encryption=cenc"),
-                    path("Hls", "CommonEncryptionCbcs", "m3u8-cmaf,encryption=cbcs-aapl"),
+                    path("Hls", "EnvelopeEncryption", &hls, "cbc"),
+                    path("Dash", "CommonEncryptionCenc", &dash, "cenc"),
+                    json!({
+                        "streamingProtocol": "SmoothStreaming", "encryptionScheme": "CommonEncryptionCenc",
+                        "paths": [format!("/{id}/film.ism/manifest(encryption=cenc)")],
+                    }),
+                    path("Hls", "CommonEncryptionCbcs", &hls[..1], "cbcs-aapl"),
                 ],
                 "downloadPaths": [format!("/{id}/film.mp4")],
                 "drm": {
