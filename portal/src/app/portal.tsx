@@ -132,16 +132,13 @@ function Top({ signedIn }: { signedIn: boolean }) {
         <div class="who">
           {sending > 0 && <a href={href(["upload"])}>{sending === 1 ? "1 upload" : `${sending} uploads`}</a>}
           {projects.value.length > 1 ? (
-            <label>
-              <span class="visually-hidden">Project</span>
-              <select value={project.value} onChange={(event) => choose(event.currentTarget.value)}>
-                {projects.value.map(({ metadata, spec }) => (
-                  <option key={metadata.id} value={metadata.name}>
-                    {spec.displayName || metadata.name}
-                  </option>
-                ))}
-              </select>
-            </label>
+            <select aria-label="Project" value={project.value} onChange={(event) => choose(event.currentTarget.value)}>
+              {projects.value.map(({ metadata, spec }) => (
+                <option key={metadata.id} value={metadata.name}>
+                  {spec.displayName || metadata.name}
+                </option>
+              ))}
+            </select>
           ) : (
             <span class="meta project">{project.value}</span>
           )}

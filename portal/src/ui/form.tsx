@@ -20,7 +20,10 @@ export function Form(props: {
   const action = useAction();
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
-    if (action.failure?.field) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+    if (action.failure === null) return;
+    const field = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
+    if (field != null) field.focus();
+    else form.current?.querySelector(".failure")?.scrollIntoView({ block: "nearest" });
   }, [action.failure]);
   const onSubmit = async (event: Event) => {
     event.preventDefault();

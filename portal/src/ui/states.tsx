@@ -18,11 +18,13 @@ const HEADINGS: Record<FailureKind, string> = {
 const ADVICE: Partial<Record<FailureKind, string>> = {
   forbidden: "An owner of this Headwater can give your user or token the role for it, under People.",
   conflict: "Reload to see how it is now. What you typed is kept.",
-  down: "This page tries again by itself every few seconds.",
+  down: "Try again when it is back. What you typed is kept.",
 };
 
 export function FailureNote({ failure, retry }: { failure: Failure; retry?: (() => void) | undefined }) {
-  const advice = ADVICE[failure.kind];
+  // What can be tried again here is read, and reading goes on by itself.
+  const reading = failure.kind === "down" && retry !== undefined;
+  const advice = reading ? "This page tries again by itself every few seconds." : ADVICE[failure.kind];
   return (
     <div class="failure" role="alert" data-kind={failure.kind}>
       <strong>{HEADINGS[failure.kind]}</strong>
