@@ -11,6 +11,7 @@ use headwater_plan::ScanCodec;
 use headwater_protect::hls::{KeyTag, Method};
 use headwater_protect::init::InitProtection;
 use headwater_protect::playready::PlayReadyHeader;
+use headwater_protect::pssh::Pssh;
 use headwater_protect::widevine::WidevineData;
 use headwater_protect::{
     IvSpace, Kid, ProtectError, Scheme, SegmentProtection, dash, init, smooth, template,
@@ -144,11 +145,8 @@ impl Shield {
         for offer in &self.scheme()?.offers {
             let pssh = match offer.system {
                 KeySystem::Widevine => WidevineData::new([key.kid], scheme).pssh(),
-                KeySystem::PlayReady => self
-                    .playready(offer, scheme, &[key])?
-                    .pssh
-                    .ok_or_else(lost)?,
-                KeySystem::ClearKey => headwater_protect::pssh::Pssh::common([key.kid]),
+                KeySystem::PlayReady => self.playready(offer, scheme, &[key])?.pssh,
+                KeySystem::ClearKey => Pssh::common([key.kid]),
                 KeySystem::FairPlay => continue,
             };
             boxes.push(pssh.to_box().map_err(unprotectable)?);
@@ -192,7 +190,7 @@ impl Shield {
             custom_attributes: offer.custom_attributes.as_deref(),
         };
         let object = header.object().map_err(unprotectable)?;
-        let pssh = Some(header.pssh().map_err(unprotectable)?);
+        let pssh = header.pssh().map_err(unprotectable)?;
         Ok(PlayReady { url, object, pssh })
     }
 
@@ -268,9 +266,8 @@ impl Shield {
                 }
                 KeySystem::PlayReady => {
                     let playready = self.playready(offer, scheme, &[key])?;
-                    let pssh = playready.pssh.ok_or_else(lost)?;
                     elements.push(
-                        dash::ContentProtection::playready(&pssh, Some(&playready.url))
+                        dash::ContentProtection::playready(&playready.pssh, Some(&playready.url))
                             .map_err(unprotectable)?
                             .to_string(),
                     );
@@ -357,7 +354,7 @@ impl Shield {
 struct PlayReady {
     url: String,
     object: Vec<u8>,
-    pssh: Option<headwater_protect::pssh::Pssh>,
+    pssh: Pssh,
 }
 
 /// What it takes to find the subsamples of a track's samples.

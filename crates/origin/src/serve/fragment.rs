@@ -1,5 +1,6 @@
 //! Segments in every container, init segments, and files.
 
+use super::protected::{enveloped, wide};
 use super::{FILE_CACHE, Made, Origin, SEGMENT_CACHE, Visit, made};
 use crate::address::{Format, Noun, Options, Part, TrackAddress, TsVersion, child};
 use crate::answer::{self, Content, Meta, Request};
@@ -10,18 +11,14 @@ use crate::policy;
 use crate::ports::{Catalog, Storage, StorageError};
 use crate::presentation::Track;
 use crate::segments::{TrackReader, damaged};
-use crate::shield::{Shield, scan_codec, unprotectable};
+use crate::shield::Shield;
 use crate::smooth;
 use crate::tag::Tag;
 use crate::transport::{self, Carriage, Elementary};
 use bytes::Bytes;
-use headwater_cmaf::index::{
-    MAX_RUNS, SegmentEntry, SegmentSamples, TrackHead, TrackKind, segment_bytes, segment_head,
-};
-use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError, Scan, SubsampleMap};
-use headwater_protect::{Cipher, IvSpace, ProtectedSegment, Scheme, SegmentProtection};
+use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_bytes, segment_head};
+use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A segment's URL.
 #[derive(Clone, Copy)]
@@ -150,94 +147,6 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let plan = segment_plan(object, bytes.inline, &bytes.ranges).map_err(unplannable)?;
         let plan = enveloped(plan, shield, [head])?;
         Ok(made(Content::Plan(plan), meta))
-    }
-
-    /// What a segment whose samples are encrypted consists of. `clear`: its head without that.
-    async fn protect(
-        &self,
-        visit: &Visit<'_, C::Location>,
-        reader: &TrackReader<'_, S>,
-        track: &Track,
-        entry: &SegmentEntry,
-        samples: &SegmentSamples,
-        (protection, clear): (&SegmentProtection, &[u8]),
-    ) -> Result<ProtectedSegment, OriginError> {
-        let map = match protection.video {
-            false => SegmentProtection::whole(samples.samples.iter().map(|s| s.size)),
-            true => {
-                let scheme = protection.scheme;
-                let map = self
-                    .map(visit, reader, track, entry, samples, scheme)
-                    .await?;
-                SubsampleMap::clone(&map)
-            }
-        };
-        let identity = format!(
-            "{}\n{}\n{}",
-            visit.published.place,
-            track.index.file,
-            reader.index.source_etag()
-        );
-        let number = u16::try_from(track.position).unwrap_or(u16::MAX);
-        let space = IvSpace::new(protection.kid, identity.as_bytes(), number);
-        let first_iv = space
-            .first(
-                entry.start,
-                entry.duration,
-                samples.samples.len(),
-                reader.head.timescale.get(),
-            )
-            .or_else(|error| match protection.scheme {
-                // Has no use for it.
-                Scheme::Cbcs => Ok(0),
-                _ => Err(error),
-            })
-            .map_err(unprotectable)?;
-        ProtectedSegment::plan(protection, clear, map, first_iv, None).map_err(unprotectable)
-    }
-
-    /// The subsamples of a segment's pictures: remembered, or asked of the assembler.
-    async fn map(
-        &self,
-        visit: &Visit<'_, C::Location>,
-        reader: &TrackReader<'_, S>,
-        track: &Track,
-        entry: &SegmentEntry,
-        samples: &SegmentSamples,
-        scheme: Scheme,
-    ) -> Result<Arc<SubsampleMap>, OriginError> {
-        let key = format!(
-            "{}\n{}\n{}\n{} {} {}",
-            visit.published.place,
-            track.index.file,
-            reader.index.source_etag(),
-            track.position,
-            entry.number,
-            scheme.name()
-        );
-        if let Some(map) = self.maps.get(&key, visit.now) {
-            return Ok(map);
-        }
-        let codec = scan_codec(reader.head).ok_or_else(|| {
-            let why = "pictures of this kind cannot be encrypted sample by sample";
-            OriginError::new(Code::FormatNotSupported, why)
-        })?;
-        let object = self.object(reader)?;
-        let scan = Scan {
-            scheme,
-            codec,
-            sizes: samples.samples.iter().map(|s| s.size).collect(),
-            plan: segment_plan(object, Vec::new(), &samples.ranges).map_err(unplannable)?,
-        };
-        scan.check().map_err(unplannable)?;
-        let map = self.storage.scan(&scan).await.map_err(storage_error)?;
-        let map = Arc::new(map);
-        let bytes = map.iter().fold(0_usize, |sum, sample| {
-            let parts = sample.len().saturating_mul(8);
-            sum.saturating_add(parts).saturating_add(24)
-        });
-        self.maps.put(&key, Arc::clone(&map), bytes, None);
-        Ok(map)
     }
 
     async fn smooth_fragment(
@@ -393,7 +302,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(made(Content::Plan(plan), meta))
     }
 
-    fn object(&self, reader: &TrackReader<'_, S>) -> Result<Object, OriginError> {
+    pub(super) fn object(&self, reader: &TrackReader<'_, S>) -> Result<Object, OriginError> {
         let media = &reader.media;
         self.storage
             .object(media.at, media.file, reader.index.source_etag())
@@ -494,7 +403,11 @@ fn next_url(asked: Asked<'_>, last: &SegmentEntry, count: u32) -> Option<String>
 // An index holds no segment that a plan could not: its runs and what is put in front of them.
 const _: () = assert!(MAX_RUNS < MAX_STEPS);
 
-fn segment_plan(object: Object, inline: Vec<u8>, ranges: &[Range<u64>]) -> Result<Plan, PlanError> {
+pub(super) fn segment_plan(
+    object: Object,
+    inline: Vec<u8>,
+    ranges: &[Range<u64>],
+) -> Result<Plan, PlanError> {
     let mut plan = PlanBuilder::new();
     let object = plan.object(object)?;
     plan.inline(inline)?;
@@ -504,30 +417,7 @@ fn segment_plan(object: Object, inline: Vec<u8>, ranges: &[Range<u64>]) -> Resul
     Ok(plan.finish())
 }
 
-/// The plan of a segment with these tracks, encrypted as a whole if that is asked for and they are not clear.
-fn enveloped<'a>(
-    plan: Plan,
-    shield: Option<&Shield>,
-    heads: impl IntoIterator<Item = &'a TrackHead>,
-) -> Result<Plan, OriginError> {
-    let Some(shield) = shield.filter(|shield| shield.samples().is_none()) else {
-        return Ok(plan);
-    };
-    let Some(key) = shield.key_of(heads)? else {
-        return Ok(plan);
-    };
-    let cipher = Cipher::Envelope {
-        iv: IvSpace::constant(key.kid),
-        len: plan.total_len(),
-    };
-    plan.cover(0, cipher, key.key.clone()).map_err(unplannable)
-}
-
-fn wide(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
-}
-
-fn unplannable(error: PlanError) -> OriginError {
+pub(super) fn unplannable(error: PlanError) -> OriginError {
     OriginError::new(
         Code::FormatNotSupported,
         "the segment is too large or too scattered to be served",

@@ -1,0 +1,127 @@
+//! Segments that are encrypted: sample by sample, or as a whole.
+
+use super::fragment::{segment_plan, unplannable};
+use super::{Origin, Visit};
+use crate::error::{Code, OriginError};
+use crate::index::storage_error;
+use crate::ports::{Catalog, Storage};
+use crate::presentation::Track;
+use crate::segments::TrackReader;
+use crate::shield::{Shield, scan_codec, unprotectable};
+use headwater_cmaf::index::{SegmentEntry, SegmentSamples, TrackHead};
+use headwater_plan::{Plan, Scan, SubsampleMap};
+use headwater_protect::{Cipher, IvSpace, ProtectedSegment, Scheme, SegmentProtection};
+use std::sync::Arc;
+
+impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
+    /// What a segment whose samples are encrypted consists of. `clear`: its head without that.
+    pub(super) async fn protect(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        reader: &TrackReader<'_, S>,
+        track: &Track,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+        (protection, clear): (&SegmentProtection, &[u8]),
+    ) -> Result<ProtectedSegment, OriginError> {
+        let map = match protection.video {
+            false => SegmentProtection::whole(samples.samples.iter().map(|s| s.size)),
+            true => {
+                let scheme = protection.scheme;
+                let map = self
+                    .map(visit, reader, track, entry, samples, scheme)
+                    .await?;
+                SubsampleMap::clone(&map)
+            }
+        };
+        let identity = format!(
+            "{}\n{}\n{}",
+            visit.published.place,
+            track.index.file,
+            reader.index.source_etag()
+        );
+        let number = u16::try_from(track.position).unwrap_or(u16::MAX);
+        let space = IvSpace::new(protection.kid, identity.as_bytes(), number);
+        let first_iv = space
+            .first(
+                entry.start,
+                entry.duration,
+                samples.samples.len(),
+                reader.head.timescale.get(),
+            )
+            .or_else(|error| match protection.scheme {
+                // Has no use for it.
+                Scheme::Cbcs => Ok(0),
+                _ => Err(error),
+            })
+            .map_err(unprotectable)?;
+        ProtectedSegment::plan(protection, clear, map, first_iv, None).map_err(unprotectable)
+    }
+
+    /// The subsamples of a segment's pictures: remembered, or asked of the assembler.
+    async fn map(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        reader: &TrackReader<'_, S>,
+        track: &Track,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+        scheme: Scheme,
+    ) -> Result<Arc<SubsampleMap>, OriginError> {
+        let key = format!(
+            "{}\n{}\n{}\n{} {} {}",
+            visit.published.place,
+            track.index.file,
+            reader.index.source_etag(),
+            track.position,
+            entry.number,
+            scheme.name()
+        );
+        if let Some(map) = self.maps.get(&key, visit.now) {
+            return Ok(map);
+        }
+        let codec = scan_codec(reader.head).ok_or_else(|| {
+            let why = "pictures of this kind cannot be encrypted sample by sample";
+            OriginError::new(Code::FormatNotSupported, why)
+        })?;
+        let object = self.object(reader)?;
+        let scan = Scan {
+            scheme,
+            codec,
+            sizes: samples.samples.iter().map(|s| s.size).collect(),
+            plan: segment_plan(object, Vec::new(), &samples.ranges).map_err(unplannable)?,
+        };
+        scan.check().map_err(unplannable)?;
+        let map = self.storage.scan(&scan).await.map_err(storage_error)?;
+        let map = Arc::new(map);
+        let bytes = map.iter().fold(0_usize, |sum, sample| {
+            let parts = sample.len().saturating_mul(8);
+            sum.saturating_add(parts).saturating_add(24)
+        });
+        self.maps.put(&key, Arc::clone(&map), bytes, None);
+        Ok(map)
+    }
+}
+
+/// The plan of a segment with these tracks, encrypted as a whole if that is asked for and they are not clear.
+pub(super) fn enveloped<'a>(
+    plan: Plan,
+    shield: Option<&Shield>,
+    heads: impl IntoIterator<Item = &'a TrackHead>,
+) -> Result<Plan, OriginError> {
+    let Some(shield) = shield.filter(|shield| shield.samples().is_none()) else {
+        return Ok(plan);
+    };
+    let Some(key) = shield.key_of(heads)? else {
+        return Ok(plan);
+    };
+    let cipher = Cipher::Envelope {
+        iv: IvSpace::constant(key.kid),
+        len: plan.total_len(),
+    };
+    plan.cover(0, cipher, key.key.clone()).map_err(unplannable)
+}
+
+pub(super) fn wide(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
