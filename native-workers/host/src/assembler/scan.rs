@@ -31,7 +31,7 @@ pub(super) async fn answer(
             Err(_) => return Err(StatusCode::BAD_GATEWAY),
         },
     };
-    Ok(Response::new(full_body(Scan::write_map(map).into())))
+    Ok(Response::new(full_body(Scan::write_map(map))))
 }
 
 fn damaged(error: impl Display) -> StatusCode {
