@@ -14,7 +14,6 @@ from urllib.parse import urljoin
 
 import pytest
 from azure.mgmt.media.models import (
-    CencDrmConfiguration,
     ClearKeyEncryptionConfiguration,
     CommonEncryptionCbcs,
     CommonEncryptionCenc,
@@ -29,7 +28,6 @@ from azure.mgmt.media.models import (
     StreamingLocator,
     StreamingPolicy,
     StreamingPolicyContentKeys,
-    StreamingPolicyWidevineConfiguration,
 )
 
 import media
@@ -69,7 +67,7 @@ def by_token() -> ContentKeyPolicyTokenRestriction:
 
 
 def streaming_policy(account: Account) -> str:
-    """cenc for DASH with Widevine and ClearKey, cbcs for HLS with ClearKey."""
+    """cenc for DASH and cbcs for HLS, both with ClearKey."""
     name = account.name("drm")
     clear_key = ClearKeyEncryptionConfiguration()
     account.client.streaming_policies.create(
@@ -79,7 +77,6 @@ def streaming_policy(account: Account) -> str:
             common_encryption_cenc=CommonEncryptionCenc(
                 enabled_protocols=EnabledProtocols(download=False, dash=True, hls=False, smooth_streaming=False),
                 content_keys=StreamingPolicyContentKeys(default_key=DefaultKey(label="cenc")),
-                drm=CencDrmConfiguration(widevine=StreamingPolicyWidevineConfiguration()),
                 clear_key_encryption_configuration=clear_key,
             ),
             common_encryption_cbcs=CommonEncryptionCbcs(
