@@ -7,7 +7,9 @@ hls.on(Hls.Events.ERROR, (_event, data) => {
   const text = `${data.type} ${data.details} ${data.response?.code ?? ""} ${data.error?.message ?? ""}`;
   // A busy machine stalls now and then, and a forced switch aborts what is being loaded; everything else is the
   // stream's fault.
-  const expected = ["bufferStalledError", "bufferNudgeOnStall", "aborted"].includes(data.details);
+  // So does what a transport stream's demuxer was fed of an aborted segment: it says that it found nothing, and goes on.
+  const cutOff = data.details === "fragParsingError" && data.error?.message?.includes("Found no media");
+  const expected = cutOff || ["bufferStalledError", "bufferNudgeOnStall", "aborted"].includes(data.details);
   (expected && !data.fatal ? warnings : errors).push(text);
 });
 
