@@ -788,7 +788,7 @@ fn an_asset_is_kept_while_it_is_recorded_and_its_paths_are_known_before() {
     world.delete(&recording).expect(202);
     let report = json!([{"outputId": id, "state": "finished"}]);
     worker.renew("running", report).expect(200);
-    assert_eq!(paths(), 2);
+    assert_eq!(paths(), 3);
     // It holds a film now.
     let again = world.put(&recording, output("a")).expect(400).body;
     assert_eq!(again["error"]["target"], "properties.assetName");
