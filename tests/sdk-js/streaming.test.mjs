@@ -182,12 +182,13 @@ describe("streaming locators", { skip }, () => {
     await upload(here, film, "my film.mp4", "not really one");
     const streaming = (id) =>
       [
-        ["Hls", "m3u8-cmaf"],
-        ["Dash", "mpd-time-cmaf"],
-      ].map(([streamingProtocol, format]) => ({
+        ["Hls", "(format=m3u8-cmaf)", "(format=m3u8-aapl)"],
+        ["Dash", "(format=mpd-time-cmaf)", "(format=mpd-time-csf)"],
+        ["SmoothStreaming", ""],
+      ].map(([streamingProtocol, ...formats]) => ({
         streamingProtocol,
         encryptionScheme: "NoEncryption",
-        paths: [`/${id}/my%20film.ism/manifest(format=${format})`],
+        paths: formats.map((format) => `/${id}/my%20film.ism/manifest${format}`),
       }));
     const both = made.get(policy).streamingLocatorId;
     assert.deepEqual(await paths(policy), {
@@ -360,7 +361,9 @@ describe("locators with keys", { skip }, () => {
       {
         streamingProtocol: "Dash",
         encryptionScheme: "CommonEncryptionCenc",
-        paths: [`/${made.streamingLocatorId}/film.ism/manifest(format=mpd-time-cmaf,encryption=cenc)`],
+        paths: ["mpd-time-cmaf", "mpd-time-csf"].map(
+          (format) => `/${made.streamingLocatorId}/film.ism/manifest(format=${format},encryption=cenc)`,
+        ),
       },
     ]);
     await locators.delete(...where, name);

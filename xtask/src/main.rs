@@ -40,7 +40,11 @@ enum Command {
     /// Build the components that the host's tests run into dist/guests.
     Guests,
     /// Do all set-up and run every test suite; ends in `N passed, M failed`.
-    Test,
+    Test {
+        /// Only the suites with this in their name; may be given again.
+        #[arg(long)]
+        only: Vec<String>,
+    },
     /// Only the end-to-end suites: SDKs, players.
     E2e,
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
@@ -59,8 +63,9 @@ fn main() -> std::process::ExitCode {
         Command::Build => build::everything().map(drop),
         Command::Functions => build::functions().map(drop),
         Command::Guests => build::guests(),
-        Command::Test => suites::test(suites::Selection::All),
-        Command::E2e => suites::test(suites::Selection::EndToEnd),
+        Command::Test { only } if only.is_empty() => suites::test(&suites::Selection::All),
+        Command::Test { only } => suites::test(&suites::Selection::Named(only)),
+        Command::E2e => suites::test(&suites::Selection::EndToEnd),
         Command::Check => checks::check(),
         Command::Bench { what, args } => suites::bench(&what, &args),
     };

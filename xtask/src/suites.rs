@@ -19,11 +19,72 @@ const TEST_TOOLS: [Need; 4] = [
     Need::program("curl", "curl"),
 ];
 
+/// What a suite printed, and whether it called itself a success.
+type Outcome = Result<(bool, String)>;
+
+/// How a suite is run, and what has to be there first.
+enum Run {
+    /// Nothing but the sources.
+    Sources(fn() -> Outcome),
+    /// The whole build, so that what it embeds is there.
+    Built(fn() -> Outcome),
+    /// Against a running Headwater.
+    EndToEnd(fn(&Path) -> Outcome),
+}
+
+struct Suite {
+    name: &'static str,
+    run: Run,
+}
+
+const fn suite(name: &'static str, run: Run) -> Suite {
+    Suite { name, run }
+}
+
+/// In the order in which they are run: what fails soonest first.
+const SUITES: [Suite; 15] = [
+    suite("pure crates", Run::Sources(pure)),
+    suite(
+        "catalog and API on PostgreSQL",
+        Run::Sources(catalog_on_postgres),
+    ),
+    suite("functions", Run::Built(functions)),
+    suite("portal", Run::Built(portal)),
+    suite("workers", Run::Built(workers)),
+    suite("blob store with the Azure SDK", Run::Built(blob)),
+    suite("blob client with Azurite", Run::Built(azurite)),
+    suite("ingest", Run::Built(ingest)),
+    suite("protection with other tools", Run::Built(protection)),
+    suite("SDKs", Run::EndToEnd(sdks)),
+    suite(
+        "SDKs, catalog on PostgreSQL",
+        Run::EndToEnd(sdks_on_postgres),
+    ),
+    suite("JavaScript SDK", Run::EndToEnd(javascript)),
+    suite("OpenAPI contract", Run::EndToEnd(contract)),
+    suite("players", Run::EndToEnd(players)),
+    suite("portal in a browser", Run::EndToEnd(portal_pages)),
+];
+
 /// Which suites to run.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Selection {
     All,
     EndToEnd,
+    /// Those whose name has one of these words, in any case.
+    Named(Vec<String>),
+}
+
+impl Selection {
+    fn has(&self, suite: &Suite) -> bool {
+        match self {
+            Self::All => true,
+            Self::EndToEnd => matches!(suite.run, Run::EndToEnd(_)),
+            Self::Named(words) => {
+                let name = suite.name.to_lowercase();
+                words.iter().any(|word| name.contains(&word.to_lowercase()))
+            }
+        }
+    }
 }
 
 /// Builds everything and becomes `headwater up`.
@@ -36,73 +97,50 @@ pub(crate) fn up(args: &[String]) -> Result<()> {
 }
 
 /// Runs the suites and prints one line that sums them.
-pub(crate) fn test(selection: Selection) -> Result<()> {
+pub(crate) fn test(selection: &Selection) -> Result<()> {
+    let chosen: Vec<_> = SUITES.iter().filter(|suite| selection.has(suite)).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+        bail!("no suite is named so; there are: {}", names.join("; "));
+    }
     debian::ensure(&TEST_TOOLS)?;
     let mut total = Tally::default();
     let mut broken = Vec::new();
-    let mut suite = |name: &str, result: Result<(bool, String)>| match result {
-        Ok((success, output)) => {
-            let tally = Tally::read(&output).unwrap_or_default();
-            println!(
-                "---- {name}: {} passed, {} failed",
-                tally.passed, tally.failed
-            );
-            total.add(tally);
-            if tally == Tally::default() || (!success && tally.failed == 0) {
-                broken.push(format!("{name} did not finish"));
-                total.failed += 1;
-            } else if tally.failed > 0 {
-                broken.push(name.to_owned());
+    let mut built = None;
+    for suite in chosen {
+        let name = suite.name;
+        let outcome = match suite.run {
+            Run::Sources(run) => run(),
+            Run::Built(run) => {
+                // What the build lacks, the suites that need none of it do not miss.
+                let _ = built.get_or_insert_with(build::everything);
+                run()
             }
-        }
-        Err(error) => {
-            println!("---- {name} could not run: {error:#}");
-            broken.push(format!("{name} could not run"));
-            total.failed += 1;
-        }
-    };
-    if selection == Selection::All {
-        suite("pure crates", pure());
-        suite(
-            "catalog and API on PostgreSQL",
-            on_postgres(&["headwater-catalog", "headwater-api"]),
-        );
-    }
-    let binary = build::everything();
-    if selection == Selection::All {
-        suite("functions", functions());
-        suite("portal", portal());
-        suite("workers", workers());
-        suite("blob store with the Azure SDK", blob());
-        suite("blob client with Azurite", azurite());
-        suite("ingest", ingest());
-        suite("protection with other tools", protection());
-    }
-    match binary {
-        Ok(binary) => {
-            suite("SDKs", sdks(&binary));
-            suite("SDKs, catalog on PostgreSQL", sdks_on_postgres(&binary));
-            suite("JavaScript SDK", javascript(&binary));
-            suite("OpenAPI contract", contract(&binary));
-            suite("players", players(&binary));
-            suite("portal in a browser", portal_pages(&binary));
-        }
-        Err(error) => {
-            suite("SDKs", Err(error));
-            suite(
-                "SDKs, catalog on PostgreSQL",
-                Err(anyhow::anyhow!("there is no binary")),
-            );
-            suite("JavaScript SDK", Err(anyhow::anyhow!("there is no binary")));
-            suite(
-                "OpenAPI contract",
-                Err(anyhow::anyhow!("there is no binary")),
-            );
-            suite("players", Err(anyhow::anyhow!("there is no binary")));
-            suite(
-                "portal in a browser",
-                Err(anyhow::anyhow!("there is no binary")),
-            );
+            Run::EndToEnd(run) => match built.get_or_insert_with(build::everything) {
+                Ok(binary) => run(binary),
+                Err(error) => Err(anyhow::anyhow!("there is no binary: {error:#}")),
+            },
+        };
+        match outcome {
+            Ok((success, output)) => {
+                let tally = Tally::read(&output).unwrap_or_default();
+                println!(
+                    "---- {name}: {} passed, {} failed",
+                    tally.passed, tally.failed
+                );
+                total.add(tally);
+                if tally == Tally::default() || (!success && tally.failed == 0) {
+                    broken.push(format!("{name} did not finish"));
+                    total.failed += 1;
+                } else if tally.failed > 0 {
+                    broken.push(name.to_owned());
+                }
+            }
+            Err(error) => {
+                println!("---- {name} could not run: {error:#}");
+                broken.push(format!("{name} could not run"));
+                total.failed += 1;
+            }
         }
     }
     for name in &broken {
@@ -117,7 +155,7 @@ pub(crate) fn test(selection: Selection) -> Result<()> {
 }
 
 /// `cargo nextest` where it is, `cargo test` elsewhere; the words differ, the tests do not.
-fn cargo_tests(profile: Option<&str>, packages: &[String]) -> Result<(bool, String)> {
+fn cargo_tests(profile: Option<&str>, packages: &[String]) -> Outcome {
     tee(&mut tests_of(profile, packages))
 }
 
@@ -139,35 +177,35 @@ fn tests_of(profile: Option<&str>, packages: &[String]) -> Command {
     command
 }
 
-fn pure() -> Result<(bool, String)> {
+fn pure() -> Outcome {
     let mut packages = pure_crates()?;
     packages.push("xtask".into());
     cargo_tests(None, &packages)
 }
 
 /// What talks to the catalog, on a server instead of a file.
-fn on_postgres(packages: &[&str]) -> Result<(bool, String)> {
+fn catalog_on_postgres() -> Outcome {
     let server = Postgres::start()?;
-    let packages: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
+    let packages = ["headwater-catalog", "headwater-api"].map(String::from);
     let mut command = tests_of(None, &packages);
     tee(command.env("HEADWATER_TEST_POSTGRES", server.address()))
 }
 
 /// The functions' own logic, natively: what they are made of is tested as pure crates, what they do in the host end to end.
-fn functions() -> Result<(bool, String)> {
+fn functions() -> Outcome {
     cargo_tests(
         None,
         &build::FUNCTIONS.map(|name| format!("headwater-fn-{name}")),
     )
 }
 
-fn portal() -> Result<(bool, String)> {
+fn portal() -> Outcome {
     tee(Command::new("npm")
         .args(["test", "--silent"])
         .current_dir(paths::root().join("portal")))
 }
 
-fn workers() -> Result<(bool, String)> {
+fn workers() -> Outcome {
     build::guests()?;
     let packages = build::WORKERS.map(String::from);
     cargo_tests(Some("release"), &packages)
@@ -447,14 +485,14 @@ impl Drop for Installation {
     }
 }
 
-fn sdks(binary: &Path) -> Result<(bool, String)> {
+fn sdks(binary: &Path) -> Outcome {
     let plain = Installation::start(binary, "sdk", &["--no-demo"])?;
     let tls = Installation::start(binary, "sdk-tls", &["--no-demo", "--tls"])?;
     end_to_end(binary, &plain, &tls, &[""])
 }
 
 /// What mostly asks the catalog, with the catalog on a server: two installations, each with a database of its own.
-fn sdks_on_postgres(binary: &Path) -> Result<(bool, String)> {
+fn sdks_on_postgres(binary: &Path) -> Outcome {
     let server = Postgres::start()?;
     let start = |name: &str, more: &[&str]| {
         let address = server.database(&name.replace('-', "_"))?;
@@ -474,12 +512,7 @@ fn sdks_on_postgres(binary: &Path) -> Result<(bool, String)> {
 }
 
 /// `files`: of the suite; an empty one means all.
-fn end_to_end(
-    binary: &Path,
-    plain: &Installation,
-    tls: &Installation,
-    files: &[&str],
-) -> Result<(bool, String)> {
+fn end_to_end(binary: &Path, plain: &Installation, tls: &Installation, files: &[&str]) -> Outcome {
     let folder = paths::root().join("tests/e2e");
     let python = python(&folder.join("requirements.txt"))?;
     tee(Command::new(python)
@@ -491,7 +524,7 @@ fn end_to_end(
         .current_dir(paths::root()))
 }
 
-fn javascript(binary: &Path) -> Result<(bool, String)> {
+fn javascript(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/sdk-js");
     node::install(&folder)?;
     let installation = Installation::start(binary, "sdk-js", &["--no-demo", "--tls"])?;
@@ -502,7 +535,7 @@ fn javascript(binary: &Path) -> Result<(bool, String)> {
 }
 
 /// Requests made from `docs/openapi.json`. `HEADWATER_REQUESTS` says about how many.
-fn contract(binary: &Path) -> Result<(bool, String)> {
+fn contract(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/schemathesis");
     let python = python(&folder.join("requirements.txt"))?;
     let installation = Installation::start(binary, "contract", &["--no-demo"])?;
@@ -513,7 +546,7 @@ fn contract(binary: &Path) -> Result<(bool, String)> {
         .current_dir(paths::root()))
 }
 
-fn players(binary: &Path) -> Result<(bool, String)> {
+fn players(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/players");
     node::install(&folder)?;
     let installation = Installation::start(binary, "players", &["--demo"])?;
@@ -525,7 +558,7 @@ fn players(binary: &Path) -> Result<(bool, String)> {
 }
 
 /// What people do in the portal, in a browser.
-fn portal_pages(binary: &Path) -> Result<(bool, String)> {
+fn portal_pages(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/portal");
     node::install(&folder)?;
     let installation =
@@ -536,7 +569,7 @@ fn portal_pages(binary: &Path) -> Result<(bool, String)> {
         .current_dir(&folder))
 }
 
-fn blob() -> Result<(bool, String)> {
+fn blob() -> Outcome {
     let folder = paths::root().join("tests/blob");
     let python = python(&folder.join("requirements.txt"))?;
     let serve = example("serve")?;
@@ -561,7 +594,7 @@ fn example(name: &str) -> Result<Command> {
     ))
 }
 
-fn azurite() -> Result<(bool, String)> {
+fn azurite() -> Outcome {
     let folder = paths::root().join("tests/blob");
     let modules = paths::cache()?.join("node/azurite");
     node::install_into(&folder.join("package.json"), &modules)?;
@@ -572,13 +605,13 @@ fn azurite() -> Result<(bool, String)> {
 }
 
 /// The live ingest worker with ffmpeg as the encoder.
-fn ingest() -> Result<(bool, String)> {
+fn ingest() -> Outcome {
     debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
     cargo_tests(None, &["headwater-ingest".to_owned()])
 }
 
 /// What `headwater-protect` makes, judged by ffmpeg, shaka-packager and readers of CPIX.
-fn protection() -> Result<(bool, String)> {
+fn protection() -> Outcome {
     debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
     let folder = paths::root().join("tests/protect");
     let python = python(&folder.join("requirements.txt"))?;

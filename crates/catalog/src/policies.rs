@@ -12,7 +12,7 @@ use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::key_policies;
 use crate::names;
-use crate::protection::{self, Encryption};
+use crate::protection::{self, Encryption, KeySystem};
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
 
@@ -159,7 +159,13 @@ pub fn publishing(name: &str, custom_json: Option<&str>) -> Option<Publishing> {
     for scheme in protection::schemes(&properties) {
         match scheme.encryption {
             Encryption::Envelope => publishing.envelope = scheme.protocols,
-            Encryption::Cenc => publishing.cenc = scheme.protocols,
+            // Smooth Streaming's players know no key system but PlayReady.
+            Encryption::Cenc => {
+                publishing.cenc = Protocols {
+                    smooth: scheme.protocols.smooth && scheme.offers(KeySystem::PlayReady),
+                    ..scheme.protocols
+                };
+            }
             Encryption::Cbcs => publishing.cbcs = scheme.protocols,
         }
     }

@@ -123,6 +123,13 @@ pub struct Scheme {
     pub clear_tracks: Json,
 }
 
+impl Scheme {
+    /// Whether players of a key system can come by the keys.
+    pub(crate) fn offers(&self, system: KeySystem) -> bool {
+        self.offers.iter().any(|offer| offer.system == system)
+    }
+}
+
 /// The schemes of a policy that encrypt. `properties`: of the policy, checked for shape when it was made.
 pub fn schemes(properties: &Json) -> Vec<Scheme> {
     Encryption::ALL

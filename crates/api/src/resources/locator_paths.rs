@@ -366,6 +366,24 @@ mod tests {
     }
 
     #[test]
+    fn smooth_streaming_under_common_encryption_needs_playready() {
+        for (drm, named) in [
+            (r#"{"widevine": {}}"#, false),
+            (r#"{"playReady": {}, "widevine": {}}"#, true),
+        ] {
+            let policy = format!(
+                r#"{{"commonEncryptionCenc": {{"enabledProtocols":
+                    {{"download": false, "dash": true, "hls": false, "smoothStreaming": true}}, "drm": {drm}}}}}"#
+            );
+            let publishing = policies::publishing("custom", Some(&policy)).unwrap();
+            let paths = streaming_paths(Uuid::nil(), "f", publishing);
+            let smooth = paths.iter().any(|path| path.protocol == "SmoothStreaming");
+            assert_eq!(smooth, named, "{drm}");
+            assert!(paths.iter().any(|path| path.protocol == "Dash"), "{drm}");
+        }
+    }
+
+    #[test]
     fn paths_say_how_they_are_encrypted() {
         for (policy, expected) in [
             (

@@ -421,7 +421,7 @@ pub async fn report<S: Sql>(
         let [rule, event, lease] = key;
         sql.query(
             "UPDATE webhook_deliveries SET status = ?4, due = ?5, lease = NULL, response_status = ?6, error = ?7,
-                 payload_json = CASE WHEN ?8 = 1 THEN payload_json ELSE NULL END
+                 payload_json = CASE WHEN CAST(?8 AS BIGINT) = 1 THEN payload_json ELSE NULL END
              WHERE rule_id = ?1 AND event_id = ?2 AND lease = ?3",
             &[
                 rule,
