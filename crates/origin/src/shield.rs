@@ -1,6 +1,6 @@
 //! What a URL's `encryption` does to a presentation: key for track, bytes around samples, words for players.
 
-use crate::address::Encryption;
+use crate::address::{Encryption, Format};
 use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
 use crate::protection::{ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Way};
@@ -55,6 +55,11 @@ impl Shield {
     fn scheme(&self) -> Result<&SchemeProtection, OriginError> {
         let scheme = self.protection.schemes.get(self.scheme);
         scheme.ok_or_else(|| OriginError::new(Code::Internal, "the streaming policy lost a scheme"))
+    }
+
+    /// Where our own key delivery is.
+    pub(crate) fn delivery(&self) -> &str {
+        &self.protection.key_url
     }
 
     /// How samples are encrypted; `None`: whole segments are.
@@ -123,15 +128,16 @@ impl Shield {
         Ok(())
     }
 
-    /// The init segment of a track. `with_pssh`: for clients that look for licences there.
-    pub(crate) fn init(&self, head: &TrackHead, with_pssh: bool) -> Result<Vec<u8>, OriginError> {
+    /// The init segment of a track.
+    pub(crate) fn init(
+        &self,
+        head: &TrackHead,
+        licence_data: LicenceData,
+    ) -> Result<Vec<u8>, OriginError> {
         let Some((protection, key)) = self.of_samples(head)? else {
             return Ok(head.init.to_vec());
         };
-        let pssh = match with_pssh {
-            true => self.pssh(protection.scheme, key)?,
-            false => Vec::new(),
-        };
+        let pssh = self.pssh(protection.scheme, key, licence_data)?;
         let rewritten = InitProtection {
             scheme: protection.scheme,
             encryption: protection.encryption(),
@@ -140,9 +146,17 @@ impl Shield {
         init::protect(&head.init, &rewritten).map_err(unprotectable)
     }
 
-    fn pssh(&self, scheme: Scheme, key: &ContentKey) -> Result<Vec<Vec<u8>>, OriginError> {
+    fn pssh(
+        &self,
+        scheme: Scheme,
+        key: &ContentKey,
+        licence_data: LicenceData,
+    ) -> Result<Vec<Vec<u8>>, OriginError> {
         let mut boxes = Vec::new();
         for offer in &self.scheme()?.offers {
+            if !licence_data.is_for(offer.system) {
+                continue;
+            }
             let pssh = match offer.system {
                 KeySystem::Widevine => WidevineData::new([key.kid], scheme).pssh(),
                 KeySystem::PlayReady => self.playready(offer, scheme, &[key])?.pssh,
@@ -348,6 +362,37 @@ impl Shield {
             tag.text(&format!("{offer:?}"));
         }
         Ok(())
+    }
+}
+
+/// Which systems' licence data an init segment has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LicenceData {
+    /// None: CMAF has it in manifests.
+    None,
+    /// ClearKey's alone. hls.js has a licence of others from the playlist, but waits for the browser to find the keys of
+    /// ClearKey in the media.
+    ClearKey,
+    /// All: older clients look for it here.
+    All,
+}
+
+impl LicenceData {
+    /// What clients of a format look for.
+    pub(crate) fn of(format: Format) -> Self {
+        match format {
+            Format::DashCsf => Self::All,
+            Format::HlsCmaf => Self::ClearKey,
+            Format::DashCmaf | Format::HlsTs(_) | Format::Smooth(_) => Self::None,
+        }
+    }
+
+    fn is_for(self, system: KeySystem) -> bool {
+        match self {
+            Self::None => false,
+            Self::ClearKey => system == KeySystem::ClearKey,
+            Self::All => true,
+        }
     }
 }
 

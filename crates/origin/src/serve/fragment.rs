@@ -11,7 +11,7 @@ use crate::policy;
 use crate::ports::{Catalog, Storage, StorageError};
 use crate::presentation::Track;
 use crate::segments::{TrackReader, damaged};
-use crate::shield::Shield;
+use crate::shield::{LicenceData, Shield};
 use crate::smooth;
 use crate::tag::Tag;
 use crate::transport::{self, Carriage, Elementary};
@@ -75,11 +75,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let bytes = match shield {
             None => Bytes::copy_from_slice(&head.init),
             Some(shield) => {
-                // CMAF has licence data in manifests; older clients look for it here.
-                let with_pssh = format == Format::DashCsf;
-                tag.number(u64::from(with_pssh));
+                let licence_data = LicenceData::of(format);
+                tag.text(&format!("{licence_data:?}"));
                 shield.tag(&mut tag)?;
-                shield.init(head, with_pssh)?.into()
+                shield.init(head, licence_data)?.into()
             }
         };
         Ok(made(
