@@ -10,6 +10,7 @@
 //! * [`filter`]: which tracks and which time of them a client is shown.
 //! * `transport`, `smooth`: segments in the containers that the index does not hold them in.
 //! * `protection`, `shield`: encryption on the way out: which key, which bytes around samples, which words for players.
+//! * `token_proxy`: tokens of players that cannot add headers.
 //! * `index`: packaging indexes, found or built.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
 //! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
@@ -45,6 +46,7 @@ mod serve;
 mod shield;
 mod smooth;
 mod tag;
+mod token_proxy;
 mod transport;
 
 pub use answer::{Body, Request, failure};

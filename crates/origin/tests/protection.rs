@@ -349,6 +349,45 @@ fn manifests_say_where_keys_are() {
 }
 
 #[test]
+fn a_token_in_the_url_reaches_key_delivery_and_no_cache() {
+    let bench = Bench::protected(film("libx264"), protection(Way::Envelope));
+    let manifest = "film.ism/manifest(format=m3u8-aapl,encryption=cbc)";
+    let plain = bench.get(manifest);
+    let master = bench.get(&format!("{manifest}?token=Bearer%20ey.J"));
+    assert_eq!(
+        (master.status, master.header("cache-control")),
+        (200, "no-store")
+    );
+    assert!(!master.headers.contains_key("headwater-cache-control"));
+    assert_ne!(master.header("etag"), plain.header("etag"));
+    for uri in uris(master.text())
+        .into_iter()
+        .chain(attributes(master.text(), "URI"))
+    {
+        assert!(uri.ends_with("?token=ey.J"), "{uri}");
+        let list = bench.get(&format!("film.ism/{uri}"));
+        assert_eq!(list.header("cache-control"), "no-store");
+        let key = format!("URI=\"https://video.example/keys/?kid={KID}&token=ey.J\"");
+        assert!(list.text().contains(&key), "{}", list.text());
+        assert!(uris(list.text()).iter().all(|uri| !uri.contains("token")));
+    }
+    // What a client has of the text without a token is another text.
+    let etag = plain.header("etag").to_owned();
+    let asked = |path: &str, etag: &str| {
+        let got = bench.ask(Method::GET, path, &[("if-none-match", etag)]);
+        got.status
+    };
+    assert_eq!(asked(manifest, &etag), 304);
+    assert_eq!(asked(&format!("{manifest}?token=ey.J"), &etag), 200);
+    let etag = master.header("etag").to_owned();
+    assert_eq!(asked(&format!("{manifest}?token=ey.J"), &etag), 304);
+    assert_eq!(asked(&format!("{manifest}?token=ey.K"), &etag), 200);
+    // What went before stays without.
+    assert_eq!(bench.get(manifest).body, plain.body);
+    assert_eq!(bench.get(&format!("{manifest}?token=%ff")).status, 400);
+}
+
+#[test]
 fn templates_name_other_peoples_servers() {
     let mut protection = protection(Way::Envelope);
     protection.schemes[0].offers[0].url_template =

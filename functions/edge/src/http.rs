@@ -193,6 +193,11 @@ impl Asked {
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
+
+    /// The query as it came, without its question mark; empty without one.
+    pub fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
 }
 
 /// A response with a small body, or none, written straight to the host.

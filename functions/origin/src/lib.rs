@@ -53,6 +53,7 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
     let asked = OriginRequest {
         method: &request.method,
         path: request.path(),
+        query: request.query(),
         headers: &request.headers,
         now: Timestamp::now(),
     };

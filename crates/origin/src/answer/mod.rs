@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub method: &'a Method,
     /// The path as it came, percent-encoded. The query is not part of it.
     pub path: &'a str,
+    /// The query as it came, without its question mark; empty without one. Only a token for keys is read of it.
+    pub query: &'a str,
     /// The headers.
     pub headers: &'a HeaderMap,
     /// The wall clock.

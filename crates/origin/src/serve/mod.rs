@@ -22,9 +22,11 @@ use crate::presentation::{Listing, Track};
 use crate::protection::Protection;
 use crate::segments::TrackReader;
 use crate::shield::Shield;
+use crate::tag::Tag;
+use crate::token_proxy::Proxied;
 use bytes::Bytes;
 use headwater_plan::SubsampleMap;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
@@ -44,6 +46,8 @@ const LIST_LIMIT: usize = 5000;
 const MANIFEST_CACHE: &str = "public, max-age=60";
 /// A segment's URL stands for the same bytes until its file is replaced.
 const SEGMENT_CACHE: &str = "public, max-age=604800, immutable";
+/// What holds a token is for whoever sent it.
+const PRIVATE: &str = "no-store";
 /// Files may be replaced under their name.
 const FILE_CACHE: &str = "public, max-age=300";
 
@@ -168,7 +172,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .resolve(&address.locator, request.now, freshness)
             .await?;
         policy::admit(&published, &address.target, request.now)?;
-        if freshness == Freshness::Remembered
+        let proxied = Proxied::read(request.query, &address.target)?;
+        if proxied.is_none()
+            && freshness == Freshness::Remembered
             && let Some(resource) = self.answers.get(request.path, request.now)
         {
             let response = answer::answer(request, Resource::clone(&resource))?;
@@ -180,6 +186,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now: request.now,
             freshness,
         };
+        if let Some(proxied) = proxied {
+            return self
+                .with_token(request, &visit, &address.target, &proxied)
+                .await;
+        }
         let resource = match &address.target {
             Target::Manifest { name, options } => {
                 self.manifest(request, &visit, name, options).await?
@@ -219,6 +230,47 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
             Made::NotModified(meta) => answer::not_modified(&meta),
         }
+    }
+
+    /// A playlist that carries the token of its URL on.
+    async fn with_token(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        target: &Target,
+        proxied: &Proxied,
+    ) -> Result<Response<Body>, OriginError> {
+        // Conditions are for the text with the token.
+        let headers = HeaderMap::new();
+        let bare = Request {
+            headers: &headers,
+            ..*request
+        };
+        let (made, options) = match target {
+            Target::Manifest { name, options } => {
+                (self.manifest(&bare, visit, name, options).await?, options)
+            }
+            Target::MediaPlaylist { track, options } => {
+                let made = self.media_playlist(&bare, visit, track, options).await?;
+                (made, options)
+            }
+            Target::Fragment { .. } | Target::File { .. } => return Err(no_playlist()),
+        };
+        let shield = self.shield(visit, options).await?.ok_or_else(no_playlist)?;
+        let Made::Resource(mut resource) = made else {
+            return Err(no_playlist());
+        };
+        let Content::Bytes(text) = &resource.body else {
+            return Err(no_playlist());
+        };
+        let text = proxied.carry(&String::from_utf8_lossy(text), shield.delivery());
+        resource.body = Content::Bytes(text.into());
+        let mut tag = Tag::new();
+        tag.text(&resource.meta.etag);
+        tag.text(proxied.tag());
+        resource.meta.etag = tag.finish();
+        resource.meta.cache_control = PRIVATE;
+        answer::answer(request, resource)
     }
 
     async fn resolve(
@@ -295,6 +347,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now: visit.now,
         })
     }
+}
+
+fn no_playlist() -> OriginError {
+    OriginError::new(Code::Internal, "a token is carried by playlists only")
 }
 
 // What `keepable` writes.

@@ -453,6 +453,7 @@ impl Bench {
         let request = Request {
             method: &Method::GET,
             path: &path,
+            query: "",
             headers: &headers,
             now: self.now,
         };
@@ -462,8 +463,9 @@ impl Bench {
         }
     }
 
-    /// `path`: relative to the locator.
+    /// `path`: relative to the locator, with a query if there is one.
     pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Got {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let path = format!("/{LOCATOR}/{path}");
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -475,6 +477,7 @@ impl Bench {
         let request = Request {
             method: &method,
             path: &path,
+            query,
             headers: &map,
             now: self.now,
         };
