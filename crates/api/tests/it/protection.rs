@@ -627,7 +627,7 @@ fn what_a_locator_uses_stays() {
 }
 
 #[test]
-fn paths_are_listed_by_scheme_with_the_licence_servers_that_answer() {
+fn paths_are_listed_by_scheme_with_where_keys_and_licences_are() {
     let world = world();
     world
         .put(&format!("{ARM}/streamingPolicies/custom"), custom())
@@ -640,6 +640,7 @@ fn paths_are_listed_by_scheme_with_the_licence_servers_that_answer() {
     let id = made["properties"]["streamingLocatorId"].as_str().unwrap();
     let keys = keys(&world, ARM, "l");
     let key = |at: usize| keys[at]["id"].as_str().unwrap();
+    let own = |path: &str| format!("{}/keys/{path}", world.settings.public_url);
     for base in [ARM, MKIO] {
         let paths = world
             .post(&format!("{base}/streamingLocators/l/listPaths"), Json::Null)
@@ -672,26 +673,47 @@ fn paths_are_listed_by_scheme_with_the_licence_servers_that_answer() {
                 ],
                 "downloadPaths": [format!("/{id}/film.mp4")],
                 "drm": {
-                    "clearKey": {"licenseAcquisitionUrl": format!("https://keys.example/film%201/{}", key(0))},
+                    // For samples; whole segments' key is where their playlist says.
+                    "clearKey": {"licenseAcquisitionUrl": own("ClearKey")},
+                    "playReady": {"licenseAcquisitionUrl": own("PlayReady/")},
                     "widevine": {"licenseAcquisitionUrl": format!("https://drm.example/{}", key(1))},
                     "fairPlay": {"licenseAcquisitionUrl": format!("skd://drm.example/{}", key(3))},
                 },
             })
         );
     }
-    // Nobody answers for ours yet.
-    let drm = protected(
-        "Predefined_MultiDrmStreaming",
-        json!({"defaultContentKeyPolicyName": "all"}),
-    );
-    world
-        .put(&format!("{ARM}/streamingLocators/ours"), drm)
-        .expect(201);
-    let paths = world.post(
-        &format!("{ARM}/streamingLocators/ours/listPaths"),
-        Json::Null,
-    );
-    assert_eq!(paths.expect(200).body["drm"], json!({}));
+    for (policy, expected) in [
+        (
+            "Predefined_MultiDrmStreaming",
+            &["fairPlay FairPlay/?kid=1", "playReady PlayReady/", "widevine Widevine/?kid=0"][..],
+        ),
+        ("Predefined_ClearKey", &["clearKey ?kid=0"]),
+        ("Predefined_ClearStreamingOnly", &[]),
+    ] {
+        let more = match policy {
+            "Predefined_ClearStreamingOnly" => json!({}),
+            _ => json!({"defaultContentKeyPolicyName": "all"}),
+        };
+        let path = format!("{ARM}/streamingLocators/{policy}");
+        world.put(&path, protected(policy, more)).expect(201);
+        let ids: Vec<String> = self::keys(&world, ARM, policy)
+            .iter()
+            .map(|key| key["id"].as_str().unwrap().to_owned())
+            .collect();
+        let paths = world.post(&format!("{path}/listPaths"), Json::Null).expect(200).body;
+        let expected: serde_json::Map<_, _> = expected
+            .iter()
+            .map(|line| {
+                let (system, path) = line.split_once(' ').unwrap();
+                let path = match path.rsplit_once('=') {
+                    Some((path, at)) => format!("{path}={}", ids[at.parse::<usize>().unwrap()]),
+                    None => path.to_owned(),
+                };
+                (system.to_owned(), json!({"licenseAcquisitionUrl": own(&path)}))
+            })
+            .collect();
+        assert_eq!(paths["drm"], Json::from(expected), "{policy}");
+    }
     // What is protected or filtered is in no list of what anybody can watch.
     let published = world
         .get("/api/v1/projects/default/media/published")

@@ -93,7 +93,7 @@ fn locators() -> Vec<Shape> {
                 shown(
                     "drm",
                     map(shape("LicenceServer"))
-                        .about("By key system: the servers that the streaming policy names."),
+                        .about("By key system: the server that the streaming policy names, else this installation's own."),
                 ),
             ],
         ),
