@@ -1,7 +1,8 @@
 // What the three pages share: the video element's side of the story.
 //
 // A page sets `window.player` to an object with
-//   load(url)        resolves when playback can begin
+//   load(url, keys)  resolves when playback can begin. `keys`: { licence, token }, where ClearKey licences are and what
+//                    requests for keys and licences are to carry; either may be missing
 //   renditions()     [{ id, width, height, bitrate }], one per video rendition, lowest first
 //   select(id)       plays that rendition and no other from now on
 // and pushes what its player complains of to `errors`.
