@@ -20,6 +20,7 @@ const PLAYERS = [
   ["dash.js plays DASH under cbcs", "dash", "Dash", CBCS, "mpd-time-cmaf"],
   ["hls.js plays HLS under AES-128", "hls", "Hls", ENVELOPE, "m3u8-cmaf"],
   ["hls.js plays transport streams under AES-128", "hls", "Hls", ENVELOPE, "m3u8-aapl"],
+  ["hls.js plays transport streams under SAMPLE-AES", "hls", "Hls", CBCS, "m3u8-aapl"],
   ["hls.js plays HLS under cbcs", "hls", "Hls", CBCS, "m3u8-cmaf"],
 ].filter(([title]) => !process.env.PLAYER_ONLY || title.includes(process.env.PLAYER_ONLY));
 
@@ -102,8 +103,9 @@ for (const [title, page, protocol, scheme, format] of PLAYERS) {
   describe(title, () => {
     const from = (name) => {
       const { url, licence } = published[name];
-      // Whole segments' keys are where their playlist says.
-      return [url(protocol, scheme, format), scheme === ENVELOPE ? {} : { licence }];
+      // The key itself, of whole segments and of transport streams, is where the playlist says.
+      const named = scheme === ENVELOPE || format === "m3u8-aapl";
+      return [url(protocol, scheme, format), named ? {} : { licence }];
     };
     const tried = (name, more, then) => async () => {
       const opened = await open(page);

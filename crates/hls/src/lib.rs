@@ -36,6 +36,8 @@ pub mod version {
     pub const KEY_FRAMES: u8 = 4;
     /// `EXT-X-MAP` in a playlist of whole segments: fragmented MP4.
     pub const INIT_SEGMENTS: u8 = 6;
+    /// `KEYFORMAT`, and keys of samples.
+    pub const KEY_FORMATS: u8 = 5;
     /// What live presentations with ad signals were served as.
     pub const VARIABLES: u8 = 8;
 }

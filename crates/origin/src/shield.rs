@@ -5,9 +5,10 @@ use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
 use crate::protection::{ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Way};
 use crate::tag::Tag;
+use crate::transport;
 use headwater_bmff::{BoxedKind, CodecConfig};
 use headwater_cmaf::index::{TrackHead, TrackKind};
-use headwater_plan::ScanCodec;
+use headwater_plan::{SampleKey, ScanCodec};
 use headwater_protect::hls::{KeyTag, Method};
 use headwater_protect::init::InitProtection;
 use headwater_protect::playready::PlayReadyHeader;
@@ -25,6 +26,8 @@ pub(crate) struct Shield {
     /// Index of the scheme.
     scheme: usize,
     encryption: Encryption,
+    /// Samples are those of MPEG-2 TS.
+    transport: bool,
 }
 
 impl Shield {
@@ -32,6 +35,7 @@ impl Shield {
     pub(crate) fn of(
         protection: Arc<Protection>,
         encryption: Encryption,
+        format: Format,
     ) -> Result<Self, OriginError> {
         let way = match encryption {
             Encryption::Envelope => Way::Envelope,
@@ -49,6 +53,7 @@ impl Shield {
             protection,
             scheme,
             encryption,
+            transport: matches!(format, Format::HlsTs(_)),
         })
     }
 
@@ -116,10 +121,26 @@ impl Shield {
         Ok(Some((protection, key)))
     }
 
+    /// What the samples of a track are encrypted with in a transport stream; `None` if they are not.
+    pub(crate) fn stream_key(&self, head: &TrackHead) -> Result<Option<SampleKey>, OriginError> {
+        if !self.transport || self.samples().is_none() {
+            return Ok(None);
+        }
+        Ok(self.key(head)?.map(|key| SampleKey {
+            key: key.key.clone(),
+            iv: IvSpace::constant(key.kid),
+        }))
+    }
+
     /// Whether the track can be encrypted as asked.
     ///
-    /// Errors: 415 for pictures whose samples nobody here can take apart.
+    /// Errors: 415 for pictures whose samples nobody here can take apart, and for sound that transport streams have no
+    /// encryption for.
     pub(crate) fn check(&self, head: &TrackHead) -> Result<(), OriginError> {
+        if self.stream_key(head)?.is_some() {
+            let refused = |why| OriginError::new(Code::FormatNotSupported, why);
+            return transport::encryptable(head).map_err(refused);
+        }
         let parted = head.kind == TrackKind::Video && self.of_samples(head)?.is_some();
         if parted && scan_codec(head).is_none() {
             let why = format!("{} cannot be encrypted sample by sample", head.codec);
@@ -173,7 +194,10 @@ impl Shield {
         let base = &self.protection.key_url;
         let envelope = self.encryption == Encryption::Envelope;
         let own = match offer.system {
-            _ if envelope => format!("{base}/?kid={kid}"),
+            // Players of transport streams want the key itself; there is no EME for these.
+            _ if envelope || (self.transport && offer.system == KeySystem::ClearKey) => {
+                format!("{base}/?kid={kid}")
+            }
             KeySystem::ClearKey => format!("{base}/ClearKey"),
             KeySystem::Widevine => format!("{base}/Widevine/?kid={kid}"),
             KeySystem::PlayReady => format!("{base}/PlayReady/"),
@@ -209,6 +233,8 @@ impl Shield {
     }
 
     /// The key tags of a media playlist under `key`.
+    ///
+    /// Errors: 415 if none of the systems that the policy offers has a place in a transport stream.
     pub(crate) fn hls(&self, key: &ContentKey) -> Result<Vec<KeyTag>, OriginError> {
         let mut tags = Vec::new();
         for offer in &self.scheme()?.offers {
@@ -219,6 +245,11 @@ impl Shield {
                 continue;
             };
             tags.push(match offer.system {
+                KeySystem::PlayReady | KeySystem::Widevine if self.transport => continue,
+                KeySystem::ClearKey if self.transport => {
+                    let iv = IvSpace::constant(key.kid);
+                    KeyTag::identity(Method::SampleAes, url, iv)
+                }
                 KeySystem::ClearKey => KeyTag::clearkey(scheme, key.kid),
                 KeySystem::FairPlay => KeyTag::fairplay(template::skd(&url)),
                 KeySystem::PlayReady => {
@@ -229,6 +260,12 @@ impl Shield {
                     KeyTag::widevine(scheme, key.kid, &pssh).map_err(unprotectable)?
                 }
             });
+        }
+        if tags.is_empty() {
+            return Err(OriginError::new(
+                Code::EncryptionNotSupported,
+                "transport streams have FairPlay and ClearKey, which the policy does not offer",
+            ));
         }
         Ok(tags)
     }

@@ -148,7 +148,10 @@ pub(super) fn streaming_paths(
                 of(
                     "Hls",
                     cbcs.hls,
-                    &["(format=m3u8-cmaf,encryption=cbcs-aapl)"],
+                    &[
+                        "(format=m3u8-cmaf,encryption=cbcs-aapl)",
+                        "(format=m3u8-aapl,encryption=cbcs-aapl)",
+                    ],
                 ),
                 of(
                     "Dash",

@@ -30,6 +30,8 @@ pub(crate) struct Asked<'a> {
 #[derive(Default)]
 pub(crate) struct Keys {
     pub(crate) lines: Vec<String>,
+    /// The least `EXT-X-VERSION` that has them.
+    pub(crate) version: u8,
     /// Whether the init segment is rewritten for them; whole segments leave it clear.
     pub(crate) cover_init: bool,
 }
@@ -118,8 +120,13 @@ pub(crate) fn multivariant(
             shield.hls_session(heads?)?
         }
     };
+    let keys_version = match session_keys.is_empty() {
+        true => 0,
+        // Of their formats.
+        false => hls::version::KEY_FORMATS,
+    };
     let playlist = hls::Multivariant {
-        version: version(format),
+        version: version(format).max(keys_version),
         videos,
         audio_groups: if muxed {
             lone_tracks(presentation, asked)?
@@ -194,7 +201,7 @@ fn playlist(
         _ => Some(init_uri.as_str()),
     };
     let playlist = hls::MediaPlaylist {
-        version: version(format),
+        version: version(format).max(keys.version),
         timescale: head.timescale,
         init_uri,
         keys: &keys.lines,

@@ -14,7 +14,7 @@ use crate::segments::{TrackReader, damaged};
 use crate::shield::{LicenceData, Shield};
 use crate::smooth;
 use crate::tag::Tag;
-use crate::transport::{self, Carriage, Elementary};
+use crate::transport::{self, Carriage, Elementary, Samples};
 use bytes::Bytes;
 use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_bytes, segment_head};
 use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError};
@@ -261,7 +261,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let mut plan = PlanBuilder::new();
         let object = plan.object(self.object(&reader)?).map_err(unplannable)?;
-        let own = elementary(&reader, &carriage, &entries, object, None).await?;
+        let mut own = elementary(&reader, &carriage, &entries, object, None).await?;
+        let key = match shield {
+            Some(shield) => shield.stream_key(head)?,
+            None => None,
+        };
+        if let (Some(key), TrackKind::Video) = (&key, head.kind) {
+            self.encrypted_lengths(visit, &reader, track, &entries, key, &mut own.fragments)
+                .await?;
+        }
         let mut with = None;
         if let Some(audio) = &audio {
             let audio_reader = self.reader(visit, audio)?;
@@ -289,13 +297,19 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some((head, carriage, frames)) = &with {
             tracks.push((*head, carriage, frames.fragments.as_slice()));
         }
-        let segment = transport::lay_out(&tracks)?;
+        let segment = {
+            let samples = match &key {
+                Some(_) => Samples::Encrypted,
+                None => Samples::Clear,
+            };
+            transport::lay_out(&tracks, samples)?
+        };
         let frames = with.as_ref().map(|(_, _, frames)| frames);
         let (video, audio) = match carriage {
             Carriage::Video { .. } => (Some(&own), frames),
-            Carriage::Audio(_) => (None, Some(&own)),
+            Carriage::Audio { .. } => (None, Some(&own)),
         };
-        let step = transport::packetise(segment, video, audio).map_err(unplannable)?;
+        let step = transport::packetise(segment, video, audio, key).map_err(unplannable)?;
         plan.packetise(step).map_err(unplannable)?;
         let plan = enveloped(plan.finish(), shield, heads)?;
         Ok(made(Content::Plan(plan), meta))

@@ -12,11 +12,12 @@ use crate::presentation::{Presentation, Track};
 use crate::segments::TrackReader;
 use crate::shield::Shield;
 use crate::tag::Tag;
-use crate::transport;
+use crate::transport::{self, Samples};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use headwater_cmaf::index::{SegmentEntry, TrackKind};
 use headwater_hls::{KeyFrame, Segment};
+use headwater_protect::hls::KeyTag;
 
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     pub(super) async fn manifest(
@@ -235,6 +236,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let keys = hls::Keys {
             lines: keys.iter().map(|key| key.key_line()).collect(),
+            version: keys.iter().map(KeyTag::version).max().unwrap_or_default(),
             cover_init: shield.is_some_and(|shield| shield.samples().is_some()),
         };
         let mut tag = Tag::new();
@@ -344,7 +346,8 @@ async fn key_frames<S: Storage>(
                     .zip(&samples)
                     .map(|(entry, samples)| transport::fragment(entry, samples, carriage))
                     .collect();
-                transport::lay_out(&[(head, carriage, &fragments)])?.key_frames()
+                let tracks = [(head, carriage, fragments.as_slice())];
+                transport::lay_out(&tracks, Samples::Clear)?.key_frames()
             }
             _ => group
                 .iter()

@@ -329,7 +329,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 protection
             }
         };
-        Shield::of(protection, encryption).map(Some)
+        Shield::of(protection, encryption, options.format).map(Some)
     }
 
     /// Where to read of a track.
