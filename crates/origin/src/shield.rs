@@ -449,6 +449,9 @@ pub(crate) fn scan_codec(head: &TrackHead) -> Option<ScanCodec> {
         CodecConfig::Boxed(boxed) if boxed.kind == BoxedKind::Hevc => {
             Some(ScanCodec::Hevc(boxed.config))
         }
+        CodecConfig::Boxed(boxed) if boxed.kind == BoxedKind::Av1 => {
+            Some(ScanCodec::Av1(boxed.config))
+        }
         _ => None,
     }
 }

@@ -77,7 +77,10 @@ fn film_with(codec: &str, sound_codec: &str) -> Memory {
         "-c:v",
         codec,
         "-preset",
-        "ultrafast",
+        match codec {
+            "libsvtav1" => "10",
+            _ => "ultrafast",
+        },
         "-g",
         "50",
         "-pix_fmt",
@@ -187,7 +190,7 @@ fn decrypts_to_the_clear(storage: &Memory, way: Way, encryption: &str, format: &
 
 #[test]
 fn samples_of_cmaf_decrypt_to_the_clear_frames() {
-    for codec in ["libx264", "libx265"] {
+    for codec in ["libx264", "libx265", "libsvtav1"] {
         let storage = film(codec);
         decrypts_to_the_clear(&storage, Way::Cenc, "cenc", "m3u8-cmaf");
         decrypts_to_the_clear(&storage, Way::Cbcs, "cbcs-aapl", "m3u8-cmaf");

@@ -6,6 +6,7 @@
 //! "HWSC"  u16 version  u8 scheme (0 cenc, 1 cbcs)  u8 codec
 //!   codec 0, H.264: u8 bytes of a NAL length, u8 count of parameter sets, each u16 length, bytes
 //!   codec 1, H.265: u32 length, hvcC
+//!   codec 3, AV1: u32 length, av1C
 //!   codec 2, H.264 in transport streams under SAMPLE-AES: 16 bytes key, 16 bytes vector
 //! u32 sample count, their sizes, u32 each; the plan of their bytes, to the end
 //! ```
@@ -40,6 +41,8 @@ pub enum ScanCodec {
     },
     /// H.265: the payload of `hvcC`.
     Hevc(Vec<u8>),
+    /// AV1: the payload of `av1C`.
+    Av1(Vec<u8>),
     /// H.264 with NAL lengths of four bytes, to be encrypted in a transport stream.
     SampleAes(SampleKey),
 }
@@ -85,7 +88,7 @@ impl Scan {
         }
         let config = match &self.codec {
             ScanCodec::Avc { sets, .. } => sets.iter().map(Vec::len).fold(0, usize::saturating_add),
-            ScanCodec::Hevc(record) => record.len(),
+            ScanCodec::Hevc(record) | ScanCodec::Av1(record) => record.len(),
             ScanCodec::SampleAes(_) => 0,
         };
         if config > MAX_CONFIG_BYTES {
@@ -117,8 +120,9 @@ impl Scan {
                     out.put_slice(set);
                 }
             }
-            ScanCodec::Hevc(record) => {
-                out.put_u8(1);
+            ScanCodec::Hevc(record) | ScanCodec::Av1(record) => {
+                let av1 = matches!(self.codec, ScanCodec::Av1(_));
+                out.put_u8(if av1 { 3 } else { 1 });
                 out.put_u32_le(count(record.len()));
                 out.put_slice(record);
             }
@@ -166,10 +170,14 @@ impl Scan {
                     sets,
                 }
             }
-            1 => {
+            kind @ (1 | 3) => {
                 let len = reader.take(4)?.get_u32_le();
                 let len = usize::try_from(len).unwrap_or(usize::MAX);
-                ScanCodec::Hevc(reader.take(len)?.to_vec())
+                let record = reader.take(len)?.to_vec();
+                match kind {
+                    1 => ScanCodec::Hevc(record),
+                    _ => ScanCodec::Av1(record),
+                }
             }
             2 => ScanCodec::SampleAes(SampleKey::read(&mut reader)?),
             kind => return Err(DecodeError::Step(kind)),
@@ -268,6 +276,7 @@ impl<'a> Scanning<'a> {
                 sets.iter().map(Vec::as_slice),
             )?),
             ScanCodec::Hevc(record) => subsamples(Scanner::hevc(record)?),
+            ScanCodec::Av1(record) => subsamples(Scanner::av1(record)?),
             ScanCodec::SampleAes(SampleKey { key, iv }) => {
                 Look::Length(Box::new(SampleAes::new(key, *iv)), Vec::new())
             }
