@@ -54,6 +54,7 @@ use headwater_blob::HttpClient;
 use headwater_catalog::audit::{self, Entry, Journal};
 use headwater_catalog::projects::Named;
 use headwater_catalog::{CatalogError, Ids, Moment, Sql, keys, projects};
+use headwater_keys::KeyVendor;
 use headwater_seal::Seal;
 use http::{HeaderMap, Method, Request, Response, header};
 use jiff::{SignedDuration, Timestamp};
@@ -102,6 +103,8 @@ pub struct Settings {
     pub issuers: Vec<Issuer>,
     /// How long the audit log goes back, in days.
     pub audit_days: u32,
+    /// Whom projects have their content keys made by.
+    pub key_vendors: Vec<KeyVendor>,
 }
 
 /// The management API with everything it stands on, for one request.

@@ -14,7 +14,7 @@ use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
-use super::{light_state, listed, policy_schemes, status};
+use super::{key_orders, light_state, listed, policy_schemes, status};
 use crate::call::Call;
 use crate::dialect::{Dialect, END_OF_TIME, Envelope};
 use crate::error::ApiError;
@@ -161,6 +161,7 @@ fn read<S, C>(call: &Call<'_, S, C>) -> Result<NewLocator, ApiError> {
         default_manifest: properties.text("defaultManifestFilename")?,
         suppressed: properties.flag("suppressed")?.unwrap_or(false),
         extra: properties.beyond(&known),
+        ordered: Vec::new(),
         fingerprint: String::new(),
     };
     let request = json!([
@@ -218,13 +219,20 @@ fn key(key: &Object<'_>) -> Result<GivenKey, ApiError> {
 }
 
 pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let new = read(call)?;
+    let mut new = read(call)?;
     let if_exists = if call.is_arm() {
         IfExists::Keep
     } else {
         IfExists::Replace
     };
     let project = &call.project()?.id;
+    let kept = if_exists == IfExists::Keep
+        && locators::get(call.sql, project, call.var("locator"))
+            .await
+            .is_ok();
+    if !kept {
+        key_orders::order(call, call.var("locator"), &mut new).await?;
+    }
     let (locator, written) = locators::put(
         call.sql,
         call.seal,

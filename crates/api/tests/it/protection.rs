@@ -10,7 +10,7 @@ const VALUE: &str = "1UqLohAfWsEGkULYxHjYZg==";
 const OTHER_VALUE: &str = "4UqLohAfWsEGkULYxHjYZg==";
 
 /// A content key policy with an open option for each of these systems.
-fn key_policy(systems: &[&str]) -> Json {
+pub(crate) fn key_policy(systems: &[&str]) -> Json {
     let options: Vec<_> = systems
         .iter()
         .map(|system| {
@@ -44,7 +44,7 @@ fn key_policy(systems: &[&str]) -> Json {
 }
 
 /// An asset `film` with a file, and the content key policies `all` and `clear`.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::new();
     let asset = json!({"properties": {"container": "films"}});
     world.put(&format!("{ARM}/assets/film"), asset).expect(201);
@@ -67,7 +67,7 @@ fn world() -> World {
 }
 
 /// A locator on `film`, with these properties besides.
-fn protected(policy: &str, more: Json) -> Json {
+pub(crate) fn protected(policy: &str, more: Json) -> Json {
     let mut body = locator("film", policy);
     for (name, value) in more.as_object().unwrap() {
         body["properties"][name] = value.clone();
@@ -75,21 +75,21 @@ fn protected(policy: &str, more: Json) -> Json {
     body
 }
 
-fn keys(world: &World, base: &str, name: &str) -> Vec<Json> {
+pub(crate) fn keys(world: &World, base: &str, name: &str) -> Vec<Json> {
     let path = format!("{base}/streamingLocators/{name}/listContentKeys");
     let body = world.post(&path, Json::Null).expect(200).body;
     body["contentKeys"].as_array().unwrap().clone()
 }
 
 #[track_caller]
-fn refused(got: crate::support::Got, field: &str, says: &str) {
+pub(crate) fn refused(got: crate::support::Got, field: &str, says: &str) {
     let body = got.expect(400).body;
     assert_eq!(body["error"]["target"], field, "{body}");
     let message = body["error"]["message"].as_str().unwrap();
     assert!(message.contains(says), "{message}");
 }
 
-fn enabled(protocols: &[&str]) -> Json {
+pub(crate) fn enabled(protocols: &[&str]) -> Json {
     ["download", "dash", "hls", "smoothStreaming"]
         .iter()
         .map(|name| ((*name).to_owned(), Json::from(protocols.contains(name))))
@@ -97,7 +97,7 @@ fn enabled(protocols: &[&str]) -> Json {
         .into()
 }
 
-fn four_cc(code: &str) -> Json {
+pub(crate) fn four_cc(code: &str) -> Json {
     json!([{"trackSelections": [{"property": "FourCC", "operation": "Equal", "value": code}]}])
 }
 

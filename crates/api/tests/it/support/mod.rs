@@ -54,9 +54,13 @@ pub(crate) struct Storage {
     pub(crate) requests: Cell<u32>,
     /// Refuses every credential with this code.
     pub(crate) refusing: Cell<Option<&'static str>>,
+    /// Answers what is sent to `https://vendor.example`.
+    pub(crate) vendor: RefCell<Option<Vendor>>,
     /// The queries of the requests, with the signatures in them.
     pub(crate) queries: RefCell<Vec<String>>,
 }
+
+type Vendor = Box<dyn Fn(&Request<Bytes>) -> Result<Response<Bytes>, TransportError>>;
 
 impl Storage {
     pub(crate) fn put(&self, container: &str, blob: &str) {
@@ -76,6 +80,10 @@ impl HttpClient for Storage {
         if self.failing.get() > 0 {
             self.failing.set(self.failing.get() - 1);
             return Ok(answer(StatusCode::SERVICE_UNAVAILABLE, ""));
+        }
+        if request.uri().host() == Some("vendor.example") {
+            let vendor = self.vendor.borrow();
+            return vendor.as_ref().expect("nobody expects an order")(&request);
         }
         let raw = request.uri().query().unwrap_or_default();
         self.queries.borrow_mut().push(raw.to_owned());
@@ -263,6 +271,7 @@ impl World {
                 metrics_url: Some("http://127.0.0.1:9090/metrics".into()),
                 issuers: Vec::new(),
                 audit_days: 90,
+                key_vendors: Vec::new(),
             },
             limiter: Limiter::default(),
             ids,
