@@ -13,6 +13,7 @@ pub(crate) mod filters;
 mod granting;
 mod invites;
 pub(crate) mod jobs;
+mod key_documents;
 mod key_orders;
 pub(crate) mod key_policies;
 pub(crate) mod key_policy_options;

@@ -69,6 +69,10 @@ fn locators() -> Vec<Shape> {
                     .at_most(MOST as u64)
                     .about("Keys that are brought along. The others are made."),
             ),
+            accepted(
+                "contentKeyDocument",
+                text().about("The same as a CPIX 2.3 document, in place of `contentKeys`."),
+            ),
             defaulted(
                 "filters",
                 strings().about("Names of filters that hold for everybody who plays the locator."),

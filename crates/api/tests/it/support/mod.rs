@@ -338,10 +338,10 @@ impl World {
         if parts.status.is_server_error() {
             eprintln!("{:?}", answer.context);
         }
-        let is_text = parts
-            .headers
-            .get("content-type")
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+        let is_text = parts.headers.get("content-type").is_some_and(|kind| {
+            let kind = kind.as_bytes();
+            kind.starts_with(b"text/") || kind.starts_with(b"application/xml")
+        });
         let body = match &body[..] {
             b"" => Json::Null,
             text if is_text => String::from_utf8_lossy(text).into(),
