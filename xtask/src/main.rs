@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_api;
+mod bench_protected;
 mod build;
 mod checks;
 mod debian;

@@ -390,7 +390,7 @@ impl Installation {
     }
 
     /// Calls the API.
-    fn call(
+    pub(crate) fn call(
         &self,
         method: &str,
         path: &str,
