@@ -182,6 +182,22 @@ def test_whole_segments_under_a_token(account, http, encoded_asset, clear_frames
         assert media.read_counter(file) == clear_frames
 
 
+@pytest.mark.parametrize("form", ["m3u8-cmaf", "m3u8-aapl"])
+def test_a_token_in_the_url_reaches_the_key(account, http, encoded_asset, form):
+    """For players that cannot add headers: nothing but the master playlist's URL knows the token."""
+    urls = protect(account, encoded_asset, "Predefined_ClearKey", key_policy(account, by_token()))
+    master = only(urls["Hls", "EnvelopeEncryption"], form)
+    plain = http.get(master, timeout=30)
+    answer = http.get(f"{master}?token={token()}", timeout=30)
+    assert answer.headers["cache-control"] == "no-store"
+    playlist = urljoin(master, next(line for line in answer.text.splitlines() if line and not line.startswith("#")))
+    assert token() in playlist or "token=" in playlist
+    key = http.get(key_tag(http, playlist)["URI"], timeout=30)
+    assert (key.status_code, len(key.content)) == (200, 16)
+    # Whoever asks without one gets none of another's.
+    assert http.get(master, timeout=30).text == plain.text and "token" not in plain.text
+
+
 def test_ffmpeg_plays_aes_hls(account, http, encoded_asset, clear_frames):
     """A player that knows the tags by itself fetches the key and shows every frame."""
     urls = protect(account, encoded_asset, "Predefined_ClearKey", key_policy(account, ContentKeyPolicyOpenRestriction()))

@@ -137,7 +137,7 @@ describe("a token in the playlist's URL, for players that cannot add headers", (
     ["hls.js", "hls", "m3u8-cmaf"],
     ["hls.js, transport streams", "hls", "m3u8-aapl"],
     ["Shaka Player", "shaka", "m3u8-cmaf"],
-    ["the browser's own HLS", "native", "m3u8-cmaf"],
+    // Chromium 156 gives up on fMP4 under AES-128, with or without a token.
     ["the browser's own HLS, transport streams", "native", "m3u8-aapl"],
   ]) {
     test(title, { timeout: 3 * PATIENCE }, async () => {
