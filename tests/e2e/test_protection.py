@@ -191,7 +191,7 @@ def test_a_token_in_the_url_reaches_the_key(account, http, encoded_asset, form):
     answer = http.get(f"{master}?token={token()}", timeout=30)
     assert answer.headers["cache-control"] == "no-store"
     playlist = urljoin(master, next(line for line in answer.text.splitlines() if line and not line.startswith("#")))
-    assert token() in playlist or "token=" in playlist
+    assert "?token=" in playlist
     key = http.get(key_tag(http, playlist)["URI"], timeout=30)
     assert (key.status_code, len(key.content)) == (200, 16)
     # Whoever asks without one gets none of another's.
