@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use headwater_cmaf::track_file::SegmentRecord;
+use headwater_bmff::TrackConfig;
+use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
 use headwater_ism::{EntryKind, FORMATS_CMAF, ServerManifest, TrackEntry};
 use headwater_time::Timescale;
 use headwater_work::{ChunkRecord, Claim, EncodedTrack, PictureSize, WorkOutput};
@@ -25,7 +26,7 @@ use crate::output::{OutputPlace, Record, Staged, TrackRecord, base_name};
 use crate::picture::Picture;
 use crate::plan::{VideoPass, VideoPlan, look_at, passes};
 use crate::poster;
-use crate::preset::{Preset, VideoPreset};
+use crate::preset::{self, Preset, VideoPreset};
 use crate::slots::Slots;
 use crate::source::Source;
 use crate::video::{self, EncodedChunk, Shared};
@@ -48,7 +49,14 @@ impl BuiltIn {
         let presets = claim
             .outputs
             .iter()
-            .map(|output| Preset::parse(&output.preset))
+            .map(|output| {
+                Preset::of(&preset::parse(&output.preset)?).map_err(|what| {
+                    failure::configuration(format!(
+                        "The preset asks for {what}, which the built-in engine does not make; ffmpeg does, and this worker \
+                         has none."
+                    ))
+                })
+            })
             .collect::<Step<Vec<_>>>()?;
         let source = Source::open(&job.client, &claim.input, &job.stop).await?;
         let pictures = presets
@@ -454,7 +462,7 @@ impl<'a> OutputRun<'a> {
                 let duration_ms = duration_ms(&segments, config.timescale);
                 visible.push(file.name.clone());
                 self.place
-                    .commit(&file.name, config, &segments, chunks.clone())
+                    .commit(&file.name, &track_file(config)?, &segments, chunks.clone())
                     .await?;
                 self.job.encoded(EncodedTrack {
                     picture: Some(PictureSize {
@@ -483,7 +491,7 @@ impl<'a> OutputRun<'a> {
             let duration_ms = duration_ms(&segments, config.timescale);
             visible.push(file.name.clone());
             self.place
-                .commit(&file.name, config, &segments, chunks)
+                .commit(&file.name, &track_file(config)?, &segments, chunks)
                 .await?;
             if matches!(plan.work, AudioWork::Encode(_)) {
                 self.job.encoded(EncodedTrack {
@@ -644,8 +652,13 @@ fn gather(
     Ok((segments, sets))
 }
 
+fn track_file(config: TrackConfig) -> Step<TrackFile> {
+    TrackFile::new(config)
+        .map_err(|error| failure::internal(format!("A track file cannot be written: {error}.")))
+}
+
 /// How long a track plays.
-fn duration_ms(segments: &[SegmentRecord], scale: Timescale) -> u32 {
+pub(crate) fn duration_ms(segments: &[SegmentRecord], scale: Timescale) -> u32 {
     let ticks: u64 = segments
         .iter()
         .flat_map(|segment| &segment.samples)
@@ -655,7 +668,7 @@ fn duration_ms(segments: &[SegmentRecord], scale: Timescale) -> u32 {
 }
 
 /// For file and track names: ISO 639 codes are safe, free text is not.
-fn language_name(language: &str) -> String {
+pub(crate) fn language_name(language: &str) -> String {
     let safe: String = language
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
