@@ -2,180 +2,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use headwater_transcoder::auto::Choice;
-use headwater_work::{JobErrorCode, Outcome};
+use headwater_work::JobErrorCode;
 use serde_json::{Value, json};
-use support::{Fake, media, save, shared_media};
-
-/// What a job made, on disk.
-struct Made {
-    folder: tempfile::TempDir,
-    files: BTreeMap<String, bytes::Bytes>,
-    manifest: String,
-    engine: String,
-    reason: String,
-}
-
-impl Made {
-    fn names(&self, part: &str) -> Vec<String> {
-        self.files
-            .keys()
-            .filter(|name| name.contains(part) && !name.starts_with(".headwater/"))
-            .cloned()
-            .collect()
-    }
-
-    fn path(&self, part: &str) -> PathBuf {
-        let names = self.names(part);
-        assert_eq!(names.len(), 1, "{part}: {:?}", self.files.keys());
-        self.folder.path().join(&names[0])
-    }
-}
-
-async fn run(fake: &Fake) -> Made {
-    let outcome = fake.finish(2).await;
-    let Outcome::Finished { manifests, .. } = outcome else {
-        panic!("{outcome:?}");
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let files = fake.files("out0");
-    save(&files, folder.path());
-    let choice = fake.state.lock().unwrap().engines.pop().unwrap();
-    Made {
-        folder,
-        files,
-        manifest: manifests[0].clone(),
-        engine: choice.name,
-        reason: choice.reason,
-    }
-}
-
-async fn fake(choice: Choice) -> Fake {
-    let mut fake = Fake::start().await;
-    fake.engine = choice;
-    fake
-}
-
-async fn encode(source: &Path, preset: Value) -> Made {
-    let fake = fake(Choice::Auto).await;
-    let name = source.file_name().unwrap().to_str().unwrap();
-    fake.upload(name, std::fs::read(source).unwrap());
-    fake.queue_with(fake.input(name), vec![preset]);
-    run(&fake).await
-}
-
-fn named(name: &str) -> Value {
-    json!({"@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": name})
-}
-
-fn standard(codecs: Value, filters: Value) -> Value {
-    json!({
-        "@odata.type": "#Microsoft.Media.StandardEncoderPreset",
-        "codecs": codecs,
-        "filters": filters,
-        "formats": [
-            {"@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}_{Label}_{Resolution}_{AudioStream}{Extension}"},
-            {"@odata.type": "#Microsoft.Media.JpgFormat", "filenamePattern": "{Basename}_{Label}_{Index}{Extension}"},
-            {"@odata.type": "#Microsoft.Media.PngFormat", "filenamePattern": "{Basename}_{Index}{Extension}"},
-        ],
-    })
-}
-
-fn small(kind: &str) -> Value {
-    json!({"@odata.type": format!("#Microsoft.Media.{kind}"), "complexity": "Speed",
-        "layers": [{"width": 320, "height": 180, "bitrate": 300_000, "label": "small"},
-                   {"width": 160, "height": 90, "bitrate": 100_000, "label": "tiny"}]})
-}
-
-fn aac() -> Value {
-    json!({"@odata.type": "#Microsoft.Media.AacAudio", "bitrate": 96_000})
-}
-
-/// Every second a white picture of 0.1 s and a beep, exactly together: what is measured afterwards.
-fn flash(folder: &Path, name: &str, arguments: &str) -> PathBuf {
-    let path = folder.join(name);
-    let video = "color=black:s=320x180:r=25:d=6,geq=lum='if(lt(mod(T\\,1)\\,0.099)\\,235\\,16)':cb=128:cr=128";
-    let sound = "sine=1000:d=6:r=48000,volume='if(lt(mod(t\\,1)\\,0.1)\\,1\\,0)':eval=frame";
-    let status = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", video])
-        .args(["-f", "lavfi", "-i", sound])
-        .args(arguments.split_whitespace())
-        .arg(&path)
-        .status()
-        .unwrap();
-    assert!(status.success());
-    path
-}
-
-/// When pictures turn bright.
-fn flashes(file: &Path) -> Vec<f64> {
-    let pictures = media::brightness(file);
-    (0..pictures.len())
-        .filter(|&at| pictures[at].1 > 128.0 && (at == 0 || pictures[at - 1].1 < 128.0))
-        .map(|at| pictures[at].0)
-        .collect()
-}
-
-/// When sound begins.
-fn beeps(file: &Path) -> Vec<f64> {
-    const RATE: u32 = 48_000;
-    let sound = media::sound(file, RATE);
-    let loud = |at: usize| sound[at].abs() > 0.05;
-    let mut found = Vec::new();
-    let mut quiet_since = usize::MAX / 2;
-    for at in 0..sound.len() {
-        if loud(at) {
-            if quiet_since == usize::MAX / 2 || at - quiet_since > RATE as usize / 4 {
-                found.push(at as f64 / f64::from(RATE));
-            }
-            quiet_since = at;
-        }
-    }
-    found
-}
-
-/// Start of the decoded sound: ffmpeg leaves out what an edit list or a late start does.
-fn sound_start(file: &Path) -> f64 {
-    media::packets(file, "a:0")[0].pts
-}
-
-fn assert_in_step(video: &Path, sound: &Path, what: &str) {
-    let (seen, heard) = (flashes(video), beeps(sound));
-    let shift = sound_start(sound);
-    assert!(
-        seen.len() >= 5 && heard.len() >= 5,
-        "{what}: {seen:?} {heard:?}"
-    );
-    // The first may be cut by an encoder's run-up.
-    for (seen, heard) in seen.iter().zip(&heard).skip(1) {
-        let apart = seen - (heard + shift);
-        assert!(
-            apart.abs() < 0.02,
-            "{what}: {apart} s apart, {seen} {heard} {shift}"
-        );
-    }
-}
-
-fn keys(file: &Path) -> Vec<f64> {
-    media::packets(file, "v:0")
-        .iter()
-        .filter(|packet| packet.key)
-        .map(|packet| packet.pts)
-        .collect()
-}
-
-fn stream(file: &Path, which: &str) -> Value {
-    let found = media::probe(
-        file,
-        &format!(
-            "-select_streams {which} -show_entries stream=codec_name,profile,width,height,channels,sample_rate,pix_fmt,color_transfer,codec_tag_string,duration"
-        ),
-    );
-    found["streams"][0].clone()
-}
+use support::jobs::{
+    aac, assert_in_step, encode, failure, flash, keys, named, small, standard, stream,
+};
+use support::{media, shared_media};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_and_codecs_come_in_and_stay_in_step() {
@@ -216,11 +48,12 @@ async fn containers_and_codecs_come_in_and_stay_in_step() {
         assert!(frames[0].pts.abs() < 0.001, "{name}");
         let cuts = keys(&large);
         assert_eq!(cuts, keys(&tiny), "{name}");
-        assert_eq!(cuts.len(), 3, "{name}: {cuts:?}");
+        // A picture that a container repeats at the end begins a segment of its own.
+        assert!((3..=4).contains(&cuts.len()), "{name}: {cuts:?}");
         for (index, cut) in cuts.iter().enumerate() {
             let grid = index as f64 * 2.0;
             assert!(
-                (grid - 0.001..grid + 0.041).contains(cut),
+                (grid - 0.001..grid + 0.05).contains(cut),
                 "{name}: {cuts:?}"
             );
         }
@@ -245,7 +78,7 @@ async fn a_recorded_webm_plays_after_adaptive_streaming() {
     assert_eq!(made.engine, "ffmpeg");
     assert!(made.reason.contains("Matroska"), "{}", made.reason);
     let tracks = made.names(".mp4");
-    assert_eq!(tracks.len(), 4, "{tracks:?}");
+    assert_eq!(tracks.len(), 3, "{tracks:?}");
     let source = media::packets(&shared_media().join("echo-hereweare.webm"), "v:0");
     let large = made
         .folder
@@ -408,19 +241,6 @@ async fn shapes_rates_and_layouts_become_what_players_know() {
     }
 }
 
-async fn failure(name: &str, bytes: Vec<u8>, preset: Value) -> (JobErrorCode, String) {
-    let fake = fake(Choice::Ffmpeg).await;
-    fake.upload(name, bytes);
-    fake.queue_with(fake.input(name), vec![preset]);
-    match fake.finish(2).await {
-        Outcome::Error(failure) => (
-            failure.code,
-            format!("{} {:?}", failure.message, failure.details),
-        ),
-        other => panic!("{name}: {other:?}"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_encoded_says_why() {
     use JobErrorCode::{ContentMalformed, ContentUnsupported};
@@ -466,7 +286,7 @@ async fn what_cannot_be_encoded_says_why() {
             ContentMalformed,
             "cut off",
         ),
-        ("huge.ivf", huge, ContentUnsupported, "6553"),
+        ("huge.ivf", huge, ContentMalformed, "how large"),
         ("long.mkv", long, ContentUnsupported, "hours"),
         (
             "bait.m3u8",

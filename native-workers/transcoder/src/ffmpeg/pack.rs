@@ -183,6 +183,12 @@ fn cut_pictures(shown: &[i64], sync: &[bool], last: u32, grid: u64) -> Result<Cu
         let mut times: Vec<u64> = shown[first..past].iter().map(|&time| place(time)).collect();
         let in_decode_order = times.clone();
         times.sort_unstable();
+        if times.iter().any(|&time| cell(time) > cell(start)) {
+            return Err(format!(
+                "the encoder put no key frame where segment {} should begin",
+                number + 1
+            ));
+        }
         if times[0] != start || times[times.len() - 1] >= next {
             return Err(format!(
                 "the pictures of segment {number} are not shown between its key frame and the next"

@@ -200,7 +200,8 @@ fn options(
     let encoder = match video.format {
         VideoFormat::H264 => "libx264",
         VideoFormat::H265 => "libx265",
-        VideoFormat::Av1 if tools.has_encoder("libsvtav1") => "libsvtav1",
+        // ffmpeg's side of SVT-AV1 once took no orders about key frames.
+        VideoFormat::Av1 if tools.has_encoder("libsvtav1") && tools.major() >= 7 => "libsvtav1",
         VideoFormat::Av1 => "libaom-av1",
     };
     if !tools.has_encoder(encoder) {

@@ -55,6 +55,17 @@ impl Tools {
         })
     }
 
+    /// The first number of the version; 0 if it has none.
+    pub fn major(&self) -> u32 {
+        let digits: String = self
+            .version
+            .trim_start_matches('n')
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().unwrap_or(0)
+    }
+
     pub fn has_encoder(&self, name: &str) -> bool {
         self.encoders.contains(name)
     }

@@ -1,6 +1,7 @@
 //! A control plane and a blob store in one process, in memory, with faults on request; and ffprobe.
 #![allow(dead_code, unreachable_pub)] // every test program uses its own part
 
+pub mod jobs;
 pub mod media;
 
 use std::collections::{BTreeMap, HashMap};
@@ -52,6 +53,8 @@ pub struct State {
     pub lose_lease_after: Option<usize>,
     /// Ask for cancellation as soon as so many blocks are staged.
     pub cancel_after: Option<usize>,
+    /// Ask for cancellation as soon as there is progress.
+    pub cancel_on_progress: bool,
     /// Answer 400 to renewals with chunks, as the API does when a record is too long.
     pub refuse_chunks: bool,
     /// Refuse writes, as storage with a read-only signature does.
@@ -65,6 +68,7 @@ pub struct Fake {
     pub job: Uuid,
     /// Of the workers that are started.
     pub engine: Choice,
+    pub guard: Guard,
 }
 
 impl Fake {
@@ -76,6 +80,7 @@ impl Fake {
             url,
             job: Uuid::from_u128(7),
             engine: Choice::BuiltIn,
+            guard: Guard::default(),
         };
         let server = fake.clone();
         tokio::spawn(async move {
@@ -175,7 +180,7 @@ impl Fake {
             engine: self.engine,
             ffmpeg: None,
             scratch: std::env::temp_dir(),
-            guard: Guard::default(),
+            guard: self.guard.clone(),
         }
     }
 
@@ -331,7 +336,8 @@ impl Fake {
             }
             let cancel = state
                 .cancel_after
-                .is_some_and(|count| state.blocks_put >= count);
+                .is_some_and(|count| state.blocks_put >= count)
+                || state.cancel_on_progress && state.progress.iter().any(|&percent| percent > 0);
             return json(&serde_json::json!({ "cancel": cancel }));
         }
         let request: FinishRequest = serde_json::from_slice(body).unwrap();
