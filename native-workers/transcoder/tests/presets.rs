@@ -144,7 +144,7 @@ async fn pictures_are_taken_where_they_are_asked_for() {
     );
     let mut preset = standard(
         json!([
-            {"@odata.type": "#Microsoft.Media.PngImage", "start": "PT1S", "step": "PT1S", "range": "100%",
+            {"@odata.type": "#Microsoft.Media.PngImage", "start": "PT1S", "step": "PT1S", "range": "95%",
              "layers": [{"width": "50%", "height": "50%"}]},
             {"@odata.type": "#Microsoft.Media.JpgImage", "start": "{Best}", "layers": [{"quality": 90, "width": 200, "label": "best"}]},
         ]),

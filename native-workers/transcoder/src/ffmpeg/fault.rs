@@ -6,7 +6,7 @@ use super::sandbox::Ended;
 use crate::failure::{self, Step, Stopped};
 
 /// Phrases of ffmpeg, and what they mean. The first that is found decides.
-const PHRASES: [(&str, JobErrorCode, &str); 16] = [
+const PHRASES: [(&str, JobErrorCode, &str); 17] = [
     (
         "No space left on device",
         JobErrorCode::ServiceTransientError,
@@ -81,6 +81,11 @@ const PHRASES: [(&str, JobErrorCode, &str); 16] = [
         "Invalid data found when processing input",
         JobErrorCode::ContentMalformed,
         "it is damaged",
+    ),
+    (
+        ": End of file",
+        JobErrorCode::ContentMalformed,
+        "nothing in it can be read",
     ),
     (
         "Error while opening encoder",

@@ -5,10 +5,10 @@
 
 use headwater_bmff::Colour;
 use headwater_preset::{
-    Crop, Deinterlace, Fade, Filters, H264Profile, Length, Overlay, OverlayKind, Parity, SyncMode,
-    Turn,
+    Crop, Deinterlace, Fade, Filters, Length, Overlay, OverlayKind, Parity, SyncMode, Turn,
 };
 
+use super::overlays::{laid_over, laid_under, place};
 use super::probe::{AudioStream, Interlacing, VideoStream};
 use super::rungs::Rung;
 use super::tools::Tools;
@@ -54,7 +54,7 @@ fn turned(video: &VideoStream, filters: &Filters) -> (Size, bool) {
     (size, sideways)
 }
 
-fn pixels(length: Length, whole: u32) -> u32 {
+pub(super) fn pixels(length: Length, whole: u32) -> u32 {
     match length {
         Length::Pixels(pixels) => pixels.min(whole),
         Length::Percent(percent) => (f64::from(whole) * percent.min(100.0) / 100.0).round() as u32,
@@ -62,7 +62,7 @@ fn pixels(length: Length, whole: u32) -> u32 {
 }
 
 /// Left, top, width and height of `crop` in a picture of `size`; even, inside, at least two samples each way.
-fn rectangle(crop: &Crop, size: Size) -> (u32, u32, u32, u32) {
+pub(super) fn rectangle(crop: &Crop, size: Size) -> (u32, u32, u32, u32) {
     let left = pixels(crop.left, size.width.saturating_sub(2)) & !1;
     let top = pixels(crop.top, size.height.saturating_sub(2)) & !1;
     let span = |length: Option<Length>, from: u32, whole: u32| {
@@ -218,7 +218,7 @@ fn prepared(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> Vec<Stri
 }
 
 /// Seconds for a filter.
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
@@ -238,6 +238,13 @@ fn fade(fade: &Fade, into: bool, total: f64) -> (String, String) {
         format!("fade=t={kind}:st={start}:d={duration}:color=0x{red:02x}{green:02x}{blue:02x}"),
         format!("afade=t={kind}:st={start}:d={duration}"),
     )
+}
+
+/// Frames a second of a sequence: those of its first part. `None` for what is no sequence, or has no pictures.
+pub fn sequence_rate(parts: &[Part]) -> Option<f64> {
+    let video = parts.first()?.video.as_ref()?;
+    let known = (1.0..=240.0).contains(&video.frames_per_second);
+    (parts.len() > 1).then_some(if known { video.frames_per_second } else { 25.0 })
 }
 
 /// What is laid over the presentation: the filter's words and the source.
@@ -268,6 +275,13 @@ pub fn video(
         };
         let mut steps = prepared(video, filters, &own);
         if several {
+            if let Some(rate) = sequence_rate(parts) {
+                // From 0 on, in so many frames: the next part begins where the sound's next part does.
+                let frames = (part.seconds * rate).round().max(1.0);
+                steps.push(format!(
+                    "fps={rate:.6}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={frames:.0}"
+                ));
+            }
             steps.push(fitted(video, filters, &own));
             steps.push(format!("format=yuv420p[p{number}]"));
             chains.push(format!(
@@ -323,6 +337,8 @@ pub fn video(
         ));
         number += 1;
     }
+    // What is first on screen is so from the start; encoders count key frames from their first picture.
+    tail.push("setpts=if(eq(N\\,0)\\,0\\,PTS)".into());
     // Scaled step by step: from the canvas to the largest, from there to the next.
     let source = if scaled {
         None
@@ -364,8 +380,8 @@ pub fn video(
 
 fn pixel_format(rung: &Rung) -> &'static str {
     let profile = |name: &str| rung.options.iter().any(|option| option == name);
-    match (rung.ten_bits, H264Profile::Auto) {
-        (true, _) => "yuv420p10le",
+    match rung.ten_bits {
+        true => "yuv420p10le",
         _ if profile("high422") => "yuv422p",
         _ if profile("high444") => "yuv444p",
         _ => "yuv420p",
@@ -399,86 +415,6 @@ fn fitted(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> String {
         scale(inner, Some(video), canvas),
         canvas.size.width,
         canvas.size.height
-    )
-}
-
-/// Where the upper left corner of an overlay goes.
-fn place(overlay: &Overlay, size: Size) -> (u32, u32) {
-    match &overlay.kind {
-        OverlayKind::Picture {
-            position: Some(position),
-            ..
-        } => (
-            pixels(position.left, size.width),
-            pixels(position.top, size.height),
-        ),
-        _ => (0, 0),
-    }
-}
-
-/// The picture of an overlay, ready at its time: `[o0]`, `[o1]`, ...
-fn laid_over(overlay: &Overlay, part: &Part, canvas: &Canvas, total: f64, number: usize) -> String {
-    let mut steps: Vec<String> = Vec::new();
-    let start = overlay.start_ms as f64 / 1000.0;
-    let end = overlay
-        .end_ms
-        .map_or(total, |end| (end as f64 / 1000.0).min(total));
-    let length = if part.still {
-        end - start
-    } else {
-        (end - start).min(part.seconds)
-    }
-    .max(0.04);
-    if part.still {
-        steps.push("loop=loop=-1:size=1:start=0,setpts=N/(25*TB)".into());
-    }
-    steps.push(format!("trim=duration={length:.3},setpts=PTS-STARTPTS"));
-    let source = part.video.as_ref();
-    let (input, index) = source.map_or((0, 0), |video| (video.input, video.index));
-    if let (
-        OverlayKind::Picture {
-            position,
-            crop,
-            opacity,
-        },
-        Some(video),
-    ) = (&overlay.kind, &part.video)
-    {
-        if let Some(crop) = crop {
-            let (left, top, width, height) = rectangle(crop, video.coded);
-            steps.push(format!("crop={width}:{height}:{left}:{top}"));
-        }
-        if let Some(position) = position {
-            let side = |length: Option<Length>, whole: u32| {
-                length.map_or("-1".to_owned(), |length| {
-                    pixels(length, whole).max(2).to_string()
-                })
-            };
-            if position.width.is_some() || position.height.is_some() {
-                steps.push(format!(
-                    "scale={}:{}",
-                    side(position.width, canvas.size.width),
-                    side(position.height, canvas.size.height)
-                ));
-            }
-        }
-        steps.push("format=yuva420p".into());
-        if *opacity < 1.0 {
-            steps.push(format!("colorchannelmixer=aa={opacity:.3}"));
-        }
-        if overlay.fade_in_ms > 0 {
-            let duration = seconds(overlay.fade_in_ms);
-            steps.push(format!("fade=t=in:st=0:d={duration}:alpha=1"));
-        }
-        if overlay.fade_out_ms > 0 {
-            let duration = overlay.fade_out_ms as f64 / 1000.0;
-            let from = (length - duration).max(0.0);
-            steps.push(format!("fade=t=out:st={from:.3}:d={duration:.3}:alpha=1"));
-        }
-    }
-    format!(
-        "[{input}:{index}]{},setpts=PTS+{start:.3}/TB[o{number}]",
-        steps.join(",")
     )
 }
 
@@ -571,35 +507,6 @@ pub fn audio(
         chains.push(format!("{from}{tailed}{labels}"));
     }
     chains.join(";")
-}
-
-fn laid_under(
-    overlay: &Overlay,
-    part: &Part,
-    (input, index): (usize, u32),
-    total: f64,
-    label: &str,
-) -> String {
-    let start = overlay.start_ms;
-    let end = overlay.end_ms.map_or(total, |end| end as f64 / 1000.0);
-    let length = (end - start as f64 / 1000.0)
-        .min(part.seconds.max(0.001))
-        .max(0.001);
-    let mut steps = vec![
-        format!("atrim=duration={length:.3}"),
-        "asetpts=PTS-STARTPTS".to_owned(),
-        format!("volume={:.3}", overlay.gain),
-    ];
-    if overlay.fade_in_ms > 0 {
-        steps.push(format!("afade=t=in:d={}", seconds(overlay.fade_in_ms)));
-    }
-    if overlay.fade_out_ms > 0 {
-        let duration = overlay.fade_out_ms as f64 / 1000.0;
-        let from = (length - duration).max(0.0);
-        steps.push(format!("afade=t=out:st={from:.3}:d={duration:.3}"));
-    }
-    steps.push(format!("adelay=delays={start}:all=1"));
-    format!("[{input}:{index}]{}[t{label}]", steps.join(","))
 }
 
 /// `-fps_mode` for a way of treating frame times.

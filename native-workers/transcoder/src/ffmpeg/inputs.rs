@@ -11,7 +11,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::container::{self, Demuxer};
-use super::graph::Part;
+use super::graph::{self, Part};
+use super::languages::same_language;
 use super::probe::{self, AudioStream, VideoStream};
 use super::sandbox::{Limits, Program};
 use super::{Ffmpeg, fault};
@@ -143,6 +144,17 @@ impl Loader<'_> {
                 return Err(failure::unsupported(
                     "Of the inputs of a sequence, either all have video or none.",
                 ));
+            }
+            if sources.parts.iter().any(|part| part.seconds <= 0.0) {
+                return Err(failure::unsupported(
+                    "An input of the sequence does not say how long it is: give its clip an end.",
+                ));
+            }
+            // Whole frames, so that pictures and sound of a part are equally long.
+            if let Some(rate) = graph::sequence_rate(&sources.parts) {
+                for part in &mut sources.parts {
+                    part.seconds = (part.seconds * rate).round().max(1.0) / rate;
+                }
             }
         }
         Ok(sources)
@@ -473,77 +485,6 @@ fn chosen<T: Choosable>(streams: Vec<(String, T)>, tracks: &[TrackChoice], audio
         .zip(keep)
         .filter_map(|((_, stream), keep)| keep.then_some(stream))
         .collect()
-}
-
-/// Codes of ISO 639-1 with those of ISO 639-2, terminological and bibliographic, that stand for the same language.
-#[rustfmt::skip]
-const LANGUAGES: [(&str, &[&str]); 50] = [
-    ("ar", &["ara"]),
-    ("bg", &["bul"]),
-    ("ca", &["cat"]),
-    ("cs", &["ces", "cze"]),
-    ("cy", &["cym", "wel"]),
-    ("da", &["dan"]),
-    ("de", &["deu", "ger"]),
-    ("el", &["ell", "gre"]),
-    ("en", &["eng"]),
-    ("es", &["spa"]),
-    ("et", &["est"]),
-    ("eu", &["eus", "baq"]),
-    ("fa", &["fas", "per"]),
-    ("fi", &["fin"]),
-    ("fr", &["fra", "fre"]),
-    ("ga", &["gle"]),
-    ("he", &["heb"]),
-    ("hi", &["hin"]),
-    ("hr", &["hrv"]),
-    ("hu", &["hun"]),
-    ("hy", &["hye", "arm"]),
-    ("id", &["ind"]),
-    ("is", &["isl", "ice"]),
-    ("it", &["ita"]),
-    ("ja", &["jpn"]),
-    ("ka", &["kat", "geo"]),
-    ("ko", &["kor"]),
-    ("lt", &["lit"]),
-    ("lv", &["lav"]),
-    ("mk", &["mkd", "mac"]),
-    ("ms", &["msa", "may"]),
-    ("my", &["mya", "bur"]),
-    ("nb", &["nob"]),
-    ("nl", &["nld", "dut"]),
-    ("no", &["nor"]),
-    ("pl", &["pol"]),
-    ("pt", &["por"]),
-    ("ro", &["ron", "rum"]),
-    ("ru", &["rus"]),
-    ("sk", &["slk", "slo"]),
-    ("sl", &["slv"]),
-    ("sq", &["sqi", "alb"]),
-    ("sr", &["srp"]),
-    ("sv", &["swe"]),
-    ("ta", &["tam"]),
-    ("th", &["tha"]),
-    ("tr", &["tur"]),
-    ("uk", &["ukr"]),
-    ("vi", &["vie"]),
-    ("zh", &["zho", "chi"]),
-];
-
-/// Whether two codes stand for one language, regions aside: `en-US`, `en` and `eng` do.
-fn same_language(own: &str, wanted: &str) -> bool {
-    let primary = |text: &str| {
-        text.split(['-', '_'])
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase()
-    };
-    let (own, wanted) = (primary(own), primary(wanted));
-    let is = |code: &str, (short, long): &(&str, &[&str])| *short == code || long.contains(&code);
-    own == wanted
-        || LANGUAGES
-            .iter()
-            .any(|row| is(&own, row) && is(&wanted, row))
 }
 
 #[cfg(test)]

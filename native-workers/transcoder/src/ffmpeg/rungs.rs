@@ -234,6 +234,8 @@ fn options(
     match encoder {
         "libx264" => x264(&mut out, video, layer, size),
         "libx265" => x265(&mut out, video, layer),
+        // The same distance at least and at most: only where they are asked for.
+        "libaom-av1" if !video.scene_changes => out.push("-keyint_min", "100000"),
         _ => {}
     }
     for (name, code) in [

@@ -142,6 +142,11 @@ pub fn sound_start(file: &Path) -> f64 {
 }
 
 pub fn assert_in_step(video: &Path, sound: &Path, what: &str) {
+    assert_within(video, sound, 0.02, what);
+}
+
+/// Pictures and sound are at most `most` seconds apart.
+pub fn assert_within(video: &Path, sound: &Path, most: f64, what: &str) {
     let (seen, heard) = (flashes(video), beeps(sound));
     let shift = sound_start(sound);
     assert!(
@@ -152,7 +157,7 @@ pub fn assert_in_step(video: &Path, sound: &Path, what: &str) {
     for (seen, heard) in seen.iter().zip(&heard).skip(1) {
         let apart = seen - (heard + shift);
         assert!(
-            apart.abs() < 0.02,
+            apart.abs() < most,
             "{what}: {apart} s apart, {seen} {heard} {shift}"
         );
     }
