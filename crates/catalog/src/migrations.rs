@@ -119,5 +119,10 @@ pub fn all() -> &'static [Migration] {
             name: "token uses",
             sql: include_str!("../migrations/sqlite/0012_token_uses.sql"),
         },
+        Migration {
+            number: 15,
+            name: "engines and inputs",
+            sql: include_str!("../migrations/sqlite/0015_engines_and_inputs.sql"),
+        },
     ]
 }

@@ -14,6 +14,8 @@ pub(crate) struct Worker {
     pub(crate) token: String,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) threads: Option<usize>,
+    /// Ranges of private addresses that sources may be fetched from, with commas between.
+    pub(crate) egress_allow: String,
 }
 
 impl Worker {
@@ -27,6 +29,9 @@ impl Worker {
             .kill_on_drop(true);
         if let Some(file) = &self.ca_file {
             command.env("HEADWATER_CA_FILE", file);
+        }
+        if !self.egress_allow.is_empty() {
+            command.env("HEADWATER_EGRESS_ALLOW", &self.egress_allow);
         }
         if let Some(threads) = self.threads {
             command.env("HEADWATER_THREADS", threads.to_string());

@@ -287,6 +287,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             token: sign(Role::Worker, Who::Installation("worker".into()), 24 * 366)?,
             ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
             threads: args.threads,
+            egress_allow: args.egress.environment(),
         },
         worker_stopped,
     ));

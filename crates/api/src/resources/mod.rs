@@ -12,6 +12,7 @@ mod file_access;
 pub(crate) mod filters;
 mod granting;
 mod invites;
+pub(crate) mod job_inputs;
 pub(crate) mod jobs;
 mod key_documents;
 mod key_orders;
