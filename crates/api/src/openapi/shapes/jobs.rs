@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::common::{name, texts};
 use crate::openapi::schema::{
-    Schema, anything, duration, idle, list, map, number, one_of, shape, text, time, union, whole,
+    Schema, anything, idle, list, map, number, one_of, shape, text, time, union, whole,
 };
 use crate::openapi::shape::{
     Member, Properties, Shape, accepted, defaulted, ignored, kind, optional, required, resource,
@@ -191,7 +191,10 @@ fn inputs() -> Vec<Shape> {
         Shape::same(
             "AbsoluteClipTime",
             "A time of the source.",
-            vec![kind("AbsoluteClipTime"), required("time", duration())],
+            vec![
+                kind("AbsoluteClipTime"),
+                required("time", text().about("ISO 8601, such as PT1M30.5S.")),
+            ],
         ),
         Shape::answer(
             "JobEngine",
