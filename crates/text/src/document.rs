@@ -59,6 +59,11 @@ impl Text {
         }
     }
 
+    /// The language that a TTML document states.
+    pub fn language(&self) -> Option<&str> {
+        self.ttml.as_ref().and_then(ttml::Document::language)
+    }
+
     /// The cues, in order of their start.
     pub fn cues(&self) -> &vtt::Document {
         &self.vtt

@@ -1,9 +1,8 @@
 //! Sprite sheets: the WebVTT that says which part of which picture shows what time.
 //!
 //! A cue's text is `{file}#xywh={x},{y},{width},{height}` (Media Fragments URI 1.0 §4.2.2, pixels), as the encoders of Azure
-//! Media Services and MK.IO write it. [`Track::parse`] finds the grid that HLS and DASH describe such sheets by.
+//! Media Services and MK.IO write it. [`Track::of`] finds the grid that HLS and DASH describe such sheets by.
 
-use crate::error::{TextError, Warning};
 use crate::time::Span;
 use crate::vtt;
 use std::collections::HashSet;
@@ -45,19 +44,12 @@ struct Tile<'a> {
 }
 
 impl Track {
-    /// Reads the WebVTT of sprite sheets. `None` if it is of something else: cues that are not parts of pictures, or whose
-    /// tiles are not a grid with the same time for each.
-    ///
-    /// Errors: [`TextError`] for what is no WebVTT.
-    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, TextError> {
-        if bytes.len() > crate::MAX_BYTES {
-            return Err(TextError::TooLong(bytes.len()));
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| TextError::NotUtf8(1))?;
-        let mut warnings: Vec<Warning> = Vec::new();
-        let document = vtt::parse(text.strip_prefix('\u{feff}').unwrap_or(text), &mut warnings)?;
+    /// The sheets that the cues of a document are parts of. `None` if it is of something else: cues that are not parts of
+    /// pictures, or whose tiles are not a grid with the same time for each.
+    #[must_use]
+    pub fn of(document: &vtt::Document) -> Option<Self> {
         let tiles: Option<Vec<Tile<'_>>> = document.cues.iter().map(tile).collect();
-        Ok(tiles.and_then(|tiles| grid(&tiles)))
+        grid(&tiles?)
     }
 
     /// How long a full sheet is shown, milliseconds.
@@ -140,6 +132,10 @@ fn grid(tiles: &[Tile<'_>]) -> Option<Track> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Option<Track> {
+        Track::of(crate::Text::parse(text.as_bytes()).unwrap().0.cues())
+    }
+
     fn sheets(count: u32, per_sheet: u32, columns: u32) -> String {
         let mut text = "WEBVTT\n".to_owned();
         for at in 0..count {
@@ -159,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_grid_is_found() {
-        let track = Track::parse(sheets(60, 25, 5).as_bytes()).unwrap().unwrap();
+        let track = parse(&sheets(60, 25, 5)).unwrap();
         assert_eq!((track.tile, track.columns, track.rows), ((160, 90), 5, 5));
         assert_eq!((track.tile_ms, track.sheet_ms()), (5000, 125_000));
         let files: Vec<_> = track.sheets.iter().map(|s| s.file.as_str()).collect();
@@ -175,20 +171,19 @@ mod tests {
             }
         );
         // Of a single sheet that is not full, what is there is the grid.
-        let track = Track::parse(sheets(7, 25, 5).as_bytes()).unwrap().unwrap();
+        let track = parse(&sheets(7, 25, 5)).unwrap();
         assert_eq!((track.columns, track.rows), (5, 2));
-        let track = Track::parse(sheets(1, 25, 5).as_bytes()).unwrap().unwrap();
+        let track = parse(&sheets(1, 25, 5)).unwrap();
         assert_eq!((track.columns, track.rows), (1, 1));
     }
 
     #[test]
     fn other_files_are_not_taken_for_sheets() {
-        let not = |text: &str| assert_eq!(Track::parse(text.as_bytes()), Ok(None), "{text}");
+        let not = |text: &str| assert_eq!(parse(text), None, "{text}");
         not("WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n");
         not("WEBVTT\n");
         not(&sheets(10, 5, 5).replace("xywh=160,", "xywh=161,"));
         not(&sheets(10, 5, 5).replace("film-000002", "film-000001"));
         not("WEBVTT\n\n00:00.000 --> 00:01.000\na.jpg#xywh=0,0,0,9\n");
-        assert!(Track::parse(b"nothing").is_err());
     }
 }
