@@ -60,7 +60,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let asked = (options, &selection);
         let images = self
             .shown_images(visit, (name, &listing), &presentation, asked)
-            .await?;
+            .await;
         let images = images.as_deref();
         if let Some(images) = images {
             tag.images(images);

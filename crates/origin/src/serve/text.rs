@@ -339,19 +339,27 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 
     /// The sheets of pictures that an asset has for a presentation. `listing`: what else its text files are.
-    pub(super) async fn images(
+    async fn images(
         &self,
         visit: &Visit<'_, C::Location>,
         name: &str,
         listing: &Listing,
-    ) -> Result<Option<Arc<Images>>, OriginError> {
+    ) -> Option<Arc<Images>> {
         let key = format!("{}\n{name}", visit.published.place);
         if let Some(known) = self.images.get(&key, visit.now) {
-            return Ok(known);
+            return known;
         }
         let at = &visit.published.location;
-        let files = self.storage.list(at, LIST_LIMIT).await;
-        let files = files.map_err(storage_error)?;
+        // Whatever is wrong with these files, the presentation plays without.
+        let files = match self.storage.list(at, LIST_LIMIT).await {
+            Ok(files) => files,
+            Err(error) => {
+                (self.log)(&format!(
+                    "{name}: the asset's files cannot be listed: {error}"
+                ));
+                return None;
+            }
+        };
         let is_vtt = |file: &&String| file.to_ascii_lowercase().ends_with(".vtt");
         let is_text = |file: &str| listing.texts.iter().any(|t| t.file == file);
         let mut files: Vec<&String> = files
@@ -363,14 +371,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         files.sort_by_key(|file| !file.starts_with(name));
         let mut found = None;
         for file in files.into_iter().take(MAX_SHEET_FILES) {
-            found = match self.sheets(visit, file).await {
-                Ok(found) => found.map(Arc::new),
-                Err(error) if leaves_out(error.code()) => {
-                    (self.log)(&format!("{file}: {}", error.log_line()));
-                    None
-                }
-                Err(error) => return Err(error),
-            };
+            match self.sheets(visit, file).await {
+                Ok(sheets) => found = sheets.map(Arc::new),
+                Err(error) => (self.log)(&format!("{file}: {}", error.log_line())),
+            }
             if found.is_some() {
                 break;
             }
@@ -381,7 +385,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let until = visit.now.checked_add(IMAGES_TTL).ok();
         let bytes = sheets.saturating_mul(128).saturating_add(128);
         self.images.put(&key, found.clone(), bytes, until);
-        Ok(found)
+        found
     }
 
     async fn sheets(
@@ -429,7 +433,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(None);
         }
         let listing = self.whole_listing(visit, &address.manifest).await?;
-        let Some(images) = self.images(visit, &address.manifest, &listing).await? else {
+        let Some(images) = self.images(visit, &address.manifest, &listing).await else {
             return Ok(None);
         };
         if options.encryption.is_some() {
@@ -473,11 +477,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         (name, listing): (&str, &Listing),
         presentation: &Presentation,
         (options, selection): (&Options, &Selection),
-    ) -> Result<Option<Arc<Images>>, OriginError> {
+    ) -> Option<Arc<Images>> {
         let smooth = matches!(options.format, Format::Smooth(_));
         let encrypted = options.encryption.is_some();
         if smooth || encrypted || selection.cuts() || presentation.videos.is_empty() {
-            return Ok(None);
+            return None;
         }
         self.images(visit, name, listing).await
     }

@@ -10,14 +10,13 @@ impl Document {
     /// `mpegts`: what the 90 kHz clock of the media shows at the document's time 0.
     #[must_use]
     pub fn segment(&self, window: &Range<u64>, clock: Clock, mpegts: u64) -> String {
-        let mut out = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{mpegts},LOCAL:00:00:00.000\n");
+        let mut out = format!("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{mpegts},LOCAL:00:00:00.000\n\n");
+        // Every block ends with an empty line, the last one, too: ffmpeg reads segments as one file.
         for block in &self.blocks {
-            out.push('\n');
             out.push_str(block);
-            out.push('\n');
+            out.push_str("\n\n");
         }
         for (_, cue) in self.touching(window, clock) {
-            out.push('\n');
             if let Some(id) = &cue.id {
                 out.push_str(id);
                 out.push('\n');
@@ -31,7 +30,7 @@ impl Document {
             }
             out.push('\n');
             out.push_str(&cue.text);
-            out.push('\n');
+            out.push_str("\n\n");
         }
         out
     }
@@ -70,15 +69,15 @@ mod tests {
         let window = |s: u64, e: u64| document.segment(&(s * 90_000..e * 90_000), CLOCK, 900_000);
         assert_eq!(
             window(0, 6),
-            "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\nSTYLE\n::cue { color: lime }\n\na\n00:00:01.000 --> 00:00:07.000 line:0\none\n"
+            "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\nSTYLE\n::cue { color: lime }\n\na\n00:00:01.000 --> 00:00:07.000 line:0\none\n\n"
         );
         assert_eq!(
             window(6, 12),
-            "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\nSTYLE\n::cue { color: lime }\n\na\n00:00:01.000 --> 00:00:07.000 line:0\none\n\n00:00:06.000 --> 00:00:06.500\ntwo\n"
+            "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\nSTYLE\n::cue { color: lime }\n\na\n00:00:01.000 --> 00:00:07.000 line:0\none\n\n00:00:06.000 --> 00:00:06.500\ntwo\n\n"
         );
         assert_eq!(
             window(12, 18),
-            "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\nSTYLE\n::cue { color: lime }\n"
+            "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n\nSTYLE\n::cue { color: lime }\n\n"
         );
     }
 
