@@ -73,14 +73,14 @@ pub struct CacheSizes {
 }
 
 impl Default for CacheSizes {
-    /// 18 MiB together.
+    /// 24 MiB together.
     fn default() -> Self {
         Self {
             names: 1 << 20,
             indexes: 3 << 20,
             blocks: 2 << 20,
             maps: 1 << 20,
-            documents: 2 << 20,
+            documents: 8 << 20,
             texts: 3 << 20,
         }
     }

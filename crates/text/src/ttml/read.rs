@@ -6,8 +6,8 @@ use crate::error::{TextError, Warning, warn};
 use crate::time::Span;
 use roxmltree::ParsingOptions;
 
-/// Most nodes of a document.
-const MAX_NODES: u32 = 400_000;
+/// Most nodes of a document: the subtitles of a day, or some 40 MiB of memory.
+const MAX_NODES: u32 = 150_000;
 /// Elements inside of each other. Real documents have six.
 const MAX_DEPTH: u32 = 32;
 
