@@ -155,15 +155,18 @@ fn adaptation_set(
     })
 }
 
+/// Tracks, and what their set says of encryption.
+type UnderOneKey<'a> = (Vec<WithTimeline<'a>>, Vec<String>);
+
 /// Splits a set by key, as an adaptation set names one; with what it says of that.
 fn under_one_key<'a>(
     set: Vec<WithTimeline<'a>>,
     shield: Option<&Shield>,
-) -> Result<Vec<(Vec<WithTimeline<'a>>, Vec<String>)>, OriginError> {
+) -> Result<Vec<UnderOneKey<'a>>, OriginError> {
     let Some(shield) = shield else {
         return Ok(vec![(set, Vec::new())]);
     };
-    let mut sets: Vec<(Vec<WithTimeline<'a>>, Vec<String>)> = Vec::new();
+    let mut sets: Vec<UnderOneKey<'a>> = Vec::new();
     for track in set {
         let protection = match shield.key(track.0.head()?)? {
             Some(key) => shield.dash(key)?,

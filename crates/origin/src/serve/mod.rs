@@ -3,9 +3,10 @@
 //! Every request goes the same way: the URL is read, the locator resolved and judged, then the resource it names is
 //! made. What is decided where: [`crate::address`] reads, [`crate::policy`] judges, [`crate::presentation`] and
 //! [`crate::manifests`] describe, [`crate::filter`] leaves out, [`crate::answer`] knows HTTP. Here they are put in order,
-//! with the IO between them: [`listing`] finds out what there is, [`manifest`], [`fragment`] and [`text`] make the answers, [`protected`] encrypts them.
+//! with the IO between them: [`listing`] finds out what there is, [`manifest`], [`fragment`], [`text`] and [`images`] make the answers, [`protected`] encrypts them.
 
 mod fragment;
+mod images;
 mod listing;
 mod manifest;
 mod protected;
