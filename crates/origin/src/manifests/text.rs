@@ -112,7 +112,7 @@ pub(crate) fn media_playlist(
     };
     let segments: Vec<hls::Segment> = segments.iter().map(segment).collect();
     hls::MediaPlaylist {
-        version: version(format),
+        version: version(format).max(keys.version),
         timescale: grid.head.timescale,
         init_uri,
         keys: &keys.lines,

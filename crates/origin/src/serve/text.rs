@@ -202,6 +202,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let keys = hls::Keys {
             lines: tags.iter().map(|key| key.key_line()).collect(),
             cover_init: false,
+            version: tags
+                .iter()
+                .map(|key| key.version())
+                .max()
+                .unwrap_or_default(),
         };
         let carried = Carried::new(options, None);
         let mut tag = Tag::new();
