@@ -16,12 +16,14 @@
 
 mod mpd;
 mod text;
+mod tiles;
 mod timeline;
 
 pub use mpd::{
     AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Profile, Representation,
     SegmentTemplate,
 };
+pub use tiles::TileSet;
 pub use timeline::Segment;
 
 /// Value for `Content-Type`.

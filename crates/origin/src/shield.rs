@@ -81,11 +81,25 @@ impl Shield {
     ///
     /// Errors: 500 if there is none for it: nothing goes out in the clear for want of a key.
     pub(crate) fn key(&self, head: &TrackHead) -> Result<Option<&ContentKey>, OriginError> {
+        self.key_for(&head.codec)
+    }
+
+    /// The key of a text track, by its codec: text is never encrypted sample by sample.
+    ///
+    /// Errors: as of [`Self::key`].
+    pub(crate) fn text_key(&self, codec: &str) -> Result<Option<&ContentKey>, OriginError> {
+        match self.samples() {
+            Some(_) => Ok(None),
+            None => self.key_for(codec),
+        }
+    }
+
+    fn key_for(&self, codec: &str) -> Result<Option<&ContentKey>, OriginError> {
         let scheme = self.scheme()?;
-        if scheme.clear.select(&head.codec) {
+        if scheme.clear.select(codec) {
             return Ok(None);
         }
-        let own = scheme.keys.iter().find(|k| k.tracks.select(&head.codec));
+        let own = scheme.keys.iter().find(|k| k.tracks.select(codec));
         let key = own.or_else(|| scheme.keys.iter().find(|key| key.tracks.is_empty()));
         let none = || OriginError::new(Code::Internal, "the locator has no key for the track");
         key.map(Some).ok_or_else(none)

@@ -81,21 +81,42 @@ export async function publishAsIs(to, bytes) {
   return locate(to, asset);
 }
 
+/**
+ * Uploads `bytes` and text files, adds those as tracks, and publishes it all as it is.
+ *
+ * `texts`: `[{ name, file, content, properties }]`, properties as a `TextTrack` has them.
+ */
+export async function publishWithTexts(to, bytes, texts) {
+  const asset = `players-texts-${randomUUID().slice(0, 8)}`;
+  await upload(to, asset, bytes);
+  for (const { name, file, content, properties } of texts) {
+    await put(to, asset, file, content, "application/octet-stream");
+    const track = { "@odata.type": "#Microsoft.Media.TextTrack", fileName: file, ...properties };
+    await call(to, "PUT", `/assets/${asset}/tracks/${name}`, { properties: { track } });
+  }
+  return locate(to, asset);
+}
+
 /** Puts `bytes` into a new asset, as clip.mp4. */
 async function upload(to, asset, bytes) {
   await call(to, "PUT", `/assets/${asset}`, { properties: {} });
+  await put(to, asset, "clip.mp4", bytes, "video/mp4");
+}
+
+/** Puts a file into an asset. */
+async function put(to, asset, file, bytes, type) {
   const { assetContainerSasUrls } = await call(to, "POST", `/assets/${asset}/listContainerSas`, {
     permissions: "ReadWrite",
     expiryTime: new Date(Date.now() + 3600_000).toISOString(),
   });
   const container = new URL(assetContainerSasUrls[0]);
-  container.pathname += "/clip.mp4";
-  const put = await fetch(container, {
+  container.pathname += `/${file}`;
+  const answer = await fetch(container, {
     method: "PUT",
-    headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": "video/mp4" },
+    headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": type },
     body: bytes,
   });
-  if (put.status !== 201) throw new Error(`upload: ${put.status} ${await put.text()}`);
+  if (answer.status !== 201) throw new Error(`upload: ${answer.status} ${await answer.text()}`);
 }
 
 /** Publishes an asset under its own name. */

@@ -24,6 +24,7 @@ window.player = {
       player.on(MediaPlayer.events.STREAM_INITIALIZED, resolve);
       player.on(MediaPlayer.events.ERROR, (event) => reject(new Error(said(event))));
       player.initialize(video, url, false);
+      player.attachTTMLRenderingDiv(document.querySelector("#text"));
     }),
   renditions: () =>
     player
@@ -33,5 +34,9 @@ window.player = {
   select: (id) => {
     player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
     player.setRepresentationForTypeById("video", id, /* forceReplace= */ true);
+  },
+  texts: () => player.getTracksFor("text").map(({ lang, labels }) => ({ language: lang, name: labels?.[0]?.text })),
+  showText: (language) => {
+    player.setTextTrack(player.getTracksFor("text").findIndex(({ lang }) => lang === language));
   },
 };

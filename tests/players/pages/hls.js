@@ -47,4 +47,9 @@ window.player = {
   select: (id) => {
     hls.currentLevel = id;
   },
+  texts: () => hls.subtitleTracks.map(({ lang, name }) => ({ language: lang, name })),
+  showText: (language) => {
+    hls.subtitleTrack = hls.subtitleTracks.findIndex(({ lang }) => lang === language);
+    hls.subtitleDisplay = true;
+  },
 };

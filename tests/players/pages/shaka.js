@@ -35,4 +35,6 @@ window.player = {
     const track = player.getVariantTracks().find((candidate) => candidate.id === id);
     player.selectVariantTrack(track, /* clearBuffer= */ true, /* safeMargin= */ 0);
   },
+  texts: () => player.getTextTracks().map(({ language, label }) => ({ language, name: label })),
+  showText: (language) => player.selectTextTrack(player.getTextTracks().find((track) => track.language === language)),
 };

@@ -29,7 +29,7 @@ pub(super) struct Asked<'a> {
     pub(super) options: &'a Options,
 }
 
-fn none() -> OriginError {
+pub(super) fn none() -> OriginError {
     OriginError::new(
         Code::FragmentTimestampNotFound,
         "no segment of the track starts at this time",
@@ -43,6 +43,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
     ) -> Result<Made, OriginError> {
+        if let Some(found) = self.text_track(visit, asked.track).await? {
+            return self.text_fragment(request, visit, asked, &found).await;
+        }
+        if let Some(images) = self.images_named(visit, asked.track, asked.options).await? {
+            return match asked.part {
+                Part::Start(number) if asked.noun == Noun::Fragments => {
+                    let file = images.file(number).ok_or_else(none)?;
+                    self.file(request, visit, file).await
+                }
+                _ => Err(none()),
+            };
+        }
         let track = self.track(visit, asked.track).await?;
         let shield = self.shield(visit, asked.options).await?;
         let shield = shield.as_ref();

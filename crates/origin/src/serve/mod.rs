@@ -3,18 +3,23 @@
 //! Every request goes the same way: the URL is read, the locator resolved and judged, then the resource it names is
 //! made. What is decided where: [`crate::address`] reads, [`crate::policy`] judges, [`crate::presentation`] and
 //! [`crate::manifests`] describe, [`crate::filter`] leaves out, [`crate::answer`] knows HTTP. Here they are put in order,
-//! with the IO between them: [`listing`] finds out what there is, [`manifest`] and [`fragment`] make the answers, [`protected`] encrypts them.
+//! with the IO between them: [`listing`] finds out what there is, [`manifest`], [`fragment`], [`text`] and [`images`] make the answers, [`protected`] encrypts them.
 
 mod fragment;
+mod images;
 mod listing;
 mod manifest;
 mod protected;
+mod text;
 
+use crate::added::AddedTrack;
 use crate::address::{self, Options, Target};
 use crate::answer::{self, Body, Content, Meta, Request, Resource};
 use crate::cache::Cache;
+use crate::documents::Documents;
 use crate::error::{Code, OriginError};
 use crate::filter::Filter;
+use crate::images::Images;
 use crate::index::{Freshness, Indexes, MediaFile};
 use crate::policy;
 use crate::ports::{Catalog, Published, Storage};
@@ -62,18 +67,21 @@ pub struct CacheSizes {
     pub blocks: usize,
     /// Subsamples of segments whose samples are encrypted.
     pub maps: usize,
+    /// Text files.
+    pub documents: usize,
     /// Rendered manifests, and as much again for what was answered lately.
     pub texts: usize,
 }
 
 impl Default for CacheSizes {
-    /// 16 MiB together.
+    /// 24 MiB together.
     fn default() -> Self {
         Self {
             names: 1 << 20,
             indexes: 3 << 20,
             blocks: 2 << 20,
             maps: 1 << 20,
+            documents: 8 << 20,
             texts: 3 << 20,
         }
     }
@@ -92,6 +100,11 @@ pub struct Origin<C: Catalog, S> {
     /// By file, version, track and segment.
     maps: Cache<Arc<SubsampleMap>>,
     texts: Cache<Bytes>,
+    /// What the API has added to an asset, by locator.
+    added: Cache<Arc<Vec<AddedTrack>>>,
+    documents: Documents,
+    /// By asset and presentation.
+    images: Cache<Option<Arc<Images>>>,
     /// Manifests and init segments by their path.
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
@@ -128,6 +141,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             filters: Cache::new(sizes.names),
             maps: Cache::new(sizes.maps),
             texts: Cache::new(sizes.texts),
+            added: Cache::new(sizes.names),
+            documents: Documents::new(sizes.documents),
+            images: Cache::new(sizes.names),
             answers: Cache::new(sizes.texts),
             indexes: Indexes::new(sizes.indexes, sizes.blocks),
         }

@@ -307,6 +307,7 @@ pub struct OneLocator(
     pub Published<()>,
     pub BTreeMap<String, Filter>,
     pub Option<Protection>,
+    pub Vec<AddedTrack>,
 );
 
 impl Catalog for OneLocator {
@@ -327,6 +328,11 @@ impl Catalog for OneLocator {
     ) -> Result<Vec<Option<Filter>>, CatalogError> {
         assert_eq!(locator, LOCATOR);
         Ok(names.iter().map(|name| self.1.get(name).cloned()).collect())
+    }
+
+    async fn added_tracks(&self, locator: &str) -> Result<Vec<AddedTrack>, CatalogError> {
+        assert_eq!(locator, LOCATOR);
+        Ok(self.3.clone())
     }
 }
 
@@ -391,11 +397,21 @@ impl Bench {
 
     /// `filters`: name and properties.
     pub fn filtered(storage: Memory, published: Published<()>, filters: &[(&str, &str)]) -> Self {
-        Self::made(storage, published, filters, None)
+        Self::made(storage, published, filters, None, &[])
+    }
+
+    /// With tracks that were added through the API.
+    pub fn added(storage: Memory, filters: &[(&str, &str)], added: &[AddedTrack]) -> Self {
+        Self::made(storage, published(), filters, None, added)
     }
 
     /// Nothing goes out in the clear; what `protection` has goes out in every protocol.
     pub fn protected(storage: Memory, protection: Protection) -> Self {
+        Self::protected_with(storage, protection, &[])
+    }
+
+    /// The same, with tracks that were added through the API.
+    pub fn protected_with(storage: Memory, protection: Protection, added: &[AddedTrack]) -> Self {
         let all = Protocols {
             hls: true,
             dash: true,
@@ -415,7 +431,7 @@ impl Bench {
             },
             ..published()
         };
-        Self::made(storage, published, &[], Some(protection))
+        Self::made(storage, published, &[], Some(protection), added)
     }
 
     fn made(
@@ -423,6 +439,7 @@ impl Bench {
         published: Published<()>,
         filters: &[(&str, &str)],
         protection: Option<Protection>,
+        added: &[AddedTrack],
     ) -> Self {
         let filters = filters.iter().map(|(name, properties)| {
             let properties: serde_json::Value = serde_json::from_str(properties).unwrap();
@@ -430,7 +447,7 @@ impl Bench {
             ((*name).to_owned(), filter)
         });
         let origin = Origin::new(
-            OneLocator(published, filters.collect(), protection),
+            OneLocator(published, filters.collect(), protection, added.to_vec()),
             storage.clone(),
             CacheSizes::default(),
             |_| {},
