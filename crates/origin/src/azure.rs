@@ -136,6 +136,30 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
         }
     }
 
+    async fn list_page(
+        &self,
+        at: &BlobFolder,
+        folder: &str,
+        marker: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>), StorageError> {
+        let store = self.store(at);
+        let prefix = at.blob(&format!("{folder}/"));
+        let list = List {
+            prefix: &prefix,
+            delimiter: Some("/"),
+            marker,
+            ..List::default()
+        };
+        let page = twice!(store.list(&list).await).map_err(failure)?;
+        let names = page.blobs.into_iter();
+        let names = names.filter_map(|b| b.name.strip_prefix(&prefix).map(str::to_owned));
+        // A server that repeats its marker would keep us here for ever.
+        let next = page
+            .next_marker
+            .filter(|next| marker != Some(next.as_str()));
+        Ok((names.collect(), next))
+    }
+
     async fn put(
         &self,
         at: &BlobFolder,

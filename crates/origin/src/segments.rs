@@ -4,12 +4,14 @@
 
 use crate::error::{Code, OriginError};
 use crate::filter::Spanning;
-use crate::index::{Indexes, LoadedIndex, MediaFile, SegmentTime};
+use crate::index::{Indexes, LoadedIndex, MediaFile, SegmentTime, archive_folder, storage_error};
 use crate::ports::Storage;
 use headwater_cmaf::index::{
     ENTRIES_PER_PAGE, SegmentEntry, SegmentSamples, TrackHead, parse_page, record,
 };
+use headwater_plan::Object;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Most bytes of records that are read at once: those of a day and a half of pictures.
@@ -49,6 +51,32 @@ impl<S: Storage> TrackReader<'_, S> {
                 self.now,
             )
             .await
+    }
+
+    /// The name of the object that holds the samples of a segment.
+    pub(crate) fn object_name<'n>(
+        &'n self,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+    ) -> Cow<'n, str> {
+        match (&samples.etag, archive_folder(self.media.file)) {
+            (Some(_), Some(folder)) => Cow::Owned(format!("{folder}/{}", entry.start)),
+            _ => Cow::Borrowed(self.media.file),
+        }
+    }
+
+    /// The object that holds the samples of a segment.
+    pub(crate) fn object(
+        &self,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+    ) -> Result<Object, OriginError> {
+        let name = self.object_name(entry, samples);
+        let etag = samples.etag.as_deref();
+        let etag = etag.unwrap_or(self.index.source_etag());
+        self.storage
+            .object(self.media.at, &name, etag)
+            .map_err(storage_error)
     }
 
     async fn page(&self, page: u32) -> Result<Vec<SegmentEntry>, OriginError> {

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use headwater_bmff::Limits;
 use headwater_cmaf::CmafError;
 use headwater_cmaf::index::{
-    BuildSizes, BuildStep, HeadParse, IndexBuilder, SourceId, blob_name, parse_head,
+    BuildSizes, BuildStep, HeadParse, IndexBuilder, IndexHead, SourceId, blob_name, parse_head,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -157,12 +157,6 @@ pub(super) async fn build<S: Storage>(
             media.file, warning.track, warning.reason
         ));
     }
-    let loaded = |prefix: Bytes, etag: Option<String>| LoadedIndex {
-        file: media.file.to_owned(),
-        head: head.clone(),
-        prefix,
-        etag,
-    };
     let name = staging.name.clone();
     let (written, whole) = if staging.staged == 0 {
         let whole = joined(&front, &staging.held);
@@ -181,6 +175,26 @@ pub(super) async fn build<S: Storage>(
             Err(error) => Err(error),
         };
         (written, None)
+    };
+    settle(storage, media, info, written, (head, front, whole), log).await
+}
+
+/// What has become of an index that was written, or not. `front`: its first bytes at least; `whole`: all of it, should it be
+/// at hand.
+pub(super) async fn settle<S: Storage>(
+    storage: &S,
+    media: &MediaFile<'_, S::Location>,
+    info: &ObjectInfo,
+    written: Result<String, StorageError>,
+    (head, front, whole): (IndexHead, Bytes, Option<Bytes>),
+    log: fn(&str),
+) -> Result<LoadedIndex, OriginError> {
+    let name = blob_name(media.file);
+    let loaded = |prefix: Bytes, etag: Option<String>| LoadedIndex {
+        file: media.file.to_owned(),
+        head,
+        prefix,
+        etag,
     };
     let error = match written {
         Ok(etag) => {
@@ -267,7 +281,7 @@ async fn read_exactly<S: Storage>(
     }
 }
 
-fn refused(error: CmafError) -> OriginError {
+pub(super) fn refused(error: CmafError) -> OriginError {
     match error {
         CmafError::KeyFrameInterval { .. } => {
             OriginError::new(Code::KeyFrameIntervalTooLarge, error.to_string())

@@ -1,6 +1,7 @@
 //! Which files make up a presentation: read from a server manifest, or made up for an asset that has none.
 
 use crate::address::child::track_name;
+use crate::index::{archive_folder, archive_header};
 use headwater_cmaf::index::TrackKind;
 use headwater_ism::{EntryKind, ServerManifest};
 
@@ -15,7 +16,7 @@ pub(crate) struct Listing {
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// File name, relative to the asset.
+    /// File name, relative to the asset; of an archived track that of its movie header.
     pub(crate) file: String,
     /// Which kinds of track it stands for.
     pub(crate) kinds: Kinds,
@@ -52,13 +53,12 @@ impl Kinds {
 }
 
 impl Listing {
-    /// The playable entries of a server manifest. Text and reference tracks, and folders of fragments (live archives),
-    /// are not packaged yet and left out.
+    /// The playable entries of a server manifest. Text and reference tracks are not packaged yet and left out.
     pub(crate) fn of(manifest: &ServerManifest) -> Self {
         let entries = manifest
             .tracks
             .iter()
-            .filter(|t| !t.is_folder() && is_inside(&t.source))
+            .filter(|t| is_inside(&t.source))
             .filter_map(|t| {
                 let kinds = match t.kind {
                     EntryKind::Video => Kinds::Video,
@@ -71,10 +71,14 @@ impl Listing {
                         .is_some_and(|v| v.eq_ignore_ascii_case("description"))
                 };
                 Some(Entry {
-                    file: t.source.clone(),
+                    file: match t.is_folder() {
+                        true => archive_header(&t.source),
+                        false => t.source.clone(),
+                    },
                     kinds,
                     all_tracks: false,
-                    track_id: t.track_id,
+                    // A folder holds one track, whatever it is called.
+                    track_id: t.track_id.filter(|_| !t.is_folder()),
                     name: t
                         .track_name
                         .as_deref()
@@ -142,7 +146,8 @@ impl Listing {
         let mut found = None;
         for entry in &self.entries {
             let address = (entry.name.as_deref()?, entry.bitrate?);
-            if entry.all_tracks || entry.track_id.is_none() || !seen.insert(address) {
+            let one_track = entry.track_id.is_some() || archive_folder(&entry.file).is_some();
+            if entry.all_tracks || !one_track || !seen.insert(address) {
                 return None;
             }
             if address == (name, bitrate) {
@@ -284,8 +289,8 @@ mod tests {
             <video src="folder"/><textstream src="x.vtt"/><audio src="x.mp4" systemBitrate="5"><param name="trackName" value="a,b"/></audio>
             </switch></body></smil>"#;
         let listing = Listing::of(&headwater_ism::parse(text).unwrap());
-        assert_eq!(listing.files(), ["a/b.mp4", "x.mp4"]);
-        assert_eq!(listing.entries[1].name.as_deref(), Some("a_b"));
+        assert_eq!(listing.files(), ["a/b.mp4", "folder/header", "x.mp4"]);
+        assert_eq!(listing.entries[2].name.as_deref(), Some("a_b"));
         assert_eq!(listing.written_down("a_b", 5), None);
     }
 

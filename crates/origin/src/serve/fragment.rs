@@ -16,8 +16,8 @@ use crate::smooth;
 use crate::tag::Tag;
 use crate::transport::{self, Carriage, Elementary, Samples};
 use bytes::Bytes;
-use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_bytes, segment_head};
-use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError};
+use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_head};
+use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError, Source};
 use std::ops::Range;
 
 /// A segment's URL.
@@ -125,25 +125,20 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 )
                 .await?;
             let head_len = wide(protected.head.len());
-            let object = self.object(&reader)?;
+            let object = reader.object(&entry, &samples)?;
             let plan = segment_plan(object, protected.head, &samples.ranges)
                 .and_then(|plan| plan.cover(head_len, protected.cipher, key.key.clone()));
             return Ok(made(Content::Plan(plan.map_err(unplannable)?), meta));
         }
-        let media = &reader.media;
-        let record = self
-            .indexes
-            .block(
-                &self.storage,
-                media,
-                &track.index,
-                entry.record.clone(),
-                visit.now,
-            )
-            .await?;
-        let bytes = segment_bytes(track.index.head(), head, &entry, &record).map_err(damaged)?;
-        let object = self.object(&reader)?;
-        let plan = segment_plan(object, bytes.inline, &bytes.ranges).map_err(unplannable)?;
+        let (object, inline, ranges) = match entry.stored.clone() {
+            Some(range) => (self.object(&reader)?, Vec::new(), vec![range]),
+            None => {
+                let samples = reader.samples(&entry).await?;
+                let inline = segment_head(head, &entry, &samples).map_err(damaged)?;
+                (reader.object(&entry, &samples)?, inline, samples.ranges)
+            }
+        };
+        let plan = segment_plan(object, inline, &ranges).map_err(unplannable)?;
         let plan = enveloped(plan, shield, [head])?;
         Ok(made(Content::Plan(plan), meta))
     }
@@ -186,7 +181,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let samples = reader.samples(&entry).await?;
         let (inline, ranges) = smooth::fragment(head, &entry, &samples, clock, asked.noun)?;
-        let object = self.object(&reader)?;
+        let object = reader.object(&entry, &samples)?;
         if let Some(shield) = shield
             && let Some((protection, key)) = shield.of_samples(head)?
         {
@@ -260,8 +255,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(Made::NotModified(meta));
         }
         let mut plan = PlanBuilder::new();
-        let object = plan.object(self.object(&reader)?).map_err(unplannable)?;
-        let mut own = elementary(&reader, &carriage, &entries, object, None).await?;
+        let mut objects = Vec::new();
+        let mut own = elementary(
+            &reader,
+            &carriage,
+            &entries,
+            None,
+            (&mut plan, &mut objects),
+        )
+        .await?;
         let key = match shield {
             Some(shield) => shield.stream_key(head)?,
             None => None,
@@ -282,15 +284,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 last: last.number.saturating_add(1) >= head.segment_count,
             };
             let span = transport::audio_span(&span, head, audio_head);
-            let object = match audio.index.file == track.index.file {
-                true => object,
-                false => plan
-                    .object(self.object(&audio_reader)?)
-                    .map_err(unplannable)?,
-            };
             let entries = audio_reader.during(span.clone()).await?;
+            let objects = (&mut plan, &mut objects);
             let frames =
-                elementary(&audio_reader, &carriage, &entries, object, Some(&span)).await?;
+                elementary(&audio_reader, &carriage, &entries, Some(&span), objects).await?;
             with = Some((audio_head, carriage, frames));
         }
         let mut tracks = vec![(head, &carriage, own.fragments.as_slice())];
@@ -360,28 +357,41 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 }
 
-/// The samples of `entries`, those in `span` only if there is one.
+/// The samples of `entries`, those in `span` only if there is one. `objects`: those that the plan has, by name.
 async fn elementary<S: Storage>(
     reader: &TrackReader<'_, S>,
     carriage: &Carriage,
     entries: &[SegmentEntry],
-    object: u32,
     span: Option<&Range<u64>>,
+    (plan, objects): (&mut PlanBuilder, &mut Vec<(String, u32)>),
 ) -> Result<Elementary, OriginError> {
     let mut found = Elementary {
         fragments: Vec::new(),
-        object,
-        ranges: Vec::new(),
+        sources: Vec::new(),
     };
     for entry in entries {
         let samples = reader.samples(entry).await?;
+        let name = reader.object_name(entry, &samples);
+        let known = objects.iter().find(|(known, _)| *known == name);
+        let object = match known {
+            Some((_, known)) => *known,
+            None => {
+                let object = reader.object(entry, &samples)?;
+                let object = plan.object(object).map_err(unplannable)?;
+                objects.push((name.into_owned(), object));
+                object
+            }
+        };
         let fragment = transport::fragment(entry, &samples, carriage);
         let (fragment, ranges) = match span {
             Some(span) => transport::in_span(fragment, &samples.ranges, span),
             None => (fragment, samples.ranges),
         };
         found.fragments.push(fragment);
-        found.ranges.extend(ranges);
+        let ranges = ranges.into_iter();
+        found
+            .sources
+            .extend(ranges.map(|range| Source { object, range }));
     }
     Ok(found)
 }
