@@ -12,6 +12,7 @@
 //! * `protection`, `shield`: encryption on the way out: which key, which bytes around samples, which words for players.
 //! * `token_proxy`: tokens of players that cannot add headers.
 //! * `index`: packaging indexes, found or built.
+//! * [`report()`]: what of an asset will play, and why the rest will not; for operators and importers.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
 //! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
 //!
@@ -41,6 +42,7 @@ mod policy;
 mod ports;
 mod presentation;
 mod protection;
+mod report;
 mod segments;
 mod serve;
 mod shield;
@@ -57,5 +59,7 @@ pub use ports::{
     Catalog, CatalogError, Encrypted, ObjectInfo, ObjectRead, Protocols, Published, Storage,
     StorageError,
 };
+pub use presentation::LeftOut;
 pub use protection::{ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Tracks, Way};
+pub use report::{Refusal, Report, TrackReport, report};
 pub use serve::{CacheSizes, Origin};

@@ -11,6 +11,8 @@ mod facts;
 mod file_access;
 pub(crate) mod filters;
 mod granting;
+pub(crate) mod import_items;
+mod imports;
 mod invites;
 pub(crate) mod job_inputs;
 pub(crate) mod jobs;
@@ -18,7 +20,7 @@ mod key_documents;
 mod key_orders;
 pub(crate) mod key_policies;
 pub(crate) mod key_policy_options;
-pub(crate) mod live_event_body;
+mod live_event_body;
 mod live_events;
 mod live_outputs;
 mod live_work;
@@ -37,6 +39,7 @@ mod service;
 mod signing_keys;
 mod storage;
 mod storage_credentials;
+mod streaming_report;
 pub(crate) mod team_spec;
 mod teams;
 pub(crate) mod tokens;
@@ -147,6 +150,8 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::AssetContainerSas => assets::container_sas(call).await,
         Op::AssetLocators => assets::locators(call).await,
         Op::AssetStorage => assets::storage(call).await,
+        Op::AssetStreaming => streaming_report::get(call).await,
+        Op::Import => imports::import(call).await,
 
         Op::AssetEncryptionKey => assets::encryption_key(call).await,
         Op::TrackList => tracks::list(call).await,

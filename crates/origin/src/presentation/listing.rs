@@ -1,5 +1,6 @@
 //! Which files make up a presentation: read from a server manifest, or made up for an asset that has none.
 
+use super::LeftOut;
 use crate::address::child::track_name;
 use crate::index::{archive_folder, archive_header};
 use headwater_cmaf::index::TrackKind;
@@ -94,6 +95,28 @@ impl Listing {
             entries: entries.collect(),
             fragments_per_hls_segment: manifest.fragments_per_hls_segment,
         }
+    }
+
+    /// What of a server manifest is not in its listing, and why.
+    pub(crate) fn left_out(manifest: &ServerManifest) -> Vec<LeftOut> {
+        let left_out = |file: &str, reason: String| LeftOut {
+            file: file.to_owned(),
+            track: None,
+            reason,
+        };
+        let broken = manifest.warnings.iter().map(|warning| {
+            let number = warning.index.saturating_add(1);
+            left_out("", format!("track element {number}: {}", warning.reason))
+        });
+        let unused = manifest.tracks.iter().filter_map(|track| {
+            let reason = match track.kind {
+                _ if !is_inside(&track.source) => "it lies outside of the asset",
+                EntryKind::Text => "text tracks are not packaged",
+                EntryKind::Video | EntryKind::Audio | EntryKind::Reference => return None,
+            };
+            Some(left_out(&track.source, reason.to_owned()))
+        });
+        broken.chain(unused).collect()
     }
 
     /// The listing that stands in for a missing `{name}.ism`. `files`: all names directly in the asset's folder.
@@ -196,7 +219,7 @@ fn stem(file: &str) -> &str {
 }
 
 /// Extensions of media files. Of several with the same name the API makes URLs of the first in this order.
-const MEDIA: [&str; 4] = ["mp4", "m4v", "mov", "m4a"];
+const MEDIA: [&str; 6] = ["mp4", "m4v", "mov", "m4a", "ismv", "isma"];
 
 /// The place of a file's extension in [`MEDIA`]; `None` for other files.
 fn rank(file: &str) -> Option<usize> {
@@ -209,7 +232,7 @@ fn rank(file: &str) -> Option<usize> {
 fn is_audio_by_name(file: &str) -> bool {
     let file = file.to_ascii_lowercase();
     // "AACAudio" in the names of AMS encoders says what is inside of a video file besides the video.
-    file.ends_with(".m4a")
+    [".m4a", ".isma"].iter().any(|end| file.ends_with(end))
         || (file.contains("audio") && !file.contains("aacaudio"))
         || file.contains("_aac.")
 }
@@ -246,6 +269,44 @@ mod tests {
         );
         assert_eq!(made_up("other", &files), []);
         assert_eq!(made_up("fil", &files), []);
+    }
+
+    #[test]
+    fn smooth_files_are_media() {
+        assert_eq!(
+            made_up(
+                "film",
+                &[
+                    "film_300.ismv",
+                    "film_900.ismv",
+                    "film_en.isma",
+                    "film.ismc"
+                ]
+            ),
+            [
+                ("film_300.ismv".to_owned(), Kinds::Video),
+                ("film_900.ismv".to_owned(), Kinds::Video),
+                ("film_en.isma".to_owned(), Kinds::Audio)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let text = br#"<smil><body><switch><video src="../x.mp4"/><video systemBitrate="1"/><video src="b.mp4"/>
+            <ref src="c.mp4"/></switch></body></smil>"#;
+        let left_out = Listing::left_out(&headwater_ism::parse(text).unwrap());
+        let said: Vec<_> = left_out
+            .iter()
+            .map(|l| (l.file.as_str(), l.reason.as_str()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("", "track element 2: it names no file"),
+                ("../x.mp4", "it lies outside of the asset"),
+            ]
+        );
     }
 
     #[test]

@@ -4,8 +4,11 @@
 //! packaging indexes and settles how tracks are addressed: the stream name and the bit rate of the URL, unique
 //! together.
 
+mod find;
 mod listing;
 
+pub use find::LeftOut;
+pub(crate) use find::find;
 pub(crate) use listing::{Entry, Listing};
 
 use crate::error::{Code, OriginError};

@@ -6,7 +6,7 @@
 //! with the IO between them: [`listing`] finds out what there is, [`manifest`] and [`fragment`] make the answers, [`protected`] encrypts them.
 
 mod fragment;
-mod listing;
+pub(crate) mod listing;
 mod manifest;
 mod protected;
 
@@ -39,8 +39,6 @@ const LISTING_TTL: SignedDuration = SignedDuration::from_secs(5);
 /// How long an answer that is known in full is given again without asking what it was made from. Whether it may be given is
 /// asked every time by an instance; the host's cache asks again after it ([`keepable`]).
 const ANSWER_TTL: SignedDuration = SignedDuration::from_secs(2);
-/// Most files that are looked at to make up a missing server manifest.
-const LIST_LIMIT: usize = 5000;
 
 /// Manifests change when an asset is edited; a minute later every player knows.
 const MANIFEST_CACHE: &str = "public, max-age=60";
