@@ -118,6 +118,23 @@ impl<S: Storage> TrackReader<'_, S> {
         Ok(found)
     }
 
+    /// Where the segment after `entry` starts; `None` after the last.
+    pub(crate) async fn next_start(
+        &self,
+        entry: &SegmentEntry,
+    ) -> Result<Option<u64>, OriginError> {
+        let next = entry.number.saturating_add(1);
+        if next >= self.head.segment_count {
+            return Ok(None);
+        }
+        if !entry.own_object {
+            return Ok(Some(entry.start.saturating_add(entry.duration)));
+        }
+        // There may be a gap between them.
+        let found = self.numbered(next..next.saturating_add(1)).await?;
+        Ok(found.first().map(|next| next.start))
+    }
+
     /// The segments that have a part of `time`, ticks of the track.
     pub(crate) async fn during(&self, time: Range<u64>) -> Result<Vec<SegmentEntry>, OriginError> {
         let mut found = Vec::new();

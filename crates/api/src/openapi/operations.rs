@@ -4,8 +4,8 @@
 
 use super::description::{Description, Listing, on};
 use super::shapes::{
-    assets, filters, imports, jobs, key_policies, live, organization, people, policies, publishing, storage,
-    tokens, tracks, upload_rules, usage, webhooks,
+    assets, filters, imports, jobs, key_policies, live, organization, people, policies, publishing,
+    storage, tokens, tracks, upload_rules, usage, webhooks,
 };
 use crate::resources::team_spec::MOST_OPERATIONS;
 use crate::routes::Operation as Op;

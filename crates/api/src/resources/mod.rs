@@ -12,7 +12,7 @@ mod file_access;
 pub(crate) mod filters;
 mod granting;
 pub(crate) mod import_items;
-mod imports;
+pub(crate) mod imports;
 mod invites;
 pub(crate) mod job_inputs;
 pub(crate) mod jobs;

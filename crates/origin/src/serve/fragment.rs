@@ -3,7 +3,7 @@
 use super::protected::{enveloped, wide};
 use super::{FILE_CACHE, Made, Origin, SEGMENT_CACHE, Visit, made};
 use crate::address::{Format, Noun, Options, Part, TrackAddress, TsVersion, child};
-use crate::answer::{self, Content, Meta, Request};
+use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::error::{Code, OriginError};
 use crate::index::storage_error;
 use crate::manifests::smooth::Clock;
@@ -104,7 +104,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key(head)?, &mut tag);
         }
-        let next = next_url(asked, &entry, head.segment_count);
+        let next = next_url(asked, reader.next_start(&entry).await?);
         let meta = meta(mp4_type(head.kind), tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
@@ -175,7 +175,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key(head)?, &mut tag);
         }
-        let meta = meta(mp4_type(head.kind), tag, None);
+        let next = reader
+            .next_start(&entry)
+            .await?
+            .map(|next| clock.name(next));
+        let next = next.map(|next| {
+            format!(
+                "{}({}={next})",
+                noun(asked.noun),
+                child::encode(&asked.track.name)
+            )
+        });
+        let meta = meta(mp4_type(head.kind), tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
@@ -249,7 +260,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key_of(heads.iter().copied())?, &mut tag);
         }
-        let next = next_url(asked, last, head.segment_count);
+        let next = next_url(asked, reader.next_start(last).await?);
         let meta = meta(headwater_ts::CONTENT_TYPE, tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
@@ -341,6 +352,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             etag: info.etag.clone(),
             last_modified: info.last_modified,
             cache_control: FILE_CACHE,
+            coding: Coding::Plain,
             prefetch: None,
         };
         if answer::is_not_modified(request.headers, &meta)? {
@@ -410,17 +422,26 @@ fn meta(content_type: &'static str, tag: Tag, prefetch: Option<String>) -> Meta 
         etag: tag.finish(),
         last_modified: None,
         cache_control: SEGMENT_CACHE,
+        coding: Coding::Plain,
         prefetch,
     }
 }
 
-/// The segment after the one that ends with `last`, relative to it.
-fn next_url(asked: Asked<'_>, last: &SegmentEntry, count: u32) -> Option<String> {
-    let is_last = last.number.saturating_add(1) >= count;
-    let start = last.start.saturating_add(last.duration);
+fn noun(noun: Noun) -> &'static str {
+    match noun {
+        Noun::Fragments => "Fragments",
+        Noun::FragmentInfo => "FragmentInfo",
+        Noun::RawFragments => "RawFragments",
+        Noun::KeyFrames => "KeyFrames",
+    }
+}
+
+/// The URL of the segment that starts at `next`, relative to the one asked for.
+fn next_url(asked: Asked<'_>, next: Option<u64>) -> Option<String> {
+    let next = next?;
     let carried = child::Carried::new(asked.options, asked.options.audio_track.as_deref());
     let (_, prefix, suffix) = carried.hls_segments(&asked.track.name);
-    (!is_last).then(|| format!("{prefix}{start}{suffix}"))
+    Some(format!("{prefix}{next}{suffix}"))
 }
 
 // An index holds no segment that a plan could not: its runs and what is put in front of them.

@@ -11,7 +11,7 @@ mod manifest;
 mod protected;
 
 use crate::address::{self, Options, Target};
-use crate::answer::{self, Body, Content, Meta, Request, Resource};
+use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
 use crate::cache::Cache;
 use crate::error::{Code, OriginError};
 use crate::filter::Filter;
@@ -171,9 +171,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await?;
         policy::admit(&published, &address.target, request.now)?;
         let proxied = Proxied::read(request.query, &address.target)?;
+        // Of a path there may be an answer in each coding.
+        let key = match Coding::of(request.headers) {
+            Coding::Gzip => format!("gzip {}", request.path),
+            Coding::Identity | Coding::Plain => request.path.to_owned(),
+        };
         if proxied.is_none()
             && freshness == Freshness::Remembered
-            && let Some(resource) = self.answers.get(request.path, request.now)
+            && let Some(resource) = self.answers.get(&key, request.now)
         {
             let response = answer::answer(request, Resource::clone(&resource))?;
             return Ok(keepable(response, &published, request.now));
@@ -216,9 +221,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Made::Resource(resource) => {
                 if let Content::Bytes(bytes) = &resource.body {
                     self.answers.put(
-                        request.path,
+                        &key,
                         Arc::new(resource.clone()),
-                        bytes.len().saturating_add(request.path.len()),
+                        bytes.len().saturating_add(key.len()),
                         request.now.checked_add(ANSWER_TTL).ok(),
                     );
                     let response = answer::answer(request, resource)?;

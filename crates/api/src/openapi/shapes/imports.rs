@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::openapi::schema::{anything, flag, list, one_of, shape, text, whole};
 use crate::openapi::shape::{Shape, accepted, shown, sometimes};
-use crate::resources::{MOST_ASSETS, MOST_ITEMS};
+use crate::resources::imports::{MOST_ASSETS, MOST_ITEMS};
 
 pub(super) fn shapes() -> Vec<Shape> {
     let few = |most: usize| list(anything()).with("maxItems", most);
