@@ -6,6 +6,7 @@ mod credentials;
 mod foreign;
 mod key_documents;
 mod key_orders;
+mod imports;
 mod lists;
 mod live;
 mod openapi;
