@@ -5,6 +5,7 @@
 //! state of the media is built anew by reading the media's movie header through range requests, and stored for all
 //! others ([`build`]); a store that does not take it costs the next instance the same again, nothing more.
 
+mod ahead;
 mod archive;
 mod build;
 mod stored;

@@ -524,3 +524,65 @@ fn a_track_without_a_header_is_left_out() {
     assert!(!master.text().contains("TYPE=AUDIO"), "{}", master.text());
     assert_eq!(bench.get(AUDIO).status, 404);
 }
+
+/// A long fragmented file of few bytes: fragments of a second.
+fn fragmented(args: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let video = "color=size=1280x720:rate=25:duration=60,noise=alls=40:allf=t";
+    let inputs = ["-f", "lavfi", "-i", video];
+    let args =
+        format!("-c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p -b:v 3M {args} film.mp4");
+    let args: Vec<&str> = inputs.into_iter().chain(args.split_whitespace()).collect();
+    ffmpeg(folder.path(), &args);
+    std::fs::read(folder.path().join("film.mp4")).unwrap()
+}
+
+/// The index, how often the file was read for it, and how often at a time.
+fn index_of(file: &[u8]) -> (Vec<u8>, usize, usize) {
+    let storage = Memory::default();
+    storage.write("film.mp4", file.to_vec());
+    let bench = Bench::new(storage.clone());
+    ok(&bench, "film.ism/manifest(format=m3u8-cmaf)");
+    let (calls, _) = storage.calls();
+    let reads = calls
+        .iter()
+        .filter(|call| call.starts_with("read film"))
+        .count();
+    let index = storage.get(".headwater/film.mp4.hwx").unwrap().to_vec();
+    (index, reads, storage.most_at_once())
+}
+
+#[test]
+fn hints_of_where_fragments_are_change_nothing_but_the_waiting() {
+    for (args, hint) in [
+        (
+            "-movflags frag_keyframe+empty_moov+default_base_moof",
+            b"mfra",
+        ),
+        (
+            "-movflags frag_keyframe+empty_moov+default_base_moof+global_sidx",
+            b"sidx",
+        ),
+    ] {
+        let file = fragmented(args);
+        assert!(file.len() > 8 << 20, "{}", file.len());
+        let (hinted, reads, at_once) = index_of(&file);
+        // The same file without the hint, and with one that lies.
+        let all = boxes(&file);
+        let at = all.into_iter().find(|(name, _)| name == hint).unwrap().1;
+        let mut without = file.clone();
+        without[at.start + 4..at.start + 8].copy_from_slice(b"free");
+        let mut lying = file.clone();
+        for byte in &mut lying[at.start + 40..at.end - 16] {
+            *byte = byte.wrapping_add(3);
+        }
+        let (plain, plain_reads, plain_at_once) = index_of(&without);
+        assert_eq!(plain, hinted, "the index is that of the media");
+        assert_eq!(index_of(&lying).0, hinted);
+        assert!(reads <= plain_reads + 3, "{reads} {plain_reads}");
+        assert!(
+            at_once >= 16 && plain_at_once < 4,
+            "{at_once} {plain_at_once}"
+        );
+    }
+}

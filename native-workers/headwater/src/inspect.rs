@@ -264,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (codec, said) in [
             ("ac3", "ac-3"),
-            ("libopus", "opus"),
+            ("libopus", "Opus"),
             ("flac", "fLaC"),
             ("aac", "mp4a.40.2"),
         ] {

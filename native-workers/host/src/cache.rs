@@ -35,8 +35,9 @@ const PASSES: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a component says to us alone.
 const TARGETED: HeaderName = HeaderName::from_static("headwater-cache-control");
+const VARYING: usize = 2;
 /// Headers that kept answers may vary by, in the order in which keys name them.
-const VARIES_BY: [HeaderName; 2] = [ACCEPT_ENCODING, ORIGIN];
+const VARIES_BY: [HeaderName; VARYING] = [ACCEPT_ENCODING, ORIGIN];
 /// Longest value of one of them; requests with a longer one go past the cache.
 const MAX_VARIED_BYTES: usize = 512;
 /// How long it is remembered by what an answer varies.
@@ -73,7 +74,7 @@ enum Entry {
 }
 
 /// Which of [`VARIES_BY`] make a difference.
-type Variation = [bool; VARIES_BY.len()];
+type Variation = [bool; VARYING];
 
 impl Entry {
     fn until(&self) -> Instant {
@@ -110,7 +111,7 @@ impl Weighter<String, Entry> for Weight {
 pub(crate) struct Question {
     key: String,
     /// Values of [`VARIES_BY`].
-    varied: [String; VARIES_BY.len()],
+    varied: [String; VARYING],
     is_head: bool,
     if_none_match: Option<HeaderValue>,
 }

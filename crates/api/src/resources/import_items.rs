@@ -53,11 +53,6 @@ impl Item {
             properties.insert(member.to_owned(), value);
         }
     }
-
-    /// A text of the body.
-    pub(super) fn text(&self, member: &str) -> Option<&str> {
-        self.get(member)?.as_str()
-    }
 }
 
 /// Without `null`s, and with `@odata.type` as the API spells it.

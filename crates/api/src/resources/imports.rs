@@ -445,9 +445,8 @@ async fn write_manifest<C: HttpClient>(
     report: &Report,
 ) -> Result<(), ApiError> {
     let text = headwater_ism::write(&manifest_of(report));
-    let put = place.blobs();
-    let put = put.put(&place.folder(), name, Bytes::from(text), None);
-    match put.await {
+    let (storage, folder) = (place.blobs(), place.folder());
+    match storage.put(&folder, name, Bytes::from(text), None).await {
         Ok(_) | Err(StorageError::Changed) => Ok(()),
         Err(error) => Err(ApiError {
             context: Some(error.to_string()),

@@ -50,7 +50,7 @@ pub(super) async fn look<C: HttpClient>(
     let made = report(&storage, (&folder, &identity), &stem, now, |_| {}).await;
     let report = match made {
         Ok(report) => report,
-        Err(error) => match error.code().status() {
+        Err(error) => match error.code().kind().status() {
             // The media or its description is at fault, and that is what is asked for.
             404 | 415 => nothing(vec![headwater_origin::LeftOut {
                 file: format!("{stem}.ism"),

@@ -223,7 +223,7 @@ fn what_does_not_play_is_said_where_tracks_are_shown() {
     let refusals = &streaming["tracks"][2]["refusals"];
     assert_eq!(
         refusals[0]["reason"],
-        "MPEG-2 TS of HLS does not carry opus"
+        "MPEG-2 TS of HLS does not carry Opus"
     );
     let left_out = streaming["leftOut"].as_array().unwrap();
     let said: Vec<_> = left_out

@@ -4,6 +4,7 @@
 //! for each segment. An index of one part is put at once; the parts of a larger one are staged as they come and become
 //! the index together, or not at all.
 
+use super::ahead::Ahead;
 use super::stored::{FIRST_READ_BYTES, read_head};
 use super::{LoadedIndex, MediaFile, damaged, fits, storage_error};
 use crate::error::{Code, OriginError};
@@ -136,10 +137,21 @@ pub(super) async fn build<S: Storage>(
         refusal: None,
     };
     let mut builder = IndexBuilder::new(source, LIMITS, BuildSizes::default());
+    let mut ahead: Option<Ahead<'_, S>> = None;
     let front = loop {
         match builder.step().map_err(refused)? {
             BuildStep::Need { offset, len } => {
-                let bytes = read_exactly(storage, media, info, offset, len).await?;
+                if ahead.is_none() && builder.reads_fragments() {
+                    ahead = Some(Ahead::of(storage, media, info).await?);
+                }
+                let at_hand = match &mut ahead {
+                    Some(ahead) => ahead.read(offset, len).await?,
+                    None => None,
+                };
+                let bytes = match at_hand {
+                    Some(bytes) => bytes,
+                    None => read_exactly(storage, media, info, offset, len).await?,
+                };
                 builder.feed(offset, bytes).map_err(refused)?;
             }
             BuildStep::Part(part) => staging.take(Bytes::from(part)).await?,
@@ -246,7 +258,7 @@ fn state_name(source: &SourceId) -> String {
 }
 
 /// Reads `len` bytes at `offset` of the media file as it was when `info` was given, in bounded pieces.
-async fn read_exactly<S: Storage>(
+pub(super) async fn read_exactly<S: Storage>(
     storage: &S,
     media: &MediaFile<'_, S::Location>,
     info: &ObjectInfo,

@@ -38,6 +38,8 @@ struct State {
     writes: u64,
     pub refuses_puts: bool,
     reads_left: Option<u64>,
+    /// Reads that were asked for and are not answered, and the most there were.
+    under_way: (usize, usize),
     pub calls: Vec<String>,
     pub bytes_read: u64,
 }
@@ -90,6 +92,11 @@ impl Memory {
     /// Lets this many reads come through, and no more.
     pub fn fail_reads_after(&self, reads: u64) {
         self.0.lock().unwrap().reads_left = Some(reads);
+    }
+
+    /// Most reads that were under way at a time.
+    pub fn most_at_once(&self) -> usize {
+        self.0.lock().unwrap().under_way.1
     }
 
     /// The calls since the last time, and how many bytes they read.
@@ -149,7 +156,13 @@ impl Storage for Memory {
         range: Range<u64>,
         if_match: Option<&str>,
     ) -> Result<ObjectRead, StorageError> {
+        {
+            let (now, most) = &mut self.0.lock().unwrap().under_way;
+            *now += 1;
+            *most = (*most).max(*now);
+        }
         pause().await;
+        self.0.lock().unwrap().under_way.0 -= 1;
         if let Some(left) = &mut self.0.lock().unwrap().reads_left {
             let rest = left.checked_sub(1);
             *left = rest.ok_or_else(|| StorageError::Unavailable("a test".to_owned()))?;
