@@ -7,7 +7,7 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::HeaderMap;
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT_ENCODING, RANGE};
 use std::io::Write as _;
 
 /// How a body is sent.
@@ -21,9 +21,10 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// What is sent of a text to a client with these headers.
+    /// What is sent of a text to a client with these headers. Parts are those of the text: there are clients that undo the
+    /// coding of a part.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        match accepts_gzip(headers) {
+        match accepts_gzip(headers) && !headers.contains_key(RANGE) {
             true => Self::Gzip,
             false => Self::Identity,
         }
