@@ -8,27 +8,21 @@
 use bytes::Bytes;
 use headwater_auth::{Permission, ResourceKind, Verb};
 use headwater_blob::HttpClient;
-use headwater_catalog::locators as catalog_locators;
-use headwater_catalog::{CatalogError, Sql, assets as catalog_assets, filters as catalog_filters};
+use headwater_catalog::{CatalogError, Sql, names};
 use headwater_catalog::{
-    key_policies as catalog_key_policies, names, policies as catalog_policies, storage,
+    filters as catalog_filters, key_policies as catalog_key_policies, policies as catalog_policies,
 };
-use headwater_cmaf::index::TrackKind;
-use headwater_ism::{EntryKind, ServerManifest, TrackEntry};
-use headwater_origin::{Report, Storage as _, StorageError};
 use serde_json::{Map, Value as Json, json};
-use uuid::Uuid;
 
+use super::import_assets::asset;
 use super::import_items::Item;
-use super::locator_paths::streaming_paths;
-use super::streaming_report::{self, Streaming};
+use super::import_locators::locator;
 use super::{assets, filters, key_policies, locators, policies};
 use crate::Incoming;
 use crate::access;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Object;
-use crate::place::Place;
 use crate::reply::Reply;
 use crate::routes::Vars;
 
@@ -47,12 +41,12 @@ const SECTIONS: &[&str] = &[
 ];
 
 /// A document, taken apart.
-struct Document {
-    dry_run: bool,
-    key_policies: Vec<Item>,
-    policies: Vec<Item>,
+pub(super) struct Document {
+    pub(super) dry_run: bool,
+    pub(super) key_policies: Vec<Item>,
+    pub(super) policies: Vec<Item>,
     filters: Vec<Item>,
-    assets: Vec<Item>,
+    pub(super) assets: Vec<Item>,
     /// With the name of their asset.
     asset_filters: Vec<(String, Item)>,
     locators: Vec<Item>,
@@ -109,7 +103,7 @@ const POLICY: &[&str] = &[
 
 /// What became of a resource, or would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     WouldCreate,
     Created,
     Exists,
@@ -124,7 +118,7 @@ impl Outcome {
         }
     }
 
-    fn of(reply: &Reply) -> Self {
+    pub(super) fn of(reply: &Reply) -> Self {
         match reply.status() {
             http::StatusCode::CREATED => Self::Created,
             _ => Self::Exists,
@@ -165,7 +159,7 @@ impl Lines {
 }
 
 /// The same caller's call for something else.
-fn instead<'c, S, C>(
+pub(super) fn instead<'c, S, C>(
     call: &'c Call<'_, S, C>,
     vars: &[(&'static str, &str)],
     body: &'c Bytes,
@@ -190,7 +184,7 @@ fn instead<'c, S, C>(
     }
 }
 
-fn bytes(body: &Json) -> Bytes {
+pub(super) fn bytes(body: &Json) -> Bytes {
     Bytes::from(body.to_string())
 }
 
@@ -266,7 +260,7 @@ pub(super) async fn import<S: Sql, C: HttpClient>(
 }
 
 /// Whether something is there, from what a look for it gave.
-fn is_there<T>(found: Result<T, CatalogError>) -> Result<bool, ApiError> {
+pub(super) fn is_there<T>(found: Result<T, CatalogError>) -> Result<bool, ApiError> {
     match found {
         Ok(_) => Ok(true),
         Err(CatalogError::NotFound { .. }) => Ok(false),
@@ -274,7 +268,7 @@ fn is_there<T>(found: Result<T, CatalogError>) -> Result<bool, ApiError> {
     }
 }
 
-fn would(exists: bool) -> Outcome {
+pub(super) fn would(exists: bool) -> Outcome {
     match exists {
         true => Outcome::Exists,
         false => Outcome::WouldCreate,
@@ -349,261 +343,4 @@ async fn filter<S: Sql, C: HttpClient>(
     let vars = [("asset", asset.unwrap_or_default()), ("filter", &item.name)];
     let put = instead(call, &vars, &body);
     filters::put(&put).await.map(|reply| Outcome::of(&reply))
-}
-
-/// An asset over a container that is there, and what of it plays. A missing server manifest is written.
-async fn asset<S: Sql, C: HttpClient>(
-    call: &Call<'_, S, C>,
-    item: &Item,
-    dry: bool,
-    more: &mut Map<String, Json>,
-) -> Result<(Outcome, Streaming), ApiError> {
-    names::resource("name", &item.name)?;
-    let encrypted = item.members.get("storageEncryptionFormat");
-    if encrypted.is_some_and(|format| format == "MediaStorageClientEncryption") {
-        return Err(ApiError::new(
-            Kind::WrongState,
-            "The asset is encrypted in storage. Its key was Azure Media Services' to give out, and is in no container; decrypt \
-             it with an exported key first.",
-        ));
-    }
-    let project = &call.project()?.id;
-    let mut item = item.clone();
-    if item.get("containerDeletionPolicy").is_none() {
-        // What was there before us stays when we are done with it.
-        item.set("containerDeletionPolicy", "Retain".into());
-    }
-    let body = bytes(&item.body);
-    let put = instead(call, &[("asset", &item.name)], &body);
-    let write = assets::read(&put)?;
-    let existing = catalog_assets::find(call.sql, project, &item.name).await?;
-    let account = match (&existing, &write.storage_account) {
-        (Some(asset), _) => storage::get(call.sql, project, &asset.storage_account).await?,
-        (None, Some(name)) => storage::get(call.sql, project, name).await?,
-        (None, None) => storage::primary(call.sql, project).await?,
-    };
-    let (container, folder) = match (&existing, &write.container) {
-        (Some(asset), _) => (asset.container.clone(), asset.sub_path.clone()),
-        (None, Some(container)) => {
-            names::container("container", container)?;
-            (
-                container.clone(),
-                write.sub_path.clone().unwrap_or_default(),
-            )
-        }
-        (None, None) => {
-            return Err(ApiError::invalid(
-                "container",
-                "is required: an import makes no containers",
-            ));
-        }
-    };
-    let place = assets::open(call, &account, &container, &folder)?;
-    let (files, folders) = place.list().await?;
-    if files.is_empty() && folders.is_empty() {
-        return Err(ApiError::new(
-            Kind::NotFound,
-            format!(
-                "Container '{container}' of storage account '{}' is empty or not there.",
-                account.name
-            ),
-        ));
-    }
-    let manifest = existing
-        .as_ref()
-        .and_then(|asset| asset.manifest.as_deref());
-    let mut streaming = streaming_report::look(&place, manifest, call.moment.now).await?;
-    let missing = match (&streaming.stem, streaming.report.has_manifest) {
-        (Some(stem), false) if !streaming.report.tracks.is_empty() => Some(format!("{stem}.ism")),
-        _ => None,
-    };
-    if let Some(name) = &missing {
-        more.insert("serverManifest".into(), name.clone().into());
-    }
-    more.insert("streaming".into(), streaming_report::render(&streaming));
-    if dry {
-        return Ok((would(existing.is_some()), streaming));
-    }
-    let wanted = item.members.get("assetId").and_then(Json::as_str);
-    let wanted = wanted.and_then(|id| Uuid::parse_str(id).ok());
-    let outcome = match existing {
-        Some(_) => Outcome::Exists,
-        None => Outcome::of(&assets::put_as(&put, wanted).await?),
-    };
-    if let Some(name) = missing {
-        write_manifest(&place, &name, &streaming.report).await?;
-        catalog_assets::set_manifest(call.sql, project, &item.name, &name).await?;
-        streaming.report.has_manifest = true;
-    }
-    Ok((outcome, streaming))
-}
-
-/// Writes a server manifest that lists what a report found. One that is there by now stays.
-async fn write_manifest<C: HttpClient>(
-    place: &Place<'_, C>,
-    name: &str,
-    report: &Report,
-) -> Result<(), ApiError> {
-    let text = headwater_ism::write(&manifest_of(report));
-    let (storage, folder) = (place.blobs(), place.folder());
-    match storage.put(&folder, name, Bytes::from(text), None).await {
-        Ok(_) | Err(StorageError::Changed) => Ok(()),
-        Err(error) => Err(ApiError {
-            context: Some(error.to_string()),
-            ..ApiError::new(
-                Kind::Upstream,
-                format!("Storage refused the server manifest '{name}'."),
-            )
-        }),
-    }
-}
-
-fn manifest_of(report: &Report) -> ServerManifest {
-    let tracks = report.tracks.iter().filter_map(|track| {
-        let kind = match track.kind {
-            TrackKind::Video => EntryKind::Video,
-            TrackKind::Audio => EntryKind::Audio,
-            TrackKind::Text => return None,
-        };
-        let mut entry = TrackEntry::new(kind, track.file.clone());
-        entry.bitrate = Some(track.bitrate);
-        entry.track_id = Some(track.id);
-        entry.track_name = Some(track.name.clone());
-        entry.language = track.language.clone();
-        Some(entry)
-    });
-    let smooth = |file: &str| {
-        let file = file.to_ascii_lowercase();
-        file.ends_with(".ismv") || file.ends_with(".isma")
-    };
-    let all_smooth = report.tracks.iter().all(|track| smooth(&track.file));
-    ServerManifest {
-        formats: Some(if all_smooth { "fmp4" } else { "mp4" }.to_owned()),
-        tracks: tracks.collect(),
-        ..ServerManifest::default()
-    }
-}
-
-async fn locator<S: Sql, C: HttpClient>(
-    call: &Call<'_, S, C>,
-    item: &Item,
-    document: &Document,
-    looked: &[(String, Streaming)],
-    more: &mut Map<String, Json>,
-) -> Result<Outcome, ApiError> {
-    let project = &call.project()?.id;
-    let mut item = item.clone();
-    // As `listContentKeys` answers.
-    if let Some(keys) = item
-        .get("contentKeys")
-        .and_then(|keys| keys.get("contentKeys"))
-        .cloned()
-    {
-        item.set("contentKeys", keys);
-    }
-    let body = bytes(&item.body);
-    let put = instead(call, &[("locator", &item.name)], &body);
-    let new = locators::read(&put)?;
-    let listed = |items: &[Item], name: &str| items.iter().any(|item| item.name == name);
-    let policy = catalog_policies::get(call.sql, project, &new.policy_name).await;
-    let stored = match policy {
-        Ok(policy) => Some(policy.properties.to_string()),
-        Err(CatalogError::NotFound { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let described = document
-        .policies
-        .iter()
-        .find(|policy| policy.name == new.policy_name);
-    let described = described.and_then(|policy| policy.body.get("properties"));
-    let properties = stored.or(described.map(Json::to_string));
-    let properties = properties.ok_or_else(|| {
-        ApiError::new(
-            Kind::NotFound,
-            format!(
-                "Streaming policy '{}' is neither here nor in the document.",
-                new.policy_name
-            ),
-        )
-    })?;
-    let asset_there = catalog_assets::find(call.sql, project, &new.asset_name)
-        .await?
-        .is_some();
-    if !asset_there && !listed(&document.assets, &new.asset_name) {
-        return Err(ApiError::new(
-            Kind::NotFound,
-            format!(
-                "Asset '{}' is neither here nor in the document.",
-                new.asset_name
-            ),
-        ));
-    }
-    let mut warnings: Vec<String> = Vec::new();
-    let publishing = catalog_policies::publishing(&new.policy_name, Some(&properties));
-    let publishing = publishing.unwrap_or_default();
-    let encrypts = [publishing.envelope, publishing.cenc, publishing.cbcs]
-        .iter()
-        .any(|protocols| protocols.hls || protocols.dash || protocols.smooth);
-    if encrypts && new.keys.is_empty() {
-        warnings.push(
-            "The streaming policy encrypts and there are no content keys: new ones are made, and licences that players have \
-             stored do not open them."
-                .to_owned(),
-        );
-    }
-    let without = new.keys.iter().filter(|key| key.value.is_none()).count();
-    if without > 0 {
-        warnings.push(format!(
-            "{without} content keys have no value: new values are made under their ids."
-        ));
-    }
-    if let Some(policy) = &new.key_policy {
-        let there = catalog_key_policies::get(call.sql, project, policy).await;
-        if !is_there(there)? && !listed(&document.key_policies, policy) {
-            return Err(ApiError::new(
-                Kind::NotFound,
-                format!("Content key policy '{policy}' is neither here nor in the document."),
-            ));
-        }
-    }
-    if new.locator_id.is_none() {
-        warnings.push(
-            "There is no streamingLocatorId: the locator gets a new one, and old URLs end."
-                .to_owned(),
-        );
-    }
-    let found = looked.iter().find(|(name, _)| *name == new.asset_name);
-    if let Some((_, streaming)) = found {
-        match &streaming.stem {
-            Some(stem) if !streaming.report.tracks.is_empty() => {
-                let id = new.locator_id.unwrap_or_default();
-                let paths = streaming_paths(id, stem, publishing);
-                let paths: Vec<String> = paths.into_iter().flat_map(|path| path.paths).collect();
-                more.insert("paths".into(), paths.into());
-            }
-            _ => warnings.push("Nothing in the asset plays.".to_owned()),
-        }
-    }
-    more.insert("warnings".into(), warnings.into());
-    let there = catalog_locators::get(call.sql, project, &item.name).await;
-    match there {
-        Ok(there) if new.locator_id.is_none_or(|id| id == there.locator_id) => {
-            return Ok(Outcome::Exists);
-        }
-        Ok(there) => {
-            return Err(ApiError::new(
-                Kind::Conflict,
-                format!(
-                    "The locator is there with another id, {}.",
-                    there.locator_id
-                ),
-            ));
-        }
-        Err(CatalogError::NotFound { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    if document.dry_run {
-        return Ok(Outcome::WouldCreate);
-    }
-    locators::put(&put).await.map(|reply| Outcome::of(&reply))
 }
