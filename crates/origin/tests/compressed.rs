@@ -48,7 +48,10 @@ fn manifests_are_sent_in_gzip_under_a_tag_of_their_own() {
         }
         let packed = bench.ask(Method::GET, path, &PACKED);
         let again = film().ask(Method::GET, path, &PACKED);
-        assert_eq!(packed.body, again.body, "the same bytes from every instance");
+        assert_eq!(
+            packed.body, again.body,
+            "the same bytes from every instance"
+        );
         let head = bench.ask(Method::HEAD, path, &PACKED);
         assert_eq!(head.header("content-length"), packed.body.len().to_string());
         let had = [PACKED[0], ("if-none-match", packed.header("etag"))];
@@ -58,9 +61,17 @@ fn manifests_are_sent_in_gzip_under_a_tag_of_their_own() {
         assert_eq!((part.status, part.header("content-encoding")), (206, ""));
         assert_eq!(part.body, bench.get(path).body.slice(2..6));
         // The tag of one coding is not the other's.
-        let other = bench.ask(Method::GET, path, &[("if-none-match", packed.header("etag"))]);
+        let other = bench.ask(
+            Method::GET,
+            path,
+            &[("if-none-match", packed.header("etag"))],
+        );
         assert_eq!(other.status, 200);
-        let fresh = film().ask(Method::GET, path, &[("if-none-match", packed.header("etag")), PACKED[0]]);
+        let fresh = film().ask(
+            Method::GET,
+            path,
+            &[("if-none-match", packed.header("etag")), PACKED[0]],
+        );
         assert_eq!(fresh.status, 304);
     }
 }
