@@ -2,9 +2,9 @@
 
 mod bench;
 mod bench_api;
+mod bench_formats;
 mod bench_keys;
 mod bench_protected;
-mod bench_formats;
 mod build;
 mod checks;
 mod debian;
