@@ -336,6 +336,12 @@ fn publish(headwater: &Installation, media: &Path) -> Result<Vec<Case>> {
         case("init segment", init, false),
         case("video segment 2.6 MB", segment, true),
     ];
+    let others = crate::bench_formats::paths(headwater, &master)?;
+    cases.extend(
+        others
+            .into_iter()
+            .map(|(name, path, per_byte)| case(name, path, per_byte)),
+    );
     let asset = media
         .file_stem()
         .and_then(|name| name.to_str())

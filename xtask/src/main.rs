@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_api;
+mod bench_formats;
 mod bench_keys;
 mod bench_protected;
 mod build;

@@ -8,9 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_blob::client::{decode_done, decode_list, decode_range};
 use headwater_blob::xml::BlobPage;
-use headwater_blob::{Auth, ClientError, Container, HttpClient, List, Permissions, ServiceSas};
+use headwater_blob::{
+    Auth, ClientError, Clock, Container, HttpClient, List, Permissions, ServiceSas,
+};
 use headwater_catalog::storage::StorageAccount;
 use headwater_cmaf::index::{HeadParse, IndexHead, parse_head};
+use headwater_origin::{BlobFolder, BlobStorage};
 use headwater_seal::Seal;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
@@ -98,6 +101,19 @@ impl<'a, C: HttpClient> Place<'a, C> {
     /// Without a trailing slash and without a query.
     pub(crate) fn container_url(&self) -> &str {
         self.container.url()
+    }
+
+    /// The place, for the origin's eyes.
+    pub(crate) fn folder(&self) -> BlobFolder {
+        BlobFolder {
+            container: self.container.clone(),
+            folder: self.sub_path.clone(),
+        }
+    }
+
+    /// The storage that [`Self::folder`] is in.
+    pub(crate) fn blobs(&self) -> BlobStorage<&'a C> {
+        BlobStorage::with(self.http, Clock::Stopped(self.now))
     }
 
     /// A signature for the whole container, without a leading `?`.

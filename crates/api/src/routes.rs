@@ -137,6 +137,8 @@ pub enum Operation {
     AssetContainerSas,
     AssetLocators,
     AssetStorage,
+    AssetStreaming,
+    Import,
     AssetEncryptionKey,
     TrackList,
     TrackGet,
@@ -347,6 +349,9 @@ static ACCOUNT: &[Route] = routes! {
     ALL DELETE "/assets/{asset}" => AssetDelete, needs(K::Asset, V::Delete), [200, 204];
     MKIO GET "/assets/{asset}/state" => AssetState, needs(K::Asset, V::Read), [200];
     MKIO GET "/assets/{asset}/storage" => AssetStorage, needs(K::Asset, V::Read), [200];
+    MKIO GET "/assets/{asset}/streaming" => AssetStreaming, needs(K::Asset, V::Read), [200];
+    // What else a document holds is asked for by its handler.
+    MKIO POST "/import" => Import, needs(K::Asset, V::Write), [200];
     ALL POST "/assets/{asset}/listContainerSas" => AssetContainerSas, needs(K::Asset, V::Reveal), [200];
     ALL POST "/assets/{asset}/listStreamingLocators" => AssetLocators, needs(K::Asset, V::Read), [200];
 
@@ -642,6 +647,14 @@ pub(crate) struct Matched {
 pub(crate) struct Vars(Vec<(&'static str, String)>);
 
 impl Vars {
+    /// Variables of a path that nobody asked for: a handler that does what another one does.
+    pub(crate) fn of(vars: &[(&'static str, &str)]) -> Self {
+        let owned = vars
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        Self(owned.collect())
+    }
+
     /// The variable's value; empty for one that the template does not have.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0

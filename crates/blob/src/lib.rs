@@ -35,7 +35,7 @@ pub mod xml;
 
 pub use account_url::{AccountUrl, InvalidAccountUrl};
 pub use client::{
-    Auth, ClientError, Conditions, Container, HttpClient, List, Store, TransportError,
+    Auth, ClientError, Clock, Conditions, Container, HttpClient, List, Store, TransportError,
 };
 #[cfg(feature = "hyper")]
 pub use client::{HyperClient, HyperOptions};

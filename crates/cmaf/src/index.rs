@@ -19,7 +19,7 @@
 //!  24  8  length of the media file
 //!  32     entity tag of the media file: text
 //!         tracks, each:
-//!           u32 id | u8 kind (0 video, 1 audio, 2 text) | u8 origin (0 packaged, 1 stored) | u16 rotation in degrees
+//!           u32 id | u8 kind (0 video, 1 audio, 2 text) | u8 origin (0 packaged, 1 stored, 2 archived) | u16 rotation in degrees
 //!           u32 timescale | u64 start | u64 duration | u64 longest segment
 //!           u32 bit rate | u32 peak bit rate
 //!           u16 width | u16 height | u32 u32 pixel aspect | u32 u32 frame rate
@@ -39,6 +39,7 @@
 //!
 //! The index says what a segment is, not where its bytes may be fetched from or who may have them.
 
+mod archive;
 mod assemble;
 mod builder;
 mod bytes;
@@ -59,6 +60,9 @@ use headwater_time::Timescale;
 
 use crate::CmafError;
 
+pub use archive::{
+    ARCHIVE_HEADER, ArchiveBuilder, FragmentReader, FragmentStep, MAX_FRAGMENTS, NotedFragment,
+};
 pub use builder::{BuildSizes, BuildStep, IndexBuilder};
 pub use from_cmaf::build_from_cmaf;
 pub use from_movie::build_from_movie;
@@ -159,6 +163,9 @@ pub enum SegmentOrigin {
     Packaged,
     /// The file holds them as they are served.
     Stored,
+    /// As packaged, but the media bytes of each segment come from an object of its own, called by its start, and there
+    /// may be gaps between them.
+    Archived,
 }
 
 /// A track, as manifests and players need it. Times and durations are in ticks of its own timescale.
@@ -314,6 +321,8 @@ pub struct SegmentEntry {
     pub(crate) reordering: u32,
     /// `moof` and `mdat` in the media file, if the file holds them as they are served.
     pub stored: Option<Range<u64>>,
+    /// The media bytes are in an object that is called by `start`, in decimal, beside the media file.
+    pub own_object: bool,
 }
 
 /// A segment as an ordered list of bytes.

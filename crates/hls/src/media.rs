@@ -9,7 +9,7 @@ use headwater_time::Timescale;
 pub struct Segment {
     /// Presentation time of its first sample, in track ticks: its name in the URL.
     pub start: u64,
-    /// Ticks to the start of the next segment.
+    /// Ticks to the start of the next segment, or to a gap.
     pub duration: u64,
 }
 
@@ -29,7 +29,7 @@ pub struct KeyFrame {
 /// What a media playlist lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed<'a> {
-    /// Segments, in presentation order.
+    /// Segments, in presentation order. Where one does not start where the one before ends, a gap is listed.
     Segments(&'a [Segment]),
     /// The pictures of an I-frame playlist (§4.4.3.6), in presentation order.
     KeyFrames(&'a [KeyFrame]),
@@ -102,8 +102,13 @@ impl MediaPlaylist<'_> {
         }
         match self.listed {
             Listed::Segments(segments) => {
+                let mut end = None;
                 for segment in segments {
+                    if let Some(end) = end {
+                        self.gap(&mut out, end, segment.start);
+                    }
                     self.line(&mut out, segment, segment.start, None);
+                    end = Some(segment.start.saturating_add(segment.duration));
                 }
             }
             Listed::KeyFrames(frames) => {
@@ -133,6 +138,30 @@ impl MediaPlaylist<'_> {
         number(out, start);
         out.push_str(self.uri_suffix);
         out.push('\n');
+    }
+
+    /// Entries for what is not there (§4.4.4.7), none longer than the longest that is.
+    fn gap(&self, out: &mut String, from: u64, to: u64) {
+        let Listed::Segments(segments) = self.listed else {
+            return;
+        };
+        let longest = segments
+            .iter()
+            .map(|s| s.duration)
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        let mut at = from;
+        while at < to {
+            let duration = longest.min(to.saturating_sub(at));
+            let missing = Segment {
+                start: at,
+                duration,
+            };
+            out.push_str("#EXT-X-GAP\n");
+            self.line(out, &missing, at, None);
+            at = at.saturating_add(duration);
+        }
     }
 
     fn longest(&self) -> u64 {

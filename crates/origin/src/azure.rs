@@ -3,7 +3,7 @@
 use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError};
 use bytes::Bytes;
 use headwater_blob::client::{BlobProperties, RangeRead, RequestError, Written};
-use headwater_blob::{ClientError, Conditions, Container, HttpClient, List, Store};
+use headwater_blob::{ClientError, Clock, Conditions, Container, HttpClient, List, Store};
 use headwater_plan::{Object, Scan, SubsampleMap};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::Range;
@@ -36,17 +36,22 @@ impl BlobFolder {
 #[derive(Debug, Clone)]
 pub struct BlobStorage<H> {
     http: H,
-    now: fn() -> Timestamp,
+    clock: Clock,
 }
 
 impl<H: HttpClient> BlobStorage<H> {
     /// `now`: the caller's clock, for signatures.
     pub fn new(http: H, now: fn() -> Timestamp) -> Self {
-        Self { http, now }
+        Self::with(http, Clock::Running(now))
+    }
+
+    /// As [`Self::new`], by any clock.
+    pub fn with(http: H, clock: Clock) -> Self {
+        Self { http, clock }
     }
 
     fn store<'a>(&'a self, at: &BlobFolder) -> Store<&'a H> {
-        Store::new(&self.http, at.container.clone(), self.now)
+        Store::with(&self.http, at.container.clone(), self.clock)
     }
 }
 
@@ -136,6 +141,30 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
         }
     }
 
+    async fn list_page(
+        &self,
+        at: &BlobFolder,
+        folder: &str,
+        marker: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>), StorageError> {
+        let store = self.store(at);
+        let prefix = at.blob(&format!("{folder}/"));
+        let list = List {
+            prefix: &prefix,
+            delimiter: Some("/"),
+            marker,
+            ..List::default()
+        };
+        let page = twice!(store.list(&list).await).map_err(failure)?;
+        let names = page.blobs.into_iter();
+        let names = names.filter_map(|b| b.name.strip_prefix(&prefix).map(str::to_owned));
+        // A server that repeats its marker would keep us here for ever.
+        let next = page
+            .next_marker
+            .filter(|next| marker != Some(next.as_str()));
+        Ok((names.collect(), next))
+    }
+
     async fn put(
         &self,
         at: &BlobFolder,
@@ -201,7 +230,7 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
     fn object(&self, at: &BlobFolder, name: &str, etag: &str) -> Result<Object, StorageError> {
         let url = at
             .container
-            .signed_blob_url(&at.blob(name), (self.now)(), SIGNED_URL_TTL);
+            .signed_blob_url(&at.blob(name), self.clock.now(), SIGNED_URL_TTL);
         Object::new(url, Some(etag.to_owned())).map_err(|e| StorageError::Unexpected(e.to_string()))
     }
 }

@@ -5,8 +5,12 @@
 //! state of the media is built anew by reading the media's movie header through range requests, and stored for all
 //! others ([`build`]); a store that does not take it costs the next instance the same again, nothing more.
 
+mod ahead;
+mod archive;
 mod build;
 mod stored;
+
+pub(crate) use archive::{archive_folder, archive_header};
 
 use crate::cache::Cache;
 use crate::error::{Code, Kind, OriginError};
@@ -250,7 +254,18 @@ impl Indexes {
             return Err(refusal);
         }
         let permit = build::Permit::take(&self.builds)?;
-        let built = build::build(storage, media, info, useless, log).await;
+        let built = match archive_folder(media.file) {
+            Some(folder) => {
+                let archive = archive::Archive {
+                    storage,
+                    media,
+                    folder,
+                    info,
+                };
+                archive.build(useless, log).await
+            }
+            None => build::build(storage, media, info, useless, log).await,
+        };
         drop(permit);
         if let Err(refusal) = &built
             && refusal.code().kind() == Kind::UnsupportedMedia

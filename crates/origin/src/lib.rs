@@ -13,6 +13,7 @@
 //! * `token_proxy`: tokens of players that cannot add headers.
 //! * `added`, `documents`: tracks that the API has added, and the text files that some of them are.
 //! * `index`: packaging indexes, found or built.
+//! * [`report()`]: what of an asset will play, and why the rest will not; for operators and importers.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
 //! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
 //!
@@ -45,6 +46,7 @@ mod policy;
 mod ports;
 mod presentation;
 mod protection;
+mod report;
 mod segments;
 mod serve;
 mod shield;
@@ -62,5 +64,7 @@ pub use ports::{
     Catalog, CatalogError, Encrypted, ObjectInfo, ObjectRead, Protocols, Published, Storage,
     StorageError,
 };
+pub use presentation::LeftOut;
 pub use protection::{ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Tracks, Way};
+pub use report::{Refusal, Report, TrackReport, report};
 pub use serve::{CacheSizes, Origin};

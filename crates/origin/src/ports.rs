@@ -157,6 +157,15 @@ pub trait Storage {
     /// Names of the objects directly in the folder, in name order, at most `limit`.
     async fn list(&self, at: &Self::Location, limit: usize) -> Result<Vec<String>, StorageError>;
 
+    /// Names of the objects directly in `folder`, in name order, without the folder: one page of the listing, from `marker`
+    /// on. With it where the next page begins; `None` behind the last.
+    async fn list_page(
+        &self,
+        at: &Self::Location,
+        folder: &str,
+        marker: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>), StorageError>;
+
     /// Writes a whole object and returns its entity tag: in place of the one with the entity tag `replaces`, or, without
     /// that, only if there is none of this name. Else [`StorageError::Changed`].
     async fn put(

@@ -4,12 +4,14 @@
 
 use crate::error::{Code, OriginError};
 use crate::filter::Spanning;
-use crate::index::{Indexes, LoadedIndex, MediaFile, SegmentTime};
+use crate::index::{Indexes, LoadedIndex, MediaFile, SegmentTime, archive_folder, storage_error};
 use crate::ports::Storage;
 use headwater_cmaf::index::{
     ENTRIES_PER_PAGE, SegmentEntry, SegmentSamples, TrackHead, parse_page, record,
 };
+use headwater_plan::Object;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Most bytes of records that are read at once: those of a day and a half of pictures.
@@ -51,6 +53,32 @@ impl<S: Storage> TrackReader<'_, S> {
             .await
     }
 
+    /// The name of the object that holds the samples of a segment.
+    pub(crate) fn object_name<'n>(
+        &'n self,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+    ) -> Cow<'n, str> {
+        match (&samples.etag, archive_folder(self.media.file)) {
+            (Some(_), Some(folder)) => Cow::Owned(format!("{folder}/{}", entry.start)),
+            _ => Cow::Borrowed(self.media.file),
+        }
+    }
+
+    /// The object that holds the samples of a segment.
+    pub(crate) fn object(
+        &self,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+    ) -> Result<Object, OriginError> {
+        let name = self.object_name(entry, samples);
+        let etag = samples.etag.as_deref();
+        let etag = etag.unwrap_or(self.index.source_etag());
+        self.storage
+            .object(self.media.at, &name, etag)
+            .map_err(storage_error)
+    }
+
     async fn page(&self, page: u32) -> Result<Vec<SegmentEntry>, OriginError> {
         let Some(range) = self.head.page_range(page) else {
             return Ok(Vec::new());
@@ -88,6 +116,23 @@ impl<S: Storage> TrackReader<'_, S> {
             next = page.saturating_add(1).saturating_mul(ENTRIES_PER_PAGE);
         }
         Ok(found)
+    }
+
+    /// Where the segment after `entry` starts; `None` after the last.
+    pub(crate) async fn next_start(
+        &self,
+        entry: &SegmentEntry,
+    ) -> Result<Option<u64>, OriginError> {
+        let next = entry.number.saturating_add(1);
+        if next >= self.head.segment_count {
+            return Ok(None);
+        }
+        if !entry.own_object {
+            return Ok(Some(entry.start.saturating_add(entry.duration)));
+        }
+        // There may be a gap between them.
+        let found = self.numbered(next..next.saturating_add(1)).await?;
+        Ok(found.first().map(|next| next.start))
     }
 
     /// The segments that have a part of `time`, ticks of the track.

@@ -270,9 +270,7 @@ pub(crate) fn in_span(
 /// A stream of a segment: its samples, and where their bytes are.
 pub(crate) struct Elementary {
     pub(crate) fragments: Vec<ts::Fragment>,
-    /// Object of the plan.
-    pub(crate) object: u32,
-    pub(crate) ranges: Vec<Range<u64>>,
+    pub(crate) sources: Vec<Source>,
 }
 
 impl Carriage {
@@ -287,12 +285,9 @@ impl Carriage {
 
 impl Elementary {
     fn sources(&self) -> Vec<Source> {
-        let ranges = self.ranges.iter().filter(|r| r.start < r.end);
-        let sources = ranges.map(|range| Source {
-            object: self.object,
-            range: range.clone(),
-        });
-        sources.collect()
+        let sources = self.sources.iter();
+        let filled = sources.filter(|source| source.range.start < source.range.end);
+        filled.cloned().collect()
     }
 }
 

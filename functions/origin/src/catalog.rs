@@ -10,8 +10,8 @@ use headwater_catalog::tracks::{self, TrackKind};
 use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
-    AddedKind, AddedTrack, BlobFolder, Catalog, CatalogError, ContentKey, Encrypted, KeyOffer, KeySystem, Protection,
-    Protocols, Published, SchemeProtection, Tracks, Way,
+    AddedKind, AddedTrack, BlobFolder, Catalog, CatalogError, ContentKey, Encrypted, KeyOffer,
+    KeySystem, Protection, Protocols, Published, SchemeProtection, Tracks, Way,
 };
 use headwater_protect::Key;
 use headwater_seal::Seal;

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Parser;
-use headwater_bmff::{CodecConfig, Movie};
+use headwater_bmff::{Movie, TrackKind};
 use headwater_cmaf::index::{HeadParse, IndexHead, parse_head};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -173,15 +173,18 @@ fn tracks(movie: &Movie, out: &mut String) {
             config.timescale.get(),
             track.samples.total_bytes(),
         );
-        match &config.codec {
-            CodecConfig::Aac(aac) => {
+        match config.kind {
+            TrackKind::Audio => {
                 let _ = writeln!(
                     out,
                     ", {} Hz, {} channels, {}",
-                    aac.sample_rate, aac.channels, config.language
+                    config.sample_rate, config.channels, config.language
                 );
             }
-            _ => {
+            TrackKind::Text | TrackKind::Other => {
+                let _ = writeln!(out, ", {}", config.language);
+            }
+            TrackKind::Video => {
                 let (width, height) = config.display_size();
                 let _ = writeln!(
                     out,
@@ -215,6 +218,21 @@ fn index(head: &IndexHead) -> String {
             track.max_segment_duration as f64 / scale,
             track.directory_range(),
         );
+        if track.kind == headwater_cmaf::index::TrackKind::Audio {
+            let (rate, channels) = (track.sample_rate, track.channels);
+            let _ = writeln!(
+                out,
+                "    {rate} Hz, {channels} channels, {}",
+                track.language
+            );
+        }
+    }
+    for warning in &head.warnings {
+        let _ = writeln!(
+            out,
+            "track {} is left out: {}",
+            warning.track, warning.reason
+        );
     }
     out
 }
@@ -239,5 +257,43 @@ mod tests {
                 .contains("cut off after 12")
         );
         assert_eq!(text(b"#EXTM3U\n").unwrap(), "#EXTM3U\n");
+    }
+
+    #[test]
+    fn sound_of_any_codec_is_described_as_sound() {
+        let folder = tempfile::tempdir().unwrap();
+        for (codec, said) in [
+            ("ac3", "ac-3"),
+            ("libopus", "Opus"),
+            ("flac", "fLaC"),
+            ("aac", "mp4a.40.2"),
+        ] {
+            let file = folder.path().join(format!("{codec}.mp4"));
+            let made = std::process::Command::new("ffmpeg")
+                .args([
+                    "-v",
+                    "error",
+                    "-y",
+                    "-f",
+                    "lavfi",
+                    "-i",
+                    "sine=duration=1:sample_rate=48000",
+                    "-ac",
+                    "2",
+                ])
+                .args(["-c:a", codec, "-strict", "-2"])
+                .arg(&file)
+                .status()
+                .expect("ffmpeg is installed");
+            assert!(made.success(), "{codec}");
+            let text = describe(&map(&file).unwrap()).unwrap();
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("track 1: "))
+                .unwrap()
+                .to_owned();
+            assert!(line.contains(said), "{line}");
+            assert!(line.contains(", 48000 Hz, 2 channels, und"), "{line}");
+        }
     }
 }

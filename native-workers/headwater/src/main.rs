@@ -9,6 +9,7 @@ mod demo;
 mod descriptors;
 mod files;
 mod gate;
+mod import;
 mod inspect;
 mod keys;
 mod local;
@@ -46,6 +47,8 @@ enum Command {
     Up(up::Args),
     /// Upload, encode and publish files; prints playable URLs.
     Publish(publish::Args),
+    /// Take over assets, locators, keys and policies that were exported from Azure Media Services.
+    Import(import::Args),
     /// List, make, fill and delete assets.
     Assets(cli::assets::Args),
     /// List, start, follow and stop jobs.
@@ -96,6 +99,7 @@ fn run(command: Command) -> Result<()> {
         match command {
             Command::Up(args) => up::run(args).await,
             Command::Publish(args) => publish::run(args).await,
+            Command::Import(args) => import::run(args).await,
             Command::Assets(args) => cli::assets::run(args).await,
             Command::Jobs(args) => cli::jobs::run(args).await,
             Command::Locators(args) => cli::locators::run(args).await,

@@ -2,16 +2,18 @@
 //!
 //! A component says which ones, and for how long, by the targeted field `Headwater-Cache-Control: max-age=SECONDS`
 //! (RFC 9213), which no client sees; the manifest says for which components it is believed
-//! (`tool.headwater.cache = true`). Nothing else is kept: not what `Vary`s, not what sets cookies, not what is longer than
-//! [`MAX_BODY_BYTES`]. Requests for the same thing that come while the component makes it wait for that one answer, so a
+//! (`tool.headwater.cache = true`). Nothing else is kept: not what sets cookies, not what is longer than
+//! [`MAX_BODY_BYTES`], and of what `Vary`s only what does so by `Accept-Encoding` or `Origin`: one answer for each value,
+//! found through an entry that says by which (RFC 9111 §4.1). Requests for the same thing that come while the component makes it wait for that one answer, so a
 //! thousand players at the live edge are one call.
 //!
 //! Requests with `Range`, `Authorization` or conditions other than `If-None-Match` go past it.
 
 use bytes::Bytes;
 use http::header::{
-    AGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, SET_COOKIE, VARY,
+    ACCEPT_ENCODING, AGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, ORIGIN, RANGE, SET_COOKIE,
+    VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -33,6 +35,13 @@ const PASSES: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What a component says to us alone.
 const TARGETED: HeaderName = HeaderName::from_static("headwater-cache-control");
+const VARYING: usize = 2;
+/// Headers that kept answers may vary by, in the order in which keys name them.
+const VARIES_BY: [HeaderName; VARYING] = [ACCEPT_ENCODING, ORIGIN];
+/// Longest value of one of them; requests with a longer one go past the cache.
+const MAX_VARIED_BYTES: usize = 512;
+/// How long it is remembered by what an answer varies.
+const VARIES: Duration = Duration::from_secs(60);
 /// Headers that may not turn a request into one of many.
 const SPECIAL: [HeaderName; 6] = [
     RANGE,
@@ -57,13 +66,21 @@ enum Entry {
     Passes {
         until: Instant,
     },
+    /// Kept under other keys: see [`Question::variant`].
+    Varies {
+        by: Variation,
+        until: Instant,
+    },
 }
+
+/// Which of [`VARIES_BY`] make a difference.
+type Variation = [bool; VARYING];
 
 impl Entry {
     fn until(&self) -> Instant {
         match self {
             Self::Kept(kept) => kept.until,
-            Self::Passes { until } => *until,
+            Self::Passes { until } | Self::Varies { until, .. } => *until,
         }
     }
 }
@@ -84,7 +101,7 @@ impl Weighter<String, Entry> for Weight {
         let kept = match entry {
             // A header is about so long, with what holds it.
             Entry::Kept(kept) => kept.body.len() + kept.headers.len() * 128,
-            Entry::Passes { .. } => 0,
+            Entry::Passes { .. } | Entry::Varies { .. } => 0,
         };
         (key.len() + kept + 128) as u64
     }
@@ -93,6 +110,8 @@ impl Weighter<String, Entry> for Weight {
 /// A request that a kept answer may answer.
 pub(crate) struct Question {
     key: String,
+    /// Values of [`VARIES_BY`].
+    varied: [String; VARYING],
     is_head: bool,
     if_none_match: Option<HeaderValue>,
 }
@@ -106,6 +125,10 @@ impl Question {
         }
         let headers = request.headers();
         if SPECIAL.iter().any(|name| headers.contains_key(name)) {
+            return None;
+        }
+        let varied = VARIES_BY.map(|name| value_of(headers, &name));
+        if varied.iter().any(|value| value.len() > MAX_VARIED_BYTES) {
             return None;
         }
         let mut tags = headers.get_all(IF_NONE_MATCH).iter();
@@ -123,10 +146,42 @@ impl Question {
         key.push_str(target);
         Some(Self {
             key,
+            varied,
             is_head,
             if_none_match,
         })
     }
+
+    /// The key of the answer to this question among those that vary `by`; without any variation that of all of them.
+    fn variant(&self, by: Variation) -> String {
+        let mut key = self.key.clone();
+        for ((varies, name), value) in by.iter().zip(&VARIES_BY).zip(&self.varied) {
+            if *varies {
+                // No target holds a space.
+                key.push(' ');
+                key.push_str(name.as_str());
+                key.push('=');
+                key.push_str(value);
+            }
+        }
+        key
+    }
+}
+
+/// A field's value without what makes no difference: order, case and spaces of the codings that are accepted.
+fn value_of(headers: &HeaderMap, name: &HeaderName) -> String {
+    let values = headers.get_all(name).iter();
+    let text = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let text = text.collect::<Vec<_>>().join(",");
+    if *name != ACCEPT_ENCODING {
+        return text;
+    }
+    let spaceless: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let lower = spaceless.to_ascii_lowercase();
+    let mut codings: Vec<&str> = lower.split(',').filter(|item| !item.is_empty()).collect();
+    codings.sort_unstable();
+    codings.dedup();
+    codings.join(",")
 }
 
 impl ResponseCache {
@@ -145,62 +200,104 @@ impl ResponseCache {
         question: Question,
         ask: impl Future<Output = Response<WasiBody>>,
     ) -> Response<WasiBody> {
-        let now = Instant::now();
-        match self.entries.get(&question.key) {
-            Some(Entry::Kept(kept)) if kept.until > now => {
-                self.hits.increment(1);
-                return kept.answer(&question, now);
+        let mut key = question.key.clone();
+        // The second round is for one of several variants.
+        for _ in 0..2 {
+            let now = Instant::now();
+            match self.entries.get(&key) {
+                Some(Entry::Kept(kept)) if kept.until > now => {
+                    self.hits.increment(1);
+                    return kept.answer(&question, now);
+                }
+                Some(Entry::Passes { until }) if until > now => return ask.await,
+                Some(Entry::Varies { by, until }) if until > now => {
+                    key = question.variant(by);
+                    continue;
+                }
+                Some(_) => {
+                    self.entries.remove_if(&key, |entry| entry.until() <= now);
+                }
+                None => {}
             }
-            Some(Entry::Passes { until }) if until > now => return ask.await,
-            Some(_) => {
-                self.entries
-                    .remove_if(&question.key, |entry| entry.until() <= now);
+            if question.is_head {
+                return ask.await;
             }
-            None => {}
-        }
-        if question.is_head {
-            return ask.await;
-        }
-        let turn = self.entries.get_value_or_guard_async(&question.key);
-        match tokio::time::timeout(PATIENCE, turn).await {
-            Ok(Ok(Entry::Kept(kept))) => {
-                self.hits.increment(1);
-                kept.answer(&question, Instant::now())
-            }
-            Ok(Ok(Entry::Passes { .. })) | Err(_) => ask.await,
-            Ok(Err(guard)) => {
-                self.misses.increment(1);
-                let mut response = ask.await;
-                let now = Instant::now();
-                let Some(lifetime) = lifetime(&response) else {
-                    let until = now + PASSES;
+            let turn = self.entries.get_value_or_guard_async(&key);
+            match tokio::time::timeout(PATIENCE, turn).await {
+                Ok(Ok(Entry::Kept(kept))) => {
+                    self.hits.increment(1);
+                    return kept.answer(&question, Instant::now());
+                }
+                Ok(Ok(Entry::Passes { .. })) | Err(_) => return ask.await,
+                Ok(Ok(Entry::Varies { by, .. })) => key = question.variant(by),
+                Ok(Err(guard)) => {
+                    self.misses.increment(1);
+                    let (response, entry) = self.keep(&question, &key, ask.await).await;
                     // It may have been thrown out meanwhile, which is as good.
-                    let _ = guard.insert(Entry::Passes { until });
+                    let _ = guard.insert(entry);
                     return response;
-                };
-                response.headers_mut().remove(TARGETED);
-                let (head, body) = response.into_parts();
-                let body = match body.collect().await {
-                    Ok(body) => body.to_bytes(),
-                    Err(error) => {
-                        tracing::warn!("an answer that was to be kept broke off: {error}");
-                        return problem::response(
-                            StatusCode::BAD_GATEWAY,
-                            "The component's answer broke off.",
-                        );
-                    }
-                };
-                let kept = Arc::new(Kept {
-                    headers: head.headers,
-                    body,
-                    made: now,
-                    until: now + lifetime,
-                });
-                let _ = guard.insert(Entry::Kept(kept.clone()));
-                kept.answer(&question, now)
+                }
             }
+        }
+        ask.await
+    }
+
+    /// The answer to `question` from a component's `response`, and what belongs under `key`.
+    async fn keep(
+        &self,
+        question: &Question,
+        key: &str,
+        mut response: Response<WasiBody>,
+    ) -> (Response<WasiBody>, Entry) {
+        let now = Instant::now();
+        let passes = Entry::Passes {
+            until: now + PASSES,
+        };
+        let Some((lifetime, by)) = lifetime(&response).zip(variation(response.headers())) else {
+            return (response, passes);
+        };
+        response.headers_mut().remove(TARGETED);
+        let (head, body) = response.into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => {
+                tracing::warn!("an answer that was to be kept broke off: {error}");
+                let why = "The component's answer broke off.";
+                return (problem::response(StatusCode::BAD_GATEWAY, why), passes);
+            }
+        };
+        let kept = Arc::new(Kept {
+            headers: head.headers,
+            body,
+            made: now,
+            until: now + lifetime,
+        });
+        let response = kept.answer(question, now);
+        let place = question.variant(by);
+        if place == key {
+            return (response, Entry::Kept(kept));
+        }
+        self.entries.insert(place, Entry::Kept(kept));
+        let until = now + VARIES;
+        (response, Entry::Varies { by, until })
+    }
+}
+
+/// By what a response varies; `None` if by something that is not looked at.
+fn variation(headers: &HeaderMap) -> Option<Variation> {
+    let mut by = Variation::default();
+    for list in headers.get_all(VARY) {
+        for name in list.to_str().ok()?.split(',').map(str::trim) {
+            if name.is_empty() {
+                continue;
+            }
+            let at = VARIES_BY
+                .iter()
+                .position(|known| name.eq_ignore_ascii_case(known.as_str()))?;
+            by[at] = true;
         }
     }
+    Some(by)
 }
 
 /// Takes out what a component says to the cache alone.
@@ -220,7 +317,6 @@ fn lifetime(response: &Response<WasiBody>) -> Option<Duration> {
         .ok()
         .filter(|seconds| *seconds > 0)?;
     let whole = response.status() == StatusCode::OK
-        && !headers.contains_key(VARY)
         && !headers.contains_key(SET_COOKIE)
         && response
             .body()

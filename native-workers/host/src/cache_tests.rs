@@ -163,3 +163,63 @@ async fn the_weight_is_bounded() {
     assert!(cache.entries.len() > 10);
     assert!(cache.entries.weight() <= 64 << 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn variants_are_kept_side_by_side() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    let says = [KEEP, ("vary", "Accept-Encoding")];
+    let get = |headers: &[(&str, &str)]| ask(&cache, &component, request("/m", headers), &says);
+    let coded = |codings: &'static str| get(&[("accept-encoding", codings)]);
+    assert_eq!(text(coded("gzip, br").await).await.1, "body 0");
+    assert_eq!(text(coded("identity").await).await.1, "body 1");
+    for same in ["gzip, br", "BR,GZIP", "br , gzip"] {
+        assert_eq!(text(coded(same).await).await.1, "body 0", "{same}");
+    }
+    assert_eq!(text(coded("identity").await).await.1, "body 1");
+    // Who says nothing is another variant.
+    assert_eq!(text(get(&[]).await).await.1, "body 2");
+    assert_eq!(text(get(&[]).await).await.1, "body 2");
+    assert_eq!(component.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_who_ask_for_a_variant_are_one_call() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    let says = [KEEP, ("vary", "accept-encoding, Origin")];
+    let from = |origin: &'static str| {
+        let headers = [("accept-encoding", "gzip"), ("origin", origin)];
+        ask(&cache, &component, request("/live", &headers), &says)
+    };
+    for _ in 0..2 {
+        let all = (0..1000).map(|_| from("https://a.example"));
+        for response in futures::future::join_all(all).await {
+            assert_eq!(text(response).await.1, "body 0");
+        }
+    }
+    assert_eq!(component.calls(), 1);
+    assert_eq!(text(from("https://b.example").await).await.1, "body 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_varies_by_something_else_is_not_kept() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    let mut calls = 0;
+    for (path, vary) in [
+        ("/a", "*"),
+        ("/b", "Cookie"),
+        ("/c", "Accept-Encoding, User-Agent"),
+    ] {
+        let says = [KEEP, ("vary", vary)];
+        for _ in 0..2 {
+            let response = ask(&cache, &component, request(path, &[]), &says).await;
+            assert_eq!(text(response).await.1, format!("body {calls}"), "{vary}");
+            calls += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn endless_values_go_past() {
+    let long = "x".repeat(MAX_VARIED_BYTES + 1);
+    assert!(Question::of(&request("/a", &[("origin", &long)])).is_none());
+}

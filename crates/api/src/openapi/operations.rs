@@ -4,8 +4,8 @@
 
 use super::description::{Description, Listing, on};
 use super::shapes::{
-    assets, filters, jobs, key_policies, live, organization, people, policies, publishing, storage,
-    tokens, tracks, upload_rules, usage, webhooks,
+    assets, filters, imports, jobs, key_policies, live, organization, people, policies, publishing,
+    storage, tokens, tracks, upload_rules, usage, webhooks,
 };
 use crate::resources::team_spec::MOST_OPERATIONS;
 use crate::routes::Operation as Op;
@@ -209,6 +209,22 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
         Op::AssetStorage => {
             on("Assets", "Lists an asset's files").answers("AssetStorage").looks_into_storage()
         }
+
+        Op::AssetStreaming => on("Assets", "Says what of an asset plays, and why the rest does not")
+            .about(
+                "Track by track and protocol by protocol, as the origin judges it. Looks into files that nobody has played yet, \
+                 which may take as long as the first player's request would.",
+            )
+            .answers("AssetStreaming")
+            .looks_into_storage(),
+        Op::Import => on("Assets", "Takes over what was exported from Azure Media Services")
+            .about(
+                "Containers become assets where they lie, locators keep their ids, and content keys their values. Unless `dryRun` is \
+                 `false` nothing is made; either way the answer has a line for each resource. Members of resources are read \
+                 as `az ams` and the SDKs write them.",
+            )
+            .takes("ImportDocument", [("film", imports::example())])
+            .answers("ImportReport"),
 
         Op::FileAccessInfo => on("Assets", "Says how an asset's files are read").answers("FileAccess"),
         Op::FileRead => on("Assets", "Leads to a file of an asset")

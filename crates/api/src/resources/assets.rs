@@ -71,7 +71,7 @@ fn render<S, C>(call: &Call<'_, S, C>, asset: Asset) -> Result<Json, ApiError> {
     Ok(Json::Object(resource))
 }
 
-fn read<S, C>(call: &Call<'_, S, C>) -> Result<AssetWrite, ApiError> {
+pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<AssetWrite, ApiError> {
     let body = call.body()?;
     let root = Object::root(&body)?;
     root.only(ENVELOPE)?;
@@ -107,7 +107,7 @@ pub(super) async fn place<'a, S: Sql, C: HttpClient>(
     open(call, &account, &asset.container, &asset.sub_path)
 }
 
-fn open<'a, S, C: HttpClient>(
+pub(super) fn open<'a, S, C: HttpClient>(
     call: &'a Call<'_, S, C>,
     account: &StorageAccount,
     container: &str,
@@ -152,6 +152,14 @@ pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
 }
 
 pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    put_as(call, None).await
+}
+
+/// `wanted`: the id of a new asset, for one that had it elsewhere.
+pub(super) async fn put_as<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    wanted: Option<Uuid>,
+) -> Result<Reply, ApiError> {
     let name = call.var("asset");
     let project = &call.project()?.id;
     let mut write = read(call)?;
@@ -165,9 +173,10 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
             DeletionPolicy::Retain
         });
     }
-    let asset_id = existing
-        .as_ref()
-        .map_or_else(|| call.moment.ids.uuid(), |asset| asset.asset_id);
+    let asset_id = existing.as_ref().map_or_else(
+        || wanted.unwrap_or_else(|| call.moment.ids.uuid()),
+        |asset| asset.asset_id,
+    );
     // The container comes first: an asset that exists has one. Should the next step fail, an empty container is left,
     // and the same request again finds or replaces nothing else.
     let made = match &existing {

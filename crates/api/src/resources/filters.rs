@@ -47,7 +47,7 @@ fn render<S, C>(call: &Call<'_, S, C>, filter: Filter) -> Result<Json, ApiError>
 }
 
 /// The properties that a body holds, each of the right shape.
-fn read(body: &Json) -> Result<Map<String, Json>, ApiError> {
+pub(super) fn read(body: &Json) -> Result<Map<String, Json>, ApiError> {
     let root = Object::root(body)?;
     root.only(ENVELOPE)?;
     let Some(properties) = root.object("properties")? else {

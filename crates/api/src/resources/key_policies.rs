@@ -56,12 +56,12 @@ fn blank(value: &Json) -> Json {
     }
 }
 
-struct Read {
+pub(super) struct Read {
     description: Option<String>,
     options: Option<Options>,
 }
 
-fn read(body: &Json) -> Result<Read, ApiError> {
+pub(super) fn read(body: &Json) -> Result<Read, ApiError> {
     let root = Object::root(body)?;
     root.only(ENVELOPE)?;
     let properties = root.required_object("properties")?;

@@ -17,7 +17,7 @@ use crate::place::File;
 use crate::reply::Reply;
 
 /// Files that can be played although no server manifest names them.
-const MEDIA: [&str; 4] = [".mp4", ".m4v", ".mov", ".m4a"];
+const MEDIA: [&str; 6] = [".mp4", ".m4v", ".mov", ".m4a", ".ismv", ".isma"];
 
 /// What the names of one film's files may differ in from: `film_1280x720.mp4`, `film_640x360.mp4`.
 const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];

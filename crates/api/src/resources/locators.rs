@@ -137,7 +137,7 @@ pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
     Ok(Reply::ok(render(call, locator(call).await?)?))
 }
 
-fn read<S, C>(call: &Call<'_, S, C>) -> Result<NewLocator, ApiError> {
+pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<NewLocator, ApiError> {
     let body = call.body()?;
     let root = Object::root(&body)?;
     root.only(ENVELOPE)?;

@@ -11,6 +11,10 @@ mod facts;
 mod file_access;
 pub(crate) mod filters;
 mod granting;
+mod import_assets;
+mod import_items;
+mod import_locators;
+pub(crate) mod imports;
 mod invites;
 pub(crate) mod job_inputs;
 pub(crate) mod jobs;
@@ -37,6 +41,7 @@ mod service;
 mod signing_keys;
 mod storage;
 mod storage_credentials;
+mod streaming_report;
 pub(crate) mod team_spec;
 mod teams;
 pub(crate) mod tokens;
@@ -147,6 +152,8 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::AssetContainerSas => assets::container_sas(call).await,
         Op::AssetLocators => assets::locators(call).await,
         Op::AssetStorage => assets::storage(call).await,
+        Op::AssetStreaming => streaming_report::get(call).await,
+        Op::Import => imports::import(call).await,
 
         Op::AssetEncryptionKey => assets::encryption_key(call).await,
         Op::TrackList => tracks::list(call).await,

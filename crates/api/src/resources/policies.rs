@@ -41,7 +41,7 @@ pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
 }
 
 /// The schemes that a body holds, each of the right shape.
-fn read(body: &Json) -> Result<Json, ApiError> {
+pub(super) fn read(body: &Json) -> Result<Json, ApiError> {
     let root = Object::root(body)?;
     root.only(ENVELOPE)?;
     let properties = root.required_object("properties")?;

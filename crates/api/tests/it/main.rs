@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod credentials;
 mod foreign;
+mod imports;
 mod key_documents;
 mod key_orders;
 mod lists;

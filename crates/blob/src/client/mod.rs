@@ -13,7 +13,7 @@ pub use answer::{
 pub use container::{Auth, Conditions, Container, InvalidContainer, List, RequestError};
 #[cfg(feature = "hyper")]
 pub use hyper_client::{HyperClient, HyperOptions, InvalidCa};
-pub use store::{HttpClient, Store, TransportError};
+pub use store::{Clock, HttpClient, Store, TransportError};
 
 /// The protocol version our client speaks.
 pub const API_VERSION: &str = "2021-12-02";

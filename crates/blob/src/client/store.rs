@@ -47,16 +47,40 @@ impl<C: HttpClient> HttpClient for &C {
 pub struct Store<C> {
     client: C,
     container: Container,
-    now: fn() -> Timestamp,
+    clock: Clock,
+}
+
+/// What signatures are dated by.
+#[derive(Debug, Clone, Copy)]
+pub enum Clock {
+    /// The caller's clock, e.g. `Timestamp::now`.
+    Running(fn() -> Timestamp),
+    /// One moment, for what takes less than the minutes that a signature is good for.
+    Stopped(Timestamp),
+}
+
+impl Clock {
+    /// The time it shows.
+    pub fn now(self) -> Timestamp {
+        match self {
+            Self::Running(now) => now(),
+            Self::Stopped(now) => now,
+        }
+    }
 }
 
 impl<C: HttpClient> Store<C> {
     /// `now`: the caller's clock, e.g. `Timestamp::now`.
     pub fn new(client: C, container: Container, now: fn() -> Timestamp) -> Self {
+        Self::with(client, container, Clock::Running(now))
+    }
+
+    /// As [`Self::new`], by any clock.
+    pub fn with(client: C, container: Container, clock: Clock) -> Self {
         Self {
             client,
             container,
-            now,
+            clock,
         }
     }
 
@@ -73,13 +97,13 @@ impl<C: HttpClient> Store<C> {
     ) -> Result<RangeRead, ClientError> {
         let request = self
             .container
-            .get_range((self.now)(), blob, range, if_match)?;
+            .get_range(self.clock.now(), blob, range, if_match)?;
         let (parts, body) = self.client.send(request).await?.into_parts();
         decode_range(parts.status, &parts.headers, body)
     }
 
     pub async fn head(&self, blob: &str) -> Result<BlobProperties, ClientError> {
-        let request = self.container.head((self.now)(), blob)?;
+        let request = self.container.head(self.clock.now(), blob)?;
         let answer = self.client.send(request).await?;
         decode_properties(answer.status(), answer.headers())
     }
@@ -92,16 +116,20 @@ impl<C: HttpClient> Store<C> {
         body: Bytes,
         conditions: &Conditions,
     ) -> Result<Written, ClientError> {
-        let request =
-            self.container
-                .put_block_blob((self.now)(), blob, content_type, body, conditions)?;
+        let request = self.container.put_block_blob(
+            self.clock.now(),
+            blob,
+            content_type,
+            body,
+            conditions,
+        )?;
         let answer = self.client.send(request).await?;
         decode_written(answer.status(), answer.headers(), answer.body())
     }
 
     /// Stages a block. Repeating it with the same id replaces the block.
     pub async fn put_block(&self, blob: &str, id: &[u8], body: Bytes) -> Result<(), ClientError> {
-        let request = self.container.put_block((self.now)(), blob, id, body)?;
+        let request = self.container.put_block(self.clock.now(), blob, id, body)?;
         let answer = self.client.send(request).await?;
         decode_done(answer.status(), answer.headers(), answer.body())
     }
@@ -116,26 +144,26 @@ impl<C: HttpClient> Store<C> {
     ) -> Result<Written, ClientError> {
         let request =
             self.container
-                .put_block_list((self.now)(), blob, ids, content_type, conditions)?;
+                .put_block_list(self.clock.now(), blob, ids, content_type, conditions)?;
         let answer = self.client.send(request).await?;
         decode_written(answer.status(), answer.headers(), answer.body())
     }
 
     pub async fn get_block_list(&self, blob: &str) -> Result<BlockList, ClientError> {
-        let request = self.container.get_block_list((self.now)(), blob)?;
+        let request = self.container.get_block_list(self.clock.now(), blob)?;
         let answer = self.client.send(request).await?;
         decode_block_list(answer.status(), answer.headers(), answer.body())
     }
 
     pub async fn delete(&self, blob: &str, if_match: Option<&str>) -> Result<(), ClientError> {
-        let request = self.container.delete((self.now)(), blob, if_match)?;
+        let request = self.container.delete(self.clock.now(), blob, if_match)?;
         let answer = self.client.send(request).await?;
         decode_done(answer.status(), answer.headers(), answer.body())
     }
 
     /// One page of a listing.
     pub async fn list(&self, list: &List<'_>) -> Result<BlobPage, ClientError> {
-        let request = self.container.list((self.now)(), list)?;
+        let request = self.container.list(self.clock.now(), list)?;
         let answer = self.client.send(request).await?;
         decode_list(answer.status(), answer.headers(), answer.body())
     }
@@ -171,7 +199,7 @@ impl<C: HttpClient> Store<C> {
 
     /// Creates the container; `false` if it was there already.
     pub async fn create_container(&self) -> Result<bool, ClientError> {
-        let request = self.container.create_container((self.now)())?;
+        let request = self.container.create_container(self.clock.now())?;
         let answer = self.client.send(request).await?;
         match decode_done(answer.status(), answer.headers(), answer.body()) {
             Ok(()) => Ok(true),
@@ -181,7 +209,7 @@ impl<C: HttpClient> Store<C> {
     }
 
     pub async fn delete_container(&self) -> Result<(), ClientError> {
-        let request = self.container.delete_container((self.now)())?;
+        let request = self.container.delete_container(self.clock.now())?;
         let answer = self.client.send(request).await?;
         decode_done(answer.status(), answer.headers(), answer.body())
     }

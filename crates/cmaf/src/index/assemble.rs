@@ -22,7 +22,7 @@ pub(super) struct IndexedTrack {
     pub(super) reordering: u32,
     pub(super) origin: SegmentOrigin,
     pub(super) init: Vec<u8>,
-    /// In order, tiling, not empty.
+    /// In order, not empty; tiling, but where an archive has gaps.
     pub(super) entries: Vec<Entry>,
 }
 
@@ -122,9 +122,11 @@ impl IndexedTrack {
         let codec = codec.ok_or_else(|| unsupported("this codec cannot be packaged"))?;
         let (bitrate, peak_bitrate) = bitrates(config.timescale, &self.entries);
         let start = self.entries.first().map_or(0, |entry| entry.start);
-        let (mut duration, mut samples) = (0_u64, 0_u64);
+        let end = self.entries.last();
+        let end = end.map_or(0, |entry| entry.start.saturating_add(entry.duration.into()));
+        let (mut played, mut samples) = (0_u64, 0_u64);
         for entry in &self.entries {
-            duration = duration.saturating_add(u64::from(entry.duration));
+            played = played.saturating_add(u64::from(entry.duration));
             samples = samples.saturating_add(u64::from(entry.sample_count));
         }
         let pages = usize::try_from(ENTRIES_PER_PAGE).unwrap_or(1);
@@ -148,7 +150,7 @@ impl IndexedTrack {
                 .map_or((1, 1), |aspect| (aspect.horizontal, aspect.vertical)),
             rotation: config.rotation().degrees(),
             frame_rate: match kind {
-                TrackKind::Video => frame_rate(config.timescale, samples, duration),
+                TrackKind::Video => frame_rate(config.timescale, samples, played),
                 TrackKind::Audio | TrackKind::Text => (0, 1),
             },
             sample_rate: config.sample_rate,
@@ -161,7 +163,7 @@ impl IndexedTrack {
             open_groups: self.entries.iter().any(|entry| entry.leads),
             language: config.language.clone(),
             start,
-            duration,
+            duration: end.saturating_sub(start),
             max_segment_duration: self
                 .entries
                 .iter()

@@ -199,6 +199,12 @@ impl IndexBuilder {
         pass_on(&mut self.state, offset, bytes)
     }
 
+    /// Whether fragments are being read, one after the other.
+    #[must_use]
+    pub fn reads_fragments(&self) -> bool {
+        matches!(self.state, State::Fragments(_))
+    }
+
     /// Whether bytes serve more than one reader.
     fn keeps(&self, offset: u64, bytes: &Bytes) -> bool {
         let end = offset.saturating_add(length(bytes));

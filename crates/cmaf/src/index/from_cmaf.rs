@@ -84,7 +84,7 @@ pub(super) fn stored_track(
             return Err(bad("its duration is zero or ends past 64 bits"));
         }
         let run = media_at..bytes.end;
-        let record = record::encode(&segment.samples, std::slice::from_ref(&run));
+        let record = record::encode(&segment.samples, std::slice::from_ref(&run), None);
         let entry = Entry {
             start: segment.start,
             duration,

@@ -97,6 +97,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
     let origin = match fields.u8()? {
         0 => SegmentOrigin::Packaged,
         1 => SegmentOrigin::Stored,
+        2 => SegmentOrigin::Archived,
         _ => return Err(fields.damaged("has a track of unknown origin")),
     };
     let rotation = fields.u16()?;
@@ -242,6 +243,7 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     put(&[match track.origin {
         SegmentOrigin::Packaged => 0,
         SegmentOrigin::Stored => 1,
+        SegmentOrigin::Archived => 2,
     }]);
     put(&track.rotation.to_le_bytes());
     put(&track.timescale.get().to_le_bytes());

@@ -22,8 +22,9 @@ pub(super) struct Packager {
     made: Made,
 }
 
+/// Segments of a track.
 #[derive(Debug)]
-struct Made {
+pub(super) struct Made {
     entries: Vec<Entry>,
     /// Segments whose composition offsets are all 0, by place.
     plain: Vec<usize>,
@@ -45,12 +46,7 @@ impl Packager {
             cutter: Cutter::new(&config, &presented, video),
             config,
             presented,
-            made: Made {
-                entries: Vec::new(),
-                plain: Vec::new(),
-                least: 0,
-                most: 0,
-            },
+            made: Made::new(),
         }
     }
 
@@ -66,7 +62,7 @@ impl Packager {
         };
         let (config, made) = (&self.config, &mut self.made);
         self.cutter.push(timed, &mut |span, samples| {
-            made.take(config, span, samples, room, records)
+            made.take(config, span, samples, None, (room, records))
         })
     }
 
@@ -83,34 +79,10 @@ impl Packager {
             mut made,
             ..
         } = self;
-        cutter.finish(&mut |span, samples| made.take(&config, span, samples, room, records))?;
-        let too_large = |what| CmafError::TooLarge {
-            track: config.id,
-            what,
-        };
-        let reordering = made.least.unsigned_abs();
-        made.most
-            .checked_add_unsigned(reordering)
-            .ok_or_else(|| too_large("a composition offset"))?;
-        if reordering > 0 {
-            // Offsets that were 0 are stated now, in four bytes each.
-            for place in made.plain {
-                let Some(entry) = made.entries.get_mut(place) else {
-                    continue;
-                };
-                let stated = entry.sample_count.checked_mul(4);
-                let len = stated.and_then(|bytes| entry.response_len.checked_add(bytes));
-                entry.response_len = len.ok_or_else(|| too_large("a segment"))?;
-            }
-        }
-        Ok(IndexedTrack {
-            place,
-            origin: SegmentOrigin::Packaged,
-            init: init_segment(&config, reordering)?,
-            config,
-            reordering,
-            entries: made.entries,
-        })
+        cutter.finish(&mut |span, samples| {
+            made.take(&config, span, samples, None, (room, records))
+        })?;
+        made.finish(place, config, SegmentOrigin::Packaged)
     }
 }
 
@@ -126,13 +98,63 @@ impl IndexedTrack {
 }
 
 impl Made {
-    fn take(
+    pub(super) fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            plain: Vec::new(),
+            least: 0,
+            most: 0,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The track that the segments are.
+    pub(super) fn finish(
+        mut self,
+        place: usize,
+        config: TrackConfig,
+        origin: SegmentOrigin,
+    ) -> Result<IndexedTrack, CmafError> {
+        let too_large = |what| CmafError::TooLarge {
+            track: config.id,
+            what,
+        };
+        let reordering = self.least.unsigned_abs();
+        self.most
+            .checked_add_unsigned(reordering)
+            .ok_or_else(|| too_large("a composition offset"))?;
+        if reordering > 0 {
+            // Offsets that were 0 are stated now, in four bytes each.
+            for place in self.plain {
+                let Some(entry) = self.entries.get_mut(place) else {
+                    continue;
+                };
+                let stated = entry.sample_count.checked_mul(4);
+                let len = stated.and_then(|bytes| entry.response_len.checked_add(bytes));
+                entry.response_len = len.ok_or_else(|| too_large("a segment"))?;
+            }
+        }
+        Ok(IndexedTrack {
+            place,
+            origin,
+            init: init_segment(&config, reordering)?,
+            config,
+            reordering,
+            entries: self.entries,
+        })
+    }
+
+    /// Takes the segment that `samples` are. `etag`: of its own object, if it has one. Its record goes to `records`.
+    pub(super) fn take(
         &mut self,
         config: &TrackConfig,
         span: Range<u64>,
         samples: &[TimedSample],
-        room: &mut Room,
-        records: &mut Vec<u8>,
+        etag: Option<&str>,
+        (room, records): (&mut Room, &mut Vec<u8>),
     ) -> Result<(), CmafError> {
         let track = config.id;
         let stated = restate(&span, samples).map_err(|what| CmafError::TooLarge { track, what })?;
@@ -144,7 +166,7 @@ impl Made {
             self.plain.push(self.entries.len());
         }
         check_key_frames(config, &span, samples)?;
-        let (entry, record) = segment(config, span, samples, &stated)?;
+        let (entry, record) = segment(config, span, samples, &stated, etag)?;
         room.take(track, &entry)?;
         self.entries.push(entry);
         records.extend_from_slice(&record);
@@ -190,6 +212,7 @@ fn segment(
     span: Range<u64>,
     samples: &[TimedSample],
     stated: &[SegmentSample],
+    etag: Option<&str>,
 ) -> Result<(Entry, Vec<u8>), CmafError> {
     let track = config.id;
     let too_large = |what| CmafError::TooLarge { track, what };
@@ -212,7 +235,7 @@ fn segment(
         }
     }
     let duration = span.end.saturating_sub(span.start);
-    let record = record::encode(stated, &ranges);
+    let record = record::encode(stated, &ranges, etag);
     let entry = Entry {
         start: span.start,
         duration: u32::try_from(duration).map_err(|_| too_large("the duration of a segment"))?,

@@ -42,7 +42,7 @@ pub fn parse_page(
         let samples = range(record, record_len, head.index_len);
         let samples = samples.ok_or_else(|| fields.damaged("points past the end of the index"))?;
         let stored = match track.origin {
-            SegmentOrigin::Packaged => None,
+            SegmentOrigin::Packaged | SegmentOrigin::Archived => None,
             SegmentOrigin::Stored => {
                 let stored = range(media, response_len, head.source.len);
                 Some(
@@ -51,7 +51,14 @@ pub fn parse_page(
                 )
             }
         };
-        if next_start != Some(start) || duration == 0 {
+        // What an archive has lost is missing between two entries, never in front of a page's first.
+        let tiles = match next_start {
+            Some(next) if track.origin == SegmentOrigin::Archived && !entries.is_empty() => {
+                start >= next
+            }
+            next => next == Some(start),
+        };
+        if !tiles || duration == 0 {
             return Err(fields.damaged("has entries that do not tile"));
         }
         next_start = start.checked_add(duration);
@@ -68,6 +75,7 @@ pub fn parse_page(
             sample_count,
             reordering: track.reordering,
             stored,
+            own_object: track.origin == SegmentOrigin::Archived,
         });
     }
     Ok(entries)

@@ -12,6 +12,8 @@
 //! sizes:               one per sample
 //! u32 CRC-32 of what precedes
 //! ```
+//!
+//! The record of a segment that has an object of its own begins with the length of that object's entity tag, and the tag.
 
 use std::ops::Range;
 
@@ -27,8 +29,11 @@ use crate::track_file::SegmentRecord;
 pub struct SegmentSamples {
     /// In decode order.
     pub samples: Vec<SegmentSample>,
-    /// Ranges of the media file that hold the samples' bytes one after the other; adjacent ones are merged.
+    /// Ranges of the media file that hold the samples' bytes one after the other; adjacent ones are merged. Of the segment's
+    /// own object, if [`SegmentEntry::own_object`] is set.
     pub ranges: Vec<Range<u64>>,
+    /// Entity tag of that object.
+    pub etag: Option<String>,
 }
 
 /// Reads the record of `entry`.
@@ -41,6 +46,10 @@ pub fn decode(
     bytes: &[u8],
 ) -> Result<SegmentSamples, CmafError> {
     let mut fields = checked(bytes, "a record")?;
+    let etag = match entry.own_object {
+        true => Some(decode_tag(&mut fields)?),
+        false => None,
+    };
     let count = fields.varint_u32()?;
     if count != entry.sample_count {
         return Err(fields.damaged("has another number of samples than its entry"));
@@ -58,7 +67,7 @@ pub fn decode(
     let mut covered: u64 = 0;
     for range in &runs {
         covered = covered.saturating_add(range.end.saturating_sub(range.start));
-        if range.end > head.source.len {
+        if range.end > head.source.len && !entry.own_object {
             return Err(fields.damaged("points past the end of the media file"));
         }
     }
@@ -68,24 +77,54 @@ pub fn decode(
     Ok(SegmentSamples {
         samples,
         ranges: runs,
+        etag,
     })
 }
 
-pub(super) fn encode(samples: &[SegmentSample], ranges: &[Range<u64>]) -> Vec<u8> {
+/// `etag`: of the segment's own object, if it has one.
+pub(super) fn encode(
+    samples: &[SegmentSample],
+    ranges: &[Range<u64>],
+    etag: Option<&str>,
+) -> Vec<u8> {
     let mut out = Vec::new();
-    push_varint(&mut out, length(samples.len()));
-    push_varint(&mut out, length(ranges.len()));
+    if let Some(etag) = etag {
+        push_varint(&mut out, length(etag.len()));
+        out.extend_from_slice(etag.as_bytes());
+    }
+    encode_body(&mut out, samples, ranges);
+    push_crc(&mut out, 0);
+    out
+}
+
+pub(super) fn encode_body(out: &mut Vec<u8>, samples: &[SegmentSample], ranges: &[Range<u64>]) {
+    push_varint(out, length(samples.len()));
+    push_varint(out, length(ranges.len()));
     let mut end: u64 = 0;
     for range in ranges {
         // Both lie below 2^63: they are offsets in a file.
         let distance = i128::from(range.start).saturating_sub(i128::from(end));
-        push_signed(&mut out, i64::try_from(distance).unwrap_or(i64::MAX));
-        push_varint(&mut out, range.end.saturating_sub(range.start));
+        push_signed(out, i64::try_from(distance).unwrap_or(i64::MAX));
+        push_varint(out, range.end.saturating_sub(range.start));
         end = range.end;
     }
-    encode_samples(&mut out, samples);
-    push_crc(&mut out, 0);
-    out
+    encode_samples(out, samples);
+}
+
+/// What [`encode_body`] wrote; nothing may follow it.
+pub(super) fn decode_body(
+    fields: &mut Fields<'_>,
+) -> Result<(Vec<SegmentSample>, Vec<Range<u64>>), CmafError> {
+    let count = fields.varint_u32()?;
+    let ranges = decode_ranges(fields)?;
+    Ok((decode_samples(fields, count)?, ranges))
+}
+
+/// An entity tag behind its length.
+pub(super) fn decode_tag(fields: &mut Fields<'_>) -> Result<String, CmafError> {
+    let len = usize::try_from(fields.varint()?).unwrap_or(usize::MAX);
+    let tag = std::str::from_utf8(fields.take(len)?).map(str::to_owned);
+    tag.map_err(|_| fields.damaged("holds text that is none"))
 }
 
 fn length(count: usize) -> u64 {

@@ -3,6 +3,7 @@
 //! [`Resource`] is what a URL stands for; [`answer`] turns it into the response to one request: conditions first,
 //! then `Range`, then `HEAD`. Every response, errors included, carries the same CORS headers exactly once.
 
+mod coding;
 mod conditional;
 mod cors;
 mod range;
@@ -11,13 +12,14 @@ use crate::error::{Code, Kind, OriginError};
 use bytes::Bytes;
 use headwater_plan::Plan;
 use http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use jiff::Timestamp;
 use range::Ranged;
 
+pub(crate) use coding::Coding;
 pub(crate) use conditional::is_not_modified;
 
 /// A request, as far as the origin looks at it.
@@ -68,6 +70,8 @@ pub(crate) struct Meta {
     pub(crate) etag: String,
     pub(crate) last_modified: Option<Timestamp>,
     pub(crate) cache_control: &'static str,
+    /// How the body is coded, which the tag says too.
+    pub(crate) coding: Coding,
     /// URL of what is likely asked for next, relative to this one: for CDNs that ask for such hints.
     pub(crate) prefetch: Option<String>,
 }
@@ -229,6 +233,12 @@ fn request_id(headers: &HeaderMap) -> Option<&str> {
 
 fn describe(response: &mut Response<Body>, meta: &Meta) -> Result<(), OriginError> {
     set(response, ETAG, &meta.etag)?;
+    if meta.coding != Coding::Plain {
+        set_static(response, VARY, "Accept-Encoding");
+    }
+    if meta.coding == Coding::Gzip {
+        set_static(response, CONTENT_ENCODING, "gzip");
+    }
     set_static(response, CACHE_CONTROL, meta.cache_control);
     // Stored files are what somebody uploaded; nothing may be executed because it looks like a page.
     set_static(response, X_CONTENT_TYPE_OPTIONS, "nosniff");

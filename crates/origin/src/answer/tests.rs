@@ -12,6 +12,7 @@ fn resource() -> Resource {
             etag: "\"v1-abc\"".to_owned(),
             last_modified: Some("1994-11-06T08:49:37.9Z".parse().unwrap()),
             cache_control: "public, max-age=60",
+            coding: Coding::Plain,
             prefetch: None,
         },
     }

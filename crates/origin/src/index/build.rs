@@ -4,6 +4,7 @@
 //! for each segment. An index of one part is put at once; the parts of a larger one are staged as they come and become
 //! the index together, or not at all.
 
+use super::ahead::Ahead;
 use super::stored::{FIRST_READ_BYTES, read_head};
 use super::{LoadedIndex, MediaFile, damaged, fits, storage_error};
 use crate::error::{Code, OriginError};
@@ -12,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use headwater_bmff::Limits;
 use headwater_cmaf::CmafError;
 use headwater_cmaf::index::{
-    BuildSizes, BuildStep, HeadParse, IndexBuilder, SourceId, blob_name, parse_head,
+    BuildSizes, BuildStep, HeadParse, IndexBuilder, IndexHead, SourceId, blob_name, parse_head,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -136,10 +137,21 @@ pub(super) async fn build<S: Storage>(
         refusal: None,
     };
     let mut builder = IndexBuilder::new(source, LIMITS, BuildSizes::default());
+    let mut ahead: Option<Ahead<'_, S>> = None;
     let front = loop {
         match builder.step().map_err(refused)? {
             BuildStep::Need { offset, len } => {
-                let bytes = read_exactly(storage, media, info, offset, len).await?;
+                if ahead.is_none() && builder.reads_fragments() {
+                    ahead = Some(Ahead::of(storage, media, info).await?);
+                }
+                let at_hand = match &mut ahead {
+                    Some(ahead) => ahead.read(offset, len).await?,
+                    None => None,
+                };
+                let bytes = match at_hand {
+                    Some(bytes) => bytes,
+                    None => read_exactly(storage, media, info, offset, len).await?,
+                };
                 builder.feed(offset, bytes).map_err(refused)?;
             }
             BuildStep::Part(part) => staging.take(Bytes::from(part)).await?,
@@ -157,12 +169,6 @@ pub(super) async fn build<S: Storage>(
             media.file, warning.track, warning.reason
         ));
     }
-    let loaded = |prefix: Bytes, etag: Option<String>| LoadedIndex {
-        file: media.file.to_owned(),
-        head: head.clone(),
-        prefix,
-        etag,
-    };
     let name = staging.name.clone();
     let (written, whole) = if staging.staged == 0 {
         let whole = joined(&front, &staging.held);
@@ -181,6 +187,26 @@ pub(super) async fn build<S: Storage>(
             Err(error) => Err(error),
         };
         (written, None)
+    };
+    settle(storage, media, info, written, (head, front, whole), log).await
+}
+
+/// What has become of an index that was written, or not. `front`: its first bytes at least; `whole`: all of it, should it be
+/// at hand.
+pub(super) async fn settle<S: Storage>(
+    storage: &S,
+    media: &MediaFile<'_, S::Location>,
+    info: &ObjectInfo,
+    written: Result<String, StorageError>,
+    (head, front, whole): (IndexHead, Bytes, Option<Bytes>),
+    log: fn(&str),
+) -> Result<LoadedIndex, OriginError> {
+    let name = blob_name(media.file);
+    let loaded = |prefix: Bytes, etag: Option<String>| LoadedIndex {
+        file: media.file.to_owned(),
+        head,
+        prefix,
+        etag,
     };
     let error = match written {
         Ok(etag) => {
@@ -232,7 +258,7 @@ fn state_name(source: &SourceId) -> String {
 }
 
 /// Reads `len` bytes at `offset` of the media file as it was when `info` was given, in bounded pieces.
-async fn read_exactly<S: Storage>(
+pub(super) async fn read_exactly<S: Storage>(
     storage: &S,
     media: &MediaFile<'_, S::Location>,
     info: &ObjectInfo,
@@ -267,7 +293,7 @@ async fn read_exactly<S: Storage>(
     }
 }
 
-fn refused(error: CmafError) -> OriginError {
+pub(super) fn refused(error: CmafError) -> OriginError {
     match error {
         CmafError::KeyFrameInterval { .. } => {
             OriginError::new(Code::KeyFrameIntervalTooLarge, error.to_string())

@@ -171,7 +171,8 @@ fn stream<'a>(
     })
 }
 
-fn level(track: &Track, head: &TrackHead) -> Option<smooth::Level> {
+/// The level that a track is; `None` if the protocol does not carry it.
+pub(crate) fn level(track: &Track, head: &TrackHead) -> Option<smooth::Level> {
     let bitrate = track.bitrate;
     match Decoder::of(head)?.config {
         CodecConfig::Avc(avc) => {

@@ -1,8 +1,10 @@
 //! Which files make up a presentation: read from a server manifest, or made up for an asset that has none.
 
+use super::LeftOut;
 use super::texts::TextEntry;
 use crate::added::{AddedKind, AddedTrack, TrackSettings};
 use crate::address::child::track_name;
+use crate::index::{archive_folder, archive_header};
 use headwater_cmaf::index::TrackKind;
 use headwater_ism::{EntryKind, ServerManifest};
 
@@ -19,7 +21,7 @@ pub(crate) struct Listing {
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// File name, relative to the asset.
+    /// File name, relative to the asset; of an archived track that of its movie header.
     pub(crate) file: String,
     /// Which kinds of track it stands for.
     pub(crate) kinds: Kinds,
@@ -55,13 +57,12 @@ impl Kinds {
 }
 
 impl Listing {
-    /// The playable entries of a server manifest. Reference tracks, and folders of fragments (live archives), are not packaged
-    /// yet and left out.
+    /// The playable entries of a server manifest. Reference tracks are not packaged yet and left out.
     pub(crate) fn of(manifest: &ServerManifest) -> Self {
         let entries = manifest
             .tracks
             .iter()
-            .filter(|t| !t.is_folder() && is_inside(&t.source))
+            .filter(|t| is_inside(&t.source))
             .filter_map(|t| {
                 let kinds = match t.kind {
                     EntryKind::Video => Kinds::Video,
@@ -74,10 +75,14 @@ impl Listing {
                         .is_some_and(|v| v.eq_ignore_ascii_case("description"))
                 };
                 Some(Entry {
-                    file: t.source.clone(),
+                    file: match t.is_folder() {
+                        true => archive_header(&t.source),
+                        false => t.source.clone(),
+                    },
                     kinds,
                     all_tracks: false,
-                    track_id: t.track_id,
+                    // A folder holds one track, whatever it is called.
+                    track_id: t.track_id.filter(|_| !t.is_folder()),
                     name: t
                         .track_name
                         .as_deref()
@@ -166,6 +171,33 @@ impl Listing {
         });
     }
 
+    /// What of a server manifest is not in its listing, and why.
+    pub(crate) fn left_out(manifest: &ServerManifest) -> Vec<LeftOut> {
+        let left_out = |file: &str, reason: String| LeftOut {
+            file: file.to_owned(),
+            track: None,
+            reason,
+        };
+        let broken = manifest.warnings.iter().map(|warning| {
+            let number = warning.index.saturating_add(1);
+            left_out("", format!("track element {number}: {}", warning.reason))
+        });
+        let unused = manifest.tracks.iter().filter_map(|track| {
+            let reason = match track.kind {
+                _ if !is_inside(&track.source) => "it lies outside of the asset",
+                EntryKind::Text if TextEntry::of(track).is_none() => {
+                    "packaged text is shown by the document that it was made from, and none is named"
+                }
+                EntryKind::Text
+                | EntryKind::Video
+                | EntryKind::Audio
+                | EntryKind::Reference => return None,
+            };
+            Some(left_out(&track.source, reason.to_owned()))
+        });
+        broken.chain(unused).collect()
+    }
+
     /// The listing that stands in for a missing `{name}.ism`. `files`: all names directly in the asset's folder.
     ///
     /// The media file called `name`, if there is one, by extension as in [`MEDIA`] if there are several; else the media files whose names start with `name` and a
@@ -218,7 +250,8 @@ impl Listing {
         let mut found = None;
         for entry in &self.entries {
             let address = (entry.name.as_deref()?, entry.bitrate?);
-            if entry.all_tracks || entry.track_id.is_none() || !seen.insert(address) {
+            let one_track = entry.track_id.is_some() || archive_folder(&entry.file).is_some();
+            if entry.all_tracks || !one_track || !seen.insert(address) {
                 return None;
             }
             if address == (name, bitrate) {
@@ -266,7 +299,7 @@ fn stem(file: &str) -> &str {
 }
 
 /// Extensions of media files. Of several with the same name the API makes URLs of the first in this order.
-const MEDIA: [&str; 4] = ["mp4", "m4v", "mov", "m4a"];
+const MEDIA: [&str; 6] = ["mp4", "m4v", "mov", "m4a", "ismv", "isma"];
 
 /// The place of a file's extension in [`MEDIA`]; `None` for other files.
 fn rank(file: &str) -> Option<usize> {
@@ -279,7 +312,7 @@ fn rank(file: &str) -> Option<usize> {
 fn is_audio_by_name(file: &str) -> bool {
     let file = file.to_ascii_lowercase();
     // "AACAudio" in the names of AMS encoders says what is inside of a video file besides the video.
-    file.ends_with(".m4a")
+    [".m4a", ".isma"].iter().any(|end| file.ends_with(end))
         || (file.contains("audio") && !file.contains("aacaudio"))
         || file.contains("_aac.")
 }
@@ -316,6 +349,44 @@ mod tests {
         );
         assert_eq!(made_up("other", &files), []);
         assert_eq!(made_up("fil", &files), []);
+    }
+
+    #[test]
+    fn smooth_files_are_media() {
+        assert_eq!(
+            made_up(
+                "film",
+                &[
+                    "film_300.ismv",
+                    "film_900.ismv",
+                    "film_en.isma",
+                    "film.ismc"
+                ]
+            ),
+            [
+                ("film_300.ismv".to_owned(), Kinds::Video),
+                ("film_900.ismv".to_owned(), Kinds::Video),
+                ("film_en.isma".to_owned(), Kinds::Audio)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let text = br#"<smil><body><switch><video src="../x.mp4"/><video systemBitrate="1"/><video src="b.mp4"/>
+            <ref src="c.mp4"/></switch></body></smil>"#;
+        let left_out = Listing::left_out(&headwater_ism::parse(text).unwrap());
+        let said: Vec<_> = left_out
+            .iter()
+            .map(|l| (l.file.as_str(), l.reason.as_str()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("", "track element 2: it names no file"),
+                ("../x.mp4", "it lies outside of the asset"),
+            ]
+        );
     }
 
     #[test]
@@ -359,8 +430,8 @@ mod tests {
             <video src="folder"/><textstream src="x.vtt"/><audio src="x.mp4" systemBitrate="5"><param name="trackName" value="a,b"/></audio>
             </switch></body></smil>"#;
         let listing = Listing::of(&headwater_ism::parse(text).unwrap());
-        assert_eq!(listing.files(), ["a/b.mp4", "x.mp4"]);
-        assert_eq!(listing.entries[1].name.as_deref(), Some("a_b"));
+        assert_eq!(listing.files(), ["a/b.mp4", "folder/header", "x.mp4"]);
+        assert_eq!(listing.entries[2].name.as_deref(), Some("a_b"));
         assert_eq!(listing.written_down("a_b", 5), None);
     }
 

@@ -4,9 +4,12 @@
 //! packaging indexes and settles how tracks are addressed: the stream name and the bit rate of the URL, unique
 //! together.
 
+mod find;
 mod listing;
 mod texts;
 
+pub use find::LeftOut;
+pub(crate) use find::{LIST_LIMIT, find};
 pub(crate) use listing::{Entry, Listing, is_inside};
 pub(crate) use texts::{Grid, TextTrack};
 

@@ -3,7 +3,7 @@
 use super::protected::{enveloped, wide};
 use super::{FILE_CACHE, Made, Origin, SEGMENT_CACHE, Visit, made};
 use crate::address::{Format, Noun, Options, Part, TrackAddress, TsVersion, child};
-use crate::answer::{self, Content, Meta, Request};
+use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::error::{Code, OriginError};
 use crate::index::storage_error;
 use crate::manifests::smooth::Clock;
@@ -16,8 +16,8 @@ use crate::smooth;
 use crate::tag::Tag;
 use crate::transport::{self, Carriage, Elementary, Samples};
 use bytes::Bytes;
-use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_bytes, segment_head};
-use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError};
+use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_head};
+use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError, Source};
 use std::ops::Range;
 
 /// A segment's URL.
@@ -116,7 +116,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key(head)?, &mut tag);
         }
-        let next = next_url(asked, &entry, head.segment_count);
+        let next = next_url(asked, reader.next_start(&entry).await?);
         let meta = meta(mp4_type(head.kind), tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
@@ -137,25 +137,20 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 )
                 .await?;
             let head_len = wide(protected.head.len());
-            let object = self.object(&reader)?;
+            let object = reader.object(&entry, &samples)?;
             let plan = segment_plan(object, protected.head, &samples.ranges)
                 .and_then(|plan| plan.cover(head_len, protected.cipher, key.key.clone()));
             return Ok(made(Content::Plan(plan.map_err(unplannable)?), meta));
         }
-        let media = &reader.media;
-        let record = self
-            .indexes
-            .block(
-                &self.storage,
-                media,
-                &track.index,
-                entry.record.clone(),
-                visit.now,
-            )
-            .await?;
-        let bytes = segment_bytes(track.index.head(), head, &entry, &record).map_err(damaged)?;
-        let object = self.object(&reader)?;
-        let plan = segment_plan(object, bytes.inline, &bytes.ranges).map_err(unplannable)?;
+        let (object, inline, ranges) = match entry.stored.clone() {
+            Some(range) => (self.object(&reader)?, Vec::new(), vec![range]),
+            None => {
+                let samples = reader.samples(&entry).await?;
+                let inline = segment_head(head, &entry, &samples).map_err(damaged)?;
+                (reader.object(&entry, &samples)?, inline, samples.ranges)
+            }
+        };
+        let plan = segment_plan(object, inline, &ranges).map_err(unplannable)?;
         let plan = enveloped(plan, shield, [head])?;
         Ok(made(Content::Plan(plan), meta))
     }
@@ -192,13 +187,24 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key(head)?, &mut tag);
         }
-        let meta = meta(mp4_type(head.kind), tag, None);
+        let next = reader
+            .next_start(&entry)
+            .await?
+            .map(|next| clock.name(next));
+        let next = next.map(|next| {
+            format!(
+                "{}({}={next})",
+                noun(asked.noun),
+                child::encode(&asked.track.name)
+            )
+        });
+        let meta = meta(mp4_type(head.kind), tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
         let samples = reader.samples(&entry).await?;
         let (inline, ranges) = smooth::fragment(head, &entry, &samples, clock, asked.noun)?;
-        let object = self.object(&reader)?;
+        let object = reader.object(&entry, &samples)?;
         if let Some(shield) = shield
             && let Some((protection, key)) = shield.of_samples(head)?
         {
@@ -266,14 +272,21 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key_of(heads.iter().copied())?, &mut tag);
         }
-        let next = next_url(asked, last, head.segment_count);
+        let next = next_url(asked, reader.next_start(last).await?);
         let meta = meta(headwater_ts::CONTENT_TYPE, tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
         let mut plan = PlanBuilder::new();
-        let object = plan.object(self.object(&reader)?).map_err(unplannable)?;
-        let mut own = elementary(&reader, &carriage, &entries, object, None).await?;
+        let mut objects = Vec::new();
+        let mut own = elementary(
+            &reader,
+            &carriage,
+            &entries,
+            None,
+            (&mut plan, &mut objects),
+        )
+        .await?;
         let key = match shield {
             Some(shield) => shield.stream_key(head)?,
             None => None,
@@ -294,15 +307,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 last: last.number.saturating_add(1) >= head.segment_count,
             };
             let span = transport::audio_span(&span, head, audio_head);
-            let object = match audio.index.file == track.index.file {
-                true => object,
-                false => plan
-                    .object(self.object(&audio_reader)?)
-                    .map_err(unplannable)?,
-            };
             let entries = audio_reader.during(span.clone()).await?;
+            let objects = (&mut plan, &mut objects);
             let frames =
-                elementary(&audio_reader, &carriage, &entries, object, Some(&span)).await?;
+                elementary(&audio_reader, &carriage, &entries, Some(&span), objects).await?;
             with = Some((audio_head, carriage, frames));
         }
         let mut tracks = vec![(head, &carriage, own.fragments.as_slice())];
@@ -356,6 +364,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             etag: info.etag.clone(),
             last_modified: info.last_modified,
             cache_control: FILE_CACHE,
+            coding: Coding::Plain,
             prefetch: None,
         };
         if answer::is_not_modified(request.headers, &meta)? {
@@ -372,28 +381,41 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 }
 
-/// The samples of `entries`, those in `span` only if there is one.
+/// The samples of `entries`, those in `span` only if there is one. `objects`: those that the plan has, by name.
 async fn elementary<S: Storage>(
     reader: &TrackReader<'_, S>,
     carriage: &Carriage,
     entries: &[SegmentEntry],
-    object: u32,
     span: Option<&Range<u64>>,
+    (plan, objects): (&mut PlanBuilder, &mut Vec<(String, u32)>),
 ) -> Result<Elementary, OriginError> {
     let mut found = Elementary {
         fragments: Vec::new(),
-        object,
-        ranges: Vec::new(),
+        sources: Vec::new(),
     };
     for entry in entries {
         let samples = reader.samples(entry).await?;
+        let name = reader.object_name(entry, &samples);
+        let known = objects.iter().find(|(known, _)| *known == name);
+        let object = match known {
+            Some((_, known)) => *known,
+            None => {
+                let object = reader.object(entry, &samples)?;
+                let object = plan.object(object).map_err(unplannable)?;
+                objects.push((name.into_owned(), object));
+                object
+            }
+        };
         let fragment = transport::fragment(entry, &samples, carriage);
         let (fragment, ranges) = match span {
             Some(span) => transport::in_span(fragment, &samples.ranges, span),
             None => (fragment, samples.ranges),
         };
         found.fragments.push(fragment);
-        found.ranges.extend(ranges);
+        let ranges = ranges.into_iter();
+        found
+            .sources
+            .extend(ranges.map(|range| Source { object, range }));
     }
     Ok(found)
 }
@@ -412,17 +434,26 @@ fn meta(content_type: &'static str, tag: Tag, prefetch: Option<String>) -> Meta 
         etag: tag.finish(),
         last_modified: None,
         cache_control: SEGMENT_CACHE,
+        coding: Coding::Plain,
         prefetch,
     }
 }
 
-/// The segment after the one that ends with `last`, relative to it.
-fn next_url(asked: Asked<'_>, last: &SegmentEntry, count: u32) -> Option<String> {
-    let is_last = last.number.saturating_add(1) >= count;
-    let start = last.start.saturating_add(last.duration);
+fn noun(noun: Noun) -> &'static str {
+    match noun {
+        Noun::Fragments => "Fragments",
+        Noun::FragmentInfo => "FragmentInfo",
+        Noun::RawFragments => "RawFragments",
+        Noun::KeyFrames => "KeyFrames",
+    }
+}
+
+/// The URL of the segment that starts at `next`, relative to the one asked for.
+fn next_url(asked: Asked<'_>, next: Option<u64>) -> Option<String> {
+    let next = next?;
     let carried = child::Carried::new(asked.options, asked.options.audio_track.as_deref());
     let (_, prefix, suffix) = carried.hls_segments(&asked.track.name);
-    (!is_last).then(|| format!("{prefix}{start}{suffix}"))
+    Some(format!("{prefix}{next}{suffix}"))
 }
 
 // An index holds no segment that a plan could not: its runs and what is put in front of them.

@@ -1,14 +1,15 @@
 //! Sheets of pictures for seeking: found, listed and sent.
 
 use super::text::playlist_meta;
-use super::{LIST_LIMIT, Made, Origin, Visit};
+use super::{Made, Origin, Visit};
 use crate::address::{Format, Options, TrackAddress, child::Carried};
-use crate::answer::{self, Request};
+use crate::answer::{self, Coding, Request};
 use crate::error::{Code, OriginError};
 use crate::filter::Selection;
 use crate::images::{self, Images};
 use crate::index::storage_error;
 use crate::ports::{Catalog, Storage};
+use crate::presentation::LIST_LIMIT;
 use crate::presentation::{Listing, Presentation};
 use crate::tag::Tag;
 use jiff::SignedDuration;
@@ -145,7 +146,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         tag.text("images");
         tag.text(&carried.media_playlist(0, ""));
         tag.images(images);
-        let meta = playlist_meta(tag);
+        let meta = playlist_meta(tag, Coding::of(request.headers));
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }

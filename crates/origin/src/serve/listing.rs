@@ -1,13 +1,13 @@
 //! What there is: server manifests, indexes, filters.
 
-use super::{FILTER_TTL, LIST_LIMIT, LISTING_TTL, Origin, Visit};
+use super::{FILTER_TTL, LISTING_TTL, Origin, Visit};
 use crate::added::AddedTrack;
 use crate::address::{Options, TrackAddress};
 use crate::error::{Code, OriginError};
 use crate::filter::{Filter, Instant, Selection};
-use crate::index::{Found, Freshness, LoadedIndex, SegmentTime, storage_error};
-use crate::ports::{Catalog, Storage, StorageError};
-use crate::presentation::{Listing, Presentation, Track};
+use crate::index::{Found, Freshness, LoadedIndex, SegmentTime};
+use crate::ports::{Catalog, Storage};
+use crate::presentation::{self, Listing, Presentation, Track};
 use futures::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -222,41 +222,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         {
             return Ok(listing);
         }
-        let at = &visit.published.location;
-        let limit = u64::try_from(headwater_ism::MAX_BYTES)
-            .unwrap_or(u64::MAX)
-            .saturating_add(1);
-        let listing = match self
-            .storage
-            .read(at, &format!("{name}.ism"), 0..limit, None)
-            .await
-        {
-            Ok(read) => {
-                let manifest = headwater_ism::parse(&read.bytes)
-                    .map_err(|e| OriginError::new(Code::FormatNotSupported, e.to_string()))?;
-                Listing::of(&manifest)
-            }
-            Err(StorageError::NotFound) => {
-                let files = self
-                    .storage
-                    .list(at, LIST_LIMIT)
-                    .await
-                    .map_err(storage_error)?;
-                Listing::made_up(name, &files).ok_or_else(|| {
-                    OriginError::new(
-                        Code::ResourceNotFound,
-                        "the asset has no presentation of this name",
-                    )
-                })?
-            }
-            Err(StorageError::RangeNotSatisfiable) => {
-                return Err(OriginError::new(
-                    Code::FormatNotSupported,
-                    "the server manifest is empty",
-                ));
-            }
-            Err(error) => return Err(storage_error(error)),
-        };
+        let found = presentation::find(&self.storage, &visit.published.location, name).await?;
+        for left_out in found.left_out {
+            (self.log)(&format!(
+                "{name}.ism: {}: {}",
+                left_out.file, left_out.reason
+            ));
+        }
+        let listing = found.listing;
         let listing = Arc::new(listing);
         let tracks = listing.entries.len().saturating_add(listing.texts.len());
         let cost = tracks.saturating_mul(256);
@@ -271,7 +244,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
 }
 
 /// Whether a presentation goes without a file that fails like this.
-pub(super) fn leaves_out(code: Code) -> bool {
+pub(crate) fn leaves_out(code: Code) -> bool {
     matches!(
         code,
         Code::FormatNotSupported | Code::KeyFrameIntervalTooLarge | Code::ResourceNotFound

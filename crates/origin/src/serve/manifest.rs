@@ -2,7 +2,7 @@
 
 use super::{MANIFEST_CACHE, Made, Origin, Visit, made};
 use crate::address::{Format, Options, TrackAddress, TsVersion, child::Carried};
-use crate::answer::{self, Content, Meta, Request};
+use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
 use crate::index::SegmentTime;
@@ -68,11 +68,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag(&mut tag)?;
         }
+        let coding = Coding::of(request.headers);
         let meta = Meta {
             content_type: content_type(options.format),
-            etag: tag.finish(),
+            etag: coding.tag(&tag.finish()),
             last_modified: None,
             cache_control: MANIFEST_CACHE,
+            coding,
             prefetch: None,
         };
         if answer::is_not_modified(request.headers, &meta)? {
@@ -284,11 +286,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         tag.number(track.fragments_per_hls_segment.unwrap_or_default().into());
         selection.tag(&mut tag);
         tag.track(&track);
+        let coding = Coding::of(request.headers);
         let meta = Meta {
             content_type: headwater_hls::CONTENT_TYPE,
-            etag: tag.finish(),
+            etag: coding.tag(&tag.finish()),
             last_modified: None,
             cache_control: MANIFEST_CACHE,
+            coding,
             prefetch: None,
         };
         if answer::is_not_modified(request.headers, &meta)? {
@@ -324,7 +328,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 
     pub(super) fn text(&self, text: String, meta: Meta) -> Made {
-        let text = Bytes::from(text);
+        let text = Bytes::from(meta.coding.encode(text));
         self.texts.put(&meta.etag, text.clone(), text.len(), None);
         made(Content::Bytes(text), meta)
     }

@@ -7,14 +7,14 @@
 
 mod fragment;
 mod images;
-mod listing;
+pub(crate) mod listing;
 mod manifest;
 mod protected;
 mod text;
 
 use crate::added::AddedTrack;
 use crate::address::{self, Options, Target};
-use crate::answer::{self, Body, Content, Meta, Request, Resource};
+use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
 use crate::cache::Cache;
 use crate::documents::Documents;
 use crate::error::{Code, OriginError};
@@ -44,8 +44,6 @@ const LISTING_TTL: SignedDuration = SignedDuration::from_secs(5);
 /// How long an answer that is known in full is given again without asking what it was made from. Whether it may be given is
 /// asked every time by an instance; the host's cache asks again after it ([`keepable`]).
 const ANSWER_TTL: SignedDuration = SignedDuration::from_secs(2);
-/// Most files that are looked at to make up a missing server manifest.
-const LIST_LIMIT: usize = 5000;
 
 /// Manifests change when an asset is edited; a minute later every player knows.
 const MANIFEST_CACHE: &str = "public, max-age=60";
@@ -189,9 +187,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await?;
         policy::admit(&published, &address.target, request.now)?;
         let proxied = Proxied::read(request.query, &address.target)?;
+        // Of a path there may be an answer in each coding.
+        let key = match Coding::of(request.headers) {
+            Coding::Gzip => format!("gzip {}", request.path),
+            Coding::Identity | Coding::Plain => request.path.to_owned(),
+        };
         if proxied.is_none()
             && freshness == Freshness::Remembered
-            && let Some(resource) = self.answers.get(request.path, request.now)
+            && let Some(resource) = self.answers.get(&key, request.now)
         {
             let response = answer::answer(request, Resource::clone(&resource))?;
             return Ok(keepable(response, &published, request.now));
@@ -234,9 +237,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Made::Resource(resource) => {
                 if let Content::Bytes(bytes) = &resource.body {
                     self.answers.put(
-                        request.path,
+                        &key,
                         Arc::new(resource.clone()),
-                        bytes.len().saturating_add(request.path.len()),
+                        bytes.len().saturating_add(key.len()),
                         request.now.checked_add(ANSWER_TTL).ok(),
                     );
                     let response = answer::answer(request, resource)?;

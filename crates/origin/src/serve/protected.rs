@@ -107,7 +107,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(map) = self.maps.get(&key, visit.now) {
             return Ok(map);
         }
-        let object = self.object(reader)?;
+        let object = reader.object(entry, samples)?;
         let scan = Scan {
             scheme: looked.scheme,
             codec: looked.codec,

@@ -3,7 +3,7 @@
 use super::listing::leaves_out;
 use super::{MANIFEST_CACHE, Made, Origin, SEGMENT_CACHE, Visit, made};
 use crate::address::{Format, Noun, Options, Part, TrackAddress, child::Carried};
-use crate::answer::{self, Content, Meta, Request};
+use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::documents::Document;
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
@@ -218,7 +218,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         selection.tag(&mut tag);
         tag.text_track(text);
         grid_tag(grid, &mut tag);
-        let meta = playlist_meta(tag);
+        let meta = playlist_meta(tag, Coding::of(request.headers));
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
@@ -277,6 +277,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             etag: tag.finish(),
             last_modified: None,
             cache_control: SEGMENT_CACHE,
+            coding: Coding::Plain,
             prefetch: None,
         };
         if answer::is_not_modified(request.headers, &meta)? {
@@ -351,12 +352,13 @@ fn grid_tag(grid: Grid<'_>, tag: &mut Tag) {
     tag.number(fragments(grid).into());
 }
 
-pub(super) fn playlist_meta(tag: Tag) -> Meta {
+pub(super) fn playlist_meta(tag: Tag, coding: Coding) -> Meta {
     Meta {
         content_type: headwater_hls::CONTENT_TYPE,
-        etag: tag.finish(),
+        etag: coding.tag(&tag.finish()),
         last_modified: None,
         cache_control: MANIFEST_CACHE,
+        coding,
         prefetch: None,
     }
 }

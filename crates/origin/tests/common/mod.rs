@@ -37,6 +37,9 @@ struct State {
     parts: BTreeMap<(String, String), Bytes>,
     writes: u64,
     pub refuses_puts: bool,
+    reads_left: Option<u64>,
+    /// Reads that were asked for and are not answered, and the most there were.
+    under_way: (usize, usize),
     pub calls: Vec<String>,
     pub bytes_read: u64,
 }
@@ -86,6 +89,16 @@ impl Memory {
         self.0.lock().unwrap().refuses_puts = true;
     }
 
+    /// Lets this many reads come through, and no more.
+    pub fn fail_reads_after(&self, reads: u64) {
+        self.0.lock().unwrap().reads_left = Some(reads);
+    }
+
+    /// Most reads that were under way at a time.
+    pub fn most_at_once(&self) -> usize {
+        self.0.lock().unwrap().under_way.1
+    }
+
     /// The calls since the last time, and how many bytes they read.
     pub fn calls(&self) -> (Vec<String>, u64) {
         let mut state = self.0.lock().unwrap();
@@ -105,6 +118,9 @@ impl Memory {
         Ok((bytes.clone(), format!("\"0x{version}\"")))
     }
 }
+
+/// Names on a page of a listing.
+const PAGE: usize = 100;
 
 /// Lets others go first, as every call to a real store does.
 async fn pause() {
@@ -140,7 +156,17 @@ impl Storage for Memory {
         range: Range<u64>,
         if_match: Option<&str>,
     ) -> Result<ObjectRead, StorageError> {
+        {
+            let (now, most) = &mut self.0.lock().unwrap().under_way;
+            *now += 1;
+            *most = (*most).max(*now);
+        }
         pause().await;
+        self.0.lock().unwrap().under_way.0 -= 1;
+        if let Some(left) = &mut self.0.lock().unwrap().reads_left {
+            let rest = left.checked_sub(1);
+            *left = rest.ok_or_else(|| StorageError::Unavailable("a test".to_owned()))?;
+        }
         let (bytes, etag) = self.find("read", name)?;
         if if_match.is_some_and(|tag| tag != etag) {
             return Err(StorageError::Changed);
@@ -177,6 +203,28 @@ impl Storage for Memory {
             .take(limit)
             .cloned()
             .collect())
+    }
+
+    async fn list_page(
+        &self,
+        _: &(),
+        folder: &str,
+        marker: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>), StorageError> {
+        pause().await;
+        let mut state = self.0.lock().unwrap();
+        state.calls.push(format!("list {folder}"));
+        let names = state.objects.keys().filter_map(|name| {
+            let name = name.strip_prefix(folder)?.strip_prefix('/')?;
+            (!name.contains('/')).then(|| name.to_owned())
+        });
+        let from = |name: &String| marker.is_none_or(|marker| name.as_str() >= marker);
+        let mut names: Vec<String> = names.filter(from).take(PAGE + 1).collect();
+        let next = match names.len() > PAGE {
+            true => names.pop(),
+            false => None,
+        };
+        Ok((names, next))
     }
 
     async fn put(

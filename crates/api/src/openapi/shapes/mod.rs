@@ -3,6 +3,7 @@
 pub(super) mod assets;
 mod common;
 pub(super) mod filters;
+pub(super) mod imports;
 pub(super) mod jobs;
 pub(super) mod key_policies;
 pub(super) mod live;
@@ -31,6 +32,7 @@ pub(super) fn all() -> Vec<Shape> {
         tokens::shapes(),
         storage::shapes(),
         assets::shapes(),
+        imports::shapes(),
         tracks::shapes(),
         filters::shapes(),
         key_policies::shapes(),

@@ -126,6 +126,8 @@ impl HttpClient for Storage {
                 answer(StatusCode::ACCEPTED, "")
             }
             ("GET", Some(blob)) => self.read(&(container, blob), request.headers()),
+            ("HEAD", Some(blob)) => self.head(&(container, blob)),
+            ("PUT", Some(blob)) => self.write(&(container, blob), &request),
             ("GET", None) if listing => answer(StatusCode::OK, &self.list(&container, &query)),
             other => panic!("the API sent {other:?} {}", request.uri()),
         })
@@ -133,24 +135,49 @@ impl HttpClient for Storage {
 }
 
 impl Storage {
-    /// A range from the start, as `bytes=0-n` or `x-ms-range`.
+    fn head(&self, key: &(String, String)) -> Response<Bytes> {
+        let blobs = self.blobs.borrow();
+        let Some(bytes) = blobs.get(key) else {
+            return answer(StatusCode::NOT_FOUND, "");
+        };
+        let mut answer = answer(StatusCode::OK, "");
+        let headers = answer.headers_mut();
+        headers.insert("content-length", bytes.len().into());
+        headers.insert("etag", "\"0x1\"".parse().unwrap());
+        answer
+    }
+
+    /// Only a new blob, which is what `If-None-Match: *` asks for.
+    fn write(&self, key: &(String, String), request: &Request<Bytes>) -> Response<Bytes> {
+        let mut blobs = self.blobs.borrow_mut();
+        if request.headers().contains_key("if-none-match") && blobs.contains_key(key) {
+            return coded(StatusCode::CONFLICT, "BlobAlreadyExists");
+        }
+        blobs.insert(key.clone(), request.body().to_vec());
+        let mut answer = answer(StatusCode::CREATED, "");
+        answer
+            .headers_mut()
+            .insert("etag", "\"0x1\"".parse().unwrap());
+        answer
+    }
+
+    /// A range, as `bytes=m-n` or `x-ms-range`.
     fn read(&self, key: &(String, String), headers: &HeaderMap) -> Response<Bytes> {
         let blobs = self.blobs.borrow();
         let Some(bytes) = blobs.get(key) else {
             return answer(StatusCode::NOT_FOUND, "");
         };
         let range = headers.get("range").or(headers.get("x-ms-range")).unwrap();
-        let last: usize = range
-            .to_str()
-            .unwrap()
-            .strip_prefix("bytes=0-")
-            .unwrap()
-            .parse()
-            .unwrap();
-        let part = &bytes[..bytes.len().min(last + 1)];
+        let range = range.to_str().unwrap().strip_prefix("bytes=").unwrap();
+        let (first, last) = range.split_once('-').unwrap();
+        let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+        if first >= bytes.len() {
+            return answer(StatusCode::RANGE_NOT_SATISFIABLE, "");
+        }
+        let part = &bytes[first..bytes.len().min(last + 1)];
         let mut answer = Response::new(Bytes::copy_from_slice(part));
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-        let range = format!("bytes 0-{}/{}", part.len() - 1, bytes.len());
+        let range = format!("bytes {first}-{}/{}", first + part.len() - 1, bytes.len());
         answer
             .headers_mut()
             .insert("content-range", range.parse().unwrap());

@@ -1,0 +1,223 @@
+//! What of an asset will play, and why the rest will not: the origin's own judgement, before anybody presses play.
+//!
+//! It goes the way that a player's request goes, so the packaging indexes are built and stored on the way. What a manifest
+//! leaves out in silence is said here.
+
+use crate::address::{Format, Options, SmoothVersion, child::Carried};
+use crate::error::{Code, OriginError};
+use crate::index::{Found, Freshness, Indexes, LoadedIndex, MediaFile};
+use crate::manifests::{Beside, smooth};
+use crate::ports::Storage;
+use crate::presentation::{self, Entry, LeftOut, Listing, Presentation, Track};
+use crate::serve::listing::leaves_out;
+use crate::transport;
+use headwater_cmaf::index::TrackKind;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Room for the indexes of one presentation while it is looked at, bytes.
+const INDEX_BYTES: usize = 4 << 20;
+
+/// What there is of a presentation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// A server manifest lists the tracks; else the files' names do.
+    pub has_manifest: bool,
+    /// The tracks that play, video first.
+    pub tracks: Vec<TrackReport>,
+    /// What does not.
+    pub left_out: Vec<LeftOut>,
+    /// What else operators should know: for example levels that one protocol cannot switch between.
+    pub warnings: Vec<String>,
+}
+
+/// A track that plays, at least somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackReport {
+    /// Media file, or the header of an archived track; relative to the asset.
+    pub file: String,
+    /// Track id in it.
+    pub id: u32,
+    /// Video, audio or text.
+    pub kind: TrackKind,
+    /// Stream name in URLs.
+    pub name: String,
+    /// Bit rate in URLs, bit/s.
+    pub bitrate: u32,
+    /// RFC 6381.
+    pub codec: String,
+    /// BCP 47.
+    pub language: Option<String>,
+    /// Milliseconds.
+    pub duration_ms: u64,
+    /// Number of segments.
+    pub segments: u32,
+    /// Protocols that do not carry it.
+    pub refusals: Vec<Refusal>,
+}
+
+/// A protocol that does not carry a track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// `HLS over MPEG-2 TS` or `Smooth Streaming`: everything is carried by HLS and DASH over CMAF.
+    pub protocol: &'static str,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// Looks at the presentation `name` of the asset at `at`. `place`: see [`crate::Published::place`].
+///
+/// Errors: 404 if there is no presentation of this name, 415 for a server manifest that cannot be read, and what storage
+/// says. A file that cannot be played is none.
+pub async fn report<S: Storage>(
+    storage: &S,
+    (at, place): (&S::Location, &str),
+    name: &str,
+    now: Timestamp,
+    log: fn(&str),
+) -> Result<Report, OriginError> {
+    let found = presentation::find(storage, at, name).await?;
+    let mut report = Report {
+        has_manifest: found.written_down,
+        tracks: Vec::new(),
+        left_out: found.left_out,
+        warnings: Vec::new(),
+    };
+    let indexes = Indexes::new(INDEX_BYTES, INDEX_BYTES);
+    let mut loaded: HashMap<String, Arc<LoadedIndex>> = HashMap::new();
+    for file in found.listing.files() {
+        let media = MediaFile { at, place, file };
+        let looked = indexes
+            .find(storage, &media, now, Freshness::Looked, log)
+            .await;
+        let index = match looked {
+            Ok(Found::Index(index)) => Ok(index),
+            Ok(Found::MediaOnly { info, useless }) => {
+                let useless = useless.as_deref();
+                indexes
+                    .build(storage, &media, &info, useless, now, log)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        match index {
+            Ok(index) => {
+                for warning in &index.head().warnings {
+                    report.left_out.push(LeftOut {
+                        file: file.to_owned(),
+                        track: Some(warning.track),
+                        reason: warning.reason.clone(),
+                    });
+                }
+                loaded.insert(file.to_owned(), index);
+            }
+            Err(error) if leaves_out(error.code()) => report.left_out.push(LeftOut {
+                file: file.to_owned(),
+                track: None,
+                reason: error.detail().to_owned(),
+            }),
+            Err(error) => return Err(error),
+        }
+    }
+    let presentation = match Presentation::build(&found.listing, &loaded) {
+        Ok(presentation) => presentation,
+        Err(error) if error.code() == Code::FormatNotSupported => return Ok(report),
+        Err(error) => return Err(error),
+    };
+    report
+        .left_out
+        .extend(without_track(&found.listing, &loaded));
+    for track in presentation.tracks() {
+        report.tracks.push(of_track(track)?);
+    }
+    let mut timelines = Vec::new();
+    for track in presentation.tracks() {
+        let file = &track.index.file;
+        let media = MediaFile { at, place, file };
+        let directory = indexes.directory(storage, &media, &track.index, track.head()?, now);
+        timelines.push(directory.await?);
+    }
+    let options = Options::of(Format::Smooth(SmoothVersion::V22));
+    let carried = Carried::new(&options, None);
+    let beside = Beside {
+        text: None,
+        images: None,
+    };
+    let version = SmoothVersion::V22;
+    let written = smooth::manifest(&presentation, &timelines, version, carried, None, beside);
+    match written {
+        // What it does not carry is with the tracks already.
+        Ok(written) => report.warnings.extend(
+            written
+                .left_out
+                .into_iter()
+                .filter(|line| !line.contains("does not carry"))
+                .map(|line| format!("Smooth Streaming: {line}")),
+        ),
+        Err(error) if error.code() == Code::FormatNotSupported => {}
+        Err(error) => return Err(error),
+    }
+    Ok(report)
+}
+
+fn of_track(track: &Track) -> Result<TrackReport, OriginError> {
+    let head = track.head()?;
+    let mut refusals = Vec::new();
+    if let Err(reason) = transport::carriage(head) {
+        refusals.push(Refusal {
+            protocol: "HLS over MPEG-2 TS",
+            reason,
+        });
+    }
+    if smooth::level(track, head).is_none() {
+        refusals.push(Refusal {
+            protocol: "Smooth Streaming",
+            reason: format!("Smooth Streaming does not carry {}", head.codec),
+        });
+    }
+    let ms = u128::from(head.duration).saturating_mul(1000);
+    let ms = ms.checked_div(head.timescale.get().into());
+    Ok(TrackReport {
+        file: track.index.file.clone(),
+        id: head.id,
+        kind: head.kind,
+        name: track.name.clone(),
+        bitrate: track.bitrate,
+        codec: head.codec.clone(),
+        language: track.language.clone(),
+        duration_ms: ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
+        segments: head.segment_count,
+        refusals,
+    })
+}
+
+/// Entries whose file has nothing for them.
+fn without_track(listing: &Listing, loaded: &HashMap<String, Arc<LoadedIndex>>) -> Vec<LeftOut> {
+    let mut left_out = Vec::new();
+    for (at, entry) in listing.entries.iter().enumerate() {
+        let Some(index) = loaded.get(&entry.file) else {
+            continue;
+        };
+        let same = |other: &&Entry| {
+            other.file == entry.file
+                && other.kinds == entry.kinds
+                && other.track_id == entry.track_id
+        };
+        let before = listing.entries.iter().take(at).filter(same).count();
+        let fitting = index.head().tracks.iter().filter(|track| {
+            entry.kinds.includes(track.kind) && entry.track_id.is_none_or(|id| id == track.id)
+        });
+        let enough = fitting.count() > if entry.all_tracks { 0 } else { before };
+        let warned = index.head().warnings.iter();
+        let said = warned.filter(|w| entry.track_id == Some(w.track)).count() > 0;
+        if !enough && !said {
+            left_out.push(LeftOut {
+                file: entry.file.clone(),
+                track: entry.track_id,
+                reason: "the file has no such track that can be packaged".to_owned(),
+            });
+        }
+    }
+    left_out
+}

@@ -1,0 +1,93 @@
+//! Manifests in gzip, for those who take it.
+
+mod common;
+
+use common::*;
+use http::Method;
+use std::io::Read as _;
+
+fn film() -> Bench {
+    let storage = Memory::default();
+    storage.write("film.mp4", media("azure-bumper.mp4"));
+    Bench::new(storage)
+}
+
+const PACKED: [(&str, &str); 1] = [("accept-encoding", "gzip, deflate, br")];
+
+fn unpacked(got: &Got) -> String {
+    let mut text = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(&got.body[..]);
+    decoder.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn manifests_are_sent_in_gzip_under_a_tag_of_their_own() {
+    let bench = film();
+    let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    let playlist = format!("film.ism/{}", uris(master.text())[0]);
+    for path in [
+        "film.ism/manifest(format=m3u8-cmaf)",
+        "film.ism/manifest(format=m3u8-aapl)",
+        "film.ism/manifest(format=mpd-time-cmaf)",
+        "film.ism/Manifest",
+        &playlist,
+    ] {
+        // In either order, and from what the instance remembers, too.
+        for _ in 0..2 {
+            let packed = bench.ask(Method::GET, path, &PACKED);
+            let plain = bench.get(path);
+            assert_eq!((plain.status, packed.status), (200, 200), "{path}");
+            assert_eq!(plain.header("vary"), "Accept-Encoding");
+            assert_eq!(packed.header("vary"), "Accept-Encoding");
+            assert_eq!(plain.header("content-encoding"), "");
+            assert_eq!(packed.header("content-encoding"), "gzip");
+            assert_eq!(packed.header("content-type"), plain.header("content-type"));
+            assert_ne!(packed.header("etag"), plain.header("etag"));
+            assert_eq!(unpacked(&packed), plain.text());
+        }
+        let packed = bench.ask(Method::GET, path, &PACKED);
+        let again = film().ask(Method::GET, path, &PACKED);
+        assert_eq!(
+            packed.body, again.body,
+            "the same bytes from every instance"
+        );
+        let head = bench.ask(Method::HEAD, path, &PACKED);
+        assert_eq!(head.header("content-length"), packed.body.len().to_string());
+        let had = [PACKED[0], ("if-none-match", packed.header("etag"))];
+        let had = bench.ask(Method::GET, path, &had);
+        assert_eq!((had.status, had.header("vary")), (304, "Accept-Encoding"));
+        let part = bench.ask(Method::GET, path, &[PACKED[0], ("range", "bytes=2-5")]);
+        assert_eq!((part.status, part.header("content-encoding")), (206, ""));
+        assert_eq!(part.body, bench.get(path).body.slice(2..6));
+        // The tag of one coding is not the other's.
+        let other = bench.ask(
+            Method::GET,
+            path,
+            &[("if-none-match", packed.header("etag"))],
+        );
+        assert_eq!(other.status, 200);
+        let fresh = film().ask(
+            Method::GET,
+            path,
+            &[("if-none-match", packed.header("etag")), PACKED[0]],
+        );
+        assert_eq!(fresh.status, 304);
+    }
+}
+
+#[test]
+fn media_is_sent_as_it_is() {
+    let bench = film();
+    for part in 0..2 {
+        let (path, playlist) = playlist(&bench, "film");
+        let uri = match part {
+            0 => attributes(playlist.text(), "URI")[0].clone(),
+            _ => uris(playlist.text())[0].clone(),
+        };
+        let got = bench.ask(Method::GET, &resolve(&path, &uri), &PACKED);
+        assert_eq!(got.status, 200);
+        assert_eq!(got.header("content-encoding"), "");
+        assert_eq!(got.header("vary"), "");
+    }
+}
