@@ -324,6 +324,12 @@ impl Installation {
                 "127.0.0.1:0",
                 "--metrics-listen",
                 "127.0.0.1:0",
+                "--rtmp-listen",
+                "127.0.0.1:0",
+                "--rtmps-listen",
+                "127.0.0.1:0",
+                "--srt-listen",
+                "127.0.0.1:0",
             ])
             .arg("--data")
             .arg(directory)

@@ -119,5 +119,10 @@ pub fn all() -> &'static [Migration] {
             name: "token uses",
             sql: include_str!("../migrations/sqlite/0012_token_uses.sql"),
         },
+        Migration {
+            number: 13,
+            name: "live edge",
+            sql: include_str!("../migrations/sqlite/0013_live_edge.sql"),
+        },
     ]
 }

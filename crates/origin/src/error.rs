@@ -14,6 +14,8 @@ pub enum Kind {
     PermissionDenied,
     /// Nothing is there (yet).
     NotFound,
+    /// Nothing is there yet; it is expected within seconds.
+    NotYet,
     /// It was there, and will not come back.
     Gone,
     /// The client wants another version of the resource than there is.
@@ -53,6 +55,10 @@ pub enum Code {
     ManifestMediaEntryNotFound,
     /// No segment starts at this time.
     FragmentTimestampNotFound,
+    /// A segment of a live presentation that is still to come.
+    FragmentNotReady,
+    /// A live presentation that has nothing to show yet.
+    NotYetAvailable,
     /// The locator has ended.
     LocatorExpired,
     /// A format that is not served.
@@ -108,6 +114,8 @@ impl Code {
             Self::EgressTrackNotFound => "MPE_EGRESS_TRACK_NOT_FOUND",
             Self::ManifestMediaEntryNotFound => "MPE_MANIFEST_MEDIA_ENTRY_NOT_FOUND",
             Self::FragmentTimestampNotFound => "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND",
+            Self::FragmentNotReady => "MPE_FRAGMENT_NOT_READY",
+            Self::NotYetAvailable => "MPE_RESOURCE_NOT_FOUND",
             Self::LocatorExpired => "MPE_LOCATOR_EXPIRED",
             Self::OutputFormatNotSupported => "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
             Self::EncryptionNotSupported => "MPE_ENCRYPTION_NOT_SUPPORTED",
@@ -156,7 +164,8 @@ impl Code {
             | Self::FilterMultipleFirstQuality
             | Self::FormatNotSupported
             | Self::KeyFrameIntervalTooLarge => Kind::UnsupportedMedia,
-            Self::PreconditionFailed => Kind::PreconditionFailed,
+            Self::PreconditionFailed | Self::FragmentNotReady => Kind::PreconditionFailed,
+            Self::NotYetAvailable => Kind::NotYet,
             Self::RangeNotSatisfiable => Kind::RangeNotSatisfiable,
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
             Self::StorageServerBusy | Self::EndpointNotRunning => Kind::Unavailable,
@@ -172,7 +181,7 @@ impl Kind {
         match self {
             Self::InvalidArgument => 400,
             Self::PermissionDenied => 403,
-            Self::NotFound => 404,
+            Self::NotFound | Self::NotYet => 404,
             Self::MethodNotAllowed => 405,
             Self::Gone => 410,
             Self::PreconditionFailed => 412,
@@ -190,6 +199,7 @@ impl Kind {
             // A CDN may absorb a wave of players that ask for something missing or wrong, but not for long: what is
             // missing may be published a second later.
             Self::NotFound | Self::InvalidArgument | Self::UnsupportedMedia => "public, max-age=2",
+            Self::NotYet => "public, max-age=1",
             Self::Gone => "public, max-age=3600",
             Self::PermissionDenied
             | Self::MethodNotAllowed
@@ -206,6 +216,7 @@ impl Kind {
             Self::InvalidArgument => "The URL is not a valid streaming URL",
             Self::PermissionDenied => "This is not allowed",
             Self::NotFound => "Not found",
+            Self::NotYet => "Not there yet",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Gone => "No longer available",
             Self::UnsupportedMedia => "Not supported",
@@ -222,6 +233,7 @@ impl Kind {
             Self::InvalidArgument => "InvalidArgument",
             Self::PermissionDenied => "PermissionDenied",
             Self::NotFound => "NotFound",
+            Self::NotYet => "NotYetAvailable",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::Gone => "Gone",
             Self::UnsupportedMedia => "UnsupportedMedia",

@@ -10,6 +10,7 @@
 //! * [`filter`]: which tracks and which time of them a client is shown.
 //! * `transport`, `smooth`: segments in the containers that the index does not hold them in.
 //! * `protection`, `shield`: encryption on the way out: which key, which bytes around samples, which words for players.
+//! * `live`: recordings that are made while they are played, and afterwards.
 //! * `index`: packaging indexes, found or built.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
 //! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
@@ -35,6 +36,7 @@ mod error;
 pub mod filter;
 mod index;
 pub mod language;
+mod live;
 mod manifests;
 mod policy;
 mod ports;
@@ -47,10 +49,11 @@ mod smooth;
 mod tag;
 mod transport;
 
-pub use answer::{Body, Request, failure};
-pub use azure::{BlobFolder, BlobStorage};
+pub use answer::{Body, Growing, Request, failure};
+pub use azure::{BlobFolder, BlobStorage, Pause};
 pub use error::{Code, Kind, OriginError};
 pub use index::Freshness;
+pub use live::{Broadcast, Edge};
 pub use ports::{
     Catalog, CatalogError, Encrypted, ObjectInfo, ObjectRead, Protocols, Published, Storage,
     StorageError,

@@ -164,6 +164,7 @@ mod tests {
             filters: Vec::new(),
             place: String::new(),
             location: (),
+            live: None,
         }
     }
 

@@ -127,6 +127,7 @@ fn instances_that_build_an_index_at_the_same_time_agree_on_one() {
     let request = Request {
         method: &Method::GET,
         path: &path,
+        query: "",
         headers: &headers,
         now: bench.now,
     };

@@ -1,6 +1,7 @@
 //! The origin's catalog port over the instance's shared database connection.
 
 use headwater_blob::Container;
+use headwater_catalog::live::LiveSource;
 use headwater_catalog::policies;
 use headwater_catalog::protection as stored;
 use headwater_catalog::publishing::{
@@ -9,8 +10,8 @@ use headwater_catalog::publishing::{
 use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
-    BlobFolder, Catalog, CatalogError, ContentKey, Encrypted, KeyOffer, KeySystem, Protection,
-    Protocols, Published, SchemeProtection, Tracks, Way,
+    BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, Edge, Encrypted, KeyOffer, KeySystem,
+    Protection, Protocols, Published, SchemeProtection, Tracks, Way,
 };
 use headwater_protect::Key;
 use headwater_seal::Seal;
@@ -82,6 +83,24 @@ impl Catalog for SpinCatalog {
     }
 }
 
+fn broadcast(live: LiveSource) -> Broadcast {
+    Broadcast {
+        event: live.event.to_string(),
+        manifest: live.manifest,
+        edge: live.edge.map(edge),
+        archive_ms: live.archive_ms,
+        rewind_ms: live.rewind_ms,
+        preview: false,
+    }
+}
+
+fn edge(edge: headwater_work::live::Edge) -> Edge {
+    Edge {
+        url: edge.url,
+        secret: edge.secret,
+    }
+}
+
 fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogError> {
     let container = Container::new(&locator.container_url, locator.auth).map_err(failed)?;
     let policy = locator.policy;
@@ -97,6 +116,7 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
             cbcs: protocols(policy.cbcs),
         },
         filters: locator.filters,
+        live: locator.live.map(broadcast),
         place: format!("{}/{}", locator.container_url, locator.sub_path),
         location: BlobFolder {
             container,

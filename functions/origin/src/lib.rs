@@ -10,8 +10,8 @@ use catalog::SpinCatalog;
 use headwater_blob::TransportError;
 use headwater_edge::http::{Asked, SpinHttp, open, whole};
 use headwater_origin::{
-    BlobStorage, Body, CacheSizes, Code, Freshness, Origin, OriginError, Request as OriginRequest,
-    failure,
+    BlobStorage, Body, CacheSizes, Code, Freshness, Growing, Origin, OriginError,
+    Request as OriginRequest, failure,
 };
 use headwater_plan::Plan;
 use http::{HeaderValue, StatusCode};
@@ -30,7 +30,7 @@ thread_local! {
     /// Kept for the instance's life: an origin is its caches.
     static ORIGIN: Rc<SpinOrigin> = Rc::new(Origin::new(
         SpinCatalog::default(),
-        BlobStorage::new(SpinHttp::default(), Timestamp::now),
+        BlobStorage::new(SpinHttp::default(), Timestamp::now).pausing(|ms| Box::pin(pause(ms))),
         CacheSizes::default(),
         |line| eprintln!("origin: {line}"),
     ));
@@ -53,6 +53,7 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
     let asked = OriginRequest {
         method: &request.method,
         path: request.path(),
+        query: request.query(),
         headers: &request.headers,
         now: Timestamp::now(),
     };
@@ -94,8 +95,36 @@ async fn respond(
         Body::Empty => bytes::Bytes::new(),
         Body::Bytes(bytes) => bytes,
         Body::Plan(plan) => return assemble(asked, head, &plan).await,
+        Body::Growing(Growing(url)) => return follow(asked, head, &url).await,
     };
     whole(head.status, head.headers, body).map(Sent::Response)
+}
+
+/// Hands on what a live event's worker makes, as it makes it.
+async fn follow(
+    asked: &OriginRequest<'_>,
+    head: http::response::Parts,
+    url: &str,
+) -> Result<Sent, TransportError> {
+    let request = http::Request::get(url)
+        .body(bytes::Bytes::new())
+        .map_err(|e| TransportError::Broken(e.to_string()))?;
+    match open(request).await {
+        Ok(opened) if opened.status == StatusCode::OK => opened
+            .hand_on(head.status, head.headers)
+            .map(Sent::Response),
+        Ok(opened) if matches!(opened.status.as_u16(), 401 | 404 | 410) => Ok(Sent::Outdated),
+        _ => refuse(
+            asked,
+            Code::StorageServerBusy,
+            "the live event's worker is not available",
+        )
+        .map(Sent::Response),
+    }
+}
+
+async fn pause(ms: u64) {
+    spin_sdk::wasip3::clocks::monotonic_clock::wait_for(ms.saturating_mul(1_000_000)).await;
 }
 
 async fn assemble(
@@ -139,7 +168,7 @@ fn refuse(asked: &OriginRequest<'_>, code: Code, detail: &str) -> Result<Respons
     let (head, body) = failure(asked, &OriginError::new(code, detail)).into_parts();
     let body = match body {
         Body::Bytes(bytes) => bytes,
-        Body::Empty | Body::Plan(_) => bytes::Bytes::new(),
+        Body::Empty | Body::Plan(_) | Body::Growing(_) => bytes::Bytes::new(),
     };
     whole(head.status, head.headers, body)
 }

@@ -8,8 +8,10 @@ mod demo;
 mod descriptors;
 mod files;
 mod gate;
+mod ingest;
 mod inspect;
 mod keys;
+mod live;
 mod local;
 mod master_key;
 mod metrics;
@@ -55,6 +57,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Run a transcoding worker against an installation.
     Transcoder(worker::Args),
+    /// Take live events in for an installation.
+    Ingest(ingest::Args),
     /// Send webhooks for an installation.
     Notifier(notifier::Args),
 }
@@ -65,7 +69,7 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("HEADWATER_LOG")
-                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_notifier=info".into()),
+                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_ingest=info,headwater_notifier=info".into()),
         )
         .init();
     match run(command) {
@@ -90,6 +94,7 @@ fn run(command: Command) -> Result<()> {
             Command::MasterKey(commands) => master_key::run(commands).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
+            Command::Ingest(args) => ingest::run(args).await,
             Command::Notifier(args) => notifier::run(args).await,
         }
     });

@@ -25,6 +25,7 @@ fn ask(method: Method, headers: &[(HeaderName, &str)]) -> Response<Body> {
     let request = Request {
         method: &method,
         path: "/",
+        query: "",
         headers: &map,
         now: Timestamp::UNIX_EPOCH,
     };
@@ -207,6 +208,7 @@ fn problems_name_the_error_and_repeat_only_harmless_ids() {
     let request = Request {
         method: &Method::GET,
         path: "/",
+        query: "",
         headers: &headers,
         now: Timestamp::UNIX_EPOCH,
     };

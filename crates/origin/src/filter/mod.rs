@@ -224,6 +224,34 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// Absolute media times: from, and before.
+    pub(crate) fn bounds(&self) -> (Option<Instant>, Option<Instant>) {
+        (self.start, self.end)
+    }
+
+    /// Whether the filters keep a track of a live presentation, which has no language.
+    pub(crate) fn keeps(&self, kind: Kind, name: &str, codec: &str, bitrate: u32) -> bool {
+        let holds = |condition: &Condition| {
+            let is = match &condition.property {
+                Property::Type(wanted) => *wanted == kind,
+                Property::Name(wanted) => name.eq_ignore_ascii_case(wanted),
+                Property::Language(wanted) => same_language(None, wanted),
+                Property::FourCc(code) => {
+                    let own = codec.split('.').next().unwrap_or_default();
+                    own.eq_ignore_ascii_case(code)
+                }
+                Property::Bitrate(range) => range.contains(&u64::from(bitrate)),
+            };
+            is == condition.equal
+        };
+        let entry = |conditions: &Vec<Condition>| conditions.iter().all(&holds);
+        self.filters
+            .iter()
+            .all(|entries| entries.iter().any(&entry))
+    }
+}
+
 fn nothing() -> OriginError {
     OriginError::new(
         Code::EgressTimestampNotFound,

@@ -10,6 +10,8 @@ pub(crate) struct Listing {
     pub(crate) entries: Vec<Entry>,
     /// `fragmentsPerHLSSegment`.
     pub(crate) fragments_per_hls_segment: Option<u32>,
+    /// Folders of CMAF fragments: what a live output leaves.
+    pub(crate) recording: bool,
 }
 
 /// One line of a listing.
@@ -89,7 +91,13 @@ impl Listing {
         Self {
             entries: entries.collect(),
             fragments_per_hls_segment: manifest.fragments_per_hls_segment,
+            recording: manifest.formats.as_deref() == Some("vod-cmaf"),
         }
+    }
+
+    /// Whether it may be of a live output.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recording
     }
 
     /// The listing that stands in for a missing `{name}.ism`. `files`: all names directly in the asset's folder.
@@ -105,6 +113,7 @@ impl Listing {
             return Some(Self {
                 entries: vec![entry(file, Kinds::Both)],
                 fragments_per_hls_segment: None,
+                recording: false,
             });
         }
         let belongs = |file: &str| {
@@ -132,6 +141,7 @@ impl Listing {
         (!entries.is_empty()).then_some(Self {
             entries,
             fragments_per_hls_segment: None,
+            recording: false,
         })
     }
 

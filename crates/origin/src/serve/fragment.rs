@@ -43,6 +43,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
     ) -> Result<Made, OriginError> {
+        if asked.options.part.is_some() {
+            return Err(none());
+        }
         let track = self.track(visit, asked.track).await?;
         let shield = self.shield(visit, asked.options).await?;
         let shield = shield.as_ref();
@@ -417,7 +420,7 @@ pub(super) fn segment_plan(
     Ok(plan.finish())
 }
 
-pub(super) fn unplannable(error: PlanError) -> OriginError {
+pub(crate) fn unplannable(error: PlanError) -> OriginError {
     OriginError::new(
         Code::FormatNotSupported,
         "the segment is too large or too scattered to be served",

@@ -33,7 +33,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(selection)
     }
 
-    async fn filters(
+    pub(super) async fn filters(
         &self,
         visit: &Visit<'_, C::Location>,
         names: Vec<String>,
@@ -177,7 +177,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 
     /// The server manifest, or the listing that stands in for it.
-    async fn listing(
+    pub(super) async fn listing(
         &self,
         visit: &Visit<'_, C::Location>,
         name: &str,

@@ -7,6 +7,7 @@
 
 mod fragment;
 mod listing;
+mod live;
 mod manifest;
 mod protected;
 
@@ -91,6 +92,7 @@ pub struct Origin<C: Catalog, S> {
     /// Manifests and init segments by their path.
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
+    recordings: live::Memory,
 }
 
 /// A request on its way: what was decided so far.
@@ -126,6 +128,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             texts: Cache::new(sizes.texts),
             answers: Cache::new(sizes.texts),
             indexes: Indexes::new(sizes.indexes, sizes.blocks),
+            recordings: live::Memory::new(sizes.blocks),
         }
     }
 
@@ -180,6 +183,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now: request.now,
             freshness,
         };
+        if let Some(response) = self.live(request, &visit, &address.target).await? {
+            return Ok(response);
+        }
         let resource = match &address.target {
             Target::Manifest { name, options } => {
                 self.manifest(request, &visit, name, options).await?

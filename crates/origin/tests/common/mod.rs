@@ -377,6 +377,7 @@ pub fn published() -> Published<()> {
         filters: Vec::new(),
         place: "memory".to_owned(),
         location: (),
+        live: None,
     }
 }
 
@@ -453,6 +454,7 @@ impl Bench {
         let request = Request {
             method: &Method::GET,
             path: &path,
+            query: "",
             headers: &headers,
             now: self.now,
         };
@@ -475,6 +477,7 @@ impl Bench {
         let request = Request {
             method: &method,
             path: &path,
+            query: "",
             headers: &map,
             now: self.now,
         };

@@ -163,9 +163,30 @@ pub struct RenewRequest {
     pub generation: u32,
     #[serde(default)]
     pub endpoints: Endpoints,
+    /// Where the origin asks for the newest moments. `None` while there are none.
+    #[serde(default)]
+    pub edge: Option<Edge>,
     /// Those of the assignment that there is something to say about.
     #[serde(default)]
     pub outputs: Vec<OutputReport>,
+}
+
+/// The worker's private listener. Clients are never shown it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Edge {
+    /// `http://10.0.0.7:9500`, without a path. At most [`LONGEST_URL`] bytes.
+    pub url: String,
+    /// What a request shows, as `Authorization: Bearer` or in its query. At most 128 bytes.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far the worker is.
