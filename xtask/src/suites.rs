@@ -324,12 +324,8 @@ impl Installation {
                 "127.0.0.1:0",
                 "--metrics-listen",
                 "127.0.0.1:0",
-                "--rtmp-listen",
-                "127.0.0.1:0",
-                "--rtmps-listen",
-                "127.0.0.1:0",
-                "--srt-listen",
-                "127.0.0.1:0",
+                // Tests of live resources bring a worker of their own, and tests of live media an installation.
+                "--no-ingest",
             ])
             .arg("--data")
             .arg(directory)

@@ -41,6 +41,8 @@ pub enum Code {
     BadUrlSyntax,
     /// The protocol is not enabled by the streaming policy.
     OutputFormatBlocked,
+    /// The client's address is not one that may look.
+    AddressNotAllowed,
     /// Encryption is asked for where the policy has none.
     EncryptionNotSetInDeliveryPolicy,
     /// No such locator, manifest or file.
@@ -105,6 +107,7 @@ impl Code {
         match self {
             Self::BadUrlSyntax => "MPE_BAD_URL_SYNTAX",
             Self::OutputFormatBlocked => "MPE_OUTPUT_FORMAT_BLOCKED",
+            Self::AddressNotAllowed => "MPE_UNAUTHORIZED",
             Self::EncryptionNotSetInDeliveryPolicy => {
                 "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY"
             }
@@ -145,6 +148,7 @@ impl Code {
         match self {
             Self::BadUrlSyntax => Kind::InvalidArgument,
             Self::OutputFormatBlocked
+            | Self::AddressNotAllowed
             | Self::EncryptionNotSetInDeliveryPolicy
             | Self::StorageAuthentication => Kind::PermissionDenied,
             Self::ResourceNotFound

@@ -53,7 +53,7 @@ pub use answer::{Body, Growing, Request, failure};
 pub use azure::{BlobFolder, BlobStorage, Pause};
 pub use error::{Code, Kind, OriginError};
 pub use index::Freshness;
-pub use live::{Broadcast, Edge};
+pub use live::{Broadcast, Edge, PREVIEW};
 pub use ports::{
     Catalog, CatalogError, Encrypted, ObjectInfo, ObjectRead, Protocols, Published, Storage,
     StorageError,

@@ -8,6 +8,7 @@ mod catalog;
 
 use catalog::SpinCatalog;
 use headwater_blob::TransportError;
+use headwater_edge::config;
 use headwater_edge::http::{Asked, SpinHttp, open, whole};
 use headwater_origin::{
     BlobStorage, Body, CacheSizes, Code, Freshness, Growing, Origin, OriginError,
@@ -18,6 +19,7 @@ use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -54,6 +56,7 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
         method: &request.method,
         path: request.path(),
         query: request.query(),
+        client: client(&request).await,
         headers: &request.headers,
         now: Timestamp::now(),
     };
@@ -72,6 +75,13 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
         Err(error) => Err(error),
     };
     sent.map_err(|e| ErrorCode::InternalError(Some(e.to_string())))
+}
+
+/// The client's address, where the host can be believed.
+async fn client(request: &Asked) -> Option<IpAddr> {
+    let told = request.client?;
+    let believed = config::flag("client_address").await.unwrap_or(false);
+    believed.then(|| told.ip())
 }
 
 enum Sent {

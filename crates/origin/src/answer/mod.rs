@@ -17,6 +17,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use jiff::Timestamp;
 use range::Ranged;
+use std::net::IpAddr;
 
 pub(crate) use conditional::is_not_modified;
 
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// The query as it came, without its question mark; empty if there is none. Only live playlists look at it.
     pub query: &'a str,
+    /// The client's address, if the host tells. Only previews look at it.
+    pub client: Option<IpAddr>,
     /// The headers.
     pub headers: &'a HeaderMap,
     /// The wall clock.

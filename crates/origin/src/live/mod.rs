@@ -13,7 +13,9 @@ pub(crate) mod dash;
 pub(crate) mod hls;
 pub(crate) mod show;
 
+use headwater_work::live::IpRange;
 use std::fmt;
+use std::net::IpAddr;
 
 /// What records an asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +30,25 @@ pub struct Broadcast {
     pub archive_ms: u64,
     /// How far back viewers may go. `None`: as far as the archive.
     pub rewind_ms: Option<u64>,
-    /// A preview: shows what the worker has in memory, and nothing is in storage.
-    pub preview: bool,
+    /// A preview: shows what the worker has in memory, and nothing is in storage. Who may look: an address has to be in one of
+    /// the ranges.
+    pub preview: Option<Vec<IpRange>>,
+}
+
+/// The manifest's name in a preview's URLs.
+pub const PREVIEW: &str = "preview";
+
+impl Broadcast {
+    /// Whether a client may look. `client`: its address, if the host tells.
+    pub(crate) fn admits(&self, client: Option<IpAddr>) -> bool {
+        let Some(allowed) = &self.preview else {
+            return true;
+        };
+        allowed.iter().any(|range| match client {
+            Some(client) => range.contains(client),
+            None => range.is_everybody(),
+        })
+    }
 }
 
 /// A worker's private listener. `Debug` shows no secret.

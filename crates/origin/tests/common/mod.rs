@@ -455,6 +455,7 @@ impl Bench {
             method: &Method::GET,
             path: &path,
             query: "",
+            client: None,
             headers: &headers,
             now: self.now,
         };
@@ -478,6 +479,7 @@ impl Bench {
             method: &method,
             path: &path,
             query: "",
+            client: None,
             headers: &map,
             now: self.now,
         };

@@ -80,7 +80,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Source::Film(_) => None,
         };
         let recording = match source {
-            Source::Live(broadcast) if broadcast.preview => None,
+            Source::Live(broadcast) if broadcast.preview.is_some() => None,
             _ => self.recording(visit, source, snapshot.is_some()).await?,
         };
         if snapshot.is_none() && recording.is_none() {

@@ -81,6 +81,20 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Target::File { .. } => return Ok(None),
         };
         let broadcast = visit.published.live.as_ref();
+        if let Some(preview) = broadcast.filter(|live| live.preview.is_some()) {
+            if !preview.admits(request.client) {
+                return Err(OriginError::new(
+                    Code::AddressNotAllowed,
+                    "this preview is not for your address",
+                ));
+            }
+            if preview.manifest != *name {
+                return Err(OriginError::new(
+                    Code::ResourceNotFound,
+                    "there is nothing at this address",
+                ));
+            }
+        }
         let source = match broadcast.filter(|live| live.manifest == *name) {
             Some(broadcast) => Source::Live(broadcast),
             None => {

@@ -93,7 +93,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         known: bool,
     ) -> Result<Option<std::sync::Arc<Recording>>, OriginError> {
         match source {
-            Source::Live(broadcast) if broadcast.preview => Ok(None),
+            Source::Live(broadcast) if broadcast.preview.is_some() => Ok(None),
             _ => self.recording(visit, source, known).await,
         }
     }
@@ -182,7 +182,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let meta = media_meta(content_type(found.track.kind), tag);
         let edge = broadcast.edge.as_ref().ok_or_else(none)?;
         let stored = segment.complete
-            && !broadcast.preview
+            && broadcast.preview.is_none()
             && (visit.freshness == Freshness::Looked || is_old(number, timeline.next_number));
         let plan = match stored {
             true => segment_plan(self.stored_object(visit, &found)?, Vec::new(), &[range]),
@@ -251,10 +251,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(Media::Growing(growing(url, kind)));
         }
         let meta = media_meta(kind, tag(visit, &found));
-        let stored = in_storage
-            || (visit.freshness == Freshness::Looked
-                && !matches!(source, Source::Live(b) if b.preview))
-            || is_old(number, next);
+        let in_memory_only = matches!(source, Source::Live(live) if live.preview.is_some());
+        let stored = !in_memory_only
+            && (in_storage || visit.freshness == Freshness::Looked || is_old(number, next));
         let object = match (stored, edge) {
             (false, Some((broadcast, edge))) => edge_object(edge, broadcast, &found, None)?,
             _ => self.stored_object(visit, &found)?,
