@@ -221,15 +221,23 @@ def test_low_latency(installed, source):
     show.get(f"{url}?_HLS_part=1", 400)
 
     # Its hint is the next part; parts are the segment.
+    statuses = []
+    for _ in range(8):
+        text = show.get(url).text
+        hint = re.search(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', text).group(1)
+        hinted = show.http.get(urljoin(url, hint), timeout=10)
+        statuses.append(hinted.status_code)
+        if hinted.ok:
+            # Where a segment is over, its next part is the next segment's first.
+            text = show.until(url, lambda text: f'URI="{hint}"' in text).text
+            assert f'#EXT-X-PART:' in text and hinted.content[4:8] == b"moof"
+    assert set(statuses) <= {200, 404} and statuses.count(200) >= 4, statuses
     text = show.get(url).text
-    hint = re.search(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', text).group(1)
-    hinted = show.http.get(urljoin(url, hint), timeout=10)
-    assert hinted.status_code == 200 or (hinted.status_code == 404 and "part=3" in hint)
     assert "#EXT-X-RENDITION-REPORT:URI=" in text and "LAST-PART=" in text
     whole = segments(text)[-1]
     before = text.split(whole)[0].rsplit("#EXTINF", 2)[1]
     parts = re.findall(r'#EXT-X-PART:.*URI="([^"]+)"', before)
-    assert len(parts) == 3
+    assert len(parts) >= 3
     joined = b"".join(show.get(urljoin(url, part)).content for part in parts)
     assert joined == show.get(urljoin(url, whole)).content
 

@@ -75,6 +75,8 @@ pub enum Code {
     FilterFirstQualityInvalid,
     /// The filters leave no track.
     FilterRemovedAllStreams,
+    /// What a URL or a filter wants to end with has left the archive window of a live presentation.
+    ForcedEndLeftWindow,
     /// More filters than may be combined.
     FilterCountOverLimit,
     /// Several filters choose a first quality.
@@ -126,6 +128,7 @@ impl Code {
             Self::FilterTrackInvalid => "MPE_FILTER_TRACK_ATTRIBUTE_INVALID",
             Self::FilterFirstQualityInvalid => "MPE_FILTER_FIRST_QUALITY_ATTRIBUTE_INVALID",
             Self::FilterRemovedAllStreams => "MPE_FILTER_REMOVED_ALL_STREAMS",
+            Self::ForcedEndLeftWindow => "MPE_FILTER_FORCE_END_LEFT_EDGE_CROSSED_DVR_WINDOW",
             Self::FilterCountOverLimit => "MPE_FILTER_COMPOSITION_FILTER_COUNT_OVER_LIMIT",
             Self::FilterMultipleFirstQuality => {
                 "MPE_FILTER_COMPOSITION_MULTIPLE_FIRST_QUALITY_OPERATOR_NOT_ALLOWED"
@@ -157,7 +160,7 @@ impl Code {
             | Self::EgressTrackNotFound
             | Self::ManifestMediaEntryNotFound
             | Self::FragmentTimestampNotFound => Kind::NotFound,
-            Self::LocatorExpired => Kind::Gone,
+            Self::LocatorExpired | Self::ForcedEndLeftWindow => Kind::Gone,
             Self::OutputFormatNotSupported
             | Self::EncryptionNotSupported
             | Self::FilterRangeInvalid

@@ -66,7 +66,7 @@ pub(crate) fn load(data: &Path, names: &[String]) -> Result<Tls> {
     let roots = CertificateDer::pem_file_iter(&ca_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("reading {}", ca_file.display()))?;
-    let server = server(&cert_file, &key_file, &[b"h2", b"http/1.1"])?;
+    let server = server(&cert_file, &key_file, &[b"h2".as_slice(), b"http/1.1"])?;
     Ok(Tls {
         server,
         ca_file,

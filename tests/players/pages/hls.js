@@ -1,7 +1,8 @@
 import Hls from "/node_modules/hls.js/dist/hls.mjs";
 import { errors, video, warnings } from "./common.js";
 
-const hls = new Hls({ workerPath: "/node_modules/hls.js/dist/hls.worker.js" });
+// Low latency is asked for: by default hls.js takes it wherever it is offered.
+const hls = new Hls({ workerPath: "/node_modules/hls.js/dist/hls.worker.js", lowLatencyMode: false });
 
 hls.on(Hls.Events.ERROR, (_event, data) => {
   const text = `${data.type} ${data.details} ${data.response?.code ?? ""} ${data.error?.message ?? ""}`;
@@ -29,4 +30,8 @@ window.player = {
   select: (id) => {
     hls.currentLevel = id;
   },
+  lowLatency: () => {
+    hls.config.lowLatencyMode = true;
+  },
+  latency: () => hls.latency,
 };

@@ -33,13 +33,21 @@ pub(crate) struct Show {
     pub(crate) window_ms: u64,
 }
 
-/// Part of the event's clock.
+/// Part of the event's clock, in its ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Span {
     /// Rows that end before it are not shown.
     pub(crate) start: Option<i64>,
     /// Rows from it on are not shown.
     pub(crate) end: Option<i64>,
+    /// A filter insists on the end.
+    pub(crate) forced: bool,
+    /// Likewise, once nothing follows any more.
+    pub(crate) end_of_film: Option<i64>,
+    /// While it is live, no more is shown than this.
+    pub(crate) window: Option<i64>,
+    /// While it is live, nothing newer is shown than so much before the newest moment.
+    pub(crate) back_off: i64,
 }
 
 /// Rows from whoever has them, in order and without a hole.
@@ -81,15 +89,19 @@ pub(crate) fn join(
             joined.rows.clear();
             joined.discontinuities_gone = gone;
         }
-        for row in newer.rows.iter() {
-            if begun.is_some_and(|begun| row.number < begun) {
-                continue;
-            }
-            let from = joined.rows.front().map_or(row.number, |front| front.number);
-            let at = row
-                .number
-                .checked_sub(from)
-                .and_then(|at| usize::try_from(at).ok());
+        let ours = |row: &&Row| begun.is_none_or(|begun| row.number >= begun);
+        let front = joined.rows.front().map(|row| row.number);
+        let is_older = |row: &&Row| front.is_some_and(|front| row.number < front);
+        // Those are in pages that nobody had to read.
+        for row in newer.rows.iter().rev().filter(ours).filter(is_older) {
+            let gone = joined.discontinuities_gone;
+            joined.discontinuities_gone = gone.saturating_sub(u64::from(row.discontinuity));
+            joined.rows.push_front(row.clone());
+        }
+        for row in newer.rows.iter().filter(ours).filter(|row| !is_older(row)) {
+            let from = joined.rows.front().map_or(row.number, |row| row.number);
+            let at = row.number.checked_sub(from);
+            let at = at.and_then(|at| usize::try_from(at).ok());
             match at.and_then(|at| joined.rows.get_mut(at)) {
                 Some(there) => merge(there, row),
                 None => joined.rows.push_back(row.clone()),
@@ -119,7 +131,15 @@ fn merge(there: &mut Row, newer: &Row) {
 impl Show {
     /// Leaves what is in `span`, and while it is live no more than `window_ms`.
     pub(crate) fn cut(&mut self, span: Span) {
-        if let Some(end) = span.end {
+        let film = span.end_of_film.filter(|_| self.ended);
+        let end = match (span.end, film) {
+            (Some(end), Some(film)) => Some(end.min(film)),
+            (end, film) => end.or(film),
+        };
+        if !self.ended {
+            self.back_off(span.back_off);
+        }
+        if let Some(end) = end {
             let passed = self.timeline.end().is_some_and(|edge| edge >= end);
             self.ended |= passed;
             while self
@@ -134,6 +154,13 @@ impl Show {
                 self.timeline.next_number = Some(last.number.saturating_add(1));
             }
         }
+        let edge = self.timeline.end();
+        if span
+            .start
+            .is_some_and(|start| edge.is_none_or(|edge| start >= edge))
+        {
+            self.timeline.rows.clear();
+        }
         let mut first = span.start.and_then(|start| {
             let rows = &self.timeline.rows;
             // A row lasts to the start of the next one.
@@ -141,11 +168,31 @@ impl Show {
             rows.get(after.saturating_sub(1)).map(|row| row.number)
         });
         if !self.ended {
+            let own = span
+                .window
+                .and_then(|window| window.checked_div(CLOCK_PER_MS));
+            let own = own.and_then(|ms| u64::try_from(ms).ok());
+            self.window_ms = own.map_or(self.window_ms, |own| own.min(self.window_ms));
             first = first.max(self.timeline.first_within(self.window_ms));
         }
         if let Some(number) = first {
             self.trim(number);
         }
+    }
+
+    /// Takes away what is newer than `ticks` before the newest moment.
+    fn back_off(&mut self, ticks: i64) {
+        let Some(edge) = self.timeline.end().filter(|_| ticks > 0) else {
+            return;
+        };
+        let newest = edge.saturating_sub(ticks);
+        let mut end = edge;
+        while let Some(last) = self.timeline.rows.back().filter(|_| end > newest) {
+            (end, self.timeline.next_number) = (last.start, Some(last.number));
+            self.timeline.rows.pop_back();
+        }
+        // What is shown is whole: there is nothing to wait for.
+        self.part_ms = None;
     }
 
     fn trim(&mut self, number: u64) {

@@ -130,9 +130,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             window_ms,
             timeline,
         };
+        let front = show.timeline.rows.front();
+        if let (Some(end), Some(front), true) = (span.end, front, span.forced)
+            && end <= front.start
+        {
+            return Err(OriginError::new(
+                Code::ForcedEndLeftWindow,
+                "what is to be shown is older than what there still is",
+            ));
+        }
         show.cut(Span {
             start: Some(from),
-            end: span.end,
+            ..span
         });
         if show.timeline.rows.is_empty() && (span.start.is_some() || span.end.is_some()) {
             return Err(OriginError::new(

@@ -11,6 +11,7 @@ use crate::address::{Format, Options, Protocol, Target, child::Carried};
 use crate::answer::{self, Body, Content, Meta, Request, Resource};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection};
+use crate::index::Freshness;
 use crate::live::hls::Listed;
 use crate::live::show::{Show, Span, filter_kind};
 use crate::live::{dash, hls};
@@ -98,7 +99,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let source = match broadcast.filter(|live| live.manifest == *name) {
             Some(broadcast) => Source::Live(broadcast),
             None => {
-                let found = self.listing(visit, name).await;
+                // Whether it is a recording does not change; who goes on looks with fresh eyes.
+                let remembered = Visit {
+                    freshness: Freshness::Remembered,
+                    ..*visit
+                };
+                let found = self.listing(&remembered, name).await;
                 let maybe = match &found {
                     Ok(listing) => Listing::is_recording(listing),
                     Err(error) => error.code() == Code::ResourceNotFound,
@@ -294,14 +300,20 @@ fn window(options: &Options, filters: &Selection, start: i64) -> Span {
         window.begin.map(of_micros),
         window.clock_start.map(of_clock),
     ];
+    let forced = filters.live.forced_end.map(of_instant);
     let ends = [
-        to.map(of_instant),
+        forced,
         window.end.map(of_micros),
         window.clock_end.map(of_clock),
     ];
+    let ticks = |micros: u64| of_micros(micros).saturating_sub(start);
     Span {
         start: starts.into_iter().flatten().max(),
         end: ends.into_iter().flatten().min(),
+        forced: forced.is_some(),
+        end_of_film: to.map(of_instant),
+        window: filters.live.window_micros.map(ticks),
+        back_off: filters.live.back_off_micros.map_or(0, ticks),
     }
 }
 
