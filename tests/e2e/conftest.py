@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,23 @@ def counted(tmp_path_factory) -> Path:
 def counted_published(account, counted):
     """The same, encoded and published; for tests that need something to play, whatever it is."""
     return account.publish(account.encode(account.upload(counted), "AdaptiveStreaming"))
+
+
+@pytest.fixture(scope="session")
+def headwater(connection):
+    """Runs a command of the binary on the installation under test."""
+    binary = os.environ.get("HEADWATER_BINARY")
+    if not binary:
+        missing = "HEADWATER_BINARY names no binary"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+
+    def run(*arguments) -> subprocess.CompletedProcess:
+        data = ["--data", str(connection.path.parent)]
+        command = [binary, arguments[0], *map(str, arguments[1:]), *data]
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+    run.binary = binary
+    return run
 
 
 @pytest.fixture

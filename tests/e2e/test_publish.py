@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
-import pytest
 import requests
 
 import media
-from headwater import in_ci
-
-
-@pytest.fixture(scope="session")
-def headwater(connection):
-    """Runs a command of the binary on the installation under test."""
-    binary = os.environ.get("HEADWATER_BINARY")
-    if not binary:
-        missing = "HEADWATER_BINARY names no binary"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
-
-    def run(*arguments) -> subprocess.CompletedProcess:
-        data = ["--data", str(connection.path.parent)]
-        command = [binary, arguments[0], *map(str, arguments[1:]), *data]
-        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-
-    return run
 
 
 def test_a_file_is_published_and_plays(headwater, http, shared_media: Path, tmp_path):

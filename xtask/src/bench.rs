@@ -5,6 +5,7 @@
 //! kernel's own account of the server's processes. Rounds alternate between the two servers, so that a noisy
 //! neighbour meets both; the median of the rounds is printed.
 
+use crate::bench_protected;
 use crate::run::{quiet, step};
 use crate::suites::Installation;
 use anyhow::{Context, Result, bail};
@@ -324,7 +325,7 @@ fn publish(headwater: &Installation, media: &Path) -> Result<Vec<Case>> {
         path,
         per_byte,
     };
-    Ok(vec![
+    let mut cases = vec![
         case("multivariant playlist", master.clone(), false),
         case("media playlist (300 segments)", playlist, false),
         case(
@@ -334,7 +335,32 @@ fn publish(headwater: &Installation, media: &Path) -> Result<Vec<Case>> {
         ),
         case("init segment", init, false),
         case("video segment 2.6 MB", segment, true),
-    ])
+    ];
+    let asset = media
+        .file_stem()
+        .and_then(|name| name.to_str())
+        .context("a file name")?;
+    for (name, master) in bench_protected::publish(headwater, asset)? {
+        cases.push(case(name, first_media_segment(headwater, &master)?, true));
+    }
+    Ok(cases)
+}
+
+/// Path of the first segment of a presentation, which in transport streams has no init segment.
+fn first_media_segment(headwater: &Installation, master: &str) -> Result<String> {
+    let line = |text: &str, prefix: &str| {
+        text.lines()
+            .find(|line| line.starts_with(prefix))
+            .map(str::to_owned)
+            .with_context(|| format!("no line with {prefix}"))
+    };
+    let beside = |path: &str, child: String| {
+        let base = path.rsplit_once('/').map_or("", |(base, _)| base);
+        format!("{base}/{child}")
+    };
+    let playlist = beside(master, line(&headwater.get(master)?, "QualityLevels")?);
+    let segment = line(&headwater.get(&playlist)?, "Fragments")?;
+    Ok(beside(&playlist, segment))
 }
 
 /// Debian's nginx with the very bytes of each case as static files.

@@ -2,6 +2,8 @@
 
 mod bench;
 mod bench_api;
+mod bench_keys;
+mod bench_protected;
 mod build;
 mod checks;
 mod debian;
@@ -49,7 +51,7 @@ enum Command {
     E2e,
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
-    /// Measure; prints tables. `api`, `origin`, `start` or `transcode`.
+    /// Measure; prints tables. `api`, `keys`, `origin`, `start` or `transcode`.
     Bench {
         what: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

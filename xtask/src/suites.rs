@@ -396,7 +396,7 @@ impl Installation {
     }
 
     /// Calls the API.
-    fn call(
+    pub(crate) fn call(
         &self,
         method: &str,
         path: &str,
@@ -673,6 +673,15 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             ])?;
             crate::bench_api::api(&binary, args)
         }
+        "keys" => {
+            debian::ensure(&[
+                Need::program("wrk", "wrk"),
+                Need::program("taskset", "util-linux"),
+                Need::program("curl", "curl"),
+                Need::program("openssl", "openssl"),
+            ])?;
+            crate::bench_keys::keys(&binary, args)
+        }
         "transcode" => {
             debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
             let mut command = example("bench")?;
@@ -689,6 +698,6 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             build::guests()?;
             crate::run::run(example("instances")?.current_dir(paths::root()))
         }
-        other => bail!("there is no benchmark {other:?}: api, origin, start or transcode"),
+        other => bail!("there is no benchmark {other:?}: api, keys, origin, start or transcode"),
     }
 }

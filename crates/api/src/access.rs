@@ -6,7 +6,7 @@ use headwater_auth::{
     Verified, Verifier,
 };
 use headwater_blob::HttpClient;
-use headwater_catalog::projects::Project;
+use headwater_catalog::projects::{Named, Project};
 use headwater_catalog::rights::{self, Standing, TokenId};
 use headwater_catalog::{Sql, teams};
 use http::{HeaderMap, header};
@@ -17,18 +17,27 @@ use crate::routes::{Access, Matched};
 use crate::{Api, verifier};
 
 impl<S: Sql, C: HttpClient> Api<'_, S, C> {
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    /// Whoever asks, and the project that is `asked` about where it could be read along with their rights.
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        asked: Option<Named<'_>>,
+    ) -> Result<(Caller, Option<Project>), ApiError> {
         let token = needed(headers)?;
         match self.foreign_issuer(token) {
-            Some(issuer) => self.foreigner(issuer, token).await,
-            None => self.own(token).await,
+            Some(issuer) => Ok((self.foreigner(issuer, token).await?, None)),
+            None => self.own(token, asked).await,
         }
     }
 
     /// Somebody with a token of ours.
-    async fn own(&self, token: &str) -> Result<Caller, ApiError> {
+    async fn own(
+        &self,
+        token: &str,
+        asked: Option<Named<'_>>,
+    ) -> Result<(Caller, Option<Project>), ApiError> {
         let Verified { claims, kid } = self.verified(token, Verifier::verify).await?;
-        let standing = self.standing(&claims, &kid).await?;
+        let standing = self.standing(&claims, &kid, asked).await?;
         if standing.revoked {
             return Err(refuse("it has been revoked"));
         }
@@ -39,7 +48,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             (Some(own), Some(held)) if *own != held => caller.grants.clear(),
             (Some(_), _) => {}
         }
-        Ok(caller)
+        Ok((caller, standing.asked))
     }
 
     /// Whoever holds a token for the files of one asset. The asset's id is its subject; it grants nothing else.
@@ -76,25 +85,29 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         verified.map_err(|error| refuse(&error.to_string()))
     }
 
-    async fn standing(&self, claims: &Claims, kid: &str) -> Result<Standing, ApiError> {
+    async fn standing(
+        &self,
+        claims: &Claims,
+        kid: &str,
+        asked: Option<Named<'_>>,
+    ) -> Result<Standing, ApiError> {
         let (sql, subject) = (self.sql, claims.sub.as_str());
         let token = TokenId {
             jti: &claims.jti,
             kid,
         };
         match claims.idtyp {
-            Some(SubjectKind::User) => rights::of_user(sql, subject, token)
+            Some(SubjectKind::User) => rights::of_user(sql, subject, token, asked)
                 .await?
                 .ok_or_else(|| refuse("its user is not active here")),
-            Some(SubjectKind::App) => rights::of_client(sql, subject, token)
+            Some(SubjectKind::App) => rights::of_client(sql, subject, token, asked)
                 .await?
                 .ok_or_else(|| refuse("its client does not exist any more")),
             None => {
                 let roles = claims.roles.iter().flatten().copied();
                 Ok(Standing {
-                    revoked: rights::is_token_revoked(sql, token).await?,
                     grants: roles.map(Powers::Role).map(everywhere).collect(),
-                    project: None,
+                    ..rights::of_nobody(sql, token, asked).await?
                 })
             }
         }

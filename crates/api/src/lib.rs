@@ -52,7 +52,9 @@ use bytes::Bytes;
 use headwater_auth::{Caller, Issuer, Verifier};
 use headwater_blob::HttpClient;
 use headwater_catalog::audit::{self, Entry, Journal};
+use headwater_catalog::projects::Named;
 use headwater_catalog::{CatalogError, Ids, Moment, Sql, keys, projects};
+use headwater_keys::KeyVendor;
 use headwater_seal::Seal;
 use http::{HeaderMap, Method, Request, Response, header};
 use jiff::{SignedDuration, Timestamp};
@@ -101,6 +103,8 @@ pub struct Settings {
     pub issuers: Vec<Issuer>,
     /// How long the audit log goes back, in days.
     pub audit_days: u32,
+    /// Whom projects have their content keys made by.
+    pub key_vendors: Vec<KeyVendor>,
 }
 
 /// The management API with everything it stands on, for one request.
@@ -219,11 +223,16 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
                 format!("The request body must have at most {MAX_BODY} bytes."),
             ));
         }
+        let mut brought = None;
         let caller = match matched.route.access {
             Access::Open => None,
             Access::Gallery(_) if self.settings.public_gallery => None,
             Access::Token(_) | Access::Gallery(_) | Access::TeamAdmin(_) => {
-                Some(self.authenticate(incoming.headers).await?)
+                let id = matched.vars.get("projectId").to_ascii_lowercase();
+                let asked = named(&matched, &id);
+                let (caller, project) = self.authenticate(incoming.headers, asked).await?;
+                brought = project;
+                Some(caller)
             }
             Access::FileToken => Some(self.reader_of_files(incoming.headers).await?),
         };
@@ -246,7 +255,8 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         let mut left = ATTEMPTS;
         loop {
             left = left.saturating_sub(1);
-            let done = self.attempt(&matched, &incoming, &caller, entry.clone());
+            // What was read along is as old as the rights; another attempt is one because something has changed.
+            let done = self.attempt(&matched, &incoming, &caller, brought.take(), entry.clone());
             match done.await {
                 Attempt::Done(result) => return *result,
                 Attempt::GaveWay(_) if left > 0 => {}
@@ -261,9 +271,10 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         matched: &Matched,
         incoming: &Incoming<'_>,
         caller: &Option<Caller>,
+        brought: Option<projects::Project>,
         mut entry: Option<Entry>,
     ) -> Attempt {
-        let project = self.project(matched, caller.as_ref()).await;
+        let project = self.project(matched, caller.as_ref(), brought).await;
         if let Some(entry) = &mut entry {
             entry.project = match &project {
                 Ok(project) => project.as_ref().map(|project| project.name.clone()),
@@ -357,33 +368,25 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
 
     /// The project a path names. One that the token does not reach is as if it did not exist.
     ///
-    /// Ok `None`: the path names none, or the operation would make it or be content that it is gone.
+    /// `brought`: the same, if it has been read already. Ok `None`: the path names none, or the operation would make it or be content that it is gone.
     async fn project(
         &self,
         matched: &Matched,
         caller: Option<&Caller>,
+        brought: Option<projects::Project>,
     ) -> Result<Option<projects::Project>, ApiError> {
         let vars = &matched.vars;
         let customer = vars.get("customer");
         if !customer.is_empty() && !Uuid::parse_str(customer).is_ok_and(|id| id.is_nil()) {
             return Err(CatalogError::not_found("Organization", customer).into());
         }
-        let (account, name, id) = (
-            vars.get("account"),
-            vars.get("project"),
-            vars.get("projectId"),
-        );
-        let (found, named) = if !account.is_empty() {
-            let (subscription, group) = (vars.get("subscription"), vars.get("group"));
-            let found = projects::by_account(self.sql, subscription, group, account).await?;
-            (found, account)
-        } else if !name.is_empty() {
-            (projects::by_name(self.sql, name).await?, name)
-        } else if !id.is_empty() {
-            let lower = id.to_ascii_lowercase();
-            (projects::by_id(self.sql, &lower).await?, id)
-        } else {
+        let id = vars.get("projectId").to_ascii_lowercase();
+        let Some(asked) = named(matched, &id) else {
             return Ok(None);
+        };
+        let found = match brought {
+            Some(project) => Some(project),
+            None => projects::find(self.sql, asked).await?,
         };
         let reached = found.filter(|project| {
             caller.is_none_or(|caller| caller.reaches(project.id.as_str(), &project.name))
@@ -400,7 +403,29 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         } else {
             "Project"
         };
+        let named = ["account", "project", "projectId"]
+            .map(|variable| vars.get(variable))
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default();
         Err(CatalogError::not_found(what, named).into())
+    }
+}
+
+/// The project that a path is about. `id`: its `projectId` in lower case.
+fn named<'a>(matched: &'a Matched, id: &'a str) -> Option<Named<'a>> {
+    let vars = &matched.vars;
+    let (account, name) = (vars.get("account"), vars.get("project"));
+    if !account.is_empty() {
+        Some(Named::Account {
+            subscription_id: vars.get("subscription"),
+            resource_group: vars.get("group"),
+            account,
+        })
+    } else if !name.is_empty() {
+        Some(Named::Name(name))
+    } else {
+        (!id.is_empty()).then_some(Named::Id(id))
     }
 }
 

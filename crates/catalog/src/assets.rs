@@ -443,7 +443,8 @@ pub async fn refuse_if_in_use<S: Sql>(
             "SELECT j.name FROM jobs j WHERE j.project_id = ?1
                  AND j.state IN ('Queued', 'Scheduled', 'Processing', 'Canceling')
                  AND (j.input_asset = ?2 OR EXISTS (
-                     SELECT 1 FROM job_outputs o WHERE o.job_id = j.id AND o.asset_name = ?2)) LIMIT 1",
+                     SELECT 1 FROM job_outputs o WHERE o.job_id = j.id AND o.asset_name = ?2) OR EXISTS (
+                     SELECT 1 FROM job_inputs i WHERE i.job_id = j.id AND i.asset_name = ?2)) LIMIT 1",
             &[project.into(), name.into()],
         )
         .await?;

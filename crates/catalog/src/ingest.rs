@@ -240,6 +240,7 @@ async fn apply<S: Sql>(
             asset_name: source,
             files: vec![event.blob.clone()],
             label: None,
+            cut: Default::default(),
         },
         outputs: vec![NewOutput {
             asset_name: name.clone(),

@@ -80,6 +80,8 @@ pub struct GivenKey {
 pub(crate) struct PlannedKey {
     pub(crate) usage: KeyUse,
     pub(crate) given: Option<GivenKey>,
+    /// What a vendor made for it, in place of a key that is made here.
+    pub(crate) ordered: Option<(Uuid, Secret)>,
     /// The member that names the content key policy, or should.
     policy_field: String,
 }
@@ -108,6 +110,30 @@ pub(crate) fn plan(
         }
     }
     Ok(places)
+}
+
+/// A key of a locator that a vendor made.
+#[derive(Debug, Clone)]
+pub struct OrderedKey {
+    /// What it was ordered for.
+    pub usage: KeyUse,
+    pub id: Uuid,
+    /// [`KEY_BYTES`](crate::locator_keys::KEY_BYTES) bytes.
+    pub value: Secret,
+}
+
+/// Puts ordered keys where they were ordered for.
+pub(crate) fn with_ordered(
+    mut planned: Vec<PlannedKey>,
+    ordered: &[OrderedKey],
+) -> Vec<PlannedKey> {
+    for key in &mut planned {
+        let mine = ordered
+            .iter()
+            .find(|ordered| key.usage.is_place_of(&ordered.usage));
+        key.ordered = mine.map(|ordered| (ordered.id, ordered.value.clone()));
+    }
+    planned
 }
 
 /// Finds the place of a given key. One with a label has all places of that label, one without has the one default place
@@ -208,6 +234,7 @@ fn open_places(
                     tracks: key.tracks.clone(),
                 },
                 given: None,
+                ordered: None,
                 policy_field: field.to_owned(),
             });
         }

@@ -94,7 +94,10 @@ async fn settle<S: Sql>(
         return Ok(
             match old.iter().find(|key| planned.usage.is_place_of(&key.usage)) {
                 Some(key) => (key.id, key.value.clone()),
-                None => (moment.ids.uuid(), Secret::random(KEY_BYTES)?),
+                None => match &planned.ordered {
+                    Some(ordered) => ordered.clone(),
+                    None => (moment.ids.uuid(), Secret::random(KEY_BYTES)?),
+                },
             },
         );
     };
@@ -108,9 +111,49 @@ async fn settle<S: Sql>(
         }
         (_, Some(known)) => known,
         (Some(value), None) => value.clone(),
-        (None, None) => Secret::random(KEY_BYTES)?,
+        (None, None) => match &planned.ordered {
+            Some((id, value)) if *id == given.id => value.clone(),
+            _ => Secret::random(KEY_BYTES)?,
+        },
     };
     Ok((given.id, value))
+}
+
+/// A key that a locator is to have and that nobody has a value of yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MissingKey {
+    pub usage: KeyUse,
+    /// Chosen by the writer.
+    pub id: Option<Uuid>,
+}
+
+/// Those of the planned keys whose values would be made here.
+pub(crate) async fn missing<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    project: &ProjectId,
+    locator: &str,
+    planned: &[PlannedKey],
+) -> Result<Vec<MissingKey>, CatalogError> {
+    let old = list(sql, seal, project, locator).await?;
+    let mut found = Vec::new();
+    for key in planned {
+        let there = match &key.given {
+            None => old.iter().any(|old| key.usage.is_place_of(&old.usage)),
+            Some(given) => {
+                given.value.is_some()
+                    || old.iter().any(|old| old.id == given.id)
+                    || known(sql, seal, project, given.id).await?.is_some()
+            }
+        };
+        if !there {
+            found.push(MissingKey {
+                usage: key.usage.clone(),
+                id: key.given.as_ref().map(|given| given.id),
+            });
+        }
+    }
+    Ok(found)
 }
 
 fn taken(id: Uuid) -> CatalogError {

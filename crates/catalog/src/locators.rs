@@ -10,8 +10,9 @@ use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::events::{self, Event, EventType, Payload};
 use crate::ids::{Moment, ProjectId};
-use crate::key_plan::{self, GivenKey, PlannedKey};
+use crate::key_plan::{self, GivenKey, OrderedKey, PlannedKey};
 use crate::locator_keys;
+use crate::locator_keys::MissingKey;
 use crate::policies::StreamingPolicy;
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
@@ -61,6 +62,8 @@ pub struct NewLocator {
     pub filters: Vec<String>,
     /// Keys that the streaming policy has and that are not among these are made here.
     pub keys: Vec<GivenKey>,
+    /// Keys that a vendor made, for what [`keys_to_make`] says.
+    pub ordered: Vec<OrderedKey>,
     pub default_manifest: Option<String>,
     pub suppressed: bool,
     pub extra: Map<String, Json>,
@@ -180,7 +183,7 @@ pub async fn put<S: Sql>(
             return Ok((made, Written::Created));
         };
         let policy = policy(sql, project, &new.policy_name).await?;
-        let keys = key_plan::plan(&policy, new.key_policy.as_deref(), &new.keys)?;
+        let keys = planned(&policy, new)?;
         if is_same(sql, seal, project, &old, new, &keys).await? {
             return Ok((old, Written::Existing));
         }
@@ -199,6 +202,28 @@ pub async fn put<S: Sql>(
         Ok((locator, Written::Existing))
     })
     .await
+}
+
+fn planned(policy: &StreamingPolicy, new: &NewLocator) -> Result<Vec<PlannedKey>, CatalogError> {
+    let keys = key_plan::plan(policy, new.key_policy.as_deref(), &new.keys)?;
+    Ok(key_plan::with_ordered(keys, &new.ordered))
+}
+
+/// The keys that [`put`] would make values for, for whoever has them made elsewhere. None if the locator cannot be put.
+///
+/// Errors: as [`put`], for what is wrong with the request itself.
+pub async fn keys_to_make<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    project: &ProjectId,
+    name: &str,
+    new: &NewLocator,
+) -> Result<Vec<MissingKey>, CatalogError> {
+    let policy = policy(sql, project, &new.policy_name).await?;
+    let keys = planned(&policy, new)?;
+    check(sql, project, name, new).await?;
+    key_plan::check_delivery(sql, project, &policy, &keys).await?;
+    locator_keys::missing(sql, seal, project, name, &keys).await
 }
 
 /// Whether a request is the one that the locator was made by.
@@ -306,7 +331,7 @@ pub(crate) async fn insert<S: Sql>(
 ) -> Result<StreamingLocator, CatalogError> {
     check(sql, project, name, new).await?;
     let policy = policy(sql, project, &new.policy_name).await?;
-    let keys = key_plan::plan(&policy, new.key_policy.as_deref(), &new.keys)?;
+    let keys = planned(&policy, new)?;
     key_plan::check_delivery(sql, project, &policy, &keys).await?;
     if of_asset(sql, project, &new.asset_name).await?.len() >= MAX_PER_ASSET {
         return Err(CatalogError::Conflict(format!(

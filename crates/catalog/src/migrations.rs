@@ -124,5 +124,10 @@ pub fn all() -> &'static [Migration] {
             name: "live edge",
             sql: include_str!("../migrations/sqlite/0013_live_edge.sql"),
         },
+        Migration {
+            number: 15,
+            name: "engines and inputs",
+            sql: include_str!("../migrations/sqlite/0015_engines_and_inputs.sql"),
+        },
     ]
 }

@@ -153,6 +153,20 @@ pub fn schemes(properties: &Json) -> Vec<Scheme> {
         .collect()
 }
 
+/// Where our own key delivery gives out a key or its licence; what the origin's manifests say as well. Spec: the streaming
+/// reference, 4.6.
+///
+/// `delivery`: its URL without a slash at the end. `key`: the key's id.
+pub fn own_url(delivery: &str, encryption: Encryption, system: KeySystem, key: &str) -> String {
+    match (encryption, system) {
+        (Encryption::Envelope, _) => format!("{delivery}/?kid={key}"),
+        (_, KeySystem::ClearKey) => format!("{delivery}/ClearKey"),
+        (_, KeySystem::Widevine) => format!("{delivery}/Widevine/?kid={key}"),
+        (_, KeySystem::PlayReady) => format!("{delivery}/PlayReady/"),
+        (_, KeySystem::FairPlay) => format!("{delivery}/FairPlay/?kid={key}"),
+    }
+}
+
 fn text(object: Option<&Json>, member: &str) -> Option<String> {
     object?.get(member)?.as_str().map(str::to_owned)
 }

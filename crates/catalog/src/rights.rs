@@ -3,11 +3,13 @@
 //! Rights are looked up rather than carried in the token, so that whatever is taken away is gone with the next request.
 //! The statement that asks whether a token has been revoked has to be run anyway; teams, roles and clients are joined to
 //! it by primary key, so a request costs as many round trips as before. (Claims with a version number would need a lookup
-//! of the version, which is the same round trip, and a way to issue the token again.)
+//! of the version, which is the same round trip, and a way to issue the token again.) The project that the request is about
+//! comes along with it.
 
 use headwater_auth::{Capabilities, Grant, Over, Powers, Role};
 
 use crate::error::CatalogError;
+use crate::projects::{self, Named, Project};
 use crate::sql::{Row, Rows, Sql, Value};
 
 /// How a table names the organization as a scope.
@@ -22,6 +24,8 @@ pub struct Standing {
     pub grants: Vec<Grant>,
     /// The one project that the subject is held to, by name.
     pub project: Option<String>,
+    /// The project that was asked about along with it, if it exists.
+    pub asked: Option<Project>,
 }
 
 /// Identifies a token for its revocation.
@@ -57,25 +61,65 @@ pub async fn is_token_revoked<S: Sql>(sql: &S, token: TokenId<'_>) -> Result<boo
     is_revoked(&rows)
 }
 
+/// How things stand with a token that brings its own rights: whether it has been revoked.
+pub async fn of_nobody<S: Sql>(
+    sql: &S,
+    token: TokenId<'_>,
+    asked: Option<Named<'_>>,
+) -> Result<Standing, CatalogError> {
+    let along = projects::along(asked, 3);
+    let mut params = token.parameters().to_vec();
+    params.extend(along.params);
+    let rows = sql
+        .query(
+            &format!(
+                "SELECT {}{} FROM (SELECT 1 AS one) AS one{}",
+                TokenId::REVOKED,
+                along.columns,
+                along.join
+            ),
+            &params,
+        )
+        .await?;
+    Ok(Standing {
+        revoked: is_revoked(&rows)?,
+        asked: brought(&rows)?,
+        ..Standing::default()
+    })
+}
+
+fn brought(rows: &Rows) -> Result<Option<Project>, CatalogError> {
+    match rows.first() {
+        Some(row) => projects::brought(&row),
+        None => Ok(None),
+    }
+}
+
 /// How things stand with a user's token. `None`: there is no such user, or they are not active.
 pub async fn of_user<S: Sql>(
     sql: &S,
     user: &str,
     token: TokenId<'_>,
+    asked: Option<Named<'_>>,
 ) -> Result<Option<Standing>, CatalogError> {
-    let [jti, kid] = token.parameters();
+    let along = projects::along(asked, 4);
+    let mut params = token.parameters().to_vec();
+    params.push(user.into());
+    params.extend(along.params);
     let rows = sql
         .query(
             &format!(
-                "SELECT g.scope, g.role, r.capabilities_json, {}
+                "SELECT g.scope, g.role, r.capabilities_json, {}{}
                  FROM users u
                  LEFT JOIN team_members m ON m.user_id = u.id
                  LEFT JOIN team_grants g ON g.team = m.team
-                 LEFT JOIN custom_roles r ON r.name = g.role
+                 LEFT JOIN custom_roles r ON r.name = g.role{}
                  WHERE u.id = ?3 AND u.is_active = 1",
-                TokenId::REVOKED
+                TokenId::REVOKED,
+                along.columns,
+                along.join
             ),
-            &[jti, kid, user.into()],
+            &params,
         )
         .await?;
     if rows.is_empty() {
@@ -98,6 +142,7 @@ pub async fn of_user<S: Sql>(
         revoked: is_revoked(&rows)?,
         grants,
         project: None,
+        asked: brought(&rows)?,
     }))
 }
 
@@ -106,16 +151,22 @@ pub async fn of_client<S: Sql>(
     sql: &S,
     client: &str,
     token: TokenId<'_>,
+    asked: Option<Named<'_>>,
 ) -> Result<Option<Standing>, CatalogError> {
-    let [jti, kid] = token.parameters();
+    let along = projects::along(asked, 4);
+    let mut params = token.parameters().to_vec();
+    params.push(client.into());
+    params.extend(along.params);
     let rows = sql
         .query(
             &format!(
-                "SELECT c.role, c.project, r.capabilities_json, {}
-                 FROM api_clients c LEFT JOIN custom_roles r ON r.name = c.role WHERE c.client_id = ?3",
-                TokenId::REVOKED
+                "SELECT c.role, c.project, r.capabilities_json, {}{}
+                 FROM api_clients c LEFT JOIN custom_roles r ON r.name = c.role{} WHERE c.client_id = ?3",
+                TokenId::REVOKED,
+                along.columns,
+                along.join
             ),
-            &[jti, kid, client.into()],
+            &params,
         )
         .await?;
     let Some(row) = rows.first() else {
@@ -129,6 +180,7 @@ pub async fn of_client<S: Sql>(
             .into_iter()
             .collect(),
         project: row.opt_text("project")?,
+        asked: projects::brought(&row)?,
     }))
 }
 

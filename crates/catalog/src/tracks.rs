@@ -125,6 +125,23 @@ pub async fn find<S: Sql>(
     Ok(ENTITY.all(sql, &scope).await?.pop())
 }
 
+/// The tracks added to the asset of a locator, oldest first; none if there is no such locator.
+pub async fn of_locator<S: Sql>(sql: &S, locator_id: &str) -> Result<Vec<Track>, CatalogError> {
+    let Ok(id) = uuid::Uuid::parse_str(locator_id) else {
+        return Ok(Vec::new());
+    };
+    let rows = sql
+        .query(
+            "SELECT t.name, t.kind, t.file_name, t.properties_json, t.created, t.modified
+             FROM streaming_locators l
+             JOIN asset_tracks t ON t.project_id = l.project_id AND t.asset_name = l.asset_name
+             WHERE l.locator_id = ?1 ORDER BY t.created, t.name",
+            &[Value::from(id)],
+        )
+        .await?;
+    rows.iter().map(|row| from_row(&row)).collect()
+}
+
 /// What can be said of a new track without looking at its file. Field names are those of the resource.
 ///
 /// Errors: [`CatalogError::Invalid`].

@@ -287,6 +287,8 @@ pub async fn delete<S: Sql>(
             "job_id IN (SELECT id FROM jobs WHERE project_id = ?1 AND transform_name = ?2)";
         sql.query(&format!("DELETE FROM job_chunks WHERE {of_jobs}"), &scope)
             .await?;
+        sql.query(&format!("DELETE FROM job_inputs WHERE {of_jobs}"), &scope)
+            .await?;
         sql.query(&format!("DELETE FROM job_outputs WHERE {of_jobs}"), &scope)
             .await?;
         sql.query(

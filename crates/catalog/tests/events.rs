@@ -8,7 +8,7 @@ use headwater_catalog::events::{self, Event, EventType, Payload};
 use headwater_catalog::jobs::{self, JobState, Priority, queue};
 use headwater_catalog::query::Listing;
 use headwater_catalog::webhooks::{self, Authentication, RuleWrite, Texts};
-use headwater_catalog::{CatalogError, NativeSqlite, Sql, transaction};
+use headwater_catalog::{CatalogError, NativeSqlite, Sql, Value, transaction};
 use headwater_test_database::Connection;
 use serde_json::json;
 use support::{Catalog, TRANSFORM};
@@ -263,7 +263,11 @@ fn a_rule_that_changes_or_goes_takes_what_waits_along() {
         .filter(|entry| entry.status == Status::Failed);
     assert_eq!(failed.count(), 1);
     catalog.record(4);
-    catalog.run("UPDATE webhook_rules SET authentication_sealed = X'00'");
+    block_on(catalog.sql.query(
+        "UPDATE webhook_rules SET authentication_sealed = ?1",
+        &[Value::Blob(vec![0])],
+    ))
+    .unwrap();
     assert!(catalog.due(64).is_empty());
     catalog.run("DELETE FROM webhook_rules");
     catalog.run("UPDATE webhook_deliveries SET due = 0");

@@ -90,7 +90,10 @@ fn an_upload_becomes_assets_a_job_and_a_locator() {
     .unwrap()
     .unwrap();
     assert_eq!(claimed.job_id, job.job_id);
-    let ClaimedInput::Asset { location, files } = claimed.input else {
+    let ClaimedInput::Asset {
+        location, files, ..
+    } = claimed.input
+    else {
         panic!("not an asset")
     };
     assert_eq!(

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::executor::block_on;
 use headwater_auth::{Over, Powers, Role};
+use headwater_catalog::projects::{self, DEFAULT, Named};
 use headwater_catalog::rights::{self, ORGANIZATION, TokenId};
 use headwater_catalog::teams::{self, Team, TeamSpec};
 use headwater_catalog::{CatalogError, keys};
@@ -71,7 +72,7 @@ fn rights_are_the_union_over_the_teams() {
         &spec(&[&owner], &project, &["viewer", "operator"]),
     )
     .unwrap();
-    let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN))
+    let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN, None))
         .unwrap()
         .unwrap();
     assert!(!standing.revoked);
@@ -87,17 +88,17 @@ fn rights_are_the_union_over_the_teams() {
     assert!(has(&here, Role::Viewer) && has(&here, Role::Operator));
     assert_eq!(standing.grants.len(), 3);
     assert_eq!(
-        block_on(rights::of_user(&catalog.sql, "nobody", TOKEN)).unwrap(),
+        block_on(rights::of_user(&catalog.sql, "nobody", TOKEN, None)).unwrap(),
         None
     );
     assert_eq!(
-        block_on(rights::of_client(&catalog.sql, "nobody", TOKEN)).unwrap(),
+        block_on(rights::of_client(&catalog.sql, "nobody", TOKEN, None)).unwrap(),
         None
     );
 
     let later = catalog.now() + jiff::SignedDuration::from_hours(1);
     block_on(keys::revoke(&catalog.sql, "t", later, catalog.now())).unwrap();
-    let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN)).unwrap();
+    let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN, None)).unwrap();
     assert!(standing.unwrap().revoked);
 }
 
@@ -142,4 +143,40 @@ fn keys_whose_tokens_have_all_run_out_are_forgotten() {
         "the first has run out, the second does so now"
     );
     assert_eq!(rotate(4 + 366 * 24), (3, 3));
+}
+
+#[test]
+fn the_project_that_is_asked_about_comes_along_with_the_rights() {
+    let catalog = Catalog::new();
+    let project = block_on(projects::by_name(&catalog.sql, DEFAULT)).unwrap();
+    let project = project.unwrap();
+    let owner = block_on(teams::first_owner(&catalog.sql)).unwrap().unwrap();
+    let upper = project.account_name.to_uppercase();
+    let account = Named::Account {
+        subscription_id: &project.subscription_id,
+        resource_group: &project.resource_group,
+        account: &upper,
+    };
+    let known = [
+        Named::Name(DEFAULT),
+        Named::Id(project.id.as_str()),
+        account,
+    ];
+    for asked in known {
+        let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN, Some(asked)))
+            .unwrap()
+            .unwrap();
+        assert_eq!(standing.asked.as_ref(), Some(&project), "{asked:?}");
+        assert!(!standing.grants.is_empty());
+        let nobody = block_on(rights::of_nobody(&catalog.sql, TOKEN, Some(asked))).unwrap();
+        assert_eq!(nobody.asked.as_ref(), Some(&project), "{asked:?}");
+        assert_eq!(
+            block_on(projects::find(&catalog.sql, asked)).unwrap(),
+            Some(project.clone())
+        );
+    }
+    for asked in [Some(Named::Name("none of ours")), None] {
+        let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN, asked)).unwrap();
+        assert_eq!(standing.unwrap().asked, None);
+    }
 }

@@ -8,7 +8,7 @@ use headwater_catalog::filters::{self, Owner};
 use headwater_catalog::locators::{self, IfExists, NewLocator};
 use headwater_catalog::query::Listing;
 use headwater_catalog::{
-    CatalogError, Sql, Written, assets, locator_keys, operations, policies, publishing,
+    CatalogError, Sql, Written, assets, locator_keys, operations, policies, publishing, tracks,
 };
 use serde_json::json;
 use support::Catalog;
@@ -444,4 +444,42 @@ fn switching_an_endpoint_leaves_an_operation_behind() {
         &operation.id,
     ));
     assert_eq!(found.unwrap().status.name(), "Succeeded");
+}
+
+#[test]
+fn the_origin_sees_the_tracks_added_to_a_locators_asset() {
+    let catalog = Catalog::new();
+    catalog.asset("film");
+    catalog.asset("other");
+    let clear = locator("film", "Predefined_ClearStreamingOnly");
+    let (made, _) = put_locator(&catalog, "l", &clear).unwrap();
+    let id = made.locator_id.to_string();
+    let seen = || block_on(tracks::of_locator(&catalog.sql, &id)).unwrap();
+    assert_eq!(seen(), []);
+    let put = |asset: &str, name: &str, file: &str| {
+        let new = tracks::NewTrack {
+            kind: tracks::TrackKind::Text,
+            file_name: file.into(),
+            properties: json!({ "languageCode": "de" }).as_object().unwrap().clone(),
+        };
+        let put = tracks::put(
+            &catalog.sql,
+            &catalog.project,
+            asset,
+            name,
+            &new,
+            catalog.moment(),
+        );
+        block_on(put).unwrap().0
+    };
+    put("other", "a", "a.vtt");
+    let (second, first) = (put("film", "a", "a.vtt"), put("film", "b", "b.ttml"));
+    let mut expected = vec![second, first];
+    expected.sort_by_key(|track| (track.created, track.name.clone()));
+    assert_eq!(seen(), expected);
+    let none = uuid::Uuid::nil().to_string();
+    for nobody in [none.as_str(), "no id"] {
+        let found = block_on(tracks::of_locator(&catalog.sql, nobody));
+        assert_eq!(found.unwrap(), []);
+    }
 }

@@ -17,6 +17,8 @@ use crate::index::{SourceId, build_from_cmaf, record, sequence_number};
 pub struct TrackFile {
     config: TrackConfig,
     init: Vec<u8>,
+    /// Ticks by which composition times are late; the init segment's edit list takes them off.
+    reordering: u32,
 }
 
 /// One access unit of a segment to be written.
@@ -58,8 +60,21 @@ pub(crate) fn sidx_box_len(segments: usize) -> u64 {
 impl TrackFile {
     /// A writer for `config`. Errors: `Movie` for codecs that cannot be written.
     pub fn new(config: TrackConfig) -> Result<Self, CmafError> {
-        let init = init_segment(&config, 0)?;
-        Ok(Self { config, init })
+        Self::reordered(config, 0)
+    }
+
+    /// A writer for a track whose samples decode in another order than they are shown in: `reordering` is the lead, in
+    /// ticks, that the decoder needs. The composition offsets given to [`Self::segment`] have it in them, so none is
+    /// negative, and an edit list takes it off again.
+    ///
+    /// Errors: as [`Self::new`].
+    pub fn reordered(config: TrackConfig, reordering: u32) -> Result<Self, CmafError> {
+        let init = init_segment(&config, reordering)?;
+        Ok(Self {
+            config,
+            init,
+            reordering,
+        })
     }
 
     /// The init segment: the first bytes of the file.
@@ -77,8 +92,8 @@ impl TrackFile {
     /// Writes segment `number` (zero-based), which starts at `start` ticks.
     ///
     /// `samples`: decode order, not empty, the first one sync. `start` is the earliest presentation time and the first
-    /// decode time, so composition offsets are such that the earliest sample is presented at `start`: all 0 without
-    /// reordering, else some negative.
+    /// decode time, so composition offsets are such that the earliest sample is presented at `start`, or the track's
+    /// reordering later: all 0 without one.
     /// Errors: `BadSegment` if they are not, or if the segment lasts 2^32 ticks or has 4 GiB.
     pub fn segment(
         &self,
@@ -108,7 +123,7 @@ impl TrackFile {
         if samples.first().is_some_and(|first| !first.sync) {
             return Err(bad("it does not start with a sync sample"));
         }
-        if earliest.is_some_and(|earliest| earliest != 0) {
+        if earliest.is_some_and(|earliest| earliest != i64::from(self.reordering)) {
             return Err(bad("its earliest presentation time is not its start"));
         }
         let mut bytes = segment_header(&SegmentHeader {

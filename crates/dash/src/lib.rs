@@ -18,6 +18,7 @@
 mod live;
 mod mpd;
 mod text;
+mod tiles;
 mod timeline;
 
 pub use live::{Dynamic, Period, Recording, Timing};
@@ -25,6 +26,7 @@ pub use mpd::{
     AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Profile, Representation,
     SegmentTemplate,
 };
+pub use tiles::TileSet;
 pub use timeline::Segment;
 
 /// Value for `Content-Type`.

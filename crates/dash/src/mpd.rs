@@ -1,6 +1,7 @@
 //! The static MPD, ISO/IEC 23009-1 §5.3, with the constraints of DASH-IF IOP for on-demand content.
 
 use crate::text::{attribute, duration, escaped, number, number_attribute, seconds};
+use crate::tiles::TileSet;
 use crate::timeline::{self, Segment};
 use headwater_time::Timescale;
 
@@ -17,6 +18,8 @@ pub struct Mpd {
     pub namespaces: Vec<(&'static str, &'static str)>,
     /// In the order in which players list them.
     pub adaptation_sets: Vec<AdaptationSet>,
+    /// Sheets of pictures for seeking.
+    pub tiles: Vec<TileSet>,
 }
 
 /// What the segments are.
@@ -35,6 +38,8 @@ pub enum ContentType {
     Video,
     /// `audio`, `audio/mp4`.
     Audio,
+    /// `text`, `application/mp4`.
+    Text,
 }
 
 /// `@startWithSAP`: a stream access point of ISO/IEC 14496-12 annex I, or one of a lower type.
@@ -151,6 +156,10 @@ impl Mpd {
             let id = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
             set.write(&mut out, id, self.profile);
         }
+        let sets = u64::try_from(self.adaptation_sets.len()).unwrap_or(u64::MAX);
+        for (at, tiles) in (1..).zip(&self.tiles) {
+            tiles.write(&mut out, sets.saturating_add(at));
+        }
         out.push_str("  </Period>\n</MPD>\n");
         out
     }
@@ -161,6 +170,7 @@ impl AdaptationSet {
         let (content, mime) = match self.content_type {
             ContentType::Video => ("video", "video/mp4"),
             ContentType::Audio => ("audio", "audio/mp4"),
+            ContentType::Text => ("text", "application/mp4"),
         };
         out.push_str("    <AdaptationSet");
         number_attribute(out, "id", id);

@@ -90,6 +90,7 @@ fn ladder_with_audio() {
         profile: Profile::Cmaf,
         duration_ticks: 1_753_752,
         timescale: Timescale::new(30_000).unwrap(),
+        tiles: vec![],
         adaptation_sets: vec![
             set(
                 ContentType::Video,
@@ -144,6 +145,7 @@ fn tracks_with_timelines_of_their_own_carry_them() {
         profile: Profile::Cmaf,
         duration_ticks: 20,
         timescale: Timescale::new(5).unwrap(),
+        tiles: vec![],
         adaptation_sets: vec![mixed],
     }
     .write();
@@ -171,6 +173,7 @@ fn open_groups_are_access_points_of_another_type_and_not_cmaf() {
             profile: Profile::Cmaf,
             duration_ticks: 20,
             timescale: Timescale::new(5).unwrap(),
+            tiles: vec![],
             adaptation_sets: vec![set],
         }
         .write()
@@ -193,6 +196,7 @@ fn gaps_are_shown_and_empty_segments_are_not() {
         profile: Profile::Cmaf,
         duration_ticks: 40,
         timescale: Timescale::new(3).unwrap(),
+        tiles: vec![],
         adaptation_sets: vec![set(
             ContentType::Video,
             vec![video(1, (2, 2), template("video", 3, &segments))],

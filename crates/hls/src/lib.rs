@@ -15,14 +15,18 @@
     )
 )]
 
+mod images;
 mod live;
 mod media;
 mod multivariant;
+mod subtitles;
 mod text;
 
+pub use images::{ImagePlaylist, Images};
 pub use live::{LivePart, LivePlaylist, LiveSegment, LowLatency, RenditionReport, Skip};
 pub use media::{KeyFrame, Listed, MediaPlaylist, Segment};
 pub use multivariant::{Audio, AudioGroup, AudioPlace, KeyFrames, Multivariant, Video, VideoRange};
+pub use subtitles::Subtitles;
 
 /// Value for `Content-Type` (§10 of the draft). `application/x-mpegURL` is not legal.
 pub const CONTENT_TYPE: &str = "application/vnd.apple.mpegurl";
@@ -36,6 +40,8 @@ pub mod version {
     pub const KEY_FRAMES: u8 = 4;
     /// `EXT-X-MAP` in a playlist of whole segments: fragmented MP4.
     pub const INIT_SEGMENTS: u8 = 6;
+    /// `KEYFORMAT`, and keys of samples.
+    pub const KEY_FORMATS: u8 = 5;
     /// What live presentations with ad signals were served as.
     pub const VARIABLES: u8 = 8;
 }

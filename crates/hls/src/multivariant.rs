@@ -4,6 +4,8 @@
 //! only. Audio that is in the segments of the video is not listed; it shows in bit rates and codecs.
 
 use crate::INDEPENDENT_SEGMENTS;
+use crate::images::Images;
+use crate::subtitles::{SUBTITLES_GROUP, Subtitles};
 use crate::text::{attribute, decimal, number, uri_line};
 
 /// Everything that a player can choose from.
@@ -18,6 +20,10 @@ pub struct Multivariant {
     pub audio_groups: Vec<AudioGroup>,
     /// Where the audio is.
     pub audio_place: AudioPlace,
+    /// One group of subtitles that all variants have. May be empty.
+    pub subtitles: Vec<Subtitles>,
+    /// Playlists of pictures for seeking, in the order in which they are listed.
+    pub images: Vec<Images>,
     /// I-frame playlists, in the order in which they are listed.
     pub key_frames: Vec<KeyFrames>,
     /// Whether to list variants without video besides those with it.
@@ -162,23 +168,33 @@ impl Multivariant {
             Some(first) if !renditions => first,
             _ => self.audio_groups.as_slice(),
         };
+        for subtitles in &self.subtitles {
+            subtitles.write(&mut out);
+        }
+        let stream = |out: &mut String, video, group, uri: &str| {
+            let subtitles = self.subtitles.as_slice();
+            stream(out, video, group, renditions, subtitles, uri);
+        };
         for video in &self.videos {
             if groups.is_empty() {
-                stream(&mut out, Some(video), None, renditions, &video.uri);
+                stream(&mut out, Some(video), None, &video.uri);
             }
             for group in groups {
-                stream(&mut out, Some(video), Some(group), renditions, &video.uri);
+                stream(&mut out, Some(video), Some(group), &video.uri);
             }
         }
         if self.videos.is_empty() || self.audio_only_variants {
             for group in &self.audio_groups {
                 if let Some(audio) = group.default_rendition() {
-                    stream(&mut out, None, Some(group), renditions, &audio.uri);
+                    stream(&mut out, None, Some(group), &audio.uri);
                 }
             }
         }
         for frames in &self.key_frames {
             key_frames(&mut out, frames);
+        }
+        for images in &self.images {
+            images.write(&mut out);
         }
         out
     }
@@ -215,16 +231,31 @@ fn stream(
     video: Option<&Video>,
     group: Option<&AudioGroup>,
     renditions: bool,
+    subtitles: &[Subtitles],
     uri: &str,
 ) {
     let (audio_peak, audio_average) = group.map(AudioGroup::bitrates).unwrap_or_default();
     let peak = video.map_or(0, |v| v.peak_bitrate);
     let average = video.map_or(0, |v| v.average_bitrate);
     out.push_str("#EXT-X-STREAM-INF:BANDWIDTH=");
-    number(out, peak.saturating_add(audio_peak).max(1));
+    let text = subtitles
+        .iter()
+        .map(|s| s.bitrate)
+        .max()
+        .unwrap_or_default();
+    number(
+        out,
+        peak.saturating_add(audio_peak).saturating_add(text).max(1),
+    );
     out.push_str(",AVERAGE-BANDWIDTH=");
-    number(out, average.saturating_add(audio_average).max(1));
-    attribute(out, "CODECS", &codecs(video, group));
+    number(
+        out,
+        average
+            .saturating_add(audio_average)
+            .saturating_add(text)
+            .max(1),
+    );
+    attribute(out, "CODECS", &codecs(video, group, subtitles));
     if let Some(video) = video {
         resolution(out, video.resolution);
         if let Some(milli) = video.frame_rate.and_then(milli_frames) {
@@ -235,6 +266,9 @@ fn stream(
     }
     if let Some(group) = group.filter(|_| renditions) {
         attribute(out, "AUDIO", &group.id);
+    }
+    if !subtitles.is_empty() {
+        attribute(out, "SUBTITLES", SUBTITLES_GROUP);
     }
     if video.is_some() {
         out.push_str(",CLOSED-CAPTIONS=NONE");
@@ -253,7 +287,7 @@ fn key_frames(out: &mut String, frames: &KeyFrames) {
     out.push('\n');
 }
 
-fn resolution(out: &mut String, size: Option<(u32, u32)>) {
+pub(crate) fn resolution(out: &mut String, size: Option<(u32, u32)>) {
     if let Some((width, height)) = size {
         out.push_str(",RESOLUTION=");
         number(out, width.into());
@@ -272,13 +306,19 @@ fn video_range(out: &mut String, range: VideoRange) {
 }
 
 /// Every codec that the variant needs, each once.
-fn codecs(video: Option<&Video>, group: Option<&AudioGroup>) -> String {
+fn codecs(video: Option<&Video>, group: Option<&AudioGroup>, subtitles: &[Subtitles]) -> String {
     let mut seen: Vec<&str> = Vec::new();
     let audio = group
         .into_iter()
         .flat_map(|g| &g.renditions)
         .map(|a| a.codec.as_str());
-    for codec in video.map(|v| v.codec.as_str()).into_iter().chain(audio) {
+    let text = subtitles.iter().map(|s| s.codec);
+    for codec in video
+        .map(|v| v.codec.as_str())
+        .into_iter()
+        .chain(audio)
+        .chain(text)
+    {
         if !seen.contains(&codec) {
             seen.push(codec);
         }

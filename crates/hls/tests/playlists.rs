@@ -32,6 +32,8 @@ fn audio(name: &str, language: Option<&str>, default: bool) -> Audio {
 #[test]
 fn two_variants_with_separate_audio() {
     let playlist = Multivariant {
+        subtitles: vec![],
+        images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(3_400_000, (1280, 720)), video(900_000, (640, 360))],
@@ -69,6 +71,8 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
         renditions: vec![audio(id, None, true)],
     };
     let playlist = Multivariant {
+        subtitles: vec![],
+        images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(2, (2, 2)), video(1, (2, 2))],
@@ -92,6 +96,8 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
 #[test]
 fn silent_video_and_audio_alone() {
     let silent = Multivariant {
+        subtitles: vec![],
+        images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(900_000, (640, 360))],
@@ -111,6 +117,8 @@ QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
 "#
     );
     let radio = Multivariant {
+        subtitles: vec![],
+        images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![],
@@ -139,6 +147,8 @@ QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)
 fn segments_that_need_others_are_not_called_independent() {
     let tag = "EXT-X-INDEPENDENT-SEGMENTS";
     let mut master = Multivariant {
+        subtitles: vec![],
+        images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
         videos: vec![video(900_000, (640, 360))],
@@ -272,6 +282,8 @@ fn audio_with_the_video_shows_in_bit_rates_and_codecs_alone() {
         renditions: vec![audio(id, None, true)],
     };
     let playlist = Multivariant {
+        subtitles: vec![],
+        images: vec![],
         session_keys: vec![],
         version: version::DECIMAL_DURATIONS,
         videos: vec![video(900_000, (640, 360))],
@@ -297,6 +309,8 @@ QualityLevels(128041)/Manifest(b,format=m3u8-cmaf)
 #[test]
 fn key_frames_are_parts_of_segments() {
     let playlist = Multivariant {
+        subtitles: vec![],
+        images: vec![],
         session_keys: vec![],
         version: version::KEY_FRAMES,
         videos: vec![video(900_000, (640, 360))],

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::policy::{Configuration, System};
+use crate::vendor;
 use widevine::CloudSigner;
 
 /// Longest answer of a licence server that is read.
@@ -113,7 +114,8 @@ struct Stored {
 }
 
 impl Backend {
-    /// Reads a configuration: a JSON array. Empty text is none.
+    /// Reads a configuration: a JSON array. Empty text is none. Its elements for vendors of keys are checked and left out; see
+    /// [`crate::KeyVendor::parse_all`].
     ///
     /// `[{"system": "PlayReady", "url": "https://…", "headers": {"Authorization": "…"}}, {"system": "FairPlay", "url": "…",
     /// "wrapping": "form"}, {"system": "Widevine", "url": "…", "wrapping": "widevineCloud", "provider": "…", "key": "…", "iv": "…"}]`
@@ -121,29 +123,22 @@ impl Backend {
     /// Errors: `Configuration`.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, BackendError> {
         let fault = |at, fault| BackendError::Configuration { at, fault };
-        if text.trim().is_empty() {
-            return Ok(Vec::new());
+        let mut backends = Vec::new();
+        for (at, stored) in elements(text)?.into_iter().enumerate() {
+            if vendor::is_one(&stored) {
+                vendor::KeyVendor::make(stored).map_err(|reason| fault(at, reason))?;
+                continue;
+            }
+            let stored = serde_json::from_value(stored)
+                .map_err(|_| fault(at, "has unknown, missing or mistyped members"))?;
+            backends.push(Self::make(stored).map_err(|reason| fault(at, reason))?);
         }
-        let all: Vec<Json> =
-            serde_json::from_str(text).map_err(|_| fault(0, "the list is no JSON array"))?;
-        if all.len() > MOST_BACKENDS {
-            return Err(fault(MOST_BACKENDS, "there are too many"));
-        }
-        all.into_iter()
-            .enumerate()
-            .map(|(at, stored)| {
-                let stored = serde_json::from_value(stored)
-                    .map_err(|_| fault(at, "has unknown, missing or mistyped members"))?;
-                Self::make(stored).map_err(|reason| fault(at, reason))
-            })
-            .collect()
+        Ok(backends)
     }
 
     /// Scheme, host and port of the server, as an allow list has them.
     pub fn origin(&self) -> Option<String> {
-        let (scheme, rest) = self.url.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next()?;
-        Some(format!("{scheme}://{authority}"))
+        origin_of(&self.url)
     }
 
     fn make(stored: Stored) -> Result<Self, &'static str> {
@@ -151,16 +146,9 @@ impl Backend {
             "Widevine" => System::Widevine,
             "PlayReady" => System::PlayReady,
             "FairPlay" => System::FairPlay,
-            _ => return Err("system: must be Widevine, PlayReady or FairPlay"),
+            _ => return Err("system: must be Widevine, PlayReady, FairPlay or Speke"),
         };
-        let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
-        let host_ends = |rest: &str| matches!(rest.chars().next(), None | Some(':' | '/' | '?'));
-        let is_local = local
-            .iter()
-            .any(|prefix| stored.url.strip_prefix(prefix).is_some_and(host_ends));
-        if !stored.url.starts_with("https://") && !is_local {
-            return Err("url: must be https");
-        }
+        check_url(&stored.url)?;
         template::fill(&stored.url, Kid::from_bytes([0; 16]), None)
             .map_err(|_| "url: is not a URL template")?;
         let wrapping = match (stored.wrapping.as_deref().unwrap_or("plain"), system) {
@@ -174,15 +162,7 @@ impl Backend {
             }
             _ => return Err("wrapping: is none that the system has"),
         };
-        let headers = stored
-            .headers
-            .into_iter()
-            .map(|(name, value)| {
-                let name = HeaderName::try_from(name).map_err(|_| "headers: a name is none")?;
-                HeaderValue::try_from(&value).map_err(|_| "headers: a value is none")?;
-                Ok((name, Secret::from(value.as_str())))
-            })
-            .collect::<Result<_, &'static str>>()?;
+        let headers = read_headers(stored.headers)?;
         Ok(Self {
             system,
             project: stored.project,
@@ -302,6 +282,53 @@ impl Backend {
             body,
         })
     }
+}
+
+/// The elements of a configuration.
+pub(crate) fn elements(text: &str) -> Result<Vec<Json>, BackendError> {
+    let fault = |at, fault| BackendError::Configuration { at, fault };
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let all: Vec<Json> =
+        serde_json::from_str(text).map_err(|_| fault(0, "the list is no JSON array"))?;
+    if all.len() > MOST_BACKENDS {
+        return Err(fault(MOST_BACKENDS, "there are too many"));
+    }
+    Ok(all)
+}
+
+/// Keys and messages travel over TLS, or stay on this machine.
+pub(crate) fn check_url(url: &str) -> Result<(), &'static str> {
+    let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
+    let host_ends = |rest: &str| matches!(rest.chars().next(), None | Some(':' | '/' | '?'));
+    let is_local = local
+        .iter()
+        .any(|prefix| url.strip_prefix(prefix).is_some_and(host_ends));
+    if !url.starts_with("https://") && !is_local {
+        return Err("url: must be https");
+    }
+    Ok(())
+}
+
+pub(crate) fn origin_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    Some(format!("{scheme}://{authority}"))
+}
+
+/// What a server knows us by.
+pub(crate) fn read_headers(
+    headers: std::collections::BTreeMap<String, String>,
+) -> Result<Vec<(HeaderName, Secret)>, &'static str> {
+    headers
+        .into_iter()
+        .map(|(name, value)| {
+            let name = HeaderName::try_from(name).map_err(|_| "headers: a name is none")?;
+            HeaderValue::try_from(&value).map_err(|_| "headers: a value is none")?;
+            Ok((name, Secret::from(value.as_str())))
+        })
+        .collect()
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -30,6 +30,7 @@ mod policy;
 mod request;
 pub mod speke;
 mod token;
+mod vendor;
 
 pub use backend::{Backend, BackendError, Licence, MAX_ANSWER_BYTES, Message};
 pub use deliver::{Asked, Delivery, KeyStore, Outbound, OutboundFault, StoredKey, TokenUse};
@@ -40,3 +41,4 @@ pub use token::{
     Accepted, CONTENT_KEY_IDENTIFIER, KeySet, MAX_TOKEN_BYTES, MAX_USES, RequiredClaim, TokenError,
     TokenKind, TokenRestriction, VerificationKey,
 };
+pub use vendor::{KeyVendor, WantedKey};

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use headwater_protect::cpix::{ContentKey, Cpix, DrmSystem, UsageRule};
-use headwater_protect::{Kid, Scheme};
+use headwater_protect::{IvSpace, Kid, Scheme};
 use http::Request;
 use http::header::CONTENT_TYPE;
 use uuid::Uuid;
@@ -31,6 +31,8 @@ pub enum SpekeError {
     Document(String),
     #[error("the key server's answer {0}")]
     Contract(&'static str),
+    #[error("the key server answered with status {0}")]
+    Status(u16),
 }
 
 impl KeyOrder {
@@ -63,7 +65,8 @@ impl KeyOrder {
         let keys = kids.iter().map(|kid| ContentKey {
             kid: *kid,
             value: None,
-            explicit_iv: None,
+            // FairPlay's licences hold the vector that pictures are encrypted with.
+            explicit_iv: (scheme == Scheme::Cbcs).then(|| IvSpace::constant(*kid)),
             scheme: Some(scheme),
         });
         let signalling = kids.iter().flat_map(|kid| {
@@ -121,6 +124,19 @@ impl KeyOrder {
         }
         if answer.keys.iter().any(|key| key.value.is_none()) {
             return Err(SpekeError::Contract("has a key without its value"));
+        }
+        let vector_of = |kid| {
+            let mut ordered = self.document.keys.iter();
+            ordered
+                .find(|key| key.kid == kid)
+                .and_then(|key| key.explicit_iv)
+        };
+        if answer
+            .keys
+            .iter()
+            .any(|key| key.explicit_iv.is_some() && key.explicit_iv != vector_of(key.kid))
+        {
+            return Err(SpekeError::Contract("changes an initialisation vector"));
         }
         let scheme_of = |document: &Cpix, kid| {
             document
@@ -215,7 +231,8 @@ mod tests {
     fn an_answer_that_breaks_it_is_refused() {
         let order = order();
         type Damage = fn(&mut Cpix);
-        let breaks: [(&str, Damage); 8] = [
+        let breaks: [(&str, Damage); 9] = [
+            ("vector", |cpix| cpix.keys[1].explicit_iv = Some([7; 16])),
             ("content", |cpix| cpix.content_id = Some("other".into())),
             ("other keys", |cpix| drop(cpix.keys.pop())),
             ("other keys", |cpix| {

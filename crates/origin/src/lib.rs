@@ -11,6 +11,8 @@
 //! * `transport`, `smooth`: segments in the containers that the index does not hold them in.
 //! * `protection`, `shield`: encryption on the way out: which key, which bytes around samples, which words for players.
 //! * `live`: recordings that are made while they are played, and afterwards.
+//! * `token_proxy`: tokens of players that cannot add headers.
+//! * `added`, `documents`: tracks that the API has added, and the text files that some of them are.
 //! * `index`: packaging indexes, found or built.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
 //! * [`Catalog`], [`Storage`]: the ports. [`BlobStorage`] is the storage adapter over the Azure Blob client.
@@ -27,13 +29,16 @@
     )
 )]
 
+mod added;
 pub mod address;
 mod answer;
 mod azure;
 mod cache;
 mod codec;
+mod documents;
 mod error;
 pub mod filter;
+mod images;
 mod index;
 pub mod language;
 mod live;
@@ -47,8 +52,10 @@ mod serve;
 mod shield;
 mod smooth;
 mod tag;
+mod token_proxy;
 mod transport;
 
+pub use added::{AddedKind, AddedTrack, TrackSettings};
 pub use answer::{Body, Growing, Request, failure};
 pub use azure::{BlobFolder, BlobStorage, Pause};
 pub use error::{Code, Kind, OriginError};

@@ -1,6 +1,6 @@
 //! Who may have what, when: decided from the locator and the clock alone.
 
-use crate::address::{Encryption, Format, Options, Protocol, Target};
+use crate::address::{Encryption, Format, Options, Protocol, Target, TsVersion};
 use crate::error::{Code, OriginError};
 use crate::ports::{Protocols, Published};
 use jiff::Timestamp;
@@ -83,11 +83,13 @@ fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), O
     Ok(())
 }
 
-/// Samples in transport streams are encrypted in Apple's own way, which is not done yet.
+/// In transport streams samples are encrypted in Apple's own way, which goes by the name of FairPlay's scheme; where sound is
+/// in the segments of the pictures, AMS had whole segments only.
 fn goes_with(encryption: Encryption, format: Format) -> bool {
     match (encryption, format) {
         (Encryption::Envelope, _) => true,
-        (Encryption::Cenc | Encryption::Cbcs | Encryption::Piff, Format::HlsTs(_)) => false,
+        (Encryption::Cenc | Encryption::Piff, Format::HlsTs(_)) => false,
+        (Encryption::Cbcs, Format::HlsTs(version)) => version != TsVersion::V3,
         (Encryption::Cenc, _) => true,
         (Encryption::Cbcs, format) => format.protocol() != Protocol::Smooth,
         (Encryption::Piff, format) => format.protocol() == Protocol::Smooth,
@@ -145,7 +147,7 @@ pub(crate) fn content_type(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::{SmoothVersion, TsVersion};
+    use crate::address::SmoothVersion;
     use crate::ports::Encrypted;
 
     fn published() -> Published<()> {
@@ -275,7 +277,13 @@ mod tests {
             (Format::DashCmaf, Some(Encryption::Cenc), None, None),
             (Format::HlsCmaf, Some(Encryption::Cenc), blocked, blocked),
             (Format::HlsCmaf, Some(Encryption::Cbcs), None, None),
-            (ts, Some(Encryption::Cbcs), unsupported, unsupported),
+            (ts, Some(Encryption::Cbcs), None, None),
+            (
+                Format::HlsTs(TsVersion::V3),
+                Some(Encryption::Cbcs),
+                unsupported,
+                unsupported,
+            ),
             (Format::HlsCmaf, Some(Encryption::Envelope), unset, unset),
         ] {
             let target = manifest(format, encryption);

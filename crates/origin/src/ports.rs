@@ -1,5 +1,6 @@
 //! What the origin needs from outside: a catalog that resolves locators and a store that holds the assets.
 
+use crate::added::AddedTrack;
 use crate::filter::Filter;
 use crate::live::{Broadcast, Edge};
 use crate::protection::Protection;
@@ -85,6 +86,10 @@ pub trait Catalog {
         locator: &str,
         names: &[String],
     ) -> Result<Vec<Option<Filter>>, CatalogError>;
+
+    /// The tracks that were added to the locator's asset, in the order in which players list them. None if there is no such
+    /// locator.
+    async fn added_tracks(&self, locator: &str) -> Result<Vec<AddedTrack>, CatalogError>;
 }
 
 /// What a store says of an object.

@@ -1,13 +1,14 @@
 //! What a URL's `encryption` does to a presentation: key for track, bytes around samples, words for players.
 
-use crate::address::Encryption;
+use crate::address::{Encryption, Format};
 use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
 use crate::protection::{ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Way};
 use crate::tag::Tag;
+use crate::transport;
 use headwater_bmff::{BoxedKind, CodecConfig};
 use headwater_cmaf::index::{TrackHead, TrackKind};
-use headwater_plan::ScanCodec;
+use headwater_plan::{SampleKey, ScanCodec};
 use headwater_protect::hls::{KeyTag, Method};
 use headwater_protect::init::InitProtection;
 use headwater_protect::playready::PlayReadyHeader;
@@ -25,6 +26,8 @@ pub(crate) struct Shield {
     /// Index of the scheme.
     scheme: usize,
     encryption: Encryption,
+    /// Samples are those of MPEG-2 TS.
+    transport: bool,
 }
 
 impl Shield {
@@ -32,6 +35,7 @@ impl Shield {
     pub(crate) fn of(
         protection: Arc<Protection>,
         encryption: Encryption,
+        format: Format,
     ) -> Result<Self, OriginError> {
         let way = match encryption {
             Encryption::Envelope => Way::Envelope,
@@ -49,12 +53,18 @@ impl Shield {
             protection,
             scheme,
             encryption,
+            transport: matches!(format, Format::HlsTs(_)),
         })
     }
 
     fn scheme(&self) -> Result<&SchemeProtection, OriginError> {
         let scheme = self.protection.schemes.get(self.scheme);
         scheme.ok_or_else(|| OriginError::new(Code::Internal, "the streaming policy lost a scheme"))
+    }
+
+    /// Where our own key delivery is.
+    pub(crate) fn delivery(&self) -> &str {
+        &self.protection.key_url
     }
 
     /// How samples are encrypted; `None`: whole segments are.
@@ -71,11 +81,25 @@ impl Shield {
     ///
     /// Errors: 500 if there is none for it: nothing goes out in the clear for want of a key.
     pub(crate) fn key(&self, head: &TrackHead) -> Result<Option<&ContentKey>, OriginError> {
+        self.key_for(&head.codec)
+    }
+
+    /// The key of a text track, by its codec: text is never encrypted sample by sample.
+    ///
+    /// Errors: as of [`Self::key`].
+    pub(crate) fn text_key(&self, codec: &str) -> Result<Option<&ContentKey>, OriginError> {
+        match self.samples() {
+            Some(_) => Ok(None),
+            None => self.key_for(codec),
+        }
+    }
+
+    fn key_for(&self, codec: &str) -> Result<Option<&ContentKey>, OriginError> {
         let scheme = self.scheme()?;
-        if scheme.clear.select(&head.codec) {
+        if scheme.clear.select(codec) {
             return Ok(None);
         }
-        let own = scheme.keys.iter().find(|k| k.tracks.select(&head.codec));
+        let own = scheme.keys.iter().find(|k| k.tracks.select(codec));
         let key = own.or_else(|| scheme.keys.iter().find(|key| key.tracks.is_empty()));
         let none = || OriginError::new(Code::Internal, "the locator has no key for the track");
         key.map(Some).ok_or_else(none)
@@ -111,10 +135,26 @@ impl Shield {
         Ok(Some((protection, key)))
     }
 
+    /// What the samples of a track are encrypted with in a transport stream; `None` if they are not.
+    pub(crate) fn stream_key(&self, head: &TrackHead) -> Result<Option<SampleKey>, OriginError> {
+        if !self.transport || self.samples().is_none() {
+            return Ok(None);
+        }
+        Ok(self.key(head)?.map(|key| SampleKey {
+            key: key.key.clone(),
+            iv: IvSpace::constant(key.kid),
+        }))
+    }
+
     /// Whether the track can be encrypted as asked.
     ///
-    /// Errors: 415 for pictures whose samples nobody here can take apart.
+    /// Errors: 415 for pictures whose samples nobody here can take apart, and for sound that transport streams have no
+    /// encryption for.
     pub(crate) fn check(&self, head: &TrackHead) -> Result<(), OriginError> {
+        if self.stream_key(head)?.is_some() {
+            let refused = |why| OriginError::new(Code::FormatNotSupported, why);
+            return transport::encryptable(head).map_err(refused);
+        }
         let parted = head.kind == TrackKind::Video && self.of_samples(head)?.is_some();
         if parted && scan_codec(head).is_none() {
             let why = format!("{} cannot be encrypted sample by sample", head.codec);
@@ -123,15 +163,16 @@ impl Shield {
         Ok(())
     }
 
-    /// The init segment of a track. `with_pssh`: for clients that look for licences there.
-    pub(crate) fn init(&self, head: &TrackHead, with_pssh: bool) -> Result<Vec<u8>, OriginError> {
+    /// The init segment of a track.
+    pub(crate) fn init(
+        &self,
+        head: &TrackHead,
+        licence_data: LicenceData,
+    ) -> Result<Vec<u8>, OriginError> {
         let Some((protection, key)) = self.of_samples(head)? else {
             return Ok(head.init.to_vec());
         };
-        let pssh = match with_pssh {
-            true => self.pssh(protection.scheme, key)?,
-            false => Vec::new(),
-        };
+        let pssh = self.pssh(protection.scheme, key, licence_data)?;
         let rewritten = InitProtection {
             scheme: protection.scheme,
             encryption: protection.encryption(),
@@ -140,9 +181,17 @@ impl Shield {
         init::protect(&head.init, &rewritten).map_err(unprotectable)
     }
 
-    fn pssh(&self, scheme: Scheme, key: &ContentKey) -> Result<Vec<Vec<u8>>, OriginError> {
+    fn pssh(
+        &self,
+        scheme: Scheme,
+        key: &ContentKey,
+        licence_data: LicenceData,
+    ) -> Result<Vec<Vec<u8>>, OriginError> {
         let mut boxes = Vec::new();
         for offer in &self.scheme()?.offers {
+            if !licence_data.is_for(offer.system) {
+                continue;
+            }
             let pssh = match offer.system {
                 KeySystem::Widevine => WidevineData::new([key.kid], scheme).pssh(),
                 KeySystem::PlayReady => self.playready(offer, scheme, &[key])?.pssh,
@@ -159,7 +208,10 @@ impl Shield {
         let base = &self.protection.key_url;
         let envelope = self.encryption == Encryption::Envelope;
         let own = match offer.system {
-            _ if envelope => format!("{base}/?kid={kid}"),
+            // Players of transport streams want the key itself; there is no EME for these.
+            _ if envelope || (self.transport && offer.system == KeySystem::ClearKey) => {
+                format!("{base}/?kid={kid}")
+            }
             KeySystem::ClearKey => format!("{base}/ClearKey"),
             KeySystem::Widevine => format!("{base}/Widevine/?kid={kid}"),
             KeySystem::PlayReady => format!("{base}/PlayReady/"),
@@ -195,6 +247,8 @@ impl Shield {
     }
 
     /// The key tags of a media playlist under `key`.
+    ///
+    /// Errors: 415 if none of the systems that the policy offers has a place in a transport stream.
     pub(crate) fn hls(&self, key: &ContentKey) -> Result<Vec<KeyTag>, OriginError> {
         let mut tags = Vec::new();
         for offer in &self.scheme()?.offers {
@@ -205,6 +259,11 @@ impl Shield {
                 continue;
             };
             tags.push(match offer.system {
+                KeySystem::PlayReady | KeySystem::Widevine if self.transport => continue,
+                KeySystem::ClearKey if self.transport => {
+                    let iv = IvSpace::constant(key.kid);
+                    KeyTag::identity(Method::SampleAes, url, iv)
+                }
                 KeySystem::ClearKey => KeyTag::clearkey(scheme, key.kid),
                 KeySystem::FairPlay => KeyTag::fairplay(template::skd(&url)),
                 KeySystem::PlayReady => {
@@ -215,6 +274,12 @@ impl Shield {
                     KeyTag::widevine(scheme, key.kid, &pssh).map_err(unprotectable)?
                 }
             });
+        }
+        if tags.is_empty() {
+            return Err(OriginError::new(
+                Code::EncryptionNotSupported,
+                "transport streams have FairPlay and ClearKey, which the policy does not offer",
+            ));
         }
         Ok(tags)
     }
@@ -351,6 +416,37 @@ impl Shield {
     }
 }
 
+/// Which systems' licence data an init segment has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LicenceData {
+    /// None: CMAF has it in manifests.
+    None,
+    /// ClearKey's alone. hls.js has a licence of others from the playlist, but waits for the browser to find the keys of
+    /// ClearKey in the media.
+    ClearKey,
+    /// All: older clients look for it here.
+    All,
+}
+
+impl LicenceData {
+    /// What clients of a format look for.
+    pub(crate) fn of(format: Format) -> Self {
+        match format {
+            Format::DashCsf => Self::All,
+            Format::HlsCmaf => Self::ClearKey,
+            Format::DashCmaf | Format::HlsTs(_) | Format::Smooth(_) => Self::None,
+        }
+    }
+
+    fn is_for(self, system: KeySystem) -> bool {
+        match self {
+            Self::None => false,
+            Self::ClearKey => system == KeySystem::ClearKey,
+            Self::All => true,
+        }
+    }
+}
+
 struct PlayReady {
     url: String,
     object: Vec<u8>,
@@ -366,6 +462,9 @@ pub(crate) fn scan_codec(head: &TrackHead) -> Option<ScanCodec> {
         }),
         CodecConfig::Boxed(boxed) if boxed.kind == BoxedKind::Hevc => {
             Some(ScanCodec::Hevc(boxed.config))
+        }
+        CodecConfig::Boxed(boxed) if boxed.kind == BoxedKind::Av1 => {
+            Some(ScanCodec::Av1(boxed.config))
         }
         _ => None,
     }

@@ -10,7 +10,7 @@ use headwater_smooth::{Fragment, Sample};
 use std::ops::Range;
 
 /// Bytes of the `mdat` header, which is not part of what `FragmentInfo` is.
-const MDAT_HEADER: usize = 8;
+pub(crate) const MDAT_HEADER: usize = 8;
 
 /// What a fragment's URL stands for: bytes, then ranges of the media file.
 ///

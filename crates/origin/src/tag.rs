@@ -1,12 +1,13 @@
 //! Entity tags of what the origin makes: a hash of everything the bytes depend on, so that they are known before the
 //! bytes are, and the same on every node.
 
-use crate::presentation::Track;
+use crate::images::Images;
+use crate::presentation::{TextTrack, Track};
 use headwater_cmaf::index::FORMAT_VERSION as INDEX_VERSION;
 
 /// Version of the texts that this crate and the playlist writers make. To be raised when their bytes change for the
 /// same input.
-const FORMAT_VERSION: u16 = 2;
+const FORMAT_VERSION: u16 = 3;
 
 /// FNV-1a, 64 bit: stable over releases of Rust, unlike its standard hasher. Nobody gains by making tags collide.
 pub(crate) struct Tag(u64);
@@ -43,6 +44,39 @@ impl Tag {
         self.text(track.language.as_deref().unwrap_or_default());
         self.text(track.title.as_deref().unwrap_or_default());
         self.number(u64::from(track.describes_video));
+        self.number(u64::from(track.default));
+        self.text(track.characteristics.as_deref().unwrap_or_default());
+        self.text(track.role.as_deref().unwrap_or_default());
+    }
+
+    /// What a text track's segments depend on, besides where they are cut.
+    pub(crate) fn text_bytes(&mut self, track: &TextTrack) {
+        self.text(&track.document.etag);
+        self.text(track.language.as_deref().unwrap_or_default());
+    }
+
+    /// What a manifest says of a text track.
+    pub(crate) fn text_track(&mut self, track: &TextTrack) {
+        self.text_bytes(track);
+        self.text(&track.name);
+        self.number(track.bitrate.into());
+        self.text(track.settings.title.as_deref().unwrap_or_default());
+        self.text(
+            track
+                .settings
+                .characteristics
+                .as_deref()
+                .unwrap_or_default(),
+        );
+        self.text(track.settings.role.as_deref().unwrap_or_default());
+        self.number(u64::from(track.settings.default));
+        self.number(u64::from(track.settings.forced));
+    }
+
+    /// What is said of sheets of pictures.
+    pub(crate) fn images(&mut self, images: &Images) {
+        self.text(&images.etag);
+        self.number(images.bitrate.into());
     }
 
     /// The tag, quoted. The version in front is for people who compare tags of two releases.

@@ -6,7 +6,8 @@ use crate::segments::cut;
 use headwater_bmff::sps::Sps;
 use headwater_bmff::{AacConfig, AvcConfig, CodecConfig};
 use headwater_cmaf::index::{SegmentEntry, SegmentSamples, TrackHead, TrackKind};
-use headwater_plan::{Packetise, Piece, PlanError, Source};
+use headwater_plan::{Packetise, Piece, PlanError, SampleKey, Source};
+use headwater_protect::sample_aes::ac3_setup;
 use headwater_time::{Rounding, rescale};
 use headwater_ts as ts;
 use std::ops::Range;
@@ -27,7 +28,11 @@ pub(crate) enum Carriage {
         /// See [`Decoder::delay`].
         delay: u64,
     },
-    Audio(ts::AudioCodec),
+    Audio {
+        codec: ts::AudioCodec,
+        /// What is said of it when it is encrypted; `None` if that cannot be.
+        setup: Option<Vec<u8>>,
+    },
 }
 
 /// How `head` is carried. Errors: for the log, why it cannot be.
@@ -50,10 +55,22 @@ pub(crate) fn carriage(head: &TrackHead) -> Result<Carriage, String> {
             Err("MPEG-2 TS does not carry H.264 with short NAL lengths".to_owned())
         }
         (Some(CodecConfig::Aac(aac)), _) => adts(&aac)
-            .map(|adts| Carriage::Audio(ts::AudioCodec::Aac(adts)))
+            .map(|adts| Carriage::Audio {
+                codec: ts::AudioCodec::Aac(adts),
+                setup: Some(aac.asc.clone()),
+            })
             .ok_or_else(|| "ADTS has no words for this AAC configuration".to_owned()),
-        (_, "ac-3") => Ok(Carriage::Audio(ts::AudioCodec::Ac3)),
-        (_, "ec-3") => Ok(Carriage::Audio(ts::AudioCodec::Eac3)),
+        (config, "ac-3") => Ok(Carriage::Audio {
+            codec: ts::AudioCodec::Ac3,
+            setup: match config {
+                Some(CodecConfig::Boxed(boxed)) => ac3_setup(&boxed.config).map(Vec::from),
+                _ => None,
+            },
+        }),
+        (_, "ec-3") => Ok(Carriage::Audio {
+            codec: ts::AudioCodec::Eac3,
+            setup: None,
+        }),
         (_, codec) => Err(format!("MPEG-2 TS of HLS does not carry {codec}")),
     }
 }
@@ -178,6 +195,7 @@ pub(crate) fn fragment(
         decode = decode.saturating_add(sample.duration.into());
         ts::Sample {
             size: sample.size,
+            becomes: sample.size,
             decode: at,
             present: at.saturating_add(sample.cto.into()),
             sync: sample.sync,
@@ -262,7 +280,7 @@ impl Carriage {
     fn delay(&self) -> i64 {
         match self {
             Self::Video { delay, .. } => i64::try_from(*delay).unwrap_or(i64::MAX),
-            Self::Audio(_) => 0,
+            Self::Audio { .. } => 0,
         }
     }
 }
@@ -278,12 +296,32 @@ impl Elementary {
     }
 }
 
+/// Whether a track's samples can be encrypted in a transport stream. Errors: for the log, why they cannot.
+pub(crate) fn encryptable(head: &TrackHead) -> Result<(), String> {
+    match carriage(head)? {
+        Carriage::Video { .. } | Carriage::Audio { setup: Some(_), .. } => Ok(()),
+        Carriage::Audio { setup: None, .. } => Err(format!(
+            "{} cannot be encrypted sample by sample in MPEG-2 TS",
+            head.codec
+        )),
+    }
+}
+
+/// What encrypted samples have to do with a segment's layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Samples {
+    Clear,
+    Encrypted,
+}
+
 /// A segment's tracks, laid out.
 ///
 /// Errors: 415 if a sample has no place in a transport stream.
 pub(crate) fn lay_out(
     tracks: &[(&TrackHead, &Carriage, &[ts::Fragment])],
+    samples: Samples,
 ) -> Result<ts::Segment, OriginError> {
+    let encrypted = samples == Samples::Encrypted;
     let (mut video, mut audio) = (None, None);
     for (head, carriage, fragments) in tracks {
         match carriage {
@@ -297,13 +335,15 @@ pub(crate) fn lay_out(
                     timescale: head.timescale,
                     reordering: *reordering,
                     fragments,
+                    protected: encrypted,
                 });
             }
-            Carriage::Audio(codec) => {
+            Carriage::Audio { codec, setup } => {
                 audio = Some(ts::Audio {
                     codec: *codec,
                     timescale: head.timescale,
                     fragments,
+                    setup: setup.as_deref().filter(|_| encrypted),
                 });
             }
         }
@@ -321,6 +361,7 @@ pub(crate) fn packetise(
     segment: ts::Segment,
     video: Option<&Elementary>,
     audio: Option<&Elementary>,
+    key: Option<SampleKey>,
 ) -> Result<Packetise, PlanError> {
     let streams = [video, audio].map(|e| e.map(Elementary::sources).unwrap_or_default());
     let pieces = segment.parts.into_iter().map(|part| match part {
@@ -333,5 +374,5 @@ pub(crate) fn packetise(
             pes,
         },
     });
-    Packetise::new(streams.into(), pieces.collect())
+    Packetise::new(streams.into(), pieces.collect(), key)
 }

@@ -406,7 +406,7 @@ fn what_cannot_be_encrypted_yet_does_not_leave_the_house() {
     check(&fair_play, &fragment, blocked);
     check(
         &fair_play,
-        "film.ism/manifest(format=m3u8-aapl,encryption=cbcs-aapl)",
+        "film.ism/manifest(format=m3u8-aapl-v3,encryption=cbcs-aapl)",
         (415, "MPE_ENCRYPTION_NOT_SUPPORTED"),
     );
     check(

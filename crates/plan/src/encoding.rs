@@ -6,13 +6,15 @@
 //! step:   u8 kind
 //!           0 inline:  u32 length, bytes
 //!           1 range:   u16 object, u64 offset, u64 length
-//!           2 packets: u64 bytes skipped, u64 length, u8 stream count, u32 piece count, streams, pieces
+//!           2 packets: u64 bytes skipped, u64 length, u8 encrypted (1: 16 bytes key, 16 bytes vector), u8 stream count,
+//!                      u32 piece count, streams, pieces
 //! stream: u32 range count, ranges as above
 //! piece:  u8 kind
 //!           0 packets: u32 length, bytes
-//!           1 PES:     u8 stream, u16 PID, u8 stream_id, u8 counter, u8 flags (1 random access, 2 PCR, 4 DTS, 8 H.264),
+//!           1 PES:     u8 stream, u16 PID, u8 stream_id, u8 counter, u8 flags (1 random access, 2 PCR, 4 DTS, 8 H.264,
+//!                      16 encrypted),
 //!                      u32 packets, u64 PTS, u64 PCR, u64 DTS (each if there), u16 unit count,
-//!                      units: u32 media length, u16 prefix length, prefix
+//!                      units: u32 media length, u32 length in the stream (encrypted H.264 only), u16 prefix length, prefix
 //! ```
 //! Little-endian. After the last step: u8 0, or u8 1 and the cover: u64 clear bytes, u64 bytes skipped, u64 length, 16 bytes
 //! key, u32 length of the cipher run, the run as `headwater-protect` writes it. Nothing follows. Kinds 3 to 255 are kept for
@@ -28,16 +30,16 @@ mod cover;
 mod packets;
 
 /// Version of the wire form.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
 /// No valid plan is longer than this when encoded; a receiver need not read more.
 pub const MAX_ENCODED_BYTES: usize = 20
     + MAX_OBJECTS * (MAX_URL_BYTES + MAX_ETAG_BYTES + 4)
     + MAX_STEPS * 19
     + MAX_INLINE_BYTES
-    + 22
+    + 55
     + MAX_STREAMS * 4
     + MAX_PIECES * (18 + 37)
-    + MAX_UNITS * 6
+    + MAX_UNITS * 10
     + 45
     + MAX_CIPHER_BYTES;
 

@@ -35,7 +35,9 @@ pub use assemble::{AssembleError, ByteStream, MAX_CHUNK_BYTES, RangeSource, Sink
 pub use build::PlanBuilder;
 pub use cover::{Cover, Covering, MAX_CIPHER_BYTES};
 pub use encoding::{DecodeError, FORMAT_VERSION, MAX_ENCODED_BYTES};
-pub use packetise::{MAX_PES_BYTES, MAX_PIECES, MAX_STREAMS, MAX_UNITS, Packetise, Piece, Source};
+pub use packetise::{
+    MAX_PES_BYTES, MAX_PIECES, MAX_STREAMS, MAX_UNITS, Packetise, Piece, SampleKey, Source,
+};
 pub use reads::{MAX_GAP_BYTES, Read, Run};
 pub use scan::{MAX_SCAN_BYTES, Scan, ScanCodec, Scanning, SubsampleMap, scan};
 pub use store::{StoreAnswer, StoreFault};

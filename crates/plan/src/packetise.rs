@@ -6,7 +6,9 @@
 
 use crate::{MAX_INLINE_BYTES, MAX_STEPS, PlanError};
 use bytes::Bytes;
-use headwater_ts::{Pes, PesError};
+use headwater_protect::Key;
+use headwater_protect::sample_aes::SampleAes;
+use headwater_ts::{Framing, Pes, PesError};
 use std::ops::Range;
 
 /// Most pieces of one step, and most ranges that its streams are read from.
@@ -49,6 +51,11 @@ impl Piece {
         }
     }
 
+    fn is_protected(&self) -> bool {
+        let protected = [Framing::ProtectedAvc, Framing::ProtectedFrame];
+        matches!(self, Self::Pes { pes, .. } if protected.contains(&pes.framing))
+    }
+
     /// Media bytes that it takes from `stream`.
     fn takes(&self, of: usize) -> u64 {
         match self {
@@ -58,37 +65,55 @@ impl Piece {
     }
 }
 
+/// What samples are encrypted with (SAMPLE-AES).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleKey {
+    /// The key.
+    pub key: Key,
+    /// Where each NAL unit and each frame begins.
+    pub iv: [u8; 16],
+}
+
 /// Packets made of samples. A part of the whole is such a step, too: without the pieces that it does not need, and
 /// without the first bytes of the first of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packetise {
     streams: Vec<Vec<Source>>,
     pieces: Vec<Piece>,
+    /// There is one if, and only if, pieces are of a framing that needs it.
+    key: Option<SampleKey>,
     skip: u64,
     len: u64,
 }
 
 impl Packetise {
     /// `streams`: what each elementary stream is read from, in order. `pieces`: in order; those of a stream take its
-    /// bytes one after the other, all of them.
+    /// bytes one after the other, all of them. `key`: for pieces that are encrypted; none if none is.
     ///
-    /// Errors: [`PlanError::Packets`] if the two do not match, [`PlanError::Limit`].
-    pub fn new(streams: Vec<Vec<Source>>, pieces: Vec<Piece>) -> Result<Self, PlanError> {
+    /// Errors: [`PlanError::Packets`] if they do not match, [`PlanError::Limit`].
+    pub fn new(
+        streams: Vec<Vec<Source>>,
+        pieces: Vec<Piece>,
+        key: Option<SampleKey>,
+    ) -> Result<Self, PlanError> {
         let len = pieces
             .iter()
             .try_fold(0_u64, |sum, piece| sum.checked_add(piece.len()))
             .ok_or(PlanError::RangeOverflow)?;
-        Self::part(streams, pieces, 0, len)
+        Self::part(streams, pieces, key, 0, len)
     }
 
     /// `len` bytes of what `pieces` make, after the first `skip`.
     pub(crate) fn part(
         streams: Vec<Vec<Source>>,
         pieces: Vec<Piece>,
+        key: Option<SampleKey>,
         skip: u64,
         len: u64,
     ) -> Result<Self, PlanError> {
+        // A part of an encrypted stream may be tables alone.
         let step = Self {
+            key: key.filter(|_| pieces.iter().any(Piece::is_protected)),
             streams,
             pieces,
             skip,
@@ -130,6 +155,20 @@ impl Packetise {
                 return Err(PlanError::Packets(
                     "a piece is of a stream that is not there",
                 ));
+            }
+            if piece.is_protected() && self.key.is_none() {
+                return Err(PlanError::Packets("a piece is encrypted without a key"));
+            }
+            for unit in &pes.units {
+                if pes.framing != Framing::ProtectedAvc && unit.becomes != unit.len {
+                    return Err(PlanError::Packets("a sample grows that is not encrypted"));
+                }
+                if u64::from(unit.becomes) > MAX_PES_BYTES {
+                    return Err(PlanError::Limit {
+                        what: "bytes of an encrypted sample",
+                        limit: MAX_PES_BYTES,
+                    });
+                }
             }
             if pes.media_len() > MAX_PES_BYTES {
                 return Err(PlanError::Limit {
@@ -183,6 +222,11 @@ impl Packetise {
         &self.pieces
     }
 
+    /// What its samples are encrypted with.
+    pub fn key(&self) -> Option<&SampleKey> {
+        self.key.as_ref()
+    }
+
     /// Bytes of the output.
     #[allow(clippy::len_without_is_empty)] // It never is.
     pub fn len(&self) -> u64 {
@@ -220,7 +264,13 @@ impl Packetise {
         match self.pieces.get(index) {
             None => return Ok(()),
             Some(Piece::Packets(bytes)) => out.extend_from_slice(bytes),
-            Some(Piece::Pes { pes, .. }) => pes.write(media, out)?,
+            Some(Piece::Pes { pes, .. }) => {
+                let cipher = self
+                    .key
+                    .as_ref()
+                    .map(|key| SampleAes::new(&key.key, key.iv));
+                pes.write(media, cipher.as_ref(), out)?;
+            }
         }
         if index.saturating_add(1) == self.pieces.len() {
             let whole = self
@@ -287,7 +337,8 @@ impl Packetise {
             }
             streams.push(kept);
         }
-        Self::part(streams, pieces, skip, range.end.saturating_sub(range.start))
+        let len = range.end.saturating_sub(range.start);
+        Self::part(streams, pieces, self.key.clone(), skip, len)
     }
 }
 

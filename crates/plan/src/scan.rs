@@ -6,18 +6,23 @@
 //! "HWSC"  u16 version  u8 scheme (0 cenc, 1 cbcs)  u8 codec
 //!   codec 0, H.264: u8 bytes of a NAL length, u8 count of parameter sets, each u16 length, bytes
 //!   codec 1, H.265: u32 length, hvcC
+//!   codec 3, AV1: u32 length, av1C
+//!   codec 2, H.264 in transport streams under SAMPLE-AES: 16 bytes key, 16 bytes vector
 //! u32 sample count, their sizes, u32 each; the plan of their bytes, to the end
 //! ```
-//! Little-endian.
+//! Little-endian. Of codec 2 it is asked how many bytes each sample becomes, as emulation prevention lengthens what is encrypted:
+//! the answer has one subsample for each, with that many protected bytes.
 
 use crate::encoding::Reader;
 use crate::{AssembleError, DecodeError, MAX_ENCODED_BYTES, MAX_PES_BYTES, MAX_UNITS, Plan};
-use crate::{PlanError, RangeSource, Sink, assemble};
+use crate::{PlanError, RangeSource, SampleKey, Sink, assemble};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use headwater_protect::sample_aes::SampleAes;
 use headwater_protect::{Cipher, ProtectError, Scanner, Scheme, Subsample};
+use headwater_ts::encrypted_len;
 
 /// Version of the wire form.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const MAGIC: &[u8; 4] = b"HWSC";
 /// Longest decoder configuration.
 const MAX_CONFIG_BYTES: usize = 64 * 1024;
@@ -36,6 +41,10 @@ pub enum ScanCodec {
     },
     /// H.265: the payload of `hvcC`.
     Hevc(Vec<u8>),
+    /// AV1: the payload of `av1C`.
+    Av1(Vec<u8>),
+    /// H.264 with NAL lengths of four bytes, to be encrypted in a transport stream.
+    SampleAes(SampleKey),
 }
 
 /// A segment to be scanned.
@@ -51,7 +60,7 @@ pub struct Scan {
     pub plan: Plan,
 }
 
-/// The subsamples of each sample.
+/// The subsamples of each sample. Of [`ScanCodec::SampleAes`]: one each, as long as what the sample becomes.
 pub type SubsampleMap = Vec<Vec<Subsample>>;
 
 impl Scan {
@@ -79,7 +88,8 @@ impl Scan {
         }
         let config = match &self.codec {
             ScanCodec::Avc { sets, .. } => sets.iter().map(Vec::len).fold(0, usize::saturating_add),
-            ScanCodec::Hevc(record) => record.len(),
+            ScanCodec::Hevc(record) | ScanCodec::Av1(record) => record.len(),
+            ScanCodec::SampleAes(_) => 0,
         };
         if config > MAX_CONFIG_BYTES {
             return Err(limit(
@@ -110,10 +120,16 @@ impl Scan {
                     out.put_slice(set);
                 }
             }
-            ScanCodec::Hevc(record) => {
-                out.put_u8(1);
+            ScanCodec::Hevc(record) | ScanCodec::Av1(record) => {
+                let av1 = matches!(self.codec, ScanCodec::Av1(_));
+                out.put_u8(if av1 { 3 } else { 1 });
                 out.put_u32_le(count(record.len()));
                 out.put_slice(record);
+            }
+            ScanCodec::SampleAes(SampleKey { key, iv }) => {
+                out.put_u8(2);
+                out.put_slice(key.expose());
+                out.put_slice(iv);
             }
         }
         out.put_u32_le(count(self.sizes.len()));
@@ -154,11 +170,16 @@ impl Scan {
                     sets,
                 }
             }
-            1 => {
+            kind @ (1 | 3) => {
                 let len = reader.take(4)?.get_u32_le();
                 let len = usize::try_from(len).unwrap_or(usize::MAX);
-                ScanCodec::Hevc(reader.take(len)?.to_vec())
+                let record = reader.take(len)?.to_vec();
+                match kind {
+                    1 => ScanCodec::Hevc(record),
+                    _ => ScanCodec::Av1(record),
+                }
             }
+            2 => ScanCodec::SampleAes(SampleKey::read(&mut reader)?),
             kind => return Err(DecodeError::Step(kind)),
         };
         let mut sizes = Vec::new();
@@ -189,6 +210,13 @@ impl Scan {
         let Cipher::Ctr { samples, .. } = Cipher::decode(bytes)? else {
             return Err(other);
         };
+        if let ScanCodec::SampleAes(_) = self.codec {
+            let lengths = samples.iter().all(|sample| sample.len() == 1);
+            return match lengths && samples.len() == self.sizes.len() {
+                true => Ok(samples),
+                false => Err(other),
+            };
+        }
         let sizes = samples.iter().map(|sample| {
             let parts = sample.iter().map(Subsample::len);
             parts.fold(0, u64::saturating_add)
@@ -203,24 +231,59 @@ impl Scan {
 /// Scans samples whose bytes come in pieces of any length. A sample that is within one piece is looked at where it is.
 pub struct Scanning<'a> {
     scan: &'a Scan,
-    scanner: Scanner,
+    look: Look,
     held: Vec<u8>,
     map: SubsampleMap,
+}
+
+/// What is found out of a sample.
+enum Look {
+    Subsamples(Box<Scanner>),
+    /// With room to work in.
+    Length(Box<SampleAes>, Vec<u8>),
+}
+
+impl Look {
+    fn at(&mut self, sample: &[u8], scheme: Scheme) -> Result<Vec<Subsample>, ProtectError> {
+        match self {
+            Self::Subsamples(scanner) => scanner.scan(sample, scheme),
+            Self::Length(cipher, scratch) => {
+                let len = encrypted_len(sample, cipher, scratch)
+                    .ok()
+                    .and_then(|len| u32::try_from(len).ok());
+                let protected = len.ok_or(ProtectError::Mismatch(
+                    "the NAL units do not fill their sample",
+                ))?;
+                Ok(vec![Subsample {
+                    clear: 0,
+                    protected,
+                }])
+            }
+        }
+    }
 }
 
 impl<'a> Scanning<'a> {
     /// Errors: as [`Scanner::avc`] and [`Scanner::hevc`].
     pub fn new(scan: &'a Scan) -> Result<Self, ProtectError> {
-        let scanner = match &scan.codec {
+        let subsamples = |scanner| Look::Subsamples(Box::new(scanner));
+        let look = match &scan.codec {
             ScanCodec::Avc {
                 nal_length_size,
                 sets,
-            } => Scanner::avc(*nal_length_size, sets.iter().map(Vec::as_slice))?,
-            ScanCodec::Hevc(record) => Scanner::hevc(record)?,
+            } => subsamples(Scanner::avc(
+                *nal_length_size,
+                sets.iter().map(Vec::as_slice),
+            )?),
+            ScanCodec::Hevc(record) => subsamples(Scanner::hevc(record)?),
+            ScanCodec::Av1(record) => subsamples(Scanner::av1(record)?),
+            ScanCodec::SampleAes(SampleKey { key, iv }) => {
+                Look::Length(Box::new(SampleAes::new(key, *iv)), Vec::new())
+            }
         };
         Ok(Self {
             scan,
-            scanner,
+            look,
             held: Vec::new(),
             map: Vec::new(),
         })
@@ -238,10 +301,10 @@ impl<'a> Scanning<'a> {
                 return Ok(());
             };
             let sample = if self.held.is_empty() {
-                self.scanner.scan(now, self.scan.scheme)?
+                self.look.at(now, self.scan.scheme)?
             } else {
                 self.held.extend_from_slice(now);
-                let sample = self.scanner.scan(&self.held, self.scan.scheme)?;
+                let sample = self.look.at(&self.held, self.scan.scheme)?;
                 self.held.clear();
                 sample
             };

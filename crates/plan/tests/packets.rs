@@ -3,9 +3,12 @@
 use bytes::Bytes;
 use futures::executor::block_on;
 use headwater_plan::*;
+use headwater_protect::sample_aes::SampleAes;
+use headwater_protect::{Key, Scheme};
 use headwater_time::Timescale;
 use headwater_ts::{
-    Adts, Audio, AudioCodec, Fragment, ParameterSets, Part, Sample, StreamId, Video, multiplex,
+    Adts, Audio, AudioCodec, Fragment, ParameterSets, Part, Sample, StreamId, Video, encrypted_len,
+    multiplex,
 };
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -55,6 +58,7 @@ fn samples(sizes: &[u32]) -> Vec<Sample> {
         decode: n * 20,
         present: n * 20,
         sync: n % 5 == 0,
+        becomes: *size,
     };
     (0..).zip(sizes).map(sample).collect()
 }
@@ -77,6 +81,10 @@ fn file(pictures: &[u32], sounds: &[u32], gap: u64) -> (Bytes, Vec<Range<u64>>, 
 }
 
 fn plan(pictures: &[u32], sounds: &[u32], gap: u64) -> (Plan, File) {
+    plan_under(None, pictures, sounds, gap)
+}
+
+fn plan_under(key: Option<&SampleKey>, pictures: &[u32], sounds: &[u32], gap: u64) -> (Plan, File) {
     let (bytes, picture_ranges, sound) = file(pictures, sounds, gap);
     let parameters = ParameterSets::new([&[0x67, 1, 2][..], &[0x68, 3]]);
     let of = |sizes| {
@@ -85,17 +93,27 @@ fn plan(pictures: &[u32], sounds: &[u32], gap: u64) -> (Plan, File) {
             samples: samples(sizes),
         }]
     };
-    let (pictures, sounds) = (of(pictures), of(sounds));
+    let (mut pictures, sounds) = (of(pictures), of(sounds));
+    if let Some(SampleKey { key, iv }) = key {
+        let cipher = SampleAes::new(key, *iv);
+        for (sample, range) in pictures[0].samples.iter_mut().zip(&picture_ranges) {
+            let bytes = &bytes[range.start as usize..range.end as usize];
+            let len = encrypted_len(bytes, &cipher, &mut Vec::new()).unwrap();
+            sample.becomes = len as u32;
+        }
+    }
     let video = Video {
         parameters: &parameters,
         timescale: Timescale::MILLIS,
         reordering: 0,
         fragments: &pictures,
+        protected: key.is_some(),
     };
     let audio = Audio {
         codec: AudioCodec::Aac(Adts::new(48_000, 2).unwrap()),
         timescale: Timescale::MILLIS,
         fragments: &sounds,
+        setup: key.map(|_| &[0x11, 0x90][..]),
     };
     let segment = multiplex(Some(&video), Some(&audio)).unwrap();
     let pieces = segment.parts.into_iter().map(|part| match part {
@@ -115,7 +133,7 @@ fn plan(pictures: &[u32], sounds: &[u32], gap: u64) -> (Plan, File) {
         .object(Object::new("http://blob/film?sig=secret", None).unwrap())
         .unwrap();
     builder
-        .packetise(Packetise::new(streams, pieces.collect()).unwrap())
+        .packetise(Packetise::new(streams, pieces.collect(), key.cloned()).unwrap())
         .unwrap();
     let file = File {
         bytes,
@@ -229,6 +247,7 @@ fn what_does_not_match_is_no_step() {
                 number: 0,
                 samples: samples(&[100]),
             }],
+            setup: None,
         }),
     )
     .unwrap()
@@ -244,7 +263,7 @@ fn what_does_not_match_is_no_step() {
         pes: pes.clone(),
     };
     let source = |range| Source { object: 0, range };
-    assert!(Packetise::new(vec![vec![source(5..105)]], vec![piece(0)]).is_ok());
+    assert!(Packetise::new(vec![vec![source(5..105)]], vec![piece(0)], None).is_ok());
     for (streams, pieces) in [
         (vec![vec![source(5..104)]], vec![piece(0)]),
         (vec![vec![source(5..105)]], vec![piece(1)]),
@@ -253,11 +272,78 @@ fn what_does_not_match_is_no_step() {
         (vec![], vec![]),
     ] {
         assert!(matches!(
-            Packetise::new(streams, pieces),
+            Packetise::new(streams, pieces, None),
             Err(PlanError::Packets(_))
         ));
     }
     let mut builder = PlanBuilder::new();
-    let step = Packetise::new(vec![vec![source(5..105)]], vec![piece(0)]).unwrap();
+    let step = Packetise::new(vec![vec![source(5..105)]], vec![piece(0)], None).unwrap();
     assert_eq!(builder.packetise(step), Err(PlanError::NoSuchObject(0)));
+}
+
+fn carried_out(plan: &Plan, file: &File) -> Vec<u8> {
+    let mut out = Collect(Vec::new());
+    block_on(assemble(plan, file, &mut out)).unwrap();
+    out.0
+}
+
+#[test]
+fn encrypted_samples_go_over_the_wire_and_into_parts() {
+    let key = SampleKey {
+        key: Key::new([0x5a; 16]),
+        iv: [6; 16],
+    };
+    let pictures = [9000, 60, 700, 3000, 40, 8000];
+    let sounds = [400, 15, 380, 16, 500];
+    let (clear, file) = plan(&pictures, &sounds, 3);
+    let (plan, _) = plan_under(Some(&key), &pictures, &sounds, 3);
+    let whole = carried_out(&plan, &file);
+    assert_ne!(whole, carried_out(&clear, &file));
+    assert_eq!(whole.len() as u64, plan.total_len());
+    let again = Plan::decode(plan.encode()).unwrap();
+    assert_eq!(again, plan);
+    let len = plan.total_len();
+    for range in [
+        0..1,
+        0..188,
+        188..400,
+        1000..9000,
+        9000..len - 7,
+        len - 1..len,
+    ] {
+        let part = Plan::decode(plan.slice(range.clone()).unwrap().encode()).unwrap();
+        let expected = &whole[range.start as usize..range.end as usize];
+        assert_eq!(carried_out(&part, &file), expected, "{range:?}");
+    }
+    let shown = format!("{plan} {plan:?}");
+    assert!(!shown.contains("90, 90") && !shown.contains("5a5a"));
+    // An answer for lengths is what the layout was made with.
+    let (_, ranges, _) = self::file(&pictures, &[], 3);
+    let mut builder = PlanBuilder::new();
+    let object = builder
+        .object(Object::new("http://blob/film", None).unwrap())
+        .unwrap();
+    for range in &ranges {
+        builder.range(object, range.clone()).unwrap();
+    }
+    let asked = Scan {
+        scheme: Scheme::Cbcs,
+        codec: ScanCodec::SampleAes(key.clone()),
+        sizes: pictures.to_vec(),
+        plan: builder.finish(),
+    };
+    let asked = Scan::decode(asked.encode()).unwrap();
+    let map = block_on(scan(&asked, &file)).unwrap();
+    let answer = asked.read_map(&Scan::write_map(map)).unwrap();
+    let cipher = SampleAes::new(&key.key, key.iv);
+    for (sample, range) in answer.iter().zip(&ranges) {
+        let bytes = &file.bytes[range.start as usize..range.end as usize];
+        let len = encrypted_len(bytes, &cipher, &mut Vec::new()).unwrap();
+        assert_eq!(sample[0].len(), len as u64);
+    }
+    assert!(
+        asked
+            .read_map(&Scan::write_map(answer[1..].to_vec()))
+            .is_err()
+    );
 }

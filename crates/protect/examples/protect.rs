@@ -72,6 +72,10 @@ fn scanner(moov: &[u8]) -> Result<(Scanner, bool), Box<dyn Error>> {
             let record = find(&entry[78..], &[b"hvcC"]).ok_or("no hvcC")?;
             Ok((Scanner::hevc(record)?, true))
         }
+        b"av01" => {
+            let record = find(&entry[78..], &[b"av1C"]).ok_or("no av1C")?;
+            Ok((Scanner::av1(record)?, true))
+        }
         _ => Ok((Scanner::Whole, false)),
     }
 }

@@ -120,11 +120,11 @@ impl KeyTag {
     }
 
     /// The lowest `EXT-X-VERSION` that has the attributes.
-    pub const fn version(&self) -> u32 {
-        match (self.format, self.iv) {
-            (Some(_), _) => 5,
-            (None, Some(_)) => 2,
-            (None, None) => 1,
+    pub const fn version(&self) -> u8 {
+        match (self.method, self.format, self.iv) {
+            (Method::SampleAes | Method::SampleAesCtr, _, _) | (_, Some(_), _) => 5,
+            (_, None, Some(_)) => 2,
+            (_, None, None) => 1,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Content protection without IO: what is encrypted, with which bytes around it, and how players are told.
 //!
 //! * [`Kid`], [`Key`]: a key's name in its four spellings, and its value.
-//! * [`Scanner`]: which bytes of a sample stay clear (subsamples of H.264 and HEVC; CENC §9.5, §10).
+//! * [`Scanner`]: which bytes of a sample stay clear (subsamples of H.264, HEVC and AV1; CENC §9.5, §10).
 //! * [`Cipher`]: a cipher run over the bytes of a segment, its reference implementation ([`Engine`]) and wire form.
 //! * [`boxes`], [`init`], [`fragment`]: `tenc`, `senc`, `saiz`, `saio`, `seig`, `sinf`, and rewriting of `moov` and `moof`.
 //! * [`pssh`], [`widevine`], [`playready`]: what license systems want to be told in `pssh`.
@@ -49,7 +49,7 @@ pub mod widevine;
 mod wire;
 
 pub use cipher::{Cipher, Restart};
-pub use codec::{AvcSets, HevcSets};
+pub use codec::{Av1State, AvcSets, HevcSets};
 pub use engine::{Engine, encrypt};
 pub use error::ProtectError;
 pub use iv::IvSpace;

@@ -51,6 +51,41 @@ pub fn ac3_descriptors(enhanced: bool, setup: &[u8]) -> Result<Vec<u8>, ProtectE
     }
 }
 
+/// The start of an AC-3 frame (10 bytes, ETSI TS 102 366 §4.3), as the audio setup has it, from the payload of `dac3`: what
+/// differs from frame to frame, the checksum and mixing levels, is zero. `None` if the payload is cut off.
+pub fn ac3_setup(dac3: &[u8]) -> Option<[u8; 10]> {
+    let (first, _) = dac3.split_first_chunk::<3>()?;
+    let bits = first
+        .iter()
+        .fold(0_u32, |all, byte| (all << 8) | u32::from(*byte));
+    // fscod 2, bsid 5, bsmod 3, acmod 3, lfeon 1, bit_rate_code 5, reserved 5.
+    let field = |from: u32, mask: u32| (bits >> from) & mask;
+    let acmod = field(11, 7);
+    let mut header: u128 = 0x0b77 << 16;
+    let mut length = 32_u32;
+    let mut put = |value: u32, count: u32| {
+        header = (header << count) | u128::from(value);
+        length = length.saturating_add(count);
+    };
+    put(field(22, 3), 2);
+    put(field(5, 31) << 1, 6);
+    put(field(17, 31), 5);
+    put(field(14, 7), 3);
+    put(acmod, 3);
+    if acmod & 1 == 1 && acmod != 1 {
+        put(0, 2);
+    }
+    if acmod & 4 == 4 {
+        put(0, 2);
+    }
+    if acmod == 2 {
+        put(0, 2);
+    }
+    put(field(10, 1), 1);
+    let header = header.checked_shl(128_u32.saturating_sub(length))?;
+    header.to_be_bytes().first_chunk().copied()
+}
+
 fn audio_descriptors(
     private: &[u8; 4],
     audio: &[u8; 4],

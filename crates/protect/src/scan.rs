@@ -4,7 +4,7 @@
 //! data. What is needed of the media to know: every NAL unit's length, and of those with picture data as many bytes as the
 //! slice header has, rarely more than 40. Other bytes are not looked at, so a mapped file's pages stay where they are.
 
-use crate::codec::{AvcSets, HevcSets};
+use crate::codec::{Av1State, AvcSets, HevcSets};
 use crate::{ProtectError, Scheme};
 
 /// A part of a sample: clear bytes, then protected ones.
@@ -45,6 +45,8 @@ pub enum Scanner {
         /// Of the track.
         sets: HevcSets,
     },
+    /// AV1: all but tiles stays clear.
+    Av1(Box<Av1State>),
     /// Samples are protected as a whole: audio.
     Whole,
 }
@@ -100,6 +102,17 @@ impl Scanner {
         })
     }
 
+    /// For AV1, from the payload of `av1C` (AV1 Codec ISO Media File Format Binding, §2.3).
+    ///
+    /// Errors: `ParameterSet`.
+    pub fn av1(record: &[u8]) -> Result<Self, ProtectError> {
+        let broken = || ProtectError::ParameterSet("av1C");
+        let units = record.get(4..).ok_or_else(broken)?;
+        let mut state = Av1State::default();
+        state.tiles(units).map_err(|_| broken())?;
+        Ok(Self::Av1(Box::new(state)))
+    }
+
     /// The subsamples of the next sample: at least one, together as long as the sample. No clear part passes 65535 bytes,
     /// which is what `senc` can say.
     ///
@@ -113,6 +126,7 @@ impl Scanner {
             | Self::Hevc {
                 nal_length_size, ..
             } => *nal_length_size,
+            Self::Av1(state) => return av1_parts(state, sample),
             Self::Whole => return Ok(vec![whole(size)]),
         };
         let mut parts = Parts::default();
@@ -154,9 +168,27 @@ impl Scanner {
                 33 | 34 => sets.add(nal).map(|()| nal.len()),
                 _ => Some(nal.len()),
             },
-            Self::Whole => Some(0),
+            Self::Av1(_) | Self::Whole => Some(0),
         }
     }
+}
+
+/// Tiles, whole blocks of each up to its last byte, whatever the scheme (AV1 binding, §4.2).
+fn av1_parts(state: &mut Av1State, sample: &[u8]) -> Result<Vec<Subsample>, ProtectError> {
+    let fault = "its headers do not parse";
+    let tiles = state
+        .tiles(sample)
+        .map_err(|offset| ProtectError::Sample { offset, fault })?;
+    let mut parts = Parts::default();
+    let mut at: usize = 0;
+    for tile in tiles {
+        let clear = tile.start.saturating_sub(at);
+        let len = tile.end.saturating_sub(tile.start);
+        parts.add(clear, len, Scheme::Cenc);
+        at = tile.end;
+    }
+    parts.add(sample.len().saturating_sub(at), 0, Scheme::Cenc);
+    Ok(parts.finish())
 }
 
 fn check_length_size(size: u8) -> Result<(), ProtectError> {

@@ -236,3 +236,32 @@ proptest! {
         }
     }
 }
+
+/// A sequence header of 320x180 as SVT-AV1 writes it, and `av1C` in front of it.
+const AV1C: &[u8] = &[
+    0x81, 0x00, 0x0c, 0x00, 0x0a, 0x0b, 0x00, 0x00, 0x00, 0x04, 0x3c, 0xfe, 0xcc, 0x02, 0xf8, 0x00,
+    0x40,
+];
+
+proptest! {
+    #[test]
+    fn av1_that_is_none_is_refused_or_covered(
+        record in proptest::collection::vec(any::<u8>(), 0..40),
+        samples in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..4),
+        kind in prop_oneof![Just(0x32_u8), Just(0x1a), Just(0x22), Just(0x0a)],
+    ) {
+        let _ = Scanner::av1(&record);
+        let mut scanner = Scanner::av1(AV1C).unwrap();
+        for mut sample in samples {
+            // A frame, a frame header, a tile group or a sequence header with its size.
+            if let [first, second, ..] = sample.as_mut_slice() {
+                (*first, *second) = (kind, 100);
+            }
+            if let Ok(parts) = scanner.scan(&sample, Scheme::Cenc) {
+                let covered: u64 = parts.iter().map(Subsample::len).sum();
+                prop_assert_eq!(covered, sample.len() as u64);
+                prop_assert!(parts.iter().all(|part| part.protected % 16 == 0));
+            }
+        }
+    }
+}

@@ -63,6 +63,8 @@ pub enum Media {
     },
     /// `audio`.
     Audio,
+    /// `text`, of the subtype for captions.
+    Text,
 }
 
 /// A fragment.
@@ -105,13 +107,20 @@ pub enum Level {
         /// See [`crate::aac_private_data`].
         private_data: String,
     },
+    /// TTML documents.
+    Text {
+        /// bit/s: what `{bitrate}` stands for.
+        bitrate: u32,
+    },
 }
 
 impl Level {
     /// bit/s.
     pub fn bitrate(&self) -> u32 {
         match self {
-            Self::Video { bitrate, .. } | Self::Audio { bitrate, .. } => *bitrate,
+            Self::Video { bitrate, .. } | Self::Audio { bitrate, .. } | Self::Text { bitrate } => {
+                *bitrate
+            }
         }
     }
 }
@@ -156,8 +165,12 @@ impl Stream<'_> {
             match self.media {
                 Media::Video { .. } => "video",
                 Media::Audio => "audio",
+                Media::Text => "text",
             },
         );
+        if self.media == Media::Text {
+            attribute(out, "Subtype", "CAPT");
+        }
         attribute(out, "Name", &self.name);
         if let Some(language) = &self.language {
             attribute(out, "Language", language);
@@ -177,7 +190,7 @@ impl Stream<'_> {
             let sizes = || {
                 self.levels.iter().filter_map(|level| match level {
                     Level::Video { size, .. } => Some(*size),
-                    Level::Audio { .. } => None,
+                    Level::Audio { .. } | Level::Text { .. } => None,
                 })
             };
             let (width, height) = (sizes().map(|s| s.0).max(), sizes().map(|s| s.1).max());
@@ -258,6 +271,10 @@ impl Level {
                 number_attribute(out, "BitsPerSample", 16);
                 number_attribute(out, "PacketSize", u64::from(*channels).saturating_mul(2));
                 attribute(out, "CodecPrivateData", private_data);
+            }
+            Self::Text { .. } => {
+                attribute(out, "FourCC", "TTML");
+                attribute(out, "CodecPrivateData", "");
             }
         }
         out.push_str("/>\n");

@@ -11,10 +11,10 @@ pub struct ParameterSets {
     annex_b: Vec<u8>,
 }
 
-const START_CODE: [u8; 4] = [0, 0, 0, 1];
+pub(crate) const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// Access unit delimiter that allows slices of all types.
 const DELIMITER: [u8; 6] = [0, 0, 0, 1, 9, 0xf0];
-const DELIMITER_TYPE: u8 = 9;
+pub(crate) const DELIMITER_TYPE: u8 = 9;
 
 /// A sample whose NAL units do not fill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

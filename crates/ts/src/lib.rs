@@ -13,10 +13,13 @@
 //! H.264 sample:  access unit delimiter | at sync samples: SPS, PPS | NAL units behind start codes
 //! AAC frame:     ADTS header | raw data block; several frames to a PES packet, for at most 0.1 s
 //! ```
+//! Under SAMPLE-AES slices and frames are encrypted on the way (`protected`). Emulation prevention then changes how long
+//! pictures are, so their lengths have to be found out beforehand: [`encrypted_len`].
+//!
 //! Every segment stands alone: its tables come first, and counters begin anew. They also run on from the segment before,
 //! as each PID's packets fill up a multiple of 16 ([`Segment`]).
 //!
-//! Left to others: which samples belong to a segment, where their bytes are (`headwater-plan`), encryption.
+//! Left to others: which samples belong to a segment, where their bytes are (`headwater-plan`), encryption of whole segments.
 #![cfg_attr(
     not(test),
     deny(
@@ -32,6 +35,7 @@ mod avc;
 mod clock;
 mod multiplex;
 mod pes;
+mod protected;
 mod psi;
 
 pub use adts::Adts;
@@ -41,6 +45,7 @@ pub use multiplex::{
     Audio, AudioCodec, Fragment, Part, Sample, Segment, StreamId, TsError, Video, multiplex,
 };
 pub use pes::{Framing, Pes, PesError, Unit};
+pub use protected::encrypted_len;
 pub use psi::{AUDIO_PID, TABLES_LEN, VIDEO_PID};
 
 /// Bytes of a transport packet.

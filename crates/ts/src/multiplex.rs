@@ -4,7 +4,10 @@ use crate::adts::Adts;
 use crate::avc::ParameterSets;
 use crate::clock::{PCR_LEAD, earlier, units, wrap};
 use crate::pes::{Framing, Pes, Unit};
-use crate::psi::{AUDIO_PID, Listed, VIDEO_PID, tables};
+use crate::psi::{AUDIO_PID, Listed, MAX_DESCRIPTORS, VIDEO_PID, registration, tables};
+use headwater_protect::sample_aes::{
+    AVC_DESCRIPTORS, aac_descriptors, ac3_descriptors, stream_type,
+};
 use headwater_time::Timescale;
 use std::ops::Range;
 
@@ -25,6 +28,8 @@ pub struct Sample {
     pub present: i64,
     /// Decodes without earlier samples.
     pub sync: bool,
+    /// Bytes in the stream: as many, but for pictures of a [`Video::protected`] track.
+    pub becomes: u32,
 }
 
 /// A run of samples that the tables are written in front of.
@@ -48,6 +53,8 @@ pub struct Video<'a> {
     pub reordering: u32,
     /// In order.
     pub fragments: &'a [Fragment],
+    /// Encrypted with SAMPLE-AES.
+    pub protected: bool,
 }
 
 /// How audio samples become frames of the stream.
@@ -70,6 +77,9 @@ pub struct Audio<'a> {
     pub timescale: Timescale,
     /// In order. With video, where they begin does not matter.
     pub fragments: &'a [Fragment],
+    /// Encrypted with SAMPLE-AES: what a decoder has to know without reading a frame. AAC: the AudioSpecificConfig; AC-3:
+    /// the start of a frame, 10 bytes.
+    pub setup: Option<&'a [u8]>,
 }
 
 /// Which of a segment's two streams.
@@ -110,6 +120,9 @@ pub enum TsError {
     /// An audio frame that its header or its PES packet has no room for.
     #[error("an audio frame of {0} bytes is too long for a transport stream")]
     FrameTooLong(u32),
+    /// Audio that SAMPLE-AES has no words for, or too many.
+    #[error("this audio cannot be encrypted sample by sample in a transport stream")]
+    Protection,
 }
 
 impl Part {
@@ -178,22 +191,25 @@ pub fn multiplex(video: Option<&Video<'_>>, audio: Option<&Audio<'_>>) -> Result
     if let Some(video) = video {
         streams.push(Listed {
             pid: VIDEO_PID,
-            stream_type: 0x1b,
-            registration: None,
+            stream_type: if video.protected {
+                stream_type::AVC
+            } else {
+                0x1b
+            },
+            descriptors: match video.protected {
+                true => AVC_DESCRIPTORS.to_vec(),
+                false => Vec::new(),
+            },
         });
         pictures = video_packets(video);
     }
     let mut sound = Vec::new();
     if let Some(audio) = audio {
-        let (stream_type, registration) = match audio.codec {
-            AudioCodec::Aac(_) => (0x0f, None),
-            AudioCodec::Ac3 => (0x81, Some(*b"AC-3")),
-            AudioCodec::Eac3 => (0x87, Some(*b"EAC3")),
-        };
+        let (stream_type, descriptors) = listing(audio)?;
         streams.push(Listed {
             pid: AUDIO_PID,
             stream_type,
-            registration,
+            descriptors,
         });
         sound = audio_packets(audio, video.is_none())?;
     }
@@ -212,6 +228,29 @@ pub fn multiplex(video: Option<&Video<'_>>, audio: Option<&Audio<'_>>) -> Result
         parts.push(Part::Pes(timed.stream, timed.pes));
     }
     Ok(Segment { parts })
+}
+
+/// Stream type and descriptors of audio.
+fn listing(audio: &Audio<'_>) -> Result<(u8, Vec<u8>), TsError> {
+    let listed = match (audio.codec, audio.setup) {
+        (AudioCodec::Aac(_), None) => (0x0f, Vec::new()),
+        (AudioCodec::Ac3, None) => (0x81, registration(*b"AC-3")),
+        (AudioCodec::Eac3, None) => (0x87, registration(*b"EAC3")),
+        (AudioCodec::Aac(_), Some(setup)) => {
+            let descriptors = aac_descriptors(setup).map_err(|_| TsError::Protection)?;
+            (stream_type::AAC, descriptors)
+        }
+        (AudioCodec::Ac3, Some(setup)) => {
+            let descriptors = ac3_descriptors(false, setup).map_err(|_| TsError::Protection)?;
+            (stream_type::AC3, descriptors)
+        }
+        // A sample may be several frames, which are encrypted one by one.
+        (AudioCodec::Eac3, Some(_)) => return Err(TsError::Protection),
+    };
+    if listed.1.len() > MAX_DESCRIPTORS {
+        return Err(TsError::Protection);
+    }
+    Ok(listed)
 }
 
 fn video_packets(video: &Video<'_>) -> Vec<Timed> {
@@ -242,10 +281,14 @@ fn video_packets(video: &Video<'_>) -> Vec<Timed> {
                     pts,
                     dts: (dts != pts).then_some(dts),
                     packets: 0,
-                    framing: Framing::Avc,
+                    framing: match video.protected {
+                        true => Framing::ProtectedAvc,
+                        false => Framing::Avc,
+                    },
                     units: vec![Unit {
                         prefix: video.parameters.prefix(sample.sync),
                         len: sample.size,
+                        becomes: sample.becomes,
                     }],
                 },
             });
@@ -276,6 +319,7 @@ fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> 
             let unit = Unit {
                 prefix,
                 len: sample.size,
+                becomes: sample.size,
             };
             let at = units(sample.present, audio.timescale);
             if let Some(open) = packets.last_mut().filter(|_| !begins)
@@ -305,7 +349,10 @@ fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> 
                     pts,
                     dts: None,
                     packets: 0,
-                    framing: Framing::AsIs,
+                    framing: match audio.setup {
+                        Some(_) => Framing::ProtectedFrame,
+                        None => Framing::AsIs,
+                    },
                     units: vec![unit],
                 },
             });
@@ -366,6 +413,7 @@ mod tests {
     fn fragment(number: u32, start: i64, count: i64, step: i64, sizes: &[u32]) -> Fragment {
         let samples = (0..count).map(|n| Sample {
             size: sizes[n as usize % sizes.len()],
+            becomes: sizes[n as usize % sizes.len()],
             decode: start + n * step,
             present: start + n * step,
             sync: n == 0,
@@ -396,6 +444,7 @@ mod tests {
             timescale: Timescale::new(25).unwrap(),
             reordering: 0,
             fragments: &fragments,
+            protected: false,
         };
         let segment = multiplex(Some(&video), None).unwrap();
         let tables: Vec<usize> = (0..)
@@ -423,6 +472,7 @@ mod tests {
         let shown = [0, 3, 1, 2];
         let samples = (0..).zip(shown).map(|(n, at)| Sample {
             size: 10,
+            becomes: 10,
             decode: n,
             present: at,
             sync: n == 0,
@@ -436,6 +486,7 @@ mod tests {
             timescale: Timescale::new(25).unwrap(),
             reordering: 2,
             fragments: &fragments,
+            protected: false,
         };
         let segment = multiplex(Some(&video), None).unwrap();
         let times: Vec<(u64, u64)> = packets_of(&segment, StreamId::Video)
@@ -461,6 +512,7 @@ mod tests {
             codec: AudioCodec::Aac(adts),
             timescale: Timescale::new(48_000).unwrap(),
             fragments: &fragments,
+            setup: None,
         };
         assert_eq!(
             multiplex(None, Some(&audio)),
@@ -475,8 +527,8 @@ mod tests {
             let parameters = ParameterSets::new([&[0x67; 20][..]]);
             let pictures = [fragment(3, 100, 50, 1, &sizes)];
             let sounds = [fragment(0, 0, 90, 1024, &frames)];
-            let video = Video { parameters: &parameters, timescale: Timescale::new(25).unwrap(), reordering: 0, fragments: &pictures };
-            let audio = Audio { codec: AudioCodec::Aac(Adts::new(48_000, 2).unwrap()), timescale: Timescale::new(48_000).unwrap(), fragments: &sounds };
+            let video = Video { parameters: &parameters, timescale: Timescale::new(25).unwrap(), reordering: 0, fragments: &pictures, protected: false };
+            let audio = Audio { codec: AudioCodec::Aac(Adts::new(48_000, 2).unwrap()), timescale: Timescale::new(48_000).unwrap(), fragments: &sounds, setup: None };
             let segment = multiplex(Some(&video), Some(&audio)).unwrap();
             prop_assert_eq!(segment.total_len() % 188, 0);
             for stream in [StreamId::Video, StreamId::Audio] {
@@ -490,6 +542,54 @@ mod tests {
                 prop_assert_eq!(counter % 16, 0);
             }
             prop_assert!(matches!(segment.parts[..2], [Part::Tables(_), Part::Pes(StreamId::Video, _)]));
+        }
+    }
+
+    #[test]
+    fn encrypted_streams_have_types_and_setups_of_their_own() {
+        let parameters = ParameterSets::default();
+        let one = [fragment(0, 0, 1, 1, &[100])];
+        let video = Video {
+            parameters: &parameters,
+            timescale: Timescale::new(25).unwrap(),
+            reordering: 0,
+            fragments: &one,
+            protected: true,
+        };
+        let audio = |codec, setup| Audio {
+            codec,
+            timescale: Timescale::new(48_000).unwrap(),
+            fragments: &one,
+            setup: Some(setup),
+        };
+        let aac = AudioCodec::Aac(Adts::new(48_000, 2).unwrap());
+        let segment = multiplex(Some(&video), Some(&audio(aac, &[0x11, 0x90]))).unwrap();
+        let Part::Tables(tables) = &segment.parts[0] else {
+            panic!()
+        };
+        // Apple's: program map entries of 0xdb with `zavc`, and of 0xcf with `aacd` and the audio setup.
+        let map = [
+            &[0xdb, 0xe1, 0x00, 0xf0, 6, 15, 4][..],
+            b"zavc",
+            &[0xcf, 0xe1, 0x01, 0xf0, 22, 15, 4],
+            b"aacd",
+            &[5, 14],
+            b"apadzaac",
+            &[0, 0, 1, 2, 0x11, 0x90],
+        ]
+        .concat();
+        assert!(tables.windows(map.len()).any(|bytes| bytes == map));
+        let framings: Vec<_> = segment
+            .parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Pes(_, pes) => Some(pes.framing),
+                Part::Tables(_) => None,
+            })
+            .collect();
+        assert_eq!(framings, [Framing::ProtectedAvc, Framing::ProtectedFrame]);
+        for audio in [audio(AudioCodec::Eac3, &[0; 8]), audio(aac, &[0; 60])] {
+            assert_eq!(multiplex(None, Some(&audio)), Err(TsError::Protection));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::PACKET_LEN;
 use crate::avc::{BadNalUnit, to_byte_stream};
+use crate::protected::encrypt_picture;
+use headwater_protect::sample_aes::SampleAes;
 
 /// Most bytes of a packet that are payload.
 const ROOM: usize = PACKET_LEN - 4;
@@ -17,6 +19,10 @@ pub enum Framing {
     AsIs,
     /// H.264 samples with NAL lengths of four bytes; see the module `avc`.
     Avc,
+    /// The same under SAMPLE-AES; see the module `protected`.
+    ProtectedAvc,
+    /// Audio frames under SAMPLE-AES, without their ADTS headers.
+    ProtectedFrame,
 }
 
 /// A sample in a PES packet.
@@ -26,6 +32,8 @@ pub struct Unit {
     pub prefix: Vec<u8>,
     /// Media bytes.
     pub len: u32,
+    /// Bytes that they become: as many, but for [`Framing::ProtectedAvc`].
+    pub becomes: u32,
 }
 
 /// One PES packet, all but its media bytes.
@@ -68,6 +76,17 @@ pub enum PesError {
         /// Given.
         given: u64,
     },
+    /// Encrypted, a picture has not as many bytes as the unit says.
+    #[error("an encrypted sample has {given} bytes instead of {expected}")]
+    Becomes {
+        /// Of the unit.
+        expected: u32,
+        /// Made.
+        given: usize,
+    },
+    /// It is to be encrypted, and there is no key.
+    #[error("a PES packet is to be encrypted without a key")]
+    Keyless,
     /// Its number of packets is not one that its bytes can fill.
     #[error("a PES packet of {payload} bytes cannot be spread over {packets} packets")]
     Packets {
@@ -107,7 +126,7 @@ impl Pes {
     fn payload_len(&self) -> usize {
         self.units.iter().fold(self.header_len(), |sum, unit| {
             sum.saturating_add(unit.prefix.len())
-                .saturating_add(usize::try_from(unit.len).unwrap_or(usize::MAX))
+                .saturating_add(usize::try_from(unit.becomes).unwrap_or(usize::MAX))
         })
     }
 
@@ -145,9 +164,14 @@ impl Pes {
 
     /// Appends the transport packets.
     ///
-    /// `media`: the bytes of all units, one after the other.
+    /// `media`: the bytes of all units, one after the other. `cipher`: for the framings under SAMPLE-AES.
     /// Errors: [`PesError`]; `out` is then as it was.
-    pub fn write(&self, media: &[u8], out: &mut Vec<u8>) -> Result<(), PesError> {
+    pub fn write(
+        &self,
+        media: &[u8],
+        cipher: Option<&SampleAes>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PesError> {
         let length = || PesError::Length {
             expected: self.media_len(),
             given: u64::try_from(media.len()).unwrap_or(u64::MAX),
@@ -162,11 +186,24 @@ impl Pes {
             let (sample, after) = rest.split_at_checked(len).ok_or_else(length)?;
             rest = after;
             let at = payload.len();
-            payload.extend_from_slice(sample);
-            if self.framing == Framing::Avc
-                && let Some(sample) = payload.get_mut(at..)
-            {
-                to_byte_stream(sample)?;
+            if self.framing == Framing::ProtectedAvc {
+                encrypt_picture(sample, cipher.ok_or(PesError::Keyless)?, &mut payload)?;
+            } else {
+                payload.extend_from_slice(sample);
+            }
+            let made = payload.get_mut(at..).unwrap_or_default();
+            match self.framing {
+                Framing::Avc => to_byte_stream(made)?,
+                Framing::ProtectedFrame => {
+                    cipher.ok_or(PesError::Keyless)?.audio_frame(made, 0);
+                }
+                Framing::AsIs | Framing::ProtectedAvc => {}
+            }
+            if u32::try_from(made.len()) != Ok(unit.becomes) {
+                return Err(PesError::Becomes {
+                    expected: unit.becomes,
+                    given: made.len(),
+                });
             }
         }
         if !rest.is_empty() {
@@ -298,12 +335,12 @@ mod tests {
             let mut pes = Pes {
                 pid: 0x101, stream_id: 0xc0, counter: 14, random_access, pcr: pcr.map(u64::from), pts: 5, dts: dts.then_some(3),
                 packets: 0, framing: Framing::AsIs,
-                units: sizes.iter().map(|len| Unit { prefix: vec![7, 7], len: *len }).collect(),
+                units: sizes.iter().map(|len| Unit { prefix: vec![7, 7], len: *len, becomes: *len }).collect(),
             };
             pes.packets = pes.least_packets().saturating_add(stretch).min(pes.most_packets());
             let media: Vec<u8> = (0..pes.media_len()).map(|n| n as u8).collect();
             let mut out = Vec::new();
-            pes.write(&media, &mut out).unwrap();
+            pes.write(&media, None, &mut out).unwrap();
             prop_assert_eq!(out.len() as u64, pes.len());
             let (payload, counters) = unpack(&out);
             let mut expected = Vec::new();
@@ -336,18 +373,19 @@ mod tests {
             units: vec![Unit {
                 prefix: vec![],
                 len: 4,
+                becomes: 4,
             }],
         };
         let mut out = Vec::new();
         for media in [&[0; 3][..], &[0; 5]] {
             assert!(matches!(
-                pes.write(media, &mut out),
+                pes.write(media, None, &mut out),
                 Err(PesError::Length { expected: 4, .. })
             ));
         }
         let two = Pes { packets: 6, ..pes };
         assert!(matches!(
-            two.write(&[0; 4], &mut out),
+            two.write(&[0; 4], None, &mut out),
             Err(PesError::Packets { .. })
         ));
         assert_eq!(out, []);

@@ -16,12 +16,20 @@ const PROGRAM: u16 = 1;
 const POLYNOMIAL: u32 = 0x04c1_1db7;
 
 /// An elementary stream, as the map lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) pid: u16,
     pub(crate) stream_type: u8,
-    /// `format_identifier` of a registration descriptor (§2.6.8).
-    pub(crate) registration: Option<[u8; 4]>,
+    /// Descriptors, ready; at most [`MAX_DESCRIPTORS`] bytes.
+    pub(crate) descriptors: Vec<u8>,
+}
+
+/// Most descriptor bytes of a stream: the map of two streams has one packet.
+pub(crate) const MAX_DESCRIPTORS: usize = 64;
+
+/// A registration descriptor (§2.6.8) of a `format_identifier`.
+pub(crate) fn registration(identifier: [u8; 4]) -> Vec<u8> {
+    [&[5, 4][..], &identifier].concat()
 }
 
 /// PAT and PMT, a packet each. `counter`: of both packets. The first stream carries the PCR.
@@ -36,14 +44,11 @@ pub(crate) fn tables(streams: &[Listed], counter: u8) -> Vec<u8> {
     for stream in streams {
         map.push(stream.stream_type);
         map.extend_from_slice(&(0xe000 | stream.pid).to_be_bytes());
-        match stream.registration {
-            None => map.extend_from_slice(&0xf000_u16.to_be_bytes()),
-            Some(identifier) => {
-                map.extend_from_slice(&0xf006_u16.to_be_bytes());
-                map.extend_from_slice(&[5, 4]);
-                map.extend_from_slice(&identifier);
-            }
-        }
+        let descriptors = stream.descriptors.get(..MAX_DESCRIPTORS);
+        let descriptors = descriptors.unwrap_or(&stream.descriptors);
+        let len = u16::try_from(descriptors.len()).unwrap_or_default();
+        map.extend_from_slice(&(0xf000 | len).to_be_bytes());
+        map.extend_from_slice(descriptors);
     }
     let mut out = Vec::with_capacity(TABLES_LEN);
     packet(&mut out, 0, counter, &section(0, 1, &association));

@@ -55,17 +55,75 @@ pub struct Claim {
 pub const PLACES_LAST: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
 /// Where the source is. URLs are complete and, where they need to be, signed for [`PLACES_LAST`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
     tag = "kind",
     rename_all = "camelCase",
     rename_all_fields = "camelCase"
 )]
 pub enum WorkInput {
-    /// Files of an asset. With `files` empty the worker lists the place and takes the one media file there.
-    Asset { place: Place, files: Vec<String> },
+    /// Files of an asset, whose tracks are taken together. With `files` empty the worker lists the place and takes the one
+    /// media file there.
+    Asset {
+        place: Place,
+        files: Vec<String>,
+        #[serde(default)]
+        selection: Selection,
+    },
     /// Files fetched by HTTP.
-    Http { urls: Vec<String> },
+    Http {
+        urls: Vec<String>,
+        #[serde(default)]
+        selection: Selection,
+    },
+    /// Inputs one after the other. None of them is `Sequence` or `Several`.
+    Sequence { inputs: Vec<WorkInput> },
+    /// The first is the source, the others are what a preset calls by their labels. Only the first may be a `Sequence`.
+    Several { inputs: Vec<WorkInput> },
+}
+
+/// What is used of an input.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Selection {
+    /// How a preset calls the input.
+    pub label: Option<String>,
+    /// From here on, in ms of the source; from its beginning if `None`.
+    pub start_ms: Option<u64>,
+    /// Up to here; to its end if `None`.
+    pub end_ms: Option<u64>,
+    /// Which tracks; all if empty.
+    pub tracks: Vec<TrackChoice>,
+}
+
+/// Tracks of one kind that are used (AMS `TrackDescriptor`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrackChoice {
+    /// Sound rather than pictures.
+    pub audio: bool,
+    /// Only of this file; of any if `None`.
+    #[serde(default)]
+    pub file: Option<String>,
+    pub by: ChoiceBy,
+}
+
+/// By what tracks are chosen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ChoiceBy {
+    /// All of the kind.
+    All,
+    /// By the id that the container gives it.
+    Id { id: u64 },
+    /// The highest bitrate.
+    TopBitrate,
+    /// The lowest bitrate.
+    BottomBitrate,
+    /// Exactly this bitrate, in bit/s.
+    Bitrate { bits_per_second: u64 },
+    /// This language, as the container has it.
+    Language { language: String },
 }
 
 /// A container, or a folder in one, that the worker may use.
@@ -111,7 +169,23 @@ pub struct RenewRequest {
     pub progress: Vec<OutputProgress>,
     /// Newly finished chunks; storing one again replaces it.
     pub chunks: Vec<ChunkRecord>,
+    /// What does the work, once that is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineChoice>,
 }
+
+/// Which engine makes a job, and why that one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EngineChoice {
+    /// `builtin` or `ffmpeg`.
+    pub name: String,
+    /// A sentence for people; at most [`MAX_REASON_BYTES`].
+    pub reason: String,
+}
+
+/// Longest reason of an [`EngineChoice`].
+pub const MAX_REASON_BYTES: usize = 1000;
 
 /// How far one output is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +210,9 @@ pub struct RenewResponse {
 pub struct FinishRequest {
     pub lease: String,
     pub outcome: Outcome,
+    /// As in [`RenewRequest`]: a short job is over before its first renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineChoice>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,7 +222,8 @@ pub struct FinishRequest {
     rename_all_fields = "camelCase"
 )]
 pub enum Outcome {
-    /// Everything is in storage. `manifest` is the server manifest's file name per output, e.g. `film.ism`; `encoded`: the
+    /// Everything is in storage. `manifests`: the server manifest's file name per output, e.g. `film.ism`, or nothing for an
+    /// output that cannot be streamed, such as pictures; `encoded`: the
     /// tracks that had to be encoded, by this attempt or an earlier one, at most [`MAX_ENCODED_TRACKS`]. Copied ones are
     /// not among them.
     Finished {

@@ -8,6 +8,7 @@ use headwater_api::{IssuerKeys, Settings};
 use headwater_auth::{Issuer, Verifier};
 use headwater_catalog::{CatalogError, Sql};
 use headwater_edge::config::{self, ConfigError};
+use headwater_keys::KeyVendor;
 use headwater_seal::Seal;
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,6 +45,10 @@ pub(crate) async fn get() -> Result<Rc<State>, ConfigError> {
             metrics_url: config::metrics_url().await?,
             issuers: config::oidc_issuers(Issuer::parse_all).await?,
             audit_days: config::number("audit_days").await?,
+            key_vendors: config::licence_backends(|text| {
+                KeyVendor::parse_all(text).map_err(|error| error.to_string())
+            })
+            .await?,
         },
         issuer_keys: IssuerKeys::default(),
         limiter: Limiter::new(Limits {

@@ -198,14 +198,14 @@ impl Asked {
         })
     }
 
-    /// What follows the path's question mark; empty if there is none.
-    pub fn query(&self) -> &str {
-        self.target.split_once('?').map_or("", |(_, query)| query)
-    }
-
     /// The path, percent-encoded as it came.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The query as it came, without its question mark; empty without one.
+    pub fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
     }
 }
 

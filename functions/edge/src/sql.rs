@@ -59,7 +59,7 @@ impl SpinSql {
     async fn connect(writes: bool) -> Result<Self, SqlError> {
         let place = place().await?;
         if place.address.is_empty() {
-            return Sqlite::open().await.map(|open| Self(Engine::Sqlite(open)));
+            return Sqlite::open().map(|open| Self(Engine::Sqlite(open)));
         }
         let session = async {
             let session = Session::open(&place.address, &place.ca).await?;

@@ -7,11 +7,13 @@ use headwater_catalog::protection as stored;
 use headwater_catalog::publishing::{
     LocatorProtection, PublishedLocator, applicable_filters, locator_protection, published_locator,
 };
+use headwater_catalog::tracks::{self, TrackKind};
 use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
-    BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, Edge, Encrypted, KeyOffer, KeySystem,
-    PREVIEW, Protection, Protocols, Published, SchemeProtection, Tracks, Way,
+    AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, Edge,
+    Encrypted, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published, SchemeProtection,
+    Tracks, Way,
 };
 use headwater_protect::Key;
 use headwater_seal::Seal;
@@ -83,6 +85,23 @@ impl Catalog for SpinCatalog {
             filter.transpose().map_err(failed)
         });
         filters.collect()
+    }
+
+    async fn added_tracks(&self, locator: &str) -> Result<Vec<AddedTrack>, CatalogError> {
+        let connection = sql::shared().await.map_err(failed)?;
+        let found = tracks::of_locator(&*connection, locator).await;
+        let found = found.map_err(|error| {
+            sql::forget_shared();
+            failed(error)
+        })?;
+        let added = found.into_iter().map(|track| {
+            let kind = match track.kind {
+                TrackKind::Audio => AddedKind::Audio,
+                TrackKind::Text => AddedKind::Text,
+            };
+            AddedTrack::read(track.name, kind, track.file_name, &track.properties)
+        });
+        Ok(added.collect())
     }
 }
 

@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,18 @@ pub(crate) struct ApiClient {
 
 impl ApiClient {
     pub(crate) fn new(connection: &ConnectionFile) -> Result<Self> {
+        Self::to(
+            &connection.api_url,
+            &connection.token,
+            connection.ca_file.as_deref(),
+        )
+    }
+
+    /// `base`: without a trailing slash. `ca_file`: PEM roots to trust besides the public ones.
+    pub(crate) fn to(base: &str, token: &str, ca_file: Option<&Path>) -> Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
-        if let Some(file) = &connection.ca_file {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        if let Some(file) = ca_file {
             for certificate in CertificateDer::pem_file_iter(file)
                 .with_context(|| format!("reading {}", file.display()))?
             {
@@ -45,8 +56,8 @@ impl ApiClient {
             .build();
         Ok(Self {
             client: Client::builder(hyper_util::rt::TokioExecutor::new()).build(connector),
-            base: connection.api_url.clone(),
-            token: connection.token.clone(),
+            base: base.to_owned(),
+            token: token.to_owned(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod app;
 mod catalog;
+mod cli;
 mod client;
 mod connection;
 mod demo;
@@ -25,7 +26,7 @@ mod up;
 mod worker;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,6 +48,16 @@ enum Command {
     Up(up::Args),
     /// Upload, encode and publish files; prints playable URLs.
     Publish(publish::Args),
+    /// List, make, fill and delete assets.
+    Assets(cli::assets::Args),
+    /// List, start, follow and stop jobs.
+    Jobs(cli::jobs::Args),
+    /// Publish assets and print where they play.
+    Locators(cli::locators::Args),
+    /// Run live events and record them.
+    Live(cli::live::Args),
+    /// Print the completions of a shell, e.g. `source <(headwater completions bash)`.
+    Completions { shell: clap_complete::Shell },
     /// Print an access token.
     Token(token::Args),
     /// Replace or refuse the keys that sign tokens.
@@ -89,6 +100,15 @@ fn run(command: Command) -> Result<()> {
         match command {
             Command::Up(args) => up::run(args).await,
             Command::Publish(args) => publish::run(args).await,
+            Command::Assets(args) => cli::assets::run(args).await,
+            Command::Jobs(args) => cli::jobs::run(args).await,
+            Command::Locators(args) => cli::locators::run(args).await,
+            Command::Live(args) => cli::live::run(args).await,
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "headwater", &mut script);
+                cli::say(&String::from_utf8_lossy(&script))
+            }
             Command::Token(args) => token::run(args).await,
             Command::Keys(args) => keys::run(args).await,
             Command::MasterKey(commands) => master_key::run(commands).await,

@@ -21,10 +21,11 @@ pub(crate) struct Args {
     egress: Egress,
 }
 
-/// Where webhooks may go.
+/// Where webhooks may go, and where sources may come from.
 #[derive(Parser)]
 pub(crate) struct Egress {
-    /// Ranges of addresses that webhooks may be sent to although they are private, e.g. `10.1.0.0/16,127.0.0.1`.
+    /// Ranges of addresses that webhooks may be sent to, and sources of jobs fetched from, although they are private, e.g.
+    /// `10.1.0.0/16,127.0.0.1`.
     #[arg(long, env = "HEADWATER_EGRESS_ALLOW", value_delimiter = ',')]
     egress_allow: Vec<Cidr>,
 }
@@ -32,6 +33,12 @@ pub(crate) struct Egress {
 impl Egress {
     pub(crate) fn guard(&self) -> Guard {
         Guard::new(self.egress_allow.clone())
+    }
+
+    /// As the environment of another process has it.
+    pub(crate) fn environment(&self) -> String {
+        let ranges: Vec<String> = self.egress_allow.iter().map(Cidr::to_string).collect();
+        ranges.join(",")
     }
 }
 

@@ -209,7 +209,7 @@ pub(crate) async fn paths(api: &ApiClient, media: &str, locator: &str) -> Result
 }
 
 /// The file's own name, as far as a blob may be called that.
-fn blob_name(file: &Path) -> Result<String> {
+pub(crate) fn blob_name(file: &Path) -> Result<String> {
     let name = file
         .file_name()
         .with_context(|| format!("{} names no file", file.display()))?;

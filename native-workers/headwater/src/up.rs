@@ -26,7 +26,7 @@ use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, UPLOADS, bo
 use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
 };
-use headwater_keys::Backend;
+use headwater_keys::{Backend, KeyVendor};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -75,7 +75,8 @@ pub(crate) struct Args {
     #[arg(long, env = "HEADWATER_OIDC_CONFIG", value_name = "FILE")]
     oidc_config: Option<PathBuf>,
     /// Servers that make Widevine, PlayReady and FairPlay licences: a file with a JSON array of
-    /// {system, url, headers?, wrapping?, project?, ...}. Keys for AES and ClearKey need none.
+    /// {system, url, headers?, wrapping?, project?, ...}. Keys for AES and ClearKey need none. With the system "Speke" it is a
+    /// vendor that keys are ordered from.
     #[arg(long, env = "HEADWATER_LICENCE_CONFIG", value_name = "FILE")]
     licence_config: Option<PathBuf>,
     /// Where content key policies may have the keys of their tokens' issuers read (OpenID discovery), with scheme.
@@ -295,9 +296,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             grace,
         })
     };
+    let allowed = Some(args.egress.environment()).filter(|ranges| !ranges.is_empty());
     let threads = args.threads.map(|threads| format!("--threads={threads}"));
-    let threads = threads.into_iter().collect();
-    let worker = worker_of("transcoder", "worker", threads, Duration::from_secs(10))?;
+    let allowed = allowed.map(|ranges| format!("--egress-allow={ranges}"));
+    let transcoding = threads.into_iter().chain(allowed).collect();
+    let worker = worker_of("transcoder", "worker", transcoding, Duration::from_secs(10))?;
     let worker = tokio::spawn(supervise(worker, worker_stopped.clone()));
     let ingest = match &ports {
         None => None,
@@ -548,6 +551,9 @@ impl Licences {
                 let parsed = Backend::parse_all(&text)
                     .with_context(|| format!("reading {}", path.display()))?;
                 hosts.extend(parsed.iter().filter_map(Backend::origin));
+                let vendors = KeyVendor::parse_all(&text)
+                    .with_context(|| format!("reading {}", path.display()))?;
+                hosts.extend(vendors.iter().filter_map(KeyVendor::origin));
                 text
             }
         };

@@ -2,10 +2,13 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use headwater_transcoder::auto::Choice;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
+
+use crate::notifier::Egress;
 
 #[derive(Parser)]
 pub(crate) struct Args {
@@ -21,6 +24,17 @@ pub(crate) struct Args {
     /// Threads to encode with; all cores by default.
     #[arg(long, env = "HEADWATER_THREADS")]
     threads: Option<usize>,
+    /// What makes jobs: `auto` (the built-in engine where it can, ffmpeg for the rest), `builtin` or `ffmpeg`.
+    #[arg(long, env = "HEADWATER_ENGINE", default_value = "auto")]
+    engine: Choice,
+    /// The folder with ffmpeg and ffprobe; looked for in `PATH` by default.
+    #[arg(long, env = "HEADWATER_FFMPEG_DIR")]
+    ffmpeg_dir: Option<PathBuf>,
+    /// Where sources and results lie while ffmpeg works on them; the system's folder for such files by default.
+    #[arg(long, env = "HEADWATER_SCRATCH")]
+    scratch: Option<PathBuf>,
+    #[command(flatten)]
+    egress: Egress,
     /// Stop when standard input ends: `headwater up` runs its worker so, and none outlives it.
     #[arg(long, hide = true)]
     stop_with_stdin: bool,
@@ -76,6 +90,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         threads: args.threads.unwrap_or(0),
         poll: POLL,
         name: name(),
+        engine: args.engine,
+        ffmpeg: args.ffmpeg_dir,
+        scratch: args.scratch.unwrap_or_else(std::env::temp_dir),
+        guard: args.egress.guard(),
     };
     let shutdown = CancellationToken::new();
     stop_with(args.stop_with_stdin, shutdown.clone());

@@ -18,6 +18,12 @@ pub struct Cidr {
     bits: u8,
 }
 
+impl std::fmt::Display for Cidr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.network, self.bits)
+    }
+}
+
 /// A text that is no range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidCidr(String);

@@ -140,7 +140,7 @@ impl Analysis {
 
     /// Plans one output.
     pub fn plan(&self, source: &Source, preset: &Preset) -> Step<Plan> {
-        let video = match (&self.video, preset.video) {
+        let video = match (&self.video, &preset.video) {
             (_, VideoPreset::None) | (None, _) => None,
             (Some(video), wanted) => Some(self.plan_video(video, wanted)?),
         };
@@ -194,7 +194,7 @@ impl Analysis {
         })
     }
 
-    fn plan_video(&self, video: &Video, wanted: VideoPreset) -> Step<VideoPlan> {
+    fn plan_video(&self, video: &Video, wanted: &VideoPreset) -> Step<VideoPlan> {
         let track = &self.movie.tracks[video.track];
         let (id, scale) = (track.config.id, track.config.timescale);
         let timeline = VideoTimeline::new(id, scale, &track.samples, video.window)?;

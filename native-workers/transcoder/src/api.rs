@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_blob::{HttpClient as _, HyperClient, TransportError};
-use headwater_work::{Claim, ClaimRequest, FinishRequest, Outcome, RenewRequest, RenewResponse};
+use headwater_work::{Claim, ClaimRequest, FinishRequest, RenewRequest, RenewResponse};
 use http::{Method, Request, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,12 +73,8 @@ impl Api {
         read(&body)
     }
 
-    pub async fn finish(&self, job: Uuid, lease: &str, outcome: Outcome) -> Result<(), ApiError> {
-        let request = FinishRequest {
-            lease: lease.to_owned(),
-            outcome,
-        };
-        self.post(&format!("{job}/finish"), &request)
+    pub async fn finish(&self, job: Uuid, request: &FinishRequest) -> Result<(), ApiError> {
+        self.post(&format!("{job}/finish"), request)
             .await
             .map(|_| ())
     }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::LocalBoxFuture;
 use headwater_blob::HyperClient;
-use headwater_work::{ChunkRecord, Claim, EncodedTrack, OutputProgress};
+use headwater_work::{
+    ChunkRecord, Claim, EncodedTrack, EngineChoice, MAX_REASON_BYTES, OutputProgress,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Step;
@@ -21,7 +23,8 @@ pub trait Engine: Send + Sync {
     /// For logs and job properties.
     fn name(&self) -> &'static str;
 
-    /// Makes all outputs; gives the server manifest's file name of each, in order.
+    /// Makes all outputs; gives the server manifest's file name of each, in order: nothing for one without a manifest.
+    /// Says first who does the work, and why ([`Job::chose`]), if there was a choice.
     ///
     /// The worker gives every job a thread of its own, so the future need not be `Send`.
     fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>>;
@@ -47,6 +50,8 @@ struct Reports {
     chunks: Vec<ChunkRecord>,
     /// Tracks that were encoded, for the meter.
     encoded: Vec<EncodedTrack>,
+    /// Who does the work, and why.
+    engine: Option<EngineChoice>,
 }
 
 impl Job {
@@ -86,6 +91,24 @@ impl Job {
     /// A chunk is in storage and need not be made again.
     pub fn finished_chunk(&self, record: ChunkRecord) {
         self.reports().chunks.push(record);
+    }
+
+    /// Says which engine makes the job, and in a sentence why that one.
+    pub fn chose(&self, name: &str, reason: &str) {
+        tracing::info!(engine = name, reason, "engine chosen");
+        let mut end = reason.len().min(MAX_REASON_BYTES);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.reports().engine = Some(EngineChoice {
+            name: name.into(),
+            reason: reason[..end].into(),
+        });
+    }
+
+    /// What [`Self::chose`] was told.
+    pub fn engine(&self) -> Option<EngineChoice> {
+        self.reports().engine.clone()
     }
 
     /// A track that had to be encoded is in storage, whole.

@@ -8,6 +8,7 @@
 
 use crate::picture::Size;
 use crate::preset::{Layer, VideoPreset};
+use headwater_preset::Limits;
 
 /// What the ladder is chosen from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,16 +41,50 @@ const ADAPTIVE: [(u32, u32); 6] = [
 const LEAST_SIDE: u32 = 16;
 
 /// The renditions of `preset` for `source`, largest and fastest first, without repeats. Empty for audio presets.
-pub fn renditions(preset: VideoPreset, source: SourceVideo) -> Vec<Rendition> {
+pub fn renditions(preset: &VideoPreset, source: SourceVideo) -> Vec<Rendition> {
     let mut made = match preset {
         VideoPreset::None => Vec::new(),
-        VideoPreset::Adaptive => adaptive(source),
+        VideoPreset::Adaptive(limits) => limited(adaptive(source), *limits),
         VideoPreset::Layers(layers) => fixed(layers, source),
     };
     made.retain(|rendition| rendition.size.short_side() >= LEAST_SIDE);
     made.sort_by_key(|rendition| std::cmp::Reverse((rendition.size.area(), rendition.kbps)));
     made.dedup();
     made
+}
+
+/// What of a ladder is within `limits`; at least one rung stays.
+fn limited(rungs: Vec<Rendition>, limits: Limits) -> Vec<Rendition> {
+    let within = |value: u32, least: Option<u32>, most: Option<u32>| {
+        least.is_none_or(|least| value >= least) && most.is_none_or(|most| value <= most)
+    };
+    let fits =
+        |rung: &Rendition| within(rung.size.short_side(), limits.min_height, limits.max_height);
+    let mut kept: Vec<Rendition> = rungs.iter().copied().filter(fits).collect();
+    if kept.is_empty() {
+        // All are too large, or all too small: the nearest.
+        let nearest = match limits.max_height {
+            Some(most) if rungs.iter().all(|rung| rung.size.short_side() > most) => rungs.last(),
+            _ => rungs.first(),
+        };
+        kept.extend(nearest);
+    }
+    for rung in &mut kept {
+        let least = limits.min_bitrate.map_or(0, |bits| bits / 1000);
+        let most = limits.max_bitrate.map_or(u32::MAX, |bits| bits / 1000);
+        rung.kbps = rung.kbps.clamp(least.min(most), most);
+    }
+    let count = kept.len();
+    let wanted = limits
+        .max_layers
+        .map_or(count, |most| count.min(most as usize));
+    if wanted == count {
+        return kept;
+    }
+    // The largest, and from the rest evenly to the smallest.
+    (0..wanted)
+        .filter_map(|index| kept.get(index * (count - 1) / (wanted - 1).max(1)).copied())
+        .collect()
 }
 
 fn adaptive(source: SourceVideo) -> Vec<Rendition> {
@@ -177,7 +212,47 @@ fn with_short_side(size: Size, lines: u32) -> Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preset::Preset;
+    use crate::preset::{self, Preset};
+
+    fn video(preset: &str) -> VideoPreset {
+        let json = serde_json::json!({"@odata.type": "BuiltInStandardEncoderPreset", "presetName": preset});
+        Preset::of(&preset::parse(&json).unwrap()).unwrap().video
+    }
+
+    #[test]
+    fn limits_thin_a_ladder_out() {
+        let source = SourceVideo {
+            size: Size {
+                width: 1920,
+                height: 1080,
+            },
+            frames_per_second: 30.0,
+            bits_per_second: 12_000_000,
+        };
+        let rungs = |limits| -> Vec<(u32, u32)> {
+            renditions(&VideoPreset::Adaptive(limits), source)
+                .iter()
+                .map(|rung| (rung.size.height, rung.kbps))
+                .collect()
+        };
+        let limits = Limits {
+            max_layers: Some(3),
+            max_height: Some(720),
+            ..Limits::default()
+        };
+        assert_eq!(rungs(limits), [(720, 3520), (360, 1150), (180, 380)]);
+        let limits = Limits {
+            max_bitrate: Some(1_000_000),
+            min_height: Some(400),
+            ..Limits::default()
+        };
+        assert_eq!(rungs(limits), [(1080, 1000), (720, 1000), (540, 1000)]);
+        let limits = Limits {
+            max_height: Some(100),
+            ..Limits::default()
+        };
+        assert_eq!(rungs(limits).len(), 1);
+    }
 
     fn ladder(preset: &str, width: u32, height: u32, fps: f64, kbps: u64) -> Vec<(u32, u32, u32)> {
         let source = SourceVideo {
@@ -185,7 +260,7 @@ mod tests {
             frames_per_second: fps,
             bits_per_second: kbps * 1000,
         };
-        renditions(Preset::by_name(preset).unwrap().video, source)
+        renditions(&video(preset), source)
             .iter()
             .map(|made| (made.size.width, made.size.height, made.kbps))
             .collect()

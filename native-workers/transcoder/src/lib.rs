@@ -1,8 +1,8 @@
 //! The transcoder: uploaded files become CMAF track files that every player can play.
 //!
 //! [`run`] is the worker. It claims jobs from the control plane ([`worker`], [`api`]) and lets an [`engine`] make their
-//! outputs; the [`builtin`] engine does so with our own demuxer, OpenH264 and FDK AAC, an engine around `ffmpeg` can stand
-//! beside it. The way of a job through the built-in engine:
+//! outputs: the [`builtin`] engine with our own demuxer, OpenH264 and FDK AAC, or where it is installed the [`mod@ffmpeg`]
+//! engine with everything else; [`auto`] chooses. The way of a job through the built-in engine:
 //!
 //! ```text
 //! source (range reads) ─> analysis (tracks, edit lists) ─> plan (ladder, segments, chunks)
@@ -18,12 +18,14 @@ pub mod aac;
 pub mod analysis;
 pub mod api;
 pub mod audio;
+pub mod auto;
 pub mod builtin;
 pub mod colour;
 pub mod demo;
 pub mod engine;
 pub mod failure;
 pub mod feed;
+pub mod ffmpeg;
 pub mod h264;
 pub mod ladder;
 pub mod output;
@@ -31,6 +33,7 @@ pub mod picture;
 pub mod plan;
 pub mod poster;
 pub mod preset;
+pub mod remote;
 pub mod retry;
 pub mod scale;
 pub mod slots;

@@ -10,7 +10,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use headwater_blob::{ClientError, Conditions, HyperClient, Store};
-use headwater_bmff::TrackConfig;
 use headwater_cmaf::index;
 use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
 use headwater_work::Place;
@@ -171,7 +170,7 @@ impl OutputPlace {
     pub async fn commit(
         &self,
         file: &str,
-        config: TrackConfig,
+        track: &TrackFile,
         segments: &[SegmentRecord],
         chunks: std::ops::Range<u32>,
     ) -> Step<()> {
@@ -180,11 +179,10 @@ impl OutputPlace {
                 "The file '{file}' cannot be put together: {error}."
             ))
         };
-        let content_type = match config.kind {
+        let content_type = match track.config().kind {
             headwater_bmff::TrackKind::Audio => "audio/mp4",
             _ => "video/mp4",
         };
-        let track = TrackFile::new(config).map_err(fault)?;
         let mut header = track.init().to_vec();
         header.extend_from_slice(&track.sidx(segments).map_err(fault)?);
         self.stage(file, &self.header_id(), header.into()).await?;
@@ -207,6 +205,22 @@ impl OutputPlace {
             &index::blob_name(file),
             "application/octet-stream",
             index_bytes.into(),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Makes the staged blocks `ids` the file.
+    pub async fn commit_plain(&self, file: &str, ids: &[Vec<u8>], content_type: &str) -> Step<()> {
+        let blob = blob_name(&self.place, file);
+        retrying(
+            &self.stop,
+            |error| failure::upload(file, error),
+            async || {
+                self.store
+                    .put_block_list(&blob, ids, content_type, &Conditions::default())
+                    .await
+            },
         )
         .await?;
         Ok(())

@@ -8,7 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use headwater_blob::{Auth, ClientError, Container, HyperClient, Store};
 use headwater_bmff::{Movie, MovieReader, Step as ReaderStep};
-use headwater_work::{Place, WorkInput};
+use headwater_work::{Place, Selection, WorkInput};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Step, Stopped};
@@ -56,25 +56,40 @@ impl Source {
         stop: &CancellationToken,
     ) -> Step<Self> {
         let (place, files) = match input {
-            WorkInput::Asset { place, files } => (place, files),
-            WorkInput::Http { .. } => {
+            WorkInput::Asset {
+                place,
+                files,
+                selection,
+            } if *selection == Selection::default() => (place, files),
+            _ => {
                 return Err(failure::configuration(
-                    "Input by HTTP is not supported by this transcoder: upload the file to an asset.",
+                    "The built-in engine takes one whole file of an asset; ffmpeg takes more, and this worker has none.",
                 ));
             }
         };
-        let store = store(client, place).map_err(failure::internal)?;
         let files: Vec<&String> = files.iter().filter(|file| !file.is_empty()).collect();
-        let blob = match files.as_slice() {
-            [] => find(&store, place, stop).await?,
-            [one] => blob_name(place, one),
+        let file = match files.as_slice() {
+            [] => media_files(client, place, stop, false).await?.remove(0),
+            [one] => (*one).clone(),
             several => {
                 return Err(failure::configuration(format!(
-                    "A job takes one input file; {} were named.",
+                    "The built-in engine takes one input file; {} were named.",
                     several.len()
                 )));
             }
         };
+        Self::named(client, place, &file, stop).await
+    }
+
+    /// The file `file` of `place`.
+    pub async fn named(
+        client: &HyperClient,
+        place: &Place,
+        file: &str,
+        stop: &CancellationToken,
+    ) -> Step<Self> {
+        let store = store(client, place).map_err(failure::internal)?;
+        let blob = blob_name(place, file);
         let name = blob.rsplit('/').next().unwrap_or(&blob).to_owned();
         let properties = retrying(
             stop,
@@ -166,8 +181,16 @@ const COMPANIONS: [&str; 14] = [
     ".json", ".txt", ".cmft",
 ];
 
-/// The one media file of a place.
-async fn find(store: &Store<HyperClient>, place: &Place, stop: &CancellationToken) -> Step<String> {
+/// The media files of a place, relative to its folder: the only one, or with `all` as many as there are. Not empty.
+///
+/// Errors: `DownloadNotAccessible` for none, `ConfigurationUnsupported` for several where one is wanted.
+pub async fn media_files(
+    client: &HyperClient,
+    place: &Place,
+    stop: &CancellationToken,
+    all: bool,
+) -> Step<Vec<String>> {
+    let store = store(client, place).map_err(failure::internal)?;
     let prefix = if place.sub_path.is_empty() {
         String::new()
     } else {
@@ -179,20 +202,29 @@ async fn find(store: &Store<HyperClient>, place: &Place, stop: &CancellationToke
         async || store.list_all(&prefix, 1000).await,
     )
     .await?;
-    let mut media = listed.into_iter().map(|entry| entry.name).filter(|name| {
-        let inside = name.strip_prefix(&prefix).unwrap_or(name);
-        let lower = inside.to_ascii_lowercase();
-        !inside.contains('/') && !COMPANIONS.iter().any(|suffix| lower.ends_with(suffix))
-    });
-    match (media.next(), media.next()) {
-        (Some(only), None) => Ok(only),
-        (None, _) => Err(Stopped::Failed(headwater_work::JobFailure {
+    let media: Vec<String> = listed
+        .into_iter()
+        .filter_map(|entry| Some(entry.name.strip_prefix(&prefix)?.to_owned()))
+        .filter(|inside| {
+            let lower = inside.to_ascii_lowercase();
+            !inside.contains('/') && !COMPANIONS.iter().any(|suffix| lower.ends_with(suffix))
+        })
+        .collect();
+    match media.len() {
+        0 => Err(Stopped::Failed(headwater_work::JobFailure {
             code: headwater_work::JobErrorCode::DownloadNotAccessible,
             message: "The input asset holds no media file.".into(),
             details: Vec::new(),
         })),
-        (Some(_), Some(_)) => Err(failure::configuration(
+        count if count > 1 && !all => Err(failure::configuration(
             "The input asset holds several media files: name the one to encode.",
         )),
+        count if count > MOST_FILES => Err(failure::configuration(format!(
+            "The input asset holds {count} media files; at most {MOST_FILES} can be taken together."
+        ))),
+        _ => Ok(media),
     }
 }
+
+/// Most files of an asset that are taken together.
+const MOST_FILES: usize = 50;

@@ -14,20 +14,24 @@
 //! | shutdown | the engine stops, what is finished is reported, the job goes back into the queue at once |
 //! | a panic | the job ends with `ServiceError`; the worker goes on |
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_blob::{HyperClient, HyperOptions};
+use headwater_net::egress::Guard;
 use headwater_work::{
-    Claim, ClaimRequest, EncodedTrack, JobErrorCode, JobFailure, Outcome, RenewRequest,
+    Claim, ClaimRequest, EncodedTrack, FinishRequest, JobErrorCode, JobFailure, Outcome,
+    RenewRequest,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, ApiError};
-use crate::builtin::BuiltIn;
+use crate::auto::{Auto, Choice};
 use crate::engine::{Engine, Job};
 use crate::failure::{Step, Stopped};
+use crate::ffmpeg::Settings;
 use crate::h264;
 
 /// How a worker is set up.
@@ -45,6 +49,14 @@ pub struct WorkerConfig {
     pub poll: Duration,
     /// For people: shown in logs and with the job.
     pub name: String,
+    /// Which engine makes jobs.
+    pub engine: Choice,
+    /// Where ffmpeg and ffprobe are; looked for in `PATH` if `None`.
+    pub ffmpeg: Option<PathBuf>,
+    /// Where sources and results of ffmpeg lie while a job runs.
+    pub scratch: PathBuf,
+    /// Where sources by HTTP may come from.
+    pub guard: Guard,
 }
 
 /// The worker could not start.
@@ -68,7 +80,7 @@ const CLAIM_LASTS: Duration = Duration::from_secs(20 * 3600);
 /// How long an engine may take to stop before its job is given up.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Works until `shutdown` is cancelled, with the built-in engine.
+/// Works until `shutdown` is cancelled, with the engines that `config` chooses.
 ///
 /// Errors: see [`WorkerError`]; an API that is merely away is waited for.
 pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
@@ -76,7 +88,14 @@ pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<()
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let engine = Arc::new(BuiltIn::new(threads));
+    let settings = Settings {
+        threads,
+        scratch: config.scratch.clone(),
+        guard: config.guard.clone(),
+        ..Settings::default()
+    };
+    let engine = Auto::find(config.engine, settings, config.ffmpeg.clone()).await;
+    tracing::info!(engines = engine.describe(), "engines");
     run_with(config, engine, shutdown).await
 }
 
@@ -297,6 +316,7 @@ impl Keeper<'_> {
             lease: self.claim.lease.clone(),
             progress: self.job.progress(),
             chunks: self.job.take_chunks(),
+            engine: self.job.engine(),
         };
         match self.api.renew(self.claim.job_id, &request).await {
             Ok(answer) => {
@@ -333,6 +353,7 @@ impl Keeper<'_> {
                 lease: self.claim.lease.clone(),
                 progress: self.job.progress(),
                 chunks,
+                engine: self.job.engine(),
             };
             if self.api.renew(self.claim.job_id, &request).await.is_err() {
                 return;
@@ -343,12 +364,13 @@ impl Keeper<'_> {
     /// Tells the API, patiently: the outcome of hours of work hangs on one request.
     async fn finish(&self, outcome: Outcome) {
         let mut wait = Duration::from_millis(200);
+        let request = FinishRequest {
+            lease: self.claim.lease.clone(),
+            outcome,
+            engine: self.job.engine(),
+        };
         for _ in 0..8 {
-            match self
-                .api
-                .finish(self.claim.job_id, &self.claim.lease, outcome.clone())
-                .await
-            {
+            match self.api.finish(self.claim.job_id, &request).await {
                 Ok(()) => return,
                 Err(ApiError::LeaseLost) => {
                     tracing::warn!(job = %self.claim.job_id, "lease lost before the job could be given back");

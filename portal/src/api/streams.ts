@@ -55,7 +55,9 @@ export function locationsOf(origin: string, paths: Schemas["StreamingPaths"], ru
       const protocol = protocolOf(url);
       if (protocol === null) continue;
       const encrypted = encryptionScheme !== "NoEncryption";
-      streams.push({ url, protocol, label, encrypted, licences: encrypted ? licences : {} });
+      // Keys of whole segments are where the playlist says.
+      const licensed = encrypted && encryptionScheme !== "EnvelopeEncryption";
+      streams.push({ url, protocol, label, encrypted, licences: licensed ? licences : {} });
     }
   }
   for (const path of paths.downloadPaths) {

@@ -76,7 +76,7 @@ function JobList() {
               </span>
             ),
           },
-          { head: "Input", long: true, cell: ({ properties: { input } }) => <a href={href(["assets", input.assetName])}>{input.assetName}</a> },
+          { head: "Input", long: true, cell: ({ properties: { input } }) => <InputNames of={input} /> },
           { head: "Created", cell: ({ properties }) => moment(properties.created) },
         ]}
         empty={
@@ -140,6 +140,34 @@ function NewEncode({ done }: { done: (transform: string, job: string) => void })
   );
 }
 
+/** What a job reads: assets by name, URLs as they are shown; of several, each. */
+function InputNames({ of, files = false }: { of: Schemas["JobProperties"]["input"]; files?: boolean }) {
+  if ("inputs" in of) {
+    return (
+      <>
+        {of.inputs.map((input, index) => (
+          <span key={index}>
+            {index > 0 && ", "}
+            <InputNames of={input} files={files} />
+          </span>
+        ))}
+      </>
+    );
+  }
+  const named = files && of.files.length > 0 ? ` (${of.files.join(", ")})` : "";
+  return "assetName" in of ? (
+    <>
+      <a href={href(["assets", of.assetName])}>{of.assetName}</a>
+      {named}
+    </>
+  ) : (
+    <>
+      {of.baseUri ?? of.files.join(", ")}
+      {of.baseUri !== undefined && named}
+    </>
+  );
+}
+
 function JobPage({ transform, job }: { transform: string; job: string }) {
   const params = { params: { path: here({ transform, job }) } };
   const found = useLoad(
@@ -188,11 +216,9 @@ function JobPage({ transform, job }: { transform: string; job: string }) {
                 ["Transform", <a href={href(["transforms", transform])}>{transform}</a>],
                 [
                   "Input",
-                  <>
-                    <a href={href(["assets", properties.input.assetName])}>{properties.input.assetName}</a>
-                    {properties.input.files.length > 0 && ` (${properties.input.files.join(", ")})`}
-                  </>,
+                  <InputNames of={properties.input} files />,
                 ],
+                ["Engine", properties.engine && `${properties.engine.name}: ${properties.engine.reason}`],
                 ["Priority", properties.priority],
                 ["Created", moment(properties.created)],
                 ["Started", moment(properties.startTime)],

@@ -136,7 +136,8 @@ function Keys({ locator }: { locator: string }) {
               const answer = await ask((to) =>
                 to.POST("/api/v1/projects/{project}/media/streamingLocators/{locator}/listContentKeys", { params: { path: here({ locator }) } }),
               );
-              setKeys(answer.contentKeys);
+              // A string is the CPIX document, which is not asked for here.
+              if (typeof answer !== "string") setKeys(answer.contentKeys);
               setFailure(null);
             } catch (thrown) {
               setFailure(asFailure(thrown));

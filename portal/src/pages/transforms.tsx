@@ -25,7 +25,9 @@ const PRESETS: { value: Preset; label: string; hint: string; safe?: boolean }[] 
   { value: "AACGoodQualityAudio", label: "Sound only", hint: "AAC stereo." },
 ];
 
-export function presetLabel(name: string): string {
+/** What a preset is called: by its name, or by its kind where it has none. */
+export function presetLabel(preset: Schemas["TransformOutput"]["preset"]): string {
+  const name = "presetName" in preset ? preset.presetName : preset["@odata.type"].replace(/^.*\./, "");
   return PRESETS.find(({ value }) => value === name)?.label ?? name;
 }
 
@@ -53,7 +55,7 @@ function TransformList() {
         id={({ name }) => name}
         columns={[
           { head: "Name", cell: ({ name }) => <a href={href(["transforms", name])}>{name}</a> },
-          { head: "Makes", cell: ({ properties }) => properties.outputs.map(({ preset }) => presetLabel(preset.presetName)).join(", ") },
+          { head: "Makes", cell: ({ properties }) => properties.outputs.map(({ preset }) => presetLabel(preset)).join(", ") },
           { head: "Description", cell: ({ properties }) => properties.description ?? "" },
           { head: "Changed", cell: ({ properties }) => moment(properties.lastModified) },
         ]}
@@ -140,7 +142,7 @@ function TransformPage({ name }: { name: string }) {
           <Facts
             rows={[
               ["Description", properties.description],
-              ["Makes", properties.outputs.map(({ preset }) => presetLabel(preset.presetName)).join(", ")],
+              ["Makes", properties.outputs.map(({ preset }) => presetLabel(preset)).join(", ")],
               ["Created", moment(properties.created)],
               ["Changed", moment(properties.lastModified)],
             ]}

@@ -12,13 +12,17 @@ export function playDash(video: HTMLVideoElement, source: Source, onError: (sent
     onError(`dash.js stopped: ${words}`);
   });
   player.initialize(video, undefined, false);
-  const headers: Record<string, string> = source.token === null ? {} : { authorization: `Bearer ${source.token}` };
-  if (Object.keys(source.licences).length > 0) {
-    player.setProtectionData(
-      Object.fromEntries(
-        Object.entries(source.licences).map(([system, serverURL]) => [system, { serverURL, httpRequestHeaders: headers }]),
-      ),
-    );
+  const { token } = source;
+  if (token !== null) {
+    player.registerLicenseRequestFilter((request) => {
+      request.headers = { ...request.headers, authorization: `Bearer ${token}` };
+      return Promise.resolve();
+    });
+  }
+  // A server for ClearKey makes dash.js 5 fail; it finds that one in the manifest.
+  const servers = Object.entries(source.licences).filter(([system]) => system !== "org.w3.clearkey");
+  if (servers.length > 0) {
+    player.setProtectionData(Object.fromEntries(servers.map(([system, serverURL]) => [system, { serverURL }])));
   }
   player.attachSource(source.url);
 

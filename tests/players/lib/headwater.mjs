@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { randomUUID } from "node:crypto";
+import { createHmac, randomUUID } from "node:crypto";
 
 export function connection() {
   const path = process.env.HEADWATER_CONNECTION;
@@ -81,21 +81,42 @@ export async function publishAsIs(to, bytes) {
   return locate(to, asset);
 }
 
+/**
+ * Uploads `bytes` and text files, adds those as tracks, and publishes it all as it is.
+ *
+ * `texts`: `[{ name, file, content, properties }]`, properties as a `TextTrack` has them.
+ */
+export async function publishWithTexts(to, bytes, texts) {
+  const asset = `players-texts-${randomUUID().slice(0, 8)}`;
+  await upload(to, asset, bytes);
+  for (const { name, file, content, properties } of texts) {
+    await put(to, asset, file, content, "application/octet-stream");
+    const track = { "@odata.type": "#Microsoft.Media.TextTrack", fileName: file, ...properties };
+    await call(to, "PUT", `/assets/${asset}/tracks/${name}`, { properties: { track } });
+  }
+  return locate(to, asset);
+}
+
 /** Puts `bytes` into a new asset, as clip.mp4. */
 async function upload(to, asset, bytes) {
   await call(to, "PUT", `/assets/${asset}`, { properties: {} });
+  await put(to, asset, "clip.mp4", bytes, "video/mp4");
+}
+
+/** Puts a file into an asset. */
+async function put(to, asset, file, bytes, type) {
   const { assetContainerSasUrls } = await call(to, "POST", `/assets/${asset}/listContainerSas`, {
     permissions: "ReadWrite",
     expiryTime: new Date(Date.now() + 3600_000).toISOString(),
   });
   const container = new URL(assetContainerSasUrls[0]);
-  container.pathname += "/clip.mp4";
-  const put = await fetch(container, {
+  container.pathname += `/${file}`;
+  const answer = await fetch(container, {
     method: "PUT",
-    headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": "video/mp4" },
+    headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": type },
     body: bytes,
   });
-  if (put.status !== 201) throw new Error(`upload: ${put.status} ${await put.text()}`);
+  if (answer.status !== 201) throw new Error(`upload: ${answer.status} ${await answer.text()}`);
 }
 
 /** Publishes an asset under its own name. */
@@ -118,4 +139,79 @@ async function locate(to, asset) {
     csf: url("Dash", "mpd-time-csf"),
     smooth: url("SmoothStreaming", ".ism/manifest"),
   };
+}
+
+const SECRET = "a secret of thirty-two bytes or more";
+const [ISSUER, AUDIENCE] = ["https://issuer.example", "players"];
+/** What a token has to say besides. */
+const CLAIM = "subscription";
+
+/** A JWT under HS256 that the policies of `protect` accept, with `claims` changed. */
+export function token(claims = {}) {
+  const all = { iss: ISSUER, aud: AUDIENCE, exp: Math.floor(Date.now() / 1000) + 600, [CLAIM]: "yes", ...claims };
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const text = `${part({ alg: "HS256", typ: "JWT" })}.${part(all)}`;
+  return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
+}
+
+const odata = (name, more = {}) => ({ "@odata.type": `#Microsoft.Media.ContentKeyPolicy${name}`, ...more });
+
+/**
+ * Uploads `bytes`, to be packaged as they are, and publishes them encrypted in every way that ClearKey has. Resolves to
+ * `{ open, restricted }`: what listPaths says of a locator whose keys anybody gets, and of one whose keys take a token, as
+ * `{ url(protocol, scheme, format), licence }`.
+ */
+export async function publishProtected(to, bytes) {
+  const run = randomUUID().slice(0, 8);
+  const asset = `players-protected-${run}`;
+  await upload(to, asset, bytes);
+  const enabledProtocols = (...names) =>
+    Object.fromEntries(["download", "dash", "hls", "smoothStreaming"].map((name) => [name, names.includes(name)]));
+  const keys = (label) => ({ defaultKey: { label } });
+  await call(to, "PUT", `/streamingPolicies/${asset}`, {
+    properties: {
+      envelopeEncryption: { enabledProtocols: enabledProtocols("hls"), contentKeys: keys("aes") },
+      commonEncryptionCenc: {
+        enabledProtocols: enabledProtocols("dash"),
+        contentKeys: keys("cenc"),
+        clearKeyEncryptionConfiguration: {},
+      },
+      commonEncryptionCbcs: {
+        enabledProtocols: enabledProtocols("dash", "hls"),
+        contentKeys: keys("cbcs"),
+        clearKeyEncryptionConfiguration: {},
+      },
+    },
+  });
+  const restrictions = {
+    open: odata("OpenRestriction"),
+    restricted: odata("TokenRestriction", {
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      restrictionTokenType: "Jwt",
+      primaryVerificationKey: odata("SymmetricTokenKey", { keyValue: Buffer.from(SECRET).toString("base64") }),
+      requiredClaims: [{ claimType: CLAIM, claimValue: "yes" }],
+    }),
+  };
+  const published = {};
+  for (const [name, restriction] of Object.entries(restrictions)) {
+    const locator = `${asset}-${name}`;
+    await call(to, "PUT", `/contentKeyPolicies/${locator}`, {
+      properties: { options: [{ name, configuration: odata("ClearKeyConfiguration"), restriction }] },
+    });
+    await call(to, "PUT", `/streamingLocators/${locator}`, {
+      properties: { assetName: asset, streamingPolicyName: asset, defaultContentKeyPolicyName: locator },
+    });
+    const { streamingPaths, drm } = await call(to, "POST", `/streamingLocators/${locator}/listPaths`);
+    published[name] = {
+      licence: drm.clearKey.licenseAcquisitionUrl,
+      url: (protocol, scheme, format) => {
+        const found = streamingPaths.find((s) => s.streamingProtocol === protocol && s.encryptionScheme === scheme);
+        const path = found?.paths.find((candidate) => candidate.includes(format));
+        if (path === undefined) throw new Error(`listPaths names no ${scheme} ${format}: ${JSON.stringify(streamingPaths)}`);
+        return to.streamingUrl + path;
+      },
+    };
+  }
+  return published;
 }

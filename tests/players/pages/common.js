@@ -1,9 +1,12 @@
 // What the three pages share: the video element's side of the story.
 //
 // A page sets `window.player` to an object with
-//   load(url)        resolves when playback can begin
+//   load(url, keys)  resolves when playback can begin. `keys`: { licence, token }, where ClearKey licences are and what
+//                    requests for keys and licences are to carry; either may be missing
 //   renditions()     [{ id, width, height, bitrate }], one per video rendition, lowest first
 //   select(id)       plays that rendition and no other from now on
+//   texts()          [{ language, name }], one per text track; pages of players that are asked for it
+//   showText(lang)   shows the text track of that language
 // and pushes what its player complains of to `errors`.
 
 const video = document.querySelector("video");
@@ -42,6 +45,19 @@ window.seek = (time) =>
     video.addEventListener("seeked", () => resolve(video.currentTime), { once: true });
     video.currentTime = time;
   });
+
+/** Cues that the element has of tracks that are on: `{ start, end, text }` in seconds, each once, in order. */
+window.cues = () => {
+  const found = new Map();
+  for (const track of video.textTracks) {
+    if (track.mode === "disabled") continue;
+    for (const { startTime, endTime, text } of track.cues ?? []) {
+      const cue = { start: startTime, end: endTime, text: text.replace(/<[^>]*>/g, "") };
+      found.set(JSON.stringify(cue), cue);
+    }
+  }
+  return [...found.values()].sort((a, b) => a.start - b.start);
+};
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -12,11 +12,19 @@ player.on(MediaPlayer.events.PLAYBACK_STALLED, () => warnings.push("stalled"));
 
 window.player = {
   version: player.getVersion(),
-  load: (url) =>
+  load: (url, { token } = {}) =>
     new Promise((resolve, reject) => {
+      // A `serverURL` for ClearKey makes dash.js fail; it finds the licence in the manifest.
+      if (token !== undefined) {
+        player.registerLicenseRequestFilter((request) => {
+          request.headers.authorization = `Bearer ${token}`;
+          return Promise.resolve();
+        });
+      }
       player.on(MediaPlayer.events.STREAM_INITIALIZED, resolve);
       player.on(MediaPlayer.events.ERROR, (event) => reject(new Error(said(event))));
       player.initialize(video, url, false);
+      player.attachTTMLRenderingDiv(document.querySelector("#text"));
     }),
   renditions: () =>
     player
@@ -29,5 +37,9 @@ window.player = {
   select: (id) => {
     player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
     player.setRepresentationForTypeById("video", id, /* forceReplace= */ true);
+  },
+  texts: () => player.getTracksFor("text").map(({ lang, labels }) => ({ language: lang, name: labels?.[0]?.text })),
+  showText: (language) => {
+    player.setTextTrack(player.getTracksFor("text").findIndex(({ lang }) => lang === language));
   },
 };

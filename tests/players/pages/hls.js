@@ -1,23 +1,43 @@
 import Hls from "/node_modules/hls.js/dist/hls.mjs";
 import { errors, video, warnings } from "./common.js";
 
+// Made when it is known which keys it is to get: hls.js looks at that once.
+let hls;
 // Low latency is asked for: by default hls.js takes it wherever it is offered.
-const hls = new Hls({ workerPath: "/node_modules/hls.js/dist/hls.worker.js", lowLatencyMode: false });
+let lowLatencyMode = false;
 
-hls.on(Hls.Events.ERROR, (_event, data) => {
-  const text = `${data.type} ${data.details} ${data.response?.code ?? ""} ${data.error?.message ?? ""}`;
-  // A busy machine stalls now and then, and a forced switch aborts what is being loaded; everything else is the
-  // stream's fault.
-  // So does what a transport stream's demuxer was fed of an aborted segment: it says that it found nothing, and goes on.
-  const cutOff = data.details === "fragParsingError" && data.error?.message?.includes("Found no media");
-  const expected = cutOff || ["bufferStalledError", "bufferNudgeOnStall", "aborted"].includes(data.details);
-  (expected && !data.fatal ? warnings : errors).push(text);
-});
+function create({ licence, token }) {
+  const keyUrls = new Set();
+  const authorize = (request) => {
+    if (token !== undefined) request.setRequestHeader("authorization", `Bearer ${token}`);
+  };
+  const made = new Hls({
+    workerPath: "/node_modules/hls.js/dist/hls.worker.js",
+    lowLatencyMode,
+    xhrSetup: (request, url) => {
+      if (keyUrls.has(url)) authorize(request);
+    },
+    licenseXhrSetup: authorize,
+    ...(licence === undefined ? {} : { emeEnabled: true, drmSystems: { "org.w3.clearkey": { licenseUrl: licence } } }),
+  });
+  made.on(Hls.Events.KEY_LOADING, (_event, { frag }) => keyUrls.add(frag.decryptdata?.uri));
+  made.on(Hls.Events.ERROR, (_event, data) => {
+    const text = `${data.type} ${data.details} ${data.response?.code ?? ""} ${data.error?.message ?? ""}`;
+    // A busy machine stalls now and then, and a forced switch aborts what is being loaded; everything else is the
+    // stream's fault.
+    // So does what a transport stream's demuxer was fed of an aborted segment: it says that it found nothing, and goes on.
+    const cutOff = data.details === "fragParsingError" && data.error?.message?.includes("Found no media");
+    const expected = cutOff || ["bufferStalledError", "bufferNudgeOnStall", "aborted"].includes(data.details);
+    (expected && !data.fatal ? warnings : errors).push(text);
+  });
+  return made;
+}
 
 window.player = {
   version: Hls.version,
-  load: (url) =>
+  load: (url, keys = {}) =>
     new Promise((resolve, reject) => {
+      hls = create(keys);
       hls.once(Hls.Events.MANIFEST_PARSED, resolve);
       hls.on(Hls.Events.ERROR, (_event, data) => data.fatal && reject(new Error(data.details)));
       hls.loadSource(url);
@@ -31,7 +51,12 @@ window.player = {
     hls.currentLevel = id;
   },
   lowLatency: () => {
-    hls.config.lowLatencyMode = true;
+    lowLatencyMode = true;
   },
   latency: () => hls.latency,
+  texts: () => hls.subtitleTracks.map(({ lang, name }) => ({ language: lang, name })),
+  showText: (language) => {
+    hls.subtitleTrack = hls.subtitleTracks.findIndex(({ lang }) => lang === language);
+    hls.subtitleDisplay = true;
+  },
 };

@@ -9,8 +9,13 @@ const attached = player.attach(video);
 
 window.player = {
   version: shaka.Player.version,
-  load: async (url) => {
+  load: async (url, { licence, token } = {}) => {
     await attached;
+    if (licence !== undefined) player.configure({ drm: { servers: { "org.w3.clearkey": licence } } });
+    const { KEY, LICENSE } = shaka.net.NetworkingEngine.RequestType;
+    player.getNetworkingEngine().registerRequestFilter((type, request) => {
+      if (token !== undefined && (type === KEY || type === LICENSE)) request.headers.authorization = `Bearer ${token}`;
+    });
     try {
       await player.load(url);
     } catch (error) {
@@ -30,4 +35,6 @@ window.player = {
     const track = player.getVariantTracks().find((candidate) => candidate.id === id);
     player.selectVariantTrack(track, /* clearBuffer= */ true, /* safeMargin= */ 0);
   },
+  texts: () => player.getTextTracks().map(({ language, label }) => ({ language, name: label })),
+  showText: (language) => player.selectTextTrack(player.getTextTracks().find((track) => track.language === language)),
 };

@@ -323,7 +323,10 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
             on("Streaming locators", "Lists the paths that a locator opens").answers("StreamingPaths")
         }
         Op::LocatorContentKeys => {
-            on("Streaming locators", "Lists a locator's content keys").answers("ContentKeys")
+            on("Streaming locators", "Lists a locator's content keys")
+                .about("With `Accept: application/xml` as a CPIX 2.3 document.")
+                .answers("ContentKeys")
+                .or_text("application/xml")
         }
         Op::PublishedList => on("Streaming locators", "Lists what can be watched")
             .about(

@@ -2,14 +2,14 @@
 
 use headwater_blob::HttpClient;
 use headwater_catalog::jobs::{
-    self, Job, JobInput, JobOutput, JobUpdate, MissingAssets, NewJob, NewOutput, Priority,
+    self, Job, JobOutput, JobUpdate, MissingAssets, NewJob, NewOutput, Priority,
 };
 use headwater_catalog::projects::Project;
 use headwater_catalog::{Sql, fingerprint};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::{light_state, listed, status};
+use super::{job_inputs, light_state, listed, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
@@ -83,6 +83,7 @@ pub(super) fn resource(project: &Project, job: Job) -> Json {
         "endTime",
         job.ended.map(|at| at.to_string()),
     );
+    set(&mut properties, "engine", json!(job.engine));
     let resource = Envelope {
         project,
         path: &[("transforms", &job.transform_name), ("jobs", &job.name)],
@@ -95,71 +96,12 @@ pub(super) fn resource(project: &Project, job: Job) -> Json {
 }
 
 /// MK.IO's SDK sends some discriminators without the prefix.
-fn discriminator(object: &Object<'_>) -> Result<String, ApiError> {
+pub(super) fn discriminator(object: &Object<'_>) -> Result<String, ApiError> {
     let kind = object.required_text("@odata.type")?;
     Ok(kind
         .strip_prefix("#Microsoft.Media.")
         .unwrap_or(&kind)
         .to_owned())
-}
-
-/// Refuses members whose meaning we would have to ignore.
-fn refuse_unsupported(object: &Object<'_>, members: &[&str]) -> Result<(), ApiError> {
-    match members.iter().find(|member| object.has(member)) {
-        Some(member) => Err(ApiError::invalid(
-            object.path(member),
-            "is not supported by this installation",
-        )),
-        None => Ok(()),
-    }
-}
-
-fn read_files(input: &Object<'_>) -> Result<Vec<String>, ApiError> {
-    let mut files = input.texts("files")?.unwrap_or_default();
-    // Clients send [""] for "whatever is there".
-    files.retain(|file| !file.is_empty());
-    if files.len() > MAX_FILES {
-        return Err(ApiError::invalid(
-            input.path("files"),
-            format!("must have at most {MAX_FILES} members"),
-        ));
-    }
-    Ok(files)
-}
-
-fn read_input(input: &Object<'_>) -> Result<JobInput, ApiError> {
-    refuse_unsupported(input, &["start", "end", "inputDefinitions"])?;
-    match discriminator(input)?.as_str() {
-        "JobInputAsset" => {
-            input.only(&[
-                "@odata.type",
-                "assetName",
-                "files",
-                "label",
-                "start",
-                "end",
-                "inputDefinitions",
-            ])?;
-            Ok(JobInput::Asset {
-                asset_name: input.required_text("assetName")?,
-                files: read_files(input)?,
-                label: input.text("label")?,
-            })
-        }
-        // The transcoder reads URLs once it has a guard that keeps it off the operator's own network.
-        "JobInputHttp" => Err(ApiError::invalid(
-            input.path("@odata.type"),
-            "JobInputHttp is not supported by this installation: upload the file into an asset and use JobInputAsset",
-        )),
-        "JobInputs" | "JobInputSequence" | "JobInputClip" => Err(ApiError::invalid(
-            input.path("@odata.type"),
-            "is not supported by this installation: a job has one input, a JobInputAsset",
-        )),
-        other => Err(ApiError::invalid(
-            input.path("@odata.type"),
-            format!("'{other}' is not a kind of job input"),
-        )),
-    }
 }
 
 fn read_outputs(properties: &Object<'_>) -> Result<Vec<NewOutput>, ApiError> {
@@ -210,6 +152,7 @@ const KNOWN: &[&str] = &[
     "priority",
     "description",
     "correlationData",
+    "engine",
 ];
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
@@ -233,12 +176,8 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
     root.only(ENVELOPE)?;
     let properties = root.required_object("properties")?;
     properties.only(KNOWN)?;
-    let input = read_input(&properties.required_object("input")?)?;
+    let input = job_inputs::read(&properties.required_object("input")?)?;
     let outputs = read_outputs(&properties)?;
-    let urls = match &input {
-        JobInput::Http { urls, .. } => urls.clone(),
-        JobInput::Asset { .. } => Vec::new(),
-    };
     let mut new = NewJob {
         description: properties.text("description")?,
         correlation: properties.text_map("correlationData")?.unwrap_or_default(),
@@ -257,7 +196,12 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
         .iter()
         .map(|output| json!([output.asset_name, output.label, output.preset_override]))
         .collect();
-    new.fingerprint = fingerprint(&json!([new.input.shown(), urls, wanted, new.correlation]));
+    new.fingerprint = fingerprint(&json!([
+        new.input.shown(),
+        new.input.identity(),
+        wanted,
+        new.correlation
+    ]));
     let (job, written) = jobs::create(
         call.sql,
         call.seal,

@@ -12,6 +12,8 @@ use crate::fields::Object;
 pub(crate) const MOST: usize = 30;
 /// Most claims that a token must have (AMS quota).
 pub(crate) const MOST_CLAIMS: usize = 30;
+/// Shortest shared secret of a token restriction: what `headwater_keys::VerificationKey` takes.
+const LEAST_SYMMETRIC_BYTES: usize = 32;
 
 const PREFIX: &str = "#Microsoft.Media.ContentKeyPolicy";
 
@@ -481,8 +483,8 @@ fn verification_key(key: &Object<'_>) -> Result<Json, ApiError> {
     match kind(key)? {
         "SymmetricTokenKey" => {
             let mut made = Made::new(key, "SymmetricTokenKey", &["keyValue"])?;
-            // An empty key would let anybody sign; how long it is otherwise is between the customer and their token service.
-            made.required_bytes("keyValue", 1)?;
+            // Key delivery takes no shorter ones (RFC 7518 §3.2).
+            made.required_bytes("keyValue", LEAST_SYMMETRIC_BYTES)?;
             Ok(made.json())
         }
         "RsaTokenKey" => {

@@ -148,7 +148,10 @@ pub(super) fn streaming_paths(
                 of(
                     "Hls",
                     cbcs.hls,
-                    &["(format=m3u8-cmaf,encryption=cbcs-aapl)"],
+                    &[
+                        "(format=m3u8-cmaf,encryption=cbcs-aapl)",
+                        "(format=m3u8-aapl,encryption=cbcs-aapl)",
+                    ],
                 ),
                 of(
                     "Dash",
@@ -175,8 +178,9 @@ pub(super) fn streaming_paths(
     paths
 }
 
-/// Where players get licences and keys, by key system: the servers that the streaming policy names. Of ours there is no
-/// word as long as there is none that would answer.
+/// Where players get licences and keys, by key system: the servers that the streaming policy names, else our own key
+/// delivery, as manifests name it too. Of several schemes the first in [`protection::schemes`]' order that encrypts samples
+/// speaks for a system: whole segments' keys are named by playlists, and no player asks for them here.
 async fn licences<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
     locator: &StreamingLocator,
@@ -186,19 +190,25 @@ async fn licences<S: Sql, C: HttpClient>(
     let ids = locator_keys::default_ids(call.sql, project, &locator.name).await?;
     let media = segment(locator.alternative_media_id.as_deref().unwrap_or_default());
     let mut licences = Map::new();
-    for scheme in protection::schemes(&policy.properties) {
+    let mut schemes = protection::schemes(&policy.properties);
+    schemes.sort_by_key(|scheme| scheme.encryption == Encryption::Envelope);
+    for scheme in schemes {
         let key = ids
             .iter()
             .find(|(encryption, _)| *encryption == scheme.encryption)
             .map(|(_, id)| id.to_string())
             .unwrap_or_default();
         for offer in scheme.offers {
-            let Some(template) = offer.url_template else {
-                continue;
+            let own = || {
+                let delivery = format!("{}/keys", call.settings.public_url);
+                protection::own_url(&delivery, scheme.encryption, offer.system, &key)
             };
-            let url = template
-                .replace("{ContentKeyId}", &key)
-                .replace("{AlternativeMediaId}", &media);
+            let url = match &offer.url_template {
+                Some(template) if !template.is_empty() => template
+                    .replace("{ContentKeyId}", &key)
+                    .replace("{AlternativeMediaId}", &media),
+                _ => own(),
+            };
             licences
                 .entry(offer.system.member())
                 .or_insert_with(|| json!({ "licenseAcquisitionUrl": url }));

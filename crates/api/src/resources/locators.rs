@@ -14,7 +14,7 @@ use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
-use super::{light_state, listed, policy_schemes, status};
+use super::{key_documents, key_orders, light_state, listed, policy_schemes, status};
 use crate::call::Call;
 use crate::dialect::{Dialect, END_OF_TIME, Envelope};
 use crate::error::ApiError;
@@ -45,6 +45,7 @@ pub(crate) const WRITABLE: &[&str] = &[
     "startTime",
     "endTime",
     "contentKeys",
+    "contentKeyDocument",
     "filters",
     "defaultManifestFilename",
     "suppressed",
@@ -154,13 +155,11 @@ fn read<S, C>(call: &Call<'_, S, C>) -> Result<NewLocator, ApiError> {
         alternative_media_id: properties.text("alternativeMediaId")?,
         content_id: properties.text("contentId")?,
         filters: properties.texts("filters")?.unwrap_or_default(),
-        keys: policy_schemes::few(&properties, "contentKeys")?
-            .iter()
-            .map(key)
-            .collect::<Result<_, _>>()?,
+        keys: given_keys(&properties)?,
         default_manifest: properties.text("defaultManifestFilename")?,
         suppressed: properties.flag("suppressed")?.unwrap_or(false),
         extra: properties.beyond(&known),
+        ordered: Vec::new(),
         fingerprint: String::new(),
     };
     let request = json!([
@@ -180,6 +179,22 @@ fn read<S, C>(call: &Call<'_, S, C>) -> Result<NewLocator, ApiError> {
         fingerprint: fingerprint(&request),
         ..new
     })
+}
+
+/// The keys that a client brings along, listed or as a document.
+fn given_keys(properties: &Object<'_>) -> Result<Vec<GivenKey>, ApiError> {
+    let listed: Vec<GivenKey> = policy_schemes::few(properties, "contentKeys")?
+        .iter()
+        .map(key)
+        .collect::<Result<_, _>>()?;
+    match properties.text("contentKeyDocument")? {
+        None => Ok(listed),
+        Some(_) if !listed.is_empty() => Err(ApiError::invalid(
+            properties.path("contentKeyDocument"),
+            "stands in place of contentKeys",
+        )),
+        Some(text) => key_documents::given(&properties.path("contentKeyDocument"), &text),
+    }
 }
 
 /// A content key as a client brings it along, perhaps as it was shown before.
@@ -218,13 +233,20 @@ fn key(key: &Object<'_>) -> Result<GivenKey, ApiError> {
 }
 
 pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let new = read(call)?;
+    let mut new = read(call)?;
     let if_exists = if call.is_arm() {
         IfExists::Keep
     } else {
         IfExists::Replace
     };
     let project = &call.project()?.id;
+    let kept = if_exists == IfExists::Keep
+        && locators::get(call.sql, project, call.var("locator"))
+            .await
+            .is_ok();
+    if !kept {
+        key_orders::order(call, call.var("locator"), &mut new).await?;
+    }
     let (locator, written) = locators::put(
         call.sql,
         call.seal,
@@ -256,13 +278,18 @@ pub(super) async fn state<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
     Ok(light_state("Created"))
 }
 
-/// All keys with their values, for whoever packages or gives them out elsewhere. Clear content has none.
+/// All keys with their values, for whoever packages or gives them out elsewhere, as a CPIX document for clients that accept
+/// XML. Clear content has none.
 pub(super) async fn content_keys<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
     let locator = locator(call).await?;
     let project = &call.project()?.id;
     let keys = locator_keys::list(call.sql, call.seal, project, &locator.name).await?;
+    if key_documents::is_asked_for(call.incoming.headers) {
+        let document = key_documents::document(&locator, &keys)?;
+        return Ok(Reply::text(key_documents::XML, document));
+    }
     let shown: Vec<_> = keys
         .iter()
         .map(|key| {

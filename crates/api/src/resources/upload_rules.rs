@@ -5,7 +5,7 @@ use headwater_catalog::upload_rules::{self, UploadRule, UploadRuleWrite};
 use headwater_catalog::{Sql, storage};
 use serde_json::{Value as Json, json};
 
-use super::{listed, status};
+use super::{key_orders, listed, status};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::ApiError;
@@ -70,6 +70,7 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
         streaming_policy_name: properties.required_text("streamingPolicyName")?,
     };
     let project = &call.project()?.id;
+    key_orders::refuse_ordered(call, &rule.streaming_policy_name).await?;
     let (rule, written) =
         upload_rules::put(call.sql, project, call.var("rule"), &rule, call.moment.now).await?;
     let account = storage::get(call.sql, project, &rule.rule.storage_account_name).await?;

@@ -101,23 +101,46 @@ fn unprepared(error: &ApiError) -> JobFailure {
     }
 }
 
+fn input<S, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    claimed: ClaimedInput,
+) -> Result<WorkInput, ApiError> {
+    let all = |inputs: Vec<ClaimedInput>| {
+        inputs
+            .into_iter()
+            .map(|claimed| input(call, claimed))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match claimed {
+        ClaimedInput::Http { urls, selection } => WorkInput::Http { urls, selection },
+        ClaimedInput::Asset {
+            location,
+            files,
+            selection,
+        } => {
+            let place = open(call, &location)?;
+            WorkInput::Asset {
+                place: signed(&place, location.sub_path, reading())?,
+                files,
+                selection,
+            }
+        }
+        ClaimedInput::Sequence { inputs } => WorkInput::Sequence {
+            inputs: all(inputs)?,
+        },
+        ClaimedInput::Several { inputs } => WorkInput::Several {
+            inputs: all(inputs)?,
+        },
+    })
+}
+
 async fn prepare<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
     claimed: Claimed,
     lease_seconds: u32,
 ) -> Result<Claim, ApiError> {
-    let read = reading();
     let all = everything();
-    let input = match claimed.input {
-        ClaimedInput::Http { urls } => WorkInput::Http { urls },
-        ClaimedInput::Asset { location, files } => {
-            let place = open(call, &location)?;
-            WorkInput::Asset {
-                place: signed(&place, location.sub_path, read)?,
-                files,
-            }
-        }
-    };
+    let input = input(call, claimed.input)?;
     let mut outputs = Vec::with_capacity(claimed.outputs.len());
     for output in claimed.outputs {
         let place = open(call, &output.location)?;
@@ -152,6 +175,9 @@ pub(super) async fn renew<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         call.moment,
     )
     .await?;
+    if let Some(engine) = &request.engine {
+        queue::note_engine(call.sql, job_id(call)?, &request.lease, engine).await?;
+    }
     Ok(Reply::ok(json!(RenewResponse { cancel })))
 }
 
@@ -159,6 +185,7 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
     let request: FinishRequest = read(call)?;
+    let engine = request.engine.clone();
     let ending = match request.outcome {
         Outcome::Finished { manifests, encoded } => Ending::Finished { manifests, encoded },
         Outcome::Error(failure) => Ending::Failed(failure),
@@ -172,5 +199,8 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
         call.moment,
     )
     .await?;
+    if let Some(engine) = &engine {
+        queue::note_engine(call.sql, job_id(call)?, &request.lease, engine).await?;
+    }
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

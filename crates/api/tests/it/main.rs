@@ -4,6 +4,8 @@ mod account;
 mod audit;
 mod credentials;
 mod foreign;
+mod key_documents;
+mod key_orders;
 mod lists;
 mod live;
 mod openapi;

@@ -145,7 +145,7 @@ fn token_restriction(key: &str) -> Json {
     })
 }
 
-const KEY: &str = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IQ==";
+const KEY: &str = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldA==";
 
 fn key_policy() -> Json {
     json!({"properties": {"description": "d", "options": [
@@ -287,6 +287,17 @@ fn key_policies_say_which_member_is_wrong() {
             &format!("{option}/restriction/primaryVerificationKey/keyValue"),
             json!("not base64"),
             "properties.options[0].restriction.primaryVerificationKey.keyValue",
+        ),
+        (
+            // One byte less than key delivery takes.
+            &format!("{option}/restriction/primaryVerificationKey/keyValue"),
+            json!("c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlYw=="),
+            "properties.options[0].restriction.primaryVerificationKey.keyValue",
+        ),
+        (
+            &format!("{option}/restriction/alternateVerificationKeys"),
+            json!([{"@odata.type": "#Microsoft.Media.ContentKeyPolicySymmetricTokenKey", "keyValue": "c2hvcnQ="}]),
+            "properties.options[0].restriction.alternateVerificationKeys[0].keyValue",
         ),
         (
             &format!("{option}/restriction/openIdConnectDiscoveryDocument"),

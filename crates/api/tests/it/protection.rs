@@ -10,7 +10,7 @@ const VALUE: &str = "1UqLohAfWsEGkULYxHjYZg==";
 const OTHER_VALUE: &str = "4UqLohAfWsEGkULYxHjYZg==";
 
 /// A content key policy with an open option for each of these systems.
-fn key_policy(systems: &[&str]) -> Json {
+pub(crate) fn key_policy(systems: &[&str]) -> Json {
     let options: Vec<_> = systems
         .iter()
         .map(|system| {
@@ -44,7 +44,7 @@ fn key_policy(systems: &[&str]) -> Json {
 }
 
 /// An asset `film` with a file, and the content key policies `all` and `clear`.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::new();
     let asset = json!({"properties": {"container": "films"}});
     world.put(&format!("{ARM}/assets/film"), asset).expect(201);
@@ -67,7 +67,7 @@ fn world() -> World {
 }
 
 /// A locator on `film`, with these properties besides.
-fn protected(policy: &str, more: Json) -> Json {
+pub(crate) fn protected(policy: &str, more: Json) -> Json {
     let mut body = locator("film", policy);
     for (name, value) in more.as_object().unwrap() {
         body["properties"][name] = value.clone();
@@ -75,21 +75,21 @@ fn protected(policy: &str, more: Json) -> Json {
     body
 }
 
-fn keys(world: &World, base: &str, name: &str) -> Vec<Json> {
+pub(crate) fn keys(world: &World, base: &str, name: &str) -> Vec<Json> {
     let path = format!("{base}/streamingLocators/{name}/listContentKeys");
     let body = world.post(&path, Json::Null).expect(200).body;
     body["contentKeys"].as_array().unwrap().clone()
 }
 
 #[track_caller]
-fn refused(got: crate::support::Got, field: &str, says: &str) {
+pub(crate) fn refused(got: crate::support::Got, field: &str, says: &str) {
     let body = got.expect(400).body;
     assert_eq!(body["error"]["target"], field, "{body}");
     let message = body["error"]["message"].as_str().unwrap();
     assert!(message.contains(says), "{message}");
 }
 
-fn enabled(protocols: &[&str]) -> Json {
+pub(crate) fn enabled(protocols: &[&str]) -> Json {
     ["download", "dash", "hls", "smoothStreaming"]
         .iter()
         .map(|name| ((*name).to_owned(), Json::from(protocols.contains(name))))
@@ -97,7 +97,7 @@ fn enabled(protocols: &[&str]) -> Json {
         .into()
 }
 
-fn four_cc(code: &str) -> Json {
+pub(crate) fn four_cc(code: &str) -> Json {
     json!([{"trackSelections": [{"property": "FourCC", "operation": "Equal", "value": code}]}])
 }
 
@@ -627,7 +627,7 @@ fn what_a_locator_uses_stays() {
 }
 
 #[test]
-fn paths_are_listed_by_scheme_with_the_licence_servers_that_answer() {
+fn paths_are_listed_by_scheme_with_where_keys_and_licences_are() {
     let world = world();
     world
         .put(&format!("{ARM}/streamingPolicies/custom"), custom())
@@ -640,6 +640,7 @@ fn paths_are_listed_by_scheme_with_the_licence_servers_that_answer() {
     let id = made["properties"]["streamingLocatorId"].as_str().unwrap();
     let keys = keys(&world, ARM, "l");
     let key = |at: usize| keys[at]["id"].as_str().unwrap();
+    let own = |path: &str| format!("{}/keys/{path}", world.settings.public_url);
     for base in [ARM, MKIO] {
         let paths = world
             .post(&format!("{base}/streamingLocators/l/listPaths"), Json::Null)
@@ -668,30 +669,57 @@ fn paths_are_listed_by_scheme_with_the_licence_servers_that_answer() {
                         "streamingProtocol": "SmoothStreaming", "encryptionScheme": "CommonEncryptionCenc",
                         "paths": [format!("/{id}/film.ism/manifest(encryption=cenc)")],
                     }),
-                    path("Hls", "CommonEncryptionCbcs", &hls[..1], "cbcs-aapl"),
+                    path("Hls", "CommonEncryptionCbcs", &hls, "cbcs-aapl"),
                 ],
                 "downloadPaths": [format!("/{id}/film.mp4")],
                 "drm": {
-                    "clearKey": {"licenseAcquisitionUrl": format!("https://keys.example/film%201/{}", key(0))},
+                    // For samples; whole segments' key is where their playlist says.
+                    "clearKey": {"licenseAcquisitionUrl": own("ClearKey")},
+                    "playReady": {"licenseAcquisitionUrl": own("PlayReady/")},
                     "widevine": {"licenseAcquisitionUrl": format!("https://drm.example/{}", key(1))},
                     "fairPlay": {"licenseAcquisitionUrl": format!("skd://drm.example/{}", key(3))},
                 },
             })
         );
     }
-    // Nobody answers for ours yet.
-    let drm = protected(
-        "Predefined_MultiDrmStreaming",
-        json!({"defaultContentKeyPolicyName": "all"}),
-    );
-    world
-        .put(&format!("{ARM}/streamingLocators/ours"), drm)
-        .expect(201);
-    let paths = world.post(
-        &format!("{ARM}/streamingLocators/ours/listPaths"),
-        Json::Null,
-    );
-    assert_eq!(paths.expect(200).body["drm"], json!({}));
+    for (policy, expected) in [
+        (
+            "Predefined_MultiDrmStreaming",
+            &[
+                "fairPlay FairPlay/?kid=1",
+                "playReady PlayReady/",
+                "widevine Widevine/?kid=0",
+            ][..],
+        ),
+        ("Predefined_ClearKey", &["clearKey ?kid=0"]),
+    ] {
+        let more = json!({"defaultContentKeyPolicyName": "all"});
+        let path = format!("{ARM}/streamingLocators/{policy}");
+        world.put(&path, protected(policy, more)).expect(201);
+        let ids: Vec<String> = self::keys(&world, ARM, policy)
+            .iter()
+            .map(|key| key["id"].as_str().unwrap().to_owned())
+            .collect();
+        let paths = world
+            .post(&format!("{path}/listPaths"), Json::Null)
+            .expect(200)
+            .body;
+        let expected: serde_json::Map<_, _> = expected
+            .iter()
+            .map(|line| {
+                let (system, path) = line.split_once(' ').unwrap();
+                let path = match path.rsplit_once('=') {
+                    Some((path, at)) => format!("{path}={}", ids[at.parse::<usize>().unwrap()]),
+                    None => path.to_owned(),
+                };
+                (
+                    system.to_owned(),
+                    json!({"licenseAcquisitionUrl": own(&path)}),
+                )
+            })
+            .collect();
+        assert_eq!(paths["drm"], Json::from(expected), "{policy}");
+    }
     // What is protected or filtered is in no list of what anybody can watch.
     let published = world
         .get("/api/v1/projects/default/media/published")

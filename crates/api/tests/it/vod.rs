@@ -316,7 +316,7 @@ fn presets_that_cannot_run_are_refused_by_name() {
     let got = world
         .put(
             &format!("{MKIO}/transforms/t"),
-            transform("ContentAwareEncoding"),
+            transform("SaasSourceAligned360pOnly"),
         )
         .expect(400)
         .body;

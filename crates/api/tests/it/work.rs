@@ -133,20 +133,99 @@ fn a_job_is_cancelled_on_both_sides() {
 }
 
 #[test]
-fn an_input_that_no_worker_reads_is_refused_when_it_is_asked_for() {
+fn inputs_of_every_kind_reach_the_worker_and_keep_their_secrets() {
     let world = World::new();
+    for asset in ["one", "two", "logo"] {
+        world.put(&format!("{MKIO}/assets/{asset}"), json!({"properties": {}}));
+    }
+    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
+    let clip = json!({"@odata.type": "#Microsoft.Media.AbsoluteClipTime", "time": "PT1.5S"});
     let body = json!({"properties": {
-        "input": {
-            "@odata.type": "#Microsoft.Media.JobInputHttp", "baseUri": "https://example.com/films/",
-            "files": ["a.mp4?sig=secret"],
-        },
+        "input": {"@odata.type": "#Microsoft.Media.JobInputs", "inputs": [
+            {"@odata.type": "#Microsoft.Media.JobInputSequence", "inputs": [
+                {"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "one", "files": ["a.mp4"], "start": clip},
+                {"@odata.type": "JobInputHttp", "baseUri": "https://example.com/films?sig=secret", "files": ["b.mkv"],
+                 "inputDefinitions": [{"@odata.type": "FromAllInputFile", "includedTracks": [
+                    {"@odata.type": "SelectAudioTrackByAttribute", "attribute": "Language", "filter": "ValueEquals",
+                     "filterValue": "de"}]}]},
+            ]},
+            {"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "logo", "files": ["l.png"], "label": "logo"},
+        ]},
         "outputs": [{"@odata.type": "JobOutputAsset", "assetName": "out"}],
     }});
-    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
-    let refusal = world.put(&path, body).expect(400).body.to_string();
+    let made = world.put(&path, body.clone()).body.to_string();
     assert!(
-        refusal.contains("properties.input.@odata.type"),
-        "{refusal}"
+        made.contains("JobInputSequence") && !made.contains("secret"),
+        "{made}"
     );
-    assert!(!refusal.contains("secret"), "{refusal}");
+    // The same request again is the same job.
+    world.put(&path, body).expect(200);
+    let refused = world.delete(&format!("{MKIO}/assets/logo"));
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    let claim = world
+        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
+        .expect(200)
+        .body;
+    let sequence = &claim["input"]["inputs"][0]["inputs"];
+    assert_eq!(sequence[0]["selection"]["startMs"], 1500);
+    assert_eq!(
+        sequence[1]["urls"][0],
+        "https://example.com/films/b.mkv?sig=secret"
+    );
+    assert_eq!(
+        sequence[1]["selection"]["tracks"][0]["by"]["language"],
+        "de"
+    );
+    assert_eq!(claim["input"]["inputs"][1]["selection"]["label"], "logo");
+    let id = claim["jobId"].as_str().unwrap();
+    let engine = json!({"name": "ffmpeg", "reason": "The input is a sequence."});
+    world
+        .worker(
+            &format!("{id}/renew"),
+            json!({"lease": claim["lease"], "progress": [], "chunks": [], "engine": engine}),
+        )
+        .expect(200);
+    let shown = world.get(&path).expect(200).body;
+    assert_eq!(shown["properties"]["engine"], engine);
+    // Pictures and the like have no manifest.
+    world
+        .worker(
+            &format!("{id}/finish"),
+            json!({"lease": claim["lease"], "outcome": {"state": "finished", "manifests": [""]}}),
+        )
+        .expect(204);
+    let shown = world.get(&path).expect(200).body;
+    assert_eq!(shown["properties"]["state"], "Finished");
+}
+
+#[test]
+fn an_input_that_no_worker_reads_is_refused_when_it_is_asked_for() {
+    let world = World::new();
+    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
+    for (input, field) in [
+        (
+            json!({"@odata.type": "#Microsoft.Media.JobInputHttp", "baseUri": "ftp://example.com/?sig=secret", "files": ["a"]}),
+            "properties.input.files[0]",
+        ),
+        (
+            json!({"@odata.type": "#Microsoft.Media.JobInputHttp", "files": ["https://me:secret@example.com/a"]}),
+            "properties.input.files[0]",
+        ),
+        (
+            json!({"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "a",
+                "start": {"@odata.type": "#Microsoft.Media.UtcClipTime", "time": "2026-01-01T00:00:00Z"}}),
+            "properties.input.start.@odata.type",
+        ),
+        (
+            json!({"@odata.type": "#Microsoft.Media.JobInputNone"}),
+            "properties.input.@odata.type",
+        ),
+    ] {
+        let body = json!({"properties": {
+            "input": input, "outputs": [{"@odata.type": "JobOutputAsset", "assetName": "out"}],
+        }});
+        let refusal = world.put(&path, body).expect(400).body.to_string();
+        assert!(refusal.contains(field), "{refusal}");
+        assert!(!refusal.contains("secret"), "{refusal}");
+    }
 }

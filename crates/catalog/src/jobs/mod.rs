@@ -6,6 +6,7 @@
 //! `Error` or `Canceled`; `Canceling` while a worker has yet to notice. A lost lease leads back to `Queued`.
 
 mod facts;
+mod input;
 mod model;
 pub mod queue;
 
@@ -19,12 +20,13 @@ use crate::sql::{Row, Sql, Value, transaction};
 use crate::{Written, assets, names, presets, transforms};
 use headwater_seal::Seal;
 
+pub use input::{Cut, JobInput};
 pub use model::{
-    ErrorDetail, Job, JobError, JobInput, JobOutput, JobState, JobUpdate, MissingAssets, NewJob,
-    NewOutput, Priority,
+    ErrorDetail, Job, JobError, JobOutput, JobState, JobUpdate, MissingAssets, NewJob, NewOutput,
+    Priority,
 };
 
-const COLUMNS: &str = "id, transform_name, name, input_json, description, correlation_json, priority, state, created, modified, started, ended";
+const COLUMNS: &str = "id, transform_name, name, input_json, description, correlation_json, priority, state, created, modified, started, ended, engine_json";
 
 const FIELDS: &[Field] = &[
     Field::new("name", "name", FieldKind::Text),
@@ -67,6 +69,13 @@ fn from_row(row: &Row<'_>) -> Result<Job, CatalogError> {
         modified: row.time("modified")?,
         started: row.opt_time("started")?,
         ended: row.opt_time("ended")?,
+        engine: row
+            .opt_text("engine_json")?
+            .map(|text| {
+                serde_json::from_str(&text)
+                    .map_err(|_| CatalogError::corrupt("engine_json", "not an engine"))
+            })
+            .transpose()?,
     })
 }
 
@@ -254,25 +263,25 @@ pub(crate) async fn insert<S: Sql>(
         ));
     }
     let id = moment.ids.uuid();
-    let (input_asset, sealed) = match &new.input {
-        JobInput::Asset {
-            asset_name, files, ..
-        } => {
-            if assets::find(sql, project, asset_name).await?.is_none() {
-                return Err(CatalogError::invalid(
-                    "properties.input.assetName",
-                    format!("Asset '{asset_name}' not found."),
-                ));
-            }
-            for (index, file) in files.iter().enumerate() {
-                names::blob(&format!("properties.input.files[{index}]"), file)?;
-            }
-            (Some(asset_name.as_str()), None)
+    let read = new.input.assets();
+    for (path, asset_name, files) in &read {
+        if assets::find(sql, project, asset_name).await?.is_none() {
+            return Err(CatalogError::invalid(
+                format!("{path}.assetName"),
+                format!("Asset '{asset_name}' not found."),
+            ));
         }
-        JobInput::Http { urls, .. } => {
-            let plain = serde_json::to_vec(urls).unwrap_or_default();
-            (None, Some(seal.seal(&seal_context(id), &plain)?))
+        for (index, file) in files.iter().enumerate() {
+            names::blob(&format!("{path}.files[{index}]"), file)?;
         }
+    }
+    let input_asset = new.input.asset();
+    let sealed = match new.input.stored() {
+        Some(stored) => {
+            let plain = serde_json::to_vec(&stored).unwrap_or_default();
+            Some(seal.seal(&seal_context(id), &plain)?)
+        }
+        None => None,
     };
     let correlation = Json::Object(
         new.correlation
@@ -301,6 +310,18 @@ pub(crate) async fn insert<S: Sql>(
     )
     .await
     .map_err(CatalogError::taken("Job", name))?;
+    let others: std::collections::BTreeSet<&str> = read
+        .iter()
+        .map(|(_, asset, _)| *asset)
+        .filter(|asset| input_asset != Some(*asset))
+        .collect();
+    for asset in others {
+        sql.query(
+            "INSERT INTO job_inputs (job_id, asset_name) VALUES (?1, ?2)",
+            &[id.into(), asset.into()],
+        )
+        .await?;
+    }
     for (index, (output, recipe)) in new.outputs.iter().zip(&transform.outputs).enumerate() {
         let field = |member: &str| format!("properties.outputs[{index}].{member}");
         if new
@@ -314,7 +335,7 @@ pub(crate) async fn insert<S: Sql>(
                 "two outputs cannot go to the same asset",
             ));
         }
-        if input_asset == Some(output.asset_name.as_str()) {
+        if read.iter().any(|(_, asset, _)| *asset == output.asset_name) {
             return Err(CatalogError::invalid(
                 field("assetName"),
                 "must not be the input asset",
@@ -427,7 +448,7 @@ pub async fn delete<S: Sql>(
                 "Job '{name}' is being worked on; cancel it first."
             )));
         }
-        for table in ["job_chunks", "job_outputs"] {
+        for table in ["job_chunks", "job_inputs", "job_outputs"] {
             sql.query(
                 &format!("DELETE FROM {table} WHERE job_id = ?1"),
                 &[job.id.into()],

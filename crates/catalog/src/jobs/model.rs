@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use headwater_work::JobErrorCode;
+use headwater_work::{EngineChoice, JobErrorCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 use uuid::Uuid;
+
+use super::JobInput;
 
 /// AMS `JobState`, of jobs and of their outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,46 +101,6 @@ impl Priority {
     }
 }
 
-/// What a job reads.
-#[derive(Debug, Clone, PartialEq)]
-pub enum JobInput {
-    /// AMS `JobInputAsset`. `files`: relative to the asset's folder; empty for the one media file there.
-    Asset {
-        asset_name: String,
-        files: Vec<String>,
-        label: Option<String>,
-    },
-    /// AMS `JobInputHttp`. `shown`: as it was sent but without query strings; `urls`: complete.
-    Http {
-        shown: Map<String, Json>,
-        urls: Vec<String>,
-    },
-}
-
-impl JobInput {
-    /// The input as responses show it. Query strings, which may carry signatures, are not in it.
-    pub fn shown(&self) -> Json {
-        match self {
-            Self::Asset {
-                asset_name,
-                files,
-                label,
-            } => {
-                let mut shown = json!({
-                    "@odata.type": "#Microsoft.Media.JobInputAsset",
-                    "assetName": asset_name,
-                    "files": files,
-                });
-                if let (Some(label), Json::Object(members)) = (label, &mut shown) {
-                    members.insert("label".into(), label.clone().into());
-                }
-                shown
-            }
-            Self::Http { shown, .. } => Json::Object(shown.clone()),
-        }
-    }
-}
-
 /// A job. Serialises as events keep it, which is not how it looks on the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -157,6 +119,9 @@ pub struct Job {
     pub modified: Timestamp,
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
+    /// What does the work, once a worker has said so.
+    #[serde(default)]
+    pub engine: Option<EngineChoice>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

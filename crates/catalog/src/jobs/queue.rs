@@ -7,13 +7,15 @@
 
 use headwater_seal::Seal;
 use headwater_work::{
-    ChunkRecord, EncodedTrack, JobErrorCode, JobFailure, MAX_ENCODED_TRACKS, OutputProgress,
+    ChunkRecord, EncodedTrack, EngineChoice, JobErrorCode, JobFailure, MAX_ENCODED_TRACKS,
+    MAX_REASON_BYTES, OutputProgress, Selection,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::facts::Before;
+use super::input::Stored;
 use super::{JobError, JobState, seal_context};
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
@@ -63,9 +65,17 @@ pub enum ClaimedInput {
     Asset {
         location: Box<Location>,
         files: Vec<String>,
+        selection: Selection,
     },
     Http {
         urls: Vec<String>,
+        selection: Selection,
+    },
+    Sequence {
+        inputs: Vec<ClaimedInput>,
+    },
+    Several {
+        inputs: Vec<ClaimedInput>,
     },
 }
 
@@ -225,6 +235,31 @@ async fn store_chunk<S: Sql>(
     Ok(true)
 }
 
+/// Keeps what the holder of the lease says about the engine that makes the job.
+///
+/// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for words that are too long.
+pub async fn note_engine<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    lease: &str,
+    engine: &EngineChoice,
+) -> Result<(), CatalogError> {
+    if engine.name.len() > 64 || engine.reason.len() > MAX_REASON_BYTES {
+        return Err(CatalogError::invalid("engine", "is too long"));
+    }
+    let text = serde_json::to_string(engine).unwrap_or_default();
+    let rows = sql
+        .query(
+            "UPDATE jobs SET engine_json = ?3 WHERE id = ?1 AND (lease = ?2 OR finished_lease = ?2) RETURNING id",
+            &[job_id.into(), lease.into(), text.into()],
+        )
+        .await?;
+    if rows.is_empty() {
+        return Err(CatalogError::LeaseLost);
+    }
+    Ok(())
+}
+
 /// How a worker gives a job back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -360,6 +395,10 @@ async fn record_manifests<S: Sql>(
         ));
     }
     for (at, (row, manifest)) in outputs.iter().zip(manifests).enumerate() {
+        // Pictures and transport streams have none.
+        if manifest.is_empty() {
+            continue;
+        }
         crate::names::blob(&format!("outcome.manifests[{at}]"), manifest)?;
         assets::set_manifest(sql, project, &row.text("asset_name")?, manifest).await?;
     }
@@ -449,30 +488,26 @@ async fn load<S: Sql>(
         .first()
         .ok_or_else(|| CatalogError::corrupt("id", "job vanished"))?;
     let project = ProjectId(row.text("project_id")?);
-    let input = match (row.opt_text("input_asset")?, row.opt_blob("input_sealed")?) {
-        (Some(asset), _) => {
+    let stored = match (row.opt_text("input_asset")?, row.opt_blob("input_sealed")?) {
+        (_, Some(sealed)) => {
+            let plain = seal.open(&seal_context(job_id), &sealed)?;
+            Stored::read(plain.expose())
+                .ok_or_else(|| CatalogError::corrupt("input_sealed", "not an input"))?
+        }
+        (Some(asset), None) => {
             let shown: Json = row.json("input_json")?;
             let files = shown.get("files").cloned().unwrap_or_default();
-            let files = serde_json::from_value(files).unwrap_or_default();
-            let Some(location) = locate(sql, &project, &asset).await? else {
-                return Ok(Err(gone(
-                    JobErrorCode::DownloadNotAccessible,
-                    "input",
-                    &asset,
-                )));
-            };
-            ClaimedInput::Asset {
-                location: Box::new(location),
-                files,
+            Stored::Asset {
+                asset,
+                files: serde_json::from_value(files).unwrap_or_default(),
+                selection: Selection::default(),
             }
         }
-        (None, Some(sealed)) => {
-            let plain = seal.open(&seal_context(job_id), &sealed)?;
-            let urls = serde_json::from_slice(plain.expose())
-                .map_err(|_| CatalogError::corrupt("input_sealed", "not a list of URLs"))?;
-            ClaimedInput::Http { urls }
-        }
         (None, None) => return Err(CatalogError::corrupt("input_sealed", "NULL")),
+    };
+    let input = match stored.claimed(sql, &project).await? {
+        Ok(input) => input,
+        Err(gone) => return Ok(Err(gone)),
     };
     let mut outputs = Vec::new();
     let found = sql
@@ -525,6 +560,11 @@ pub(crate) async fn locate<S: Sql>(
         Err(CatalogError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Why a job whose input is no longer there ends.
+pub(super) fn input_gone(asset: &str) -> JobError {
+    gone(JobErrorCode::DownloadNotAccessible, "input", asset)
 }
 
 fn gone(code: JobErrorCode, which: &str, asset: &str) -> JobError {

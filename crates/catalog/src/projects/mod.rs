@@ -42,52 +42,126 @@ impl Project {
 const COLUMNS: &str = "id, name, display_name, location, subscription_id, resource_group, account_name, tags_json, created, modified";
 
 fn from_row(row: &Row<'_>) -> Result<Project, CatalogError> {
+    read(row, "")
+}
+
+/// `prefix`: of the columns' names.
+fn read(row: &Row<'_>, prefix: &str) -> Result<Project, CatalogError> {
+    let column = |name: &str| format!("{prefix}{name}");
     Ok(Project {
-        id: ProjectId(row.text("id")?),
-        name: row.text("name")?,
-        display_name: row.text("display_name")?,
-        location: row.text("location")?,
-        subscription_id: row.text("subscription_id")?,
-        resource_group: row.text("resource_group")?,
-        account_name: row.text("account_name")?,
-        tags: row.json("tags_json")?,
-        created: row.time("created")?,
-        modified: row.time("modified")?,
+        id: ProjectId(row.text(&column("id"))?),
+        name: row.text(&column("name"))?,
+        display_name: row.text(&column("display_name"))?,
+        location: row.text(&column("location"))?,
+        subscription_id: row.text(&column("subscription_id"))?,
+        resource_group: row.text(&column("resource_group"))?,
+        account_name: row.text(&column("account_name"))?,
+        tags: row.json(&column("tags_json"))?,
+        created: row.time(&column("created"))?,
+        modified: row.time(&column("modified"))?,
     })
+}
+
+/// How a request says which project it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named<'a> {
+    Name(&'a str),
+    /// A UUID, lower case with hyphens.
+    Id(&'a str),
+    /// What the AMS surface calls it, compared without regard to case as ARM does.
+    Account {
+        subscription_id: &'a str,
+        resource_group: &'a str,
+        account: &'a str,
+    },
+}
+
+impl Named<'_> {
+    /// The condition on `projects p`, and its parameters, of which the first has this number.
+    fn condition(self, first: usize) -> (String, Vec<Value>) {
+        match self {
+            Self::Name(name) => (format!("p.name = ?{first}"), vec![name.into()]),
+            Self::Id(id) => (format!("p.id = ?{first}"), vec![id.into()]),
+            Self::Account {
+                subscription_id,
+                resource_group,
+                account,
+            } => {
+                let equals = |column: &str, at: usize| {
+                    let number = first.saturating_add(at);
+                    format!("lower(p.{column}) = lower(?{number})")
+                };
+                let columns = ["subscription_id", "resource_group", "account_name"];
+                let conditions = columns
+                    .iter()
+                    .zip(0..)
+                    .map(|(column, at)| equals(column, at));
+                (
+                    conditions.collect::<Vec<_>>().join(" AND "),
+                    vec![
+                        subscription_id.into(),
+                        resource_group.into(),
+                        account.into(),
+                    ],
+                )
+            }
+        }
+    }
+}
+
+/// A project that a statement about something else brings along, so that it need not be asked for.
+pub(crate) struct Along {
+    /// After what else is selected; begins with a comma.
+    pub(crate) columns: String,
+    /// After the other joins.
+    pub(crate) join: String,
+    /// After the other parameters.
+    pub(crate) params: Vec<Value>,
+}
+
+/// `first`: the number of the first parameter. No project: nothing is added to the statement.
+pub(crate) fn along(named: Option<Named<'_>>, first: usize) -> Along {
+    let Some(named) = named else {
+        return Along {
+            columns: String::new(),
+            join: String::new(),
+            params: Vec::new(),
+        };
+    };
+    let (condition, params) = named.condition(first);
+    let columns = COLUMNS
+        .split(", ")
+        .map(|column| format!(", p.{column} AS project_{column}"));
+    Along {
+        columns: columns.collect(),
+        join: format!(" LEFT JOIN projects p ON {condition}"),
+        params,
+    }
+}
+
+/// The project that came along with a row, if there is one.
+pub(crate) fn brought(row: &Row<'_>) -> Result<Option<Project>, CatalogError> {
+    match row.opt_text("project_id") {
+        Ok(Some(_)) => read(row, "project_").map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The project that is named so.
+pub async fn find<S: Sql>(sql: &S, named: Named<'_>) -> Result<Option<Project>, CatalogError> {
+    let (condition, params) = named.condition(1);
+    let rows = sql
+        .query(
+            &format!("SELECT {COLUMNS} FROM projects p WHERE {condition}"),
+            &params,
+        )
+        .await?;
+    rows.first().map(|row| from_row(&row)).transpose()
 }
 
 /// The project of that name.
 pub async fn by_name<S: Sql>(sql: &S, name: &str) -> Result<Option<Project>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM projects WHERE name = ?1"),
-            &[name.into()],
-        )
-        .await?;
-    rows.first().map(|row| from_row(&row)).transpose()
-}
-
-/// The project that the AMS surface calls by these three, compared without regard to case as ARM does.
-pub async fn by_account<S: Sql>(
-    sql: &S,
-    subscription_id: &str,
-    resource_group: &str,
-    account: &str,
-) -> Result<Option<Project>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!(
-                "SELECT {COLUMNS} FROM projects WHERE lower(subscription_id) = lower(?1)
-                 AND lower(resource_group) = lower(?2) AND lower(account_name) = lower(?3)"
-            ),
-            &[
-                subscription_id.into(),
-                resource_group.into(),
-                account.into(),
-            ],
-        )
-        .await?;
-    rows.first().map(|row| from_row(&row)).transpose()
+    find(sql, Named::Name(name)).await
 }
 
 /// All projects by name; with `subscription_id`, and perhaps `resource_group`, those the AMS surface lists there.
@@ -185,13 +259,7 @@ pub async fn set_tags<S: Sql>(
 
 /// The project with this id: a UUID, lower case with hyphens.
 pub async fn by_id<S: Sql>(sql: &S, id: &str) -> Result<Option<Project>, CatalogError> {
-    let rows = sql
-        .query(
-            &format!("SELECT {COLUMNS} FROM projects WHERE id = ?1"),
-            &[id.into()],
-        )
-        .await?;
-    rows.first().map(|row| from_row(&row)).transpose()
+    find(sql, Named::Id(id)).await
 }
 
 /// Counts a project's resources. Predefined policies are not counted.

@@ -115,6 +115,7 @@ impl Catalog {
                 asset_name: "in".into(),
                 files: vec!["film.mp4".into()],
                 label: None,
+                cut: Default::default(),
             },
             outputs: vec![NewOutput {
                 asset_name: format!("out-{name}"),

@@ -1,5 +1,6 @@
 //! The keys that a policy is configured with. Each is good for the algorithms of its own kind and no others.
 
+use super::rsa;
 use headwater_seal::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -17,9 +18,19 @@ pub enum VerificationKey {
     /// HMAC with SHA-2.
     Symmetric(Secret),
     /// RSASSA-PKCS1-v1_5 and RSASSA-PSS with SHA-2.
-    Rsa(Box<DecodingKey>),
+    Rsa(Box<RsaKey>),
     /// ECDSA on P-256 with SHA-256.
     P256(Box<DecodingKey>),
+}
+
+/// An RSA public key.
+#[derive(Clone)]
+pub struct RsaKey {
+    /// Big-endian, odd, without leading zeros.
+    modulus: Vec<u8>,
+    exponent: u32,
+    /// The same for RSASSA-PSS.
+    key: DecodingKey,
 }
 
 impl VerificationKey {
@@ -53,7 +64,12 @@ impl VerificationKey {
             return Err("an RSA key must have an odd modulus and an odd exponent from 3 to 2^32");
         }
         let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-        Ok(Self::Rsa(Box::new(key)))
+        let number = |sum: u32, byte: &u8| (sum << 8) | u32::from(*byte);
+        Ok(Self::Rsa(Box::new(RsaKey {
+            exponent: exponent.iter().fold(0, number),
+            modulus,
+            key,
+        })))
     }
 
     /// The RSA key of an X.509 certificate in DER. Its dates and its issuer are not looked at: it is trusted because it is
@@ -87,12 +103,12 @@ impl VerificationKey {
                 let mac = Hmac::<Sha512>::new_from_slice(secret.expose()).ok()?;
                 Some(mac.chain_update(message).verify_slice(raw).is_ok())
             }
-            (Self::Rsa(key), "RS256") => Some(with(key, Algorithm::RS256)),
-            (Self::Rsa(key), "RS384") => Some(with(key, Algorithm::RS384)),
-            (Self::Rsa(key), "RS512") => Some(with(key, Algorithm::RS512)),
-            (Self::Rsa(key), "PS256") => Some(with(key, Algorithm::PS256)),
-            (Self::Rsa(key), "PS384") => Some(with(key, Algorithm::PS384)),
-            (Self::Rsa(key), "PS512") => Some(with(key, Algorithm::PS512)),
+            (Self::Rsa(rsa), "RS256" | "RS384" | "RS512") => {
+                rsa::verify(&rsa.modulus, rsa.exponent, algorithm, message, raw)
+            }
+            (Self::Rsa(rsa), "PS256") => Some(with(&rsa.key, Algorithm::PS256)),
+            (Self::Rsa(rsa), "PS384") => Some(with(&rsa.key, Algorithm::PS384)),
+            (Self::Rsa(rsa), "PS512") => Some(with(&rsa.key, Algorithm::PS512)),
             (Self::P256(key), "ES256") => Some(with(key, Algorithm::ES256)),
             _ => None,
         }

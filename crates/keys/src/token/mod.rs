@@ -3,6 +3,7 @@
 mod jwt;
 mod key;
 mod key_set;
+mod rsa;
 mod strict;
 mod swt;
 

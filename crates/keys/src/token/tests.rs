@@ -231,3 +231,54 @@ fn counted_tokens_are_short_lived() {
         Err(TokenError::Uses)
     );
 }
+
+/// What jsonwebtoken signs is accepted, and what it refuses is not.
+#[test]
+fn rsa_signatures_are_judged_as_a_second_implementation_judges_them() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
+    let golden = golden();
+    let private = golden["rsa_private"].as_str().unwrap();
+    let signer = EncodingKey::from_rsa_pem(private.as_bytes()).unwrap();
+    let (modulus, exponent) = (bytes(&golden, "modulus"), bytes(&golden, "exponent"));
+    let theirs = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
+    let ours = rsa(&golden);
+    for (algorithm, name) in [
+        (Algorithm::RS256, "RS256"),
+        (Algorithm::RS384, "RS384"),
+        (Algorithm::RS512, "RS512"),
+    ] {
+        let message = b"what is signed";
+        let signature = crypto::sign(message, &signer, algorithm).unwrap();
+        let raw = URL_SAFE_NO_PAD.decode(&signature).unwrap();
+        assert_eq!(ours.check(name, message, &signature, &raw), Some(true));
+        for (other, its) in [("RS256", 0), ("RS384", 1), ("RS512", 2), ("HS256", 3)] {
+            let expected = if its == 3 { None } else { Some(other == name) };
+            assert_eq!(ours.check(other, message, &signature, &raw), expected);
+        }
+        assert_eq!(ours.check(name, b"another", &signature, &raw), Some(false));
+        let mut wrong: Vec<Vec<u8>> = (0..raw.len())
+            .map(|at| {
+                let mut changed = raw.clone();
+                changed[at] ^= 1 << (at % 8);
+                changed
+            })
+            .collect();
+        wrong.extend([
+            Vec::new(),
+            vec![0; raw.len()],
+            vec![0xff; raw.len()],
+            modulus.clone(),
+            raw[1..].to_vec(),
+            [&raw[..], &[0]].concat(),
+            [&[0], &raw[..]].concat(),
+        ]);
+        for raw in wrong {
+            let text = URL_SAFE_NO_PAD.encode(&raw);
+            let expected = crypto::verify(&text, message, &theirs, algorithm).unwrap_or(false);
+            assert!(!expected);
+            assert_eq!(ours.check(name, message, &text, &raw), Some(false));
+        }
+    }
+}

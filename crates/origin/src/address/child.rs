@@ -150,6 +150,31 @@ impl<'a> Carried<'a> {
         }
     }
 
+    /// The URLs of a text track's segments, relative to its HLS media playlist; as [`Self::hls_segments`].
+    pub fn text_segments(&self, name: &str) -> (String, String, String) {
+        let (init, prefix, suffix) = self.hls_segments(name);
+        match self.options.format {
+            Format::HlsTs(_) => {
+                let suffix = suffix.strip_suffix(".ts").unwrap_or(&suffix);
+                (init, prefix, format!("{suffix}.vtt"))
+            }
+            _ => (init, prefix, suffix),
+        }
+    }
+
+    /// The URLs of sheets of pictures, relative to their HLS playlist: (prefix, suffix) around the sheet's number.
+    pub fn sheets(&self, name: &str) -> (String, String) {
+        let (_, prefix, suffix) = self.hls_segments(name);
+        let bare = [".ts", ".m4s"].iter().find_map(|s| suffix.strip_suffix(s));
+        (prefix, format!("{}.jpg", bare.unwrap_or(&suffix)))
+    }
+
+    /// `SegmentTemplate@media` of sheets of pictures, relative to the MPD, with `$Number$`.
+    pub fn dash_sheets(&self, name: &str) -> String {
+        let (_, media) = self.dash_templates(name);
+        media.replace("$Time$", "$Number$")
+    }
+
     /// `SegmentTemplate` attributes of a track, relative to the MPD: (initialization, media).
     ///
     /// A `$` of the name is percent-encoded, so it cannot be taken for a template's identifier.

@@ -182,7 +182,7 @@ fn call(text: &str) -> Result<(&str, Option<&str>), OriginError> {
 /// Drops what is there for players that look at the end of a URL: `.m3u8` or `.mpd`, which tools append, and what our own
 /// playlists append to segments.
 fn without_suffix(text: &str) -> &str {
-    [".m3u8", ".mpd", ".m4s", ".mp4", ".ts"]
+    [".m3u8", ".mpd", ".m4s", ".mp4", ".ts", ".vtt", ".jpg"]
         .iter()
         .find_map(|suffix| strip_suffix_ignore_case(text, suffix))
         .unwrap_or(text)

@@ -28,7 +28,8 @@ pub struct Request<'a> {
     pub method: &'a Method,
     /// The path as it came, percent-encoded. The query is not part of it.
     pub path: &'a str,
-    /// The query as it came, without its question mark; empty if there is none. Only live playlists look at it.
+    /// The query as it came, without its question mark; empty without one. A token for keys is read of it, and what a live
+    /// playlist is to wait for.
     pub query: &'a str,
     /// The client's address, if the host tells. Only previews look at it.
     pub client: Option<IpAddr>,

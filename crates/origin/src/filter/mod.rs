@@ -17,7 +17,7 @@ use crate::address::Window;
 use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::language::bcp47;
-use crate::presentation::{Presentation, Track};
+use crate::presentation::{Presentation, TextTrack, Track};
 use crate::tag::Tag;
 use headwater_cmaf::index::{TrackHead, TrackKind};
 use std::ops::RangeInclusive;
@@ -176,6 +176,7 @@ impl Selection {
     /// Errors: 415 if the filters leave none, 404 if the time does.
     pub(crate) fn tracks(&self, presentation: &mut Presentation) -> Result<(), OriginError> {
         retain(presentation, |track, head| self.keeps_track(track, head))?;
+        presentation.texts.retain(|text| self.keeps_text(text));
         if presentation.tracks().next().is_none() {
             return Err(OriginError::new(
                 Code::FilterRemovedAllStreams,
@@ -206,11 +207,47 @@ impl Selection {
         }
     }
 
+    /// Errors: 404 if `text` is not shown.
+    pub(crate) fn shows_text(&self, text: &TextTrack) -> Result<(), OriginError> {
+        match self.keeps_text(text) {
+            true => Ok(()),
+            false => Err(OriginError::new(
+                Code::EgressTrackNotFound,
+                "the filters leave this track out",
+            )),
+        }
+    }
+
     fn keeps_track(&self, track: &Track, head: &TrackHead) -> bool {
+        let codec = head.codec.split('.').next().unwrap_or_default();
+        self.keeps(&Subject {
+            kind: match head.kind {
+                TrackKind::Video => Kind::Video,
+                TrackKind::Audio => Kind::Audio,
+                TrackKind::Text => Kind::Text,
+            },
+            name: &track.name,
+            language: track.language.as_deref(),
+            four_ccs: &[codec],
+            bitrate: track.bitrate,
+        })
+    }
+
+    fn keeps_text(&self, text: &TextTrack) -> bool {
+        self.keeps(&Subject {
+            kind: Kind::Text,
+            name: &text.name,
+            language: text.language.as_deref(),
+            four_ccs: text.four_ccs(),
+            bitrate: text.bitrate,
+        })
+    }
+
+    fn keeps(&self, subject: &Subject<'_>) -> bool {
         self.filters.iter().all(|entries| {
             entries
                 .iter()
-                .any(|conditions| conditions.iter().all(|c| c.holds(track, head)))
+                .any(|conditions| conditions.iter().all(|c| c.holds(subject)))
         })
     }
 
@@ -320,21 +357,27 @@ impl Spanning for SegmentTime {
     }
 }
 
+/// What conditions are about: a track of any kind.
+struct Subject<'a> {
+    kind: Kind,
+    name: &'a str,
+    language: Option<&'a str>,
+    /// Those it may be carried with.
+    four_ccs: &'a [&'a str],
+    bitrate: u32,
+}
+
 impl Condition {
-    fn holds(&self, track: &Track, head: &TrackHead) -> bool {
+    fn holds(&self, subject: &Subject<'_>) -> bool {
         let is = match &self.property {
-            Property::Type(kind) => match head.kind {
-                TrackKind::Video => *kind == Kind::Video,
-                TrackKind::Audio => *kind == Kind::Audio,
-                TrackKind::Text => *kind == Kind::Text,
-            },
-            Property::Name(name) => track.name.eq_ignore_ascii_case(name),
-            Property::Language(language) => same_language(track.language.as_deref(), language),
+            Property::Type(kind) => subject.kind == *kind,
+            Property::Name(name) => subject.name.eq_ignore_ascii_case(name),
+            Property::Language(language) => same_language(subject.language, language),
             Property::FourCc(code) => {
-                let codec = head.codec.split('.').next().unwrap_or_default();
-                codec.eq_ignore_ascii_case(code)
+                let mut codes = subject.four_ccs.iter();
+                codes.any(|known| known.eq_ignore_ascii_case(code))
             }
-            Property::Bitrate(range) => range.contains(&u64::from(track.bitrate)),
+            Property::Bitrate(range) => range.contains(&u64::from(subject.bitrate)),
         };
         is == self.equal
     }

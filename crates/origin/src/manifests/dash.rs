@@ -1,8 +1,8 @@
 //! The DASH manifest.
 
 use super::{
-    SetKey, WithTimeline, Zero, display_size, later, length, set_key, start_of, switching_sets,
-    with_timelines,
+    Beside, SetKey, WithTimeline, Zero, display_size, later, length, set_key, start_of,
+    switching_sets, text, with_timelines,
 };
 use crate::address::{Format, child};
 use crate::error::{Code, OriginError};
@@ -19,14 +19,15 @@ pub(crate) fn mpd(
     format: Format,
     carried: child::Carried<'_>,
     shield: Option<&Shield>,
+    beside: Beside<'_>,
 ) -> Result<String, OriginError> {
     let tracks = with_timelines(presentation, segments);
     let zero = start_of(&tracks)?;
     let (duration_ticks, of) = length(&tracks, &zero)?;
-    let default_audio = presentation
-        .audios
-        .iter()
-        .position(|t| !t.describes_video)
+    let audios = || presentation.audios.iter();
+    let default_audio = audios()
+        .position(|t| t.default)
+        .or_else(|| audios().position(|t| !t.describes_video))
         .unwrap_or_default();
     let default_audio = presentation.audios.get(default_audio).map(set_key);
     let mut adaptation_sets = Vec::new();
@@ -42,6 +43,18 @@ pub(crate) fn mpd(
             adaptation_sets.push(made);
         }
     }
+    if let Some(cut) = &beside.text {
+        for text in &presentation.texts {
+            let mut made = text::adaptation_set(text, cut, &zero, format, carried)?;
+            if let Some(shield) = shield
+                && let Some(key) = shield.text_key(text::codec(format, text))?
+            {
+                made.protection = shield.dash(key)?;
+            }
+            adaptation_sets.push(made);
+        }
+    }
+    let tiles = beside.images.map(|images| images.dash(carried));
     Ok(dash::Mpd {
         profile: match format {
             Format::DashCsf => dash::Profile::CommonStreamingFormat,
@@ -51,6 +64,7 @@ pub(crate) fn mpd(
         timescale: of.timescale,
         namespaces,
         adaptation_sets,
+        tiles: tiles.into_iter().collect(),
     }
     .write())
 }
@@ -129,8 +143,11 @@ fn adaptation_set(
         },
         roles: match kind {
             TrackKind::Video | TrackKind::Text => vec![],
-            TrackKind::Audio if is_default => vec![role("main")],
-            TrackKind::Audio => vec![role("alternate")],
+            TrackKind::Audio => match &first.role {
+                Some(stated) => vec![role(stated)],
+                None if is_default => vec![role("main")],
+                None => vec![role("alternate")],
+            },
         },
         segment_alignment: aligned(&tracks)?,
         starts_with,
@@ -139,15 +156,18 @@ fn adaptation_set(
     })
 }
 
+/// Tracks, and what their set says of encryption.
+type UnderOneKey<'a> = (Vec<WithTimeline<'a>>, Vec<String>);
+
 /// Splits a set by key, as an adaptation set names one; with what it says of that.
 fn under_one_key<'a>(
     set: Vec<WithTimeline<'a>>,
     shield: Option<&Shield>,
-) -> Result<Vec<(Vec<WithTimeline<'a>>, Vec<String>)>, OriginError> {
+) -> Result<Vec<UnderOneKey<'a>>, OriginError> {
     let Some(shield) = shield else {
         return Ok(vec![(set, Vec::new())]);
     };
-    let mut sets: Vec<(Vec<WithTimeline<'a>>, Vec<String>)> = Vec::new();
+    let mut sets: Vec<UnderOneKey<'a>> = Vec::new();
     for track in set {
         let protection = match shield.key(track.0.head()?)? {
             Some(key) => shield.dash(key)?,

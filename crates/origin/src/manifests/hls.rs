@@ -1,8 +1,10 @@
 //! HLS playlists.
 
+use super::text;
 use super::{best_first, display_size};
 use crate::address::{Format, TsVersion, child};
 use crate::error::OriginError;
+use crate::images::Images;
 use crate::index::SegmentTime;
 use crate::language::display_name;
 use crate::presentation::{Presentation, Track};
@@ -24,17 +26,21 @@ pub(crate) struct Asked<'a> {
     /// bit/s: the variant closest to it comes first.
     pub(crate) first_quality: Option<u64>,
     pub(crate) shield: Option<&'a Shield>,
+    /// Sheets of pictures for seeking.
+    pub(crate) images: Option<&'a Images>,
 }
 
 /// What a media playlist says of keys.
 #[derive(Default)]
 pub(crate) struct Keys {
     pub(crate) lines: Vec<String>,
+    /// The least `EXT-X-VERSION` that has them.
+    pub(crate) version: u8,
     /// Whether the init segment is rewritten for them; whole segments leave it clear.
     pub(crate) cover_init: bool,
 }
 
-fn version(format: Format) -> u8 {
+pub(super) fn version(format: Format) -> u8 {
     match format {
         Format::HlsTs(TsVersion::V3) => hls::version::DECIMAL_DURATIONS,
         Format::HlsTs(TsVersion::V4) => hls::version::KEY_FRAMES,
@@ -44,7 +50,7 @@ fn version(format: Format) -> u8 {
 }
 
 /// Old clients stop at tags that they do not know.
-fn says_independent(format: Format) -> bool {
+pub(super) fn says_independent(format: Format) -> bool {
     !matches!(format, Format::HlsTs(TsVersion::V3 | TsVersion::V4))
 }
 
@@ -118,8 +124,13 @@ pub(crate) fn multivariant(
             shield.hls_session(heads?)?
         }
     };
+    let keys_version = match session_keys.is_empty() {
+        true => 0,
+        // Of their formats.
+        false => hls::version::KEY_FORMATS,
+    };
     let playlist = hls::Multivariant {
-        version: version(format),
+        version: version(format).max(keys_version),
         videos,
         audio_groups: if muxed {
             lone_tracks(presentation, asked)?
@@ -131,6 +142,12 @@ pub(crate) fn multivariant(
         } else {
             hls::AudioPlace::Renditions
         },
+        subtitles: text::subtitles(presentation, format, carried),
+        images: asked
+            .images
+            .map(|images| images.hls(carried))
+            .into_iter()
+            .collect(),
         key_frames,
         audio_only_variants: asked.audio_only,
         independent,
@@ -194,7 +211,7 @@ fn playlist(
         _ => Some(init_uri.as_str()),
     };
     let playlist = hls::MediaPlaylist {
-        version: version(format),
+        version: version(format).max(keys.version),
         timescale: head.timescale,
         init_uri,
         keys: &keys.lines,
@@ -298,6 +315,7 @@ fn renditions<'a>(
 ) -> Result<Vec<hls::Audio>, OriginError> {
     let mut names: HashSet<String> = HashSet::new();
     let mut renditions: Vec<hls::Audio> = Vec::new();
+    let mut described: Vec<(bool, bool)> = Vec::new();
     for track in tracks {
         let head = track.head()?;
         let (peak_bitrate, average_bitrate) = bitrates(head, asked.format);
@@ -321,14 +339,19 @@ fn renditions<'a>(
             language: track.language.clone(),
             channels: Some(head.channels),
             default: false,
-            characteristics: track
-                .describes_video
-                .then(|| "public.accessibility.describes-video".to_owned()),
+            characteristics: track.characteristics.clone().or_else(|| {
+                track
+                    .describes_video
+                    .then(|| "public.accessibility.describes-video".to_owned())
+            }),
         });
+        described.push((track.default, track.describes_video));
     }
-    let default = renditions
+    // What the owner chose; else the first that is no audio description.
+    let default = described
         .iter()
-        .position(|r| r.characteristics.is_none())
+        .position(|(chosen, _)| *chosen)
+        .or_else(|| described.iter().position(|(_, describes)| !describes))
         .unwrap_or_default();
     if let Some(rendition) = renditions.get_mut(default) {
         rendition.default = true;

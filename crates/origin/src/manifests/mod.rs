@@ -5,12 +5,15 @@
 pub(crate) mod dash;
 pub(crate) mod hls;
 pub(crate) mod smooth;
+pub(crate) mod text;
 
 use crate::error::{Code, OriginError};
 use crate::filter::Instant;
+use crate::images::Images;
 use crate::index::SegmentTime;
-use crate::presentation::{Presentation, Track};
+use crate::presentation::{Grid, Presentation, Track};
 use headwater_cmaf::index::{TrackHead, TrackKind, codec_family};
+use headwater_text::Clock;
 
 /// A track and those of its segments that are shown.
 pub(crate) type WithTimeline<'a> = (&'a Track, &'a [SegmentTime]);
@@ -60,6 +63,41 @@ pub(crate) fn start(presentation: &Presentation) -> Result<Instant, OriginError>
     let tracks: Vec<WithTimeline<'_>> = presentation.tracks().map(|t| (t, &[][..])).collect();
     let zero = start_of(&tracks)?;
     Ok(Instant::new(zero.ticks, zero.scale.into()))
+}
+
+/// Where the presentation's text is cut, and where its documents begin. `presentation`: unfiltered, as the text's segments
+/// are the same whatever is left out.
+pub(crate) fn grid(presentation: &Presentation) -> Result<Grid<'_>, OriginError> {
+    let track = presentation.tracks().next();
+    let track =
+        track.ok_or_else(|| OriginError::new(Code::Internal, "the presentation is empty"))?;
+    let head = track.head()?;
+    let tracks: Vec<WithTimeline<'_>> = presentation.tracks().map(|t| (t, &[][..])).collect();
+    let zero = start_of(&tracks)?.on(head);
+    Ok(Grid {
+        track,
+        head,
+        clock: Clock {
+            scale: head.timescale,
+            zero,
+        },
+    })
+}
+
+/// How a presentation's text is cut.
+#[derive(Clone, Copy)]
+pub(crate) struct TextCut<'a> {
+    pub(crate) grid: Grid<'a>,
+    /// The segments that are shown.
+    pub(crate) segments: &'a [SegmentTime],
+}
+
+/// What a manifest has besides the media.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    /// `None`: there is no text.
+    pub(crate) text: Option<TextCut<'a>>,
+    pub(crate) images: Option<&'a Images>,
 }
 
 /// From `zero` to where the last track ends: ticks, and the track that they are of.

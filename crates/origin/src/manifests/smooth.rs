@@ -3,7 +3,7 @@
 //! Its times are in units of 100 ns, as those of Azure Media Services were: players that write their own movie header
 //! for a decoder expect it. Every instant is converted on its own, so nothing drifts, and back to the very tick.
 
-use super::{display_size, length, start_of, switching_sets, with_timelines};
+use super::{Beside, display_size, length, start_of, switching_sets, text, with_timelines};
 use crate::address::{SmoothVersion, child};
 use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
@@ -57,6 +57,7 @@ pub(crate) fn manifest(
     version: SmoothVersion,
     carried: child::Carried<'_>,
     shield: Option<&Shield>,
+    beside: Beside<'_>,
 ) -> Result<Written, OriginError> {
     let tracks = with_timelines(presentation, segments);
     let zero = start_of(&tracks)?;
@@ -94,7 +95,7 @@ pub(crate) fn manifest(
         }
         found.extend(stream);
     }
-    let streams: Vec<smooth::Stream<'_>> = found
+    let mut streams: Vec<smooth::Stream<'_>> = found
         .iter()
         .map(|(chunks, levels, track)| stream(chunks, levels.clone(), track, carried))
         .collect::<Result<_, _>>()?;
@@ -103,6 +104,14 @@ pub(crate) fn manifest(
             Code::FormatNotSupported,
             "the asset has no track that Smooth Streaming carries",
         ));
+    }
+    let text_chunks = match &beside.text {
+        Some(cut) => chunks(cut.segments, Clock::of(cut.grid.head)),
+        None => Vec::new(),
+    };
+    if let Some(cut) = &beside.text {
+        let texts = presentation.texts.iter();
+        streams.extend(texts.map(|t| text::stream(t, cut, &text_chunks, carried)));
     }
     let protection = match shield {
         None => None,

@@ -1,5 +1,7 @@
 //! Which files make up a presentation: read from a server manifest, or made up for an asset that has none.
 
+use super::texts::TextEntry;
+use crate::added::{AddedKind, AddedTrack, TrackSettings};
 use crate::address::child::track_name;
 use headwater_cmaf::index::TrackKind;
 use headwater_ism::{EntryKind, ServerManifest};
@@ -12,6 +14,8 @@ pub(crate) struct Listing {
     pub(crate) fragments_per_hls_segment: Option<u32>,
     /// Folders of CMAF fragments: what a live output leaves.
     pub(crate) recording: bool,
+    /// Text tracks, each with a name of its own.
+    pub(crate) texts: Vec<TextEntry>,
 }
 
 /// One line of a listing.
@@ -29,9 +33,8 @@ pub(crate) struct Entry {
     pub(crate) name: Option<String>,
     /// Bit rate for URLs.
     pub(crate) bitrate: Option<u32>,
-    /// As written, any spelling.
-    pub(crate) language: Option<String>,
-    pub(crate) title: Option<String>,
+    /// What players are told.
+    pub(crate) settings: TrackSettings,
     pub(crate) describes_video: bool,
 }
 
@@ -54,8 +57,8 @@ impl Kinds {
 }
 
 impl Listing {
-    /// The playable entries of a server manifest. Text and reference tracks, and folders of fragments (live archives),
-    /// are not packaged yet and left out.
+    /// The playable entries of a server manifest. Reference tracks, and folders of fragments (live archives), are not packaged
+    /// yet and left out.
     pub(crate) fn of(manifest: &ServerManifest) -> Self {
         let entries = manifest
             .tracks
@@ -83,16 +86,87 @@ impl Listing {
                         .map(track_name)
                         .filter(|n| !n.is_empty()),
                     bitrate: t.bitrate,
-                    language: t.language.clone(),
-                    title: t.title.clone(),
+                    settings: TrackSettings {
+                        language: t.language.clone(),
+                        title: t.title.clone(),
+                        ..TrackSettings::default()
+                    },
                     describes_video: describes(&t.accessibility) || describes(&t.role),
                 })
             });
-        Self {
+        let mut listing = Self {
             entries: entries.collect(),
             fragments_per_hls_segment: manifest.fragments_per_hls_segment,
             recording: manifest.formats.as_deref() == Some("vod-cmaf"),
+            texts: Vec::new(),
+        };
+        for entry in manifest.tracks.iter().filter(|t| t.kind == EntryKind::Text) {
+            if let Some(text) = TextEntry::of(entry) {
+                listing.add_text(text);
+            }
         }
+        listing
+    }
+
+    /// With the tracks that were added to the asset. What they say of a track that is there already counts.
+    pub(crate) fn with(mut self, added: &[AddedTrack]) -> Self {
+        for track in added.iter().filter(|track| is_inside(&track.file)) {
+            match track.kind {
+                AddedKind::Text => self.add_text(TextEntry::added(track)),
+                AddedKind::Audio => self.add_audio(track),
+            }
+        }
+        self
+    }
+
+    fn add_text(&mut self, text: TextEntry) {
+        let known = self.texts.iter_mut().find(|known| known.is(&text));
+        if let Some(known) = known {
+            known.settings = text.settings;
+            known.file = text.file;
+            return;
+        }
+        let mut text = text;
+        let name = text.name.clone();
+        let mut number: u32 = 1;
+        while self.has_name(&text.name) {
+            number = number.saturating_add(1);
+            text.name = format!("{name}_{number}");
+        }
+        self.texts.push(text);
+    }
+
+    /// Names by which tracks of the media are addressed are theirs.
+    fn has_name(&self, name: &str) -> bool {
+        let media = self.entries.iter().filter_map(|e| e.name.as_deref());
+        let texts = self.texts.iter().map(|t| t.name.as_str());
+        media
+            .chain(texts)
+            .chain(["video", "audio", crate::images::NAME])
+            .any(|n| n == name)
+    }
+
+    fn add_audio(&mut self, track: &AddedTrack) {
+        let describes = track.settings.has(&["accessibility.describes-video"])
+            || track.settings.role.as_deref() == Some("description");
+        let is = |entry: &&mut Entry| {
+            entry.kinds == Kinds::Audio
+                && entry.file == track.file
+                && (track.track_id.is_none() || entry.track_id == track.track_id)
+        };
+        if let Some(known) = self.entries.iter_mut().find(is) {
+            known.settings = track.settings.clone();
+            known.describes_video = describes;
+            return;
+        }
+        self.entries.push(Entry {
+            all_tracks: false,
+            track_id: track.track_id,
+            name: Some(track_name(&track.name)),
+            settings: track.settings.clone(),
+            describes_video: describes,
+            ..entry(&track.file, Kinds::Audio)
+        });
     }
 
     /// Whether it may be of a live output.
@@ -114,6 +188,7 @@ impl Listing {
                 entries: vec![entry(file, Kinds::Both)],
                 fragments_per_hls_segment: None,
                 recording: false,
+                texts: TextEntry::beside(name, files),
             });
         }
         let belongs = |file: &str| {
@@ -142,6 +217,7 @@ impl Listing {
             entries,
             fragments_per_hls_segment: None,
             recording: false,
+            texts: TextEntry::beside(name, files),
         })
     }
 
@@ -182,14 +258,13 @@ fn entry(file: &str, kinds: Kinds) -> Entry {
         track_id: None,
         name: None,
         bitrate: None,
-        language: None,
-        title: None,
+        settings: TrackSettings::default(),
         describes_video: false,
     }
 }
 
 /// Whether a `src` stays inside the asset's folder.
-fn is_inside(source: &str) -> bool {
+pub(crate) fn is_inside(source: &str) -> bool {
     source
         .split('/')
         .all(|e| !e.is_empty() && e != "." && e != "..")

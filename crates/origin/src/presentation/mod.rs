@@ -5,8 +5,10 @@
 //! together.
 
 mod listing;
+mod texts;
 
-pub(crate) use listing::{Entry, Listing};
+pub(crate) use listing::{Entry, Listing, is_inside};
+pub(crate) use texts::{Grid, TextTrack};
 
 use crate::error::{Code, OriginError};
 use crate::index::LoadedIndex;
@@ -32,6 +34,12 @@ pub(crate) struct Track {
     pub(crate) title: Option<String>,
     /// Audio description.
     pub(crate) describes_video: bool,
+    /// Chosen when the viewer has no preference.
+    pub(crate) default: bool,
+    /// HLS `CHARACTERISTICS`, if they are stated.
+    pub(crate) characteristics: Option<String>,
+    /// DASH `Role`, if it is stated.
+    pub(crate) role: Option<String>,
     /// Fragments to a segment of HLS over MPEG-2 TS, if the server manifest says.
     pub(crate) fragments_per_hls_segment: Option<u32>,
 }
@@ -54,6 +62,8 @@ pub(crate) struct Presentation {
     pub(crate) videos: Vec<Track>,
     /// Audio tracks, in the order of the server manifest.
     pub(crate) audios: Vec<Track>,
+    /// Text tracks. They are cut along with the media, so there are none without.
+    pub(crate) texts: Vec<TextTrack>,
 }
 
 impl Presentation {
@@ -68,6 +78,7 @@ impl Presentation {
         let mut presentation = Self {
             videos: Vec::new(),
             audios: Vec::new(),
+            texts: Vec::new(),
         };
         let mut taken: HashSet<(String, usize)> = HashSet::new();
         let mut addresses: HashSet<(String, u32)> = HashSet::new();
@@ -81,7 +92,7 @@ impl Presentation {
                 };
                 taken.insert((entry.file.clone(), position));
                 // Encoders tag pictures with whatever language they were set to; only the server manifest is believed.
-                let language = match (&entry.language, head.kind) {
+                let language = match (&entry.settings.language, head.kind) {
                     (Some(language), _) => language.clone(),
                     (None, TrackKind::Audio) => head.language.clone(),
                     (None, TrackKind::Video | TrackKind::Text) => String::new(),
@@ -100,8 +111,11 @@ impl Presentation {
                     name,
                     bitrate,
                     language: bcp47(&language),
-                    title: entry.title.clone(),
+                    title: entry.settings.title.clone(),
                     describes_video: entry.describes_video,
+                    default: entry.settings.default,
+                    characteristics: entry.settings.characteristics.clone(),
+                    role: entry.settings.role.clone(),
                     fragments_per_hls_segment: listing.fragments_per_hls_segment,
                 };
                 match head.kind {

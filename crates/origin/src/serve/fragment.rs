@@ -11,10 +11,10 @@ use crate::policy;
 use crate::ports::{Catalog, Storage, StorageError};
 use crate::presentation::Track;
 use crate::segments::{TrackReader, damaged};
-use crate::shield::Shield;
+use crate::shield::{LicenceData, Shield};
 use crate::smooth;
 use crate::tag::Tag;
-use crate::transport::{self, Carriage, Elementary};
+use crate::transport::{self, Carriage, Elementary, Samples};
 use bytes::Bytes;
 use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_bytes, segment_head};
 use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError};
@@ -29,7 +29,7 @@ pub(super) struct Asked<'a> {
     pub(super) options: &'a Options,
 }
 
-fn none() -> OriginError {
+pub(super) fn none() -> OriginError {
     OriginError::new(
         Code::FragmentTimestampNotFound,
         "no segment of the track starts at this time",
@@ -45,6 +45,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Made, OriginError> {
         if asked.options.part.is_some() {
             return Err(none());
+        }
+        if let Some(found) = self.text_track(visit, asked.track).await? {
+            return self.text_fragment(request, visit, asked, &found).await;
+        }
+        if let Some(images) = self.images_named(visit, asked.track, asked.options).await? {
+            return match asked.part {
+                Part::Start(number) if asked.noun == Noun::Fragments => {
+                    let file = images.file(number).ok_or_else(none)?;
+                    self.file(request, visit, file).await
+                }
+                _ => Err(none()),
+            };
         }
         let track = self.track(visit, asked.track).await?;
         let shield = self.shield(visit, asked.options).await?;
@@ -78,11 +90,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let bytes = match shield {
             None => Bytes::copy_from_slice(&head.init),
             Some(shield) => {
-                // CMAF has licence data in manifests; older clients look for it here.
-                let with_pssh = format == Format::DashCsf;
-                tag.number(u64::from(with_pssh));
+                let licence_data = LicenceData::of(format);
+                tag.text(&format!("{licence_data:?}"));
                 shield.tag(&mut tag)?;
-                shield.init(head, with_pssh)?.into()
+                shield.init(head, licence_data)?.into()
             }
         };
         Ok(made(
@@ -265,7 +276,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let mut plan = PlanBuilder::new();
         let object = plan.object(self.object(&reader)?).map_err(unplannable)?;
-        let own = elementary(&reader, &carriage, &entries, object, None).await?;
+        let mut own = elementary(&reader, &carriage, &entries, object, None).await?;
+        let key = match shield {
+            Some(shield) => shield.stream_key(head)?,
+            None => None,
+        };
+        if let (Some(key), TrackKind::Video) = (&key, head.kind) {
+            self.encrypted_lengths(visit, &reader, track, &entries, key, &mut own.fragments)
+                .await?;
+        }
         let mut with = None;
         if let Some(audio) = &audio {
             let audio_reader = self.reader(visit, audio)?;
@@ -293,13 +312,19 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some((head, carriage, frames)) = &with {
             tracks.push((*head, carriage, frames.fragments.as_slice()));
         }
-        let segment = transport::lay_out(&tracks)?;
+        let segment = {
+            let samples = match &key {
+                Some(_) => Samples::Encrypted,
+                None => Samples::Clear,
+            };
+            transport::lay_out(&tracks, samples)?
+        };
         let frames = with.as_ref().map(|(_, _, frames)| frames);
         let (video, audio) = match carriage {
             Carriage::Video { .. } => (Some(&own), frames),
-            Carriage::Audio(_) => (None, Some(&own)),
+            Carriage::Audio { .. } => (None, Some(&own)),
         };
-        let step = transport::packetise(segment, video, audio).map_err(unplannable)?;
+        let step = transport::packetise(segment, video, audio, key).map_err(unplannable)?;
         plan.packetise(step).map_err(unplannable)?;
         let plan = enveloped(plan.finish(), shield, heads)?;
         Ok(made(Content::Plan(plan), meta))

@@ -1,6 +1,7 @@
 //! What there is: server manifests, indexes, filters.
 
 use super::{FILTER_TTL, LIST_LIMIT, LISTING_TTL, Origin, Visit};
+use crate::added::AddedTrack;
 use crate::address::{Options, TrackAddress};
 use crate::error::{Code, OriginError};
 use crate::filter::{Filter, Instant, Selection};
@@ -105,13 +106,46 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(entry) = listing.written_down(&address.name, address.bitrate) {
             let alone = Listing {
                 entries: vec![entry.clone()],
-                ..*listing
+                fragments_per_hls_segment: listing.fragments_per_hls_segment,
+                texts: Vec::new(),
             };
             let presentation = self.join(visit, &alone).await?;
             return presentation.find(&address.name, address.bitrate).cloned();
         }
-        let presentation = self.join(visit, &listing).await?;
+        let presentation = self.presentation(visit, &address.manifest).await?;
         presentation.find(&address.name, address.bitrate).cloned()
+    }
+
+    /// The server manifest's tracks, and those that were added through the API.
+    pub(super) async fn whole_listing(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        name: &str,
+    ) -> Result<Listing, OriginError> {
+        let (listing, added) =
+            futures::try_join!(self.listing(visit, name), self.added_tracks(visit))?;
+        Ok(Listing::clone(&listing).with(&added))
+    }
+
+    async fn added_tracks(
+        &self,
+        visit: &Visit<'_, C::Location>,
+    ) -> Result<Arc<Vec<AddedTrack>>, OriginError> {
+        if visit.freshness == Freshness::Remembered
+            && let Some(added) = self.added.get(visit.locator, visit.now)
+        {
+            return Ok(added);
+        }
+        let found = self.catalog.added_tracks(visit.locator).await;
+        let found = found.map_err(|error| {
+            OriginError::new(Code::StorageServerBusy, "the catalog is not available").because(error)
+        })?;
+        let added = Arc::new(found);
+        let bytes = added.len().saturating_mul(512).saturating_add(64);
+        let until = visit.now.checked_add(LISTING_TTL).ok();
+        self.added
+            .put(visit.locator, Arc::clone(&added), bytes, until);
+        Ok(added)
     }
 
     pub(super) async fn presentation(
@@ -119,7 +153,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         name: &str,
     ) -> Result<Presentation, OriginError> {
-        let listing = self.listing(visit, name).await?;
+        let listing = self.whole_listing(visit, name).await?;
         self.join(visit, &listing).await
     }
 
@@ -127,7 +161,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ///
     /// A file that is not there or cannot be packaged is left out, unless no other is left; every other failure is the
     /// request's, as a presentation that changes with the weather is worse than none.
-    async fn join(
+    pub(super) async fn join(
         &self,
         visit: &Visit<'_, C::Location>,
         listing: &Listing,
@@ -224,7 +258,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Err(error) => return Err(storage_error(error)),
         };
         let listing = Arc::new(listing);
-        let cost = listing.entries.len().saturating_mul(256);
+        let tracks = listing.entries.len().saturating_add(listing.texts.len());
+        let cost = tracks.saturating_mul(256);
         self.listings.put(
             &key,
             Arc::clone(&listing),
@@ -236,7 +271,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
 }
 
 /// Whether a presentation goes without a file that fails like this.
-fn leaves_out(code: Code) -> bool {
+pub(super) fn leaves_out(code: Code) -> bool {
     matches!(
         code,
         Code::FormatNotSupported | Code::KeyFrameIntervalTooLarge | Code::ResourceNotFound

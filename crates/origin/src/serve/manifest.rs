@@ -12,11 +12,12 @@ use crate::presentation::{Presentation, Track};
 use crate::segments::TrackReader;
 use crate::shield::Shield;
 use crate::tag::Tag;
-use crate::transport;
+use crate::transport::{self, Samples};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use headwater_cmaf::index::{SegmentEntry, TrackKind};
 use headwater_hls::{KeyFrame, Segment};
+use headwater_protect::hls::KeyTag;
 
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     pub(super) async fn manifest(
@@ -26,7 +27,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         name: &str,
         options: &Options,
     ) -> Result<Made, OriginError> {
-        let mut presentation = self.presentation(visit, name).await?;
+        let listing = self.whole_listing(visit, name).await?;
+        let (presentation, texts) =
+            futures::join!(self.join(visit, &listing), self.texts(visit, &listing));
+        let mut presentation = presentation?;
+        let whole = presentation.clone();
+        if options.format != Format::HlsTs(TsVersion::V3) {
+            presentation.texts = texts?;
+        }
         let zero = manifests::start(&presentation)?;
         let selection = self.selection(visit, options, zero).await?;
         selection.tracks(&mut presentation)?;
@@ -35,6 +43,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let shield = shield.as_ref();
         if let Some(shield) = shield {
             self.encryptable(&mut presentation, shield)?;
+            self.encryptable_texts(&mut presentation, options.format, shield);
         }
         let carried = Carried::new(options, with_video.as_deref());
         let mut tag = Tag::new();
@@ -44,6 +53,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         selection.tag(&mut tag);
         for track in presentation.tracks() {
             tag.track(track);
+        }
+        for text in &presentation.texts {
+            tag.text_track(text);
+        }
+        let asked = (options, &selection);
+        let images = self
+            .shown_images(visit, (name, &listing), &presentation, asked)
+            .await;
+        let images = images.as_deref();
+        if let Some(images) = images {
+            tag.images(images);
         }
         if let Some(shield) = shield {
             shield.tag(&mut tag)?;
@@ -69,16 +89,27 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     audio_only: options.audio_only,
                     first_quality: selection.first_quality,
                     shield,
+                    images,
                 };
                 hls::multivariant(&presentation, asked)?
             }
             Format::DashCsf | Format::DashCmaf => {
                 let segments = self.shown(visit, &presentation, &selection).await?;
-                dash::mpd(&presentation, &segments, options.format, carried, shield)?
+                let cut = self
+                    .text_cut(visit, &whole, &presentation, &selection)
+                    .await?;
+                let beside = cut.beside(&whole, images)?;
+                let format = options.format;
+                dash::mpd(&presentation, &segments, format, carried, shield, beside)?
             }
             Format::Smooth(version) => {
                 let segments = self.shown(visit, &presentation, &selection).await?;
-                let written = smooth::manifest(&presentation, &segments, version, carried, shield)?;
+                let cut = self
+                    .text_cut(visit, &whole, &presentation, &selection)
+                    .await?;
+                let beside = cut.beside(&whole, None)?;
+                let written =
+                    smooth::manifest(&presentation, &segments, version, carried, shield, beside)?;
                 for line in written.left_out {
                     (self.log)(&line);
                 }
@@ -175,6 +206,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         address: &TrackAddress,
         options: &Options,
     ) -> Result<Made, OriginError> {
+        if let Some(found) = self.text_track(visit, address).await? {
+            return self.text_playlist(request, visit, &found, options).await;
+        }
+        if let Some(images) = self.images_named(visit, address, options).await? {
+            return self.image_playlist(request, &images, options);
+        }
         let (track, zero) = if options.window.is_relative() {
             let presentation = self.presentation(visit, &address.manifest).await?;
             let track = presentation.find(&address.name, address.bitrate)?.clone();
@@ -235,6 +272,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let keys = hls::Keys {
             lines: keys.iter().map(|key| key.key_line()).collect(),
+            version: keys.iter().map(KeyTag::version).max().unwrap_or_default(),
             cover_init: shield.is_some_and(|shield| shield.samples().is_some()),
         };
         let mut tag = Tag::new();
@@ -285,7 +323,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(self.text(text, meta))
     }
 
-    fn text(&self, text: String, meta: Meta) -> Made {
+    pub(super) fn text(&self, text: String, meta: Meta) -> Made {
         let text = Bytes::from(text);
         self.texts.put(&meta.etag, text.clone(), text.len(), None);
         made(Content::Bytes(text), meta)
@@ -344,7 +382,8 @@ async fn key_frames<S: Storage>(
                     .zip(&samples)
                     .map(|(entry, samples)| transport::fragment(entry, samples, carriage))
                     .collect();
-                transport::lay_out(&[(head, carriage, &fragments)])?.key_frames()
+                let tracks = [(head, carriage, fragments.as_slice())];
+                transport::lay_out(&tracks, Samples::Clear)?.key_frames()
             }
             _ => group
                 .iter()

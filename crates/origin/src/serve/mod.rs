@@ -3,19 +3,24 @@
 //! Every request goes the same way: the URL is read, the locator resolved and judged, then the resource it names is
 //! made. What is decided where: [`crate::address`] reads, [`crate::policy`] judges, [`crate::presentation`] and
 //! [`crate::manifests`] describe, [`crate::filter`] leaves out, [`crate::answer`] knows HTTP. Here they are put in order,
-//! with the IO between them: [`listing`] finds out what there is, [`manifest`] and [`fragment`] make the answers, [`protected`] encrypts them.
+//! with the IO between them: [`listing`] finds out what there is, [`manifest`], [`fragment`], [`text`] and [`images`] make the answers, [`protected`] encrypts them.
 
 mod fragment;
+mod images;
 mod listing;
 mod live;
 mod manifest;
 mod protected;
+mod text;
 
+use crate::added::AddedTrack;
 use crate::address::{self, Options, Target};
 use crate::answer::{self, Body, Content, Meta, Request, Resource};
 use crate::cache::Cache;
+use crate::documents::Documents;
 use crate::error::{Code, OriginError};
 use crate::filter::Filter;
+use crate::images::Images;
 use crate::index::{Freshness, Indexes, MediaFile};
 use crate::policy;
 use crate::ports::{Catalog, Published, Storage};
@@ -23,9 +28,11 @@ use crate::presentation::{Listing, Track};
 use crate::protection::Protection;
 use crate::segments::TrackReader;
 use crate::shield::Shield;
+use crate::tag::Tag;
+use crate::token_proxy::Proxied;
 use bytes::Bytes;
 use headwater_plan::SubsampleMap;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
@@ -45,6 +52,8 @@ const LIST_LIMIT: usize = 5000;
 const MANIFEST_CACHE: &str = "public, max-age=60";
 /// A segment's URL stands for the same bytes until its file is replaced.
 const SEGMENT_CACHE: &str = "public, max-age=604800, immutable";
+/// What holds a token is for whoever sent it.
+const PRIVATE: &str = "no-store";
 /// Files may be replaced under their name.
 const FILE_CACHE: &str = "public, max-age=300";
 
@@ -59,18 +68,21 @@ pub struct CacheSizes {
     pub blocks: usize,
     /// Subsamples of segments whose samples are encrypted.
     pub maps: usize,
+    /// Text files.
+    pub documents: usize,
     /// Rendered manifests, and as much again for what was answered lately.
     pub texts: usize,
 }
 
 impl Default for CacheSizes {
-    /// 16 MiB together.
+    /// 24 MiB together.
     fn default() -> Self {
         Self {
             names: 1 << 20,
             indexes: 3 << 20,
             blocks: 2 << 20,
             maps: 1 << 20,
+            documents: 8 << 20,
             texts: 3 << 20,
         }
     }
@@ -89,6 +101,11 @@ pub struct Origin<C: Catalog, S> {
     /// By file, version, track and segment.
     maps: Cache<Arc<SubsampleMap>>,
     texts: Cache<Bytes>,
+    /// What the API has added to an asset, by locator.
+    added: Cache<Arc<Vec<AddedTrack>>>,
+    documents: Documents,
+    /// By asset and presentation.
+    images: Cache<Option<Arc<Images>>>,
     /// Manifests and init segments by their path.
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
@@ -126,6 +143,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             filters: Cache::new(sizes.names),
             maps: Cache::new(sizes.maps),
             texts: Cache::new(sizes.texts),
+            added: Cache::new(sizes.names),
+            documents: Documents::new(sizes.documents),
+            images: Cache::new(sizes.names),
             answers: Cache::new(sizes.texts),
             indexes: Indexes::new(sizes.indexes, sizes.blocks),
             recordings: live::Memory::new(sizes.blocks),
@@ -171,7 +191,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .resolve(&address.locator, request.now, freshness)
             .await?;
         policy::admit(&published, &address.target, request.now)?;
-        if freshness == Freshness::Remembered
+        let proxied = Proxied::read(request.query, &address.target)?;
+        if proxied.is_none()
+            && freshness == Freshness::Remembered
             && let Some(resource) = self.answers.get(request.path, request.now)
         {
             let response = answer::answer(request, Resource::clone(&resource))?;
@@ -185,6 +207,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         };
         if let Some(response) = self.live(request, &visit, &address.target).await? {
             return Ok(response);
+        }
+        if let Some(proxied) = proxied {
+            return self
+                .with_token(request, &visit, &address.target, &proxied)
+                .await;
         }
         let resource = match &address.target {
             Target::Manifest { name, options } => {
@@ -225,6 +252,47 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
             Made::NotModified(meta) => answer::not_modified(&meta),
         }
+    }
+
+    /// A playlist that carries the token of its URL on.
+    async fn with_token(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        target: &Target,
+        proxied: &Proxied,
+    ) -> Result<Response<Body>, OriginError> {
+        // Conditions are for the text with the token.
+        let headers = HeaderMap::new();
+        let bare = Request {
+            headers: &headers,
+            ..*request
+        };
+        let (made, options) = match target {
+            Target::Manifest { name, options } => {
+                (self.manifest(&bare, visit, name, options).await?, options)
+            }
+            Target::MediaPlaylist { track, options } => {
+                let made = self.media_playlist(&bare, visit, track, options).await?;
+                (made, options)
+            }
+            Target::Fragment { .. } | Target::File { .. } => return Err(no_playlist()),
+        };
+        let shield = self.shield(visit, options).await?.ok_or_else(no_playlist)?;
+        let Made::Resource(mut resource) = made else {
+            return Err(no_playlist());
+        };
+        let Content::Bytes(text) = &resource.body else {
+            return Err(no_playlist());
+        };
+        let text = proxied.carry(&String::from_utf8_lossy(text), shield.delivery());
+        resource.body = Content::Bytes(text.into());
+        let mut tag = Tag::new();
+        tag.text(&resource.meta.etag);
+        tag.text(proxied.tag());
+        resource.meta.etag = tag.finish();
+        resource.meta.cache_control = PRIVATE;
+        answer::answer(request, resource)
     }
 
     async fn resolve(
@@ -283,7 +351,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 protection
             }
         };
-        Shield::of(protection, encryption).map(Some)
+        Shield::of(protection, encryption, options.format).map(Some)
     }
 
     /// Where to read of a track.
@@ -301,6 +369,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now: visit.now,
         })
     }
+}
+
+fn no_playlist() -> OriginError {
+    OriginError::new(Code::Internal, "a token is carried by playlists only")
 }
 
 // What `keepable` writes.

@@ -8,9 +8,11 @@ use crate::ports::{Catalog, Storage};
 use crate::presentation::Track;
 use crate::segments::TrackReader;
 use crate::shield::{Shield, scan_codec, unprotectable};
+use futures::future::try_join_all;
 use headwater_cmaf::index::{SegmentEntry, SegmentSamples, TrackHead};
-use headwater_plan::{Plan, Scan, SubsampleMap};
+use headwater_plan::{Plan, SampleKey, Scan, ScanCodec, SubsampleMap};
 use headwater_protect::{Cipher, IvSpace, ProtectedSegment, Scheme, SegmentProtection};
+use headwater_ts::Fragment;
 use std::sync::Arc;
 
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
@@ -27,9 +29,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let map = match protection.video {
             false => SegmentProtection::whole(samples.samples.iter().map(|s| s.size)),
             true => {
-                let scheme = protection.scheme;
+                let looked = Looked::subsamples(protection.scheme, reader.head)?;
                 let map = self
-                    .map(visit, reader, track, entry, samples, scheme)
+                    .map(visit, reader, track, entry, samples, looked)
                     .await?;
                 SubsampleMap::clone(&map)
             }
@@ -58,7 +60,32 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         ProtectedSegment::plan(protection, clear, map, first_iv, None).map_err(unprotectable)
     }
 
-    /// The subsamples of a segment's pictures: remembered, or asked of the assembler.
+    /// Says of each picture in `fragments`, which are `entries`, how long it becomes in a transport stream.
+    pub(super) async fn encrypted_lengths(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        reader: &TrackReader<'_, S>,
+        track: &Track,
+        entries: &[SegmentEntry],
+        key: &SampleKey,
+        fragments: &mut [Fragment],
+    ) -> Result<(), OriginError> {
+        let maps = entries.iter().map(async |entry| {
+            let samples = reader.samples(entry).await?;
+            let looked = Looked::lengths(key);
+            self.map(visit, reader, track, entry, &samples, looked)
+                .await
+        });
+        for (map, fragment) in try_join_all(maps).await?.iter().zip(fragments) {
+            for (sample, found) in fragment.samples.iter_mut().zip(map.iter()) {
+                let len = found.first().map_or(0, |part| part.protected);
+                sample.becomes = len;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the assembler finds in a segment's pictures: remembered, or asked.
     async fn map(
         &self,
         visit: &Visit<'_, C::Location>,
@@ -66,7 +93,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         track: &Track,
         entry: &SegmentEntry,
         samples: &SegmentSamples,
-        scheme: Scheme,
+        looked: Looked,
     ) -> Result<Arc<SubsampleMap>, OriginError> {
         let key = format!(
             "{}\n{}\n{}\n{} {} {}",
@@ -75,19 +102,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             reader.index.source_etag(),
             track.position,
             entry.number,
-            scheme.name()
+            looked.name
         );
         if let Some(map) = self.maps.get(&key, visit.now) {
             return Ok(map);
         }
-        let codec = scan_codec(reader.head).ok_or_else(|| {
-            let why = "pictures of this kind cannot be encrypted sample by sample";
-            OriginError::new(Code::FormatNotSupported, why)
-        })?;
         let object = self.object(reader)?;
         let scan = Scan {
-            scheme,
-            codec,
+            scheme: looked.scheme,
+            codec: looked.codec,
             sizes: samples.samples.iter().map(|s| s.size).collect(),
             plan: segment_plan(object, Vec::new(), &samples.ranges).map_err(unplannable)?,
         };
@@ -100,6 +123,40 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         });
         self.maps.put(&key, Arc::clone(&map), bytes, None);
         Ok(map)
+    }
+}
+
+/// What is found out about pictures.
+struct Looked {
+    scheme: Scheme,
+    codec: ScanCodec,
+    /// Tells one kind of finding from others.
+    name: String,
+}
+
+impl Looked {
+    /// Which bytes stay clear.
+    ///
+    /// Errors: 415 for pictures that nobody here can take apart.
+    fn subsamples(scheme: Scheme, head: &TrackHead) -> Result<Self, OriginError> {
+        let codec = scan_codec(head).ok_or_else(|| {
+            let why = "pictures of this kind cannot be encrypted sample by sample";
+            OriginError::new(Code::FormatNotSupported, why)
+        })?;
+        Ok(Self {
+            scheme,
+            codec,
+            name: scheme.name().to_owned(),
+        })
+    }
+
+    /// How long each becomes in a transport stream. The vector is a function of the key's id.
+    fn lengths(key: &SampleKey) -> Self {
+        Self {
+            scheme: Scheme::Cbcs,
+            codec: ScanCodec::SampleAes(key.clone()),
+            name: format!("sample-aes {:032x}", u128::from_be_bytes(key.iv)),
+        }
     }
 }
 

@@ -317,6 +317,7 @@ pub struct OneLocator(
     pub Published<()>,
     pub BTreeMap<String, Filter>,
     pub Option<Protection>,
+    pub Vec<AddedTrack>,
 );
 
 impl Catalog for OneLocator {
@@ -337,6 +338,11 @@ impl Catalog for OneLocator {
     ) -> Result<Vec<Option<Filter>>, CatalogError> {
         assert_eq!(locator, LOCATOR);
         Ok(names.iter().map(|name| self.1.get(name).cloned()).collect())
+    }
+
+    async fn added_tracks(&self, locator: &str) -> Result<Vec<AddedTrack>, CatalogError> {
+        assert_eq!(locator, LOCATOR);
+        Ok(self.3.clone())
     }
 }
 
@@ -402,11 +408,21 @@ impl Bench {
 
     /// `filters`: name and properties.
     pub fn filtered(storage: Memory, published: Published<()>, filters: &[(&str, &str)]) -> Self {
-        Self::made(storage, published, filters, None)
+        Self::made(storage, published, filters, None, &[])
+    }
+
+    /// With tracks that were added through the API.
+    pub fn added(storage: Memory, filters: &[(&str, &str)], added: &[AddedTrack]) -> Self {
+        Self::made(storage, published(), filters, None, added)
     }
 
     /// Nothing goes out in the clear; what `protection` has goes out in every protocol.
     pub fn protected(storage: Memory, protection: Protection) -> Self {
+        Self::protected_with(storage, protection, &[])
+    }
+
+    /// The same, with tracks that were added through the API.
+    pub fn protected_with(storage: Memory, protection: Protection, added: &[AddedTrack]) -> Self {
         let all = Protocols {
             hls: true,
             dash: true,
@@ -426,7 +442,7 @@ impl Bench {
             },
             ..published()
         };
-        Self::made(storage, published, &[], Some(protection))
+        Self::made(storage, published, &[], Some(protection), added)
     }
 
     fn made(
@@ -434,6 +450,7 @@ impl Bench {
         published: Published<()>,
         filters: &[(&str, &str)],
         protection: Option<Protection>,
+        added: &[AddedTrack],
     ) -> Self {
         let filters = filters.iter().map(|(name, properties)| {
             let properties: serde_json::Value = serde_json::from_str(properties).unwrap();
@@ -441,7 +458,7 @@ impl Bench {
             ((*name).to_owned(), filter)
         });
         let origin = Origin::new(
-            OneLocator(published, filters.collect(), protection),
+            OneLocator(published, filters.collect(), protection, added.to_vec()),
             storage.clone(),
             CacheSizes::default(),
             |_| {},
@@ -475,8 +492,9 @@ impl Bench {
         }
     }
 
-    /// `path`: relative to the locator.
+    /// `path`: relative to the locator, with a query if there is one.
     pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Got {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let path = format!("/{LOCATOR}/{path}");
         let mut map = HeaderMap::new();
         for (name, value) in headers {

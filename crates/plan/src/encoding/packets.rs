@@ -1,8 +1,9 @@
 //! [`Packetise`] on the wire.
 
 use super::{DecodeError, INLINE, RANGE, Reader};
-use crate::{MAX_PIECES, MAX_STREAMS, Packetise, Piece, PlanError, Source};
+use crate::{MAX_PIECES, MAX_STREAMS, Packetise, Piece, PlanError, SampleKey, Source};
 use bytes::{Buf, BufMut, BytesMut};
+use headwater_protect::Key;
 use headwater_ts::{Framing, Pes, Unit};
 
 const PACKETS_PIECE: u8 = INLINE;
@@ -12,6 +13,7 @@ const RANDOM_ACCESS: u8 = 1;
 const PCR: u8 = 2;
 const DTS: u8 = 4;
 const AVC: u8 = 8;
+const PROTECTED: u8 = 16;
 
 /// Counts and lengths are within the limits of the crate, all of which fit.
 fn count(len: usize) -> u32 {
@@ -23,9 +25,9 @@ pub(super) fn encoded_len(step: &Packetise) -> usize {
         .streams()
         .iter()
         .map(|s| s.len().saturating_mul(18).saturating_add(4));
-    let head = sources.fold(21, usize::saturating_add);
+    let head = sources.fold(54, usize::saturating_add);
     let pieces = step.pieces().len().saturating_mul(37);
-    let units = step.unit_count().saturating_mul(6);
+    let units = step.unit_count().saturating_mul(10);
     head.saturating_add(pieces)
         .saturating_add(units)
         .saturating_add(step.inline_bytes())
@@ -34,6 +36,14 @@ pub(super) fn encoded_len(step: &Packetise) -> usize {
 pub(super) fn put(out: &mut BytesMut, step: &Packetise) {
     out.put_u64_le(step.skip());
     out.put_u64_le(step.len());
+    match step.key() {
+        None => out.put_u8(0),
+        Some(SampleKey { key, iv }) => {
+            out.put_u8(1);
+            out.put_slice(key.expose());
+            out.put_slice(iv);
+        }
+    }
     out.put_u8(u8::try_from(step.streams().len()).unwrap_or(u8::MAX));
     out.put_u32_le(count(step.pieces().len()));
     for sources in step.streams() {
@@ -69,7 +79,12 @@ fn put_pes(out: &mut BytesMut, pes: &Pes) {
         flag(pes.random_access, RANDOM_ACCESS)
             | flag(pes.pcr.is_some(), PCR)
             | flag(pes.dts.is_some(), DTS)
-            | flag(pes.framing == Framing::Avc, AVC),
+            | match pes.framing {
+                Framing::AsIs => 0,
+                Framing::Avc => AVC,
+                Framing::ProtectedAvc => AVC | PROTECTED,
+                Framing::ProtectedFrame => PROTECTED,
+            },
     );
     out.put_u32_le(pes.packets);
     out.put_u64_le(pes.pts);
@@ -79,14 +94,34 @@ fn put_pes(out: &mut BytesMut, pes: &Pes) {
     out.put_u16_le(u16::try_from(pes.units.len()).unwrap_or(u16::MAX));
     for unit in &pes.units {
         out.put_u32_le(unit.len);
+        if pes.framing == Framing::ProtectedAvc {
+            out.put_u32_le(unit.becomes);
+        }
         out.put_u16_le(u16::try_from(unit.prefix.len()).unwrap_or(u16::MAX));
         out.put_slice(&unit.prefix);
+    }
+}
+
+impl SampleKey {
+    /// Key and vector.
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let mut block = || {
+            let bytes = reader.take(16)?;
+            <[u8; 16]>::try_from(bytes.as_ref()).map_err(|_| DecodeError::Cipher)
+        };
+        let (key, iv) = (Key::new(block()?), block()?);
+        Ok(Self { key, iv })
     }
 }
 
 pub(super) fn read(reader: &mut Reader) -> Result<Packetise, DecodeError> {
     let skip = reader.take(8)?.get_u64_le();
     let len = reader.take(8)?.get_u64_le();
+    let key = match reader.take(1)?.get_u8() {
+        0 => None,
+        1 => Some(SampleKey::read(reader)?),
+        kind => return Err(DecodeError::Step(kind)),
+    };
     let stream_count = usize::from(reader.take(1)?.get_u8());
     let piece_count = reader.take(4)?.get_u32_le();
     limit(stream_count, MAX_STREAMS, "streams to packetise")?;
@@ -121,7 +156,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<Packetise, DecodeError> {
             kind => return Err(DecodeError::Step(kind)),
         });
     }
-    Ok(Packetise::part(streams, pieces, skip, len)?)
+    Ok(Packetise::part(streams, pieces, key, skip, len)?)
 }
 
 fn limit(count: usize, limit: usize, what: &'static str) -> Result<(), PlanError> {
@@ -147,13 +182,24 @@ fn read_pes(reader: &mut Reader) -> Result<Pes, DecodeError> {
         false => Ok(None),
     };
     let (pcr, dts) = (time(PCR)?, time(DTS)?);
+    let framing = match (has(AVC), has(PROTECTED)) {
+        (false, false) => Framing::AsIs,
+        (true, false) => Framing::Avc,
+        (true, true) => Framing::ProtectedAvc,
+        (false, true) => Framing::ProtectedFrame,
+    };
     let mut units = Vec::new();
     for _ in 0..reader.take(2)?.get_u16_le() {
         let len = reader.take(4)?.get_u32_le();
+        let becomes = match framing {
+            Framing::ProtectedAvc => reader.take(4)?.get_u32_le(),
+            _ => len,
+        };
         let prefix = reader.take(2)?.get_u16_le();
         units.push(Unit {
             prefix: reader.take(prefix.into())?.to_vec(),
             len,
+            becomes,
         });
     }
     Ok(Pes {
@@ -165,11 +211,7 @@ fn read_pes(reader: &mut Reader) -> Result<Pes, DecodeError> {
         pts,
         dts,
         packets,
-        framing: if has(AVC) {
-            Framing::Avc
-        } else {
-            Framing::AsIs
-        },
+        framing,
         units,
     })
 }

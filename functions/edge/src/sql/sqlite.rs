@@ -1,7 +1,11 @@
 //! The catalog over `spin:sqlite`.
+//!
+//! The interface has each operation twice. The SDK's `Connection` takes the newer ones, which answer with a stream of rows
+//! and a future: five crossings for a statement whose rows are there at once. The older ones answer in one, and keep only
+//! the instance waiting, which serves one request at a time (ADR 0003).
 
 use headwater_catalog::{Rows, Sql, SqlError, Value};
-use spin_sdk::sqlite::{Connection, Error, Value as SpinValue};
+use spin_sdk::sqlite::wit::sqlite::{Connection, Error, Value as SpinValue};
 
 /// The database's label in the application manifest.
 const LABEL: &str = "catalog";
@@ -11,31 +15,31 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) async fn open() -> Result<Self, SqlError> {
-        let connection = Connection::open(LABEL).await.map_err(failed)?;
+    pub(super) fn open() -> Result<Self, SqlError> {
+        let connection = Connection::open(LABEL).map_err(failed)?;
         let opened = Self { connection };
         // Not every host waits for another writer by itself.
-        opened.query("PRAGMA busy_timeout = 5000", &[]).await?;
+        opened.execute("PRAGMA busy_timeout = 5000", &[])?;
         Ok(opened)
+    }
+
+    fn execute(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError> {
+        let params: Vec<_> = params.iter().map(parameter).collect();
+        let answer = self.connection.execute(sql, &params).map_err(failed)?;
+        Ok(Rows {
+            columns: answer.columns,
+            rows: answer
+                .rows
+                .into_iter()
+                .map(|row| row.values.into_iter().map(value).collect())
+                .collect(),
+        })
     }
 }
 
 impl Sql for Sqlite {
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError> {
-        let answer = self
-            .connection
-            .execute(sql, params.iter().map(parameter))
-            .await
-            .map_err(failed)?;
-        let columns = answer.columns().to_vec();
-        let rows = answer.collect().await.map_err(failed)?;
-        Ok(Rows {
-            columns,
-            rows: rows
-                .into_iter()
-                .map(|row| row.values.into_iter().map(value).collect())
-                .collect(),
-        })
+        self.execute(sql, params)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A control plane and a blob store in one process, in memory, with faults on request; and ffprobe.
 #![allow(dead_code, unreachable_pub)] // every test program uses its own part
 
+pub mod jobs;
 pub mod media;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,11 +14,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use headwater_blob::xml::{BlockList, StoredBlock, parse_block_list, write_stored_blocks};
+use headwater_net::egress::Guard;
+use headwater_transcoder::auto::Choice;
 use headwater_transcoder::builtin::BuiltIn;
 use headwater_transcoder::worker::run_with_claims_of;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use headwater_work::{
-    ChunkRecord, Claim, FinishRequest, Outcome, Place, RenewRequest, WorkInput, WorkOutput,
+    ChunkRecord, Claim, EngineChoice, FinishRequest, Outcome, Place, RenewRequest, Selection,
+    WorkInput, WorkOutput,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -36,6 +40,8 @@ pub struct State {
     pub chunks: Vec<ChunkRecord>,
     pub progress: Vec<u8>,
     pub outcomes: Vec<Outcome>,
+    /// What was said to do the work.
+    pub engines: Vec<EngineChoice>,
     pub blocks_put: usize,
     /// Bytes of blobs that were read.
     pub bytes_read: usize,
@@ -47,6 +53,8 @@ pub struct State {
     pub lose_lease_after: Option<usize>,
     /// Ask for cancellation as soon as so many blocks are staged.
     pub cancel_after: Option<usize>,
+    /// Ask for cancellation as soon as there is progress.
+    pub cancel_on_progress: bool,
     /// Answer 400 to renewals with chunks, as the API does when a record is too long.
     pub refuse_chunks: bool,
     /// Refuse writes, as storage with a read-only signature does.
@@ -58,6 +66,9 @@ pub struct Fake {
     pub state: Arc<Mutex<State>>,
     pub url: String,
     pub job: Uuid,
+    /// Of the workers that are started.
+    pub engine: Choice,
+    pub guard: Guard,
 }
 
 impl Fake {
@@ -68,6 +79,8 @@ impl Fake {
             state: Arc::default(),
             url,
             job: Uuid::from_u128(7),
+            engine: Choice::BuiltIn,
+            guard: Guard::default(),
         };
         let server = fake.clone();
         tokio::spawn(async move {
@@ -104,8 +117,35 @@ impl Fake {
         }
     }
 
+    /// An input of `in/{file}`, of all there is for an empty name.
+    pub fn input(&self, file: &str) -> WorkInput {
+        self.cut_input(file, Selection::default())
+    }
+
+    pub fn cut_input(&self, file: &str, selection: Selection) -> WorkInput {
+        WorkInput::Asset {
+            place: self.place("in"),
+            files: if file.is_empty() {
+                vec![]
+            } else {
+                vec![file.into()]
+            },
+            selection,
+        }
+    }
+
     /// Queues a job over `in/{file}`.
     pub fn queue(&self, file: &str, presets: &[&str]) {
+        let presets = presets.iter().map(|preset| {
+            serde_json::json!({
+                "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": preset
+            })
+        });
+        self.queue_with(self.input(file), presets.collect());
+    }
+
+    /// Queues a job.
+    pub fn queue_with(&self, input: WorkInput, presets: Vec<serde_json::Value>) {
         let mut state = self.state.lock().unwrap();
         state.lease += 1;
         let claim = Claim {
@@ -113,20 +153,15 @@ impl Fake {
             lease: format!("lease-{}", state.lease),
             lease_seconds: 15,
             attempt: state.lease as u32,
-            input: WorkInput::Asset {
-                place: self.place("in"),
-                files: if file.is_empty() { vec![] } else { vec![file.into()] },
-            },
+            input,
             outputs: presets
-                .iter()
+                .into_iter()
                 .enumerate()
                 .map(|(index, preset)| WorkOutput {
                     index: index as u32,
                     asset_name: format!("out{index}"),
                     place: self.place(&format!("out{index}")),
-                    preset: serde_json::json!({
-                        "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": preset
-                    }),
+                    preset,
                 })
                 .collect(),
             chunks: state.chunks.clone(),
@@ -142,6 +177,10 @@ impl Fake {
             threads,
             poll: Duration::from_millis(50),
             name: "test".into(),
+            engine: self.engine,
+            ffmpeg: None,
+            scratch: std::env::temp_dir(),
+            guard: self.guard.clone(),
         }
     }
 
@@ -282,6 +321,7 @@ impl Fake {
                 return status(400);
             }
             state.renewals += 1;
+            state.engines.extend(request.engine);
             state
                 .progress
                 .extend(request.progress.iter().map(|progress| progress.percent));
@@ -296,13 +336,15 @@ impl Fake {
             }
             let cancel = state
                 .cancel_after
-                .is_some_and(|count| state.blocks_put >= count);
+                .is_some_and(|count| state.blocks_put >= count)
+                || state.cancel_on_progress && state.progress.iter().any(|&percent| percent > 0);
             return json(&serde_json::json!({ "cancel": cancel }));
         }
         let request: FinishRequest = serde_json::from_slice(body).unwrap();
         if request.lease != current {
             return status(409);
         }
+        state.engines.extend(request.engine);
         state.outcomes.push(request.outcome);
         status(204)
     }

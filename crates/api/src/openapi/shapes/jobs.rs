@@ -5,18 +5,206 @@ use headwater_catalog::{presets, transforms};
 use serde_json::{Value as Json, json};
 
 use super::common::{name, texts};
-use crate::openapi::schema::{Schema, idle, list, one_of, shape, text, time, union, whole};
-use crate::openapi::shape::{
-    Properties, Shape, accepted, defaulted, ignored, kind, optional, required, resource, shown,
-    sometimes, update,
+use crate::openapi::schema::{
+    Schema, anything, idle, list, map, number, one_of, shape, text, time, union, whole,
 };
+use crate::openapi::shape::{
+    Member, Properties, Shape, accepted, defaulted, ignored, kind, optional, required, resource,
+    shown, sometimes, update,
+};
+use crate::resources::job_inputs::MAX_INPUTS;
 use crate::resources::jobs::MAX_FILES;
 
 fn preset() -> Schema {
-    union(&[(
-        "#Microsoft.Media.BuiltInStandardEncoderPreset",
-        "BuiltInStandardEncoderPreset",
-    )])
+    union(&[
+        (
+            "#Microsoft.Media.BuiltInStandardEncoderPreset",
+            "BuiltInStandardEncoderPreset",
+        ),
+        (
+            "#Microsoft.Media.BuiltInAssetConverterPreset",
+            "BuiltInAssetConverterPreset",
+        ),
+        (
+            "#Microsoft.Media.StandardEncoderPreset",
+            "StandardEncoderPreset",
+        ),
+        (
+            "#MediaKind.ThumbnailGeneratorPreset",
+            "ThumbnailGeneratorPreset",
+        ),
+    ])
+}
+
+/// Presets. What is in codecs, filters and formats is described by Azure Media Services' reference; a transform whose preset
+/// has something in it that is not understood is refused with the path of the member.
+fn presets() -> Vec<Shape> {
+    let limits = || whole().at_least(1);
+    let any = || map(anything());
+    vec![
+        Shape::same(
+            "BuiltInStandardEncoderPreset",
+            "",
+            vec![
+                kind("BuiltInStandardEncoderPreset"),
+                required("presetName", one_of(&presets::BUILT_IN)),
+                optional("configurations", shape("PresetConfigurations")),
+            ],
+        ),
+        Shape::same(
+            "PresetConfigurations",
+            "Only for presets that choose their layers themselves.",
+            vec![
+                optional("complexity", one_of(&["Speed", "Balanced", "Quality"])),
+                optional(
+                    "interleaveOutput",
+                    one_of(&["NonInterleavedOutput", "InterleavedOutput"]),
+                ),
+                optional("keyFrameIntervalInSeconds", number()),
+                optional("maxBitrateBps", limits()),
+                optional("minBitrateBps", limits()),
+                optional("maxHeight", limits()),
+                optional("minHeight", limits()),
+                optional("maxLayers", limits()),
+            ],
+        ),
+        Shape::same(
+            "BuiltInAssetConverterPreset",
+            "Copies tracks without encoding them.",
+            vec![
+                kind("BuiltInAssetConverterPreset"),
+                required("presetName", one_of(&presets::CONVERTERS)),
+            ],
+        ),
+        Shape::same(
+            "StandardEncoderPreset",
+            "Codecs, filters and files one by one.",
+            vec![
+                kind("StandardEncoderPreset"),
+                required("codecs", list(any()).at_least(1)),
+                required("formats", list(any()).at_least(1)),
+                optional("filters", any()),
+                optional("experimentalOptions", idle(&[json!({})])),
+            ],
+        ),
+        Shape::same(
+            "ThumbnailGeneratorPreset",
+            "Pictures of a source and nothing else.",
+            vec![
+                required(
+                    "@odata.type",
+                    one_of(&["#MediaKind.ThumbnailGeneratorPreset"]),
+                ),
+                optional("baseFilename", text().at_most(64)),
+                required("thumbnails", list(any()).at_least(1)),
+            ],
+        ),
+    ]
+}
+
+fn clip_input() -> Schema {
+    union(&[
+        ("#Microsoft.Media.JobInputAsset", "JobInputAsset"),
+        ("#Microsoft.Media.JobInputHttp", "JobInputHttp"),
+    ])
+}
+
+fn input() -> Schema {
+    union(&[
+        ("#Microsoft.Media.JobInputAsset", "JobInputAsset"),
+        ("#Microsoft.Media.JobInputHttp", "JobInputHttp"),
+        ("#Microsoft.Media.JobInputSequence", "JobInputSequence"),
+        ("#Microsoft.Media.JobInputs", "JobInputs"),
+    ])
+}
+
+/// What `JobInputAsset` and `JobInputHttp` have in common.
+fn cut(mut members: Vec<Member>) -> Vec<Member> {
+    members.extend([
+        optional("label", text()),
+        optional(
+            "start",
+            shape("AbsoluteClipTime").about("From here on, in the source's time."),
+        ),
+        optional("end", shape("AbsoluteClipTime").about("Up to here.")),
+        optional(
+            "inputDefinitions",
+            list(map(anything())).about(
+                "Which tracks are used: FromAllInputFile, FromEachInputFile or InputFile, each with includedTracks.",
+            ),
+        ),
+    ]);
+    members
+}
+
+fn inputs() -> Vec<Shape> {
+    let many = MAX_INPUTS as u64;
+    vec![
+        Shape::two(
+            "JobInputAsset",
+            "Files of an asset. The tracks of several are taken together.",
+            cut(vec![
+                kind("JobInputAsset"),
+                required("assetName", text()),
+                defaulted(
+                    "files",
+                    list(text().at_most(1024)).at_most(MAX_FILES as u64).about(
+                        "Relative to the asset. Empty for the one media file that is there.",
+                    ),
+                ),
+            ]),
+        ),
+        Shape::two(
+            "JobInputHttp",
+            "Files at URLs. What follows a question mark is never shown.",
+            cut(vec![
+                kind("JobInputHttp"),
+                optional("baseUri", text()),
+                defaulted("files", list(text()).at_most(MAX_FILES as u64)),
+            ]),
+        ),
+        Shape::two(
+            "JobInputSequence",
+            "Inputs one after the other.",
+            vec![
+                kind("JobInputSequence"),
+                required("inputs", list(clip_input()).at_least(1).at_most(many)),
+            ],
+        ),
+        Shape::two(
+            "JobInputs",
+            "The source, and what a preset calls by label.",
+            vec![
+                kind("JobInputs"),
+                required(
+                    "inputs",
+                    list(union(&[
+                        ("#Microsoft.Media.JobInputAsset", "JobInputAsset"),
+                        ("#Microsoft.Media.JobInputHttp", "JobInputHttp"),
+                        ("#Microsoft.Media.JobInputSequence", "JobInputSequence"),
+                    ]))
+                    .at_least(1)
+                    .at_most(many),
+                ),
+            ],
+        ),
+        Shape::same(
+            "AbsoluteClipTime",
+            "A time of the source.",
+            vec![
+                kind("AbsoluteClipTime"),
+                required("time", text().about("ISO 8601, such as PT1M30.5S.")),
+            ],
+        ),
+        Shape::answer(
+            "JobEngine",
+            "What makes a job, and why that.",
+            vec![
+                shown("name", one_of(&["builtin", "ffmpeg"])),
+                shown("reason", text()),
+            ],
+        ),
+    ]
 }
 
 pub(super) fn shapes() -> Vec<Shape> {
@@ -62,14 +250,7 @@ fn transform() -> Vec<Shape> {
             required("preset", preset()),
         ],
     ));
-    shapes.push(Shape::same(
-        "BuiltInStandardEncoderPreset",
-        "",
-        vec![
-            kind("BuiltInStandardEncoderPreset"),
-            required("presetName", one_of(&presets::BUILT_IN)),
-        ],
-    ));
+    shapes.extend(presets());
     shapes
 }
 
@@ -85,10 +266,7 @@ fn job() -> Vec<Shape> {
             shown("state", one_of(&states)),
             sometimes("startTime", time()),
             sometimes("endTime", time()),
-            required(
-                "input",
-                union(&[("#Microsoft.Media.JobInputAsset", "JobInputAsset")]),
-            ),
+            required("input", input()),
             required(
                 "outputs",
                 list(shape("JobOutputAsset")).about("As many as the transform has outputs."),
@@ -96,6 +274,7 @@ fn job() -> Vec<Shape> {
             defaulted("priority", one_of(&priorities)),
             optional("description", text().at_most(4096)),
             defaulted("correlationData", texts()),
+            sometimes("engine", shape("JobEngine")),
         ],
     );
     let patched = Shape::request(
@@ -110,6 +289,7 @@ fn job() -> Vec<Shape> {
             ignored("input"),
             ignored("outputs"),
             ignored("correlationData"),
+            ignored("engine"),
             accepted("priority", one_of(&priorities)),
             accepted("description", text().at_most(4096)),
         ],
@@ -122,25 +302,8 @@ fn job() -> Vec<Shape> {
         vec![],
     ));
     shapes.extend(update("Job", Properties::Optional, patched));
+    shapes.extend(inputs());
     shapes.extend([
-        Shape::two(
-            "JobInputAsset",
-            "Files of an asset.",
-            vec![
-                kind("JobInputAsset"),
-                required("assetName", text()),
-                defaulted(
-                    "files",
-                    list(text().at_most(1024)).at_most(MAX_FILES as u64).about(
-                        "Relative to the asset. Empty for the one media file that is there.",
-                    ),
-                ),
-                optional("label", text()),
-                accepted("start", idle(&[])),
-                accepted("end", idle(&[])),
-                accepted("inputDefinitions", idle(&[json!([])])),
-            ],
-        ),
         Shape::two(
             "JobOutputAsset",
             "Where one output goes. The asset is made if it is not there.",

@@ -273,7 +273,7 @@ fn restrictions() -> Vec<Shape> {
         part(
             "ContentKeyPolicySymmetricTokenKey",
             "",
-            vec![secret("keyValue", base64())],
+            vec![secret("keyValue", base64().about("At least 32 bytes."))],
         ),
         part(
             "ContentKeyPolicyRsaTokenKey",

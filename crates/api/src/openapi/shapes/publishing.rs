@@ -69,6 +69,10 @@ fn locators() -> Vec<Shape> {
                     .at_most(MOST as u64)
                     .about("Keys that are brought along. The others are made."),
             ),
+            accepted(
+                "contentKeyDocument",
+                text().about("The same as a CPIX 2.3 document, in place of `contentKeys`."),
+            ),
             defaulted(
                 "filters",
                 strings().about("Names of filters that hold for everybody who plays the locator."),
@@ -93,7 +97,7 @@ fn locators() -> Vec<Shape> {
                 shown(
                     "drm",
                     map(shape("LicenceServer"))
-                        .about("By key system: the servers that the streaming policy names."),
+                        .about("By key system: the server that the streaming policy names, else this installation's own."),
                 ),
             ],
         ),

@@ -54,9 +54,13 @@ pub(crate) struct Storage {
     pub(crate) requests: Cell<u32>,
     /// Refuses every credential with this code.
     pub(crate) refusing: Cell<Option<&'static str>>,
+    /// Answers what is sent to `https://vendor.example`.
+    pub(crate) vendor: RefCell<Option<Vendor>>,
     /// The queries of the requests, with the signatures in them.
     pub(crate) queries: RefCell<Vec<String>>,
 }
+
+type Vendor = Box<dyn Fn(&Request<Bytes>) -> Result<Response<Bytes>, TransportError>>;
 
 impl Storage {
     pub(crate) fn put(&self, container: &str, blob: &str) {
@@ -76,6 +80,10 @@ impl HttpClient for Storage {
         if self.failing.get() > 0 {
             self.failing.set(self.failing.get() - 1);
             return Ok(answer(StatusCode::SERVICE_UNAVAILABLE, ""));
+        }
+        if request.uri().host() == Some("vendor.example") {
+            let vendor = self.vendor.borrow();
+            return vendor.as_ref().expect("nobody expects an order")(&request);
         }
         let raw = request.uri().query().unwrap_or_default();
         self.queries.borrow_mut().push(raw.to_owned());
@@ -263,6 +271,7 @@ impl World {
                 metrics_url: Some("http://127.0.0.1:9090/metrics".into()),
                 issuers: Vec::new(),
                 audit_days: 90,
+                key_vendors: Vec::new(),
             },
             limiter: Limiter::default(),
             ids,
@@ -329,10 +338,10 @@ impl World {
         if parts.status.is_server_error() {
             eprintln!("{:?}", answer.context);
         }
-        let is_text = parts
-            .headers
-            .get("content-type")
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+        let is_text = parts.headers.get("content-type").is_some_and(|kind| {
+            let kind = kind.as_bytes();
+            kind.starts_with(b"text/") || kind.starts_with(b"application/xml")
+        });
         let body = match &body[..] {
             b"" => Json::Null,
             text if is_text => String::from_utf8_lossy(text).into(),

@@ -1,0 +1,454 @@
+//! Text tracks: found, listed and sent.
+
+use super::listing::leaves_out;
+use super::{MANIFEST_CACHE, Made, Origin, SEGMENT_CACHE, Visit, made};
+use crate::address::{Format, Noun, Options, Part, TrackAddress, child::Carried};
+use crate::answer::{self, Content, Meta, Request};
+use crate::documents::Document;
+use crate::error::{Code, OriginError};
+use crate::filter::{Instant, Selection, Spanning};
+use crate::images::Images;
+use crate::index::SegmentTime;
+use crate::manifests::{self, Beside, TextCut, hls, smooth::Clock, text};
+use crate::ports::{Catalog, Storage};
+use crate::presentation::{Grid, Listing, Presentation, TextTrack};
+use crate::serve::fragment::{Asked, none, unplannable};
+use crate::shield::Shield;
+use crate::tag::Tag;
+use crate::transport;
+use futures::future::join_all;
+use headwater_plan::PlanBuilder;
+use headwater_protect::{Cipher, IvSpace};
+use headwater_smooth::{Fragment, Sample};
+use headwater_text::{Base, mp4};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A text track, and the presentation that it is cut along with.
+pub(super) struct Found {
+    presentation: Presentation,
+    text: TextTrack,
+}
+
+/// The segments of text that a manifest shows.
+pub(super) struct ShownText(Option<Vec<SegmentTime>>);
+
+impl ShownText {
+    pub(super) fn beside<'a>(
+        &'a self,
+        whole: &'a Presentation,
+        images: Option<&'a Images>,
+    ) -> Result<Beside<'a>, OriginError> {
+        let text = match &self.0 {
+            None => None,
+            Some(segments) => Some(TextCut {
+                grid: manifests::grid(whole)?,
+                segments,
+            }),
+        };
+        Ok(Beside { text, images })
+    }
+}
+
+impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
+    pub(super) async fn document(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        file: &str,
+    ) -> Result<Arc<Document>, OriginError> {
+        let media = visit.media(file);
+        self.documents
+            .load(&self.storage, &media, visit.now, visit.freshness, self.log)
+            .await
+    }
+
+    /// The text tracks of a listing that manifests show. One whose file is not there or is no text is left out.
+    pub(super) async fn texts(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        listing: &Listing,
+    ) -> Result<Vec<TextTrack>, OriginError> {
+        let visible = listing.texts.iter().filter(|t| !t.settings.hidden);
+        let loads =
+            visible.map(|entry| async move { (entry, self.document(visit, &entry.file).await) });
+        let mut texts = Vec::new();
+        for (entry, loaded) in join_all(loads).await {
+            match loaded {
+                Ok(document) if document.sheets.is_none() => {
+                    texts.push(TextTrack::new(entry, document));
+                }
+                Ok(_) => (self.log)(&format!("{}: parts of pictures are no text", entry.file)),
+                Err(error) if leaves_out(error.code()) => {
+                    (self.log)(&format!("{}: {}", entry.file, error.log_line()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(texts)
+    }
+
+    /// Leaves out the text that has no key under an encryption that covers it.
+    pub(super) fn encryptable_texts(
+        &self,
+        presentation: &mut Presentation,
+        format: Format,
+        shield: &Shield,
+    ) {
+        presentation.texts.retain(|track| {
+            let key = shield.text_key(text::codec(format, track));
+            if let Err(error) = &key {
+                (self.log)(&format!("{}: {}", track.name, error.log_line()));
+            }
+            key.is_ok()
+        });
+    }
+
+    /// The text track that a URL names, if it names one.
+    ///
+    /// Errors: 404 for another bit rate, and what is wrong with its file.
+    pub(super) async fn text_track(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        address: &TrackAddress,
+    ) -> Result<Option<Found>, OriginError> {
+        // Most requests are for media, and for assets that say all of it.
+        let listing = self.listing(visit, &address.manifest).await?;
+        if listing
+            .written_down(&address.name, address.bitrate)
+            .is_some()
+        {
+            return Ok(None);
+        }
+        let listing = self.whole_listing(visit, &address.manifest).await?;
+        let Some(entry) = listing.texts.iter().find(|t| t.name == address.name) else {
+            return Ok(None);
+        };
+        let text = TextTrack::new(entry, self.document(visit, &entry.file).await?);
+        if text.bitrate != address.bitrate {
+            return Err(OriginError::new(
+                Code::ManifestMediaEntryNotFound,
+                "the track does not exist at this bit rate",
+            ));
+        }
+        let presentation = self.join(visit, &listing).await?;
+        Ok(Some(Found { presentation, text }))
+    }
+
+    /// The segments that text is cut into: so many fragments of the media as make one of HLS over MPEG-2 TS, whatever the
+    /// format.
+    pub(super) async fn text_segments(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        grid: Grid<'_>,
+    ) -> Result<Vec<SegmentTime>, OriginError> {
+        match fragments(grid) {
+            1 => self.directory(visit, grid.track).await,
+            count => {
+                let all = self.reader(visit, grid.track)?.all().await?;
+                let groups = transport::grouped(&all, count).into_iter();
+                Ok(groups.map(|group| group.time()).collect())
+            }
+        }
+    }
+
+    /// The segments of text that a manifest shows, if it has text.
+    pub(super) async fn text_cut(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        whole: &Presentation,
+        shown: &Presentation,
+        selection: &Selection,
+    ) -> Result<ShownText, OriginError> {
+        if shown.texts.is_empty() {
+            return Ok(ShownText(None));
+        }
+        let grid = manifests::grid(whole)?;
+        let segments = self.text_segments(visit, grid).await?;
+        Ok(ShownText(Some(selection.cut(segments, grid.head)?)))
+    }
+
+    pub(super) async fn text_playlist(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        found: &Found,
+        options: &Options,
+    ) -> Result<Made, OriginError> {
+        let Found { presentation, text } = found;
+        let grid = manifests::grid(presentation)?;
+        let zero = match options.window.is_relative() {
+            true => manifests::start(presentation)?,
+            false => Instant::new(0, 1),
+        };
+        let selection = self.selection(visit, options, zero).await?;
+        selection.shows_text(text)?;
+        let format = options.format;
+        let unserved = text::carrier(format, text).is_none();
+        if unserved || options.key_frames {
+            return Err(OriginError::new(
+                Code::EgressTrackNotFound,
+                "this playlist is not served of text",
+            ));
+        }
+        let shield = self.shield(visit, options).await?;
+        let key = match &shield {
+            Some(shield) => shield.text_key(text::codec(format, text))?,
+            None => None,
+        };
+        let tags = match (&shield, key) {
+            (Some(shield), Some(key)) => shield.hls(key)?,
+            _ => Vec::new(),
+        };
+        let keys = hls::Keys {
+            lines: tags.iter().map(|key| key.key_line()).collect(),
+            cover_init: false,
+            version: tags
+                .iter()
+                .map(|key| key.version())
+                .max()
+                .unwrap_or_default(),
+        };
+        let carried = Carried::new(options, None);
+        let mut tag = Tag::new();
+        tag.text("text");
+        tag.text(&carried.media_playlist(0, ""));
+        for line in &keys.lines {
+            tag.text(line);
+        }
+        selection.tag(&mut tag);
+        tag.text_track(text);
+        grid_tag(grid, &mut tag);
+        let meta = playlist_meta(tag);
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        if let Some(known) = self.texts.get(&meta.etag, visit.now) {
+            return Ok(made(Content::Bytes(known), meta));
+        }
+        let segments = selection.cut(self.text_segments(visit, grid).await?, grid.head)?;
+        let playlist = text::media_playlist(text, grid, &segments, format, carried, &keys);
+        Ok(self.text(playlist, meta))
+    }
+
+    /// An init or media segment of a text track.
+    pub(super) async fn text_fragment(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        asked: Asked<'_>,
+        found: &Found,
+    ) -> Result<Made, OriginError> {
+        let Found { presentation, text } = found;
+        let grid = manifests::grid(presentation)?;
+        let format = asked.options.format;
+        let carrier = text::carrier(format, text).ok_or_else(none)?;
+        let shield = self.shield(visit, asked.options).await?;
+        let key = match &shield {
+            Some(shield) => shield.text_key(text::codec(format, text))?,
+            None => None,
+        };
+        if key.is_some() && asked.noun != Noun::Fragments {
+            return Err(OriginError::new(
+                Code::EncryptionNotSupported,
+                "only whole fragments are served with encryption",
+            ));
+        }
+        let mut tag = Tag::new();
+        tag.text_bytes(text);
+        tag.text(&format!("{carrier:?} {:?}", asked.noun));
+        grid_tag(grid, &mut tag);
+        let window = match asked.part {
+            Part::Init => None,
+            Part::Start(time) => {
+                let (number, window) = self.text_window(visit, grid, format, time).await?;
+                tag.number(number.into());
+                tag.number(window.end);
+                Some((number, window))
+            }
+        };
+        if let Some(shield) = &shield {
+            shield.tag_bytes(key, &mut tag);
+        }
+        let meta = Meta {
+            content_type: match carrier {
+                text::Carrier::WebVtt => headwater_text::WEBVTT_TYPE,
+                _ => "application/mp4",
+            },
+            etag: tag.finish(),
+            last_modified: None,
+            cache_control: SEGMENT_CACHE,
+            prefetch: None,
+        };
+        if answer::is_not_modified(request.headers, &meta)? {
+            return Ok(Made::NotModified(meta));
+        }
+        let is_media = window.is_some();
+        let bytes = match window {
+            None => init(text, grid, carrier)?,
+            Some((number, window)) => {
+                let cut = Cut {
+                    grid,
+                    number,
+                    window,
+                };
+                cut.bytes(text, carrier, asked.noun)?
+            }
+        };
+        // Init segments stay clear, as those of the media do.
+        let Some(key) = key.filter(|_| is_media) else {
+            return Ok(made(Content::Bytes(bytes.into()), meta));
+        };
+        let mut plan = PlanBuilder::new();
+        plan.inline(bytes).map_err(unplannable)?;
+        let plan = plan.finish();
+        let cipher = Cipher::Envelope {
+            iv: IvSpace::constant(key.kid),
+            len: plan.total_len(),
+        };
+        let plan = plan
+            .cover(0, cipher, key.key.clone())
+            .map_err(unplannable)?;
+        Ok(made(Content::Plan(plan), meta))
+    }
+
+    /// The segment of text that starts at `time`: its number, and ticks of the grid.
+    async fn text_window(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        grid: Grid<'_>,
+        format: Format,
+        time: u64,
+    ) -> Result<(u32, Range<u64>), OriginError> {
+        let ticks = match format {
+            Format::Smooth(_) => Clock::of(grid.head).ticks(time).ok_or_else(none)?,
+            _ => time,
+        };
+        let reader = self.reader(visit, grid.track)?;
+        let first = reader.at(ticks).await?;
+        let count = fragments(grid);
+        if first.number.checked_rem(count) != Some(0) {
+            return Err(none());
+        }
+        let numbers = first.number..first.number.saturating_add(count);
+        let entries = reader.numbered(numbers).await?;
+        let last = entries.last().unwrap_or(&first);
+        let end = last.start.saturating_add(last.duration);
+        let number = first.number.checked_div(count).unwrap_or_default();
+        Ok((number, first.start..end))
+    }
+}
+
+/// Fragments of the grid's track to a segment of text.
+fn fragments(grid: Grid<'_>) -> u32 {
+    let stated = grid.track.fragments_per_hls_segment;
+    transport::fragments_per_hls_segment(grid.head, stated)
+}
+
+/// Where text is cut.
+fn grid_tag(grid: Grid<'_>, tag: &mut Tag) {
+    tag.track_bytes(grid.track);
+    tag.number(grid.clock.zero);
+    tag.number(fragments(grid).into());
+}
+
+pub(super) fn playlist_meta(tag: Tag) -> Meta {
+    Meta {
+        content_type: headwater_hls::CONTENT_TYPE,
+        etag: tag.finish(),
+        last_modified: None,
+        cache_control: MANIFEST_CACHE,
+        prefetch: None,
+    }
+}
+
+fn init(text: &TextTrack, grid: Grid<'_>, carrier: text::Carrier) -> Result<Vec<u8>, OriginError> {
+    let (scale, language) = (grid.head.timescale, text.language.as_deref());
+    match carrier {
+        text::Carrier::Wvtt => mp4::wvtt_init(&text.document.text, scale, language),
+        text::Carrier::Stpp => mp4::stpp_init(scale, language),
+        // Their URLs have no init segments.
+        text::Carrier::WebVtt | text::Carrier::Smooth => return Err(none()),
+    }
+    .map_err(unwritable)
+}
+
+/// A segment of text.
+struct Cut<'a> {
+    grid: Grid<'a>,
+    number: u32,
+    /// Ticks of the grid.
+    window: Range<u64>,
+}
+
+impl Cut<'_> {
+    fn bytes(
+        &self,
+        text: &TextTrack,
+        carrier: text::Carrier,
+        noun: Noun,
+    ) -> Result<Vec<u8>, OriginError> {
+        let Self {
+            grid,
+            number,
+            window,
+        } = self;
+        let (clock, language) = (grid.clock, text.language.as_deref());
+        let document = &text.document.text;
+        Ok(match carrier {
+            text::Carrier::WebVtt => {
+                let zero = i64::try_from(clock.zero).unwrap_or(i64::MAX);
+                let mpegts = headwater_ts::clock(zero, clock.scale);
+                document.webvtt_segment(window, clock, mpegts).into_bytes()
+            }
+            text::Carrier::Wvtt => {
+                mp4::wvtt_segment(document, window, clock, *number).map_err(unwritable)?
+            }
+            text::Carrier::Stpp => {
+                mp4::stpp_segment(document, window, clock, *number, language).map_err(unwritable)?
+            }
+            text::Carrier::Smooth => {
+                let ttml = document.ttml_segment(window, clock, Base::Segment, language);
+                self.smooth(ttml.into_bytes(), noun)?
+            }
+        })
+    }
+
+    /// A fragment of Smooth Streaming: the document is its one sample.
+    fn smooth(&self, document: Vec<u8>, noun: Noun) -> Result<Vec<u8>, OriginError> {
+        if noun == Noun::RawFragments {
+            return Ok(document);
+        }
+        let names = Clock::of(self.grid.head);
+        let start = names.name(self.window.start);
+        let duration = names.name(self.window.end).saturating_sub(start);
+        let sample = Sample {
+            size: u32::try_from(document.len()).unwrap_or(u32::MAX),
+            duration: u32::try_from(duration).unwrap_or(u32::MAX),
+            composition_offset: 0,
+            sync: true,
+        };
+        let mut bytes = Fragment {
+            sequence_number: self.number.saturating_add(1),
+            track_id: mp4::TRACK_ID,
+            start,
+            duration,
+            samples: &[sample],
+        }
+        .header()
+        .map_err(|fault| OriginError::new(Code::FormatNotSupported, fault.to_string()))?;
+        if noun == Noun::FragmentInfo {
+            bytes.truncate(bytes.len().saturating_sub(crate::smooth::MDAT_HEADER));
+        } else {
+            bytes.extend_from_slice(&document);
+        }
+        Ok(bytes)
+    }
+}
+
+fn unwritable(error: impl std::fmt::Display) -> OriginError {
+    OriginError::new(
+        Code::FormatNotSupported,
+        "the text cannot be carried like this",
+    )
+    .because(error)
+}

@@ -1,0 +1,115 @@
+//! A file of either format, and what segments of it there are.
+
+use crate::error::{TextError, Warning};
+use crate::time::Clock;
+use crate::{convert, ttml, vtt};
+use std::ops::Range;
+
+/// Largest file that is parsed: the subtitles of a day.
+pub const MAX_BYTES: usize = 4 << 20;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// WebVTT.
+    WebVtt,
+    /// TTML.
+    Ttml,
+}
+
+/// A text track's document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The cues, converted if need be.
+    vtt: vtt::Document,
+    /// What it was, if that is TTML.
+    ttml: Option<ttml::Document>,
+}
+
+impl Text {
+    /// Reads a file; what it is shows in its first bytes.
+    ///
+    /// Errors: [`TextError`] for a file that is no track at all. Cues that are wrong are passed over with a warning.
+    pub fn parse(bytes: &[u8]) -> Result<(Self, Vec<Warning>), TextError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(TextError::TooLong(bytes.len()));
+        }
+        let text = decoded(bytes)?;
+        let mut warnings = Vec::new();
+        let parsed = if text.trim_start().starts_with('<') {
+            let document = ttml::parse(text, &mut warnings)?;
+            Self {
+                vtt: convert::to_vtt(&document),
+                ttml: Some(document),
+            }
+        } else {
+            Self {
+                vtt: vtt::parse(text, &mut warnings)?,
+                ttml: None,
+            }
+        };
+        Ok((parsed, warnings))
+    }
+
+    /// What the file is.
+    pub fn format(&self) -> Format {
+        match self.ttml {
+            Some(_) => Format::Ttml,
+            None => Format::WebVtt,
+        }
+    }
+
+    /// The language that a TTML document states.
+    pub fn language(&self) -> Option<&str> {
+        self.ttml.as_ref().and_then(ttml::Document::language)
+    }
+
+    /// The cues, in order of their start.
+    pub fn cues(&self) -> &vtt::Document {
+        &self.vtt
+    }
+
+    /// The instant at which the last cue ends, milliseconds; 0 without cues. What never ends does not count.
+    pub fn end_ms(&self) -> u64 {
+        let ends = self.vtt.cues.iter().map(|cue| cue.span.end_ms);
+        ends.filter(|end| *end < u64::MAX).max().unwrap_or_default()
+    }
+
+    /// A WebVTT segment: every cue that touches `window` (ticks of the track), with its own times.
+    ///
+    /// `mpegts`: what the 90 kHz clock of the media shows at the document's time 0, 33 bits.
+    /// Spec: draft-pantos-hls-rfc8216bis §3.5.
+    pub fn webvtt_segment(&self, window: &Range<u64>, clock: Clock, mpegts: u64) -> String {
+        self.vtt.segment(window, clock, mpegts)
+    }
+
+    /// A TTML document of what `window` (ticks of the track) shows, cut at its edges.
+    ///
+    /// `language`: BCP-47, for documents that do not say theirs. There always is a document, if an empty one.
+    pub fn ttml_segment(
+        &self,
+        window: &Range<u64>,
+        clock: Clock,
+        base: ttml::Base,
+        language: Option<&str>,
+    ) -> String {
+        match &self.ttml {
+            Some(document) => document.segment(window, clock, base, language),
+            None => {
+                let shown = self.vtt.within(window, clock);
+                convert::to_ttml(&shown).segment(window, clock, base, language)
+            }
+        }
+    }
+}
+
+/// Errors: [`TextError::NotUtf8`]. UTF-16 with a byte order mark is not read: no specification allows it in WebVTT, and
+/// what converts it is at hand everywhere.
+fn decoded(bytes: &[u8]) -> Result<&str, TextError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let newlines = good.iter().filter(|byte| **byte == b'\n').count();
+        TextError::NotUtf8(newlines.saturating_add(1))
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}

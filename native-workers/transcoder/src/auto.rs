@@ -1,0 +1,156 @@
+//! Which engine makes a job: the built-in one where it can, ffmpeg for the rest.
+//!
+//! The choice is a function of the job alone, so that a job another worker takes up goes on as it began. It is reported with
+//! its reason, and shown with the job.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::LocalBoxFuture;
+use headwater_work::{Claim, JobErrorCode};
+
+use crate::analysis::Analysis;
+use crate::builtin::BuiltIn;
+use crate::engine::{Engine, Job};
+use crate::failure::{Step, Stopped};
+use crate::ffmpeg::{Ffmpeg, Settings, Tools};
+use crate::preset::{self, Preset, VideoPreset};
+use crate::source::Source;
+
+/// Which engine a worker uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Per job.
+    #[default]
+    Auto,
+    /// Always the built-in one.
+    BuiltIn,
+    /// Always ffmpeg.
+    Ffmpeg,
+}
+
+impl std::str::FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "builtin" => Ok(Self::BuiltIn),
+            "ffmpeg" => Ok(Self::Ffmpeg),
+            other => Err(format!("'{other}' is not one of auto, builtin, ffmpeg")),
+        }
+    }
+}
+
+/// Both engines, and the choice between them.
+pub struct Auto {
+    builtin: BuiltIn,
+    /// Err: why there is none.
+    ffmpeg: Result<Ffmpeg, String>,
+    choice: Choice,
+}
+
+impl Auto {
+    /// Looks for ffmpeg in `folder`, or in `PATH`.
+    pub async fn find(choice: Choice, settings: Settings, folder: Option<PathBuf>) -> Arc<Self> {
+        let builtin = BuiltIn::new(settings.threads);
+        let ffmpeg = match choice {
+            Choice::BuiltIn => Err("the worker was set up with --engine builtin".into()),
+            _ => Tools::find(folder)
+                .await
+                .map(|tools| Ffmpeg::new(tools, settings)),
+        };
+        Arc::new(Self {
+            builtin,
+            ffmpeg,
+            choice,
+        })
+    }
+
+    /// For the worker's first line.
+    pub fn describe(&self) -> String {
+        match &self.ffmpeg {
+            Ok(ffmpeg) => format!("built in, and ffmpeg {}", ffmpeg.tools.version),
+            Err(why) => format!("built in only: {why}"),
+        }
+    }
+
+    async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
+        let ffmpeg = match (&self.ffmpeg, self.choice) {
+            (Ok(ffmpeg), Choice::Ffmpeg) => {
+                job.chose("ffmpeg", "The worker was set up with --engine ffmpeg.");
+                return ffmpeg.run(claim, job).await;
+            }
+            (Ok(ffmpeg), _) => ffmpeg,
+            (Err(why), _) => {
+                job.chose(
+                    "builtin",
+                    &format!("The worker has no other engine: {why}."),
+                );
+                return self.builtin.run(claim, job).await;
+            }
+        };
+        match self.fits(claim, job).await? {
+            Ok(()) => {
+                job.chose(
+                    "builtin",
+                    "The built-in engine decodes the source and makes what the preset asks for.",
+                );
+                self.builtin.run(claim, job).await
+            }
+            Err(why) => {
+                job.chose("ffmpeg", &why);
+                ffmpeg.run(claim, job).await
+            }
+        }
+    }
+
+    /// Whether the built-in engine can make the job. The inner error: a sentence that says why not.
+    async fn fits(&self, claim: &Claim, job: &Job) -> Step<Result<(), String>> {
+        let mut pictures = false;
+        for output in &claim.outputs {
+            match Preset::of(&preset::parse(&output.preset)?) {
+                Ok(preset) => pictures |= preset.video != VideoPreset::None,
+                Err(what) => {
+                    return Ok(Err(format!(
+                        "The preset asks for {what}, which the built-in engine does not make."
+                    )));
+                }
+            }
+        }
+        let analysed = async {
+            let source = Source::open(&job.client, &claim.input, &job.stop).await?;
+            Analysis::new(&source, pictures).await
+        };
+        match analysed.await {
+            Ok(_) => Ok(Ok(())),
+            Err(Stopped::Failed(failure))
+                if matches!(
+                    failure.code,
+                    JobErrorCode::ContentUnsupported | JobErrorCode::ConfigurationUnsupported
+                ) =>
+            {
+                Ok(Err(failure.message))
+            }
+            // Damaged, or out of reach: the built-in engine's words are the more exact ones.
+            Err(Stopped::Failed(failure)) if failure.code == JobErrorCode::ContentMalformed => {
+                Ok(Ok(()))
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+impl Engine for Auto {
+    fn name(&self) -> &'static str {
+        match self.choice {
+            Choice::Auto => "auto",
+            Choice::BuiltIn => "builtin",
+            Choice::Ffmpeg => "ffmpeg",
+        }
+    }
+
+    fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>> {
+        Box::pin(self.job(claim, job))
+    }
+}

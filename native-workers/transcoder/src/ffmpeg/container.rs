@@ -1,0 +1,203 @@
+//! Which demuxer a file gets, by its first bytes.
+//!
+//! Never by ffmpeg's own guess: among its demuxers are ones that open what the file names (playlists, concatenations,
+//! descriptions), and a guess can be led there. What is not in this table is not opened.
+
+use crate::sniff;
+
+/// A demuxer of ffmpeg, for `-f`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demuxer {
+    pub name: &'static str,
+    /// The file states how long it is, so that one that was cut off is known.
+    pub states_duration: bool,
+    /// A single picture.
+    pub still: bool,
+}
+
+const fn stated(name: &'static str) -> Demuxer {
+    Demuxer {
+        name,
+        states_duration: true,
+        still: false,
+    }
+}
+
+const fn stream(name: &'static str) -> Demuxer {
+    Demuxer {
+        name,
+        states_duration: false,
+        still: false,
+    }
+}
+
+const fn picture(name: &'static str) -> Demuxer {
+    Demuxer {
+        name,
+        states_duration: false,
+        still: true,
+    }
+}
+
+/// The demuxer for a file that begins with `head` ([`sniff::SNIFFED_BYTES`] of it, or all).
+///
+/// Err: a sentence part that says what the file is instead, if anything is known.
+pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<String>> {
+    let at = |offset: usize, wanted: &[u8]| {
+        head.get(offset..)
+            .is_some_and(|rest| rest.starts_with(wanted))
+    };
+    let synced = |offset: usize, packet: usize| {
+        (0..4).all(|index| {
+            head.get(offset + index * packet)
+                .is_none_or(|&byte| byte == 0x47)
+        }) && head.len() > offset + packet
+    };
+    if let Some(inner) = after_id3(head) {
+        return Ok(inner);
+    }
+    Ok(
+        if [
+            "ftyp", "moov", "mdat", "wide", "free", "skip", "pnot", "styp",
+        ]
+        .iter()
+        .any(|name| at(4, name.as_bytes()))
+        {
+            stated("mov")
+        } else if at(0, &[0x1a, 0x45, 0xdf, 0xa3]) {
+            stated("matroska")
+        } else if at(0, b"RIFF") && at(8, b"AVI ") {
+            stated("avi")
+        } else if (at(0, b"RIFF") || at(0, b"RF64")) && at(8, b"WAVE") {
+            stated("wav")
+        } else if at(0, b"FORM") && (at(8, b"AIFF") || at(8, b"AIFC")) {
+            stated("aiff")
+        } else if at(0, b"FLV\x01") {
+            stream("flv")
+        } else if at(0, b"OggS") {
+            stream("ogg")
+        } else if at(0, b"fLaC") {
+            stated("flac")
+        } else if at(0, b"caff") {
+            stated("caf")
+        } else if at(0, &[0x30, 0x26, 0xb2, 0x75]) {
+            stated("asf")
+        } else if at(0, &[0x06, 0x0e, 0x2b, 0x34]) {
+            stated("mxf")
+        } else if at(0, b"DKIF") {
+            stream("ivf")
+        } else if at(0, b"YUV4MPEG2 ") {
+            stream("yuv4mpegpipe")
+        } else if at(0, b"#!AMR") {
+            stream("amr")
+        } else if at(0, &[0, 0, 1, 0xba]) {
+            stream("mpeg")
+        } else if at(0, &[0, 0, 1, 0xb3]) {
+            stream("mpegvideo")
+        } else if at(0, &[0x0b, 0x77]) {
+            stream(if head.get(5).is_some_and(|byte| byte >> 3 > 10) {
+                "eac3"
+            } else {
+                "ac3"
+            })
+        } else if at(0, &[0xff, 0xd8, 0xff]) {
+            picture("jpeg_pipe")
+        } else if at(0, b"\x89PNG\r\n\x1a\n") {
+            picture("png_pipe")
+        } else if at(0, b"GIF8") {
+            picture("gif")
+        } else if let Some(found) = elementary(head) {
+            found
+        } else if at(0, &[0xff, 0xf1]) || at(0, &[0xff, 0xf9]) {
+            stream("aac")
+        } else if mpeg_audio(head) {
+            stream("mp3")
+        } else if at(0, &[0x47]) && synced(0, 188) || at(4, &[0x47]) && synced(4, 192) {
+            stream("mpegts")
+        } else {
+            return Err(sniff::other_container(head));
+        },
+    )
+}
+
+/// What follows an ID3 tag: MPEG audio, or AAC.
+fn after_id3(head: &[u8]) -> Option<Demuxer> {
+    if !head.starts_with(b"ID3") {
+        return None;
+    }
+    // Four times seven bits, after the header of ten bytes.
+    let size = head
+        .get(6..10)?
+        .iter()
+        .fold(0_usize, |sum, &byte| sum << 7 | usize::from(byte & 0x7f));
+    let size = size + 10;
+    Some(match head.get(size..size + 2) {
+        Some([0xff, 0xf1 | 0xf9]) => stream("aac"),
+        _ => stream("mp3"),
+    })
+}
+
+fn mpeg_audio(head: &[u8]) -> bool {
+    matches!(head, [0xff, second, third, ..] if second & 0xe0 == 0xe0
+        && second & 0x18 != 0x08 && second & 0x06 != 0 && third & 0xf0 != 0xf0)
+}
+
+/// H.264 and H.265 without a container (ITU-T H.264 and H.265, annex B).
+fn elementary(head: &[u8]) -> Option<Demuxer> {
+    let unit = match head {
+        [0, 0, 0, 1, rest @ ..] | [0, 0, 1, rest @ ..] => rest,
+        _ => return None,
+    };
+    match unit {
+        // Access unit delimiter, sequence parameter set, SEI.
+        [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 7 | 9 | 6) && *first != 0x46 => {
+            Some(stream("h264"))
+        }
+        // Video and sequence parameter sets, access unit delimiter, in the first layer.
+        [0x40 | 0x42 | 0x44 | 0x46, 1, ..] => Some(stream("hevc")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(head: &[u8]) -> Option<&'static str> {
+        demuxer(head).ok().map(|found| found.name)
+    }
+
+    #[test]
+    fn files_are_known_by_their_first_bytes() {
+        assert_eq!(name(b"\0\0\0\x18ftypisom"), Some("mov"));
+        assert_eq!(name(&[0x1a, 0x45, 0xdf, 0xa3, 0]), Some("matroska"));
+        assert_eq!(name(b"RIFF\0\0\0\0WAVEfmt "), Some("wav"));
+        assert_eq!(name(&[0, 0, 0, 1, 0x67, 0x64]), Some("h264"));
+        assert_eq!(name(&[0, 0, 0, 1, 0x40, 1]), Some("hevc"));
+        assert_eq!(name(&[0, 0, 0, 1, 0x46, 1]), Some("hevc"));
+        assert_eq!(name(&[0xff, 0xfb, 0x90, 0x64]), Some("mp3"));
+        let mut packets = vec![0_u8; 188 * 4];
+        for packet in 0..4 {
+            packets[packet * 188] = 0x47;
+        }
+        assert_eq!(name(&packets), Some("mpegts"));
+        let tagged = [b"ID3\x04\0\0\0\0\0\x02xy".as_slice(), &[0xff, 0xf1]].concat();
+        assert_eq!(name(&tagged), Some("aac"));
+    }
+
+    #[test]
+    fn what_opens_other_files_is_not_opened() {
+        for bait in [
+            "#EXTM3U\n#EXTINF:1,\nhttp://169.254.169.254/\n",
+            "ffconcat version 1.0\nfile /etc/passwd\n",
+            "<?xml version=\"1.0\"?><MPD/>",
+            "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n",
+            "[playlist]\nFile1=/etc/passwd\n",
+            "file:///etc/passwd",
+            "GIF",
+            "",
+        ] {
+            assert_eq!(name(bait.as_bytes()), None, "{bait}");
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! The filter graph of one run: sources in, one picture per rendition and one sound per track out. Every source is decoded
+//! once, however many renditions there are; pictures are scaled step by step from the largest on.
+//!
+//! Everything that is written into the graph is a number or a word of ours: nothing of a file or a preset needs escaping.
+
+use headwater_bmff::Colour;
+use headwater_preset::{
+    Crop, Deinterlace, Fade, Filters, Length, Overlay, OverlayKind, Parity, SyncMode, Turn,
+};
+
+use super::overlays::{laid_over, laid_under, place};
+use super::probe::{AudioStream, Interlacing, VideoStream};
+use super::rungs::Rung;
+use super::tools::Tools;
+use crate::failure::{self, Step};
+use crate::picture::Size;
+
+/// A source as the graph sees it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub video: Option<VideoStream>,
+    pub audios: Vec<AudioStream>,
+    /// How long it is, after it was cut.
+    pub seconds: f64,
+    pub still: bool,
+}
+
+/// What the pictures become before they are scaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Canvas {
+    /// Turned, cropped, in square pixels.
+    pub size: Size,
+    pub colour: Colour,
+    /// Brightness is mapped to that of a usual screen.
+    pub tone_map: bool,
+}
+
+/// Pictures of `video` as they are before `filters` crop them: turned, in samples as coded.
+fn turned(video: &VideoStream, filters: &Filters) -> (Size, bool) {
+    let sideways = match filters.turn {
+        Turn::Auto => video.rotation % 180 == 90,
+        Turn::None | Turn::Half => false,
+        Turn::Quarter | Turn::ThreeQuarters => true,
+    };
+    let coded = video.coded;
+    let size = if sideways {
+        Size {
+            width: coded.height,
+            height: coded.width,
+        }
+    } else {
+        coded
+    };
+    (size, sideways)
+}
+
+pub(super) fn pixels(length: Length, whole: u32) -> u32 {
+    match length {
+        Length::Pixels(pixels) => pixels.min(whole),
+        Length::Percent(percent) => (f64::from(whole) * percent.min(100.0) / 100.0).round() as u32,
+    }
+}
+
+/// Left, top, width and height of `crop` in a picture of `size`; even, inside, at least two samples each way.
+pub(super) fn rectangle(crop: &Crop, size: Size) -> (u32, u32, u32, u32) {
+    let left = pixels(crop.left, size.width.saturating_sub(2)) & !1;
+    let top = pixels(crop.top, size.height.saturating_sub(2)) & !1;
+    let span = |length: Option<Length>, from: u32, whole: u32| {
+        let rest = whole - from;
+        let wanted = length.map_or(rest, |length| pixels(length, whole));
+        (wanted.min(rest) & !1).max(2)
+    };
+    (
+        left,
+        top,
+        span(crop.width, left, size.width),
+        span(crop.height, top, size.height),
+    )
+}
+
+/// What the pictures of the first source become.
+///
+/// Errors: `ContentUnsupported` for high dynamic range that this ffmpeg has no filters for.
+pub fn canvas(video: &VideoStream, filters: &Filters, hdr: bool, tools: &Tools) -> Step<Canvas> {
+    let (coded, sideways) = turned(video, filters);
+    let shown = video.shown(sideways);
+    let size = match &filters.crop {
+        None => shown,
+        Some(crop) => {
+            let (_, _, width, height) = rectangle(crop, coded);
+            let part = |shown: u32, kept: u32, whole: u32| {
+                u32::try_from(u64::from(shown) * u64::from(kept) / u64::from(whole.max(1)))
+                    .unwrap_or(2)
+                    .max(2)
+            };
+            Size::even(
+                part(shown.width, width, coded.width),
+                part(shown.height, height, coded.height),
+            )
+        }
+    };
+    let tone_map = video.is_hdr() && !hdr;
+    if tone_map && !(tools.has_filter("zscale") && tools.has_filter("tonemap")) {
+        return Err(failure::unsupported(format!(
+            "Stream {} ({}) has a high dynamic range, which has to be mapped to that of the preset; the ffmpeg of this \
+             worker ({}) lacks zscale and tonemap.",
+            video.index, video.codec, tools.version
+        )));
+    }
+    let colour = if tone_map {
+        Colour {
+            primaries: 1,
+            transfer: 1,
+            matrix: 1,
+            full_range: false,
+        }
+    } else {
+        Colour {
+            full_range: false,
+            ..crate::colour::decided(video.colour, coded)
+        }
+    };
+    Ok(Canvas {
+        size,
+        colour,
+        tone_map,
+    })
+}
+
+fn matrix_name(code: u16) -> &'static str {
+    match code {
+        4 => "fcc",
+        5 => "bt470",
+        6 => "smpte170m",
+        7 => "smpte240m",
+        9 | 10 => "bt2020",
+        _ => "bt709",
+    }
+}
+
+fn is_rgb(video: &VideoStream) -> bool {
+    ["rgb", "bgr", "gbr", "argb", "abgr", "pal8"]
+        .iter()
+        .any(|name| video.pixel_format.contains(name))
+}
+
+/// `scale` to `size`, into limited range and the canvas' matrix.
+fn scale(size: Size, from: Option<&VideoStream>, canvas: &Canvas) -> String {
+    let matrix = matrix_name(canvas.colour.matrix);
+    let source = match from {
+        Some(video) if !is_rgb(video) && !canvas.tone_map => {
+            let range = if video.colour.is_some_and(|colour| colour.full_range)
+                || video.pixel_format.starts_with("yuvj")
+            {
+                "pc"
+            } else {
+                "tv"
+            };
+            let own = crate::colour::decided(video.colour, video.coded).matrix;
+            format!(":in_color_matrix={}:in_range={range}", matrix_name(own))
+        }
+        Some(_) => String::new(),
+        None => format!(":in_color_matrix={matrix}:in_range=tv"),
+    };
+    format!(
+        "scale={}:{}:flags=bicubic{source}:out_color_matrix={matrix}:out_range=tv,setsar=1",
+        size.width, size.height
+    )
+}
+
+/// The filters that make a source's pictures upright, whole and of usual brightness.
+fn prepared(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> Vec<String> {
+    let mut out = Vec::new();
+    match (filters.deinterlace, video.interlaced) {
+        (Some(Deinterlace::Off), _) | (None, Interlacing::No) => {}
+        (Some(Deinterlace::On(parity)), _) => {
+            let parity = match parity {
+                Parity::Auto => "auto",
+                Parity::Top => "tff",
+                Parity::Bottom => "bff",
+            };
+            // Whoever names the parity knows better than the file.
+            let which = if parity == "auto" {
+                "interlaced"
+            } else {
+                "all"
+            };
+            out.push(format!(
+                "bwdif=mode=send_frame:parity={parity}:deint={which}"
+            ));
+        }
+        (None, Interlacing::Yes | Interlacing::Unknown) => {
+            out.push("bwdif=mode=send_frame:parity=auto:deint=interlaced".into());
+        }
+    }
+    match filters.turn {
+        Turn::Auto | Turn::None => {}
+        Turn::Quarter => out.push("transpose=clock".into()),
+        Turn::Half => out.push("hflip,vflip".into()),
+        Turn::ThreeQuarters => out.push("transpose=cclock".into()),
+    }
+    if let Some(crop) = &filters.crop {
+        let (coded, _) = turned(video, filters);
+        let (left, top, width, height) = rectangle(crop, coded);
+        out.push(format!("crop={width}:{height}:{left}:{top}"));
+    }
+    if canvas.tone_map {
+        let transfer = match video.colour.map(|colour| colour.transfer) {
+            Some(18) => "arib-std-b67",
+            _ => "smpte2084",
+        };
+        out.push(format!(
+            "zscale=tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,\
+             zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
+        ));
+    }
+    out
+}
+
+/// Seconds for a filter.
+pub(super) fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+fn fade(fade: &Fade, into: bool, total: f64) -> (String, String) {
+    let start = match (fade.start_ms, into) {
+        (Some(start), _) => seconds(start),
+        (None, true) => "0".into(),
+        (None, false) => {
+            let start = (total - fade.duration_ms as f64 / 1000.0).max(0.0);
+            format!("{start:.3}")
+        }
+    };
+    let kind = if into { "in" } else { "out" };
+    let duration = seconds(fade.duration_ms);
+    let [red, green, blue] = fade.colour;
+    (
+        format!("fade=t={kind}:st={start}:d={duration}:color=0x{red:02x}{green:02x}{blue:02x}"),
+        format!("afade=t={kind}:st={start}:d={duration}"),
+    )
+}
+
+/// Frames a second of a sequence: those of its first part. `None` for what is no sequence, or has no pictures.
+pub fn sequence_rate(parts: &[Part]) -> Option<f64> {
+    let video = parts.first()?.video.as_ref()?;
+    let known = (1.0..=240.0).contains(&video.frames_per_second);
+    (parts.len() > 1).then_some(if known { video.frames_per_second } else { 25.0 })
+}
+
+/// What is laid over the presentation: the filter's words and the source.
+pub type Overlaid<'a> = (&'a Overlay, &'a Part);
+
+/// The pictures of all renditions: graph text whose ends are `[v0]`, `[v1]`, ...
+///
+/// `parts`: one after the other, each with video. `thin`: every so many pictures one is kept.
+pub fn video(
+    parts: &[Part],
+    filters: &Filters,
+    canvas: &Canvas,
+    rungs: &[Rung],
+    overlays: &[Overlaid<'_>],
+    thin: u32,
+) -> String {
+    let mut chains: Vec<String> = Vec::new();
+    let total: f64 = parts.iter().map(|part| part.seconds).sum();
+    let several = parts.len() > 1;
+    let mut tail: Vec<String> = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let Some(video) = &part.video else {
+            continue;
+        };
+        let own = Canvas {
+            tone_map: canvas.tone_map && video.is_hdr(),
+            ..*canvas
+        };
+        let mut steps = prepared(video, filters, &own);
+        if several {
+            if let Some(rate) = sequence_rate(parts) {
+                // From 0 on, in so many frames: the next part begins where the sound's next part does.
+                let frames = (part.seconds * rate).round().max(1.0);
+                steps.push(format!(
+                    "fps={rate:.6}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={frames:.0}"
+                ));
+            }
+            steps.push(fitted(video, filters, &own));
+            steps.push(format!("format=yuv420p[p{number}]"));
+            chains.push(format!(
+                "[{}:{}]{}",
+                video.input,
+                video.index,
+                steps.join(",")
+            ));
+        } else {
+            tail = steps;
+        }
+    }
+    let mut from = if several {
+        let labels: String = (0..parts.len())
+            .map(|number| format!("[p{number}]"))
+            .collect();
+        chains.push(format!("{labels}concat=n={}:v=1:a=0[whole]", parts.len()));
+        "[whole]".to_owned()
+    } else {
+        let video = parts.first().and_then(|part| part.video.as_ref());
+        video.map_or_else(String::new, |video| {
+            format!("[{}:{}]", video.input, video.index)
+        })
+    };
+    if thin > 1 {
+        tail.push(format!("select=not(mod(n\\,{thin}))"));
+    }
+    for (wanted, into) in [(&filters.fade_in, true), (&filters.fade_out, false)] {
+        if let Some(wanted) = wanted {
+            tail.push(fade(wanted, into, total).0);
+        }
+    }
+    let mut scaled = several;
+    let mut number = 0;
+    for (overlay, part) in overlays {
+        let OverlayKind::Picture { .. } = overlay.kind else {
+            continue;
+        };
+        // Positions are those of the presentation's own size.
+        if !scaled {
+            let video = parts.first().and_then(|part| part.video.as_ref());
+            tail.push(scale(canvas.size, video, canvas));
+            scaled = true;
+        }
+        chains.push(format!("{from}{}[u{number}]", joined(&tail)));
+        tail.clear();
+        chains.push(laid_over(overlay, part, canvas, total, number));
+        from = format!("[u{number}][o{number}]");
+        // The overlay's picture is away before it begins and after it ends.
+        let (left, top) = place(overlay, canvas.size);
+        tail.push(format!(
+            "overlay=x={left}:y={top}:eof_action=pass:format=yuv420"
+        ));
+        number += 1;
+    }
+    // What is first on screen is so from the start; encoders count key frames from their first picture.
+    tail.push("setpts=if(eq(N\\,0)\\,0\\,PTS)".into());
+    // Scaled step by step: from the canvas to the largest, from there to the next.
+    let source = if scaled {
+        None
+    } else {
+        parts.first().and_then(|part| part.video.as_ref())
+    };
+    for (index, rung) in rungs.iter().enumerate() {
+        // A rung that keeps the step's picture as it is, for the next one to be made from.
+        let first = if index == 0 { source } else { None };
+        tail.push(scale(rung.inner, first, canvas));
+        let last = index + 1 == rungs.len();
+        let out = if last {
+            String::new()
+        } else {
+            format!(",split=2[n{index}][m{index}];[m{index}]")
+        };
+        let mut end = Vec::new();
+        if rung.inner != rung.size {
+            end.push(format!(
+                "pad={}:{}:(ow-iw)/2:(oh-ih)/2",
+                rung.size.width, rung.size.height
+            ));
+        }
+        if let Some((up, down)) = rung.frame_rate {
+            end.push(format!("fps={up}/{down}"));
+        }
+        end.push(format!("format={}", pixel_format(rung)));
+        let joint = if last { "," } else { "" };
+        chains.push(format!(
+            "{from}{}{out}{joint}{}[v{index}]",
+            joined(&tail),
+            end.join(",")
+        ));
+        tail.clear();
+        from = format!("[n{index}]");
+    }
+    chains.join(";")
+}
+
+fn pixel_format(rung: &Rung) -> &'static str {
+    let profile = |name: &str| rung.options.iter().any(|option| option == name);
+    match rung.ten_bits {
+        true => "yuv420p10le",
+        _ if profile("high422") => "yuv422p",
+        _ if profile("high444") => "yuv444p",
+        _ => "yuv420p",
+    }
+}
+
+fn joined(steps: &[String]) -> String {
+    if steps.is_empty() {
+        "null".into()
+    } else {
+        steps.join(",")
+    }
+}
+
+/// A later part of a sequence within the canvas of the first, with bars where its proportions differ.
+fn fitted(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> String {
+    let (_, sideways) = turned(video, filters);
+    let own = video.shown(sideways);
+    let (width, height) = (u64::from(own.width), u64::from(own.height));
+    let (across, down) = (u64::from(canvas.size.width), u64::from(canvas.size.height));
+    let narrow = |value: u64| u32::try_from(value.max(2)).unwrap_or(2);
+    let inner = if filters.crop.is_some() {
+        canvas.size
+    } else if width * down >= height * across {
+        Size::even(canvas.size.width, narrow(height * across / width.max(1)))
+    } else {
+        Size::even(narrow(width * down / height.max(1)), canvas.size.height)
+    };
+    format!(
+        "{},pad={}:{}:(ow-iw)/2:(oh-ih)/2",
+        scale(inner, Some(video), canvas),
+        canvas.size.width,
+        canvas.size.height
+    )
+}
+
+/// The sound of track `track` (a place among the first part's) for `copies` encoders: graph text whose ends are
+/// `[a{first}]`, `[a{first + 1}]`, ...
+pub fn audio(
+    parts: &[Part],
+    track: usize,
+    filters: &Filters,
+    overlays: &[Overlaid<'_>],
+    first: usize,
+    copies: usize,
+) -> String {
+    let total: f64 = parts.iter().map(|part| part.seconds).sum();
+    // From 0 on, and without holes: what is missing is silent.
+    const WHOLE: &str = "aresample=async=1:min_hard_comp=0.02:first_pts=0";
+    let mut chains = Vec::new();
+    let mut tail = Vec::new();
+    let mut from;
+    if parts.len() > 1 {
+        let rate = parts
+            .iter()
+            .find_map(|part| part.audios.get(track))
+            .map_or(48_000, |audio| audio.sample_rate);
+        let form = format!("aformat=sample_fmts=fltp:sample_rates={rate}:channel_layouts=stereo");
+        for (number, part) in parts.iter().enumerate() {
+            let seconds = part.seconds.max(0.001);
+            chains.push(match part.audios.get(track) {
+                Some(audio) => format!(
+                    "[{}:{}]{WHOLE},apad,atrim=duration={seconds:.6},{form}[q{first}p{number}]",
+                    audio.input, audio.index
+                ),
+                None => format!(
+                    "anullsrc=r={rate}:cl=stereo,atrim=duration={seconds:.6},{form}[q{first}p{number}]"
+                ),
+            });
+        }
+        let labels: String = (0..parts.len())
+            .map(|number| format!("[q{first}p{number}]"))
+            .collect();
+        chains.push(format!(
+            "{labels}concat=n={}:v=0:a=1[q{first}]",
+            parts.len()
+        ));
+        from = format!("[q{first}]");
+    } else {
+        let audio = parts.first().and_then(|part| part.audios.get(track));
+        from = audio.map_or_else(String::new, |audio| {
+            format!("[{}:{}]", audio.input, audio.index)
+        });
+        tail.push(WHOLE.to_owned());
+    }
+    for (wanted, into) in [(&filters.fade_in, true), (&filters.fade_out, false)] {
+        if let Some(wanted) = wanted {
+            tail.push(fade(wanted, into, total).1);
+        }
+    }
+    for (number, (overlay, part)) in overlays.iter().enumerate() {
+        let Some(audio) = part.audios.first().filter(|_| overlay.gain > 0.0) else {
+            continue;
+        };
+        let label = format!("{first}x{number}");
+        let tailed = if tail.is_empty() {
+            "anull".to_owned()
+        } else {
+            tail.join(",")
+        };
+        chains.push(format!("{from}{tailed}[s{label}]"));
+        chains.push(laid_under(
+            overlay,
+            part,
+            (audio.input, audio.index),
+            total,
+            &label,
+        ));
+        from = format!("[s{label}][t{label}]");
+        tail = vec!["amix=inputs=2:duration=first:dropout_transition=0:normalize=0".into()];
+    }
+    let tailed = if tail.is_empty() {
+        "anull".to_owned()
+    } else {
+        tail.join(",")
+    };
+    let labels: String = (first..first + copies)
+        .map(|number| format!("[a{number}]"))
+        .collect();
+    if copies > 1 {
+        chains.push(format!("{from}{tailed},asplit={copies}{labels}"));
+    } else {
+        chains.push(format!("{from}{tailed}{labels}"));
+    }
+    chains.join(";")
+}
+
+/// `-fps_mode` for a way of treating frame times.
+pub fn fps_mode(sync: SyncMode) -> &'static str {
+    match sync {
+        SyncMode::Cfr => "cfr",
+        SyncMode::Auto | SyncMode::Passthrough | SyncMode::Vfr => "vfr",
+    }
+}
+
+/// When key frames are wanted: at the first picture in every stretch of `ms`, whatever the renditions' frame rates.
+pub fn key_frames(ms: u32) -> String {
+    let step = f64::from(ms) / 1000.0;
+    // Times are multiples of a tick: a hair is added so that a picture at the very beginning counts as inside.
+    format!(
+        "expr:if(isnan(prev_forced_t),1,gt(floor((t+0.0005)/{step}),floor((prev_forced_t+0.0005)/{step})))"
+    )
+}
+
+/// The filters that make a picture of `size` of a single frame.
+pub fn still(video: &VideoStream, filters: &Filters, canvas: &Canvas, size: Size) -> String {
+    let mut steps = prepared(video, filters, canvas);
+    steps.push(scale(size, Some(video), canvas));
+    // JPEG and PNG have their own range and matrix.
+    steps.push(format!(
+        "scale=in_color_matrix={}:in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
+        matrix_name(canvas.colour.matrix)
+    ));
+    steps.join(",")
+}

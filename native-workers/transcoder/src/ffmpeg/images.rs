@@ -1,0 +1,429 @@
+//! Pictures of a source: the poster of built-in presets, thumbnails, and sheets of many with a WebVTT index.
+
+use std::path::PathBuf;
+
+use headwater_preset::formats::Values;
+use headwater_preset::{
+    Container, ImageFormat, ImageLayer, Images, Length, Place, Turn, VideoCodec,
+};
+
+use super::graph;
+use super::inputs::{Input, milliseconds};
+use super::output::OutputRun;
+use super::{fault, pack};
+use crate::failure::{self, Step};
+use crate::picture::Size;
+
+/// Most pictures of one kind.
+const MOST: u64 = 10_000;
+/// Pictures that are looked for one by one; more are taken in one run over the whole source.
+const ONE_BY_ONE: usize = 24;
+/// Frames among which the most telling one is looked for.
+const LOOKED_AT: u32 = 60;
+/// Longest side of a sheet.
+const LONGEST_SHEET: u32 = 16_384;
+
+/// Takes all pictures of the output's preset; gives the files' names.
+pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
+    let mut names = Vec::new();
+    let part = run.part()?;
+    let Some(video) = &part.video else {
+        if run.preset.images.is_empty() {
+            return Ok(names);
+        }
+        return Err(failure::unsupported(format!(
+            "The input file '{}' has no video to take pictures of.",
+            run.sources.name
+        )));
+    };
+    let encodes = |video: &VideoCodec| matches!(video, VideoCodec::Encode(_));
+    if run.preset.poster && run.preset.videos.iter().any(encodes) {
+        let name = format!("{}_Thumbnail000001.jpg", run.base);
+        let shown = shown(run, video)?;
+        let size = crate::poster::size(shown);
+        let path = run.folder.join("poster.jpg");
+        one(run, Place::Best, size, ImageFormat::Jpeg, 85, &path).await?;
+        pack::upload(&path, &name, "image/jpeg", &run.place).await?;
+        names.push(name);
+    }
+    for images in &run.preset.images {
+        for layer in &images.layers {
+            names.extend(layer_of(run, images, layer).await?);
+        }
+    }
+    Ok(names)
+}
+
+fn shown(run: &OutputRun<'_>, video: &super::probe::VideoStream) -> Step<Size> {
+    let tools = &run.engine.tools;
+    Ok(graph::canvas(video, &run.preset.filters, false, tools)?.size)
+}
+
+/// Seconds after the source's start.
+fn at(place: Place, total: f64, rate: f64) -> f64 {
+    match place {
+        Place::Best => total * 0.1,
+        Place::Ms(ms) => ms as f64 / 1000.0,
+        Place::Frames(count) => count as f64 / rate.max(1.0),
+        Place::Percent(percent) => total * percent / 100.0,
+    }
+}
+
+async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> Step<Vec<String>> {
+    let part = run.part()?;
+    let Some(video) = &part.video else {
+        return Ok(Vec::new());
+    };
+    let total = part.seconds;
+    let rate = video.frames_per_second;
+    let size = size_of(layer, shown(run, video)?);
+    let label = layer.label.clone().or_else(|| images.label.clone());
+    let container = match images.format {
+        ImageFormat::Jpeg => Container::Jpeg,
+        ImageFormat::Png => Container::Png,
+    };
+    let pattern = run
+        .preset
+        .formats
+        .iter()
+        .find(|format| format.container == container)
+        .map(|format| &format.pattern)
+        .ok_or_else(|| failure::configuration("The preset has no format for its pictures."))?;
+    let name = |index: Option<u32>, extension: &str| {
+        pattern.expand(&Values {
+            basename: run.basename(),
+            extension: extension.into(),
+            label: label.clone(),
+            index,
+            resolution: Some((size.width, size.height)),
+            ..Values::default()
+        })
+    };
+    let start = at(images.start, total, rate);
+    if total > 0.0 && start >= total {
+        return Err(failure::configuration(format!(
+            "The first picture is to be taken at {start:.1} s, after the end of the source at {total:.1} s."
+        )));
+    }
+    let content_type = match images.format {
+        ImageFormat::Jpeg => "image/jpeg",
+        ImageFormat::Png => "image/png",
+    };
+    let Some(step) = images.step else {
+        let path = run.folder.join("image");
+        one(run, images.start, size, images.format, layer.quality, &path).await?;
+        let name = name(Some(1), images.format.extension());
+        pack::upload(&path, &name, content_type, &run.place).await?;
+        return Ok(vec![name]);
+    };
+    let step = at(step, total, rate).max(0.04);
+    // A range counts from the start of the source.
+    let end = images
+        .range
+        .map_or(total, |range| at(range, total, rate).min(total));
+    let count = ((end - start) / step).ceil().max(1.0);
+    if count > MOST as f64 {
+        return Err(failure::configuration(format!(
+            "The preset takes {count:.0} pictures of the source; at most {MOST} are taken."
+        )));
+    }
+    let times: Vec<f64> = (0..count as u32)
+        .map(|index| start + f64::from(index) * step)
+        .collect();
+    if let Some(columns) = images.sprite_columns {
+        return sheets(run, layer, size, &times, end, columns, &name).await;
+    }
+    if pattern.uses("Index") || times.len() == 1 {
+        let paths = taken(run, &times, step, size, images.format, layer.quality).await?;
+        let mut names = Vec::with_capacity(paths.len());
+        for (index, path) in (1..).zip(&paths) {
+            let name = name(Some(index), images.format.extension());
+            pack::upload(path, &name, content_type, &run.place).await?;
+            let _ = std::fs::remove_file(path);
+            names.push(name);
+        }
+        return Ok(names);
+    }
+    Err(failure::configuration(
+        "The preset takes several pictures, and its pattern of file names has no {Index} to tell them apart.",
+    ))
+}
+
+/// The size of a layer's pictures for a source shown at `shown`.
+fn size_of(layer: &ImageLayer, shown: Size) -> Size {
+    let side = |length: Option<Length>, whole: u32| match length {
+        None => None,
+        Some(Length::Pixels(pixels)) => Some(pixels),
+        Some(Length::Percent(percent)) => Some((f64::from(whole) * percent / 100.0) as u32),
+    };
+    let scaled = |side: u32, by: u32, of: u32| {
+        u32::try_from(u64::from(side) * u64::from(by) / u64::from(of.max(1))).unwrap_or(2)
+    };
+    let (width, height) = (
+        side(layer.width, shown.width),
+        side(layer.height, shown.height),
+    );
+    let (width, height) = match (width, height) {
+        (None, None) => (shown.width, shown.height),
+        (Some(width), None) => (width, scaled(shown.height, width, shown.width)),
+        (None, Some(height)) => (scaled(shown.width, height, shown.height), height),
+        (Some(width), Some(height)) => (width, height),
+    };
+    Size::even(width.clamp(2, 8192), height.clamp(2, 8192))
+}
+
+/// The filters that make a picture of a frame.
+fn filters(run: &OutputRun<'_>, size: Size) -> Step<String> {
+    let part = run.part()?;
+    let video = part
+        .video
+        .as_ref()
+        .ok_or_else(|| failure::internal("There is no video to take pictures of."))?;
+    let canvas = graph::canvas(video, &run.preset.filters, false, &run.engine.tools)?;
+    Ok(graph::still(video, &run.preset.filters, &canvas, size))
+}
+
+/// The options of the encoder: JPEG's scale goes from 2 (best) to 31.
+fn encoder(format: ImageFormat, quality: u32) -> Vec<String> {
+    match format {
+        ImageFormat::Jpeg => {
+            let scale = 2 + (100 - quality.min(100)) * 29 / 100;
+            ["-c:v", "mjpeg", "-q:v", &scale.to_string()]
+                .map(str::to_owned)
+                .to_vec()
+        }
+        ImageFormat::Png => ["-c:v", "png"].map(str::to_owned).to_vec(),
+    }
+}
+
+/// What opens the source at `seconds`, and the stream's name.
+fn opened(run: &OutputRun<'_>, seconds: f64) -> Step<(Vec<String>, String)> {
+    let video = run
+        .part()?
+        .video
+        .as_ref()
+        .ok_or_else(|| failure::internal("There is no video to take pictures of."))?;
+    let input = run
+        .sources
+        .inputs
+        .get(video.input)
+        .ok_or_else(|| failure::internal("A source is missing."))?;
+    let from = (seconds.max(0.0) * 1000.0) as u64;
+    let input = Input {
+        start_ms: input.start_ms + from,
+        length_ms: input
+            .length_ms
+            .map(|length| length.saturating_sub(from).max(1)),
+        ..input.clone()
+    };
+    let autorotate = run.preset.filters.turn == Turn::Auto;
+    let mut arguments = run.opening();
+    arguments.extend(input.arguments(autorotate));
+    Ok((arguments, format!("0:{}", video.index)))
+}
+
+/// One picture at `place`, into `path`. Near the end of a source there may be none: then one from further ahead.
+async fn one(
+    run: &OutputRun<'_>,
+    place: Place,
+    size: Size,
+    format: ImageFormat,
+    quality: u32,
+    path: &PathBuf,
+) -> Step<()> {
+    let part = run.part()?;
+    let rate = part
+        .video
+        .as_ref()
+        .map_or(25.0, |video| video.frames_per_second);
+    let wanted = at(place, part.seconds, rate);
+    for seconds in [wanted, (wanted - 1.0).max(0.0), 0.0] {
+        let (mut arguments, map) = opened(run, seconds)?;
+        let mut chain = filters(run, size)?;
+        if place == Place::Best {
+            chain = format!("thumbnail=n={LOOKED_AT},{chain}");
+        }
+        arguments.extend(["-map", &map, "-vf", &chain, "-frames:v", "1"].map(str::to_owned));
+        arguments.extend(encoder(format, quality));
+        arguments.extend(["-f".into(), "image2".into(), "-update".into(), "1".into()]);
+        arguments.push(OutputRun::argument(path));
+        let _ = std::fs::remove_file(path);
+        let program = run.program(arguments, 1);
+        fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+        if std::fs::metadata(path).is_ok_and(|made| made.len() > 0) {
+            return Ok(());
+        }
+    }
+    Err(failure::malformed(format!(
+        "The input file '{}' has no picture that could be taken.",
+        run.sources.name
+    )))
+}
+
+/// Pictures at `times`, which are `step` apart.
+async fn taken(
+    run: &OutputRun<'_>,
+    times: &[f64],
+    step: f64,
+    size: Size,
+    format: ImageFormat,
+    quality: u32,
+) -> Step<Vec<PathBuf>> {
+    let mut paths = Vec::with_capacity(times.len());
+    if times.len() <= ONE_BY_ONE {
+        for (index, &time) in times.iter().enumerate() {
+            let path = run.folder.join(format!("image{index}"));
+            let place = Place::Ms((time * 1000.0) as u64);
+            one(run, place, size, format, quality, &path).await?;
+            paths.push(path);
+        }
+        return Ok(paths);
+    }
+    let start = times.first().copied().unwrap_or(0.0);
+    let (mut arguments, map) = opened(run, start)?;
+    let chain = format!(
+        "select=gte(t+0.0005\\,selected_n*{step:.6}),{}",
+        filters(run, size)?
+    );
+    arguments.extend(["-map", &map, "-vf", &chain, "-fps_mode", "passthrough"].map(str::to_owned));
+    arguments.extend(["-frames:v".into(), times.len().to_string()]);
+    arguments.extend(encoder(format, quality));
+    arguments.extend(["-f".into(), "image2".into()]);
+    arguments.push(OutputRun::argument(&run.folder.join("image%d")));
+    let program = run.program(arguments, 1);
+    fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+    paths.extend(
+        (1..=times.len())
+            .map(|index| run.folder.join(format!("image{index}")))
+            .filter(|path| path.exists()),
+    );
+    Ok(paths)
+}
+
+/// Sheets of small pictures, and the WebVTT file that says where each is.
+async fn sheets(
+    run: &OutputRun<'_>,
+    layer: &ImageLayer,
+    size: Size,
+    times: &[f64],
+    end: f64,
+    columns: u32,
+    name: &dyn Fn(Option<u32>, &str) -> String,
+) -> Step<Vec<String>> {
+    let columns = columns.clamp(1, (LONGEST_SHEET / size.width).max(1));
+    let most_rows = (LONGEST_SHEET / size.height).max(1);
+    let count = times.len() as u32;
+    let rows = count.div_ceil(columns).min(most_rows);
+    let start = times.first().copied().unwrap_or(0.0);
+    let step = times
+        .get(1)
+        .map_or(end - start, |second| second - start)
+        .max(0.04);
+    let (mut arguments, map) = opened(run, start)?;
+    let chain = format!(
+        "select=gte(t+0.0005\\,selected_n*{step:.6})*lt(selected_n\\,{count}),{},tile={columns}x{rows}",
+        filters(run, size)?
+    );
+    arguments.extend(["-map", &map, "-vf", &chain, "-fps_mode", "passthrough"].map(str::to_owned));
+    arguments.extend(encoder(ImageFormat::Jpeg, layer.quality));
+    arguments.extend(["-f".into(), "image2".into()]);
+    arguments.push(OutputRun::argument(&run.folder.join("sheet%d")));
+    let program = run.program(arguments, 1);
+    fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+    let mut names = Vec::new();
+    for number in 1.. {
+        let path = run.folder.join(format!("sheet{number}"));
+        if !path.exists() {
+            break;
+        }
+        let name = name(Some(number), "jpg");
+        pack::upload(&path, &name, "image/jpeg", &run.place).await?;
+        let _ = std::fs::remove_file(&path);
+        names.push(name);
+    }
+    if names.is_empty() {
+        return Err(failure::malformed(format!(
+            "The input file '{}' has no picture that could be taken.",
+            run.sources.name
+        )));
+    }
+    let index = webvtt(times, end, &names, (columns, rows), size);
+    let index_name = name(None, "vtt").replace(".jpg.vtt", ".vtt");
+    run.place
+        .put(&index_name, "text/vtt", index.into_bytes().into())
+        .await?;
+    names.push(index_name);
+    Ok(names)
+}
+
+/// Cues of WebVTT whose text is a picture's place in its sheet (Media Fragments URI 1.0, §4.2.2).
+fn webvtt(
+    times: &[f64],
+    end: f64,
+    sheets: &[String],
+    (columns, rows): (u32, u32),
+    size: Size,
+) -> String {
+    let mut text = String::from("WEBVTT\n");
+    let clock = |seconds: f64| {
+        let ms = (seconds * 1000.0).round().max(0.0) as u64;
+        format!(
+            "{:02}:{:02}:{}",
+            ms / 3_600_000,
+            ms / 60_000 % 60,
+            padded(ms % 60_000)
+        )
+    };
+    for (index, &time) in (0_u32..).zip(times) {
+        let Some(sheet) = sheets.get((index / (columns * rows)) as usize) else {
+            break;
+        };
+        let next = times.get(index as usize + 1).copied().unwrap_or(end);
+        let inside = index % (columns * rows);
+        text.push_str(&format!(
+            "\n{} --> {}\n{sheet}#xywh={},{},{},{}\n",
+            clock(time),
+            clock(next.max(time + 0.001)),
+            inside % columns * size.width,
+            inside / columns * size.height,
+            size.width,
+            size.height
+        ));
+    }
+    text
+}
+
+fn padded(ms: u64) -> String {
+    let text = milliseconds(ms);
+    if ms < 10_000 {
+        format!("0{text}")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_is_indexed() {
+        let size = Size {
+            width: 160,
+            height: 90,
+        };
+        let text = webvtt(
+            &[0.0, 5.0, 10.0],
+            12.5,
+            &["s1.jpg".into(), "s2.jpg".into()],
+            (2, 1),
+            size,
+        );
+        assert_eq!(
+            text,
+            "WEBVTT\n\n00:00:00.000 --> 00:00:05.000\ns1.jpg#xywh=0,0,160,90\n\n\
+             00:00:05.000 --> 00:00:10.000\ns1.jpg#xywh=160,0,160,90\n\n\
+             00:00:10.000 --> 00:00:12.500\ns2.jpg#xywh=0,0,160,90\n"
+        );
+    }
+}

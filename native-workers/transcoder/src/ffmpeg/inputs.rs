@@ -1,0 +1,541 @@
+//! Sources: fetched into the job's folder, made out, and cut.
+//!
+//! A child process without a network needs its source on disk. Files are named by us, and readable only.
+
+use std::path::{Path, PathBuf};
+
+use futures::stream::{self, StreamExt as _};
+use headwater_blob::HyperClient;
+use headwater_work::{ChoiceBy, Selection, TrackChoice, WorkInput};
+use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
+
+use super::container::{self, Demuxer};
+use super::graph::{self, Part};
+use super::languages::same_language;
+use super::probe::{self, AudioStream, VideoStream};
+use super::sandbox::{Limits, Program};
+use super::{Ffmpeg, fault};
+use crate::failure::{self, Step, Stopped};
+use crate::remote;
+use crate::sniff;
+use crate::source::{self, Source};
+
+/// Bytes of one read.
+const READ_BYTES: u64 = 4 << 20;
+/// Reads at a time.
+const READS: usize = 4;
+
+/// A file on disk that ffmpeg may open.
+#[derive(Debug, Clone)]
+pub struct Input {
+    pub path: PathBuf,
+    pub demuxer: Demuxer,
+    pub start_ms: u64,
+    pub length_ms: Option<u64>,
+}
+
+impl Input {
+    /// The arguments that open it.
+    pub fn arguments(&self, autorotate: bool) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        out.extend(LIMITS.map(str::to_owned));
+        if !autorotate {
+            out.push("-noautorotate".into());
+        }
+        if self.start_ms > 0 {
+            out.extend(["-ss".into(), milliseconds(self.start_ms)]);
+        }
+        if let Some(length) = self.length_ms {
+            out.extend(["-t".into(), milliseconds(length)]);
+        }
+        out.extend([
+            "-f".into(),
+            self.demuxer.name.into(),
+            "-i".into(),
+            format!("file:{}", self.path.display()),
+        ]);
+        out
+    }
+}
+
+/// What every opening of a file is bound by.
+const LIMITS: [&str; 6] = [
+    "-protocol_whitelist",
+    "file,pipe",
+    "-max_streams",
+    "64",
+    "-max_pixels",
+    "40000000",
+];
+
+pub fn milliseconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// All that a job reads.
+#[derive(Debug, Default)]
+pub struct Sources {
+    pub inputs: Vec<Input>,
+    /// One after the other; not empty.
+    pub parts: Vec<Part>,
+    /// All video of the first part, for copies.
+    pub videos: Vec<VideoStream>,
+    /// What presets call by label.
+    pub labelled: Vec<(String, Part)>,
+    /// Of the first file, for names of outputs and for messages.
+    pub name: String,
+    /// Identifies the files' contents.
+    pub etags: Vec<String>,
+    pub bits_per_second: u64,
+    pub states_duration: bool,
+}
+
+/// What sources are loaded with.
+pub struct Loader<'a> {
+    pub engine: &'a Ffmpeg,
+    pub client: &'a HyperClient,
+    pub stop: &'a CancellationToken,
+    pub folder: &'a Path,
+    /// An asset without named files gives all of them, and not the only one.
+    pub all_files: bool,
+}
+
+impl Loader<'_> {
+    /// Fetches and makes out everything that `input` names.
+    ///
+    /// Errors: those of reading; `ConfigurationUnsupported` for selections that leave nothing; `ContentUnsupported` and
+    /// `ContentMalformed` for files that cannot be worked on.
+    pub async fn load(&self, input: &WorkInput) -> Step<Sources> {
+        let mut sources = Sources {
+            states_duration: true,
+            ..Sources::default()
+        };
+        let (main, others) = match input {
+            WorkInput::Several { inputs } => match inputs.split_first() {
+                Some((main, others)) => (main, others),
+                None => return Err(failure::configuration("The job has no input.")),
+            },
+            single => (single, [].as_slice()),
+        };
+        let sequence = match main {
+            WorkInput::Sequence { inputs } => inputs.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        for single in sequence {
+            let part = self.part(single, &mut sources, true).await?;
+            sources.parts.push(part);
+        }
+        for other in others {
+            let part = self.part(other, &mut sources, false).await?;
+            let label = match other {
+                WorkInput::Asset { selection, .. } | WorkInput::Http { selection, .. } => {
+                    selection.label.clone()
+                }
+                _ => None,
+            };
+            let label =
+                label.ok_or_else(|| failure::configuration("An input of the job has no label."))?;
+            sources.labelled.push((label, part));
+        }
+        if sources.parts.len() > 1 {
+            let pictures = sources.parts.iter().filter(|part| part.video.is_some());
+            if ![0, sources.parts.len()].contains(&pictures.count()) {
+                return Err(failure::unsupported(
+                    "Of the inputs of a sequence, either all have video or none.",
+                ));
+            }
+            if sources.parts.iter().any(|part| part.seconds <= 0.0) {
+                return Err(failure::unsupported(
+                    "An input of the sequence does not say how long it is: give its clip an end.",
+                ));
+            }
+            // Whole frames, so that pictures and sound of a part are equally long.
+            if let Some(rate) = graph::sequence_rate(&sources.parts) {
+                for part in &mut sources.parts {
+                    part.seconds = (part.seconds * rate).round().max(1.0) / rate;
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    async fn part(&self, input: &WorkInput, sources: &mut Sources, main: bool) -> Step<Part> {
+        let (files, selection) = self.fetch(input, sources).await?;
+        let mut part = Part {
+            video: None,
+            audios: Vec::new(),
+            seconds: 0.0,
+            still: false,
+        };
+        let (mut videos, mut audios) = (Vec::new(), Vec::new());
+        let first = sources.inputs.len();
+        for (name, path) in files {
+            let (demuxer, mut media) = self.look(&name, &path).await?;
+            if main && demuxer.still {
+                return Err(failure::unsupported(format!(
+                    "The input file '{name}' is a picture, not video or sound."
+                )));
+            }
+            if sources.name.is_empty() {
+                sources.name.clone_from(&name);
+            }
+            let number = sources.inputs.len();
+            for video in &mut media.videos {
+                video.input = number;
+            }
+            for audio in &mut media.audios {
+                audio.input = number;
+            }
+            videos.extend(media.videos.into_iter().map(|video| (name.clone(), video)));
+            audios.extend(media.audios.into_iter().map(|audio| (name.clone(), audio)));
+            part.seconds = part.seconds.max(media.seconds);
+            part.still = demuxer.still;
+            sources.bits_per_second += media.bits_per_second;
+            sources.states_duration &= demuxer.states_duration;
+            sources.inputs.push(Input {
+                path,
+                demuxer,
+                start_ms: 0,
+                length_ms: None,
+            });
+        }
+        cut(&mut sources.inputs[first..], &mut part, &selection)?;
+        let mut videos = chosen(videos, &selection.tracks, false);
+        videos.sort_by_key(|video: &VideoStream| {
+            std::cmp::Reverse((video.coded.area(), video.bits_per_second))
+        });
+        part.audios = chosen(audios, &selection.tracks, true);
+        part.video = videos.first().cloned();
+        if part.video.is_none() && part.audios.is_empty() {
+            return Err(failure::configuration(
+                "The tracks that the job's input definitions choose are not in the input.",
+            ));
+        }
+        if main && sources.parts.is_empty() {
+            sources.videos = videos;
+        }
+        Ok(part)
+    }
+
+    /// The files of an input, by name and path.
+    async fn fetch(
+        &self,
+        input: &WorkInput,
+        sources: &mut Sources,
+    ) -> Step<(Vec<(String, PathBuf)>, Selection)> {
+        let mut fetched = Vec::new();
+        let selection = match input {
+            WorkInput::Asset {
+                place,
+                files,
+                selection,
+            } => {
+                let named: Vec<String> = files
+                    .iter()
+                    .filter(|file| !file.is_empty())
+                    .cloned()
+                    .collect();
+                let blobs = if named.is_empty() {
+                    source::media_files(self.client, place, self.stop, self.all_files).await?
+                } else {
+                    named
+                };
+                for blob in blobs {
+                    let source = Source::named(self.client, place, &blob, self.stop).await?;
+                    let path = self.path();
+                    self.download(&source, &path).await?;
+                    sources.etags.push(source.etag.clone());
+                    fetched.push((source.name.clone(), path));
+                }
+                selection
+            }
+            WorkInput::Http { urls, selection } => {
+                for url in urls {
+                    let path = self.path();
+                    let most = self.engine.settings.source_bytes;
+                    let name =
+                        remote::fetch(&self.engine.settings.guard, url, &path, most, self.stop)
+                            .await?;
+                    fetched.push((name, path));
+                }
+                selection
+            }
+            WorkInput::Sequence { .. } | WorkInput::Several { .. } => {
+                return Err(failure::configuration(
+                    "The inputs of a job are nested too deeply.",
+                ));
+            }
+        };
+        for (_, path) in &fetched {
+            read_only(path)?;
+        }
+        Ok((fetched, selection.clone()))
+    }
+
+    /// A name in the folder that is not taken.
+    fn path(&self) -> PathBuf {
+        (0_u32..)
+            .map(|number| self.folder.join(format!("in{number}")))
+            .find(|path| !path.exists())
+            .unwrap_or_else(|| self.folder.join("in"))
+    }
+
+    async fn download(&self, source: &Source, path: &Path) -> Step<()> {
+        let most = self.engine.settings.source_bytes;
+        if source.len > most {
+            return Err(failure::unsupported(format!(
+                "The input file '{}' has {} bytes; this worker takes at most {most}.",
+                source.name, source.len
+            )));
+        }
+        let disk = |error: std::io::Error| full(&source.name, &error);
+        let mut file = tokio::fs::File::create(path).await.map_err(disk)?;
+        let starts = (0..source.len).step_by(READ_BYTES as usize);
+        let mut reads = stream::iter(
+            starts.map(|start| source.read(start..source.len.min(start + READ_BYTES))),
+        )
+        .buffered(READS);
+        while let Some(bytes) = reads.next().await {
+            file.write_all(&bytes?).await.map_err(disk)?;
+        }
+        file.flush().await.map_err(disk)
+    }
+
+    /// What the file is: first by its bytes, then in ffprobe's words.
+    async fn look(&self, name: &str, path: &Path) -> Step<(Demuxer, probe::Media)> {
+        let head = head(path).map_err(|error| full(name, &error))?;
+        let demuxer = container::demuxer(&head).map_err(|known| {
+            failure::unsupported(match known {
+                Some(known) => format!("The input file '{name}' is {known}."),
+                None => format!("The input file '{name}' is in no format that is known."),
+            })
+        })?;
+        let mut arguments: Vec<String> = [
+            "-v",
+            "error",
+            "-of",
+            "json",
+            "-show_format",
+            "-show_streams",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        arguments.extend(LIMITS.map(str::to_owned));
+        arguments.extend([
+            "-f".into(),
+            demuxer.name.into(),
+            "-i".into(),
+            format!("file:{}", path.display()),
+        ]);
+        let program = Program {
+            path: self.engine.tools.ffprobe.clone(),
+            arguments,
+            folder: self.folder.to_owned(),
+            limits: Limits {
+                file_bytes: 0,
+                cpu: std::time::Duration::from_secs(60),
+                ..self.engine.limits(0.0, 0)
+            },
+        };
+        let (json, _) = fault::outcome(name, program.run(self.stop, None).await)?;
+        Ok((demuxer, probe::read(name, &json, demuxer)?))
+    }
+}
+
+fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    std::fs::File::open(path)?
+        .take(sniff::SNIFFED_BYTES)
+        .read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn read_only(path: &Path) -> Step<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o400))
+        .map_err(|error| failure::internal(format!("A source cannot be protected: {error}.")))
+}
+
+/// Trouble with the worker's own disk, which may be over on another worker.
+pub fn full(name: &str, error: &std::io::Error) -> Stopped {
+    Stopped::Failed(headwater_work::JobFailure {
+        code: headwater_work::JobErrorCode::ServiceTransientError,
+        message: format!("The input file '{name}' could not be kept on the worker's disk."),
+        details: vec![error.to_string()],
+    })
+}
+
+/// Applies start and end to `part` and its `inputs`.
+fn cut(inputs: &mut [Input], part: &mut Part, selection: &Selection) -> Step<()> {
+    let start = selection.start_ms.unwrap_or(0);
+    if start == 0 && selection.end_ms.is_none() {
+        return Ok(());
+    }
+    let whole = (part.seconds * 1000.0) as u64;
+    if selection.end_ms.is_some_and(|end| end <= start) {
+        return Err(failure::configuration(
+            "The input's clip ends before it starts.",
+        ));
+    }
+    if whole > 0 && start >= whole {
+        return Err(failure::configuration(format!(
+            "The input's clip starts at {} s, after the end of the source at {} s.",
+            milliseconds(start),
+            milliseconds(whole)
+        )));
+    }
+    let end = selection
+        .end_ms
+        .map(|end| if whole > 0 { end.min(whole) } else { end });
+    let length = end.map(|end| end - start);
+    for input in inputs {
+        input.start_ms = start;
+        input.length_ms = length;
+    }
+    part.seconds = length.map_or(part.seconds - start as f64 / 1000.0, |length| {
+        length as f64 / 1000.0
+    });
+    Ok(())
+}
+
+/// A stream that can be chosen.
+trait Choosable {
+    fn id(&self) -> u64;
+    fn bitrate(&self) -> u64;
+    fn language(&self) -> &str;
+}
+
+impl Choosable for VideoStream {
+    fn id(&self) -> u64 {
+        self.id
+    }
+    fn bitrate(&self) -> u64 {
+        self.bits_per_second
+    }
+    fn language(&self) -> &str {
+        &self.language
+    }
+}
+
+impl Choosable for AudioStream {
+    fn id(&self) -> u64 {
+        self.id
+    }
+    fn bitrate(&self) -> u64 {
+        self.bits_per_second
+    }
+    fn language(&self) -> &str {
+        &self.language
+    }
+}
+
+/// What `tracks` choose of `streams`, each with the name of its file. Without choices of this kind, all.
+fn chosen<T: Choosable>(streams: Vec<(String, T)>, tracks: &[TrackChoice], audio: bool) -> Vec<T> {
+    // Definitions say what is used: a kind that they leave out is not.
+    if tracks.is_empty() {
+        return streams.into_iter().map(|(_, stream)| stream).collect();
+    }
+    let mut keep = vec![false; streams.len()];
+    for choice in tracks.iter().filter(|choice| choice.audio == audio) {
+        let here: Vec<usize> = streams
+            .iter()
+            .enumerate()
+            .filter(|(_, (file, _))| {
+                choice.file.as_ref().is_none_or(|wanted| {
+                    wanted == file || wanted.rsplit('/').next() == Some(file.as_str())
+                })
+            })
+            .map(|(index, _)| index)
+            .collect();
+        let of = |index: &usize| &streams[*index].1;
+        let found: Vec<usize> = match &choice.by {
+            ChoiceBy::All => here,
+            ChoiceBy::Id { id } => here
+                .into_iter()
+                .filter(|index| of(index).id() == *id)
+                .collect(),
+            ChoiceBy::TopBitrate => here
+                .into_iter()
+                .rev()
+                .max_by_key(|index| of(index).bitrate())
+                .into_iter()
+                .collect(),
+            ChoiceBy::BottomBitrate => here
+                .into_iter()
+                .min_by_key(|index| of(index).bitrate())
+                .into_iter()
+                .collect(),
+            ChoiceBy::Bitrate { bits_per_second } => here
+                .into_iter()
+                .filter(|index| of(index).bitrate() == *bits_per_second)
+                .collect(),
+            ChoiceBy::Language { language } => here
+                .into_iter()
+                .filter(|index| same_language(of(index).language(), language))
+                .collect(),
+        };
+        for index in found {
+            keep[index] = true;
+        }
+    }
+    streams
+        .into_iter()
+        .zip(keep)
+        .filter_map(|((_, stream), keep)| keep.then_some(stream))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audio(id: u64, language: &str, bits_per_second: u64) -> (String, AudioStream) {
+        let stream = AudioStream {
+            input: 0,
+            index: id as u32,
+            codec: "aac".into(),
+            profile: "LC".into(),
+            channels: 2,
+            sample_rate: 48_000,
+            bits_per_second,
+            language: language.into(),
+            id,
+        };
+        ("film.mp4".into(), stream)
+    }
+
+    #[test]
+    fn tracks_are_chosen_by_what_they_are() {
+        let streams = || {
+            vec![
+                audio(1, "eng", 128),
+                audio(2, "deu", 64),
+                audio(3, "fra", 128),
+            ]
+        };
+        let ids = |by: ChoiceBy, file: Option<&str>| -> Vec<u64> {
+            let choice = TrackChoice {
+                audio: true,
+                file: file.map(str::to_owned),
+                by,
+            };
+            chosen(streams(), &[choice], true)
+                .iter()
+                .map(|stream| stream.id)
+                .collect()
+        };
+        assert_eq!(ids(ChoiceBy::All, None), [1, 2, 3]);
+        assert_eq!(ids(ChoiceBy::Id { id: 2 }, None), [2]);
+        assert_eq!(ids(ChoiceBy::TopBitrate, None), [1]);
+        assert_eq!(ids(ChoiceBy::BottomBitrate, None), [2]);
+        let language = |language: &str| ChoiceBy::Language {
+            language: language.into(),
+        };
+        assert_eq!(ids(language("en-US"), None), [1]);
+        assert_eq!(ids(language("fra"), Some("film.mp4")), [3]);
+        assert!(ids(ChoiceBy::All, Some("other.mp4")).is_empty());
+        assert_eq!(chosen(streams(), &[], true).len(), 3);
+    }
+}

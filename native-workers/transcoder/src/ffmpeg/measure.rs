@@ -1,0 +1,71 @@
+//! How much a source's content asks for, from a quick encode of a few moments of it.
+
+use super::graph::Part;
+use super::output::OutputRun;
+use super::{fault, inputs};
+use crate::failure::Step;
+
+/// Moments that are looked at, in parts of the duration, and for how long.
+const MOMENTS: [f64; 3] = [0.15, 0.5, 0.85];
+const LOOK_MS: u64 = 2000;
+/// Lines that moments are scaled to.
+const LINES: u32 = 360;
+/// kbit/s that film and television at 360 lines take in H.264 of this quality.
+const USUAL_KBPS: f64 = 650.0;
+const QUALITY: &str = "23";
+
+/// How many bits the source needs beside a usual one: 0.25 to 1.5.
+pub(super) async fn content(run: &OutputRun<'_>, part: &Part) -> Step<f64> {
+    let Some(video) = &part.video else {
+        return Ok(1.0);
+    };
+    let Some(input) = run.sources.inputs.get(video.input) else {
+        return Ok(1.0);
+    };
+    let (mut bits, mut seconds) = (0.0, 0.0);
+    for moment in MOMENTS {
+        let length = (part.seconds * 1000.0) as u64;
+        let look = LOOK_MS.min(length.max(1));
+        let from = ((part.seconds * moment * 1000.0) as u64).min(length.saturating_sub(look));
+        let input = inputs::Input {
+            start_ms: input.start_ms + from,
+            length_ms: Some(look),
+            ..input.clone()
+        };
+        let out = run.folder.join("measured");
+        let mut arguments = run.opening();
+        arguments.extend(input.arguments(true));
+        let map = format!("0:{}", video.index);
+        let scale = format!("scale=-2:{LINES}:flags=bilinear,format=yuv420p");
+        arguments.extend(
+            [
+                "-map",
+                &map,
+                "-vf",
+                &scale,
+                "-fps_mode",
+                "vfr",
+                "-an",
+                "-c:v",
+                "libx264",
+            ]
+            .into_iter()
+            .chain(["-preset", "veryfast", "-crf", QUALITY, "-f", "h264"])
+            .map(str::to_owned),
+        );
+        arguments.push(OutputRun::argument(&out));
+        let program = run.program(arguments, 1);
+        fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+        if let Ok(made) = std::fs::metadata(&out) {
+            bits += made.len() as f64 * 8.0;
+            seconds += look as f64 / 1000.0;
+        }
+        let _ = std::fs::remove_file(&out);
+    }
+    if seconds <= 0.0 {
+        return Ok(1.0);
+    }
+    let kbps = bits / seconds / 1000.0;
+    tracing::info!(kbps, "content measured");
+    Ok((kbps / USUAL_KBPS).clamp(0.25, 1.5))
+}

@@ -1,0 +1,165 @@
+//! The engine around `ffmpeg`: any container and codec in, H.264, H.265 and AV1 out.
+//!
+//! ```text
+//! sources ─> the job's folder ─> sniffed, probed ─> one run: decode once, filter, encode every track ─> files of one track
+//!                                                                                                       │
+//!    storage <─ track files, indexes, .ism  <─ cut at key frames ─────────────────────────────────────────┤
+//!            <─ MP4 with several tracks, TS <─ joined without encoding ─────────────────────────────────┘
+//! ```
+//!
+//! ffmpeg runs as a confined child ([`sandbox`]), with a demuxer that we chose ([`container`]). It is no part of the
+//! product: a worker on a machine without it goes on with the built-in engine ([`crate::auto`]). Output is not resumed from
+//! the middle: a job that another worker takes up begins anew.
+
+pub mod container;
+pub mod fault;
+pub mod graph;
+pub mod images;
+pub mod inputs;
+mod languages;
+mod measure;
+pub mod output;
+mod overlays;
+pub mod pack;
+mod planning;
+pub mod probe;
+pub mod rungs;
+pub mod sandbox;
+pub mod tools;
+pub mod tracks;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+use headwater_net::egress::Guard;
+use headwater_preset::{Preset, VideoCodec};
+use headwater_work::Claim;
+
+use crate::engine::{Engine, Job};
+use crate::failure::{self, Step};
+use crate::preset;
+use inputs::{Loader, Sources};
+use output::OutputRun;
+use sandbox::Limits;
+pub use tools::Tools;
+
+/// How an engine is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Threads of one child.
+    pub threads: usize,
+    /// Folders of jobs are made in here.
+    pub scratch: PathBuf,
+    /// Largest source that is fetched.
+    pub source_bytes: u64,
+    /// Address space of one child.
+    pub memory_bytes: u64,
+    /// Where sources by HTTP may come from.
+    pub guard: Guard,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            scratch: std::env::temp_dir(),
+            source_bytes: 256 << 30,
+            memory_bytes: 16 << 30,
+            guard: Guard::default(),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Ffmpeg {
+    pub tools: Tools,
+    pub settings: Settings,
+}
+
+/// Without a word from a child that encodes.
+const SILENCE: Duration = Duration::from_secs(300);
+/// Processor time of a run: so much, and so much more for every second of the source and rendition. AV1 at its slowest
+/// takes some hundred times as long as it plays.
+const LEAST_CPU: f64 = 300.0;
+const CPU_PER_SECOND: f64 = 300.0;
+
+impl Ffmpeg {
+    pub fn new(tools: Tools, settings: Settings) -> Self {
+        Self { tools, settings }
+    }
+
+    /// For a run over `seconds` of source that makes `tracks`.
+    fn limits(&self, seconds: f64, tracks: usize) -> Limits {
+        let cpu = LEAST_CPU + CPU_PER_SECOND * seconds.max(0.0) * (tracks as f64 + 1.0);
+        Limits {
+            memory_bytes: self.settings.memory_bytes,
+            file_bytes: self.settings.source_bytes,
+            cpu: Duration::from_secs(cpu.min(30.0 * 86_400.0) as u64),
+            silence: SILENCE,
+        }
+    }
+
+    async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
+        let presets = claim
+            .outputs
+            .iter()
+            .map(|output| preset::parse(&output.preset))
+            .collect::<Step<Vec<_>>>()?;
+        let folder = tempfile::Builder::new()
+            .prefix("headwater-job-")
+            .tempdir_in(&self.settings.scratch)
+            .map_err(|error| {
+                failure::internal(format!("The job's folder cannot be made: {error}."))
+            })?;
+        let loader = Loader {
+            engine: self,
+            client: &job.client,
+            stop: &job.stop,
+            folder: folder.path(),
+            all_files: presets.iter().all(copies),
+        };
+        let sources = loader.load(&claim.input).await?;
+        let mut runs = Vec::with_capacity(presets.len());
+        for (output, preset) in claim.outputs.iter().zip(&presets) {
+            let done = job.start(output.index, progress_units(&sources));
+            let inside = folder.path().join(format!("out{}", output.index));
+            std::fs::create_dir(&inside).map_err(|error| {
+                failure::internal(format!("The job's folder cannot be used: {error}."))
+            })?;
+            runs.push(OutputRun::new(
+                self, claim, job, output, preset, &sources, inside, done,
+            )?);
+        }
+        let mut manifests = Vec::with_capacity(runs.len());
+        for run in runs {
+            manifests.push(run.run().await?);
+        }
+        Ok(manifests)
+    }
+}
+
+/// Whether nothing is encoded.
+fn copies(preset: &Preset) -> bool {
+    preset
+        .videos
+        .iter()
+        .any(|video| matches!(video, VideoCodec::Copy { .. }))
+}
+
+/// Milliseconds of the presentation.
+fn progress_units(sources: &Sources) -> u64 {
+    let seconds: f64 = sources.parts.iter().map(|part| part.seconds).sum();
+    (seconds * 1000.0).max(1.0) as u64
+}
+
+impl Engine for Ffmpeg {
+    fn name(&self) -> &'static str {
+        "ffmpeg"
+    }
+
+    fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>> {
+        Box::pin(self.job(claim, job))
+    }
+}

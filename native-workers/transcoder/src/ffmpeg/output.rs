@@ -1,0 +1,453 @@
+//! One output: planned, made in one run of ffmpeg, published.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use headwater_ism::{EntryKind, FORMATS_CMAF, ServerManifest, TrackEntry};
+use headwater_preset::{Container, Preset};
+use headwater_work::{Claim, EncodedTrack, PictureSize, WorkOutput};
+
+use super::graph::{self, Part};
+use super::inputs::Sources;
+use super::pack::{self, Made};
+use super::planning::Plan;
+use super::sandbox::Program;
+use super::tracks::{self, File, Track, Work};
+use super::{Ffmpeg, fault, images};
+use crate::builtin::{duration_ms, language_name};
+use crate::engine::Job;
+use crate::failure::{self, Step};
+use crate::output::{OutputPlace, base_name};
+
+/// One output being made.
+pub struct OutputRun<'a> {
+    pub(super) engine: &'a Ffmpeg,
+    pub(super) job: &'a Job,
+    output: &'a WorkOutput,
+    pub(super) preset: &'a Preset,
+    pub(super) sources: &'a Sources,
+    pub(super) place: OutputPlace,
+    /// For its temporary files.
+    pub(super) folder: PathBuf,
+    /// Milliseconds of the presentation that are done.
+    done: Arc<AtomicU64>,
+    pub(super) base: String,
+}
+
+impl<'a> OutputRun<'a> {
+    #[allow(clippy::too_many_arguments)] // all of them are what an output is made with
+    pub fn new(
+        engine: &'a Ffmpeg,
+        claim: &Claim,
+        job: &'a Job,
+        output: &'a WorkOutput,
+        preset: &'a Preset,
+        sources: &'a Sources,
+        folder: PathBuf,
+        done: Arc<AtomicU64>,
+    ) -> Step<Self> {
+        Ok(Self {
+            engine,
+            job,
+            output,
+            preset,
+            sources,
+            place: OutputPlace::new(&job.client, &output.place, claim.job_id, &job.stop)?,
+            folder,
+            done,
+            base: base_name(&sources.name),
+        })
+    }
+
+    /// Makes everything; gives the manifest's name, or nothing for an output without one.
+    pub async fn run(&self) -> Step<String> {
+        let mut visible = Vec::new();
+        let result = self.make(&mut visible).await;
+        if result.is_err() && self.job.is_cancel_requested() {
+            self.place.remove(&visible).await;
+        }
+        result
+    }
+
+    async fn make(&self, visible: &mut Vec<String>) -> Step<String> {
+        let plan = self.plan().await?;
+        let mut entries = Vec::new();
+        let mut progressive = false;
+        if !plan.tracks.is_empty() {
+            tracing::info!(
+                output = self.output.index,
+                tracks = plan.tracks.len(),
+                "encoding with ffmpeg"
+            );
+            self.encode(&plan).await?;
+            let files = tracks::files(self.preset, &plan.tracks, &self.base, &self.basename());
+            let mp4: Vec<&File> = files
+                .iter()
+                .filter(|file| file.container == Container::Mp4)
+                .collect();
+            // One encoded track a file throughout, or files as others write them.
+            progressive = mp4
+                .iter()
+                .any(|file| file.tracks.len() > 1 || !streamable(&plan.tracks[file.tracks[0]]));
+            entries = self.publish(&plan, &files, progressive, visible).await?;
+        }
+        for name in images::take(self).await? {
+            visible.push(name);
+        }
+        if entries.is_empty() {
+            return Ok(String::new());
+        }
+        let manifest = format!("{}.ism", self.base);
+        let formats = if progressive { "mp4" } else { FORMATS_CMAF };
+        let text = headwater_ism::write(&ServerManifest {
+            formats: Some(formats.into()),
+            tracks: entries,
+            ..ServerManifest::default()
+        });
+        visible.push(manifest.clone());
+        self.place
+            .put(&manifest, "application/smil+xml", text.into_bytes().into())
+            .await?;
+        Ok(manifest)
+    }
+
+    /// The input's name for the macro `{Basename}`.
+    pub(super) fn basename(&self) -> String {
+        self.base.clone()
+    }
+
+    /// The first part of the source.
+    pub(super) fn part(&self) -> Step<&Part> {
+        self.sources
+            .parts
+            .first()
+            .ok_or_else(|| failure::internal("The job has no source."))
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.sources.parts.iter().map(|part| part.seconds).sum()
+    }
+
+    /// Where the track at `index` lies before it is published.
+    fn temporary(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("t{index}.mp4"))
+    }
+
+    pub(super) fn program(&self, arguments: Vec<String>, tracks: usize) -> Program {
+        Program {
+            path: self.engine.tools.ffmpeg.clone(),
+            arguments,
+            folder: self.folder.clone(),
+            limits: self.engine.limits(self.seconds(), tracks),
+        }
+    }
+
+    /// What every command begins with.
+    pub(super) fn opening(&self) -> Vec<String> {
+        let threads = self.engine.settings.threads.max(1).to_string();
+        [
+            "-hide_banner",
+            "-nostdin",
+            "-y",
+            "-v",
+            "error",
+            "-filter_complex_threads",
+            &threads,
+            "-filter_threads",
+            &threads,
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    async fn encode(&self, plan: &Plan) -> Step<()> {
+        let threads = self.engine.settings.threads.max(1).to_string();
+        let mut arguments = self.opening();
+        arguments.extend(["-progress", "pipe:1", "-stats_period", "0.5"].map(str::to_owned));
+        let autorotate = self.preset.filters.turn == headwater_preset::Turn::Auto;
+        for input in &self.sources.inputs {
+            arguments.extend(["-threads".into(), threads.clone()]);
+            arguments.extend(input.arguments(autorotate));
+        }
+        if !plan.graph.is_empty() {
+            arguments.extend(["-filter_complex".into(), plan.graph.clone()]);
+        }
+        for (index, track) in plan.tracks.iter().enumerate() {
+            let mut add =
+                |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+            match &track.work {
+                Work::Picture { rung, label } => {
+                    add(&["-map", &format!("[v{label}]")]);
+                    add(&["-fps_mode", graph::fps_mode(plan.sync)]);
+                    add(&[
+                        "-enc_time_base",
+                        "1:90000",
+                        "-video_track_timescale",
+                        "90000",
+                    ]);
+                    add(&["-force_key_frames", &graph::key_frames(plan.key_frame_ms)]);
+                    add(&["-threads", &threads]);
+                    let options: Vec<&str> = rung.options.iter().map(String::as_str).collect();
+                    add(&options);
+                }
+                Work::Sound {
+                    codec,
+                    channels,
+                    sample_rate,
+                    label,
+                } => {
+                    let (encoder, options) = tracks::encoder(codec.format, &self.engine.tools);
+                    add(&["-map", &format!("[a{label}]"), "-c:a", encoder]);
+                    add(options);
+                    add(&["-b:a", &codec.bitrate.to_string()]);
+                    add(&[
+                        "-ac",
+                        &channels.to_string(),
+                        "-ar",
+                        &sample_rate.to_string(),
+                    ]);
+                }
+                Work::CopyVideo(stream) => {
+                    add(&["-map", &format!("{}:{}", stream.input, stream.index)]);
+                    add(&["-c:v", "copy"]);
+                    if stream.codec == "hevc" {
+                        add(&["-tag:v", "hvc1"]);
+                    }
+                }
+                Work::CopyAudio(stream) => {
+                    add(&["-map", &format!("{}:{}", stream.input, stream.index)]);
+                    add(&["-c:a", "copy"]);
+                }
+            }
+            let kind = if track.is_video() { "v" } else { "a" };
+            add(&["-map_metadata", "-1", "-map_chapters", "-1"]);
+            add(&[
+                &format!("-metadata:s:{kind}:0"),
+                &format!("language={}", language_name(&track.language)),
+            ]);
+            add(&[
+                "-f",
+                "mp4",
+                &format!("file:{}", self.temporary(index).display()),
+            ]);
+        }
+        let mut line = |text: &str| {
+            if let Some(time) = text.strip_prefix("out_time_us=")
+                && let Ok(time) = time.trim().parse::<u64>()
+            {
+                self.done.fetch_max(time / 1000, Ordering::Relaxed);
+            }
+        };
+        let program = self.program(arguments, plan.tracks.len());
+        let ended = program.run(&self.job.stop, Some(&mut line)).await;
+        let (_, stderr) = fault::outcome(&self.sources.name, ended)?;
+        self.check_whole(plan, &stderr)
+    }
+
+    /// A file that was cut off is decoded as far as it goes, without a word of complaint in ffmpeg's status.
+    fn check_whole(&self, plan: &Plan, stderr: &str) -> Step<()> {
+        let mut longest: f64 = 0.0;
+        for index in 0..plan.tracks.len() {
+            longest = longest.max(Made::open(&self.temporary(index))?.seconds());
+        }
+        let claimed = self.seconds();
+        let short = claimed - longest;
+        if self.sources.states_duration && short > (claimed * 0.05).max(1.0) {
+            return Err(failure::Stopped::Failed(headwater_work::JobFailure {
+                code: headwater_work::JobErrorCode::ContentMalformed,
+                message: format!(
+                    "The input file '{}' is cut off or damaged: it claims {claimed:.1} s, and {longest:.1} s of it can be read.",
+                    self.sources.name
+                ),
+                details: fault::last_lines(stderr),
+            }));
+        }
+        if !stderr.is_empty() {
+            tracing::warn!(file = self.sources.name, stderr, "ffmpeg complained");
+        }
+        Ok(())
+    }
+
+    /// Uploads the files; gives the manifest's entries for those that can be streamed.
+    async fn publish(
+        &self,
+        plan: &Plan,
+        files: &[File],
+        progressive: bool,
+        visible: &mut Vec<String>,
+    ) -> Step<Vec<TrackEntry>> {
+        let mut entries = Vec::new();
+        let mut boundaries = None;
+        let mut metered = vec![false; plan.tracks.len()];
+        for file in files {
+            visible.push(file.name.clone());
+            if file.container == Container::Mp4 && !progressive {
+                let index = file.tracks[0];
+                let track = &plan.tracks[index];
+                let made = Made::open(&self.temporary(index))?;
+                let cuts = boundaries
+                    .as_ref()
+                    .map(|(starts, scale): &(Vec<u64>, _)| (starts.as_slice(), *scale));
+                let published = pack::publish(
+                    &made,
+                    &file.name,
+                    &track.language,
+                    &self.place,
+                    plan.key_frame_ms,
+                    cuts,
+                )
+                .await?;
+                if track.is_video() {
+                    self.check_aligned(&file.name, &published, boundaries.as_ref(), plan)?;
+                    boundaries.get_or_insert((published.starts.clone(), published.scale));
+                }
+                let duration = duration_ms(&published.segments, published.scale);
+                self.meter(track, duration);
+                entries.push(entry(track, &made, &file.name, 1, &entries));
+                continue;
+            }
+            let path = self.join(plan, file).await?;
+            let content_type = match file.container {
+                Container::TransportStream => "video/mp2t",
+                _ if plan.tracks[file.tracks[0]].is_video() => "video/mp4",
+                _ => "audio/mp4",
+            };
+            pack::upload(&path, &file.name, content_type, &self.place).await?;
+            let _ = std::fs::remove_file(&path);
+            for (number, &index) in (1..).zip(&file.tracks) {
+                let track = &plan.tracks[index];
+                let made = Made::open(&self.temporary(index))?;
+                if !std::mem::replace(&mut metered[index], true) {
+                    self.meter(track, (made.seconds() * 1000.0) as u32);
+                }
+                if file.container == Container::Mp4 {
+                    entries.push(entry(track, &made, &file.name, number, &entries));
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    fn meter(&self, track: &Track, duration_ms: u32) {
+        if !track.is_encoded() {
+            return;
+        }
+        let picture = match &track.work {
+            Work::Picture { rung, .. } => Some(PictureSize {
+                width: rung.size.width,
+                height: rung.size.height,
+            }),
+            _ => None,
+        };
+        self.job.encoded(EncodedTrack {
+            picture,
+            duration_ms,
+        });
+    }
+
+    /// All renditions are cut at the same times, unless they were asked for at different frame rates.
+    fn check_aligned(
+        &self,
+        name: &str,
+        published: &pack::Published,
+        first: Option<&(Vec<u64>, headwater_time::Timescale)>,
+        plan: &Plan,
+    ) -> Step<()> {
+        let own_rate = |track: &Track| matches!(&track.work, Work::Picture { rung, .. } if rung.frame_rate.is_some());
+        match first {
+            Some((starts, _))
+                if *starts != published.starts && !plan.tracks.iter().any(own_rate) =>
+            {
+                Err(failure::internal(format!(
+                    "The segments of '{name}' do not begin where those of the other renditions do."
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the tracks of `file` into one, without encoding.
+    async fn join(&self, plan: &Plan, file: &File) -> Step<PathBuf> {
+        let path = self.folder.join("joined");
+        let mut arguments = self.opening();
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        for &index in &file.tracks {
+            let from = format!("file:{}", self.temporary(index).display());
+            add(&["-protocol_whitelist", "file,pipe", "-f", "mov", "-i", &from]);
+        }
+        for (place, &index) in file.tracks.iter().enumerate() {
+            add(&["-map", &format!("{place}:0")]);
+            add(&[
+                &format!("-metadata:s:{place}"),
+                &format!("language={}", language_name(&plan.tracks[index].language)),
+            ]);
+        }
+        add(&["-c", "copy", "-map_metadata", "-1"]);
+        match file.container {
+            Container::TransportStream => add(&["-f", "mpegts"]),
+            _ => add(&["-movflags", "+faststart", "-f", "mp4"]),
+        }
+        add(&[&format!("file:{}", path.display())]);
+        let program = self.program(arguments, 0);
+        let ended = program.run(&self.job.stop, None).await;
+        fault::outcome(&self.sources.name, ended)?;
+        Ok(path)
+    }
+
+    /// A path for a temporary file, as an argument.
+    pub(super) fn argument(path: &Path) -> String {
+        format!("file:{}", path.display())
+    }
+}
+
+/// Whether a track can be a track file of ours: encoded here, or sound that stands by itself.
+fn streamable(track: &Track) -> bool {
+    match &track.work {
+        Work::CopyVideo(_) => false,
+        Work::CopyAudio(stream) => stream.codec == "aac",
+        _ => true,
+    }
+}
+
+/// The manifest's entry of `track` in `file`, with a name that no other has.
+fn entry(track: &Track, made: &Made, file: &str, number: u32, others: &[TrackEntry]) -> TrackEntry {
+    let kind = if track.is_video() {
+        EntryKind::Video
+    } else {
+        EntryKind::Audio
+    };
+    let mut entry = TrackEntry::new(kind, file);
+    let bitrate = match track.kbps {
+        0 | 400_000 => made.bits_per_second(),
+        kbps => kbps.saturating_mul(1000),
+    };
+    entry.bitrate = Some(bitrate);
+    entry.track_id = Some(number);
+    if track.is_video() {
+        entry.track_name = Some("video".into());
+        return entry;
+    }
+    entry.language = (track.language != "und").then(|| track.language.clone());
+    let channels = made.track.config.channels;
+    let name = format!(
+        "{}_{}_{channels}_{bitrate}",
+        track.short_codec(),
+        language_name(&track.language)
+    );
+    let alike = others
+        .iter()
+        .filter(|other| other.kind == EntryKind::Audio)
+        .filter(|other| {
+            other
+                .track_name
+                .as_ref()
+                .is_some_and(|taken| taken.starts_with(&name))
+        })
+        .count();
+    entry.track_name = Some(match alike {
+        0 => name,
+        count => format!("{name}_{}", count + 1),
+    });
+    entry
+}

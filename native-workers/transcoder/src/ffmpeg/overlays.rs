@@ -1,0 +1,122 @@
+//! What is laid over a presentation: other inputs' pictures, and their sound.
+
+use headwater_preset::{Length, Overlay, OverlayKind};
+
+use super::graph::{Canvas, Part, pixels, rectangle, seconds};
+use crate::picture::Size;
+
+/// Where the upper left corner of an overlay goes.
+pub(super) fn place(overlay: &Overlay, size: Size) -> (u32, u32) {
+    match &overlay.kind {
+        OverlayKind::Picture {
+            position: Some(position),
+            ..
+        } => (
+            pixels(position.left, size.width),
+            pixels(position.top, size.height),
+        ),
+        _ => (0, 0),
+    }
+}
+
+/// The picture of an overlay, ready at its time: `[o0]`, `[o1]`, ...
+pub(super) fn laid_over(
+    overlay: &Overlay,
+    part: &Part,
+    canvas: &Canvas,
+    total: f64,
+    number: usize,
+) -> String {
+    let mut steps: Vec<String> = Vec::new();
+    let start = overlay.start_ms as f64 / 1000.0;
+    let end = overlay
+        .end_ms
+        .map_or(total, |end| (end as f64 / 1000.0).min(total));
+    let length = if part.still {
+        end - start
+    } else {
+        (end - start).min(part.seconds)
+    }
+    .max(0.04);
+    if part.still {
+        steps.push("loop=loop=-1:size=1:start=0,setpts=N/(25*TB)".into());
+    }
+    steps.push(format!("trim=duration={length:.3},setpts=PTS-STARTPTS"));
+    let source = part.video.as_ref();
+    let (input, index) = source.map_or((0, 0), |video| (video.input, video.index));
+    if let (
+        OverlayKind::Picture {
+            position,
+            crop,
+            opacity,
+        },
+        Some(video),
+    ) = (&overlay.kind, &part.video)
+    {
+        if let Some(crop) = crop {
+            let (left, top, width, height) = rectangle(crop, video.coded);
+            steps.push(format!("crop={width}:{height}:{left}:{top}"));
+        }
+        if let Some(position) = position {
+            let side = |length: Option<Length>, whole: u32| {
+                length.map_or("-1".to_owned(), |length| {
+                    pixels(length, whole).max(2).to_string()
+                })
+            };
+            if position.width.is_some() || position.height.is_some() {
+                steps.push(format!(
+                    "scale={}:{}",
+                    side(position.width, canvas.size.width),
+                    side(position.height, canvas.size.height)
+                ));
+            }
+        }
+        steps.push("format=yuva420p".into());
+        if *opacity < 1.0 {
+            steps.push(format!("colorchannelmixer=aa={opacity:.3}"));
+        }
+        if overlay.fade_in_ms > 0 {
+            let duration = seconds(overlay.fade_in_ms);
+            steps.push(format!("fade=t=in:st=0:d={duration}:alpha=1"));
+        }
+        if overlay.fade_out_ms > 0 {
+            let duration = overlay.fade_out_ms as f64 / 1000.0;
+            let from = (length - duration).max(0.0);
+            steps.push(format!("fade=t=out:st={from:.3}:d={duration:.3}:alpha=1"));
+        }
+    }
+    format!(
+        "[{input}:{index}]{},setpts=PTS+{start:.3}/TB[o{number}]",
+        steps.join(",")
+    )
+}
+
+/// The sound of an overlay, ready at its time: `[t{label}]`.
+pub(super) fn laid_under(
+    overlay: &Overlay,
+    part: &Part,
+    (input, index): (usize, u32),
+    total: f64,
+    label: &str,
+) -> String {
+    let start = overlay.start_ms;
+    let end = overlay.end_ms.map_or(total, |end| end as f64 / 1000.0);
+    let length = (end - start as f64 / 1000.0)
+        .min(part.seconds.max(0.001))
+        .max(0.001);
+    let mut steps = vec![
+        format!("atrim=duration={length:.3}"),
+        "asetpts=PTS-STARTPTS".to_owned(),
+        format!("volume={:.3}", overlay.gain),
+    ];
+    if overlay.fade_in_ms > 0 {
+        steps.push(format!("afade=t=in:d={}", seconds(overlay.fade_in_ms)));
+    }
+    if overlay.fade_out_ms > 0 {
+        let duration = overlay.fade_out_ms as f64 / 1000.0;
+        let from = (length - duration).max(0.0);
+        steps.push(format!("afade=t=out:st={from:.3}:d={duration:.3}"));
+    }
+    steps.push(format!("adelay=delays={start}:all=1"));
+    format!("[{input}:{index}]{}[t{label}]", steps.join(","))
+}

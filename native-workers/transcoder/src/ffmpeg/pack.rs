@@ -1,0 +1,452 @@
+//! From the files that ffmpeg writes to the files that are published.
+//!
+//! ffmpeg writes one progressive MP4 per track, with edit lists for what encoders need beforehand. Published are track files
+//! as the built-in engine makes them: they start at 0, are cut at the same times, and need no edit list but for
+//! pictures that decode in another order than they are shown in.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use bytes::Bytes;
+use headwater_bmff::{Matrix, Movie, MovieReader, Sample, Step as ReaderStep, Track, TrackKind};
+use headwater_cmaf::track_file::{MediaSample, SegmentRecord, TrackFile};
+use headwater_time::Timescale;
+
+use crate::failure::{self, Step};
+use crate::output::OutputPlace;
+
+/// Bytes after which a block of a track file is uploaded.
+const BLOCK_BYTES: usize = 8 << 20;
+/// Longest segment of sound that is not cut where pictures are.
+const SOUND_SEGMENT_MS: u64 = 2000;
+
+fn damaged(path: &Path, why: impl std::fmt::Display) -> failure::Stopped {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    failure::internal(format!("What ffmpeg made ({name}) cannot be used: {why}."))
+}
+
+/// A file that ffmpeg made, with one track.
+pub struct Made {
+    file: File,
+    pub track: Track,
+    /// Place of each sample in its own file, in decode order.
+    samples: Vec<Sample>,
+    /// When each is shown, in ticks from the start of the presentation.
+    shown: Vec<i64>,
+}
+
+impl Made {
+    /// Reads the description of the media in `path`.
+    pub fn open(path: &Path) -> Step<Self> {
+        let file = File::open(path).map_err(|error| damaged(path, error))?;
+        let movie = movie(&file).map_err(|error| damaged(path, error))?;
+        let scale = movie.timescale;
+        let track = movie
+            .tracks
+            .into_iter()
+            .next()
+            .filter(|track| !track.samples.is_empty())
+            .ok_or_else(|| damaged(path, "it has no samples"))?;
+        let window = track
+            .edits
+            .window(scale, track.config.timescale)
+            .map_err(|error| damaged(path, error))?;
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let shift = signed(window.delay).saturating_sub(signed(window.start));
+        let samples: Vec<Sample> = track.samples.iter().collect();
+        let shown = samples
+            .iter()
+            .map(|sample| sample.composition_time().saturating_add(shift))
+            .collect();
+        Ok(Self {
+            file,
+            track,
+            samples,
+            shown,
+        })
+    }
+
+    pub fn scale(&self) -> Timescale {
+        self.track.config.timescale
+    }
+
+    pub fn frames(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// When the last sample ends, in seconds.
+    pub fn seconds(&self) -> f64 {
+        let end = self
+            .samples
+            .iter()
+            .zip(&self.shown)
+            .map(|(sample, shown)| shown.saturating_add(i64::from(sample.duration)))
+            .max()
+            .unwrap_or(0);
+        end as f64 / f64::from(self.scale().get())
+    }
+
+    /// Average bits a second.
+    pub fn bits_per_second(&self) -> u32 {
+        let bits = self.track.samples.total_bytes() as f64 * 8.0;
+        (bits / self.seconds().max(0.001)) as u32
+    }
+
+    fn read(&self, sample: &Sample) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; sample.size as usize];
+        self.file.read_exact_at(&mut bytes, sample.offset)?;
+        Ok(bytes)
+    }
+}
+
+fn movie(file: &File) -> Result<Movie, String> {
+    let len = file.metadata().map_err(|error| error.to_string())?.len();
+    let mut reader = MovieReader::new(len);
+    loop {
+        match reader.step().map_err(|error| error.to_string())? {
+            ReaderStep::Done(movie) => return Ok(*movie),
+            ReaderStep::Need { offset, len } => {
+                let mut bytes = vec![0; usize::try_from(len).map_err(|error| error.to_string())?];
+                file.read_exact_at(&mut bytes, offset)
+                    .map_err(|error| error.to_string())?;
+                reader
+                    .feed(offset, Bytes::from(bytes))
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+    }
+}
+
+/// How a track is cut, and the times of its samples.
+#[derive(Debug, PartialEq, Eq)]
+struct Cut {
+    /// Samples in decode order; each segment is a range of them.
+    segments: Vec<std::ops::Range<usize>>,
+    /// Start of each segment in ticks.
+    starts: Vec<u64>,
+    /// Decode duration of each sample.
+    durations: Vec<u32>,
+    /// Composition offset of each sample, with `reordering` in it.
+    offsets: Vec<i32>,
+    reordering: u32,
+}
+
+/// Cuts pictures at the first sync sample in every `grid` ticks.
+///
+/// `shown`: ticks, by decode order. `last`: duration of the picture that is shown last.
+/// Err: why the track is not what was asked for.
+fn cut_pictures(shown: &[i64], sync: &[bool], last: u32, grid: u64) -> Result<Cut, String> {
+    let mut order: Vec<i64> = shown.to_vec();
+    order.sort_unstable();
+    if order.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("two pictures are shown at one time".into());
+    }
+    // What is first on screen is so from the start.
+    let opening = order[0];
+    let place = |time: i64| -> u64 {
+        if time == opening {
+            0
+        } else {
+            u64::try_from(time).unwrap_or(0)
+        }
+    };
+    if order.get(1).is_some_and(|&second| second <= 0) {
+        return Err("pictures are shown before the start".into());
+    }
+    let end = place(order[order.len() - 1]).saturating_add(u64::from(last.max(1)));
+    // A hair of slack, as the encoder had it when it placed its key frames: half a millisecond at 90 kHz.
+    let cell = |time: u64| time.saturating_add(45) / grid;
+    let mut firsts = vec![0];
+    let mut latest = 0;
+    for (index, (&time, &sync)) in shown.iter().zip(sync).enumerate().skip(1) {
+        if sync && cell(place(time)) > latest {
+            latest = cell(place(time));
+            firsts.push(index);
+        }
+    }
+    if !sync.first().copied().unwrap_or(false) {
+        return Err("it does not begin with a key frame".into());
+    }
+    let mut cut = Cut {
+        segments: Vec::with_capacity(firsts.len()),
+        starts: Vec::with_capacity(firsts.len()),
+        durations: Vec::with_capacity(shown.len()),
+        offsets: Vec::with_capacity(shown.len()),
+        reordering: 0,
+    };
+    let mut early = 0_i64;
+    for (number, &first) in firsts.iter().enumerate() {
+        let past = firsts.get(number + 1).copied().unwrap_or(shown.len());
+        let start = place(shown[first]);
+        let next = shown.get(past).map_or(end, |&time| place(time));
+        let mut times: Vec<u64> = shown[first..past].iter().map(|&time| place(time)).collect();
+        let in_decode_order = times.clone();
+        times.sort_unstable();
+        if times.iter().any(|&time| cell(time) > cell(start)) {
+            return Err(format!(
+                "the encoder put no key frame where segment {} should begin",
+                number + 1
+            ));
+        }
+        if times[0] != start || times[times.len() - 1] >= next {
+            return Err(format!(
+                "the pictures of segment {number} are not shown between its key frame and the next"
+            ));
+        }
+        for (index, &time) in in_decode_order.iter().enumerate() {
+            // The n-th to decode is decoded when the n-th is shown.
+            let decoded = times[index];
+            let until = times.get(index + 1).copied().unwrap_or(next);
+            let duration =
+                u32::try_from(until - decoded).map_err(|_| "a picture is shown for too long")?;
+            let offset = time as i64 - decoded as i64;
+            early = early.min(offset);
+            cut.durations.push(duration);
+            cut.offsets
+                .push(i32::try_from(offset).map_err(|_| "a picture is reordered too far")?);
+        }
+        cut.segments.push(first..past);
+        cut.starts.push(start);
+    }
+    cut.reordering = u32::try_from(-early).unwrap_or(0);
+    let reordering = i32::try_from(cut.reordering).map_err(|_| "a picture is reordered too far")?;
+    for offset in &mut cut.offsets {
+        *offset += reordering;
+    }
+    Ok(cut)
+}
+
+/// Cuts sound at the first sample at or after each of `boundaries` (ticks of this track), and where there are none,
+/// every two seconds. Leaves out what lies before the start.
+fn cut_sound(
+    shown: &[i64],
+    durations: &[u32],
+    boundaries: &[u64],
+    scale: Timescale,
+) -> Result<Cut, String> {
+    let skipped = shown
+        .iter()
+        .zip(durations)
+        .take_while(|&(&time, &duration)| time.saturating_add(i64::from(duration)) <= 0)
+        .count();
+    if skipped == shown.len() {
+        return Err("it plays nothing".into());
+    }
+    let start = u64::try_from(shown[skipped]).unwrap_or(0);
+    let grid = u64::from(scale.get()) * SOUND_SEGMENT_MS / 1000;
+    let mut cut = Cut {
+        segments: Vec::new(),
+        starts: Vec::new(),
+        durations: durations.to_vec(),
+        offsets: vec![0; durations.len()],
+        reordering: 0,
+    };
+    let mut marks = boundaries
+        .iter()
+        .copied()
+        .filter(|&mark| mark > start)
+        .peekable();
+    let last_mark = boundaries.last().copied().unwrap_or(0);
+    let (mut first, mut at, mut began) = (skipped, start, start);
+    for index in skipped..durations.len() {
+        let mut due = false;
+        while marks.next_if(|&mark| mark <= at).is_some() {
+            due = true;
+        }
+        // Beyond the pictures, or where one stands still for long.
+        let alone = marks.peek().is_none() && at / grid > began.max(last_mark) / grid;
+        if index > first && (due || alone || at - began >= grid * 5) {
+            cut.segments.push(first..index);
+            cut.starts.push(began);
+            (first, began) = (index, at);
+        }
+        at = at.saturating_add(u64::from(durations[index]));
+    }
+    cut.segments.push(first..durations.len());
+    cut.starts.push(began);
+    Ok(cut)
+}
+
+/// A track file that is published.
+pub struct Published {
+    pub segments: Vec<SegmentRecord>,
+    /// Starts of the segments, in ticks.
+    pub starts: Vec<u64>,
+    pub scale: Timescale,
+}
+
+/// Publishes the pictures or sound of `made` as the track file `name`.
+///
+/// `grid_ms`: how far key frames are apart. `boundaries`: where pictures were cut and their timescale, for sound.
+pub async fn publish(
+    made: &Made,
+    name: &str,
+    language: &str,
+    place: &OutputPlace,
+    grid_ms: u32,
+    boundaries: Option<(&[u64], Timescale)>,
+) -> Step<Published> {
+    let fault = |why: String| {
+        failure::internal(format!("The file '{name}' cannot be put together: {why}."))
+    };
+    let mut config = made.track.config.clone();
+    config.id = 1;
+    config.matrix = Matrix::IDENTITY;
+    config.language = language.to_owned();
+    let scale = config.timescale;
+    let ticks = u64::from(scale.get());
+    let cut = if config.kind == TrackKind::Video {
+        let sync: Vec<bool> = made.samples.iter().map(|sample| sample.sync).collect();
+        let last = made
+            .samples
+            .iter()
+            .zip(&made.shown)
+            .max_by_key(|(_, shown)| **shown)
+            .map_or(1, |(sample, _)| sample.duration);
+        cut_pictures(
+            &made.shown,
+            &sync,
+            last,
+            (ticks * u64::from(grid_ms) / 1000).max(1),
+        )
+    } else {
+        let durations: Vec<u32> = made.samples.iter().map(|sample| sample.duration).collect();
+        let own: Vec<u64> = boundaries
+            .map(|(starts, from)| {
+                starts
+                    .iter()
+                    .map(|&start| {
+                        let exact = (u128::from(start) * u128::from(ticks))
+                            .div_ceil(u128::from(from.get()));
+                        u64::try_from(exact).unwrap_or(u64::MAX)
+                    })
+                    .collect()
+            })
+            .unwrap_or_default();
+        cut_sound(&made.shown, &durations, &own, scale)
+    }
+    .map_err(fault)?;
+    let writer =
+        TrackFile::reordered(config, cut.reordering).map_err(|error| fault(error.to_string()))?;
+    let mut published = Published {
+        segments: Vec::with_capacity(cut.segments.len()),
+        starts: cut.starts.clone(),
+        scale,
+    };
+    let (mut block, mut blocks) = (Vec::new(), 0);
+    for (number, (range, &start)) in (0_u32..).zip(cut.segments.iter().zip(&cut.starts)) {
+        let mut bytes = Vec::with_capacity(range.len());
+        for sample in &made.samples[range.clone()] {
+            bytes.push(
+                made.read(sample)
+                    .map_err(|error| fault(error.to_string()))?,
+            );
+        }
+        let samples: Vec<MediaSample<'_>> = range
+            .clone()
+            .zip(&bytes)
+            .map(|(index, bytes)| MediaSample {
+                bytes,
+                duration: cut.durations[index],
+                cto: cut.offsets[index],
+                sync: made.samples[index].sync,
+            })
+            .collect();
+        let (segment, record) = writer
+            .segment(number, start, &samples)
+            .map_err(|error| fault(error.to_string()))?;
+        published.segments.push(record);
+        block.extend_from_slice(&segment);
+        if block.len() >= BLOCK_BYTES {
+            place
+                .stage(
+                    name,
+                    &place.block_id(blocks),
+                    std::mem::take(&mut block).into(),
+                )
+                .await?;
+            blocks += 1;
+        }
+    }
+    if !block.is_empty() {
+        place
+            .stage(name, &place.block_id(blocks), block.into())
+            .await?;
+        blocks += 1;
+    }
+    place
+        .commit(name, &writer, &published.segments, 0..blocks)
+        .await?;
+    Ok(published)
+}
+
+/// Uploads the file at `path` as it is.
+pub async fn upload(path: &Path, name: &str, content_type: &str, place: &OutputPlace) -> Step<u64> {
+    let file = File::open(path).map_err(|error| damaged(path, error))?;
+    let len = file.metadata().map_err(|error| damaged(path, error))?.len();
+    if len == 0 {
+        return Err(damaged(path, "it is empty"));
+    }
+    let (mut offset, mut blocks) = (0_u64, Vec::new());
+    while offset < len {
+        let size = (len - offset).min(BLOCK_BYTES as u64);
+        let mut bytes = vec![0; size as usize];
+        file.read_exact_at(&mut bytes, offset)
+            .map_err(|error| damaged(path, error))?;
+        let id = place.block_id(blocks.len() as u32);
+        place.stage(name, &id, bytes.into()).await?;
+        blocks.push(id);
+        offset += size;
+    }
+    place.commit_plain(name, &blocks, content_type).await?;
+    Ok(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reordered_pictures_decode_before_they_are_shown() {
+        // I P B B | I P B B, in decode order, 25 a second on a scale of 90 kHz; the second group is half a second later.
+        let shown = [
+            900, 11_700, 4_500, 8_100, 180_000, 190_800, 183_600, 187_200,
+        ];
+        let sync = [true, false, false, false, true, false, false, false];
+        let cut = cut_pictures(&shown, &sync, 3600, 180_000).unwrap();
+        assert_eq!(cut.segments, [0..4, 4..8]);
+        assert_eq!(cut.starts, [0, 180_000]);
+        assert_eq!(cut.durations.iter().sum::<u32>(), 194_400);
+        assert_eq!(cut.reordering, 3600);
+        // Decode times in the second group: 180000, 183600, 187200, 190800.
+        assert_eq!(&cut.offsets[4..], [3600, 10_800, 0, 0]);
+        for segment in &cut.segments {
+            let least = segment.clone().map(|index| cut.offsets[index]).min();
+            assert_eq!(least, Some(0));
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_not_closed_is_noticed() {
+        let shown = [0, 3600, 180_000, 176_400];
+        let sync = [true, false, true, false];
+        assert!(cut_pictures(&shown, &sync, 3600, 180_000).is_err());
+        assert!(cut_pictures(&[0, 0], &[true, false], 1, 10).is_err());
+        assert!(cut_pictures(&[0, 5], &[false, false], 1, 10).is_err());
+    }
+
+    #[test]
+    fn sound_is_cut_where_pictures_are() {
+        let scale = Timescale::new(48_000).unwrap();
+        let durations = vec![1024; 300];
+        let shown: Vec<i64> = (0..300).map(|index| index * 1024 - 1024).collect();
+        let cut = cut_sound(&shown, &durations, &[0, 96_000, 192_000], scale).unwrap();
+        // The first access unit is the encoder's run-up.
+        assert_eq!(cut.segments[0].start, 1);
+        assert_eq!(cut.starts, [0, 94 * 1024, 188 * 1024, 282 * 1024]);
+        let alone = cut_sound(&shown, &durations, &[], scale).unwrap();
+        assert_eq!(alone.starts, cut.starts);
+        assert!(cut_sound(&[-5000], &[1024], &[], scale).is_err());
+    }
+}

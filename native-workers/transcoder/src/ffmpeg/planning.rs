@@ -1,0 +1,243 @@
+//! What an output consists of: tracks, and the filter graph that they come from.
+
+use headwater_preset::{AudioCodec, Filters, Ladder, Preset, SyncMode, VideoCodec, VideoEncode};
+
+use super::graph::{self, Canvas, Overlaid, Part};
+use super::measure;
+use super::output::OutputRun;
+use super::rungs::{self, Rung};
+use super::tracks::{self, Track, Work};
+use crate::failure::{self, Step};
+use crate::ladder::SourceVideo;
+
+/// Frames a second above which the built-in presets thin a source, as the built-in engine has it.
+const THIN_ABOVE: f64 = 31.0;
+
+/// What is made in one run.
+pub(super) struct Plan {
+    pub(super) tracks: Vec<Track>,
+    pub(super) graph: String,
+    pub(super) key_frame_ms: u32,
+    pub(super) sync: SyncMode,
+}
+
+impl OutputRun<'_> {
+    fn overlays(&self) -> Step<Vec<Overlaid<'_>>> {
+        self.preset
+            .filters
+            .overlays
+            .iter()
+            .map(|overlay| {
+                let found = self
+                    .sources
+                    .labelled
+                    .iter()
+                    .find(|(label, _)| *label == overlay.input);
+                found.map(|(_, part)| (overlay, part)).ok_or_else(|| {
+                    failure::configuration(format!(
+                        "The preset lays the input '{}' over, and the job has none of that label.",
+                        overlay.input
+                    ))
+                })
+            })
+            .collect()
+    }
+
+    pub(super) async fn plan(&self) -> Step<Plan> {
+        let part = self.part()?;
+        let overlays = self.overlays()?;
+        let filters = &self.preset.filters;
+        let open = filters.fade_out.is_some_and(|fade| fade.start_ms.is_none());
+        if open && self.seconds() <= 0.0 {
+            return Err(failure::unsupported(format!(
+                "The input file '{}' does not say how long it is, and the preset fades it out at its end.",
+                self.sources.name
+            )));
+        }
+        let mut plan = Plan {
+            tracks: Vec::new(),
+            graph: String::new(),
+            key_frame_ms: 2000,
+            sync: SyncMode::Auto,
+        };
+        let mut chains: Vec<String> = Vec::new();
+        if self.sources.parts.len() > 1 && has_copies(self.preset) {
+            return Err(failure::configuration(
+                "A sequence of inputs is encoded: a preset that copies tracks cannot make it.",
+            ));
+        }
+        let mut rungs: Vec<Rung> = Vec::new();
+        let mut painted: Option<(Canvas, u32)> = None;
+        for video in &self.preset.videos {
+            match video {
+                VideoCodec::Copy { label, top_only } => {
+                    let count = if *top_only { 1 } else { usize::MAX };
+                    for stream in self.sources.videos.iter().take(count) {
+                        plan.tracks.push(Track {
+                            label: label.clone(),
+                            language: "und".into(),
+                            kbps: kbps(stream.bits_per_second),
+                            work: Work::CopyVideo(stream.clone()),
+                        });
+                    }
+                }
+                VideoCodec::Encode(encode) => {
+                    if part.video.is_none() {
+                        continue;
+                    }
+                    let (canvas, thin, made) = self.rungs(part, encode).await?;
+                    rungs.extend(made);
+                    painted.get_or_insert((canvas, thin));
+                    plan.key_frame_ms = encode.key_frame_ms;
+                    plan.sync = encode.sync;
+                }
+            }
+        }
+        if let Some((canvas, thin)) = painted {
+            // The graph goes from the largest to the smallest, whichever codec they are for.
+            rungs.sort_by_key(|rung| std::cmp::Reverse(rung.size.area()));
+            chains.push(graph::video(
+                &self.sources.parts,
+                filters,
+                &canvas,
+                &rungs,
+                &overlays,
+                thin,
+            ));
+            for (label, rung) in rungs.into_iter().enumerate() {
+                plan.tracks.push(Track {
+                    label: rung.label.clone(),
+                    language: "und".into(),
+                    kbps: rung.kbps,
+                    work: Work::Picture { rung, label },
+                });
+            }
+        }
+        self.plan_sound(&mut plan, &mut chains, &overlays)?;
+        if plan.tracks.is_empty() && self.preset.images.is_empty() {
+            return Err(failure::unsupported(format!(
+                "The input file '{}' has none of the tracks that the preset makes something of.",
+                self.sources.name
+            )));
+        }
+        plan.graph = chains.join(";");
+        Ok(plan)
+    }
+
+    fn plan_sound(
+        &self,
+        plan: &mut Plan,
+        chains: &mut Vec<String>,
+        overlays: &[Overlaid<'_>],
+    ) -> Step<()> {
+        let part = self.part()?;
+        let untouched = self.preset.filters == Filters::default()
+            && self.sources.parts.len() == 1
+            && self
+                .sources
+                .inputs
+                .iter()
+                .all(|input| input.start_ms == 0 && input.length_ms.is_none());
+        let mut label = 0;
+        for (place, stream) in part.audios.iter().enumerate() {
+            let mut encoded = Vec::new();
+            for audio in &self.preset.audios {
+                let work = match audio {
+                    AudioCodec::Copy { .. } => Work::CopyAudio(stream.clone()),
+                    AudioCodec::Encode(audio) if untouched && tracks::copyable(audio, stream) => {
+                        Work::CopyAudio(stream.clone())
+                    }
+                    AudioCodec::Encode(audio) => {
+                        tracks::sound(audio, stream, label + encoded.len(), &self.engine.tools)?
+                    }
+                };
+                let rate = match (&work, audio) {
+                    (Work::Sound { .. }, AudioCodec::Encode(audio)) => audio.bitrate / 1000,
+                    (_, AudioCodec::Encode(audio)) => audio.bitrate / 1000,
+                    _ => kbps(stream.bits_per_second),
+                };
+                if matches!(work, Work::Sound { .. }) {
+                    encoded.push(());
+                }
+                plan.tracks.push(Track {
+                    label: tracks::label_of(audio),
+                    language: stream.language.clone(),
+                    kbps: rate,
+                    work,
+                });
+            }
+            if !encoded.is_empty() {
+                let filters = &self.preset.filters;
+                let parts = &self.sources.parts;
+                chains.push(graph::audio(
+                    parts,
+                    place,
+                    filters,
+                    overlays,
+                    label,
+                    encoded.len(),
+                ));
+                label += encoded.len();
+            }
+        }
+        Ok(())
+    }
+
+    async fn rungs(&self, part: &Part, encode: &VideoEncode) -> Step<(Canvas, u32, Vec<Rung>)> {
+        let video = part
+            .video
+            .as_ref()
+            .ok_or_else(|| failure::internal("There is no video to encode."))?;
+        let hdr = matches!(&encode.ladder, Ladder::Exact(layers) if layers.iter().all(|layer| layer.ten_bits));
+        let tools = &self.engine.tools;
+        let canvas = graph::canvas(video, &self.preset.filters, hdr, tools)?;
+        let rate = if video.frames_per_second > 0.0 {
+            video.frames_per_second
+        } else {
+            25.0
+        };
+        let thin = if encode.thin && rate > THIN_ABOVE && rate < 1000.0 {
+            (rate / THIN_ABOVE).ceil() as u32
+        } else {
+            1
+        };
+        let source = SourceVideo {
+            size: canvas.size,
+            frames_per_second: rate / f64::from(thin),
+            bits_per_second: match video.bits_per_second {
+                0 => self.sources.bits_per_second,
+                bits => bits,
+            },
+        };
+        let source = SourceVideo {
+            // A modern codec says in fewer bits what H.264 needs more for.
+            bits_per_second: match video.codec.as_str() {
+                "hevc" | "vp9" => source.bits_per_second * 3 / 2,
+                "av1" => source.bits_per_second * 2,
+                _ => source.bits_per_second,
+            },
+            ..source
+        };
+        let content = match &encode.ladder {
+            Ladder::ContentAware(_) => measure::content(self, part).await?,
+            _ => 1.0,
+        };
+        let made = rungs::rungs(encode, source, canvas.colour, content, tools)?;
+        Ok((canvas, thin, made))
+    }
+}
+
+fn kbps(bits_per_second: u64) -> u32 {
+    u32::try_from(bits_per_second.div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+fn has_copies(preset: &Preset) -> bool {
+    preset
+        .videos
+        .iter()
+        .any(|video| matches!(video, VideoCodec::Copy { .. }))
+        || preset
+            .audios
+            .iter()
+            .any(|audio| matches!(audio, AudioCodec::Copy { .. }))
+}

@@ -1,0 +1,390 @@
+//! Which renditions of the video are made, and the encoder's settings for each.
+
+use headwater_bmff::Colour;
+use headwater_preset::{
+    Complexity, H264Profile, Ladder, Length, RateControl, Stretch, VideoEncode, VideoFormat,
+    VideoLayer,
+};
+
+use super::tools::Tools;
+use crate::failure::{self, Step};
+use crate::ladder::{self, SourceVideo};
+use crate::picture::Size;
+use crate::preset::VideoPreset;
+
+/// One rendition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rung {
+    pub format: VideoFormat,
+    /// Of the encoded picture.
+    pub size: Size,
+    /// Of the source within it, where there are bars.
+    pub inner: Size,
+    pub kbps: u32,
+    pub frame_rate: Option<(u32, u32)>,
+    pub label: Option<String>,
+    pub ten_bits: bool,
+    /// What follows `-c:v`: the encoder and its options.
+    pub options: Vec<String>,
+}
+
+/// H.265 and AV1 need fewer bits than the ladders of H.264 say.
+fn saving(format: VideoFormat, kbps: u32) -> u32 {
+    match format {
+        VideoFormat::H264 => kbps,
+        VideoFormat::H265 => kbps * 6 / 10,
+        VideoFormat::Av1 => kbps / 2,
+    }
+}
+
+/// The renditions of `video` for `source`, largest first. `content`: for [`Ladder::ContentAware`], how many bits the
+/// source needs beside a usual one.
+///
+/// Errors: `ConfigurationUnsupported` for a codec that this ffmpeg cannot encode, `ContentUnsupported` for a source that
+/// is too small.
+pub fn rungs(
+    video: &VideoEncode,
+    source: SourceVideo,
+    colour: Colour,
+    content: f64,
+    tools: &Tools,
+) -> Step<Vec<Rung>> {
+    let mut made = Vec::new();
+    match &video.ladder {
+        Ladder::Exact(layers) => {
+            for layer in layers {
+                let (size, inner) = sizes(layer, video.stretch, source.size);
+                made.push((size, inner, layer.clone()));
+            }
+            made.sort_by_key(|(size, _, layer)| std::cmp::Reverse((size.area(), layer.bitrate)));
+        }
+        Ladder::Boxes(_) | Ladder::Adaptive(_) | Ladder::ContentAware(_) => {
+            let chosen = match &video.ladder {
+                Ladder::Boxes(layers) => {
+                    ladder::renditions(&VideoPreset::Layers(layers.clone()), source)
+                }
+                Ladder::Adaptive(limits) => scaled(
+                    ladder::renditions(&VideoPreset::Adaptive(*limits), source),
+                    video.format,
+                    1.0,
+                ),
+                Ladder::ContentAware(limits) => thinned(scaled(
+                    ladder::renditions(&VideoPreset::Adaptive(*limits), source),
+                    video.format,
+                    content,
+                )),
+                Ladder::Exact(_) => Vec::new(),
+            };
+            for rendition in chosen {
+                made.push((rendition.size, rendition.size, plain_layer(rendition.kbps)));
+            }
+        }
+    }
+    if made.is_empty() {
+        return Err(failure::unsupported(format!(
+            "The pictures of the source are {}x{}, too small to encode.",
+            source.size.width, source.size.height
+        )));
+    }
+    made.into_iter()
+        .map(|(size, inner, layer)| {
+            Ok(Rung {
+                format: video.format,
+                size,
+                inner,
+                kbps: layer.bitrate / 1000,
+                frame_rate: layer.frame_rate,
+                label: layer.label.clone().or_else(|| video.label.clone()),
+                ten_bits: layer.ten_bits,
+                options: options(video, &layer, size, colour, tools)?,
+            })
+        })
+        .collect()
+}
+
+fn scaled(
+    mut rungs: Vec<ladder::Rendition>,
+    format: VideoFormat,
+    factor: f64,
+) -> Vec<ladder::Rendition> {
+    for rung in &mut rungs {
+        let kbps = f64::from(saving(format, rung.kbps)) * factor;
+        rung.kbps = ((kbps / 10.0).round() as u32 * 10).max(50);
+    }
+    rungs
+}
+
+/// Without rungs that are hardly cheaper than the one above: quality is in the size there.
+fn thinned(rungs: Vec<ladder::Rendition>) -> Vec<ladder::Rendition> {
+    let mut kept: Vec<ladder::Rendition> = Vec::new();
+    for rung in rungs {
+        if kept
+            .last()
+            .is_none_or(|above| rung.kbps * 5 <= above.kbps * 4)
+        {
+            kept.push(rung);
+        }
+    }
+    kept
+}
+
+fn plain_layer(kbps: u32) -> VideoLayer {
+    VideoLayer {
+        width: None,
+        height: None,
+        label: None,
+        bitrate: kbps * 1000,
+        max_bitrate: Some(kbps * 1300),
+        buffer_ms: 1500,
+        b_frames: None,
+        adaptive_b_frames: true,
+        frame_rate: None,
+        slices: None,
+        reference_frames: None,
+        crf: None,
+        profile: H264Profile::Auto,
+        ten_bits: false,
+        level: None,
+        cabac: None,
+    }
+}
+
+/// The size of a layer, and that of the picture in it.
+fn sizes(layer: &VideoLayer, stretch: Stretch, source: Size) -> (Size, Size) {
+    let side = |length: Option<Length>, side: u32| match length {
+        None => None,
+        Some(Length::Pixels(pixels)) => Some(pixels),
+        Some(Length::Percent(percent)) => {
+            Some((f64::from(side) * percent / 100.0).clamp(2.0, 8192.0) as u32)
+        }
+    };
+    let (width, height) = (u64::from(source.width), u64::from(source.height));
+    let narrow = |value: u64| u32::try_from(value.clamp(2, 8192)).unwrap_or(8192);
+    match (
+        side(layer.width, source.width),
+        side(layer.height, source.height),
+    ) {
+        (None, None) => (source, source),
+        (Some(across), None) => {
+            let size = Size::even(across, narrow(height * u64::from(across) / width.max(1)));
+            (size, size)
+        }
+        (None, Some(down)) => {
+            let size = Size::even(narrow(width * u64::from(down) / height.max(1)), down);
+            (size, size)
+        }
+        (Some(across), Some(down)) => {
+            let asked = Size::even(across, down);
+            let fitted = if width * u64::from(down) >= height * u64::from(across) {
+                Size::even(across, narrow(height * u64::from(across) / width.max(1)))
+            } else {
+                Size::even(narrow(width * u64::from(down) / height.max(1)), down)
+            };
+            match stretch {
+                Stretch::None => (asked, asked),
+                Stretch::AutoSize => (fitted, fitted),
+                Stretch::AutoFit => (asked, fitted),
+            }
+        }
+    }
+}
+
+/// The encoder of `format` and its options.
+fn options(
+    video: &VideoEncode,
+    layer: &VideoLayer,
+    size: Size,
+    colour: Colour,
+    tools: &Tools,
+) -> Step<Vec<String>> {
+    let encoder = match video.format {
+        VideoFormat::H264 => "libx264",
+        VideoFormat::H265 => "libx265",
+        // ffmpeg's side of SVT-AV1 once took no orders about key frames.
+        VideoFormat::Av1 if tools.has_encoder("libsvtav1") && tools.major() >= 7 => "libsvtav1",
+        VideoFormat::Av1 => "libaom-av1",
+    };
+    if !tools.has_encoder(encoder) {
+        let codec = match video.format {
+            VideoFormat::H264 => "H.264",
+            VideoFormat::H265 => "H.265",
+            VideoFormat::Av1 => "AV1",
+        };
+        return Err(failure::configuration(format!(
+            "The preset asks for {codec}, which the ffmpeg of this worker ({}) cannot encode: it lacks {encoder}.",
+            tools.version
+        )));
+    }
+    let mut out = Arguments::default();
+    out.push("-c:v", encoder);
+    match encoder {
+        "libsvtav1" => out.push("-preset", pick(video.complexity, ["11", "9", "6"])),
+        "libaom-av1" => {
+            out.push("-cpu-used", pick(video.complexity, ["8", "6", "4"]));
+            out.push("-row-mt", "1");
+            out.push("-lag-in-frames", "19");
+        }
+        _ => out.push(
+            "-preset",
+            pick(video.complexity, ["veryfast", "fast", "slow"]),
+        ),
+    }
+    rate(&mut out, video, layer, encoder);
+    out.push("-g", "100000");
+    match encoder {
+        "libx264" => x264(&mut out, video, layer, size),
+        "libx265" => x265(&mut out, video, layer),
+        // The same distance at least and at most: only where they are asked for.
+        "libaom-av1" if !video.scene_changes => out.push("-keyint_min", "100000"),
+        _ => {}
+    }
+    for (name, code) in [
+        ("-colorspace", colour.matrix),
+        ("-color_primaries", colour.primaries),
+        ("-color_trc", colour.transfer),
+    ] {
+        out.push(name, code.to_string());
+    }
+    out.push("-color_range", "tv");
+    Ok(out.0)
+}
+
+fn pick(complexity: Complexity, names: [&'static str; 3]) -> &'static str {
+    let [speed, balanced, quality] = names;
+    match complexity {
+        Complexity::Speed => speed,
+        Complexity::Balanced => balanced,
+        Complexity::Quality => quality,
+    }
+}
+
+fn rate(out: &mut Arguments, video: &VideoEncode, layer: &VideoLayer, encoder: &str) {
+    let most = layer
+        .max_bitrate
+        .unwrap_or(layer.bitrate)
+        .max(layer.bitrate);
+    let buffer = u64::from(most) * u64::from(layer.buffer_ms) / 1000;
+    let buffer = buffer.clamp(1, 2_000_000_000);
+    let capped = layer.bitrate < 400_000_000;
+    match video.rate {
+        RateControl::Quality => {
+            let usual = match encoder {
+                "libx264" => 23.0,
+                "libx265" => 26.0,
+                _ => 33.0,
+            };
+            out.push("-crf", layer.crf.unwrap_or(usual).to_string());
+            match encoder {
+                "libaom-av1" if capped => out.push("-b:v", layer.bitrate.to_string()),
+                "libaom-av1" => out.push("-b:v", "0"),
+                // SVT-AV1 of this age takes no ceiling beside a quality.
+                "libsvtav1" => {}
+                _ if capped => {
+                    out.push("-maxrate", layer.bitrate.to_string());
+                    out.push("-bufsize", buffer.to_string());
+                }
+                _ => {}
+            }
+        }
+        RateControl::Average | RateControl::Constant => {
+            out.push("-b:v", layer.bitrate.to_string());
+            if encoder == "libsvtav1" {
+                return;
+            }
+            let most = if video.rate == RateControl::Constant {
+                out.push("-minrate", layer.bitrate.to_string());
+                layer.bitrate
+            } else {
+                most
+            };
+            out.push("-maxrate", most.to_string());
+            out.push("-bufsize", buffer.to_string());
+        }
+    }
+}
+
+fn x264(out: &mut Arguments, video: &VideoEncode, layer: &VideoLayer, size: Size) {
+    let profile = match layer.profile {
+        H264Profile::Auto if size.short_side() >= 720 => "high",
+        H264Profile::Auto => "main",
+        H264Profile::Baseline => "baseline",
+        H264Profile::Main => "main",
+        H264Profile::High => "high",
+        H264Profile::High422 => "high422",
+        H264Profile::High444 => "high444",
+    };
+    out.push("-profile:v", profile);
+    if let Some(level) = &layer.level {
+        out.push("-level", level);
+    }
+    if layer.profile == H264Profile::Baseline {
+        out.push("-bf", "0");
+    } else if let Some(count) = layer.b_frames {
+        out.push("-bf", count.to_string());
+    }
+    if !layer.adaptive_b_frames {
+        out.push("-b_strategy", "0");
+    }
+    if let Some(count) = layer.reference_frames {
+        out.push("-refs", count.to_string());
+    }
+    if let Some(count) = layer.slices {
+        out.push("-slices", count.to_string());
+    }
+    if let Some(cabac) = layer.cabac {
+        out.push("-coder", if cabac { "1" } else { "0" });
+    }
+    out.push("-flags", "+cgop");
+    out.push("-forced-idr", "1");
+    out.push("-keyint_min", "1");
+    out.push(
+        "-sc_threshold",
+        if video.scene_changes { "40" } else { "0" },
+    );
+    if video.rate == RateControl::Constant {
+        out.push("-x264-params", "nal-hrd=cbr");
+    }
+}
+
+fn x265(out: &mut Arguments, video: &VideoEncode, layer: &VideoLayer) {
+    let mut parameters = vec![
+        "log-level=error".to_owned(),
+        "keyint=100000".to_owned(),
+        "min-keyint=1".to_owned(),
+        "open-gop=0".to_owned(),
+        format!("scenecut={}", if video.scene_changes { 40 } else { 0 }),
+    ];
+    if let Some(count) = layer.b_frames {
+        parameters.push(format!("bframes={count}"));
+    }
+    if !layer.adaptive_b_frames {
+        parameters.push("b-adapt=0".into());
+    }
+    if let Some(count) = layer.reference_frames {
+        parameters.push(format!("ref={count}"));
+    }
+    if let Some(count) = layer.slices {
+        parameters.push(format!("slices={count}"));
+    }
+    if let Some(level) = &layer.level {
+        parameters.push(format!("level-idc={level}"));
+    }
+    if video.rate == RateControl::Constant {
+        parameters.push("strict-cbr=1".into());
+    }
+    out.push("-x265-params", parameters.join(":"));
+    out.push("-forced-idr", "1");
+    out.push("-profile:v", if layer.ten_bits { "main10" } else { "main" });
+    out.push("-tag:v", "hvc1");
+}
+
+/// Options and their values.
+#[derive(Debug, Clone, Default)]
+pub struct Arguments(pub Vec<String>);
+
+impl Arguments {
+    pub fn push(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push(name.to_owned());
+        self.0.push(value.into());
+    }
+}

@@ -1,0 +1,327 @@
+//! The ffmpeg engine: sources of every kind through whole jobs, held against ffprobe and decoded.
+
+mod support;
+
+use headwater_work::JobErrorCode;
+use serde_json::{Value, json};
+use support::jobs::{
+    aac, assert_in_step, encode, failure, flash, keys, named, small, standard, stream,
+};
+use support::{media, shared_media};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_and_codecs_come_in_and_stay_in_step() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, arguments) in [
+        (
+            "vp9.webm",
+            "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 300k -c:a libopus",
+        ),
+        (
+            "h264.mkv",
+            "-c:v libx264 -preset ultrafast -bf 3 -c:a libvorbis",
+        ),
+        ("prores.mov", "-c:v prores_ks -profile:v 0 -c:a pcm_s16le"),
+        ("ts.ts", "-c:v libx264 -preset ultrafast -bf 2 -c:a aac"),
+        ("mpeg2.ts", "-c:v mpeg2video -b:v 2M -bf 2 -c:a mp2"),
+        ("mpeg4.avi", "-c:v mpeg4 -b:v 1M -c:a mp3"),
+        ("flv.flv", "-c:v flv1 -b:v 1M -ar 44100 -c:a mp3"),
+        (
+            "hevc.mp4",
+            "-c:v libx265 -preset ultrafast -x265-params log-level=none -tag:v hvc1 -c:a aac",
+        ),
+        ("ps.mpg", "-c:v mpeg2video -b:v 2M -c:a mp2 -f vob"),
+        ("wmv.wmv", "-c:v wmv2 -b:v 1M -c:a wmav2"),
+    ] {
+        let source = flash(folder.path(), name, arguments);
+        let made = encode(
+            &source,
+            standard(json!([aac(), small("H264Video")]), Value::Null),
+        )
+        .await;
+        assert_eq!(made.engine, "ffmpeg", "{name}: {}", made.reason);
+        assert!(made.manifest.ends_with(".ism"));
+        let (large, tiny) = (made.path("small"), made.path("tiny"));
+        let frames = media::packets(&large, "v:0");
+        // flv1 and wmv in their containers lose or repeat one at the ends.
+        assert!(frames.len().abs_diff(150) <= 2, "{name}: {}", frames.len());
+        assert!(frames[0].pts.abs() < 0.001, "{name}");
+        let cuts = keys(&large);
+        assert_eq!(cuts, keys(&tiny), "{name}");
+        // A picture that a container repeats at the end begins a segment of its own.
+        assert!((3..=4).contains(&cuts.len()), "{name}: {cuts:?}");
+        for (index, cut) in cuts.iter().enumerate() {
+            let grid = index as f64 * 2.0;
+            assert!(
+                (grid - 0.001..grid + 0.05).contains(cut),
+                "{name}: {cuts:?}"
+            );
+        }
+        for file in [&large, &tiny] {
+            let index = format!(
+                ".headwater/{}.hwx",
+                file.file_name().unwrap().to_str().unwrap()
+            );
+            assert!(made.files.contains_key(&index), "{index}");
+        }
+        assert_in_step(&large, &made.path("aac_"), name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_webm_plays_after_adaptive_streaming() {
+    let made = encode(
+        &shared_media().join("echo-hereweare.webm"),
+        named("AdaptiveStreaming"),
+    )
+    .await;
+    assert_eq!(made.engine, "ffmpeg");
+    assert!(made.reason.contains("Matroska"), "{}", made.reason);
+    let tracks = made.names(".mp4");
+    assert_eq!(tracks.len(), 3, "{tracks:?}");
+    let source = media::packets(&shared_media().join("echo-hereweare.webm"), "v:0");
+    let large = made
+        .folder
+        .path()
+        .join(tracks.iter().find(|name| name.contains("480x270")).unwrap());
+    assert!(media::packets(&large, "v:0").len().abs_diff(source.len()) <= 1);
+    assert_eq!(made.names("_Thumbnail000001.jpg").len(), 1);
+    println!("{}", String::from_utf8_lossy(&made.files[&made.manifest]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_keeps_to_the_built_in_engine_where_it_can() {
+    let made = encode(
+        &shared_media().join("car-detection.mp4"),
+        named("AACGoodQualityAudio"),
+    )
+    .await;
+    assert_eq!(made.engine, "builtin", "{}", made.reason);
+    let made = encode(
+        &shared_media().join("car-detection.mp4"),
+        named("DDGoodQualityAudio"),
+    )
+    .await;
+    assert_eq!(made.engine, "ffmpeg");
+    assert!(made.reason.contains("AAC-LC"), "{}", made.reason);
+    let sound = stream(&made.path("_ac3_"), "a:0");
+    assert_eq!(
+        (&sound["codec_name"], &sound["channels"]),
+        (&json!("ac3"), &json!(2))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newer_codecs_are_cut_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = flash(
+        folder.path(),
+        "film.mkv",
+        "-c:v libx264 -preset ultrafast -c:a aac",
+    );
+    for (kind, codec, tag) in [("H265Video", "hevc", "hvc1"), ("AV1Video", "av1", "av01")] {
+        let made = encode(&source, standard(json!([aac(), small(kind)]), Value::Null)).await;
+        let (large, tiny) = (made.path("small"), made.path("tiny"));
+        let found = stream(&large, "v:0");
+        assert_eq!(found["codec_name"], codec);
+        assert_eq!(found["codec_tag_string"], tag);
+        assert_eq!(media::packets(&large, "v:0").len(), 150, "{codec}");
+        assert_eq!(keys(&large), keys(&tiny), "{codec}");
+        // libaom puts a second key frame behind one that it was told to make.
+        let grid: std::collections::BTreeSet<u64> = keys(&large)
+            .iter()
+            .map(|time| (time / 2.0) as u64)
+            .collect();
+        assert_eq!(grid.len(), 3, "{codec}: {:?}", keys(&large));
+        assert_in_step(&large, &made.path("aac_"), codec);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shapes_rates_and_layouts_become_what_players_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = |name: &str, arguments: &str| {
+        let path = folder.path().join(name);
+        media::ffmpeg(arguments, &path);
+        path
+    };
+    let layer = || {
+        standard(
+            json!([aac(), {"@odata.type": "#Microsoft.Media.H264Video", "complexity": "Speed",
+                "layers": [{"width": "100%", "height": "100%", "bitrate": 500_000, "label": "v"}]}]),
+            Value::Null,
+        )
+    };
+    // Interlaced, in pixels that are not square, six channels at an odd rate.
+    let interlaced = source(
+        "interlaced.ts",
+        "-f lavfi -i testsrc2=s=352x288:r=50:d=3 -f lavfi -i sine=440:d=3:r=44100 -vf tinterlace=interleave_top,setsar=16/11 \
+         -flags +ilme+ildct -c:v mpeg2video -b:v 3M -ac 6 -c:a ac3",
+    );
+    let made = encode(&interlaced, layer()).await;
+    let found = stream(&made.path("_v_"), "v:0");
+    assert_eq!(
+        (&found["width"], &found["height"]),
+        (&json!(512), &json!(288))
+    );
+    let sound = stream(&made.path("aac_"), "a:0");
+    assert_eq!(
+        (&sound["channels"], &sound["sample_rate"]),
+        (&json!(2), &json!("44100"))
+    );
+    assert_eq!(media::packets(&made.path("_v_"), "v:0").len(), 75);
+
+    // A variable frame rate keeps its times.
+    let variable = source(
+        "vfr.mkv",
+        "-f lavfi -i testsrc2=s=320x180:r=30:d=4 -f lavfi -i sine=440:d=4:r=22050 -vf select='not(mod(n\\,3))+lt(t\\,2)' -fps_mode vfr \
+         -c:v libvpx -deadline realtime -b:v 500k -ac 1 -c:a pcm_s16le",
+    );
+    let made = encode(&variable, layer()).await;
+    let (own, made_times) = (
+        media::packets(&variable, "v:0"),
+        media::packets(&made.path("_v_"), "v:0"),
+    );
+    assert_eq!(own.len(), made_times.len());
+    for (own, made) in own.iter().zip(&made_times) {
+        assert!((own.pts - made.pts).abs() < 0.002, "{own:?} {made:?}");
+    }
+    assert_eq!(stream(&made.path("aac_"), "a:0")["sample_rate"], "44100");
+
+    // Upright: coded lying, with a matrix that turns it.
+    let lying = source(
+        "lying.mp4",
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=2 -c:v mpeg4",
+    );
+    let upright = folder.path().join("upright.mov");
+    let lying = lying.display();
+    media::ffmpeg(
+        &format!("-i {lying} -c copy -metadata:s:v:0 rotate=90"),
+        &upright,
+    );
+    let made = encode(&upright, layer()).await;
+    let found = stream(&made.path("_v_"), "v:0");
+    assert_eq!(
+        (&found["width"], &found["height"]),
+        (&json!(180), &json!(320))
+    );
+
+    // Sixty frames a second are halved by the built-in presets.
+    let fast = source(
+        "fast.mkv",
+        "-f lavfi -i testsrc2=s=320x180:r=60:d=2 -c:v libx264 -preset ultrafast",
+    );
+    let made = encode(&fast, named("H264SingleBitrateSD")).await;
+    assert_eq!(media::packets(&made.path("_320x180_"), "v:0").len(), 60);
+
+    // High dynamic range is mapped.
+    let hdr = source(
+        "hdr.mkv",
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=1 -pix_fmt yuv420p10le -c:v libx265 -preset ultrafast -x265-params \
+         log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc",
+    );
+    let made = encode(&hdr, layer()).await;
+    let found = stream(&made.path("_v_"), "v:0");
+    assert_eq!(
+        (&found["pix_fmt"], &found["color_transfer"]),
+        (&json!("yuv420p"), &json!("bt709"))
+    );
+
+    // Sound alone.
+    for (name, arguments) in [
+        (
+            "tone.wav",
+            "-f lavfi -i sine=440:d=5:r=96000 -c:a pcm_s24le",
+        ),
+        ("tone.mp3", "-f lavfi -i sine=440:d=5:r=44100 -c:a mp3"),
+        ("tone.flac", "-f lavfi -i sine=440:d=5:r=48000 -c:a flac"),
+        (
+            "tone.ogg",
+            "-f lavfi -i sine=440:d=5:r=48000 -c:a libvorbis",
+        ),
+    ] {
+        let made = encode(&source(name, arguments), named("AACGoodQualityAudio")).await;
+        let seconds = media::sound(&made.path("_aac_"), 8000).len() as f64 / 8000.0;
+        assert!((seconds - 5.0).abs() < 0.06, "{name}: {seconds}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_encoded_says_why() {
+    use JobErrorCode::{ContentMalformed, ContentUnsupported};
+    let folder = tempfile::tempdir().unwrap();
+    let whole =
+        |name: &str, arguments: &str| std::fs::read(flash(folder.path(), name, arguments)).unwrap();
+    let mkv = whole("film.mkv", "-c:v libx264 -preset ultrafast -c:a aac");
+    let mp4 = whole(
+        "film.mp4",
+        "-c:v libx264 -preset ultrafast -c:a aac -movflags +faststart",
+    );
+    let late = whole("late.mp4", "-c:v libx264 -preset ultrafast -c:a aac");
+    let preset = || standard(json!([aac(), small("H264Video")]), Value::Null);
+    // 65535 samples each way, in a header of IVF.
+    let mut huge = b"DKIF\0\0\x20\0VP80\xff\xff\xff\xff".to_vec();
+    huge.extend([25, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    huge.extend([32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    huge.extend([0x10, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0xff, 0xff, 0xff]);
+    huge.resize(huge.len() + 22, 0);
+    // A hundred hours, in the duration of Matroska's segment: 4489 88 and eight bytes.
+    let mut long = mkv.clone();
+    let at = long
+        .windows(3)
+        .position(|bytes| bytes == [0x44, 0x89, 0x88])
+        .unwrap();
+    long[at + 3..at + 11].copy_from_slice(&360_000_000_f64.to_be_bytes());
+    for (name, bytes, code, says) in [
+        (
+            "cut.mkv",
+            mkv[..mkv.len() / 2].to_vec(),
+            ContentMalformed,
+            "cut off",
+        ),
+        (
+            "cut.mp4",
+            mp4[..mp4.len() / 2].to_vec(),
+            ContentMalformed,
+            "cut off",
+        ),
+        (
+            "late.mp4",
+            late[..late.len() / 2].to_vec(),
+            ContentMalformed,
+            "cut off",
+        ),
+        ("huge.ivf", huge, ContentMalformed, "how large"),
+        ("long.mkv", long, ContentUnsupported, "hours"),
+        (
+            "bait.m3u8",
+            b"#EXTM3U\n#EXTINF:1,\nconcat:/etc/passwd\n".to_vec(),
+            ContentUnsupported,
+            "playlist",
+        ),
+        (
+            "bait.mp4",
+            b"ffconcat version 1.0\nfile '/etc/passwd'\n".to_vec(),
+            ContentUnsupported,
+            "no format",
+        ),
+        (
+            "bait.mpd",
+            b"<?xml version=\"1.0\"?><MPD/>".to_vec(),
+            ContentUnsupported,
+            "XML",
+        ),
+        (
+            "noise.bin",
+            vec![0x5a; 4096],
+            ContentUnsupported,
+            "no format",
+        ),
+        ("noise.ts", [0x47; 188 * 40].to_vec(), ContentMalformed, ""),
+    ] {
+        let (got, message) = failure(name, bytes, preset()).await;
+        assert_eq!(got, code, "{name}: {message}");
+        assert!(message.contains(says), "{name}: {message}");
+        assert!(!message.contains("/tmp"), "{name}: {message}");
+    }
+}

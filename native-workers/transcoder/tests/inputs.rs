@@ -1,0 +1,418 @@
+//! What jobs read: clips, sequences, overlays, tracks of several files, URLs; and what reading must not lead to.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use headwater_net::egress::Guard;
+use headwater_transcoder::CancellationToken;
+use headwater_transcoder::auto::Choice;
+use headwater_transcoder::ffmpeg::sandbox::{Ended, Limits, Program};
+use headwater_work::{ChoiceBy, JobErrorCode, Outcome, Selection, TrackChoice, WorkInput};
+use serde_json::{Value, json};
+use support::jobs::{aac, assert_within, fake, flash, named, run, standard, stream};
+use support::{Fake, media};
+
+/// Ten seconds whose picture says which frame it is: luma climbs by one step every two frames.
+fn counted(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("counted.mkv");
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i"])
+        .arg("color=black:s=64x64:r=25:d=4,geq=lum='20+2*N':cb=128:cr=128")
+        .args([
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=440:d=4",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-qp",
+            "4",
+            "-g",
+            "50",
+        ])
+        .args(["-c:a", "aac"])
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+fn preset(filters: Value) -> Value {
+    standard(
+        json!([aac(), {"@odata.type": "#Microsoft.Media.H264Video", "complexity": "Speed",
+            "layers": [{"width": "100%", "height": "100%", "bitrate": 800_000, "label": "v"}]}]),
+        filters,
+    )
+}
+
+async fn with(files: &[&Path]) -> Fake {
+    let fake = fake(Choice::Auto).await;
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        fake.upload(name, std::fs::read(file).unwrap());
+    }
+    fake
+}
+
+fn between(start: u64, end: u64) -> Selection {
+    Selection {
+        start_ms: Some(start),
+        end_ms: Some(end),
+        ..Selection::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_has_exactly_its_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = counted(folder.path());
+    let fake = with(&[&source]).await;
+    fake.queue_with(
+        fake.cut_input("counted.mkv", between(1480, 2680)),
+        vec![preset(Value::Null)],
+    );
+    let made = run(&fake).await;
+    assert_eq!(made.engine, "ffmpeg");
+    let frames = media::brightness(&made.path("_v_"));
+    assert_eq!(frames.len(), 30);
+    // Frame 37 of the source is the first at or after 1.48 s.
+    assert!(
+        (frames[0].1 - f64::from(20 + 2 * 37)).abs() < 1.0,
+        "{:?}",
+        frames[0]
+    );
+    assert!(
+        (frames[29].1 - f64::from(20 + 2 * 66)).abs() < 1.0,
+        "{:?}",
+        frames[29]
+    );
+    let seconds = media::sound(&made.path("aac_"), 8000).len() as f64 / 8000.0;
+    assert!((seconds - 1.2).abs() < 0.05, "{seconds}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sequence_plays_its_parts_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = flash(
+        folder.path(),
+        "first.mkv",
+        "-c:v libx264 -preset ultrafast -c:a aac",
+    );
+    let second = flash(
+        folder.path(),
+        "second.webm",
+        "-s 160x120 -c:v libvpx -deadline realtime -b:v 300k -c:a libopus",
+    );
+    let fake = with(&[&first, &second]).await;
+    let input = WorkInput::Sequence {
+        inputs: vec![
+            fake.cut_input("first.mkv", between(0, 4000)),
+            fake.input("second.webm"),
+        ],
+    };
+    fake.queue_with(input, vec![preset(Value::Null)]);
+    let made = run(&fake).await;
+    let video = made.path("_v_");
+    let frames = media::packets(&video, "v:0");
+    assert!(frames.len().abs_diff(250) <= 1, "{}", frames.len());
+    assert_eq!(stream(&video, "v:0")["width"], 320);
+    // Parts are brought to the frame rate of the first: half a frame on top.
+    assert_within(&video, &made.path("aac_"), 0.03, "sequence");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overlays_are_seen_and_heard_at_their_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("grey.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=gray:s=320x180:r=25:d=4 -f lavfi -i anullsrc=r=48000:cl=stereo -t 4 -c:v libx264 -preset ultrafast -c:a aac",
+        &source,
+    );
+    let logo = folder.path().join("logo.png");
+    media::ffmpeg("-f lavfi -i color=white:s=320x180 -frames:v 1", &logo);
+    let jingle = folder.path().join("jingle.mp3");
+    media::ffmpeg("-f lavfi -i sine=1000:d=1:r=48000 -c:a mp3", &jingle);
+    let fake = with(&[&source, &logo, &jingle]).await;
+    let labelled = |label: &str| Selection {
+        label: Some(label.into()),
+        ..Selection::default()
+    };
+    let input = WorkInput::Several {
+        inputs: vec![
+            fake.input("grey.mkv"),
+            fake.cut_input("logo.png", labelled("logo")),
+            fake.cut_input("jingle.mp3", labelled("jingle")),
+        ],
+    };
+    let overlays = json!({"overlays": [
+        {"@odata.type": "#Microsoft.Media.VideoOverlay", "inputLabel": "logo", "start": "PT1S", "end": "PT2S", "opacity": 1.0,
+         "position": {"left": "0%", "top": "0%", "width": "100%", "height": "100%"}},
+        {"@odata.type": "#Microsoft.Media.AudioOverlay", "inputLabel": "jingle", "start": "PT2S", "audioGainLevel": 0.8},
+    ]});
+    fake.queue_with(input, vec![preset(overlays)]);
+    let made = run(&fake).await;
+    let luma = media::brightness(&made.path("_v_"));
+    let bright: Vec<f64> = luma
+        .iter()
+        .filter(|frame| frame.1 > 200.0)
+        .map(|frame| frame.0)
+        .collect();
+    assert!(bright.len().abs_diff(25) <= 1, "{}", bright.len());
+    assert!((bright[0] - 1.0).abs() < 0.05, "{bright:?}");
+    let sound = media::sound(&made.path("aac_"), 8000);
+    let loud = |from: usize, to: usize| sound[from..to].iter().any(|value| value.abs() > 0.02);
+    assert!(!loud(2000, 15_500) && loud(17_000, 23_000) && !loud(26_000, 31_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tracks_come_from_several_files_and_are_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("film.mkv");
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=64x64:r=25:d=2 -c:v libx264 -preset ultrafast",
+        &film,
+    );
+    let voices = folder.path().join("voices.mka");
+    media::ffmpeg(
+        "-f lavfi -i sine=440:d=2 -f lavfi -i sine=880:d=2 -map 0 -map 1 -metadata:s:a:0 language=eng -metadata:s:a:1 language=ger \
+         -c:a aac -f matroska",
+        &voices,
+    );
+    let fake = with(&[&film, &voices]).await;
+    let choice = |audio: bool, by: ChoiceBy| TrackChoice {
+        audio,
+        file: None,
+        by,
+    };
+    let WorkInput::Asset { place, .. } = fake.input("film.mkv") else {
+        panic!();
+    };
+    let input = WorkInput::Asset {
+        place,
+        files: vec!["film.mkv".into(), "voices.mka".into()],
+        selection: Selection {
+            tracks: vec![
+                choice(false, ChoiceBy::All),
+                choice(
+                    true,
+                    ChoiceBy::Language {
+                        language: "de".into(),
+                    },
+                ),
+            ],
+            ..Selection::default()
+        },
+    };
+    fake.queue_with(input, vec![preset(Value::Null)]);
+    let outcome = fake.finish(1).await;
+    let Outcome::Finished { .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    let names: Vec<String> = fake
+        .files("out0")
+        .into_keys()
+        .filter(|name| name.ends_with(".mp4"))
+        .collect();
+    assert_eq!(
+        names.iter().filter(|name| name.contains("aac_")).count(),
+        1,
+        "{names:?}"
+    );
+    assert!(
+        names.iter().any(|name| name.contains("aac_ger")),
+        "{names:?}"
+    );
+}
+
+/// A server that gives one file, and counts who asked.
+async fn web(body: Vec<u8>) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            let body = body.clone();
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+                let mut request = [0; 2048];
+                let read = stream.read(&mut request).await.unwrap_or(0);
+                let away = request[..read].starts_with(b"GET /away");
+                let head = if away {
+                    "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest\r\ncontent-length: 0\r\n\r\n".to_owned()
+                } else {
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len())
+                };
+                let _ = stream.write_all(head.as_bytes()).await;
+                if !away {
+                    let _ = stream.write_all(&body).await;
+                }
+            });
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn urls_are_fetched_past_the_guard_and_never_from_within() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = counted(folder.path());
+    let (address, asked) = web(std::fs::read(&source).unwrap()).await;
+    let http = |path: &str| WorkInput::Http {
+        urls: vec![format!("http://{address}/{path}?sig=secret")],
+        selection: Selection::default(),
+    };
+    let refused = async |guard: Guard, input: WorkInput| {
+        let mut fake = fake(Choice::Auto).await;
+        fake.guard = guard;
+        fake.queue_with(input, vec![preset(Value::Null)]);
+        match fake.finish(1).await {
+            Outcome::Error(failure) => {
+                assert_eq!(
+                    failure.code,
+                    JobErrorCode::DownloadNotAccessible,
+                    "{failure:?}"
+                );
+                format!("{failure:?}")
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let said = refused(Guard::default(), http("counted.mkv")).await;
+    assert!(
+        said.contains("loopback") && !said.contains("secret"),
+        "{said}"
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let own = || Guard::new(vec!["127.0.0.1".parse().unwrap()]);
+    let said = refused(own(), http("away")).await;
+    assert!(
+        said.contains("link-local") && !said.contains("169.254"),
+        "{said}"
+    );
+    for url in [
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "http://user@127.0.0.1/",
+    ] {
+        let input = WorkInput::Http {
+            urls: vec![url.into()],
+            selection: Selection::default(),
+        };
+        refused(own(), input).await;
+    }
+
+    let mut fake = fake(Choice::Auto).await;
+    fake.guard = own();
+    fake.queue_with(http("counted.mkv"), vec![preset(Value::Null)]);
+    let made = run(&fake).await;
+    assert_eq!(media::packets(&made.path("_v_"), "v:0").len(), 100);
+}
+
+const LIMITS: Limits = Limits {
+    memory_bytes: 4 << 30,
+    file_bytes: 1 << 20,
+    cpu: Duration::from_secs(10),
+    silence: Duration::from_secs(5),
+};
+
+fn child(folder: &Path, program: &str, arguments: &[&str]) -> Program {
+    Program {
+        path: program.into(),
+        arguments: arguments
+            .iter()
+            .map(|&argument| argument.to_owned())
+            .collect(),
+        folder: folder.to_owned(),
+        limits: LIMITS,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_reaches_nobody_and_ends_when_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, asked) = web(b"x".to_vec()).await;
+    let stop = CancellationToken::new();
+    // Even one that is asked to open a URL outright.
+    let url = format!("http://{address}/a.mkv");
+    let ended = child(
+        folder.path(),
+        "/usr/bin/ffmpeg",
+        &["-v", "error", "-i", &url, "-f", "null", "-"],
+    )
+    .run(&stop, None)
+    .await;
+    assert!(
+        matches!(&ended, Ended::Failed { stderr, .. } if !stderr.is_empty()),
+        "{ended:?}"
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    // Nothing of the worker's environment, no file that is too large.
+    let Ended::Done { stdout, .. } = child(folder.path(), "/usr/bin/env", &[])
+        .run(&stop, None)
+        .await
+    else {
+        panic!();
+    };
+    let told = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(
+        !told.contains("PATH=") && told.lines().count() == 3,
+        "{told}"
+    );
+    let ended = child(
+        folder.path(),
+        "/bin/dd",
+        &["if=/dev/zero", "of=large", "bs=1M", "count=3"],
+    )
+    .run(&stop, None)
+    .await;
+    assert!(matches!(ended, Ended::Failed { .. }), "{ended:?}");
+    // With everything that it started.
+    let (later, started) = (stop.clone(), Instant::now());
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        later.cancel();
+    });
+    let script = "sleep 60 & sleep 60";
+    let ended = child(folder.path(), "/bin/sh", &["-c", script])
+        .run(&stop, None)
+        .await;
+    assert!(matches!(ended, Ended::Stopped), "{ended:?}");
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_ffmpeg_takes_effect_within_two_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("long.mkv");
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=640x360:r=25:d=40 -c:v libx264 -preset ultrafast",
+        &source,
+    );
+    let fake = with(&[&source]).await;
+    fake.state.lock().unwrap().cancel_on_progress = true;
+    fake.queue_with(fake.input("long.mkv"), vec![named("H265SingleBitrate720p")]);
+    let asked = std::sync::Mutex::new(None);
+    fake.finish_or(2, |state| {
+        // Once ffmpeg is at work.
+        if state.progress.iter().any(|&percent| percent > 0) {
+            asked.lock().unwrap().get_or_insert_with(Instant::now);
+        }
+        !state.outcomes.is_empty()
+    })
+    .await;
+    let took = asked.lock().unwrap().unwrap().elapsed();
+    assert_eq!(fake.state.lock().unwrap().outcomes, [Outcome::Canceled]);
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(fake.files("out0").is_empty());
+}

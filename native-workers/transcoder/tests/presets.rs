@@ -1,0 +1,248 @@
+//! What presets ask for, beyond layers: filters, files, pictures, copies.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::jobs::{aac, encode, flash, keys, named, small, standard, stream};
+use support::{media, shared_media};
+
+fn layer(filters: Value) -> Value {
+    standard(
+        json!([aac(), {"@odata.type": "#Microsoft.Media.H264Video", "complexity": "Speed",
+            "layers": [{"width": "100%", "height": "100%", "bitrate": 400_000, "label": "v"}]}]),
+        filters,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_change_what_is_seen_and_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("half.mkv");
+    // Red on the left, blue on the right.
+    media::ffmpeg(
+        "-f lavfi -i color=red:s=160x180:r=25:d=4 -f lavfi -i color=blue:s=160x180:r=25:d=4 -f lavfi -i sine=440:d=4 \
+         -filter_complex [0][1]hstack -c:v libx264 -preset ultrafast -c:a aac",
+        &source,
+    );
+    let size = |file: &std::path::Path| {
+        let found = stream(file, "v:0");
+        (
+            found["width"].as_u64().unwrap(),
+            found["height"].as_u64().unwrap(),
+        )
+    };
+    let made = encode(
+        &source,
+        layer(json!({"crop": {"left": "50%", "width": 100}})),
+    )
+    .await;
+    assert_eq!(size(&made.path("_v_")), (100, 180));
+    let [red, _, blue] = media::average_colour(&made.path("_v_"));
+    assert!(blue > 200 && red < 50, "{red} {blue}");
+
+    let made = encode(&source, layer(json!({"rotation": "Rotate90"}))).await;
+    assert_eq!(size(&made.path("_v_")), (180, 320));
+
+    let fades = json!({
+        "fadeIn": {"duration": "PT1S", "fadeColor": "white"},
+        "fadeOut": {"duration": "PT1S", "fadeColor": "black"},
+    });
+    let made = encode(&source, layer(fades)).await;
+    let luma = media::brightness(&made.path("_v_"));
+    let middle = luma[luma.len() / 2].1;
+    assert!(luma[0].1 > middle + 80.0, "{} {middle}", luma[0].1);
+    assert!(luma[luma.len() - 1].1 < middle - 20.0);
+    let sound = media::sound(&made.path("aac_"), 8000);
+    let loudest = |part: &[f32]| {
+        part.iter()
+            .fold(0.0_f32, |most, value| most.max(value.abs()))
+    };
+    let (whole, end) = (
+        loudest(&sound[12_000..20_000]),
+        loudest(&sound[31_500..31_900]),
+    );
+    assert!(end < whole * 0.3, "{end} {whole}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_put_together_as_the_preset_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = flash(
+        folder.path(),
+        "film.mkv",
+        "-c:v libx264 -preset ultrafast -c:a aac",
+    );
+    let mut preset = standard(
+        json!([
+            {"@odata.type": "#Microsoft.Media.AacAudio", "bitrate": 96_000, "label": "sound"}, small("H264Video")
+        ]),
+        Value::Null,
+    );
+    preset["formats"] = json!([
+        {"@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}-{Label}-{Codec}-{Bitrate}{Extension}",
+         "outputFiles": [{"labels": ["small", "sound"]}, {"labels": ["tiny", "sound"]}]},
+        {"@odata.type": "#Microsoft.Media.TransportStreamFormat", "filenamePattern": "{Basename}-{Resolution}{Extension}"},
+    ]);
+    let made = encode(&source, preset).await;
+    assert_eq!(
+        made.names("film-"),
+        [
+            "film-160x90.ts",
+            "film-320x180.ts",
+            "film-small-H264-300.mp4",
+            "film-tiny-H264-100.mp4"
+        ]
+    );
+    for file in made.names("film-") {
+        let path = made.folder.path().join(&file);
+        assert_eq!(stream(&path, "v:0")["codec_name"], "h264", "{file}");
+        assert_eq!(stream(&path, "a:0")["codec_name"], "aac", "{file}");
+        assert_eq!(media::packets(&path, "v:0").len(), 150, "{file}");
+    }
+    let manifest = String::from_utf8_lossy(&made.files[&made.manifest]).into_owned();
+    let read = headwater_ism::parse(manifest.as_bytes()).unwrap();
+    assert_eq!(read.formats.as_deref(), Some("mp4"));
+    assert_eq!(read.tracks.len(), 4, "{manifest}");
+    assert!(!manifest.contains(".ts"), "{manifest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_the_packets_of_the_source() {
+    let source = shared_media().join("car-detection.mp4");
+    for (name, files) in [
+        ("CopyAllBitrateNonInterleaved", 2),
+        ("CopyAllBitrateInterleaved", 1),
+    ] {
+        let made = encode(&source, named(name)).await;
+        assert_eq!(made.engine, "ffmpeg");
+        let names = made.names(".mp4");
+        assert_eq!(names.len(), files, "{name}: {names:?}");
+        for kind in ["v:0", "a:0"] {
+            let own = names
+                .iter()
+                .map(|name| made.folder.path().join(name))
+                .find(|path| !stream(path, kind).is_null())
+                .unwrap();
+            let sizes = |file: &std::path::Path| -> Vec<u64> {
+                media::packets(file, kind)
+                    .iter()
+                    .map(|packet| packet.size)
+                    .collect()
+            };
+            assert_eq!(sizes(&own), sizes(&source), "{name} {kind}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_are_taken_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = flash(
+        folder.path(),
+        "film.mkv",
+        "-c:v libx264 -preset ultrafast -c:a aac",
+    );
+    let mut preset = standard(
+        json!([
+            {"@odata.type": "#Microsoft.Media.PngImage", "start": "PT1S", "step": "PT1S", "range": "95%",
+             "layers": [{"width": "50%", "height": "50%"}]},
+            {"@odata.type": "#Microsoft.Media.JpgImage", "start": "{Best}", "layers": [{"quality": 90, "width": 200, "label": "best"}]},
+        ]),
+        Value::Null,
+    );
+    let made = encode(&source, preset.clone()).await;
+    assert_eq!(made.manifest, "");
+    let pictures = made.names(".png");
+    assert_eq!(pictures.len(), 5, "{pictures:?}");
+    for name in &pictures {
+        let path = made.folder.path().join(name);
+        let found = stream(&path, "v:0");
+        assert_eq!(
+            (&found["width"], &found["height"]),
+            (&json!(160), &json!(90))
+        );
+        // Taken at full seconds, where the picture is white.
+        let [red, ..] = media::average_colour(&path);
+        assert!(red > 200, "{name}: {red}");
+    }
+    assert_eq!(stream(&made.path("_best_"), "v:0")["width"], 200);
+
+    // A sheet of 25 pictures, five beside each other.
+    preset["codecs"] = json!([
+        {"@odata.type": "#Microsoft.Media.JpgImage", "start": "0%", "step": "4%", "range": "100%", "spriteColumn": 5,
+         "layers": [{"width": 64, "height": 36, "label": "sheet"}]},
+    ]);
+    let made = encode(&source, preset).await;
+    let found = stream(&made.path(".jpg"), "v:0");
+    assert_eq!(
+        (&found["width"], &found["height"]),
+        (&json!(320), &json!(180))
+    );
+    let index = String::from_utf8_lossy(&made.files[&made.names(".vtt")[0]]).into_owned();
+    assert_eq!(index.matches("#xywh=").count(), 25, "{index}");
+    assert!(index.contains("#xywh=256,144,64,36"), "{index}");
+
+    let thumbnails = json!({"@odata.type": "#MediaKind.ThumbnailGeneratorPreset", "baseFilename": "pic", "thumbnails": [
+        {"format": "Jpeg", "width": "25%", "start": "PT2S", "label": "one"},
+        {"format": "Jpeg", "width": 80, "start": "0%", "range": "100%", "step": "25%", "label": "row"},
+    ]});
+    let made = encode(&source, thumbnails).await;
+    assert_eq!(
+        made.names(""),
+        [
+            "pic_one000001.jpg",
+            "pic_row000001.jpg",
+            "pic_row000002.jpg",
+            "pic_row000003.jpg",
+            "pic_row000004.jpg"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quality_and_content_decide_how_much_is_spent() {
+    let folder = tempfile::tempdir().unwrap();
+    let still = folder.path().join("still.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=gray:s=640x360:r=25:d=6 -f lavfi -i sine=440:d=6 -c:v libx264 -preset ultrafast -b:v 4M -c:a pcm_s16le",
+        &still,
+    );
+    let rates = |made: &support::jobs::Made| -> Vec<u32> {
+        let text = made.files[&made.manifest].clone();
+        let read = headwater_ism::parse(&text).unwrap();
+        read.tracks
+            .iter()
+            .filter(|track| track.kind == headwater_ism::EntryKind::Video)
+            .map(|track| track.bitrate.unwrap())
+            .collect()
+    };
+    let plain = encode(&still, named("H264MultipleBitrateSDWithCVQ")).await;
+    assert!(plain.reason.contains("rate control"), "{}", plain.reason);
+    let large = plain.names("_640x360_");
+    assert!(!large.is_empty());
+    // A grey picture needs next to nothing at constant quality.
+    assert!(
+        plain.files[&large[0]].len() < 60_000,
+        "{}",
+        plain.files[&large[0]].len()
+    );
+
+    let aware = encode(&still, named("ContentAwareEncoding")).await;
+    let noisy = folder.path().join("noise.mkv");
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=640x360:r=25:d=4,noise=alls=60:allf=t -c:v libx264 -preset ultrafast -b:v 20M",
+        &noisy,
+    );
+    let busy = encode(&noisy, named("ContentAwareEncoding")).await;
+    let (calm, busy_rates) = (rates(&aware), rates(&busy));
+    assert!(calm[0] * 3 < busy_rates[0], "{calm:?} {busy_rates:?}");
+    let limited = json!({"@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": "ContentAwareEncoding",
+        "configurations": {"maxLayers": 2, "maxHeight": 270, "keyFrameIntervalInSeconds": 1, "interleaveOutput": "InterleavedOutput"}});
+    let made = encode(&still, limited).await;
+    let names = made.names(".mp4");
+    assert_eq!(names.len(), 2, "{names:?}");
+    let path = made.folder.path().join(&names[0]);
+    assert!(stream(&path, "v:0")["height"].as_u64().unwrap() <= 270);
+    assert_eq!(stream(&path, "a:0")["codec_name"], "aac");
+    assert_eq!(keys(&path).len(), 6);
+}

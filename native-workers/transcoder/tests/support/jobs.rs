@@ -1,0 +1,196 @@
+//! Whole jobs of either engine, and what is measured of their results.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use headwater_transcoder::auto::Choice;
+use headwater_work::{JobErrorCode, Outcome};
+use serde_json::{Value, json};
+
+use super::{Fake, media, save};
+
+/// What a job made, on disk.
+pub struct Made {
+    pub folder: tempfile::TempDir,
+    pub files: BTreeMap<String, bytes::Bytes>,
+    pub manifest: String,
+    pub engine: String,
+    pub reason: String,
+}
+
+impl Made {
+    pub fn names(&self, part: &str) -> Vec<String> {
+        self.files
+            .keys()
+            .filter(|name| name.contains(part) && !name.starts_with(".headwater/"))
+            .cloned()
+            .collect()
+    }
+
+    pub fn path(&self, part: &str) -> PathBuf {
+        let names = self.names(part);
+        assert_eq!(names.len(), 1, "{part}: {:?}", self.files.keys());
+        self.folder.path().join(&names[0])
+    }
+}
+
+pub async fn run(fake: &Fake) -> Made {
+    let outcome = fake.finish(2).await;
+    let Outcome::Finished { manifests, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let files = fake.files("out0");
+    save(&files, folder.path());
+    let choice = fake.state.lock().unwrap().engines.pop().unwrap();
+    Made {
+        folder,
+        files,
+        manifest: manifests[0].clone(),
+        engine: choice.name,
+        reason: choice.reason,
+    }
+}
+
+pub async fn fake(choice: Choice) -> Fake {
+    let mut fake = Fake::start().await;
+    fake.engine = choice;
+    fake
+}
+
+pub async fn encode(source: &Path, preset: Value) -> Made {
+    let fake = fake(Choice::Auto).await;
+    let name = source.file_name().unwrap().to_str().unwrap();
+    fake.upload(name, std::fs::read(source).unwrap());
+    fake.queue_with(fake.input(name), vec![preset]);
+    run(&fake).await
+}
+
+pub fn named(name: &str) -> Value {
+    json!({"@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": name})
+}
+
+pub fn standard(codecs: Value, filters: Value) -> Value {
+    json!({
+        "@odata.type": "#Microsoft.Media.StandardEncoderPreset",
+        "codecs": codecs,
+        "filters": filters,
+        "formats": [
+            {"@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}_{Label}_{Resolution}_{AudioStream}{Extension}"},
+            {"@odata.type": "#Microsoft.Media.JpgFormat", "filenamePattern": "{Basename}_{Label}_{Index}{Extension}"},
+            {"@odata.type": "#Microsoft.Media.PngFormat", "filenamePattern": "{Basename}_{Index}{Extension}"},
+        ],
+    })
+}
+
+pub fn small(kind: &str) -> Value {
+    json!({"@odata.type": format!("#Microsoft.Media.{kind}"), "complexity": "Speed",
+        "layers": [{"width": 320, "height": 180, "bitrate": 300_000, "label": "small"},
+                   {"width": 160, "height": 90, "bitrate": 100_000, "label": "tiny"}]})
+}
+
+pub fn aac() -> Value {
+    json!({"@odata.type": "#Microsoft.Media.AacAudio", "bitrate": 96_000})
+}
+
+/// Every second a white picture of 0.1 s and a beep, exactly together: what is measured afterwards.
+pub fn flash(folder: &Path, name: &str, arguments: &str) -> PathBuf {
+    let path = folder.join(name);
+    let video = "color=black:s=320x180:r=25:d=6,geq=lum='if(lt(mod(T\\,1)\\,0.099)\\,235\\,16)':cb=128:cr=128";
+    let sound = "sine=1000:d=6:r=48000,volume='if(lt(mod(t\\,1)\\,0.1)\\,1\\,0)':eval=frame";
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", video])
+        .args(["-f", "lavfi", "-i", sound])
+        .args(arguments.split_whitespace())
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+/// When pictures turn bright.
+pub fn flashes(file: &Path) -> Vec<f64> {
+    let pictures = media::brightness(file);
+    (0..pictures.len())
+        .filter(|&at| pictures[at].1 > 128.0 && (at == 0 || pictures[at - 1].1 < 128.0))
+        .map(|at| pictures[at].0)
+        .collect()
+}
+
+/// When sound begins.
+pub fn beeps(file: &Path) -> Vec<f64> {
+    const RATE: u32 = 48_000;
+    let sound = media::sound(file, RATE);
+    let loud = |at: usize| sound[at].abs() > 0.05;
+    let mut found = Vec::new();
+    let mut quiet_since = usize::MAX / 2;
+    for at in 0..sound.len() {
+        if loud(at) {
+            if quiet_since == usize::MAX / 2 || at - quiet_since > RATE as usize / 4 {
+                found.push(at as f64 / f64::from(RATE));
+            }
+            quiet_since = at;
+        }
+    }
+    found
+}
+
+/// Start of the decoded sound: ffmpeg leaves out what an edit list or a late start does.
+pub fn sound_start(file: &Path) -> f64 {
+    media::packets(file, "a:0")[0].pts
+}
+
+pub fn assert_in_step(video: &Path, sound: &Path, what: &str) {
+    assert_within(video, sound, 0.02, what);
+}
+
+/// Pictures and sound are at most `most` seconds apart.
+pub fn assert_within(video: &Path, sound: &Path, most: f64, what: &str) {
+    let (seen, heard) = (flashes(video), beeps(sound));
+    let shift = sound_start(sound);
+    assert!(
+        seen.len() >= 5 && heard.len() >= 5,
+        "{what}: {seen:?} {heard:?}"
+    );
+    // The first may be cut by an encoder's run-up.
+    for (seen, heard) in seen.iter().zip(&heard).skip(1) {
+        let apart = seen - (heard + shift);
+        assert!(
+            apart.abs() < most,
+            "{what}: {apart} s apart, {seen} {heard} {shift}"
+        );
+    }
+}
+
+pub fn keys(file: &Path) -> Vec<f64> {
+    media::packets(file, "v:0")
+        .iter()
+        .filter(|packet| packet.key)
+        .map(|packet| packet.pts)
+        .collect()
+}
+
+pub fn stream(file: &Path, which: &str) -> Value {
+    let found = media::probe(
+        file,
+        &format!(
+            "-select_streams {which} -show_entries stream=codec_name,profile,width,height,channels,sample_rate,pix_fmt,color_transfer,codec_tag_string,duration"
+        ),
+    );
+    found["streams"][0].clone()
+}
+
+/// A job of the ffmpeg engine that fails: code and message.
+pub async fn failure(name: &str, bytes: Vec<u8>, preset: Value) -> (JobErrorCode, String) {
+    let fake = fake(Choice::Ffmpeg).await;
+    fake.upload(name, bytes);
+    fake.queue_with(fake.input(name), vec![preset]);
+    match fake.finish(2).await {
+        Outcome::Error(failure) => (
+            failure.code,
+            format!("{} {:?}", failure.message, failure.details),
+        ),
+        other => panic!("{name}: {other:?}"),
+    }
+}

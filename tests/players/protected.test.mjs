@@ -1,0 +1,154 @@
+// Every player plays what is encrypted with a key from our own key delivery, and none does without the token that the key's
+// policy asks for. All URLs are those that listPaths names.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { launch, openPage } from "./lib/browser.mjs";
+import { connection, makeClip, publishProtected, token } from "./lib/headwater.mjs";
+import { serve } from "./lib/server.mjs";
+
+const PATIENCE = 60_000;
+const [ENVELOPE, CENC, CBCS] = ["EnvelopeEncryption", "CommonEncryptionCenc", "CommonEncryptionCbcs"];
+
+// Shaka Player is given the licence URL for DASH as well, though the manifest has it: applications do so.
+const PLAYERS = [
+  ["Shaka Player plays DASH under cenc", "shaka", "Dash", CENC, "mpd-time-cmaf"],
+  ["Shaka Player plays DASH under cbcs", "shaka", "Dash", CBCS, "mpd-time-cmaf"],
+  ["Shaka Player plays older DASH under cenc", "shaka", "Dash", CENC, "mpd-time-csf"],
+  ["Shaka Player plays HLS under AES-128", "shaka", "Hls", ENVELOPE, "m3u8-cmaf"],
+  ["dash.js plays DASH under cenc", "dash", "Dash", CENC, "mpd-time-cmaf"],
+  ["dash.js plays DASH under cbcs", "dash", "Dash", CBCS, "mpd-time-cmaf"],
+  ["hls.js plays HLS under AES-128", "hls", "Hls", ENVELOPE, "m3u8-cmaf"],
+  ["hls.js plays transport streams under AES-128", "hls", "Hls", ENVELOPE, "m3u8-aapl"],
+  ["hls.js plays transport streams under SAMPLE-AES", "hls", "Hls", CBCS, "m3u8-aapl"],
+  ["hls.js plays HLS under cbcs", "hls", "Hls", CBCS, "m3u8-cmaf"],
+].filter(([title]) => !process.env.PLAYER_ONLY || title.includes(process.env.PLAYER_ONLY));
+
+let browser;
+let files;
+let published;
+let keysUrl;
+
+before(
+  async () => {
+    const to = connection();
+    keysUrl = to.keysUrl;
+    published = await publishProtected(to, makeClip().bytes);
+    files = await serve();
+    browser = await launch();
+  },
+  { timeout: 5 * PATIENCE },
+);
+
+after(async () => {
+  await browser?.close();
+  await files?.close();
+});
+
+/** A player's page, with the statuses of what it asked of key delivery. */
+async function open(page) {
+  const { context, page: tab, problems } = await openPage(browser);
+  const statuses = [];
+  tab.on("response", (response) => {
+    const asked = response.request().method() !== "OPTIONS" && response.url().startsWith(keysUrl);
+    if (asked) statuses.push(response.status());
+  });
+  await tab.goto(`${files.origin}/pages/${page}.html`);
+  await tab.waitForFunction(() => window.player !== undefined);
+  return { context, tab, problems, statuses };
+}
+
+/** Plays until pictures and sound go on, seeks, and plays to the end. */
+async function plays({ tab, problems }, url, keys) {
+  await tab.evaluate(([url, keys]) => window.player.load(url, keys), [url, keys]);
+  await tab.evaluate(() => document.querySelector("video").play());
+  const goesOn = async (from, what) => {
+    const deadline = Date.now() + PATIENCE;
+    for (;;) {
+      const now = await tab.evaluate(() => window.state());
+      assert.deepEqual(now.errors, [], what);
+      if (now.frames >= from.frames + 10 && now.audioBytes > from.audioBytes && now.time > from.time + 0.3) return;
+      assert.ok(Date.now() < deadline, `${what}: ${JSON.stringify({ now, problems })}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  await goesOn({ frames: 0, audioBytes: 0, time: 0 }, "at the start");
+  await tab.evaluate(() => window.seek(14));
+  await goesOn(await tab.evaluate(() => window.state()), "after a seek");
+  await tab.evaluate(() => window.seek(22));
+  await tab.waitForFunction(() => window.state().ended, undefined, { timeout: PATIENCE });
+  const { errors, time, duration } = await tab.evaluate(() => window.state());
+  assert.ok(Math.abs(time - duration) < 0.25, `ended at ${time} of ${duration}`);
+  assert.deepEqual(errors, []);
+  assert.deepEqual(problems, []);
+}
+
+/** Tries to play until key delivery has refused, and a while longer: not one frame. */
+async function isRefused({ tab, statuses }, url, keys, status) {
+  await tab.evaluate(([url, keys]) => void window.player.load(url, keys).catch(() => undefined), [url, keys]);
+  await tab.evaluate(() => void document.querySelector("video").play().catch(() => undefined));
+  for (const deadline = Date.now() + PATIENCE; statuses.length === 0; ) {
+    assert.ok(Date.now() < deadline, "nothing was asked of key delivery");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  assert.deepEqual([...new Set(statuses)], [status]);
+  // Shaka Player moves the clock a little on its own.
+  const { frames, audioBytes, time } = await tab.evaluate(() => window.state());
+  assert.deepEqual({ frames, audioBytes }, { frames: 0, audioBytes: 0 });
+  assert.ok(time < 0.5, `the clock says ${time}`);
+}
+
+for (const [title, page, protocol, scheme, format] of PLAYERS) {
+  describe(title, () => {
+    const from = (name) => {
+      const { url, licence } = published[name];
+      // The key itself, of whole segments and of transport streams, is where the playlist says.
+      const named = scheme === ENVELOPE || format === "m3u8-aapl";
+      return [url(protocol, scheme, format), named ? {} : { licence }];
+    };
+    const tried = (name, more, then) => async () => {
+      const opened = await open(page);
+      try {
+        const [url, keys] = from(name);
+        await then(opened, url, { ...keys, ...more() });
+      } finally {
+        await opened.context.close();
+      }
+    };
+    const timeout = 3 * PATIENCE;
+    test("with no token, where none is asked for", { timeout }, tried("open", () => ({}), plays));
+    test("with a token", { timeout }, tried("restricted", () => ({ token: token() }), plays));
+    test(
+      "never without one",
+      { timeout },
+      tried("restricted", () => ({}), (opened, url, keys) => isRefused(opened, url, keys, 401)),
+    );
+    test(
+      "never with one that lacks a claim",
+      { timeout },
+      tried("restricted", () => ({ token: token({ subscription: "no" }) }), (opened, url, keys) => isRefused(opened, url, keys, 403)),
+    );
+  });
+}
+
+describe("a token in the playlist's URL, for players that cannot add headers", () => {
+  for (const [title, page, format] of [
+    ["hls.js", "hls", "m3u8-cmaf"],
+    ["hls.js, transport streams", "hls", "m3u8-aapl"],
+    ["Shaka Player", "shaka", "m3u8-cmaf"],
+    // Chromium 156 gives up on fMP4 under AES-128, with or without a token.
+    ["the browser's own HLS, transport streams", "native", "m3u8-aapl"],
+  ]) {
+    test(title, { timeout: 3 * PATIENCE }, async () => {
+      const opened = await open(page);
+      try {
+        const url = published.restricted.url("Hls", ENVELOPE, format);
+        await plays(opened, `${url}?token=${token()}`, {});
+        assert.deepEqual([...new Set(opened.statuses)], [200]);
+      } finally {
+        await opened.context.close();
+      }
+    });
+  }
+});
