@@ -21,7 +21,8 @@ class Installation:
         self.process: subprocess.Popen | None = None
 
     def start(self, *arguments: str) -> HeadwaterConnection:
-        ports = [f"--{part}=127.0.0.1:0" for part in ("listen", "blob-listen", "metrics-listen")]
+        listeners = ("listen", "blob-listen", "metrics-listen", "rtmp-listen", "rtmps-listen", "srt-listen")
+        ports = [f"--{part}=127.0.0.1:0" for part in listeners]
         self.process = subprocess.Popen(
             [self.binary, "up", "--no-demo", f"--data={self.data}", *ports, *arguments],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
@@ -39,18 +40,20 @@ class Installation:
     def connection(self) -> HeadwaterConnection:
         return HeadwaterConnection(str(self.data / "connection.json"))
 
-    def worker(self) -> int:
-        """The transcoder's process id."""
+    def worker(self, name: str = "transcoder") -> int:
+        """The process id of a worker."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
             # The kernel lists the children of one thread only; the others have lists of their own.
             for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
                 children += (thread / "children").read_text().split()
-            if children:
-                return int(children[0])
+            for child in dict.fromkeys(children):
+                command = Path(f"/proc/{child}/cmdline")
+                if command.exists() and name.encode() in command.read_bytes().split(b"\0"):
+                    return int(child)
             time.sleep(0.1)
-        raise AssertionError("no transcoder runs")
+        raise AssertionError(f"no {name} runs")
 
     def resumed_chunks(self) -> int:
         """How many finished chunks the worker was handed that took a job last."""

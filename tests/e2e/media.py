@@ -30,8 +30,8 @@ def run(*command, input_bytes: bytes | None = None) -> bytes:
     return done.stdout
 
 
-def make_counted(path: Path, seconds: int, size: str = "640x360", rate: int = 25) -> Path:
-    """H.264 and AAC, with B-frames and a key frame every 3 s (not where segments will be cut)."""
+def make_counted(path: Path, seconds: int, size: str = "640x360", rate: int = 25, group_s: int = 3) -> Path:
+    """H.264 and AAC, with B-frames and a key frame every `group_s` (by default not where segments will be cut)."""
     width = COUNTER_COLUMNS * SQUARE
     rows = COUNTER_BITS // COUNTER_COLUMNS
     boxes = [f"drawbox=x=0:y=0:w={width}:h={rows * SQUARE}:color=black:t=fill"]
@@ -46,7 +46,7 @@ def make_counted(path: Path, seconds: int, size: str = "640x360", rate: int = 25
         "-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={seconds}",
         "-f", "lavfi", "-i", f"aevalsrc='{tone}|{tone}':s=48000:d={seconds}",
         "-vf", ",".join(boxes),
-        "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-pix_fmt", "yuv420p", "-g", str(rate * 3),
+        "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-pix_fmt", "yuv420p", "-g", str(rate * group_s), "-sc_threshold", "0",
         "-b:v", "1200k", "-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart", path,
     )  # fmt: skip
     return path

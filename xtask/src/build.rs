@@ -12,13 +12,14 @@ pub(crate) const FUNCTIONS: [&str; 6] = ["api", "origin", "assembler", "events",
 
 /// The binary and what it is made of. Always built and tested together: another selection would unite other features
 /// of shared dependencies, and compile wasmtime once more.
-pub(crate) const WORKERS: [&str; 7] = [
+pub(crate) const WORKERS: [&str; 8] = [
     "headwater",
     "headwater-host",
     "headwater-blobstore",
     "headwater-transcoder",
     "headwater-net",
     "headwater-notifier",
+    "headwater-ingest",
     "headwater-postgres",
 ];
 

@@ -324,6 +324,12 @@ impl Installation {
                 "127.0.0.1:0",
                 "--metrics-listen",
                 "127.0.0.1:0",
+                "--rtmp-listen",
+                "127.0.0.1:0",
+                "--rtmps-listen",
+                "127.0.0.1:0",
+                "--srt-listen",
+                "127.0.0.1:0",
             ])
             .arg("--data")
             .arg(directory)
@@ -485,9 +491,12 @@ impl Drop for Installation {
     }
 }
 
+/// Tests of live resources bring a worker of their own, and tests of live media an installation.
+const WORKERLESS: &str = "--no-ingest";
+
 fn sdks(binary: &Path) -> Outcome {
-    let plain = Installation::start(binary, "sdk", &["--no-demo"])?;
-    let tls = Installation::start(binary, "sdk-tls", &["--no-demo", "--tls"])?;
+    let plain = Installation::start(binary, "sdk", &["--no-demo", WORKERLESS])?;
+    let tls = Installation::start(binary, "sdk-tls", &["--no-demo", WORKERLESS, "--tls"])?;
     end_to_end(binary, &plain, &tls, &[""])
 }
 
@@ -496,7 +505,7 @@ fn sdks_on_postgres(binary: &Path) -> Outcome {
     let server = Postgres::start()?;
     let start = |name: &str, more: &[&str]| {
         let address = server.database(&name.replace('-', "_"))?;
-        let args = [&["--no-demo", "--catalog", &address], more].concat();
+        let args = [&["--no-demo", WORKERLESS, "--catalog", &address], more].concat();
         Installation::start(binary, name, &args)
     };
     let plain = start("sdk-postgres", &[])?;
@@ -527,7 +536,7 @@ fn end_to_end(binary: &Path, plain: &Installation, tls: &Installation, files: &[
 fn javascript(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/sdk-js");
     node::install(&folder)?;
-    let installation = Installation::start(binary, "sdk-js", &["--no-demo", "--tls"])?;
+    let installation = Installation::start(binary, "sdk-js", &["--no-demo", WORKERLESS, "--tls"])?;
     tee(Command::new("npm")
         .args(["test", "--silent"])
         .env("HEADWATER_CONNECTION_TLS", &installation.connection)
@@ -538,7 +547,7 @@ fn javascript(binary: &Path) -> Outcome {
 fn contract(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/schemathesis");
     let python = python(&folder.join("requirements.txt"))?;
-    let installation = Installation::start(binary, "contract", &["--no-demo"])?;
+    let installation = Installation::start(binary, "contract", &["--no-demo", WORKERLESS])?;
     tee(Command::new(python)
         .args(["-m", "pytest", "-q", "-ra", "--durations=5"])
         .arg(&folder)

@@ -120,6 +120,11 @@ pub fn all() -> &'static [Migration] {
             sql: include_str!("../migrations/sqlite/0012_token_uses.sql"),
         },
         Migration {
+            number: 13,
+            name: "live edge",
+            sql: include_str!("../migrations/sqlite/0013_live_edge.sql"),
+        },
+        Migration {
             number: 15,
             name: "engines and inputs",
             sql: include_str!("../migrations/sqlite/0015_engines_and_inputs.sql"),

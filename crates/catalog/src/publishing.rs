@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
+use crate::live::{self, LiveSource};
 use crate::locator_keys::{self, ContentKey};
 use crate::locators::{self, StreamingLocator};
 use crate::policies::{self, Publishing};
@@ -53,6 +54,8 @@ pub struct PublishedLocator {
     pub endpoint_running: bool,
     /// A job is to fill the asset and has not finished: what lies there is a part, perhaps the pictures without the sound.
     pub unfinished: bool,
+    /// The live output that records the asset, while there is one.
+    pub live: Option<LiveSource>,
 }
 
 /// Looks a locator up by its streaming locator id.
@@ -78,11 +81,15 @@ pub async fn published_locator<S: Sql>(
                             WHERE e.project_id = l.project_id AND e.state = 'Running') AS running,
                     (a.manifest IS NULL AND EXISTS (
                             SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
-                            WHERE j.project_id = l.project_id AND o.asset_name = a.name)) AS unfinished
+                            WHERE j.project_id = l.project_id AND o.asset_name = a.name)) AS unfinished,
+                    lo.manifest_name AS live_manifest, lo.properties_json AS output_json, 
+                    e.id AS event_id, e.state AS event_state, e.properties_json AS event_json, e.edge_sealed
              FROM streaming_locators l
              JOIN assets a ON a.project_id = l.project_id AND a.name = l.asset_name
              JOIN opened_storage s ON s.project_id = a.project_id AND s.name = a.storage_account
              LEFT JOIN streaming_policies p ON p.project_id = l.project_id AND p.name = l.policy_name
+             LEFT JOIN live_outputs lo ON lo.project_id = a.project_id AND lo.asset_name = a.name
+             LEFT JOIN live_events e ON e.id = lo.event_id
              WHERE l.locator_id = ?1",
             &[Value::from(id)],
         )
@@ -115,6 +122,7 @@ pub async fn published_locator<S: Sql>(
         default_manifest: row.opt_text("default_manifest")?,
         endpoint_running: row.flag("running")?,
         unfinished: row.flag("unfinished")?,
+        live: live::source::of_output(&row, seal)?,
     }))
 }
 

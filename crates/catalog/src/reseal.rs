@@ -52,6 +52,12 @@ const SEALED: &[Sealed] = &[
         context: |row| Ok(format!("live-event/{}/endpoints", row.text("id")?)),
     },
     Sealed {
+        table: "live_events",
+        column: "edge_sealed",
+        id: "id",
+        context: |row| Ok(format!("live-event/{}/edge", row.text("id")?)),
+    },
+    Sealed {
         table: "locator_keys",
         column: "value_sealed",
         id: "key_id",

@@ -80,6 +80,7 @@ fn renew(
         state,
         generation: 1,
         endpoints: &Endpoints::default(),
+        edge: None,
         outputs: &[],
     };
     block_on(queue::renew(

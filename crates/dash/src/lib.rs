@@ -1,6 +1,7 @@
 //! DASH manifests (ISO/IEC 23009-1): snapshot in, text out.
 //!
 //! [`Mpd::write`] makes a static MPD of one Period with `SegmentTimeline`s, profile `isoff-live` over CMAF segments.
+//! [`Recording::write`] makes the MPD of a live presentation, and of what is left of it.
 //! The same value gives the same bytes; elements come in the order of the schema.
 //!
 //! Left to others: where tracks and segments come from, and what their URLs look like (`headwater-origin`).
@@ -14,11 +15,13 @@
     )
 )]
 
+mod live;
 mod mpd;
 mod text;
 mod tiles;
 mod timeline;
 
+pub use live::{Dynamic, Period, Recording, Timing};
 pub use mpd::{
     AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Profile, Representation,
     SegmentTemplate,

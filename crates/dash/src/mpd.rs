@@ -1,6 +1,6 @@
 //! The static MPD, ISO/IEC 23009-1 §5.3, with the constraints of DASH-IF IOP for on-demand content.
 
-use crate::text::{attribute, duration, escaped, number, number_attribute};
+use crate::text::{attribute, duration, escaped, number, number_attribute, seconds};
 use crate::tiles::TileSet;
 use crate::timeline::{self, Segment};
 use headwater_time::Timescale;
@@ -116,6 +116,9 @@ pub struct SegmentTemplate {
     pub initialization: String,
     /// `@media`, percent-encoded, with `$Bandwidth$` and `$Time$`.
     pub media: String,
+    /// Segments may be asked for so many milliseconds before they are complete, and come as they are made
+    /// (`@availabilityTimeOffset`, `@availabilityTimeComplete`).
+    pub available_early_ms: Option<u32>,
     /// In presentation order.
     pub timeline: Vec<Segment>,
 }
@@ -163,7 +166,7 @@ impl Mpd {
 }
 
 impl AdaptationSet {
-    fn write(&self, out: &mut String, id: u64, profile: Profile) {
+    pub(crate) fn write(&self, out: &mut String, id: u64, profile: Profile) {
         let (content, mime) = match self.content_type {
             ContentType::Video => ("video", "video/mp4"),
             ContentType::Audio => ("audio", "audio/mp4"),
@@ -315,6 +318,11 @@ impl SegmentTemplate {
         number_attribute(out, "presentationTimeOffset", self.presentation_time_offset);
         attribute(out, "initialization", &self.initialization);
         attribute(out, "media", &self.media);
+        if let Some(ms) = self.available_early_ms {
+            out.push_str(" availabilityTimeOffset=\"");
+            seconds(out, ms.into());
+            out.push_str("\" availabilityTimeComplete=\"false\"");
+        }
         out.push('>');
         timeline::write(out, &self.timeline);
         out.push_str("</SegmentTemplate>\n");

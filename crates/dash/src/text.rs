@@ -59,3 +59,22 @@ pub(crate) fn duration(out: &mut String, ticks: u64, scale: Timescale) {
     }
     out.push('S');
 }
+
+/// Appends milliseconds as decimal seconds.
+pub(crate) fn seconds(out: &mut String, ms: u64) {
+    number(out, ms.checked_div(1_000).unwrap_or_default());
+    let rest = ms.checked_rem(1_000).unwrap_or_default();
+    if rest > 0 {
+        let digits = format!(".{rest:03}");
+        out.push_str(digits.trim_end_matches('0'));
+    }
+}
+
+/// Appends ` name="PT1.5S"`.
+pub(crate) fn duration_attribute(out: &mut String, name: &str, ms: u64) {
+    out.push(' ');
+    out.push_str(name);
+    out.push_str("=\"PT");
+    seconds(out, ms);
+    out.push_str("S\"");
+}

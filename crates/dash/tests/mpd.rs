@@ -20,6 +20,7 @@ fn timeline(runs: &[(u64, u64)]) -> Vec<Segment> {
 
 fn template(name: &str, scale: u32, timeline: &[Segment]) -> SegmentTemplate {
     SegmentTemplate {
+        available_early_ms: None,
         timescale: Timescale::new(scale).unwrap(),
         presentation_time_offset: 0,
         initialization: format!(

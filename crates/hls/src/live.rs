@@ -119,6 +119,9 @@ impl LivePlaylist {
         out.push_str("\n#EXT-X-TARGETDURATION:");
         number(&mut out, target);
         out.push('\n');
+        if self.ended {
+            out.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");
+        }
         if let Some(low) = low {
             out.push_str("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=");
             decimal(&mut out, low.part_target_ms.saturating_mul(3), 3);

@@ -1,6 +1,7 @@
 //! What the origin asks the worker that runs an event: its newest moments, which are not in storage yet.
 //!
-//! HTTP on a private listener, every request with `Authorization: Bearer {secret}`:
+//! HTTP on a private listener, every request with `Authorization: Bearer {secret}` or, for media that an assembler fetches,
+//! with `key={secret}` in its query:
 //!
 //! | `GET` | answer |
 //! |---|---|
@@ -9,7 +10,7 @@
 //! | `/live/v1/events/{id}/media/{track}/{number}/{part}?[wait=]` | one part, likewise |
 //! | `/live/v1/events/{id}/media/{track}/{number}?[wait=]` | a segment; one that still grows comes part by part as parts are made, and ends with it |
 //!
-//! `track`, `number` and `part` are those of the timeline. 404: no such event, track or place (yet); 410: no longer in
+//! Of media that is complete, `Range: bytes=a-b` gives a part. `track`, `number` and `part` are those of the timeline. 404: no such event, track or place (yet); 410: no longer in
 //! memory, look in storage; 401: another secret. Answers are not to be cached by themselves: what the origin makes of them
 //! has its own life.
 

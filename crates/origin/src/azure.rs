@@ -1,5 +1,6 @@
 //! [`Storage`] over Azure Blob storage, through the sans-IO client of `headwater-blob`.
 
+use crate::live::Edge;
 use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError};
 use bytes::Bytes;
 use headwater_blob::client::{BlobProperties, RangeRead, RequestError, Written};
@@ -7,6 +8,7 @@ use headwater_blob::{ClientError, Clock, Conditions, Container, HttpClient, List
 use headwater_plan::{Object, Scan, SubsampleMap};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::Range;
+use std::pin::Pin;
 
 /// Who reads samples for us: on our host natively, else `functions/assembler`.
 const SCANNER: &str = "http://assembler.spin.internal/scan";
@@ -37,7 +39,11 @@ impl BlobFolder {
 pub struct BlobStorage<H> {
     http: H,
     clock: Clock,
+    pause: Option<Pause>,
 }
+
+/// Waits so many milliseconds.
+pub type Pause = fn(u64) -> Pin<Box<dyn Future<Output = ()>>>;
 
 impl<H: HttpClient> BlobStorage<H> {
     /// `now`: the caller's clock, for signatures.
@@ -47,7 +53,20 @@ impl<H: HttpClient> BlobStorage<H> {
 
     /// As [`Self::new`], by any clock.
     pub fn with(http: H, clock: Clock) -> Self {
-        Self { http, clock }
+        Self {
+            http,
+            clock,
+            pause: None,
+        }
+    }
+
+    /// With a way to wait for a live event's worker that is started again.
+    #[must_use]
+    pub fn pausing(self, pause: Pause) -> Self {
+        Self {
+            pause: Some(pause),
+            ..self
+        }
     }
 
     fn store<'a>(&'a self, at: &BlobFolder) -> Store<&'a H> {
@@ -227,11 +246,43 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
         }
     }
 
+    async fn ask(&self, edge: &Edge, path: &str) -> Result<Option<Bytes>, StorageError> {
+        let unexpected = |why: String| StorageError::Unexpected(why);
+        let request = || {
+            http::Request::get(format!("{}{path}", edge.url))
+                .header("authorization", format!("Bearer {}", edge.secret))
+                .body(Bytes::new())
+                .map_err(|error| unexpected(error.to_string()))
+        };
+        let answer = match self.http.send(request()?).await {
+            Ok(answer) => answer,
+            // A pooled connection of a worker that has been started again.
+            Err(_) => {
+                let answer = self.http.send(request()?).await;
+                answer.map_err(|error| StorageError::Unavailable(error.to_string()))?
+            }
+        };
+        match answer.status().as_u16() {
+            200 => Ok(Some(answer.into_body())),
+            404 | 410 => Ok(None),
+            401 => Err(StorageError::PermissionDenied("the live edge".to_owned())),
+            503 => Err(StorageError::Unavailable("the live edge".to_owned())),
+            status => Err(unexpected(format!("the live edge: {status}"))),
+        }
+    }
+
+    async fn pause(&self, ms: u64) {
+        if let Some(pause) = self.pause {
+            pause(ms).await;
+        }
+    }
+
     fn object(&self, at: &BlobFolder, name: &str, etag: &str) -> Result<Object, StorageError> {
         let url = at
             .container
             .signed_blob_url(&at.blob(name), self.clock.now(), SIGNED_URL_TTL);
-        Object::new(url, Some(etag.to_owned())).map_err(|e| StorageError::Unexpected(e.to_string()))
+        let if_match = (!etag.is_empty()).then(|| etag.to_owned());
+        Object::new(url, if_match).map_err(|e| StorageError::Unexpected(e.to_string()))
     }
 }
 

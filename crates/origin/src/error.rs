@@ -14,6 +14,8 @@ pub enum Kind {
     PermissionDenied,
     /// Nothing is there (yet).
     NotFound,
+    /// Nothing is there yet; it is expected within seconds.
+    NotYet,
     /// It was there, and will not come back.
     Gone,
     /// The client wants another version of the resource than there is.
@@ -39,6 +41,8 @@ pub enum Code {
     BadUrlSyntax,
     /// The protocol is not enabled by the streaming policy.
     OutputFormatBlocked,
+    /// The client's address is not one that may look.
+    AddressNotAllowed,
     /// Encryption is asked for where the policy has none.
     EncryptionNotSetInDeliveryPolicy,
     /// No such locator, manifest or file.
@@ -53,6 +57,10 @@ pub enum Code {
     ManifestMediaEntryNotFound,
     /// No segment starts at this time.
     FragmentTimestampNotFound,
+    /// A segment of a live presentation that is still to come.
+    FragmentNotReady,
+    /// A live presentation that has nothing to show yet.
+    NotYetAvailable,
     /// The locator has ended.
     LocatorExpired,
     /// A format that is not served.
@@ -67,6 +75,8 @@ pub enum Code {
     FilterFirstQualityInvalid,
     /// The filters leave no track.
     FilterRemovedAllStreams,
+    /// What a URL or a filter wants to end with has left the archive window of a live presentation.
+    ForcedEndLeftWindow,
     /// More filters than may be combined.
     FilterCountOverLimit,
     /// Several filters choose a first quality.
@@ -99,6 +109,7 @@ impl Code {
         match self {
             Self::BadUrlSyntax => "MPE_BAD_URL_SYNTAX",
             Self::OutputFormatBlocked => "MPE_OUTPUT_FORMAT_BLOCKED",
+            Self::AddressNotAllowed => "MPE_UNAUTHORIZED",
             Self::EncryptionNotSetInDeliveryPolicy => {
                 "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY"
             }
@@ -108,6 +119,8 @@ impl Code {
             Self::EgressTrackNotFound => "MPE_EGRESS_TRACK_NOT_FOUND",
             Self::ManifestMediaEntryNotFound => "MPE_MANIFEST_MEDIA_ENTRY_NOT_FOUND",
             Self::FragmentTimestampNotFound => "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND",
+            Self::FragmentNotReady => "MPE_FRAGMENT_NOT_READY",
+            Self::NotYetAvailable => "MPE_RESOURCE_NOT_FOUND",
             Self::LocatorExpired => "MPE_LOCATOR_EXPIRED",
             Self::OutputFormatNotSupported => "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
             Self::EncryptionNotSupported => "MPE_ENCRYPTION_NOT_SUPPORTED",
@@ -115,6 +128,7 @@ impl Code {
             Self::FilterTrackInvalid => "MPE_FILTER_TRACK_ATTRIBUTE_INVALID",
             Self::FilterFirstQualityInvalid => "MPE_FILTER_FIRST_QUALITY_ATTRIBUTE_INVALID",
             Self::FilterRemovedAllStreams => "MPE_FILTER_REMOVED_ALL_STREAMS",
+            Self::ForcedEndLeftWindow => "MPE_FILTER_FORCE_END_LEFT_EDGE_CROSSED_DVR_WINDOW",
             Self::FilterCountOverLimit => "MPE_FILTER_COMPOSITION_FILTER_COUNT_OVER_LIMIT",
             Self::FilterMultipleFirstQuality => {
                 "MPE_FILTER_COMPOSITION_MULTIPLE_FIRST_QUALITY_OPERATOR_NOT_ALLOWED"
@@ -137,6 +151,7 @@ impl Code {
         match self {
             Self::BadUrlSyntax => Kind::InvalidArgument,
             Self::OutputFormatBlocked
+            | Self::AddressNotAllowed
             | Self::EncryptionNotSetInDeliveryPolicy
             | Self::StorageAuthentication => Kind::PermissionDenied,
             Self::ResourceNotFound
@@ -145,7 +160,7 @@ impl Code {
             | Self::EgressTrackNotFound
             | Self::ManifestMediaEntryNotFound
             | Self::FragmentTimestampNotFound => Kind::NotFound,
-            Self::LocatorExpired => Kind::Gone,
+            Self::LocatorExpired | Self::ForcedEndLeftWindow => Kind::Gone,
             Self::OutputFormatNotSupported
             | Self::EncryptionNotSupported
             | Self::FilterRangeInvalid
@@ -156,7 +171,8 @@ impl Code {
             | Self::FilterMultipleFirstQuality
             | Self::FormatNotSupported
             | Self::KeyFrameIntervalTooLarge => Kind::UnsupportedMedia,
-            Self::PreconditionFailed => Kind::PreconditionFailed,
+            Self::PreconditionFailed | Self::FragmentNotReady => Kind::PreconditionFailed,
+            Self::NotYetAvailable => Kind::NotYet,
             Self::RangeNotSatisfiable => Kind::RangeNotSatisfiable,
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
             Self::StorageServerBusy | Self::EndpointNotRunning => Kind::Unavailable,
@@ -172,7 +188,7 @@ impl Kind {
         match self {
             Self::InvalidArgument => 400,
             Self::PermissionDenied => 403,
-            Self::NotFound => 404,
+            Self::NotFound | Self::NotYet => 404,
             Self::MethodNotAllowed => 405,
             Self::Gone => 410,
             Self::PreconditionFailed => 412,
@@ -190,6 +206,7 @@ impl Kind {
             // A CDN may absorb a wave of players that ask for something missing or wrong, but not for long: what is
             // missing may be published a second later.
             Self::NotFound | Self::InvalidArgument | Self::UnsupportedMedia => "public, max-age=2",
+            Self::NotYet => "public, max-age=1",
             Self::Gone => "public, max-age=3600",
             Self::PermissionDenied
             | Self::MethodNotAllowed
@@ -206,6 +223,7 @@ impl Kind {
             Self::InvalidArgument => "The URL is not a valid streaming URL",
             Self::PermissionDenied => "This is not allowed",
             Self::NotFound => "Not found",
+            Self::NotYet => "Not there yet",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Gone => "No longer available",
             Self::UnsupportedMedia => "Not supported",
@@ -222,6 +240,7 @@ impl Kind {
             Self::InvalidArgument => "InvalidArgument",
             Self::PermissionDenied => "PermissionDenied",
             Self::NotFound => "NotFound",
+            Self::NotYet => "NotYetAvailable",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::Gone => "Gone",
             Self::UnsupportedMedia => "UnsupportedMedia",

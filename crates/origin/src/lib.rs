@@ -10,6 +10,7 @@
 //! * [`filter`]: which tracks and which time of them a client is shown.
 //! * `transport`, `smooth`: segments in the containers that the index does not hold them in.
 //! * `protection`, `shield`: encryption on the way out: which key, which bytes around samples, which words for players.
+//! * `live`: recordings that are made while they are played, and afterwards.
 //! * `token_proxy`: tokens of players that cannot add headers.
 //! * `added`, `documents`: tracks that the API has added, and the text files that some of them are.
 //! * `index`: packaging indexes, found or built.
@@ -41,6 +42,7 @@ pub mod filter;
 mod images;
 mod index;
 pub mod language;
+mod live;
 mod manifests;
 mod policy;
 mod ports;
@@ -56,10 +58,11 @@ mod token_proxy;
 mod transport;
 
 pub use added::{AddedKind, AddedTrack, TrackSettings};
-pub use answer::{Body, Request, failure};
-pub use azure::{BlobFolder, BlobStorage};
+pub use answer::{Body, Growing, Request, failure};
+pub use azure::{BlobFolder, BlobStorage, Pause};
 pub use error::{Code, Kind, OriginError};
 pub use index::Freshness;
+pub use live::{Broadcast, Edge, PREVIEW};
 pub use ports::{
     Catalog, CatalogError, Encrypted, ObjectInfo, ObjectRead, Protocols, Published, Storage,
     StorageError,

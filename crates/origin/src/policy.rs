@@ -166,6 +166,7 @@ mod tests {
             filters: Vec::new(),
             place: String::new(),
             location: (),
+            live: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::added::AddedTrack;
 use crate::filter::Filter;
+use crate::live::{Broadcast, Edge};
 use crate::protection::Protection;
 use bytes::Bytes;
 use headwater_plan::{Object, Scan, SubsampleMap};
@@ -29,6 +30,8 @@ pub struct Published<L> {
     pub place: String,
     /// The asset's folder, with credentials.
     pub location: L,
+    /// What records the asset now, if anything does.
+    pub live: Option<Broadcast>,
 }
 
 /// Protocols that a policy enables.
@@ -201,6 +204,20 @@ pub trait Storage {
     /// Errors: [`StorageError::Unexpected`] for samples that do not parse.
     async fn scan(&self, scan: &Scan) -> Result<SubsampleMap, StorageError>;
 
-    /// The object as a plan names it: complete signed URL, and `If-Match` with `etag`.
+    /// Asks the worker that runs a live event (`headwater_live::edge`). `path`: with its query. Ok `None`: it does not have
+    /// that, or not any more.
+    ///
+    /// Errors: [`StorageError::PermissionDenied`] for another secret, [`StorageError::Unavailable`] if it does not answer.
+    async fn ask(&self, edge: &Edge, path: &str) -> Result<Option<Bytes>, StorageError> {
+        let _ = (edge, path);
+        Err(StorageError::Unavailable("no live edge".to_owned()))
+    }
+
+    /// Waits so many milliseconds, where something else than this request makes progress meanwhile.
+    async fn pause(&self, ms: u64) {
+        let _ = ms;
+    }
+
+    /// The object as a plan names it: complete signed URL, and `If-Match` with `etag` unless that is empty.
     fn object(&self, at: &Self::Location, name: &str, etag: &str) -> Result<Object, StorageError>;
 }

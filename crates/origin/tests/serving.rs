@@ -128,6 +128,7 @@ fn instances_that_build_an_index_at_the_same_time_agree_on_one() {
         method: &Method::GET,
         path: &path,
         query: "",
+        client: None,
         headers: &headers,
         now: bench.now,
     };

@@ -55,7 +55,7 @@ impl StoreAnswer<'_> {
         match self.status {
             206 if self.first_byte() == Some(range.start) => Ok(()),
             200 if range.start == 0 && self.content_length == Some(range.end) => Ok(()),
-            404 => Err(StoreFault::Missing),
+            404 | 410 => Err(StoreFault::Missing),
             412 | 416 => Err(StoreFault::Changed),
             429 | 503 => Err(StoreFault::Busy),
             _ => Err(StoreFault::Unexpected),

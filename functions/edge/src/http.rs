@@ -160,6 +160,8 @@ pub struct Asked {
     target: String,
     /// The headers, without those that the host adds.
     pub headers: HeaderMap,
+    /// The client, as `spin-client-addr` says. Not every host sees to it that no client says so itself.
+    pub client: Option<std::net::SocketAddr>,
 }
 
 impl Asked {
@@ -170,8 +172,14 @@ impl Asked {
         let method = Method::try_from(request.get_method())
             .map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
         let mut headers = HeaderMap::new();
+        let mut client = None;
         for (name, value) in request.get_headers().copy_all() {
             if name.starts_with("spin-") {
+                if name == "spin-client-addr" {
+                    client = std::str::from_utf8(&value)
+                        .ok()
+                        .and_then(|at| at.parse().ok());
+                }
                 continue;
             }
             // The host has parsed them once.
@@ -186,6 +194,7 @@ impl Asked {
             method,
             target: request.get_path_with_query().unwrap_or_default(),
             headers,
+            client,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The origin's catalog port over the instance's shared database connection.
 
-use headwater_blob::Container;
+use headwater_blob::{Auth, Container};
+use headwater_catalog::live::{self, LivePreview, LiveSource};
 use headwater_catalog::policies;
 use headwater_catalog::protection as stored;
 use headwater_catalog::publishing::{
@@ -10,8 +11,9 @@ use headwater_catalog::tracks::{self, TrackKind};
 use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
-    AddedKind, AddedTrack, BlobFolder, Catalog, CatalogError, ContentKey, Encrypted, KeyOffer,
-    KeySystem, Protection, Protocols, Published, SchemeProtection, Tracks, Way,
+    AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, Edge,
+    Encrypted, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published, SchemeProtection,
+    Tracks, Way,
 };
 use headwater_protect::Key;
 use headwater_seal::Seal;
@@ -43,7 +45,10 @@ impl Catalog for SpinCatalog {
         let connection = sql::shared().await.map_err(failed)?;
         match published_locator(&*connection, &seal, locator).await {
             Ok(Some(locator)) => publish(locator).map(Some),
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                let found = live::source::preview(&*connection, &seal, locator).await;
+                found.map_err(failed)?.map(preview).transpose()
+            }
             Err(error) => {
                 // The connection may be what is wrong.
                 sql::forget_shared();
@@ -100,6 +105,57 @@ impl Catalog for SpinCatalog {
     }
 }
 
+fn broadcast(live: LiveSource) -> Broadcast {
+    Broadcast {
+        event: live.event.to_string(),
+        manifest: live.manifest,
+        edge: live.edge.map(edge),
+        archive_ms: live.archive_ms,
+        rewind_ms: live.rewind_ms,
+        preview: None,
+    }
+}
+
+/// What is shown of an event before it is published: in the clear, as long as it runs.
+fn preview(event: LivePreview) -> Result<Published<BlobFolder>, CatalogError> {
+    // Nothing of a preview is in storage.
+    let nowhere = Container::new("http://preview.invalid/none", Auth::None).map_err(failed)?;
+    Ok(Published {
+        start: None,
+        end: None,
+        suppressed: !event.running,
+        endpoint_running: true,
+        protocols: Protocols {
+            hls: true,
+            dash: true,
+            smooth: false,
+            download: false,
+        },
+        encrypted: Encrypted::default(),
+        filters: Vec::new(),
+        place: format!("preview/{}", event.event),
+        location: BlobFolder {
+            container: nowhere,
+            folder: String::new(),
+        },
+        live: Some(Broadcast {
+            event: event.event.to_string(),
+            manifest: PREVIEW.to_owned(),
+            edge: event.edge.map(edge),
+            archive_ms: u64::MAX,
+            rewind_ms: None,
+            preview: Some(event.allow),
+        }),
+    })
+}
+
+fn edge(edge: headwater_work::live::Edge) -> Edge {
+    Edge {
+        url: edge.url,
+        secret: edge.secret,
+    }
+}
+
 fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogError> {
     let container = Container::new(&locator.container_url, locator.auth).map_err(failed)?;
     let policy = locator.policy;
@@ -115,6 +171,7 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
             cbcs: protocols(policy.cbcs),
         },
         filters: locator.filters,
+        live: locator.live.map(broadcast),
         place: format!("{}/{}", locator.container_url, locator.sub_path),
         location: BlobFolder {
             container,

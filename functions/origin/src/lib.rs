@@ -8,16 +8,18 @@ mod catalog;
 
 use catalog::SpinCatalog;
 use headwater_blob::TransportError;
+use headwater_edge::config;
 use headwater_edge::http::{Asked, SpinHttp, open, whole};
 use headwater_origin::{
-    BlobStorage, Body, CacheSizes, Code, Freshness, Origin, OriginError, Request as OriginRequest,
-    failure,
+    BlobStorage, Body, CacheSizes, Code, Freshness, Growing, Origin, OriginError,
+    Request as OriginRequest, failure,
 };
 use headwater_plan::Plan;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -30,7 +32,7 @@ thread_local! {
     /// Kept for the instance's life: an origin is its caches.
     static ORIGIN: Rc<SpinOrigin> = Rc::new(Origin::new(
         SpinCatalog::default(),
-        BlobStorage::new(SpinHttp::default(), Timestamp::now),
+        BlobStorage::new(SpinHttp::default(), Timestamp::now).pausing(|ms| Box::pin(pause(ms))),
         CacheSizes::default(),
         |line| eprintln!("origin: {line}"),
     ));
@@ -54,6 +56,7 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
         method: &request.method,
         path: request.path(),
         query: request.query(),
+        client: client(&request).await,
         headers: &request.headers,
         now: Timestamp::now(),
     };
@@ -72,6 +75,13 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
         Err(error) => Err(error),
     };
     sent.map_err(|e| ErrorCode::InternalError(Some(e.to_string())))
+}
+
+/// The client's address, where the host can be believed.
+async fn client(request: &Asked) -> Option<IpAddr> {
+    let told = request.client?;
+    let believed = config::flag("client_address").await.unwrap_or(false);
+    believed.then(|| told.ip())
 }
 
 enum Sent {
@@ -95,8 +105,36 @@ async fn respond(
         Body::Empty => bytes::Bytes::new(),
         Body::Bytes(bytes) => bytes,
         Body::Plan(plan) => return assemble(asked, head, &plan).await,
+        Body::Growing(Growing(url)) => return follow(asked, head, &url).await,
     };
     whole(head.status, head.headers, body).map(Sent::Response)
+}
+
+/// Hands on what a live event's worker makes, as it makes it.
+async fn follow(
+    asked: &OriginRequest<'_>,
+    head: http::response::Parts,
+    url: &str,
+) -> Result<Sent, TransportError> {
+    let request = http::Request::get(url)
+        .body(bytes::Bytes::new())
+        .map_err(|e| TransportError::Broken(e.to_string()))?;
+    match open(request).await {
+        Ok(opened) if opened.status == StatusCode::OK => opened
+            .hand_on(head.status, head.headers)
+            .map(Sent::Response),
+        Ok(opened) if matches!(opened.status.as_u16(), 401 | 404 | 410) => Ok(Sent::Outdated),
+        _ => refuse(
+            asked,
+            Code::StorageServerBusy,
+            "the live event's worker is not available",
+        )
+        .map(Sent::Response),
+    }
+}
+
+async fn pause(ms: u64) {
+    spin_sdk::wasip3::clocks::monotonic_clock::wait_for(ms.saturating_mul(1_000_000)).await;
 }
 
 async fn assemble(
@@ -140,7 +178,7 @@ fn refuse(asked: &OriginRequest<'_>, code: Code, detail: &str) -> Result<Respons
     let (head, body) = failure(asked, &OriginError::new(code, detail)).into_parts();
     let body = match body {
         Body::Bytes(bytes) => bytes,
-        Body::Empty | Body::Plan(_) => bytes::Bytes::new(),
+        Body::Empty | Body::Plan(_) | Body::Growing(_) => bytes::Bytes::new(),
     };
     whole(head.status, head.headers, body)
 }

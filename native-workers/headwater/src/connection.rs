@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The contract of the design, section 3, and what the Azure SDKs ask for: `tenantId`, `clientId` and `clientSecret` for
-/// `ClientSecretCredential`, `blobConnectionString` for storage clients. `rtmpUrl` and `srtUrl` are null until live ingest
-/// exists.
+/// `ClientSecretCredential`, `blobConnectionString` for storage clients. `rtmpUrl` and `srtUrl` are null where no live
+/// events are taken in; where each is taken in, its resource says.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConnectionFile {

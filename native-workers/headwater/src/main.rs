@@ -10,8 +10,10 @@ mod descriptors;
 mod files;
 mod gate;
 mod import;
+mod ingest;
 mod inspect;
 mod keys;
+mod live;
 mod local;
 mod master_key;
 mod metrics;
@@ -69,6 +71,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Run a transcoding worker against an installation.
     Transcoder(worker::Args),
+    /// Take live events in for an installation.
+    Ingest(ingest::Args),
     /// Send webhooks for an installation.
     Notifier(notifier::Args),
 }
@@ -79,7 +83,7 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("HEADWATER_LOG")
-                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_notifier=info".into()),
+                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_ingest=info,headwater_notifier=info".into()),
         )
         .init();
     match run(command) {
@@ -114,6 +118,7 @@ fn run(command: Command) -> Result<()> {
             Command::MasterKey(commands) => master_key::run(commands).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
+            Command::Ingest(args) => ingest::run(args).await,
             Command::Notifier(args) => notifier::run(args).await,
         }
     });

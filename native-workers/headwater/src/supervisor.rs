@@ -1,5 +1,5 @@
-//! The transcoder of `headwater up`: a child, so that a codec which falls takes nothing along. It ends when its standard
-//! input does, so it never outlives us, however we end.
+//! The workers of `headwater up` that are children, so that a codec which falls takes nothing along. They end when their
+//! standard input does, so none outlives us, however we end.
 
 use anyhow::{Context, Result};
 use std::path::PathBuf;
@@ -8,21 +8,28 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 use tokio::sync::watch;
 
-/// How to start it.
+/// How to start one.
 pub(crate) struct Worker {
+    /// The subcommand.
+    pub(crate) name: &'static str,
     pub(crate) api_url: String,
     pub(crate) token: String,
     pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) threads: Option<usize>,
-    /// Ranges of private addresses that sources may be fetched from, with commas between.
-    pub(crate) egress_allow: String,
+    /// Further arguments.
+    pub(crate) args: Vec<String>,
+    /// How long it may take to stop.
+    pub(crate) grace: Duration,
 }
+
+/// The longest pause before one that keeps falling is started again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 impl Worker {
     fn command(&self) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe().context("finding this program")?);
         command
-            .args(["transcoder", "--stop-with-stdin"])
+            .args([self.name, "--stop-with-stdin"])
+            .args(&self.args)
             .env("HEADWATER_API_URL", &self.api_url)
             .env("HEADWATER_TOKEN", &self.token)
             .stdin(Stdio::piped())
@@ -30,35 +37,30 @@ impl Worker {
         if let Some(file) = &self.ca_file {
             command.env("HEADWATER_CA_FILE", file);
         }
-        if !self.egress_allow.is_empty() {
-            command.env("HEADWATER_EGRESS_ALLOW", &self.egress_allow);
-        }
-        if let Some(threads) = self.threads {
-            command.env("HEADWATER_THREADS", threads.to_string());
-        }
         Ok(command)
     }
 }
 
-/// Keeps a transcoder running until told to stop; one that falls is started again, ever more slowly.
+/// Keeps a worker running until told to stop; one that falls is started again, ever more slowly.
 pub(crate) async fn supervise(worker: Worker, mut stopped: watch::Receiver<bool>) {
+    let name = worker.name;
     let mut pause = Duration::from_millis(200);
     while !*stopped.borrow() {
         let started = Instant::now();
         let child = worker
             .command()
-            .and_then(|mut command| command.spawn().context("starting the transcoder"));
+            .and_then(|mut command| command.spawn().with_context(|| format!("starting {name}")));
         match child {
             Ok(mut child) => {
                 let input = child.stdin.take();
                 tokio::select! {
                     status = child.wait() => match status {
-                        Ok(status) => tracing::warn!("the transcoder ended with {status}; starting it again"),
-                        Err(error) => tracing::error!("waiting for the transcoder: {error}"),
+                        Ok(status) => tracing::warn!("{name} ended with {status}; starting it again"),
+                        Err(error) => tracing::error!("waiting for {name}: {error}"),
                     },
                     _ = stopped.changed() => {
                         drop(input);
-                        let _ = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
+                        let _ = tokio::time::timeout(worker.grace, child.wait()).await;
                         return;
                     }
                 }
@@ -68,7 +70,7 @@ pub(crate) async fn supervise(worker: Worker, mut stopped: watch::Receiver<bool>
         pause = if started.elapsed() > Duration::from_secs(60) {
             Duration::from_millis(200)
         } else {
-            (pause * 2).min(Duration::from_secs(10))
+            (pause * 2).min(LONGEST_PAUSE)
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

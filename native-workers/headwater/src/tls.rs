@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Tls {
     pub(crate) server: Arc<rustls::ServerConfig>,
     pub(crate) ca_file: PathBuf,
+    pub(crate) cert_file: PathBuf,
+    pub(crate) key_file: PathBuf,
     pub(crate) roots: Vec<CertificateDer<'static>>,
 }
 
@@ -61,26 +63,38 @@ pub(crate) fn load(data: &Path, names: &[String]) -> Result<Tls> {
         make(&covered, &files).context("making the TLS certificates")?;
     }
     let (ca_file, cert_file, key_file) = (files.ca, files.cert, files.key);
-    let chain = CertificateDer::pem_file_iter(&cert_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("reading {}", cert_file.display()))?;
-    let key = PrivateKeyDer::from_pem_file(&key_file)
-        .with_context(|| format!("reading {}", key_file.display()))?;
     let roots = CertificateDer::pem_file_iter(&ca_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("reading {}", ca_file.display()))?;
+    let server = server(&cert_file, &key_file, &[b"h2".as_slice(), b"http/1.1"])?;
+    Ok(Tls {
+        server,
+        ca_file,
+        cert_file,
+        key_file,
+        roots,
+    })
+}
+
+/// What a listener needs. `protocols`: those that it speaks on top (ALPN).
+pub(crate) fn server(
+    cert_file: &Path,
+    key_file: &Path,
+    protocols: &[&[u8]],
+) -> Result<Arc<rustls::ServerConfig>> {
+    let chain = CertificateDer::pem_file_iter(cert_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("reading {}", cert_file.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key_file)
+        .with_context(|| format!("reading {}", key_file.display()))?;
     let mut server = rustls::ServerConfig::builder_with_provider(Arc::new(
         rustls::crypto::ring::default_provider(),
     ))
     .with_safe_default_protocol_versions()?
     .with_no_client_auth()
     .with_single_cert(chain, key)?;
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Tls {
-        server: Arc::new(server),
-        ca_file,
-        roots,
-    })
+    server.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(server))
 }
 
 /// What the authority says of itself; with the same key it is the same authority.

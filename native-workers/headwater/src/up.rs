@@ -13,7 +13,7 @@ use crate::secrets::Secrets;
 use crate::supervisor::{Worker, supervise};
 use crate::tls::Tls;
 use crate::token::Who;
-use crate::{app, demo, descriptors, local, metrics, tls, token};
+use crate::{app, demo, descriptors, live, local, metrics, tls, token};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use headwater_api::limits::Limits as RateLimits;
@@ -109,6 +109,8 @@ pub(crate) struct Args {
     #[arg(long, env = "HEADWATER_AUDIT_DAYS", default_value_t = 90)]
     audit_days: u32,
     #[command(flatten)]
+    live: live::Args,
+    #[command(flatten)]
     egress: Egress,
     /// Answer the assembler in Wasm rather than natively. Slower; for comparison.
     #[arg(long, hide = true)]
@@ -143,7 +145,7 @@ async fn uploads(blob_url: &str, key: &AccountKey, ca_pem: Option<Vec<u8>>) -> R
 }
 
 /// `127.0.0.1:8080`, `:8080` or `8080`.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -249,6 +251,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         .await
         .context("preparing the container for uploads")?;
 
+    let public_host = host(args.public_url.as_deref());
+    let ports = args.live.ports(tls.is_some(), public_host.as_deref())?;
     let host = load_host(
         &args,
         &data,
@@ -258,6 +262,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             public: &public,
             blob: &blob_url,
             metrics: &metrics_url,
+            live: &args.live.hosts(ports.as_ref()),
         },
         tls.as_ref(),
         blob.local_reader(),
@@ -281,16 +286,30 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let sign =
         |role, who: Who, hours| token::issue(&bootstrapped.signing_key, &public, role, &who, hours);
     let (stop_worker, worker_stopped) = tokio::sync::watch::channel(false);
-    let worker = tokio::spawn(supervise(
-        Worker {
+    let worker_of = |name, subject: &str, args, grace| {
+        anyhow::Ok(Worker {
+            name,
             api_url: base.clone(),
-            token: sign(Role::Worker, Who::Installation("worker".into()), 24 * 366)?,
+            token: sign(Role::Worker, Who::Installation(subject.into()), 24 * 366)?,
             ca_file: tls.as_ref().map(|tls| tls.ca_file.clone()),
-            threads: args.threads,
-            egress_allow: args.egress.environment(),
-        },
-        worker_stopped,
-    ));
+            args,
+            grace,
+        })
+    };
+    let allowed = Some(args.egress.environment()).filter(|ranges| !ranges.is_empty());
+    let threads = args.threads.map(|threads| format!("--threads={threads}"));
+    let allowed = allowed.map(|ranges| format!("--egress-allow={ranges}"));
+    let transcoding = threads.into_iter().chain(allowed).collect();
+    let worker = worker_of("transcoder", "worker", transcoding, Duration::from_secs(10))?;
+    let worker = tokio::spawn(supervise(worker, worker_stopped.clone()));
+    let ingest = match &ports {
+        None => None,
+        Some(ports) => {
+            let args = args.live.command(ports, &data, &public, tls.as_ref());
+            let worker = worker_of("ingest", "ingest", args, Duration::from_secs(25))?;
+            Some(tokio::spawn(supervise(worker, worker_stopped)))
+        }
+    };
     let stop_notifier = headwater_notifier::CancellationToken::new();
     let notifier = tokio::spawn(headwater_notifier::run(
         headwater_notifier::Config {
@@ -316,8 +335,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             secrets.account_key
         ),
         blob_url,
-        rtmp_url: None,
-        srt_url: None,
+        rtmp_url: ports.as_ref().map(live::Ports::rtmp_url),
+        srt_url: ports.as_ref().map(live::Ports::srt_url),
         metrics_url,
         subscription_id: SUBSCRIPTION.into(),
         resource_group: RESOURCE_GROUP.into(),
@@ -348,6 +367,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         println!("API        {} (AMS and MK.IO)", connection.api_url);
         println!("blobs      {}", connection.blob_url);
+        if let (Some(rtmp), Some(srt)) = (&connection.rtmp_url, &connection.srt_url) {
+            println!("live       {rtmp} and {srt}");
+        }
         println!("metrics    {}", connection.metrics_url);
         println!("connection {}", connection::path(&data).display());
         if args.demo || (demo::is_requested(&data) && !args.no_demo) {
@@ -373,6 +395,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let _ = std::fs::remove_file(connection::path(&data));
     let _ = stop_worker.send(true);
     stop_notifier.cancel();
+    // While the API still answers: it hands its events back.
+    if let Some(ingest) = ingest {
+        let _ = ingest.await;
+    }
     let _ = worker.await;
     if let Ok(Err(error)) = notifier.await {
         tracing::error!("no webhooks were sent: {error}");
@@ -391,17 +417,19 @@ fn gallery_is_public(args: &Args) -> bool {
 
 /// What a client may call this installation.
 fn names(args: &Args) -> Vec<String> {
-    let host = |url: &Option<String>| {
-        let url: http::Uri = url.as_deref()?.parse().ok()?;
-        Some(url.host()?.trim_matches(['[', ']']).to_owned())
-    };
     ["localhost", "127.0.0.1", "::1"]
         .map(str::to_owned)
         .into_iter()
         .chain([reachable(args.listen.ip()).to_string()])
-        .chain(host(&args.public_url))
-        .chain(host(&args.blob_public_url))
+        .chain(host(args.public_url.as_deref()))
+        .chain(host(args.blob_public_url.as_deref()))
         .collect()
+}
+
+/// The host that a URL names.
+fn host(url: Option<&str>) -> Option<String> {
+    let url: http::Uri = url?.parse().ok()?;
+    Some(url.host()?.trim_matches(['[', ']']).to_owned())
 }
 
 /// What the functions are told about where things are.
@@ -409,6 +437,8 @@ struct Addresses<'a> {
     public: &'a str,
     blob: &'a str,
     metrics: &'a str,
+    /// Whom the origin may ask for newest moments.
+    live: &'a str,
 }
 
 fn load_host(
@@ -445,6 +475,7 @@ fn load_host(
         ("master_key".into(), master_key.to_owned()),
         ("public_url".into(), at.public.to_owned()),
         ("metrics_url".into(), at.metrics.to_owned()),
+        ("live_hosts".into(), at.live.to_owned()),
         ("event_secret".into(), secrets.event_secret.clone()),
         ("public_gallery".into(), gallery_is_public(args).to_string()),
         ("oidc_issuers".into(), oidc.issuers),
@@ -561,7 +592,7 @@ pub(crate) fn lock(data: &Path) -> Result<std::fs::File> {
 }
 
 /// The address that others on this machine use for `ip`.
-fn reachable(ip: IpAddr) -> IpAddr {
+pub(crate) fn reachable(ip: IpAddr) -> IpAddr {
     if ip.is_unspecified() {
         IpAddr::V4(Ipv4Addr::LOCALHOST)
     } else {

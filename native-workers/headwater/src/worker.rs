@@ -43,9 +43,35 @@ pub(crate) struct Args {
 /// Between two questions for work.
 const POLL: Duration = Duration::from_millis(500);
 
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "worker".into(), |name| name.trim().to_owned())
+/// For people: host and process id.
+pub(crate) fn name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "worker".into(), |name| name.trim().to_owned());
+    format!("{host}-{}", std::process::id())
+}
+
+/// Cancels `shutdown` at a signal, and at the end of standard input if that is what a parent holds.
+pub(crate) fn stop_with(stdin: bool, shutdown: CancellationToken) {
+    tokio::spawn(async move {
+        let parent_gone = async {
+            if stdin {
+                let mut byte = [0];
+                // Nothing is ever written: any return means that the other end is closed.
+                while tokio::io::stdin()
+                    .read(&mut byte)
+                    .await
+                    .is_ok_and(|read| read > 0)
+                {}
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = crate::up::stop_signal() => {}
+            () = parent_gone => {}
+        }
+        shutdown.cancel();
+    });
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
@@ -63,34 +89,14 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         ca,
         threads: args.threads.unwrap_or(0),
         poll: POLL,
-        name: format!("{}-{}", host_name(), std::process::id()),
+        name: name(),
         engine: args.engine,
         ffmpeg: args.ffmpeg_dir,
         scratch: args.scratch.unwrap_or_else(std::env::temp_dir),
         guard: args.egress.guard(),
     };
     let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        let parent_gone = async {
-            if args.stop_with_stdin {
-                let mut byte = [0];
-                // Nothing is ever written: any return means that the other end is closed.
-                while tokio::io::stdin()
-                    .read(&mut byte)
-                    .await
-                    .is_ok_and(|read| read > 0)
-                {}
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = crate::up::stop_signal() => {}
-            () = parent_gone => {}
-        }
-        stop.cancel();
-    });
+    stop_with(args.stop_with_stdin, shutdown.clone());
     headwater_transcoder::run(config, shutdown).await?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use headwater_live::timeline::TrackIndex;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -79,14 +79,13 @@ pub(crate) async fn listen(
 }
 
 async fn answer(hub: &Hub, expected: &str, request: Request<Incoming>) -> Response<Body> {
-    let shown = request.headers().get(header::AUTHORIZATION);
-    let shown = shown.map(|value| value.as_bytes()).unwrap_or_default();
-    if !bool::from(shown.ct_eq(expected.as_bytes())) {
+    if !is_known(&request, expected) {
         return status(StatusCode::UNAUTHORIZED);
     }
     if request.method() != Method::GET {
         return status(StatusCode::METHOD_NOT_ALLOWED);
     }
+    let range = range(&request);
     let query: HashMap<&str, u64> = request
         .uri()
         .query()
@@ -141,9 +140,11 @@ async fn answer(hub: &Hub, expected: &str, request: Request<Incoming>) -> Respon
                 return status(StatusCode::NOT_FOUND);
             };
             match part {
-                [] => segment(live, track, number, deadline).await,
+                [] => within(segment(live, track, number, deadline).await, range).await,
                 [part] => match part.parse() {
-                    Ok(part) => one_part(&live, track, number, part, deadline).await,
+                    Ok(part) => {
+                        within(one_part(&live, track, number, part, deadline).await, range).await
+                    }
                     Err(_) => status(StatusCode::NOT_FOUND),
                 },
                 _ => status(StatusCode::NOT_FOUND),
@@ -151,6 +152,70 @@ async fn answer(hub: &Hub, expected: &str, request: Request<Incoming>) -> Respon
         }
         _ => status(StatusCode::NOT_FOUND),
     }
+}
+
+/// Whether the secret is shown: in a header, or in the query by who moves bytes and sets no headers.
+fn is_known(request: &Request<Incoming>, expected: &str) -> bool {
+    let shown = request.headers().get(header::AUTHORIZATION);
+    let shown = shown.map(|value| value.as_bytes()).unwrap_or_default();
+    if bool::from(shown.ct_eq(expected.as_bytes())) {
+        return true;
+    }
+    let secret = expected.strip_prefix("Bearer ").unwrap_or(expected);
+    let query = request.uri().query().unwrap_or_default();
+    let mut keys = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("key="));
+    keys.next()
+        .is_some_and(|key| bool::from(key.as_bytes().ct_eq(secret.as_bytes())))
+}
+
+/// First and last byte asked for: `bytes=a-b` alone, which is what assemblers send.
+fn range(request: &Request<Incoming>) -> Option<(u64, u64)> {
+    let text = request.headers().get(header::RANGE)?.to_str().ok()?;
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last).then_some((first, last))
+}
+
+/// The part of an answer that was asked for. What still grows has no parts to ask for.
+async fn within(response: Response<Body>, range: Option<(u64, u64)>) -> Response<Body> {
+    let Some((first, last)) = range.filter(|_| response.status() == StatusCode::OK) else {
+        return response;
+    };
+    let Some(total) = response.body().size_hint().exact() else {
+        return response;
+    };
+    if first >= total {
+        return status(StatusCode::RANGE_NOT_SATISFIABLE);
+    }
+    let last = last.min(total - 1);
+    let (mut head, body) = response.into_parts();
+    let Ok(body) = body.collect().await;
+    let bytes = body.to_bytes();
+    let (from, to) = (first as usize, last as usize + 1);
+    head.status = StatusCode::PARTIAL_CONTENT;
+    if let Ok(value) = format!("bytes {first}-{last}/{total}").parse() {
+        head.headers.insert(header::CONTENT_RANGE, value);
+    }
+    Response::from_parts(head, Full::new(bytes.slice(from..to)).boxed_unsync())
+}
+
+/// What has left memory and is not in storage yet.
+async fn from_disk(
+    live: &Live,
+    track: TrackIndex,
+    number: u64,
+    part: Option<usize>,
+) -> Response<Body> {
+    if let Some((kept, range)) = live.on_disk(track, number, part)
+        && let Ok(bytes) = kept.read().await
+        && let (Ok(from), Ok(to)) = (usize::try_from(range.start), usize::try_from(range.end))
+        && to <= bytes.len()
+    {
+        return whole(bytes.slice(from..to));
+    }
+    status(StatusCode::GONE)
 }
 
 /// Waits until `there`, or the deadline.
@@ -189,7 +254,7 @@ async fn one_part(
             None => status(StatusCode::NOT_FOUND),
         },
         Media::NotYet => status(StatusCode::NOT_FOUND),
-        Media::Gone => status(StatusCode::GONE),
+        Media::Gone => from_disk(live, track, number, Some(part)).await,
     }
 }
 
@@ -206,7 +271,7 @@ async fn segment(
     .await;
     match live.media(track, number, 0) {
         Media::NotYet => return status(StatusCode::NOT_FOUND),
-        Media::Gone => return status(StatusCode::GONE),
+        Media::Gone => return from_disk(&live, track, number, None).await,
         Media::Parts {
             parts,
             complete: true,

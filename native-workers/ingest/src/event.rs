@@ -435,6 +435,24 @@ impl Live {
         }
     }
 
+    /// A segment that has left memory, from the disk while some recording still needs it there, and the place of `part` in it.
+    pub(crate) fn on_disk(
+        &self,
+        track: TrackIndex,
+        number: u64,
+        part: Option<usize>,
+    ) -> Option<(Arc<Kept>, std::ops::Range<u64>)> {
+        let inner = self.lock();
+        let row = inner.engine.timeline().row(number)?;
+        let segment = row.segments.get(&track).filter(|s| s.complete)?;
+        let range = match part {
+            None => 0..segment.size(),
+            Some(part) => segment.part_range(part)?,
+        };
+        let kept = inner.kept.get(&(number, track))?.upgrade()?;
+        Some((kept, range))
+    }
+
     /// How every track is doing.
     pub(crate) fn heartbeats(&self) -> Vec<Heartbeat> {
         let mut inner = self.lock();

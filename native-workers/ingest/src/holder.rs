@@ -7,8 +7,8 @@ use headwater_blob::client::HyperClient;
 use headwater_live::timeline::Timeline;
 use headwater_work::live::facts::Fact;
 use headwater_work::live::{
-    Assignment, Claim, Endpoint, Endpoints, OutputReport, OutputState, Protocol, ReleaseRequest,
-    RenewRequest, Wanted, WorkerState,
+    Assignment, Claim, Edge, Endpoint, Endpoints, OutputReport, OutputState, Protocol,
+    ReleaseRequest, RenewRequest, Wanted, WorkerState,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::event::Live;
 use crate::hub::{Hub, Open};
 use crate::recording::{self, Handle};
 use crate::spool::Spool;
-use crate::{Bound, Config, srt};
+use crate::{Bound, Config, resume, srt};
 
 /// What all events of a worker share.
 pub(crate) struct Around {
@@ -28,6 +28,23 @@ pub(crate) struct Around {
     pub(crate) hub: Arc<Hub>,
     pub(crate) bound: Bound,
     pub(crate) config: Config,
+}
+
+impl Around {
+    /// Where the origin asks.
+    fn edge(&self) -> Edge {
+        let mut at = self.bound.edge;
+        if at.ip().is_unspecified() {
+            at.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        Edge {
+            url: match &self.config.edge_url {
+                Some(url) => url.trim_end_matches('/').to_owned(),
+                None => format!("http://{at}"),
+            },
+            secret: self.config.edge_secret.clone(),
+        }
+    }
 }
 
 /// Engines are told of the time so often.
@@ -89,6 +106,7 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
         Over::LeaseLost => {
             tracing::warn!(%event, "the lease is lost; nothing more is written");
             holder.drop_everything().await;
+            resume::forget(&holder.around.config.data, event);
             return;
         }
         Over::Leaving => {
@@ -119,6 +137,7 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
         lease: holder.lease.clone(),
         failure,
     };
+    resume::forget(&holder.around.config.data, event);
     for wait in [200, 1_000, 3_000] {
         match holder.around.api.release(event, &release).await {
             Ok(()) | Err(ApiError::LeaseLost | ApiError::Refused(..)) => break,
@@ -176,6 +195,12 @@ impl Holder {
             {
                 Ok(assignment) => {
                     self.assignment = assignment;
+                    if told.as_ref() != Some(&report) {
+                        let data = &self.around.config.data;
+                        if let Err(error) = resume::keep(data, self.assignment.event_id, &report) {
+                            tracing::warn!("keeping a lease: {error}");
+                        }
+                    }
                     told = Some(report);
                     good_until = Instant::now() + lease;
                     renew_at = Instant::now() + (lease / 3).min(Duration::from_secs(5));
@@ -231,6 +256,12 @@ impl Holder {
         if !assignment.encoding.encoding_type.is_passthrough() {
             return Err(Over::Failed(
                 "this installation has no live encoder; use an encodingType of PassthroughBasic or PassthroughStandard".to_owned(),
+            ));
+        }
+        if assignment.input.protocol == Protocol::Rtmps && self.around.bound.rtmps.is_empty() {
+            return Err(Over::Failed(
+                "this installation takes no RTMPS; use RTMP or SRT, or give it a certificate"
+                    .to_owned(),
             ));
         }
         let disk = |error| Over::Failed(format!("the worker's disk cannot be used: {error}"));
@@ -321,6 +352,7 @@ impl Holder {
             state,
             generation: self.assignment.generation,
             endpoints: self.endpoints(),
+            edge: self.running.is_some().then(|| self.around.edge()),
             outputs: self.output_reports(),
         }
     }
@@ -341,12 +373,9 @@ impl Holder {
             return Endpoints::default();
         };
         let config = &self.around.config;
-        // TLS and cookies of a name of its own are the operator's; the first label says which event it is.
+        // Only a name that leads here is told.
         let host = match &self.assignment.static_hostname {
-            Some(label)
-                if config.public_host.parse::<std::net::IpAddr>().is_err()
-                    && config.public_host != "localhost" =>
-            {
+            Some(label) if config.host_labels => {
                 format!("{label}.{}", config.public_host)
             }
             _ => config.public_host.clone(),
@@ -465,6 +494,7 @@ impl Holder {
                 state: WorkerState::Preparing,
                 generation: self.assignment.generation,
                 endpoints: Endpoints::default(),
+                edge: Some(self.around.edge()),
                 outputs: self.output_reports(),
             };
             let renewed = self.around.api.renew(event, &report).await;

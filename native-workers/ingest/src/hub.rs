@@ -75,24 +75,7 @@ impl Hub {
 
 /// Whether an address is in one of the ranges.
 pub(crate) fn is_allowed(ranges: &[IpRange], peer: IpAddr) -> bool {
-    let peer = peer.to_canonical();
-    ranges.iter().any(|range| match (range.address, peer) {
-        (IpAddr::V4(net), IpAddr::V4(peer)) => {
-            let bits = u32::from(range.subnet_prefix_length.unwrap_or(32).min(32));
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            u32::from(net) & mask == u32::from(peer) & mask
-        }
-        (IpAddr::V6(net), IpAddr::V6(peer)) => {
-            let bits = u32::from(range.subnet_prefix_length.unwrap_or(128).min(128));
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            u128::from(net) & mask == u128::from(peer) & mask
-        }
-        // 0.0.0.0/0 means everybody to those who write it.
-        (IpAddr::V4(net), IpAddr::V6(_)) => {
-            net.is_unspecified() && range.subnet_prefix_length == Some(0)
-        }
-        (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    })
+    ranges.iter().any(|range| range.contains(peer))
 }
 
 /// A connection of an encoder that has been let in: what a protocol adapter pushes into. Tells of its end when dropped.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`run`], [`Config`] | claims events and keeps their leases |
 //! | `holder` | one event: brings what the worker does to what is wanted |
+//! | `resume` | the leases of a worker that was killed, for its next life |
 //! | `event` | one event's engine, its newest media in memory, its journal and spool on disk |
 //! | `recording` | one live output: segments, pages and head into storage, trimming, the end |
 //! | `hub` | which event an access token is for; what protocol adapters push into |
@@ -22,6 +23,7 @@ mod facts;
 mod holder;
 mod hub;
 mod recording;
+mod resume;
 mod rtmp;
 mod spool;
 mod srt;
@@ -63,9 +65,13 @@ pub struct Config {
     pub srt: SocketAddr,
     /// The host name in the URLs that encoders are told.
     pub public_host: String,
-    /// Where the origin asks, and the secret that it shows.
+    /// Whether every name below `public_host` leads here, too: events with a static host name have one of their own then.
+    pub host_labels: bool,
+    /// Where the origin asks, and the secret that it shows: 16 to 128 letters, digits, `-`, `_` and `.`.
     pub edge: SocketAddr,
     pub edge_secret: String,
+    /// The address under which the origin reaches that; without one, `edge` itself.
+    pub edge_url: Option<String>,
     /// Where previews play, e.g. `http://localhost:8080`.
     pub streaming_url: String,
     /// Most events at once.
@@ -201,6 +207,9 @@ impl Worker {
             config: self.config,
         });
         let mut holders = JoinSet::new();
+        for claim in resume::all(&around, &shutdown).await {
+            holders.spawn(holder::hold(around.clone(), claim, shutdown.clone()));
+        }
         let mut pause = around.config.poll;
         while !shutdown.is_cancelled() {
             while holders.try_join_next().is_some() {}

@@ -31,6 +31,9 @@ window.player = {
       .getRepresentationsByType("video")
       .map(({ id, width, height, bandwidth }) => ({ id, width, height, bitrate: bandwidth }))
       .sort((a, b) => a.bitrate - b.bitrate),
+  // The manifest says whether it is; a page may let the player catch up.
+  lowLatency: () => player.updateSettings({ streaming: { liveCatchup: { enabled: true } } }),
+  latency: () => (player.isDynamic() ? player.getCurrentLiveLatency() : null),
   select: (id) => {
     player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
     player.setRepresentationForTypeById("video", id, /* forceReplace= */ true);

@@ -3,6 +3,8 @@ import { errors, video, warnings } from "./common.js";
 
 // Made when it is known which keys it is to get: hls.js looks at that once.
 let hls;
+// Low latency is asked for: by default hls.js takes it wherever it is offered.
+let lowLatencyMode = false;
 
 function create({ licence, token }) {
   const keyUrls = new Set();
@@ -11,6 +13,7 @@ function create({ licence, token }) {
   };
   const made = new Hls({
     workerPath: "/node_modules/hls.js/dist/hls.worker.js",
+    lowLatencyMode,
     xhrSetup: (request, url) => {
       if (keyUrls.has(url)) authorize(request);
     },
@@ -47,6 +50,10 @@ window.player = {
   select: (id) => {
     hls.currentLevel = id;
   },
+  lowLatency: () => {
+    lowLatencyMode = true;
+  },
+  latency: () => hls.latency,
   texts: () => hls.subtitleTracks.map(({ lang, name }) => ({ language: lang, name })),
   showText: (language) => {
     hls.subtitleTrack = hls.subtitleTracks.findIndex(({ lang }) => lang === language);

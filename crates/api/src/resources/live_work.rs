@@ -4,7 +4,7 @@ use headwater_blob::HttpClient;
 use headwater_catalog::Sql;
 use headwater_catalog::jobs::queue::Location;
 use headwater_catalog::live::queue::{self, Assigned, Report};
-use headwater_catalog::live::{LiveOutput, LiveOutputState};
+use headwater_catalog::live::{LiveOutput, LiveOutputState, source};
 use headwater_work::live::{
     Assignment, Claim, ClaimRequest, Encoding, Input, Output, OutputWanted, Preview,
     ReleaseRequest, RenewRequest, StreamOption,
@@ -17,9 +17,6 @@ use super::work::{everything, open, read, signed};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::reply::Reply;
-
-/// How far viewers may go back in an event of low latency unless its output says otherwise, in milliseconds (AMS).
-const LOW_LATENCY_REWIND_MS: u64 = 30 * 60 * 1000;
 
 fn event_id<S, C>(call: &Call<'_, S, C>) -> Result<Uuid, ApiError> {
     Uuid::parse_str(call.var("id")).map_err(|_| ApiError::invalid("eventId", "must be a UUID"))
@@ -51,6 +48,7 @@ pub(super) async fn renew<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         state: request.state,
         generation: request.generation,
         endpoints: &request.endpoints,
+        edge: request.edge.as_ref(),
         outputs: &request.outputs,
     };
     let assigned = queue::renew(
@@ -135,16 +133,7 @@ fn instruct<S, C: HttpClient>(
 ) -> Result<Output, ApiError> {
     let place = open(call, &location)?;
     let archive_window_ms = output.properties.archive_window_length.as_millis();
-    let rewind = output
-        .properties
-        .rewind_window_length
-        .map(|window| window.as_millis());
-    let implied = match stream_option {
-        StreamOption::Default => None,
-        StreamOption::LowLatency | StreamOption::LowLatencyV2 => {
-            Some(LOW_LATENCY_REWIND_MS.min(archive_window_ms))
-        }
-    };
+    let rewind_window_ms = source::rewind_ms(&output.properties, stream_option);
     Ok(Output {
         output_id: output.id,
         name: output.name,
@@ -156,7 +145,7 @@ fn instruct<S, C: HttpClient>(
         place: signed(&place, location.sub_path, everything())?,
         manifest_name: output.manifest_name,
         archive_window_ms,
-        rewind_window_ms: rewind.or(implied),
+        rewind_window_ms,
         fragments_per_ts_segment: output.properties.hls.fragments_per_ts_segment,
         output_snap_time: output.properties.output_snap_time,
     })

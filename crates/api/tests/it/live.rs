@@ -556,11 +556,6 @@ fn events_say_which_member_is_wrong() {
         ),
         (
             "input",
-            json!({"streamingProtocol": "SRT"}),
-            "input.streamingProtocol",
-        ),
-        (
-            "input",
             json!({"accessToken": "secret"}),
             "input.accessToken",
         ),

@@ -205,7 +205,7 @@ pub(super) async fn let_go<S: Sql>(
 ) -> Result<(), CatalogError> {
     sql.query(
         "UPDATE live_events SET state = 'Stopped', modified = ?2, lease = NULL, lease_until = NULL, claim_by = NULL,
-             worker = NULL, endpoints_sealed = NULL
+             worker = NULL, endpoints_sealed = NULL, edge_sealed = NULL
          WHERE id = ?1",
         &[event.id.into(), now.into()],
     )

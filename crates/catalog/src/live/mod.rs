@@ -8,6 +8,7 @@
 //! | [`events`], [`actions`] | made, changed, listed; started, stopped, reset, deleted |
 //! | [`outputs`] | recordings |
 //! | [`queue`] | the worker's side: claim, renew, release |
+//! | [`source`] | the origin's side: who has the newest moments |
 //! | [`sweep`] | what time alone decides |
 //!
 //! An event that nobody runs is a row. One that is to run is claimed by a worker with a lease, as a job is, and the worker's
@@ -22,9 +23,11 @@ pub mod model;
 pub mod outputs;
 pub mod queue;
 mod rules;
+pub mod source;
 pub mod sweep;
 
 pub use actions::Acted;
 pub use machine::{Action, LiveEventState};
 pub use model::{LiveEvent, LiveEventWrite, LiveOutput, LiveOutputState, NewLiveOutput};
 pub use rules::MOST_EVENTS;
+pub use source::{LivePreview, LiveSource};

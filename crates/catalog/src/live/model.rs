@@ -233,6 +233,10 @@ pub(super) fn endpoints_context(id: Uuid) -> String {
     format!("live-event/{id}/endpoints")
 }
 
+pub(super) fn edge_context(id: Uuid) -> String {
+    format!("live-event/{id}/edge")
+}
+
 /// AMS `LiveOutputResourceState`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveOutputState {

@@ -5,7 +5,7 @@
 
 use headwater_seal::Seal;
 use headwater_work::live::{
-    Endpoints, LONGEST_URL, MOST_ENDPOINTS, OutputReport, OutputState, WorkerState,
+    Edge, Endpoints, LONGEST_URL, MOST_ENDPOINTS, OutputReport, OutputState, WorkerState,
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::actions;
 use super::events::ENTITY;
 use super::facts;
 use super::machine::{self, LiveEventState};
-use super::model::{LiveEvent, LiveOutput, LiveOutputState, endpoints_context};
+use super::model::{LiveEvent, LiveOutput, LiveOutputState, edge_context, endpoints_context};
 use super::outputs;
 use super::sweep::{claim_by, sweep};
 use crate::error::CatalogError;
@@ -106,6 +106,7 @@ pub struct Report<'a> {
     pub state: WorkerState,
     pub generation: u32,
     pub endpoints: &'a Endpoints,
+    pub edge: Option<&'a Edge>,
     pub outputs: &'a [OutputReport],
 }
 
@@ -123,6 +124,7 @@ pub async fn renew<S: Sql>(
     now: Timestamp,
 ) -> Result<Assigned, CatalogError> {
     check_endpoints(report.endpoints)?;
+    report.edge.map_or(Ok(()), check_edge)?;
     transaction(sql, async |sql| {
         sweep(sql, now).await?;
         let (event, lease_seconds) = held(sql, event_id, lease)
@@ -132,11 +134,18 @@ pub async fn renew<S: Sql>(
         let next = machine::reported(event.state, report.state, current);
         let until = lease_end(now, lease_seconds);
         let endpoints = serde_json::to_vec(report.endpoints).unwrap_or_default();
+        let edge = match report.edge {
+            Some(edge) => {
+                let plain = serde_json::to_vec(edge).unwrap_or_default();
+                Value::Blob(seal.seal(&edge_context(event.id), &plain)?)
+            }
+            None => Value::Null,
+        };
         let modified = if next == event.state { event.modified } else { now };
         let rows = sql
             .query(
                 &format!(
-                    "UPDATE live_events SET state = ?2, lease_until = ?3, claim_by = ?4, endpoints_sealed = ?5, modified = ?6
+                    "UPDATE live_events SET state = ?2, lease_until = ?3, claim_by = ?4, endpoints_sealed = ?5, edge_sealed = ?7, modified = ?6
                      WHERE id = ?1 RETURNING {}",
                     ENTITY.columns
                 ),
@@ -147,6 +156,7 @@ pub async fn renew<S: Sql>(
                     claim_by(until).into(),
                     seal.seal(&endpoints_context(event.id), &endpoints)?.into(),
                     modified.into(),
+                    edge.into(),
                 ],
             )
             .await?;
@@ -300,6 +310,32 @@ async fn assigned<S: Sql>(
         outputs: found,
         event,
     })
+}
+
+/// The origin will send requests there: nothing but a host may be named.
+fn check_edge(edge: &Edge) -> Result<(), CatalogError> {
+    const LONGEST_SECRET: usize = 128;
+    let schemes = ["http://", "https://"];
+    let host = schemes
+        .iter()
+        .find_map(|scheme| edge.url.strip_prefix(scheme));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+    if !host.is_some_and(|host| !host.is_empty() && host.chars().all(plain))
+        || edge.url.len() > LONGEST_URL
+    {
+        return Err(CatalogError::invalid(
+            "edge.url",
+            "must be http or https, a host and nothing behind it",
+        ));
+    }
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if !(16..=LONGEST_SECRET).contains(&edge.secret.len()) || !edge.secret.chars().all(good) {
+        return Err(CatalogError::invalid(
+            "edge.secret",
+            "must have 16 to 128 letters, digits, dashes, dots and underscores",
+        ));
+    }
+    Ok(())
 }
 
 fn check_endpoints(endpoints: &Endpoints) -> Result<(), CatalogError> {

@@ -196,12 +196,6 @@ fn check_encoding(
         input.key_frame_interval_duration,
     )?;
     let Some(default_preset) = default_preset else {
-        if input.streaming_protocol == Protocol::Srt {
-            return invalid(
-                "input.streamingProtocol",
-                "SRT is taken by events whose encodingType is Standard or Premium1080p",
-            );
-        }
         if encoding.preset_name.is_some() {
             return invalid("encoding.presetName", ENCODED);
         }

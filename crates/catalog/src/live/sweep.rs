@@ -95,7 +95,7 @@ pub(super) async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), Catalog
     tell(sql, now).await?;
     sql.query(
         "UPDATE live_events SET state = 'Stopped', modified = claim_by, lease = NULL, lease_until = NULL,
-             claim_by = NULL, worker = NULL, endpoints_sealed = NULL
+             claim_by = NULL, worker = NULL, endpoints_sealed = NULL, edge_sealed = NULL
          WHERE state IN ('Allocating', 'Starting', 'Stopping') AND claim_by <= ?1",
         &given_up,
     )

@@ -125,6 +125,31 @@ impl<'a> Carried<'a> {
         )
     }
 
+    /// One of several init segments of a live track, relative to its HLS media playlist.
+    pub fn live_init(&self, name: &str, config: u16) -> String {
+        let (init, _, _) = self.hls_segments(name);
+        match (config, init.rsplit_once(')')) {
+            (1.., Some((front, end))) => format!("{front},part={config}){end}"),
+            _ => init,
+        }
+    }
+
+    /// A part of a live segment, which is named by its number, relative to the HLS media playlist.
+    pub fn live_part(&self, name: &str, number: u64, part: usize) -> String {
+        let (_, prefix, suffix) = self.hls_segments(name);
+        let (front, end) = suffix.rsplit_once(')').unwrap_or((&suffix, ""));
+        format!("{prefix}{number}{front},part={part}){end}")
+    }
+
+    /// As [`Self::dash_templates`], of a live track with the init segment `config`.
+    pub fn live_templates(&self, name: &str, config: u16) -> (String, String) {
+        let (init, media) = self.dash_templates(name);
+        match (config, init.strip_suffix(')')) {
+            (1.., Some(front)) => (format!("{front},part={config})"), media),
+            _ => (init, media),
+        }
+    }
+
     /// The URLs of a text track's segments, relative to its HLS media playlist; as [`Self::hls_segments`].
     pub fn text_segments(&self, name: &str) -> (String, String, String) {
         let (init, prefix, suffix) = self.hls_segments(name);

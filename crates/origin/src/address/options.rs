@@ -37,6 +37,9 @@ pub struct Options {
     pub filters: Vec<String>,
     /// `vbegin`, `vend`, `start`, `end`.
     pub window: Window,
+    /// `part`, of live presentations. Of a segment, which is named by its number then: which part. Of an init segment: which
+    /// of the track's.
+    pub part: Option<u32>,
 }
 
 impl Options {
@@ -50,6 +53,7 @@ impl Options {
             key_frames: false,
             filters: Vec::new(),
             window: Window::default(),
+            part: None,
         }
     }
 
@@ -65,6 +69,7 @@ impl Options {
         let mut key_frames: Option<()> = None;
         let mut filters: Option<Vec<String>> = None;
         let mut window = Window::default();
+        let mut live_part: Option<u32> = None;
         for part in parts {
             let (key, value) = part
                 .split_once('=')
@@ -77,6 +82,7 @@ impl Options {
                 "audiotrack" if !value.is_empty() => once(&mut audio_track, value.to_owned())?,
                 "type" if value.eq_ignore_ascii_case("keyframes") => once(&mut key_frames, ())?,
                 "filter" => once(&mut filters, read_filters(value)?)?,
+                "part" => once(&mut live_part, read_part(value)?)?,
                 "vbegin" => once(&mut window.begin, duration(value)?)?,
                 "vend" => once(&mut window.end, duration(value)?)?,
                 "start" => once(&mut window.clock_start, Clock(timestamp(value)?))?,
@@ -100,6 +106,7 @@ impl Options {
             key_frames: key_frames.is_some(),
             filters: filters.unwrap_or_default(),
             window,
+            part: live_part,
         })
     }
 }
@@ -154,6 +161,12 @@ fn read_encryption(value: &str) -> Result<Encryption, OriginError> {
             "the value of encryption is unknown",
         )),
     }
+}
+
+fn read_part(value: &str) -> Result<u32, OriginError> {
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    let part = digits.then(|| value.parse().ok()).flatten();
+    part.ok_or_else(|| bad("part is not a number"))
 }
 
 fn read_bool(value: &str) -> Result<bool, OriginError> {

@@ -48,6 +48,7 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
             if options.key_frames {
                 return Err(bad("I-frame playlists are of single tracks"));
             }
+            whole(&options)?;
             Ok(Target::Manifest {
                 name: name.to_owned(),
                 options,
@@ -82,6 +83,7 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                     if options.format.protocol() != Protocol::Hls {
                         return Err(bad("this protocol has no manifests of single tracks"));
                     }
+                    whole(&options)?;
                     Ok(Target::MediaPlaylist {
                         track: track(subject)?,
                         options,
@@ -117,6 +119,9 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                         (Format::HlsTs(_), Part::Init, _) => false,
                         (_, _, noun) => noun == Noun::Fragments,
                     };
+                    if options.format != Format::HlsCmaf && part != Part::Init {
+                        whole(&options)?;
+                    }
                     if !there || options.key_frames {
                         return Err(bad("this protocol has no such fragments"));
                     }
@@ -130,6 +135,14 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
             }
         }
         _ => Err(bad("the URL has too many elements")),
+    }
+}
+
+/// Only segments have parts.
+fn whole(options: &Options) -> Result<(), OriginError> {
+    match options.part {
+        None => Ok(()),
+        Some(_) => Err(bad("only segments of HLS over CMAF have parts")),
     }
 }
 

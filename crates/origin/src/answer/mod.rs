@@ -18,6 +18,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use jiff::Timestamp;
 use range::Ranged;
+use std::net::IpAddr;
 
 pub(crate) use coding::Coding;
 pub(crate) use conditional::is_not_modified;
@@ -29,15 +30,18 @@ pub struct Request<'a> {
     pub method: &'a Method,
     /// The path as it came, percent-encoded. The query is not part of it.
     pub path: &'a str,
-    /// The query as it came, without its question mark; empty without one. Only a token for keys is read of it.
+    /// The query as it came, without its question mark; empty without one. A token for keys is read of it, and what a live
+    /// playlist is to wait for.
     pub query: &'a str,
+    /// The client's address, if the host tells. Only previews look at it.
+    pub client: Option<IpAddr>,
     /// The headers.
     pub headers: &'a HeaderMap,
     /// The wall clock.
     pub now: Timestamp,
 }
 
-/// What to send as a body. `Content-Length` is always set already.
+/// What to send as a body. `Content-Length` is set already, but for [`Body::Growing`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Nothing.
@@ -46,6 +50,18 @@ pub enum Body {
     Bytes(Bytes),
     /// What the assembler makes of this plan.
     Plan(Plan),
+    /// What a live event's worker answers at this URL, as it is made. The URL holds a secret.
+    Growing(Growing),
+}
+
+/// The URL of a segment that is still being made. `Debug` shows none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Growing(pub String);
+
+impl std::fmt::Debug for Growing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Growing(..)")
+    }
 }
 
 /// What a URL stands for, before the request's conditions and range are looked at.
@@ -194,6 +210,12 @@ pub(crate) fn preflight(request: &Request<'_>) -> Response<Body> {
     cors::preflight(request.headers, response.headers_mut());
     set_static(&mut response, ALLOW, cors::METHODS);
     response
+}
+
+/// What every response has, for one that is not made here.
+pub(crate) fn shared(headers: &mut HeaderMap) {
+    cors::expose(headers);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 /// The problem response for `error`.

@@ -27,6 +27,7 @@ fn ask(method: Method, headers: &[(HeaderName, &str)]) -> Response<Body> {
         method: &method,
         path: "/",
         query: "",
+        client: None,
         headers: &map,
         now: Timestamp::UNIX_EPOCH,
     };
@@ -210,6 +211,7 @@ fn problems_name_the_error_and_repeat_only_harmless_ids() {
         method: &Method::GET,
         path: "/",
         query: "",
+        client: None,
         headers: &headers,
         now: Timestamp::UNIX_EPOCH,
     };

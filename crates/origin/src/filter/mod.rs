@@ -4,7 +4,8 @@
 //! URL names, are joined with the URL's own window into a [`Selection`]: tracks and times that every one of them keeps.
 //! Media times never change, and fragments are the same with and without filters; only lists get shorter.
 //!
-//! What is for live presentations alone (window, back-off, forced end) has no meaning for one that is there in full.
+//! What is for live presentations alone (window, back-off, forced end: [`LiveSelection`]) has no meaning for one that is
+//! there in full.
 
 mod instant;
 mod read;
@@ -31,6 +32,12 @@ pub struct Filter {
     pub start: Option<Instant>,
     /// Absolute media time.
     pub end: Option<Instant>,
+    /// Of a live presentation: `end` counts while it is live, too.
+    pub force_end: bool,
+    /// Of a live presentation: how much before its newest moment, in microseconds.
+    pub window_micros: Option<u64>,
+    /// Of a live presentation: how far its newest moment is put back, in microseconds.
+    pub back_off_micros: Option<u64>,
     /// bit/s: the HLS variant that comes first is the one closest to it.
     pub first_quality: Option<u64>,
     /// A track is kept if all conditions of one entry hold. Without entries, every track is.
@@ -77,8 +84,33 @@ pub enum Kind {
 pub(crate) struct Selection {
     start: Option<Instant>,
     end: Option<Instant>,
+    pub(crate) live: LiveSelection,
     pub(crate) first_quality: Option<u64>,
     filters: Vec<Vec<Vec<Condition>>>,
+}
+
+/// What is for live presentations alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LiveSelection {
+    /// The earliest end that counts while it is live.
+    pub(crate) forced_end: Option<Instant>,
+    pub(crate) window_micros: Option<u64>,
+    pub(crate) back_off_micros: Option<u64>,
+}
+
+impl LiveSelection {
+    fn narrow(&mut self, filter: &Filter) {
+        fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+            match (a, b) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            }
+        }
+        let forced = filter.end.filter(|_| filter.force_end);
+        self.forced_end = least(self.forced_end, forced);
+        self.window_micros = least(self.window_micros, filter.window_micros);
+        self.back_off_micros = self.back_off_micros.max(filter.back_off_micros);
+    }
 }
 
 impl Selection {
@@ -95,6 +127,7 @@ impl Selection {
         let mut all = Self::default();
         for filter in filters {
             all.narrow(filter.start, filter.end);
+            all.live.narrow(&filter);
             if let Some(bitrate) = filter.first_quality
                 && all.first_quality.replace(bitrate).is_some()
             {
@@ -258,6 +291,25 @@ impl Selection {
             tag.number(scale);
         }
         tag.number(self.first_quality.unwrap_or(u64::MAX));
+    }
+}
+
+impl Selection {
+    /// Absolute media times: from, and before.
+    pub(crate) fn bounds(&self) -> (Option<Instant>, Option<Instant>) {
+        (self.start, self.end)
+    }
+
+    /// Whether the filters keep a track of a live presentation, which has no language.
+    pub(crate) fn keeps_live(&self, kind: Kind, name: &str, codec: &str, bitrate: u32) -> bool {
+        let four_cc = codec.split('.').next().unwrap_or_default();
+        self.keeps(&Subject {
+            kind,
+            name,
+            language: None,
+            four_ccs: &[four_cc],
+            bitrate,
+        })
     }
 }
 

@@ -40,6 +40,17 @@ impl Filter {
             }
             filter.start = number("startTimestamp")?.map(|ticks| Instant::new(ticks, scale));
             filter.end = number("endTimestamp")?.map(|ticks| Instant::new(ticks, scale));
+            let micros = |ticks: u64| {
+                let micros = u128::from(ticks).saturating_mul(1_000_000);
+                let micros = micros.checked_div(scale.into()).unwrap_or_default();
+                u64::try_from(micros).unwrap_or(u64::MAX)
+            };
+            filter.window_micros = number("presentationWindowDuration")?.map(micros);
+            filter.back_off_micros = number("liveBackoffDuration")?.map(micros);
+            filter.force_end = match range.get("forceEndTimestamp") {
+                None | Some(Value::Null) => false,
+                Some(value) => value.as_bool().ok_or(FilterFault::Range)?,
+            };
         }
         if let Some(quality) = object(properties, "firstQuality", FilterFault::FirstQuality)? {
             filter.first_quality = number(quality, "bitrate", FilterFault::FirstQuality)?;

@@ -105,6 +105,7 @@ fn adaptation_set(
                 presentation_time_offset: zero.on(head),
                 initialization,
                 media,
+                available_early_ms: None,
                 timeline: timeline
                     .iter()
                     .map(|s| dash::Segment {

@@ -185,6 +185,7 @@ pub(super) fn adaptation_set(
                 presentation_time_offset: zero.on(head),
                 initialization,
                 media,
+                available_early_ms: None,
                 timeline: timeline.collect(),
             },
         }],

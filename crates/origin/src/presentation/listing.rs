@@ -14,6 +14,8 @@ pub(crate) struct Listing {
     pub(crate) entries: Vec<Entry>,
     /// `fragmentsPerHLSSegment`.
     pub(crate) fragments_per_hls_segment: Option<u32>,
+    /// Folders of CMAF fragments: what a live output leaves.
+    pub(crate) recording: bool,
     /// Text tracks, each with a name of its own.
     pub(crate) texts: Vec<TextEntry>,
 }
@@ -100,6 +102,7 @@ impl Listing {
         let mut listing = Self {
             entries: entries.collect(),
             fragments_per_hls_segment: manifest.fragments_per_hls_segment,
+            recording: manifest.formats.as_deref() == Some("vod-cmaf"),
             texts: Vec::new(),
         };
         for entry in manifest.tracks.iter().filter(|t| t.kind == EntryKind::Text) {
@@ -171,6 +174,11 @@ impl Listing {
         });
     }
 
+    /// Whether it may be of a live output.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recording
+    }
+
     /// What of a server manifest is not in its listing, and why.
     pub(crate) fn left_out(manifest: &ServerManifest) -> Vec<LeftOut> {
         let left_out = |file: &str, reason: String| LeftOut {
@@ -211,6 +219,7 @@ impl Listing {
             return Some(Self {
                 entries: vec![entry(file, Kinds::Both)],
                 fragments_per_hls_segment: None,
+                recording: false,
                 texts: TextEntry::beside(name, files),
             });
         }
@@ -239,6 +248,7 @@ impl Listing {
         (!entries.is_empty()).then_some(Self {
             entries,
             fragments_per_hls_segment: None,
+            recording: false,
             texts: TextEntry::beside(name, files),
         })
     }

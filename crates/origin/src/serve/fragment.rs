@@ -43,6 +43,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
     ) -> Result<Made, OriginError> {
+        if asked.options.part.is_some() {
+            return Err(none());
+        }
         if let Some(found) = self.text_track(visit, asked.track).await? {
             return self.text_fragment(request, visit, asked, &found).await;
         }
@@ -473,7 +476,7 @@ pub(super) fn segment_plan(
     Ok(plan.finish())
 }
 
-pub(super) fn unplannable(error: PlanError) -> OriginError {
+pub(crate) fn unplannable(error: PlanError) -> OriginError {
     OriginError::new(
         Code::FormatNotSupported,
         "the segment is too large or too scattered to be served",

@@ -34,7 +34,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(selection)
     }
 
-    async fn filters(
+    pub(super) async fn filters(
         &self,
         visit: &Visit<'_, C::Location>,
         names: Vec<String>,
@@ -107,6 +107,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             let alone = Listing {
                 entries: vec![entry.clone()],
                 fragments_per_hls_segment: listing.fragments_per_hls_segment,
+                recording: listing.recording,
                 texts: Vec::new(),
             };
             let presentation = self.join(visit, &alone).await?;

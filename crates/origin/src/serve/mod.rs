@@ -8,6 +8,7 @@
 mod fragment;
 mod images;
 pub(crate) mod listing;
+mod live;
 mod manifest;
 mod protected;
 mod text;
@@ -106,6 +107,7 @@ pub struct Origin<C: Catalog, S> {
     /// Manifests and init segments by their path.
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
+    recordings: live::Memory,
 }
 
 /// A request on its way: what was decided so far.
@@ -144,6 +146,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             images: Cache::new(sizes.names),
             answers: Cache::new(sizes.texts),
             indexes: Indexes::new(sizes.indexes, sizes.blocks),
+            recordings: live::Memory::new(sizes.blocks),
         }
     }
 
@@ -205,6 +208,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now: request.now,
             freshness,
         };
+        if let Some(response) = self.live(request, &visit, &address.target).await? {
+            return Ok(response);
+        }
         if let Some(proxied) = proxied {
             return self
                 .with_token(request, &visit, &address.target, &proxied)

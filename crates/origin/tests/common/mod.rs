@@ -296,9 +296,19 @@ impl Storage for Memory {
         let name = headwater_origin::address::child::encode(name);
         Ok(Object::new(
             format!("http://memory/{name}?sig=secret"),
-            Some(etag.to_owned()),
+            (!etag.is_empty()).then(|| etag.to_owned()),
         )
         .unwrap())
+    }
+
+    /// A worker has what is in the memory below `live/`.
+    async fn ask(&self, _: &Edge, path: &str) -> Result<Option<Bytes>, StorageError> {
+        pause().await;
+        let name = path.split('?').next().unwrap_or_default();
+        match self.find("ask", name.trim_start_matches('/')) {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(_) => Ok(None),
+        }
     }
 }
 
@@ -331,7 +341,7 @@ impl RangeSource for Assembler<'_> {
             .unwrap()
             .into_owned();
         let (bytes, etag) = self.0.find("media", &name)?;
-        if object.if_match() != Some(&etag) {
+        if object.if_match().is_some_and(|wanted| wanted != etag) {
             return Err(StorageError::Changed);
         }
         Ok(Pieces(
@@ -431,6 +441,7 @@ pub fn published() -> Published<()> {
         filters: Vec::new(),
         place: "memory".to_owned(),
         location: (),
+        live: None,
     }
 }
 
@@ -519,6 +530,7 @@ impl Bench {
             method: &Method::GET,
             path: &path,
             query: "",
+            client: None,
             headers: &headers,
             now: self.now,
         };
@@ -543,6 +555,7 @@ impl Bench {
             method: &method,
             path: &path,
             query,
+            client: None,
             headers: &map,
             now: self.now,
         };
@@ -580,7 +593,7 @@ impl Bench {
 
     fn body(&self, response: &Response<Body>) -> Result<Bytes, StorageError> {
         match response.body() {
-            Body::Empty => Ok(Bytes::new()),
+            Body::Empty | Body::Growing(_) => Ok(Bytes::new()),
             Body::Bytes(bytes) => Ok(bytes.clone()),
             Body::Plan(plan) => {
                 let decoded = headwater_plan::Plan::decode(plan.encode()).unwrap();

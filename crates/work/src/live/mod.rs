@@ -111,6 +111,36 @@ pub struct IpRange {
     pub subnet_prefix_length: Option<u8>,
 }
 
+impl IpRange {
+    /// Whether an address is in it. `0.0.0.0/0` means everybody to those who write it.
+    pub fn contains(&self, peer: std::net::IpAddr) -> bool {
+        use std::net::IpAddr::{V4, V6};
+        match (self.address, peer.to_canonical()) {
+            (V4(net), V4(peer)) => {
+                let bits = u32::from(self.subnet_prefix_length.unwrap_or(32).min(32));
+                let mask = u32::MAX
+                    .checked_shl(32_u32.saturating_sub(bits))
+                    .unwrap_or(0);
+                u32::from(net) & mask == u32::from(peer) & mask
+            }
+            (V6(net), V6(peer)) => {
+                let bits = u32::from(self.subnet_prefix_length.unwrap_or(128).min(128));
+                let mask = u128::MAX
+                    .checked_shl(128_u32.saturating_sub(bits))
+                    .unwrap_or(0);
+                u128::from(net) & mask == u128::from(peer) & mask
+            }
+            (V4(_), V6(_)) => self.is_everybody(),
+            (V6(_), V4(_)) => false,
+        }
+    }
+
+    /// Whether every address is in it.
+    pub fn is_everybody(&self) -> bool {
+        self.address.is_unspecified() && self.subnet_prefix_length == Some(0)
+    }
+}
+
 /// What becomes of the incoming pictures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -163,9 +193,30 @@ pub struct RenewRequest {
     pub generation: u32,
     #[serde(default)]
     pub endpoints: Endpoints,
+    /// Where the origin asks for the newest moments. `None` while there are none.
+    #[serde(default)]
+    pub edge: Option<Edge>,
     /// Those of the assignment that there is something to say about.
     #[serde(default)]
     pub outputs: Vec<OutputReport>,
+}
+
+/// The worker's private listener. Clients are never shown it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Edge {
+    /// `http://10.0.0.7:9500`, without a path. At most [`LONGEST_URL`] bytes.
+    pub url: String,
+    /// What a request shows, as `Authorization: Bearer` or in its query. At most 128 bytes.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far the worker is.

@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use uuid::Uuid;
 
 pub const TOKEN: &str = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0";
-pub const SECRET: &str = "edge secret";
+pub const SECRET: &str = "the-secret-of-the-edge";
 
 #[derive(Default)]
 pub struct State {
@@ -142,6 +142,8 @@ impl Fake {
             rtmps: None,
             srt: any,
             public_host: "127.0.0.1".into(),
+            host_labels: false,
+            edge_url: None,
             edge: any,
             edge_secret: SECRET.into(),
             streaming_url: "http://127.0.0.1:8080".into(),

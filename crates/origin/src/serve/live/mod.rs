@@ -1,0 +1,447 @@
+//! Live presentations, and the recordings that they leave.
+//!
+//! [`load`] brings together what the event's worker and storage have; [`segment`] is media. Answers about what is live are
+//! not remembered: a playlist is another one a moment later.
+
+mod load;
+mod segment;
+
+use super::{Origin, SEGMENT_CACHE, Visit, fragment};
+use crate::address::{Format, Options, Protocol, Target, child::Carried};
+use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
+use crate::error::{Code, OriginError};
+use crate::filter::{Instant, Selection};
+use crate::index::Freshness;
+use crate::live::hls::Listed;
+use crate::live::show::{Show, Span, filter_kind};
+use crate::live::{dash, hls};
+use crate::ports::{Catalog, Storage};
+use crate::presentation::Listing;
+use crate::tag::Tag;
+use headwater_hls::Skip;
+use headwater_live::CLOCK_PER_MS;
+use headwater_live::edge::Place;
+use headwater_time::{Rounding, Timescale};
+use http::Response;
+use load::Source;
+
+pub(super) use load::Memory;
+
+/// A client that waits for a moment which does not come is answered after so many target durations (§6.2.5.2).
+const PATIENCE_TARGETS: u64 = 3;
+
+/// Directives of a playlist's query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Directives {
+    number: Option<u64>,
+    part: Option<u64>,
+    skip: bool,
+}
+
+impl Directives {
+    /// Errors: 400 for values that are none, and for a part of no segment.
+    fn read(query: &str) -> Result<Self, OriginError> {
+        let bad = || OriginError::new(Code::BadUrlSyntax, "a delivery directive is not valid");
+        let mut directives = Self::default();
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let number = || value.parse::<u64>().map_err(|_| bad());
+            match name {
+                "_HLS_msn" => directives.number = Some(number()?),
+                "_HLS_part" => directives.part = Some(number()?),
+                "_HLS_skip" => match value {
+                    "YES" | "v2" => directives.skip = true,
+                    _ => return Err(bad()),
+                },
+                _ => {}
+            }
+        }
+        match directives {
+            Self {
+                number: None,
+                part: Some(_),
+                ..
+            } => Err(bad()),
+            directives => Ok(directives),
+        }
+    }
+}
+
+impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
+    /// The answer, if the URL is of something that is live or a recording. `listing`: of the presentation, if it was looked at.
+    pub(super) async fn live(
+        &self,
+        request: &Request<'_>,
+        visit: &Visit<'_, C::Location>,
+        target: &Target,
+    ) -> Result<Option<Response<Body>>, OriginError> {
+        let (name, options) = match target {
+            Target::Manifest { name, options } => (name, options),
+            Target::MediaPlaylist { track, options } | Target::Fragment { track, options, .. } => {
+                (&track.manifest, options)
+            }
+            Target::File { .. } => return Ok(None),
+        };
+        let broadcast = visit.published.live.as_ref();
+        if let Some(preview) = broadcast.filter(|live| live.preview.is_some()) {
+            if !preview.admits(request.client) {
+                return Err(OriginError::new(
+                    Code::AddressNotAllowed,
+                    "this preview is not for your address",
+                ));
+            }
+            if preview.manifest != *name {
+                return Err(OriginError::new(
+                    Code::ResourceNotFound,
+                    "there is nothing at this address",
+                ));
+            }
+        }
+        let source = match broadcast.filter(|live| live.manifest == *name) {
+            Some(broadcast) => Source::Live(broadcast),
+            None => {
+                // Whether it is a recording does not change; who goes on looks with fresh eyes.
+                let remembered = Visit {
+                    freshness: Freshness::Remembered,
+                    ..*visit
+                };
+                let found = self.listing(&remembered, name).await;
+                let maybe = match &found {
+                    Ok(listing) => Listing::is_recording(listing),
+                    Err(error) => error.code() == Code::ResourceNotFound,
+                };
+                if !maybe || !self.has_head(visit, name).await? {
+                    return Ok(None);
+                }
+                Source::Film(name)
+            }
+        };
+        self.playable(options)?;
+        let resource = match target {
+            Target::Manifest { .. } => self.live_manifest(visit, source, options).await?,
+            Target::MediaPlaylist { track, .. } => {
+                let query = Directives::read(request.query)?;
+                self.live_playlist(visit, source, (track, options), query)
+                    .await?
+            }
+            Target::Fragment {
+                track, part, noun, ..
+            } => {
+                let asked = fragment::Asked {
+                    track,
+                    part: *part,
+                    noun: *noun,
+                    options,
+                };
+                match self.live_segment(visit, source, asked).await? {
+                    segment::Media::Whole(resource) => resource,
+                    segment::Media::Growing(response) => return Ok(Some(response)),
+                }
+            }
+            Target::File { .. } => return Ok(None),
+        };
+        answer::answer(request, resource).map(Some)
+    }
+
+    /// Errors: 415 for what is not made of live media.
+    fn playable(&self, options: &Options) -> Result<(), OriginError> {
+        if options.encryption.is_some() {
+            return Err(OriginError::new(
+                Code::EncryptionNotSupported,
+                "live presentations and their recordings are not served with encryption",
+            ));
+        }
+        match options.format {
+            Format::HlsCmaf if options.key_frames => Err(OriginError::new(
+                Code::OutputFormatNotSupported,
+                "live presentations have no I-frame playlists",
+            )),
+            Format::HlsCmaf | Format::DashCmaf | Format::DashCsf => Ok(()),
+            Format::HlsTs(_) | Format::Smooth(_) => Err(OriginError::new(
+                Code::OutputFormatNotSupported,
+                "live presentations and their recordings are served as HLS over CMAF and as DASH",
+            )),
+        }
+    }
+
+    async fn live_manifest(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        options: &Options,
+    ) -> Result<Resource, OriginError> {
+        let filters = self.live_filters(visit, options).await?;
+        let show = self
+            .show(visit, source, None, &|start| {
+                window(options, &filters, start)
+            })
+            .await?;
+        let tracks = shown(&show, &filters)?;
+        let carried = Carried::new(options, None);
+        match options.format.protocol() {
+            Protocol::Dash => {
+                let mpd = dash::mpd(&show, &tracks, carried, visit.now)?;
+                Ok(text(mpd, headwater_dash::CONTENT_TYPE, &show, None))
+            }
+            _ => {
+                let playlist = hls::multivariant(
+                    &show,
+                    &tracks,
+                    carried,
+                    options.audio_only,
+                    filters.first_quality,
+                );
+                Ok(text(playlist, headwater_hls::CONTENT_TYPE, &show, None))
+            }
+        }
+    }
+
+    async fn live_playlist(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        (address, options): (&crate::address::TrackAddress, &Options),
+        asked: Directives,
+    ) -> Result<Resource, OriginError> {
+        let filters = self.live_filters(visit, options).await?;
+        let windowed = |start| window(options, &filters, start);
+        let mut show = self.show(visit, source, None, &windowed).await?;
+        let find = |show: &Show| {
+            show.timeline
+                .find(&address.name, address.bitrate)
+                .ok_or_else(|| {
+                    OriginError::new(
+                        Code::EgressTrackNotFound,
+                        "the presentation has no track of this name and bit rate",
+                    )
+                })
+        };
+        let mut index = find(&show)?;
+        let waits = asked
+            .number
+            .filter(|_| show.part_ms.is_some() && !show.ended);
+        if let Some(number) = waits {
+            let place = Place {
+                track: Some(index),
+                number,
+                part: asked.part.and_then(|part| usize::try_from(part).ok()),
+            };
+            if !place.is_in(&show.timeline) {
+                refuse_far(&show, index, number, asked.part)?;
+                let patience = u64::from(show.interval_ms).saturating_mul(PATIENCE_TARGETS);
+                let wait = Some((place, patience.min(headwater_live::edge::MOST_WAIT_MS)));
+                show = self.show(visit, source, wait, &windowed).await?;
+                index = find(&show)?;
+                if !show.ended && !place.is_in(&show.timeline) {
+                    return Err(OriginError::new(
+                        Code::StorageServerBusy,
+                        "the moment that the playlist is to reach has not come",
+                    ));
+                }
+            }
+        }
+        let tracks = shown(&show, &filters)?;
+        let track = show
+            .timeline
+            .tracks
+            .get(usize::from(index))
+            .ok_or_else(|| OriginError::new(Code::Internal, "a track was lost"))?;
+        let skip = match asked.skip {
+            true => Skip::Old,
+            false => Skip::No,
+        };
+        let playlist = hls::media_playlist(
+            &show,
+            (index, track),
+            &tracks,
+            Carried::new(options, None),
+            skip,
+        );
+        let kind = headwater_hls::CONTENT_TYPE;
+        Ok(text(playlist, kind, &show, waits))
+    }
+
+    async fn live_filters(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        options: &Options,
+    ) -> Result<Selection, OriginError> {
+        let mut names: Vec<String> = visit.published.filters.clone();
+        for name in &options.filters {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        Selection::of(self.filters(visit, names).await?)
+    }
+}
+
+/// What of a recording a URL shows. `start`: where the recording starts, on the event's clock.
+fn window(options: &Options, filters: &Selection, start: i64) -> Span {
+    let of_instant = |instant: Instant| {
+        let (ticks, scale) = instant.parts();
+        let clock = ticks
+            .saturating_mul(90_000)
+            .checked_div(scale.into())
+            .unwrap_or(0);
+        i64::try_from(clock).unwrap_or(i64::MAX)
+    };
+    let of_micros = |micros: u64| {
+        let micro = Timescale::new(1_000_000).unwrap_or(Timescale::MILLIS);
+        let ticks = headwater_time::rescale(micros, micro, headwater_live::CLOCK, Rounding::Floor);
+        let ticks = ticks.and_then(|ticks| i64::try_from(ticks).ok());
+        start.saturating_add(ticks.unwrap_or(i64::MAX))
+    };
+    let of_clock =
+        |clock: crate::address::Clock| clock.0.as_millisecond().saturating_mul(CLOCK_PER_MS);
+    let (from, to) = filters.bounds();
+    let window = &options.window;
+    let starts = [
+        from.map(of_instant),
+        window.begin.map(of_micros),
+        window.clock_start.map(of_clock),
+    ];
+    let forced = filters.live.forced_end.map(of_instant);
+    let ends = [
+        forced,
+        window.end.map(of_micros),
+        window.clock_end.map(of_clock),
+    ];
+    let ticks = |micros: u64| of_micros(micros).saturating_sub(start);
+    Span {
+        start: starts.into_iter().flatten().max(),
+        end: ends.into_iter().flatten().min(),
+        forced: forced.is_some(),
+        end_of_film: to.map(of_instant),
+        window: filters.live.window_micros.map(ticks),
+        back_off: filters.live.back_off_micros.map_or(0, ticks),
+    }
+}
+
+/// The tracks that a manifest lists.
+///
+/// Errors: 404 if nothing is there yet or the time has nothing, 415 if the filters leave none.
+fn shown<'a>(show: &'a Show, filters: &Selection) -> Result<Vec<Listed<'a>>, OriginError> {
+    let all = show.tracks();
+    if all.is_empty() {
+        return Err(OriginError::new(
+            Code::NotYetAvailable,
+            "nothing of the presentation is there yet",
+        ));
+    }
+    let kept: Vec<Listed<'a>> = all
+        .into_iter()
+        .filter(|(_, track, config)| {
+            let kind = filter_kind(track.kind);
+            filters.keeps_live(kind, &track.name, &config.codec, track.bitrate)
+        })
+        .collect();
+    if kept.is_empty() {
+        return Err(OriginError::new(
+            Code::FilterRemovedAllStreams,
+            "the filters leave no track",
+        ));
+    }
+    Ok(kept)
+}
+
+/// Errors: 400 for a moment that is too far ahead to wait for (§6.2.5.2).
+fn refuse_far(
+    show: &Show,
+    track: headwater_live::timeline::TrackIndex,
+    number: u64,
+    part: Option<u64>,
+) -> Result<(), OriginError> {
+    let lane = show.lane(track);
+    let there = lane.growing.map_or(0, |(_, segment)| segment.parts.len());
+    let there = u64::try_from(there).unwrap_or(u64::MAX);
+    let part_ms = u64::from(show.part_ms.unwrap_or(1_000)).max(1);
+    let ahead = match part_ms {
+        ..1_000 => 3_000_u64.div_ceil(part_ms),
+        _ => 3,
+    };
+    let far_segment = number > lane.next_number.saturating_add(1);
+    let far_part =
+        number == lane.next_number && part.is_some_and(|part| part > there.saturating_add(ahead));
+    if far_segment || far_part {
+        return Err(OriginError::new(
+            Code::BadUrlSyntax,
+            "the playlist is not to reach so far ahead",
+        ));
+    }
+    Ok(())
+}
+
+/// A manifest that changes with time. `waited`: for this number, so that it stays what it is under its URL.
+fn text(text: String, content_type: &'static str, show: &Show, waited: Option<u64>) -> Resource {
+    let mut tag = Tag::new();
+    tag.text(&text);
+    let target = show.interval_ms.div_ceil(1000);
+    Resource {
+        body: Content::Bytes(text.into()),
+        meta: Meta {
+            content_type,
+            etag: tag.finish(),
+            last_modified: None,
+            cache_control: match (show.ended, waited) {
+                (true, _) => "public, max-age=10",
+                (false, Some(_)) => of_targets(target),
+                (false, None) => half_of(show.interval_ms),
+            },
+            coding: Coding::Plain,
+            prefetch: None,
+        },
+    }
+}
+
+/// Half of a segment, in whole seconds.
+fn half_of(interval_ms: u32) -> &'static str {
+    match interval_ms {
+        ..2_000 => "public, no-cache",
+        2_000..4_000 => "public, max-age=1",
+        4_000..6_000 => "public, max-age=2",
+        _ => "public, max-age=3",
+    }
+}
+
+/// Six target durations (appendix B of the HLS draft).
+fn of_targets(seconds: u32) -> &'static str {
+    match seconds {
+        ..=1 => "public, max-age=6",
+        2 => "public, max-age=12",
+        3..=4 => "public, max-age=24",
+        _ => "public, max-age=36",
+    }
+}
+
+fn media_meta(content_type: &'static str, tag: Tag) -> Meta {
+    Meta {
+        content_type,
+        etag: tag.finish(),
+        last_modified: None,
+        cache_control: SEGMENT_CACHE,
+        coding: Coding::Plain,
+        prefetch: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_read_and_a_part_needs_its_segment() {
+        let read = |query: &str| Directives::read(query).ok();
+        assert_eq!(read("sv=1"), Some(Directives::default()));
+        assert_eq!(
+            read("_HLS_msn=7&_HLS_part=2&_HLS_skip=YES"),
+            Some(Directives {
+                number: Some(7),
+                part: Some(2),
+                skip: true
+            })
+        );
+        assert_eq!(read("_HLS_part=2"), None);
+        assert_eq!(read("_HLS_msn=x"), None);
+        assert_eq!(read("_HLS_skip=maybe"), None);
+    }
+}

@@ -1,0 +1,320 @@
+"""Live from encoder to player and on to the film: ffmpeg pushes, ffmpeg plays, and every frame carries its number."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+import uuid
+import xml.etree.ElementTree as ElementTree
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+import requests
+from azure.mgmt.media.models import (
+    IPAccessControl,
+    IPRange,
+    LiveEvent,
+    LiveEventActionInput,
+    LiveEventEncoding,
+    LiveEventInput,
+    LiveEventInputAccessControl,
+    LiveOutput,
+)
+
+import media
+from headwater import Account, in_ci, player_session
+from installation import Installation
+
+ANYWHERE = IPAccessControl(allow=[IPRange(name="AllowAll", address="0.0.0.0", subnet_prefix_length=0)])
+RATE = 25
+DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    if "HEADWATER_BINARY" not in os.environ:
+        missing = "HEADWATER_BINARY names no binary"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+    made = Installation(tmp_path_factory.mktemp("live"))
+    made.start()
+    yield made
+    made.stop()
+    made.log.close()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """Half a minute with a key frame every second."""
+    return media.make_counted(tmp_path_factory.mktemp("source") / "counted.mp4", seconds=30, group_s=1)
+
+
+class Show:
+    """A live event with one output and a locator, from start to film."""
+
+    def __init__(self, account: Account, protocol: str = "RTMP", low_latency: bool = True, **output):
+        self.account, self.client, self.where = account, account.client, account.where
+        self.name = account.name("ev")[:32]
+        self.asset = account.new_asset("live")
+        event = LiveEvent(
+            location="local",
+            input=LiveEventInput(
+                streaming_protocol=protocol,
+                access_control=LiveEventInputAccessControl(ip=ANYWHERE),
+                access_token=str(uuid.uuid4()),
+                key_frame_interval_duration="PT1S",
+            ),
+            encoding=LiveEventEncoding(encoding_type="PassthroughStandard"),
+            stream_options=["LowLatency" if low_latency else "Default"],
+        )
+        self.client.live_events.begin_create(*self.where, self.name, event).result()
+        wanted = {"archive_window_length": timedelta(hours=1), "manifest_name": "show", **output}
+        self.client.live_outputs.begin_create(
+            *self.where, self.name, "out", LiveOutput(asset_name=self.asset, **wanted)
+        ).result()
+        locator = account.locate(self.asset, "Predefined_ClearStreamingOnly")
+        self.base = f"{account.connection.streamingUrl}/{locator.streaming_locator_id}/show.ism/"
+        self.hls = self.base + "manifest(format=m3u8-cmaf)"
+        self.dash = self.base + "manifest(format=mpd-time-cmaf)"
+        self.client.live_events.begin_start(*self.where, self.name).result()
+        self.http = player_session(account.connection)
+
+    def ingest_urls(self) -> list[str]:
+        event = self.client.live_events.get(*self.where, self.name)
+        return [endpoint.url for endpoint in event.input.endpoints]
+
+    def preview(self) -> str:
+        event = self.client.live_events.get(*self.where, self.name)
+        return event.preview.endpoints[0].url
+
+    def push(self, source: Path, *arguments: str) -> subprocess.Popen:
+        url = self.ingest_urls()[0]
+        container = "mpegts" if url.startswith("srt") else "flv"
+        target = url if url.startswith("srt") else url + "/main"
+        return subprocess.Popen(
+            ["ffmpeg", "-v", "error", "-re", *arguments, "-i", source, "-c", "copy", "-f", container, target],
+            stdin=subprocess.DEVNULL,
+        )
+
+    def get(self, url: str, status: int = 200, **options) -> requests.Response:
+        answer = self.http.get(url, timeout=30, **options)
+        assert answer.status_code == status, f"{url}: {answer.status_code} {answer.text[:500]}"
+        return answer
+
+    def until(self, url: str, there, patience_s: float = 20) -> requests.Response:
+        deadline = time.monotonic() + patience_s
+        while True:
+            answer = self.http.get(url, timeout=30)
+            if answer.ok and there(answer.text):
+                return answer
+            assert time.monotonic() < deadline, f"{url}: {answer.status_code} {answer.text[:2000]}"
+            time.sleep(0.2)
+
+    def playlists(self) -> dict[str, str]:
+        """URLs of the media playlists, by kind, once the event plays."""
+        text = self.until(self.hls, lambda text: "#EXT-X-STREAM-INF" in text and "TYPE=AUDIO" in text).text
+        video = re.search(r"#EXT-X-STREAM-INF:.*\n(.+)", text).group(1)
+        audio = re.search(r'TYPE=AUDIO.*URI="([^"]+)"', text).group(1)
+        return {"video": urljoin(self.hls, video), "audio": urljoin(self.hls, audio)}
+
+    def end(self) -> None:
+        """Ends the recording, then the event."""
+        self.client.live_outputs.begin_delete(*self.where, self.name, "out").result()
+        self.client.live_events.begin_stop(*self.where, self.name, LiveEventActionInput()).result()
+
+    def film(self, folder: Path, url: str | None = None) -> Path:
+        path = folder / f"{uuid.uuid4().hex}.mp4"
+        media.run("ffmpeg", "-v", "error", "-i", url or self.hls, "-map", "0", "-c", "copy", path)
+        return path
+
+
+def segments(playlist: str) -> list[str]:
+    return [line for line in playlist.splitlines() if line and not line.startswith("#")]
+
+
+def sequence(playlist: str) -> int:
+    return int(re.search(r"#EXT-X-MEDIA-SEQUENCE:(\d+)", playlist).group(1))
+
+
+def runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Runs of numbers that count up by one, as first and last."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+def played_live(url: str, seconds: int) -> int:
+    """How many frames ffmpeg decodes of what is live."""
+    raw = media.run(
+        "ffmpeg", "-v", "error", "-i", url, "-t", seconds, "-map", "0:v:0", "-vf", "scale=8:8", "-pix_fmt", "gray",
+        "-f", "rawvideo", "-",
+    )  # fmt: skip
+    return len(raw) // 64
+
+
+@pytest.mark.parametrize("protocol", ["RTMP", "SRT"])
+def test_from_an_encoder_to_players_and_to_the_film(installed, source, tmp_path, protocol):
+    show = Show(Account(installed.connection()), protocol)
+    encoder = show.push(source)
+    playlists = show.playlists()
+
+    live = show.until(playlists["video"], lambda text: len(segments(text)) >= 4)
+    assert "max-age" in live.headers["cache-control"] or "no-cache" in live.headers["cache-control"]
+    assert live.headers["access-control-allow-origin"] == "*"
+    first = live.text
+    assert "#EXT-X-ENDLIST" not in first and "#EXT-X-PROGRAM-DATE-TIME" in first
+    assert "#EXT-X-TARGETDURATION:1\n" in first
+    newest = segments(first)[-1]
+    answer = show.get(urljoin(playlists["video"], newest))
+    assert "immutable" in answer.headers["cache-control"] and answer.headers["content-type"] == "video/mp4"
+    part = show.get(urljoin(playlists["video"], newest), 206, headers={"Range": "bytes=4-7"})
+    assert part.content == b"moof"
+
+    assert played_live(show.hls, 4) >= 4 * RATE - 2
+    assert played_live(show.dash, 4) >= 4 * RATE - 2
+    later = show.get(playlists["video"]).text
+    assert set(segments(first)) < set(segments(later)) and sequence(later) == sequence(first)
+
+    encoder.wait(timeout=60)
+    time.sleep(2)
+    show.end()
+    ended = show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text, 15).text
+    assert segments(ended)[: len(segments(later))] == segments(later) and "PART" not in ended
+    mpd = ElementTree.fromstring(show.until(show.dash, lambda text: 'type="static"' in text).content)
+    assert mpd.get("mediaPresentationDuration") and not mpd.get("minimumUpdatePeriod")
+    for url in (show.hls, show.dash):
+        film = show.film(tmp_path, url)
+        frames = media.read_counter(film)
+        # SRT joins at the first key frame whose packets are all there.
+        begun = 0 if protocol == "RTMP" else frames[0]
+        shown = runs(frames)
+        if url == show.dash:
+            # ffmpeg ends where the first of its tracks does; what is reordered at the end of the other is lost.
+            shown = [(shown[0][0], 30 * RATE - 1)] if shown[0][1] >= 30 * RATE - 5 else shown
+        assert begun <= RATE and shown == [(begun, 30 * RATE - 1)], url
+
+
+def test_low_latency(installed, source):
+    show = Show(Account(installed.connection()))
+    encoder = show.push(source)
+    playlists = show.playlists()
+    url = playlists["video"]
+    live = show.until(url, lambda text: len(segments(text)) >= 8 and "#EXT-X-PART:" in text).text
+    assert "CAN-BLOCK-RELOAD=YES" in live and "#EXT-X-PART-INF:PART-TARGET=0.334" in live
+
+    # A reload that waits is answered as soon as the part is there, and has it.
+    for _ in range(6):
+        text = show.get(url).text
+        number = sequence(text) + len(segments(text))
+        growing = text.rsplit("#EXTINF", 1)[1].count("#EXT-X-PART:")
+        asked = time.monotonic()
+        waited = show.get(f"{url}?_HLS_msn={number}&_HLS_part={growing}")
+        assert time.monotonic() - asked < 1.0
+        at = sequence(waited.text) + len(segments(waited.text))
+        parts = waited.text.rsplit("#EXTINF", 1)[1].count("#EXT-X-PART:")
+        assert (at, parts) >= (number, growing + 1) or at > number
+    show.get(f"{url}?_HLS_msn={number + 50}", 400)
+    show.get(f"{url}?_HLS_part=1", 400)
+
+    # Its hint is the next part; parts are the segment.
+    statuses = []
+    for _ in range(8):
+        text = show.get(url).text
+        hint = re.search(r'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', text).group(1)
+        hinted = show.http.get(urljoin(url, hint), timeout=10)
+        statuses.append(hinted.status_code)
+        if hinted.ok:
+            # Where a segment is over, its next part is the next segment's first.
+            text = show.until(url, lambda text: f'URI="{hint}"' in text).text
+            assert f'#EXT-X-PART:' in text and hinted.content[4:8] == b"moof"
+    assert set(statuses) <= {200, 404} and statuses.count(200) >= 4, statuses
+    text = show.get(url).text
+    assert "#EXT-X-RENDITION-REPORT:URI=" in text and "LAST-PART=" in text
+    whole = segments(text)[-1]
+    before = text.split(whole)[0].rsplit("#EXTINF", 2)[1]
+    parts = re.findall(r'#EXT-X-PART:.*URI="([^"]+)"', before)
+    assert len(parts) >= 3
+    joined = b"".join(show.get(urljoin(url, part)).content for part in parts)
+    assert joined == show.get(urljoin(url, whole)).content
+
+    # What is old may be left out.
+    delta = show.get(f"{url}?_HLS_skip=YES").text
+    skipped = int(re.search(r"#EXT-X-SKIP:SKIPPED-SEGMENTS=(\d+)", delta).group(1))
+    assert skipped >= 1 and "#EXT-X-ENDLIST" not in delta
+
+    mpd = ElementTree.fromstring(show.get(show.dash).content)
+    template = mpd.find(f".//{DASH}SegmentTemplate")
+    assert template.get("availabilityTimeComplete") == "false"
+    assert mpd.find(f"{DASH}UTCTiming") is not None and mpd.find(f"{DASH}ServiceDescription") is not None
+    encoder.kill()
+    encoder.wait()
+    show.end()
+
+
+def test_an_encoder_that_comes_back(installed, source, tmp_path):
+    show = Show(Account(installed.connection()), low_latency=False)
+    encoder = show.push(source)
+    playlists = show.playlists()
+    before = show.until(playlists["video"], lambda text: len(segments(text)) >= 4).text
+    encoder.kill()
+    encoder.wait()
+    time.sleep(3)
+    encoder = show.push(source)
+    show.until(playlists["video"], lambda text: len(segments(text)) >= len(segments(before)) + 4)
+    text = show.get(playlists["video"]).text
+    assert "#EXT-X-DISCONTINUITY\n" in text
+    encoder.kill()
+    encoder.wait()
+    time.sleep(2)
+    show.end()
+    show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text, 15)
+    counted = media.read_counter(show.film(tmp_path))
+    # Both lives from their first frame on; where each was killed, what was to be reordered is missing.
+    begun = [run for run in runs(counted) if run[0] == 0]
+    assert counted[0] == 0 and len(begun) == 2 and begun[1][1] > 3 * RATE
+    assert len(counted) > 8 * RATE and len(runs(counted)) <= 6
+
+
+def test_a_killed_worker(installed, source, tmp_path):
+    show = Show(Account(installed.connection()), low_latency=False)
+    encoder = show.push(source, "-stream_loop", "2")
+    playlists = show.playlists()
+    before = show.until(playlists["video"], lambda text: len(segments(text)) >= 5).text
+    url = show.ingest_urls()
+    killed = installed.worker("ingest")
+    os.kill(killed, signal.SIGKILL)
+    at = time.monotonic()
+    # Players go on, and see nothing that they have seen otherwise.
+    seen = [before]
+    again = None
+    while time.monotonic() - at < 12:
+        answer = show.http.get(playlists["video"], timeout=30)
+        if answer.ok:
+            seen.append(answer.text)
+        if again is None and encoder.poll() is not None:
+            encoder = show.push(source, "-stream_loop", "2")
+            again = time.monotonic()
+        time.sleep(0.3)
+    assert installed.worker("ingest") != killed
+    assert show.ingest_urls() == url
+    numbers = [sequence(text) + len(segments(text)) for text in seen]
+    assert numbers == sorted(numbers) and numbers[-1] > numbers[0] + 3
+    names: dict[int, str] = {}
+    for text in seen:
+        for number, name in enumerate(segments(text), sequence(text)):
+            assert names.setdefault(number, name) == name
+    encoder.kill()
+    encoder.wait()
+    time.sleep(2)
+    show.end()
+    ended = show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text, 15).text
+    assert segments(ended)[: len(segments(before))] == segments(before)
+    assert len(runs(media.read_counter(show.film(tmp_path)))) <= 3

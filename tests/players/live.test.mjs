@@ -1,0 +1,88 @@
+// Players stay at the live edge while ffmpeg pushes, and see time go on.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { after, before, describe, test } from "node:test";
+import { launch, openPage } from "./lib/browser.mjs";
+import { connection } from "./lib/headwater.mjs";
+import { goLive } from "./lib/live.mjs";
+import { serve } from "./lib/server.mjs";
+
+const SECONDS = Number(process.env.LIVE_SECONDS ?? 30);
+/** Of the encoder's key frames. */
+const GROUP_S = 1;
+
+let browser;
+let files;
+let show;
+let encoder;
+
+before(
+  async () => {
+    files = await serve();
+    browser = await launch();
+    show = await goLive(connection(), { lowLatency: true, interval: `PT${GROUP_S}S` });
+    encoder = spawn(
+      "ffmpeg",
+      [
+        ...["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"],
+        ...["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
+        ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"],
+        ...["-g", String(25 * GROUP_S), "-sc_threshold", "0", "-b:v", "800k", "-c:a", "aac", "-b:a", "96k", "-ac", "2"],
+        ...["-f", "flv", `${show.ingest}/main`],
+      ],
+      { stdio: ["ignore", "inherit", "inherit"] },
+    );
+    await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
+  },
+  { timeout: 120_000 },
+);
+
+after(async () => {
+  encoder?.kill("SIGKILL");
+  await show?.end();
+  await browser?.close();
+  await files?.close();
+});
+
+const PLAYERS = [
+  ["hls.js plays live HLS", "hls", "hls", ""],
+  ["hls.js plays low-latency HLS", "hls", "hls", "low"],
+  ["Shaka Player plays live HLS", "shaka", "hls", ""],
+  ["Shaka Player plays live DASH", "shaka", "dash", ""],
+  ["dash.js plays low-latency DASH", "dash", "dash", "low"],
+];
+
+for (const [title, page, protocol, mode] of PLAYERS) {
+  describe(title, () => {
+    test(`stays at the edge for ${SECONDS} s`, { timeout: (SECONDS + 90) * 1000 }, async (t) => {
+      const { context, page: tab, problems } = await openPage(browser);
+      try {
+        await tab.goto(`${files.url}/${page}.html`);
+        await tab.waitForFunction(() => window.player !== undefined);
+        if (mode === "low") await tab.evaluate(() => window.player.lowLatency());
+        await tab.evaluate((url) => window.player.load(url), show[protocol]);
+        await tab.evaluate(() => document.querySelector("video").play());
+        await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, {
+          timeout: 40_000,
+        });
+        const from = await tab.evaluate(() => window.state());
+        const begun = Date.now();
+        await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+        const now = await tab.evaluate(() => ({ ...window.state(), latency: window.player.latency?.() ?? null }));
+        const passed = (Date.now() - begun) / 1000;
+        assert.deepEqual(now.errors, []);
+        // A busy machine drops frames and stalls now and then; a player that is stuck does neither.
+        assert.ok(now.time - from.time > passed * 0.8, JSON.stringify({ from, now, passed, problems }));
+        assert.ok(now.frames - from.frames > passed * 25 * 0.6, JSON.stringify({ from, now, passed }));
+        assert.ok(now.audioBytes > from.audioBytes);
+        if (now.latency !== null) {
+          t.diagnostic(`${now.latency.toFixed(2)} s behind`);
+          assert.ok(now.latency < (mode === "low" ? 8 : 15), `${now.latency} s behind`);
+        }
+      } finally {
+        await context.close();
+      }
+    });
+  });
+}
