@@ -52,10 +52,6 @@ def absurd_counts(folder: Path, shared_media: Path) -> Path:
     return write(folder / "counts.mp4", bytes(whole))
 
 
-def vp8(_folder: Path, shared_media: Path) -> Path:
-    return shared_media / "echo-hereweare.webm"
-
-
 def write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
@@ -71,7 +67,6 @@ CASES = {
     "endless box": (endless_box, REFUSED, ()),
     "zero timescale": (zero_timescale, REFUSED, ()),
     "absurd counts": (absurd_counts, REFUSED, ()),
-    "VP8": (vp8, {"ContentUnsupported"}, ("VP8", "WebM")),
 }
 
 
@@ -208,4 +203,4 @@ def test_after_all_that_it_still_plays_and_has_not_grown(http, connection, count
     for pid in [connection.pid, *children]:
         status = Path(f"/proc/{pid}/status").read_text()
         most = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-        assert most < 600 << 10, f"{most >> 10} MiB were resident at once in {pid}"
+        assert most < 768 << 10, f"{most >> 10} MiB were resident at once in {pid}"

@@ -188,5 +188,5 @@ def test_sheets_of_pictures(account, counted_published, http):
         mpd = http.get(f"{url}(format=mpd-time-cmaf)").text
         assert 'schemeIdUri="http://dashif.org/guidelines/thumbnail_tile" value="2x2"' in mpd
     finally:
-        for name in names:
-            container.delete_blob(name)
+        # The signature allows no deleting; a file without cues lists no pictures.
+        container.upload_blob("t_manifest.vtt", b"WEBVTT\n", overwrite=True)

@@ -42,7 +42,7 @@ const fn suite(name: &'static str, run: Run) -> Suite {
 }
 
 /// In the order in which they are run: what fails soonest first.
-const SUITES: [Suite; 15] = [
+const SUITES: [Suite; 14] = [
     suite("pure crates", Run::Sources(pure)),
     suite(
         "catalog and API on PostgreSQL",
@@ -53,7 +53,6 @@ const SUITES: [Suite; 15] = [
     suite("workers", Run::Built(workers)),
     suite("blob store with the Azure SDK", Run::Built(blob)),
     suite("blob client with Azurite", Run::Built(azurite)),
-    suite("ingest", Run::Built(ingest)),
     suite("protection with other tools", Run::Built(protection)),
     suite("SDKs", Run::EndToEnd(sdks)),
     suite(
@@ -611,12 +610,6 @@ fn azurite() -> Outcome {
         .arg(folder.join("test_azurite.sh"))
         .arg(&modules)
         .current_dir(paths::root()))
-}
-
-/// The live ingest worker with ffmpeg as the encoder.
-fn ingest() -> Outcome {
-    debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
-    cargo_tests(None, &["headwater-ingest".to_owned()])
 }
 
 /// What `headwater-protect` makes, judged by ffmpeg, shaka-packager and readers of CPIX.

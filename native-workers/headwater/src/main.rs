@@ -79,11 +79,12 @@ enum Command {
 
 fn main() -> std::process::ExitCode {
     let command = Cli::parse().command;
+    // Two components of the same bytes are compiled at once, and the one that is done last finds its file there.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("HEADWATER_LOG")
-                .unwrap_or_else(|_| "warn,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_ingest=info,headwater_notifier=info".into()),
+                .unwrap_or_else(|_| "warn,wasmtime_internal_cache=error,headwater=info,headwater_host=info,headwater_blobstore=info,headwater_transcoder=info,headwater_ingest=info,headwater_notifier=info".into()),
         )
         .init();
     match run(command) {

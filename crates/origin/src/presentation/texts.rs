@@ -4,7 +4,7 @@ use super::listing::is_inside;
 use crate::added::{AddedTrack, TrackSettings};
 use crate::address::child::track_name;
 use crate::documents::Document;
-use crate::language::bcp47;
+use crate::language::{bcp47, display_name};
 use headwater_ism::TrackEntry;
 use headwater_text::{Clock, Format};
 use std::sync::Arc;
@@ -31,6 +31,15 @@ fn is_text(file: &str) -> bool {
     ENDINGS
         .iter()
         .any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+/// The language that a file is named after: its name without extension, or the last part of that.
+fn language_of(file: &str) -> Option<String> {
+    let name = file.rsplit('/').next()?;
+    let (stem, _) = name.rsplit_once('.')?;
+    let tag = stem.rsplit('.').next()?;
+    // A word that no language is called by is a name.
+    display_name(&bcp47(tag)?).map(|_| tag.to_owned())
 }
 
 impl TextEntry {
@@ -74,7 +83,15 @@ impl TextEntry {
                 name
             },
             bitrate: None,
-            settings: track.settings.clone(),
+            settings: TrackSettings {
+                // AMS's SDKs cannot say the language of a text track; its file's name may: `en.vtt`, `film.pt-BR.vtt`.
+                language: track
+                    .settings
+                    .language
+                    .clone()
+                    .or_else(|| language_of(&track.file)),
+                ..track.settings.clone()
+            },
             added_as: Some(track.name.clone()),
         }
     }
@@ -171,6 +188,19 @@ pub(crate) struct Grid<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_named_after_a_language_is_in_it() {
+        for (file, language) in [
+            ("en.vtt", Some("en")),
+            ("film.pt-BR.ttml", Some("pt-BR")),
+            ("captions.vtt", None),
+            ("film.xqq.vtt", None),
+            ("en", None),
+        ] {
+            assert_eq!(language_of(file).as_deref(), language, "{file}");
+        }
+    }
 
     #[test]
     fn files_named_like_the_presentation_and_a_language_are_its_subtitles() {

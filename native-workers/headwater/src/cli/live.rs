@@ -44,10 +44,10 @@ enum Command {
     },
     /// Take encoders in from now on.
     Start { event: String },
-    /// Stop it. Recordings end with it.
+    /// Stop it. Its recordings have to be ended before, or are with `--remove-outputs`.
     Stop {
         event: String,
-        /// Delete its recordings' outputs too; what they recorded stays.
+        /// End its recordings; what they recorded stays.
         #[arg(long)]
         remove_outputs: bool,
     },
