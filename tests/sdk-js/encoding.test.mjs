@@ -74,7 +74,7 @@ describe("transforms", { skip }, () => {
     const standard = { odataType: "#Microsoft.Media.StandardEncoderPreset", codecs: [], formats: [] };
     for (const [outputs, field] of [
       [[{ preset: builtIn("NoSuchPreset") }], `${output}.preset.presetName`],
-      [[{ preset: standard }], `${output}.preset.@odata.type`],
+      [[{ preset: standard }], `${output}.preset.codecs`],
       [[{ preset: SD, onError: "Panic" }], `${output}.onError`],
       [[{ preset: SD, relativePriority: "Utmost" }], `${output}.relativePriority`],
       [[{ preset: SD }, { preset: builtIn("NoSuchPreset") }], "properties.outputs[1].preset.presetName"],
@@ -259,13 +259,16 @@ describe("jobs", { skip }, () => {
     const nowhere = unique("nowhere");
     const create = (body) =>
       jobs.create(...where, transform, name, { input: asset(source), outputs: [output(target)], ...body });
-    const http = { odataType: "#Microsoft.Media.JobInputHttp", baseUri: "https://media.example/", files: ["a.mp4"] };
-    const clip = { ...asset(source), start: { odataType: "#Microsoft.Media.AbsoluteClipTime", time: "PT1S" } };
+    const http = { odataType: "#Microsoft.Media.JobInputHttp", baseUri: "ftp://media.example/", files: ["a.mp4"] };
+    const at = (time) => ({ odataType: "#Microsoft.Media.AbsoluteClipTime", time });
+    const clip = { ...asset(source), start: at("PT5S"), end: at("PT1S") };
+    const day = { odataType: "#Microsoft.Media.UtcClipTime", time: new Date(0) };
     for (const [body, field] of [
       [{ input: asset(nowhere) }, "properties.input.assetName"],
       [{ input: { ...asset(source), files: ["../up.mp4"] } }, "properties.input.files[0]"],
-      [{ input: clip }, "properties.input.start"],
-      [{ input: http }, "properties.input.@odata.type"],
+      [{ input: clip }, "properties.input.end"],
+      [{ input: { ...asset(source), start: day } }, "properties.input.start.@odata.type"],
+      [{ input: http }, "properties.input.files[0]"],
       [{ outputs: [output(nowhere)] }, "properties.outputs[0].assetName"],
       [{ outputs: [output(source)] }, "properties.outputs[0].assetName"],
       [{ outputs: [output(target), output(nowhere)] }, "properties.outputs"],

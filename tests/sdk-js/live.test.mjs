@@ -142,7 +142,6 @@ describe("live events", { skip }, () => {
     for (const [change, field] of [
       [{ location: "westeurope" }, "location"],
       [{ input: { streamingProtocol: "FragmentedMP4" } }, "properties.input.streamingProtocol"],
-      [{ input: { streamingProtocol: "SRT" } }, "properties.input.streamingProtocol"],
       [{ input: { streamingProtocol: "RTMP", accessToken: "secret" } }, "properties.input.accessToken"],
       [{ encoding: { encodingType: "Ultra" } }, "properties.encoding.encodingType"],
       [{ hostnamePrefix: "news" }, "properties.hostnamePrefix"],
