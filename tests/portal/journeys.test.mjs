@@ -209,7 +209,8 @@ describe("journeys through the portal", () => {
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByRole("heading", { level: 1, name: "Live events" }).waitFor();
     assert.equal(await page.getByRole("link", { name, exact: true }).count(), 0);
-    assert.deepEqual(problems, []);
+    // The preview goes with the event: what its player asks for while it stops is refused.
+    assert.deepEqual(problems.filter((problem) => !problem.includes("/preview.ism/")), []);
     await context.close();
   });
 });

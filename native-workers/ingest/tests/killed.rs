@@ -22,16 +22,31 @@ async fn worker_process() {
         event: uuid::Uuid::from_u128(77),
     };
     let data = PathBuf::from(std::env::var("INGEST_TEST_DATA").unwrap());
-    let worker = Worker::start(fake.config(&data)).await.unwrap();
+    let mut config = fake.config(&data);
+    config.rtmp = std::env::var("INGEST_TEST_RTMP")
+        .unwrap()
+        .split(',')
+        .map(|address| address.parse().unwrap())
+        .collect();
+    let worker = Worker::start(config).await.unwrap();
     std::fs::write(data.join("edge"), worker.bound().edge.to_string()).unwrap();
     worker.run(CancellationToken::new()).await;
 }
 
-fn start(fake: &Fake, data: &std::path::Path) -> Program {
+/// Two addresses that are free: a worker that goes on does so under the URLs that encoders know.
+fn free() -> String {
+    let bound = [(), ()].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    bound
+        .map(|socket| socket.local_addr().unwrap().to_string())
+        .join(",")
+}
+
+fn start(fake: &Fake, data: &std::path::Path, rtmp: &str) -> Program {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["worker_process", "--exact", "--nocapture"])
         .env("INGEST_TEST_API", &fake.url)
         .env("INGEST_TEST_DATA", data)
+        .env("INGEST_TEST_RTMP", rtmp)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
@@ -50,10 +65,14 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
         headwater_work::live::Protocol::Rtmp,
         headwater_work::live::EncodingType::PassthroughStandard,
     );
+    let rtmp = free();
     let mut shown = Vec::new();
     for life in 0..3_usize {
-        let worker = start(&fake, &data);
+        let worker = start(&fake, &data, &rtmp);
         let url = fake.until_running().await;
+        // The first report of a life that goes on is the last one of the life before.
+        fake.until("the event's own report", |state| state.renewals.len() > 1)
+            .await;
         let before = fake
             .state
             .lock()
@@ -87,10 +106,9 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
         drop(encoder);
         let mut state = fake.state.lock().unwrap();
         state.away = false;
-        state.waiting = state.assignment.clone();
         state.renewals.clear();
     }
-    let worker = start(&fake, &data);
+    let worker = start(&fake, &data, &rtmp);
     fake.until_running().await;
     // What waited on the disk comes to storage with the next life.
     let last = shown
@@ -114,9 +132,8 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
     {
         let mut state = fake.state.lock().unwrap();
         state.assignment.as_mut().unwrap().wanted = Wanted::Stop;
-        state.waiting = state.assignment.clone();
     }
-    let worker = start(&fake, &data);
+    let worker = start(&fake, &data, &rtmp);
     fake.until("the release", |state| !state.released.is_empty())
         .await;
     drop(worker);
