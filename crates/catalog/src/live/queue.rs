@@ -156,7 +156,7 @@ pub async fn renew<S: Sql>(
                     claim_by(until).into(),
                     seal.seal(&endpoints_context(event.id), &endpoints)?.into(),
                     modified.into(),
-                    edge.into(),
+                    edge,
                 ],
             )
             .await?;
