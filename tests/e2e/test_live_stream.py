@@ -269,9 +269,9 @@ def test_an_encoder_that_comes_back(installed, source, tmp_path):
     encoder.wait()
     time.sleep(3)
     encoder = show.push(source)
-    show.until(playlists["video"], lambda text: len(segments(text)) >= len(segments(before)) + 4)
-    text = show.get(playlists["video"]).text
-    assert "#EXT-X-DISCONTINUITY\n" in text
+    # What the first still wrote as it was killed may come late: what counts is what follows the break.
+    show.until(playlists["video"], lambda text: len(segments(text.partition("#EXT-X-DISCONTINUITY\n")[2])) >= 4)
+    assert len(segments(before)) >= 4
     encoder.kill()
     encoder.wait()
     time.sleep(2)
@@ -281,7 +281,7 @@ def test_an_encoder_that_comes_back(installed, source, tmp_path):
     # Both lives from their first frame on; where each was killed, what was to be reordered is missing.
     begun = [run for run in runs(counted) if run[0] == 0]
     assert counted[0] == 0 and len(begun) == 2 and begun[1][1] > 3 * RATE
-    assert len(counted) > 6 * RATE and len(runs(counted)) <= 6
+    assert len(counted) > 7 * RATE and len(runs(counted)) <= 6
 
 
 def test_a_killed_worker(installed, source, tmp_path):

@@ -108,6 +108,7 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
     let mut built = None;
     for suite in chosen {
         let name = suite.name;
+        let started = Instant::now();
         let outcome = match suite.run {
             Run::Sources(run) => run(),
             Run::Built(run) => {
@@ -124,8 +125,10 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
             Ok((success, output)) => {
                 let tally = Tally::read(&output).unwrap_or_default();
                 println!(
-                    "---- {name}: {} passed, {} failed",
-                    tally.passed, tally.failed
+                    "---- {name}: {} passed, {} failed, {} s",
+                    tally.passed,
+                    tally.failed,
+                    started.elapsed().as_secs()
                 );
                 total.add(tally);
                 if tally == Tally::default() || (!success && tally.failed == 0) {
