@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import requests
@@ -41,6 +42,16 @@ def test_a_film_in_another_codec_is_encoded_by_ffmpeg(headwater, http, shared_me
     (job,) = [job for job in jobs if job["name"] == published["asset"]]
     engine = job["properties"]["engine"]
     assert engine["name"].lower() == "ffmpeg" and engine["reason"], engine
+
+
+def test_without_ffmpeg_another_codec_is_refused_and_named(installation, shared_media: Path, monkeypatch):
+    monkeypatch.setenv("HEADWATER_ENGINE", "builtin")
+    installation.start("--no-ingest")
+    film = shared_media / "echo-hereweare.webm"
+    command = [installation.binary, "publish", "--preset", "H264SingleBitrateSD", film, "--data", installation.data]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode != 0 and "ContentUnsupported" in done.stderr and "VP8" in done.stderr, done.stderr
+    assert installation.stop() == 0
 
 
 def test_inspect_reads_files_and_urls(headwater, counted, counted_published, http):
