@@ -21,18 +21,18 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// One whose data is not meant to outlive it, so it need not wait for the disk.
     pub(crate) fn start() -> Result<Self> {
-        Self::start_with("fsync=off")
+        Self::start_with("fsync=off", &memory().unwrap_or_else(std::env::temp_dir))
     }
 
     /// One as an operator has it, for benchmarks.
     pub(crate) fn start_durable() -> Result<Self> {
-        Self::start_with("fsync=on")
+        Self::start_with("fsync=on", &std::env::temp_dir())
     }
 
-    fn start_with(setting: &str) -> Result<Self> {
+    fn start_with(setting: &str, place: &Path) -> Result<Self> {
         let binaries = binaries()?;
         step("A PostgreSQL server for the tests", || {
-            let directory = tempfile::tempdir()?;
+            let directory = tempfile::tempdir_in(place)?;
             let data = directory.path().join("data");
             std::fs::create_dir(&data)?;
             if is_root() {
@@ -136,6 +136,21 @@ impl Drop for Postgres {
             .status();
         let _ = self.server.wait();
     }
+}
+
+/// A folder in memory with room for the tests' schemas. They are some 100,000 files in the end, and a disk that is told of
+/// every block that becomes free takes minutes to delete them.
+fn memory() -> Option<PathBuf> {
+    const ROOM: u64 = 4 << 30;
+    let folder = PathBuf::from("/dev/shm");
+    let output = Command::new("df")
+        .args(["--output=avail", "--block-size=1"])
+        .arg(&folder)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let free: u64 = text.lines().nth(1)?.trim().parse().ok()?;
+    (free >= ROOM).then_some(folder)
 }
 
 /// The folder with `initdb` and `postgres`. Debian keeps one for each version, and none on the PATH.
