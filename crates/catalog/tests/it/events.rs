@@ -1,7 +1,6 @@
 //! The outbox: what is recorded, who gets it, and that nothing is lost or held up.
 
-mod support;
-
+use crate::support::{Catalog, TRANSFORM};
 use futures::executor::block_on;
 use headwater_catalog::deliveries::{self, Claimed, MOST, Outcome, PER_RULE, Status};
 use headwater_catalog::events::{self, Event, EventType, Payload};
@@ -11,7 +10,6 @@ use headwater_catalog::webhooks::{self, Authentication, RuleWrite, Texts};
 use headwater_catalog::{CatalogError, NativeSqlite, Sql, Value, transaction};
 use headwater_test_database::Connection;
 use serde_json::json;
-use support::{Catalog, TRANSFORM};
 
 const KIND: EventType = EventType::LIVE_HEARTBEAT;
 

@@ -1,7 +1,6 @@
 //! Bootstrap, assets, transforms, keys.
 
-mod support;
-
+use crate::support::{Catalog, CountedIds, config, start};
 use futures::executor::block_on;
 use headwater_catalog::assets::{self, AssetWrite};
 use headwater_catalog::clients::{self, ClientSpec, NewSecret};
@@ -14,7 +13,6 @@ use headwater_catalog::{
 };
 use headwater_test_database::{Connection, Database};
 use serde_json::json;
-use support::{Catalog, CountedIds, config, start};
 
 #[test]
 fn starting_twice_changes_nothing_and_keeps_what_an_operator_did() {
@@ -213,7 +211,7 @@ fn a_transform_with_a_running_job_or_a_rule_stays() {
         block_on(transforms::delete(
             &catalog.sql,
             &catalog.project,
-            support::TRANSFORM,
+            crate::support::TRANSFORM,
         ))
     };
     assert!(

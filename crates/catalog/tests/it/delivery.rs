@@ -1,14 +1,12 @@
 //! Content keys as key delivery sees them, and the uses of tokens.
 
-mod support;
-
+use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_catalog::delivery::{count_use, deliverable};
 use headwater_catalog::key_policies::{self, Options};
 use headwater_catalog::locator_keys;
 use headwater_catalog::locators::{self, IfExists, NewLocator};
 use serde_json::json;
-use support::Catalog;
 use uuid::Uuid;
 
 fn policy(catalog: &Catalog, name: &str) -> Uuid {

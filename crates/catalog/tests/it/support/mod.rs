@@ -1,5 +1,4 @@
 //! A bootstrapped catalog in memory, with a clock and identifiers that the test controls.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};

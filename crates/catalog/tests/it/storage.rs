@@ -1,7 +1,6 @@
 //! Storage accounts and projects as the catalog keeps them.
 
-mod support;
-
+use crate::support::{Catalog, CountedIds, config, start};
 use futures::executor::block_on;
 use headwater_blob::{AccountUrl, Auth};
 use headwater_catalog::projects::{self, NewProject};
@@ -11,7 +10,6 @@ use headwater_catalog::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Map;
-use support::{Catalog, CountedIds, config, start};
 
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyE=";
 

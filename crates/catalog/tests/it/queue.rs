@@ -1,7 +1,6 @@
 //! The job queue: states, leases, retries, lost workers.
 
-mod support;
-
+use crate::support::{Catalog, TRANSFORM};
 use futures::executor::block_on;
 use headwater_catalog::jobs::queue::{self, Claimed, Ending, MAX_ATTEMPTS};
 use headwater_catalog::jobs::{self, JobState, Priority};
@@ -9,7 +8,6 @@ use headwater_catalog::{CatalogError, assets};
 use headwater_test_database::Database;
 use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputProgress};
 use serde_json::json;
-use support::{Catalog, TRANSFORM};
 
 impl Catalog {
     fn claim(&self) -> Option<Claimed> {
@@ -466,7 +464,7 @@ fn two_workers_never_get_the_same_job() {
             .map(|_| {
                 scope.spawn(|| {
                     let sql = database.connect();
-                    let seal = headwater_seal::Seal::new(support::MASTER_KEY).unwrap();
+                    let seal = headwater_seal::Seal::new(crate::support::MASTER_KEY).unwrap();
                     let moment = headwater_catalog::Moment {
                         now,
                         ids: &headwater_catalog::RandomIds,

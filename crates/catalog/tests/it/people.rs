@@ -1,16 +1,14 @@
 //! Teams that two people write at once, rights as one statement gives them, keys that run out.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_auth::{Over, Powers, Role};
 use headwater_catalog::projects::{self, DEFAULT, Named};
 use headwater_catalog::rights::{self, ORGANIZATION, TokenId};
 use headwater_catalog::teams::{self, Team, TeamSpec};
 use headwater_catalog::{CatalogError, keys};
-use support::Catalog;
 
 const TOKEN: TokenId<'_> = TokenId { jti: "t", kid: "k" };
 

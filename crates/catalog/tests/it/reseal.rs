@@ -1,12 +1,10 @@
 //! A new master key.
 
-mod support;
-
+use crate::support::{Catalog, MASTER_KEY};
 use futures::executor::block_on;
 use headwater_catalog::reseal::reseal;
 use headwater_catalog::{CatalogError, keys, storage};
 use headwater_seal::{Seal, SealError};
-use support::{Catalog, MASTER_KEY};
 
 const NEW_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
 

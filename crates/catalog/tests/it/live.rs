@@ -1,7 +1,6 @@
 //! Who runs a live event, and what time alone decides.
 
-mod support;
-
+use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_catalog::live::queue::{self, Assigned, Report};
 use headwater_catalog::live::sweep::CLAIM_WITHIN;
@@ -11,7 +10,6 @@ use headwater_catalog::live::{
 use headwater_catalog::operations::{self, LIVE_EVENTS, Operation, OperationStatus};
 use headwater_catalog::{CatalogError, Sql as _};
 use headwater_work::live::{Endpoints, WorkerState};
-use support::Catalog;
 use uuid::Uuid;
 
 const LEASE: u32 = 30;

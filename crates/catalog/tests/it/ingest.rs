@@ -1,14 +1,12 @@
 //! Storage events: what they start, and that they start it once.
 
-mod support;
-
+use crate::support::{Catalog, TRANSFORM};
 use futures::executor::block_on;
 use headwater_catalog::ingest::{
     BlobEvent, BlobEventKind, Outcome, Refused, Started, concerns_a_rule, storage_event,
 };
 use headwater_catalog::jobs::queue::{self, ClaimedInput};
 use headwater_catalog::{CatalogError, assets, jobs, locators, transforms, upload_rules};
-use support::{Catalog, TRANSFORM};
 
 fn event(id: &str, blob: &str, etag: &str) -> BlobEvent {
     BlobEvent {

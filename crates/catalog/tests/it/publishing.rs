@@ -1,7 +1,6 @@
 //! Locators, policies, endpoints, and what the origin sees of them.
 
-mod support;
-
+use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_catalog::endpoints::{self, EndpointState, Switched};
 use headwater_catalog::filters::{self, Owner};
@@ -11,7 +10,6 @@ use headwater_catalog::{
     CatalogError, Sql, Written, assets, locator_keys, operations, policies, publishing, tracks,
 };
 use serde_json::json;
-use support::Catalog;
 
 fn locator(asset: &str, policy: &str) -> NewLocator {
     NewLocator {

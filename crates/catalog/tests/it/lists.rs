@@ -1,13 +1,11 @@
 //! Lists: filters, orders, pages, labels.
 
-mod support;
-
+use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_catalog::assets::{self, AssetWrite};
 use headwater_catalog::query::{Comparison, Filter, Listing, Literal, Order, Place, Start};
 use headwater_catalog::{CatalogError, Ids as _, policies, transforms};
 use serde_json::json;
-use support::Catalog;
 
 #[test]
 fn lists_filter_order_and_page_without_gaps_while_items_come_and_go() {
