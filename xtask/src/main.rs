@@ -4,6 +4,7 @@ mod bench;
 mod bench_api;
 mod bench_formats;
 mod bench_keys;
+mod bench_live;
 mod bench_protected;
 mod build;
 mod checks;
@@ -52,7 +53,7 @@ enum Command {
     E2e,
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
-    /// Measure; prints tables. `api`, `keys`, `origin`, `start` or `transcode`.
+    /// Measure; prints tables. `api`, `keys`, `live`, `origin`, `start` or `transcode`.
     Bench {
         what: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -360,6 +360,11 @@ impl Installation {
         self.server.0.id()
     }
 
+    /// Where its `connection.json` is.
+    pub(crate) fn connection(&self) -> &Path {
+        &self.connection
+    }
+
     fn contract(&self) -> Result<serde_json::Value> {
         Ok(serde_json::from_slice(&std::fs::read(&self.connection)?)?)
     }
@@ -669,6 +674,18 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             ])?;
             crate::bench_api::api(&binary, args)
         }
+        "live" => {
+            debian::ensure(&[
+                Need::program("ffmpeg", "ffmpeg"),
+                Need::program("chromium", "chromium"),
+                Need::program("nginx", "nginx-light"),
+                Need::path(
+                    "/usr/lib/nginx/modules/ngx_rtmp_module.so",
+                    "libnginx-mod-rtmp",
+                ),
+            ])?;
+            crate::bench_live::live(&binary, args)
+        }
         "keys" => {
             debian::ensure(&[
                 Need::program("wrk", "wrk"),
@@ -694,6 +711,6 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             build::guests()?;
             crate::run::run(example("instances")?.current_dir(paths::root()))
         }
-        other => bail!("there is no benchmark {other:?}: api, keys, origin, start or transcode"),
+        other => bail!("there is no benchmark {other:?}: api, keys, live, origin, start or transcode"),
     }
 }
