@@ -203,4 +203,4 @@ def test_after_all_that_it_still_plays_and_has_not_grown(http, connection, count
     for pid in [connection.pid, *children]:
         status = Path(f"/proc/{pid}/status").read_text()
         most = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-        assert most < 768 << 10, f"{most >> 10} MiB were resident at once in {pid}"
+        assert most < 600 << 10, f"{most >> 10} MiB were resident at once in {pid}"

@@ -28,7 +28,10 @@ pub(crate) fn live(binary: &Path, args: &[String]) -> Result<()> {
             .arg("bench/live.mjs")
             .env("HEADWATER_CONNECTION", headwater.connection())
             .env("HEADWATER_PID", headwater.pid().to_string())
-            .env("NGINX_RTMP", format!("rtmp://127.0.0.1:{}/live", nginx.port))
+            .env(
+                "NGINX_RTMP",
+                format!("rtmp://127.0.0.1:{}/live", nginx.port),
+            )
             .env("NGINX_PID", nginx.child.id().to_string())
             .env("LIVE_SECONDS", seconds)
             .current_dir(folder),

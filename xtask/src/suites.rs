@@ -711,6 +711,8 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             build::guests()?;
             crate::run::run(example("instances")?.current_dir(paths::root()))
         }
-        other => bail!("there is no benchmark {other:?}: api, keys, live, origin, start or transcode"),
+        other => {
+            bail!("there is no benchmark {other:?}: api, keys, live, origin, start or transcode")
+        }
     }
 }

@@ -96,7 +96,7 @@ pub struct Connection {
 }
 
 impl Host {
-    /// Reads `spin.toml` of `source`, compiles its components (in parallel) and starts the epoch clock.
+    /// Reads `spin.toml` of `source`, compiles its components and starts the epoch clock.
     pub fn load(source: &(dyn AppSource + Sync), config: HostConfig) -> anyhow::Result<Self> {
         let text =
             String::from_utf8(source.read("spin.toml")?).context("spin.toml is not UTF-8")?;
@@ -135,30 +135,13 @@ impl Host {
         let postgres = Arc::new(Pools::default());
         let mut temporary = Vec::new();
         let mut loaded = Vec::new();
-        let linked: Vec<anyhow::Result<_>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = routed
-                .iter()
-                .map(|(id, component)| {
-                    let (engine, manifest) = (&engine, &manifest);
-                    scope.spawn(move || {
-                        let bytes = composed(source, manifest, component)
-                            .with_context(|| format!("component `{id}`"))?;
-                        link(engine, &bytes)
-                            .map_err(anyhow::Error::from)
-                            .with_context(|| format!("component `{id}` ({})", component.source))
-                    })
-                })
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|_| bail!("the compiler panicked"))
-                })
-                .collect()
-        });
-        for ((id, component), pre) in routed.iter().copied().zip(linked) {
+        for (id, component) in routed.iter().copied() {
+            // One after the other: each is compiled by all cores, and what the compiler holds of several is hundreds of megabytes.
+            let bytes = composed(source, &manifest, component)
+                .with_context(|| format!("component `{id}`"))?;
+            let pre = link(&engine, &bytes)
+                .map_err(anyhow::Error::from)
+                .with_context(|| format!("component `{id}` ({})", component.source))?;
             let named = |what: &str| format!("component `{id}`: {what}");
             let expand_all = |texts: &BTreeMap<String, String>| -> anyhow::Result<Variables> {
                 texts
@@ -190,7 +173,7 @@ impl Host {
                 limits: config.limits,
                 request_headers: component.tool.headwater.request_headers,
                 cached: component.tool.headwater.cache,
-                pre: Arc::new(pre?),
+                pre: Arc::new(pre),
                 engine: engine.clone(),
             }));
         }
