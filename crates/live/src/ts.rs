@@ -139,6 +139,16 @@ impl Demux {
         Ok(())
     }
 
+    /// The stream was brought to its end: packets of PES that do not state their length, as those of pictures, are complete
+    /// with it. Not for one that was cut off, whose last packets nobody knows to be whole.
+    pub fn end(&mut self) {
+        let whole = self.streams.iter().filter(|(_, pes)| pes.whole);
+        let pids: Vec<u16> = whole.map(|(pid, _)| *pid).collect();
+        for pid in pids {
+            self.finish(pid);
+        }
+    }
+
     /// What came out next.
     pub fn poll(&mut self) -> Option<Found> {
         self.found.pop_front()
@@ -325,6 +335,64 @@ mod tests {
         assert_eq!(demux.feed(&[1; 80_000]), Err(NotTs));
     }
 
+    /// A packet with `payload` at its end, after an adaptation field that fills it.
+    fn packet(pid: u16, start: bool, counter: u8, payload: &[u8]) -> Vec<u8> {
+        let [high, low] = pid.to_be_bytes();
+        let stuffing = 183 - payload.len();
+        let start = if start { 0x40 } else { 0 };
+        let mut packet = vec![0x47, high | start, low, 0x30 | counter, stuffing as u8];
+        packet.resize(PACKET - payload.len(), 0xff);
+        if stuffing > 0 {
+            packet[5] = 0;
+        }
+        packet.extend_from_slice(payload);
+        packet
+    }
+
+    /// PAT, PMT and one PES, of a picture and without a stated length.
+    fn picture() -> Vec<u8> {
+        let pat = [0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xf0, 0, 0, 0, 0, 0];
+        let pmt = [
+            0, 2, 0xb0, 18, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 0, 0x1b, 0xe1, 0, 0xf0, 0, 0, 0, 0, 0,
+        ];
+        let mut stream = packet(0, true, 0, &pat);
+        stream.extend(packet(0x1000, true, 0, &pmt));
+        // Parameter sets of libx264, for 64x64.
+        let pes = [
+            &[0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, 0x21, 0, 1, 0, 1][..],
+            &[
+                0, 0, 1, 0x67, 0x42, 0xc0, 0x0a, 0xd9, 0x04, 0x26, 0xc0, 0x44, 0, 0, 3, 0, 4,
+            ],
+            &[0, 0, 3, 0, 0xc8, 0x3c, 0x48, 0x99, 0x20],
+            &[
+                0, 0, 1, 0x68, 0xcb, 0x83, 0xcb, 0x20, 0, 0, 1, 0x65, 0x88, 0x84,
+            ],
+        ]
+        .concat();
+        stream.extend(packet(0x100, true, 0, &pes[..20]));
+        stream.extend(packet(0x100, false, 1, &pes[20..]));
+        stream
+    }
+
+    #[test]
+    fn the_last_picture_comes_with_the_end_of_the_stream() {
+        let mut demux = Demux::default();
+        demux.feed(&picture()).unwrap();
+        assert_eq!(demux.poll(), None);
+        demux.end();
+        let found: Vec<Found> = std::iter::from_fn(|| demux.poll()).collect();
+        assert!(
+            matches!(found.first(), Some(Found::Config { pid: 0x100, .. })),
+            "{found:?}"
+        );
+        let Some(Found::Unit { unit, .. }) = found.get(1) else {
+            panic!("{found:?}");
+        };
+        assert!(unit.sync && unit.bytes.ends_with(&[0x65, 0x88, 0x84]));
+        demux.end();
+        assert_eq!(demux.poll(), None);
+    }
+
     proptest! {
         #[test]
         fn anything_may_come(bytes in prop::collection::vec(any::<u8>(), 0..4000), synced: bool) {
@@ -338,6 +406,7 @@ mod tests {
             for piece in bytes.chunks(1316) {
                 let _ = demux.feed(piece);
             }
+            demux.end();
             while demux.poll().is_some() {}
         }
     }

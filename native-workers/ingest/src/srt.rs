@@ -122,53 +122,78 @@ async fn caller(mut socket: SrtSocket, peer: SocketAddr, open: Open, port: u16) 
 }
 
 async fn receive(socket: &mut SrtSocket, publication: &mut Publication) -> Reason {
-    let mut demux = Demux::default();
-    let mut tracks: Vec<(u16, TrackIndex)> = Vec::new();
-    let mut pictures = 0;
+    let mut streams = Streams::default();
     loop {
         let payload = match socket.recv().await {
             Ok(Some(payload)) => payload,
-            Ok(None) => return Reason::Ok,
+            // The library has handed out all that it had received by then.
+            Ok(None) => {
+                streams.demux.end();
+                let taken = streams.take(publication).await;
+                return taken.err().unwrap_or(Reason::Ok);
+            }
             Err(SrtError::Closed(CloseReason::DataIdle)) => return Reason::IdleTimeout,
             Err(_) => return Reason::ClientTerminated,
         };
-        if demux.feed(&payload).is_err() {
+        if streams.demux.feed(&payload).is_err() {
             return Reason::Malformed;
         }
-        while let Some(found) = demux.poll() {
-            let step = match found {
-                Found::Config { pid, config } => {
-                    let known = tracks.iter().any(|(known, _)| *known == pid);
-                    // One picture; further ones of the program are other programs' business.
-                    if config.kind == Kind::Video && !known {
-                        pictures += 1;
-                        if pictures > 1 {
-                            continue;
-                        }
+        if let Err(reason) = streams.take(publication).await {
+            return reason;
+        }
+    }
+}
+
+/// The streams of one connection.
+#[derive(Default)]
+struct Streams {
+    demux: Demux,
+    tracks: Vec<(u16, TrackIndex)>,
+    pictures: usize,
+}
+
+impl Streams {
+    /// Hands on what has come out.
+    async fn take(&mut self, publication: &mut Publication) -> Result<(), Reason> {
+        while let Some(found) = self.demux.poll() {
+            if let Some(wait) = self.hand_on(found, publication)? {
+                tokio::time::sleep(wait).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_on(
+        &mut self,
+        found: Found,
+        publication: &mut Publication,
+    ) -> Result<Option<Duration>, Reason> {
+        let track = |pid: u16| self.tracks.iter().find(|(known, _)| *known == pid);
+        match found {
+            Found::Config { pid, config } => {
+                // One picture; further ones of the program are other programs' business.
+                if config.kind == Kind::Video && track(pid).is_none() {
+                    self.pictures += 1;
+                    if self.pictures > 1 {
+                        return Ok(None);
                     }
-                    publication.announce(None, config).map(|track| {
-                        tracks.retain(|(known, _)| *known != pid);
-                        tracks.push((pid, track));
-                        None
-                    })
                 }
-                Found::Unit { pid, unit } => match tracks.iter().find(|(known, _)| *known == pid) {
-                    Some((_, track)) => publication.push(*track, unit.into()),
-                    None => Ok(None),
-                },
-                Found::Unsupported { pid, stream_type } => {
-                    tracing::info!(pid, stream_type, "a stream of an encoder is not passed on");
-                    // Data and text may come along; a picture that cannot be shown is told.
-                    match stream_type {
-                        0x01 | 0x02 | 0x10 | 0x24 | 0x33 => Err(Reason::CodecNotSupported),
-                        _ => Ok(None),
-                    }
+                let track = publication.announce(None, config)?;
+                self.tracks.retain(|(known, _)| *known != pid);
+                self.tracks.push((pid, track));
+                Ok(None)
+            }
+            Found::Unit { pid, unit } => match track(pid) {
+                Some((_, track)) => publication.push(*track, unit.into()),
+                None => Ok(None),
+            },
+            Found::Unsupported { pid, stream_type } => {
+                tracing::info!(pid, stream_type, "a stream of an encoder is not passed on");
+                // Data and text may come along; a picture that cannot be shown is told.
+                match stream_type {
+                    0x01 | 0x02 | 0x10 | 0x24 | 0x33 => Err(Reason::CodecNotSupported),
+                    _ => Ok(None),
                 }
-            };
-            match step {
-                Ok(Some(wait)) => tokio::time::sleep(wait).await,
-                Ok(None) => {}
-                Err(reason) => return reason,
             }
         }
     }
