@@ -385,8 +385,11 @@ impl Engine {
             }
             let _ = track.builder.finish();
             track.since = Some(unit.dts);
-            self.grid.break_next();
+            self.break_at(&unit);
         }
+        let Some(track) = self.tracks.get_mut(usize::from(index)) else {
+            return;
+        };
         track.last = Some(unit.dts);
         let ask = match track.builder.row() {
             Some(row) => Ask::Within(row),
@@ -403,7 +406,7 @@ impl Engine {
         }
         if changed {
             let _ = track.builder.finish();
-            self.grid.break_next();
+            self.break_at(&unit);
         }
         let Some(track) = self.tracks.get_mut(usize::from(index)) else {
             return;
@@ -426,6 +429,14 @@ impl Engine {
         }
         if let Some(track) = self.tracks.get_mut(usize::from(index)) {
             let _ = track.builder.push(unit, cut.map(|(mark, _)| mark));
+        }
+    }
+
+    /// What comes with `unit` does not fit what was before. The other tracks of an encoder come to the same break, which is
+    /// one all the same.
+    fn break_at(&mut self, unit: &Unit) {
+        if !(unit.sync && self.grid.breaks_at(unit.pts)) {
+            self.grid.break_next();
         }
     }
 
@@ -461,6 +472,35 @@ impl Engine {
                     config,
                 });
             }
+        }
+    }
+
+    /// A picture track sends nothing for a while, on purpose. What it has is brought out; when it goes on, at a key frame
+    /// where a row begins, that is no discontinuity.
+    pub fn rest(&mut self, index: TrackIndex) {
+        if let Some(track) = self.tracks.get_mut(usize::from(index)) {
+            let _ = track.builder.finish();
+            (track.last, track.since) = (None, None);
+        }
+        self.drain();
+    }
+
+    /// Whether tracks of a kind have come to what a source sends with this decode time, or past it: it would be left out.
+    #[must_use]
+    pub fn is_past(&self, now_ms: i64, source: SourceId, kind: Kind, dts: i64) -> bool {
+        let tracks = self.tracks.iter().filter(|track| track.kind == kind);
+        let Some(last) = tracks.filter_map(|track| track.last).max() else {
+            return false;
+        };
+        let newest = self.tracks.iter().filter_map(|track| track.last).max();
+        let newest = newest.max(self.timeline.end());
+        let mut mapping = match self.sources.get(&source) {
+            Some(source) => source.mapping,
+            None => Mapping::default(),
+        };
+        match mapping.place(now_ms, dts, self.shared, newest) {
+            Mapped::Same(time) => time <= last,
+            Mapped::New(_) => false,
         }
     }
 

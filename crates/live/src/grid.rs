@@ -75,6 +75,14 @@ impl Grid {
         self.broken
     }
 
+    /// Whether a row that is a discontinuity begins at `time`: a break there is told of already.
+    pub(crate) fn breaks_at(&self, time: i64) -> bool {
+        let here = |mark: &Mark| time.saturating_sub(mark.start).saturating_abs() <= self.tolerance;
+        self.marks
+            .iter()
+            .any(|mark| mark.discontinuity && here(mark))
+    }
+
     fn open(&mut self, start: i64) -> Mark {
         let mark = Mark {
             number: self.next,

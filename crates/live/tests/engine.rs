@@ -347,6 +347,45 @@ fn an_encoder_that_starts_anew_is_a_discontinuity_and_time_goes_on() {
 }
 
 #[test]
+fn what_breaks_all_renditions_is_one_discontinuity() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let rates = [3_000_000, 800_000, 200_000];
+    let mut encoder = Encoder::new(&mut engine, 1, 5_000_000, now, &rates, true);
+    encoder.run(&mut engine, &mut seen, &mut now, 130);
+    engine.disconnect(now, 1);
+    now += 3_000;
+    let mut again = Encoder::new(&mut engine, 2, 0, now, &rates, true);
+    again.run(&mut engine, &mut seen, &mut now, 200);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert_eq!(seen.discontinuities(), 1);
+}
+
+#[test]
+fn a_rendition_that_rests_comes_back_where_a_row_begins_and_breaks_nothing() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000, 800_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 110);
+    let large = encoder.video.remove(0);
+    engine.rest(large);
+    encoder.run(&mut engine, &mut seen, &mut now, 140);
+    encoder.video.insert(0, large);
+    encoder.run(&mut engine, &mut seen, &mut now, 110);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert_eq!((seen.discontinuities(), seen.jumps), (0, 0));
+    assert!(seen.drops.is_empty(), "{:?}", seen.drops);
+    let (one, all) = (seen.starts(0), seen.starts(1));
+    // Two whole segments and what it had of the third; then from the sixth on.
+    assert_eq!((one.len(), all.len()), (6, 8));
+    assert_eq!((&one[..3], &one[3..]), (&all[..3], &all[5..]));
+}
+
+#[test]
 fn either_of_a_redundant_pair_may_vanish() {
     let mut engine = Engine::new(settings(), Timeline::default(), NOW);
     let (mut seen, mut now) = (Seen::default(), NOW);
