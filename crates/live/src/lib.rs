@@ -6,6 +6,7 @@
 //! * [`timeline`]: what there is: tracks, rows of segments, sequence numbers, discontinuities.
 //! * [`journal`]: the timeline as a worker keeps it on its disk. [`archive`]: as it is in storage beside the media.
 //! * [`limits`], [`reason`]: what is let in, and in which words it is refused or dropped.
+//! * [`encode`]: what is decided of an event that is encoded here.
 //! * [`ts`]: transport streams, as SRT brings them.
 //! * [`edge`]: what the origin and the worker that runs an event say to each other about its newest moments.
 //!
@@ -27,6 +28,7 @@
 pub mod archive;
 mod boxes;
 pub mod edge;
+pub mod encode;
 pub mod engine;
 mod error;
 mod grid;
