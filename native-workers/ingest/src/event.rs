@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::encode::Encoding;
 use crate::facts::{self, Facts};
 use crate::spool::{Kept, Spool};
 
@@ -65,7 +67,10 @@ pub(crate) enum Media {
 pub(crate) struct Live {
     pub(crate) id: Uuid,
     pub(crate) generation: u32,
+    /// What comes in.
     pub(crate) limits: Limits,
+    /// How it is encoded; `None`: it is passed on.
+    pub(crate) encoding: Option<Encoding>,
     pub(crate) facts: Facts,
     /// Connections end when it is cancelled.
     pub(crate) stop: CancellationToken,
@@ -73,6 +78,8 @@ pub(crate) struct Live {
     part_ms: u32,
     low_latency: bool,
     version: watch::Sender<u64>,
+    /// Nothing more is taken in.
+    over: AtomicBool,
     /// Who may send, by the newest assignment.
     allow: Mutex<Vec<IpRange>>,
     inner: Mutex<Inner>,
@@ -102,9 +109,9 @@ pub(crate) struct Subscription {
     pub(crate) kept: BTreeMap<(u64, TrackIndex), Arc<Kept>>,
 }
 
-/// The part of an assignment that an engine needs.
-pub(crate) fn settings(assignment: &Assignment) -> (Settings, bool) {
-    let limits = match assignment.encoding.encoding_type {
+/// The part of an assignment that an engine needs, and what comes in at most.
+fn settings(assignment: &Assignment) -> (Settings, Limits) {
+    let incoming = match assignment.encoding.encoding_type {
         EncodingType::PassthroughBasic => Limits::BASIC,
         EncodingType::None | EncodingType::PassthroughStandard => Limits::STANDARD,
         EncodingType::Standard | EncodingType::Premium1080p => Limits::ENCODING,
@@ -114,28 +121,46 @@ pub(crate) fn settings(assignment: &Assignment) -> (Settings, bool) {
     let interval_ms = u32::try_from(interval.unwrap_or(2_000))
         .unwrap_or(2_000)
         .clamp(500, 20_000);
-    let low_latency = assignment.stream_option != StreamOption::Default;
     let settings = Settings {
         interval_ms,
-        part_ms: if low_latency { 334 } else { 1_000 },
-        limits,
+        part_ms: if is_low_latency(assignment) {
+            334
+        } else {
+            1_000
+        },
+        // Of an event that is encoded, what comes to the engine are its layers.
+        limits: match assignment.encoding.encoding_type.is_passthrough() {
+            true => incoming,
+            false => Limits::STANDARD,
+        },
     };
-    (settings, low_latency)
+    (settings, incoming)
+}
+
+fn is_low_latency(assignment: &Assignment) -> bool {
+    assignment.stream_option != StreamOption::Default
 }
 
 impl Live {
-    pub(crate) fn new(assignment: &Assignment, spool: Spool, timeline: Timeline) -> Self {
-        let (settings, low_latency) = settings(assignment);
-        Self {
+    /// Errors: the encoding that is asked for is not known here.
+    pub(crate) fn new(
+        assignment: &Assignment,
+        spool: Spool,
+        timeline: Timeline,
+    ) -> Result<Self, String> {
+        let (settings, limits) = settings(assignment);
+        Ok(Self {
             id: assignment.event_id,
             generation: assignment.generation,
-            limits: settings.limits,
+            limits,
+            encoding: Encoding::of(assignment, settings.interval_ms)?,
             facts: Facts::default(),
             stop: CancellationToken::new(),
             interval_ms: settings.interval_ms,
             part_ms: settings.part_ms,
-            low_latency,
+            low_latency: is_low_latency(assignment),
             version: watch::Sender::new(0),
+            over: AtomicBool::new(false),
             allow: Mutex::new(assignment.input.allow.clone()),
             inner: Mutex::new(Inner {
                 engine: Engine::new(settings, timeline, crate::now_ms()),
@@ -149,7 +174,7 @@ impl Live {
                 next_source: 1,
                 broken: None,
             }),
-        }
+        })
     }
 
     /// A panic of another holder leaves nothing half done that matters more than going on.
@@ -224,6 +249,38 @@ impl Live {
         Ok(index)
     }
 
+    /// Announces a track that is encoded here.
+    ///
+    /// Errors: the reason to refuse it.
+    pub(crate) fn announce_layer(
+        &self,
+        source: SourceId,
+        kind: Kind,
+        bitrate: u32,
+        config: StreamConfig,
+    ) -> Result<TrackIndex, Reason> {
+        let mut inner = self.lock();
+        let now = crate::now_ms();
+        let index = inner
+            .engine
+            .announce(now, source, kind.name(), bitrate, config)?;
+        self.settle(&mut inner);
+        Ok(index)
+    }
+
+    /// A track that is encoded here sends nothing for a while.
+    pub(crate) fn rest(&self, track: TrackIndex) {
+        let mut inner = self.lock();
+        inner.engine.rest(track);
+        self.settle(&mut inner);
+    }
+
+    /// Whether tracks of a kind have come to this time of a source already.
+    pub(crate) fn is_past(&self, source: SourceId, kind: Kind, dts: i64) -> bool {
+        let inner = self.lock();
+        inner.engine.is_past(crate::now_ms(), source, kind, dts)
+    }
+
     /// An access unit of a connection. Gives how far what comes is ahead of the clock, in milliseconds.
     ///
     /// Errors: the reason to end the connection.
@@ -234,6 +291,9 @@ impl Live {
         unit: AccessUnit,
     ) -> Result<i64, Reason> {
         let now = crate::now_ms();
+        if self.over.load(Ordering::Relaxed) {
+            return Err(Reason::ChannelStop);
+        }
         let mut inner = self.lock();
         if inner.broken.is_some() {
             return Err(Reason::CapacityReached);
@@ -253,9 +313,13 @@ impl Live {
         self.limits.check_measured(rate, total)
     }
 
+    /// A connection gets nothing any more.
+    pub(crate) fn forget_rate(&self, source: SourceId) {
+        self.lock().rates.remove(&source);
+    }
+
     pub(crate) fn disconnect(&self, source: SourceId) {
         let mut inner = self.lock();
-        inner.rates.remove(&source);
         inner.engine.disconnect(crate::now_ms(), source);
         self.settle(&mut inner);
     }
@@ -275,6 +339,7 @@ impl Live {
 
     /// Nothing comes any more: whoever waits is told.
     pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
         let mut inner = self.lock();
         inner.engine.end(crate::now_ms());
         self.settle(&mut inner);
@@ -287,6 +352,7 @@ impl Live {
 
     /// The process ends, or another has the event: what is on disk stays there.
     pub(crate) fn leave(&self) {
+        self.over.store(true, Ordering::Relaxed);
         self.lock().spool.leave();
     }
 
@@ -460,6 +526,7 @@ impl Live {
         let tracks = inner.engine.timeline().tracks.clone();
         let mut beats = Vec::new();
         let mut heads = Vec::new();
+        let relieved = self.encoding.as_ref().is_some_and(Encoding::is_relieved);
         for (index, track) in (0..).zip(&tracks) {
             let Some(stats) = inner.engine.take_stats(index, now) else {
                 continue;
@@ -483,9 +550,13 @@ impl Live {
                 overlap_count: stats.overlaps,
                 discontinuity_count: stats.discontinuities,
                 nonincreasing_count: stats.non_increasing,
-                unexpected_bitrate: running && (incoming > expected * 2 || incoming < expected / 4),
+                // Of what is encoded here it says nothing about an encoder.
+                unexpected_bitrate: running
+                    && self.encoding.is_none()
+                    && (incoming > expected * 2 || incoming < expected / 4),
                 state: if running { "Running" } else { "Stopped" }.to_owned(),
                 healthy: running
+                    && !relieved
                     && stats.overlaps + stats.discontinuities + stats.non_increasing == 0,
             });
         }

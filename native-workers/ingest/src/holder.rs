@@ -56,6 +56,9 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Recordings are waited for so long when the worker goes away.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// What has come is encoded within this when an event ends: more than its queues hold, unless encoders cannot keep up.
+const ENCODED: Duration = Duration::from_secs(5);
+
 /// How soon a change of state is told.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -253,11 +256,6 @@ impl Holder {
 
     async fn bring_up(&mut self) -> Result<(), Over> {
         let assignment = &self.assignment;
-        if !assignment.encoding.encoding_type.is_passthrough() {
-            return Err(Over::Failed(
-                "this installation has no live encoder; use an encodingType of PassthroughBasic or PassthroughStandard".to_owned(),
-            ));
-        }
         if assignment.input.protocol == Protocol::Rtmps && self.around.bound.rtmps.is_empty() {
             return Err(Over::Failed(
                 "this installation takes no RTMPS; use RTMP or SRT, or give it a certificate"
@@ -286,7 +284,8 @@ impl Holder {
                 ..Timeline::default()
             };
         }
-        let live = Arc::new(Live::new(assignment, spool, best));
+        let live = Live::new(assignment, spool, best).map_err(Over::Failed)?;
+        let live = Arc::new(live);
         let open = Open { live: live.clone() };
         let token = assignment.input.access_token.clone();
         let srt = match assignment.input.protocol {
@@ -428,6 +427,16 @@ impl Holder {
         Some(running.live)
     }
 
+    /// As [`Self::close_doors`], and brings everything out that has come.
+    async fn close_and_flush(&mut self) -> Option<Arc<Live>> {
+        let live = self.close_doors()?;
+        if let Some(encoding) = &live.encoding {
+            encoding.settle(ENCODED).await;
+        }
+        live.flush();
+        Some(live)
+    }
+
     /// Writes nothing more.
     async fn drop_everything(&mut self) {
         for recording in std::mem::take(&mut self.recordings) {
@@ -442,10 +451,9 @@ impl Holder {
 
     /// Brings what came into storage, for the next worker to go on from.
     async fn bring_home(&mut self) {
-        let Some(live) = self.close_doors() else {
+        let Some(live) = self.close_and_flush().await else {
             return;
         };
-        live.flush();
         live.hang_up();
         let deadline = Instant::now() + GRACE;
         for recording in &mut self.recordings {
@@ -470,9 +478,8 @@ impl Holder {
         {
             self.follow_outputs().await;
         }
-        let live = self.close_doors();
+        let live = self.close_and_flush().await;
         if let Some(live) = &live {
-            live.flush();
             // Should this be cut short, the next worker finds all of it.
             live.leave();
         }

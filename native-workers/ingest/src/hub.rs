@@ -13,6 +13,7 @@ use headwater_work::live::IpRange;
 use headwater_work::live::facts::{ConnectionEnded, Encoder, Fact, StreamReceived};
 use uuid::Uuid;
 
+use crate::encode::Session;
 use crate::event::Live;
 use crate::facts;
 
@@ -82,6 +83,8 @@ pub(crate) fn is_allowed(ranges: &[IpRange], peer: IpAddr) -> bool {
 pub(crate) struct Publication {
     live: Arc<Live>,
     source: SourceId,
+    /// What comes is encoded; `None`: it is passed on, and the source is this connection's.
+    session: Option<Session>,
     encoder: Encoder,
     /// Tracks announced, and whether media has come.
     tracks: Vec<(TrackIndex, Announced)>,
@@ -123,24 +126,25 @@ impl Publication {
             && stream
                 .chars()
                 .all(|c| c.is_ascii_graphic() && !"/\\?#%\"<>".contains(c));
-        let refused = if !open.live.allows(peer.ip()) {
-            Some(Reason::ConnectionDenied)
+        let source = open.live.source();
+        let begun = if !open.live.allows(peer.ip()) {
+            Err(Reason::ConnectionDenied)
         } else if !good_name {
-            Some(Reason::Malformed)
+            Err(Reason::Malformed)
         } else {
-            None
+            Session::begin(&open.live, source, stream)
         };
-        if let Some(reason) = refused {
+        let session = begun.inspect_err(|reason| {
             open.live
                 .facts
-                .tell(Fact::ConnectionRejected(ended(&encoder, reason)));
-            return Err(reason);
-        }
+                .tell(Fact::ConnectionRejected(ended(&encoder, *reason)));
+        })?;
         open.live
             .facts
             .tell(Fact::EncoderConnected(encoder.clone()));
         Ok(Self {
-            source: open.live.source(),
+            source,
+            session,
             live: open.live.clone(),
             encoder,
             tracks: Vec::new(),
@@ -152,6 +156,11 @@ impl Publication {
     /// What the event takes in.
     pub(crate) fn limits(&self) -> headwater_live::limits::Limits {
         self.live.limits
+    }
+
+    /// Whether what comes is encoded: one picture and one sound.
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.session.is_some()
     }
 
     /// Cancelled when the event takes no encoder any more.
@@ -167,12 +176,23 @@ impl Publication {
     ) -> Result<TrackIndex, Reason> {
         let kind = config.kind.name();
         let stream = self.encoder.stream_id.clone();
-        let index = self.live.announce(self.source, &stream, bitrate, config)?;
+        let (index, encoded) = match &mut self.session {
+            None => {
+                let announced = self.live.announce(self.source, &stream, bitrate, config);
+                (announced?, None)
+            }
+            Some(session) => {
+                let (index, bitrate) = session.announce(bitrate, &config)?;
+                (index, Some((kind.to_owned(), bitrate)))
+            }
+        };
         if self.tracks.iter().all(|(known, _)| *known != index) {
-            let (name, bitrate) = self.live.ask(|timeline| {
-                let track = timeline.tracks.get(usize::from(index));
-                track.map_or_else(Default::default, |track| {
-                    (track.name.clone(), track.bitrate)
+            let (name, bitrate) = encoded.unwrap_or_else(|| {
+                self.live.ask(|timeline| {
+                    let track = timeline.tracks.get(usize::from(index));
+                    track.map_or_else(Default::default, |track| {
+                        (track.name.clone(), track.bitrate)
+                    })
                 })
             });
             let announced = Announced {
@@ -193,7 +213,10 @@ impl Publication {
         unit: AccessUnit,
     ) -> Result<Option<Duration>, Reason> {
         let (time, bytes) = (unit.dts, unit.bytes.len() as u64);
-        let ahead = self.live.push(self.source, track, unit)?;
+        let ahead = match &mut self.session {
+            None => self.live.push(self.source, track, unit)?,
+            Some(session) => session.push(track, unit)?,
+        };
         let first = self
             .tracks
             .iter_mut()
@@ -235,7 +258,11 @@ impl Publication {
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        self.live.disconnect(self.source);
+        // What a session has still to encode comes before its source is gone.
+        if self.session.take().is_none() {
+            self.live.disconnect(self.source);
+        }
+        self.live.forget_rate(self.source);
         self.live
             .facts
             .tell(Fact::EncoderDisconnected(ended(&self.encoder, self.ended)));

@@ -9,6 +9,7 @@
 //! | `recording` | one live output: segments, pages and head into storage, trimming, the end |
 //! | `hub` | which event an access token is for; what protocol adapters push into |
 //! | `rtmp`, `srt` | the protocols |
+//! | `encode` | events that are encoded here: decoders, scaler, encoders |
 //! | `edge` | the private listener that the origin asks for the newest moments |
 //! | `facts` | what clients are told: encoders that come and go, drops, heartbeats |
 //!
@@ -18,6 +19,7 @@
 
 mod api;
 mod edge;
+mod encode;
 mod event;
 mod facts;
 mod holder;

@@ -150,6 +150,7 @@ struct Streams {
     demux: Demux,
     tracks: Vec<(u16, TrackIndex)>,
     pictures: usize,
+    sounds: usize,
 }
 
 impl Streams {
@@ -175,6 +176,12 @@ impl Streams {
                 if config.kind == Kind::Video && track(pid).is_none() {
                     self.pictures += 1;
                     if self.pictures > 1 {
+                        return Ok(None);
+                    }
+                }
+                if config.kind == Kind::Audio && track(pid).is_none() {
+                    self.sounds += 1;
+                    if self.sounds > 1 && publication.is_encoded() {
                         return Ok(None);
                     }
                 }

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use headwater_work::live::{EncodingType, Protocol, Wanted, WorkerState};
+use headwater_work::live::{EncodingType, Protocol, Wanted};
 use support::{Fake, TOKEN, frames, publish, source};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,30 +68,6 @@ async fn storage_may_be_away_and_nothing_is_lost() {
     let film = folder.path().join("film.mp4");
     std::fs::write(&film, state.film(0)).unwrap();
     assert_eq!(frames(&file, "0:v"), frames(&film, "0:0"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn encodings_that_this_worker_does_not_do_fail_the_start_in_words() {
-    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
-    fake.queue(Protocol::Rtmp, EncodingType::Standard);
-    let worker = fake.worker(folder.path()).await;
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
-    let state = fake.state.lock().unwrap();
-    assert!(
-        state.released[0]
-            .failure
-            .as_ref()
-            .unwrap()
-            .contains("live encoder")
-    );
-    assert!(
-        state
-            .renewals
-            .iter()
-            .all(|renewal| renewal.state != WorkerState::Running)
-    );
 }
 
 /// Sends bytes and gives what comes back, until the other side closes.
