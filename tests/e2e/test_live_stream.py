@@ -56,7 +56,10 @@ def source(tmp_path_factory) -> Path:
 class Show:
     """A live event with one output and a locator, from start to film."""
 
-    def __init__(self, account: Account, protocol: str = "RTMP", low_latency: bool = True, **output):
+    def __init__(
+        self, account: Account, protocol: str = "RTMP", low_latency: bool = True, encoding: LiveEventEncoding | None = None,
+        **output,
+    ):  # fmt: skip
         self.account, self.client, self.where = account, account.client, account.where
         self.name = account.name("ev")[:32]
         self.asset = account.new_asset("live")
@@ -66,9 +69,9 @@ class Show:
                 streaming_protocol=protocol,
                 access_control=LiveEventInputAccessControl(ip=ANYWHERE),
                 access_token=str(uuid.uuid4()),
-                key_frame_interval_duration="PT1S",
+                key_frame_interval_duration=None if encoding else "PT1S",
             ),
-            encoding=LiveEventEncoding(encoding_type="PassthroughStandard"),
+            encoding=encoding or LiveEventEncoding(encoding_type="PassthroughStandard"),
             stream_options=["LowLatency" if low_latency else "Default"],
         )
         self.client.live_events.begin_create(*self.where, self.name, event).result()
@@ -319,3 +322,32 @@ def test_a_killed_worker(installed, source, tmp_path):
     ended = show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text, 15).text
     assert segments(ended)[: len(segments(before))] == segments(before)
     assert len(runs(media.read_counter(show.film(tmp_path)))) <= 3
+
+
+def test_an_event_that_is_encoded(installed, tmp_path):
+    # Key frames of its own every three seconds, and smaller than half of the layers.
+    source = media.make_counted(tmp_path / "source.mp4", seconds=12)
+    encoding = LiveEventEncoding(
+        encoding_type="Standard", key_frame_interval=timedelta(seconds=1), stretch_mode="AutoSize"
+    )
+    show = Show(Account(installed.connection()), encoding=encoding)
+    encoder = show.push(source)
+    master = show.until(show.hls, lambda text: text.count("#EXT-X-STREAM-INF") == 3 and "TYPE=AUDIO" in text).text
+    sizes = re.findall(r"RESOLUTION=(\d+)x(\d+)", master)
+    assert {(int(width), int(height)) for width, height in sizes} == {(512, 288), (384, 216), (340, 190)}
+    encoder.wait(timeout=60)
+    time.sleep(2)
+    show.end()
+    show.until(show.playlists()["video"], lambda text: "#EXT-X-ENDLIST" in text, 15)
+    film = show.film(tmp_path)
+    begun = media.first_packet_time(film, "v:0")
+    for layer in range(3):
+        facts = media.decode(film, f"v:{layer}")
+        assert facts.start == begun and len(facts.key_times) == 12
+        assert all(abs(at - begun - second) < 0.002 for second, at in enumerate(sorted(facts.key_times)))
+        alone = tmp_path / f"{layer}.mp4"
+        media.run("ffmpeg", "-v", "error", "-i", film, "-map", f"0:v:{layer}", "-c", "copy", alone)
+        assert runs(media.read_counter(alone)) == [(0, 12 * RATE - 1)]
+    tones = [start - begun for start in media.tone_starts(film)]
+    late = [start for start in tones if start > 0.5]
+    assert len(late) >= 10 and all(abs(start - round(start)) < 0.02 for start in late), tones
