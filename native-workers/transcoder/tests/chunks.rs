@@ -38,7 +38,14 @@ async fn with(source: &Path) -> Fake {
 }
 
 fn reason(fake: &Fake) -> String {
-    fake.state.lock().unwrap().engines.last().unwrap().reason.clone()
+    fake.state
+        .lock()
+        .unwrap()
+        .engines
+        .last()
+        .unwrap()
+        .reason
+        .clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,6 +149,9 @@ async fn what_stays_whole_says_why() {
         let outcome = fake.finish(2).await;
         assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
         let reason = reason(&fake);
-        assert!(reason.contains(&format!("in one piece: {says}")), "{reason}");
+        assert!(
+            reason.contains(&format!("in one piece: {says}")),
+            "{reason}"
+        );
     }
 }

@@ -413,7 +413,11 @@ async fn a_child_reads_its_source_and_no_other_file() {
             return;
         }
     }
-    for path in [secret.clone(), folder.path().join("in9"), "/etc/passwd".into()] {
+    for path in [
+        secret.clone(),
+        folder.path().join("in9"),
+        "/etc/passwd".into(),
+    ] {
         let ended = cat(&path, vec![]).run(&stop, None).await;
         let refused =
             matches!(&ended, Ended::Failed { stderr, .. } if stderr.contains("Permission denied"));
@@ -421,9 +425,13 @@ async fn a_child_reads_its_source_and_no_other_file() {
     }
     // Nor does it write there.
     let planted = outside.path().join("planted");
-    let ended = child(folder.path(), "/bin/cp", &["/dev/null", planted.to_str().unwrap()])
-        .run(&stop, None)
-        .await;
+    let ended = child(
+        folder.path(),
+        "/bin/cp",
+        &["/dev/null", planted.to_str().unwrap()],
+    )
+    .run(&stop, None)
+    .await;
     assert!(matches!(ended, Ended::Failed { .. }), "{ended:?}");
     assert!(!planted.exists());
 }

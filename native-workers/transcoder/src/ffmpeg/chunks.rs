@@ -361,11 +361,7 @@ fn pack_chunk(
 }
 
 /// Puts the records of all chunks together.
-fn joined(
-    records: &HashMap<usize, Record>,
-    count: usize,
-    renditions: &[Rendition<'_>],
-) -> Chunked {
+fn joined(records: &HashMap<usize, Record>, count: usize, renditions: &[Rendition<'_>]) -> Chunked {
     let mut out = HashMap::new();
     for (place, rendition) in renditions.iter().enumerate() {
         let mut segments = Vec::new();

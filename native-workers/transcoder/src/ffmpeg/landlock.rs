@@ -145,13 +145,8 @@ impl Ruleset {
     /// Restricts this process, for good. Runs in the child: makes one system call.
     pub(super) fn enter(&self) -> io::Result<()> {
         // SAFETY: a system call with plain numbers.
-        match unsafe {
-            libc::syscall(
-                libc::SYS_landlock_restrict_self,
-                self.0.as_raw_fd(),
-                0_u32,
-            )
-        } {
+        match unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.0.as_raw_fd(), 0_u32) }
+        {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }

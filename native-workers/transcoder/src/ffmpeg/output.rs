@@ -224,7 +224,11 @@ impl<'a> OutputRun<'a> {
                 }
             }
         };
-        tracing::info!(output = self.index(), why, "encoding with ffmpeg in one piece");
+        tracing::info!(
+            output = self.index(),
+            why,
+            "encoding with ffmpeg in one piece"
+        );
         self.job.add_reason(&format!(
             "Output {} was made in one piece: {why}.",
             self.index()
@@ -249,7 +253,12 @@ impl<'a> OutputRun<'a> {
             return Ok(());
         }
         let stderr = self
-            .encode_tracks(plan, &plan.sound_graph, |track| !track.is_video(), &mut |_| ())
+            .encode_tracks(
+                plan,
+                &plan.sound_graph,
+                |track| !track.is_video(),
+                &mut |_| (),
+            )
             .await?;
         if !stderr.is_empty() {
             tracing::warn!(file = self.sources.name, stderr, "ffmpeg complained");
@@ -541,7 +550,10 @@ impl<'a> OutputRun<'a> {
 }
 
 fn bits_per_second(segments: &[SegmentRecord], duration_ms: u32) -> u32 {
-    let bytes: u64 = segments.iter().map(|segment| u64::from(segment.len())).sum();
+    let bytes: u64 = segments
+        .iter()
+        .map(|segment| u64::from(segment.len()))
+        .sum();
     u32::try_from(bytes * 8000 / u64::from(duration_ms.max(1))).unwrap_or(u32::MAX)
 }
 

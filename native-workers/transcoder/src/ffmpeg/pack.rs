@@ -404,8 +404,8 @@ pub async fn publish(
     };
     let (mut block, mut blocks) = (Vec::new(), 0);
     for (number, (range, &start)) in (0_u32..).zip(cut.segments.iter().zip(&cut.starts)) {
-        let (segment, record) = segment(&writer, made, &cut, range.clone(), number, start)
-            .map_err(fault)?;
+        let (segment, record) =
+            segment(&writer, made, &cut, range.clone(), number, start).map_err(fault)?;
         published.segments.push(record);
         block.extend_from_slice(&segment);
         if block.len() >= BLOCK_BYTES {

@@ -384,7 +384,11 @@ mod tests {
         let second = &split.chunks[1];
         let first = times[second.pictures.start * 2];
         let before = times[second.pictures.start * 2 - 1];
-        assert!(second.from.is_some_and(|from| before < from && from < first));
+        assert!(
+            second
+                .from
+                .is_some_and(|from| before < from && from < first)
+        );
         assert_eq!(split.chunks.last().unwrap().to, Some(107.003));
         assert!(divide(&[0.0, 1.0, 1.0], 1, 2000, (0.0, None)).is_none());
     }
