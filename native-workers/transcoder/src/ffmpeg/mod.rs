@@ -9,7 +9,7 @@
 //!
 //! ffmpeg runs as a confined child ([`sandbox`]), with a demuxer that we chose ([`container`]). It is no part of the
 //! product: a worker on a machine without it goes on with the built-in engine ([`crate::auto`]). Pictures are encoded in
-//! chunks that are kept ([`split`], [`chunks`]) where that goes; what does not go in chunks begins anew with another worker.
+//! chunks that are kept (`split`, `chunks`) where that goes; what does not go in chunks begins anew with another worker.
 
 mod chunks;
 pub mod container;
