@@ -7,6 +7,7 @@
 //! * [`journal`]: the timeline as a worker keeps it on its disk. [`archive`]: as it is in storage beside the media.
 //! * [`limits`], [`reason`]: what is let in, and in which words it is refused or dropped.
 //! * [`ts`]: transport streams, as SRT brings them.
+//! * [`chunk`]: the samples of a chunk, from its header.
 //! * [`edge`]: what the origin and the worker that runs an event say to each other about its newest moments.
 //!
 //! The event's clock counts 90 kHz ticks since the Unix epoch. So media times say when something was live, two workers
@@ -26,6 +27,7 @@
 
 pub mod archive;
 mod boxes;
+pub mod chunk;
 pub mod edge;
 pub mod engine;
 mod error;
