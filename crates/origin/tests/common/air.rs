@@ -142,6 +142,7 @@ impl Air {
                         CodecConfig::Avc(avc) => avc.rfc6381(),
                         CodecConfig::Aac(aac) => aac.rfc6381(),
                         CodecConfig::Boxed(boxed) => boxed.rfc6381.clone(),
+                        _ => panic!("a codec"),
                     },
                     timescale: config.timescale,
                     width: config.width.into(),
