@@ -293,10 +293,12 @@ fn nothing_goes_out_in_the_clear() {
             format!("show.ism/manifest({own})"),
             format!("{VIDEO}/Fragments(video={start},{own})"),
             format!("{VIDEO}/Fragments(video={grows},{own})"),
-            format!("{VIDEO}/Fragments(video=i,{own})"),
         ];
         if format.starts_with("m3u8") {
             urls.push(format!("{VIDEO}/Manifest(video,{own})"));
+        }
+        if format.contains("cmaf") || format.contains("csf") {
+            urls.push(format!("{VIDEO}/Fragments(video=i,{own})"));
         }
         if format == "m3u8-cmaf" {
             let part = format!("video={},{own},part=0", FIRST + 7);
