@@ -234,6 +234,40 @@ pub(crate) const CRC_LEN: u64 = 4;
 const PAGE_LEN: u64 = ENTRY_LEN * ENTRIES_PER_PAGE as u64 + CRC_LEN;
 
 impl TrackHead {
+    /// A track that no index has: that of a live presentation, whose segments are found elsewhere. What only an index knows is
+    /// empty.
+    #[must_use]
+    pub fn without_index(kind: TrackKind, timescale: Timescale, codec: &str, init: &[u8]) -> Self {
+        Self {
+            id: 1,
+            kind,
+            origin: SegmentOrigin::Stored,
+            timescale,
+            codec: codec.to_owned(),
+            supplemental_codec: String::new(),
+            bitrate: 0,
+            peak_bitrate: 0,
+            width: 0,
+            height: 0,
+            pixel_aspect: (1, 1),
+            rotation: 0,
+            frame_rate: (0, 1),
+            sample_rate: 0,
+            channels: 0,
+            open_groups: false,
+            video_range: VideoRange::Sdr,
+            reordering: 0,
+            language: "und".to_owned(),
+            start: 0,
+            duration: 0,
+            max_segment_duration: 0,
+            segment_count: 0,
+            init: init.to_vec(),
+            page_first_times: Vec::new(),
+            directory: 0,
+        }
+    }
+
     /// Entries of every directory page but the last.
     #[must_use]
     pub fn entries_per_page(&self) -> u32 {
@@ -323,6 +357,25 @@ pub struct SegmentEntry {
     pub stored: Option<Range<u64>>,
     /// The media bytes are in an object that is called by `start`, in decimal, beside the media file.
     pub own_object: bool,
+}
+
+impl SegmentEntry {
+    /// A segment that no index has, of a track without one ([`TrackHead::without_index`]). `start`, `duration`: ticks.
+    #[must_use]
+    pub fn without_index(number: u32, start: u64, duration: u64, sample_count: u32) -> Self {
+        Self {
+            number,
+            start,
+            duration,
+            response_len: 0,
+            record: 0..0,
+            samples: 0..0,
+            sample_count,
+            reordering: 0,
+            stored: None,
+            own_object: true,
+        }
+    }
 }
 
 /// A segment as an ordered list of bytes.

@@ -18,6 +18,8 @@ pub struct Recording {
     pub timing: Timing,
     /// Longest segment, milliseconds.
     pub longest_segment_ms: u64,
+    /// Prefixes and URIs of the namespaces that adaptation sets' `protection` uses.
+    pub namespaces: Vec<(&'static str, &'static str)>,
     /// Oldest first, not empty.
     pub periods: Vec<Period>,
 }
@@ -73,6 +75,9 @@ impl Recording {
         out.push_str(
             "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"",
         );
+        for (prefix, uri) in &self.namespaces {
+            attribute(&mut out, &format!("xmlns:{prefix}"), uri);
+        }
         out.push_str(match self.timing {
             Timing::Dynamic(_) => " type=\"dynamic\"",
             Timing::Static { .. } => " type=\"static\"",

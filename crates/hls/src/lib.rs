@@ -23,7 +23,7 @@ mod subtitles;
 mod text;
 
 pub use images::{ImagePlaylist, Images};
-pub use live::{LivePart, LivePlaylist, LiveSegment, LowLatency, RenditionReport, Skip};
+pub use live::{LiveKeys, LivePart, LivePlaylist, LiveSegment, LowLatency, RenditionReport, Skip};
 pub use media::{KeyFrame, Listed, MediaPlaylist, Segment};
 pub use multivariant::{Audio, AudioGroup, AudioPlace, KeyFrames, Multivariant, Video, VideoRange};
 pub use subtitles::Subtitles;
@@ -44,6 +44,10 @@ pub mod version {
     pub const KEY_FORMATS: u8 = 5;
     /// What live presentations with ad signals were served as.
     pub const VARIABLES: u8 = 8;
+    /// `EXT-X-GAP`.
+    pub const GAPS: u8 = 8;
+    /// `EXT-X-SKIP`.
+    pub const SKIPPED: u8 = 9;
 }
 
 /// §4.4.2.1; in a multivariant playlist it speaks for all segments of all media playlists.

@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use crate::INDEPENDENT_SEGMENTS;
 use crate::text::{decimal, number, quoted, uri_line};
+use crate::{INDEPENDENT_SEGMENTS, version};
 use headwater_time::{Rounding, Timescale, rescale};
 
 /// A part of a segment.
@@ -31,10 +31,12 @@ pub struct LiveSegment {
     pub discontinuity: bool,
     /// There is no media.
     pub gap: bool,
-    /// Its init segment.
-    pub init_uri: String,
+    /// Its init segment; `None` in MPEG-2 TS.
+    pub init_uri: Option<String>,
     /// In order; needed near the live edge only.
     pub parts: Vec<LivePart>,
+    /// Index into [`LivePlaylist::keys`].
+    pub keys: usize,
 }
 
 /// Another playlist of the presentation.
@@ -56,16 +58,31 @@ pub struct LowLatency {
     /// Of the segment that grows.
     pub growing_date_ms: i64,
     /// Its init segment, and whether it begins with a discontinuity.
-    pub growing_init_uri: String,
+    pub growing_init_uri: Option<String>,
     pub growing_discontinuity: bool,
+    /// Its keys: an index into [`LivePlaylist::keys`].
+    pub growing_keys: usize,
     /// The part that comes next.
     pub hint_uri: String,
     pub reports: Vec<RenditionReport>,
 }
 
+/// What a playlist says of the keys of some segments.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LiveKeys {
+    /// `EXT-X-KEY` tags, without line ends. Empty for what is clear.
+    pub lines: Vec<String>,
+    /// Init segments are under them as well, or rewritten for them; whole encrypted segments leave those clear (§4.4.4.4).
+    pub cover_init: bool,
+}
+
 /// The window of one track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LivePlaylist {
+    /// The least `EXT-X-VERSION` that has what the segments are. Gaps and low latency raise it.
+    pub version: u8,
+    /// What segments are under. One that is not here is clear.
+    pub keys: Vec<LiveKeys>,
     pub timescale: Timescale,
     /// Number of the first of `segments`.
     pub first_number: u64,
@@ -114,8 +131,12 @@ impl LivePlaylist {
         let target = self.target();
         let low = self.low_latency.as_ref().filter(|_| !self.ended);
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
-        // Gaps need 8, skipped segments 9.
-        out.push_str(if low.is_some() { "9" } else { "8" });
+        let needs = match (low, self.segments.iter().any(|segment| segment.gap)) {
+            (Some(_), _) => version::SKIPPED,
+            (None, true) => version::GAPS,
+            (None, false) => 0,
+        };
+        number(&mut out, self.version.max(needs).into());
         out.push_str("\n#EXT-X-TARGETDURATION:");
         number(&mut out, target);
         out.push('\n');
@@ -152,19 +173,17 @@ impl LivePlaylist {
             let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
         }
         let listed = self.with_parts(target, low.is_some());
-        let mut init = match skipped.checked_sub(1) {
-            Some(last) => self
-                .segments
-                .get(last)
-                .map(|segment| segment.init_uri.as_str()),
-            None => None,
-        };
+        let mut front = Front::default();
+        if let Some(last) = skipped.checked_sub(1).and_then(|at| self.segments.get(at)) {
+            front.init = last.init_uri.as_deref();
+            // Not every client keeps those of what it has from before.
+            front.switch(&mut out, self.keys(last.keys));
+        }
         for (at, segment) in self.segments.iter().enumerate().skip(skipped) {
-            front(
+            front.write(
                 &mut out,
-                &mut init,
                 segment.discontinuity,
-                &segment.init_uri,
+                (segment.init_uri.as_deref(), self.keys(segment.keys)),
                 segment.date_ms,
             );
             if at >= listed && !segment.gap {
@@ -179,7 +198,7 @@ impl LivePlaylist {
             uri_line(&mut out, &segment.uri);
         }
         if let Some(low) = low {
-            self.edge(&mut out, init, low);
+            self.edge(&mut out, front, low);
         }
         if self.ended {
             out.push_str("#EXT-X-ENDLIST\n");
@@ -187,14 +206,17 @@ impl LivePlaylist {
         out
     }
 
+    fn keys(&self, index: usize) -> &LiveKeys {
+        self.keys.get(index).unwrap_or(&CLEAR)
+    }
+
     /// The growing segment, what comes next, and where the others are.
-    fn edge<'a>(&'a self, out: &mut String, mut init: Option<&'a str>, low: &'a LowLatency) {
+    fn edge<'a>(&'a self, out: &mut String, mut front: Front<'a>, low: &'a LowLatency) {
         if !low.growing.is_empty() {
-            front(
+            front.write(
                 out,
-                &mut init,
                 low.growing_discontinuity,
-                &low.growing_init_uri,
+                (low.growing_init_uri.as_deref(), self.keys(low.growing_keys)),
                 low.growing_date_ms,
             );
             parts(out, &low.growing, self.timescale);
@@ -264,26 +286,64 @@ impl LivePlaylist {
     }
 }
 
-/// Tags in front of a segment or of its parts.
-fn front<'a>(
-    out: &mut String,
-    init: &mut Option<&'a str>,
-    discontinuity: bool,
-    init_uri: &'a str,
-    date_ms: i64,
-) {
-    if discontinuity {
-        out.push_str("#EXT-X-DISCONTINUITY\n");
+static CLEAR: LiveKeys = LiveKeys {
+    lines: Vec::new(),
+    cover_init: false,
+};
+
+/// What has been said of what follows.
+struct Front<'a> {
+    keys: &'a LiveKeys,
+    init: Option<&'a str>,
+}
+
+impl Default for Front<'_> {
+    fn default() -> Self {
+        Self {
+            keys: &CLEAR,
+            init: None,
+        }
     }
-    if *init != Some(init_uri) {
-        out.push_str("#EXT-X-MAP:URI=");
-        quoted(out, init_uri);
+}
+
+impl<'a> Front<'a> {
+    fn switch(&mut self, out: &mut String, keys: &'a LiveKeys) {
+        if self.keys.lines == keys.lines {
+            return;
+        }
+        if keys.lines.is_empty() {
+            out.push_str("#EXT-X-KEY:METHOD=NONE\n");
+        }
+        for line in &keys.lines {
+            out.push_str(line);
+            out.push('\n');
+        }
+        self.keys = keys;
+    }
+
+    /// Tags in front of a segment or of its parts.
+    fn write(
+        &mut self,
+        out: &mut String,
+        discontinuity: bool,
+        (init_uri, keys): (Option<&'a str>, &'a LiveKeys),
+        date_ms: i64,
+    ) {
+        if discontinuity {
+            out.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if let Some(uri) = init_uri.filter(|uri| self.init != Some(*uri)) {
+            self.switch(out, if keys.cover_init { keys } else { &CLEAR });
+            out.push_str("#EXT-X-MAP:URI=");
+            quoted(out, uri);
+            out.push('\n');
+            self.init = Some(uri);
+        }
+        self.switch(out, keys);
+        out.push_str("#EXT-X-PROGRAM-DATE-TIME:");
+        date(out, date_ms);
         out.push('\n');
-        *init = Some(init_uri);
     }
-    out.push_str("#EXT-X-PROGRAM-DATE-TIME:");
-    date(out, date_ms);
-    out.push('\n');
 }
 
 fn parts(out: &mut String, parts: &[LivePart], scale: Timescale) {
@@ -361,12 +421,15 @@ mod tests {
             date_ms: 1_780_319_700_000 + i64::try_from(at).unwrap() * 2_000,
             discontinuity: false,
             gap: false,
-            init_uri: "i".into(),
+            init_uri: Some("i".into()),
             parts: (0..6)
                 .map(|part_at| part(at * 10 + part_at, 30_000, part_at == 0))
                 .collect(),
+            keys: 0,
         });
         LivePlaylist {
+            version: version::GAPS,
+            keys: Vec::new(),
             timescale: Timescale::MPEG,
             first_number: 881_234,
             discontinuity_sequence: 0,
@@ -376,8 +439,9 @@ mod tests {
                 part_target_ms: 334,
                 growing: vec![part(900, 30_000, true)],
                 growing_date_ms: 1_780_319_700_000 + i64::try_from(segments).unwrap() * 2_000,
-                growing_init_uri: "i".into(),
+                growing_init_uri: Some("i".into()),
                 growing_discontinuity: false,
+                growing_keys: 0,
                 hint_uri: "p901".into(),
                 reports: vec![RenditionReport {
                     uri: "../audio".into(),
@@ -394,7 +458,7 @@ mod tests {
     fn a_short_window_in_whole() {
         let mut playlist = playlist(2);
         playlist.segments[1].discontinuity = true;
-        playlist.segments[1].init_uri = "i1".into();
+        playlist.segments[1].init_uri = Some("i1".into());
         playlist.segments[0].parts.truncate(1);
         playlist.segments[1].parts.truncate(1);
         assert_eq!(
@@ -442,6 +506,83 @@ mod tests {
         assert!(text.contains("#EXT-X-TARGETDURATION:3\n"));
         assert!(text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:4\n"));
         assert!(text.ends_with("s2\n#EXT-X-ENDLIST\n") && !text.contains("PART"));
+    }
+
+    #[test]
+    fn keys_go_where_init_segments_need_them() {
+        let mut playlist = playlist(20);
+        playlist.segments[19].init_uri = Some("i1".into());
+        playlist.keys = vec![LiveKeys {
+            lines: vec!["#EXT-X-KEY:METHOD=AES-128,URI=\"k\"".into()],
+            cover_init: false,
+        }];
+        let low_latency = playlist.low_latency.take();
+        // Whole segments: init segments stay outside.
+        let text = playlist.write(Skip::No);
+        assert!(
+            text.contains(
+                "#EXT-X-MAP:URI=\"i\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXT-X-PROGRAM"
+            )
+        );
+        assert!(text.contains(
+            "#EXT-X-KEY:METHOD=NONE\n#EXT-X-MAP:URI=\"i1\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n"
+        ));
+        // Samples: they are rewritten. Delta updates say keys again, and init segments do not change.
+        playlist.keys[0].cover_init = true;
+        playlist.low_latency = low_latency;
+        let text = playlist.write(Skip::No);
+        assert!(text.contains("URI=\"k\"\n#EXT-X-MAP:URI=\"i\"\n#EXT-X-PROGRAM"));
+        assert_eq!(text.matches("#EXT-X-KEY").count(), 1);
+        let text = playlist.write(Skip::Old);
+        assert!(
+            text.contains(
+                "SKIPPED-SEGMENTS=14\n#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXT-X-PROGRAM"
+            )
+        );
+        assert_eq!(text.matches("#EXT-X-KEY").count(), 1);
+    }
+
+    #[test]
+    fn a_key_lasts_until_the_next_one() {
+        let mut playlist = playlist(4);
+        playlist.low_latency = None;
+        let keys = |uri: &str| LiveKeys {
+            lines: vec![format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"{uri}\"")],
+            cover_init: true,
+        };
+        playlist.keys = vec![keys("a"), keys("b")];
+        playlist.segments[2].keys = 1;
+        playlist.segments[3].keys = 2;
+        let text = playlist.write(Skip::No);
+        let said: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("#EXT-X-KEY") || !line.starts_with('#'))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"a\"",
+                "s0",
+                "s1",
+                "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"b\"",
+                "s2",
+                "#EXT-X-KEY:METHOD=NONE",
+                "s3"
+            ]
+        );
+    }
+
+    #[test]
+    fn transport_streams_have_no_init_segments() {
+        let mut playlist = playlist(2);
+        playlist.low_latency = None;
+        playlist.version = version::DECIMAL_DURATIONS;
+        playlist.independent = false;
+        for segment in &mut playlist.segments {
+            segment.init_uri = None;
+        }
+        let text = playlist.write(Skip::No);
+        assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:3\n") && !text.contains("MAP"));
     }
 
     #[test]

@@ -20,7 +20,10 @@ pub enum LiveError {
     /// A codec configuration that cannot be read.
     #[error("the {codec} configuration cannot be used: {fault}")]
     Codec { codec: &'static str, fault: String },
-    /// A box could not be written.
+    /// A chunk's header that does not fit its media.
+    #[error("a chunk is damaged: {fault}")]
+    Chunk { fault: &'static str },
+    /// A box could not be written, or not be read.
     #[error(transparent)]
     Box(#[from] headwater_bmff::BmffError),
 }

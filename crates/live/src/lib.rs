@@ -8,6 +8,7 @@
 //! * [`limits`], [`reason`]: what is let in, and in which words it is refused or dropped.
 //! * [`encode`]: what is decided of an event that is encoded here.
 //! * [`ts`]: transport streams, as SRT brings them.
+//! * [`chunk`]: the samples of a chunk, from its header.
 //! * [`edge`]: what the origin and the worker that runs an event say to each other about its newest moments.
 //!
 //! The event's clock counts 90 kHz ticks since the Unix epoch. So media times say when something was live, two workers
@@ -27,6 +28,7 @@
 
 pub mod archive;
 mod boxes;
+pub mod chunk;
 pub mod edge;
 pub mod encode;
 pub mod engine;

@@ -1,7 +1,7 @@
 //! [`Storage`] over Azure Blob storage, through the sans-IO client of `headwater-blob`.
 
 use crate::live::Edge;
-use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError};
+use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError, part_of};
 use bytes::Bytes;
 use headwater_blob::client::{BlobProperties, RangeRead, RequestError, Written};
 use headwater_blob::{ClientError, Clock, Conditions, Container, HttpClient, List, Store};
@@ -71,6 +71,47 @@ impl<H: HttpClient> BlobStorage<H> {
 
     fn store<'a>(&'a self, at: &BlobFolder) -> Store<&'a H> {
         Store::with(&self.http, at.container.clone(), self.clock)
+    }
+}
+
+impl<H: HttpClient> BlobStorage<H> {
+    /// What the worker answers, with the status: 200, or 206 for a range.
+    async fn asked(
+        &self,
+        edge: &Edge,
+        path: &str,
+        range: Option<&Range<u64>>,
+    ) -> Result<Option<(u16, Bytes)>, StorageError> {
+        let unexpected = |why: String| StorageError::Unexpected(why);
+        let request = || {
+            let request = http::Request::get(format!("{}{path}", edge.url))
+                .header("authorization", format!("Bearer {}", edge.secret));
+            let request = match range {
+                Some(range) => {
+                    let last = range.end.saturating_sub(1);
+                    request.header("range", format!("bytes={}-{last}", range.start))
+                }
+                None => request,
+            };
+            request
+                .body(Bytes::new())
+                .map_err(|error| unexpected(error.to_string()))
+        };
+        let answer = match self.http.send(request()?).await {
+            Ok(answer) => answer,
+            // A pooled connection of a worker that has been started again.
+            Err(_) => {
+                let answer = self.http.send(request()?).await;
+                answer.map_err(|error| StorageError::Unavailable(error.to_string()))?
+            }
+        };
+        match answer.status().as_u16() {
+            status @ (200 | 206) => Ok(Some((status, answer.into_body()))),
+            404 | 410 => Ok(None),
+            401 => Err(StorageError::PermissionDenied("the live edge".to_owned())),
+            503 => Err(StorageError::Unavailable("the live edge".to_owned())),
+            status => Err(unexpected(format!("the live edge: {status}"))),
+        }
     }
 }
 
@@ -247,27 +288,19 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
     }
 
     async fn ask(&self, edge: &Edge, path: &str) -> Result<Option<Bytes>, StorageError> {
-        let unexpected = |why: String| StorageError::Unexpected(why);
-        let request = || {
-            http::Request::get(format!("{}{path}", edge.url))
-                .header("authorization", format!("Bearer {}", edge.secret))
-                .body(Bytes::new())
-                .map_err(|error| unexpected(error.to_string()))
-        };
-        let answer = match self.http.send(request()?).await {
-            Ok(answer) => answer,
-            // A pooled connection of a worker that has been started again.
-            Err(_) => {
-                let answer = self.http.send(request()?).await;
-                answer.map_err(|error| StorageError::Unavailable(error.to_string()))?
-            }
-        };
-        match answer.status().as_u16() {
-            200 => Ok(Some(answer.into_body())),
-            404 | 410 => Ok(None),
-            401 => Err(StorageError::PermissionDenied("the live edge".to_owned())),
-            503 => Err(StorageError::Unavailable("the live edge".to_owned())),
-            status => Err(unexpected(format!("the live edge: {status}"))),
+        Ok(self.asked(edge, path, None).await?.map(|(_, bytes)| bytes))
+    }
+
+    async fn ask_range(
+        &self,
+        edge: &Edge,
+        path: &str,
+        range: Range<u64>,
+    ) -> Result<Option<Bytes>, StorageError> {
+        match self.asked(edge, path, Some(&range)).await? {
+            Some((206, bytes)) => Ok(Some(bytes)),
+            Some((_, whole)) => part_of(&whole, range).map(Some),
+            None => Ok(None),
         }
     }
 

@@ -213,6 +213,17 @@ pub trait Storage {
         Err(StorageError::Unavailable("no live edge".to_owned()))
     }
 
+    /// As [`Self::ask`], a range of what is there, which is not empty and does not reach past the end.
+    async fn ask_range(
+        &self,
+        edge: &Edge,
+        path: &str,
+        range: Range<u64>,
+    ) -> Result<Option<Bytes>, StorageError> {
+        let whole = self.ask(edge, path).await?;
+        whole.map(|whole| part_of(&whole, range)).transpose()
+    }
+
     /// Waits so many milliseconds, where something else than this request makes progress meanwhile.
     async fn pause(&self, ms: u64) {
         let _ = ms;
@@ -220,4 +231,17 @@ pub trait Storage {
 
     /// The object as a plan names it: complete signed URL, and `If-Match` with `etag` unless that is empty.
     fn object(&self, at: &Self::Location, name: &str, etag: &str) -> Result<Object, StorageError>;
+}
+
+/// The bytes `range` of a whole object.
+///
+/// Errors: [`StorageError::RangeNotSatisfiable`].
+pub(crate) fn part_of(whole: &Bytes, range: Range<u64>) -> Result<Bytes, StorageError> {
+    let outside = |_| StorageError::RangeNotSatisfiable;
+    let start = usize::try_from(range.start).map_err(outside)?;
+    let end = usize::try_from(range.end).map_err(outside)?;
+    match start <= end && end <= whole.len() {
+        true => Ok(whole.slice(start..end)),
+        false => Err(StorageError::RangeNotSatisfiable),
+    }
 }

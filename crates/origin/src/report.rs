@@ -170,7 +170,7 @@ fn of_track(track: &Track) -> Result<TrackReport, OriginError> {
             reason,
         });
     }
-    if smooth::level(track, head).is_none() {
+    if smooth::level(track.bitrate, head).is_none() {
         refusals.push(Refusal {
             protocol: "Smooth Streaming",
             reason: format!("Smooth Streaming does not carry {}", head.codec),

@@ -94,7 +94,8 @@ impl Shield {
         }
     }
 
-    fn key_for(&self, codec: &str) -> Result<Option<&ContentKey>, OriginError> {
+    /// The same, by the track's codec string.
+    pub(crate) fn key_for(&self, codec: &str) -> Result<Option<&ContentKey>, OriginError> {
         let scheme = self.scheme()?;
         if scheme.clear.select(codec) {
             return Ok(None);

@@ -3,10 +3,11 @@
 use crate::address::Noun;
 use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
+use crate::index::SegmentTime;
 use crate::manifests::smooth::Clock;
 use crate::segments::cut;
 use headwater_cmaf::index::{SegmentEntry, SegmentSamples, TrackHead};
-use headwater_smooth::{Fragment, Sample};
+use headwater_smooth::{Following, Fragment, Sample};
 use std::ops::Range;
 
 /// Bytes of the `mdat` header, which is not part of what `FragmentInfo` is.
@@ -14,14 +15,14 @@ pub(crate) const MDAT_HEADER: usize = 8;
 
 /// What a fragment's URL stands for: bytes, then ranges of the media file.
 ///
-/// `KeyFrames`: each sync sample lasts until the next.
+/// `KeyFrames`: each sync sample lasts until the next. `following`: what clients learn of later fragments, ticks of the track.
 ///
 /// Errors: 415 if it passes 4 GiB.
 pub(crate) fn fragment(
     head: &TrackHead,
     entry: &SegmentEntry,
     samples: &SegmentSamples,
-    clock: Clock,
+    (clock, following): (Clock, &[SegmentTime]),
     noun: Noun,
 ) -> Result<(Vec<u8>, Vec<Range<u64>>), OriginError> {
     let end = entry.start.saturating_add(entry.duration);
@@ -61,11 +62,21 @@ pub(crate) fn fragment(
         return Ok((Vec::new(), ranges));
     }
     let start = clock.name(entry.start);
+    let following: Vec<Following> = following
+        .iter()
+        .map(|next| {
+            let start = clock.name(next.start);
+            let end = clock.name(next.start.saturating_add(next.duration));
+            let duration = end.saturating_sub(start);
+            Following { start, duration }
+        })
+        .collect();
     let mut inline = Fragment {
         sequence_number: entry.number.saturating_add(1),
         track_id: head.id,
         start,
         duration: clock.name(end).saturating_sub(start),
+        following: &following,
         samples: &kept,
     }
     .header()

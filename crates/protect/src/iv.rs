@@ -26,17 +26,9 @@ impl IvSpace {
     /// `identity`: what tells this presentation's media from any other under the same key and from its own earlier
     /// versions (asset id and the entity tags of its files). `track`: its number within the presentation.
     pub fn new(kid: Kid, identity: &[u8], track: u16) -> Self {
-        let digest = Sha256::new()
-            .chain_update(b"headwater cenc iv")
-            .chain_update(kid.bytes())
-            .chain_update(identity)
-            .finalize();
-        let mut hash = [0; 8];
-        hash.iter_mut()
-            .zip(digest.iter())
-            .for_each(|(to, from)| *to = *from);
+        let hash = hashed(b"headwater cenc iv", kid, identity);
         Self {
-            start: u64::from_be_bytes(hash).wrapping_add(u64::from(track) << TRACK_SHIFT),
+            start: hash.wrapping_add(u64::from(track) << TRACK_SHIFT),
         }
     }
 
@@ -84,6 +76,59 @@ impl IvSpace {
     }
 }
 
+/// The vectors of a live presentation and its recording under one key: by row, track and sample.
+///
+/// The 8 bytes of a `cenc` sample are `hash(key id, identity) + (row << 26) + (track << 16) + position`, modulo 2^64. Time is
+/// no ground to stand on here: parts that players have seen may be lost with their worker, and the encoder that comes back is
+/// put at the time of its arrival, which those may have had. The number of a row is given once, whatever happens
+/// (`headwater_live::timeline`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowIvs {
+    start: u64,
+}
+
+const ROW_SHIFT: u32 = 26;
+const ROW_TRACK_SHIFT: u32 = 16;
+
+impl RowIvs {
+    /// `identity`: what tells this presentation from any other under the same key.
+    pub fn new(kid: Kid, identity: &[u8]) -> Self {
+        Self {
+            start: hashed(b"headwater live iv", kid, identity),
+        }
+    }
+
+    /// The first vector of a track's segment in a row; each sample's is one more than the one before it.
+    ///
+    /// `samples`: how many it has.
+    /// Errors: `TooLarge` for more than 65,536 samples, or a track beyond the 1,024th.
+    pub fn first(&self, row: u64, track: u16, samples: usize) -> Result<u64, ProtectError> {
+        if samples > 1 << ROW_TRACK_SHIFT {
+            return Err(ProtectError::TooLarge("the number of a segment's samples"));
+        }
+        if track >= 1 << (ROW_SHIFT - ROW_TRACK_SHIFT) {
+            return Err(ProtectError::TooLarge("the number of tracks"));
+        }
+        // 38 bits of a row's number count: the half seconds since the epoch take 32.
+        let row = row.wrapping_shl(ROW_SHIFT);
+        let track = u64::from(track) << ROW_TRACK_SHIFT;
+        Ok(self.start.wrapping_add(row).wrapping_add(track))
+    }
+}
+
+fn hashed(domain: &[u8], kid: Kid, identity: &[u8]) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(domain)
+        .chain_update(kid.bytes())
+        .chain_update(identity)
+        .finalize();
+    let mut hash = [0; 8];
+    hash.iter_mut()
+        .zip(digest.iter())
+        .for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(hash)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +171,30 @@ mod tests {
         assert_eq!(a, IvSpace::new(kid, b"asset \"1\"", 0));
         assert!(a.first(0, 1, 2, 90_000).is_err());
         assert!(a.first(0, 1, 2, 0).is_err());
+    }
+
+    #[test]
+    fn rows_tracks_and_samples_never_share_a_vector() {
+        let ivs = RowIvs::new(Kid::from_bytes([7; 16]), b"asset\nshow");
+        let rows = [
+            0,
+            1,
+            1_780_272_000,
+            1_780_272_001,
+            3_560_544_000,
+            (1 << 38) - 1,
+        ];
+        let mut spans = Vec::new();
+        for row in rows {
+            for track in [0, 1, 2, 1023] {
+                let first = ivs.first(row, track, 1 << 16).unwrap();
+                spans.push(first.wrapping_sub(ivs.start));
+            }
+        }
+        spans.sort_unstable();
+        assert!(spans.windows(2).all(|pair| pair[1] - pair[0] >= 1 << 16));
+        assert!(ivs.first(0, 1024, 1).is_err() && ivs.first(0, 0, (1 << 16) + 1).is_err());
+        assert_ne!(ivs, RowIvs::new(Kid::from_bytes([7; 16]), b"asset\nother"));
+        assert_ne!(ivs, RowIvs::new(Kid::from_bytes([8; 16]), b"asset\nshow"));
     }
 }

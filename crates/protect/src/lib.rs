@@ -52,7 +52,7 @@ pub use cipher::{Cipher, Restart};
 pub use codec::{Av1State, AvcSets, HevcSets};
 pub use engine::{Engine, encrypt};
 pub use error::ProtectError;
-pub use iv::IvSpace;
+pub use iv::{IvSpace, RowIvs};
 pub use key::Key;
 pub use kid::Kid;
 pub use scan::{Scanner, Subsample};

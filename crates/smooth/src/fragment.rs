@@ -1,7 +1,7 @@
 //! What goes in front of a fragment's samples, [MS-SSTR] §2.2.4:
 //!
 //! ```text
-//! moof { mfhd, traf { tfhd, trun, uuid tfxd } } mdat header
+//! moof { mfhd, traf { tfhd, trun, uuid tfxd, [uuid tfrf] } } mdat header
 //! ```
 //! There is no `tfdt`: players of this protocol take the time from the URL and from `tfxd`, and some stumble over it.
 //! `trun` is of version 0, as the specification has it, unless a picture is presented before it is decoded; then 1.
@@ -9,6 +9,10 @@
 /// `tfxd`: absolute time and duration.
 const TFXD: [u8; 16] = [
     0x6d, 0x1d, 0x9b, 0x05, 0x42, 0xd5, 0x44, 0xe6, 0x80, 0xe2, 0x14, 0x1d, 0xaf, 0xf7, 0x57, 0xb2,
+];
+/// `tfrf`: times and durations of the fragments after it.
+const TFRF: [u8; 16] = [
+    0xd4, 0x80, 0x7e, 0xf2, 0xca, 0x39, 0x46, 0x95, 0x8e, 0x54, 0x26, 0xcb, 0x9e, 0x46, 0xa7, 0x9f,
 ];
 const SYNC_FLAGS: u32 = 0x0200_0000;
 const NON_SYNC_FLAGS: u32 = 0x0101_0000;
@@ -19,6 +23,8 @@ const FULL_BOX: u32 = 12;
 const TFHD_LEN: u32 = FULL_BOX + 4;
 const MFHD_LEN: u32 = FULL_BOX + 4;
 const TFXD_LEN: u32 = 8 + 16 + 4 + 16;
+/// Without its entries.
+const TFRF_LEN: u32 = 8 + 16 + 4 + 1;
 
 /// A sample, in ticks of the stream's `TimeScale`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +39,15 @@ pub struct Sample {
     pub sync: bool,
 }
 
+/// A fragment that comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Following {
+    /// Its time in the URL.
+    pub start: u64,
+    /// To the start of the next one.
+    pub duration: u64,
+}
+
 /// A fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fragment<'a> {
@@ -44,6 +59,8 @@ pub struct Fragment<'a> {
     pub start: u64,
     /// To the start of the next one.
     pub duration: u64,
+    /// What clients of a live presentation learn from it, the next one first; 255 at most are said. None: no `tfrf`.
+    pub following: &'a [Following],
     /// In decode order.
     pub samples: &'a [Sample],
 }
@@ -63,8 +80,15 @@ impl Fragment<'_> {
             .checked_mul(16)
             .and_then(|n| n.checked_add(FULL_BOX + 8));
         let run_len = run_len.ok_or(TooLarge)?;
+        let following = self.following.get(..255).unwrap_or(self.following);
+        let ahead = u8::try_from(following.len()).unwrap_or(u8::MAX);
+        let tfrf_len = match ahead {
+            0 => 0,
+            count => u32::from(count).saturating_mul(16).saturating_add(TFRF_LEN),
+        };
         let traf_len = run_len
             .checked_add(8 + TFHD_LEN + TFXD_LEN)
+            .and_then(|n| n.checked_add(tfrf_len))
             .ok_or(TooLarge)?;
         let moof_len = traf_len.checked_add(8 + MFHD_LEN).ok_or(TooLarge)?;
         let mdat_len = self
@@ -102,6 +126,16 @@ impl Fragment<'_> {
         words(&mut out, &[0x0100_0000]);
         out.extend_from_slice(&self.start.to_be_bytes());
         out.extend_from_slice(&self.duration.to_be_bytes());
+        if ahead > 0 {
+            header(&mut out, tfrf_len, *b"uuid");
+            out.extend_from_slice(&TFRF);
+            words(&mut out, &[0x0100_0000]);
+            out.push(ahead);
+            for next in following {
+                out.extend_from_slice(&next.start.to_be_bytes());
+                out.extend_from_slice(&next.duration.to_be_bytes());
+            }
+        }
         header(&mut out, mdat_len, *b"mdat");
         Ok(out)
     }
@@ -135,6 +169,7 @@ mod tests {
             track_id: 2,
             start: 40_000_000,
             duration: 800_000,
+            following: &[],
             samples: &[sample(10, 0), sample(20, -400_000)],
         };
         let bytes = fragment.header().unwrap();
@@ -151,6 +186,27 @@ mod tests {
         let end = bytes.len() - 8;
         assert_eq!((word(end), &bytes[end + 4..]), (38, &b"mdat"[..]));
         assert_eq!(bytes[end - 16..end - 8], 40_000_000_u64.to_be_bytes());
+        let following = [
+            Following {
+                start: 48_000_000,
+                duration: 800_000,
+            },
+            Following {
+                start: 56_000_000,
+                duration: 700_000,
+            },
+        ];
+        let live = Fragment {
+            following: &following,
+            ..fragment
+        };
+        let longer = live.header().unwrap();
+        assert_eq!(longer.len(), bytes.len() + 29 + 2 * 16);
+        let offset = u32::from_be_bytes(longer[64..68].try_into().unwrap());
+        assert_eq!(offset as usize, longer.len());
+        let entries = &longer[longer.len() - 8 - 33..longer.len() - 8];
+        assert_eq!(entries[0], 2);
+        assert_eq!(entries[17..25], 56_000_000_u64.to_be_bytes());
         let huge = Fragment {
             samples: &[sample(u32::MAX, 0)],
             ..fragment

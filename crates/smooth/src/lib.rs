@@ -1,6 +1,6 @@
 //! Smooth Streaming ([MS-SSTR]): snapshot in, manifest and fragment headers out.
 //!
-//! [`Manifest::write`] makes the client manifest of an on-demand presentation (§2.2.2), [`Fragment::header`] what goes in
+//! [`Manifest::write`] makes the client manifest of a presentation (§2.2.2), [`Fragment::header`] what goes in
 //! front of a fragment's samples (§2.2.4). The same value gives the same bytes.
 //!
 //! Left to others: where tracks and samples come from, and what URLs look like (`headwater-origin`).
@@ -19,8 +19,8 @@ mod manifest;
 mod private;
 mod text;
 
-pub use fragment::{Fragment, Sample, TooLarge};
-pub use manifest::{Chunk, Level, Manifest, Media, Stream, Version};
+pub use fragment::{Following, Fragment, Sample, TooLarge};
+pub use manifest::{Chunk, Level, Live, Manifest, Media, Stream, Version};
 pub use private::{aac_private_data, avc_private_data};
 
 /// Value for `Content-Type` of manifests.

@@ -6,19 +6,30 @@
 use crate::text::{attribute, number_attribute};
 use headwater_time::Timescale;
 
-/// A presentation that is there in full.
+/// A presentation: there in full, or as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest<'a> {
     /// Dialect.
     pub version: Version,
     /// Of `duration`.
     pub timescale: Timescale,
-    /// Length of the presentation, ticks.
+    /// Length of the presentation, ticks. Of no meaning while it is live.
     pub duration: u64,
+    /// It goes on.
+    pub live: Option<Live>,
     /// The `Protection` element, written out.
     pub protection: Option<String>,
     /// In the order in which players list them.
     pub streams: Vec<Stream<'a>>,
+}
+
+/// What clients of a live presentation need to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// How far back fragments are there, ticks.
+    pub window: u64,
+    /// Every fragment says of so many that come after it (`tfrf`), and is there once those are.
+    pub look_ahead: u8,
 }
 
 /// Dialect of a manifest.
@@ -140,7 +151,15 @@ impl Manifest<'_> {
         };
         number_attribute(&mut out, "MinorVersion", minor);
         number_attribute(&mut out, "TimeScale", self.timescale.get().into());
-        number_attribute(&mut out, "Duration", self.duration);
+        match self.live {
+            None => number_attribute(&mut out, "Duration", self.duration),
+            Some(live) => {
+                number_attribute(&mut out, "Duration", 0);
+                attribute(&mut out, "IsLive", "TRUE");
+                number_attribute(&mut out, "LookAheadFragmentCount", live.look_ahead.into());
+                number_attribute(&mut out, "DVRWindowLength", live.window);
+            }
+        }
         out.push_str(">\n");
         if let Some(protection) = &self.protection {
             out.push_str("  ");

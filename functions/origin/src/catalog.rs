@@ -128,7 +128,7 @@ fn preview(event: LivePreview) -> Result<Published<BlobFolder>, CatalogError> {
         protocols: Protocols {
             hls: true,
             dash: true,
-            smooth: false,
+            smooth: true,
             download: false,
         },
         encrypted: Encrypted::default(),

@@ -4,6 +4,7 @@ use super::hls::Listed;
 use super::show::{Item, Lane, Show, longest_row_ms};
 use crate::address::child::Carried;
 use crate::error::{Code, OriginError};
+use crate::shield::Shield;
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Row, ticks_of_clock};
@@ -28,11 +29,12 @@ struct Stretch {
 
 /// The MPD of `tracks`.
 ///
-/// Errors: 404 if no segment is complete.
+/// Errors: 404 if no segment is complete; as those of [`Shield`].
 pub(crate) fn mpd(
     show: &Show,
     tracks: &[Listed<'_>],
     carried: Carried<'_>,
+    shield: Option<&Shield>,
     now: Timestamp,
 ) -> Result<String, OriginError> {
     let lanes: Vec<(&Listed<'_>, Lane<'_>)> = tracks
@@ -45,6 +47,7 @@ pub(crate) fn mpd(
         false => 0,
     };
     let mut periods = Vec::new();
+    let mut namespaces = Vec::new();
     for (at, stretch) in stretches.iter().enumerate() {
         // Until it is known that something was before, time counts from the epoch itself.
         let start = match (at, show.ended) {
@@ -54,13 +57,14 @@ pub(crate) fn mpd(
         let mut sets = Vec::new();
         for kind in [Kind::Video, Kind::Audio] {
             let own = lanes.iter().filter(|((_, track, _), _)| track.kind == kind);
-            let representations: Vec<_> = own
-                .filter_map(|(listed, lane)| {
-                    representation(show, listed, lane, stretch, start, carried)
-                })
-                .collect();
-            if !representations.is_empty() {
-                sets.push(adaptation_set(kind, representations));
+            let representations = own.filter_map(|(listed, lane)| {
+                representation(show, listed, lane, stretch, start, carried)
+            });
+            for (protection, representations) in under_one_key(representations, shield)? {
+                if !protection.is_empty() {
+                    namespaces = headwater_protect::dash::NAMESPACES.to_vec();
+                }
+                sets.push(adaptation_set(kind, representations, protection));
             }
         }
         if !sets.is_empty() {
@@ -105,6 +109,7 @@ pub(crate) fn mpd(
         profile: dash::Profile::Cmaf,
         timing,
         longest_segment_ms: interval_ms.max(longest_row_ms(&show.timeline).into()),
+        namespaces,
         periods,
     }
     .write())
@@ -232,9 +237,35 @@ fn promised(show: &Show, lane: &Lane<'_>) -> u64 {
     }
 }
 
+/// What a set says of its key, and the representations that are under it.
+type UnderOneKey = (Vec<String>, Vec<dash::Representation>);
+
+/// Splits representations by key, as an adaptation set names one.
+fn under_one_key(
+    representations: impl Iterator<Item = dash::Representation>,
+    shield: Option<&Shield>,
+) -> Result<Vec<UnderOneKey>, OriginError> {
+    let mut sets: Vec<UnderOneKey> = Vec::new();
+    for representation in representations {
+        let protection = match shield {
+            Some(shield) => match shield.key_for(&representation.codecs)? {
+                Some(key) => shield.dash(key)?,
+                None => Vec::new(),
+            },
+            None => Vec::new(),
+        };
+        match sets.iter_mut().find(|(known, _)| *known == protection) {
+            Some((_, set)) => set.push(representation),
+            None => sets.push((protection, vec![representation])),
+        }
+    }
+    Ok(sets)
+}
+
 fn adaptation_set(
     kind: Kind,
     mut representations: Vec<dash::Representation>,
+    protection: Vec<String>,
 ) -> dash::AdaptationSet {
     representations.sort_by_key(|representation| std::cmp::Reverse(representation.bandwidth));
     dash::AdaptationSet {
@@ -254,7 +285,7 @@ fn adaptation_set(
         },
         segment_alignment: true,
         starts_with: dash::AccessPoint::Closed,
-        protection: Vec::new(),
+        protection,
         representations,
     }
 }

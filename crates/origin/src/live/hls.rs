@@ -1,39 +1,66 @@
-//! Live presentations as HLS over CMAF.
+//! Live presentations and their recordings as HLS.
 
+use super::media;
 use super::show::{Item, Lane, Show, date_ms};
 use crate::address::child::Carried;
+use crate::address::{Format, TsVersion};
+use crate::error::OriginError;
+use crate::manifests::hls::{says_independent, version};
+use crate::shield::Shield;
+use crate::transport;
 use headwater_hls as hls;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Segment, Track, TrackIndex};
+use headwater_protect::hls::KeyTag;
 
 /// Tracks that a manifest lists.
 pub(crate) type Listed<'a> = (TrackIndex, &'a Track, &'a Config);
 
-/// The multivariant playlist of `tracks`.
+/// What playlists are made for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) format: Format,
+    pub(crate) carried: Carried<'a>,
+    pub(crate) shield: Option<&'a Shield>,
+    pub(crate) audio_only: bool,
+    /// bit/s; the variant closest to it comes first.
+    pub(crate) first_quality: Option<u64>,
+}
+
+/// The multivariant playlist of `tracks`. Where sound is in the segments of the pictures, they have only that which is.
 ///
-/// `first_quality`: bit/s; the variant closest to it comes first.
+/// Errors: as those of [`Shield`].
 pub(crate) fn multivariant(
     show: &Show,
     tracks: &[Listed<'_>],
-    carried: Carried<'_>,
-    audio_only: bool,
-    first_quality: Option<u64>,
-) -> String {
+    asked: Asked<'_>,
+) -> Result<String, OriginError> {
     let mut videos: Vec<(u32, hls::Video)> = Vec::new();
     let mut renditions: Vec<hls::Audio> = Vec::new();
+    let mut heads = Vec::new();
     for (index, track, config) in tracks {
+        let head = media::head(track, config);
         let announced = u64::from(track.bitrate);
         let measured = show.lane(*index).bitrates();
         let (peak, average) = measured.unwrap_or((announced, announced));
-        let uri = carried.media_playlist(track.bitrate, &track.name);
+        let (peak_bitrate, average_bitrate) = match asked.format {
+            Format::HlsTs(_) => {
+                let overhead = transport::overhead(&head);
+                let on = |rate: u64| overhead.on(u32::try_from(rate).unwrap_or(u32::MAX));
+                (on(peak.max(announced)), on(average))
+            }
+            _ => (peak.max(announced), average),
+        };
+        heads.push(head);
+        let uri = asked.carried.media_playlist(track.bitrate, &track.name);
         match track.kind {
             Kind::Video => videos.push((
                 track.bitrate,
                 hls::Video {
                     uri,
                     codec: config.codec.clone(),
-                    peak_bitrate: peak.max(announced),
-                    average_bitrate: average,
+                    peak_bitrate,
+                    average_bitrate,
                     resolution: Some((config.width, config.height)),
                     frame_rate: None,
                     range: hls::VideoRange::Sdr,
@@ -44,8 +71,8 @@ pub(crate) fn multivariant(
                 renditions.push(hls::Audio {
                     uri,
                     codec: config.codec.clone(),
-                    peak_bitrate: peak.max(announced),
-                    average_bitrate: average,
+                    peak_bitrate,
+                    average_bitrate,
                     name: match count {
                         1 => "Audio".to_owned(),
                         count => format!("Audio ({count})"),
@@ -59,7 +86,7 @@ pub(crate) fn multivariant(
         }
     }
     videos.sort_by_key(|(bitrate, _)| std::cmp::Reverse(*bitrate));
-    if let Some(wanted) = first_quality {
+    if let Some(wanted) = asked.first_quality {
         let closest = videos.iter().enumerate();
         let closest = closest.min_by_key(|(_, (rate, _))| u64::from(*rate).abs_diff(wanted));
         if let Some(front) = closest
@@ -69,44 +96,86 @@ pub(crate) fn multivariant(
             front.rotate_right(1);
         }
     }
-    let group = (!renditions.is_empty()).then(|| hls::AudioGroup {
-        id: "audio".to_owned(),
-        renditions,
-    });
-    hls::Multivariant {
-        version: hls::version::INIT_SEGMENTS,
+    let muxed = asked.format == Format::HlsTs(TsVersion::V3);
+    let audio_groups = match muxed {
+        true => {
+            let lone = renditions.into_iter().enumerate();
+            lone.map(|(at, rendition)| hls::AudioGroup {
+                id: format!("audio{at}"),
+                renditions: vec![rendition],
+            })
+            .collect()
+        }
+        false if renditions.is_empty() => Vec::new(),
+        false => vec![hls::AudioGroup {
+            id: "audio".to_owned(),
+            renditions,
+        }],
+    };
+    let session_keys = match asked.shield {
+        Some(shield) => shield.hls_session(&heads)?,
+        None => Vec::new(),
+    };
+    let keys_version = match session_keys.is_empty() {
+        true => 0,
+        // Of their formats.
+        false => hls::version::KEY_FORMATS,
+    };
+    Ok(hls::Multivariant {
+        version: version(asked.format).max(keys_version),
         videos: videos.into_iter().map(|(_, video)| video).collect(),
-        audio_groups: group.into_iter().collect(),
-        audio_place: hls::AudioPlace::Renditions,
+        audio_groups,
+        audio_place: match muxed {
+            true => hls::AudioPlace::WithVideo,
+            false => hls::AudioPlace::Renditions,
+        },
         subtitles: Vec::new(),
         images: Vec::new(),
         key_frames: Vec::new(),
-        audio_only_variants: audio_only,
-        independent: true,
-        session_keys: Vec::new(),
+        audio_only_variants: asked.audio_only,
+        independent: says_independent(asked.format),
+        session_keys,
     }
-    .write()
+    .write())
 }
 
-/// The media playlist of one of `tracks`.
+/// The media playlist of one of `tracks`. `with`: the sound that is in its segments.
+///
+/// Errors: as those of [`Shield`].
 pub(crate) fn media_playlist(
     show: &Show,
     (index, track): (TrackIndex, &Track),
     tracks: &[Listed<'_>],
-    carried: Carried<'_>,
-    skip: hls::Skip,
-) -> String {
-    let lane = show.lane(index);
+    with: Option<&Listed<'_>>,
+    (asked, skip): (Asked<'_>, hls::Skip),
+) -> Result<String, OriginError> {
+    let mut lane = show.lane(index);
+    if let Some((sound, _, _)) = with
+        && !show.ended
+    {
+        // A segment is there when its sound is, or is known to be missing.
+        let there = show.lane(*sound).next_number;
+        lane.items.retain(|item| item.row.number < there);
+        lane.next_number = lane.next_number.min(there);
+    }
+    let (keys, keys_version) = keys(track, with, asked)?;
     let parts_ms = show.part_ms.filter(|_| !show.ended);
     let uris = Uris {
-        carried,
+        carried: asked.carried,
         name: &track.name,
         with_parts: parts_ms.is_some(),
+        with_init: asked.format == Format::HlsCmaf,
     };
     let first = lane.items.first().map(|item| item.row.number);
     let first = first.unwrap_or(lane.next_number);
     let target_ms = u64::from(show.interval_ms);
-    hls::LivePlaylist {
+    Ok(hls::LivePlaylist {
+        version: match asked.format {
+            Format::HlsCmaf => hls::version::GAPS,
+            other => version(other),
+        }
+        .max(keys_version),
+        keys,
         timescale: lane.scale,
         first_number: first,
         discontinuity_sequence: show.timeline.discontinuity_sequence(first),
@@ -114,18 +183,52 @@ pub(crate) fn media_playlist(
         segments: uris.segments(show, &lane),
         low_latency: parts_ms.map(|ms| uris.low_latency(show, &lane, tracks, ms)),
         ended: show.ended,
-        independent: true,
+        independent: says_independent(asked.format),
     }
-    .write(skip)
+    .write(skip))
+}
+
+/// What a track's segments are under, by configuration, and the version that takes.
+fn keys(
+    track: &Track,
+    with: Option<&Listed<'_>>,
+    asked: Asked<'_>,
+) -> Result<(Vec<hls::LiveKeys>, u8), OriginError> {
+    let Some(shield) = asked.shield else {
+        return Ok((Vec::new(), 0));
+    };
+    let sound = with.map(|(_, track, config)| media::head(track, config));
+    let mut least = 0;
+    let mut all = Vec::with_capacity(track.configs.len());
+    for config in &track.configs {
+        let own = media::head(track, config);
+        let heads = std::iter::once(&own).chain(&sound);
+        let tags = match shield.key_of(heads)? {
+            Some(key) => shield.hls(key)?,
+            None => Vec::new(),
+        };
+        least = tags.iter().map(KeyTag::version).fold(least, u8::max);
+        all.push(hls::LiveKeys {
+            lines: tags.iter().map(KeyTag::key_line).collect(),
+            cover_init: shield.samples().is_some(),
+        });
+    }
+    Ok((all, least))
 }
 
 struct Uris<'a> {
     carried: Carried<'a>,
     name: &'a str,
     with_parts: bool,
+    with_init: bool,
 }
 
 impl Uris<'_> {
+    fn init(&self, config: u16) -> Option<String> {
+        let uri = || self.carried.live_init(self.name, config);
+        self.with_init.then(uri)
+    }
+
     fn segments(&self, show: &Show, lane: &Lane<'_>) -> Vec<hls::LiveSegment> {
         let (_, prefix, suffix) = self.carried.hls_segments(self.name);
         // A gap needs the init segment of its neighbours.
@@ -149,7 +252,8 @@ impl Uris<'_> {
                 date_ms: date_ms(*start, lane.scale),
                 discontinuity: row.discontinuity,
                 gap: segment.is_none(),
-                init_uri: self.carried.live_init(self.name, config),
+                init_uri: self.init(config),
+                keys: config.into(),
                 parts: match segment {
                     Some(segment) if self.with_parts => self.parts(row.number, segment),
                     _ => Vec::new(),
@@ -212,7 +316,8 @@ impl Uris<'_> {
                 .live_part(self.name, lane.next_number, growing.len()),
             growing,
             growing_date_ms: date,
-            growing_init_uri: self.carried.live_init(self.name, config),
+            growing_init_uri: self.init(config),
+            growing_keys: config.into(),
             growing_discontinuity: discontinuity,
             reports: reports.collect(),
         }

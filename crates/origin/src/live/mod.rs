@@ -5,13 +5,15 @@
 //! everything else                <- storage: {manifest}.live/head and pages, {track}/{start}
 //! ```
 //!
-//! [`show`] is the snapshot that a request is answered from: the rows of its window, whoever had them. [`hls`] and [`dash`]
-//! say it in the words of players. Numbers and times are the timeline's own, so two nodes that ask at the same moment give
+//! [`show`] is the snapshot that a request is answered from: the rows of its window, whoever had them. [`hls`], [`dash`] and
+//! [`smooth`] say it in the words of players, [`media`] is what segments are made from. Numbers and times are the timeline's own, so two nodes that ask at the same moment give
 //! the same bytes. Reading is in `serve::live`.
 
 pub(crate) mod dash;
 pub(crate) mod hls;
+pub(crate) mod media;
 pub(crate) mod show;
+pub(crate) mod smooth;
 
 use headwater_work::live::IpRange;
 use std::fmt;

@@ -13,7 +13,7 @@ use headwater_live::{CLOCK_PER_MS, clock_of_ms};
 use headwater_time::{Rounding, Timescale, rescale};
 
 /// A track whose newest segment is older by so many rows than that of others has a gap there.
-const LATE_ROWS: u64 = 3;
+pub(crate) const LATE_ROWS: u64 = 3;
 
 /// What a manifest shows by default at most (MK.IO): what is older needs a start and an end.
 pub(crate) const DEFAULT_WINDOW_MS: u64 = 25 * 60 * 60 * 1000;

@@ -40,7 +40,7 @@ pub(crate) struct Keys {
     pub(crate) cover_init: bool,
 }
 
-pub(super) fn version(format: Format) -> u8 {
+pub(crate) fn version(format: Format) -> u8 {
     match format {
         Format::HlsTs(TsVersion::V3) => hls::version::DECIMAL_DURATIONS,
         Format::HlsTs(TsVersion::V4) => hls::version::KEY_FRAMES,
@@ -50,7 +50,7 @@ pub(super) fn version(format: Format) -> u8 {
 }
 
 /// Old clients stop at tags that they do not know.
-pub(super) fn says_independent(format: Format) -> bool {
+pub(crate) fn says_independent(format: Format) -> bool {
     !matches!(format, Format::HlsTs(TsVersion::V3 | TsVersion::V4))
 }
 

@@ -24,7 +24,11 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn of(head: &TrackHead) -> Self {
-        let track = head.timescale;
+        Self::with(head.timescale)
+    }
+
+    /// Of a track with this timescale.
+    pub(crate) fn with(track: Timescale) -> Self {
         // Of a finer scale several ticks would be one unit.
         let scale = track.max(Timescale::HUNDRED_NANOS);
         Self { track, scale }
@@ -76,7 +80,7 @@ pub(crate) fn manifest(
         let mut stream: Option<(Vec<smooth::Chunk>, Vec<smooth::Level>, &Track)> = None;
         for (track, timeline) in set {
             let head = track.head()?;
-            let Some(level) = level(track, head) else {
+            let Some(level) = level(track.bitrate, head) else {
                 left_out.push(format!(
                     "{}: Smooth Streaming does not carry {}",
                     track.name, head.codec
@@ -127,6 +131,7 @@ pub(crate) fn manifest(
         },
         timescale: Timescale::HUNDRED_NANOS,
         duration: duration.unwrap_or(u64::MAX),
+        live: None,
         protection,
         streams,
     };
@@ -136,7 +141,7 @@ pub(crate) fn manifest(
     })
 }
 
-fn chunks(timeline: &[SegmentTime], clock: Clock) -> Vec<smooth::Chunk> {
+pub(crate) fn chunks(timeline: &[SegmentTime], clock: Clock) -> Vec<smooth::Chunk> {
     let chunks = timeline.iter().map(|segment| {
         let start = clock.name(segment.start);
         let end = clock.name(segment.start.saturating_add(segment.duration));
@@ -172,8 +177,7 @@ fn stream<'a>(
 }
 
 /// The level that a track is; `None` if the protocol does not carry it.
-pub(crate) fn level(track: &Track, head: &TrackHead) -> Option<smooth::Level> {
-    let bitrate = track.bitrate;
+pub(crate) fn level(bitrate: u32, head: &TrackHead) -> Option<smooth::Level> {
     match Decoder::of(head)?.config {
         CodecConfig::Avc(avc) => {
             let sets = avc.sps.iter().chain(&avc.pps).map(Vec::as_slice);

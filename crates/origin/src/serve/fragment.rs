@@ -206,7 +206,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(Made::NotModified(meta));
         }
         let samples = reader.samples(&entry).await?;
-        let (inline, ranges) = smooth::fragment(head, &entry, &samples, clock, asked.noun)?;
+        let (inline, ranges) = smooth::fragment(head, &entry, &samples, (clock, &[]), asked.noun)?;
         let object = reader.object(&entry, &samples)?;
         if let Some(shield) = shield
             && let Some((protection, key)) = shield.of_samples(head)?

@@ -208,7 +208,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now: request.now,
             freshness,
         };
-        if let Some(response) = self.live(request, &visit, &address.target).await? {
+        if let Some(response) = self
+            .live(request, &visit, &address.target, proxied.as_ref())
+            .await?
+        {
             return Ok(response);
         }
         if let Some(proxied) = proxied {
@@ -285,16 +288,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let Made::Resource(mut resource) = made else {
             return Err(no_playlist());
         };
-        let Content::Bytes(text) = &resource.body else {
-            return Err(no_playlist());
-        };
-        let text = proxied.carry(&String::from_utf8_lossy(text), shield.delivery());
-        resource.body = Content::Bytes(text.into());
-        let mut tag = Tag::new();
-        tag.text(&resource.meta.etag);
-        tag.text(proxied.tag());
-        resource.meta.etag = tag.finish();
-        resource.meta.cache_control = PRIVATE;
+        carry_token(&mut resource, proxied, &shield)?;
         answer::answer(request, resource)
     }
 
@@ -372,6 +366,25 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             now: visit.now,
         })
     }
+}
+
+/// Puts a token into a playlist.
+fn carry_token(
+    resource: &mut Resource,
+    proxied: &Proxied,
+    shield: &Shield,
+) -> Result<(), OriginError> {
+    let Content::Bytes(text) = &resource.body else {
+        return Err(no_playlist());
+    };
+    let text = proxied.carry(&String::from_utf8_lossy(text), shield.delivery());
+    resource.body = Content::Bytes(text.into());
+    let mut tag = Tag::new();
+    tag.text(&resource.meta.etag);
+    tag.text(proxied.tag());
+    resource.meta.etag = tag.finish();
+    resource.meta.cache_control = PRIVATE;
+    Ok(())
 }
 
 fn no_playlist() -> OriginError {

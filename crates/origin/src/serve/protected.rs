@@ -108,11 +108,24 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(map);
         }
         let object = reader.object(entry, samples)?;
+        let sizes = samples.samples.iter().map(|s| s.size).collect();
+        let plan = segment_plan(object, Vec::new(), &samples.ranges).map_err(unplannable)?;
+        self.look(&key, looked, sizes, plan).await
+    }
+
+    /// Asks the assembler what it finds in samples, which `plan` has, and remembers that under `key`.
+    pub(super) async fn look(
+        &self,
+        key: &str,
+        looked: Looked,
+        sizes: Vec<u32>,
+        plan: Plan,
+    ) -> Result<Arc<SubsampleMap>, OriginError> {
         let scan = Scan {
             scheme: looked.scheme,
             codec: looked.codec,
-            sizes: samples.samples.iter().map(|s| s.size).collect(),
-            plan: segment_plan(object, Vec::new(), &samples.ranges).map_err(unplannable)?,
+            sizes,
+            plan,
         };
         scan.check().map_err(unplannable)?;
         let map = self.storage.scan(&scan).await.map_err(storage_error)?;
@@ -121,24 +134,24 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             let parts = sample.len().saturating_mul(8);
             sum.saturating_add(parts).saturating_add(24)
         });
-        self.maps.put(&key, Arc::clone(&map), bytes, None);
+        self.maps.put(key, Arc::clone(&map), bytes, None);
         Ok(map)
     }
 }
 
 /// What is found out about pictures.
-struct Looked {
+pub(super) struct Looked {
     scheme: Scheme,
     codec: ScanCodec,
     /// Tells one kind of finding from others.
-    name: String,
+    pub(super) name: String,
 }
 
 impl Looked {
     /// Which bytes stay clear.
     ///
     /// Errors: 415 for pictures that nobody here can take apart.
-    fn subsamples(scheme: Scheme, head: &TrackHead) -> Result<Self, OriginError> {
+    pub(super) fn subsamples(scheme: Scheme, head: &TrackHead) -> Result<Self, OriginError> {
         let codec = scan_codec(head).ok_or_else(|| {
             let why = "pictures of this kind cannot be encrypted sample by sample";
             OriginError::new(Code::FormatNotSupported, why)
@@ -151,7 +164,7 @@ impl Looked {
     }
 
     /// How long each becomes in a transport stream. The vector is a function of the key's id.
-    fn lengths(key: &SampleKey) -> Self {
+    pub(super) fn lengths(key: &SampleKey) -> Self {
         Self {
             scheme: Scheme::Cbcs,
             codec: ScanCodec::SampleAes(key.clone()),

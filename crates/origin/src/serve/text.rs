@@ -434,6 +434,7 @@ impl Cut<'_> {
             track_id: mp4::TRACK_ID,
             start,
             duration,
+            following: &[],
             samples: &[sample],
         }
         .header()

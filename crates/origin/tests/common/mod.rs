@@ -471,6 +471,16 @@ impl Bench {
 
     /// The same, with tracks that were added through the API.
     pub fn protected_with(storage: Memory, protection: Protection, added: &[AddedTrack]) -> Self {
+        Self::guarded(storage, published(), protection, added)
+    }
+
+    /// The same, of what is published in another way.
+    pub fn guarded(
+        storage: Memory,
+        published: Published<()>,
+        protection: Protection,
+        added: &[AddedTrack],
+    ) -> Self {
         let all = Protocols {
             hls: true,
             dash: true,
@@ -488,7 +498,7 @@ impl Bench {
                 cenc: of(Way::Cenc),
                 cbcs: of(Way::Cbcs),
             },
-            ..published()
+            ..published
         };
         Self::made(storage, published, &[], Some(protection), added)
     }

@@ -9,6 +9,7 @@ use crate::live::{Broadcast, Edge};
 use crate::ports::{Catalog, Storage, StorageError};
 use futures::future::try_join_all;
 use headwater_live::archive::{self, PageRef, Recording};
+use headwater_live::chunk::Chunk;
 use headwater_live::clock_of_ms;
 use headwater_live::edge::{Place, Snapshot, path};
 use headwater_live::timeline::Row;
@@ -23,7 +24,7 @@ const FILM_TTL: SignedDuration = SignedDuration::from_secs(5);
 const ATTEMPTS: u32 = 10;
 const PAUSE_MS: u64 = 300;
 /// Pages asked for at once.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// Longest head, page or snapshot: a week of pages, and a hundred tracks.
 const MOST_BYTES: u64 = 8 << 20;
 
@@ -32,6 +33,8 @@ pub(crate) struct Memory {
     heads: Cache<Arc<Recording>>,
     /// They never change.
     pages: Cache<Arc<Vec<Row>>>,
+    /// Headers of segments' chunks.
+    pub(super) chunks: Cache<Arc<Chunk>>,
 }
 
 impl Memory {
@@ -39,6 +42,7 @@ impl Memory {
         Self {
             heads: Cache::new(max_bytes),
             pages: Cache::new(max_bytes),
+            chunks: Cache::new(max_bytes),
         }
     }
 }

@@ -1,26 +1,36 @@
 //! Live presentations, and the recordings that they leave.
 //!
-//! [`load`] brings together what the event's worker and storage have; [`segment`] is media. Answers about what is live are
-//! not remembered: a playlist is another one a moment later.
+//! [`load`] brings together what the event's worker and storage have, [`find`] a segment among it, [`chunks`] what its media is
+//! made of; [`segment`], [`packets`] and [`fragments`] are media in CMAF, MPEG-2 TS and Smooth Streaming. Answers about what is
+//! live are not remembered: a playlist is another one a moment later.
 
+mod chunks;
+mod find;
+mod fragments;
 mod load;
+mod packets;
 mod segment;
 
 use super::{Origin, SEGMENT_CACHE, Visit, fragment};
-use crate::address::{Format, Options, Protocol, Target, child::Carried};
+use crate::address::{Encryption, Format, Options, Protocol, Target, TsVersion, child::Carried};
 use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection};
 use crate::index::Freshness;
 use crate::live::hls::Listed;
 use crate::live::show::{Show, Span, filter_kind};
-use crate::live::{dash, hls};
+use crate::live::{dash, hls, media, smooth};
 use crate::ports::{Catalog, Storage};
 use crate::presentation::Listing;
+use crate::shield::Shield;
 use crate::tag::Tag;
+use crate::token_proxy::Proxied;
+use crate::transport;
+use headwater_cmaf::index::TrackHead;
 use headwater_hls::Skip;
 use headwater_live::CLOCK_PER_MS;
 use headwater_live::edge::Place;
+use headwater_live::stream::Kind;
 use headwater_time::{Rounding, Timescale};
 use http::Response;
 use load::Source;
@@ -73,6 +83,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         request: &Request<'_>,
         visit: &Visit<'_, C::Location>,
         target: &Target,
+        proxied: Option<&Proxied>,
     ) -> Result<Option<Response<Body>>, OriginError> {
         let (name, options) = match target {
             Target::Manifest { name, options } => (name, options),
@@ -115,12 +126,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 Source::Film(name)
             }
         };
-        self.playable(options)?;
-        let resource = match target {
-            Target::Manifest { .. } => self.live_manifest(visit, source, options).await?,
+        playable(target, options)?;
+        let shield = self.shield(visit, options).await?;
+        let shield = shield.as_ref();
+        let mut resource = match target {
+            Target::Manifest { .. } => self.live_manifest(visit, source, options, shield).await?,
             Target::MediaPlaylist { track, .. } => {
                 let query = Directives::read(request.query)?;
-                self.live_playlist(visit, source, (track, options), query)
+                self.live_playlist(visit, source, (track, options), shield, query)
                     .await?
             }
             Target::Fragment {
@@ -132,35 +145,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     noun: *noun,
                     options,
                 };
-                match self.live_segment(visit, source, asked).await? {
+                match self.live_segment(visit, source, asked, shield).await? {
                     segment::Media::Whole(resource) => resource,
                     segment::Media::Growing(response) => return Ok(Some(response)),
                 }
             }
             Target::File { .. } => return Ok(None),
         };
+        if let (Some(proxied), Some(shield)) = (proxied, shield) {
+            super::carry_token(&mut resource, proxied, shield)?;
+        }
         answer::answer(request, resource).map(Some)
-    }
-
-    /// Errors: 415 for what is not made of live media.
-    fn playable(&self, options: &Options) -> Result<(), OriginError> {
-        if options.encryption.is_some() {
-            return Err(OriginError::new(
-                Code::EncryptionNotSupported,
-                "live presentations and their recordings are not served with encryption",
-            ));
-        }
-        match options.format {
-            Format::HlsCmaf if options.key_frames => Err(OriginError::new(
-                Code::OutputFormatNotSupported,
-                "live presentations have no I-frame playlists",
-            )),
-            Format::HlsCmaf | Format::DashCmaf | Format::DashCsf => Ok(()),
-            Format::HlsTs(_) | Format::Smooth(_) => Err(OriginError::new(
-                Code::OutputFormatNotSupported,
-                "live presentations and their recordings are served as HLS over CMAF and as DASH",
-            )),
-        }
     }
 
     async fn live_manifest(
@@ -168,30 +163,70 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
         options: &Options,
+        shield: Option<&Shield>,
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
-        let show = self
+        let mut show = self
             .show(visit, source, None, &|start| {
                 window(options, &filters, start)
             })
             .await?;
-        let tracks = shown(&show, &filters)?;
-        let carried = Carried::new(options, None);
-        match options.format.protocol() {
-            Protocol::Dash => {
-                let mpd = dash::mpd(&show, &tracks, carried, visit.now)?;
+        in_whole_segments(&mut show, options);
+        let mut tracks = self.possible(shown(&show, &filters)?, options, shield)?;
+        let with = with_pictures(&mut tracks, options)?;
+        let carried = Carried::new(options, with.map(|(_, track, _)| track.name.as_str()));
+        match options.format {
+            Format::DashCsf | Format::DashCmaf => {
+                let mpd = dash::mpd(&show, &tracks, carried, shield, visit.now)?;
                 Ok(text(mpd, headwater_dash::CONTENT_TYPE, &show, None))
             }
-            _ => {
-                let playlist = hls::multivariant(
-                    &show,
-                    &tracks,
+            Format::Smooth(version) => {
+                let written = smooth::manifest(&show, &tracks, version, carried, shield)?;
+                for line in written.left_out {
+                    (self.log)(&line);
+                }
+                let kind = headwater_smooth::CONTENT_TYPE;
+                Ok(text(written.text, kind, &show, None))
+            }
+            Format::HlsCmaf | Format::HlsTs(_) => {
+                let asked = hls::Asked {
+                    format: options.format,
                     carried,
-                    options.audio_only,
-                    filters.first_quality,
-                );
+                    shield,
+                    audio_only: options.audio_only,
+                    first_quality: filters.first_quality,
+                };
+                let playlist = hls::multivariant(&show, &tracks, asked)?;
                 Ok(text(playlist, headwater_hls::CONTENT_TYPE, &show, None))
             }
+        }
+    }
+
+    /// Leaves out tracks that the container does not carry, or that cannot be encrypted as asked: they must not go out in the
+    /// clear.
+    ///
+    /// Errors: why, if none is left.
+    fn possible<'a>(
+        &self,
+        tracks: Vec<Listed<'a>>,
+        options: &Options,
+        shield: Option<&Shield>,
+    ) -> Result<Vec<Listed<'a>>, OriginError> {
+        let mut last = None;
+        let mut kept = Vec::with_capacity(tracks.len());
+        for listed in tracks {
+            let (_, track, config) = &listed;
+            match fits(&media::head(track, config), options, shield) {
+                Ok(()) => kept.push(listed),
+                Err(error) => {
+                    (self.log)(&format!("{}: {}", track.name, error.log_line()));
+                    last = Some(error);
+                }
+            }
+        }
+        match last {
+            Some(error) if kept.is_empty() => Err(error),
+            _ => Ok(kept),
         }
     }
 
@@ -200,11 +235,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
         (address, options): (&crate::address::TrackAddress, &Options),
+        shield: Option<&Shield>,
         asked: Directives,
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let windowed = |start| window(options, &filters, start);
         let mut show = self.show(visit, source, None, &windowed).await?;
+        in_whole_segments(&mut show, options);
         let find = |show: &Show| {
             show.timeline
                 .find(&address.name, address.bitrate)
@@ -239,23 +276,31 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 }
             }
         }
-        let tracks = shown(&show, &filters)?;
+        let mut tracks = shown(&show, &filters)?;
+        let with = with_pictures(&mut tracks, options)?;
         let track = show
             .timeline
             .tracks
             .get(usize::from(index))
             .ok_or_else(|| OriginError::new(Code::Internal, "a track was lost"))?;
+        for config in &track.configs {
+            fits(&media::head(track, config), options, shield)?;
+        }
+        let with = with.filter(|_| track.kind == Kind::Video);
         let skip = match asked.skip {
             true => Skip::Old,
             false => Skip::No,
         };
-        let playlist = hls::media_playlist(
-            &show,
-            (index, track),
-            &tracks,
-            Carried::new(options, None),
-            skip,
-        );
+        let name = with.map(|(_, track, _)| track.name.as_str());
+        let asked = hls::Asked {
+            format: options.format,
+            carried: Carried::new(options, name),
+            shield,
+            audio_only: false,
+            first_quality: None,
+        };
+        let playlist =
+            hls::media_playlist(&show, (index, track), &tracks, with.as_ref(), (asked, skip))?;
         let kind = headwater_hls::CONTENT_TYPE;
         Ok(text(playlist, kind, &show, waits))
     }
@@ -273,6 +318,68 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         Selection::of(self.filters(visit, names).await?)
     }
+}
+
+/// Errors: 415 for what is not made of live media.
+fn playable(target: &Target, options: &Options) -> Result<(), OriginError> {
+    let refused = |why: &str| OriginError::new(Code::OutputFormatNotSupported, why.to_owned());
+    if options.key_frames {
+        return Err(refused("live presentations have no I-frame playlists"));
+    }
+    match target {
+        Target::MediaPlaylist { .. } if options.format.protocol() != Protocol::Hls => {
+            Err(refused("only HLS has media playlists"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether parts of segments are for players. With `encryption=cbc` segments are encrypted as a whole, which a player does not
+/// have before it has the last part; and what still grows cannot be encrypted as it comes, which is how DASH has it.
+fn is_by_parts(options: &Options) -> bool {
+    match options.format {
+        Format::HlsCmaf => options.encryption != Some(Encryption::Envelope),
+        Format::DashCsf | Format::DashCmaf => options.encryption.is_none(),
+        Format::HlsTs(_) | Format::Smooth(_) => false,
+    }
+}
+
+fn in_whole_segments(show: &mut Show, options: &Options) {
+    if !is_by_parts(options) {
+        show.part_ms = None;
+    }
+}
+
+/// Whether a track can be had as asked.
+///
+/// Errors: 415 if not.
+fn fits(head: &TrackHead, options: &Options, shield: Option<&Shield>) -> Result<(), OriginError> {
+    if let Format::HlsTs(_) = options.format {
+        transport::carriage(head).map_err(|why| OriginError::new(Code::FormatNotSupported, why))?;
+    }
+    match shield {
+        Some(shield) => shield.check(head),
+        None => Ok(()),
+    }
+}
+
+/// Where the segments of the pictures hold the sound, leaves only that which they hold, and says which it is.
+///
+/// Errors: 404 if there is none of the name asked for.
+fn with_pictures<'a>(
+    tracks: &mut Vec<Listed<'a>>,
+    options: &Options,
+) -> Result<Option<Listed<'a>>, OriginError> {
+    let has_pictures = tracks.iter().any(|(_, track, _)| track.kind == Kind::Video);
+    if options.format != Format::HlsTs(TsVersion::V3) || !has_pictures {
+        return Ok(None);
+    }
+    let known = tracks.iter().map(|(index, track, _)| (*index, *track));
+    let wanted = options.audio_track.as_deref();
+    let sound = packets::sound_with_pictures(known, wanted)?;
+    tracks.retain(|(index, track, _)| track.kind == Kind::Video || Some(*index) == sound);
+    let found = tracks.iter().find(|(index, _, _)| Some(*index) == sound);
+    Ok(found.copied())
 }
 
 /// What of a recording a URL shows. `start`: where the recording starts, on the event's clock.

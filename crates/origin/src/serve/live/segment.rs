@@ -1,26 +1,31 @@
-//! Media of live presentations and recordings: init segments, segments, parts.
+//! Media of live presentations and recordings in CMAF: init segments, segments, parts.
 
 use super::super::fragment::{Asked, segment_plan, unplannable};
+use super::super::protected::{Looked, enveloped, wide};
 use super::super::{Origin, Visit};
+use super::chunks::head;
+use super::find::{Found, at_edge, edge_object, edge_url, found, is_old, none, not_ready};
 use super::load::Source;
 use super::media_meta;
 use crate::address::{Format, Part};
 use crate::answer::{Body, Content, Growing, Resource};
 use crate::error::{Code, OriginError};
-use crate::index::{Freshness, storage_error};
-use crate::live::{Broadcast, Edge};
+use crate::index::Freshness;
+use crate::live::media;
 use crate::ports::{Catalog, Storage};
+use crate::shield::{LicenceData, Shield, unprotectable};
 use crate::tag::Tag;
-use headwater_live::archive::{self, Recording};
-use headwater_live::edge::{Place, Snapshot, path};
+use headwater_cmaf::index::TrackHead;
+use headwater_live::chunk::Chunk;
+use headwater_live::edge::{Place, Snapshot};
 use headwater_live::stream::Kind;
-use headwater_live::timeline::{Config, Segment, Timeline, Track, TrackIndex, clock_of_ticks};
-use headwater_plan::Object;
+use headwater_live::timeline::{Config, Timeline, Track};
+use headwater_plan::{Plan, PlanBuilder, SubsampleMap};
+use headwater_protect::{RowIvs, Scheme, SegmentProtection};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
+use std::sync::Arc;
 
-/// The worker has at least so many of its newest rows in memory.
-const ROWS_AT_EDGE: u64 = 10;
 /// A part that is hinted at is waited for so long.
 const PART_PATIENCE_MS: u64 = 6_000;
 
@@ -29,26 +34,7 @@ pub(super) enum Media {
     Growing(Response<Body>),
 }
 
-/// A segment, and where it is.
-struct Found<'a> {
-    track: &'a Track,
-    index: TrackIndex,
-    number: u64,
-    segment: Segment,
-}
-
-fn none() -> OriginError {
-    OriginError::new(
-        Code::FragmentTimestampNotFound,
-        "no segment of the track starts at this time",
-    )
-}
-
-fn not_ready() -> OriginError {
-    OriginError::new(Code::FragmentNotReady, "the segment is still to come")
-}
-
-fn content_type(kind: Kind) -> &'static str {
+pub(super) fn content_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Video => "video/mp4",
         Kind::Audio => "audio/mp4",
@@ -61,41 +47,47 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
         asked: Asked<'_>,
+        shield: Option<&Shield>,
     ) -> Result<Media, OriginError> {
-        match (asked.part, asked.options.part) {
-            (Part::Init, config) => self.live_init(visit, source, asked, config).await,
-            (Part::Start(number), Some(part)) if asked.options.format == Format::HlsCmaf => {
-                self.live_part(visit, source, asked, (number, part)).await
+        let start = match (asked.part, asked.options.part) {
+            (Part::Init, config) => {
+                let init = self.live_init(visit, source, asked, config, shield).await?;
+                return Ok(Media::Whole(init));
             }
-            (Part::Start(_), Some(_)) => Err(none()),
-            (Part::Start(start), None) => self.whole_segment(visit, source, asked, start).await,
-        }
-    }
-
-    /// The newest rows, where a worker has them.
-    async fn told(
-        &self,
-        visit: &Visit<'_, C::Location>,
-        source: Source<'_>,
-        wait: Option<(Place, u64)>,
-    ) -> Result<Option<Snapshot>, OriginError> {
-        match source {
-            Source::Live(broadcast) => self.snapshot(visit, broadcast, wait).await,
-            Source::Film(_) => Ok(None),
-        }
-    }
-
-    /// What storage has, unless there is none by nature.
-    async fn stored(
-        &self,
-        visit: &Visit<'_, C::Location>,
-        source: Source<'_>,
-        known: bool,
-    ) -> Result<Option<std::sync::Arc<Recording>>, OriginError> {
-        match source {
-            Source::Live(broadcast) if broadcast.preview.is_some() => Ok(None),
-            _ => self.recording(visit, source, known).await,
-        }
+            (Part::Start(number), Some(part)) => {
+                if asked.options.format != Format::HlsCmaf {
+                    return Err(none());
+                }
+                let part = self
+                    .live_part(visit, source, asked, (number, part), shield)
+                    .await?;
+                return Ok(Media::Whole(part));
+            }
+            (Part::Start(start), None) => start,
+        };
+        let resource = match asked.options.format {
+            Format::Smooth(_) => {
+                self.live_fragment(visit, source, asked, start, shield)
+                    .await?
+            }
+            Format::HlsTs(version) => {
+                self.live_packets(visit, source, asked, (start, version), shield)
+                    .await?
+            }
+            Format::HlsCmaf | Format::DashCsf | Format::DashCmaf => {
+                let found = self.find(visit, source, asked, start).await?;
+                if !found.segment.complete {
+                    // What is not complete cannot be encrypted as it comes.
+                    let (broadcast, edge) = at_edge(source, &found)
+                        .filter(|_| shield.is_none())
+                        .ok_or_else(not_ready)?;
+                    let url = edge_url(edge, broadcast, &found, None);
+                    return Ok(Media::Growing(growing(url, content_type(found.track.kind))));
+                }
+                self.whole_segment(visit, source, &found, shield).await?
+            }
+        };
+        Ok(Media::Whole(resource))
     }
 
     async fn live_init(
@@ -104,7 +96,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         source: Source<'_>,
         asked: Asked<'_>,
         config: Option<u32>,
-    ) -> Result<Media, OriginError> {
+        shield: Option<&Shield>,
+    ) -> Result<Resource, OriginError> {
         // Heads have the init segments of all tracks that have media in storage.
         let recording = self.stored(visit, source, true).await?;
         let of = |timeline: &Timeline| {
@@ -112,20 +105,19 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             let track = timeline.tracks.get(usize::from(index))?;
             let config = u16::try_from(config.unwrap_or(0)).ok()?;
             let found: &Config = timeline.config(index, config)?;
-            Some(init(track, found))
+            Some(init(track, found, asked.options.format, shield))
         };
         if let Some(found) = recording.and_then(|recording| of(&recording.open)) {
-            return Ok(Media::Whole(found));
+            return found;
         }
         let snapshot = self.told(visit, source, None).await?;
         let found = snapshot.and_then(|snapshot| of(&snapshot.timeline));
-        let found = found.ok_or_else(|| {
+        found.ok_or_else(|| {
             OriginError::new(
                 Code::EgressTrackNotFound,
                 "the presentation has no track of this name and bit rate",
             )
-        })?;
-        Ok(Media::Whole(found))
+        })?
     }
 
     async fn live_part(
@@ -134,10 +126,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         source: Source<'_>,
         asked: Asked<'_>,
         (number, part): (u64, u32),
-    ) -> Result<Media, OriginError> {
+        shield: Option<&Shield>,
+    ) -> Result<Resource, OriginError> {
         let (Source::Live(broadcast), Ok(part)) = (source, usize::try_from(part)) else {
             return Err(none());
         };
+        if shield.is_some_and(|shield| shield.samples().is_none()) {
+            return Err(OriginError::new(
+                Code::EncryptionNotSupported,
+                "with encryption=cbc whole segments are encrypted, and there are no parts",
+            ));
+        }
         let mut snapshot = self.snapshot(visit, broadcast, None).await?;
         let index = |snapshot: &Option<Snapshot>| {
             let timeline = &snapshot.as_ref()?.timeline;
@@ -164,170 +163,165 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let row = timeline.row(number);
         let segment = row.and_then(|row| row.segments.get(&track));
         let range = segment.and_then(|segment| segment.part_range(part));
-        let (Some(segment), Some(range)) = (segment, range) else {
+        let (Some(row), Some(segment), Some(range)) = (row, segment, range) else {
             return Err(match place.is_in(timeline) {
                 true => none(),
                 false => not_ready(),
             });
         };
-        let found = Found {
-            track: timeline.tracks.get(usize::from(track)).ok_or_else(none)?,
-            index: track,
-            number,
-            segment: segment.clone(),
-        };
-        let mut tag = tag(visit, &found);
-        tag.text("part");
-        tag.number(u64::try_from(part).unwrap_or(u64::MAX));
-        let meta = media_meta(content_type(found.track.kind), tag);
-        let edge = broadcast.edge.as_ref().ok_or_else(none)?;
         let stored = segment.complete
             && broadcast.preview.is_none()
             && (visit.freshness == Freshness::Looked || is_old(number, timeline.next_number));
+        let found = found(timeline, track, row.clone(), segment.clone(), stored);
+        let found = found.ok_or_else(none)?;
+        let mut tag = found.tag(visit);
+        tag.text("part");
+        tag.number(wide(part));
+        if let Some(shield) = shield {
+            shield.tag_bytes(shield.key(&head(&found)?)?, &mut tag);
+        }
+        let meta = media_meta(content_type(found.track.kind), tag);
+        if let Some(shield) = shield
+            && let Some(plan) = self
+                .encrypted(visit, source, &found, part..part.saturating_add(1), shield)
+                .await?
+        {
+            let body = Content::Plan(plan);
+            return Ok(Resource { body, meta });
+        }
         let plan = match stored {
             true => segment_plan(self.stored_object(visit, &found)?, Vec::new(), &[range]),
             false => {
                 let len = range.end.saturating_sub(range.start);
+                let edge = broadcast.edge.as_ref().ok_or_else(none)?;
                 let object = edge_object(edge, broadcast, &found, Some(part))?;
                 segment_plan(object, Vec::new(), std::slice::from_ref(&(0..len)))
             }
         };
         let body = Content::Plan(plan.map_err(unplannable)?);
-        Ok(Media::Whole(Resource { body, meta }))
+        Ok(Resource { body, meta })
     }
 
     async fn whole_segment(
         &self,
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
-        asked: Asked<'_>,
-        start: u64,
-    ) -> Result<Media, OriginError> {
-        let find = |timeline: &Timeline| -> Option<(TrackIndex, Track, u64, Segment)> {
-            let index = timeline.find(&asked.track.name, asked.track.bitrate)?;
-            let (row, segment) = timeline.segment_at(index, start)?;
-            let track = timeline.tracks.get(usize::from(index))?;
-            Some((index, track.clone(), row.number, segment.clone()))
-        };
-        // Most of what is asked for has been in storage for a while, or is a film.
-        let recording = self.stored(visit, source, true).await?;
-        let mut found = recording.as_ref().and_then(|r| find(&r.open));
-        let mut in_storage = found.is_some();
-        let mut next = None;
-        if found.is_none() {
-            let snapshot = self.told(visit, source, None).await?;
-            next = snapshot.as_ref().and_then(|s| s.timeline.next_number);
-            found = snapshot.as_ref().and_then(|s| find(&s.timeline));
-            let known = snapshot
-                .as_ref()
-                .and_then(|s| s.timeline.find(&asked.track.name, asked.track.bitrate));
-            if let (None, Some(snapshot), Some(index)) = (&found, &snapshot, known)
-                && is_ahead(&snapshot.timeline, index, start)
-            {
-                return Err(not_ready());
+        found: &Found,
+        shield: Option<&Shield>,
+    ) -> Result<Resource, OriginError> {
+        let head = head(found)?;
+        let mut tag = found.tag(visit);
+        if let Some(shield) = shield {
+            shield.check(&head)?;
+            shield.tag_bytes(shield.key(&head)?, &mut tag);
+        }
+        let meta = media_meta(content_type(found.track.kind), tag);
+        if let Some(shield) = shield {
+            let parts = 0..found.segment.parts.len();
+            if let Some(plan) = self.encrypted(visit, source, found, parts, shield).await? {
+                let body = Content::Plan(plan);
+                return Ok(Resource { body, meta });
             }
         }
-        if found.is_none()
-            && let Some(recording) = &recording
-        {
-            found = self.paged(visit, source, recording, asked, start).await?;
-            in_storage = found.is_some();
-        }
-        let (index, track, number, segment) = found.ok_or_else(none)?;
-        let found = Found {
-            track: &track,
-            index,
-            number,
-            segment,
-        };
-        let kind = content_type(track.kind);
-        let edge = match source {
-            Source::Live(broadcast) => broadcast.edge.as_ref().map(|edge| (broadcast, edge)),
-            Source::Film(_) => None,
-        };
-        if !found.segment.complete {
-            let (broadcast, edge) = edge.ok_or_else(not_ready)?;
-            let url = edge_url(edge, broadcast, &found, None);
-            return Ok(Media::Growing(growing(url, kind)));
-        }
-        let meta = media_meta(kind, tag(visit, &found));
-        let in_memory_only = matches!(source, Source::Live(live) if live.preview.is_some());
-        let stored = !in_memory_only
-            && (in_storage || visit.freshness == Freshness::Looked || is_old(number, next));
-        let object = match (stored, edge) {
-            (false, Some((broadcast, edge))) => edge_object(edge, broadcast, &found, None)?,
-            _ => self.stored_object(visit, &found)?,
-        };
+        let object = self.whole_object(visit, source, found)?;
         let whole = 0..found.segment.size();
         let plan = segment_plan(object, Vec::new(), std::slice::from_ref(&whole));
-        let body = Content::Plan(plan.map_err(unplannable)?);
-        Ok(Media::Whole(Resource { body, meta }))
+        let plan = enveloped(plan.map_err(unplannable)?, shield, [&head])?;
+        let body = Content::Plan(plan);
+        Ok(Resource { body, meta })
     }
 
-    /// A segment that is in a page.
-    async fn paged(
+    /// Some neighbouring parts of a segment with their samples encrypted. Ok `None` if those of the track are not.
+    async fn encrypted(
         &self,
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
-        recording: &Recording,
-        asked: Asked<'_>,
-        start: u64,
-    ) -> Result<Option<(TrackIndex, Track, u64, Segment)>, OriginError> {
-        let timeline = &recording.open;
-        let index = timeline.find(&asked.track.name, asked.track.bitrate);
-        let Some(index) = index else {
+        found: &Found,
+        parts: std::ops::Range<usize>,
+        shield: &Shield,
+    ) -> Result<Option<Plan>, OriginError> {
+        let head = head(found)?;
+        let Some((protection, key)) = shield.of_samples(&head)? else {
             return Ok(None);
         };
-        let Some(track) = timeline.tracks.get(usize::from(index)) else {
-            return Ok(None);
-        };
-        // A segment starts in its row or a moment before it: it may be on the page after.
-        for config in &track.configs {
-            let clock = clock_of_ticks(start, config.timescale);
-            let at = recording.page_at(clock);
-            let place = recording.pages.iter().position(|page| Some(*page) == at);
-            let near = place.map_or(0, |place| place.saturating_sub(1));
-            for page in recording.pages.iter().skip(near).take(3) {
-                let rows = self.page(visit, source, *page).await?;
-                let row = rows.iter().find_map(|row| {
-                    let segment = row.segments.get(&index)?;
-                    (segment.start == start).then(|| (row.number, segment.clone()))
-                });
-                if let Some((number, segment)) = row
-                    && recording.first.is_none_or(|first| number >= first)
-                {
-                    return Ok(Some((index, track.clone(), number, segment)));
-                }
-            }
+        let chunks = self.chunks(visit, source, found, parts.end).await?;
+        let mut map = self
+            .live_subsamples(visit, source, found, &chunks, (&head, &protection))
+            .await?;
+        let first_iv = self.first_iv(visit, source, found, &protection, map.len())?;
+        let media = self.media(visit, source, found, parts.end)?;
+        let before = chunks.get(..parts.start).unwrap_or_default();
+        let before = before.iter().map(|chunk| chunk.samples.len());
+        let before = before.fold(0, usize::saturating_add);
+        let own: Vec<Arc<Chunk>> = chunks.get(parts.clone()).unwrap_or_default().to_vec();
+        let map = map.split_off(before.min(map.len()));
+        let first_iv = first_iv.wrapping_add(wide(before));
+        let protected = media::protect(&protection, &own, map, first_iv)?;
+        let mut plan = PlanBuilder::new();
+        let first_len = wide(protected.heads.first().map_or(0, Vec::len));
+        let mut last = None;
+        for (head, (object, range)) in protected
+            .heads
+            .into_iter()
+            .zip(media.into_iter().skip(parts.start))
+        {
+            let number = match last {
+                Some((known, number)) if known == object => number,
+                _ => plan.object(object.clone()).map_err(unplannable)?,
+            };
+            plan.inline(head).map_err(unplannable)?;
+            plan.range(number, range).map_err(unplannable)?;
+            last = Some((object, number));
         }
-        Ok(None)
+        let plan = plan.finish();
+        let plan = plan.cover(first_len, protected.cipher, key.key.clone());
+        plan.map_err(unplannable).map(Some)
     }
 
-    fn stored_object(
+    /// The subsamples of a segment's first chunks.
+    pub(super) async fn live_subsamples(
         &self,
         visit: &Visit<'_, C::Location>,
-        found: &Found<'_>,
-    ) -> Result<Object, OriginError> {
-        let name = archive::segment_name(found.track, found.segment.start);
-        // A segment is written once: the same bytes by whoever writes it.
-        self.storage
-            .object(&visit.published.location, &name, "")
-            .map_err(storage_error)
+        source: Source<'_>,
+        found: &Found,
+        chunks: &[Arc<Chunk>],
+        (head, protection): (&TrackHead, &SegmentProtection),
+    ) -> Result<SubsampleMap, OriginError> {
+        if !protection.video {
+            let samples = chunks.iter().flat_map(|chunk| &chunk.samples);
+            return Ok(SegmentProtection::whole(samples.map(|sample| sample.size)));
+        }
+        let looked = Looked::subsamples(protection.scheme, head)?;
+        let map = self.live_map(visit, source, found, chunks, looked).await?;
+        Ok(SubsampleMap::clone(&map))
+    }
+
+    /// The initialisation vector of a segment's first sample. `samples`: how many are known.
+    pub(super) fn first_iv(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        found: &Found,
+        protection: &SegmentProtection,
+        samples: usize,
+    ) -> Result<u64, OriginError> {
+        if protection.scheme == Scheme::Cbcs {
+            // Has no use for it.
+            return Ok(0);
+        }
+        let identity = format!("{}\n{}", visit.published.place, source.manifest());
+        RowIvs::new(protection.kid, identity.as_bytes())
+            .first(found.row.number, found.index, samples)
+            .map_err(unprotectable)
     }
 }
 
-/// Whether a row is so old that the worker may have put it out of its memory.
-fn is_old(number: u64, next: Option<u64>) -> bool {
-    next.is_none_or(|next| number.saturating_add(ROWS_AT_EDGE) < next)
-}
-
-/// Whether a time is beyond what a track has, and near enough to come.
-fn is_ahead(timeline: &Timeline, index: TrackIndex, start: u64) -> bool {
-    let newest = timeline.segments(index).last();
-    newest.is_some_and(|(_, segment)| start > segment.start)
-}
-
-fn init(track: &Track, config: &Config) -> Resource {
+fn init(
+    track: &Track,
+    config: &Config,
+    format: Format,
+    shield: Option<&Shield>,
+) -> Result<Resource, OriginError> {
     let mut tag = Tag::new();
     tag.text("live init");
     tag.text(&track.name);
@@ -340,33 +334,21 @@ fn init(track: &Track, config: &Config) -> Resource {
         }
         tag.number(u64::from_le_bytes(bytes));
     }
-    Resource {
-        body: Content::Bytes(config.init.clone().into()),
+    let bytes = match shield {
+        None => config.init.clone(),
+        Some(shield) => {
+            let licence_data = LicenceData::of(format);
+            tag.text(&format!("{licence_data:?}"));
+            shield.tag(&mut tag)?;
+            let head = media::head(track, config);
+            shield.check(&head)?;
+            shield.init(&head, licence_data)?
+        }
+    };
+    Ok(Resource {
+        body: Content::Bytes(bytes.into()),
         meta: media_meta(content_type(track.kind), tag),
-    }
-}
-
-fn tag<L>(visit: &Visit<'_, L>, found: &Found<'_>) -> Tag {
-    let mut tag = Tag::new();
-    tag.text("live");
-    tag.text(&visit.published.place);
-    tag.text(&archive::segment_name(found.track, found.segment.start));
-    tag.number(found.segment.size());
-    tag
-}
-
-fn edge_url(edge: &Edge, broadcast: &Broadcast, found: &Found<'_>, part: Option<usize>) -> String {
-    let path = path::media(&broadcast.event, found.index, found.number, part, 0);
-    format!("{}{path}&key={}", edge.url, edge.secret)
-}
-
-fn edge_object(
-    edge: &Edge,
-    broadcast: &Broadcast,
-    found: &Found<'_>,
-    part: Option<usize>,
-) -> Result<Object, OriginError> {
-    Object::new(edge_url(edge, broadcast, found, part), None).map_err(unplannable)
+    })
 }
 
 /// What is still being made, as it is made.

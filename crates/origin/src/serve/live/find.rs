@@ -1,0 +1,280 @@
+//! Where a live segment is: with the worker, in storage, or in a page of the recording.
+
+use super::super::fragment::{Asked, unplannable};
+use super::super::{Origin, Visit};
+use super::load::Source;
+use crate::error::{Code, OriginError};
+use crate::index::{Freshness, SegmentTime, storage_error};
+use crate::live::smooth::LOOK_AHEAD;
+use crate::live::{Broadcast, Edge};
+use crate::ports::{Catalog, Storage};
+use crate::tag::Tag;
+use headwater_live::archive::{self, Recording};
+use headwater_live::edge::{Place, Snapshot, path};
+use headwater_live::timeline::{Row, Segment, Timeline, Track, TrackIndex, clock_of_ticks};
+use headwater_plan::Object;
+
+/// The worker has at least so many of its newest rows in memory.
+const ROWS_AT_EDGE: u64 = 10;
+
+/// A segment, and where it is.
+pub(super) struct Found {
+    pub(super) track: Track,
+    pub(super) index: TrackIndex,
+    pub(super) row: Row,
+    pub(super) segment: Segment,
+    /// In storage; else the worker has it.
+    pub(super) stored: bool,
+    /// The track's next segments that are complete, as far as they are known: at most two. `None` for what is so old that
+    /// nobody asks.
+    pub(super) following: Option<Vec<SegmentTime>>,
+    /// Nothing comes after the rows that are known.
+    pub(super) ended: bool,
+    /// All of the presentation.
+    pub(super) tracks: Vec<Track>,
+}
+
+impl Found {
+    /// Another track's segment of the same row.
+    pub(super) fn beside(&self, index: TrackIndex) -> Option<Self> {
+        let segment = self.row.segments.get(&index)?.clone();
+        Some(Self {
+            track: self.tracks.get(usize::from(index))?.clone(),
+            index,
+            row: self.row.clone(),
+            segment,
+            stored: self.stored,
+            following: None,
+            ended: self.ended,
+            tracks: self.tracks.clone(),
+        })
+    }
+
+    /// What the segment's bytes depend on.
+    pub(super) fn tag<L>(&self, visit: &Visit<'_, L>) -> Tag {
+        let mut tag = Tag::new();
+        tag.text("live");
+        tag.text(&visit.published.place);
+        tag.text(&self.name());
+        tag.number(self.segment.size());
+        tag
+    }
+
+    /// Its object's name in storage.
+    pub(super) fn name(&self) -> String {
+        archive::segment_name(&self.track, self.segment.start)
+    }
+}
+
+pub(super) fn none() -> OriginError {
+    OriginError::new(
+        Code::FragmentTimestampNotFound,
+        "no segment of the track starts at this time",
+    )
+}
+
+pub(super) fn not_ready() -> OriginError {
+    OriginError::new(Code::FragmentNotReady, "the segment is still to come")
+}
+
+impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
+    /// The newest rows, where a worker has them.
+    pub(super) async fn told(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        wait: Option<(Place, u64)>,
+    ) -> Result<Option<Snapshot>, OriginError> {
+        match source {
+            Source::Live(broadcast) => self.snapshot(visit, broadcast, wait).await,
+            Source::Film(_) => Ok(None),
+        }
+    }
+
+    /// What storage has, unless there is none by nature.
+    pub(super) async fn stored(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        known: bool,
+    ) -> Result<Option<std::sync::Arc<Recording>>, OriginError> {
+        match source {
+            Source::Live(broadcast) if broadcast.preview.is_some() => Ok(None),
+            _ => self.recording(visit, source, known).await,
+        }
+    }
+
+    /// The segment of the track that starts at `start`, complete or not.
+    ///
+    /// Errors: 404 if none does; 412 if it may come.
+    pub(super) async fn find(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        asked: Asked<'_>,
+        start: u64,
+    ) -> Result<Found, OriginError> {
+        let address = asked.track;
+        let find = |timeline: &Timeline, stored| {
+            let index = timeline.find(&address.name, address.bitrate)?;
+            let (row, segment) = timeline.segment_at(index, start)?;
+            let (row, segment) = (row.clone(), segment.clone());
+            found(timeline, index, row, segment, stored)
+        };
+        // Most of what is asked for has been in storage for a while, or is a film.
+        let recording = self.stored(visit, source, true).await?;
+        if let Some(found) = recording.as_ref().and_then(|r| find(&r.open, true)) {
+            return Ok(found);
+        }
+        if let Some(snapshot) = self.told(visit, source, None).await? {
+            let timeline = &snapshot.timeline;
+            if let Some(mut found) = find(timeline, false) {
+                let in_memory_only = matches!(source, Source::Live(live) if live.preview.is_some());
+                found.stored = !in_memory_only
+                    && found.segment.complete
+                    && (visit.freshness == Freshness::Looked
+                        || is_old(found.row.number, timeline.next_number));
+                return Ok(found);
+            }
+            let known = timeline.find(&address.name, address.bitrate);
+            if known.is_some_and(|index| is_ahead(timeline, index, start)) {
+                return Err(not_ready());
+            }
+        }
+        let recording = recording.ok_or_else(none)?;
+        let paged = self.paged(visit, source, &recording, asked, start).await?;
+        paged.ok_or_else(none)
+    }
+
+    /// A segment that is in a page.
+    async fn paged(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        recording: &Recording,
+        asked: Asked<'_>,
+        start: u64,
+    ) -> Result<Option<Found>, OriginError> {
+        let timeline = &recording.open;
+        let index = timeline.find(&asked.track.name, asked.track.bitrate);
+        let Some(index) = index else {
+            return Ok(None);
+        };
+        let Some(track) = timeline.tracks.get(usize::from(index)) else {
+            return Ok(None);
+        };
+        // A segment starts in its row or a moment before it: it may be on the page after.
+        for config in &track.configs {
+            let clock = clock_of_ticks(start, config.timescale);
+            let at = recording.page_at(clock);
+            let place = recording.pages.iter().position(|page| Some(*page) == at);
+            let near = place.map_or(0, |place| place.saturating_sub(1));
+            for page in recording.pages.iter().skip(near).take(3) {
+                let rows = self.page(visit, source, *page).await?;
+                let row = rows.iter().find_map(|row| {
+                    let segment = row.segments.get(&index)?;
+                    (segment.start == start).then(|| (row.clone(), segment.clone()))
+                });
+                if let Some((row, segment)) = row
+                    && recording.first.is_none_or(|first| row.number >= first)
+                {
+                    return Ok(found(timeline, index, row, segment, true));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn stored_object(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        found: &Found,
+    ) -> Result<Object, OriginError> {
+        // A segment is written once: the same bytes by whoever writes it.
+        self.storage
+            .object(&visit.published.location, &found.name(), "")
+            .map_err(storage_error)
+    }
+
+    /// The object that has all of a complete segment.
+    pub(super) fn whole_object(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        found: &Found,
+    ) -> Result<Object, OriginError> {
+        match at_edge(source, found) {
+            Some((broadcast, edge)) => edge_object(edge, broadcast, found, None),
+            None => self.stored_object(visit, found),
+        }
+    }
+}
+
+/// Whose memory has a segment, if it is not in storage.
+pub(super) fn at_edge<'a>(source: Source<'a>, found: &Found) -> Option<(&'a Broadcast, &'a Edge)> {
+    match source {
+        Source::Live(broadcast) if !found.stored => {
+            broadcast.edge.as_ref().map(|edge| (broadcast, edge))
+        }
+        Source::Live(_) | Source::Film(_) => None,
+    }
+}
+
+pub(super) fn found(
+    timeline: &Timeline,
+    index: TrackIndex,
+    row: Row,
+    segment: Segment,
+    stored: bool,
+) -> Option<Found> {
+    let following = timeline.row(row.number).map(|_| {
+        let newer = timeline
+            .segments(index)
+            .filter(|(other, newer)| other.number > row.number && newer.complete);
+        let times = newer.map(|(_, next)| SegmentTime {
+            start: next.start,
+            duration: next.duration.into(),
+        });
+        times.take(LOOK_AHEAD).collect()
+    });
+    Some(Found {
+        track: timeline.tracks.get(usize::from(index))?.clone(),
+        index,
+        following,
+        row,
+        segment,
+        stored,
+        ended: timeline.ended,
+        tracks: timeline.tracks.clone(),
+    })
+}
+
+/// Whether a row is so old that the worker may have put it out of its memory.
+pub(super) fn is_old(number: u64, next: Option<u64>) -> bool {
+    next.is_none_or(|next| number.saturating_add(ROWS_AT_EDGE) < next)
+}
+
+/// Whether a time is beyond what a track has, and near enough to come.
+fn is_ahead(timeline: &Timeline, index: TrackIndex, start: u64) -> bool {
+    let newest = timeline.segments(index).last();
+    newest.is_some_and(|(_, segment)| start > segment.start)
+}
+
+pub(super) fn edge_url(
+    edge: &Edge,
+    broadcast: &Broadcast,
+    found: &Found,
+    part: Option<usize>,
+) -> String {
+    let path = path::media(&broadcast.event, found.index, found.row.number, part, 0);
+    format!("{}{path}&key={}", edge.url, edge.secret)
+}
+
+pub(super) fn edge_object(
+    edge: &Edge,
+    broadcast: &Broadcast,
+    found: &Found,
+    part: Option<usize>,
+) -> Result<Object, OriginError> {
+    Object::new(edge_url(edge, broadcast, found, part), None).map_err(unplannable)
+}

@@ -1,0 +1,457 @@
+//! Live presentations and their recordings in MPEG-2 TS and as Smooth Streaming.
+
+#[path = "common/air.rs"]
+mod air;
+mod common;
+
+use air::*;
+use common::*;
+use headwater_live::stream::Kind;
+use headwater_origin::*;
+use headwater_protect::{IvSpace, Key, Kid};
+use std::process::Command;
+
+const KID: &str = "00112233-4455-6677-8899-aabbccddeeff";
+const KEY: &str = "09090909090909090909090909090909";
+const VIDEO: &str = "show.ism/QualityLevels(2000000)";
+
+fn protection(way: Way, system: KeySystem) -> Protection {
+    Protection {
+        schemes: vec![SchemeProtection {
+            way,
+            keys: vec![ContentKey {
+                kid: Kid::parse(KID).unwrap(),
+                key: Key::new([9; 16]),
+                tracks: Tracks::default(),
+            }],
+            clear: Tracks::default(),
+            offers: vec![KeyOffer {
+                system,
+                url_template: None,
+                custom_attributes: None,
+            }],
+        }],
+        media_id: None,
+        key_url: "https://video.example/keys".to_owned(),
+    }
+}
+
+fn airing(air: &Air) -> Memory {
+    let storage = Memory::default();
+    air.record(&storage, 0..5, false);
+    air.tell(&storage, 2..7, 2, true, None);
+    storage
+}
+
+fn clear(storage: &Memory) -> Bench {
+    Bench::with(storage.clone(), on_air(published()))
+}
+
+fn guarded(storage: &Memory, way: Way, system: KeySystem) -> Bench {
+    let protection = protection(way, system);
+    Bench::guarded(storage.clone(), on_air(published()), protection, &[])
+}
+
+fn kind_of(path: &str) -> Kind {
+    match path.contains("(audio") {
+        true => Kind::Audio,
+        false => Kind::Video,
+    }
+}
+
+/// Decode times of a file's packets, by ffprobe.
+fn decode_times(file: &[u8], stream: &str) -> Vec<i64> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in.ts"), file).unwrap();
+    let output = Command::new("ffprobe")
+        .current_dir(folder.path())
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            stream,
+            "-show_entries",
+            "packet=dts",
+        ])
+        .args(["-of", "csv=p=0", "in.ts"])
+        .output()
+        .expect("ffprobe is installed");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{:?}",
+        output
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .filter_map(|line| line.trim_end_matches(',').parse().ok())
+        .collect()
+}
+
+#[test]
+fn transport_streams_carry_every_frame() {
+    let air = Air::avc();
+    let storage = airing(&air);
+    let bench = clear(&storage);
+    let playlists = media_playlists(&bench, "format=m3u8-aapl");
+    assert_eq!(playlists.len(), 2);
+    let mut while_live = Vec::new();
+    for (path, text) in &playlists {
+        assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:4\n"), "{text}");
+        assert!(
+            !text.contains("EXT-X-MAP")
+                && !text.contains("EXT-X-PART")
+                && !text.contains("ENDLIST")
+        );
+        assert_eq!(uris(text).len(), 7);
+        let served = bytes_of(&bench, &segment_urls(path, text));
+        assert_eq!(served.len() % 188, 0);
+        assert_eq!(
+            frames(&served, None),
+            frames(&air.clear(kind_of(path), 0..7), None),
+            "{path}"
+        );
+        let stream = if kind_of(path) == Kind::Video {
+            "v"
+        } else {
+            "a"
+        };
+        let times = decode_times(&served, stream);
+        assert!(
+            times.len() > 100 && times.windows(2).all(|pair| pair[0] < pair[1]),
+            "{times:?}"
+        );
+        while_live.push(served);
+    }
+    let grows = air.start(Kind::Video, 7);
+    let url = format!("{VIDEO}/Fragments(video={grows},format=m3u8-aapl).ts");
+    assert_eq!(bench.get(&url).code(), "MPE_FRAGMENT_NOT_READY");
+    air.record(&storage, 0..7, true);
+    let film = Bench::new(storage);
+    for ((path, _), before) in playlists.iter().zip(&while_live) {
+        let text = ok(&film, path).text().to_owned();
+        assert!(text.ends_with("#EXT-X-ENDLIST\n"));
+        assert_eq!(&bytes_of(&film, &segment_urls(path, &text)), before);
+    }
+}
+
+#[test]
+fn old_players_get_sound_in_the_segments_of_the_pictures() {
+    let air = Air::avc();
+    let storage = airing(&air);
+    let bench = clear(&storage);
+    let playlists = media_playlists(&bench, "format=m3u8-aapl-v3");
+    let [(path, text)] = &playlists[..] else {
+        panic!("{playlists:?}");
+    };
+    assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:3\n"), "{text}");
+    assert!(uris(text)[0].contains("audioTrack=audio"), "{text}");
+    let served = bytes_of(&bench, &segment_urls(path, text));
+    let got = frames(&served, None);
+    for (stream, kind) in [("0", Kind::Video), ("1", Kind::Audio)] {
+        let own = |frames: Vec<String>, stream: &str| -> Vec<String> {
+            let own = frames.into_iter().filter(|line| line.starts_with(stream));
+            own.map(|line| line.split_once(' ').unwrap().1.to_owned())
+                .collect()
+        };
+        let expected = own(frames(&air.clear(kind, 0..7), None), "0");
+        assert_eq!(own(got.clone(), stream), expected, "{kind:?}");
+    }
+    assert_eq!(
+        ok(&bench, &path.replace(",audioTrack=audio", "")).text(),
+        text
+    );
+    let none = bench.get(&path.replace("audioTrack=audio", "audioTrack=other"));
+    assert_eq!(none.code(), "MPE_EGRESS_TRACK_NOT_FOUND");
+}
+
+#[test]
+fn transport_streams_are_encrypted_as_a_whole() {
+    let air = Air::avc();
+    let storage = airing(&air);
+    let plain = clear(&storage);
+    let bench = guarded(&storage, Way::Envelope, KeySystem::ClearKey);
+    let iv = format!(
+        "{:032x}",
+        u128::from_be_bytes(IvSpace::constant(Kid::parse(KID).unwrap()))
+    );
+    for format in ["m3u8-aapl", "m3u8-aapl-v3"] {
+        let clear = media_playlists(&plain, &format!("format={format}"));
+        let protected = media_playlists(&bench, &format!("format={format},encryption=cbc"));
+        assert_eq!(clear.len(), protected.len());
+        for ((path, text), (plain_path, plain_text)) in protected.iter().zip(&clear) {
+            let tag = format!(
+                "#EXT-X-KEY:METHOD=AES-128,URI=\"https://video.example/keys/?kid={KID}\",IV=0x{iv}\n"
+            );
+            assert_eq!(text.matches(&tag).count(), 1, "{text}");
+            let mut out = Vec::new();
+            for url in segment_urls(path, text) {
+                out.extend(opened(&ok(&bench, &url).body, KEY, &iv));
+            }
+            assert_eq!(
+                out,
+                bytes_of(&plain, &segment_urls(plain_path, plain_text)),
+                "{format}"
+            );
+        }
+    }
+}
+
+#[test]
+fn samples_of_transport_streams_are_encrypted() {
+    let air = Air::avc();
+    let storage = airing(&air);
+    let bench = guarded(&storage, Way::Cbcs, KeySystem::ClearKey);
+    for (path, text) in media_playlists(&bench, "format=m3u8-aapl,encryption=cbcs-aapl") {
+        let folder = tempfile::tempdir().unwrap();
+        let mut list = String::new();
+        for line in text
+            .lines()
+            .filter(|line| !line.starts_with("#EXT-X-PROGRAM"))
+        {
+            match line.starts_with('#') {
+                true if line.starts_with("#EXT-X-KEY") => {
+                    assert!(line.contains("METHOD=SAMPLE-AES"), "{line}");
+                    let iv = line.split_once("IV=").unwrap().1;
+                    list += &format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"key\",IV={iv}\n");
+                }
+                true => list += &format!("{line}\n"),
+                false => {
+                    let name = format!("{}.ts", list.len());
+                    let body = ok(&bench, &resolve(&path, line)).body;
+                    std::fs::write(folder.path().join(&name), &body).unwrap();
+                    list += &format!("{name}\n");
+                }
+            }
+        }
+        // The list goes on with its segments once more: of the last one, ffmpeg 5.1 leaves those packets encrypted that it
+        // takes apart after it has read it to its end.
+        let at = list.find("#EXT-X-KEY").unwrap();
+        let again = list[at..].to_owned();
+        let list = format!("{list}#EXT-X-DISCONTINUITY\n{again}#EXT-X-ENDLIST\n");
+        std::fs::write(folder.path().join("key"), [9; 16]).unwrap();
+        std::fs::write(folder.path().join("list.m3u8"), list).unwrap();
+        let expected = frames(&air.clear(kind_of(&path), 0..7), None);
+        let count = expected.len().to_string();
+        let output = Command::new("ffmpeg")
+            .current_dir(folder.path())
+            .args([
+                "-v",
+                "error",
+                "-xerror",
+                "-allowed_extensions",
+                "ALL",
+                "-live_start_index",
+                "0",
+            ])
+            .args(["-i", "list.m3u8", "-vsync", "passthrough"])
+            .args([
+                "-frames:v",
+                &count,
+                "-frames:a",
+                &count,
+                "-f",
+                "framemd5",
+                "-",
+            ])
+            .output()
+            .expect("ffmpeg is installed");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && errors.is_empty(), "{errors}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let hash = |line: &str| line.rsplit([',', ' ']).next().unwrap().trim().to_owned();
+        let got: Vec<String> = text
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .map(hash)
+            .collect();
+        let expected: Vec<String> = expected.iter().map(|line| hash(line)).collect();
+        assert_eq!(got, expected, "{path}");
+    }
+}
+
+/// The samples of a Smooth fragment: what is in its `mdat`.
+fn media(fragment: &[u8]) -> &[u8] {
+    let moof = u32::from_be_bytes(fragment[..4].try_into().unwrap()) as usize;
+    assert_eq!(&fragment[moof + 4..moof + 8], b"mdat");
+    &fragment[moof + 8..]
+}
+
+/// The samples of a CMAF segment, of all its chunks.
+fn media_of_chunks(segment: &[u8]) -> Vec<u8> {
+    let (mut at, mut out) = (0, Vec::new());
+    while at < segment.len() {
+        let size = u32::from_be_bytes(segment[at..at + 4].try_into().unwrap()) as usize;
+        if &segment[at + 4..at + 8] == b"mdat" {
+            out.extend_from_slice(&segment[at + 8..at + size]);
+        }
+        at += size;
+    }
+    out
+}
+
+/// Where entries of `tfrf` begin, and how many there are.
+fn ahead(fragment: &[u8]) -> Vec<u64> {
+    const TFRF: [u8; 4] = [0xd4, 0x80, 0x7e, 0xf2];
+    let Some(at) = fragment.windows(4).position(|bytes| bytes == TFRF) else {
+        return Vec::new();
+    };
+    let count = usize::from(fragment[at + 20]);
+    let time = |entry: usize| {
+        let at = at + 21 + entry * 16;
+        u64::from_be_bytes(fragment[at..at + 8].try_into().unwrap())
+    };
+    (0..count).map(time).collect()
+}
+
+#[test]
+fn smooth_clients_learn_of_what_comes_from_fragments() {
+    let air = Air::avc();
+    let storage = airing(&air);
+    let bench = clear(&storage);
+    let manifest = ok(&bench, "show.ism/manifest");
+    let text = manifest.text();
+    assert!(
+        text.contains("Duration=\"0\" IsLive=\"TRUE\" LookAheadFragmentCount=\"2\" DVRWindowLength=\"36000000000\""),
+        "{text}"
+    );
+    let document = roxmltree::Document::parse(text).unwrap();
+    let streams: Vec<_> = document
+        .descendants()
+        .filter(|n| n.has_tag_name("StreamIndex"))
+        .collect();
+    assert_eq!(streams.len(), 2);
+    for stream in streams {
+        let kind = match stream.attribute("Type").unwrap() {
+            "video" => Kind::Video,
+            _ => Kind::Audio,
+        };
+        // Seven are complete, and of the last two nobody knows yet what follows.
+        assert_eq!(stream.attribute("Chunks"), Some("5"), "{text}");
+        let scale = stream
+            .attribute("TimeScale")
+            .unwrap()
+            .parse::<u64>()
+            .unwrap();
+        let own = if kind == Kind::Video { 90_000 } else { 48_000 };
+        let name = |row: u64| {
+            let start = u128::from(air.start(kind, row)) * u128::from(scale);
+            u64::try_from((start + own / 2) / own).unwrap()
+        };
+        let first = stream.children().find(|n| n.has_tag_name("c")).unwrap();
+        assert_eq!(first.attribute("t").unwrap(), name(0).to_string());
+        let bitrate = if kind == Kind::Video {
+            2_000_000
+        } else {
+            128_000
+        };
+        let url = |row: u64| {
+            format!(
+                "show.ism/QualityLevels({bitrate})/Fragments({}={})",
+                kind.name(),
+                name(row)
+            )
+        };
+        for row in 0..5 {
+            let fragment = ok(&bench, &url(row)).body;
+            assert_eq!(ahead(&fragment), [name(row + 1), name(row + 2)], "{row}");
+            let moof = media_of_chunks(&air.clear(kind, row..row + 1));
+            assert_eq!(media(&fragment), moof);
+        }
+        for row in 5..8 {
+            assert_eq!(
+                bench.get(&url(row)).code(),
+                "MPE_FRAGMENT_NOT_READY",
+                "{row}"
+            );
+        }
+    }
+    air.record(&storage, 0..7, true);
+    let film = Bench::new(storage);
+    let text = ok(&film, "show.ism/manifest").text().to_owned();
+    assert!(
+        text.contains("Duration=\"7") && !text.contains("IsLive"),
+        "{text}"
+    );
+    assert_eq!(text.matches("Chunks=\"7\"").count(), 2);
+    let last = air.start(Kind::Video, 6) * 1000 / 9;
+    let fragment = ok(&film, &format!("{VIDEO}/Fragments(video={last})")).body;
+    assert!(ahead(&fragment).is_empty());
+}
+
+#[test]
+fn smooth_fragments_are_encrypted_as_cmaf_is() {
+    let air = Air::avc();
+    let storage = airing(&air);
+    let bench = guarded(&storage, Way::Cenc, KeySystem::PlayReady);
+    let text = ok(&bench, "show.ism/manifest(encryption=cenc)")
+        .text()
+        .to_owned();
+    assert!(
+        text.contains("<ProtectionHeader SystemID=\"9A04F079-9840-4286-AB92-E65BE0885F95\">"),
+        "{text}"
+    );
+    let start = air.start(Kind::Video, 3);
+    let name = start * 1000 / 9;
+    let fragment = |options: &str| {
+        let url = format!("{VIDEO}/Fragments(video={name}{options})");
+        ok(&bench, &url).body
+    };
+    let cmaf = format!("{VIDEO}/Fragments(video={start},format=m3u8-cmaf,encryption=cenc).m4s");
+    let cmaf = media_of_chunks(&ok(&bench, &cmaf).body);
+    assert_ne!(cmaf, media_of_chunks(&air.clear(Kind::Video, 3..4)));
+    for encryption in [",encryption=cenc", ",encryption=piff"] {
+        let fragment = fragment(encryption);
+        assert_eq!(media(&fragment), cmaf, "{encryption}");
+        assert_eq!(ahead(&fragment).len(), 2);
+    }
+    let bench = guarded(&storage, Way::Envelope, KeySystem::ClearKey);
+    let url = format!("{VIDEO}/Fragments(video={name},encryption=cbc)");
+    let iv = format!(
+        "{:032x}",
+        u128::from_be_bytes(IvSpace::constant(Kid::parse(KID).unwrap()))
+    );
+    let fragment = opened(&ok(&bench, &url).body, KEY, &iv);
+    assert_eq!(
+        media(&fragment),
+        media_of_chunks(&air.clear(Kind::Video, 3..4))
+    );
+}
+
+#[test]
+fn what_a_container_does_not_carry_is_said() {
+    let air = Air::new(&[
+        "-c:v",
+        "libx265",
+        "-preset",
+        "ultrafast",
+        "-tag:v",
+        "hvc1",
+        "-x265-params",
+        "log-level=error:open-gop=0",
+    ]);
+    let storage = airing(&air);
+    let bench = clear(&storage);
+    let master = ok(&bench, "show.ism/manifest(format=m3u8-aapl)");
+    assert!(
+        !master.text().contains("hvc1") && master.text().contains("mp4a"),
+        "{}",
+        master.text()
+    );
+    let video = bench.get(&format!("{VIDEO}/Manifest(video,format=m3u8-aapl)"));
+    assert_eq!(
+        (video.status, video.code().as_str()),
+        (415, "MPE_FORMAT_NOT_SUPPORTED")
+    );
+    let text = ok(&bench, "show.ism/manifest").text().to_owned();
+    assert!(
+        !text.contains("Type=\"video\"") && text.contains("Type=\"audio\""),
+        "{text}"
+    );
+    let frames = bench.get(&format!(
+        "{VIDEO}/Manifest(video,format=m3u8-cmaf,type=keyframes)"
+    ));
+    assert_eq!(
+        (frames.status, frames.code().as_str()),
+        (415, "MPE_OUTPUT_FORMAT_NOT_SUPPORTED")
+    );
+}

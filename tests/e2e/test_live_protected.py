@@ -1,0 +1,225 @@
+"""Live and encrypted: ffmpeg pushes, AES-128 over MPEG-2 TS and cenc over CMAF are decoded while it is live, and every frame counts.
+
+Everything is found as a client finds it: URLs from listPaths, keys from where playlists and MPDs say.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import time
+import uuid
+import xml.etree.ElementTree as ElementTree
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+from azure.mgmt.media.models import (
+    ClearKeyEncryptionConfiguration,
+    CommonEncryptionCenc,
+    ContentKeyPolicy,
+    ContentKeyPolicyClearKeyConfiguration,
+    ContentKeyPolicyOpenRestriction,
+    ContentKeyPolicyOption,
+    DefaultKey,
+    EnabledProtocols,
+    EnvelopeEncryption,
+    IPAccessControl,
+    IPRange,
+    LiveEvent,
+    LiveEventActionInput,
+    LiveEventEncoding,
+    LiveEventInput,
+    LiveEventInputAccessControl,
+    LiveOutput,
+    StreamingLocator,
+    StreamingPolicy,
+    StreamingPolicyContentKeys,
+)
+
+import media
+from headwater import Account, in_ci, player_session
+from installation import Installation
+
+SPACES = {"d": "urn:mpeg:dash:schema:mpd:2011"}
+RATE = 25
+SECONDS = 8
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    if "HEADWATER_BINARY" not in os.environ:
+        missing = "HEADWATER_BINARY names no binary"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+    made = Installation(tmp_path_factory.mktemp("live"))
+    made.start()
+    yield made
+    made.stop()
+    made.log.close()
+
+
+def policies(account: Account) -> tuple[str, str]:
+    """AES-128 for HLS and cenc for DASH, with keys for everybody."""
+    client, where = account.client, account.where
+    streaming, keys = account.name("sec"), account.name("keys")
+    only = {"download": False, "dash": False, "hls": False, "smooth_streaming": False}
+    client.streaming_policies.create(
+        *where,
+        streaming,
+        StreamingPolicy(
+            envelope_encryption=EnvelopeEncryption(
+                enabled_protocols=EnabledProtocols(**{**only, "hls": True}),
+                content_keys=StreamingPolicyContentKeys(default_key=DefaultKey(label="aes")),
+            ),
+            common_encryption_cenc=CommonEncryptionCenc(
+                enabled_protocols=EnabledProtocols(**{**only, "dash": True}),
+                content_keys=StreamingPolicyContentKeys(default_key=DefaultKey(label="cenc")),
+                clear_key_encryption_configuration=ClearKeyEncryptionConfiguration(),
+            ),
+        ),
+    )
+    option = ContentKeyPolicyOption(
+        configuration=ContentKeyPolicyClearKeyConfiguration(), restriction=ContentKeyPolicyOpenRestriction()
+    )
+    client.content_key_policies.create_or_update(*where, keys, ContentKeyPolicy(options=[option]))
+    return streaming, keys
+
+
+def decoded(path: Path, key: str) -> list[int]:
+    """The number that each frame of an encrypted file shows."""
+    clear = path.with_suffix(".clear.mp4")
+    with path.open("rb") as source:
+        # Through a pipe: of a file that it can seek in, ffmpeg takes the vectors of the last fragment for those of all.
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-xerror", "-decryption_key", key, "-i", "pipe:0", "-c", "copy", clear],
+            stdin=source,
+            check=True,
+        )
+    return media.read_counter(clear)
+
+
+def names(playlist: str) -> list[str]:
+    return [line for line in playlist.splitlines() if line and not line.startswith("#")]
+
+
+def test_what_is_live_is_encrypted_and_every_frame_comes_back(installed, tmp_path):
+    account = Account(installed.connection())
+    client, where = account.client, account.where
+    source = media.make_counted(tmp_path / "counted.mp4", seconds=SECONDS, group_s=1)
+    event, asset = account.name("ev")[:32], account.new_asset("live")
+    anywhere = IPAccessControl(allow=[IPRange(name="all", address="0.0.0.0", subnet_prefix_length=0)])
+    client.live_events.begin_create(
+        *where,
+        event,
+        LiveEvent(
+            location="local",
+            input=LiveEventInput(
+                streaming_protocol="RTMP",
+                access_control=LiveEventInputAccessControl(ip=anywhere),
+                access_token=str(uuid.uuid4()),
+                key_frame_interval_duration="PT1S",
+            ),
+            encoding=LiveEventEncoding(encoding_type="PassthroughStandard"),
+            stream_options=["LowLatency"],
+        ),
+    ).result()
+    output = LiveOutput(asset_name=asset, archive_window_length=timedelta(hours=1), manifest_name="show")
+    client.live_outputs.begin_create(*where, event, "out", output).result()
+    streaming, keys = policies(account)
+    locator = account.name("loc")
+    client.streaming_locators.create(
+        *where,
+        locator,
+        StreamingLocator(asset_name=asset, streaming_policy_name=streaming, default_content_key_policy_name=keys),
+    )
+    client.live_events.begin_start(*where, event).result()
+    http = player_session(account.connection)
+
+    def get(url: str, status: int = 200):
+        answer = http.get(url, timeout=30)
+        assert answer.status_code == status, f"{url}: {answer.status_code} {answer.text[:500]}"
+        return answer
+
+    def until(url: str, there, patience_s: float = 30):
+        deadline = time.monotonic() + patience_s
+        while True:
+            answer = http.get(url, timeout=30)
+            if answer.ok and there(answer.text):
+                return answer.text
+            assert time.monotonic() < deadline, f"{url}: {answer.status_code} {answer.text[:2000]}"
+            time.sleep(0.3)
+
+    ingest = client.live_events.get(*where, event).input.endpoints[0].url
+    encoder = subprocess.Popen(
+        ["ffmpeg", "-v", "error", "-re", "-i", source, "-c", "copy", "-f", "flv", ingest + "/main"],
+        stdin=subprocess.DEVNULL,
+    )
+    base = f"{account.connection.streamingUrl}/"
+    named = client.streaming_locators.list_paths(*where, locator).streaming_paths
+    urls = [urljoin(base, path) for entry in named for path in entry.paths]
+    hls = next(url for url in urls if "m3u8-aapl" in url)
+    dash = next(url for url in urls if "mpd-time-cmaf" in url)
+    until(hls, lambda text: "#EXT-X-STREAM-INF" in text and "TYPE=AUDIO" in text)
+    # Whatever is named is there, and nothing else: not in the clear, nor a part of it.
+    for url in urls:
+        get(url)
+        get(re.sub(r",?encryption=[a-z-]+", "", url), 403)
+    encoder.wait(timeout=60)
+    video = urljoin(hls, re.search(r"#EXT-X-STREAM-INF:.*\n(.+)", get(hls).text).group(1))
+    # The encoder has gone, and the event goes on. Its last second may still be open.
+    rows = SECONDS - 1
+    counted = list(range(SECONDS * RATE))
+    text = until(video, lambda text: len(names(text)) >= rows)
+    assert "#EXT-X-ENDLIST" not in text and "#EXT-X-PART" not in text
+
+    def opened(text: str) -> Path:
+        tag = re.search(r'#EXT-X-KEY:METHOD=AES-128,URI="([^"]+)",IV=0x([0-9a-fA-F]{32})', text)
+        key = get(tag.group(1)).content
+        assert len(key) == 16
+        path = tmp_path / f"{uuid.uuid4().hex}.ts"
+        with path.open("wb") as film:
+            for name in names(text):
+                sealed = get(urljoin(video, name)).content
+                how = ["-aes-128-cbc", "-K", key.hex(), "-iv", tag.group(2)]
+                film.write(media.run("openssl", "enc", "-d", *how, input_bytes=sealed))
+        return path
+
+    shown = media.read_counter(opened(text))
+    assert len(shown) >= rows * RATE and shown == counted[: len(shown)]
+
+    mpd = get(dash).text
+    assert 'type="dynamic"' in mpd and "availabilityTimeOffset" not in mpd
+    kid = re.search(r'cenc:default_KID="([0-9a-f-]+)"', mpd).group(1)
+    found = client.streaming_locators.list_content_keys(*where, locator).content_keys
+    cenc = next(entry.value for entry in found if entry.id == kid)
+    pictures = ElementTree.fromstring(mpd).find(".//d:AdaptationSet[@contentType='video']", SPACES)
+    template = pictures.find(".//d:SegmentTemplate", SPACES)
+    bandwidth = pictures.find("d:Representation", SPACES).get("bandwidth")
+    times, at = [], 0
+    for entry in template.find("d:SegmentTimeline", SPACES):
+        at = int(entry.get("t", at))
+        for _ in range(int(entry.get("r", 0)) + 1):
+            times.append(at)
+            at += int(entry.get("d"))
+
+    def whole() -> bytes:
+        segments = [template.get("media").replace("$Time$", str(time)) for time in times]
+        paths = [path.replace("$Bandwidth$", bandwidth) for path in [template.get("initialization"), *segments]]
+        return b"".join(get(urljoin(dash, path)).content for path in paths)
+
+    assert len(times) >= rows
+    live = whole()
+    (tmp_path / "cenc.mp4").write_bytes(live)
+    assert decoded(tmp_path / "cenc.mp4", base64.b64decode(cenc).hex()) == counted[: len(times) * RATE]
+
+    client.live_outputs.begin_delete(*where, event, "out").result()
+    client.live_events.begin_stop(*where, event, LiveEventActionInput()).result()
+    ended = until(video, lambda text: "#EXT-X-ENDLIST" in text)
+    assert whole() == live
+    assert media.read_counter(opened(ended)) == counted
+    for url in urls:
+        get(url)
+
