@@ -24,6 +24,7 @@
     )
 )]
 
+pub mod captions;
 mod convert;
 mod document;
 mod error;

@@ -80,6 +80,7 @@ pub(crate) fn multivariant(
         audio_place: hls::AudioPlace::Renditions,
         subtitles: Vec::new(),
         images: Vec::new(),
+        captions: hls::ClosedCaptions::Unknown,
         key_frames: Vec::new(),
         audio_only_variants: audio_only,
         independent: true,

@@ -7,9 +7,8 @@ use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::documents::Document;
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
-use crate::images::Images;
 use crate::index::SegmentTime;
-use crate::manifests::{self, Beside, TextCut, hls, smooth::Clock, text};
+use crate::manifests::{self, TextCut, hls, smooth::Clock, text};
 use crate::ports::{Catalog, Storage};
 use crate::presentation::{Grid, Listing, Presentation, TextTrack};
 use crate::serve::fragment::{Asked, none, unplannable};
@@ -34,19 +33,17 @@ pub(super) struct Found {
 pub(super) struct ShownText(Option<Vec<SegmentTime>>);
 
 impl ShownText {
-    pub(super) fn beside<'a>(
+    pub(super) fn text<'a>(
         &'a self,
         whole: &'a Presentation,
-        images: Option<&'a Images>,
-    ) -> Result<Beside<'a>, OriginError> {
-        let text = match &self.0 {
+    ) -> Result<Option<TextCut<'a>>, OriginError> {
+        Ok(match &self.0 {
             None => None,
             Some(segments) => Some(TextCut {
                 grid: manifests::grid(whole)?,
                 segments,
             }),
-        };
-        Ok(Beside { text, images })
+        })
     }
 }
 
