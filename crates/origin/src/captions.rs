@@ -17,7 +17,7 @@ use std::ops::Range;
 /// Largest note that is read.
 pub(crate) const MAX_NOTE_BYTES: u64 = 4096;
 /// Most bytes that are read at one place of a track: some seconds of the smallest rendition, and of any a few pictures.
-const PROBE_BYTES: u64 = 512 << 10;
+pub(crate) const PROBE_BYTES: u64 = 512 << 10;
 /// Places of a track that are looked at.
 const PROBES: u32 = 4;
 const TITLE: &str = "headwater captions 1";
@@ -94,6 +94,25 @@ pub(crate) fn pictures<'a>(
     found
 }
 
+/// Contents of the `mdat` boxes of a segment, which may be cut off at its end.
+pub(crate) fn media_boxes(mut segment: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    while let Some((head, _)) = segment.split_first_chunk::<8>() {
+        let [a, b, c, d, kind @ ..] = *head;
+        // Larger ones than 4 GiB are none of ours.
+        let size = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+        if size < 8 {
+            break;
+        }
+        let end = size.min(segment.len());
+        if &kind == b"mdat" {
+            found.push(segment.get(8..end).unwrap_or_default());
+        }
+        segment = segment.get(end..).unwrap_or_default();
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +129,13 @@ mod tests {
         );
         assert_eq!(read_note(&[0xff], "\"a\""), None);
         assert_eq!(note_name("a/b.mp4"), "a/.headwater/b.mp4.captions");
+    }
+
+    #[test]
+    fn media_is_found_behind_other_boxes() {
+        let segment = b"\0\0\0\x09styp!\0\0\0\x0amdatab\0\0\0\x08moof\0\0\0\xffmdatcut";
+        assert_eq!(media_boxes(segment), [&b"ab"[..], b"cut"]);
+        assert!(media_boxes(b"\0\0\0\x01mdat").is_empty());
     }
 
     #[test]

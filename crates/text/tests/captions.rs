@@ -143,7 +143,7 @@ proptest! {
         for pictures in [Pictures::Avc { nal_length_size: size }, Pictures::Hevc { nal_length_size: size }] {
             let mut scan = CaptionScan::new(pictures);
             scan.look(vec![(0, &bytes)]);
-            scan.captions();
+            let _ = scan.captions();
         }
     }
 
@@ -156,6 +156,6 @@ proptest! {
         sample.truncate(cut);
         let mut scan = CaptionScan::new(AVC);
         scan.look(vec![(0, &sample), (1, &sample)]);
-        scan.captions();
+        let _ = scan.captions();
     }
 }

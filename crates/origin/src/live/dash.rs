@@ -4,6 +4,7 @@ use super::hls::Listed;
 use super::show::{Item, Lane, Show, longest_row_ms};
 use crate::address::child::Carried;
 use crate::error::{Code, OriginError};
+use crate::manifests::dash::closed_captions;
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Row, ticks_of_clock};
@@ -60,7 +61,11 @@ pub(crate) fn mpd(
                 })
                 .collect();
             if !representations.is_empty() {
-                sets.push(adaptation_set(kind, representations));
+                let mut set = adaptation_set(kind, representations);
+                if kind == Kind::Video {
+                    set.accessibility = closed_captions(show.captions);
+                }
+                sets.push(set);
             }
         }
         if !sets.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::show::{Item, Lane, Show, date_ms};
 use crate::address::child::Carried;
+use crate::manifests::hls::closed_captions;
 use headwater_hls as hls;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Segment, Track, TrackIndex};
@@ -80,7 +81,7 @@ pub(crate) fn multivariant(
         audio_place: hls::AudioPlace::Renditions,
         subtitles: Vec::new(),
         images: Vec::new(),
-        captions: hls::ClosedCaptions::Unknown,
+        captions: closed_captions(show.captions),
         key_frames: Vec::new(),
         audio_only_variants: audio_only,
         independent: true,

@@ -10,7 +10,7 @@ use crate::filter::{Instant, Selection, Spanning};
 use crate::index::SegmentTime;
 use crate::manifests::{self, TextCut, hls, smooth::Clock, text};
 use crate::ports::{Catalog, Storage};
-use crate::presentation::{Grid, Listing, Presentation, TextTrack};
+use crate::presentation::{Grid, Listing, Presentation, TextEntry, TextTrack};
 use crate::serve::fragment::{Asked, none, unplannable};
 use crate::shield::Shield;
 use crate::tag::Tag;
@@ -59,6 +59,20 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await
     }
 
+    /// The document of a text track: the file, or what was packaged from it where that is all that is left.
+    async fn entry_document(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        entry: &TextEntry,
+    ) -> Result<Arc<Document>, OriginError> {
+        match (self.document(visit, &entry.file).await, &entry.packaged) {
+            (Err(error), Some(packaged)) if error.code() == Code::ResourceNotFound => {
+                self.document(visit, packaged).await
+            }
+            (found, _) => found,
+        }
+    }
+
     /// The text tracks of a listing that manifests show. One whose file is not there or is no text is left out.
     pub(super) async fn texts(
         &self,
@@ -67,7 +81,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Vec<TextTrack>, OriginError> {
         let visible = listing.texts.iter().filter(|t| !t.settings.hidden);
         let loads =
-            visible.map(|entry| async move { (entry, self.document(visit, &entry.file).await) });
+            visible.map(|entry| async move { (entry, self.entry_document(visit, entry).await) });
         let mut texts = Vec::new();
         for (entry, loaded) in join_all(loads).await {
             match loaded {
@@ -120,7 +134,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let Some(entry) = listing.texts.iter().find(|t| t.name == address.name) else {
             return Ok(None);
         };
-        let text = TextTrack::new(entry, self.document(visit, &entry.file).await?);
+        let text = TextTrack::new(entry, self.entry_document(visit, entry).await?);
         if text.bitrate != address.bitrate {
             return Err(OriginError::new(
                 Code::ManifestMediaEntryNotFound,

@@ -3,6 +3,7 @@
 //! [`load`] brings together what the event's worker and storage have; [`segment`] is media. Answers about what is live are
 //! not remembered: a playlist is another one a moment later.
 
+mod captions;
 mod load;
 mod segment;
 
@@ -116,11 +117,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
         };
         self.playable(options)?;
+        let coding = Coding::of(request.headers);
         let resource = match target {
-            Target::Manifest { .. } => self.live_manifest(visit, source, options).await?,
+            Target::Manifest { .. } => self.live_manifest(visit, source, options, coding).await?,
             Target::MediaPlaylist { track, .. } => {
                 let query = Directives::read(request.query)?;
-                self.live_playlist(visit, source, (track, options), query)
+                self.live_playlist(visit, source, (track, options), query, coding)
                     .await?
             }
             Target::Fragment {
@@ -168,19 +170,21 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
         options: &Options,
+        coding: Coding,
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
-        let show = self
+        let mut show = self
             .show(visit, source, None, &|start| {
                 window(options, &filters, start)
             })
             .await?;
+        show.captions = self.live_captions(visit, source, &show).await;
         let tracks = shown(&show, &filters)?;
         let carried = Carried::new(options, None);
         match options.format.protocol() {
             Protocol::Dash => {
                 let mpd = dash::mpd(&show, &tracks, carried, visit.now)?;
-                Ok(text(mpd, headwater_dash::CONTENT_TYPE, &show, None))
+                Ok(text(mpd, headwater_dash::CONTENT_TYPE, &show, None, coding))
             }
             _ => {
                 let playlist = hls::multivariant(
@@ -190,7 +194,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     options.audio_only,
                     filters.first_quality,
                 );
-                Ok(text(playlist, headwater_hls::CONTENT_TYPE, &show, None))
+                Ok(text(
+                    playlist,
+                    headwater_hls::CONTENT_TYPE,
+                    &show,
+                    None,
+                    coding,
+                ))
             }
         }
     }
@@ -201,6 +211,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         source: Source<'_>,
         (address, options): (&crate::address::TrackAddress, &Options),
         asked: Directives,
+        coding: Coding,
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let windowed = |start| window(options, &filters, start);
@@ -257,7 +268,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             skip,
         );
         let kind = headwater_hls::CONTENT_TYPE;
-        Ok(text(playlist, kind, &show, waits))
+        Ok(text(playlist, kind, &show, waits, coding))
     }
 
     async fn live_filters(
@@ -372,22 +383,28 @@ fn refuse_far(
 }
 
 /// A manifest that changes with time. `waited`: for this number, so that it stays what it is under its URL.
-fn text(text: String, content_type: &'static str, show: &Show, waited: Option<u64>) -> Resource {
+fn text(
+    text: String,
+    content_type: &'static str,
+    show: &Show,
+    waited: Option<u64>,
+    coding: Coding,
+) -> Resource {
     let mut tag = Tag::new();
     tag.text(&text);
     let target = show.interval_ms.div_ceil(1000);
     Resource {
-        body: Content::Bytes(text.into()),
+        body: Content::Bytes(coding.encode(text).into()),
         meta: Meta {
             content_type,
-            etag: tag.finish(),
+            etag: coding.tag(&tag.finish()),
             last_modified: None,
             cache_control: match (show.ended, waited) {
                 (true, _) => "public, max-age=10",
                 (false, Some(_)) => of_targets(target),
                 (false, None) => half_of(show.interval_ms),
             },
-            coding: Coding::Plain,
+            coding,
             prefetch: None,
         },
     }
