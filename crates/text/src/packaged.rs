@@ -79,7 +79,7 @@ pub(crate) fn read(file: &[u8], warnings: &mut Vec<Warning>) -> Result<Text, Tex
                 end_ms: cue.span.end_ms.saturating_add(base),
             };
             let own = own.intersection(span);
-            (!own.is_empty()).then_some(Cue { span: own, ..cue })
+            (!own.is_empty()).then_some((Cue { span: own, ..cue }, None))
         });
         cues.take(placed.collect());
     }
@@ -137,24 +137,26 @@ fn count_from_samples(documents: &[(Span, Vec<Cue>)]) -> bool {
 #[derive(Default)]
 struct Cues {
     all: Vec<Cue>,
-    /// Places of those that the sample before showed.
-    open: Vec<usize>,
+    /// Places of those that the sample before showed, and what the file calls them.
+    open: Vec<(usize, Option<u32>)>,
 }
 
 impl Cues {
     /// Takes what a sample shows for all of its time.
-    fn show(&mut self, span: Span, shown: Vec<Cue>) {
-        let cues = shown.into_iter().map(|cue| Cue { span, ..cue });
+    fn show(&mut self, span: Span, shown: Vec<(Cue, Option<u32>)>) {
+        let cues = shown.into_iter();
+        let cues = cues.map(|(cue, source)| (Cue { span, ..cue }, source));
         self.take(cues.collect());
     }
 
     /// Takes what a sample shows. What goes on is one cue.
-    fn take(&mut self, shown: Vec<Cue>) {
+    fn take(&mut self, shown: Vec<(Cue, Option<u32>)>) {
         let mut before = std::mem::take(&mut self.open);
-        for cue in shown {
-            let goes_on = before.iter().position(|at| {
+        for (cue, source) in shown {
+            let goes_on = before.iter().position(|(at, called)| {
                 self.all.get(*at).is_some_and(|known| {
-                    known.span.end_ms == cue.span.start_ms
+                    *called == source
+                        && known.span.end_ms == cue.span.start_ms
                         && known.text == cue.text
                         && known.id == cue.id
                         && known.settings == cue.settings
@@ -162,14 +164,14 @@ impl Cues {
             });
             match goes_on {
                 Some(place) => {
-                    let at = before.swap_remove(place);
+                    let (at, _) = before.swap_remove(place);
                     if let Some(known) = self.all.get_mut(at) {
                         known.span.end_ms = cue.span.end_ms;
                     }
-                    self.open.push(at);
+                    self.open.push((at, source));
                 }
                 None => {
-                    self.open.push(self.all.len());
+                    self.open.push((self.all.len(), source));
                     self.all.push(cue);
                 }
             }
@@ -177,8 +179,8 @@ impl Cues {
     }
 }
 
-/// The cues of a WebVTT sample; `None` if it is none.
-fn webvtt(sample: &[u8]) -> Option<Vec<Cue>> {
+/// The cues of a WebVTT sample, and what it calls those that other samples have, too; `None` if it is none.
+fn webvtt(sample: &[u8]) -> Option<Vec<(Cue, Option<u32>)>> {
     let mut cues = Vec::new();
     for (kind, content) in boxes(sample)? {
         match &kind {
@@ -189,9 +191,11 @@ fn webvtt(sample: &[u8]) -> Option<Vec<Cue>> {
                     settings: String::new(),
                     text: String::new(),
                 };
+                let mut source = None;
                 for (kind, content) in boxes(content)? {
                     let text = || String::from_utf8_lossy(content).trim().to_owned();
                     match &kind {
+                        b"vsid" => source = content.try_into().ok().map(u32::from_be_bytes),
                         b"iden" => cue.id = Some(text()).filter(|id| !id.is_empty()),
                         b"sttg" => cue.settings = text(),
                         b"payl" => cue.text = text(),
@@ -199,7 +203,7 @@ fn webvtt(sample: &[u8]) -> Option<Vec<Cue>> {
                     }
                 }
                 if !cue.text.is_empty() {
-                    cues.push(cue);
+                    cues.push((cue, source));
                 }
             }
             b"vtte" | b"vtta" => {}
@@ -315,7 +319,7 @@ mod tests {
         let samples = [
             (90_000, b"<tt".to_vec()),
             (90_000, b"\0\0\0\x09mooo".to_vec()),
-            (90_000, b"\0\0\0\x1bvttc\0\0\0\x13paylstill read".to_vec()),
+            (90_000, b"\0\0\0\x1avttc\0\0\0\x12paylstill read".to_vec()),
         ];
         file.extend(crate::mp4::segment(0, 0, &samples).unwrap());
         let (read, warnings) = Text::parse(&file).unwrap();

@@ -96,7 +96,6 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             let tag = samples.etag.as_deref().unwrap_or(etag);
             let read = self.storage.read(at, &object, range, Some(tag)).await;
             let bytes = read.map_err(storage_error)?.bytes;
-            drop(object);
             Ok::<_, OriginError>(Some((samples, start, bytes)))
         });
         let mut scan = CaptionScan::new(kind);

@@ -40,7 +40,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let movie = parse_movie(Bytes::copy_from_slice(&newest.config.init)).ok()?;
         let pictures = Pictures::of(&movie.tracks.first()?.config.codec)?;
         let manifest = match source {
-            Source::Live(broadcast) => &broadcast.event,
+            Source::Live(broadcast) => broadcast.event.as_str(),
             Source::Film(name) => name,
         };
         // Of an event everything else may change from day to day, but not within what is remembered.
@@ -100,8 +100,7 @@ fn newest(show: &Show) -> Option<Newest<'_>> {
     let videos = tracks
         .iter()
         .filter(|(_, track, _)| track.kind == Kind::Video);
-    let (index, track, _) = videos.min_by_key(|(_, track, _)| track.bitrate)?;
-    let index = *index;
+    let (index, track, _) = *videos.min_by_key(|(_, track, _)| track.bitrate)?;
     let mut rows = show.timeline.rows.iter().rev();
     rows.find_map(|row| {
         let segment = row.segments.get(&index).filter(|s| s.complete)?;
