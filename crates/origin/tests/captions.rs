@@ -110,7 +110,7 @@ fn film(folder: &Path, codec: &str, said: &[[u8; 2]]) -> Vec<u8> {
         "-i",
         "testsrc2=size=320x180:rate=25:duration=4",
     ];
-    let encoder = ["-c:v", codec];
+    let encoder = ["-c:v", codec, "-preset", "ultrafast"];
     ffmpeg(
         folder,
         &[
