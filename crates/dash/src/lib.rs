@@ -34,3 +34,10 @@ pub const CONTENT_TYPE: &str = "application/dash+xml";
 
 /// Scheme of `Role` and `Accessibility` values such as `main`, `alternate`, `description`.
 pub const ROLE_SCHEME: &str = "urn:mpeg:dash:role:2011";
+
+/// `@schemeIdUri` of `Accessibility` for captions inside of pictures, channels of CEA-608 (SCTE 214-1 §7.2):
+/// `CC1=eng;CC3=swe`.
+pub const CEA_608_SCHEME: &str = "urn:scte:dash:cc:cea-608:2015";
+
+/// The same for services of CEA-708: `1=lang:eng;2=lang:swe`.
+pub const CEA_708_SCHEME: &str = "urn:scte:dash:cc:cea-708:2015";

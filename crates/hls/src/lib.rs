@@ -15,6 +15,7 @@
     )
 )]
 
+mod captions;
 mod images;
 mod live;
 mod media;
@@ -22,6 +23,7 @@ mod multivariant;
 mod subtitles;
 mod text;
 
+pub use captions::{ClosedCaption, ClosedCaptions, InstreamId};
 pub use images::{ImagePlaylist, Images};
 pub use live::{LiveKeys, LivePart, LivePlaylist, LiveSegment, LowLatency, RenditionReport, Skip};
 pub use media::{KeyFrame, Listed, MediaPlaylist, Segment};

@@ -4,6 +4,7 @@
 //! only. Audio that is in the segments of the video is not listed; it shows in bit rates and codecs.
 
 use crate::INDEPENDENT_SEGMENTS;
+use crate::captions::ClosedCaptions;
 use crate::images::Images;
 use crate::subtitles::{SUBTITLES_GROUP, Subtitles};
 use crate::text::{attribute, decimal, number, uri_line};
@@ -22,6 +23,8 @@ pub struct Multivariant {
     pub audio_place: AudioPlace,
     /// One group of subtitles that all variants have. May be empty.
     pub subtitles: Vec<Subtitles>,
+    /// Captions inside of the pictures of all videos.
+    pub captions: ClosedCaptions,
     /// Playlists of pictures for seeking, in the order in which they are listed.
     pub images: Vec<Images>,
     /// I-frame playlists, in the order in which they are listed.
@@ -146,7 +149,7 @@ impl Multivariant {
     pub fn write(&self) -> String {
         let mut out = String::with_capacity(1024);
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
-        number(&mut out, self.version.into());
+        number(&mut out, self.version.max(self.captions.version()).into());
         out.push('\n');
         if self.independent {
             out.push_str(INDEPENDENT_SEGMENTS);
@@ -171,9 +174,11 @@ impl Multivariant {
         for subtitles in &self.subtitles {
             subtitles.write(&mut out);
         }
+        if !self.videos.is_empty() {
+            self.captions.write(&mut out);
+        }
         let stream = |out: &mut String, video, group, uri: &str| {
-            let subtitles = self.subtitles.as_slice();
-            stream(out, video, group, renditions, subtitles, uri);
+            stream(out, video, group, renditions, self, uri);
         };
         for video in &self.videos {
             if groups.is_empty() {
@@ -225,15 +230,16 @@ fn media(out: &mut String, group: &AudioGroup, audio: &Audio) {
     out.push('\n');
 }
 
-/// `renditions`: the group's are listed and named.
+/// `renditions`: the group's are listed and named. `all`: what all variants have.
 fn stream(
     out: &mut String,
     video: Option<&Video>,
     group: Option<&AudioGroup>,
     renditions: bool,
-    subtitles: &[Subtitles],
+    all: &Multivariant,
     uri: &str,
 ) {
+    let subtitles = all.subtitles.as_slice();
     let (audio_peak, audio_average) = group.map(AudioGroup::bitrates).unwrap_or_default();
     let peak = video.map_or(0, |v| v.peak_bitrate);
     let average = video.map_or(0, |v| v.average_bitrate);
@@ -271,7 +277,7 @@ fn stream(
         attribute(out, "SUBTITLES", SUBTITLES_GROUP);
     }
     if video.is_some() {
-        out.push_str(",CLOSED-CAPTIONS=NONE");
+        all.captions.write_attribute(out);
     }
     out.push('\n');
     uri_line(out, uri);

@@ -33,6 +33,7 @@ fn audio(name: &str, language: Option<&str>, default: bool) -> Audio {
 fn two_variants_with_separate_audio() {
     let playlist = Multivariant {
         subtitles: vec![],
+        captions: ClosedCaptions::Known(vec![]),
         images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
@@ -72,6 +73,7 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
     };
     let playlist = Multivariant {
         subtitles: vec![],
+        captions: ClosedCaptions::Known(vec![]),
         images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
@@ -97,6 +99,7 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
 fn silent_video_and_audio_alone() {
     let silent = Multivariant {
         subtitles: vec![],
+        captions: ClosedCaptions::Known(vec![]),
         images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
@@ -118,6 +121,7 @@ QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
     );
     let radio = Multivariant {
         subtitles: vec![],
+        captions: ClosedCaptions::Known(vec![]),
         images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
@@ -148,6 +152,7 @@ fn segments_that_need_others_are_not_called_independent() {
     let tag = "EXT-X-INDEPENDENT-SEGMENTS";
     let mut master = Multivariant {
         subtitles: vec![],
+        captions: ClosedCaptions::Known(vec![]),
         images: vec![],
         session_keys: vec![],
         version: version::INIT_SEGMENTS,
@@ -283,6 +288,7 @@ fn audio_with_the_video_shows_in_bit_rates_and_codecs_alone() {
     };
     let playlist = Multivariant {
         subtitles: vec![],
+        captions: ClosedCaptions::Known(vec![]),
         images: vec![],
         session_keys: vec![],
         version: version::DECIMAL_DURATIONS,
@@ -310,6 +316,7 @@ QualityLevels(128041)/Manifest(b,format=m3u8-cmaf)
 fn key_frames_are_parts_of_segments() {
     let playlist = Multivariant {
         subtitles: vec![],
+        captions: ClosedCaptions::Known(vec![]),
         images: vec![],
         session_keys: vec![],
         version: version::KEY_FRAMES,
@@ -364,4 +371,39 @@ f4.ts
 #EXT-X-ENDLIST
 "
     );
+}
+
+#[test]
+fn captions_inside_of_pictures_are_named_by_every_variant_with_pictures() {
+    let caption = |id, language: Option<&str>| ClosedCaption {
+        id,
+        language: language.map(str::to_owned),
+    };
+    let mut master = Multivariant {
+        version: version::KEY_FRAMES,
+        videos: vec![video(3_400_000, (1280, 720)), video(900_000, (640, 360))],
+        captions: ClosedCaptions::Known(vec![
+            caption(InstreamId::Channel(1), Some("en")),
+            caption(InstreamId::Channel(3), None),
+        ]),
+        ..Multivariant::default()
+    };
+    let text = master.write();
+    assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:4\n"), "{text}");
+    assert!(text.contains("#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"cc\",NAME=\"CC1\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID=\"CC1\"\n"), "{text}");
+    assert!(
+        text.contains("NAME=\"CC3\",DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID=\"CC3\"\n"),
+        "{text}"
+    );
+    assert_eq!(
+        text.matches(",CLOSED-CAPTIONS=\"cc\"\n").count(),
+        2,
+        "{text}"
+    );
+    master.captions = ClosedCaptions::Known(vec![caption(InstreamId::Service(6), None)]);
+    let text = master.write();
+    assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:7\n"), "{text}");
+    assert!(text.contains("INSTREAM-ID=\"SERVICE6\"\n"), "{text}");
+    master.captions = ClosedCaptions::Unknown;
+    assert!(!master.write().contains("CLOSED-CAPTIONS"));
 }

@@ -13,6 +13,7 @@
 //! * `live`: recordings that are made while they are played, and afterwards.
 //! * `token_proxy`: tokens of players that cannot add headers.
 //! * `added`, `documents`: tracks that the API has added, and the text files that some of them are.
+//! * `captions`: which captions pictures carry.
 //! * `index`: packaging indexes, found or built.
 //! * [`report()`]: what of an asset will play, and why the rest will not; for operators and importers.
 //! * `answer`, [`OriginError`]: HTTP and problem bodies.
@@ -35,6 +36,7 @@ pub mod address;
 mod answer;
 mod azure;
 mod cache;
+mod captions;
 mod codec;
 mod documents;
 mod error;

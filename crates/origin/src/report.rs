@@ -143,6 +143,7 @@ pub async fn report<S: Storage>(
     let beside = Beside {
         text: None,
         images: None,
+        captions: None,
     };
     let version = SmoothVersion::V22;
     let written = smooth::manifest(&presentation, &timelines, version, carried, None, beside);

@@ -4,10 +4,11 @@
 use crate::images::Images;
 use crate::presentation::{TextTrack, Track};
 use headwater_cmaf::index::FORMAT_VERSION as INDEX_VERSION;
+use headwater_text::captions::Captions;
 
 /// Version of the texts that this crate and the playlist writers make. To be raised when their bytes change for the
 /// same input.
-const FORMAT_VERSION: u16 = 3;
+const FORMAT_VERSION: u16 = 4;
 
 /// FNV-1a, 64 bit: stable over releases of Rust, unlike its standard hasher. Nobody gains by making tags collide.
 pub(crate) struct Tag(u64);
@@ -47,6 +48,11 @@ impl Tag {
         self.number(u64::from(track.default));
         self.text(track.characteristics.as_deref().unwrap_or_default());
         self.text(track.role.as_deref().unwrap_or_default());
+    }
+
+    /// Captions inside of pictures.
+    pub(crate) fn captions(&mut self, captions: Option<Captions>) {
+        self.text(&captions.map(|known| known.to_word()).unwrap_or_default());
     }
 
     /// What a text track's segments depend on, besides where they are cut.

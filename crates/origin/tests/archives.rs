@@ -542,7 +542,9 @@ fn index_of(file: &[u8]) -> (Vec<u8>, usize, usize) {
     let storage = Memory::default();
     storage.write("film.mp4", file.to_vec());
     let bench = Bench::new(storage.clone());
-    ok(&bench, "film.ism/manifest(format=m3u8-cmaf)");
+    // No such bit rate, but the index is there; a manifest would look for captions, too.
+    let none = "film.ism/QualityLevels(1)/Fragments(video=1,format=m3u8-cmaf)";
+    assert_eq!(bench.get(none).status, 404);
     let (calls, _) = storage.calls();
     let reads = calls
         .iter()

@@ -257,13 +257,10 @@ fn twelve_hours_take_64_megabytes() {
     storage.calls();
     let got = bench.get("film.ism/manifest(format=m3u8-cmaf)");
     assert_eq!(got.status, 200);
-    let (calls, _) = storage.calls();
-    assert!(
-        calls
-            .iter()
-            .all(|call| !call.contains("film.mp4") || call.starts_with("head")),
-        "{calls:?}"
-    );
+    // Looking for captions reads a little of the media, and nothing of the movie header.
+    let (calls, read) = storage.calls();
+    let reads = calls.iter().filter(|call| *call == "read film.mp4");
+    assert!(reads.count() <= 4 && read < 3 << 20, "{read} {calls:?}");
 }
 
 #[test]

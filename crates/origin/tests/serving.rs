@@ -137,8 +137,8 @@ fn instances_that_build_an_index_at_the_same_time_agree_on_one() {
         .map(|instance| instance.origin.handle(&request, Freshness::Remembered));
     let answers = futures::executor::block_on(futures::future::join_all(answers));
     assert!(answers.iter().all(|answer| answer.status() == 200));
-    // The film and its index.
-    assert_eq!(bench.storage.writes(), 2);
+    // The film, its index and the note on its captions.
+    assert_eq!(bench.storage.writes(), 3);
     // One that is damaged is replaced, once.
     bench.storage.write(".headwater/film.mp4.hwx", "HWIX");
     assert_eq!(
@@ -147,7 +147,7 @@ fn instances_that_build_an_index_at_the_same_time_agree_on_one() {
             .status,
         200
     );
-    assert_eq!(bench.storage.writes(), 4);
+    assert_eq!(bench.storage.writes(), 5);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::error::{TextError, Warning};
 use crate::time::Clock;
-use crate::{convert, ttml, vtt};
+use crate::{convert, packaged, ttml, vtt};
 use std::ops::Range;
 
 /// Largest file that is parsed: the subtitles of a day.
@@ -27,31 +27,39 @@ pub struct Text {
 }
 
 impl Text {
-    /// Reads a file; what it is shows in its first bytes.
+    /// Reads a file; what it is shows in its first bytes: WebVTT, TTML, or MP4 with either in its samples.
     ///
     /// Errors: [`TextError`] for a file that is no track at all. Cues that are wrong are passed over with a warning.
     pub fn parse(bytes: &[u8]) -> Result<(Self, Vec<Warning>), TextError> {
         if bytes.len() > MAX_BYTES {
             return Err(TextError::TooLong(bytes.len()));
         }
-        let text = decoded(bytes)?;
         let mut warnings = Vec::new();
+        if packaged::is_mp4(bytes) {
+            let text = packaged::read(bytes, &mut warnings)?;
+            return Ok((text, warnings));
+        }
+        let text = decoded(bytes)?;
         let parsed = if text.trim_start().starts_with('<') {
-            let document = ttml::parse(text, &mut warnings)?;
-            Self {
-                vtt: convert::to_vtt(&document),
-                ttml: Some(document),
-            }
+            Self::of_ttml(ttml::parse(text, &mut warnings)?)
         } else {
-            Self {
-                vtt: vtt::parse(text, &mut warnings)?,
-                ttml: None,
-            }
+            Self::of_vtt(vtt::parse(text, &mut warnings)?)
         };
         Ok((parsed, warnings))
     }
 
-    /// What the file is.
+    pub(crate) fn of_vtt(vtt: vtt::Document) -> Self {
+        Self { vtt, ttml: None }
+    }
+
+    pub(crate) fn of_ttml(document: ttml::Document) -> Self {
+        Self {
+            vtt: convert::to_vtt(&document),
+            ttml: Some(document),
+        }
+    }
+
+    /// What the file is; of packaged text, what it is read as.
     pub fn format(&self) -> Format {
         match self.ttml {
             Some(_) => Format::Ttml,

@@ -22,6 +22,12 @@ pub enum TextError {
     /// Elements nested too deeply.
     #[error("line {0}: elements are nested too deeply")]
     TooDeep(u32),
+    /// MP4 that does not parse.
+    #[error("the file is not acceptable MP4: {0}")]
+    Mp4(String),
+    /// MP4 without a text track.
+    #[error("the file has no text track")]
+    NoTextTrack,
     /// Times that have no place on a media timeline.
     #[error("line {line}: {reason}")]
     Timing {

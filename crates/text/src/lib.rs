@@ -11,7 +11,7 @@
 //! it; elsewhere it is cut at the segment's edges, so that no player shows it twice.
 //!
 //! Both formats are converted into each other: what is kept is text, line breaks, italics, bold, underlines, the eight
-//! named colours, and where on the picture the text stands. [`thumbnails`] reads the WebVTT of sprite sheets.
+//! named colours, and where on the picture the text stands. Text that was packaged into MP4 before is read back. [`thumbnails`] reads the WebVTT of sprite sheets.
 //!
 //! Left to others: which window, and where the file is (`headwater-origin`).
 #![cfg_attr(
@@ -24,10 +24,12 @@
     )
 )]
 
+pub mod captions;
 mod convert;
 mod document;
 mod error;
 pub mod mp4;
+mod packaged;
 mod place;
 mod rich;
 pub mod thumbnails;

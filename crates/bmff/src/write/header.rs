@@ -6,7 +6,7 @@
 use super::boxes::BoxWriter;
 use super::segment::{NON_SYNC_FLAGS, SYNC_FLAGS};
 use super::track::{TrackBoxes, mvhd};
-use crate::{AvcConfig, BmffError, CodecConfig, Edit, TrackConfig, TrackKind};
+use crate::{AvcConfig, BmffError, BoxedKind, CodecConfig, Edit, TrackConfig, TrackKind};
 
 /// The init segment of `config`. Its movie timescale is that of the track.
 ///
@@ -64,7 +64,12 @@ fn media_brand(config: &TrackConfig) -> Option<&'static [u8; 4]> {
         CodecConfig::Avc(avc) => avc_brand(avc, config.width, config.height),
         CodecConfig::Aac(_) if config.channels <= 2 => Some(b"caac"),
         CodecConfig::Aac(_) => Some(b"camc"),
-        CodecConfig::Boxed(_) | CodecConfig::Other(_) => None,
+        CodecConfig::Boxed(boxed) => match boxed.kind {
+            BoxedKind::WebVtt => Some(b"cwvt"),
+            BoxedKind::Ttml if boxed.rfc6381.ends_with(".im1t") => Some(b"im1t"),
+            _ => None,
+        },
+        CodecConfig::Other(_) => None,
     }
 }
 

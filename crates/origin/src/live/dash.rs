@@ -4,6 +4,7 @@ use super::hls::Listed;
 use super::show::{Item, Lane, Show, longest_row_ms};
 use crate::address::child::Carried;
 use crate::error::{Code, OriginError};
+use crate::manifests::dash::closed_captions;
 use crate::shield::Shield;
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
@@ -64,7 +65,11 @@ pub(crate) fn mpd(
                 if !protection.is_empty() {
                     namespaces = headwater_protect::dash::NAMESPACES.to_vec();
                 }
-                sets.push(adaptation_set(kind, representations, protection));
+                let mut set = adaptation_set(kind, representations, protection);
+                if kind == Kind::Video {
+                    set.accessibility = closed_captions(show.captions);
+                }
+                sets.push(set);
             }
         }
         if !sets.is_empty() {

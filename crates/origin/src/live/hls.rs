@@ -5,7 +5,7 @@ use super::show::{Item, Lane, Show, date_ms};
 use crate::address::child::Carried;
 use crate::address::{Format, TsVersion};
 use crate::error::OriginError;
-use crate::manifests::hls::{says_independent, version};
+use crate::manifests::hls::{closed_captions, says_independent, version};
 use crate::shield::Shield;
 use crate::transport;
 use headwater_hls as hls;
@@ -131,6 +131,7 @@ pub(crate) fn multivariant(
         },
         subtitles: Vec::new(),
         images: Vec::new(),
+        captions: closed_captions(show.captions),
         key_frames: Vec::new(),
         audio_only_variants: asked.audio_only,
         independent: says_independent(asked.format),

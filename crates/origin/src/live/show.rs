@@ -10,6 +10,7 @@ use headwater_live::timeline::{
     Change, Config, Row, Segment, Timeline, Track, TrackIndex, clock_of_ticks, ticks_of_clock,
 };
 use headwater_live::{CLOCK_PER_MS, clock_of_ms};
+use headwater_text::captions::Captions;
 use headwater_time::{Rounding, Timescale, rescale};
 
 /// A track whose newest segment is older by so many rows than that of others has a gap there.
@@ -31,6 +32,8 @@ pub(crate) struct Show {
     pub(crate) ended: bool,
     /// How much is shown at most, while it is live.
     pub(crate) window_ms: u64,
+    /// Captions inside of pictures; `None` while it is not known.
+    pub(crate) captions: Option<Captions>,
 }
 
 /// Part of the event's clock, in its ticks.

@@ -11,6 +11,7 @@ use crate::presentation::Presentation;
 use crate::shield::Shield;
 use headwater_cmaf::index::TrackKind;
 use headwater_dash as dash;
+use headwater_text::captions::Captions;
 
 /// The MPD. `segments`: those shown of every track, in the order of [`Presentation::tracks`].
 pub(crate) fn mpd(
@@ -40,6 +41,9 @@ pub(crate) fn mpd(
             let default = default_audio.as_ref();
             let mut made = adaptation_set(&set, &zero, default, carried)?;
             made.protection = protection;
+            if made.content_type == dash::ContentType::Video {
+                made.accessibility = closed_captions(beside.captions);
+            }
             adaptation_sets.push(made);
         }
     }
@@ -67,6 +71,29 @@ pub(crate) fn mpd(
         tiles: tiles.into_iter().collect(),
     }
     .write())
+}
+
+/// Captions inside of pictures, as DASH has them. Nothing in a picture says their language.
+pub(crate) fn closed_captions(captions: Option<Captions>) -> Vec<dash::Descriptor> {
+    let captions = captions.unwrap_or_default();
+    let channels: Vec<String> = captions
+        .channels()
+        .map(|number| format!("CC{number}=und"))
+        .collect();
+    let services: Vec<String> = captions
+        .own_services()
+        .map(|number| format!("{number}=lang:und"))
+        .collect();
+    let all = [
+        (dash::CEA_608_SCHEME, channels),
+        (dash::CEA_708_SCHEME, services),
+    ];
+    let there = all.into_iter().filter(|(_, values)| !values.is_empty());
+    let descriptors = there.map(|(scheme, values)| dash::Descriptor {
+        scheme,
+        value: values.join(";"),
+    });
+    descriptors.collect()
 }
 
 fn adaptation_set(

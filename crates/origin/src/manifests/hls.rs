@@ -12,6 +12,7 @@ use crate::shield::Shield;
 use crate::transport;
 use headwater_cmaf::index::{TrackHead, codec_family};
 use headwater_hls as hls;
+use headwater_text::captions::Captions;
 use std::collections::HashSet;
 
 /// Bit rate that players are started with, as Apple's authoring specification has it for Wi-Fi.
@@ -28,6 +29,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) shield: Option<&'a Shield>,
     /// Sheets of pictures for seeking.
     pub(crate) images: Option<&'a Images>,
+    /// Captions inside of pictures, if it is known which.
+    pub(crate) captions: Option<Captions>,
 }
 
 /// What a media playlist says of keys.
@@ -148,12 +151,28 @@ pub(crate) fn multivariant(
             .map(|images| images.hls(carried))
             .into_iter()
             .collect(),
+        captions: closed_captions(asked.captions),
         key_frames,
         audio_only_variants: asked.audio_only,
         independent,
         session_keys,
     };
     Ok(playlist.write())
+}
+
+/// Captions inside of pictures, as HLS has them.
+pub(crate) fn closed_captions(captions: Option<Captions>) -> hls::ClosedCaptions {
+    let Some(captions) = captions else {
+        return hls::ClosedCaptions::Unknown;
+    };
+    let channels = captions.channels().map(hls::InstreamId::Channel);
+    let services = captions.own_services().map(hls::InstreamId::Service);
+    let listed = channels.chain(services).map(|id| hls::ClosedCaption {
+        id,
+        // Nothing in a picture says it.
+        language: None,
+    });
+    hls::ClosedCaptions::Known(listed.collect())
 }
 
 /// The HLS media playlist of a track: its segments.

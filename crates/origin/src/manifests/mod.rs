@@ -14,6 +14,7 @@ use crate::index::SegmentTime;
 use crate::presentation::{Grid, Presentation, Track};
 use headwater_cmaf::index::{TrackHead, TrackKind, codec_family};
 use headwater_text::Clock;
+use headwater_text::captions::Captions;
 
 /// A track and those of its segments that are shown.
 pub(crate) type WithTimeline<'a> = (&'a Track, &'a [SegmentTime]);
@@ -98,6 +99,8 @@ pub(crate) struct Beside<'a> {
     /// `None`: there is no text.
     pub(crate) text: Option<TextCut<'a>>,
     pub(crate) images: Option<&'a Images>,
+    /// Captions inside of pictures, if it is known which.
+    pub(crate) captions: Option<Captions>,
 }
 
 /// From `zero` to where the last track ends: ticks, and the track that they are of.

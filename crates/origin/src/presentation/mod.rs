@@ -11,7 +11,7 @@ mod texts;
 pub use find::LeftOut;
 pub(crate) use find::{LIST_LIMIT, find};
 pub(crate) use listing::{Entry, Listing, is_inside};
-pub(crate) use texts::{Grid, TextTrack};
+pub(crate) use texts::{Grid, TextEntry, TextTrack};
 
 use crate::error::{Code, OriginError};
 use crate::index::LoadedIndex;

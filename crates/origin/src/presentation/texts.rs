@@ -12,8 +12,10 @@ use std::sync::Arc;
 /// A text track, before its file is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TextEntry {
-    /// File name, relative to the asset: WebVTT or TTML.
+    /// File name, relative to the asset: WebVTT, TTML, or MP4 with one of them.
     pub(crate) file: String,
+    /// What was made from the file before, for an asset that has lost it.
+    pub(crate) packaged: Option<String>,
     /// Stream name, safe in URLs.
     pub(crate) name: String,
     /// Bit rate for URLs.
@@ -24,7 +26,7 @@ pub(crate) struct TextEntry {
 }
 
 /// Endings of files that text tracks are made from.
-const ENDINGS: [&str; 5] = ["vtt", "webvtt", "ttml", "dfxp", "xml"];
+const ENDINGS: [&str; 7] = ["vtt", "webvtt", "ttml", "dfxp", "xml", "cmft", "ismt"];
 
 fn is_text(file: &str) -> bool {
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
@@ -43,17 +45,17 @@ fn language_of(file: &str) -> Option<String> {
 }
 
 impl TextEntry {
-    /// What a server manifest's `textstream` says. The document that a packaged track was made from stands in for that;
-    /// `None` for a track without one, and for one that was hidden.
+    /// What a server manifest's `textstream` says. The document that a packaged track was made from is read rather than
+    /// that; `None` for a track that is in neither.
     pub(super) fn of(entry: &TrackEntry) -> Option<Self> {
         let files = [entry.transcript.as_deref(), Some(entry.source.as_str())];
-        let file = files
-            .into_iter()
-            .flatten()
-            .find(|file| is_text(file) && is_inside(file))?;
+        let files = files.into_iter().flatten();
+        let mut files = files.filter(|file| is_text(file) && is_inside(file));
+        let file = files.next()?;
         let name = entry.track_name.as_deref().map(track_name);
         Some(Self {
             file: file.to_owned(),
+            packaged: files.next().map(str::to_owned),
             name: name
                 .filter(|n| !n.is_empty())
                 .unwrap_or_else(|| "text".to_owned()),
@@ -77,6 +79,7 @@ impl TextEntry {
         let name = track_name(&track.name);
         Self {
             file: track.file.clone(),
+            packaged: None,
             name: if name.is_empty() {
                 "text".to_owned()
             } else {
@@ -110,6 +113,7 @@ impl TextEntry {
             };
             found.push(Self {
                 file: file.clone(),
+                packaged: None,
                 name: format!("text_{}", track_name(language)),
                 bitrate: None,
                 settings: TrackSettings {

@@ -6,7 +6,7 @@ use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
 use crate::index::SegmentTime;
-use crate::manifests::{self, dash, hls, smooth};
+use crate::manifests::{self, Beside, dash, hls, smooth};
 use crate::ports::{Catalog, Storage};
 use crate::presentation::{Presentation, Track};
 use crate::segments::TrackReader;
@@ -65,6 +65,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(images) = images {
             tag.images(images);
         }
+        let captions = match options.format {
+            Format::Smooth(_) => None,
+            _ => self.captions(visit, &presentation).await,
+        };
+        tag.captions(captions);
         if let Some(shield) = shield {
             shield.tag(&mut tag)?;
         }
@@ -92,6 +97,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     first_quality: selection.first_quality,
                     shield,
                     images,
+                    captions,
                 };
                 hls::multivariant(&presentation, asked)?
             }
@@ -100,7 +106,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 let cut = self
                     .text_cut(visit, &whole, &presentation, &selection)
                     .await?;
-                let beside = cut.beside(&whole, images)?;
+                let beside = Beside {
+                    text: cut.text(&whole)?,
+                    images,
+                    captions,
+                };
                 let format = options.format;
                 dash::mpd(&presentation, &segments, format, carried, shield, beside)?
             }
@@ -109,7 +119,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 let cut = self
                     .text_cut(visit, &whole, &presentation, &selection)
                     .await?;
-                let beside = cut.beside(&whole, None)?;
+                let beside = Beside {
+                    text: cut.text(&whole)?,
+                    images: None,
+                    captions: None,
+                };
                 let written =
                     smooth::manifest(&presentation, &segments, version, carried, shield, beside)?;
                 for line in written.left_out {

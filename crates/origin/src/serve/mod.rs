@@ -5,6 +5,7 @@
 //! [`crate::manifests`] describe, [`crate::filter`] leaves out, [`crate::answer`] knows HTTP. Here they are put in order,
 //! with the IO between them: [`listing`] finds out what there is, [`manifest`], [`fragment`], [`text`] and [`images`] make the answers, [`protected`] encrypts them.
 
+mod captions;
 mod fragment;
 mod images;
 pub(crate) mod listing;
@@ -32,6 +33,7 @@ use crate::tag::Tag;
 use crate::token_proxy::Proxied;
 use bytes::Bytes;
 use headwater_plan::SubsampleMap;
+use headwater_text::captions::Captions;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -104,6 +106,8 @@ pub struct Origin<C: Catalog, S> {
     documents: Documents,
     /// By asset and presentation.
     images: Cache<Option<Arc<Images>>>,
+    /// By place, file, track and version; `None` where it could not be found out.
+    captions: Cache<Option<Captions>>,
     /// Manifests and init segments by their path.
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
@@ -144,6 +148,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             added: Cache::new(sizes.names),
             documents: Documents::new(sizes.documents),
             images: Cache::new(sizes.names),
+            captions: Cache::new(sizes.names / 4),
             answers: Cache::new(sizes.texts),
             indexes: Indexes::new(sizes.indexes, sizes.blocks),
             recordings: live::Memory::new(sizes.blocks),

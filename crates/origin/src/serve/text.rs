@@ -7,11 +7,10 @@ use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::documents::Document;
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
-use crate::images::Images;
 use crate::index::SegmentTime;
-use crate::manifests::{self, Beside, TextCut, hls, smooth::Clock, text};
+use crate::manifests::{self, TextCut, hls, smooth::Clock, text};
 use crate::ports::{Catalog, Storage};
-use crate::presentation::{Grid, Listing, Presentation, TextTrack};
+use crate::presentation::{Grid, Listing, Presentation, TextEntry, TextTrack};
 use crate::serve::fragment::{Asked, none, unplannable};
 use crate::shield::Shield;
 use crate::tag::Tag;
@@ -34,19 +33,17 @@ pub(super) struct Found {
 pub(super) struct ShownText(Option<Vec<SegmentTime>>);
 
 impl ShownText {
-    pub(super) fn beside<'a>(
+    pub(super) fn text<'a>(
         &'a self,
         whole: &'a Presentation,
-        images: Option<&'a Images>,
-    ) -> Result<Beside<'a>, OriginError> {
-        let text = match &self.0 {
+    ) -> Result<Option<TextCut<'a>>, OriginError> {
+        Ok(match &self.0 {
             None => None,
             Some(segments) => Some(TextCut {
                 grid: manifests::grid(whole)?,
                 segments,
             }),
-        };
-        Ok(Beside { text, images })
+        })
     }
 }
 
@@ -62,6 +59,20 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await
     }
 
+    /// The document of a text track: the file, or what was packaged from it where that is all that is left.
+    async fn entry_document(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        entry: &TextEntry,
+    ) -> Result<Arc<Document>, OriginError> {
+        match (self.document(visit, &entry.file).await, &entry.packaged) {
+            (Err(error), Some(packaged)) if error.code() == Code::ResourceNotFound => {
+                self.document(visit, packaged).await
+            }
+            (found, _) => found,
+        }
+    }
+
     /// The text tracks of a listing that manifests show. One whose file is not there or is no text is left out.
     pub(super) async fn texts(
         &self,
@@ -70,7 +81,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Vec<TextTrack>, OriginError> {
         let visible = listing.texts.iter().filter(|t| !t.settings.hidden);
         let loads =
-            visible.map(|entry| async move { (entry, self.document(visit, &entry.file).await) });
+            visible.map(|entry| async move { (entry, self.entry_document(visit, entry).await) });
         let mut texts = Vec::new();
         for (entry, loaded) in join_all(loads).await {
             match loaded {
@@ -123,7 +134,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let Some(entry) = listing.texts.iter().find(|t| t.name == address.name) else {
             return Ok(None);
         };
-        let text = TextTrack::new(entry, self.document(visit, &entry.file).await?);
+        let text = TextTrack::new(entry, self.entry_document(visit, entry).await?);
         if text.bitrate != address.bitrate {
             return Err(OriginError::new(
                 Code::ManifestMediaEntryNotFound,

@@ -44,7 +44,11 @@ fn init(
 }
 
 /// A segment of samples, each with its duration in ticks.
-fn segment(number: u32, start: u64, samples: &[(u32, Vec<u8>)]) -> Result<Vec<u8>, BmffError> {
+pub(crate) fn segment(
+    number: u32,
+    start: u64,
+    samples: &[(u32, Vec<u8>)],
+) -> Result<Vec<u8>, BmffError> {
     let rows: Vec<SegmentSample> = samples
         .iter()
         .map(|(duration, bytes)| SegmentSample {
@@ -64,4 +68,22 @@ fn segment(number: u32, start: u64, samples: &[(u32, Vec<u8>)]) -> Result<Vec<u8
         out.extend_from_slice(bytes);
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Text;
+
+    #[test]
+    fn brands_name_the_profile() {
+        let text = Text::parse(b"WEBVTT\n\n").unwrap().0;
+        for (init, brand) in [
+            (wvtt_init(&text, Timescale::MPEG, None).unwrap(), b"cwvt"),
+            (stpp_init(Timescale::MPEG, None).unwrap(), b"im1t"),
+        ] {
+            let movie = headwater_bmff::parse_movie(bytes::Bytes::from(init)).unwrap();
+            assert!(movie.brands.contains(brand), "{:?}", movie.brands);
+        }
+    }
 }

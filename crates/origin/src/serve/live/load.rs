@@ -132,6 +132,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 .and_then(|s| s.low_latency.then_some(s.part_ms)),
             ended,
             window_ms,
+            captions: None,
             timeline,
         };
         let front = show.timeline.rows.front();

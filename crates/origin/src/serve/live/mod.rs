@@ -4,6 +4,7 @@
 //! made of; [`segment`], [`packets`] and [`fragments`] are media in CMAF, MPEG-2 TS and Smooth Streaming. Answers about what is
 //! live are not remembered: a playlist is another one a moment later.
 
+mod captions;
 mod chunks;
 mod find;
 mod fragments;
@@ -127,13 +128,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
         };
         playable(target, options)?;
+        let coding = Coding::of(request.headers);
         let shield = self.shield(visit, options).await?;
         let shield = shield.as_ref();
         let mut resource = match target {
-            Target::Manifest { .. } => self.live_manifest(visit, source, options, shield).await?,
+            Target::Manifest { .. } => {
+                self.live_manifest(visit, source, options, shield, coding)
+                    .await?
+            }
             Target::MediaPlaylist { track, .. } => {
                 let query = Directives::read(request.query)?;
-                self.live_playlist(visit, source, (track, options), shield, query)
+                self.live_playlist(visit, source, (track, options), shield, query, coding)
                     .await?
             }
             Target::Fragment {
@@ -164,6 +169,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         source: Source<'_>,
         options: &Options,
         shield: Option<&Shield>,
+        coding: Coding,
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let mut show = self
@@ -171,6 +177,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 window(options, &filters, start)
             })
             .await?;
+        show.captions = self.live_captions(visit, source, &show).await;
         in_whole_segments(&mut show, options);
         let mut tracks = self.possible(shown(&show, &filters)?, options, shield)?;
         let with = with_pictures(&mut tracks, options)?;
@@ -178,7 +185,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         match options.format {
             Format::DashCsf | Format::DashCmaf => {
                 let mpd = dash::mpd(&show, &tracks, carried, shield, visit.now)?;
-                Ok(text(mpd, headwater_dash::CONTENT_TYPE, &show, None))
+                Ok(text(mpd, headwater_dash::CONTENT_TYPE, &show, None, coding))
             }
             Format::Smooth(version) => {
                 let written = smooth::manifest(&show, &tracks, version, carried, shield)?;
@@ -186,7 +193,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     (self.log)(&line);
                 }
                 let kind = headwater_smooth::CONTENT_TYPE;
-                Ok(text(written.text, kind, &show, None))
+                Ok(text(written.text, kind, &show, None, coding))
             }
             Format::HlsCmaf | Format::HlsTs(_) => {
                 let asked = hls::Asked {
@@ -197,7 +204,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     first_quality: filters.first_quality,
                 };
                 let playlist = hls::multivariant(&show, &tracks, asked)?;
-                Ok(text(playlist, headwater_hls::CONTENT_TYPE, &show, None))
+                Ok(text(
+                    playlist,
+                    headwater_hls::CONTENT_TYPE,
+                    &show,
+                    None,
+                    coding,
+                ))
             }
         }
     }
@@ -237,6 +250,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         (address, options): (&crate::address::TrackAddress, &Options),
         shield: Option<&Shield>,
         asked: Directives,
+        coding: Coding,
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let windowed = |start| window(options, &filters, start);
@@ -302,7 +316,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let playlist =
             hls::media_playlist(&show, (index, track), &tracks, with.as_ref(), (asked, skip))?;
         let kind = headwater_hls::CONTENT_TYPE;
-        Ok(text(playlist, kind, &show, waits))
+        Ok(text(playlist, kind, &show, waits, coding))
     }
 
     async fn live_filters(
@@ -479,22 +493,28 @@ fn refuse_far(
 }
 
 /// A manifest that changes with time. `waited`: for this number, so that it stays what it is under its URL.
-fn text(text: String, content_type: &'static str, show: &Show, waited: Option<u64>) -> Resource {
+fn text(
+    text: String,
+    content_type: &'static str,
+    show: &Show,
+    waited: Option<u64>,
+    coding: Coding,
+) -> Resource {
     let mut tag = Tag::new();
     tag.text(&text);
     let target = show.interval_ms.div_ceil(1000);
     Resource {
-        body: Content::Bytes(text.into()),
+        body: Content::Bytes(coding.encode(text).into()),
         meta: Meta {
             content_type,
-            etag: tag.finish(),
+            etag: coding.tag(&tag.finish()),
             last_modified: None,
             cache_control: match (show.ended, waited) {
                 (true, _) => "public, max-age=10",
                 (false, Some(_)) => of_targets(target),
                 (false, None) => half_of(show.interval_ms),
             },
-            coding: Coding::Plain,
+            coding,
             prefetch: None,
         },
     }
