@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask <command>`. CI calls the same ones.
 
+mod bed;
 mod bench;
 mod bench_api;
 mod bench_formats;
@@ -51,6 +52,12 @@ enum Command {
     },
     /// Only the end-to-end suites: SDKs, players.
     E2e,
+    /// Run an installation of many processes on this machine and let each of them fall in turn. Takes some minutes.
+    Bed {
+        /// For pytest.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
     /// Measure; prints tables. `api`, `keys`, `live`, `origin`, `start` or `transcode`.
@@ -70,6 +77,7 @@ fn main() -> std::process::ExitCode {
         Command::Test { only } if only.is_empty() => suites::test(&suites::Selection::All),
         Command::Test { only } => suites::test(&suites::Selection::Named(only)),
         Command::E2e => suites::test(&suites::Selection::EndToEnd),
+        Command::Bed { args } => bed::bed(&args),
         Command::Check => checks::check(),
         Command::Bench { what, args } => suites::bench(&what, &args),
     };

@@ -12,11 +12,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What the tests need beyond the build.
-const TEST_TOOLS: [Need; 4] = [
+const TEST_TOOLS: [Need; 5] = [
     Need::program("ffmpeg", "ffmpeg"),
     Need::program("chromium", "chromium"),
     Need::python("venv, ensurepip", "python3-venv"),
     Need::program("curl", "curl"),
+    Need::program("nginx", "nginx"),
 ];
 
 /// What a suite printed, and whether it called itself a success.
@@ -188,7 +189,7 @@ fn pure() -> Outcome {
 /// What talks to the catalog, on a server instead of a file.
 fn catalog_on_postgres() -> Outcome {
     let server = Postgres::start()?;
-    let packages = ["headwater-catalog", "headwater-api"].map(String::from);
+    let packages = ["headwater-catalog", "headwater-api", "headwater-postgres"].map(String::from);
     let mut command = tests_of(None, &packages);
     tee(command.env("HEADWATER_TEST_POSTGRES", server.address()))
 }
@@ -214,7 +215,7 @@ fn workers() -> Outcome {
 }
 
 /// A Python environment with the pinned packages of a suite.
-fn python(requirements: &Path) -> Result<PathBuf> {
+pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
     let text = std::fs::read(requirements)
         .with_context(|| format!("reading {}", requirements.display()))?;
     let suite = requirements

@@ -4,6 +4,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::aws::{self, Opened};
 use crate::event::{Skip, StorageEvent};
 use crate::{cloud_events, event_grid, s3};
 
@@ -17,6 +18,8 @@ pub const MAX_EVENTS: usize = 5000;
 pub enum Delivery {
     /// Event Grid's handshake: answer 200 with `{"validationResponse": code}`.
     Validation { code: String },
+    /// SNS asks whether its messages are wanted: whoever opens `url`, which is one of SNS, says yes.
+    Confirmation { topic: String, url: String },
     /// Events to act on.
     Events(Batch),
 }
@@ -44,7 +47,7 @@ pub enum ReadError {
     NotJson(#[from] serde_json::Error),
     #[error(
         "The body is neither an Event Grid batch (an array), nor a CloudEvent (specversion), \
-         nor an S3 notification (Records)."
+         nor an S3 notification (Records, or in an envelope of SNS, SQS or EventBridge)."
     )]
     UnknownShape,
     #[error("A handshake carries data.validationCode, this one does not.")]
@@ -87,12 +90,6 @@ pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Delivery, ReadError> {
             Ok(Delivery::Events(collect(items.iter().map(element))))
         }
         Value::Object(object) => {
-            if let Some(Value::Array(records)) = object.get("Records") {
-                if records.len() > MAX_EVENTS {
-                    return Err(ReadError::TooMany(records.len()));
-                }
-                return Ok(Delivery::Events(collect(records.iter().map(s3::event))));
-            }
             if object.contains_key("specversion") {
                 return Ok(Delivery::Events(collect([cloud_events::structured(&body)])));
             }
@@ -106,17 +103,31 @@ pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Delivery, ReadError> {
                 }
                 return Ok(Delivery::Events(collect([event_grid::event(&body)])));
             }
-            // What S3 sends once, when notifications are switched on.
-            if object.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
-                return Ok(Delivery::Events(Batch {
-                    ignored: 1,
-                    ..Batch::default()
-                }));
-            }
-            Err(ReadError::UnknownShape)
+            carried(aws::open(&body))
         }
         _ => Err(ReadError::UnknownShape),
     }
+}
+
+/// What AWS carried here, S3's own notification included.
+fn carried(opened: Vec<Opened>) -> Result<Delivery, ReadError> {
+    if opened.is_empty() {
+        return Err(ReadError::UnknownShape);
+    }
+    let mut events = Vec::new();
+    for one in opened {
+        match one {
+            Opened::Records(records) => events.extend(records.iter().map(s3::event)),
+            Opened::Bridge(event) => events.push(aws::bridge(&event)),
+            Opened::Confirm { topic, url } => return Ok(Delivery::Confirmation { topic, url }),
+            Opened::Other => events.push(Err(Skip::OtherType)),
+            Opened::Broken => events.push(Err(Skip::Unusable)),
+        }
+        if events.len() > MAX_EVENTS {
+            return Err(ReadError::TooMany(events.len()));
+        }
+    }
+    Ok(Delivery::Events(collect(events)))
 }
 
 /// An element of an array: a CloudEvent (batched mode) or an Event Grid event. A relay may mix them.

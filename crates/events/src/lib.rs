@@ -1,18 +1,18 @@
 //! Storage events: what a caller of `/events/storage` said, as plain data.
 //!
-//! Storage tells Headwater that a blob came or went in one of four ways, and this crate reads all of them:
+//! Storage tells Headwater that a blob came or went in one of these ways, and this crate reads all of them:
 //!
 //! | sender | shape | told apart by |
 //! |---|---|---|
 //! | Azure Event Grid, and the embedded blob store | [Event Grid schema], an array | `aeg-event-type`, or the body |
 //! | Azure Event Grid and others | [CloudEvents 1.0], structured, batched or binary | `content-type`, or `ce-specversion` |
-//! | S3 and stores that speak its dialect | [S3 notification], `Records` | the body |
+//! | S3 and stores that speak its dialect | [S3 notification], `Records`, also in envelopes of SNS, SQS and EventBridge | the body |
 //!
 //! What comes out is the same for each: a list of [`StorageEvent`]s. An event is a *hint*: it says where to look, never
 //! what is there. Whoever acts on it reads the blob's state first, so that late, repeated, reordered and forged events
 //! do no harm.
 //!
-//! Also here: the two subscription handshakes ([`Delivery::Validation`], [`preflight()`]) and who may call at all
+//! Also here: the subscription handshakes ([`Delivery::Validation`], [`Delivery::Confirmation`], [`preflight()`]) and who may call at all
 //! ([`auth`]). Not here: dropping duplicates and acting on an event, which need the catalog
 //! (`headwater_catalog::ingest`).
 //!
@@ -31,6 +31,7 @@
 )]
 
 pub mod auth;
+mod aws;
 mod cloud_events;
 mod delivery;
 mod event;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST` with events | 200 and how many did what |
 //! | `POST` with Event Grid's validation event | 200 `{"validationResponse": code}` |
+//! | `POST` with SNS's question for confirmation | 200; the log says which address to open |
 //! | `OPTIONS` with `WebHook-Request-Origin` | 200 and `WebHook-Allowed-Origin` |
 //!
 //! Senders prove themselves with the event secret (`headwater_events::auth`): 401 without, 403 with a wrong one. What no
@@ -71,6 +72,14 @@ async fn admit(head: &Parts) -> Result<(), Refusal> {
 async fn respond(head: &Parts, body: &Bytes) -> Result<Answer, Refusal> {
     match read(&head.headers, body)? {
         Delivery::Validation { code } => Ok(Answer::Validated { code }),
+        Delivery::Confirmation { topic, url } => {
+            // A component reaches no host that was not named to it; an operator's browser does.
+            eprintln!("{topic} asks whether its messages are wanted; open {url} if so");
+            Ok(Answer::Taken(Tally {
+                ignored: 1,
+                ..Tally::default()
+            }))
+        }
         Delivery::Events(batch) => Ok(Answer::Taken(take_in(&batch).await?)),
     }
 }

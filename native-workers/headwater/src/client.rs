@@ -56,7 +56,7 @@ impl ApiClient {
             .build();
         Ok(Self {
             client: Client::builder(hyper_util::rt::TokioExecutor::new()).build(connector),
-            base: base.to_owned(),
+            base: base.trim_end_matches('/').to_owned(),
             token: token.to_owned(),
         })
     }
@@ -83,6 +83,16 @@ impl ApiClient {
             .with_context(|| format!("reading from {place}"))?
             .to_bytes();
         Ok(http::Response::from_parts(parts, body))
+    }
+
+    /// A request without a body; the answer, whatever its status.
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> Result<http::Response<Bytes>> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .body(Full::new(Bytes::new()))?;
+        self.send(request).await
     }
 
     /// Calls the API with a JSON body; anything but a 2xx is an error with the API's own words.

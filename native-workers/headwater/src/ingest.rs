@@ -1,5 +1,7 @@
 //! `headwater ingest`: takes live events in, here or on another machine.
 
+use crate::connect::{self, Connect};
+use crate::fault::{self, Blame, Kind};
 use crate::{files, tls, worker};
 use anyhow::{Context, Result};
 use base64::Engine as _;
@@ -8,19 +10,13 @@ use clap::Parser;
 use headwater_ingest::{CancellationToken, Config, Worker};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Parser)]
 pub(crate) struct Args {
-    /// Where the API answers, e.g. `https://video.example.com`.
-    #[arg(long, env = "HEADWATER_API_URL")]
-    api_url: String,
-    /// A token of role `worker` (`headwater token --role worker`). Better in the environment than on the command line.
-    #[arg(long, env = "HEADWATER_TOKEN", hide_env_values = true)]
-    token: String,
-    /// A PEM file of roots to trust besides the public ones.
-    #[arg(long, env = "HEADWATER_CA_FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    connect: Connect,
     /// Folder for what is not in storage yet. One process at a time; kept from start to start.
     #[arg(
         long,
@@ -98,30 +94,39 @@ fn edge_secret(data: &Path) -> Result<String> {
     }
 }
 
-pub(crate) async fn run(args: Args) -> Result<()> {
-    let ca = match &args.ca_file {
-        Some(path) => Some(
-            tokio::fs::read(path)
-                .await
-                .with_context(|| format!("reading {}", path.display()))?,
-        ),
-        None => None,
-    };
-    std::fs::create_dir_all(&args.data)
-        .with_context(|| format!("creating {}", args.data.display()))?;
-    // Another process on the same folder would take this one's leases for its own.
-    let _lock = crate::up::lock(&args.data)?;
+/// What can be said without the API. Ok: the certificate of RTMPS, and the edge's secret.
+fn check(args: &Args) -> Result<(Option<Arc<rustls::ServerConfig>>, String)> {
+    files::writable(&args.data, fault::INGEST_DATA)?;
+    if let Some(url) = &args.edge_url {
+        connect::origin(url, fault::EDGE_URL)?;
+    }
+    if let Some(url) = &args.streaming_url {
+        connect::base(url, fault::STREAMING_URL)?;
+    }
     let rtmps = match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => Some((args.rtmps_listen, tls::server(cert, key, &[])?)),
+        (Some(cert), Some(key)) => {
+            let server = tls::server(cert, key, &[]);
+            Some(server.blame(Kind::Configuration, fault::TLS_CERT)?)
+        }
         _ => None,
     };
-    let streaming_url = args.streaming_url.unwrap_or_else(|| args.api_url.clone());
+    Ok((rtmps, edge_secret(&args.data)?))
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let (rtmps, secret) = check(&args)?;
+    let (ca, health) = args.connect.start().await?;
+    // Another process on the same folder would take this one's leases for its own.
+    let _lock = crate::up::lock(&args.data, fault::INGEST_DATA)?;
+    let rtmps = rtmps.map(|tls| (args.rtmps_listen, tls));
+    let api_url = args.connect.api_url;
+    let streaming_url = args.streaming_url.unwrap_or_else(|| api_url.clone());
     let config = Config {
-        api_url: args.api_url,
-        token: args.token,
+        api_url,
+        token: args.connect.token,
         ca,
         name: worker::name(),
-        edge_secret: edge_secret(&args.data)?,
+        edge_secret: secret,
         data: args.data,
         rtmp: args.rtmp_listen,
         rtmps,
@@ -136,8 +141,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         lease_seconds: LEASE_SECONDS,
     };
     let shutdown = CancellationToken::new();
-    worker::stop_with(args.stop_with_stdin, shutdown.clone());
-    let worker = Worker::start(config).await?;
+    worker::stop_with(args.stop_with_stdin, shutdown.clone(), health);
+    let worker = Worker::start(config).await.blame(
+        Kind::CannotCreate,
+        "one of --rtmp-listen, --rtmps-listen, --srt-listen, --edge-listen or --data",
+    )?;
     let bound = worker.bound();
     tracing::info!(rtmp = ?bound.rtmp, rtmps = ?bound.rtmps, edge = %bound.edge, "taking live events");
     worker.run(shutdown).await;

@@ -3,6 +3,7 @@
 //! It is a child of its own. When it falls, the next one is to answer where encoders and the origin look for it, so ports
 //! are settled here and told.
 
+use crate::fault::{Blame, Kind};
 use anyhow::{Context, Result};
 use clap::Parser;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -43,8 +44,10 @@ pub(crate) struct Ports {
 
 /// A TCP port that is free now, or `address` itself.
 fn settled(address: SocketAddr, option: &str) -> Result<SocketAddr> {
-    let listener =
-        TcpListener::bind(address).with_context(|| format!("listening on {address} ({option})"))?;
+    let listener = TcpListener::bind(address).blame(
+        Kind::CannotCreate,
+        format_args!("listening on {address} ({option})"),
+    )?;
     Ok(listener.local_addr()?)
 }
 

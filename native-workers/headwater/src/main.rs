@@ -1,14 +1,19 @@
 //! `headwater`: the whole platform in one binary.
 
 mod app;
+mod blobstore;
 mod catalog;
 mod cli;
 mod client;
+mod connect;
 mod connection;
+mod copy;
 mod demo;
 mod descriptors;
+mod fault;
 mod files;
 mod gate;
+mod health;
 mod import;
 mod ingest;
 mod inspect;
@@ -19,7 +24,10 @@ mod master_key;
 mod metrics;
 mod notifier;
 mod publish;
+mod replay;
 mod secrets;
+mod shared;
+mod storage;
 mod supervisor;
 mod tls;
 mod token;
@@ -65,6 +73,10 @@ enum Command {
     Token(token::Args),
     /// Replace or refuse the keys that sign tokens.
     Keys(keys::Args),
+    /// Copy the catalog to another database.
+    Catalog(copy::Commands),
+    /// Make up for storage events that were lost.
+    Events(replay::Commands),
     /// Replace the key that seals every secret in the catalog.
     MasterKey(master_key::Commands),
     /// Print what an MP4, a playlist, a manifest or a segment consists of.
@@ -75,10 +87,15 @@ enum Command {
     Ingest(ingest::Args),
     /// Send webhooks for an installation.
     Notifier(notifier::Args),
+    /// Keep blobs for an installation of several hosts.
+    Blobstore(blobstore::Args),
 }
 
 fn main() -> std::process::ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return usage(&error),
+    };
     // Two components of the same bytes are compiled at once, and the one that is done last finds its file there.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -91,9 +108,41 @@ fn main() -> std::process::ExitCode {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            std::process::ExitCode::FAILURE
+            fault::exit_code(&error)
         }
     }
+}
+
+/// Says what is wrong with the command line. Its values may have come from the environment, so the variable is named too.
+fn usage(error: &clap::Error) -> std::process::ExitCode {
+    use clap::error::{ContextKind, ContextValue};
+    let _ = error.print();
+    if !error.use_stderr() {
+        return std::process::ExitCode::SUCCESS;
+    }
+    let named: &[String] = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(one)) => std::slice::from_ref(one),
+        Some(ContextValue::Strings(several)) => several,
+        _ => &[],
+    };
+    let flags: Vec<&str> = named
+        .iter()
+        .filter_map(|argument| argument.split([' ', '=']).next())
+        .collect();
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let cli = Cli::command();
+    let arguments = cli
+        .find_subcommand(&wanted)
+        .into_iter()
+        .flat_map(clap::Command::get_arguments);
+    for argument in arguments {
+        if let (Some(long), Some(variable)) = (argument.get_long(), argument.get_env())
+            && flags.contains(&format!("--{long}").as_str())
+        {
+            eprintln!("--{long} is also read from {}.", variable.to_string_lossy());
+        }
+    }
+    std::process::ExitCode::from(fault::Kind::Usage as u8)
 }
 
 fn run(command: Command) -> Result<()> {
@@ -116,11 +165,14 @@ fn run(command: Command) -> Result<()> {
             }
             Command::Token(args) => token::run(args).await,
             Command::Keys(args) => keys::run(args).await,
+            Command::Catalog(commands) => copy::run(commands).await,
+            Command::Events(commands) => replay::run(commands).await,
             Command::MasterKey(commands) => master_key::run(commands).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
             Command::Ingest(args) => ingest::run(args).await,
             Command::Notifier(args) => notifier::run(args).await,
+            Command::Blobstore(args) => blobstore::run(args).await,
         }
     });
     // A blocking read (standard input, a slow disk) must not keep the process.

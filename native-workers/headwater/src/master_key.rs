@@ -4,6 +4,7 @@
 //! be several keys separated by white space: the first seals, all of them open.
 
 use crate::catalog::CatalogArgs;
+use crate::fault::{self, Blame, Fault, Kind};
 use crate::secrets::{self, Secrets};
 use crate::up;
 use anyhow::{Context, Result, bail};
@@ -45,16 +46,35 @@ impl MasterKeyArgs {
         self.value.is_some() || self.file.is_some() || self.command.is_some()
     }
 
+    /// Where it comes from, for whoever has to mend it.
+    pub(crate) fn setting(&self) -> String {
+        if self.file.is_some() {
+            fault::MASTER_KEY_FILE.to_string()
+        } else if self.command.is_some() {
+            fault::MASTER_KEY_COMMAND.to_string()
+        } else if self.value.is_some() {
+            fault::MASTER_KEY.to_string()
+        } else {
+            "the master key of this data folder (secrets.json)".to_owned()
+        }
+    }
+
     /// The keys, checked.
     pub(crate) fn keys(&self, secrets: &Secrets) -> Result<String> {
         let (text, source) = if let Some(value) = &self.value {
-            (value.clone(), "HEADWATER_MASTER_KEY".to_owned())
+            (value.clone(), fault::MASTER_KEY.to_string())
         } else if let Some(file) = &self.file {
             let text = std::fs::read_to_string(file)
-                .with_context(|| format!("reading the master key from {}", file.display()))?;
-            (text, file.display().to_string())
+                .with_context(|| format!("reading the master key from {}", file.display()))
+                .blame(Kind::Configuration, fault::MASTER_KEY_FILE)?;
+            (
+                text,
+                format!("{}: {}", fault::MASTER_KEY_FILE, file.display()),
+            )
         } else if let Some(command) = &self.command {
-            (printed_by(command)?, "--master-key-command".to_owned())
+            let printed = printed_by(command);
+            let printed = printed.blame(Kind::Unavailable, fault::MASTER_KEY_COMMAND)?;
+            (printed, fault::MASTER_KEY_COMMAND.to_string())
         } else {
             (
                 secrets.master_key.clone(),
@@ -63,9 +83,10 @@ impl MasterKeyArgs {
         };
         let text = text.trim();
         if text.is_empty() {
-            bail!("{source} holds no master key");
+            let what = format!("{source} holds no master key");
+            return Err(Fault::new(Kind::Configuration, what).into());
         }
-        Seal::with_keys(text).context(source)?;
+        Seal::with_keys(text).blame(Kind::Configuration, source)?;
         Ok(text.to_owned())
     }
 
@@ -136,7 +157,7 @@ impl Place {
         if !self.data.join("secrets.json").exists() {
             bail!("{} holds no installation", self.data.display());
         }
-        let _lock = up::lock(&self.data)?;
+        let _lock = up::lock(&self.data, fault::DATA)?;
         let mut secrets = Secrets::load(&self.data, false)?;
         // It came from outside so far: a key made here would open nothing.
         self.master_key.keys(&secrets)?;

@@ -1,22 +1,16 @@
 //! `headwater notifier`: a sender of webhooks, here or on another machine.
 
-use anyhow::{Context, Result};
+use crate::connect::Connect;
+use crate::worker;
+use anyhow::Result;
 use clap::Parser;
 use headwater_net::egress::{Cidr, Guard};
 use headwater_notifier::{CancellationToken, Config, PATIENCE};
-use std::path::PathBuf;
 
 #[derive(Parser)]
 pub(crate) struct Args {
-    /// Where the API answers, e.g. `https://video.example.com`.
-    #[arg(long, env = "HEADWATER_API_URL")]
-    api_url: String,
-    /// A token of role `worker` (`headwater token --role worker`). Better in the environment than on the command line.
-    #[arg(long, env = "HEADWATER_TOKEN", hide_env_values = true)]
-    token: String,
-    /// A PEM file of roots to trust besides the public ones.
-    #[arg(long, env = "HEADWATER_CA_FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    connect: Connect,
     #[command(flatten)]
     egress: Egress,
 }
@@ -43,27 +37,16 @@ impl Egress {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let ca = match &args.ca_file {
-        Some(path) => Some(
-            tokio::fs::read(path)
-                .await
-                .with_context(|| format!("reading {}", path.display()))?,
-        ),
-        None => None,
-    };
+    let (ca, health) = args.connect.start().await?;
     let config = Config {
-        api_url: args.api_url,
-        token: args.token,
+        api_url: args.connect.api_url,
+        token: args.connect.token,
         ca,
         guard: args.egress.guard(),
         patience: PATIENCE,
     };
     let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        crate::up::stop_signal().await;
-        stop.cancel();
-    });
+    worker::stop_with(false, shutdown.clone(), health);
     headwater_notifier::run(config, shutdown).await?;
     Ok(())
 }

@@ -6,23 +6,24 @@
 use crate::catalog::CatalogArgs;
 use crate::client::ApiClient;
 use crate::connection::{self, ConnectionFile};
+use crate::fault::{self, Blame, Fault, Kind};
 use crate::gate::RateLimit;
+use crate::health::Health;
 use crate::master_key::MasterKeyArgs;
 use crate::notifier::Egress;
 use crate::secrets::Secrets;
+use crate::storage::{Account, EMBEDDED, StorageArgs};
 use crate::supervisor::{Worker, supervise};
 use crate::tls::Tls;
 use crate::token::Who;
-use crate::{app, demo, descriptors, live, local, metrics, tls, token};
+use crate::{app, connect, demo, descriptors, files, live, local, metrics, shared, tls, token};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use headwater_api::limits::Limits as RateLimits;
 use headwater_auth::{Issuer, Role};
-use headwater_blob::{
-    AccountKey, Auth, Container, HyperClient, HyperOptions, Permissions, ServiceSas, Store,
-};
+use headwater_blob::AccountKey;
 use headwater_catalog::RandomIds;
-use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, UPLOADS, bootstrap};
+use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, bootstrap};
 use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
 };
@@ -42,6 +43,10 @@ pub(crate) struct Args {
     catalog: CatalogArgs,
     #[command(flatten)]
     master_key: MasterKeyArgs,
+    #[command(flatten)]
+    storage: StorageArgs,
+    #[command(flatten)]
+    shared: shared::Args,
     /// Address of API, portal, streaming and keys. Port 0 takes a free one.
     #[arg(long, env = "HEADWATER_LISTEN", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
@@ -117,32 +122,11 @@ pub(crate) struct Args {
     wasm_assembler: bool,
 }
 
-/// The embedded store's account.
-const ACCOUNT: &str = "local";
 const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
 const RESOURCE_GROUP: &str = "headwater";
 /// The API takes any tenant; this one is for SDKs that will not do without.
 const TENANT: &str = "00000000-0000-0000-0000-000000000000";
 const CLIENT: &str = "headwater";
-
-/// Makes the container whose uploads start work, and signs a URL for the demo to get in as any client would.
-async fn uploads(blob_url: &str, key: &AccountKey, ca_pem: Option<Vec<u8>>) -> Result<String> {
-    let client = HyperClient::new(HyperOptions {
-        extra_ca_pem: ca_pem,
-        ..HyperOptions::default()
-    })?;
-    let url = format!("{blob_url}/{UPLOADS}");
-    let auth = Auth::SharedKey {
-        account: ACCOUNT.into(),
-        key: key.clone(),
-    };
-    let store = Store::new(client, Container::new(&url, auth)?, jiff::Timestamp::now);
-    store.create_container().await?;
-    let expiry = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
-    let rights = Permissions::parse("rcwl").map_err(|_| anyhow::anyhow!("permissions"))?;
-    let sas = ServiceSas::for_container(UPLOADS, rights, expiry).sign(ACCOUNT, key);
-    Ok(format!("{url}?{sas}"))
-}
 
 /// `127.0.0.1:8080`, `:8080` or `8080`.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -172,11 +156,13 @@ pub(crate) async fn stop_signal() {
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let started = Instant::now();
+    let external = check(&args)?;
     let data = prepare_folder(&args.data)?;
-    let _lock = lock(&data)?;
+    let _lock = lock(&data, fault::DATA)?;
     let _ = std::fs::remove_file(connection::path(&data));
     let new = !data.join("secrets.json").exists();
-    let secrets = Secrets::load(&data, args.master_key.is_given())?;
+    let mut secrets = Secrets::load(&data, args.master_key.is_given())?;
+    args.shared.replace(&mut secrets, external.is_some());
     let master_key = args.master_key.keys(&secrets)?;
     if new && !args.no_demo {
         demo::request(&data)?;
@@ -187,38 +173,39 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         None
     };
 
-    let listener = bind(args.listen).await?;
+    let listener = bind(args.listen)
+        .await
+        .blame(Kind::CannotCreate, fault::LISTEN)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let base = url(scheme, listener.addr);
-    let public = args.public_url.clone().unwrap_or_else(|| base.clone());
-    let metrics = metrics::serve(args.metrics_listen).await?;
-    let metrics_url = format!("{}/metrics", url("http", metrics));
+    let public = match &args.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => base.clone(),
+    };
+    let metrics = metrics::bind(args.metrics_listen, fault::METRICS_LISTEN).await?;
+    let metrics_url = format!("{}/metrics", url("http", metrics.address));
 
-    let key = AccountKey::from_base64(&secrets.account_key).context("secrets.json: accountKey")?;
-    let mut blob = headwater_blobstore::Config::new(
-        data.join("blobs"),
-        args.blob_listen,
-        ACCOUNT,
-        key.clone(),
-    );
-    blob.tls = tls.as_ref().map(|tls| tls.server.clone());
-    blob.public_url = args.blob_public_url.clone();
     let ca_pem = tls
         .as_ref()
         .map(|tls| std::fs::read(&tls.ca_file))
         .transpose()?;
-    blob.events_ca_pem = ca_pem.clone();
-    blob.events = Some(headwater_blobstore::EventSink {
-        url: format!("{base}/events/storage"),
-        secret: secrets.event_secret.clone(),
-    });
-    let blob = headwater_blobstore::serve(blob)
-        .await
-        .context("starting the blob store")?;
-    let blob_local = format!("{}/{ACCOUNT}", url(scheme, blob.addr));
-    let blob_url = match &args.blob_public_url {
-        Some(public) => format!("{}/{ACCOUNT}", public.trim_end_matches('/')),
-        None => blob_local.clone(),
+    let (blob, own, account) = match external {
+        Some(account) => (None, account.clone(), account),
+        None => {
+            let sink = headwater_blobstore::EventSink {
+                url: format!("{base}/events/storage"),
+                secret: secrets.event_secret.clone(),
+            };
+            let (blob, own) = embedded(&args, &data, &secrets, tls.as_ref(), sink).await?;
+            let account = Account {
+                url: match &args.blob_public_url {
+                    Some(public) => format!("{}/{EMBEDDED}", public.trim_end_matches('/')),
+                    None => own.url.clone(),
+                },
+                ..own.clone()
+            };
+            (Some(blob), own, account)
+        }
     };
 
     let catalog = args.catalog.open(&data)?;
@@ -226,13 +213,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         &catalog,
         &BootstrapConfig {
             master_key: master_key.as_str().into(),
-            blob_url: blob_url.clone(),
-            account: ACCOUNT.into(),
-            account_key: secrets.account_key.as_str().into(),
+            blob_url: account.url.clone(),
+            account: account.name.clone(),
+            account_key: account.key_text.as_str().into(),
             subscription_id: SUBSCRIPTION.into(),
             resource_group: RESOURCE_GROUP.into(),
             location: "local".into(),
-            client: Some(BootstrapClient {
+            client: (!secrets.client_secret.is_empty()).then(|| BootstrapClient {
                 client_id: CLIENT.into(),
                 secret: secrets.client_secret.as_str().into(),
             }),
@@ -241,13 +228,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         &RandomIds,
     )
     .await
+    .map_err(|error| args.catalog.fault(error, args.master_key.setting()))
     .context("preparing the catalog")?;
     drop(catalog);
-    let ca_pem = tls
-        .as_ref()
-        .map(|tls| std::fs::read(&tls.ca_file))
-        .transpose()?;
-    let uploads = uploads(&blob_local, &key, ca_pem)
+    let (uploads, storage_answers) = own
+        .prepare(ca_pem)
         .await
         .context("preparing the container for uploads")?;
 
@@ -260,12 +245,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         &master_key,
         &Addresses {
             public: &public,
-            blob: &blob_url,
+            blob: account.origin()?,
             metrics: &metrics_url,
             live: &args.live.hosts(ports.as_ref()),
         },
         tls.as_ref(),
-        blob.local_reader(),
+        blob.as_ref().map(|blob| blob.local_reader()),
     )?;
     let server_config = ServerConfig {
         max_connections: descriptors::raise() / 2,
@@ -300,8 +285,14 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let threads = args.threads.map(|threads| format!("--threads={threads}"));
     let allowed = allowed.map(|ranges| format!("--egress-allow={ranges}"));
     let transcoding = threads.into_iter().chain(allowed).collect();
-    let worker = worker_of("transcoder", "worker", transcoding, Duration::from_secs(10))?;
-    let worker = tokio::spawn(supervise(worker, worker_stopped.clone()));
+    let worker = match args.shared.no_transcoder {
+        true => None,
+        false => {
+            let grace = Duration::from_secs(10);
+            let worker = worker_of("transcoder", "worker", transcoding, grace)?;
+            Some(tokio::spawn(supervise(worker, worker_stopped.clone())))
+        }
+    };
     let ingest = match &ports {
         None => None,
         Some(ports) => {
@@ -311,30 +302,30 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
     };
     let stop_notifier = headwater_notifier::CancellationToken::new();
-    let notifier = tokio::spawn(headwater_notifier::run(
-        headwater_notifier::Config {
-            api_url: base.clone(),
-            token: sign(Role::Worker, Who::Installation("notifier".into()), 24 * 366)?,
-            ca: tls
-                .as_ref()
-                .map(|tls| std::fs::read(&tls.ca_file))
-                .transpose()?,
-            guard: args.egress.guard(),
-            patience: headwater_notifier::PATIENCE,
-        },
-        stop_notifier.clone(),
-    ));
+    let notifier = match args.shared.no_notifier {
+        true => None,
+        false => Some(tokio::spawn(headwater_notifier::run(
+            headwater_notifier::Config {
+                api_url: base.clone(),
+                token: sign(Role::Worker, Who::Installation("notifier".into()), 24 * 366)?,
+                ca: tls
+                    .as_ref()
+                    .map(|tls| std::fs::read(&tls.ca_file))
+                    .transpose()?,
+                guard: args.egress.guard(),
+                patience: headwater_notifier::PATIENCE,
+            },
+            stop_notifier.clone(),
+        ))),
+    };
     let connection = ConnectionFile {
         api_url: public.clone(),
         arm_url: public.clone(),
         streaming_url: public.clone(),
         keys_url: format!("{public}/keys"),
         portal_url: format!("{public}/"),
-        blob_connection_string: format!(
-            "DefaultEndpointsProtocol={scheme};AccountName={ACCOUNT};AccountKey={};BlobEndpoint={blob_url};",
-            secrets.account_key
-        ),
-        blob_url,
+        blob_connection_string: account.connection_string(),
+        blob_url: account.url.clone(),
         rtmp_url: ports.as_ref().map(live::Ports::rtmp_url),
         srt_url: ports.as_ref().map(live::Ports::srt_url),
         metrics_url,
@@ -354,6 +345,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         ..serde_json::from_slice(&serde_json::to_vec(&connection)?)?
     };
     let api = ApiClient::new(&local)?;
+    let health = Health::new(vec![
+        ("catalog", connect::api_answers(api.clone())),
+        ("storage", storage_answers),
+    ]);
+    metrics::answer_with(metrics, health.clone());
 
     let outcome = async {
         wait_until_ready(&api).await?;
@@ -392,6 +388,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     .await;
 
     tracing::info!("stopping");
+    health.stop();
     let _ = std::fs::remove_file(connection::path(&data));
     let _ = stop_worker.send(true);
     stop_notifier.cancel();
@@ -399,13 +396,70 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     if let Some(ingest) = ingest {
         let _ = ingest.await;
     }
-    let _ = worker.await;
-    if let Ok(Err(error)) = notifier.await {
+    if let Some(worker) = worker {
+        let _ = worker.await;
+    }
+    if let Some(notifier) = notifier
+        && let Ok(Err(error)) = notifier.await
+    {
         tracing::error!("no webhooks were sent: {error}");
     }
     server.shutdown().await;
-    blob.shutdown().await;
+    if let Some(blob) = blob {
+        blob.shutdown().await;
+    }
     outcome
+}
+
+/// What can be said about the settings before anything is touched. Ok: the storage account elsewhere, if there is one.
+fn check(args: &Args) -> Result<Option<Account>> {
+    if let Some(url) = &args.public_url {
+        connect::origin(url, fault::PUBLIC_URL)?;
+    }
+    if let Some(url) = &args.blob_public_url {
+        connect::origin(url, fault::BLOB_PUBLIC_URL)?;
+    }
+    args.catalog.check()?;
+    Oidc::read(args.oidc_config.as_deref())?;
+    Licences::read(args.licence_config.as_deref(), &[])?;
+    let external = args.storage.account()?;
+    if external.is_some() && args.blob_public_url.is_some() {
+        let why = format!("there is no embedded store with {}", fault::STORAGE_URL);
+        return Err(Fault::bad(fault::BLOB_PUBLIC_URL, why));
+    }
+    args.shared.check()?;
+    files::writable(&args.data, fault::DATA)?;
+    Ok(external)
+}
+
+/// Starts the embedded store. Its account has the address at which this process reaches it.
+async fn embedded(
+    args: &Args,
+    data: &Path,
+    secrets: &Secrets,
+    tls: Option<&Tls>,
+    events: headwater_blobstore::EventSink,
+) -> Result<(headwater_blobstore::Running, Account)> {
+    let key = AccountKey::from_base64(&secrets.account_key)
+        .blame(Kind::Configuration, "secrets.json: accountKey")?;
+    let root = data.join("blobs");
+    let mut blob = headwater_blobstore::Config::new(root, args.blob_listen, EMBEDDED, key.clone());
+    blob.tls = tls.map(|tls| tls.server.clone());
+    blob.public_url = args.blob_public_url.clone();
+    blob.events_ca_pem = tls.map(|tls| std::fs::read(&tls.ca_file)).transpose()?;
+    blob.events = Some(events);
+    let blob = headwater_blobstore::serve(blob)
+        .await
+        .blame(Kind::CannotCreate, fault::BLOB_LISTEN)
+        .context("starting the blob store")?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let account = Account {
+        name: EMBEDDED.into(),
+        key,
+        key_text: secrets.account_key.clone(),
+        url: format!("{}/{EMBEDDED}", url(scheme, blob.addr)),
+    };
+    Ok((blob, account))
 }
 
 /// Whether anybody may see what is published.
@@ -435,7 +489,8 @@ fn host(url: Option<&str>) -> Option<String> {
 /// What the functions are told about where things are.
 struct Addresses<'a> {
     public: &'a str,
-    blob: &'a str,
+    /// Scheme, host and port.
+    blob: String,
     metrics: &'a str,
     /// Whom the origin may ask for newest moments.
     live: &'a str,
@@ -448,20 +503,14 @@ fn load_host(
     master_key: &str,
     at: &Addresses<'_>,
     tls: Option<&Tls>,
-    reader: headwater_blobstore::LocalReader,
+    reader: Option<headwater_blobstore::LocalReader>,
 ) -> Result<Arc<Host>> {
-    let (store, _) = at
-        .blob
-        .rsplit_once('/')
-        .context("the blob URL has a path")?;
     let roots = tls.map(|tls| tls.roots.clone()).unwrap_or_default();
     let mut stand_ins: BTreeMap<String, Arc<dyn StandIn>> = BTreeMap::new();
     if !args.wasm_assembler {
-        let local = Arc::new(local::EmbeddedStore(reader));
-        stand_ins.insert(
-            "assembler".into(),
-            Arc::new(NativeAssembler::new(Some(local), &roots)),
-        );
+        let local = reader.map(|reader| Arc::new(local::EmbeddedStore(reader)) as _);
+        let assembler = NativeAssembler::new(local, &roots);
+        stand_ins.insert("assembler".into(), Arc::new(assembler));
     }
     let oidc = Oidc::read(args.oidc_config.as_deref())?;
     let licences = Licences::read(args.licence_config.as_deref(), &args.key_issuer_hosts)?;
@@ -487,7 +536,7 @@ fn load_host(
         ("client_address".into(), "true".into()),
         (
             "storage_hosts".into(),
-            format!("{store} https://*.blob.core.windows.net"),
+            format!("{} https://*.blob.core.windows.net", at.blob),
         ),
     ]);
     let host = Host::load(
@@ -520,10 +569,12 @@ impl Oidc {
         let Some(path) = path else {
             return Ok(Self::default());
         };
-        let issuers =
-            std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let issuers = std::fs::read_to_string(path)
+            .with_context(|| format!("reading {}", path.display()))
+            .blame(Kind::Configuration, fault::OIDC_CONFIG)?;
         let parsed = Issuer::parse_all(&issuers)
-            .map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))?;
+            .map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
+            .blame(Kind::Configuration, fault::OIDC_CONFIG)?;
         let hosts: Vec<_> = parsed.iter().flat_map(Issuer::origins).collect();
         Ok(Self {
             issuers,
@@ -546,13 +597,11 @@ impl Licences {
         let backends = match path {
             None => String::new(),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("reading {}", path.display()))?;
-                let parsed = Backend::parse_all(&text)
-                    .with_context(|| format!("reading {}", path.display()))?;
+                let what = format!("{}: reading {}", fault::LICENCE_CONFIG, path.display());
+                let text = std::fs::read_to_string(path).blame(Kind::Configuration, &what)?;
+                let parsed = Backend::parse_all(&text).blame(Kind::Configuration, &what)?;
                 hosts.extend(parsed.iter().filter_map(Backend::origin));
-                let vendors = KeyVendor::parse_all(&text)
-                    .with_context(|| format!("reading {}", path.display()))?;
+                let vendors = KeyVendor::parse_all(&text).blame(Kind::Configuration, &what)?;
                 hosts.extend(vendors.iter().filter_map(KeyVendor::origin));
                 text
             }
@@ -570,20 +619,22 @@ fn prepare_folder(data: &Path) -> Result<PathBuf> {
 }
 
 /// One installation a folder: two would serve each other's half-written state.
-pub(crate) fn lock(data: &Path) -> Result<std::fs::File> {
+pub(crate) fn lock(data: &Path, setting: fault::Setting) -> Result<std::fs::File> {
     let path = data.join("lock");
     let file = std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(&path)?;
+        .open(&path)
+        .blame(Kind::CannotCreate, setting)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
-            bail!(
-                "another headwater runs on {}; stop it, or pass another --data",
+            let what = format!(
+                "{setting}: another headwater runs on {}; stop it, or pass another --data",
                 data.display()
-            )
+            );
+            Err(Fault::new(Kind::Taken, what).into())
         }
         Err(std::fs::TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("locking {}", path.display()))

@@ -1,26 +1,24 @@
 //! `headwater transcoder`: a transcoding worker, here or on another machine.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use headwater_transcoder::auto::Choice;
-use headwater_transcoder::{CancellationToken, WorkerConfig};
+use headwater_transcoder::{CancellationToken, WorkerConfig, WorkerError};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
+use crate::connect::Connect;
+use crate::fault::{self, Fault, Kind};
+use crate::files;
+use crate::health::Health;
 use crate::notifier::Egress;
 
 #[derive(Parser)]
 pub(crate) struct Args {
-    /// Where the API answers, e.g. `https://video.example.com`.
-    #[arg(long, env = "HEADWATER_API_URL")]
-    api_url: String,
-    /// A token of role `worker` (`headwater token --role worker`). Better in the environment than on the command line.
-    #[arg(long, env = "HEADWATER_TOKEN", hide_env_values = true)]
-    token: String,
-    /// A PEM file of roots to trust besides the public ones.
-    #[arg(long, env = "HEADWATER_CA_FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    connect: Connect,
     /// Threads to encode with; all cores by default.
     #[arg(long, env = "HEADWATER_THREADS")]
     threads: Option<usize>,
@@ -50,8 +48,8 @@ pub(crate) fn name() -> String {
     format!("{host}-{}", std::process::id())
 }
 
-/// Cancels `shutdown` at a signal, and at the end of standard input if that is what a parent holds.
-pub(crate) fn stop_with(stdin: bool, shutdown: CancellationToken) {
+/// Cancels `shutdown`, and is not ready any more, at a signal, and at the end of standard input if that is what a parent holds.
+pub(crate) fn stop_with(stdin: bool, shutdown: CancellationToken, health: Arc<Health>) {
     tokio::spawn(async move {
         let parent_gone = async {
             if stdin {
@@ -70,33 +68,36 @@ pub(crate) fn stop_with(stdin: bool, shutdown: CancellationToken) {
             () = crate::up::stop_signal() => {}
             () = parent_gone => {}
         }
+        health.stop();
         shutdown.cancel();
     });
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let ca = match &args.ca_file {
-        Some(path) => Some(
-            tokio::fs::read(path)
-                .await
-                .with_context(|| format!("reading {}", path.display()))?,
-        ),
-        None => None,
-    };
+    let scratch = args.scratch.unwrap_or_else(std::env::temp_dir);
+    files::writable(&scratch, fault::SCRATCH)?;
+    let (ca, health) = args.connect.start().await?;
     let config = WorkerConfig {
-        api_url: args.api_url,
-        token: args.token,
+        api_url: args.connect.api_url,
+        token: args.connect.token,
         ca,
         threads: args.threads.unwrap_or(0),
         poll: POLL,
         name: name(),
         engine: args.engine,
         ffmpeg: args.ffmpeg_dir,
-        scratch: args.scratch.unwrap_or_else(std::env::temp_dir),
+        scratch,
         guard: args.egress.guard(),
     };
     let shutdown = CancellationToken::new();
-    stop_with(args.stop_with_stdin, shutdown.clone());
-    headwater_transcoder::run(config, shutdown).await?;
-    Ok(())
+    stop_with(args.stop_with_stdin, shutdown.clone(), health);
+    headwater_transcoder::run(config, shutdown)
+        .await
+        .map_err(|error| {
+            let kind = match &error {
+                WorkerError::Refused(_) => Kind::Refused,
+                _ => Kind::Configuration,
+            };
+            anyhow::Error::new(error).context(Fault::new(kind, fault::TOKEN))
+        })
 }

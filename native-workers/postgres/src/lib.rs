@@ -7,6 +7,8 @@
 #[cfg(feature = "catalog")]
 mod catalog;
 #[cfg(feature = "catalog")]
+pub mod copy;
+#[cfg(feature = "catalog")]
 mod session;
 
 use std::sync::Arc;

@@ -11,16 +11,21 @@ use serde_json::json;
 
 use crate::Incoming;
 use crate::call::Call;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::query::Query;
 use crate::reply::Reply;
 
 /// How long a client's token lasts, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
 
-/// 200 when the database answers.
+/// 200 when the database answers; 503 when it does not, for whatever reason.
 pub(super) async fn ready<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    projects::list(call.sql, None, None).await?;
+    let answered = projects::list(call.sql, None, None).await;
+    answered.map_err(|error| ApiError {
+        context: Some(error.to_string()),
+        retry_after_seconds: Some(5),
+        ..ApiError::new(Kind::Unavailable, "The catalog does not answer.")
+    })?;
     Ok(Reply::ok(json!({"status": "ready"})))
 }
 

@@ -1,0 +1,72 @@
+//! `headwater blobstore`: the embedded object store on a machine of its own, for installations of several hosts that have no
+//! other. It is one process on one folder; who needs more than one machine's disk uses Azure Blob.
+
+use crate::connect;
+use crate::fault::{self, Blame, Kind};
+use crate::files;
+use anyhow::Result;
+use clap::Parser;
+use headwater_blob::AccountKey;
+use headwater_blobstore::{Config, EventSink, serve};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Parser)]
+pub(crate) struct Args {
+    /// Folder of the blobs.
+    #[arg(long, env = "HEADWATER_DATA", default_value = ".headwater/blobs")]
+    data: PathBuf,
+    /// Where the Azure Blob protocol is spoken.
+    #[arg(long, env = "HEADWATER_BLOB_LISTEN", default_value = "127.0.0.1:10000", value_parser = crate::up::address)]
+    blob_listen: SocketAddr,
+    /// Scheme, host and port under which others reach it, if not that address.
+    #[arg(long, env = "HEADWATER_BLOB_PUBLIC_URL")]
+    blob_public_url: Option<String>,
+    /// The account's name: the first part of every path.
+    #[arg(long, env = "HEADWATER_STORAGE_ACCOUNT", default_value = crate::storage::EMBEDDED)]
+    storage_account: String,
+    /// The account's key (base64). Better in the environment than on the command line.
+    #[arg(long, env = "HEADWATER_STORAGE_KEY", hide_env_values = true)]
+    storage_key: String,
+    /// The installation that is told about new blobs, e.g. `https://video.example.com`; nobody if not given.
+    #[arg(long, env = "HEADWATER_API_URL", requires = "event_secret")]
+    api_url: Option<String>,
+    /// What is shown there: the hosts' `--event-secret`.
+    #[arg(long, env = "HEADWATER_EVENT_SECRET", hide_env_values = true)]
+    event_secret: Option<String>,
+    /// A PEM file of roots to trust besides the public ones.
+    #[arg(long, env = "HEADWATER_CA_FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let key = AccountKey::from_base64(args.storage_key.trim())
+        .blame(Kind::Configuration, fault::STORAGE_KEY)?;
+    for (url, setting) in [
+        (&args.api_url, fault::API_URL),
+        (&args.blob_public_url, fault::BLOB_PUBLIC_URL),
+    ] {
+        if let Some(url) = url {
+            connect::origin(url, setting)?;
+        }
+    }
+    files::writable(&args.data, fault::DATA)?;
+    let _lock = crate::up::lock(&args.data, fault::DATA)?;
+    let mut config = Config::new(args.data, args.blob_listen, args.storage_account, key);
+    config.public_url = args.blob_public_url;
+    config.events_ca_pem = files::ca(args.ca_file.as_deref())?;
+    config.events = args
+        .api_url
+        .zip(args.event_secret)
+        .map(|(url, secret)| EventSink {
+            url: format!("{}/events/storage", url.trim_end_matches('/')),
+            secret,
+        });
+    let store = serve(config)
+        .await
+        .blame(Kind::CannotCreate, fault::BLOB_LISTEN)?;
+    tracing::info!(address = %store.addr, "keeping blobs");
+    crate::up::stop_signal().await;
+    store.shutdown().await;
+    Ok(())
+}

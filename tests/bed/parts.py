@@ -1,0 +1,275 @@
+"""The processes of the bed: started, killed, paused and started again, each on the addresses that it had."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from headwater import HeadwaterConnection
+
+ROOT = Path(__file__).resolve().parents[2]
+NGINX = ROOT / "infra/compose/nginx.conf"
+
+
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A port that nobody has, and that nobody else here is given."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Part:
+    """A process, with all that it starts in a process group of its own."""
+
+    name: str
+    command: list[str]
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen | None = None
+    #: Answers when it is up, for those that listen.
+    port: int | None = None
+    #: Of /livez, /readyz and /metrics.
+    health: int | None = None
+
+    def start(self) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**clean, **self.environment},
+            )  # fmt: skip
+
+    def wait_up(self, patience_s: float = 180) -> None:
+        deadline = time.monotonic() + patience_s
+        while self.port is not None and not listens(self.port):
+            assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.tail()}"
+            assert time.monotonic() < deadline, f"{self.name} does not listen:\n{self.tail()}"
+            time.sleep(0.1)
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+    def signal(self, what: signal.Signals) -> None:
+        os.killpg(self.process.pid, what)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def readiness(self) -> tuple[int, dict]:
+        answer = requests.get(f"http://127.0.0.1:{self.health}/readyz", timeout=10)
+        return answer.status_code, answer.json()
+
+    def liveness(self) -> int:
+        return requests.get(f"http://127.0.0.1:{self.health}/livez", timeout=10).status_code
+
+
+class Postgres(Part):
+    """A server whose sessions are paused along with it: they are in groups of their own."""
+
+    def signal(self, what: signal.Signals) -> None:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in [self.process.pid, *map(int, children)]:
+            try:
+                os.kill(pid, what)
+            except ProcessLookupError:
+                pass
+
+    def start(self) -> None:
+        # A killed one leaves this behind, and would hesitate over it.
+        (Path(self.command[self.command.index("-D") + 1]) / "postmaster.pid").unlink(missing_ok=True)
+        super().start()
+
+
+def postgres(folder: Path) -> Postgres:
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    assert binaries, "PostgreSQL is not installed (Debian: postgresql)"
+    bin_folder = binaries[-1].parent
+    data, port = folder / "postgres", free_port()
+    data.mkdir()
+    # It will not run as root.
+    other = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    if other:
+        for above in [folder, *folder.parents]:
+            if above != Path("/") and above.owner() == "root" and not above.stat().st_mode & 0o001:
+                above.chmod(above.stat().st_mode | 0o011)
+        shutil.chown(data, "nobody", "nogroup")
+    subprocess.run(
+        [*other, bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"],
+        check=True, capture_output=True, cwd="/",
+    )  # fmt: skip
+    part = Postgres(
+        "postgres",
+        [*other, str(bin_folder / "postgres"), "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1",
+         "-c", "unix_socket_directories=", "-c", "max_connections=300"],
+        folder / "postgres.log", port=port,
+    )  # fmt: skip
+    return part
+
+
+class Bed:
+    """All of them. `nginx` is where clients go."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.binary = folder, os.environ["HEADWATER_BINARY"]
+        self.ports = {name: free_port() for name in ("nginx", "blobs", "host-1", "host-2")}
+        self.public = f"http://127.0.0.1:{self.ports['nginx']}"
+        self.postgres = postgres(folder)
+        self.common = {
+            "HEADWATER_CATALOG": f"postgres://postgres@127.0.0.1:{self.postgres.port}/postgres",
+            "HEADWATER_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "HEADWATER_EVENT_SECRET": secrets.token_urlsafe(32),
+            "HEADWATER_CLIENT_SECRET": secrets.token_urlsafe(32),
+            "HEADWATER_STORAGE_URL": f"http://127.0.0.1:{self.ports['blobs']}/local",
+            "HEADWATER_STORAGE_KEY": base64.b64encode(secrets.token_bytes(64)).decode(),
+            "HEADWATER_PUBLIC_URL": self.public,
+        }
+        self.edges = [free_port(), free_port()]
+        self.blobs = self._headwater(
+            "blobs", "blobstore", {"HEADWATER_API_URL": self.public, "HEADWATER_DATA": str(folder / "blobs"),
+                                   "HEADWATER_BLOB_LISTEN": f"127.0.0.1:{self.ports['blobs']}"},
+            port=self.ports["blobs"],
+        )  # fmt: skip
+        for unwanted in ("HEADWATER_STORAGE_URL", "HEADWATER_CATALOG"):
+            self.blobs.environment.pop(unwanted)
+        self.hosts = [self._host(name) for name in ("host-1", "host-2")]
+        self.nginx = self._nginx()
+        self.transcoders: list[Part] = []
+        self.ingests: list[Part] = []
+        self.notifiers: list[Part] = []
+
+    def _headwater(self, name: str, verb: str, environment: dict[str, str], **more) -> Part:
+        command = [self.binary, verb, *more.pop("arguments", [])]
+        everything = {**self.common, "HEADWATER_LOG": "info", **environment}
+        return Part(name, command, self.folder / f"{name}.log", everything, **more)
+
+    def _host(self, name: str) -> Part:
+        health = free_port()
+        return self._headwater(
+            name, "up",
+            {
+                "HEADWATER_DATA": str(self.folder / name),
+                "HEADWATER_LISTEN": f"127.0.0.1:{self.ports[name]}",
+                "HEADWATER_METRICS_LISTEN": f"127.0.0.1:{health}",
+                "HEADWATER_LIVE_HOSTS": " ".join(f"http://127.0.0.1:{port}" for port in self.edges),
+                "HEADWATER_NO_INGEST": "true", "HEADWATER_NO_TRANSCODER": "true", "HEADWATER_NO_NOTIFIER": "true",
+            },
+            arguments=["--no-demo"], port=self.ports[name], health=health,
+        )  # fmt: skip
+
+    def _nginx(self) -> Part:
+        text = NGINX.read_text()
+        for name, there in (("headwater-1:8080", "host-1"), ("headwater-2:8080", "host-2")):
+            assert name in text
+            text = text.replace(name, f"127.0.0.1:{self.ports[there]}")
+        assert "listen 8000;" in text
+        text = text.replace("listen 8000;", f"listen 127.0.0.1:{self.ports['nginx']};")
+        text = text.replace("/tmp/nginx", f"{self.folder}/nginx")
+        if os.geteuid() == 0:
+            text = "user root;\n" + text
+        config = self.folder / "nginx.conf"
+        config.write_text(text)
+        command = ["nginx", "-e", "stderr", "-c", str(config), "-g", "daemon off;"]
+        return Part("nginx", command, self.folder / "nginx.log", port=self.ports["nginx"])
+
+    def _worker(self, name: str, verb: str, environment: dict[str, str]) -> Part:
+        health = free_port()
+        part = self._headwater(
+            name, verb,
+            {"HEADWATER_API_URL": self.public, "HEADWATER_TOKEN": self.token,
+             "HEADWATER_HEALTH_LISTEN": f"127.0.0.1:{health}", **environment},
+            health=health,
+        )  # fmt: skip
+        # Workers are told nothing of the catalog and of storage.
+        for unwanted in self.common:
+            part.environment.pop(unwanted, None)
+        return part
+
+    def start(self) -> HeadwaterConnection:
+        for part in (self.postgres, self.blobs):
+            part.start()
+            part.wait_up()
+        # One after the other: the second finds the catalog made.
+        for host in self.hosts:
+            host.start()
+            self._wait_connection(host)
+        self.nginx.start()
+        self.nginx.wait_up()
+        data = self.hosts[0].environment["HEADWATER_DATA"]
+        self.token = subprocess.run(
+            [self.binary, "token", "--role=worker", "--hours=24", f"--data={data}"],
+            check=True, capture_output=True, text=True, env={**os.environ, **self.hosts[0].environment},
+        ).stdout.strip()  # fmt: skip
+        self.transcoders = [
+            self._worker(f"transcoder-{n}", "transcoder", {"HEADWATER_THREADS": "1", "HEADWATER_ENGINE": "builtin"}) for n in (1, 2, 3)
+        ]
+        self.ingests = [
+            self._worker(
+                f"ingest-{n}", "ingest",
+                {
+                    "HEADWATER_INGEST_DATA": str(self.folder / f"ingest-{n}"),
+                    "HEADWATER_INGEST_HOST": "127.0.0.1",
+                    "HEADWATER_RTMP_LISTEN": f"127.0.0.1:{free_port()},127.0.0.1:{free_port()}",
+                    "HEADWATER_SRT_LISTEN": "127.0.0.1:0",
+                    "HEADWATER_EDGE_LISTEN": f"127.0.0.1:{edge}",
+                },
+            )
+            for n, edge in zip((1, 2), self.edges)
+        ]  # fmt: skip
+        self.notifiers = [self._worker("notifier", "notifier", {})]
+        for worker in [*self.transcoders, *self.ingests, *self.notifiers]:
+            worker.start()
+        for worker in [*self.transcoders, *self.ingests, *self.notifiers]:
+            worker.port = worker.health
+            worker.wait_up(60)
+        return HeadwaterConnection(str(Path(data) / "connection.json"))
+
+    def _wait_connection(self, host: Part, patience_s: float = 300) -> None:
+        path = Path(host.environment["HEADWATER_DATA"]) / "connection.json"
+        deadline = time.monotonic() + patience_s
+        while not (path.exists() and HeadwaterConnection(str(path)).pid == host.process.pid):
+            assert host.process.poll() is None, f"{host.name} ended with {host.process.returncode}:\n{host.tail()}"
+            assert time.monotonic() < deadline, f"{host.name} was not ready:\n{host.tail()}"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        for part in [*self.transcoders, *self.ingests, *self.notifiers, self.nginx, *self.hosts, self.blobs, self.postgres]:
+            part.stop()

@@ -1,0 +1,31 @@
+//! `cargo xtask bed`: an installation of many processes on this machine, each of which is killed or paused in turn.
+
+use crate::debian::Need;
+use crate::suites::python;
+use crate::{build, debian, paths, run};
+use anyhow::Result;
+use std::process::Command;
+
+/// What the bed needs beyond the build.
+const TOOLS: [Need; 4] = [
+    Need::program("ffmpeg", "ffmpeg"),
+    Need::program("nginx", "nginx"),
+    Need::python("venv, ensurepip", "python3-venv"),
+    Need::path("/usr/lib/postgresql", "postgresql"),
+];
+
+/// Builds everything and runs tests/bed. `args`: for pytest.
+pub(crate) fn bed(args: &[String]) -> Result<()> {
+    debian::ensure(&TOOLS)?;
+    let binary = build::everything()?;
+    let tests = paths::root().join("tests");
+    let python = python(&tests.join("e2e/requirements.txt"))?;
+    let mut command = Command::new(python);
+    command
+        .args(["-m", "pytest", "-q", "-s"])
+        .arg(tests.join("bed"))
+        .args(args)
+        .env("HEADWATER_BINARY", binary)
+        .current_dir(paths::root());
+    run::run(&mut command)
+}
