@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -19,6 +20,12 @@ class Installation:
         self.data = folder / "data"
         self.log = (folder / "log").open("wb")
         self.process: subprocess.Popen | None = None
+        # Compiled code is the same everywhere: what the installation under test has of it need not be made again.
+        compiled = "cache/compiled"
+        if running := os.environ.get("HEADWATER_CONNECTION"):
+            made = Path(running).parent / compiled
+            if made.is_dir():
+                shutil.copytree(made, self.data / compiled, ignore=shutil.ignore_patterns(".*"))
 
     def start(self, *arguments: str) -> HeadwaterConnection:
         listeners = ("listen", "blob-listen", "metrics-listen", "rtmp-listen", "rtmps-listen", "srt-listen")

@@ -277,6 +277,23 @@ impl Drop for Server {
     }
 }
 
+/// Copies a folder's files, and those of folders in it; hidden ones are somebody's at work.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        match entry.file_type()?.is_dir() {
+            true => copy_files(&path, &to.join(name))?,
+            false => drop(std::fs::copy(&path, to.join(name))?),
+        }
+    }
+    Ok(())
+}
+
 /// A Headwater of its own in a fresh folder: ports free, ready when `connection.json` is there.
 pub(crate) struct Installation {
     server: Server,
@@ -285,12 +302,29 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
+    /// With the compiled code of the one that was started before it, which is half a minute's work on two cores.
     pub(crate) fn start(binary: &Path, name: &str, args: &[&str]) -> Result<Self> {
-        Self::start_with(&mut Command::new(binary), name, args)
+        let directory = Self::folder(name)?;
+        let own = directory.join("cache/compiled");
+        let kept = paths::target()?.join("compiled");
+        if kept.exists() {
+            copy_files(&kept, &own)?;
+        }
+        let started = Self::start_in(&mut Command::new(binary), directory, args)?;
+        if kept.exists() {
+            std::fs::remove_dir_all(&kept)?;
+        }
+        copy_files(&own, &kept)?;
+        Ok(started)
     }
 
-    /// Starts `command`, which is the binary or something that becomes it.
+    /// Starts `command`, which is the binary or something that becomes it, with nothing compiled.
     pub(crate) fn start_with(command: &mut Command, name: &str, args: &[&str]) -> Result<Self> {
+        Self::start_in(command, Self::folder(name)?, args)
+    }
+
+    /// A new folder.
+    fn folder(name: &str) -> Result<PathBuf> {
         let directory = paths::target()?
             .join("installations")
             .join(format!("{name}-{}", std::process::id()));
@@ -298,6 +332,10 @@ impl Installation {
             std::fs::remove_dir_all(&directory)?;
         }
         std::fs::create_dir_all(&directory)?;
+        Ok(directory)
+    }
+
+    fn start_in(command: &mut Command, directory: PathBuf, args: &[&str]) -> Result<Self> {
         let (server, connection) = Self::run(command, &directory, args)?;
         Ok(Self {
             server,
