@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 #[derive(Parser)]
 pub(crate) struct Args {
-    /// Folder of the blobs.
-    #[arg(long, env = "HEADWATER_DATA", default_value = ".headwater/blobs")]
+    /// Folder of the installation; blobs are in `blobs`, as those of `headwater up` are.
+    #[arg(long, env = "HEADWATER_DATA", default_value = ".headwater")]
     data: PathBuf,
     /// Where the Azure Blob protocol is spoken.
     #[arg(long, env = "HEADWATER_BLOB_LISTEN", default_value = "127.0.0.1:10000", value_parser = crate::up::address)]
@@ -52,7 +52,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
     files::writable(&args.data, fault::DATA)?;
     let _lock = crate::up::lock(&args.data, fault::DATA)?;
-    let mut config = Config::new(args.data, args.blob_listen, args.storage_account, key);
+    let root = args.data.join("blobs");
+    let mut config = Config::new(root, args.blob_listen, args.storage_account, key);
     config.public_url = args.blob_public_url;
     config.events_ca_pem = files::ca(args.ca_file.as_deref())?;
     config.events = args

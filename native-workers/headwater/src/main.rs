@@ -179,3 +179,33 @@ fn run(command: Command) -> Result<()> {
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(command: &clap::Command, found: &mut Vec<(String, String)>) {
+        for argument in command.get_arguments() {
+            if let (Some(long), Some(variable)) = (argument.get_long(), argument.get_env()) {
+                let variable = variable.to_string_lossy().into_owned();
+                found.push((format!("--{long}"), variable));
+            }
+        }
+        for command in command.get_subcommands() {
+            arguments(command, found);
+        }
+    }
+
+    #[test]
+    fn what_messages_call_settings_is_what_the_command_line_calls_them() {
+        let command = Cli::command();
+        // Also that no two groups of arguments call theirs the same.
+        command.clone().debug_assert();
+        let mut found = Vec::new();
+        arguments(&command, &mut found);
+        for setting in fault::ALL {
+            let named = (setting.flag.to_owned(), setting.variable.to_owned());
+            assert!(found.contains(&named), "{setting}");
+        }
+    }
+}

@@ -20,18 +20,14 @@ pub(crate) const EMBEDDED: &str = "local";
 pub(crate) struct StorageArgs {
     /// A storage account for the installation's media in place of the embedded store, e.g.
     /// `https://account.blob.core.windows.net` or `http://azurite:10000/devstoreaccount1`. Several hosts may share it.
-    #[arg(long = "storage-url", env = "HEADWATER_STORAGE_URL")]
-    url: Option<String>,
+    #[arg(long, env = "HEADWATER_STORAGE_URL")]
+    storage_url: Option<String>,
     /// The account's name, if it is not the first part of the host's name.
-    #[arg(long = "storage-account", env = "HEADWATER_STORAGE_ACCOUNT")]
-    account: Option<String>,
+    #[arg(long, env = "HEADWATER_STORAGE_ACCOUNT")]
+    storage_account: Option<String>,
     /// The account's key (base64). Better in the environment than on the command line.
-    #[arg(
-        long = "storage-key",
-        env = "HEADWATER_STORAGE_KEY",
-        hide_env_values = true
-    )]
-    key: Option<String>,
+    #[arg(long, env = "HEADWATER_STORAGE_KEY", hide_env_values = true)]
+    storage_key: Option<String>,
 }
 
 /// An account of the Azure Blob protocol.
@@ -48,10 +44,10 @@ pub(crate) struct Account {
 impl StorageArgs {
     /// Ok `None`: the embedded store. Settings that contradict each other are refused.
     pub(crate) fn account(&self) -> Result<Option<Account>> {
-        let Some(url) = &self.url else {
+        let Some(url) = &self.storage_url else {
             for (given, setting) in [
-                (self.account.is_some(), fault::STORAGE_ACCOUNT),
-                (self.key.is_some(), fault::STORAGE_KEY),
+                (self.storage_account.is_some(), fault::STORAGE_ACCOUNT),
+                (self.storage_key.is_some(), fault::STORAGE_KEY),
             ] {
                 if given {
                     let why = format!("it is of no use without {}", fault::STORAGE_URL);
@@ -71,11 +67,16 @@ impl StorageArgs {
         });
         let in_path = parsed.path().trim_matches('/');
         let in_path = (!in_path.is_empty()).then(|| in_path.to_owned());
-        let name = self.account.clone().or(named).or(in_path).ok_or_else(|| {
-            let why = format!("{url:?} does not say which account it is");
-            Fault::bad(fault::STORAGE_ACCOUNT, why)
-        })?;
-        let text = self.key.as_deref().unwrap_or_default().trim();
+        let name = self
+            .storage_account
+            .clone()
+            .or(named)
+            .or(in_path)
+            .ok_or_else(|| {
+                let why = format!("{url:?} does not say which account it is");
+                Fault::bad(fault::STORAGE_ACCOUNT, why)
+            })?;
+        let text = self.storage_key.as_deref().unwrap_or_default().trim();
         if text.is_empty() {
             let why = format!("{} needs the key of the account", fault::STORAGE_URL);
             return Err(Fault::bad(fault::STORAGE_KEY, why));
@@ -176,9 +177,9 @@ mod tests {
     ) -> Result<Option<Account>> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         StorageArgs {
-            url: owned(url),
-            account: owned(account),
-            key: owned(key),
+            storage_url: owned(url),
+            storage_account: owned(account),
+            storage_key: owned(key),
         }
         .account()
     }
