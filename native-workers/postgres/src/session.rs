@@ -58,10 +58,18 @@ impl Session {
                 }
             }
         });
-        let client = connected
+        let connected = connected
             .recv()
-            .map_err(|error| SqlError::Failed(error.to_string()))?
-            .map_err(SqlError::Failed)?;
+            .map_err(|error| SqlError::Failed(error.to_string()))
+            .and_then(|connected| connected.map_err(SqlError::Failed));
+        let client = match connected {
+            Ok(client) => client,
+            Err(error) => {
+                // As below: to wait for it is not allowed on a thread of another runtime.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         Ok(Self {
             sql: Postgres::new(Socket {
                 client,
