@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,22 +116,22 @@ class Postgres(Part):
 
     def start(self) -> None:
         # A killed one leaves this behind, and would hesitate over it.
-        (Path(self.command[self.command.index("-D") + 1]) / "postmaster.pid").unlink(missing_ok=True)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
         super().start()
+
+    @property
+    def data(self) -> Path:
+        return Path(self.command[self.command.index("-D") + 1])
 
 
 def postgres(folder: Path) -> Postgres:
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     assert binaries, "PostgreSQL is not installed (Debian: postgresql)"
     bin_folder = binaries[-1].parent
-    data, port = folder / "postgres", free_port()
-    data.mkdir()
-    # It will not run as root.
+    # Not below pytest's folders: those are root's alone, and it will not run as root.
+    data, port = Path(tempfile.mkdtemp(prefix="headwater-bed-")), free_port()
     other = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     if other:
-        for above in [folder, *folder.parents]:
-            if above != Path("/") and above.owner() == "root" and not above.stat().st_mode & 0o001:
-                above.chmod(above.stat().st_mode | 0o011)
         shutil.chown(data, "nobody", "nogroup")
     subprocess.run(
         [*other, bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"],
@@ -273,3 +274,4 @@ class Bed:
     def stop(self) -> None:
         for part in [*self.transcoders, *self.ingests, *self.notifiers, self.nginx, *self.hosts, self.blobs, self.postgres]:
             part.stop()
+        shutil.rmtree(self.postgres.data, ignore_errors=True)
