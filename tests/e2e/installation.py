@@ -20,14 +20,13 @@ class Installation:
         self.data = folder / "data"
         self.log = (folder / "log").open("wb")
         self.process: subprocess.Popen | None = None
-        # Compiled code is the same everywhere: what the installation under test has of it need not be made again.
-        compiled = "cache/compiled"
-        if running := os.environ.get("HEADWATER_CONNECTION"):
-            made = Path(running).parent / compiled
-            if made.is_dir():
-                shutil.copytree(made, self.data / compiled, ignore=shutil.ignore_patterns(".*"))
 
     def start(self, *arguments: str) -> HeadwaterConnection:
+        # Compiled code is the same everywhere: what the installation under test has of it need not be made again.
+        compiled = "cache/compiled"
+        made = Path(os.environ.get("HEADWATER_CONNECTION", "/")).parent / compiled
+        if not self.data.exists() and made.is_dir():
+            shutil.copytree(made, self.data / compiled, ignore=shutil.ignore_patterns(".*"))
         listeners = ("listen", "blob-listen", "metrics-listen", "rtmp-listen", "rtmps-listen", "srt-listen")
         ports = [f"--{part}=127.0.0.1:0" for part in listeners]
         self.process = subprocess.Popen(
