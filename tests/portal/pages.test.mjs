@@ -5,20 +5,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { call, connection, demo, media } from "./lib/headwater.mjs";
-import { complaints, openPortal, settled, shot, tooWide } from "./lib/portal.mjs";
-
-const SHAPES = {
-  "desk-light": { viewport: { width: 1280, height: 860 }, colorScheme: "light" },
-  "desk-dark": { viewport: { width: 1280, height: 860 }, colorScheme: "dark" },
-  "phone-light": { viewport: { width: 375, height: 780 }, colorScheme: "light", hasTouch: true },
-  "phone-dark": { viewport: { width: 375, height: 780 }, colorScheme: "dark", hasTouch: true },
-};
+import { complaints, openPortal, settled, SHAPES, shot, tooWide } from "./lib/portal.mjs";
 
 const LISTS = [
   ["overview", "/"],
   ...[
     ...["upload", "assets", "jobs", "transforms", "upload-rules", "live", "locators", "endpoints", "streaming-policies"],
-    ...["key-policies", "filters", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens"],
+    ...["key-policies", "filters", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens", "signing-keys"],
   ].map((name) => [name, `/${name}`]),
 ];
 
@@ -143,6 +136,10 @@ describe("pages of the portal", () => {
       const { context, page } = await openPortal(browser, to, "/assets", options, null);
       await page.getByLabel("Token").waitFor();
       await shot(page, `${shape}-sign-in`);
+      assert.deepEqual(await complaints(page), []);
+      await page.getByRole("link", { name: "You have an invitation?" }).click();
+      await page.getByLabel("Secret of the invitation").waitFor();
+      await shot(page, `${shape}-invited`);
       assert.deepEqual(await complaints(page), []);
       await context.close();
     }

@@ -202,6 +202,7 @@ pub enum Operation {
     LiveEventUpdate,
     LiveEventDelete,
     LiveEventState,
+    LiveEventHealth,
     LiveEventAllocate,
     LiveEventStart,
     LiveEventReset,
@@ -442,6 +443,7 @@ static ACCOUNT: &[Route] = routes! {
     ALL PATCH "/liveEvents/{event}" => LiveEventUpdate, needs(K::LiveEvent, V::Write), [200];
     ALL DELETE "/liveEvents/{event}" => LiveEventDelete, needs(K::LiveEvent, V::Delete), [200, 202, 204];
     MKIO GET "/liveEvents/{event}/state" => LiveEventState, needs(K::LiveEvent, V::Read), [200];
+    ALL GET "/liveEvents/{event}/health" => LiveEventHealth, needs(K::LiveEvent, V::Read), [200];
     ALL POST "/liveEvents/{event}/allocate" => LiveEventAllocate, needs(K::LiveEvent, V::Act), [200, 202];
     ALL POST "/liveEvents/{event}/start" => LiveEventStart, needs(K::LiveEvent, V::Act), [200, 202];
     ALL POST "/liveEvents/{event}/reset" => LiveEventReset, needs(K::LiveEvent, V::Act), [200, 202];

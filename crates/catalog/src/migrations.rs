@@ -129,5 +129,10 @@ pub fn all() -> &'static [Migration] {
             name: "engines and inputs",
             sql: include_str!("../migrations/sqlite/0015_engines_and_inputs.sql"),
         },
+        Migration {
+            number: 16,
+            name: "live health",
+            sql: include_str!("../migrations/sqlite/0016_live_health.sql"),
+        },
     ]
 }

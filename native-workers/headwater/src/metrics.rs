@@ -4,6 +4,7 @@ use crate::fault::{Blame, Kind, Setting};
 use crate::health::Health;
 use anyhow::Result;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_util::MetricKindMask;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// How long a gauge is shown that nobody sets any more: a live event that has ended is not shown as if it went on. Those who
+/// set them do it every few seconds.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Metrics that are kept, on a listener that does not answer yet: its address is known before what `/readyz` asks about.
 pub(crate) struct Listener {
@@ -23,6 +28,7 @@ pub(crate) struct Listener {
 pub(crate) async fn bind(address: SocketAddr, setting: Setting) -> Result<Listener> {
     let recorder = PrometheusBuilder::new()
         .set_buckets(&BUCKETS)?
+        .idle_timeout(MetricKindMask::GAUGE, Some(FRESH))
         .build_recorder();
     let handle = recorder.handle();
     ::metrics::set_global_recorder(recorder)

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::encode::Encoding;
 use crate::facts::{self, Facts};
 use crate::spool::{Kept, Spool};
+use crate::stats::Stats;
 
 /// Rows whose media stay in memory.
 const ROWS_IN_MEMORY: u64 = 12;
@@ -72,6 +73,8 @@ pub(crate) struct Live {
     /// How it is encoded; `None`: it is passed on.
     pub(crate) encoding: Option<Encoding>,
     pub(crate) facts: Facts,
+    /// How what comes in is doing. Never held across another lock.
+    stats: Mutex<Stats>,
     /// Connections end when it is cancelled.
     pub(crate) stop: CancellationToken,
     interval_ms: u32,
@@ -155,6 +158,7 @@ impl Live {
             limits,
             encoding: Encoding::of(assignment, settings.interval_ms)?,
             facts: Facts::default(),
+            stats: Mutex::default(),
             stop: CancellationToken::new(),
             interval_ms: settings.interval_ms,
             part_ms: settings.part_ms,
@@ -180,6 +184,17 @@ impl Live {
     /// A panic of another holder leaves nothing half done that matters more than going on.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self) -> MutexGuard<'_, Stats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts what became of an encoder's track. What becomes of layers that are made here says nothing about an encoder.
+    fn count(&self, count: impl FnOnce(&mut Stats, i64)) {
+        if self.encoding.is_none() {
+            count(&mut self.stats(), crate::now_ms());
+        }
     }
 
     /// Takes over who may send. Those who are in stay.
@@ -423,6 +438,7 @@ impl Live {
                     inner.media.entry((number, track)).or_default().push(bytes);
                 }
                 Output::Dropped { track, time, drop } => {
+                    self.count(|stats, now| stats.dropped(now, track, drop));
                     if let (Some(code), Some(known)) = (drop.code(), inner.track(track)) {
                         self.facts.tell(Fact::ChunkDropped(ChunkDropped {
                             timestamp: facts::time(time),
@@ -439,6 +455,7 @@ impl Live {
                     previous,
                     new,
                 } => {
+                    self.count(|stats, now| stats.jumped(now, track));
                     if let Some(known) = inner.track(track) {
                         self.facts.tell(Fact::Discontinuity(Discontinuity {
                             track_type: known.kind.name().to_owned(),
@@ -540,6 +557,11 @@ impl Live {
                     .map(|last| (track.kind, last)),
             );
             let expected = u64::from(track.bitrate);
+            // A layer that is made here says nothing about an encoder.
+            let (drift, arrived) = match self.encoding {
+                None => self.stats().heard(now, index),
+                Some(_) => (None, None),
+            };
             beats.push(Heartbeat {
                 track_type: track.kind.name().to_owned(),
                 track_name: name(track),
@@ -558,6 +580,10 @@ impl Live {
                 healthy: running
                     && !relieved
                     && stats.overlaps + stats.discontinuities + stats.non_increasing == 0,
+                last_fragment_arrival_time: facts::moment(arrived),
+                ingest_drift_value: facts::drift(drift),
+                transcription_state: String::new(),
+                transcription_language: String::new(),
             });
         }
         drop(inner);

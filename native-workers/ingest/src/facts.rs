@@ -52,3 +52,37 @@ pub(crate) fn time(clock: i64) -> String {
 pub(crate) fn scale() -> String {
     CLOCK.get().to_string()
 }
+
+/// A moment of the wall clock as events have it, milliseconds since the Unix epoch.
+pub(crate) fn moment(at_ms: Option<i64>) -> String {
+    let at = at_ms.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    at.map_or_else(String::new, |at| at.to_string())
+}
+
+/// Seconds per minute by which delivery is behind, as AMS has it.
+pub(crate) fn drift(ms: Option<i64>) -> String {
+    match ms {
+        None => "n/a".to_owned(),
+        Some(ms) => {
+            let ms = ms.max(0);
+            match ms % 1000 {
+                0 => (ms / 1000).to_string(),
+                rest => format!("{}.{rest:03}", ms / 1000),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drift_and_moments_are_written_as_ams_had_them() {
+        assert_eq!(drift(None), "n/a");
+        assert_eq!(drift(Some(-40)), "0");
+        assert_eq!(drift(Some(2050)), "2.050");
+        assert_eq!(moment(None), "");
+        assert_eq!(moment(Some(1_500)), "1970-01-01T00:00:01.5Z");
+    }
+}

@@ -19,7 +19,7 @@ use crate::event::Live;
 use crate::hub::{Hub, Open};
 use crate::recording::{self, Handle};
 use crate::spool::Spool;
-use crate::{Bound, Config, resume, srt};
+use crate::{Bound, Config, measure, resume, srt};
 
 /// What all events of a worker share.
 pub(crate) struct Around {
@@ -193,7 +193,7 @@ impl Holder {
             match self
                 .around
                 .api
-                .renew(self.assignment.event_id, &report)
+                .renew(self.assignment.event_id, &self.measured(&report))
                 .await
             {
                 Ok(assignment) => {
@@ -353,6 +353,19 @@ impl Holder {
             endpoints: self.endpoints(),
             edge: self.running.is_some().then(|| self.around.edge()),
             outputs: self.output_reports(),
+            health: None,
+        }
+    }
+
+    /// A report with what was measured, which changes all the time and is no reason to tell it.
+    fn measured(&self, report: &RenewRequest) -> RenewRequest {
+        let health = self.running.as_ref().map(|running| {
+            let of = (&*self.assignment.project, &*self.assignment.event_name);
+            measure::health(&running.live, of)
+        });
+        RenewRequest {
+            health,
+            ..report.clone()
         }
     }
 
@@ -503,6 +516,7 @@ impl Holder {
                 endpoints: Endpoints::default(),
                 edge: Some(self.around.edge()),
                 outputs: self.output_reports(),
+                health: None,
             };
             let renewed = self.around.api.renew(event, &report).await;
             let told = renewed.is_ok();

@@ -142,6 +142,8 @@ impl Publication {
         open.live
             .facts
             .tell(Fact::EncoderConnected(encoder.clone()));
+        let now = crate::now_ms();
+        open.live.stats().connected(now, source, &encoder);
         Ok(Self {
             source,
             session,
@@ -201,6 +203,11 @@ impl Publication {
                 bitrate: bitrate.into(),
                 seen: false,
             };
+            let (name, bitrate) = (&announced.name, announced.bitrate);
+            let now = crate::now_ms();
+            self.live
+                .stats()
+                .announced(now, self.source, index, kind, name, bitrate);
             self.tracks.push((index, announced));
         }
         Ok(index)
@@ -213,6 +220,8 @@ impl Publication {
         unit: AccessUnit,
     ) -> Result<Option<Duration>, Reason> {
         let (time, bytes) = (unit.dts, unit.bytes.len() as u64);
+        let now = crate::now_ms();
+        self.live.stats().arrived(now, self.source, track, &unit);
         let ahead = match &mut self.session {
             None => self.live.push(self.source, track, unit)?,
             Some(session) => session.push(track, unit)?,
@@ -263,6 +272,7 @@ impl Drop for Publication {
             self.live.disconnect(self.source);
         }
         self.live.forget_rate(self.source);
+        self.live.stats().gone(self.source);
         self.live
             .facts
             .tell(Fact::EncoderDisconnected(ended(&self.encoder, self.ended)));

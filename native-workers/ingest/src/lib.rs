@@ -11,6 +11,7 @@
 //! | `rtmp`, `srt` | the protocols |
 //! | `encode` | events that are encoded here: decoders, scaler, encoders |
 //! | `edge` | the private listener that the origin asks for the newest moments |
+//! | `stats`, `measure` | what comes in, counted: for the API's `health`, heartbeats and metrics |
 //! | `facts` | what clients are told: encoders that come and go, drops, heartbeats |
 //!
 //! Deciding is `headwater-live`'s; here are sockets, files and clocks. A worker may be killed at any moment: row numbers
@@ -24,11 +25,13 @@ mod event;
 mod facts;
 mod holder;
 mod hub;
+mod measure;
 mod recording;
 mod resume;
 mod rtmp;
 mod spool;
 mod srt;
+mod stats;
 mod store;
 
 use std::net::SocketAddr;

@@ -117,6 +117,7 @@ mod tests {
                 endpoints: Endpoints::default(),
                 edge: None,
                 outputs: Vec::new(),
+                health: None,
             },
         );
         keep(folder.path(), event, &report).unwrap();

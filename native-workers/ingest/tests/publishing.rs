@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use headwater_live::edge::{Place, Snapshot, path};
 use headwater_work::live::facts::Fact;
+use headwater_work::live::health::Losses;
 use headwater_work::live::{EncodingType, OutputState, Protocol, Wanted};
 use support::{Fake, TOKEN, edge, frames, packets, publish, source};
 
@@ -62,6 +63,53 @@ async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
     assert_eq!(whole, again);
     let (status, _) = edge(&worker.bound, &path::media(&id, 0, number + 500, None, 0)).await;
     assert_eq!(status, http::StatusCode::NOT_FOUND);
+
+    // How it is doing goes with the renewals.
+    fake.until("a measurement", |state| {
+        let health = state.renewals.last().and_then(|r| r.health.as_ref());
+        health.is_some_and(|health| health.tracks.iter().all(|t| t.frame_rate_milli > 0))
+    })
+    .await;
+    let health = fake
+        .state
+        .lock()
+        .unwrap()
+        .renewals
+        .last()
+        .unwrap()
+        .health
+        .clone()
+        .unwrap();
+    let [encoder_health] = &health.encoders[..] else {
+        panic!("{health:?}")
+    };
+    assert_eq!(
+        (
+            encoder_health.protocol.as_str(),
+            encoder_health.encoder_ip.as_str()
+        ),
+        ("RTMP", "127.0.0.1")
+    );
+    assert!(!encoder_health.ingest_url.contains(TOKEN));
+    let video = health
+        .tracks
+        .iter()
+        .find(|track| track.track_type == "video")
+        .unwrap();
+    assert_eq!(video.key_frame_distance_ms, Some(1_000));
+    // ffmpeg sends in bursts, and a loaded machine is late.
+    assert!(
+        (15_000..=35_000).contains(&video.frame_rate_milli),
+        "{video:?}"
+    );
+    assert!(
+        video.connected && video.incoming_bitrate > 50_000 && video.lost == Losses::default(),
+        "{video:?}"
+    );
+    assert!(
+        health.av_drift_ms.is_some_and(|ms| ms.abs() < 500),
+        "{health:?}"
+    );
 
     assert!(encoder.0.wait().unwrap().success());
     fake.change(|assignment| assignment.wanted = Wanted::Stop);

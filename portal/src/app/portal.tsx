@@ -113,6 +113,9 @@ function SignInPage() {
         <code>headwater token</code>
       </pre>
       <SignIn label="Sign in" />
+      <p>
+        <a href={href(["invited"])}>You have an invitation?</a>
+      </p>
     </section>
   );
 }

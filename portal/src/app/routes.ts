@@ -6,6 +6,7 @@ import { AuditPage } from "../pages/audit";
 import { EndpointsPage } from "../pages/endpoints";
 import { FiltersPage } from "../pages/filters";
 import { HomePage } from "../pages/home";
+import { InvitedPage } from "../pages/invited";
 import { JobsPage } from "../pages/jobs";
 import { KeyPoliciesPage } from "../pages/key-policies";
 import { LivePage } from "../pages/live";
@@ -13,6 +14,7 @@ import { LocatorsPage } from "../pages/locators";
 import { PeoplePage } from "../pages/people";
 import { PlayPage, WatchPage } from "../pages/play";
 import { RolesPage } from "../pages/roles";
+import { SigningKeysPage } from "../pages/signing-keys";
 import { StoragePage } from "../pages/storage";
 import { StreamingPoliciesPage } from "../pages/streaming-policies";
 import { TeamsPage } from "../pages/teams";
@@ -50,12 +52,14 @@ export const ROUTES: Record<string, ComponentType<PageProps>> = {
   teams: TeamsPage,
   roles: RolesPage,
   tokens: TokensPage,
+  "signing-keys": SigningKeysPage,
+  invited: InvitedPage,
   watch: WatchPage,
   play: PlayPage,
 };
 
-/** What is shown without a token: the player, for whom a link to it was given. */
-export const PUBLIC: readonly string[] = ["play"];
+/** What is shown without a token: the player, for whom a link to it was given, and the way in for somebody invited. */
+export const PUBLIC: readonly string[] = ["play", "invited"];
 
 /** `kind`: what one has to be allowed to read to see the way there; null for everybody. */
 export const NAVIGATION: { title: string; pages: { to: string; label: string; kind: string | null }[] }[] = [
@@ -97,6 +101,7 @@ export const NAVIGATION: { title: string; pages: { to: string; label: string; ki
       { to: "teams", label: "Teams", kind: "Team" },
       { to: "roles", label: "Roles", kind: null },
       { to: "tokens", label: "Tokens", kind: "OwnToken" },
+      { to: "signing-keys", label: "Signing keys", kind: "SigningKey" },
     ],
   },
 ];

@@ -1,5 +1,6 @@
 /** One live event: state, where the encoder sends, preview, recordings. */
 
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import { ask, here, may } from "../app/session";
@@ -8,11 +9,12 @@ import { protocolOf } from "../player/players";
 import { Screen } from "../player/screen";
 import { Check, Form, NAME_HINT, Text } from "../ui/form";
 import { Table } from "../ui/list";
-import { useDraft, useLoad } from "../ui/load";
+import { useDraft, useLoad, type Loaded } from "../ui/load";
 import { Act, Confirm, Copy, Facts, Heading, Opener, Section, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
 import { stamp } from "./encode";
 import { encodingLabel, type LiveEvent } from "./live";
+import { HealthPanel, type Health } from "./live-health";
 import { CLEAR, publish } from "./publish";
 
 function moving({ properties: { resourceState } }: LiveEvent): boolean {
@@ -29,6 +31,24 @@ export function LiveEventPage({ name }: { name: string }) {
   const state = event.value?.properties.resourceState;
   const busy = event.value !== null && moving(event.value);
   const act = may("LiveEvent", "act");
+  const health = useLoad<Health>(
+    () => ask((to) => to.GET("/api/v1/projects/{project}/media/liveEvents/{event}/health", params)),
+    [name, state],
+    () => (state === "Running" ? 5000 : null),
+  );
+  // The preview ends with the event, so its player lets go before the event is asked to end.
+  const [ending, setEnding] = useState(false);
+  useEffect(() => setEnding(false), [state]);
+  const end = async (how: () => Promise<unknown>) => {
+    setEnding(true);
+    await new Promise((gone) => window.setTimeout(gone, 50));
+    try {
+      await how();
+    } catch (thrown) {
+      setEnding(false);
+      throw thrown;
+    }
+  };
   return (
     <>
       <Heading title={name} back={[href(["live"]), "Live events"]}>
@@ -61,8 +81,10 @@ export function LiveEventPage({ name }: { name: string }) {
                 consequence="Encoders are disconnected and viewers see no more of it. Recordings stay, and their recording ends."
                 done="Live event is stopping"
                 run={() =>
-                  ask((to) =>
-                    to.POST("/api/v1/projects/{project}/media/liveEvents/{event}/stop", { ...params, body: { removeOutputsOnStop: true } }),
+                  end(() =>
+                    ask((to) =>
+                      to.POST("/api/v1/projects/{project}/media/liveEvents/{event}/stop", { ...params, body: { removeOutputsOnStop: true } }),
+                    ),
                   )
                 }
                 then={event.reload}
@@ -75,7 +97,7 @@ export function LiveEventPage({ name }: { name: string }) {
                 question={`Reset ${name}?`}
                 consequence="Encoders are disconnected, and the timeline begins anew when they come back."
                 done="Live event is being reset"
-                run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/liveEvents/{event}/reset", params))}
+                run={() => end(() => ask((to) => to.POST("/api/v1/projects/{project}/media/liveEvents/{event}/reset", params)))}
                 then={event.reload}
               />
             )}
@@ -104,8 +126,9 @@ export function LiveEventPage({ name }: { name: string }) {
                 ["Created", moment(one.properties.created)],
               ]}
             />
+            <HealthPanel health={health} name={name} />
             <Ingest event={one} />
-            <Preview event={one} />
+            <Preview event={one} health={health} ending={ending} lost={event.reload} />
             <Outputs event={name} state={one.properties.resourceState} />
           </>
         )}
@@ -158,21 +181,46 @@ function Ingest({ event }: { event: LiveEvent }) {
   );
 }
 
-function Preview({ event }: { event: LiveEvent }) {
+/** Whether there is a segment: its end is the second key frame. */
+function playable({ tracks }: Health): boolean {
+  const pictures = tracks.filter(({ trackType }) => trackType === "video");
+  return pictures.length > 0 ? pictures.some(({ keyFrameDistanceMs }) => keyFrameDistanceMs != null) : tracks.some(({ frameRate }) => frameRate > 0);
+}
+
+/** `lost`: the player was refused, so the event may have ended meanwhile. */
+function Preview({ event, health, ending, lost }: { event: LiveEvent; health: Loaded<Health>; ending: boolean; lost: () => void }) {
   const { endpoints } = event.properties.preview;
   const first = endpoints[0];
-  const protocol = first === undefined ? null : (protocolOf(first.url) ?? "HLS");
+  // As AMS has it the address ends in `/manifest`, which alone means Smooth Streaming; live plays as HLS and DASH.
+  const url = first === undefined || protocolOf(first.url) !== null ? first?.url : `${first.url}(format=m3u8-cmaf)`;
+  const protocol = url === undefined ? null : protocolOf(url);
+  const running = event.properties.resourceState === "Running" && !ending;
+  // Before the first segment there is nothing to ask for. Once something came, an encoder may come and go.
+  const [came, setCame] = useState(false);
+  const comes = health.value === null ? health.failure !== null : playable(health.value);
+  useEffect(() => setCame(running && (came || comes)), [running, comes]);
+  // Whoever waits for pictures wants no button for it: another player is tried while the event runs.
+  const [turn, setTurn] = useState(0);
+  const again = useRef<number | undefined>(undefined);
+  useEffect(() => () => window.clearTimeout(again.current), [running]);
+  const stopped = () => {
+    lost();
+    window.clearTimeout(again.current);
+    again.current = window.setTimeout(() => setTurn((before) => before + 1), 5000);
+  };
   return (
     <Section title="Preview">
-      {first === undefined || protocol === null || event.properties.resourceState !== "Running" ? (
+      {url === undefined || protocol === null || !running || !came ? (
         <Empty title="Nothing to see yet">
           <p>The preview plays here while the event runs and an encoder sends.</p>
         </Empty>
       ) : (
         <>
           <Screen
-            streams={[{ url: first.url, protocol, label: protocol, licences: {}, encrypted: false }]}
+            key={turn}
+            streams={[{ url, protocol, label: protocol, licences: {}, encrypted: false }]}
             label={`Preview of ${event.name}`}
+            stopped={stopped}
           />
           <ul class="addresses">
             {endpoints.map(({ url }) => (

@@ -39,7 +39,9 @@ export function PeoplePage() {
             it on yourself.
           </p>
           <Copy text={made.metadata.secret ?? ""} label="secret of the invitation" />
-          <p class="meta">It is accepted at POST /api/v1/invites/accept, and good until {moment(made.spec.expires)}.</p>
+          <p class="meta">
+            It is accepted at {`${location.origin}/#/invited`} or POST /api/v1/invites/accept, and good until {moment(made.spec.expires)}.
+          </p>
         </Dialog>
       )}
       <Section title="Users">

@@ -17,7 +17,8 @@ export interface Stream {
   encrypted: boolean;
 }
 
-export function Screen({ streams, poster, label }: { streams: Stream[]; poster?: string | undefined; label: string }) {
+/** `stopped`: is told when playback ends with an error. */
+export function Screen({ streams, poster, label, stopped }: { streams: Stream[]; poster?: string | undefined; label: string; stopped?: () => void }) {
   const video = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
   // One player at a time: each start waits for the stop before it.
@@ -50,6 +51,7 @@ export function Screen({ streams, poster, label }: { streams: Stream[]; poster?:
       if (left) return;
       setTrouble(sentence);
       screen.dataset.state = "error";
+      stopped?.();
     };
     const unwatch = watchRequests(
       [stream.url, ...Object.values(stream.licences)].map((url) => new URL(url, location.href).origin),

@@ -34,9 +34,9 @@ export function Heading({ title, children, back }: { title: string; children?: C
   );
 }
 
-const GOOD = ["Running", "Finished", "Succeeded", "Sent", "Active", "Accepted", "Signing", "Published", "Enabled"];
-const BAD = ["Error", "Failed", "Revoked", "Expired", "Declined"];
-const IDLE = ["Stopped", "Canceled", "Disabled", "Retired", "Verifying"];
+const GOOD = ["Running", "Finished", "Succeeded", "Sent", "Active", "Accepted", "Signing", "Published", "Enabled", "Healthy"];
+const BAD = ["Error", "Failed", "Revoked", "Expired", "Declined", "Unhealthy"];
+const IDLE = ["Stopped", "Canceled", "Disabled", "Retired", "Verifying", "Not running"];
 
 /** A state in words, with a colour that repeats what the word says. */
 export function State({ of: state }: { of: string }) {

@@ -7,6 +7,14 @@ import { openPage } from "./browser.mjs";
 
 const PATIENCE = 60_000;
 
+/** What pages are looked at on. */
+export const SHAPES = {
+  "desk-light": { viewport: { width: 1280, height: 860 }, colorScheme: "light" },
+  "desk-dark": { viewport: { width: 1280, height: 860 }, colorScheme: "dark" },
+  "phone-light": { viewport: { width: 375, height: 780 }, colorScheme: "light", hasTouch: true },
+  "phone-dark": { viewport: { width: 375, height: 780 }, colorScheme: "dark", hasTouch: true },
+};
+
 /** Opens the portal at `place` (`/assets`), signed in with `token`; null for a visitor without. */
 export async function openPortal(browser, to, place = "/", options = {}, token = to.token) {
   const opened = await openPage(browser, options);

@@ -397,6 +397,7 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
             .puts("LiveEvent", [("morning", live::event_example())]),
         Op::LiveEventDelete => on("Live", "Deletes a live event that is stopped"),
         Op::LiveEventState => on("Live", "Gives a live event's state").answers("State"),
+        Op::LiveEventHealth => on("Live", "Says how a live event's ingest is doing").answers("LiveEventHealth"),
         Op::LiveEventAllocate => on("Live", "Readies a live event, so that it starts at once later"),
         Op::LiveEventStart => on("Live", "Starts a live event"),
         Op::LiveEventReset => on("Live", "Disconnects encoders and begins the timeline anew"),

@@ -50,6 +50,7 @@ pub(super) async fn renew<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         endpoints: &request.endpoints,
         edge: request.edge.as_ref(),
         outputs: &request.outputs,
+        health: request.health.as_ref(),
     };
     let assigned = queue::renew(
         call.sql,

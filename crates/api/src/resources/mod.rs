@@ -24,6 +24,7 @@ pub(crate) mod key_policies;
 pub(crate) mod key_policy_options;
 pub(crate) mod live_event_body;
 mod live_events;
+mod live_health;
 mod live_outputs;
 mod live_work;
 mod locator_paths;
@@ -225,6 +226,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::LiveEventUpdate => live_events::update(call).await,
         Op::LiveEventDelete => live_events::delete(call).await,
         Op::LiveEventState => live_events::state(call).await,
+        Op::LiveEventHealth => live_health::get(call).await,
         Op::LiveEventAllocate => live_events::act(call, Action::Allocate).await,
         Op::LiveEventStart => live_events::act(call, Action::Start).await,
         Op::LiveEventReset => live_events::act(call, Action::Reset).await,

@@ -9,6 +9,7 @@ mod key_documents;
 mod key_orders;
 mod lists;
 mod live;
+mod live_health;
 mod openapi;
 mod organization;
 mod people;

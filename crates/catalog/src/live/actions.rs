@@ -223,6 +223,7 @@ pub(super) async fn remove<S: Sql>(
     facts::tell(sql, event, LiveEventState::Deleting, now).await?;
     for statement in [
         "DELETE FROM live_event_labels WHERE event_id = ?1",
+        "DELETE FROM live_event_health WHERE event_id = ?1",
         "DELETE FROM live_events WHERE id = ?1",
     ] {
         sql.query(statement, &[event.id.into()]).await?;

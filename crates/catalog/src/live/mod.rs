@@ -8,6 +8,7 @@
 //! | [`events`], [`actions`] | made, changed, listed; started, stopped, reset, deleted |
 //! | [`outputs`] | recordings |
 //! | [`queue`] | the worker's side: claim, renew, release |
+//! | [`health`] | how the ingest is doing, by the worker's measurements |
 //! | [`source`] | the origin's side: who has the newest moments |
 //! | [`sweep`] | what time alone decides |
 //!
@@ -18,6 +19,7 @@
 pub mod actions;
 pub mod events;
 mod facts;
+pub mod health;
 mod machine;
 pub mod model;
 pub mod outputs;

@@ -4,6 +4,7 @@
 //! lease token alone decides whose the event is. What a worker is told is always all that is wanted.
 
 use headwater_seal::Seal;
+use headwater_work::live::health::Health;
 use headwater_work::live::{
     Edge, Endpoints, LONGEST_URL, MOST_ENDPOINTS, OutputReport, OutputState, WorkerState,
 };
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::actions;
 use super::events::ENTITY;
 use super::facts;
+use super::health;
 use super::machine::{self, LiveEventState};
 use super::model::{LiveEvent, LiveOutput, LiveOutputState, edge_context, endpoints_context};
 use super::outputs;
@@ -108,13 +110,14 @@ pub struct Report<'a> {
     pub endpoints: &'a Endpoints,
     pub edge: Option<&'a Edge>,
     pub outputs: &'a [OutputReport],
+    pub health: Option<&'a Health>,
 }
 
 /// Keeps the lease for as long again as it was claimed for, takes the report, and says what is wanted.
 ///
 /// Reports about outputs that are gone are passed over: the worker did not know yet.
 ///
-/// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for endpoints that are too many or too long.
+/// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for endpoints or measurements that are too many or too long.
 pub async fn renew<S: Sql>(
     sql: &S,
     seal: &Seal,
@@ -125,6 +128,7 @@ pub async fn renew<S: Sql>(
 ) -> Result<Assigned, CatalogError> {
     check_endpoints(report.endpoints)?;
     report.edge.map_or(Ok(()), check_edge)?;
+    report.health.map_or(Ok(()), health::check)?;
     transaction(sql, async |sql| {
         sweep(sql, now).await?;
         let (event, lease_seconds) = held(sql, event_id, lease)
@@ -166,6 +170,9 @@ pub async fn renew<S: Sql>(
         }
         let event = ENTITY.returned(&rows, &event.name)?;
         report_outputs(sql, &event, report.outputs, now).await?;
+        if let Some(measured) = report.health.filter(|_| current) {
+            health::keep(sql, event.id, measured, now).await?;
+        }
         assigned(sql, seal, event).await
     })
     .await

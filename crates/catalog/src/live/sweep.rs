@@ -81,12 +81,16 @@ pub(super) async fn sweep<S: Sql>(sql: &S, now: Timestamp) -> Result<(), Catalog
         &given_up,
     )
     .await?;
-    sql.query(
-        "DELETE FROM live_event_labels WHERE event_id IN (
-             SELECT id FROM live_events WHERE state = 'Deleting' AND claim_by <= ?1)",
-        &given_up,
-    )
-    .await?;
+    for table in ["live_event_labels", "live_event_health"] {
+        sql.query(
+            &format!(
+                "DELETE FROM {table} WHERE event_id IN (
+                     SELECT id FROM live_events WHERE state = 'Deleting' AND claim_by <= ?1)"
+            ),
+            &given_up,
+        )
+        .await?;
+    }
     sql.query(
         "DELETE FROM live_events WHERE state = 'Deleting' AND claim_by <= ?1",
         &given_up,

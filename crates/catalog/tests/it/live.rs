@@ -79,6 +79,7 @@ fn renew(
         generation: 1,
         endpoints: &Endpoints::default(),
         edge: None,
+        health: None,
         outputs: &[],
     };
     block_on(queue::renew(

@@ -152,6 +152,17 @@ pub struct Heartbeat {
     /// `Running` or `Stopped`.
     pub state: String,
     pub healthy: bool,
+    /// When the newest data came (RFC 3339); empty if none has.
+    #[serde(default)]
+    pub last_fragment_arrival_time: String,
+    /// Seconds by which less media than time came in the last minute, `0` for none; `n/a` if nothing came.
+    #[serde(default)]
+    pub ingest_drift_value: String,
+    /// Empty: nothing is transcribed. Neither is the next one said.
+    #[serde(default)]
+    pub transcription_state: String,
+    #[serde(default)]
+    pub transcription_language: String,
 }
 
 /// A gap in a track.

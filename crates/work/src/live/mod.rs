@@ -13,9 +13,11 @@
 //! from a lost one needs nothing but its [`Assignment`].
 //!
 //! A worker whose lease is lost stops at once and writes nothing more: another worker has the event, or nobody wants it.
-//! What happens at the ingest port in between (an encoder that comes and goes, a gap) is told in the words of [`facts`].
+//! What happens at the ingest port in between (an encoder that comes and goes, a gap) is told in the words of [`facts`],
+//! and how it is doing in those of [`health`].
 
 pub mod facts;
+pub mod health;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -199,6 +201,9 @@ pub struct RenewRequest {
     /// Those of the assignment that there is something to say about.
     #[serde(default)]
     pub outputs: Vec<OutputReport>,
+    /// How what comes in is doing. `None` while nothing is taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<health::Health>,
 }
 
 /// The worker's private listener. Clients are never shown it.

@@ -1,11 +1,11 @@
 //! `headwater assets`.
 
 use super::table::{bytes, instant};
-use super::{Listing, Session, Target, print_json, say, text};
+use super::{Listing, Session, Target, name, print_json, print_more, property, say, text};
 use crate::publish;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -49,20 +49,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let session = args.target.open()?;
     match args.command {
         Command::List(listing) => {
-            let assets = session.list(&["assets"], &listing).await?;
-            session.print_list(
-                &assets,
-                &["name", "created", "storage", "container", "description"],
-                |asset| {
-                    vec![
-                        text(asset, "/name").to_owned(),
-                        instant(text(asset, "/properties/created")),
-                        text(asset, "/properties/storageAccountName").to_owned(),
-                        text(asset, "/properties/container").to_owned(),
-                        text(asset, "/properties/description").to_owned(),
-                    ]
-                },
-            )
+            session
+                .print_list(
+                    &["assets"],
+                    &listing,
+                    &[
+                        ("name", name),
+                        ("created", |asset| instant(&property(asset, "created"))),
+                        ("storage", |asset| property(asset, "storageAccountName")),
+                        ("container", |asset| property(asset, "container")),
+                        ("description", |asset| property(asset, "description")),
+                    ],
+                )
+                .await
         }
         Command::Show { asset } => show(&session, &asset).await,
         Command::Create {
@@ -101,11 +100,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
 }
 
-async fn show(session: &Session, name: &str) -> Result<()> {
-    let asset = session.get(&["assets", name]).await?;
-    let storage = session.get(&["assets", name, "storage"]).await?;
+async fn show(session: &Session, asset_name: &str) -> Result<()> {
+    let asset = session.get(&["assets", asset_name]).await?;
+    let storage = session.get(&["assets", asset_name, "storage"]).await?;
     let locators = session
-        .post(&["assets", name, "listStreamingLocators"], None)
+        .post(&["assets", asset_name, "listStreamingLocators"], None)
         .await?;
     if session.json {
         return print_json(&json!({
@@ -114,48 +113,48 @@ async fn show(session: &Session, name: &str) -> Result<()> {
             "streamingLocators": locators["streamingLocators"],
         }));
     }
-    let property = |name: &str| text(&asset, &format!("/properties/{name}")).to_owned();
     session.print_one(
         &asset,
         &[
-            ("name", text(&asset, "/name").to_owned()),
-            ("id", property("assetId")),
-            ("description", property("description")),
-            ("storage", property("storageAccountName")),
-            ("container", property("container")),
-            ("created", instant(&property("created"))),
+            ("name", name(&asset)),
+            ("id", property(&asset, "assetId")),
+            ("description", property(&asset, "description")),
+            ("storage", property(&asset, "storageAccountName")),
+            ("container", property(&asset, "container")),
+            ("created", instant(&property(&asset, "created"))),
         ],
     )?;
-    let files = storage["spec"]["files"].as_array();
-    let rows: Vec<_> = files
+    print_more(
+        &contents(&storage["spec"]),
+        &[
+            ("file", |item| text(item, "/path").to_owned()),
+            ("size", |item| {
+                item["size"].as_u64().map_or_else(String::new, bytes)
+            }),
+        ],
+    )?;
+    print_more(
+        &locators["streamingLocators"],
+        &[
+            ("locator", name),
+            ("policy", |locator| {
+                text(locator, "/streamingPolicyName").to_owned()
+            }),
+            ("ends", |locator| instant(text(locator, "/endTime"))),
+        ],
+    )
+}
+
+/// Folders, with a slash behind as paths have it, then files.
+fn contents(spec: &Value) -> Value {
+    let of = |member: &str| spec[member].as_array().cloned().unwrap_or_default();
+    let folders = of("folders")
         .into_iter()
-        .flatten()
-        .map(|file| {
-            vec![
-                text(file, "/name").to_owned(),
-                bytes(file["size"].as_u64().unwrap_or(0)),
-            ]
-        })
-        .collect();
-    say("\n")?;
-    say(&super::table::table(&["file", "size"], &rows))?;
-    let published = locators["streamingLocators"].as_array();
-    let rows: Vec<_> = published
+        .map(|folder| json!({"path": format!("{}/", text(&folder, "/name"))}));
+    let files = of("files")
         .into_iter()
-        .flatten()
-        .map(|locator| {
-            vec![
-                text(locator, "/name").to_owned(),
-                text(locator, "/streamingPolicyName").to_owned(),
-                instant(text(locator, "/endTime")),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        say("\n")?;
-        say(&super::table::table(&["locator", "policy", "ends"], &rows))?;
-    }
-    Ok(())
+        .map(|file| json!({"path": text(&file, "/name"), "size": file["size"]}));
+    folders.chain(files).collect()
 }
 
 async fn upload(session: &Session, asset: &str, files: &[PathBuf]) -> Result<()> {
@@ -197,4 +196,20 @@ async fn upload(session: &Session, asset: &str, files: &[PathBuf]) -> Result<()>
         print_json(&json!({"asset": asset, "files": done}))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_come_before_files() {
+        let spec =
+            json!({"files": [{"name": "a.mp4", "size": 3}], "folders": [{"name": "film.live"}]});
+        assert_eq!(
+            contents(&spec),
+            json!([{"path": "film.live/"}, {"path": "a.mp4", "size": 3}])
+        );
+        assert_eq!(contents(&json!({})), json!([]));
+    }
 }

@@ -1,7 +1,7 @@
 //! `headwater jobs`.
 
 use super::table::instant;
-use super::{Listing, Session, Target, text};
+use super::{Listing, Session, Target, name, property, text};
 use crate::publish;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -64,45 +64,38 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             listing
                 .orderby
                 .get_or_insert_with(|| "properties/created desc".to_owned());
-            let jobs = match &transform {
-                Some(transform) => {
-                    session
-                        .list(&["transforms", transform, "jobs"], &listing)
-                        .await?
-                }
-                None => session.list(&["jobs"], &listing).await?,
+            let path = match &transform {
+                Some(transform) => vec!["transforms", transform.as_str(), "jobs"],
+                None => vec!["jobs"],
             };
-            session.print_list(
-                &jobs,
-                &["transform", "job", "state", "progress", "created", "error"],
-                |job| {
-                    vec![
-                        transform_of(job),
-                        text(job, "/name").to_owned(),
-                        text(job, "/properties/state").to_owned(),
-                        format!("{} %", progress(job)),
-                        instant(text(job, "/properties/created")),
-                        error(job),
-                    ]
-                },
-            )
+            session
+                .print_list(
+                    &path,
+                    &listing,
+                    &[
+                        ("transform", transform_of),
+                        ("job", name),
+                        ("state", |job| property(job, "state")),
+                        ("progress", |job| format!("{} %", progress(job))),
+                        ("input", |job| input(&job["properties"]["input"])),
+                        ("created", |job| instant(&property(job, "created"))),
+                        ("error", error),
+                    ],
+                )
+                .await
         }
         Command::Transforms(listing) => {
-            let transforms = session.list(&["transforms"], &listing).await?;
-            session.print_list(&transforms, &["name", "preset", "description"], |item| {
-                let preset = &item["properties"]["outputs"][0]["preset"];
-                let kind = text(preset, "/@odata.type").rsplit('.').next();
-                let named = text(preset, "/presetName");
-                vec![
-                    text(item, "/name").to_owned(),
-                    if named.is_empty() {
-                        kind.unwrap_or_default().to_owned()
-                    } else {
-                        named.to_owned()
-                    },
-                    text(item, "/properties/description").to_owned(),
-                ]
-            })
+            session
+                .print_list(
+                    &["transforms"],
+                    &listing,
+                    &[
+                        ("name", name),
+                        ("preset", preset),
+                        ("description", |item| property(item, "description")),
+                    ],
+                )
+                .await
         }
         Command::Show { transform, job } => show(&session, &transform, &job).await,
         Command::Submit {
@@ -161,36 +154,90 @@ async fn watch(session: &Session, transform: &str, job: &str) -> Result<()> {
     show(session, transform, job).await
 }
 
-async fn show(session: &Session, transform: &str, name: &str) -> Result<()> {
+async fn show(session: &Session, transform: &str, job_name: &str) -> Result<()> {
     let job = session
-        .get(&["transforms", transform, "jobs", name])
+        .get(&["transforms", transform, "jobs", job_name])
         .await?;
-    let property = |name: &str| text(&job, &format!("/properties/{name}")).to_owned();
     let outputs: Vec<_> = job["properties"]["outputs"]
         .as_array()
         .into_iter()
         .flatten()
-        .map(|output| text(output, "/assetName").to_owned())
+        .map(|output| text(output, "/assetName"))
         .collect();
     session.print_one(
         &job,
         &[
-            ("job", text(&job, "/name").to_owned()),
+            ("job", name(&job)),
             ("transform", transform.to_owned()),
-            ("state", property("state")),
+            ("state", property(&job, "state")),
             ("progress", format!("{} %", progress(&job))),
-            (
-                "input",
-                text(&job, "/properties/input/assetName").to_owned(),
-            ),
+            ("input", input(&job["properties"]["input"])),
             ("output", outputs.join(", ")),
-            ("priority", property("priority")),
-            ("created", instant(&property("created"))),
-            ("started", instant(&property("startTime"))),
-            ("ended", instant(&property("endTime"))),
+            ("priority", property(&job, "priority")),
+            ("created", instant(&property(&job, "created"))),
+            ("started", instant(&property(&job, "startTime"))),
+            ("ended", instant(&property(&job, "endTime"))),
             ("error", error(&job)),
         ],
     )
+}
+
+/// What a job reads, whatever kind of input it is: assets by name and files, URLs, one after the other with a plus, and what a
+/// preset calls by label with the label in front.
+fn input(input: &Value) -> String {
+    let parts = |separator: &str| {
+        let inputs = input["inputs"].as_array().into_iter().flatten();
+        inputs.map(self::input).collect::<Vec<_>>().join(separator)
+    };
+    let kind = text(input, "/@odata.type").rsplit('.').next();
+    let files: Vec<_> = input["files"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let what = match kind {
+        Some("JobInputSequence") => return parts(" + "),
+        Some("JobInputs") => return parts(", "),
+        Some("JobInputHttp") => match text(input, "/baseUri") {
+            "" => files.join(", "),
+            base => {
+                let base = base.trim_end_matches('/');
+                let urls: Vec<_> = files.iter().map(|file| format!("{base}/{file}")).collect();
+                urls.join(", ")
+            }
+        },
+        _ => {
+            let asset = text(input, "/assetName");
+            match files.is_empty() {
+                true => asset.to_owned(),
+                false => format!("{asset} ({})", files.join(", ")),
+            }
+        }
+    };
+    let time = |end: &str| text(input, &format!("/{end}/time"));
+    let cut = match (time("start"), time("end")) {
+        ("", "") => String::new(),
+        (start, "") => format!(" from {start}"),
+        ("", end) => format!(" to {end}"),
+        (start, end) => format!(" from {start} to {end}"),
+    };
+    match text(input, "/label") {
+        "" => format!("{what}{cut}"),
+        label => format!("{label}: {what}{cut}"),
+    }
+}
+
+/// What a transform makes, by the preset's name or, without one, its kind.
+fn preset(item: &Value) -> String {
+    let preset = &item["properties"]["outputs"][0]["preset"];
+    match text(preset, "/presetName") {
+        "" => {
+            let kind = text(preset, "/@odata.type").rsplit('.').next();
+            kind.unwrap_or_default().to_owned()
+        }
+        named => named.to_owned(),
+    }
 }
 
 /// The mean of its outputs', in per cent.
@@ -241,5 +288,33 @@ mod tests {
         assert_eq!(progress(&job), 75);
         assert_eq!(error(&job), "ContentUnsupported: no video");
         assert_eq!(progress(&json!({})), 0);
+    }
+
+    #[test]
+    fn inputs_of_every_kind_in_a_line() {
+        let asset = json!({"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "film", "files": []});
+        assert_eq!(input(&asset), "film");
+        let cut = json!({
+            "@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "film", "files": ["a.mp4", "b.mp4"],
+            "label": "main",
+            "start": {"@odata.type": "#Microsoft.Media.AbsoluteClipTime", "time": "PT5S"},
+        });
+        assert_eq!(input(&cut), "main: film (a.mp4, b.mp4) from PT5S");
+        let http = json!({
+            "@odata.type": "#Microsoft.Media.JobInputHttp", "baseUri": "https://h/x/", "files": ["a.mp4"],
+            "end": {"time": "PT9S"},
+        });
+        assert_eq!(input(&http), "https://h/x/a.mp4 to PT9S");
+        let alone =
+            json!({"@odata.type": "#Microsoft.Media.JobInputHttp", "files": ["https://h/a.mp4"]});
+        let sequence =
+            json!({"@odata.type": "#Microsoft.Media.JobInputSequence", "inputs": [asset, alone]});
+        assert_eq!(input(&sequence), "film + https://h/a.mp4");
+        let several =
+            json!({"@odata.type": "#Microsoft.Media.JobInputs", "inputs": [sequence, cut]});
+        assert_eq!(
+            input(&several),
+            "film + https://h/a.mp4, main: film (a.mp4, b.mp4) from PT5S"
+        );
     }
 }

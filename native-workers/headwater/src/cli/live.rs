@@ -1,7 +1,7 @@
 //! `headwater live`.
 
-use super::table::{instant, table};
-use super::{Listing, Session, Target, print_json, say, text};
+use super::table::instant;
+use super::{Listing, Session, Target, name, print_json, print_more, property, text};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -74,21 +74,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let session = args.target.open()?;
     match args.command {
         Command::List(listing) => {
-            let events = session.list(&["liveEvents"], &listing).await?;
-            session.print_list(
-                &events,
-                &["name", "state", "protocol", "encoding", "created"],
-                |event| {
-                    let property = |name: &str| text(event, &format!("/properties/{name}"));
-                    vec![
-                        text(event, "/name").to_owned(),
-                        property("resourceState").to_owned(),
-                        property("input/streamingProtocol").to_owned(),
-                        property("encoding/encodingType").to_owned(),
-                        instant(property("created")),
-                    ]
-                },
-            )
+            session
+                .print_list(
+                    &["liveEvents"],
+                    &listing,
+                    &[
+                        ("name", name),
+                        ("state", |event| property(event, "resourceState")),
+                        ("protocol", |event| {
+                            property(event, "input/streamingProtocol")
+                        }),
+                        ("encoding", |event| property(event, "encoding/encodingType")),
+                        ("created", |event| instant(&property(event, "created"))),
+                    ],
+                )
+                .await
         }
         Command::Show { event } => show(&session, &event).await,
         Command::Create {
@@ -192,56 +192,40 @@ async fn act(
     Ok(())
 }
 
-async fn show(session: &Session, name: &str) -> Result<()> {
-    let event = session.get(&["liveEvents", name]).await?;
+async fn show(session: &Session, event_name: &str) -> Result<()> {
+    let event = session.get(&["liveEvents", event_name]).await?;
     let listing = Listing {
         filter: None,
         orderby: None,
         limit: 1000,
     };
     let outputs = session
-        .list(&["liveEvents", name, "liveOutputs"], &listing)
+        .list(&["liveEvents", event_name, "liveOutputs"], &listing)
         .await?;
     if session.json {
         return print_json(&json!({"liveEvent": event, "liveOutputs": outputs}));
     }
-    let property = |name: &str| text(&event, &format!("/properties/{name}")).to_owned();
     session.print_one(
         &event,
         &[
-            ("name", text(&event, "/name").to_owned()),
-            ("state", property("resourceState")),
-            ("encoding", property("encoding/encodingType")),
+            ("name", name(&event)),
+            ("state", property(&event, "resourceState")),
+            ("encoding", property(&event, "encoding/encodingType")),
             ("send to", urls(&event, "/properties/input/endpoints")),
             ("preview", urls(&event, "/properties/preview/endpoints")),
-            ("created", instant(&property("created"))),
+            ("created", instant(&property(&event, "created"))),
         ],
     )?;
-    if outputs.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = outputs
-        .iter()
-        .map(|output| {
-            [
-                "assetName",
-                "resourceState",
-                "archiveWindowLength",
-                "manifestName",
-            ]
-            .iter()
-            .fold(vec![text(output, "/name").to_owned()], |mut row, name| {
-                row.push(text(output, &format!("/properties/{name}")).to_owned());
-                row
-            })
-        })
-        .collect();
-    say("\n")?;
-    say(&table(
-        &["output", "asset", "state", "window", "manifest"],
-        &rows,
-    ))?;
-    Ok(())
+    print_more(
+        &json!(outputs),
+        &[
+            ("output", name),
+            ("asset", |output| property(output, "assetName")),
+            ("state", |output| property(output, "resourceState")),
+            ("window", |output| property(output, "archiveWindowLength")),
+            ("manifest", |output| property(output, "manifestName")),
+        ],
+    )
 }
 
 /// The URLs of an event's endpoints, one to a line and indented below the first.

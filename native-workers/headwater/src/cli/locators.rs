@@ -1,7 +1,7 @@
 //! `headwater locators`.
 
 use super::table::{instant, table};
-use super::{Listing, Session, Target, print_json, say, text};
+use super::{Listing, Session, Target, name, print_json, property, say, text};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
@@ -46,21 +46,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let session = args.target.open()?;
     match args.command {
         Command::List(listing) => {
-            let locators = session.list(&["streamingLocators"], &listing).await?;
-            session.print_list(
-                &locators,
-                &["name", "asset", "policy", "created", "ends"],
-                |locator| {
-                    let property = |name: &str| text(locator, &format!("/properties/{name}"));
-                    vec![
-                        text(locator, "/name").to_owned(),
-                        property("assetName").to_owned(),
-                        property("streamingPolicyName").to_owned(),
-                        instant(property("created")),
-                        instant(property("endTime")),
-                    ]
-                },
-            )
+            session
+                .print_list(
+                    &["streamingLocators"],
+                    &listing,
+                    &[
+                        ("name", name),
+                        ("asset", |locator| property(locator, "assetName")),
+                        ("policy", |locator| property(locator, "streamingPolicyName")),
+                        ("created", |locator| instant(&property(locator, "created"))),
+                        ("ends", |locator| instant(&property(locator, "endTime"))),
+                    ],
+                )
+                .await
         }
         Command::Create {
             locator,

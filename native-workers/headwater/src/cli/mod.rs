@@ -89,6 +89,37 @@ fn segment(name: &str) -> String {
     headwater_blob::names::encode_blob(name).replace('/', "%2F")
 }
 
+/// One column of a table: its head, and what of an item stands in it.
+type Column = (&'static str, fn(&Value) -> String);
+
+/// A table of items.
+fn print_rows(items: &[Value], columns: &[Column]) -> Result<()> {
+    let heads: Vec<_> = columns.iter().map(|(head, _)| *head).collect();
+    let row = |item: &Value| columns.iter().map(|(_, cell)| cell(item)).collect();
+    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+    say(&table::table(&heads, &rows))
+}
+
+/// The same below something else, and nothing without items.
+fn print_more(items: &Value, columns: &[Column]) -> Result<()> {
+    match items.as_array() {
+        Some(items) if !items.is_empty() => {
+            say("\n")?;
+            print_rows(items, columns)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn name(item: &Value) -> String {
+    text(item, "/name").to_owned()
+}
+
+/// A text among an item's properties, by its path below them; empty if it is not there.
+fn property(item: &Value, path: &str) -> String {
+    text(item, &format!("/properties/{path}")).to_owned()
+}
+
 /// A text of an answer, by its path; empty if it is not there.
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
@@ -177,19 +208,18 @@ impl Session {
         Ok(items)
     }
 
-    /// Prints a list as a table of some of what it holds, or all of it as JSON.
-    fn print_list(
+    /// A list command: reads the list and prints some of what it holds as a table, or all of it as JSON.
+    async fn print_list(
         &self,
-        items: &[Value],
-        columns: &[&str],
-        row: impl Fn(&Value) -> Vec<String>,
+        parts: &[&str],
+        listing: &Listing,
+        columns: &[Column],
     ) -> Result<()> {
-        if self.json {
-            return print_json(&json!(items));
+        let items = self.list(parts, listing).await?;
+        match self.json {
+            true => print_json(&json!(items)),
+            false => print_rows(&items, columns),
         }
-        let rows: Vec<_> = items.iter().map(row).collect();
-        say(&table::table(columns, &rows))?;
-        Ok(())
     }
 
     /// Prints one resource: pairs of a name and a value, without those that have none.

@@ -7,6 +7,7 @@ pub(super) mod imports;
 pub(super) mod jobs;
 pub(super) mod key_policies;
 pub(super) mod live;
+mod live_health;
 pub(super) mod organization;
 pub(super) mod people;
 pub(super) mod policies;
@@ -40,6 +41,7 @@ pub(super) fn all() -> Vec<Shape> {
         policies::shapes(),
         publishing::shapes(),
         live::shapes(),
+        live_health::shapes(),
         upload_rules::shapes(),
         webhooks::shapes(),
     ]
