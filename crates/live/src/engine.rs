@@ -520,6 +520,11 @@ impl Engine {
         self.drain();
     }
 
+    /// Whether anybody is connected that what is growing could grow by.
+    pub fn has_sources(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Time has passed: what was held back for others goes on, and tracks that fell silent are brought to an end.
     pub fn tick(&mut self, now_ms: i64) {
         self.release_sound(now_ms, Held::Waits);

@@ -352,6 +352,15 @@ impl Live {
         self.settle(&mut inner);
     }
 
+    /// As [`Self::flush`] if no encoder is there: what the last one left would be closed in some seconds anyway.
+    pub(crate) fn flush_what_was_left(&self) {
+        let mut inner = self.lock();
+        if !inner.engine.has_sources() {
+            inner.engine.flush(crate::now_ms());
+            self.settle(&mut inner);
+        }
+    }
+
     /// Nothing comes any more: whoever waits is told.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Relaxed);

@@ -7,8 +7,8 @@ use headwater_blob::client::HyperClient;
 use headwater_live::timeline::Timeline;
 use headwater_work::live::facts::Fact;
 use headwater_work::live::{
-    Assignment, Claim, Edge, Endpoint, Endpoints, OutputReport, OutputState, Protocol,
-    ReleaseRequest, RenewRequest, Wanted, WorkerState,
+    Assignment, Claim, Edge, Endpoint, Endpoints, OutputReport, OutputState, OutputWanted,
+    Protocol, ReleaseRequest, RenewRequest, Wanted, WorkerState,
 };
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -316,6 +316,14 @@ impl Holder {
         self.recordings = kept;
         for handle in gone {
             handle.stop().await;
+        }
+        // An output that ends after its encoder has gone ends with all that came.
+        let ends = |known: &Handle| {
+            let own = wanted.iter().find(|output| output.output_id == known.id);
+            !known.is_over() && own.is_some_and(|output| output.wanted == OutputWanted::Finish)
+        };
+        if self.recordings.iter().any(ends) {
+            running.live.flush_what_was_left();
         }
         for output in wanted {
             match self
