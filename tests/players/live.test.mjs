@@ -8,7 +8,7 @@ import { connection } from "./lib/headwater.mjs";
 import { goLive } from "./lib/live.mjs";
 import { serve } from "./lib/server.mjs";
 
-const SECONDS = Number(process.env.LIVE_SECONDS ?? 20);
+const SECONDS = Number(process.env.LIVE_SECONDS ?? 30);
 /** Of the encoder's key frames. */
 const GROUP_S = 1;
 
