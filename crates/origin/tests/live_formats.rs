@@ -3,15 +3,17 @@
 #[path = "common/air.rs"]
 mod air;
 mod common;
+#[path = "common/sealed.rs"]
+mod sealed;
 
 use air::*;
 use common::*;
 use headwater_live::stream::Kind;
 use headwater_origin::*;
 use headwater_protect::{IvSpace, Key, Kid};
+use sealed::*;
 use std::process::Command;
 
-const KID: &str = "00112233-4455-6677-8899-aabbccddeeff";
 const KEY: &str = "09090909090909090909090909090909";
 const VIDEO: &str = "show.ism/QualityLevels(2000000)";
 

@@ -4,56 +4,20 @@
 #[path = "common/air.rs"]
 mod air;
 mod common;
+#[path = "common/sealed.rs"]
+mod sealed;
 
 use air::*;
 use common::*;
 use headwater_live::stream::Kind;
 use headwater_origin::*;
-use headwater_protect::{Cipher, IvSpace, Key, Kid};
+use headwater_protect::{Cipher, IvSpace, Kid};
+use sealed::*;
 use serde_json::json;
 use std::collections::HashSet;
 
-const KID: &str = "00112233-4455-6677-8899-aabbccddeeff";
-const AUDIO_KID: &str = "10112233-4455-6677-8899-aabbccddeeff";
 const KEY: &str = "09090909090909090909090909090909";
 const VIDEO: &str = "show.ism/QualityLevels(2000000)";
-
-fn key(kid: &str, fill: u8, tracks: serde_json::Value) -> ContentKey {
-    ContentKey {
-        kid: Kid::parse(kid).unwrap(),
-        key: Key::new([fill; 16]),
-        tracks: Tracks::read(&tracks),
-    }
-}
-
-fn protection(way: Way) -> Protection {
-    let offers: &[KeySystem] = match way {
-        Way::Envelope => &[KeySystem::ClearKey],
-        Way::Cenc => &[
-            KeySystem::PlayReady,
-            KeySystem::Widevine,
-            KeySystem::ClearKey,
-        ],
-        Way::Cbcs => &[KeySystem::FairPlay, KeySystem::ClearKey],
-    };
-    Protection {
-        schemes: vec![SchemeProtection {
-            way,
-            keys: vec![key(KID, 9, json!([]))],
-            clear: Tracks::default(),
-            offers: offers
-                .iter()
-                .map(|system| KeyOffer {
-                    system: *system,
-                    url_template: None,
-                    custom_attributes: None,
-                })
-                .collect(),
-        }],
-        media_id: None,
-        key_url: "https://video.example/keys".to_owned(),
-    }
-}
 
 fn live(storage: &Memory, way: Way) -> Bench {
     Bench::guarded(storage.clone(), on_air(published()), protection(way), &[])

@@ -1,62 +1,23 @@
 //! Encrypted delivery: what is served decrypts to the clear media with tools we did not write, and says how.
 
 mod common;
+#[path = "common/sealed.rs"]
+mod sealed;
 
 use common::*;
 use headwater_origin::*;
-use headwater_protect::{IvSpace, Key, Kid};
+use headwater_protect::{IvSpace, Kid};
 use http::Method;
+use sealed::*;
 use serde_json::json;
-use std::io::Write;
-use std::process::{Command, Stdio};
-
-const KID: &str = "00112233-4455-6677-8899-aabbccddeeff";
-const AUDIO_KID: &str = "10112233-4455-6677-8899-aabbccddeeff";
+use std::process::Command;
 
 fn kid() -> Kid {
     Kid::parse(KID).unwrap()
 }
 
-fn key(kid: &str, fill: u8, tracks: serde_json::Value) -> ContentKey {
-    ContentKey {
-        kid: Kid::parse(kid).unwrap(),
-        key: Key::new([fill; 16]),
-        tracks: Tracks::read(&tracks),
-    }
-}
-
 fn four_cc(code: &str) -> serde_json::Value {
     json!([{"trackSelections": [{"property": "FourCC", "operation": "Equal", "value": code}]}])
-}
-
-fn offer(system: KeySystem) -> KeyOffer {
-    KeyOffer {
-        system,
-        url_template: None,
-        custom_attributes: None,
-    }
-}
-
-fn protection(way: Way) -> Protection {
-    let offers: &[KeySystem] = match way {
-        Way::Envelope => &[KeySystem::ClearKey],
-        Way::Cenc => &[
-            KeySystem::PlayReady,
-            KeySystem::Widevine,
-            KeySystem::ClearKey,
-        ],
-        Way::Cbcs => &[KeySystem::FairPlay, KeySystem::ClearKey],
-    };
-    Protection {
-        schemes: vec![SchemeProtection {
-            way,
-            keys: vec![key(KID, 9, json!([]))],
-            clear: Tracks::default(),
-            offers: offers.iter().copied().map(offer).collect(),
-        }],
-        media_id: Some("film".to_owned()),
-        key_url: "https://video.example/keys".to_owned(),
-    }
 }
 
 /// A film of `codec` with sound, muxed.
@@ -125,17 +86,6 @@ fn playlists(bench: &Bench, options: &str) -> Vec<(String, String)> {
     found.collect()
 }
 
-/// URLs of a media playlist's segments, that of the init segment first if there is one.
-fn segments(path: &str, text: &str) -> Vec<String> {
-    let map: Vec<&str> = text
-        .lines()
-        .filter(|l| l.starts_with("#EXT-X-MAP"))
-        .collect();
-    let map = attributes(&map.join("\n"), "URI");
-    let all = map.into_iter().chain(uris(text));
-    all.map(|uri| resolve(path, &uri)).collect()
-}
-
 fn bytes(bench: &Bench, urls: &[String]) -> Vec<u8> {
     let parts = urls.iter().map(|url| {
         let got = bench.get(url);
@@ -145,29 +95,9 @@ fn bytes(bench: &Bench, urls: &[String]) -> Vec<u8> {
     parts.collect::<Vec<_>>().concat()
 }
 
-/// Checksums of all decoded frames of a file. It comes through a pipe: of a file that ffmpeg can seek in, it takes the
-/// vectors of the last fragment for those of all.
+/// Checksums of all decoded frames of a file.
 fn frames(file: &[u8], key: Option<&str>) -> String {
-    let key: Vec<&str> = key
-        .map(|key| vec!["-decryption_key", key])
-        .unwrap_or_default();
-    let mut ffmpeg = Command::new("ffmpeg")
-        .args(["-v", "error", "-xerror"])
-        .args(key)
-        .args(["-i", "pipe:0", "-f", "framemd5", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("ffmpeg is installed");
-    let mut stdin = ffmpeg.stdin.take().unwrap();
-    let bytes = file.to_vec();
-    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
-    let output = ffmpeg.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && errors.is_empty(), "{errors}");
-    writer.join().unwrap().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    frame_sums(file, key, &[])
 }
 
 const HEX_KEY: &str = "09090909090909090909090909090909";
@@ -179,8 +109,8 @@ fn decrypts_to_the_clear(storage: &Memory, way: Way, encryption: &str, format: &
     let protected = playlists(&bench, &format!("format={format},encryption={encryption}"));
     assert_eq!((plain.len(), protected.len()), (2, 2));
     for ((path, text), (plain_path, plain_text)) in protected.iter().zip(&plain) {
-        let served = bytes(&bench, &segments(path, text));
-        let expected = bytes(&clear, &segments(plain_path, plain_text));
+        let served = bytes(&bench, &segment_urls(path, text));
+        let expected = bytes(&clear, &segment_urls(plain_path, plain_text));
         assert_ne!(served, expected);
         let got = frames(&served, Some(HEX_KEY));
         assert!(got.lines().count() > 100, "{got}");
@@ -210,7 +140,7 @@ fn opened(bench: &Bench, path: &str, text: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let mut out = Vec::new();
     let init = text.contains("#EXT-X-MAP");
-    for (at, url) in segments(path, text).iter().enumerate() {
+    for (at, url) in segment_urls(path, text).iter().enumerate() {
         let got = bench.get(url);
         if init && at == 0 {
             out.extend_from_slice(&got.body);
@@ -250,7 +180,7 @@ fn whole_segments_decrypt_to_the_clear_bytes() {
         for ((path, text), (plain_path, plain_text)) in protected.iter().zip(&plain) {
             let map = text.find("#EXT-X-MAP");
             assert!(map.is_none_or(|map| map < text.find("#EXT-X-KEY").unwrap()));
-            let expected = bytes(&clear, &segments(plain_path, plain_text));
+            let expected = bytes(&clear, &segment_urls(plain_path, plain_text));
             assert_eq!(opened(&bench, path, text), expected, "{format}");
         }
     }
@@ -330,12 +260,12 @@ fn samples_of_transport_streams_decrypt_to_the_clear_frames() {
             assert!(text.contains("#EXT-X-VERSION:5"), "{text}");
             let fairplay = format!("URI=\"skd://video.example/keys/FairPlay/?kid={KID}\"");
             assert!(text.contains(&fairplay), "{text}");
-            let expected = bytes(&clear, &segments(plain_path, plain_text));
+            let expected = bytes(&clear, &segment_urls(plain_path, plain_text));
             let expected = hashes(&frames(&expected, None));
             assert!(expected.len() > 100);
             let got = played(&bench, path, text, expected.len());
             assert_eq!(got, expected, "{path}");
-            let url = &segments(path, text)[0];
+            let url = &segment_urls(path, text)[0];
             let whole = bench.get(url).body;
             for range in [0..=0, 170..=1000, 5000..=9000] {
                 let header = format!("bytes={}-{}", range.start(), range.end());
@@ -377,7 +307,7 @@ fn ranges_of_encrypted_segments_are_parts_of_them() {
         let bench = Bench::protected(storage.clone(), protection(way));
         let lists = playlists(&bench, &format!("format=m3u8-cmaf,encryption={encryption}"));
         for (path, text) in &lists {
-            let url = segments(path, text).pop().unwrap();
+            let url = segment_urls(path, text).pop().unwrap();
             let whole = bench.get(&url).body;
             let len = whole.len();
             for (from, to) in [
@@ -523,7 +453,7 @@ fn tracks_have_their_own_keys_or_none() {
     let bench = Bench::protected(storage.clone(), some);
     let lists = playlists(&bench, "format=m3u8-cmaf,encryption=cenc");
     assert!(lists[0].1.contains("#EXT-X-KEY") && !lists[1].1.contains("#EXT-X-KEY"));
-    let sound = bytes(&bench, &segments(&lists[1].0, &lists[1].1));
+    let sound = bytes(&bench, &segment_urls(&lists[1].0, &lists[1].1));
     frames(&sound, None);
     // No key for a track is no reason to let it out.
     let mut lost = protection(Way::Cenc);
@@ -592,7 +522,7 @@ fn what_does_not_go_together_is_refused() {
 fn a_segment_is_scanned_once_and_no_answer_shows_a_key() {
     let bench = Bench::protected(film("libx264"), protection(Way::Cenc));
     let lists = playlists(&bench, "format=m3u8-cmaf,encryption=cenc");
-    let url = segments(&lists[0].0, &lists[0].1).pop().unwrap();
+    let url = segment_urls(&lists[0].0, &lists[0].1).pop().unwrap();
     bench.storage.calls();
     let first = bench.get(&url);
     let second = bench.get(&url);
@@ -642,7 +572,7 @@ fn smooth_fragments_decrypt_to_the_clear_frames() {
     // Smooth has no init segments, so that of CMAF stands in.
     let init = |bench: &Bench, options: &str| {
         let (path, text) = playlists(bench, &format!("format=m3u8-cmaf{options}")).remove(0);
-        bench.get(&segments(&path, &text)[0]).body
+        bench.get(&segment_urls(&path, &text)[0]).body
     };
     let of = |init: bytes::Bytes, fragment: bytes::Bytes| [init, fragment].concat();
     let expected = of(init(&clear, ""), smooth_fragment(&clear, ""));

@@ -206,6 +206,12 @@ async fn encoders_that_come_back_and_workers_too_go_on_with_the_same_layers() {
     let encoder = publish(&file, "mpegts", &url);
     fake.until_stored(3).await;
     drop(encoder);
+    // Who comes back before that, from the beginning, could be a second encoder on the same clock.
+    fake.until("the encoder's loss", |state| {
+        let gone = |fact: &Fact| matches!(fact, Fact::EncoderDisconnected(_));
+        state.facts.iter().any(gone)
+    })
+    .await;
     let discontinuities = |state: &support::State| {
         let rows = state.rows();
         rows.iter().filter(|row| row.discontinuity).count()

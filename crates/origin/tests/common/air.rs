@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // Every test file uses another part.
 
 use super::common::*;
+use super::sealed::frame_sums;
 use bytes::Bytes;
 use headwater_bmff::write::{SegmentHeader, SegmentSample, init_segment, segment_header};
 use headwater_bmff::{CodecConfig, TrackKind, parse_movie};
@@ -349,53 +350,14 @@ pub fn media_playlists(bench: &Bench, options: &str) -> Vec<(String, String)> {
     found.collect()
 }
 
-/// URLs of a playlist's segments, that of the init segment first if there is one.
-pub fn segment_urls(path: &str, text: &str) -> Vec<String> {
-    let map: Vec<&str> = text
-        .lines()
-        .filter(|l| l.starts_with("#EXT-X-MAP"))
-        .collect();
-    let map = attributes(&map.join("\n"), "URI");
-    let all = map.into_iter().chain(uris(text));
-    all.map(|uri| resolve(path, &uri)).collect()
-}
-
 pub fn bytes_of(bench: &Bench, urls: &[String]) -> Vec<u8> {
     let parts = urls.iter().map(|url| ok(bench, url).body.to_vec());
     parts.collect::<Vec<_>>().concat()
 }
 
-/// Hashes of all decoded frames of a file, by stream and in order; through a pipe, as ffmpeg 5.1 takes the vectors of the last
-/// fragment for those of all in a file that it can seek in.
+/// Hashes of all decoded frames of a file, by stream and in order.
 pub fn frames(file: &[u8], key: Option<&str>) -> Vec<String> {
-    let key: Vec<&str> = key
-        .map(|key| vec!["-decryption_key", key])
-        .unwrap_or_default();
-    let mut ffmpeg = Command::new("ffmpeg")
-        .args(["-v", "error", "-xerror"])
-        .args(key)
-        .args([
-            "-i",
-            "pipe:0",
-            "-vsync",
-            "passthrough",
-            "-f",
-            "framemd5",
-            "-",
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("ffmpeg is installed");
-    let mut stdin = ffmpeg.stdin.take().unwrap();
-    let bytes = file.to_vec();
-    let writer = std::thread::spawn(move || stdin.write_all(&bytes));
-    let output = ffmpeg.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && errors.is_empty(), "{errors}");
-    writer.join().unwrap().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = frame_sums(file, key, &["-vsync", "passthrough"]);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| {
