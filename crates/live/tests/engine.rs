@@ -321,6 +321,29 @@ fn an_encoder_that_comes_back_with_its_clock_makes_no_discontinuity() {
 }
 
 #[test]
+fn an_encoder_that_comes_back_late_with_its_clock_is_one_discontinuity() {
+    for (sent, from) in [(123, 150), (130, 157)] {
+        let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+        let (mut seen, mut now) = (Seen::default(), NOW);
+        let rates = [3_000_000, 1_000_000];
+        let mut encoder = Encoder::new(&mut engine, 1, 0, now, &rates, true);
+        encoder.run(&mut engine, &mut seen, &mut now, sent);
+        engine.disconnect(now, 1);
+        // More than a second is missing.
+        now += 1_080;
+        engine.tick(now);
+        let mut again = Encoder::new(&mut engine, 2, 0, now, &rates, true);
+        again.frame = from;
+        again.sound = from * 40 * 48 / 1024;
+        again.run(&mut engine, &mut seen, &mut now, 200);
+        engine.end(now);
+        seen.drain(&mut engine);
+        seen.check();
+        assert_eq!(seen.discontinuities(), 1, "{sent} {from}");
+    }
+}
+
+#[test]
 fn an_encoder_that_starts_anew_is_a_discontinuity_and_time_goes_on() {
     let mut engine = Engine::new(settings(), Timeline::default(), NOW);
     let (mut seen, mut now) = (Seen::default(), NOW);
