@@ -216,7 +216,7 @@ fn storage_that_is_away_does_not_stop_the_show() {
     let bench = bench(200, 203, false, Some(30_000));
     bench.storage.remove("show.live/head");
     // As if nothing had been recorded yet: what the worker tells is enough.
-    assert_eq!(count(&bench.get(VIDEO).text(), "#EXTINF"), 30);
+    assert_eq!(count(bench.get(VIDEO).text(), "#EXTINF"), 30);
 }
 
 #[test]
@@ -555,8 +555,8 @@ fn filters_cut_what_is_live() {
     assert_eq!(count(&text, "#EXTINF"), 60);
     let first = format!("#EXT-X-MEDIA-SEQUENCE:{}\n", FIRST + 133);
     assert!(text.contains(&first) && !text.contains("PART"), "{text}");
-    assert_eq!(count(&of("start").text(), "#EXTINF"), 13);
-    assert_eq!(count(&of("end").text(), "#EXTINF"), 203);
+    assert_eq!(count(of("start").text(), "#EXTINF"), 13);
+    assert_eq!(count(of("end").text(), "#EXTINF"), 203);
     let text = of("forced").text().to_owned();
     assert_eq!(count(&text, "#EXTINF"), 20);
     assert!(text.contains("ENDLIST"));

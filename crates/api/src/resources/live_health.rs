@@ -119,9 +119,12 @@ fn judge(measured: &Measured, interval_ms: u64) -> Vec<Reason> {
         let message = "An encoder is connected and has not sent anything yet.";
         reasons.push(Reason::new("NoData", message.into()));
     }
-    if let Some(apart) = health.av_drift_ms.filter(|ms| ms.abs() > APART_MS) {
+    if let Some(apart) = health
+        .av_drift_ms
+        .filter(|ms| ms.saturating_abs() > APART_MS)
+    {
         let (which, ms) = match apart < 0 {
-            true => ("behind", -apart),
+            true => ("behind", apart.saturating_neg()),
             false => ("ahead of", apart),
         };
         reasons.push(Reason::new(
@@ -177,7 +180,9 @@ fn judge_track(track: &TrackHealth, interval_ms: u64) -> Vec<Reason> {
         ),
         _ => {
             let distance = track.key_frame_distance_ms.filter(|_| video);
-            if let Some(distance) = distance.filter(|ms| *ms > interval_ms + interval_ms / 2) {
+            if let Some(distance) =
+                distance.filter(|ms| *ms > interval_ms.saturating_add(interval_ms / 2))
+            {
                 tell(
                     "KeyFrameDistance",
                     format!(
