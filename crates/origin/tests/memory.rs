@@ -1,6 +1,7 @@
 //! What an index costs at most: files made to take much memory, against what an instance has.
 #![allow(unsafe_code)] // An allocator cannot be counted otherwise.
 
+#[path = "it/common.rs"]
 mod common;
 
 use common::*;

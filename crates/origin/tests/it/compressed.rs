@@ -1,8 +1,6 @@
 //! Manifests in gzip, for those who take it.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use http::Method;
 use std::io::Read as _;
 

@@ -1,9 +1,7 @@
 //! Real files, streamed the way a player does it: multivariant playlist, media playlists, init and media segments,
 //! put together again and decoded by ffmpeg.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::process::Command;
 
 /// (decoded video frames, decoded audio seconds × 1000, rounded) of a file, by ffprobe.

@@ -1,8 +1,6 @@
 //! Text tracks and sheets of pictures, in every protocol: as manifests show them, and as ffmpeg reads them back.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use headwater_origin::{
     AddedKind, AddedTrack, ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Tracks,
     Way,

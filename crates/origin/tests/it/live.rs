@@ -1,8 +1,6 @@
 //! Live presentations from what a worker and storage have, and the recordings that they leave.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use headwater_live::archive::{PAGE_ROWS, Recording, segment_name};
 use headwater_live::edge::Snapshot;
 use headwater_live::stream::Kind;

@@ -1,8 +1,6 @@
 //! Text that was packaged before, named by a server manifest: read back and served as other text is.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use headwater_text::{Clock, Text, mp4};
 use headwater_time::Timescale;
 

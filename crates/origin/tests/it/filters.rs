@@ -1,8 +1,6 @@
 //! Filters and windows: what manifests show, in every protocol.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 
 /// Eight audio tracks and one video, 10 s of it.
 fn storage() -> Memory {

@@ -1,9 +1,7 @@
 //! Captions inside of pictures: found in a film that ffmpeg made and that was given caption data, told of in manifests, and
 //! still there in every container.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use headwater_origin::{
     ContentKey, KeyOffer, KeySystem, Protection, SchemeProtection, Tracks, Way,
 };

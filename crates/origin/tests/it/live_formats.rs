@@ -1,17 +1,11 @@
 //! Live presentations and their recordings in MPEG-2 TS and as Smooth Streaming.
 
-#[path = "common/air.rs"]
-mod air;
-mod common;
-#[path = "common/sealed.rs"]
-mod sealed;
-
-use air::*;
-use common::*;
+use crate::air::*;
+use crate::common::*;
+use crate::sealed::*;
 use headwater_live::stream::Kind;
 use headwater_origin::*;
 use headwater_protect::{IvSpace, Key, Kid};
-use sealed::*;
 use std::process::Command;
 
 const KEY: &str = "09090909090909090909090909090909";

@@ -2,9 +2,7 @@
 //! ffmpeg (fragments of `ismv`, and CMAF chunks) and taken apart as that layout has it; held against the source in every
 //! format.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use http::Method;
 use std::ops::Range;
 use std::path::Path;

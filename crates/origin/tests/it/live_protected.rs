@@ -1,18 +1,12 @@
 //! Live presentations and their recordings, encrypted as films are: what is served decrypts to the clear media with tools we
 //! did not write, and nothing goes out in the clear.
 
-#[path = "common/air.rs"]
-mod air;
-mod common;
-#[path = "common/sealed.rs"]
-mod sealed;
-
-use air::*;
-use common::*;
+use crate::air::*;
+use crate::common::*;
+use crate::sealed::*;
 use headwater_live::stream::Kind;
 use headwater_origin::*;
 use headwater_protect::{Cipher, IvSpace, Kid};
-use sealed::*;
 use serde_json::json;
 use std::collections::HashSet;
 

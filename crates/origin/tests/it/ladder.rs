@@ -1,8 +1,6 @@
 //! A ladder of renditions made by ffmpeg: one switching set, groups of languages, fragmented sources served as stored.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::process::Command;
 
 /// Three videos with key frames every two seconds, and two languages of audio, 7 s each.

@@ -1,8 +1,6 @@
 //! Forms of the sample tables that ffmpeg does not write: the same media in them is served as the same bytes.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 
 /// Seven seconds of pictures with a key frame every second, `moov` behind the media.
 fn film() -> Vec<u8> {

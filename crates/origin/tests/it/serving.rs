@@ -1,8 +1,6 @@
 //! Conditions, ranges, indexes, caches and refusals, over real media in memory.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use headwater_origin::{Encrypted, Freshness, Protocols, Published, Request};
 use http::Method;
 

@@ -1,14 +1,10 @@
 //! Encrypted delivery: what is served decrypts to the clear media with tools we did not write, and says how.
 
-mod common;
-#[path = "common/sealed.rs"]
-mod sealed;
-
-use common::*;
+use crate::common::*;
+use crate::sealed::*;
 use headwater_origin::*;
 use headwater_protect::{IvSpace, Kid};
 use http::Method;
-use sealed::*;
 use serde_json::json;
 use std::process::Command;
 

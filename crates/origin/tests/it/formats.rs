@@ -1,9 +1,7 @@
 //! HLS over MPEG-2 TS, Smooth Streaming and DASH `csf`, held against the source by ffmpeg and by a parser of our own for
 //! what ffmpeg forgives.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use http::Method;
 use std::collections::BTreeMap;
 use std::path::Path;

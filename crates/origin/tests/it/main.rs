@@ -1,0 +1,20 @@
+//! The origin over presentations in memory and over real files: one module per part.
+
+mod air;
+mod archives;
+mod captions;
+mod common;
+mod compressed;
+mod filters;
+mod formats;
+mod ladder;
+mod live;
+mod live_formats;
+mod live_protected;
+mod packaged_texts;
+mod playback;
+mod protection;
+mod sealed;
+mod serving;
+mod tables;
+mod texts;
