@@ -12,14 +12,14 @@ pub(crate) struct RateLimit(Arc<Limiter>);
 
 impl RateLimit {
     /// `None`: nothing is limited, and no request need be looked at.
-    pub(crate) fn new(limits: Limits) -> Option<Arc<dyn Gate>> {
+    pub(crate) fn gate(limits: Limits) -> Option<Arc<dyn Gate>> {
         let limiter = Limiter::new(limits);
         (!limiter.is_off()).then(|| Arc::new(Self(Arc::new(limiter))) as Arc<dyn Gate>)
     }
 }
 
 impl Gate for RateLimit {
-    fn admit(&self, method: &Method, path: &str) -> Result<Admission, Response<Bytes>> {
+    fn admit(&self, method: &Method, path: &str) -> Result<Admission, Box<Response<Bytes>>> {
         match self.0.admit(method, path, Timestamp::now(), &RandomIds) {
             Ok(admitted) => {
                 let limiter = Arc::clone(&self.0);
@@ -27,7 +27,7 @@ impl Gate for RateLimit {
                     limiter.count(admitted, status, Timestamp::now());
                 }))
             }
-            Err(answer) => Err(answer.response),
+            Err(answer) => Err(Box::new(answer.response)),
         }
     }
 }

@@ -54,7 +54,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Start everything on this machine.
-    Up(up::Args),
+    Up(Box<up::Args>),
     /// Upload, encode and publish files; prints playable URLs.
     Publish(publish::Args),
     /// Take over assets, locators, keys and policies that were exported from Azure Media Services.
@@ -151,7 +151,7 @@ fn run(command: Command) -> Result<()> {
         .build()?;
     let result = runtime.block_on(async {
         match command {
-            Command::Up(args) => up::run(args).await,
+            Command::Up(args) => up::run(*args).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Import(args) => import::run(args).await,
             Command::Assets(args) => cli::assets::run(args).await,

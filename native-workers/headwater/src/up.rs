@@ -260,7 +260,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         } else {
             AccessLog::file(&data.join("access.log"))?
         },
-        gate: RateLimit::new(RateLimits {
+        gate: RateLimit::gate(RateLimits {
             reads: args.rate_limit_reads,
             writes: args.rate_limit_writes,
         }),

@@ -9,5 +9,5 @@ pub type Admission = Box<dyn FnOnce(StatusCode) + Send>;
 /// Decides without waiting: it is asked about every request, media included.
 pub trait Gate: Send + Sync {
     /// `path`: as it came. The error is the answer.
-    fn admit(&self, method: &Method, path: &str) -> Result<Admission, Response<Bytes>>;
+    fn admit(&self, method: &Method, path: &str) -> Result<Admission, Box<Response<Bytes>>>;
 }

@@ -11,6 +11,9 @@
 //!
 //! Limits: 64 MiB of rows a statement, 32 sessions for single statements and 32 for transactions an address.
 
+// `Error` is as the interface has it.
+#![expect(clippy::result_large_err)]
+
 mod values;
 
 use crate::bindings::spin::postgres::postgres::{

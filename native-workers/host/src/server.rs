@@ -217,7 +217,7 @@ async fn answer(
                 admission(response.status());
                 response
             }
-            Err(refusal) => refusal.map(full_body),
+            Err(refusal) => (*refusal).map(full_body),
         },
     };
     response

@@ -108,9 +108,7 @@ async fn paths(session: &Session, locator: &str) -> Result<()> {
     let host = session.streaming_url().await?;
     let rows = rows(&listed, &host);
     if rows.is_empty() {
-        say(&format!(
-            "Nothing plays yet: the asset holds no media that the policy lets out.\n"
-        ))?;
+        say("Nothing plays yet: the asset holds no media that the policy lets out.\n")?;
         return Ok(());
     }
     say(&table(&["protocol", "encryption", "url"], &rows))?;

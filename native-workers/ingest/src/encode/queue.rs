@@ -33,7 +33,7 @@ pub(super) enum Item {
 /// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    Taken,
+    Kept,
     /// Dropped, as the first one after some that were taken.
     Full,
     /// Dropped as those before it.
@@ -119,7 +119,7 @@ impl Inner {
     fn push(&mut self, item: Item) -> Taken {
         let Item::Unit { kind, unit, came } = &item else {
             self.items.push_back(item);
-            return Taken::Taken;
+            return Taken::Kept;
         };
         let key = *kind == Kind::Video && unit.sync;
         if key && !self.active {
@@ -140,7 +140,7 @@ impl Inner {
         }
         self.bytes += unit.bytes.len();
         self.items.push_back(item);
-        Taken::Taken
+        Taken::Kept
     }
 
     fn is_full(&self, now: Instant, more: usize) -> bool {
@@ -191,15 +191,15 @@ mod tests {
             let at = start + Duration::from_millis(ms);
             queue.push(unit(Kind::Video, sync, at, bytes))
         };
-        assert_eq!(push(true, 0, 1), Taken::Taken);
+        assert_eq!(push(true, 0, 1), Taken::Kept);
         assert_eq!(push(false, 4_001, 2), Taken::Full);
         assert_eq!(push(false, 4_040, 3), Taken::Dropped);
         assert!(queue.pop().is_some());
         assert_eq!(push(false, 4_080, 4), Taken::Dropped);
-        assert_eq!(queue.push(unit(Kind::Audio, true, start, 5)), Taken::Taken);
+        assert_eq!(queue.push(unit(Kind::Audio, true, start, 5)), Taken::Kept);
         assert_eq!(push(true, 4_120, 6), Taken::Dropped);
         assert!(queue.pop().is_some());
-        assert_eq!(push(true, 4_160, 7), Taken::Taken);
+        assert_eq!(push(true, 4_160, 7), Taken::Kept);
         assert_eq!(push(false, 4_200, MOST_BYTES), Taken::Full);
         assert_eq!(sizes(&queue), [7]);
     }
@@ -209,7 +209,7 @@ mod tests {
         let (queue, start) = (Queue::default(), Instant::now());
         for (sync, bytes) in [(true, 1), (false, 2), (true, 3), (false, 4)] {
             let at = start + Duration::from_secs(bytes as u64 * 3);
-            assert_eq!(queue.push(unit(Kind::Video, sync, at, bytes)), Taken::Taken);
+            assert_eq!(queue.push(unit(Kind::Video, sync, at, bytes)), Taken::Kept);
         }
         queue.activate();
         assert_eq!(sizes(&queue), [3, 4]);

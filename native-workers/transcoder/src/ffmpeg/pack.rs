@@ -249,7 +249,7 @@ fn cut_sound(
         .peekable();
     let last_mark = boundaries.last().copied().unwrap_or(0);
     let (mut first, mut at, mut began) = (skipped, start, start);
-    for index in skipped..durations.len() {
+    for (index, &duration) in durations.iter().enumerate().skip(skipped) {
         let mut due = false;
         while marks.next_if(|&mark| mark <= at).is_some() {
             due = true;
@@ -261,7 +261,7 @@ fn cut_sound(
             cut.starts.push(began);
             (first, began) = (index, at);
         }
-        at = at.saturating_add(u64::from(durations[index]));
+        at = at.saturating_add(u64::from(duration));
     }
     cut.segments.push(first..durations.len());
     cut.starts.push(began);

@@ -112,7 +112,7 @@ pub fn sound(audio: &AudioEncode, stream: &AudioStream, label: usize, tools: &To
         // As the built-in engine: what players know.
         if [44_100, 48_000].contains(&stream.sample_rate) {
             stream.sample_rate
-        } else if stream.sample_rate % 11_025 == 0 {
+        } else if stream.sample_rate.is_multiple_of(11_025) {
             44_100
         } else {
             48_000
