@@ -195,7 +195,12 @@ impl Recording {
             .iter()
             .take_while(|page| page.first.saturating_add(rows) <= first)
             .count();
-        self.pages.drain(..gone).collect()
+        let gone = self.pages.drain(..gone).collect();
+        let front = self.pages.first().map(|page| page.start);
+        if let Some(front) = front.or_else(|| self.open.rows.front().map(|row| row.start)) {
+            self.open.cues.retain(|cue| cue.end() >= front);
+        }
+        gone
     }
 }
 

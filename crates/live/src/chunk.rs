@@ -1,7 +1,7 @@
 //! A chunk's samples, from its header alone: what an origin needs to know of media that it never reads.
 //!
 //! ```text
-//! moof { mfhd, traf { tfhd, tfdt, trun } }  mdat header | media, which stays where it is
+//! emsg*, moof { mfhd, traf { tfhd, tfdt, trun } }  mdat header | media, which stays where it is
 //! ```
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ const BEYOND: usize = 16;
 /// One `moof` and what is in its `mdat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// `moof` and the header of `mdat`.
+    /// `emsg` boxes, `moof` and the header of `mdat`.
     pub header: Bytes,
     /// Decode time of the first sample, ticks of the track.
     pub decode_time: u64,

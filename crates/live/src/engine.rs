@@ -8,6 +8,7 @@
 //! * A hole of up to [`HOLE_MS`] is bridged by the unit before it. After a longer one pictures begin at a key frame and
 //!   with a discontinuity.
 
+mod cues;
 mod sound;
 mod stats;
 
@@ -128,6 +129,8 @@ pub struct Engine {
     /// Offset of the source that was placed last.
     shared: Option<i64>,
     out: VecDeque<Output>,
+    /// What sources said before the first of their media, which says where their clock is.
+    early: VecDeque<(SourceId, cues::Said)>,
 }
 
 impl Engine {
@@ -154,6 +157,7 @@ impl Engine {
             sources: BTreeMap::new(),
             shared: None,
             out: VecDeque::new(),
+            early: VecDeque::new(),
         }
     }
 
@@ -346,6 +350,12 @@ impl Engine {
             return Ok(());
         }
         track.last_ms = now_ms;
+        if !self.early.is_empty() {
+            self.say_early(source);
+        }
+        let Some(track) = self.tracks.get_mut(at) else {
+            return Ok(());
+        };
         let shift = time.saturating_sub(unit.dts);
         let mapped = Unit {
             dts: time,
@@ -451,11 +461,13 @@ impl Engine {
                 discontinuity: mark.discontinuity,
             });
         }
+        let repeated = self.soon(mark.start);
         let Some(track) = self.tracks.get_mut(usize::from(index)) else {
             return;
         };
         track.row = Some(mark.number);
         track.since = None;
+        track.builder.begin_with(repeated);
         if let Some(stream) = track.pending.take() {
             let known = self.timeline.tracks.get(usize::from(index));
             let config = Config::from(&stream);
@@ -507,6 +519,7 @@ impl Engine {
     /// The connection of a source has ended.
     pub fn disconnect(&mut self, now_ms: i64, source: SourceId) {
         self.sources.remove(&source);
+        self.early.retain(|(from, _)| *from != source);
         for track in &mut self.tracks {
             if track.active == Some(source) {
                 track.active = None;

@@ -20,6 +20,9 @@ pub enum LiveError {
     /// A codec configuration that cannot be read.
     #[error("the {codec} configuration cannot be used: {fault}")]
     Codec { codec: &'static str, fault: String },
+    /// A splice section that cannot be read.
+    #[error("a splice section cannot be used: {fault}")]
+    Cue { fault: String },
     /// A chunk's header that does not fit its media.
     #[error("a chunk is damaged: {fault}")]
     Chunk { fault: &'static str },

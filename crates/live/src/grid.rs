@@ -26,6 +26,10 @@ pub(crate) struct Grid {
     next: u64,
     /// The next row does not fit the ones before.
     broken: bool,
+    /// Where the regular rows begin, whatever cues have cut in between.
+    phase: Option<i64>,
+    /// Moments at which rows are to begin, if a key frame is there.
+    wanted: Vec<i64>,
 }
 
 /// What a track that comes to a place where it can be cut asks.
@@ -48,7 +52,14 @@ impl Grid {
             marks: VecDeque::new(),
             next,
             broken: false,
+            phase: None,
+            wanted: Vec::new(),
         }
+    }
+
+    /// What key frames of one moment may be apart.
+    pub(crate) fn tolerance(&self) -> i64 {
+        self.tolerance
     }
 
     pub(crate) fn next_number(&self) -> u64 {
@@ -63,6 +74,22 @@ impl Grid {
     pub(crate) fn after(&self, number: Option<u64>) -> impl Iterator<Item = Mark> + '_ {
         let marks = self.marks.iter().copied();
         marks.filter(move |mark| number.is_none_or(|number| mark.number > number))
+    }
+
+    /// A row is to begin at `time`, if a key frame is there: it may be earlier than it is due.
+    pub(crate) fn want(&mut self, time: i64) {
+        let later = self.newest().is_none_or(|newest| newest.start < time);
+        if later && !self.wanted.contains(&time) {
+            self.wanted.push(time);
+            if self.wanted.len() > KEPT {
+                self.wanted.remove(0);
+            }
+        }
+    }
+
+    /// Nothing is to begin at `time` any more.
+    pub(crate) fn unwant(&mut self, time: i64) {
+        self.wanted.retain(|wanted| *wanted != time);
     }
 
     /// The next row to begin is a discontinuity.
@@ -100,6 +127,7 @@ impl Grid {
     /// A track could be cut at `time`. The row that begins there for it, and whether it is new; `None` to go on.
     pub(crate) fn cut(&mut self, ask: Ask, time: i64) -> Option<(Mark, bool)> {
         let Some(newest) = self.newest() else {
+            self.phase = Some(time);
             return Some((self.open(time), true));
         };
         let since_newest = time.saturating_sub(newest.start);
@@ -107,10 +135,23 @@ impl Grid {
             Ask::Within(number) => (Some(number), None),
             Ask::Anew { after, since } => (after, Some(since)),
         };
-        let due = since_newest >= self.interval.saturating_sub(self.tolerance);
+        let regular = self.phase.unwrap_or(newest.start);
+        let due = time.saturating_sub(regular) >= self.interval.saturating_sub(self.tolerance)
+            && since_newest > self.tolerance;
         // After a break nobody waits: what comes first begins the row.
         let forced = self.broken && since_newest > self.tolerance;
-        if due || forced {
+        let passed = time.saturating_add(self.tolerance);
+        let cued = since_newest > self.tolerance
+            && self
+                .wanted
+                .iter()
+                .any(|wanted| *wanted <= passed && *wanted > newest.start);
+        if due || forced || cued {
+            // What is cut at a cue alone leaves the others where they would have been.
+            if due || forced {
+                self.phase = Some(time);
+            }
+            self.wanted.retain(|wanted| *wanted > passed);
             return Some((self.open(time), true));
         }
         let here = |mark: &Mark| time.saturating_sub(mark.start).saturating_abs() <= self.tolerance;

@@ -6,6 +6,7 @@
 //! * [`timeline`]: what there is: tracks, rows of segments, sequence numbers, discontinuities.
 //! * [`journal`]: the timeline as a worker keeps it on its disk. [`archive`]: as it is in storage beside the media.
 //! * [`limits`], [`reason`]: what is let in, and in which words it is refused or dropped.
+//! * [`cue`]: what encoders say of moments to come: ad breaks, messages for players.
 //! * [`encode`]: what is decided of an event that is encoded here.
 //! * [`ts`]: transport streams, as SRT brings them.
 //! * [`chunk`]: the samples of a chunk, from its header.
@@ -29,6 +30,7 @@
 pub mod archive;
 mod boxes;
 pub mod chunk;
+pub mod cue;
 pub mod edge;
 pub mod encode;
 pub mod engine;

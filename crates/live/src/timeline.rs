@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use headwater_time::{Rounding, Timescale, rescale};
 
+use crate::cue::{Cue, MOST_CUES, MOST_SCHEMES};
 use crate::stream::{Kind, StreamConfig};
 use crate::{CLOCK, LiveError};
 
@@ -72,7 +73,7 @@ pub struct Part {
     pub duration: u32,
     /// Bytes, header included.
     pub size: u32,
-    /// Bytes of `moof` and of the `mdat` header.
+    /// Bytes of `emsg` boxes, of `moof` and of the `mdat` header.
     pub header: u32,
     /// Begins with a sync sample.
     pub independent: bool,
@@ -173,6 +174,12 @@ pub enum Change {
         number: u64,
         segment: Segment,
     },
+    /// A cue, or what it says now: see [`Cue::is_same`].
+    Cue(Cue),
+    /// The cues of that id from `start` on (event clock) do not come to pass.
+    Withdrawn { id: String, start: i64 },
+    /// Media carries messages of this scheme from now on.
+    Scheme { scheme: String, value: String },
     /// Rows before `number` are gone.
     Trim { number: u64 },
     /// Nothing follows.
@@ -190,6 +197,10 @@ pub struct Timeline {
     /// The number after the last row's, also when no row is left. `None` before the first.
     pub next_number: Option<u64>,
     pub ended: bool,
+    /// By their moments. Those that were over before the first row are gone.
+    pub cues: Vec<Cue>,
+    /// Scheme and value of messages in media.
+    pub schemes: Vec<(String, String)>,
 }
 
 /// The number of an event's first row: the steps of `interval_ms` since the epoch. As no step is shorter, a timeline whose
@@ -310,6 +321,19 @@ impl Timeline {
                     }
                     self.rows.pop_front();
                 }
+                if let Some(first) = self.rows.front().map(|row| row.start) {
+                    self.cues.retain(|cue| cue.end() >= first);
+                }
+            }
+            Change::Cue(cue) => self.take_cue(cue.clone()),
+            Change::Withdrawn { id, start } => {
+                self.cues.retain(|cue| cue.id != *id || cue.start < *start);
+            }
+            Change::Scheme { scheme, value } => {
+                let pair = (scheme.clone(), value.clone());
+                if !self.schemes.contains(&pair) && self.schemes.len() < MOST_SCHEMES {
+                    self.schemes.push(pair);
+                }
             }
             Change::End => {
                 self.ended = true;
@@ -332,6 +356,18 @@ impl Timeline {
             discontinuities_gone: self.discontinuities_gone.saturating_add(gone),
             next_number: self.next_number,
             ended: self.ended,
+            cues: self.cues.clone(),
+            schemes: self.schemes.clone(),
+        }
+    }
+
+    /// Takes a cue in, or what is newly said of it. The oldest makes room.
+    pub fn take_cue(&mut self, cue: Cue) {
+        self.cues.retain(|known| !known.is_same(&cue));
+        let at = self.cues.partition_point(|known| known.start <= cue.start);
+        self.cues.insert(at, cue);
+        if self.cues.len() > MOST_CUES {
+            self.cues.remove(0);
         }
     }
 

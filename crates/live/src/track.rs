@@ -77,10 +77,17 @@ pub(crate) struct Builder {
     /// Where the last segment ended.
     end: i64,
     made: Vec<Made>,
+    /// `emsg` boxes that go in front of the next part.
+    messages: Vec<u8>,
+    /// Likewise, of the segment that begins next.
+    first_messages: Vec<u8>,
 }
 
 /// Most bytes of a part: it is closed early when it would grow beyond.
 const MAX_PART_BYTES: usize = 8 << 20;
+
+/// Most bytes of `emsg` boxes in front of a part.
+const MAX_MESSAGES_BYTES: usize = 256 << 10;
 
 impl Builder {
     pub(crate) fn new(scale: Timescale, part_ms: u32) -> Self {
@@ -94,7 +101,21 @@ impl Builder {
             usual: i64::from(scale.get()) / 25,
             end: 0,
             made: Vec::new(),
+            messages: Vec::new(),
+            first_messages: Vec::new(),
         }
+    }
+
+    /// Puts an `emsg` box in front of the next part. What does not fit is left out.
+    pub(crate) fn message(&mut self, message: &[u8]) {
+        if self.messages.len().saturating_add(message.len()) <= MAX_MESSAGES_BYTES {
+            self.messages.extend_from_slice(message);
+        }
+    }
+
+    /// Puts `emsg` boxes in front of the segment that begins next.
+    pub(crate) fn begin_with(&mut self, messages: Vec<u8>) {
+        self.first_messages = messages;
     }
 
     /// What has been made since it was last asked.
@@ -149,6 +170,8 @@ impl Builder {
                 media_bytes: 0,
                 parts: 0,
             });
+            let first = std::mem::take(&mut self.first_messages);
+            self.message(&first);
             self.made.push(Made::Open {
                 number: mark.number,
                 start: u64::try_from(start).unwrap_or(0),
@@ -225,7 +248,9 @@ impl Builder {
             decode_time: u64::try_from(open.part_start).unwrap_or(0),
             samples: &open.samples,
         })?;
-        let mut bytes = Vec::with_capacity(header.len().saturating_add(open.media_bytes));
+        let front = self.messages.len().saturating_add(header.len());
+        let mut bytes = Vec::with_capacity(front.saturating_add(open.media_bytes));
+        bytes.append(&mut self.messages);
         bytes.extend_from_slice(&header);
         for media in &open.media {
             bytes.extend_from_slice(media);
@@ -234,7 +259,7 @@ impl Builder {
             offset: u32::try_from(open.part_start.saturating_sub(open.start)).unwrap_or(0),
             duration: u32::try_from(open.part_duration).unwrap_or(u32::MAX),
             size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            header: u32::try_from(header.len()).unwrap_or(u32::MAX),
+            header: u32::try_from(front).unwrap_or(u32::MAX),
             independent: open.samples.first().is_some_and(|sample| sample.sync),
         };
         self.made.push(Made::Part {

@@ -115,6 +115,10 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     pub(crate) fn finish(self) -> Result<(), LiveError> {
         match self.rest.is_empty() {
             true => Ok(()),

@@ -6,6 +6,7 @@ use headwater_time::Timescale;
 
 use super::{Change, Config, Part, Row, Segment, Timeline, Track};
 use crate::LiveError;
+use crate::cue::{Body, Cue, Role};
 use crate::stream::Kind;
 use crate::wire::{Reader, Writer};
 
@@ -146,6 +147,58 @@ pub(crate) fn write_timeline(w: &mut Writer, timeline: &Timeline) {
     for row in &timeline.rows {
         write_row(w, row);
     }
+    // Without any, it ends here: whoever does not know of cues reads it.
+    if timeline.cues.is_empty() && timeline.schemes.is_empty() {
+        return;
+    }
+    w.count(timeline.cues.len());
+    for cue in &timeline.cues {
+        write_cue(w, cue);
+    }
+    w.count(timeline.schemes.len());
+    for (scheme, value) in &timeline.schemes {
+        w.bytes(scheme.as_bytes());
+        w.bytes(value.as_bytes());
+    }
+}
+
+fn write_cue(w: &mut Writer, cue: &Cue) {
+    w.bytes(cue.id.as_bytes());
+    w.i64(cue.start);
+    w.u64(cue.duration.unwrap_or(u64::MAX));
+    match &cue.body {
+        Body::Splice { role, section } => {
+            w.u8(match role {
+                Role::Out => 1,
+                Role::In => 2,
+                Role::Other => 3,
+            });
+            w.bytes(section);
+        }
+        Body::Break => w.u8(4),
+    }
+}
+
+fn read_cue(r: &mut Reader<'_>) -> Result<Cue, LiveError> {
+    let (id, start) = (r.text()?, r.i64()?);
+    let duration = Some(r.u64()?).filter(|ticks| *ticks != u64::MAX);
+    let splice = |role, section: &[u8]| Body::Splice {
+        role,
+        section: section.to_vec(),
+    };
+    let body = match r.u8()? {
+        1 => splice(Role::Out, r.bytes()?),
+        2 => splice(Role::In, r.bytes()?),
+        3 => splice(Role::Other, r.bytes()?),
+        4 => Body::Break,
+        _ => return Err(r.damaged("a cue says what is not known")),
+    };
+    Ok(Cue {
+        id,
+        start,
+        duration,
+        body,
+    })
 }
 
 pub(crate) fn read_timeline(r: &mut Reader<'_>) -> Result<Timeline, LiveError> {
@@ -175,12 +228,23 @@ pub(crate) fn read_timeline(r: &mut Reader<'_>) -> Result<Timeline, LiveError> {
         }
         rows.push_back(row);
     }
+    let (mut cues, mut schemes) = (Vec::new(), Vec::new());
+    if !r.is_empty() {
+        for _ in 0..r.count()? {
+            cues.push(read_cue(r)?);
+        }
+        for _ in 0..r.count()? {
+            schemes.push((r.text()?, r.text()?));
+        }
+    }
     Ok(Timeline {
         tracks,
         rows,
         discontinuities_gone,
         next_number,
         ended,
+        cues,
+        schemes,
     })
 }
 
@@ -258,6 +322,20 @@ pub(crate) fn write_change(w: &mut Writer, change: &Change) {
             w.u64(*number);
         }
         Change::End => w.u8(9),
+        Change::Cue(cue) => {
+            w.u8(10);
+            write_cue(w, cue);
+        }
+        Change::Withdrawn { id, start } => {
+            w.u8(11);
+            w.bytes(id.as_bytes());
+            w.i64(*start);
+        }
+        Change::Scheme { scheme, value } => {
+            w.u8(12);
+            w.bytes(scheme.as_bytes());
+            w.bytes(value.as_bytes());
+        }
     }
 }
 
@@ -300,6 +378,15 @@ pub(crate) fn read_change(r: &mut Reader<'_>) -> Result<Change, LiveError> {
         },
         8 => Change::Trim { number: r.u64()? },
         9 => Change::End,
+        10 => Change::Cue(read_cue(r)?),
+        11 => Change::Withdrawn {
+            id: r.text()?,
+            start: r.i64()?,
+        },
+        12 => Change::Scheme {
+            scheme: r.text()?,
+            value: r.text()?,
+        },
         _ => return Err(r.damaged("an unknown change")),
     })
 }

@@ -1,0 +1,178 @@
+//! Cues and messages of encoders: placed on the event's clock, told to the timeline and put into media.
+
+use super::{Engine, SourceId};
+use crate::clock_of_ms;
+use crate::cue::{self, Body, Cue, Message, SPLICE_SCHEME, Signal, event_message};
+use crate::timeline::Change;
+
+/// What a source has said.
+#[derive(Debug)]
+pub(super) enum Said {
+    Signal(Signal),
+    Message(Message),
+}
+
+/// Kept of sources that have sent no media yet.
+const MOST_EARLY: usize = 32;
+
+/// A moment that is farther from the newest media is no moment of this clock.
+const FAR_MS: i64 = 60 * 60 * 1_000;
+
+/// Cues are said again in every segment that begins so soon before them (streaming reference, 5.7).
+const SOON_MS: i64 = 15_000;
+
+impl Engine {
+    /// An encoder says something of a moment. Said again it changes nothing.
+    pub fn signal(&mut self, source: SourceId, signal: Signal) {
+        match self.placed(source, signal.time) {
+            Some(start) => self.cue(start, signal),
+            None => self.keep(source, Said::Signal(signal)),
+        }
+    }
+
+    /// An encoder has a message for players: it goes into the next part of every track.
+    pub fn message(&mut self, source: SourceId, message: Message) {
+        match self.placed(source, message.time) {
+            Some(start) => self.put(start, &message),
+            None => self.keep(source, Said::Message(message)),
+        }
+    }
+
+    fn keep(&mut self, source: SourceId, said: Said) {
+        if self.early.len() < MOST_EARLY {
+            self.early.push_back((source, said));
+        }
+    }
+
+    /// The first media of `source` has been placed.
+    pub(super) fn say_early(&mut self, source: SourceId) {
+        for (from, said) in std::mem::take(&mut self.early) {
+            match said {
+                said if from != source => self.early.push_back((from, said)),
+                Said::Signal(signal) => self.signal(source, signal),
+                Said::Message(message) => self.message(source, message),
+            }
+        }
+    }
+
+    /// A time of a source's clock on the event's. One that cannot be meant is now.
+    fn placed(&self, source: SourceId, time: i64) -> Option<i64> {
+        let offset = self.sources.get(&source)?.mapping.offset()?;
+        let start = time.saturating_add(offset);
+        let newest = self.tracks.iter().filter_map(|track| track.last).max();
+        let newest = newest.unwrap_or(start);
+        let off = start.saturating_sub(newest).saturating_abs();
+        Some(match off > clock_of_ms(FAR_MS) {
+            true => newest,
+            false => start,
+        })
+    }
+
+    fn cue(&mut self, start: i64, signal: Signal) {
+        let Signal {
+            id,
+            duration,
+            cancel,
+            body,
+            ..
+        } = signal;
+        if cancel {
+            let known: Vec<i64> = self
+                .timeline
+                .cues
+                .iter()
+                .filter(|cue| cue.id == id)
+                .map(|cue| cue.start)
+                .collect();
+            // What has come to pass stays.
+            let newest = self.timeline.rows.back().map_or(0, |row| row.start);
+            for start in known.into_iter().filter(|start| *start > newest) {
+                self.grid.unwant(start);
+                self.change(Change::Withdrawn {
+                    id: id.clone(),
+                    start,
+                });
+            }
+            return;
+        }
+        let mut cue = Cue {
+            id,
+            start,
+            duration,
+            body,
+        };
+        // Encoders count the same moment anew, and round it.
+        let tolerance = self.grid.tolerance();
+        let near = |known: &&Cue| {
+            known.id == cue.id
+                && known.body.role() == cue.body.role()
+                && known.start.saturating_sub(start).saturating_abs() <= tolerance
+        };
+        if let Some(known) = self.timeline.cues.iter().find(near) {
+            cue.start = known.start;
+            if *known == cue {
+                return;
+            }
+        }
+        self.grid.want(cue.start);
+        if cue.duration.is_some() {
+            self.grid.want(cue.end());
+        }
+        if let Some(message) = message_of(&cue) {
+            self.scheme(SPLICE_SCHEME, "");
+            self.to_all(&message);
+        }
+        self.change(Change::Cue(cue));
+    }
+
+    fn put(&mut self, start: i64, message: &Message) {
+        self.scheme(&message.scheme, &message.value);
+        let when = (start, message.duration);
+        let (scheme, value) = (&message.scheme, &message.value);
+        let message = event_message(scheme, value, when, message.id, &message.data);
+        self.to_all(&message);
+    }
+
+    fn to_all(&mut self, message: &[u8]) {
+        for track in &mut self.tracks {
+            if track.builder.row().is_some() {
+                track.builder.message(message);
+            }
+        }
+    }
+
+    fn scheme(&mut self, scheme: &str, value: &str) {
+        let known = &self.timeline.schemes;
+        let new = !known
+            .iter()
+            .any(|known| known.0 == scheme && known.1 == value);
+        if new && known.len() < cue::MOST_SCHEMES {
+            self.change(Change::Scheme {
+                scheme: scheme.to_owned(),
+                value: value.to_owned(),
+            });
+        }
+    }
+
+    /// What is said again where a row begins at `start`.
+    pub(super) fn soon(&self, start: i64) -> Vec<u8> {
+        let until = start.saturating_add(clock_of_ms(SOON_MS));
+        let cues = self.timeline.cues.iter();
+        let soon = cues.filter(|cue| (start..=until).contains(&cue.start));
+        soon.filter_map(message_of).flatten().collect()
+    }
+}
+
+fn message_of(cue: &Cue) -> Option<Vec<u8>> {
+    let Body::Splice { section, .. } = &cue.body else {
+        return None;
+    };
+    let when = (cue.start, cue.duration);
+    Some(event_message(
+        SPLICE_SCHEME,
+        "",
+        when,
+        cue.number(),
+        section,
+    ))
+}

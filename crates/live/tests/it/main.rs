@@ -1,0 +1,5 @@
+//! The engine of an event, driven by encoders in simulated time.
+
+mod cues;
+mod engine;
+mod support;
