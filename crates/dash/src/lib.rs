@@ -15,12 +15,14 @@
     )
 )]
 
+mod events;
 mod live;
 mod mpd;
 mod text;
 mod tiles;
 mod timeline;
 
+pub use events::{Event, EventStream, Inband, SIMPLE_SCHEME, SPLICE_SCHEME};
 pub use live::{Dynamic, Period, Recording, Timing};
 pub use mpd::{
     AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Profile, Representation,

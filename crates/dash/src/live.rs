@@ -5,6 +5,7 @@
 //! that players remember of it changes from update to update. A Period ends where the parameters of a track change; missing
 //! time is a gap in `SegmentTimeline`.
 
+use crate::events::EventStream;
 use crate::mpd::{AdaptationSet, Profile};
 use crate::text::{attribute, duration, duration_attribute, number_attribute};
 use headwater_time::Timescale;
@@ -64,6 +65,8 @@ pub struct Period {
     pub start_ticks: u64,
     /// Of `start_ticks`.
     pub timescale: Timescale,
+    /// Events whose moments are in it.
+    pub events: Vec<EventStream>,
     /// In the order in which players list them.
     pub adaptation_sets: Vec<AdaptationSet>,
 }
@@ -131,6 +134,9 @@ impl Recording {
             out.push_str(" start=\"");
             duration(&mut out, period.start_ticks, period.timescale);
             out.push_str("\">\n");
+            for events in &period.events {
+                events.write(&mut out);
+            }
             for (index, set) in period.adaptation_sets.iter().enumerate() {
                 let id = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
                 set.write(&mut out, id, self.profile);

@@ -1,5 +1,6 @@
 //! The static MPD, ISO/IEC 23009-1 §5.3, with the constraints of DASH-IF IOP for on-demand content.
 
+use crate::events::Inband;
 use crate::text::{attribute, duration, escaped, number, number_attribute, seconds};
 use crate::tiles::TileSet;
 use crate::timeline::{self, Segment};
@@ -70,6 +71,8 @@ pub struct AdaptationSet {
     pub starts_with: AccessPoint,
     /// `ContentProtection` elements, written out, the common one first.
     pub protection: Vec<String>,
+    /// Messages in its segments.
+    pub inband: Vec<Inband>,
     /// Not empty.
     pub representations: Vec<Representation>,
 }
@@ -216,6 +219,9 @@ impl AdaptationSet {
             out.push_str("      ");
             out.push_str(element);
             out.push('\n');
+        }
+        for inband in &self.inband {
+            inband.write(out);
         }
         if let Some(label) = &self.label {
             out.push_str("      <Label>");

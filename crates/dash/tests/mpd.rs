@@ -47,6 +47,7 @@ fn video(bandwidth: u32, resolution: (u32, u32), segments: SegmentTemplate) -> R
 fn set(content_type: ContentType, representations: Vec<Representation>) -> AdaptationSet {
     AdaptationSet {
         protection: vec![],
+        inband: vec![],
         content_type,
         language: None,
         label: None,

@@ -16,6 +16,7 @@
 )]
 
 mod captions;
+mod cues;
 mod images;
 mod live;
 mod media;
@@ -24,6 +25,7 @@ mod subtitles;
 mod text;
 
 pub use captions::{ClosedCaption, ClosedCaptions, InstreamId};
+pub use cues::{CueTag, DateRange, SpliceKind};
 pub use images::{ImagePlaylist, Images};
 pub use live::{LiveKeys, LivePart, LivePlaylist, LiveSegment, LowLatency, RenditionReport, Skip};
 pub use media::{KeyFrame, Listed, MediaPlaylist, Segment};

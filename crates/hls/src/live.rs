@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::cues::{CueTag, DateRange};
 use crate::text::{decimal, number, quoted, uri_line};
 use crate::{INDEPENDENT_SEGMENTS, version};
 use headwater_time::{Rounding, Timescale, rescale};
@@ -37,6 +38,8 @@ pub struct LiveSegment {
     pub parts: Vec<LivePart>,
     /// Index into [`LivePlaylist::keys`].
     pub keys: usize,
+    /// Breaks that it begins or is in.
+    pub cues: Vec<CueTag>,
 }
 
 /// Another playlist of the presentation.
@@ -98,6 +101,8 @@ pub struct LivePlaylist {
     pub ended: bool,
     /// Every segment decodes without another.
     pub independent: bool,
+    /// Times of the window that something is said of.
+    pub date_ranges: Vec<DateRange>,
 }
 
 /// What a client asked for with `_HLS_skip`.
@@ -172,6 +177,10 @@ impl LivePlaylist {
         if skipped > 0 {
             let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
         }
+        // All of them, also with a delta update: we do not say that they may be skipped (§6.2.5.1).
+        for range in &self.date_ranges {
+            range.write(&mut out);
+        }
         let listed = self.with_parts(target, low.is_some());
         let mut front = Front::default();
         if let Some(last) = skipped.checked_sub(1).and_then(|at| self.segments.get(at)) {
@@ -186,6 +195,9 @@ impl LivePlaylist {
                 (segment.init_uri.as_deref(), self.keys(segment.keys)),
                 segment.date_ms,
             );
+            for cue in &segment.cues {
+                cue.write(&mut out);
+            }
             if at >= listed && !segment.gap {
                 parts(&mut out, &segment.parts, self.timescale);
             }
@@ -360,7 +372,7 @@ fn parts(out: &mut String, parts: &[LivePart], scale: Timescale) {
 }
 
 /// `2026-06-01T13:15:00.000Z` (RFC 3339), in the proleptic Gregorian calendar.
-fn date(out: &mut String, ms: i64) {
+pub(crate) fn date(out: &mut String, ms: i64) {
     let over = |value: i64, by: i64| value.checked_div_euclid(by).unwrap_or(0);
     let rest = |value: i64, by: i64| value.checked_rem_euclid(by).unwrap_or(0);
     let (days, of_day) = (over(ms, 86_400_000), rest(ms, 86_400_000));
@@ -422,6 +434,7 @@ mod tests {
             discontinuity: false,
             gap: false,
             init_uri: Some("i".into()),
+            cues: Vec::new(),
             parts: (0..6)
                 .map(|part_at| part(at * 10 + part_at, 30_000, part_at == 0))
                 .collect(),
@@ -451,6 +464,7 @@ mod tests {
             }),
             ended: false,
             independent: true,
+            date_ranges: Vec::new(),
         }
     }
 
@@ -570,6 +584,42 @@ mod tests {
                 "s3"
             ]
         );
+    }
+
+    #[test]
+    fn breaks_are_said_in_front_and_at_their_segments() {
+        let mut playlist = playlist(20);
+        playlist.date_ranges = vec![crate::DateRange {
+            id: "7".into(),
+            start_ms: 1_780_319_700_000,
+            duration_ms: None,
+            planned_ms: Some(30_000),
+            splices: Vec::new(),
+        }];
+        playlist.segments[19].cues = vec![crate::CueTag {
+            id: "7".into(),
+            section: None,
+            duration_ms: 30_000,
+            time_ms: 0,
+            elapsed_ms: Some(38_000),
+        }];
+        let delta = playlist.write(Skip::Old);
+        let lines: Vec<&str> = delta.lines().collect();
+        let at = |what: &str| {
+            lines
+                .iter()
+                .position(|line| line.starts_with(what))
+                .unwrap()
+        };
+        // Also where their segments are left out, and before any segment.
+        assert_eq!(at("#EXT-X-DATERANGE"), at("#EXT-X-SKIP") + 1);
+        let cue = at("#EXT-X-CUE:");
+        assert!(lines[cue].ends_with(",ELAPSED=38.000"), "{}", lines[cue]);
+        assert_eq!(
+            lines[cue + 1..].iter().find(|line| !line.starts_with('#')),
+            Some(&"s19")
+        );
+        assert!(lines[cue + 1].starts_with("#EXT-X-PART:"));
     }
 
     #[test]

@@ -130,6 +130,13 @@ pub struct Message {
     pub data: Vec<u8>,
 }
 
+/// What an encoder says of a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    Signal(Signal),
+    Message(Message),
+}
+
 /// What a splice section says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Splice {

@@ -18,6 +18,7 @@ use bytes::Bytes;
 
 pub use stats::TrackStats;
 
+use crate::cue::Said;
 use crate::grid::{Ask, Grid};
 use crate::limits::Limits;
 use crate::reason::{Drop, Reason};
@@ -130,7 +131,7 @@ pub struct Engine {
     shared: Option<i64>,
     out: VecDeque<Output>,
     /// What sources said before the first of their media, which says where their clock is.
-    early: VecDeque<(SourceId, cues::Said)>,
+    early: VecDeque<(SourceId, Said)>,
 }
 
 impl Engine {

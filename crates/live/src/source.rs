@@ -26,6 +26,12 @@ impl Unwrap {
         last: None,
     };
 
+    /// The last value.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        self.last
+    }
+
     /// The value nearest to the last one that has the bits of `raw`.
     pub fn next(&mut self, raw: u64) -> i64 {
         let modulus = 1_i64.checked_shl(self.bits).unwrap_or(i64::MAX);

@@ -1,16 +1,20 @@
-//! MPEG-2 transport streams (ISO/IEC 13818-1) as encoders send them over SRT: one program, H.264 and AAC in ADTS.
+//! MPEG-2 transport streams (ISO/IEC 13818-1) as encoders send them over SRT: one program, H.264 and AAC in ADTS, splice sections
+//! and ID3 tags.
 //!
 //! Packets that are lost or damaged cost the access unit they belong to and nothing more. What is held is bounded by
 //! [`MAX_PES_BYTES`] for each of at most [`MAX_STREAMS`] streams.
 
 mod es;
+mod sections;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::cue::{self, Body, Role, Said, Signal};
 use crate::engine::AccessUnit;
 use crate::source::Unwrap;
 use crate::stream::StreamConfig;
 use es::Elementary;
+use sections::Sections;
 
 /// Elementary streams that are looked at.
 pub const MAX_STREAMS: usize = 16;
@@ -23,6 +27,9 @@ const MAX_GARBAGE: usize = 64 << 10;
 
 const PACKET: usize = 188;
 
+/// Stream type of splice sections (ANSI/SCTE 35, 8.1).
+const SPLICES: u8 = 0x86;
+
 /// What came out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
@@ -30,6 +37,8 @@ pub enum Found {
     Config { pid: u16, config: StreamConfig },
     /// An access unit. Times without wraps.
     Unit { pid: u16, unit: Unit },
+    /// A splice section, or an ID3 tag, on the clock of the units.
+    Said(Said),
     /// A stream of a type that is not understood.
     Unsupported { pid: u16, stream_type: u8 },
 }
@@ -66,6 +75,8 @@ struct Pes {
     /// A start has been seen and nothing was lost since.
     whole: bool,
     elementary: Option<Elementary>,
+    /// Of splices (ANSI/SCTE 35, 8.1), which are no PES.
+    sections: Option<Sections>,
 }
 
 /// Takes a transport stream apart.
@@ -204,7 +215,8 @@ impl Demux {
                 continue;
             }
             let elementary = Elementary::of(*stream_type);
-            if elementary.is_none() {
+            let sections = (*stream_type == SPLICES).then(Sections::default);
+            if elementary.is_none() && sections.is_none() {
                 self.found.push_back(Found::Unsupported {
                     pid,
                     stream_type: *stream_type,
@@ -214,6 +226,7 @@ impl Demux {
                 pid,
                 Pes {
                     elementary,
+                    sections,
                     ..Pes::default()
                 },
             );
@@ -222,6 +235,13 @@ impl Demux {
     }
 
     fn pes(&mut self, pid: u16, start: bool, counter: u8, payload: &[u8]) {
+        let sections = self.streams.get_mut(&pid);
+        if let Some(sections) = sections.and_then(|pes| pes.sections.as_mut()) {
+            for section in sections.packet(start, counter, payload) {
+                self.splice(section);
+            }
+            return;
+        }
         let Some(pes) = self
             .streams
             .get_mut(&pid)
@@ -268,6 +288,29 @@ impl Demux {
         if stated == Some(true) {
             self.finish(pid);
         }
+    }
+
+    /// A splice section is complete. One that is damaged, or splices nothing, is left out.
+    fn splice(&mut self, section: Vec<u8>) {
+        let Ok(Some(splice)) = cue::splice(&section) else {
+            return;
+        };
+        let mut clock = self.clock;
+        let time = splice.pts.map(|pts| clock.next(pts)).or(self.clock.last());
+        let id = match splice.event {
+            Some(event) => event.to_string(),
+            None => crc32fast::hash(&section).to_string(),
+        };
+        self.found.push_back(Found::Said(Said::Signal(Signal {
+            id,
+            time: time.unwrap_or(0),
+            duration: splice.duration.filter(|_| splice.role != Role::In),
+            cancel: splice.cancel,
+            body: Body::Splice {
+                role: splice.role,
+                section,
+            },
+        })));
     }
 
     /// A PES packet is complete (ISO/IEC 13818-1 §2.4.3.6).
@@ -391,6 +434,74 @@ mod tests {
         assert!(unit.sync && unit.bytes.ends_with(&[0x65, 0x88, 0x84]));
         demux.end();
         assert_eq!(demux.poll(), None);
+    }
+
+    #[test]
+    fn splices_and_tags_come_with_the_streams_clock() {
+        let pat = [0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xf0, 0, 0, 0, 0, 0];
+        let pmt = [
+            &[0, 2, 0xb0, 23, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 0][..],
+            &[
+                0x86, 0xe1, 0x01, 0xf0, 0, 0x15, 0xe1, 0x02, 0xf0, 0, 0, 0, 0, 0,
+            ],
+        ]
+        .concat();
+        let mut stream = packet(0, true, 0, &pat);
+        stream.extend(packet(0x1000, true, 0, &pmt));
+        // A tag at two seconds before the clock wraps: what is spliced comes after.
+        let stamp = (1_u64 << 33) - 180_000;
+        let byte = |value: u64| u8::try_from(value & 0xff).unwrap();
+        let tag = [
+            &[0, 0, 1, 0xbd, 0, 13, 0x84, 0x80, 5][..],
+            &[
+                0x21 | byte(stamp >> 29) & 0x0e,
+                byte(stamp >> 22),
+                byte(stamp >> 14) | 1,
+                byte(stamp >> 7),
+                byte(stamp << 1) | 1,
+            ],
+            b"ID3tag"[..5].as_ref(),
+        ]
+        .concat();
+        stream.extend(packet(0x102, true, 0, &tag));
+        // ANSI/SCTE 35, 14.2: 0x07369c02e.
+        let hex = "fc302f000000000000fffff014054800008f7feffe7369c02efe0052ccf500000000000a0008435545490000013562dba30a";
+        let digits = hex.as_bytes().chunks(2);
+        let section: Vec<u8> = digits
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        stream.extend(packet(0x101, true, 0, &[&[0][..], &section].concat()));
+        let mut damaged = section.clone();
+        damaged[17] ^= 1;
+        stream.extend(packet(0x101, true, 1, &[&[0][..], &damaged].concat()));
+        let mut demux = Demux::default();
+        demux.feed(&stream).unwrap();
+        let found: Vec<Found> = std::iter::from_fn(|| demux.poll()).collect();
+        let [
+            Found::Said(Said::Message(message)),
+            Found::Said(Said::Signal(signal)),
+        ] = &found[..]
+        else {
+            panic!("{found:?}");
+        };
+        assert_eq!(
+            (message.time, message.data.as_slice()),
+            (stamp as i64, &b"ID3ta"[..])
+        );
+        assert_eq!(message.scheme, cue::ID3_SCHEME);
+        // Half the range away from the clock or less.
+        assert_eq!(signal.time, 0x7369_c02e + (1 << 33));
+        assert_eq!(
+            (signal.id.as_str(), signal.duration),
+            ("1207959695", Some(0x52_ccf5))
+        );
+        assert_eq!(
+            signal.body,
+            Body::Splice {
+                role: Role::Out,
+                section
+            }
+        );
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use headwater_live::cue::Said;
 use headwater_live::edge::Snapshot;
 use headwater_live::engine::{AccessUnit, Engine, Output, Settings, SourceId};
 use headwater_live::limits::Limits;
@@ -316,6 +317,13 @@ impl Live {
         inner.engine.push(now, source, track, unit)?;
         self.settle(&mut inner);
         Ok(inner.engine.ahead_ms(now))
+    }
+
+    /// An encoder says something of a moment.
+    pub(crate) fn say(&self, source: SourceId, said: Said) {
+        let mut inner = self.lock();
+        inner.engine.say(source, said);
+        self.settle(&mut inner);
     }
 
     /// A connection measured what it gets, bits per second.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use headwater_live::cue::Said;
 use headwater_live::engine::{AccessUnit, SourceId};
 use headwater_live::reason::Reason;
 use headwater_live::stream::StreamConfig;
@@ -89,6 +90,8 @@ pub(crate) struct Publication {
     /// Tracks announced, and whether media has come.
     tracks: Vec<(TrackIndex, Announced)>,
     window: (Instant, u64),
+    /// What it has said of moments in the second that began then.
+    said: (Instant, u32),
     ended: Reason,
 }
 
@@ -101,6 +104,9 @@ struct Announced {
 
 /// Bit rates are measured over so long.
 const WINDOW: Duration = Duration::from_secs(10);
+
+/// Cues and messages of a connection that are taken in a second.
+const MOST_SAID: u32 = 32;
 
 /// An encoder may be so far ahead of the clock before it is read more slowly.
 const AHEAD_MS: i64 = 5_000;
@@ -151,6 +157,7 @@ impl Publication {
             encoder,
             tracks: Vec::new(),
             window: (Instant::now(), 0),
+            said: (Instant::now(), 0),
             ended: Reason::ClientTerminated,
         })
     }
@@ -257,6 +264,29 @@ impl Publication {
             .ok()
             .filter(|wait| *wait > 0);
         Ok(wait.map(|ms| Duration::from_millis(ms.min(1_000))))
+    }
+
+    /// Something that the encoder says of a moment: a cue, or a message for players.
+    pub(crate) fn say(&mut self, said: Said) {
+        let (since, count) = self.said;
+        self.said = match since.elapsed() < Duration::from_secs(1) {
+            true => (since, count + 1),
+            false => (Instant::now(), 1),
+        };
+        if self.said.1 > MOST_SAID {
+            if self.said.1 == MOST_SAID + 1 {
+                tracing::info!(event = %self.live.id, "an encoder sends more than {MOST_SAID} cues and messages a second");
+            }
+            return;
+        }
+        if let (Some(session), Said::Signal(signal)) = (&self.session, &said) {
+            let end = signal
+                .duration
+                .and_then(|ticks| signal.time.checked_add_unsigned(ticks));
+            session.key_at(signal.time);
+            end.into_iter().for_each(|end| session.key_at(end));
+        }
+        self.live.say(self.source, said);
     }
 
     /// Says why it ends. Without, the encoder closed the connection.

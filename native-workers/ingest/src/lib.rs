@@ -29,6 +29,7 @@ mod measure;
 mod recording;
 mod resume;
 mod rtmp;
+mod said;
 mod spool;
 mod srt;
 mod stats;

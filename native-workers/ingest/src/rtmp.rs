@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::{Hub, Open, Publication};
+use crate::said;
 
 /// Connections of one port at once.
 const MOST_CONNECTIONS: usize = 256;
@@ -211,7 +212,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {
             Event::Metadata(metadata) => {
                 self.media.metadata(&metadata, self.publication.as_ref())?
             }
-            Event::Data { .. } => {}
+            Event::Data {
+                timestamp,
+                name,
+                values,
+            } => self.said(timestamp, &name, &values),
             Event::Video { timestamp, payload } => {
                 let tag = flv::video(&payload);
                 self.media(timestamp, tag, Line::Video)?;
@@ -223,6 +228,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {
             Event::End => return Err(Reason::Ok),
         }
         Ok(())
+    }
+
+    /// A data message: what it says of a moment goes on, anything else is no business of ours.
+    fn said(&mut self, timestamp: u32, name: &str, values: &[Value]) {
+        let Some(publication) = &mut self.publication else {
+            return;
+        };
+        // A copy of the clock: what says something of a moment does not move it.
+        let mut clock = self.media.clock.unwrap_or(Unwrap::RTMP);
+        let now = clock.next(timestamp.into()).saturating_mul(CLOCK_PER_MS);
+        match said::of_data(name, values, now) {
+            Ok(Some(said)) => publication.say(said),
+            Ok(None) => {}
+            Err(fault) => {
+                tracing::info!(peer = %self.peer, message = name, "what an encoder says of a moment is left out: {fault}");
+            }
+        }
     }
 
     fn media(&mut self, timestamp: u32, tag: Tag, line: Line) -> Result<(), Reason> {

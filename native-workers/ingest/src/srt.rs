@@ -194,6 +194,10 @@ impl Streams {
                 Some((_, track)) => publication.push(*track, unit.into()),
                 None => Ok(None),
             },
+            Found::Said(said) => {
+                publication.say(said);
+                Ok(None)
+            }
             Found::Unsupported { pid, stream_type } => {
                 tracing::info!(pid, stream_type, "a stream of an encoder is not passed on");
                 // Data and text may come along; a picture that cannot be shown is told.

@@ -28,7 +28,12 @@ pub struct Cadence {
     interval: i64,
     last: Option<i64>,
     key: i64,
+    /// Moments at which a key frame is to be, whether it is time or not.
+    wanted: Vec<i64>,
 }
+
+/// Of those.
+const MOST_WANTED: usize = 32;
 
 impl Cadence {
     /// `interval_ms`: from key frame to key frame.
@@ -38,6 +43,14 @@ impl Cadence {
             interval: clock_of_ms(i64::from(interval_ms)),
             last: None,
             key: 0,
+            wanted: Vec::new(),
+        }
+    }
+
+    /// The first picture at `time` or after it is to be a key frame.
+    pub fn key_at(&mut self, time: i64) {
+        if self.wanted.len() < MOST_WANTED {
+            self.wanted.push(time);
         }
     }
 
@@ -51,11 +64,21 @@ impl Cadence {
             return Step::Skip;
         }
         let whole = time.saturating_sub(self.key) >= self.interval.saturating_sub(SLACK);
-        self.keep(time, whole || since < 0 || since > clock_of_ms(HOLE_MS))
+        let reached = time.saturating_add(SLACK);
+        let wanted = self.wanted.iter();
+        let wanted = wanted.filter(|wanted| **wanted <= reached).max();
+        // What was said too late is not made up for.
+        let cued = wanted.is_some_and(|wanted| *wanted > last);
+        self.keep(
+            time,
+            whole || cued || since < 0 || since > clock_of_ms(HOLE_MS),
+        )
     }
 
     fn keep(&mut self, time: i64, key: bool) -> Step {
         self.last = Some(time);
+        let reached = time.saturating_add(SLACK);
+        self.wanted.retain(|wanted| *wanted > reached);
         if key {
             self.key = time;
             return Step::Key;
@@ -110,6 +133,18 @@ mod tests {
             "{keys:?}"
         );
         assert_eq!(run(500, 25.0, 2).1, [0, 520, 1_040, 1_560]);
+    }
+
+    #[test]
+    fn a_cue_has_its_key_frame() {
+        let mut cadence = Cadence::new(2_000);
+        cadence.key_at(1_000 * 90);
+        cadence.key_at(1_030 * 90);
+        // Long past when the first picture comes.
+        cadence.key_at(-90);
+        let keys = (0..100).filter(|at| cadence.step(at * 40 * 90) == Step::Key);
+        // The second is at the picture after it; the regular ones count from there.
+        assert_eq!(keys.collect::<Vec<_>>(), [0, 25, 26, 76]);
     }
 
     #[test]

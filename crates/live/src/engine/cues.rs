@@ -2,15 +2,8 @@
 
 use super::{Engine, SourceId};
 use crate::clock_of_ms;
-use crate::cue::{self, Body, Cue, Message, SPLICE_SCHEME, Signal, event_message};
+use crate::cue::{self, Body, Cue, Message, SPLICE_SCHEME, Said, Signal, event_message};
 use crate::timeline::Change;
-
-/// What a source has said.
-#[derive(Debug)]
-pub(super) enum Said {
-    Signal(Signal),
-    Message(Message),
-}
 
 /// Kept of sources that have sent no media yet.
 const MOST_EARLY: usize = 32;
@@ -22,35 +15,28 @@ const FAR_MS: i64 = 60 * 60 * 1_000;
 const SOON_MS: i64 = 15_000;
 
 impl Engine {
-    /// An encoder says something of a moment. Said again it changes nothing.
-    pub fn signal(&mut self, source: SourceId, signal: Signal) {
-        match self.placed(source, signal.time) {
-            Some(start) => self.cue(start, signal),
-            None => self.keep(source, Said::Signal(signal)),
+    /// An encoder says something of a moment. Cues become part of the timeline, and said again they change nothing;
+    /// messages go into the next part of every track.
+    pub fn say(&mut self, source: SourceId, said: Said) {
+        let time = match &said {
+            Said::Signal(signal) => signal.time,
+            Said::Message(message) => message.time,
+        };
+        match (self.placed(source, time), said) {
+            (Some(start), Said::Signal(signal)) => self.cue(start, signal),
+            (Some(start), Said::Message(message)) => self.put(start, &message),
+            (None, said) if self.early.len() < MOST_EARLY => self.early.push_back((source, said)),
+            (None, _) => {}
         }
-    }
-
-    /// An encoder has a message for players: it goes into the next part of every track.
-    pub fn message(&mut self, source: SourceId, message: Message) {
-        match self.placed(source, message.time) {
-            Some(start) => self.put(start, &message),
-            None => self.keep(source, Said::Message(message)),
-        }
-    }
-
-    fn keep(&mut self, source: SourceId, said: Said) {
-        if self.early.len() < MOST_EARLY {
-            self.early.push_back((source, said));
-        }
+        self.drain();
     }
 
     /// The first media of `source` has been placed.
     pub(super) fn say_early(&mut self, source: SourceId) {
         for (from, said) in std::mem::take(&mut self.early) {
-            match said {
-                said if from != source => self.early.push_back((from, said)),
-                Said::Signal(signal) => self.signal(source, signal),
-                Said::Message(message) => self.message(source, message),
+            match from == source {
+                true => self.say(source, said),
+                false => self.early.push_back((from, said)),
             }
         }
     }

@@ -6,12 +6,15 @@ use bytes::Bytes;
 use headwater_bmff::AacConfig;
 
 use super::{Found, Unit};
+use crate::cue::{ID3_SCHEME, MAX_MESSAGE_BYTES, Message, Said};
 use crate::stream::StreamConfig;
 
 #[derive(Debug)]
 pub(super) enum Elementary {
     Avc(Avc),
     Adts(Adts),
+    /// Tags of ID3, one in each packet.
+    Id3,
 }
 
 /// Parameter sets in use.
@@ -37,6 +40,7 @@ impl Elementary {
         match stream_type {
             0x1b => Some(Self::Avc(Avc::default())),
             0x0f => Some(Self::Adts(Adts::default())),
+            0x15 => Some(Self::Id3),
             _ => None,
         }
     }
@@ -52,6 +56,21 @@ impl Elementary {
         match self {
             Self::Avc(avc) => avc.packet(pid, pts, dts, payload, found),
             Self::Adts(adts) => adts.packet(pid, pts, payload, found),
+            // Other metadata comes in streams of that type too.
+            Self::Id3 if payload.starts_with(b"ID3") && payload.len() <= MAX_MESSAGE_BYTES => {
+                let mut sum = crc32fast::Hasher::new();
+                sum.update(&pts.to_be_bytes());
+                sum.update(payload);
+                found.push_back(Found::Said(Said::Message(Message {
+                    scheme: ID3_SCHEME.to_owned(),
+                    value: String::new(),
+                    time: pts,
+                    duration: None,
+                    id: sum.finalize(),
+                    data: payload.to_vec(),
+                })));
+            }
+            Self::Id3 => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Cues: told to the timeline, cut at, and put into media.
 
 use crate::support::*;
-use headwater_live::cue::{Body, Role, SPLICE_SCHEME, Signal};
+use headwater_live::cue::{Body, Role, SPLICE_SCHEME, Said, Signal};
 use headwater_live::engine::Engine;
 use headwater_live::journal;
 use headwater_live::timeline::Timeline;
@@ -48,16 +48,16 @@ fn a_cue_is_told_cut_at_and_put_into_media() {
     let rates = [3_000_000, 1_000_000];
     let mut encoder = Encoder::new(&mut engine, 1, 0, now, &rates, true);
     // Before any media: where its clock is, is not known yet.
-    engine.signal(1, signal("early", 8 * 90_000, Role::Other));
+    engine.say(1, Said::Signal(signal("early", 8 * 90_000, Role::Other)));
     encoder.run(&mut engine, &mut seen, &mut now, 60);
     let zero = NOW * 90;
     // Where the encoder has no key frame, nothing can be cut.
-    engine.signal(1, signal("a", 3 * 90_000, Role::Out));
+    engine.say(1, Said::Signal(signal("a", 3 * 90_000, Role::Out)));
     // Here it makes one. Said twice, the second time a little off, it is one cue.
     encoder.extra = 130;
     let at = 131 * FRAME;
-    engine.signal(1, signal("b", at, Role::Out));
-    engine.signal(1, signal("b", at + 90, Role::Out));
+    engine.say(1, Said::Signal(signal("b", at, Role::Out)));
+    engine.say(1, Said::Signal(signal("b", at + 90, Role::Out)));
     encoder.run(&mut engine, &mut seen, &mut now, 200);
     engine.end(now);
     seen.drain(&mut engine);
@@ -109,13 +109,13 @@ fn what_is_cancelled_in_time_does_not_come_to_pass() {
     let (mut seen, mut now) = (Seen::default(), NOW);
     let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[1_000_000], true);
     encoder.run(&mut engine, &mut seen, &mut now, 60);
-    engine.signal(1, signal("past", 90_000, Role::Out));
-    engine.signal(1, signal("past", 20 * 90_000, Role::Out));
+    engine.say(1, Said::Signal(signal("past", 90_000, Role::Out)));
+    engine.say(1, Said::Signal(signal("past", 20 * 90_000, Role::Out)));
     let cancel = Signal {
         cancel: true,
         ..signal("past", 0, Role::Out)
     };
-    engine.signal(1, cancel);
+    engine.say(1, Said::Signal(cancel));
     seen.drain(&mut engine);
     let starts: Vec<i64> = seen.timeline.cues.iter().map(|cue| cue.start).collect();
     assert_eq!(starts, [(NOW + 1_000) * 90]);

@@ -1,14 +1,11 @@
 //! Encoders in simulated time: what they send becomes a timeline without holes, whatever they do.
 
 use crate::support::*;
-use bytes::Bytes;
 use headwater_live::archive::{Recording, parse_page};
-use headwater_live::engine::{AccessUnit, Engine, Output, Settings};
+use headwater_live::engine::{Engine, Output};
 use headwater_live::journal;
-use headwater_live::limits::Limits;
 use headwater_live::reason::Drop;
-use headwater_live::stream::{Kind, StreamConfig};
-use headwater_live::timeline::{Change, Timeline, TrackIndex, clock_of_ticks};
+use headwater_live::timeline::{Change, Timeline, clock_of_ticks};
 use headwater_time::Timescale;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use headwater_live::archive::{Recording, parse_page};
 use headwater_live::engine::{AccessUnit, Engine, Output, Settings};
 use headwater_live::journal;
 use headwater_live::limits::Limits;
@@ -11,7 +10,6 @@ use headwater_live::reason::Drop;
 use headwater_live::stream::{Kind, StreamConfig};
 use headwater_live::timeline::{Change, Timeline, TrackIndex, clock_of_ticks};
 use headwater_time::Timescale;
-use proptest::prelude::*;
 
 pub(crate) const NOW: i64 = 1_764_000_000_000;
 pub(crate) const FRAME: i64 = 3_600; // 25 pictures a second

@@ -1,5 +1,6 @@
 //! Live presentations and their recordings as DASH.
 
+use super::cues;
 use super::hls::Listed;
 use super::show::{Item, Lane, Show, longest_row_ms};
 use crate::address::child::Carried;
@@ -66,17 +67,21 @@ pub(crate) fn mpd(
                     namespaces = headwater_protect::dash::NAMESPACES.to_vec();
                 }
                 let mut set = adaptation_set(kind, representations, protection);
+                set.inband = cues::inband(show);
                 if kind == Kind::Video {
                     set.accessibility = closed_captions(show.captions);
                 }
                 sets.push(set);
             }
         }
+        let next = stretches.get(at.saturating_add(1));
+        let until = next.map_or(i64::MAX, |next| next.start);
         if !sets.is_empty() {
             periods.push(dash::Period {
                 id: format!("p{}", stretch.changes),
                 start_ticks: u64::try_from(start.saturating_sub(zero)).unwrap_or(0),
                 timescale: CLOCK,
+                events: cues::events(show, start, until),
                 adaptation_sets: sets,
             });
         }
@@ -291,6 +296,7 @@ fn adaptation_set(
         segment_alignment: true,
         starts_with: dash::AccessPoint::Closed,
         protection,
+        inband: Vec::new(),
         representations,
     }
 }

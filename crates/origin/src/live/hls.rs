@@ -1,5 +1,6 @@
 //! Live presentations and their recordings as HLS.
 
+use super::cues::{Breaks, date_ranges};
 use super::media;
 use super::show::{Item, Lane, Show, date_ms};
 use crate::address::child::Carried;
@@ -10,7 +11,7 @@ use crate::shield::Shield;
 use crate::transport;
 use headwater_hls as hls;
 use headwater_live::stream::Kind;
-use headwater_live::timeline::{Config, Segment, Track, TrackIndex};
+use headwater_live::timeline::{Config, Segment, Track, TrackIndex, clock_of_ticks};
 use headwater_protect::hls::KeyTag;
 
 /// Tracks that a manifest lists.
@@ -185,6 +186,7 @@ pub(crate) fn media_playlist(
         low_latency: parts_ms.map(|ms| uris.low_latency(show, &lane, tracks, ms)),
         ended: show.ended,
         independent: says_independent(asked.format),
+        date_ranges: date_ranges(show),
     }
     .write(skip))
 }
@@ -238,6 +240,7 @@ impl Uris<'_> {
             .iter()
             .find_map(|item| item.segment)
             .map_or(0, |segment| segment.config);
+        let breaks = Breaks::of(show);
         let segments = lane.items.iter().map(|item| {
             let Item {
                 row,
@@ -255,6 +258,10 @@ impl Uris<'_> {
                 gap: segment.is_none(),
                 init_uri: self.init(config),
                 keys: config.into(),
+                cues: breaks.at(
+                    clock_of_ticks(*start, lane.scale),
+                    clock_of_ticks(start.saturating_add(*duration), lane.scale),
+                ),
                 parts: match segment {
                     Some(segment) if self.with_parts => self.parts(row.number, segment),
                     _ => Vec::new(),

@@ -16,6 +16,9 @@ use headwater_time::{Rounding, Timescale, rescale};
 /// A track whose newest segment is older by so many rows than that of others has a gap there.
 pub(crate) const LATE_ROWS: u64 = 3;
 
+/// A break belongs to the segment that starts so close to it, in ticks of the event clock: what rows tolerate.
+pub(crate) const CUE_SLACK: i64 = 5_400;
+
 /// What a manifest shows by default at most (MK.IO): what is older needs a start and an end.
 pub(crate) const DEFAULT_WINDOW_MS: u64 = 25 * 60 * 60 * 1000;
 
@@ -84,6 +87,10 @@ pub(crate) fn join(
         joined.tracks.clone_from(&newer.tracks);
         joined.next_number = newer.next_number.max(joined.next_number);
         joined.ended |= newer.ended;
+        for cue in &newer.cues {
+            joined.take_cue(cue.clone());
+        }
+        joined.schemes.clone_from(&newer.schemes);
         let first = newer.rows.front().map(|row| row.number);
         let known = joined.rows.back().map(|row| row.number);
         if first.is_some_and(|first| known.is_some_and(|known| known.saturating_add(1) < first)) {

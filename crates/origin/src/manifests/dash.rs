@@ -179,6 +179,7 @@ fn adaptation_set(
         segment_alignment: aligned(&tracks)?,
         starts_with,
         protection: Vec::new(),
+        inband: Vec::new(),
         representations,
     })
 }

@@ -168,6 +168,7 @@ pub(super) fn adaptation_set(
         segment_alignment: true,
         starts_with: dash::AccessPoint::Closed,
         protection: Vec::new(),
+        inband: Vec::new(),
         representations: vec![dash::Representation {
             id: format!(
                 "{}_{}",

@@ -9,12 +9,12 @@ use headwater_origin::{Broadcast, Edge, Published};
 use headwater_time::Timescale;
 
 /// 2026-06-01T00:00:00Z on the event's clock, and the number of the row that begins there.
-const START: i64 = 1_780_272_000 * 90_000;
-const FIRST: u64 = 1_780_272_000;
-const MANIFEST: &str = "show.ism/manifest(format=m3u8-cmaf)";
-const VIDEO: &str = "show.ism/QualityLevels(2000000)/Manifest(video,format=m3u8-cmaf)";
+pub(crate) const START: i64 = 1_780_272_000 * 90_000;
+pub(crate) const FIRST: u64 = 1_780_272_000;
+pub(crate) const MANIFEST: &str = "show.ism/manifest(format=m3u8-cmaf)";
+pub(crate) const VIDEO: &str = "show.ism/QualityLevels(2000000)/Manifest(video,format=m3u8-cmaf)";
 
-fn config(kind: Kind) -> Config {
+pub(crate) fn config(kind: Kind) -> Config {
     let video = kind == Kind::Video;
     Config {
         codec: if video { "avc1.64001f" } else { "mp4a.40.2" }.into(),
@@ -30,7 +30,7 @@ fn config(kind: Kind) -> Config {
     }
 }
 
-fn part(scale: u32, at: u32) -> Part {
+pub(crate) fn part(scale: u32, at: u32) -> Part {
     Part {
         offset: at * scale / 2,
         duration: scale / 2,
@@ -40,7 +40,7 @@ fn part(scale: u32, at: u32) -> Part {
     }
 }
 
-fn segment(kind: Kind, at: u64) -> Segment {
+pub(crate) fn segment(kind: Kind, at: u64) -> Segment {
     let scale = config(kind).timescale.get();
     Segment {
         start: (FIRST + at) * u64::from(scale),
@@ -51,7 +51,7 @@ fn segment(kind: Kind, at: u64) -> Segment {
     }
 }
 
-fn tracks() -> Vec<Change> {
+pub(crate) fn tracks() -> Vec<Change> {
     let of = |kind: Kind, track, bitrate| {
         [
             Change::Track {
@@ -69,7 +69,7 @@ fn tracks() -> Vec<Change> {
 }
 
 /// Rows of a second. `without`: number from `FIRST` on that has no sound.
-fn rows(range: std::ops::Range<u64>, without: Option<u64>) -> Vec<Change> {
+pub(crate) fn rows(range: std::ops::Range<u64>, without: Option<u64>) -> Vec<Change> {
     let row = |at: u64| {
         let number = FIRST + at;
         let mut changes = vec![Change::Row {
@@ -93,7 +93,7 @@ fn rows(range: std::ops::Range<u64>, without: Option<u64>) -> Vec<Change> {
     range.flat_map(row).collect()
 }
 
-fn timeline(changes: &[Change]) -> Timeline {
+pub(crate) fn timeline(changes: &[Change]) -> Timeline {
     let mut timeline = Timeline::default();
     for change in changes {
         timeline.apply(change).unwrap();
@@ -102,7 +102,7 @@ fn timeline(changes: &[Change]) -> Timeline {
 }
 
 /// Puts a recording of `count` rows where it belongs.
-fn record(storage: &Memory, count: u64, ended: bool) {
+pub(crate) fn record(storage: &Memory, count: u64, ended: bool) {
     let mut recording = Recording::default();
     for change in tracks().into_iter().chain(rows(0..count, None)) {
         recording.apply(&change).unwrap();
@@ -122,7 +122,7 @@ fn record(storage: &Memory, count: u64, ended: bool) {
 }
 
 /// What the worker tells.
-fn tell(storage: &Memory, timeline: Timeline, low_latency: bool) {
+pub(crate) fn tell(storage: &Memory, timeline: Timeline, low_latency: bool) {
     let snapshot = Snapshot {
         generation: 1,
         now_ms: 0,
@@ -134,7 +134,7 @@ fn tell(storage: &Memory, timeline: Timeline, low_latency: bool) {
     storage.write("live/v1/events/e/timeline", snapshot.to_bytes());
 }
 
-fn on_air(rewind_ms: Option<u64>) -> Published<()> {
+pub(crate) fn on_air(rewind_ms: Option<u64>) -> Published<()> {
     Published {
         live: Some(Broadcast {
             event: "e".into(),
@@ -151,7 +151,7 @@ fn on_air(rewind_ms: Option<u64>) -> Published<()> {
     }
 }
 
-fn bench(stored: u64, told: u64, low_latency: bool, rewind_ms: Option<u64>) -> Bench {
+pub(crate) fn bench(stored: u64, told: u64, low_latency: bool, rewind_ms: Option<u64>) -> Bench {
     let storage = Memory::default();
     record(&storage, stored, false);
     tell(
@@ -162,7 +162,7 @@ fn bench(stored: u64, told: u64, low_latency: bool, rewind_ms: Option<u64>) -> B
     Bench::with(storage, on_air(rewind_ms))
 }
 
-fn count(text: &str, what: &str) -> usize {
+pub(crate) fn count(text: &str, what: &str) -> usize {
     text.matches(what).count()
 }
 

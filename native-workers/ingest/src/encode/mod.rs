@@ -268,6 +268,13 @@ impl Session {
     }
 }
 
+impl Session {
+    /// The picture at that time of the source is to be a key frame.
+    pub(crate) fn key_at(&self, time: i64) {
+        self.queue.push(Item::Key(time));
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.queue.close();
@@ -311,6 +318,12 @@ fn encode(live: &Arc<Live>, source: SourceId, queue: &Arc<Queue>) {
                 // What the old one holds is less than a frame.
                 sound = Some(made);
             }),
+            Item::Key(time) => {
+                if let Some(pictures) = &mut pictures {
+                    pictures.key_at(time);
+                }
+                Ok(())
+            }
             Item::Unit { kind, unit, came } => match (kind, &mut pictures, &mut sound) {
                 (Kind::Video, Some(pictures), _) => pictures.push(unit, came),
                 (Kind::Audio, _, Some(sound)) => {

@@ -132,6 +132,11 @@ impl Pictures {
         Reason::CapacityReached
     }
 
+    /// The picture at that time of the source is to be a key frame.
+    pub(super) fn key_at(&mut self, time: i64) {
+        self.cadence.key_at(time);
+    }
+
     /// An access unit that came at `came`.
     pub(super) fn push(&mut self, unit: AccessUnit, came: Instant) -> Result<(), Reason> {
         self.relieve(came);

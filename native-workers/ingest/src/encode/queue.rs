@@ -23,6 +23,8 @@ const MOST_ITEMS: usize = 4_096;
 pub(super) enum Item {
     Video(Video),
     Audio(Audio),
+    /// A picture at that time is to be a key frame.
+    Key(i64),
     Unit {
         kind: Kind,
         unit: AccessUnit,

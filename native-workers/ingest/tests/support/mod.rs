@@ -1,6 +1,8 @@
 //! A control plane and a blob store in memory, with faults on request; ffmpeg as encoder; and what a recording holds.
 #![allow(dead_code, unreachable_pub)] // every test program uses its own part
 
+pub mod rtmp;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;

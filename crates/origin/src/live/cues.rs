@@ -1,0 +1,190 @@
+//! What a window says of the cues in it: in HLS, and in DASH.
+
+use super::show::Show;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use headwater_dash as dash;
+use headwater_hls as hls;
+use headwater_live::cue::{Body, Cue, Role};
+use headwater_live::{CLOCK, CLOCK_PER_MS};
+
+fn ms(ticks: i64) -> i64 {
+    ticks.checked_div(CLOCK_PER_MS).unwrap_or(0)
+}
+
+fn length_ms(ticks: u64) -> u64 {
+    ticks.checked_div(CLOCK_PER_MS.unsigned_abs()).unwrap_or(0)
+}
+
+fn section(cue: &Cue) -> Option<&[u8]> {
+    match &cue.body {
+        Body::Splice { section, .. } => Some(section),
+        Body::Break => None,
+    }
+}
+
+/// A break, or a moment that is none.
+struct Spot<'a> {
+    begin: &'a Cue,
+    /// What ended it.
+    end: Option<&'a Cue>,
+}
+
+impl Spot<'_> {
+    /// When it is over; `None`: it goes on until somebody says so.
+    fn over(&self) -> Option<i64> {
+        let said = self.end.map(|cue| cue.start);
+        let planned = self.begin.duration.map(|_| self.begin.end());
+        said.or(planned)
+    }
+
+    /// Whether segments show it: breaks do.
+    fn is_break(&self) -> bool {
+        self.begin.body.role() == Role::Out
+    }
+}
+
+/// Breaks with their ends, and the other cues.
+fn spots(cues: &[Cue]) -> Vec<Spot<'_>> {
+    let mut spots: Vec<Spot<'_>> = Vec::new();
+    for cue in cues {
+        // An end belongs to the newest break of its id that nobody has ended.
+        let open = spots.iter_mut().rev().find(|spot| {
+            cue.body.role() == Role::In
+                && spot.is_break()
+                && spot.begin.id == cue.id
+                && spot.end.is_none()
+        });
+        match open {
+            Some(spot) => spot.end = Some(cue),
+            None => spots.push(Spot {
+                begin: cue,
+                end: None,
+            }),
+        }
+    }
+    spots
+}
+
+/// Times that a playlist of the window speaks of: those that are not over before it.
+pub(super) fn date_ranges(show: &Show) -> Vec<hls::DateRange> {
+    let Some(front) = show.timeline.rows.front() else {
+        return Vec::new();
+    };
+    let cues = spots(&show.timeline.cues).into_iter();
+    let shown = cues.filter(|spot| spot.over().unwrap_or(spot.begin.start) >= front.start);
+    let ranges = shown.map(|spot| {
+        let begin = spot.begin;
+        let kind = |cue: &Cue| match cue.body.role() {
+            Role::Out => hls::SpliceKind::Out,
+            // Without a break that it ends it is a range by itself, which must not claim to end one.
+            Role::In | Role::Other => hls::SpliceKind::Command,
+        };
+        let mut splices: Vec<(hls::SpliceKind, Vec<u8>)> = Vec::new();
+        if let Some(section) = section(begin) {
+            splices.push((kind(begin), section.to_vec()));
+        }
+        if let Some(section) = spot.end.and_then(section) {
+            splices.push((hls::SpliceKind::In, section.to_vec()));
+        }
+        let start_ms = ms(begin.start);
+        hls::DateRange {
+            // The same id may come again with another break.
+            id: format!("{}-{start_ms}", begin.id),
+            start_ms,
+            duration_ms: spot.end.map(|end| {
+                let lasted = end.start.saturating_sub(begin.start);
+                length_ms(u64::try_from(lasted).unwrap_or(0))
+            }),
+            planned_ms: begin.duration.map(length_ms),
+            splices,
+        }
+    });
+    ranges.collect()
+}
+
+/// Breaks by the segments they are in.
+pub(super) struct Breaks<'a> {
+    spots: Vec<Spot<'a>>,
+}
+
+impl<'a> Breaks<'a> {
+    pub(super) fn of(show: &'a Show) -> Self {
+        let spots = spots(&show.timeline.cues).into_iter();
+        Self {
+            spots: spots.filter(Spot::is_break).collect(),
+        }
+    }
+
+    /// What is said in front of a segment from `start` to `end` on the event's clock: of breaks that begin in it, or go on
+    /// at its start. A break begins with the segment that is nearest to it, by the tolerance that rows have.
+    pub(super) fn at(&self, start: i64, end: i64) -> Vec<hls::CueTag> {
+        let half = |from: i64, to: i64| to.saturating_sub(from).checked_div(2).unwrap_or(0);
+        let slack = half(start, end).min(crate::live::show::CUE_SLACK);
+        let tags = self.spots.iter().filter_map(|spot| {
+            let begin = spot.begin;
+            let elapsed = start.saturating_sub(begin.start);
+            let begins = begin.start >= start.saturating_sub(slack)
+                && begin.start < end.saturating_sub(slack);
+            let goes_on = !begins
+                && elapsed > 0
+                && spot
+                    .over()
+                    .is_some_and(|over| over > start.saturating_add(slack));
+            (begins || goes_on).then(|| hls::CueTag {
+                id: begin.id.clone(),
+                section: section(begin).map(|bytes| STANDARD.encode(bytes)),
+                duration_ms: begin.duration.map_or(0, length_ms),
+                time_ms: u64::try_from(ms(begin.start)).unwrap_or(0),
+                elapsed_ms: goes_on.then(|| u64::try_from(ms(elapsed)).unwrap_or(0)),
+            })
+        });
+        tags.collect()
+    }
+}
+
+/// Events of a Period from `start` to `end` (event clock), and those that still last when it begins.
+pub(super) fn events(show: &Show, start: i64, end: i64) -> Vec<dash::EventStream> {
+    let cues = || {
+        let own = |cue: &&Cue| cue.start < end && (cue.start >= start || cue.end() > start);
+        show.timeline.cues.iter().filter(own)
+    };
+    let offset = u64::try_from(start).unwrap_or(0);
+    let stream = |scheme, value, with_section: bool| {
+        let own = cues().filter(|cue| section(cue).is_some() == with_section);
+        let events = own.map(|cue| {
+            // What began before the Period began has no time in it but its start.
+            let late = start.saturating_sub(cue.start).max(0);
+            let late = u64::try_from(late).unwrap_or(0);
+            dash::Event {
+                id: cue.number(),
+                time: u64::try_from(cue.start.max(start)).unwrap_or(0),
+                duration: cue.duration.map(|ticks| ticks.saturating_sub(late)),
+                section: section(cue).map(|bytes| STANDARD.encode(bytes)),
+            }
+        });
+        dash::EventStream {
+            scheme,
+            value,
+            timescale: CLOCK,
+            presentation_time_offset: offset,
+            events: events.collect(),
+        }
+    };
+    let streams = [
+        stream(dash::SPLICE_SCHEME, Some("scte35"), true),
+        stream(dash::SIMPLE_SCHEME, None, false),
+    ];
+    let streams = streams.into_iter();
+    streams.filter(|stream| !stream.events.is_empty()).collect()
+}
+
+/// Messages that the window's media carries.
+pub(super) fn inband(show: &Show) -> Vec<dash::Inband> {
+    let schemes = show.timeline.schemes.iter();
+    let schemes = schemes.map(|(scheme, value)| dash::Inband {
+        scheme: scheme.clone(),
+        value: value.clone(),
+    });
+    schemes.collect()
+}
