@@ -290,7 +290,7 @@ mod tests {
             Splice {
                 event: Some(0x4800_008e),
                 pts: Some(0x72bd_0050),
-                duration: Some(0x01_a599_b0),
+                duration: Some(0x01a5_99b0),
                 role: Role::Out,
                 cancel: false,
             }

@@ -106,7 +106,7 @@ impl Engine {
         }
         if let Some(message) = message_of(&cue) {
             self.scheme(SPLICE_SCHEME, "");
-            self.to_all(&message);
+            self.tell_players(&message);
         }
         self.change(Change::Cue(cue));
     }
@@ -116,10 +116,10 @@ impl Engine {
         let when = (start, message.duration);
         let (scheme, value) = (&message.scheme, &message.value);
         let message = event_message(scheme, value, when, message.id, &message.data);
-        self.to_all(&message);
+        self.tell_players(&message);
     }
 
-    fn to_all(&mut self, message: &[u8]) {
+    fn tell_players(&mut self, message: &[u8]) {
         for track in &mut self.tracks {
             if track.builder.row().is_some() {
                 track.builder.message(message);
