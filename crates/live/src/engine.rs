@@ -108,6 +108,8 @@ struct TrackState {
     pending: Option<StreamConfig>,
     /// The newest decode time that was taken, event clock.
     last: Option<i64>,
+    /// The newest decode time that went into a segment: behind `last` while pictures wait for a key frame.
+    kept: Option<i64>,
     /// Whose units are taken, unless another has the same clock.
     active: Option<SourceId>,
     last_ms: i64,
@@ -398,12 +400,16 @@ impl Engine {
             track.since = Some(unit.dts);
             self.break_at(&unit);
         }
+        let mut pictures = self.tracks.iter().filter(|track| track.kind == Kind::Video);
+        let idle = pictures.all(|track| track.builder.row().is_none());
         let Some(track) = self.tracks.get_mut(usize::from(index)) else {
             return;
         };
         track.last = Some(unit.dts);
+        let (starts, kept) = (track.builder.row().is_none(), track.kept);
         let ask = match track.builder.row() {
             Some(row) => Ask::Within(row),
+            None if idle => Ask::Afresh { after: track.row },
             None => Ask::Anew {
                 after: track.row,
                 since: *track.since.get_or_insert(unit.dts),
@@ -417,6 +423,10 @@ impl Engine {
         }
         if changed {
             let _ = track.builder.finish();
+            self.break_at(&unit);
+        }
+        // What came while a key frame was awaited was no hole, but all of it together is missing.
+        if unit.sync && starts && kept.is_some_and(|kept| self.misses(kept, unit.dts)) {
             self.break_at(&unit);
         }
         let Some(track) = self.tracks.get_mut(usize::from(index)) else {
@@ -439,8 +449,15 @@ impl Engine {
             self.begin(index, mark, new);
         }
         if let Some(track) = self.tracks.get_mut(usize::from(index)) {
+            track.kept = Some(unit.dts);
             let _ = track.builder.push(unit, cut.map(|(mark, _)| mark));
         }
+    }
+
+    /// Whether so much is missing between two units that a discontinuity has to say so, and none has.
+    fn misses(&self, kept: i64, next: i64) -> bool {
+        let missing = next.saturating_sub(kept) > clock_of_ms(HOLE_MS);
+        missing && !self.grid.is_broken() && !self.grid.has_broken_since(kept)
     }
 
     /// What comes with `unit` does not fit what was before. The other tracks of an encoder come to the same break, which is
@@ -493,7 +510,7 @@ impl Engine {
     pub fn rest(&mut self, index: TrackIndex) {
         if let Some(track) = self.tracks.get_mut(usize::from(index)) {
             let _ = track.builder.finish();
-            (track.last, track.since) = (None, None);
+            (track.last, track.kept, track.since) = (None, None, None);
         }
         self.drain();
     }
@@ -642,6 +659,7 @@ impl TrackState {
             config: 0,
             pending: None,
             last: None,
+            kept: None,
             active: None,
             last_ms: 0,
             row: None,

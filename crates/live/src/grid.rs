@@ -39,6 +39,8 @@ pub(crate) enum Ask {
     Within(u64),
     /// Starts, or starts anew after a gap. `since`: when it began to wait, event clock.
     Anew { after: Option<u64>, since: i64 },
+    /// Likewise, while nobody goes on: there is no row to wait for.
+    Afresh { after: Option<u64> },
 }
 
 /// Rows remembered. A track that is farther behind joins where it can.
@@ -102,6 +104,12 @@ impl Grid {
         self.broken
     }
 
+    /// Whether a row that is a discontinuity began after `time`.
+    pub(crate) fn has_broken_since(&self, time: i64) -> bool {
+        let mut marks = self.marks.iter();
+        marks.any(|mark| mark.discontinuity && mark.start > time)
+    }
+
     /// Whether a row that is a discontinuity begins at `time`: a break there is told of already.
     pub(crate) fn breaks_at(&self, time: i64) -> bool {
         let here = |mark: &Mark| time.saturating_sub(mark.start).saturating_abs() <= self.tolerance;
@@ -134,7 +142,9 @@ impl Grid {
         let (after, anew) = match ask {
             Ask::Within(number) => (Some(number), None),
             Ask::Anew { after, since } => (after, Some(since)),
+            Ask::Afresh { after } => (after, Some(i64::MAX)),
         };
+        let afresh = matches!(ask, Ask::Afresh { .. }) && since_newest > self.tolerance;
         let regular = self.phase.unwrap_or(newest.start);
         let due = time.saturating_sub(regular) >= self.interval.saturating_sub(self.tolerance)
             && since_newest > self.tolerance;
@@ -146,9 +156,9 @@ impl Grid {
                 .wanted
                 .iter()
                 .any(|wanted| *wanted <= passed && *wanted > newest.start);
-        if due || forced || cued {
+        if due || forced || cued || afresh {
             // What is cut at a cue alone leaves the others where they would have been.
-            if due || forced {
+            if due || forced || afresh {
                 self.phase = Some(time);
             }
             self.wanted.retain(|wanted| *wanted > passed);

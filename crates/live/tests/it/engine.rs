@@ -115,6 +115,55 @@ fn an_encoder_that_comes_back_late_with_its_clock_is_one_discontinuity() {
 }
 
 #[test]
+fn an_encoder_that_comes_back_in_the_middle_of_a_row_waits_for_nothing() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let rates = [3_000_000, 1_000_000];
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &rates, true);
+    encoder.run(&mut engine, &mut seen, &mut now, 104);
+    engine.disconnect(now, 1);
+    // Silent for so long that what it left is closed. It goes on where it was, its key frames are elsewhere now.
+    for _ in 0..5 {
+        now += 1_000;
+        engine.tick(now);
+    }
+    let mut again = Encoder::new(&mut engine, 2, 109 * FRAME, now, &rates, true);
+    again.run(&mut engine, &mut seen, &mut now, 120);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    seen.check_told(0);
+    // Less than half a second is missing: players bridge it.
+    assert_eq!(seen.discontinuities(), 0);
+    let starts = seen.starts(0);
+    let first = starts[0];
+    let frames: Vec<u64> = starts.iter().map(|start| (start - first) / 3_600).collect();
+    assert_eq!(frames, [0, 50, 100, 109, 159, 209]);
+}
+
+#[test]
+fn pictures_that_wait_for_a_key_frame_too_long_are_missing() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[1_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 104);
+    engine.disconnect(now, 1);
+    for _ in 0..5 {
+        now += 1_000;
+        engine.tick(now);
+    }
+    // Without a hole, but in the middle of a group of pictures.
+    let mut again = Encoder::new(&mut engine, 2, 0, now, &[1_000_000], true);
+    (again.frame, again.sound) = (106, 106 * 40 * 48 / 1024);
+    again.run(&mut engine, &mut seen, &mut now, 120);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    seen.check_told(0);
+    assert_eq!(seen.discontinuities(), 1);
+}
+
+#[test]
 fn an_encoder_that_starts_anew_is_a_discontinuity_and_time_goes_on() {
     let mut engine = Engine::new(settings(), Timeline::default(), NOW);
     let (mut seen, mut now) = (Seen::default(), NOW);

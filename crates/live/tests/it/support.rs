@@ -142,6 +142,21 @@ impl Seen {
         assert_eq!((read.timeline, read.good), (complete, journal.len()));
     }
 
+    /// What is missing of a picture track that never rests is told.
+    pub(crate) fn check_told(&self, track: TrackIndex) {
+        let segments: Vec<_> = self.timeline.segments(track).collect();
+        for pair in segments.windows(2) {
+            let ((before, earlier), (after, later)) = (pair[0], pair[1]);
+            if later.start - earlier.end() > 90 * headwater_live::engine::HOLE_MS as u64 {
+                let mut rows = self.timeline.rows.iter();
+                let told = rows.any(|row| {
+                    row.discontinuity && row.number > before.number && row.number <= after.number
+                });
+                assert!(told, "track {track} has a hole before row {}", after.number);
+            }
+        }
+    }
+
     pub(crate) fn starts(&self, track: TrackIndex) -> Vec<u64> {
         let complete = self.timeline.segments(track).filter(|(_, s)| s.complete);
         complete.map(|(_, segment)| segment.start).collect()
