@@ -1,7 +1,8 @@
 import { defineConfig } from "vite";
 
 // The pages live at `/`, everything they load at `/assets-ui/`: the origin's route `/:locator/...` takes what nothing
-// more specific claims. `functions/portal` embeds `dist/`. `api-docs.html` is served as `/api/docs`.
+// more specific claims. `functions/portal` embeds `dist/`. `api-docs.html` is served as `/api/docs`,
+// and `signed-in.html` as `/assets-ui/signed-in`.
 export default defineConfig({
   base: "/assets-ui/",
   build: {
@@ -11,7 +12,7 @@ export default defineConfig({
     // Nothing inlined as data: URLs, so that the content security policy needs no exception.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rollupOptions: { input: ["index.html", "api-docs.html"] },
+    rollupOptions: { input: ["index.html", "api-docs.html", "signed-in.html"] },
     // The players are big and loaded one at a time, when first used.
     chunkSizeWarningLimit: 1200,
   },

@@ -38,6 +38,17 @@ export function moment(iso: string | null | undefined, locale?: string): string 
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
+/** Day and time to the second, in the reader's own language. `ms`: since 1970. */
+export function preciseMoment(ms: number, locale?: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(ms));
+}
+
+/** What a field for a local date and time takes: `2026-06-01T13:15:00.250`. `ms`: since 1970. */
+export function fieldTime(ms: number): string {
+  const at = new Date(ms);
+  return new Date(ms - at.getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
+}
+
 /** `1536` to `1.5 KiB`. */
 export function bytes(count: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -32,7 +32,7 @@ describe("journeys through the portal", () => {
     await page.locator(".failure[data-kind=signed-out]").waitFor();
     assert.equal(await page.getByLabel("Token").inputValue(), "not-a-token");
     await page.getByLabel("Token").fill(to.token);
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("button", { name: "Sign in", exact: true }).click();
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     assert.equal(await page.evaluate(() => localStorage.length), 0);
     assert.equal(await page.locator(".step").count(), 3);

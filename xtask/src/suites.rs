@@ -7,6 +7,7 @@ use crate::run::{cargo, has, quiet, step, tee};
 use crate::tally::Tally;
 use crate::{build, debian, node, paths};
 use anyhow::{Context, Result, bail};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -612,16 +613,41 @@ fn players(binary: &Path) -> Outcome {
         .current_dir(&folder))
 }
 
-/// What people do in the portal, in a browser.
+/// What people do in the portal, in a browser. The tests bring an authority to sign in at; another is not there.
 fn portal_pages(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/portal");
     node::install(&folder)?;
-    let installation =
-        Installation::start(binary, "portal", &["--demo", "--egress-allow=127.0.0.0/8"])?;
+    let (port, silent) = two_free_ports()?;
+    let issuers = quiet(
+        Command::new("node")
+            .arg("lib/issuers.mjs")
+            .args([&port, &silent])
+            .current_dir(&folder),
+    )?;
+    let config = paths::target()?.join(format!("portal-issuers-{}.json", std::process::id()));
+    std::fs::write(&config, issuers)?;
+    let oidc = format!("--oidc-config={}", config.display());
+    let started = Installation::start(
+        binary,
+        "portal",
+        &["--demo", "--egress-allow=127.0.0.0/8", &oidc],
+    );
+    std::fs::remove_file(&config)?;
+    let installation = started?;
     tee(Command::new("npm")
         .args(["test", "--silent"])
         .env("HEADWATER_CONNECTION", &installation.connection)
+        .env("HEADWATER_AUTHORITY_PORT", &port)
         .current_dir(&folder))
+}
+
+/// Two ports of this machine that nobody listens at.
+fn two_free_ports() -> Result<(String, String)> {
+    let free = || TcpListener::bind(("127.0.0.1", 0));
+    // Both at once, or they might be the same.
+    let (one, other) = (free()?, free()?);
+    let port = |of: &TcpListener| Ok::<_, std::io::Error>(of.local_addr()?.port().to_string());
+    Ok((port(&one)?, port(&other)?))
 }
 
 fn blob() -> Outcome {

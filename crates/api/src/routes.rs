@@ -67,6 +67,7 @@ pub enum Operation {
     Revoked,
     OpenIdConfiguration,
     IssueToken,
+    SignInProviders,
     OperationList,
     AccountListBySubscription,
     AccountListByGroup,
@@ -477,6 +478,7 @@ static ROOT: &[Route] = routes! {
     OWN GET "/.well-known/revoked.json" => Revoked, Access::Open, [200];
     OWN GET "/{tenant}/v2.0/.well-known/openid-configuration" => OpenIdConfiguration, Access::Open, [200];
     OWN POST "/{tenant}/oauth2/v2.0/token" => IssueToken, Access::Open, [200];
+    V1 GET "/api/v1/signInProviders" => SignInProviders, Access::Open, [200];
 
     ARM GET "/providers/Microsoft.Media/operations" => OperationList, needs(K::Account, V::Read), [200];
     ARM GET "/subscriptions/{subscription}/providers/Microsoft.Media/mediaservices" => AccountListBySubscription, needs(K::Account, V::Read), [200];

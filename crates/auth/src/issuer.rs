@@ -16,6 +16,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::sign_in::SignIn;
 use crate::token::{AuthError, MAX_TOKEN_BYTES, check_life};
 
 /// Keys of a set that are looked at.
@@ -45,6 +46,9 @@ pub struct Issuer {
     /// The one project its people reach; without it, every project.
     #[serde(default)]
     pub project: Option<String>,
+    /// How people sign in there with the portal; without it they cannot.
+    #[serde(default)]
+    pub portal: Option<SignIn>,
 }
 
 fn roles_claim() -> String {
@@ -98,7 +102,12 @@ impl Issuer {
         if self.roles.is_empty() {
             return Err("roles: must name at least one role".into());
         }
-        Ok(())
+        match &self.portal {
+            Some(portal) => portal
+                .check(&self.audience)
+                .map_err(|reason| format!("portal.{reason}")),
+            None => Ok(()),
+        }
     }
 
     /// Where its discovery document is.
@@ -138,11 +147,19 @@ impl Issuer {
         [asked]
             .iter()
             .chain([&self.issuer])
-            .filter_map(|url| {
-                let (scheme, rest) = url.split_once("://")?;
-                let authority = rest.split(['/', '?', '#']).next()?;
-                Some(format!("{scheme}://{authority}"))
-            })
+            .filter_map(|url| origin_of(url))
+            .collect()
+    }
+
+    /// Where a browser has to reach to sign somebody in, as a content security policy has it. None where nobody signs in.
+    pub fn sign_in_origins(&self) -> Vec<String> {
+        let Some(portal) = &self.portal else {
+            return Vec::new();
+        };
+        [self.discovery_url(), self.issuer.clone()]
+            .iter()
+            .chain(&portal.hosts)
+            .filter_map(|url| origin_of(url))
             .collect()
     }
 
@@ -203,8 +220,15 @@ impl Issuer {
     }
 }
 
-/// `https`, or this machine.
-fn is_safe(url: &str) -> bool {
+/// Scheme, host and port of a URL, as they are written there.
+pub(crate) fn origin_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    Some(format!("{scheme}://{authority}"))
+}
+
+/// `https`, or this machine. Nothing in it ends a word of a header's value.
+pub(crate) fn is_safe(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
@@ -217,6 +241,7 @@ fn is_safe(url: &str) -> bool {
     !host.is_empty()
         && !authority.contains('@')
         && !url.contains(char::is_whitespace)
+        && !authority.contains([';', ',', '\'', '"'])
         && (scheme == "https" || (scheme == "http" && local))
 }
 
@@ -330,6 +355,63 @@ mod tests {
         ] {
             let error = Issuer::parse_all(&text).unwrap_err();
             assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn people_sign_in_where_the_configuration_says_and_its_mistakes_are_named() {
+        let with = |portal: &str| {
+            Issuer::parse_all(&ENTRA.replace("}\n    }]", &format!("}}, \"portal\": {portal}}}]")))
+        };
+        let issuer = with(r#"{"clientId": "p"}"#).unwrap().remove(0);
+        let portal = issuer.portal.as_ref().unwrap();
+        assert_eq!(portal.scopes, "openid profile offline_access");
+        assert_eq!(portal.bearer.name(), "accessToken");
+        assert!(
+            issuer
+                .sign_in_origins()
+                .iter()
+                .all(|origin| origin == "https://login.microsoftonline.com")
+        );
+        let hosts = r#"{"clientId": "p", "hosts": ["https://tokens.example:8443"]}"#;
+        let issuer = with(hosts).unwrap().remove(0);
+        assert!(
+            issuer
+                .sign_in_origins()
+                .contains(&"https://tokens.example:8443".to_owned())
+        );
+        assert!(
+            Issuer::parse_all(ENTRA).unwrap()[0]
+                .sign_in_origins()
+                .is_empty()
+        );
+        assert!(with(r#"{"clientId": "api://headwater", "bearer": "idToken"}"#).is_ok());
+        for (portal, wrong) in [
+            ("{}", "clientId"),
+            (r#"{"clientId": ""}"#, "[0].portal.clientId"),
+            (r#"{"clientId": "p", "secret": "s"}"#, "secret"),
+            (r#"{"clientId": "p", "name": " "}"#, "[0].portal.name"),
+            (r#"{"clientId": "p", "scopes": "profile"}"#, "[0].portal.scopes"),
+            (
+                r#"{"clientId": "p", "parameters": {"state": "x"}}"#,
+                "[0].portal.parameters.state",
+            ),
+            (r#"{"clientId": "p", "bearer": "idToken"}"#, "[0].portal.bearer"),
+            (
+                r#"{"clientId": "p", "hosts": ["https://a.example/path"]}"#,
+                "[0].portal.hosts[0]",
+            ),
+            (
+                r#"{"clientId": "p", "hosts": ["https://a.example;script-src"]}"#,
+                "[0].portal.hosts[0]",
+            ),
+            (
+                r#"{"clientId": "p", "hosts": ["http://a.example"]}"#,
+                "[0].portal.hosts[0]",
+            ),
+        ] {
+            let error = with(portal).unwrap_err();
+            assert!(error.contains(wrong), "{portal}: {error}");
         }
     }
 

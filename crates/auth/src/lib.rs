@@ -4,6 +4,7 @@
 //!   `iss`, `aud`, `sub`, `idtyp`, `iat`, `exp`, `jti`, and the limits `roles`, `project`, `permissions`.
 //! * [`key`]: the keys that sign them, and their public halves as a JWK set (RFC 7517).
 //! * [`issuer`]: tokens of somebody else's authority (OpenID Connect), and what its roles mean here.
+//! * [`sign_in`]: how people sign in there with the portal.
 //! * [`permission`]: one table of role, resource kind and verb.
 //! * [`rights`]: what a caller may do in the end: what was granted, within the limits of the token.
 //!
@@ -23,6 +24,7 @@ pub mod issuer;
 pub mod key;
 pub mod permission;
 pub mod rights;
+pub mod sign_in;
 pub mod token;
 
 pub use issuer::Issuer;

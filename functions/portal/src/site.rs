@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `/`, `/index.html` | `index.html` | always asked about again (`no-cache` and ETag) |
 //! | `/api/docs` | `api-docs.html` | the same |
+//! | `/assets-ui/signed-in` | `signed-in.html`, to which other authorities send people back | the same |
 //! | `/assets-ui/{name}` with a hash in the name | that file | for ever |
 //! | `/assets-ui/{name}` | that file | always asked about again |
 
@@ -33,6 +34,16 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      worker-src 'self' blob:; connect-src 'self' http: https:; img-src 'self' data: http: https:; \
      media-src 'self' blob: http: https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// The page that handles codes and tokens of another authority needs less than the others: this origin and that authority.
+/// What may be connected to is put in between.
+const SIGN_IN_POLICY: [&str; 2] = [
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'",
+    "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+];
+
+/// Where the page is that people come back to.
+const SIGN_IN: &str = "/assets-ui/signed-in";
+
 /// What of a request matters here.
 pub(crate) struct Question<'a> {
     method: &'a Method,
@@ -48,9 +59,32 @@ impl<'a> Question<'a> {
             headers,
         }
     }
+
+    pub(crate) fn is_sign_in(&self) -> bool {
+        self.path == SIGN_IN
+    }
+
+    fn policy(&self, hosts: &str) -> Option<HeaderValue> {
+        if !self.is_sign_in() {
+            return Some(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+        }
+        let [before, after] = SIGN_IN_POLICY;
+        let mut policy = before.to_owned();
+        // Whatever would end the directive is no origin.
+        let origins = hosts
+            .split_whitespace()
+            .filter(|host| host.contains("://") && !host.contains([';', ',', '\'', '"']));
+        for origin in origins {
+            policy.push(' ');
+            policy.push_str(origin);
+        }
+        policy.push_str(after);
+        HeaderValue::try_from(policy).ok()
+    }
 }
 
-pub(crate) fn answer(question: &Question<'_>) -> Response<Bytes> {
+/// `sign_in_hosts`: origins, separated by white space.
+pub(crate) fn answer(question: &Question<'_>, sign_in_hosts: &str) -> Response<Bytes> {
     if !matches!(*question.method, Method::GET | Method::HEAD) {
         let mut response = problem(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -62,7 +96,7 @@ pub(crate) fn answer(question: &Question<'_>) -> Response<Bytes> {
         return response;
     }
     match find(question.path) {
-        Some(file) => serve(file, question),
+        Some(file) => serve(file, question, sign_in_hosts),
         None => problem(StatusCode::NOT_FOUND, "The portal has no such file."),
     }
 }
@@ -71,13 +105,14 @@ fn find(path: &str) -> Option<&'static File> {
     let name = match path {
         "/" | "/index.html" => "index.html",
         "/api/docs" | "/api/docs/" => "api-docs.html",
+        SIGN_IN => "signed-in.html",
         _ => path.strip_prefix("/assets-ui/")?,
     };
     let at = FILES.binary_search_by(|file| file.path.cmp(name)).ok()?;
     FILES.get(at)
 }
 
-fn serve(file: &'static File, question: &Question<'_>) -> Response<Bytes> {
+fn serve(file: &'static File, question: &Question<'_>, sign_in_hosts: &str) -> Response<Bytes> {
     let gzip = file.gzip.filter(|_| accepts_gzip(question.headers));
     let (bytes, tag) = match gzip {
         Some(packed) => (packed, format!("\"{}-gz\"", file.hash)),
@@ -131,10 +166,10 @@ fn serve(file: &'static File, question: &Question<'_>) -> Response<Bytes> {
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
-    );
+    let policy = question
+        .policy(sign_in_hosts)
+        .unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(
         "cross-origin-opener-policy",
         HeaderValue::from_static("same-origin"),
@@ -196,7 +231,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().unwrap()))
             .collect();
-        answer(&Question::read(&Method::GET, path, &headers))
+        answer(&Question::read(&Method::GET, path, &headers), "")
     }
 
     fn header_of<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
@@ -217,7 +252,7 @@ mod tests {
     }
 
     /// Every page there is.
-    const PAGES: [&str; 2] = ["/", "/api/docs"];
+    const PAGES: [&str; 3] = ["/", "/api/docs", SIGN_IN];
 
     #[test]
     fn pages_hold_no_inline_script_or_style() {
@@ -252,6 +287,25 @@ mod tests {
         }
         assert_eq!(get("/api/docs/", &[]).body(), page.body());
         assert_eq!(get("/api/docs/x", &[]).status(), 404);
+    }
+
+    #[test]
+    fn the_page_of_the_sign_in_connects_to_the_configured_authorities_only() {
+        let policy = |hosts: &str| {
+            let headers = HeaderMap::new();
+            let page = answer(&Question::read(&Method::GET, SIGN_IN, &headers), hosts);
+            header_of(&page, "content-security-policy").to_owned()
+        };
+        assert!(policy("").contains("connect-src 'self';"));
+        let hosts = "https://login.example\nhttp://127.0.0.1:9 https://a;script-src *";
+        let told = policy(hosts);
+        assert!(
+            told.contains("connect-src 'self' https://login.example http://127.0.0.1:9;"),
+            "{told}"
+        );
+        assert!(!told.contains("unsafe") && told.contains("script-src 'self';"));
+        let page = get("/", &[]);
+        assert!(!header_of(&page, "content-security-policy").contains("login.example"));
     }
 
     #[test]
@@ -307,7 +361,10 @@ mod tests {
 
     #[test]
     fn head_says_what_get_would_send() {
-        let head = answer(&Question::read(&Method::HEAD, "/", &HeaderMap::new()));
+        let head = answer(
+            &Question::read(&Method::HEAD, "/", &HeaderMap::new()),
+            "",
+        );
         assert_eq!(
             header_of(&head, "content-length"),
             get("/", &[]).body().len().to_string()
@@ -331,7 +388,10 @@ mod tests {
                 "application/problem+json"
             );
         }
-        let post = answer(&Question::read(&Method::POST, "/", &HeaderMap::new()));
+        let post = answer(
+            &Question::read(&Method::POST, "/", &HeaderMap::new()),
+            "",
+        );
         assert_eq!(
             (post.status().as_u16(), header_of(&post, "allow")),
             (405, "GET, HEAD")

@@ -28,7 +28,7 @@ use headwater_host::{
     AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
 };
 use headwater_keys::{Backend, KeyVendor};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,7 +76,8 @@ pub(crate) struct Args {
     #[arg(long, env = "HEADWATER_PUBLIC_GALLERY")]
     public_gallery: Option<bool>,
     /// Other authorities whose tokens are accepted, such as Entra ID: a file with a JSON array of
-    /// {issuer, audience, roles: {theirs: ours}, jwksUri?, discovery?, rolesClaim?, project?}.
+    /// {issuer, audience, roles: {theirs: ours}, jwksUri?, discovery?, rolesClaim?, project?, portal?}. With `portal`
+    /// {clientId, name?, scopes?, parameters?, bearer?, hosts?} people sign in to the portal there.
     #[arg(long, env = "HEADWATER_OIDC_CONFIG", value_name = "FILE")]
     oidc_config: Option<PathBuf>,
     /// Servers that make Widevine, PlayReady and FairPlay licences: a file with a JSON array of
@@ -529,6 +530,7 @@ fn load_host(
         ("public_gallery".into(), gallery_is_public(args).to_string()),
         ("oidc_issuers".into(), oidc.issuers),
         ("oidc_hosts".into(), oidc.hosts),
+        ("sign_in_hosts".into(), oidc.sign_in_hosts),
         ("licence_backends".into(), licences.backends),
         ("licence_hosts".into(), licences.hosts),
         ("audit_days".into(), args.audit_days.to_string()),
@@ -561,6 +563,8 @@ struct Oidc {
     issuers: String,
     /// Where their keys are read. An authority whose discovery document names keys on yet another host needs a `jwksUri`.
     hosts: String,
+    /// Where browsers reach to sign people in.
+    sign_in_hosts: String,
 }
 
 impl Oidc {
@@ -576,9 +580,11 @@ impl Oidc {
             .map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
             .blame(Kind::Configuration, fault::OIDC_CONFIG)?;
         let hosts: Vec<_> = parsed.iter().flat_map(Issuer::origins).collect();
+        let sign_in: BTreeSet<_> = parsed.iter().flat_map(Issuer::sign_in_origins).collect();
         Ok(Self {
             issuers,
             hosts: hosts.join(" "),
+            sign_in_hosts: sign_in.into_iter().collect::<Vec<_>>().join(" "),
         })
     }
 }

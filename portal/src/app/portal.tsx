@@ -8,6 +8,7 @@ import { uploads } from "../upload/uploads";
 import { choose, expired, may, profile, project, projects, resume, signOut, token } from "./session";
 import { href, place } from "./router";
 import { ROUTES, NAVIGATION, PUBLIC } from "./routes";
+import { Providers } from "./providers";
 import { PublicGallery } from "./public-gallery";
 import { SignIn } from "./signin";
 
@@ -53,6 +54,7 @@ export function Portal() {
       {expired.value && (
         <Dialog title="Sign in to go on">
           <p>The token is not accepted any more. The page below stays as it is, with what you typed.</p>
+          <Providers over />
           <SignIn label="Go on" />
           <button type="button" class="small plain" onClick={signOut}>
             Sign out
@@ -108,6 +110,7 @@ function SignInPage() {
   return (
     <section class="notice">
       <Heading title="Sign in" />
+      <Providers over={false} />
       <p>With a token of this Headwater. Who runs it makes one with:</p>
       <pre>
         <code>headwater token</code>

@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import { AssetsPage } from "../pages/assets";
 import { AuditPage } from "../pages/audit";
+import { ClipPage } from "../pages/clip";
 import { EndpointsPage } from "../pages/endpoints";
 import { FiltersPage } from "../pages/filters";
 import { HomePage } from "../pages/home";
@@ -44,6 +45,7 @@ export const ROUTES: Record<string, ComponentType<PageProps>> = {
   "key-policies": KeyPoliciesPage,
   filters: FiltersPage,
   live: LivePage,
+  clip: ClipPage,
   storage: StoragePage,
   webhooks: WebhooksPage,
   usage: UsagePage,

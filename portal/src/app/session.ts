@@ -3,17 +3,21 @@
 import { computed, signal } from "@preact/signals";
 import { api, type Api, type Schemas } from "../api/client";
 import { asFailure, Failure, failureOf } from "../api/failure";
-import { forgetToken, keepToken, readToken, takeToken } from "../token";
+import { forgetSigned, keepPasted, keepSigned, readSigned, type Signed } from "../signin/kept";
+import { renew, renewIn } from "../signin/renewal";
+import { readToken, takeToken } from "../token";
 
 const PROJECT_KEY = "headwater.project";
 
 const taken = takeToken(location.href);
 if (taken.token !== null) {
-  keepToken(sessionStorage, taken.token);
+  keepPasted(sessionStorage, taken.token);
   history.replaceState(null, "", taken.url);
 }
 
 export const token = signal<string | null>(readToken(sessionStorage));
+/** The authority at which the person signed in, and what renews the token; null with a token that was pasted. */
+const elsewhere = signal(readSigned(sessionStorage));
 /** The API refused the token while a page was open: the page stays, and the sign-in lies over it. */
 export const expired = signal(false);
 export const profile = signal<Schemas["Profile"] | null>(null);
@@ -38,19 +42,63 @@ interface Answer<T> {
   response: Response;
 }
 
-/** Calls the API: the body of a 2xx, or a thrown `Failure`. */
+/** Calls the API: the body of a 2xx, or a thrown `Failure`. A token that has ended is renewed, where that can be. */
 export async function ask<T>(call: (to: Api) => Promise<Answer<T>>): Promise<T> {
-  let answer;
-  try {
-    answer = await call(client.peek());
-  } catch (thrown) {
-    throw thrown instanceof DOMException && thrown.name === "AbortError" ? thrown : asFailure(thrown);
-  }
+  const before = token.peek();
+  let answer = await once(call);
+  if (answer.response.status === 401 && before !== null && (await renewed(before))) answer = await once(call);
   if (answer.response.ok) return answer.data as T;
   const failure = failureOf(answer.response, answer.error);
   if (failure.kind === "signed-out" && token.peek() !== null) expired.value = true;
   throw failure;
 }
+
+async function once<T>(call: (to: Api) => Promise<Answer<T>>): Promise<Answer<T>> {
+  try {
+    return await call(client.peek());
+  } catch (thrown) {
+    throw thrown instanceof DOMException && thrown.name === "AbortError" ? thrown : asFailure(thrown);
+  }
+}
+
+/** Whether there is another token than `before` now. */
+async function renewed(before: string): Promise<boolean> {
+  const kept = elsewhere.peek();
+  if (token.peek() === before && kept !== null && kept.refreshToken !== null) {
+    await renew(kept).then(take, () => undefined);
+  }
+  return token.peek() !== null && token.peek() !== before;
+}
+
+function take(signed: Signed): void {
+  keepSigned(sessionStorage, signed);
+  const { token: taken, ...rest } = signed;
+  elsewhere.value = rest;
+  token.value = taken;
+  expired.value = false;
+  schedule();
+}
+
+/** How long after a renewal that failed the next is tried, while the token is good still. */
+const AGAIN_MS = 30_000;
+let timer: number | undefined;
+
+function schedule(): void {
+  window.clearTimeout(timer);
+  const kept = elsewhere.peek();
+  const wait = kept === null ? null : renewIn(kept, Date.now());
+  if (wait !== null) timer = window.setTimeout(() => void tick(), wait);
+}
+
+async function tick(): Promise<void> {
+  const before = token.peek();
+  if (before === null || (await renewed(before))) return;
+  const end = elsewhere.peek()?.expiresAt ?? 0;
+  // Whoever asks for something with a token that has ended tries once more, and is asked to sign in.
+  if (Date.now() + AGAIN_MS < end) timer = window.setTimeout(() => void tick(), AGAIN_MS);
+}
+
+schedule();
 
 /** Path parameters of something in the project that is shown. */
 export function here<P extends object>(parameters: P): P & { project: string } {
@@ -59,16 +107,30 @@ export function here<P extends object>(parameters: P): P & { project: string } {
 
 /** Takes the token if the API does; throws the `Failure` otherwise, and keeps what was there. */
 export async function signIn(wanted: string): Promise<void> {
-  const to = api(wanted, patient);
-  const who = await to.GET("/api/v1/user/profile").catch((thrown: unknown) => {
-    throw asFailure(thrown);
-  });
-  if (who.data === undefined) throw failureOf(who.response, who.error);
-  keepToken(sessionStorage, wanted);
+  profile.value = await whoHas(wanted);
+  keepPasted(sessionStorage, wanted);
+  elsewhere.value = null;
+  window.clearTimeout(timer);
   token.value = wanted;
-  profile.value = who.data;
   expired.value = false;
   await readSurroundings();
+}
+
+/** The same with what another authority gave. */
+export async function takeSigned(signed: Signed): Promise<void> {
+  profile.value = await whoHas(signed.token);
+  take(signed);
+  await readSurroundings();
+}
+
+async function whoHas(wanted: string): Promise<Schemas["Profile"]> {
+  const who = await api(wanted, patient)
+    .GET("/api/v1/user/profile")
+    .catch((thrown: unknown) => {
+      throw asFailure(thrown);
+    });
+  if (who.data === undefined) throw failureOf(who.response, who.error);
+  return who.data;
 }
 
 /** Reads who the kept token belongs to and what it reaches. */
@@ -90,11 +152,27 @@ async function readSurroundings(): Promise<void> {
   if (first !== undefined && !names.includes(project.peek())) choose(first);
 }
 
-/** Forgets the token, and with a new page everything that was typed or shown: whoever signs in next may be another. */
+/** Another authority that does not answer keeps nobody signed in here. */
+const FAREWELL_MS = 5_000;
+
+/**
+ * Forgets the token, and with a new page everything that was typed or shown: whoever signs in next may be another. Where
+ * the sign-in was another authority's it is ended there, too.
+ */
 export function signOut(): void {
-  forgetToken(sessionStorage);
+  const kept = elsewhere.peek();
+  window.clearTimeout(timer);
+  forgetSigned(sessionStorage);
   sessionStorage.removeItem(PROJECT_KEY);
-  location.replace("/");
+  if (kept === null) {
+    location.replace("/");
+    return;
+  }
+  const there = import("../signin/flow").then(({ end }) => end(kept.provider, kept.refreshToken));
+  const here = new Promise<string>((resolve) => window.setTimeout(() => resolve("/"), FAREWELL_MS));
+  void Promise.race([there, here])
+    .catch(() => "/")
+    .then((next) => location.replace(next));
 }
 
 export function choose(name: string): void {

@@ -1,4 +1,4 @@
-/** The token form: the token is kept in this tab until it closes, and goes to this origin only. */
+/** The sign-in: at another authority, or with a token. The token is kept in this tab until it closes, and goes to this origin only. */
 
 import { useState } from "preact/hooks";
 import { useAction } from "../ui/load";

@@ -1,6 +1,7 @@
 /** What is in an asset: its files, and its tracks with captions. */
 
 import type { Schemas } from "../api/client";
+import { href } from "../app/router";
 import { ask, here, may, project } from "../app/session";
 import { bytes } from "../format";
 import { Check, Form, Select, Text } from "../ui/form";
@@ -16,8 +17,19 @@ export function Contents({ asset, turn }: { asset: string; turn: number }) {
     () => ask((to) => to.GET("/api/v1/projects/{project}/media/assets/{asset}/storage", { params: { path: here({ asset }) } })),
     [asset, turn, finished],
   );
+  // Where a live output keeps what it has recorded.
+  const recorded = storage.value?.spec.folders.some(({ name }) => name.endsWith(".live")) === true;
   return (
-    <Section title="Contents">
+    <Section
+      title="Contents"
+      actions={
+        recorded && (
+          <a class="button small plain" href={href(["clip", asset])}>
+            Clip the recording
+          </a>
+        )
+      }
+    >
       <Await of={storage}>
         {({ spec: { files, folders } }) =>
           files.length + folders.length === 0 ? (

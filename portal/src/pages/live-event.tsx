@@ -277,22 +277,27 @@ function Outputs({ event, state }: { event: string; state: string }) {
                 },
                 {
                   head: "Actions",
-                  cell: ({ name, properties: { resourceState } }) => (
-                    <Confirm
-                      label="End recording"
-                      disabled={resourceState === "Deleting" || !may("LiveOutput", "delete")}
-                      question={`End ${name}?`}
-                      consequence="The recording stops here. Its asset stays, and plays as a film does."
-                      done="Recording ended"
-                      run={() =>
-                        ask((to) =>
-                          to.DELETE("/api/v1/projects/{project}/media/liveEvents/{event}/liveOutputs/{output}", {
-                            params: { path: here({ event, output: name }) },
-                          }),
-                        )
-                      }
-                      then={outputs.reload}
-                    />
+                  cell: ({ name, properties: { resourceState, assetName } }) => (
+                    <>
+                      <a class="button small plain" href={href(["clip", assetName])} aria-label={`Clip ${assetName}`}>
+                        Clip
+                      </a>
+                      <Confirm
+                        label="End recording"
+                        disabled={resourceState === "Deleting" || !may("LiveOutput", "delete")}
+                        question={`End ${name}?`}
+                        consequence="The recording stops here. Its asset stays, and plays as a film does."
+                        done="Recording ended"
+                        run={() =>
+                          ask((to) =>
+                            to.DELETE("/api/v1/projects/{project}/media/liveEvents/{event}/liveOutputs/{output}", {
+                              params: { path: here({ event, output: name }) },
+                            }),
+                          )
+                        }
+                        then={outputs.reload}
+                      />
+                    </>
                   ),
                 },
               ]}

@@ -70,6 +70,7 @@ export function playDash(video: HTMLVideoElement, source: Source, onError: (sent
       player.enableText(texting);
       if (texting) player.setTextTrack(Number(id));
     },
+    clock: () => (ready() && player.isDynamic() ? player.timeAsUTC() * 1000 : null),
     async stop() {
       player.destroy();
       release(video);

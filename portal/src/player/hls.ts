@@ -64,6 +64,7 @@ export function playHls(video: HTMLVideoElement, source: Source, onError: (sente
       hls.subtitleTrack = id === "off" ? -1 : Number(id);
       hls.subtitleDisplay = id !== "off";
     },
+    clock: () => hls.playingDate?.getTime() ?? null,
     async stop() {
       hls.destroy();
       release(video);
@@ -90,6 +91,10 @@ function playNative(video: HTMLVideoElement, source: Source, onError: (sentence:
     quality: nothing,
     sound: nothing,
     text: nothing,
+    clock: () => {
+      const start = (video as HTMLVideoElement & { getStartDate?: () => Date }).getStartDate?.().getTime() ?? Number.NaN;
+      return Number.isNaN(start) ? null : start + video.currentTime * 1000;
+    },
     async stop() {
       video.removeEventListener("error", failed);
       release(video);

@@ -41,6 +41,8 @@ export interface Playback {
   quality(id: string): void;
   sound(id: string): void;
   text(id: string): void;
+  /** When what is shown was recorded, in milliseconds since 1970; null where the stream does not say. */
+  clock(): number | null;
   /** Lets go of the video element and of everything that is being loaded. */
   stop(): Promise<void>;
 }

@@ -17,8 +17,17 @@ export interface Stream {
   encrypted: boolean;
 }
 
-/** `stopped`: is told when playback ends with an error. */
-export function Screen({ streams, poster, label, stopped }: { streams: Stream[]; poster?: string | undefined; label: string; stopped?: () => void }) {
+interface ScreenProps {
+  streams: Stream[];
+  poster?: string | undefined;
+  label: string;
+  /** Is told when playback ends with an error. */
+  stopped?: () => void;
+  /** Is given a way to ask when what is shown was recorded: see `Playback.clock`. */
+  clock?: { current: () => number | null };
+}
+
+export function Screen({ streams, poster, label, stopped, clock }: ScreenProps) {
   const video = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback | null>(null);
   // One player at a time: each start waits for the stop before it.
@@ -37,6 +46,9 @@ export function Screen({ streams, poster, label, stopped }: { streams: Stream[];
   const [buffer, setBuffer] = useState({ ahead: 0, dropped: 0, shown: 0 });
   const [asked, setAsked] = useState<Asked[]>([]);
 
+  useEffect(() => {
+    if (clock !== undefined) clock.current = () => playback.current?.clock() ?? null;
+  }, [clock]);
   useEffect(() => {
     const screen = video.current;
     if (screen === null || stream === undefined || player === undefined) return;

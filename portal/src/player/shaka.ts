@@ -72,6 +72,7 @@ export async function playShaka(
       const track = player.getTextTracks()[Number(id)];
       player.selectTextTrack(id === "off" ? null : (track ?? null));
     },
+    clock: () => player.getPlayheadTimeAsDate()?.getTime() ?? null,
     async stop() {
       await player.destroy();
       release(video);

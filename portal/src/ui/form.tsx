@@ -95,6 +95,7 @@ export function Text(
     list?: string[];
     min?: number;
     max?: number;
+    step?: string;
   },
 ) {
   const { id, attributes, below } = useField(props);
@@ -110,6 +111,7 @@ export function Text(
         placeholder={props.placeholder}
         min={props.min}
         max={props.max}
+        step={props.step}
         autocomplete="off"
         spellcheck={false}
         list={props.list === undefined ? undefined : `${id}-list`}

@@ -18,6 +18,7 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", "
 function fileOf(path) {
   if (path === "/") return "index.html";
   if (path === "/api/docs") return "api-docs.html";
+  if (path === "/assets-ui/signed-in") return "signed-in.html";
   return path.startsWith("/assets-ui/") ? normalize(path.slice("/assets-ui".length)) : null;
 }
 

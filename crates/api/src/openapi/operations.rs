@@ -66,6 +66,9 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
             }
             description
         }
+        Op::SignInProviders => on("Service", "Lists the authorities at which people can sign in")
+            .about("For programs in a browser: the authorization code flow with PKCE, without a secret. The token that comes of it is for this API.")
+            .answers("SignInProviderList"),
 
         Op::ProjectList => on("Organization", "Lists the projects that the token reaches").answers("ProjectList"),
         Op::ProjectGet => on("Organization", "Gives a project").answers("Project"),

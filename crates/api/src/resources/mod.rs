@@ -39,6 +39,7 @@ mod projects;
 mod published;
 mod roles;
 mod service;
+mod sign_in;
 mod signing_keys;
 mod storage;
 mod storage_credentials;
@@ -83,6 +84,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::Revoked => service::revoked(call).await,
         Op::OpenIdConfiguration => Ok(service::openid_configuration(call)),
         Op::IssueToken => service::issue_token(call).await,
+        Op::SignInProviders => Ok(sign_in::providers(call)),
 
         Op::OperationList => Ok(accounts::operations()),
         Op::AccountListBySubscription | Op::AccountListByGroup => accounts::list(call).await,

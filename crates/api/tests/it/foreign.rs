@@ -94,6 +94,35 @@ fn its_roles_are_ours_by_configuration_and_no_others_count() {
 }
 
 #[test]
+fn whoever_opens_the_portal_is_told_where_to_sign_in_and_nothing_more() {
+    let (world, _) = trusting(|_| {});
+    let list = |world: &World| {
+        let request = http::Request::get("/api/v1/signInProviders")
+            .body(bytes::Bytes::new())
+            .unwrap();
+        world.send(request).expect(200).body
+    };
+    assert_eq!(list(&world)["items"], json!([]), "tokens alone");
+    let configuration = json!([{
+        "issuer": ISSUER, "audience": "api://headwater", "roles": {"Media.Secret": "owner"}, "project": "hidden",
+        "portal": {"clientId": "portal", "parameters": {"resource": "api://headwater"}},
+    }]);
+    let (mut world, _) = trusting(|_| {});
+    world.settings.issuers = Issuer::parse_all(&configuration.to_string()).unwrap();
+    let told = list(&world);
+    assert_eq!(
+        told["items"],
+        json!([{
+            "name": "login.example", "issuer": ISSUER, "discoveryUrl": DISCOVERY, "clientId": "portal",
+            "scopes": "openid profile offline_access", "parameters": {"resource": "api://headwater"},
+            "bearer": "accessToken",
+        }])
+    );
+    let text = told.to_string();
+    assert!(!text.contains("Media.Secret") && !text.contains("hidden"));
+}
+
+#[test]
 fn it_can_be_held_to_a_project() {
     let (world, key) = trusting(|issuer| issuer.project = Some("default".into()));
     let token = sign(&key, &claims(&world, json!(["Media.Owner"])));

@@ -1,8 +1,8 @@
 //! Readiness, keys and tokens: `resources/service.rs`.
 
 use super::common::{foreign, strings};
-use crate::openapi::schema::{list, one_of, shape, text, url, whole};
-use crate::openapi::shape::{Shape, accepted, required, shown};
+use crate::openapi::schema::{list, map, one_of, shape, text, url, whole};
+use crate::openapi::shape::{Shape, accepted, items, required, shown};
 
 pub(super) fn shapes() -> Vec<Shape> {
     vec![
@@ -74,6 +74,26 @@ pub(super) fn shapes() -> Vec<Shape> {
                     one_of(&["invalid_request", "invalid_client", "unsupported_grant_type"]),
                 ),
                 shown("error_description", text()),
+            ],
+        ),
+        items("SignInProviderList", "SignInProvider"),
+        Shape::answer(
+            "SignInProvider",
+            "An authority at which people sign in (OpenID Connect Core 1.0, 3.1). Nothing in it is secret.",
+            vec![
+                shown("name", text().about("What people call it.")),
+                shown("issuer", text()),
+                shown("discoveryUrl", url().about("Its discovery document: endpoints and abilities.")),
+                shown("clientId", text()),
+                shown("scopes", text().about("To ask for, separated by spaces.")),
+                shown(
+                    "parameters",
+                    map(text()).about("To be sent along to the authorization and token endpoints."),
+                ),
+                shown(
+                    "bearer",
+                    one_of(&["accessToken", "idToken"]).about("Which of its tokens this API takes."),
+                ),
             ],
         ),
         Shape::answer(

@@ -1,0 +1,130 @@
+// A clip of what is being recorded: marked in the picture, played at once, and the same when the recording has ended.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { launch } from "./lib/browser.mjs";
+import { call, connection, media } from "./lib/headwater.mjs";
+import { complaints, openPortal, plays, settled, SHAPES, shot, tooWide } from "./lib/portal.mjs";
+
+/** A key frame every second, so segments have one each. */
+const SEGMENT_SECONDS = 1;
+
+describe("clips of a live event", () => {
+  let browser;
+  let to;
+  const name = `clips-${randomUUID().slice(0, 6)}`;
+
+  const api = async (method, path, body) => {
+    const { status, body: answer } = await call(to, method, media(to, path), body);
+    assert.ok(status < 300, `${method} ${path} answered ${status}: ${JSON.stringify(answer)}`);
+    return answer;
+  };
+
+  before(async () => {
+    to = connection();
+    browser = await launch();
+  });
+  after(async () => {
+    await browser?.close();
+    await call(to, "POST", media(to, `/liveEvents/${name}/stop`), { removeOutputsOnStop: true });
+  });
+
+  test("is marked while it is live, plays at its length, and stays when the event ends", { timeout: 5 * 60_000 }, async (t) => {
+    await api("PUT", `/assets/${name}`, { properties: {} });
+    await api("PUT", `/liveEvents/${name}`, {
+      location: "local",
+      properties: { input: { streamingProtocol: "RTMP", keyFrameIntervalDuration: `PT${SEGMENT_SECONDS}S` }, encoding: { encodingType: "PassthroughStandard" } },
+    });
+    await api("PUT", `/liveEvents/${name}/liveOutputs/${name}`, {
+      properties: { assetName: name, manifestName: "show", archiveWindowLength: "PT1H" },
+    });
+    await api("PUT", `/streamingLocators/${name}`, { properties: { assetName: name, streamingPolicyName: "Predefined_ClearStreamingOnly" } });
+    await api("POST", `/liveEvents/${name}/start`);
+    const ingest = await running();
+    const encoder = spawn("ffmpeg", [
+      ...["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
+      ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "25", "-sc_threshold", "0"],
+      ...["-b:v", "400k", "-c:a", "aac", "-f", "flv", `${ingest}/main`],
+    ]);
+    t.after(() => encoder.kill());
+
+    const { context, page, problems } = await openPortal(browser, to, `/live/${name}`);
+    await page.getByRole("table", { name: "Recordings" }).getByRole("link", { name: `Clip ${name}` }).click();
+    await page.getByRole("heading", { level: 1, name: `Clips of ${name}` }).waitFor();
+    await plays(page);
+    const at = (label) => page.getByLabel(label, { exact: true }).evaluate(({ value }) => Date.parse(value));
+    await page.getByRole("button", { name: "Begin at this picture" }).click();
+    const start = await at("From");
+    // What is shown was recorded just now.
+    assert.ok(Math.abs(Date.now() - start) < 60_000, `it begins at ${new Date(start).toISOString()}`);
+    // An end before the begin is told at its field, and nothing is made.
+    await page.getByLabel("To", { exact: true }).fill(await page.getByLabel("From", { exact: true }).inputValue());
+    await page.getByRole("button", { name: "Make clip" }).click();
+    await page.locator(".failure[data-kind=invalid]", { hasText: "ends after it begins" }).waitFor();
+    assert.equal(await page.getByLabel("To", { exact: true }).getAttribute("aria-invalid"), "true");
+    const begun = await page.evaluate(() => document.querySelector("video").currentTime);
+    await page.waitForFunction((begun) => document.querySelector("video").currentTime > begun + 5, begun);
+    await page.getByRole("button", { name: "End at this picture" }).click();
+    const seconds = ((await at("To")) - start) / 1000;
+    assert.ok(seconds > 4 && seconds < 60, `${seconds} s`);
+    for (const [shape, options] of Object.entries(SHAPES)) {
+      await page.setViewportSize(options.viewport);
+      await page.emulateMedia({ colorScheme: options.colorScheme });
+      assert.deepEqual(await complaints(page), []);
+      assert.equal(await tooWide(page), false);
+      await shot(page, `${shape}-clip`);
+    }
+    await page.setViewportSize(SHAPES["desk-light"].viewport);
+    await page.getByRole("button", { name: "Make clip" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await plays(page);
+    const length = () => page.evaluate(() => document.querySelector("video").duration);
+    const right = (length) => assert.ok(length >= seconds - 0.1 && length <= seconds + 2 * SEGMENT_SECONDS + 0.1, `${length} s for ${seconds} s`);
+    right(await length());
+    const address = await page.getByLabel("HLS", { exact: true }).first().inputValue();
+    const playlist = await (await fetch(address)).text();
+    assert.match(playlist, /#EXTM3U/);
+    await shot(page, "journey-clip");
+
+    // The recording ends, and its clip plays as before.
+    await api("POST", `/liveEvents/${name}/stop`, { removeOutputsOnStop: true });
+    await stopped();
+    await page.goto(`${to.portalUrl}/#/assets/${name}`);
+    await page.getByRole("link", { name: "Clip the recording" }).click();
+    const clips = page.getByRole("table", { name: "Clips" });
+    await clips.getByRole("link", { name: /^Play / }).click();
+    await plays(page);
+    right(await length());
+    await page.goto(`${to.portalUrl}/#/clip/${name}`);
+    await clips.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("No clips yet").waitFor();
+    await settled(page);
+    assert.equal((await fetch(address)).status, 404);
+    // Players that were open when the event ended may ask for what is no more.
+    assert.deepEqual(
+      problems.filter((problem) => !/status of 4(04|12)/.test(problem)),
+      [],
+    );
+    await context.close();
+  });
+
+  /** Waits until the event takes an encoder; its address. */
+  async function running() {
+    for (;;) {
+      const { properties } = await api("GET", `/liveEvents/${name}`);
+      if (properties.resourceState === "Running" && properties.input.endpoints.length > 0) return properties.input.endpoints[0].url;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+
+  async function stopped() {
+    for (;;) {
+      const { properties } = await api("GET", `/liveEvents/${name}`);
+      if (properties.resourceState === "Stopped") return;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  }
+});
