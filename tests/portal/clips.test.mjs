@@ -78,7 +78,7 @@ describe("clips of a live event", () => {
     }
     await page.setViewportSize(SHAPES["desk-light"].viewport);
     await page.getByRole("button", { name: "Make clip" }).click();
-    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
     await plays(page);
     const length = () => page.evaluate(() => document.querySelector("video").duration);
     const right = (length) => assert.ok(length >= seconds - 0.1 && length <= seconds + 2 * SEGMENT_SECONDS + 0.1, `${length} s for ${seconds} s`);
