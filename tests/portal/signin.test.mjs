@@ -88,17 +88,16 @@ describe("signing in at another authority", () => {
     const first = await page.evaluate(() => sessionStorage.getItem("headwater.token"));
     // Its last fifth begins after 24 seconds.
     await page.waitForFunction((first) => sessionStorage.getItem("headwater.token") !== first, first);
-    assert.deepEqual(there.issued, ["authorization_code", "refresh_token"]);
-    let refused = 0;
-    const second = await page.evaluate(() => sessionStorage.getItem("headwater.token"));
+    assert.deepEqual(there.issued.slice(0, 2), ["authorization_code", "refresh_token"]);
+    const renewals = there.issued.length;
+    let asked = 0;
     await context.route("**/media/jobs?*", (route) => {
-      if (route.request().headers().authorization !== `Bearer ${second}`) return route.continue();
-      refused += 1;
-      return route.fulfill({ status: 401, json: { error: { code: "Unauthenticated", detail: "Ended." } } });
+      asked += 1;
+      return asked === 1 ? route.fulfill({ status: 401, json: { error: { code: "Unauthenticated", detail: "Ended." } } }) : route.continue();
     });
     await page.getByRole("link", { name: "Jobs", exact: true }).first().click();
     await page.getByRole("table", { name: "Jobs" }).waitFor();
-    assert.equal(refused, 1);
+    assert.ok(asked >= 2 && there.issued.length > renewals, `asked ${asked} times, ${there.issued}`);
     assert.equal(await page.getByRole("dialog").count(), 0);
     await context.close();
   });
@@ -178,11 +177,9 @@ describe("signing in at another authority", () => {
     await looked(page, "sign-in-down");
     await page.getByRole("button", { name: "Sign in with Test authority" }).click();
     await page.locator("input[name=login]").waitFor();
-    const state = await page.evaluate(() => location.href);
-    assert.ok(state.includes("/interaction/"));
-    const address = new URL(await stateOf(page, to));
+    const answer = await answerOf(page, to);
     await there.close();
-    await page.goto(address.href);
+    await page.goto(answer);
     await page.locator(".failure[data-kind=down]", { hasText: "Test authority does not answer" }).waitFor();
     there = await authority(PORT, to.portalUrl);
     await context.close();
@@ -198,7 +195,7 @@ describe("signing in at another authority", () => {
 });
 
 /** An answer to the sign-in that is under way, as the authority would give it. */
-async function stateOf(page, to) {
+async function answerOf(page, to) {
   // The portal's session storage belongs to its origin, so it is read there.
   await page.goto(`${to.portalUrl}/robots.txt`);
   const { state } = JSON.parse(await page.evaluate(() => sessionStorage.getItem("headwater.sign-in")));
