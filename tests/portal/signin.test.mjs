@@ -167,7 +167,7 @@ describe("signing in at another authority", () => {
   test("a refusal of the authority is told in words", async () => {
     const { context, page } = await leaving();
     await page.getByRole("link", { name: /cancel/i }).click();
-    await page.locator(".failure[data-kind=forbidden]", { hasText: "Test authority did not let you in" }).waitFor();
+    await page.locator(".failure[data-kind=invalid]", { hasText: "Test authority did not let you in" }).waitFor();
     await context.close();
   });
 

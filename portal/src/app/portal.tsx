@@ -1,6 +1,7 @@
 /** The frame around every page: who and where one is, the ways to everything, the sign-in, and what has just happened. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Brand } from "../ui/brand";
 import { said, Dialog, Heading } from "../ui/parts";
 import { Empty, FailureNote, Loading } from "../ui/states";
 import { useLoad } from "../ui/load";
@@ -128,12 +129,7 @@ function Top({ signedIn }: { signedIn: boolean }) {
   const sending = uploads.value.filter(({ state }) => state === "sending" || state === "waiting").length;
   return (
     <header class="bar">
-      <a class="brand" href={href([])}>
-        <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
-          <path d="M4 9c4 0 4 3 8 3s4-3 8-3 4 3 8 3M4 16c4 0 4 3 8 3s4-3 8-3 4 3 8 3M4 23c4 0 4 3 8 3s4-3 8-3 4 3 8 3" />
-        </svg>
-        <span>Headwater</span>
-      </a>
+      <Brand href={href([])} />
       {signedIn && (
         <div class="who">
           {sending > 0 && <a href={href(["upload"])}>{sending === 1 ? "1 upload" : `${sending} uploads`}</a>}

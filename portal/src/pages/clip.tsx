@@ -154,7 +154,7 @@ function ClipForm({ asset, policies, picture }: { asset: string; policies: Polic
           </button>
         </div>
       )}
-      <div class="columns">
+      <div class="columns times">
         <Text label="From" name="startTimestamp" type="datetime-local" step="0.001" required value={draft.start} change={(start) => change({ start })} />
         <Text label="To" name="endTimestamp" type="datetime-local" step="0.001" required value={draft.end} change={(end) => change({ end })} />
       </div>

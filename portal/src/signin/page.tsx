@@ -10,6 +10,7 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api/client";
 import { asFailure, failureOf, type Failure } from "../api/failure";
+import { Brand } from "../ui/brand";
 import { FailureNote, Loading } from "../ui/states";
 import { end, finish } from "./flow";
 import { keepSigned, takePending, type Pending, type Provider, type Signed } from "./kept";
@@ -72,9 +73,7 @@ function SignedIn() {
   return (
     <>
       <header class="bar">
-        <a class="brand" href="/">
-          <span>Headwater</span>
-        </a>
+        <Brand href="/" />
       </header>
       <div class="frame-of-pages alone">
         <main id="content">

@@ -4,7 +4,7 @@ import { AuthorizationResponseError, OperationProcessingError, ResponseBodyError
 import { Failure, type FailureKind } from "../api/failure";
 
 const ITS_ERRORS: Record<string, [FailureKind, (name: string) => string]> = {
-  access_denied: ["forbidden", (name) => `${name} did not let you in, or the sign-in was stopped there.`],
+  access_denied: ["invalid", (name) => `${name} did not let you in, or the sign-in was stopped there.`],
   login_required: ["signed-out", (name) => `${name} wants you to sign in there first.`],
   interaction_required: ["signed-out", (name) => `${name} wants to ask you something first.`],
   consent_required: ["signed-out", (name) => `${name} wants your consent first.`],
