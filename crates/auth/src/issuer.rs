@@ -391,12 +391,18 @@ mod tests {
             (r#"{"clientId": ""}"#, "[0].portal.clientId"),
             (r#"{"clientId": "p", "secret": "s"}"#, "secret"),
             (r#"{"clientId": "p", "name": " "}"#, "[0].portal.name"),
-            (r#"{"clientId": "p", "scopes": "profile"}"#, "[0].portal.scopes"),
+            (
+                r#"{"clientId": "p", "scopes": "profile"}"#,
+                "[0].portal.scopes",
+            ),
             (
                 r#"{"clientId": "p", "parameters": {"state": "x"}}"#,
                 "[0].portal.parameters.state",
             ),
-            (r#"{"clientId": "p", "bearer": "idToken"}"#, "[0].portal.bearer"),
+            (
+                r#"{"clientId": "p", "bearer": "idToken"}"#,
+                "[0].portal.bearer",
+            ),
             (
                 r#"{"clientId": "p", "hosts": ["https://a.example/path"]}"#,
                 "[0].portal.hosts[0]",

@@ -94,11 +94,15 @@ impl SignIn {
         }
         for name in self.parameters.keys() {
             if name.is_empty() || RESERVED.contains(&name.as_str()) {
-                return Err(format!("parameters.{name}: is not for a configuration to say"));
+                return Err(format!(
+                    "parameters.{name}: is not for a configuration to say"
+                ));
             }
         }
         if self.bearer == Bearer::IdToken && self.client_id != audience {
-            return Err("bearer: an idToken is for the client, so the audience must be the clientId".into());
+            return Err(
+                "bearer: an idToken is for the client, so the audience must be the clientId".into(),
+            );
         }
         for (at, host) in self.hosts.iter().enumerate() {
             if !is_safe(host) || origin_of(host).as_deref() != Some(host) {

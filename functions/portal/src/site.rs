@@ -361,10 +361,7 @@ mod tests {
 
     #[test]
     fn head_says_what_get_would_send() {
-        let head = answer(
-            &Question::read(&Method::HEAD, "/", &HeaderMap::new()),
-            "",
-        );
+        let head = answer(&Question::read(&Method::HEAD, "/", &HeaderMap::new()), "");
         assert_eq!(
             header_of(&head, "content-length"),
             get("/", &[]).body().len().to_string()
@@ -388,10 +385,7 @@ mod tests {
                 "application/problem+json"
             );
         }
-        let post = answer(
-            &Question::read(&Method::POST, "/", &HeaderMap::new()),
-            "",
-        );
+        let post = answer(&Question::read(&Method::POST, "/", &HeaderMap::new()), "");
         assert_eq!(
             (post.status().as_u16(), header_of(&post, "allow")),
             (405, "GET, HEAD")
