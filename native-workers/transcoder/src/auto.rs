@@ -13,7 +13,7 @@ use crate::analysis::Analysis;
 use crate::builtin::BuiltIn;
 use crate::engine::{Engine, Job};
 use crate::failure::{Step, Stopped};
-use crate::ffmpeg::{Ffmpeg, Settings, Tools};
+use crate::ffmpeg::{Ffmpeg, Settings, Tools, scratch};
 use crate::preset::{self, Preset, VideoPreset};
 use crate::source::Source;
 
@@ -54,6 +54,9 @@ impl Auto {
     /// Looks for ffmpeg in `folder`, or in `PATH`.
     pub async fn find(choice: Choice, settings: Settings, folder: Option<PathBuf>) -> Arc<Self> {
         let builtin = BuiltIn::new(settings.threads);
+        // Before the first job, whichever engine: this worker may have lost its ffmpeg since.
+        let scratch = settings.scratch.clone();
+        let _ = tokio::task::spawn_blocking(move || scratch::sweep(&scratch)).await;
         let ffmpeg = match choice {
             Choice::BuiltIn => Err("the worker was set up with --engine builtin".into()),
             _ => Tools::find(folder)

@@ -106,6 +106,17 @@ impl Job {
         });
     }
 
+    /// Adds a sentence to the reason that was given with [`Self::chose`], as far as it has room.
+    pub fn add_reason(&self, sentence: &str) {
+        let mut reports = self.reports();
+        if let Some(choice) = &mut reports.engine
+            && choice.reason.len() + 1 + sentence.len() <= MAX_REASON_BYTES
+        {
+            choice.reason.push(' ');
+            choice.reason.push_str(sentence);
+        }
+    }
+
     /// What [`Self::chose`] was told.
     pub fn engine(&self) -> Option<EngineChoice> {
         self.reports().engine.clone()

@@ -248,7 +248,7 @@ async fn keep(answer: Response<Incoming>, name: &str, path: &Path, most: u64) ->
     }
     let disk =
         |error: std::io::Error| told(JobErrorCode::ServiceTransientError, name, error.to_string());
-    let mut file = tokio::fs::File::create(path).await.map_err(disk)?;
+    let mut file = crate::ffmpeg::inputs::new_file(path).await.map_err(disk)?;
     let mut body = answer.into_body();
     let mut kept = 0_u64;
     loop {

@@ -335,6 +335,7 @@ fn child(folder: &Path, program: &str, arguments: &[&str]) -> Program {
             .collect(),
         folder: folder.to_owned(),
         limits: LIMITS,
+        reads: Vec::new(),
     }
 }
 
@@ -389,6 +390,50 @@ async fn a_child_reaches_nobody_and_ends_when_it_is_told() {
         .await;
     assert!(matches!(ended, Ended::Stopped), "{ended:?}");
     assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_reads_its_source_and_no_other_file() {
+    let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let stop = CancellationToken::new();
+    let secret = outside.path().join("secret");
+    std::fs::write(&secret, "token").unwrap();
+    std::os::unix::fs::symlink(&secret, folder.path().join("in9")).unwrap();
+    let cat = |path: &Path, reads: Vec<std::path::PathBuf>| Program {
+        reads,
+        ..child(folder.path(), "/bin/cat", &[path.to_str().unwrap()])
+    };
+    // What it was given, wherever that lies.
+    let ended = cat(&secret, vec![secret.clone()]).run(&stop, None).await;
+    assert!(matches!(&ended, Ended::Done { stdout, .. } if stdout == b"token"));
+    match headwater_transcoder::ffmpeg::landlock::version() {
+        Ok(_) => {}
+        Err(error) => {
+            println!("this kernel has no Landlock ({error}): files are not held against it");
+            return;
+        }
+    }
+    for path in [
+        secret.clone(),
+        folder.path().join("in9"),
+        "/etc/passwd".into(),
+    ] {
+        let ended = cat(&path, vec![]).run(&stop, None).await;
+        let refused =
+            matches!(&ended, Ended::Failed { stderr, .. } if stderr.contains("Permission denied"));
+        assert!(refused, "{path:?} {ended:?}");
+    }
+    // Nor does it write there.
+    let planted = outside.path().join("planted");
+    let ended = child(
+        folder.path(),
+        "/bin/cp",
+        &["/dev/null", planted.to_str().unwrap()],
+    )
+    .run(&stop, None)
+    .await;
+    assert!(matches!(ended, Ended::Failed { .. }), "{ended:?}");
+    assert!(!planted.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

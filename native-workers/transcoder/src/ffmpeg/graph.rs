@@ -250,9 +250,39 @@ pub fn sequence_rate(parts: &[Part]) -> Option<f64> {
 /// What is laid over the presentation: the filter's words and the source.
 pub type Overlaid<'a> = (&'a Overlay, &'a Part);
 
+/// The stretch of a source that is let through, in seconds of the source from its start on.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    pub from: Option<f64>,
+    pub to: Option<f64>,
+    /// Where in the source the presentation begins.
+    pub shift: f64,
+    /// It is the beginning of the presentation.
+    pub first: bool,
+}
+
+impl Window {
+    fn filters(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let limits: Vec<String> = [("start", self.from), ("end", self.to)]
+            .into_iter()
+            .filter_map(|(name, limit)| Some(format!("{name}={:.6}", limit?)))
+            .collect();
+        if !limits.is_empty() {
+            out.push(format!("trim={}", limits.join(":")));
+        }
+        if self.shift > 0.0 {
+            out.push(format!("setpts=PTS-{:.3}/TB", self.shift));
+        }
+        out
+    }
+}
+
 /// The pictures of all renditions: graph text whose ends are `[v0]`, `[v1]`, ...
 ///
-/// `parts`: one after the other, each with video. `thin`: every so many pictures one is kept.
+/// `parts`: one after the other, each with video. `thin`: every so many pictures one is kept. `window`: of a single part,
+/// if not all of it.
+#[allow(clippy::too_many_arguments)] // all of them are what pictures are made from
 pub fn video(
     parts: &[Part],
     filters: &Filters,
@@ -260,6 +290,7 @@ pub fn video(
     rungs: &[Rung],
     overlays: &[Overlaid<'_>],
     thin: u32,
+    window: Option<&Window>,
 ) -> String {
     let mut chains: Vec<String> = Vec::new();
     let total: f64 = parts.iter().map(|part| part.seconds).sum();
@@ -291,6 +322,11 @@ pub fn video(
                 steps.join(",")
             ));
         } else {
+            if let Some(window) = window {
+                // Whoever makes pictures whole looks at those before and after.
+                let at = usize::from(steps.first().is_some_and(|step| step.starts_with("bwdif")));
+                steps.splice(at..at, window.filters());
+            }
             tail = steps;
         }
     }
@@ -338,7 +374,9 @@ pub fn video(
         number += 1;
     }
     // What is first on screen is so from the start; encoders count key frames from their first picture.
-    tail.push("setpts=if(eq(N\\,0)\\,0\\,PTS)".into());
+    if window.is_none_or(|window| window.first) {
+        tail.push("setpts=if(eq(N\\,0)\\,0\\,PTS)".into());
+    }
     // Scaled step by step: from the canvas to the largest, from there to the next.
     let source = if scaled {
         None

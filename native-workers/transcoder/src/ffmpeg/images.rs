@@ -217,7 +217,7 @@ fn opened(run: &OutputRun<'_>, seconds: f64) -> Step<(Vec<String>, String)> {
         ..input.clone()
     };
     let autorotate = run.preset.filters.turn == Turn::Auto;
-    let mut arguments = run.opening();
+    let mut arguments = run.opening(run.threads());
     arguments.extend(input.arguments(autorotate));
     Ok((arguments, format!("0:{}", video.index)))
 }

@@ -33,9 +33,31 @@ pub struct Input {
     pub demuxer: Demuxer,
     pub start_ms: u64,
     pub length_ms: Option<u64>,
+    /// The file's clock at its start, in seconds.
+    pub file_start: f64,
 }
 
 impl Input {
+    /// The arguments that open it at the key frame before `seconds`, whatever its clip.
+    pub(super) fn from(&self, autorotate: bool, seconds: f64) -> Vec<String> {
+        let whole = Self {
+            start_ms: 0,
+            length_ms: None,
+            ..self.clone()
+        };
+        let mut out = Vec::new();
+        if seconds > 0.0 {
+            // Not to the frame: what is let through is decided by the graph.
+            out.extend([
+                "-noaccurate_seek".into(),
+                "-ss".into(),
+                format!("{seconds:.6}"),
+            ]);
+        }
+        out.extend(whole.arguments(autorotate));
+        out
+    }
+
     /// The arguments that open it.
     pub fn arguments(&self, autorotate: bool) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
@@ -60,7 +82,7 @@ impl Input {
 }
 
 /// What every opening of a file is bound by.
-const LIMITS: [&str; 6] = [
+pub(super) const LIMITS: [&str; 6] = [
     "-protocol_whitelist",
     "file,pipe",
     "-max_streams",
@@ -198,6 +220,7 @@ impl Loader<'_> {
                 demuxer,
                 start_ms: 0,
                 length_ms: None,
+                file_start: media.start,
             });
         }
         cut(&mut sources.inputs[first..], &mut part, &selection)?;
@@ -277,7 +300,7 @@ impl Loader<'_> {
     fn path(&self) -> PathBuf {
         (0_u32..)
             .map(|number| self.folder.join(format!("in{number}")))
-            .find(|path| !path.exists())
+            .find(|path| path.symlink_metadata().is_err())
             .unwrap_or_else(|| self.folder.join("in"))
     }
 
@@ -290,7 +313,7 @@ impl Loader<'_> {
             )));
         }
         let disk = |error: std::io::Error| full(&source.name, &error);
-        let mut file = tokio::fs::File::create(path).await.map_err(disk)?;
+        let mut file = new_file(path).await.map_err(disk)?;
         let starts = (0..source.len).step_by(READ_BYTES as usize);
         let mut reads = stream::iter(
             starts.map(|start| source.read(start..source.len.min(start + READ_BYTES))),
@@ -337,24 +360,45 @@ impl Loader<'_> {
                 cpu: std::time::Duration::from_secs(60),
                 ..self.engine.limits(0.0, 0)
             },
+            reads: vec![path.to_owned()],
         };
         let (json, _) = fault::outcome(name, program.run(self.stop, None).await)?;
         Ok((demuxer, probe::read(name, &json, demuxer)?))
     }
 }
 
+/// A file where there is none: not one that something was planted at, nor what a link there points to.
+pub(crate) async fn new_file(path: &Path) -> std::io::Result<tokio::fs::File> {
+    tokio::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .await
+}
+
 fn head(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut head = Vec::new();
-    std::fs::File::open(path)?
+    open_own(path)?
         .take(sniff::SNIFFED_BYTES)
         .read_to_end(&mut head)?;
     Ok(head)
 }
 
+/// Opens a file of the job's folder, and nothing that a link there points to.
+pub(super) fn open_own(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
 fn read_only(path: &Path) -> Step<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o400))
+    open_own(path)
+        .and_then(|file| file.set_permissions(std::fs::Permissions::from_mode(0o400)))
         .map_err(|error| failure::internal(format!("A source cannot be protected: {error}.")))
 }
 
@@ -504,6 +548,23 @@ mod tests {
             id,
         };
         ("film.mp4".into(), stream)
+    }
+
+    #[tokio::test]
+    async fn what_is_planted_in_the_folder_is_not_followed() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = outside.path().join("secret");
+        std::fs::write(&secret, b"token").unwrap();
+        let planted = folder.path().join("in0");
+        std::os::unix::fs::symlink(&secret, &planted).unwrap();
+        assert!(new_file(&planted).await.is_err());
+        assert!(head(&planted).is_err());
+        assert!(read_only(&planted).is_err());
+        assert_eq!(std::fs::read(&secret).unwrap(), b"token");
+        // Nor one that leads nowhere yet.
+        std::fs::remove_file(&secret).unwrap();
+        assert!(new_file(&planted).await.is_err());
+        assert!(!secret.exists());
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) async fn content(run: &OutputRun<'_>, part: &Part) -> Step<f64> {
             ..input.clone()
         };
         let out = run.folder.join("measured");
-        let mut arguments = run.opening();
+        let mut arguments = run.opening(run.threads());
         arguments.extend(input.arguments(true));
         let map = format!("0:{}", video.index);
         let scale = format!("scale=-2:{LINES}:flags=bilinear,format=yuv420p");

@@ -8,14 +8,17 @@
 //! ```
 //!
 //! ffmpeg runs as a confined child ([`sandbox`]), with a demuxer that we chose ([`container`]). It is no part of the
-//! product: a worker on a machine without it goes on with the built-in engine ([`crate::auto`]). Output is not resumed from
-//! the middle: a job that another worker takes up begins anew.
+//! product: a worker on a machine without it goes on with the built-in engine ([`crate::auto`]). Pictures are encoded in
+//! chunks that are kept (`split`, `chunks`) where that goes; what does not go in chunks begins anew with another worker.
 
+mod chunks;
 pub mod container;
 pub mod fault;
 pub mod graph;
 pub mod images;
 pub mod inputs;
+#[cfg(target_os = "linux")]
+pub mod landlock;
 mod languages;
 mod measure;
 pub mod output;
@@ -25,6 +28,8 @@ mod planning;
 pub mod probe;
 pub mod rungs;
 pub mod sandbox;
+pub mod scratch;
+mod split;
 pub mod tools;
 pub mod tracks;
 
@@ -42,6 +47,7 @@ use crate::preset;
 use inputs::{Loader, Sources};
 use output::OutputRun;
 use sandbox::Limits;
+use scratch::JobFolder;
 pub use tools::Tools;
 
 /// How an engine is set up.
@@ -107,12 +113,9 @@ impl Ffmpeg {
             .iter()
             .map(|output| preset::parse(&output.preset))
             .collect::<Step<Vec<_>>>()?;
-        let folder = tempfile::Builder::new()
-            .prefix("headwater-job-")
-            .tempdir_in(&self.settings.scratch)
-            .map_err(|error| {
-                failure::internal(format!("The job's folder cannot be made: {error}."))
-            })?;
+        let folder = JobFolder::new(&self.settings.scratch).map_err(|error| {
+            failure::internal(format!("The job's folder cannot be made: {error}."))
+        })?;
         let loader = Loader {
             engine: self,
             client: &job.client,

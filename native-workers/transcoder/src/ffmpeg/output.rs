@@ -1,13 +1,16 @@
-//! One output: planned, made in one run of ffmpeg, published.
+//! One output: planned, made in chunks or in one run of ffmpeg, published.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use headwater_cmaf::track_file::SegmentRecord;
 use headwater_ism::{EntryKind, FORMATS_CMAF, ServerManifest, TrackEntry};
 use headwater_preset::{Container, Preset};
 use headwater_work::{Claim, EncodedTrack, PictureSize, WorkOutput};
 
+use super::chunks::Joined;
 use super::graph::{self, Part};
 use super::inputs::Sources;
 use super::pack::{self, Made};
@@ -24,6 +27,7 @@ use crate::output::{OutputPlace, base_name};
 pub struct OutputRun<'a> {
     pub(super) engine: &'a Ffmpeg,
     pub(super) job: &'a Job,
+    claim: &'a Claim,
     output: &'a WorkOutput,
     pub(super) preset: &'a Preset,
     pub(super) sources: &'a Sources,
@@ -39,7 +43,7 @@ impl<'a> OutputRun<'a> {
     #[allow(clippy::too_many_arguments)] // all of them are what an output is made with
     pub fn new(
         engine: &'a Ffmpeg,
-        claim: &Claim,
+        claim: &'a Claim,
         job: &'a Job,
         output: &'a WorkOutput,
         preset: &'a Preset,
@@ -50,6 +54,7 @@ impl<'a> OutputRun<'a> {
         Ok(Self {
             engine,
             job,
+            claim,
             output,
             preset,
             sources,
@@ -80,7 +85,6 @@ impl<'a> OutputRun<'a> {
                 tracks = plan.tracks.len(),
                 "encoding with ffmpeg"
             );
-            self.encode(&plan).await?;
             let files = tracks::files(self.preset, &plan.tracks, &self.base, &self.basename());
             let mp4: Vec<&File> = files
                 .iter()
@@ -90,7 +94,10 @@ impl<'a> OutputRun<'a> {
             progressive = mp4
                 .iter()
                 .any(|file| file.tracks.len() > 1 || !streamable(&plan.tracks[file.tracks[0]]));
-            entries = self.publish(&plan, &files, progressive, visible).await?;
+            let joined = self.encode(&plan, &files, progressive).await?;
+            entries = self
+                .publish(&plan, &files, &joined, progressive, visible)
+                .await?;
         }
         for name in images::take(self).await? {
             visible.push(name);
@@ -110,6 +117,15 @@ impl<'a> OutputRun<'a> {
             .put(&manifest, "application/smil+xml", text.into_bytes().into())
             .await?;
         Ok(manifest)
+    }
+
+    pub(super) fn index(&self) -> u32 {
+        self.output.index
+    }
+
+    /// So many milliseconds of the presentation are done besides.
+    pub(super) fn done(&self, milliseconds: u64) {
+        self.done.fetch_add(milliseconds, Ordering::Relaxed);
     }
 
     /// The input's name for the macro `{Basename}`.
@@ -140,12 +156,23 @@ impl<'a> OutputRun<'a> {
             arguments,
             folder: self.folder.clone(),
             limits: self.engine.limits(self.seconds(), tracks),
+            reads: self
+                .sources
+                .inputs
+                .iter()
+                .map(|input| input.path.clone())
+                .collect(),
         }
     }
 
+    /// As many threads as the worker was given.
+    pub(super) fn threads(&self) -> usize {
+        self.engine.settings.threads.max(1)
+    }
+
     /// What every command begins with.
-    pub(super) fn opening(&self) -> Vec<String> {
-        let threads = self.engine.settings.threads.max(1).to_string();
+    pub(super) fn opening(&self, threads: usize) -> Vec<String> {
+        let threads = threads.to_string();
         [
             "-hide_banner",
             "-nostdin",
@@ -161,36 +188,136 @@ impl<'a> OutputRun<'a> {
         .to_vec()
     }
 
-    async fn encode(&self, plan: &Plan) -> Step<()> {
-        let threads = self.engine.settings.threads.max(1).to_string();
-        let mut arguments = self.opening();
+    /// Makes all tracks: in chunks, whose renditions are given back by place among the tracks, where that goes, the rest and
+    /// otherwise everything as files of one track each.
+    async fn encode(
+        &self,
+        plan: &Plan,
+        files: &[File],
+        progressive: bool,
+    ) -> Step<HashMap<usize, Joined>> {
+        // Every rendition is one track file and nothing else.
+        let together = progressive
+            || plan.tracks.iter().enumerate().any(|(index, track)| {
+                let uses = files.iter().filter(|file| file.tracks.contains(&index));
+                track.is_video() && uses.count() != 1
+            })
+            || files.iter().any(|file| file.container != Container::Mp4);
+        let why = match self.split(plan, together).await? {
+            Err(why) => why,
+            Ok(split) => {
+                let (chunked, ()) = tokio::try_join!(
+                    self.chunks(self.claim, plan, &split, files),
+                    self.encode_sound(plan)
+                )?;
+                match chunked {
+                    Ok(joined) => {
+                        self.job.add_reason(&format!(
+                            "Output {} was made in {} chunks.",
+                            self.index(),
+                            split.chunks.len()
+                        ));
+                        self.check_whole(plan, |track| !track.is_video(), split.seconds(), "")?;
+                        return Ok(joined);
+                    }
+                    Err(why) => why,
+                }
+            }
+        };
+        tracing::info!(
+            output = self.index(),
+            why,
+            "encoding with ffmpeg in one piece"
+        );
+        self.job.add_reason(&format!(
+            "Output {} was made in one piece: {why}.",
+            self.index()
+        ));
+        let mut line = |text: &str| {
+            if let Some(time) = text.strip_prefix("out_time_us=")
+                && let Ok(time) = time.trim().parse::<u64>()
+            {
+                self.done.fetch_max(time / 1000, Ordering::Relaxed);
+            }
+        };
+        let stderr = self
+            .encode_tracks(plan, &plan.graph, |_| true, &mut line)
+            .await?;
+        self.check_whole(plan, |_| true, 0.0, &stderr)?;
+        Ok(HashMap::new())
+    }
+
+    /// Makes the tracks that are no pictures.
+    async fn encode_sound(&self, plan: &Plan) -> Step<()> {
+        if plan.tracks.iter().all(Track::is_video) {
+            return Ok(());
+        }
+        let stderr = self
+            .encode_tracks(
+                plan,
+                &plan.sound_graph,
+                |track| !track.is_video(),
+                &mut |_| (),
+            )
+            .await?;
+        if !stderr.is_empty() {
+            tracing::warn!(file = self.sources.name, stderr, "ffmpeg complained");
+        }
+        Ok(())
+    }
+
+    /// What follows the inputs for the rendition `track`, up to its file.
+    pub(super) fn picture_arguments(
+        &self,
+        plan: &Plan,
+        track: &Track,
+        threads: &str,
+        arguments: &mut Vec<String>,
+    ) {
+        let Work::Picture { rung, label } = &track.work else {
+            return;
+        };
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        add(&["-map", &format!("[v{label}]")]);
+        add(&["-fps_mode", graph::fps_mode(plan.sync)]);
+        add(&[
+            "-enc_time_base",
+            "1:90000",
+            "-video_track_timescale",
+            "90000",
+        ]);
+        add(&["-force_key_frames", &graph::key_frames(plan.key_frame_ms)]);
+        add(&["-threads", threads]);
+        let options: Vec<&str> = rung.options.iter().map(String::as_str).collect();
+        add(&options);
+    }
+
+    /// Runs ffmpeg once for the tracks that `which` picks; gives what it complained of.
+    async fn encode_tracks(
+        &self,
+        plan: &Plan,
+        graph: &str,
+        which: impl Fn(&Track) -> bool,
+        line: &mut (dyn FnMut(&str) + Send + '_),
+    ) -> Step<String> {
+        let threads = self.threads().to_string();
+        let mut arguments = self.opening(self.threads());
         arguments.extend(["-progress", "pipe:1", "-stats_period", "0.5"].map(str::to_owned));
         let autorotate = self.preset.filters.turn == headwater_preset::Turn::Auto;
         for input in &self.sources.inputs {
             arguments.extend(["-threads".into(), threads.clone()]);
             arguments.extend(input.arguments(autorotate));
         }
-        if !plan.graph.is_empty() {
-            arguments.extend(["-filter_complex".into(), plan.graph.clone()]);
+        if !graph.is_empty() {
+            arguments.extend(["-filter_complex".into(), graph.to_owned()]);
         }
-        for (index, track) in plan.tracks.iter().enumerate() {
+        let tracks = plan.tracks.iter().enumerate();
+        for (index, track) in tracks.filter(|(_, track)| which(track)) {
+            self.picture_arguments(plan, track, &threads, &mut arguments);
             let mut add =
                 |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
             match &track.work {
-                Work::Picture { rung, label } => {
-                    add(&["-map", &format!("[v{label}]")]);
-                    add(&["-fps_mode", graph::fps_mode(plan.sync)]);
-                    add(&[
-                        "-enc_time_base",
-                        "1:90000",
-                        "-video_track_timescale",
-                        "90000",
-                    ]);
-                    add(&["-force_key_frames", &graph::key_frames(plan.key_frame_ms)]);
-                    add(&["-threads", &threads]);
-                    let options: Vec<&str> = rung.options.iter().map(String::as_str).collect();
-                    add(&options);
-                }
+                Work::Picture { .. } => {}
                 Work::Sound {
                     codec,
                     channels,
@@ -232,23 +359,22 @@ impl<'a> OutputRun<'a> {
                 &format!("file:{}", self.temporary(index).display()),
             ]);
         }
-        let mut line = |text: &str| {
-            if let Some(time) = text.strip_prefix("out_time_us=")
-                && let Ok(time) = time.trim().parse::<u64>()
-            {
-                self.done.fetch_max(time / 1000, Ordering::Relaxed);
-            }
-        };
         let program = self.program(arguments, plan.tracks.len());
-        let ended = program.run(&self.job.stop, Some(&mut line)).await;
-        let (_, stderr) = fault::outcome(&self.sources.name, ended)?;
-        self.check_whole(plan, &stderr)
+        let ended = program.run(&self.job.stop, Some(line)).await;
+        Ok(fault::outcome(&self.sources.name, ended)?.1)
     }
 
     /// A file that was cut off is decoded as far as it goes, without a word of complaint in ffmpeg's status.
-    fn check_whole(&self, plan: &Plan, stderr: &str) -> Step<()> {
-        let mut longest: f64 = 0.0;
-        for index in 0..plan.tracks.len() {
+    /// `which`: tracks that lie in files; `longest`: seconds of those that do not.
+    fn check_whole(
+        &self,
+        plan: &Plan,
+        which: impl Fn(&Track) -> bool,
+        mut longest: f64,
+        stderr: &str,
+    ) -> Step<()> {
+        let tracks = plan.tracks.iter().enumerate();
+        for (index, _) in tracks.filter(|(_, track)| which(track)) {
             longest = longest.max(Made::open(&self.temporary(index))?.seconds());
         }
         let claimed = self.seconds();
@@ -274,6 +400,7 @@ impl<'a> OutputRun<'a> {
         &self,
         plan: &Plan,
         files: &[File],
+        joined: &HashMap<usize, Joined>,
         progressive: bool,
         visible: &mut Vec<String>,
     ) -> Step<Vec<TrackEntry>> {
@@ -285,6 +412,15 @@ impl<'a> OutputRun<'a> {
             if file.container == Container::Mp4 && !progressive {
                 let index = file.tracks[0];
                 let track = &plan.tracks[index];
+                if let Some(rendition) = joined.get(&index) {
+                    let published = self.commit(&file.name, rendition).await?;
+                    let duration = duration_ms(&published.segments, published.scale);
+                    self.meter(track, duration);
+                    let bits = bits_per_second(&published.segments, duration);
+                    entries.push(entry(track, (bits, 0), &file.name, 1, &entries));
+                    boundaries.get_or_insert((published.starts, published.scale));
+                    continue;
+                }
                 let made = Made::open(&self.temporary(index))?;
                 let cuts = boundaries
                     .as_ref()
@@ -304,7 +440,7 @@ impl<'a> OutputRun<'a> {
                 }
                 let duration = duration_ms(&published.segments, published.scale);
                 self.meter(track, duration);
-                entries.push(entry(track, &made, &file.name, 1, &entries));
+                entries.push(entry(track, made.shape(), &file.name, 1, &entries));
                 continue;
             }
             let path = self.join(plan, file).await?;
@@ -322,11 +458,23 @@ impl<'a> OutputRun<'a> {
                     self.meter(track, (made.seconds() * 1000.0) as u32);
                 }
                 if file.container == Container::Mp4 {
-                    entries.push(entry(track, &made, &file.name, number, &entries));
+                    entries.push(entry(track, made.shape(), &file.name, number, &entries));
                 }
             }
         }
         Ok(entries)
+    }
+
+    /// Makes the blocks of a rendition's chunks its file.
+    async fn commit(&self, name: &str, rendition: &Joined) -> Step<pack::Published> {
+        let (writer, segments) = (&rendition.writer, &rendition.segments);
+        let blocks = 0..rendition.chunks;
+        self.place.commit(name, writer, segments, blocks).await?;
+        Ok(pack::Published {
+            starts: segments.iter().map(|segment| segment.start).collect(),
+            scale: writer.config().timescale,
+            segments: segments.clone(),
+        })
     }
 
     fn meter(&self, track: &Track, duration_ms: u32) {
@@ -370,7 +518,7 @@ impl<'a> OutputRun<'a> {
     /// Puts the tracks of `file` into one, without encoding.
     async fn join(&self, plan: &Plan, file: &File) -> Step<PathBuf> {
         let path = self.folder.join("joined");
-        let mut arguments = self.opening();
+        let mut arguments = self.opening(self.threads());
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
         for &index in &file.tracks {
             let from = format!("file:{}", self.temporary(index).display());
@@ -401,6 +549,14 @@ impl<'a> OutputRun<'a> {
     }
 }
 
+fn bits_per_second(segments: &[SegmentRecord], duration_ms: u32) -> u32 {
+    let bytes: u64 = segments
+        .iter()
+        .map(|segment| u64::from(segment.len()))
+        .sum();
+    u32::try_from(bytes * 8000 / u64::from(duration_ms.max(1))).unwrap_or(u32::MAX)
+}
+
 /// Whether a track can be a track file of ours: encoded here, or sound that stands by itself.
 fn streamable(track: &Track) -> bool {
     match &track.work {
@@ -411,7 +567,15 @@ fn streamable(track: &Track) -> bool {
 }
 
 /// The manifest's entry of `track` in `file`, with a name that no other has.
-fn entry(track: &Track, made: &Made, file: &str, number: u32, others: &[TrackEntry]) -> TrackEntry {
+///
+/// `shape`: bits a second on average, and channels.
+fn entry(
+    track: &Track,
+    (bits_per_second, channels): (u32, u16),
+    file: &str,
+    number: u32,
+    others: &[TrackEntry],
+) -> TrackEntry {
     let kind = if track.is_video() {
         EntryKind::Video
     } else {
@@ -419,7 +583,7 @@ fn entry(track: &Track, made: &Made, file: &str, number: u32, others: &[TrackEnt
     };
     let mut entry = TrackEntry::new(kind, file);
     let bitrate = match track.kbps {
-        0 | 400_000 => made.bits_per_second(),
+        0 | 400_000 => bits_per_second,
         kbps => kbps.saturating_mul(1000),
     };
     entry.bitrate = Some(bitrate);
@@ -429,7 +593,6 @@ fn entry(track: &Track, made: &Made, file: &str, number: u32, others: &[TrackEnt
         return entry;
     }
     entry.language = (track.language != "und").then(|| track.language.clone());
-    let channels = made.track.config.channels;
     let name = format!(
         "{}_{}_{channels}_{bitrate}",
         track.short_codec(),

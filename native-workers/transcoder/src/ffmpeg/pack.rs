@@ -5,14 +5,18 @@
 //! pictures that decode in another order than they are shown in.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
-use headwater_bmff::{Matrix, Movie, MovieReader, Sample, Step as ReaderStep, Track, TrackKind};
+use headwater_bmff::{
+    Matrix, Movie, MovieReader, Sample, Step as ReaderStep, Track, TrackConfig, TrackKind,
+};
 use headwater_cmaf::track_file::{MediaSample, SegmentRecord, TrackFile};
 use headwater_time::Timescale;
 
+use super::inputs::open_own;
 use crate::failure::{self, Step};
 use crate::output::OutputPlace;
 
@@ -39,7 +43,7 @@ pub struct Made {
 impl Made {
     /// Reads the description of the media in `path`.
     pub fn open(path: &Path) -> Step<Self> {
-        let file = File::open(path).map_err(|error| damaged(path, error))?;
+        let file = open_own(path).map_err(|error| damaged(path, error))?;
         let movie = movie(&file).map_err(|error| damaged(path, error))?;
         let scale = movie.timescale;
         let track = movie
@@ -87,10 +91,46 @@ impl Made {
         end as f64 / f64::from(self.scale().get())
     }
 
+    /// Average bits a second, and channels.
+    pub(super) fn shape(&self) -> (u32, u16) {
+        (self.bits_per_second(), self.track.config.channels)
+    }
+
     /// Average bits a second.
     pub fn bits_per_second(&self) -> u32 {
         let bits = self.track.samples.total_bytes() as f64 * 8.0;
         (bits / self.seconds().max(0.001)) as u32
+    }
+
+    /// Gives its pictures exactly the times `planned` (ascending), which they are to be within `tolerance` ticks of.
+    /// Err: how they differ.
+    pub(super) fn place(&mut self, planned: &[u64], tolerance: u64) -> Result<(), String> {
+        if self.shown.len() != planned.len() {
+            return Err(format!(
+                "a part of it should have {} pictures, and has {}",
+                planned.len(),
+                self.shown.len()
+            ));
+        }
+        let mut order: Vec<usize> = (0..self.shown.len()).collect();
+        order.sort_by_key(|&index| self.shown[index]);
+        for (index, &time) in order.into_iter().zip(planned) {
+            let exact = i64::try_from(time).unwrap_or(i64::MAX);
+            if self.shown[index].abs_diff(exact) > tolerance {
+                return Err("its pictures are not shown when its packets say".into());
+            }
+            self.shown[index] = exact;
+        }
+        Ok(())
+    }
+
+    /// When the picture that is shown last ends, in ticks.
+    pub(super) fn last_end(&self) -> u64 {
+        let last = self.samples.iter().zip(&self.shown);
+        let last = last.max_by_key(|(_, shown)| **shown);
+        last.map_or(0, |(sample, &shown)| {
+            u64::try_from(shown).unwrap_or(0) + u64::from(sample.duration.max(1))
+        })
     }
 
     fn read(&self, sample: &Sample) -> std::io::Result<Vec<u8>> {
@@ -119,10 +159,10 @@ fn movie(file: &File) -> Result<Movie, String> {
 }
 
 /// How a track is cut, and the times of its samples.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Cut {
     /// Samples in decode order; each segment is a range of them.
-    segments: Vec<std::ops::Range<usize>>,
+    segments: Vec<Range<usize>>,
     /// Start of each segment in ticks.
     starts: Vec<u64>,
     /// Decode duration of each sample.
@@ -168,53 +208,84 @@ fn cut_pictures(shown: &[i64], sync: &[bool], last: u32, grid: u64) -> Result<Cu
     if !sync.first().copied().unwrap_or(false) {
         return Err("it does not begin with a key frame".into());
     }
-    let mut cut = Cut {
-        segments: Vec::with_capacity(firsts.len()),
-        starts: Vec::with_capacity(firsts.len()),
-        durations: Vec::with_capacity(shown.len()),
-        offsets: Vec::with_capacity(shown.len()),
-        reordering: 0,
-    };
-    let mut early = 0_i64;
+    let mut segments = Vec::with_capacity(firsts.len());
     for (number, &first) in firsts.iter().enumerate() {
         let past = firsts.get(number + 1).copied().unwrap_or(shown.len());
-        let start = place(shown[first]);
-        let next = shown.get(past).map_or(end, |&time| place(time));
-        let mut times: Vec<u64> = shown[first..past].iter().map(|&time| place(time)).collect();
-        let in_decode_order = times.clone();
-        times.sort_unstable();
-        if times.iter().any(|&time| cell(time) > cell(start)) {
+        segments.push(first..past);
+    }
+    let placed: Vec<u64> = shown.iter().map(|&time| place(time)).collect();
+    for (number, segment) in segments.iter().enumerate() {
+        let start = placed[segment.start];
+        if placed[segment.clone()]
+            .iter()
+            .any(|&time| cell(time) > cell(start))
+        {
             return Err(format!(
                 "the encoder put no key frame where segment {} should begin",
                 number + 1
             ));
         }
-        if times[0] != start || times[times.len() - 1] >= next {
+    }
+    let mut cut = cut_at(&placed, segments, end)?;
+    let least = cut.offsets.iter().copied().min().unwrap_or(0).min(0);
+    cut.late(least.unsigned_abs())?;
+    Ok(cut)
+}
+
+/// Cuts pictures that are shown at `times` (by decode order) into `segments`, which follow each other, up to `end`. The
+/// offsets are negative where a picture is shown before it is decoded.
+fn cut_at(times: &[u64], segments: Vec<Range<usize>>, end: u64) -> Result<Cut, String> {
+    let mut cut = Cut {
+        segments: Vec::with_capacity(segments.len()),
+        starts: Vec::with_capacity(segments.len()),
+        durations: Vec::with_capacity(times.len()),
+        offsets: Vec::with_capacity(times.len()),
+        reordering: 0,
+    };
+    for (number, segment) in segments.into_iter().enumerate() {
+        let in_decode_order = times.get(segment.clone()).unwrap_or_default();
+        let Some(&start) = in_decode_order.first() else {
+            return Err(format!("segment {} has no pictures", number + 1));
+        };
+        let next = times.get(segment.end).copied().unwrap_or(end);
+        let mut sorted = in_decode_order.to_vec();
+        sorted.sort_unstable();
+        if sorted[0] != start || sorted[sorted.len() - 1] >= next {
             return Err(format!(
-                "the pictures of segment {number} are not shown between its key frame and the next"
+                "the pictures of segment {} are not shown between its key frame and the next",
+                number + 1
             ));
         }
         for (index, &time) in in_decode_order.iter().enumerate() {
             // The n-th to decode is decoded when the n-th is shown.
-            let decoded = times[index];
-            let until = times.get(index + 1).copied().unwrap_or(next);
+            let decoded = sorted[index];
+            let until = sorted.get(index + 1).copied().unwrap_or(next);
             let duration =
                 u32::try_from(until - decoded).map_err(|_| "a picture is shown for too long")?;
             let offset = time as i64 - decoded as i64;
-            early = early.min(offset);
             cut.durations.push(duration);
             cut.offsets
                 .push(i32::try_from(offset).map_err(|_| "a picture is reordered too far")?);
         }
-        cut.segments.push(first..past);
+        cut.segments.push(segment);
         cut.starts.push(start);
     }
-    cut.reordering = u32::try_from(-early).unwrap_or(0);
-    let reordering = i32::try_from(cut.reordering).map_err(|_| "a picture is reordered too far")?;
-    for offset in &mut cut.offsets {
-        *offset += reordering;
-    }
     Ok(cut)
+}
+
+impl Cut {
+    /// Makes all offsets `reordering` later. Err: one stays negative.
+    fn late(&mut self, reordering: u32) -> Result<(), String> {
+        let later = i32::try_from(reordering).map_err(|_| "a picture is reordered too far")?;
+        for offset in &mut self.offsets {
+            *offset += later;
+            if *offset < 0 {
+                return Err("the encoder orders pictures further than is planned with".into());
+            }
+        }
+        self.reordering = reordering;
+        Ok(())
+    }
 }
 
 /// Cuts sound at the first sample at or after each of `boundaries` (ticks of this track), and where there are none,
@@ -290,10 +361,7 @@ pub async fn publish(
     let fault = |why: String| {
         failure::internal(format!("The file '{name}' cannot be put together: {why}."))
     };
-    let mut config = made.track.config.clone();
-    config.id = 1;
-    config.matrix = Matrix::IDENTITY;
-    config.language = language.to_owned();
+    let config = config(made, language);
     let scale = config.timescale;
     let ticks = u64::from(scale.get());
     let cut = if config.kind == TrackKind::Video {
@@ -336,26 +404,8 @@ pub async fn publish(
     };
     let (mut block, mut blocks) = (Vec::new(), 0);
     for (number, (range, &start)) in (0_u32..).zip(cut.segments.iter().zip(&cut.starts)) {
-        let mut bytes = Vec::with_capacity(range.len());
-        for sample in &made.samples[range.clone()] {
-            bytes.push(
-                made.read(sample)
-                    .map_err(|error| fault(error.to_string()))?,
-            );
-        }
-        let samples: Vec<MediaSample<'_>> = range
-            .clone()
-            .zip(&bytes)
-            .map(|(index, bytes)| MediaSample {
-                bytes,
-                duration: cut.durations[index],
-                cto: cut.offsets[index],
-                sync: made.samples[index].sync,
-            })
-            .collect();
-        let (segment, record) = writer
-            .segment(number, start, &samples)
-            .map_err(|error| fault(error.to_string()))?;
+        let (segment, record) =
+            segment(&writer, made, &cut, range.clone(), number, start).map_err(fault)?;
         published.segments.push(record);
         block.extend_from_slice(&segment);
         if block.len() >= BLOCK_BYTES {
@@ -381,9 +431,101 @@ pub async fn publish(
     Ok(published)
 }
 
+/// What a track file says of the track of `made`.
+fn config(made: &Made, language: &str) -> TrackConfig {
+    TrackConfig {
+        id: 1,
+        matrix: Matrix::IDENTITY,
+        language: language.to_owned(),
+        ..made.track.config.clone()
+    }
+}
+
+/// Segment `number`: the samples `range` of `made`, which is `cut`, from `start` on.
+fn segment(
+    writer: &TrackFile,
+    made: &Made,
+    cut: &Cut,
+    range: Range<usize>,
+    number: u32,
+    start: u64,
+) -> Result<(Vec<u8>, SegmentRecord), String> {
+    let mut bytes = Vec::with_capacity(range.len());
+    for sample in &made.samples[range.clone()] {
+        bytes.push(made.read(sample).map_err(|error| error.to_string())?);
+    }
+    let samples: Vec<MediaSample<'_>> = range
+        .zip(&bytes)
+        .map(|(index, bytes)| MediaSample {
+            bytes,
+            duration: cut.durations[index],
+            cto: cut.offsets[index],
+            sync: made.samples[index].sync,
+        })
+        .collect();
+    writer
+        .segment(number, start, &samples)
+        .map_err(|error| error.to_string())
+}
+
+/// Some segments of a track file.
+pub(super) struct Packed {
+    pub(super) bytes: Vec<u8>,
+    pub(super) segments: Vec<SegmentRecord>,
+    pub(super) writer: TrackFile,
+}
+
+/// Cuts `made`, whose pictures have their times ([`Made::place`]), into `segments` up to `end`. `first`: the number of the
+/// first of them in the track. `reordering`: of the whole track, in ticks. Err: why that does not go.
+pub(super) fn chunk(
+    made: &Made,
+    language: &str,
+    first: u32,
+    segments: &[Range<usize>],
+    end: u64,
+    reordering: u64,
+) -> Result<Packed, String> {
+    if made.scale().get() != 90_000 {
+        return Err("the encoder counts in other ticks".into());
+    }
+    let reordering = u32::try_from(reordering).map_err(|_| "a picture is reordered too far")?;
+    let times: Vec<u64> = made
+        .shown
+        .iter()
+        .map(|&time| u64::try_from(time).unwrap_or(0))
+        .collect();
+    let mut cut = cut_at(&times, segments.to_vec(), end)?;
+    cut.late(reordering)?;
+    let writer = TrackFile::reordered(config(made, language), reordering)
+        .map_err(|error| error.to_string())?;
+    let mut packed = Packed {
+        bytes: Vec::new(),
+        segments: Vec::with_capacity(segments.len()),
+        writer,
+    };
+    for (number, (range, &start)) in (first..).zip(cut.segments.iter().zip(&cut.starts)) {
+        let (bytes, record) = segment(&packed.writer, made, &cut, range.clone(), number, start)?;
+        packed.bytes.extend_from_slice(&bytes);
+        packed.segments.push(record);
+    }
+    Ok(packed)
+}
+
+/// The writer that wrote `init`. `None` if it was not one of ours.
+pub(super) fn writer_of(init: &[u8]) -> Option<TrackFile> {
+    let movie = headwater_bmff::parse_movie(Bytes::copy_from_slice(init)).ok()?;
+    let track = movie.tracks.into_iter().next()?;
+    let window = track
+        .edits
+        .window(movie.timescale, track.config.timescale)
+        .ok()?;
+    let writer = TrackFile::reordered(track.config, u32::try_from(window.start).ok()?).ok()?;
+    (writer.init() == init).then_some(writer)
+}
+
 /// Uploads the file at `path` as it is.
 pub async fn upload(path: &Path, name: &str, content_type: &str, place: &OutputPlace) -> Step<u64> {
-    let file = File::open(path).map_err(|error| damaged(path, error))?;
+    let file = open_own(path).map_err(|error| damaged(path, error))?;
     let len = file.metadata().map_err(|error| damaged(path, error))?.len();
     if len == 0 {
         return Err(damaged(path, "it is empty"));
@@ -425,6 +567,22 @@ mod tests {
             let least = segment.clone().map(|index| cut.offsets[index]).min();
             assert_eq!(least, Some(0));
         }
+    }
+
+    #[test]
+    fn a_chunk_is_cut_where_it_was_planned() {
+        let times = [
+            900, 11_700, 4_500, 8_100, 180_000, 190_800, 183_600, 187_200,
+        ];
+        let mut cut = cut_at(&times, vec![0..4, 4..8], 360_000).unwrap();
+        assert_eq!(cut.starts, [900, 180_000]);
+        assert_eq!(cut.durations.iter().sum::<u32>(), 359_100);
+        assert!(cut.clone().late(3599).is_err());
+        cut.late(7200).unwrap();
+        assert_eq!(&cut.offsets[4..], [7200, 14_400, 3600, 3600]);
+        // Key frames are where they should be, and groups closed.
+        assert!(cut_at(&times, vec![0..3, 3..8], 360_000).is_err());
+        assert!(cut_at(&times, vec![0..8], 190_000).is_err());
     }
 
     #[test]

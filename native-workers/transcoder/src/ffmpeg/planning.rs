@@ -16,9 +16,21 @@ const THIN_ABOVE: f64 = 31.0;
 /// What is made in one run.
 pub(super) struct Plan {
     pub(super) tracks: Vec<Track>,
+    /// Of pictures and sound; that of pictures is the first.
     pub(super) graph: String,
+    /// Of sound alone.
+    pub(super) sound_graph: String,
+    pub(super) pictures: Option<Pictures>,
+    pub(super) thin: u32,
     pub(super) key_frame_ms: u32,
     pub(super) sync: SyncMode,
+}
+
+/// What the graph of the pictures is made from.
+pub(super) struct Pictures {
+    pub(super) canvas: Canvas,
+    /// In the order of the graph's ends.
+    pub(super) rungs: Vec<Rung>,
 }
 
 impl OutputRun<'_> {
@@ -57,6 +69,9 @@ impl OutputRun<'_> {
         let mut plan = Plan {
             tracks: Vec::new(),
             graph: String::new(),
+            sound_graph: String::new(),
+            pictures: None,
+            thin: 1,
             key_frame_ms: 2000,
             sync: SyncMode::Auto,
         };
@@ -103,7 +118,13 @@ impl OutputRun<'_> {
                 &rungs,
                 &overlays,
                 thin,
+                None,
             ));
+            plan.thin = thin;
+            plan.pictures = Some(Pictures {
+                canvas,
+                rungs: rungs.clone(),
+            });
             for (label, rung) in rungs.into_iter().enumerate() {
                 plan.tracks.push(Track {
                     label: rung.label.clone(),
@@ -113,7 +134,9 @@ impl OutputRun<'_> {
                 });
             }
         }
+        let pictures = chains.len();
         self.plan_sound(&mut plan, &mut chains, &overlays)?;
+        plan.sound_graph = chains[pictures..].join(";");
         if plan.tracks.is_empty() && self.preset.images.is_empty() {
             return Err(failure::unsupported(format!(
                 "The input file '{}' has none of the tracks that the preset makes something of.",

@@ -25,6 +25,8 @@ pub struct Media {
     pub audios: Vec<AudioStream>,
     /// In seconds; 0 if nobody knows.
     pub seconds: f64,
+    /// When the first of its streams begins, by its own clock.
+    pub start: f64,
     pub bits_per_second: u64,
 }
 
@@ -187,6 +189,7 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
         videos: Vec::new(),
         audios: Vec::new(),
         seconds: number(&format, "duration"),
+        start: number(&format, "start_time"),
         bits_per_second: number(&format, "bit_rate").max(0.0) as u64,
     };
     let mut unreadable = None;

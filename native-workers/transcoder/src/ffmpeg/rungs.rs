@@ -349,6 +349,8 @@ fn x264(out: &mut Arguments, video: &VideoEncode, layer: &VideoLayer, size: Size
 fn x265(out: &mut Arguments, video: &VideoEncode, layer: &VideoLayer) {
     let mut parameters = vec![
         "log-level=error".to_owned(),
+        // Not the encoder's settings, with the machine's, in the decoder configuration: chunks made elsewhere have the same.
+        "info=0".to_owned(),
         "keyint=100000".to_owned(),
         "min-keyint=1".to_owned(),
         "open-gop=0".to_owned(),

@@ -3,6 +3,8 @@
 //! What demuxers and decoders of every format do with a hostile file is not foreseeable, so they run where it matters less:
 //!
 //! * no network: an own network namespace where the kernel allows one, and always a seccomp filter without `socket`;
+//! * no other files: it reads its source and the system's libraries, and writes into its folder ([`super::landlock`]), where
+//!   the kernel has that;
 //! * bounded: address space, processor time and the size of files (`setrlimit`), no core dumps;
 //! * nothing to learn: the environment is empty, standard input is closed, the working directory is the job's folder;
 //! * no way up: `no_new_privs`, and a user namespace of its own where there is one, in which even root has no powers;
@@ -18,6 +20,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
+
+#[cfg(target_os = "linux")]
+use super::landlock::Ruleset;
 
 /// What a child may use.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +42,11 @@ pub struct Limits {
 pub struct Program {
     pub path: PathBuf,
     pub arguments: Vec<String>,
+    /// Where it works, and may write.
     pub folder: PathBuf,
     pub limits: Limits,
+    /// What it may read besides.
+    pub reads: Vec<PathBuf>,
 }
 
 /// How a child ended.
@@ -162,7 +170,7 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        confine(&mut command, self.limits);
+        confine(&mut command, self);
         command
     }
 }
@@ -208,18 +216,19 @@ async fn keep_errors(mut stderr: tokio::process::ChildStderr) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-fn confine(command: &mut Command, limits: Limits) {
+fn confine(command: &mut Command, program: &Program) {
+    let limits = program.limits;
     command.process_group(0);
     let parent = std::process::id();
     #[cfg(target_os = "linux")]
-    let filter = linux::filter();
+    let (filter, files) = (linux::filter(), Ruleset::of(program));
     let set = move || {
         limit(libc::RLIMIT_AS, limits.memory_bytes)?;
         limit(libc::RLIMIT_CPU, limits.cpu.as_secs().max(1))?;
         limit(libc::RLIMIT_FSIZE, limits.file_bytes)?;
         limit(libc::RLIMIT_CORE, 0)?;
         #[cfg(target_os = "linux")]
-        linux::lock_down(parent, filter.as_ref())?;
+        linux::lock_down(parent, filter.as_ref(), files.as_ref())?;
         #[cfg(not(target_os = "linux"))]
         let _ = parent;
         Ok(())
@@ -253,6 +262,7 @@ mod linux {
     use std::collections::BTreeMap;
     use std::io;
 
+    use super::super::landlock::Ruleset;
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
     /// What a program that encodes has no business with: the network, other processes, the kernel's machinery. io_uring
@@ -310,7 +320,11 @@ mod linux {
     }
 
     /// Runs in the child. `parent`: whose end is to be the child's.
-    pub(super) fn lock_down(parent: u32, filter: Option<&BpfProgram>) -> io::Result<()> {
+    pub(super) fn lock_down(
+        parent: u32,
+        filter: Option<&BpfProgram>,
+        files: Option<&Ruleset>,
+    ) -> io::Result<()> {
         // SAFETY: system calls with plain numbers.
         unsafe {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
@@ -325,6 +339,9 @@ mod linux {
             if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
                 return Err(io::Error::last_os_error());
             }
+        }
+        if let Some(files) = files {
+            files.enter()?;
         }
         match filter {
             Some(filter) => {

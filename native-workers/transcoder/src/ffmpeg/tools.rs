@@ -81,6 +81,7 @@ async fn ask(ffmpeg: &Path, question: &str) -> Result<String, String> {
         arguments: vec!["-hide_banner".into(), question.into()],
         folder: std::env::temp_dir(),
         limits: ASKING,
+        reads: Vec::new(),
     };
     match program.run(&CancellationToken::new(), None).await {
         Ended::Done { stdout, .. } => Ok(String::from_utf8_lossy(&stdout).into_owned()),

@@ -1,0 +1,392 @@
+//! Pictures encoded in chunks, several at a time, each kept as soon as it is there.
+//!
+//! A chunk is one run of ffmpeg with all renditions of a stretch of the source ([`super::split`]). What it makes is cut into
+//! segments, staged as one block of every rendition's file, and recorded with the API: whoever takes up the job goes on from
+//! there. Once all chunks are there, the blocks are committed in order. Encoders run with a fixed number of threads, so the
+//! bytes do not depend on the machine, nor on how many workers had a hand in it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use futures::StreamExt as _;
+use futures::future::ready;
+use futures::stream::{self, TryStreamExt as _};
+use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
+use headwater_work::{ChunkRecord, Claim};
+use serde::{Deserialize, Serialize};
+
+use super::output::OutputRun;
+use super::pack::{self, Made};
+use super::planning::Plan;
+use super::split::{Chunk, Split, TICKS, depth};
+use super::tracks::{File, Track, Work};
+use super::{fault, graph};
+use crate::failure::{self, Step, Stopped};
+use crate::output::Staged;
+
+/// Of one encoder. More of them change what it writes; what a machine has more is used by more chunks at a time.
+pub(super) const THREADS: usize = 1;
+/// How far before a chunk decoding begins at least, in seconds: filters that compare pictures have seen one.
+const RUN_UP: f64 = 1.0;
+/// How far a picture may be from its planned time: a millisecond of the container, and rounding.
+const TOLERANCE: u64 = TICKS * 2 / 1000;
+
+/// What the API keeps of a finished chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    /// [`Split::fingerprint`].
+    plan: String,
+    /// One per rendition, in the plan's order.
+    tracks: Vec<TrackRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct TrackRecord {
+    /// Of the block.
+    bytes: u64,
+    /// The initialization segment in Base64: the same for all chunks of a rendition.
+    init: String,
+    /// Each segment's record in Base64.
+    segments: Vec<String>,
+}
+
+impl TrackRecord {
+    fn segments(&self) -> Option<Vec<SegmentRecord>> {
+        self.segments
+            .iter()
+            .map(|text| SegmentRecord::from_bytes(&BASE64.decode(text).ok()?).ok())
+            .collect()
+    }
+
+    fn writer(&self) -> Option<TrackFile> {
+        pack::writer_of(&BASE64.decode(&self.init).ok()?)
+    }
+}
+
+/// A rendition made in chunks.
+pub(super) struct Joined {
+    pub(super) writer: TrackFile,
+    pub(super) segments: Vec<SegmentRecord>,
+    /// Blocks of its file.
+    pub(super) chunks: u32,
+}
+
+/// The renditions, by place among the plan's tracks; or why the output has to be made in one piece.
+pub(super) type Chunked = Result<HashMap<usize, Joined>, String>;
+
+/// Renditions of a plan: place among its tracks, and the file.
+struct Rendition<'a> {
+    track: usize,
+    file: &'a File,
+}
+
+impl OutputRun<'_> {
+    /// Encodes and stages what is not there yet of the pictures of `plan`.
+    ///
+    /// Errors: those of encoding; `Interrupted` if the job winds down before all is there.
+    pub(super) async fn chunks(
+        &self,
+        claim: &Claim,
+        plan: &Plan,
+        split: &Split,
+        files: &[File],
+    ) -> Step<Chunked> {
+        let renditions: Vec<Rendition<'_>> = files
+            .iter()
+            .filter_map(|file| {
+                let &track = file.tracks.first()?;
+                matches!(plan.tracks.get(track)?.work, Work::Picture { .. })
+                    .then_some(Rendition { track, file })
+            })
+            .collect();
+        let mut records = self.kept(claim, split, &renditions).await?;
+        let todo: Vec<usize> = (0..split.chunks.len())
+            .filter(|chunk| !records.contains_key(chunk))
+            .collect();
+        tracing::info!(
+            output = self.index(),
+            chunks = split.chunks.len(),
+            todo = todo.len(),
+            "encoding with ffmpeg in chunks"
+        );
+        let at_once = self.engine.settings.threads.div_ceil(THREADS).max(1);
+        let made: Step<Vec<(usize, Result<Record, String>)>> = stream::iter(todo)
+            .take_while(|_| ready(!self.job.wind_down.is_cancelled()))
+            .map(async |chunk| {
+                let made = self.chunk(plan, split, chunk, &renditions).await?;
+                Ok::<_, Stopped>((chunk, made))
+            })
+            .buffer_unordered(at_once)
+            .try_collect()
+            .await;
+        for (chunk, record) in made? {
+            match record {
+                Ok(record) => records.insert(chunk, record),
+                Err(why) => return Ok(Err(why)),
+            };
+        }
+        if records.len() < split.chunks.len() {
+            return Err(Stopped::Interrupted);
+        }
+        Ok(joined(&records, split.chunks.len(), &renditions))
+    }
+
+    /// Records of earlier attempts that still hold: of this plan, and storage has every block of them.
+    async fn kept(
+        &self,
+        claim: &Claim,
+        split: &Split,
+        renditions: &[Rendition<'_>],
+    ) -> Step<HashMap<usize, Record>> {
+        let candidates: HashMap<usize, Record> = claim
+            .chunks
+            .iter()
+            .filter(|chunk| chunk.output == self.index())
+            .filter_map(|chunk| {
+                let record = Record::deserialize(&chunk.record).ok()?;
+                Some((chunk.chunk as usize, record))
+            })
+            .filter(|(_, record)| record.plan == split.fingerprint)
+            .collect();
+        let mut kept = HashMap::new();
+        if candidates.is_empty() {
+            return Ok(kept);
+        }
+        let mut staged: Vec<Staged> = Vec::with_capacity(renditions.len());
+        for rendition in renditions {
+            staged.push(self.place.staged(&rendition.file.name).await?);
+        }
+        for (number, record) in candidates {
+            let Some(chunk) = split.chunks.get(number) else {
+                continue;
+            };
+            let id = self.place.block_id(number as u32);
+            let whole = record.tracks.len() == renditions.len()
+                && record.tracks.iter().zip(&staged).all(|(track, staged)| {
+                    let segments = track.segments().map(|segments| segments.len());
+                    staged.get(&id) == Some(&track.bytes) && segments == Some(chunk.segments.len())
+                });
+            if whole {
+                self.done(milliseconds(split, chunk));
+                kept.insert(number, record);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Makes, stages and records one chunk. The inner error: why its pictures are not those that were planned.
+    async fn chunk(
+        &self,
+        plan: &Plan,
+        split: &Split,
+        number: usize,
+        renditions: &[Rendition<'_>],
+    ) -> Step<Result<Record, String>> {
+        let Some(chunk) = split.chunks.get(number) else {
+            return Err(failure::internal("There is no such chunk."));
+        };
+        let paths: Vec<PathBuf> = renditions
+            .iter()
+            .map(|rendition| {
+                self.folder
+                    .join(format!("c{number}t{}.mp4", rendition.track))
+            })
+            .collect();
+        self.encode_chunk(plan, split, chunk, renditions, &paths)
+            .await?;
+        let mut record = Record {
+            plan: split.fingerprint.clone(),
+            tracks: Vec::with_capacity(renditions.len()),
+        };
+        for (rendition, path) in renditions.iter().zip(&paths) {
+            let Some(track) = plan.tracks.get(rendition.track) else {
+                continue;
+            };
+            let packed = match pack_chunk(split, chunk, track, path) {
+                Ok(packed) => packed,
+                Err(why) => return Ok(Err(why)),
+            };
+            record.tracks.push(TrackRecord {
+                bytes: packed.bytes.len() as u64,
+                init: BASE64.encode(packed.writer.init()),
+                segments: packed
+                    .segments
+                    .iter()
+                    .map(|segment| BASE64.encode(segment.to_bytes()))
+                    .collect(),
+            });
+            let id = self.place.block_id(number as u32);
+            self.place
+                .stage(&rendition.file.name, &id, packed.bytes.into())
+                .await?;
+            let _ = std::fs::remove_file(path);
+        }
+        self.job.finished_chunk(ChunkRecord {
+            output: self.index(),
+            chunk: number as u32,
+            record: serde_json::to_value(&record).map_err(|error| {
+                failure::internal(format!("A record cannot be written: {error}."))
+            })?,
+        });
+        Ok(Ok(record))
+    }
+
+    async fn encode_chunk(
+        &self,
+        plan: &Plan,
+        split: &Split,
+        chunk: &Chunk,
+        renditions: &[Rendition<'_>],
+        paths: &[PathBuf],
+    ) -> Step<()> {
+        let (Some((video, input)), Some(pictures)) = (self.source_video(), &plan.pictures) else {
+            return Err(failure::internal("There is no video to encode."));
+        };
+        let threads = THREADS.to_string();
+        let mut arguments = self.opening(THREADS);
+        arguments.extend(
+            [
+                "-progress",
+                "pipe:1",
+                "-stats_period",
+                "0.5",
+                "-copyts",
+                "-start_at_zero",
+                "-threads",
+                &threads,
+            ]
+            .map(str::to_owned),
+        );
+        let seek = chunk.from.map_or(0.0, |from| (from - RUN_UP).max(0.0));
+        let autorotate = self.preset.filters.turn == headwater_preset::Turn::Auto;
+        arguments.extend(input.from(autorotate, seek));
+        let window = graph::Window {
+            from: chunk.from,
+            to: chunk.to,
+            shift: input.start_ms as f64 / 1000.0,
+            first: chunk.pictures.start == 0,
+        };
+        let mut part = self.part()?.clone();
+        part.video = Some(super::probe::VideoStream {
+            input: 0,
+            ..video.clone()
+        });
+        arguments.extend([
+            "-filter_complex".into(),
+            graph::video(
+                &[part],
+                &self.preset.filters,
+                &pictures.canvas,
+                &pictures.rungs,
+                &[],
+                split.thin,
+                Some(&window),
+            ),
+        ]);
+        for (rendition, path) in renditions.iter().zip(paths) {
+            let Some(track) = plan.tracks.get(rendition.track) else {
+                continue;
+            };
+            self.picture_arguments(plan, track, &threads, &mut arguments);
+            arguments.extend(["-f".into(), "mp4".into(), Self::argument(path)]);
+        }
+        let told = AtomicU64::new(0);
+        let begin = split.times.get(chunk.pictures.start).copied();
+        let begin = begin.unwrap_or(0) * 1000 / TICKS;
+        let whole = milliseconds(split, chunk);
+        let tell = |time: u64| {
+            let before = told.fetch_max(time, Ordering::Relaxed);
+            self.done(time.saturating_sub(before));
+        };
+        let mut line = |text: &str| {
+            if let Some(time) = text.strip_prefix("out_time_us=")
+                && let Ok(time) = time.trim().parse::<u64>()
+            {
+                tell((time / 1000).saturating_sub(begin).min(whole));
+            }
+        };
+        let program = self.program(arguments, renditions.len());
+        let ended = program.run(&self.job.stop, Some(&mut line)).await;
+        fault::outcome(&self.sources.name, ended)?;
+        tell(whole);
+        Ok(())
+    }
+}
+
+/// How long a chunk lasts; at least 1.
+fn milliseconds(split: &Split, chunk: &Chunk) -> u64 {
+    let at = |picture: usize| split.times.get(picture).copied();
+    let start = at(chunk.pictures.start).unwrap_or(0);
+    let end = at(chunk.pictures.end).or(split.times.last().copied());
+    (end.unwrap_or(start).saturating_sub(start) * 1000 / TICKS).max(1)
+}
+
+/// Cuts what ffmpeg made of a chunk. Err: why it is not what was planned.
+fn pack_chunk(
+    split: &Split,
+    chunk: &Chunk,
+    track: &Track,
+    path: &std::path::Path,
+) -> Result<pack::Packed, String> {
+    let Work::Picture { rung, .. } = &track.work else {
+        return Err("it is no encoded video".into());
+    };
+    let mut made = Made::open(path).map_err(|_| "the encoder made nothing of a part of it")?;
+    let times = split
+        .times
+        .get(chunk.pictures.clone())
+        .ok_or("a chunk has no pictures")?;
+    made.place(times, TOLERANCE)?;
+    let end = split
+        .end(&chunk.pictures)
+        .unwrap_or_else(|| made.last_end());
+    let segments: Vec<std::ops::Range<usize>> = split
+        .segments
+        .get(chunk.segments.clone())
+        .unwrap_or_default()
+        .iter()
+        .map(|segment| segment.start - chunk.pictures.start..segment.end - chunk.pictures.start)
+        .collect();
+    pack::chunk(
+        &made,
+        &track.language,
+        chunk.segments.start as u32,
+        &segments,
+        end,
+        split.reordering(depth(rung)),
+    )
+}
+
+/// Puts the records of all chunks together.
+fn joined(records: &HashMap<usize, Record>, count: usize, renditions: &[Rendition<'_>]) -> Chunked {
+    let mut out = HashMap::new();
+    for (place, rendition) in renditions.iter().enumerate() {
+        let mut segments = Vec::new();
+        let mut first: Option<&TrackRecord> = None;
+        for number in 0..count {
+            let track = records
+                .get(&number)
+                .and_then(|record| record.tracks.get(place))
+                .ok_or("a chunk is missing")?;
+            let first = *first.get_or_insert(track);
+            if first.init != track.init {
+                return Err("its encoder describes parts of it in different words".into());
+            }
+            segments.extend(track.segments().ok_or("a record cannot be read")?);
+        }
+        let writer = first
+            .and_then(TrackRecord::writer)
+            .ok_or("a record cannot be read")?;
+        let chunks = count as u32;
+        let joined = Joined {
+            writer,
+            segments,
+            chunks,
+        };
+        out.insert(rendition.track, joined);
+    }
+    Ok(out)
+}

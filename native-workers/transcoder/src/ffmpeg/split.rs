@@ -1,0 +1,406 @@
+//! Where the pictures of an output are divided, so that parts of them can be encoded by themselves.
+//!
+//! Key frames are wanted at the first picture in every stretch of the presentation, so what lies between two of them can be
+//! encoded alone: ffmpeg goes to the source's key frame before, decodes on, and lets pictures through from the first of the
+//! chunk to the first of the next. Which pictures those are is known beforehand from the times of the source's packets. What
+//! comes out is held against these times ([`super::chunks`]): an output whose pictures are others is made in one piece.
+//!
+//! The division is a function of the source and the preset alone. Where there is none, the reason is a sentence.
+
+use std::ops::Range;
+
+use headwater_preset::{RateControl, SyncMode, VideoCodec, VideoFormat};
+
+use super::inputs::LIMITS;
+use super::output::OutputRun;
+use super::planning::Plan;
+use super::probe::VideoStream;
+use super::rungs::Rung;
+use super::sandbox::{Limits, Program};
+use super::tracks::Work;
+use super::{SILENCE, fault};
+use crate::failure::{Step, Stopped};
+use crate::plan::Fingerprint;
+
+/// Of track times.
+pub(super) const TICKS: u64 = 90_000;
+/// How long a chunk lasts, about: what is lost with a worker. Rate control begins anew in each, so not shorter.
+const CHUNK_MS: u64 = 20_000;
+/// Encoder's slack at the limits of stretches: half a millisecond.
+const SLACK: u64 = 45;
+/// Longest lead of decoding that a track's edit list is given.
+const MOST_REORDERING: u64 = TICKS;
+/// Most pictures that are planned with: two days of 60 a second.
+const MOST_PICTURES: usize = 48 * 3600 * 60;
+
+/// The pictures of an output, divided.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Split {
+    /// When each picture is shown, in [`TICKS`] a second from the start.
+    pub(super) times: Vec<u64>,
+    /// Pictures of each segment.
+    pub(super) segments: Vec<Range<usize>>,
+    pub(super) chunks: Vec<Chunk>,
+    /// Every so many pictures of the source one is kept.
+    pub(super) thin: u32,
+    /// Of everything that bytes depend on.
+    pub(super) fingerprint: String,
+}
+
+/// What is encoded in one go.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Chunk {
+    pub(super) segments: Range<usize>,
+    pub(super) pictures: Range<usize>,
+    /// Seconds of the source, between two pictures: from here on. `None`: from its beginning.
+    pub(super) from: Option<f64>,
+    /// Up to here. `None`: to its end.
+    pub(super) to: Option<f64>,
+}
+
+impl Split {
+    /// When the last picture begins, in seconds.
+    pub(super) fn seconds(&self) -> f64 {
+        self.times.last().copied().unwrap_or(0) as f64 / TICKS as f64
+    }
+
+    /// When the last picture of `pictures` ends: where the next begins. `None` for the last of all.
+    pub(super) fn end(&self, pictures: &Range<usize>) -> Option<u64> {
+        self.times.get(pictures.end).copied()
+    }
+
+    /// Ticks that decoding is ahead by, with up to `pictures` decoded before one that is shown earlier.
+    pub(super) fn reordering(&self, pictures: usize) -> u64 {
+        let lead = |segment: &Range<usize>| {
+            let times = self.times.get(segment.clone()).unwrap_or_default();
+            let far = times.iter().skip(pictures);
+            times.iter().zip(far).map(|(near, far)| far - near).max()
+        };
+        match pictures {
+            0 => 0,
+            _ => self.segments.iter().filter_map(lead).max().unwrap_or(0),
+        }
+    }
+}
+
+/// How many pictures an encoder of `rung` decodes before one that is shown earlier, at most: both x264 and x265 order
+/// groups of B pictures in two levels. AV1 has frames that are not shown instead.
+pub(super) fn depth(rung: &Rung) -> usize {
+    let none = rung
+        .options
+        .windows(2)
+        .any(|pair| pair[0] == "-bf" && pair[1] == "0");
+    match rung.format {
+        VideoFormat::Av1 => 0,
+        _ if none => 0,
+        _ => 2,
+    }
+}
+
+/// What the source's packets say of its pictures.
+#[derive(Debug, Default)]
+struct Scan {
+    /// Seconds from the start of the file, by which they are shown; ascending.
+    times: Vec<f64>,
+    fingerprint: Fingerprint,
+    /// Why the times are of no use.
+    unusable: Option<&'static str>,
+}
+
+/// Divides pictures that are shown at `times` (seconds of the source, ascending), of which every `thin`th is kept.
+/// `start`: where the presentation begins. `end`: where the clip ends, if it does before the source.
+fn divide(
+    times: &[f64],
+    thin: u32,
+    grid_ms: u32,
+    (start, end): (f64, Option<f64>),
+) -> Option<Split> {
+    let thin = (thin as usize).max(1);
+    let mut split = Split {
+        times: Vec::with_capacity(times.len() / thin + 1),
+        segments: Vec::new(),
+        chunks: Vec::new(),
+        thin: thin as u32,
+        fingerprint: String::new(),
+    };
+    for (number, time) in times.iter().step_by(thin).enumerate() {
+        let ticks = ((time - start) * TICKS as f64).round().max(0.0) as u64;
+        // What is first on screen is so from the start.
+        split.times.push(if number == 0 { 0 } else { ticks });
+    }
+    if split.times.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return None;
+    }
+    let grid = (TICKS * u64::from(grid_ms) / 1000).max(1);
+    let cell = |time: u64| (time + SLACK) / grid;
+    let mut first = 0;
+    for at in 1..=split.times.len() {
+        let next = split.times.get(at).map(|&time| cell(time));
+        if next.is_none_or(|next| next > cell(split.times[first])) {
+            split.segments.push(first..at);
+            first = at;
+        }
+    }
+    let last = split.times.last().copied()?;
+    let count = (last * 1000 / TICKS / CHUNK_MS).max(1);
+    let length = last / count + 1;
+    let mut begins = 0;
+    for at in 1..=split.segments.len() {
+        let chunk_of = |segment: &Range<usize>| split.times[segment.start] / length;
+        let ends = match split.segments.get(at) {
+            Some(next) => chunk_of(next) > chunk_of(&split.segments[begins]),
+            None => true,
+        };
+        if !ends {
+            continue;
+        }
+        let pictures = split.segments[begins].start..split.segments[at - 1].end;
+        // Halfway between two pictures, so that no rounding moves one over the limit.
+        let limit = |picture: usize| -> Option<f64> {
+            let own = picture * thin;
+            Some((times.get(own.checked_sub(1)?)? + times.get(own)?) / 2.0)
+        };
+        split.chunks.push(Chunk {
+            from: limit(pictures.start).or((start > 0.0).then_some(start)),
+            to: limit(pictures.end).or(end),
+            segments: begins..at,
+            pictures,
+        });
+        begins = at;
+    }
+    Some(split)
+}
+
+impl OutputRun<'_> {
+    /// How the pictures of `plan` are divided; Err: why they are not.
+    pub(super) async fn split(&self, plan: &Plan, whole: bool) -> Step<Result<Split, String>> {
+        if let Err(why) = self.may_split(plan, whole) {
+            return Ok(Err(why));
+        }
+        let Some((video, input)) = self.source_video() else {
+            return Ok(Err("it has no pictures".into()));
+        };
+        let scan = self.scan(video, input).await?;
+        if let Some(why) = scan.unusable {
+            return Ok(Err(why.into()));
+        }
+        let start = input.start_ms as f64 / 1000.0;
+        let end = input.length_ms.map(|length| start + length as f64 / 1000.0);
+        let inside: Vec<f64> = scan
+            .times
+            .iter()
+            .copied()
+            .filter(|&time| time >= start - 1e-7 || input.start_ms == 0)
+            .filter(|&time| end.is_none_or(|end| time < end - 1e-7))
+            .collect();
+        let Some(mut split) = divide(&inside, plan.thin, plan.key_frame_ms, (start, end)) else {
+            return Ok(Err("its pictures have no times of their own".into()));
+        };
+        let short = self.seconds() - split.seconds();
+        if self.sources.states_duration && short > (self.seconds() * 0.05).max(1.0) {
+            return Ok(Err("its pictures end before it does".into()));
+        }
+        if split.chunks.len() < 2 {
+            return Ok(Err("it is short".into()));
+        }
+        let rungs = plan.tracks.iter().filter_map(|track| match &track.work {
+            Work::Picture { rung, .. } => Some(rung),
+            _ => None,
+        });
+        let lead = rungs.map(|rung| split.reordering(depth(rung))).max();
+        if lead.is_none_or(|lead| lead > MOST_REORDERING) {
+            return Ok(Err("its pictures are shown for long, one by one".into()));
+        }
+        let works: Vec<&Work> = plan.tracks.iter().map(|track| &track.work).collect();
+        split.fingerprint = scan
+            .fingerprint
+            .with("ffmpeg")
+            .with(&self.engine.tools.version)
+            .with(&self.sources.etags)
+            .with(works)
+            .with(&plan.graph)
+            .with((&split.chunks, split.times.len(), super::chunks::THREADS))
+            .text();
+        Ok(Ok(split))
+    }
+
+    /// Err: what in the preset or the source stands against it.
+    fn may_split(&self, plan: &Plan, whole: bool) -> Result<(), String> {
+        let pictures = plan
+            .tracks
+            .iter()
+            .any(|track| matches!(track.work, Work::Picture { .. }));
+        let rates = plan.tracks.iter().any(
+            |track| matches!(&track.work, Work::Picture { rung, .. } if rung.frame_rate.is_some()),
+        );
+        let constant = self.preset.videos.iter().any(
+            |video| matches!(video, VideoCodec::Encode(encode) if encode.rate == RateControl::Constant),
+        );
+        let filters = &self.preset.filters;
+        let reason = if !pictures {
+            "it has no pictures to encode"
+        } else if whole {
+            "its files are put together of several tracks"
+        } else if self.sources.parts.len() > 1 {
+            "it is a sequence"
+        } else if !filters.overlays.is_empty() {
+            "something is laid over it"
+        } else if filters.fade_in.is_some() || filters.fade_out.is_some() {
+            "it fades"
+        } else if rates || plan.sync == SyncMode::Cfr {
+            "its frame rate is made another"
+        } else if constant {
+            "the buffer of a constant rate goes through all of it"
+        } else {
+            match self.source_video() {
+                // Others are searched by guess, or have no times for their packets.
+                Some((_, input)) if !["mov", "matroska"].contains(&input.demuxer.name) => {
+                    "in a source of this container nothing says where its key frames are"
+                }
+                _ => return Ok(()),
+            }
+        };
+        Err(reason.into())
+    }
+
+    /// The stream that pictures are made of, and its file.
+    pub(super) fn source_video(&self) -> Option<(&VideoStream, &super::inputs::Input)> {
+        let video = self.sources.parts.first()?.video.as_ref()?;
+        Some((video, self.sources.inputs.get(video.input)?))
+    }
+
+    /// Reads the times of all packets of `video`.
+    async fn scan(&self, video: &VideoStream, input: &super::inputs::Input) -> Step<Scan> {
+        let mut arguments: Vec<String> = ["-v", "error", "-of", "compact=p=0:nk=1"]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(LIMITS.map(str::to_owned));
+        arguments.extend(
+            [
+                "-select_streams",
+                &video.index.to_string(),
+                "-show_entries",
+                "packet=pts_time,size,flags",
+                "-f",
+                input.demuxer.name,
+                "-i",
+                &format!("file:{}", input.path.display()),
+            ]
+            .map(str::to_owned),
+        );
+        let program = Program {
+            path: self.engine.tools.ffprobe.clone(),
+            arguments,
+            folder: self.folder.clone(),
+            limits: Limits {
+                file_bytes: 0,
+                silence: SILENCE,
+                ..self.engine.limits(self.seconds(), 0)
+            },
+            reads: vec![input.path.clone()],
+        };
+        let mut scan = Scan::default();
+        let mut line = |text: &str| read_packet(text, &mut scan);
+        let ended = program.run(&self.job.stop, Some(&mut line)).await;
+        match fault::outcome(&self.sources.name, ended) {
+            Ok(_) => {}
+            // Encoding it says more exactly what is wrong with it.
+            Err(Stopped::Failed(_)) => scan.unusable = Some("its packets cannot be read"),
+            Err(stopped) => return Err(stopped),
+        }
+        scan.times.sort_by(f64::total_cmp);
+        for time in &mut scan.times {
+            *time -= input.file_start;
+        }
+        if scan.times.windows(2).any(|pair| pair[0] == pair[1]) {
+            scan.unusable = Some("its pictures have no times of their own");
+        }
+        if scan.times.is_empty() {
+            scan.unusable = Some("it has no pictures");
+        }
+        Ok(scan)
+    }
+}
+
+/// One line of ffprobe: `1.000000|2613|K_`.
+fn read_packet(text: &str, scan: &mut Scan) {
+    if text.is_empty() {
+        return;
+    }
+    scan.fingerprint = std::mem::take(&mut scan.fingerprint).with(text);
+    let mut fields = text.split('|');
+    let time = fields.next().and_then(|time| time.parse::<f64>().ok());
+    let discarded = fields.nth(1).is_some_and(|flags| flags.contains('D'));
+    match time {
+        _ if discarded => {}
+        _ if scan.times.len() >= MOST_PICTURES => {
+            scan.unusable = Some("it has more pictures than are planned with");
+        }
+        Some(time) => scan.times.push(time),
+        None => scan.unusable = Some("its pictures have no times of their own"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steady(count: usize, rate: f64) -> Vec<f64> {
+        (0..count).map(|at| at as f64 / rate).collect()
+    }
+
+    #[test]
+    fn chunks_tile_the_pictures_at_segments() {
+        let times = steady(2997, 30_000.0 / 1001.0);
+        let split = divide(&times, 1, 2000, (0.0, None)).unwrap();
+        assert_eq!(split.chunks.len(), 4);
+        assert_eq!(split.segments.len(), 50);
+        let (mut picture, mut segment) = (0, 0);
+        let mut limit = None;
+        for chunk in &split.chunks {
+            assert_eq!(chunk.pictures.start, picture);
+            assert_eq!(chunk.segments.start, segment);
+            assert_eq!(chunk.from, limit);
+            (picture, segment, limit) = (chunk.pictures.end, chunk.segments.end, chunk.to);
+        }
+        assert_eq!((picture, segment, limit), (2997, 50, None));
+        // The first picture in the stretch that begins at 2 s.
+        assert_eq!(split.segments[1].start, 60);
+        assert_eq!(split.end(&(0..60)), Some(split.times[60]));
+        assert_eq!(split.end(&(60..2997)), None);
+        // Two pictures of 3003 ticks.
+        assert_eq!(split.reordering(2), 6006);
+        assert_eq!(split.reordering(0), 0);
+    }
+
+    #[test]
+    fn clips_and_thinned_sources_keep_their_places() {
+        let times: Vec<f64> = steady(6000, 60.0).iter().map(|time| time + 7.003).collect();
+        let split = divide(&times, 2, 2000, (7.0, Some(107.003))).unwrap();
+        assert_eq!(split.times.len(), 3000);
+        assert_eq!(split.times[0], 0);
+        assert_eq!(split.times[1], 3270);
+        assert_eq!(split.chunks[0].from, Some(7.0));
+        let second = &split.chunks[1];
+        let first = times[second.pictures.start * 2];
+        let before = times[second.pictures.start * 2 - 1];
+        assert!(
+            second
+                .from
+                .is_some_and(|from| before < from && from < first)
+        );
+        assert_eq!(split.chunks.last().unwrap().to, Some(107.003));
+        assert!(divide(&[0.0, 1.0, 1.0], 1, 2000, (0.0, None)).is_none());
+    }
+
+    #[test]
+    fn packets_are_read() {
+        let mut scan = Scan::default();
+        for line in ["0.080000|100|K_", "0.000000|20|__", "0.040000|3|_D", ""] {
+            read_packet(line, &mut scan);
+        }
+        assert_eq!((scan.times.len(), scan.unusable), (2, None));
+        read_packet("N/A|5|__", &mut scan);
+        assert!(scan.unusable.is_some());
+    }
+}
