@@ -286,11 +286,12 @@ impl OutputRun<'_> {
                 Some(&window),
             ),
         ]);
+        let key_frames = split.key_frames(chunk);
         for (rendition, path) in renditions.iter().zip(paths) {
             let Some(track) = plan.tracks.get(rendition.track) else {
                 continue;
             };
-            self.picture_arguments(plan, track, &threads, &mut arguments);
+            self.picture_arguments(plan, track, &key_frames, &threads, &mut arguments);
             arguments.extend(["-f".into(), "mp4".into(), Self::argument(path)]);
         }
         let told = AtomicU64::new(0);

@@ -266,11 +266,12 @@ impl<'a> OutputRun<'a> {
         Ok(())
     }
 
-    /// What follows the inputs for the rendition `track`, up to its file.
+    /// What follows the inputs for the rendition `track`, up to its file. `key_frames`: when they are wanted, in ffmpeg's words.
     pub(super) fn picture_arguments(
         &self,
         plan: &Plan,
         track: &Track,
+        key_frames: &str,
         threads: &str,
         arguments: &mut Vec<String>,
     ) {
@@ -286,7 +287,7 @@ impl<'a> OutputRun<'a> {
             "-video_track_timescale",
             "90000",
         ]);
-        add(&["-force_key_frames", &graph::key_frames(plan.key_frame_ms)]);
+        add(&["-force_key_frames", key_frames]);
         add(&["-threads", threads]);
         let options: Vec<&str> = rung.options.iter().map(String::as_str).collect();
         add(&options);
@@ -311,9 +312,10 @@ impl<'a> OutputRun<'a> {
         if !graph.is_empty() {
             arguments.extend(["-filter_complex".into(), graph.to_owned()]);
         }
+        let key_frames = graph::key_frames(plan.key_frame_ms);
         let tracks = plan.tracks.iter().enumerate();
         for (index, track) in tracks.filter(|(_, track)| which(track)) {
-            self.picture_arguments(plan, track, &threads, &mut arguments);
+            self.picture_arguments(plan, track, &key_frames, &threads, &mut arguments);
             let mut add =
                 |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
             match &track.work {

@@ -69,6 +69,24 @@ impl Split {
         self.times.get(pictures.end).copied()
     }
 
+    /// When `chunk` has key frames, as ffmpeg is told: a time between two pictures for every segment. An expression would not do:
+    /// ffmpeg counts its time from the first picture that the encoder sees.
+    pub(super) fn key_frames(&self, chunk: &Chunk) -> String {
+        let segments = self.segments.get(chunk.segments.clone());
+        let times: Vec<String> = segments
+            .unwrap_or_default()
+            .iter()
+            .map(|segment| {
+                let first = self.times.get(segment.start).copied().unwrap_or(0);
+                let before = segment.start.checked_sub(1);
+                let before = before.and_then(|before| self.times.get(before));
+                let between = before.map_or(0, |before| (before + first) / 2);
+                format!("{:.6}", between as f64 / TICKS as f64)
+            })
+            .collect();
+        times.join(",")
+    }
+
     /// Ticks that decoding is ahead by, with up to `pictures` decoded before one that is shown earlier.
     pub(super) fn reordering(&self, pictures: usize) -> u64 {
         let lead = |segment: &Range<usize>| {
@@ -368,6 +386,16 @@ mod tests {
         assert_eq!(split.segments[1].start, 60);
         assert_eq!(split.end(&(0..60)), Some(split.times[60]));
         assert_eq!(split.end(&(60..2997)), None);
+        // A time between pictures 599 and 600, between 659 and 660, ...
+        let keys = split.key_frames(&split.chunks[1]);
+        let keys: Vec<f64> = keys.split(',').map(|key| key.parse().unwrap()).collect();
+        assert_eq!(keys.len(), split.chunks[1].segments.len());
+        for (key, segment) in keys
+            .iter()
+            .zip(&split.segments[split.chunks[1].segments.clone()])
+        {
+            assert!(*key > times[segment.start - 1] && *key < times[segment.start]);
+        }
         // Two pictures of 3003 ticks.
         assert_eq!(split.reordering(2), 6006);
         assert_eq!(split.reordering(0), 0);
