@@ -262,12 +262,14 @@ describe("jobs", { skip }, () => {
     const http = { odataType: "#Microsoft.Media.JobInputHttp", baseUri: "ftp://media.example/", files: ["a.mp4"] };
     const at = (time) => ({ odataType: "#Microsoft.Media.AbsoluteClipTime", time });
     const clip = { ...asset(source), start: at("PT5S"), end: at("PT1S") };
+    // The time of day is for archives in assets.
     const day = { odataType: "#Microsoft.Media.UtcClipTime", time: new Date(0) };
+    const web = { ...http, baseUri: "https://media.example/", start: day };
     for (const [body, field] of [
       [{ input: asset(nowhere) }, "properties.input.assetName"],
       [{ input: { ...asset(source), files: ["../up.mp4"] } }, "properties.input.files[0]"],
       [{ input: clip }, "properties.input.end"],
-      [{ input: { ...asset(source), start: day } }, "properties.input.start.@odata.type"],
+      [{ input: web }, "properties.input.start.@odata.type"],
       [{ input: http }, "properties.input.files[0]"],
       [{ outputs: [output(nowhere)] }, "properties.outputs[0].assetName"],
       [{ outputs: [output(source)] }, "properties.outputs[0].assetName"],

@@ -92,6 +92,10 @@ pub struct Selection {
     pub start_ms: Option<u64>,
     /// Up to here; to its end if `None`.
     pub end_ms: Option<u64>,
+    /// In place of `start_ms`: from this instant on, in ms since 1970-01-01T00:00:00Z. Only archives of live events know.
+    pub start_utc_ms: Option<i64>,
+    /// In place of `end_ms`: up to this instant.
+    pub end_utc_ms: Option<i64>,
     /// Which tracks; all if empty.
     pub tracks: Vec<TrackChoice>,
 }
@@ -106,6 +110,37 @@ pub struct TrackChoice {
     #[serde(default)]
     pub file: Option<String>,
     pub by: ChoiceBy,
+    /// Of sound with one channel: which channel of a track that is put together it becomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<Channel>,
+}
+
+/// A channel of a track that is put together of several (AMS `ChannelMapping`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Channel {
+    FrontLeft,
+    FrontRight,
+    Center,
+    LowFrequencyEffects,
+    BackLeft,
+    BackRight,
+    /// Of a track in stereo beside one in 5.1.
+    StereoLeft,
+    StereoRight,
+}
+
+impl Channel {
+    /// All of them, with their names on the wire.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("FrontLeft", Self::FrontLeft),
+        ("FrontRight", Self::FrontRight),
+        ("Center", Self::Center),
+        ("LowFrequencyEffects", Self::LowFrequencyEffects),
+        ("BackLeft", Self::BackLeft),
+        ("BackRight", Self::BackRight),
+        ("StereoLeft", Self::StereoLeft),
+        ("StereoRight", Self::StereoRight),
+    ];
 }
 
 /// By what tracks are chosen.

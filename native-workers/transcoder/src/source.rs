@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use headwater_blob::{Auth, ClientError, Container, HyperClient, Store};
+use headwater_blob::{Auth, ClientError, Container, HyperClient, List, Store};
 use headwater_bmff::{Movie, MovieReader, Step as ReaderStep};
 use headwater_work::{Place, Selection, WorkInput};
 use tokio_util::sync::CancellationToken;
@@ -69,7 +69,11 @@ impl Source {
         };
         let files: Vec<&String> = files.iter().filter(|file| !file.is_empty()).collect();
         let file = match files.as_slice() {
-            [] => media_files(client, place, stop, false).await?.remove(0),
+            [] => match asset_files(client, place, stop, false).await? {
+                AssetFiles::Media(mut media) => media.remove(0),
+                AssetFiles::Manifest(name) => return Err(by_manifest(&name)),
+            },
+            [one] if is_manifest(one) => return Err(by_manifest(one)),
             [one] => (*one).clone(),
             several => {
                 return Err(failure::configuration(format!(
@@ -175,41 +179,70 @@ impl Source {
     }
 }
 
+fn by_manifest(name: &str) -> Stopped {
+    failure::configuration(format!(
+        "The input is what the server manifest '{name}' names; the built-in engine takes one media file."
+    ))
+}
+
 /// Names that are never the media file of an asset.
 const COMPANIONS: [&str; 14] = [
     ".ism", ".ismc", ".mpi", ".hwx", ".jpg", ".jpeg", ".png", ".vtt", ".ttml", ".srt", ".xml",
     ".json", ".txt", ".cmft",
 ];
 
-/// The media files of a place, relative to its folder: the only one, or with `all` as many as there are. Not empty.
+/// What of an asset is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AssetFiles {
+    /// Media files, relative to the asset's folder. Not empty.
+    Media(Vec<String>),
+    /// The server manifest that says which they are: there are several, or they are folders of fragments.
+    Manifest(String),
+}
+
+/// Whether `file` is a server manifest by its name.
+pub fn is_manifest(file: &str) -> bool {
+    file.to_ascii_lowercase().ends_with(".ism")
+}
+
+/// What is read of a place where nothing is named: the only media file, what the only server manifest names, or with `all` as
+/// many media files as there are.
 ///
 /// Errors: `DownloadNotAccessible` for none, `ConfigurationUnsupported` for several where one is wanted.
-pub async fn media_files(
+pub async fn asset_files(
     client: &HyperClient,
     place: &Place,
     stop: &CancellationToken,
     all: bool,
-) -> Step<Vec<String>> {
+) -> Step<AssetFiles> {
     let store = store(client, place).map_err(failure::internal)?;
     let prefix = if place.sub_path.is_empty() {
         String::new()
     } else {
         format!("{}/", place.sub_path)
     };
-    let listed = retrying(
-        stop,
-        |error| failure::download("the asset's container", error),
-        async || store.list_all(&prefix, 1000).await,
-    )
-    .await?;
-    let media: Vec<String> = listed
+    let listed = listing(&store, &prefix, stop).await?;
+    let inside: Vec<String> = listed
         .into_iter()
-        .filter_map(|entry| Some(entry.name.strip_prefix(&prefix)?.to_owned()))
+        .filter(|inside| !inside.contains('/'))
+        .collect();
+    let mut manifests = inside.iter().filter(|inside| is_manifest(inside));
+    let manifest = match (manifests.next(), manifests.next()) {
+        (Some(only), None) => Some(only.clone()),
+        _ => None,
+    };
+    let media: Vec<String> = inside
+        .into_iter()
         .filter(|inside| {
             let lower = inside.to_ascii_lowercase();
-            !inside.contains('/') && !COMPANIONS.iter().any(|suffix| lower.ends_with(suffix))
+            !COMPANIONS.iter().any(|suffix| lower.ends_with(suffix))
         })
         .collect();
+    if let Some(manifest) = manifest
+        && media.len() != 1
+    {
+        return Ok(AssetFiles::Manifest(manifest));
+    }
     match media.len() {
         0 => Err(Stopped::Failed(headwater_work::JobFailure {
             code: headwater_work::JobErrorCode::DownloadNotAccessible,
@@ -217,14 +250,49 @@ pub async fn media_files(
             details: Vec::new(),
         })),
         count if count > 1 && !all => Err(failure::configuration(
-            "The input asset holds several media files: name the one to encode.",
+            "The input asset holds several media files: name the one to encode, or their server manifest.",
         )),
         count if count > MOST_FILES => Err(failure::configuration(format!(
             "The input asset holds {count} media files; at most {MOST_FILES} can be taken together."
         ))),
-        _ => Ok(media),
+        _ => Ok(AssetFiles::Media(media)),
     }
 }
 
+/// The names of at most [`MOST_LISTED`] blobs directly behind `prefix`, without it.
+pub(crate) async fn listing(
+    store: &Store<HyperClient>,
+    prefix: &str,
+    stop: &CancellationToken,
+) -> Step<Vec<String>> {
+    let mut names = Vec::new();
+    let mut marker: Option<String> = None;
+    loop {
+        // Folders of fragments are many names, and not of interest to who looks from above.
+        let list = List {
+            prefix,
+            delimiter: Some("/"),
+            marker: marker.as_deref(),
+            ..List::default()
+        };
+        let page = retrying(
+            stop,
+            |error| failure::download("the asset's container", error),
+            async || store.list(&list).await,
+        )
+        .await?;
+        let found = page.blobs.into_iter();
+        names.extend(found.filter_map(|entry| Some(entry.name.strip_prefix(prefix)?.to_owned())));
+        match page.next_marker {
+            Some(next) if names.len() < MOST_LISTED && marker.as_ref() != Some(&next) => {
+                marker = Some(next);
+            }
+            _ => return Ok(names),
+        }
+    }
+}
+
+/// Most names of a folder that are looked at: four days of two seconds.
+const MOST_LISTED: usize = 200_000;
 /// Most files of an asset that are taken together.
 const MOST_FILES: usize = 50;

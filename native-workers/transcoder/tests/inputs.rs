@@ -12,10 +12,10 @@ use headwater_net::egress::Guard;
 use headwater_transcoder::CancellationToken;
 use headwater_transcoder::auto::Choice;
 use headwater_transcoder::ffmpeg::sandbox::{Ended, Limits, Program};
-use headwater_work::{ChoiceBy, JobErrorCode, Outcome, Selection, TrackChoice, WorkInput};
+use headwater_work::{Channel, ChoiceBy, JobErrorCode, Outcome, Selection, TrackChoice, WorkInput};
 use serde_json::{Value, json};
 use support::jobs::{aac, assert_within, fake, flash, named, run, standard, stream};
-use support::{Fake, media};
+use support::{Fake, media, save};
 
 /// Ten seconds whose picture says which frame it is: luma climbs by one step every two frames.
 fn counted(folder: &Path) -> std::path::PathBuf {
@@ -191,6 +191,7 @@ async fn tracks_come_from_several_files_and_are_chosen() {
         audio,
         file: None,
         by,
+        mapping: None,
     };
     let WorkInput::Asset { place, .. } = fake.input("film.mkv") else {
         panic!();
@@ -230,6 +231,121 @@ async fn tracks_come_from_several_files_and_are_chosen() {
         names.iter().any(|name| name.contains("aac_ger")),
         "{names:?}"
     );
+}
+
+/// One tone a channel: what is heard says where it came from.
+const TONES: [(&str, f64); 8] = [
+    ("FrontLeft", 300.0),
+    ("FrontRight", 500.0),
+    ("Center", 700.0),
+    ("LowFrequencyEffects", 60.0),
+    ("BackLeft", 1100.0),
+    ("BackRight", 1300.0),
+    ("StereoLeft", 1700.0),
+    ("StereoRight", 1900.0),
+];
+
+/// How much of `tone` is in `sound`, of all that is in it (Goertzel).
+fn share(sound: &[f32], tone: f64) -> f64 {
+    let turn = 2.0 * (std::f64::consts::TAU * tone / 48_000.0).cos();
+    let (mut one, mut two, mut power) = (0.0, 0.0, 0.0);
+    for &sample in sound {
+        let sample = f64::from(sample);
+        let next = sample + turn * one - two;
+        (two, one) = (one, next);
+        power += sample * sample;
+    }
+    (one * one + two * two - turn * one * two) * 2.0 / (power * sound.len() as f64).max(1e-9)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tracks_of_one_channel_are_put_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("film.mov");
+    let mut arguments = "-f lavfi -i testsrc2=s=64x64:r=25:d=2".to_owned();
+    for (_, tone) in TONES {
+        arguments.push_str(&format!(" -f lavfi -i sine={tone}:d=2:r=48000"));
+    }
+    for input in 0..9 {
+        arguments.push_str(&format!(" -map {input}"));
+    }
+    media::ffmpeg(
+        &format!("{arguments} -c:v libx264 -preset ultrafast -c:a pcm_s16le"),
+        &film,
+    );
+    let fake = with(&[&film]).await;
+    let tracks = |channels: &[&str]| -> Vec<TrackChoice> {
+        let pictures = TrackChoice {
+            audio: false,
+            file: None,
+            by: ChoiceBy::All,
+            mapping: None,
+        };
+        let sound = channels.iter().map(|channel| {
+            let place = TONES.iter().position(|(name, _)| name == channel).unwrap();
+            TrackChoice {
+                audio: true,
+                file: None,
+                by: ChoiceBy::Id {
+                    id: place as u64 + 2,
+                },
+                mapping: Some(Channel::ALL[place].1),
+            }
+        });
+        std::iter::once(pictures).chain(sound).collect()
+    };
+    let all: Vec<&str> = TONES.iter().map(|(name, _)| *name).collect();
+    let six: &[&str] = &all[..6];
+    // What is asked for, and by track what is in its channels.
+    let cases: [(&[&str], &[&[&str]]); 3] = [
+        (
+            &["FrontLeft", "FrontRight"],
+            &[&["FrontLeft", "FrontRight"]],
+        ),
+        (&all, &[six, &["StereoLeft", "StereoRight"]]),
+        // Without a centre: it is silent.
+        (
+            &["FrontRight", "FrontLeft", "BackLeft"],
+            &[&["FrontLeft", "FrontRight", "", "", "BackLeft", ""]],
+        ),
+    ];
+    for (asked, expected) in cases {
+        let selection = Selection {
+            tracks: tracks(asked),
+            ..Selection::default()
+        };
+        let wide = json!({"@odata.type": "#Microsoft.Media.AacAudio", "bitrate": 384_000, "channels": expected[0].len()});
+        let preset = standard(json!([wide]), Value::Null);
+        fake.queue_with(fake.cut_input("film.mov", selection), vec![preset]);
+        let outcome = fake.finish(1).await;
+        let Outcome::Finished { .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        let files = fake.files("out0");
+        save(&files, folder.path());
+        let mut names: Vec<&String> = files.keys().filter(|name| name.ends_with(".mp4")).collect();
+        names.sort();
+        assert_eq!(names.len(), expected.len(), "{names:?}");
+        // Only the first is looked at: the other is made as wide as the preset says.
+        let sound = folder.path().join(names[0]);
+        for (place, wanted) in expected[0].iter().enumerate() {
+            let heard = media::channel(&sound, place, 48_000);
+            let heard = &heard[12_000..84_000];
+            for (name, tone) in TONES {
+                let share = share(heard, tone);
+                let power: f64 = heard.iter().map(|sample| f64::from(sample * sample)).sum();
+                if name == *wanted {
+                    assert!(share > 0.9, "{asked:?} {place} {name}: {share}");
+                } else if wanted.is_empty() {
+                    assert!(power < 1.0, "{asked:?} {place}: {power}");
+                } else {
+                    assert!(share < 0.05, "{asked:?} {place} {name}: {share}");
+                }
+            }
+        }
+        let mut state = fake.state.lock().unwrap();
+        state.blobs.retain(|name, _| name.starts_with("in/"));
+    }
 }
 
 /// A server that gives one file, and counts who asked.

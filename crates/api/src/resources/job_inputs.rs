@@ -7,11 +7,12 @@
 //! | `JobInputSequence` | such inputs one after the other |
 //! | `JobInputs` | the source first, then what a preset calls by label |
 //!
-//! The first two take `start` and `end` (`AbsoluteClipTime`) and `inputDefinitions`, which choose tracks.
+//! The first two take `start` and `end` (`AbsoluteClipTime`, and of assets `UtcClipTime`) and `inputDefinitions`, which choose
+//! tracks.
 
 use headwater_catalog::IsoDuration;
 use headwater_catalog::jobs::{Cut, JobInput};
-use headwater_work::{ChoiceBy, Selection, TrackChoice};
+use headwater_work::{Channel, ChoiceBy, Selection, TrackChoice};
 use serde_json::Map;
 
 use super::jobs::{MAX_FILES, discriminator};
@@ -189,12 +190,25 @@ fn cut(input: &Object<'_>) -> Result<Cut, ApiError> {
             shown.insert(member.to_owned(), value.clone());
         }
     }
-    let (start_ms, end_ms) = (time(input, "start")?, time(input, "end")?);
-    if let (start, Some(end)) = (start_ms.unwrap_or(0), end_ms)
-        && end <= start
-    {
+    let (start, end) = (time(input, "start")?, time(input, "end")?);
+    let ends_first = match (start, end) {
+        (None, Some(ClipTime::Absolute(end))) => end == 0,
+        (Some(ClipTime::Absolute(start)), Some(ClipTime::Absolute(end))) => end <= start,
+        (Some(ClipTime::Utc(start)), Some(ClipTime::Utc(end))) => end <= start,
+        // One is of the archive, the other of the time of day: who reads the archive knows.
+        _ => false,
+    };
+    if ends_first {
         return Err(ApiError::invalid(input.path("end"), "must be after start"));
     }
+    let absolute = |time: Option<ClipTime>| match time {
+        Some(ClipTime::Absolute(ms)) => Some(ms),
+        _ => None,
+    };
+    let utc = |time: Option<ClipTime>| match time {
+        Some(ClipTime::Utc(ms)) => Some(ms),
+        _ => None,
+    };
     let mut tracks = Vec::new();
     for definition in input.objects("inputDefinitions")?.unwrap_or_default() {
         definition_of(&definition, &mut tracks)?;
@@ -203,14 +217,25 @@ fn cut(input: &Object<'_>) -> Result<Cut, ApiError> {
         shown,
         selection: Selection {
             label: input.text("label")?,
-            start_ms,
-            end_ms,
+            start_ms: absolute(start),
+            end_ms: absolute(end),
+            start_utc_ms: utc(start),
+            end_utc_ms: utc(end),
             tracks,
         },
     })
 }
 
-fn time(input: &Object<'_>, member: &str) -> Result<Option<u64>, ApiError> {
+/// Where a clip begins or ends.
+#[derive(Debug, Clone, Copy)]
+enum ClipTime {
+    /// Milliseconds from the beginning of the source.
+    Absolute(u64),
+    /// Milliseconds since 1970.
+    Utc(i64),
+}
+
+fn time(input: &Object<'_>, member: &str) -> Result<Option<ClipTime>, ApiError> {
     let Some(object) = input.object(member)? else {
         return Ok(None);
     };
@@ -221,12 +246,18 @@ fn time(input: &Object<'_>, member: &str) -> Result<Option<u64>, ApiError> {
             let time: IsoDuration = text.parse().map_err(|_| {
                 ApiError::invalid(object.path("time"), "must be an ISO 8601 duration")
             })?;
-            Ok(Some(time.as_millis()))
+            Ok(Some(ClipTime::Absolute(time.as_millis())))
         }
-        "UtcClipTime" => Err(ApiError::invalid(
+        "UtcClipTime" if discriminator(input)? == "JobInputHttp" => Err(ApiError::invalid(
             object.path("@odata.type"),
-            "UtcClipTime is not supported by this installation: use AbsoluteClipTime",
+            "UtcClipTime is for archives of live events in assets: use AbsoluteClipTime",
         )),
+        "UtcClipTime" => {
+            object.only(&["@odata.type", "time"])?;
+            let time = object.time("time")?;
+            let time = object.required("time", time)?;
+            Ok(Some(ClipTime::Utc(time.as_millisecond())))
+        }
         other => Err(ApiError::invalid(
             object.path("@odata.type"),
             format!("'{other}' is not a kind of clip time"),
@@ -259,6 +290,7 @@ fn definition_of(definition: &Object<'_>, tracks: &mut Vec<TrackChoice>) -> Resu
                 audio,
                 file: file.clone(),
                 by: ChoiceBy::All,
+                mapping: None,
             });
         }
     }
@@ -268,6 +300,7 @@ fn definition_of(definition: &Object<'_>, tracks: &mut Vec<TrackChoice>) -> Resu
             audio,
             file: file.clone(),
             by,
+            mapping: if audio { mapping(track)? } else { None },
         });
     }
     if tracks.len() > 100 {
@@ -279,23 +312,43 @@ fn definition_of(definition: &Object<'_>, tracks: &mut Vec<TrackChoice>) -> Resu
     Ok(())
 }
 
+/// `channelMapping`.
+fn mapping(track: &Object<'_>) -> Result<Option<Channel>, ApiError> {
+    let Some(name) = track.text("channelMapping")? else {
+        return Ok(None);
+    };
+    let known = Channel::ALL.into_iter().find(|(known, _)| *known == name);
+    known.map(|(_, channel)| Some(channel)).ok_or_else(|| {
+        let names = Channel::ALL.map(|(name, _)| name).join(", ");
+        ApiError::invalid(
+            track.path("channelMapping"),
+            format!("must be one of {names}"),
+        )
+    })
+}
+
 fn choice(track: &Object<'_>) -> Result<(bool, ChoiceBy), ApiError> {
     let kind = discriminator(track)?;
     let audio = kind.contains("Audio");
+    let only = |own: &[&'static str]| {
+        let mapping = audio.then_some("channelMapping");
+        let known = ["@odata.type"].into_iter().chain(mapping);
+        track.only(&known.chain(own.iter().copied()).collect::<Vec<_>>())
+    };
     let by = match kind.as_str() {
         "AudioTrackDescriptor" | "VideoTrackDescriptor" => {
-            track.only(&["@odata.type"])?;
+            only(&[])?;
             ChoiceBy::All
         }
         "SelectAudioTrackById" | "SelectVideoTrackById" => {
-            track.only(&["@odata.type", "trackId"])?;
+            only(&["trackId"])?;
             let id = track.whole("trackId")?;
             ChoiceBy::Id {
                 id: track.required("trackId", id)?,
             }
         }
         "SelectAudioTrackByAttribute" | "SelectVideoTrackByAttribute" => {
-            track.only(&["@odata.type", "attribute", "filter", "filterValue"])?;
+            only(&["attribute", "filter", "filterValue"])?;
             let attribute = track.required_text("attribute")?;
             let filter = track.required_text("filter")?;
             let value = || track.required_text("filterValue");

@@ -212,9 +212,21 @@ fn an_input_that_no_worker_reads_is_refused_when_it_is_asked_for() {
             "properties.input.files[0]",
         ),
         (
-            json!({"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "a",
+            json!({"@odata.type": "#Microsoft.Media.JobInputHttp", "baseUri": "https://example.com/a",
                 "start": {"@odata.type": "#Microsoft.Media.UtcClipTime", "time": "2026-01-01T00:00:00Z"}}),
             "properties.input.start.@odata.type",
+        ),
+        (
+            json!({"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "a",
+                "start": {"@odata.type": "#Microsoft.Media.UtcClipTime", "time": "2026-01-01T00:00:02Z"},
+                "end": {"@odata.type": "#Microsoft.Media.UtcClipTime", "time": "2026-01-01T00:00:01Z"}}),
+            "properties.input.end",
+        ),
+        (
+            json!({"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "a", "inputDefinitions": [
+                {"@odata.type": "#Microsoft.Media.FromAllInputFile", "includedTracks": [
+                    {"@odata.type": "#Microsoft.Media.SelectAudioTrackById", "trackId": 2, "channelMapping": "Middle"}]}]}),
+            "properties.input.inputDefinitions[0].includedTracks[0].channelMapping",
         ),
         (
             json!({"@odata.type": "#Microsoft.Media.JobInputNone"}),

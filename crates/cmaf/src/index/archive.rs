@@ -170,6 +170,12 @@ impl NotedFragment {
         })
     }
 
+    /// The samples in decode order, with their places in the object, at the time that its `name` says.
+    #[must_use]
+    pub fn samples(&self, name: u64) -> Vec<TimedSample> {
+        self.placed(name).0
+    }
+
     /// The samples at the time that `name` says, and what they last together.
     fn placed(&self, name: u64) -> (Vec<TimedSample>, u64) {
         let first_dts = i64::try_from(self.decode_time).unwrap_or(i64::MAX);
@@ -259,6 +265,12 @@ impl ArchiveBuilder {
             skipped: 0,
             first_skipped: None,
         })
+    }
+
+    /// What the movie header says of the track.
+    #[must_use]
+    pub fn config(&self) -> &TrackConfig {
+        &self.config
     }
 
     /// The last fragment that was pushed or skipped.

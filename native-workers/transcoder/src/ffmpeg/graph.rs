@@ -8,6 +8,7 @@ use headwater_preset::{
     Crop, Deinterlace, Fade, Filters, Length, Overlay, OverlayKind, Parity, SyncMode, Turn,
 };
 
+use super::channels::source;
 use super::overlays::{laid_over, laid_under, place};
 use super::probe::{AudioStream, Interlacing, VideoStream};
 use super::rungs::Rung;
@@ -480,15 +481,19 @@ pub fn audio(
         let form = format!("aformat=sample_fmts=fltp:sample_rates={rate}:channel_layouts=stereo");
         for (number, part) in parts.iter().enumerate() {
             let seconds = part.seconds.max(0.001);
-            chains.push(match part.audios.get(track) {
-                Some(audio) => format!(
-                    "[{}:{}]{WHOLE},apad,atrim=duration={seconds:.6},{form}[q{first}p{number}]",
-                    audio.input, audio.index
-                ),
+            let chain = match part.audios.get(track) {
+                Some(audio) => {
+                    let (before, label) = source(audio, WHOLE, &format!("{first}p{number}"));
+                    chains.extend(before);
+                    format!(
+                        "{label}{WHOLE},apad,atrim=duration={seconds:.6},{form}[q{first}p{number}]"
+                    )
+                }
                 None => format!(
                     "anullsrc=r={rate}:cl=stereo,atrim=duration={seconds:.6},{form}[q{first}p{number}]"
                 ),
-            });
+            };
+            chains.push(chain);
         }
         let labels: String = (0..parts.len())
             .map(|number| format!("[q{first}p{number}]"))
@@ -501,7 +506,9 @@ pub fn audio(
     } else {
         let audio = parts.first().and_then(|part| part.audios.get(track));
         from = audio.map_or_else(String::new, |audio| {
-            format!("[{}:{}]", audio.input, audio.index)
+            let (before, label) = source(audio, WHOLE, &first.to_string());
+            chains.extend(before);
+            label
         });
         tail.push(WHOLE.to_owned());
     }
@@ -521,13 +528,9 @@ pub fn audio(
             tail.join(",")
         };
         chains.push(format!("{from}{tailed}[s{label}]"));
-        chains.push(laid_under(
-            overlay,
-            part,
-            (audio.input, audio.index),
-            total,
-            &label,
-        ));
+        let (before, own) = source(audio, WHOLE, &format!("x{label}"));
+        chains.extend(before);
+        chains.push(laid_under(overlay, part, &own, total, &label));
         from = format!("[s{label}][t{label}]");
         tail = vec!["amix=inputs=2:duration=first:dropout_transition=0:normalize=0".into()];
     }

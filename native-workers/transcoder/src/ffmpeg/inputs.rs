@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use futures::stream::{self, StreamExt as _};
 use headwater_blob::HyperClient;
-use headwater_work::{ChoiceBy, Selection, TrackChoice, WorkInput};
+use headwater_work::{Channel, ChoiceBy, Selection, TrackChoice, WorkInput};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
@@ -15,11 +15,11 @@ use super::graph::{self, Part};
 use super::languages::same_language;
 use super::probe::{self, AudioStream, VideoStream};
 use super::sandbox::{Limits, Program};
-use super::{Ffmpeg, fault};
+use super::{Ffmpeg, channels, fault, manifest};
 use crate::failure::{self, Step, Stopped};
 use crate::remote;
 use crate::sniff;
-use crate::source::{self, Source};
+use crate::source::{self, AssetFiles, Source};
 
 /// Bytes of one read.
 const READ_BYTES: u64 = 4 << 20;
@@ -113,6 +113,33 @@ pub struct Sources {
     pub states_duration: bool,
 }
 
+/// A file that was fetched.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    /// The only tracks in it that count.
+    pub(super) ids: Option<Vec<u32>>,
+}
+
+impl Fetched {
+    fn whole(name: String, path: PathBuf) -> Self {
+        Self {
+            name,
+            path,
+            ids: None,
+        }
+    }
+}
+
+/// Of inputs whose clocks do not know the time of day. Errors: it is asked for.
+fn timed(selection: &Selection) -> Step<Selection> {
+    if selection.start_utc_ms.is_some() || selection.end_utc_ms.is_some() {
+        return Err(manifest::not_of_an_archive());
+    }
+    Ok(selection.clone())
+}
+
 /// What sources are loaded with.
 pub struct Loader<'a> {
     pub engine: &'a Ffmpeg,
@@ -192,8 +219,13 @@ impl Loader<'_> {
         };
         let (mut videos, mut audios) = (Vec::new(), Vec::new());
         let first = sources.inputs.len();
-        for (name, path) in files {
+        for Fetched { name, path, ids } in files {
             let (demuxer, mut media) = self.look(&name, &path).await?;
+            if let Some(ids) = ids {
+                let listed = |id: u64| ids.iter().any(|&listed| u64::from(listed) == id);
+                media.videos.retain(|video| listed(video.id));
+                media.audios.retain(|audio| listed(audio.id));
+            }
             if main && demuxer.still {
                 return Err(failure::unsupported(format!(
                     "The input file '{name}' is a picture, not video or sound."
@@ -224,11 +256,12 @@ impl Loader<'_> {
             });
         }
         cut(&mut sources.inputs[first..], &mut part, &selection)?;
-        let mut videos = chosen(videos, &selection.tracks, false);
+        let videos = chosen(videos, &selection.tracks, false).into_iter();
+        let mut videos: Vec<VideoStream> = videos.map(|(video, _)| video).collect();
         videos.sort_by_key(|video: &VideoStream| {
             std::cmp::Reverse((video.coded.area(), video.bits_per_second))
         });
-        part.audios = chosen(audios, &selection.tracks, true);
+        part.audios = channels::put_together(chosen(audios, &selection.tracks, true))?;
         part.video = videos.first().cloned();
         if part.video.is_none() && part.audios.is_empty() {
             return Err(failure::configuration(
@@ -246,9 +279,10 @@ impl Loader<'_> {
         &self,
         input: &WorkInput,
         sources: &mut Sources,
-    ) -> Step<(Vec<(String, PathBuf)>, Selection)> {
+    ) -> Step<(Vec<Fetched>, Selection)> {
         let mut fetched = Vec::new();
-        let selection = match input {
+        let selected;
+        match input {
             WorkInput::Asset {
                 place,
                 files,
@@ -259,19 +293,31 @@ impl Loader<'_> {
                     .filter(|file| !file.is_empty())
                     .cloned()
                     .collect();
-                let blobs = if named.is_empty() {
-                    source::media_files(self.client, place, self.stop, self.all_files).await?
-                } else {
-                    named
+                let found = match named.as_slice() {
+                    [] => {
+                        source::asset_files(self.client, place, self.stop, self.all_files).await?
+                    }
+                    [one] if source::is_manifest(one) => AssetFiles::Manifest(one.clone()),
+                    _ => AssetFiles::Media(named),
                 };
-                for blob in blobs {
-                    let source = Source::named(self.client, place, &blob, self.stop).await?;
-                    let path = self.path();
-                    self.download(&source, &path).await?;
-                    sources.etags.push(source.etag.clone());
-                    fetched.push((source.name.clone(), path));
+                match found {
+                    AssetFiles::Manifest(name) => {
+                        let (files, rest) =
+                            self.by_manifest(place, &name, selection, sources).await?;
+                        (fetched, selected) = (files, rest);
+                    }
+                    AssetFiles::Media(blobs) => {
+                        for blob in blobs {
+                            let source =
+                                Source::named(self.client, place, &blob, self.stop).await?;
+                            let path = self.path();
+                            self.download(&source, &path).await?;
+                            sources.etags.push(source.etag.clone());
+                            fetched.push(Fetched::whole(source.name.clone(), path));
+                        }
+                        selected = timed(selection)?;
+                    }
                 }
-                selection
             }
             WorkInput::Http { urls, selection } => {
                 for url in urls {
@@ -280,31 +326,31 @@ impl Loader<'_> {
                     let name =
                         remote::fetch(&self.engine.settings.guard, url, &path, most, self.stop)
                             .await?;
-                    fetched.push((name, path));
+                    fetched.push(Fetched::whole(name, path));
                 }
-                selection
+                selected = timed(selection)?;
             }
             WorkInput::Sequence { .. } | WorkInput::Several { .. } => {
                 return Err(failure::configuration(
                     "The inputs of a job are nested too deeply.",
                 ));
             }
-        };
-        for (_, path) in &fetched {
-            read_only(path)?;
         }
-        Ok((fetched, selection.clone()))
+        for file in &fetched {
+            read_only(&file.path)?;
+        }
+        Ok((fetched, selected))
     }
 
     /// A name in the folder that is not taken.
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         (0_u32..)
             .map(|number| self.folder.join(format!("in{number}")))
             .find(|path| path.symlink_metadata().is_err())
             .unwrap_or_else(|| self.folder.join("in"))
     }
 
-    async fn download(&self, source: &Source, path: &Path) -> Step<()> {
+    pub(super) async fn download(&self, source: &Source, path: &Path) -> Step<()> {
         let most = self.engine.settings.source_bytes;
         if source.len > most {
             return Err(failure::unsupported(format!(
@@ -445,7 +491,7 @@ fn cut(inputs: &mut [Input], part: &mut Part, selection: &Selection) -> Step<()>
 }
 
 /// A stream that can be chosen.
-trait Choosable {
+pub(super) trait Choosable {
     fn id(&self) -> u64;
     fn bitrate(&self) -> u64;
     fn language(&self) -> &str;
@@ -475,13 +521,19 @@ impl Choosable for AudioStream {
     }
 }
 
-/// What `tracks` choose of `streams`, each with the name of its file. Without choices of this kind, all.
-fn chosen<T: Choosable>(streams: Vec<(String, T)>, tracks: &[TrackChoice], audio: bool) -> Vec<T> {
+/// What `tracks` choose of `streams`, each with the name of its file, and what it becomes a channel of. Without choices at
+/// all, all.
+pub(super) fn chosen<T: Choosable>(
+    streams: Vec<(String, T)>,
+    tracks: &[TrackChoice],
+    audio: bool,
+) -> Vec<(T, Option<Channel>)> {
     // Definitions say what is used: a kind that they leave out is not.
     if tracks.is_empty() {
-        return streams.into_iter().map(|(_, stream)| stream).collect();
+        let all = streams.into_iter();
+        return all.map(|(_, stream)| (stream, None)).collect();
     }
-    let mut keep = vec![false; streams.len()];
+    let mut keep = vec![None; streams.len()];
     for choice in tracks.iter().filter(|choice| choice.audio == audio) {
         let here: Vec<usize> = streams
             .iter()
@@ -521,13 +573,14 @@ fn chosen<T: Choosable>(streams: Vec<(String, T)>, tracks: &[TrackChoice], audio
                 .collect(),
         };
         for index in found {
-            keep[index] = true;
+            let kept: &mut Option<Option<Channel>> = &mut keep[index];
+            *kept = Some(choice.mapping.or(kept.flatten()));
         }
     }
     streams
         .into_iter()
         .zip(keep)
-        .filter_map(|((_, stream), keep)| keep.then_some(stream))
+        .filter_map(|((_, stream), keep)| Some((stream, keep?)))
         .collect()
 }
 
@@ -546,6 +599,7 @@ mod tests {
             bits_per_second,
             language: language.into(),
             id,
+            feeds: Vec::new(),
         };
         ("film.mp4".into(), stream)
     }
@@ -581,10 +635,11 @@ mod tests {
                 audio: true,
                 file: file.map(str::to_owned),
                 by,
+                mapping: None,
             };
             chosen(streams(), &[choice], true)
                 .iter()
-                .map(|stream| stream.id)
+                .map(|(stream, _)| stream.id)
                 .collect()
         };
         assert_eq!(ids(ChoiceBy::All, None), [1, 2, 3]);

@@ -11,6 +11,8 @@
 //! product: a worker on a machine without it goes on with the built-in engine ([`crate::auto`]). Pictures are encoded in
 //! chunks that are kept (`split`, `chunks`) where that goes; what does not go in chunks begins anew with another worker.
 
+mod archive;
+pub mod channels;
 mod chunks;
 pub mod container;
 pub mod fault;
@@ -20,6 +22,7 @@ pub mod inputs;
 #[cfg(target_os = "linux")]
 pub mod landlock;
 mod languages;
+mod manifest;
 mod measure;
 pub mod output;
 mod overlays;

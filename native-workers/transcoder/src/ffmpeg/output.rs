@@ -522,6 +522,8 @@ impl<'a> OutputRun<'a> {
         let path = self.folder.join("joined");
         let mut arguments = self.opening(self.threads());
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        // Each track's file may begin later than the presentation, and is to stay so.
+        add(&["-copyts"]);
         for &index in &file.tracks {
             let from = format!("file:{}", self.temporary(index).display());
             add(&["-protocol_whitelist", "file,pipe", "-f", "mov", "-i", &from]);

@@ -91,11 +91,11 @@ pub(super) fn laid_over(
     )
 }
 
-/// The sound of an overlay, ready at its time: `[t{label}]`.
+/// The sound `from` of an overlay, ready at its time: `[t{label}]`.
 pub(super) fn laid_under(
     overlay: &Overlay,
     part: &Part,
-    (input, index): (usize, u32),
+    from: &str,
     total: f64,
     label: &str,
 ) -> String {
@@ -114,9 +114,9 @@ pub(super) fn laid_under(
     }
     if overlay.fade_out_ms > 0 {
         let duration = overlay.fade_out_ms as f64 / 1000.0;
-        let from = (length - duration).max(0.0);
-        steps.push(format!("afade=t=out:st={from:.3}:d={duration:.3}"));
+        let begin = (length - duration).max(0.0);
+        steps.push(format!("afade=t=out:st={begin:.3}:d={duration:.3}"));
     }
     steps.push(format!("adelay=delays={start}:all=1"));
-    format!("[{input}:{index}]{}[t{label}]", steps.join(","))
+    format!("{from}{}[t{label}]", steps.join(","))
 }

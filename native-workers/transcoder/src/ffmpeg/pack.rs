@@ -140,7 +140,8 @@ impl Made {
     }
 }
 
-fn movie(file: &File) -> Result<Movie, String> {
+/// The description of the media in `file`, with the times that its fragments state.
+pub(super) fn movie(file: &File) -> Result<Movie, String> {
     let len = file.metadata().map_err(|error| error.to_string())?.len();
     let mut reader = MovieReader::new(len);
     loop {

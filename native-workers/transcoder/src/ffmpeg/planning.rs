@@ -166,6 +166,11 @@ impl OutputRun<'_> {
             let mut encoded = Vec::new();
             for audio in &self.preset.audios {
                 let work = match audio {
+                    AudioCodec::Copy { .. } if !stream.feeds.is_empty() => {
+                        return Err(failure::configuration(
+                            "The job's input definitions put tracks together (channelMapping): a preset that copies tracks cannot make that.",
+                        ));
+                    }
                     AudioCodec::Copy { .. } => Work::CopyAudio(stream.clone()),
                     AudioCodec::Encode(audio) if untouched && tracks::copyable(audio, stream) => {
                         Work::CopyAudio(stream.clone())

@@ -3,6 +3,7 @@
 use headwater_bmff::Colour;
 use serde_json::Value;
 
+use super::channels::Feed;
 use super::container::Demuxer;
 use crate::failure::{self, Step};
 use crate::picture::Size;
@@ -75,6 +76,8 @@ pub struct AudioStream {
     pub bits_per_second: u64,
     pub language: String,
     pub id: u64,
+    /// The streams that it is put together of, each a channel; empty for one that is in a file as it is.
+    pub feeds: Vec<Feed>,
 }
 
 impl VideoStream {
@@ -232,6 +235,7 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
                 bits_per_second: number(stream, "bit_rate").max(0.0) as u64,
                 language: language(stream),
                 id: id(stream, index),
+                feeds: Vec::new(),
             }),
             _ => {}
         }

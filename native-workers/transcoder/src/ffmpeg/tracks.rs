@@ -269,6 +269,7 @@ fn unique(name: String, used: &mut HashSet<String>) -> String {
 /// wanted rate, nothing done to it.
 pub fn copyable(audio: &AudioEncode, stream: &AudioStream) -> bool {
     audio.copy_if_same
+        && stream.feeds.is_empty()
         && audio.format == AudioFormat::AacLc
         && stream.codec == "aac"
         && stream.profile == "LC"

@@ -121,6 +121,21 @@ pub fn sound(file: &Path, rate: u32) -> Vec<f32> {
         .collect()
 }
 
+/// One channel of the decoded sound of a file, as samples a second of `rate`.
+pub fn channel(file: &Path, channel: usize, rate: u32) -> Vec<f32> {
+    let rate = rate.to_string();
+    let out = output(
+        Command::new("ffmpeg")
+            .args(["-v", "error", "-nostdin", "-i"])
+            .arg(file)
+            .args(["-vn", "-af", &format!("pan=mono|c0=c{channel}")])
+            .args(["-ar", &rate, "-f", "f32le", "-"]),
+    );
+    out.chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect()
+}
+
 /// Mean luma of every picture, with its time.
 pub fn brightness(file: &Path) -> Vec<(f64, f64)> {
     let out = output(
