@@ -16,9 +16,11 @@
     )
 )]
 
+mod edit;
 mod read;
 mod write;
 
+pub use edit::with_track;
 pub use read::{IsmError, MAX_BYTES, MAX_TRACKS, parse};
 pub use write::write;
 
@@ -107,6 +109,8 @@ pub struct TrackEntry {
     pub display_name: Option<String>,
     /// `textIsDefault`: a text track is shown unless the viewer objects.
     pub is_default: bool,
+    /// `textIsForced`: only what is said in another language than the sound's. Ours; Azure Media Services had no word for it.
+    pub is_forced: bool,
     /// `textHlsCharacteristic`: goes into HLS `CHARACTERISTICS`.
     pub hls_characteristics: Option<String>,
     /// `armId`: name of the track in the tracks API.
@@ -132,6 +136,7 @@ impl TrackEntry {
             transcript: None,
             display_name: None,
             is_default: false,
+            is_forced: false,
             hls_characteristics: None,
             arm_id: None,
             output_flag: None,

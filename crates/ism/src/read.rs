@@ -35,21 +35,30 @@ pub enum IsmError {
     TooManyTracks,
 }
 
-/// Parses a server manifest. `bytes`: the whole file.
-///
-/// Errors: [`IsmError`]; nothing panics on input, and memory is bounded by the limits of this module.
-pub fn parse(bytes: &[u8]) -> Result<ServerManifest, IsmError> {
+/// The text of `bytes` without a byte order mark.
+pub(crate) fn undecorated(bytes: &[u8]) -> Result<&str, IsmError> {
     if bytes.len() > MAX_BYTES {
         return Err(IsmError::TooLong(bytes.len()));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| IsmError::NotUtf8(e.valid_up_to()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// `text` as XML, within bounds.
+pub(crate) fn document(text: &str) -> Result<Document<'_>, IsmError> {
     let options = ParsingOptions {
         allow_dtd: false,
         nodes_limit: MAX_NODES,
         ..ParsingOptions::default()
     };
-    let document = Document::parse_with_options(text, options)?;
+    Ok(Document::parse_with_options(text, options)?)
+}
+
+/// Parses a server manifest. `bytes`: the whole file.
+///
+/// Errors: [`IsmError`]; nothing panics on input, and memory is bounded by the limits of this module.
+pub fn parse(bytes: &[u8]) -> Result<ServerManifest, IsmError> {
+    let document = document(undecorated(bytes)?)?;
     let root = document.root_element();
     if !root.tag_name().name().eq_ignore_ascii_case("smil") {
         return Err(IsmError::NotSmil("smil"));
@@ -152,6 +161,7 @@ fn track(node: Node<'_, '_>, kind: EntryKind) -> Result<TrackEntry, String> {
         transcript: owned(either("transcriptsrc")),
         display_name: owned(either("textDisplayName")),
         is_default: either("textIsDefault").is_some_and(|v| v.eq_ignore_ascii_case("true")),
+        is_forced: either("textIsForced").is_some_and(|v| v.eq_ignore_ascii_case("true")),
         hls_characteristics: owned(either("textHlsCharacteristic")),
         arm_id: owned(either("armId")),
         // Its bits are not documented, so one that is no number says nothing.

@@ -35,7 +35,7 @@ fn meta(out: &mut String, name: &str, content: &str) {
     out.push_str(" />\n");
 }
 
-fn element(out: &mut String, track: &TrackEntry) {
+pub(crate) fn element(out: &mut String, track: &TrackEntry) {
     let name = match track.kind {
         EntryKind::Video => "video",
         EntryKind::Audio => "audio",
@@ -68,6 +68,7 @@ fn element(out: &mut String, track: &TrackEntry) {
         ("transcriptsrc", track.transcript.as_deref()),
         ("textDisplayName", track.display_name.as_deref()),
         ("textIsDefault", track.is_default.then_some("TRUE")),
+        ("textIsForced", track.is_forced.then_some("TRUE")),
         (
             "textHlsCharacteristic",
             track.hls_characteristics.as_deref(),

@@ -9,6 +9,7 @@
 //! | `#Microsoft.Media.BuiltInAssetConverterPreset` | [`built_in`]: copies without encoding |
 //! | `#Microsoft.Media.StandardEncoderPreset` | [`standard`]: codecs, layers, filters, formats |
 //! | `#MediaKind.ThumbnailGeneratorPreset` | [`thumbnails`] |
+//! | `#MediaKind.TrackInserterPreset` | [`inserter`]: a text track for an asset that is there |
 //!
 //! Source: the AMS v3 REST reference (2022-07-01), MK.IO's API reference. What is not here: choosing layers for a source,
 //! and everything that looks at media.
@@ -26,6 +27,7 @@ pub mod built_in;
 pub mod filters;
 pub mod formats;
 pub mod images;
+pub mod inserter;
 mod model;
 mod read;
 pub mod standard;
@@ -34,6 +36,7 @@ pub mod thumbnails;
 pub use filters::{Crop, Deinterlace, Fade, Filters, Overlay, OverlayKind, Parity, Turn};
 pub use formats::{Container, OutputFormat, Pattern};
 pub use images::{ImageFormat, ImageLayer, Images, Place};
+pub use inserter::Insert;
 pub use model::{
     AudioCodec, AudioEncode, AudioFormat, Complexity, H264Profile, Ladder, Layer, Length, Limits,
     Preset, RateControl, Stretch, SyncMode, VideoCodec, VideoEncode, VideoFormat, VideoLayer,
@@ -56,7 +59,7 @@ const ANALYSIS: [(&str, &str); 5] = [
 ];
 
 /// Kinds that other services have and nothing here stands for.
-const ELSEWHERE: [&str; 2] = ["TrackInserterPreset", "EncoderPreset"];
+const ELSEWHERE: [&str; 1] = ["EncoderPreset"];
 
 impl Preset {
     /// Reads the JSON of a transform output's `preset`.
@@ -75,6 +78,7 @@ impl Preset {
             "BuiltInAssetConverterPreset" => built_in::converter(&node),
             "StandardEncoderPreset" => standard::parse(&node),
             "ThumbnailGeneratorPreset" => thumbnails::parse(&node),
+            "TrackInserterPreset" => inserter::parse(&node),
             _ => Err(node.fault("@odata.type", refusal(kind, short))),
         }
     }

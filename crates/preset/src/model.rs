@@ -1,6 +1,6 @@
 //! The one form that all presets are read into.
 
-use crate::{Filters, Images, OutputFormat};
+use crate::{Filters, Images, Insert, OutputFormat};
 
 /// What to make of a source.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Preset {
     pub interleave: bool,
     /// A picture of the source as a poster, as all built-in presets make one.
     pub poster: bool,
+    /// A track is added to what the output asset has, and nothing else is made.
+    pub insert: Option<Insert>,
 }
 
 impl Preset {
@@ -32,6 +34,7 @@ impl Preset {
             formats: Vec::new(),
             interleave: false,
             poster: false,
+            insert: None,
         }
     }
 }

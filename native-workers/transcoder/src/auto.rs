@@ -14,6 +14,7 @@ use crate::builtin::BuiltIn;
 use crate::engine::{Engine, Job};
 use crate::failure::{Step, Stopped};
 use crate::ffmpeg::{Ffmpeg, Settings, Tools, scratch};
+use crate::inserter;
 use crate::preset::{self, Preset, VideoPreset};
 use crate::source::Source;
 
@@ -79,6 +80,9 @@ impl Auto {
     }
 
     async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
+        if let Some(inserts) = inserter::of(claim)? {
+            return inserter::run(claim, job, &inserts).await;
+        }
         let ffmpeg = match (&self.ffmpeg, self.choice) {
             (Ok(ffmpeg), Choice::Ffmpeg) => {
                 job.chose("ffmpeg", "The worker was set up with --engine ffmpeg.");

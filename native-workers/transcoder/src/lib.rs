@@ -27,6 +27,7 @@ pub mod failure;
 pub mod feed;
 pub mod ffmpeg;
 pub mod h264;
+mod inserter;
 pub mod ladder;
 pub mod output;
 pub mod picture;

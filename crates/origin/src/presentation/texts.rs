@@ -64,6 +64,7 @@ impl TextEntry {
                 title: entry.display_name.clone().or_else(|| entry.title.clone()),
                 language: entry.language.clone(),
                 default: entry.is_default,
+                forced: entry.is_forced,
                 characteristics: entry.hls_characteristics.clone(),
                 role: entry.role.clone(),
                 // 3 is visible; what else it can be is not known.

@@ -33,6 +33,7 @@ fn preset() -> Schema {
             "#MediaKind.ThumbnailGeneratorPreset",
             "ThumbnailGeneratorPreset",
         ),
+        ("#MediaKind.TrackInserterPreset", "TrackInserterPreset"),
     ])
 }
 
@@ -99,6 +100,15 @@ fn presets() -> Vec<Shape> {
                 required("thumbnails", list(any()).at_least(1)),
             ],
         ),
+        Shape::same(
+            "TrackInserterPreset",
+            "A text track for what is in the output asset.",
+            vec![
+                required("@odata.type", one_of(&["#MediaKind.TrackInserterPreset"])),
+                optional("baseFilename", text().at_most(260)),
+                required("tracks", list(any()).at_least(1).at_most(1)),
+            ],
+        ),
     ]
 }
 
@@ -118,15 +128,20 @@ fn input() -> Schema {
     ])
 }
 
-/// What `JobInputAsset` and `JobInputHttp` have in common.
-fn cut(mut members: Vec<Member>) -> Vec<Member> {
+/// Of assets, which may be archives of live events.
+fn clip_time() -> Schema {
+    union(&[
+        ("#Microsoft.Media.AbsoluteClipTime", "AbsoluteClipTime"),
+        ("#Microsoft.Media.UtcClipTime", "UtcClipTime"),
+    ])
+}
+
+/// What `JobInputAsset` and `JobInputHttp` have in common. `time`: of clips.
+fn cut(time: fn() -> Schema, mut members: Vec<Member>) -> Vec<Member> {
     members.extend([
         optional("label", text()),
-        optional(
-            "start",
-            shape("AbsoluteClipTime").about("From here on, in the source's time."),
-        ),
-        optional("end", shape("AbsoluteClipTime").about("Up to here.")),
+        optional("start", time().about("From here on, in the source's time.")),
+        optional("end", time().about("Up to here.")),
         optional(
             "inputDefinitions",
             list(map(anything())).about(
@@ -143,25 +158,31 @@ fn inputs() -> Vec<Shape> {
         Shape::two(
             "JobInputAsset",
             "Files of an asset. The tracks of several are taken together.",
-            cut(vec![
-                kind("JobInputAsset"),
-                required("assetName", text()),
-                defaulted(
-                    "files",
-                    list(text().at_most(1024)).at_most(MAX_FILES as u64).about(
-                        "Relative to the asset. Empty for the one media file that is there.",
+            cut(
+                clip_time,
+                vec![
+                    kind("JobInputAsset"),
+                    required("assetName", text()),
+                    defaulted(
+                        "files",
+                        list(text().at_most(1024)).at_most(MAX_FILES as u64).about(
+                            "Relative to the asset. Empty for the one media file that is there.",
+                        ),
                     ),
-                ),
-            ]),
+                ],
+            ),
         ),
         Shape::two(
             "JobInputHttp",
             "Files at URLs. What follows a question mark is never shown.",
-            cut(vec![
-                kind("JobInputHttp"),
-                optional("baseUri", text()),
-                defaulted("files", list(text()).at_most(MAX_FILES as u64)),
-            ]),
+            cut(
+                || shape("AbsoluteClipTime"),
+                vec![
+                    kind("JobInputHttp"),
+                    optional("baseUri", text()),
+                    defaulted("files", list(text()).at_most(MAX_FILES as u64)),
+                ],
+            ),
         ),
         Shape::two(
             "JobInputSequence",
@@ -195,6 +216,11 @@ fn inputs() -> Vec<Shape> {
                 kind("AbsoluteClipTime"),
                 required("time", text().about("ISO 8601, such as PT1M30.5S.")),
             ],
+        ),
+        Shape::same(
+            "UtcClipTime",
+            "A time of the day on the clock of an archive.",
+            vec![kind("UtcClipTime"), required("time", time())],
         ),
         Shape::answer(
             "JobEngine",
