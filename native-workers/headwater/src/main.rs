@@ -5,6 +5,7 @@ mod blobstore;
 mod catalog;
 mod cli;
 mod client;
+mod compare;
 mod connect;
 mod connection;
 mod copy;
@@ -81,6 +82,8 @@ enum Command {
     MasterKey(master_key::Commands),
     /// Print what an MP4, a playlist, a manifest or a segment consists of.
     Inspect(inspect::Args),
+    /// Measure how renditions differ from their source: PSNR and SSIM, over time.
+    Compare(compare::Args),
     /// Run a transcoding worker against an installation.
     Transcoder(worker::Args),
     /// Take live events in for an installation.
@@ -169,6 +172,7 @@ fn run(command: Command) -> Result<()> {
             Command::Events(commands) => replay::run(commands).await,
             Command::MasterKey(commands) => master_key::run(commands).await,
             Command::Inspect(args) => inspect::run(args).await,
+            Command::Compare(args) => compare::run(args).await,
             Command::Transcoder(args) => worker::run(args).await,
             Command::Ingest(args) => ingest::run(args).await,
             Command::Notifier(args) => notifier::run(args).await,

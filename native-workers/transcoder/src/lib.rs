@@ -21,6 +21,7 @@ pub mod audio;
 pub mod auto;
 pub mod builtin;
 pub mod colour;
+pub mod compare;
 pub mod demo;
 pub mod engine;
 pub mod failure;

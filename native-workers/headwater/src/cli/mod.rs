@@ -7,7 +7,7 @@ pub(crate) mod assets;
 pub(crate) mod jobs;
 pub(crate) mod live;
 pub(crate) mod locators;
-mod table;
+pub(crate) mod table;
 
 use crate::client::ApiClient;
 use crate::connection::ConnectionFile;

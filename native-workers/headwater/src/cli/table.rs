@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 const GAP: &str = "  ";
 
 /// Lines, the first of which names the columns. A row may be shorter than that; a cell of several lines shows its first.
-pub(super) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     let first_line = |cell: &str| cell.lines().next().unwrap_or_default().to_owned();
     let mut lines = vec![columns.iter().map(|name| name.to_uppercase()).collect()];
     lines.extend(
