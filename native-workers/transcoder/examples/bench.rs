@@ -1,21 +1,23 @@
-//! How fast the built-in engine is and how good its pictures are.
+//! How fast both engines are and how good their pictures are, beside ffmpeg alone on the same ladder.
 //!
 //! `cargo run --release -p headwater-transcoder --example bench -- [FILE] [PRESET] [THREADS]`
 //!
-//! Without a file, ffmpeg makes one: 20 s of moving, grainy 1080p30. Runs a whole job against an API and a store in
-//! memory, then compares every rendition with the source. Prints content seconds per CPU second of this process, and
-//! bitrate, largest share of the rate in any two seconds, and SSIM per rendition.
+//! Without a file, ffmpeg makes one: 20 s of moving, grainy 1080p30. Runs whole jobs against an API and a store in memory,
+//! once with each engine, and then ffmpeg alone with the presets `veryfast` and `medium` for the renditions that the engines
+//! made. Compares every rendition with the source. Prints CPU seconds per content second, of this process and its
+//! children, and bitrate, largest share of the rate in any two seconds, and SSIM per rendition.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use headwater_transcoder::auto::Choice;
 use headwater_work::Outcome;
 use support::{Fake, media, save};
 
-/// User and system time of this process so far.
+/// User and system time of this process and its ended children so far.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
@@ -23,8 +25,8 @@ fn cpu_seconds() -> f64 {
         .split_whitespace()
         .map(|field| field.parse().unwrap_or(0.0))
         .collect();
-    // Fields 14 and 15 of proc(5), in ticks of 10 ms; the name and the state are fields 2 and 3.
-    (fields.get(11).unwrap_or(&0.0) + fields.get(12).unwrap_or(&0.0)) / 100.0
+    // Fields 14 to 17 of proc(5), in ticks of 10 ms; the name and the state are fields 2 and 3.
+    fields.iter().skip(11).take(4).sum::<f64>() / 100.0
 }
 
 /// Largest share of its rate that a rendition spends in two seconds.
@@ -38,6 +40,105 @@ fn peak(packets: &[media::Packet], kbps: f64) -> f64 {
         worst = worst.max(bits / 2000.0 / kbps);
     }
     worst
+}
+
+/// Width, height and kbit/s of a rendition, by its name: `source_1280x720_3400.mp4`.
+fn rung(name: &str) -> Option<(u32, u32, f64)> {
+    let mut parts = name.strip_suffix(".mp4")?.rsplit('_');
+    let kbps = parts.next()?.parse().ok()?;
+    let (width, height) = parts.next()?.split_once('x')?;
+    Some((width.parse().ok()?, height.parse().ok()?, kbps))
+}
+
+/// What came of a run.
+struct Run<'a> {
+    what: &'a str,
+    source: &'a Path,
+    /// Of the content.
+    seconds: f64,
+    wall: f64,
+    cpu: f64,
+}
+
+impl Run<'_> {
+    fn print(&self, folder: &Path, names: &[String]) {
+        println!(
+            "{}: {:.1} s of content in {:.1} s, {:.1} CPU s: {:.2} CPU seconds per content second",
+            self.what,
+            self.seconds,
+            self.wall,
+            self.cpu,
+            self.cpu / self.seconds
+        );
+        for name in names {
+            let Some((_, _, target)) = rung(name) else {
+                continue;
+            };
+            let path = folder.join(name);
+            let packets = media::packets(&path, "v:0");
+            let bits = packets.iter().map(|packet| packet.size).sum::<u64>() as f64 * 8.0;
+            let kbps = bits / 1000.0 / self.seconds;
+            println!(
+                "{name}: {kbps:.0} kbit/s ({:+.1} %), peak {:.2}, SSIM {:.4}",
+                (kbps / target - 1.0) * 100.0,
+                peak(&packets, target),
+                media::ssim(&path, self.source)
+            );
+        }
+    }
+}
+
+/// ffmpeg by itself, with the bounds that the engine gives it.
+fn plain(source: &Path, preset: &str, threads: usize, names: &[String], folder: &Path) {
+    let rungs: Vec<_> = names
+        .iter()
+        .filter_map(|name| Some((name, rung(name)?)))
+        .collect();
+    let mut graph = format!("[0:v]split={}", rungs.len());
+    for number in 0..rungs.len() {
+        graph.push_str(&format!("[i{number}]"));
+    }
+    for (number, (_, (width, height, _))) in rungs.iter().enumerate() {
+        graph.push_str(&format!(
+            ";[i{number}]scale={width}:{height}:flags=bicubic[o{number}]"
+        ));
+    }
+    let threads = threads.to_string();
+    let mut command = std::process::Command::new("ffmpeg");
+    command.args(["-v", "error", "-nostdin", "-y", "-threads", &threads, "-i"]);
+    command.arg(source).args(["-filter_complex", &graph]);
+    for (number, (name, (_, _, kbps))) in rungs.iter().enumerate() {
+        command.args([
+            "-map",
+            &format!("[o{number}]"),
+            "-c:v",
+            "libx264",
+            "-preset",
+            preset,
+        ]);
+        command.args([
+            "-b:v",
+            &format!("{kbps:.0}k"),
+            "-maxrate",
+            &format!("{:.0}k", kbps * 1.3),
+        ]);
+        command.args([
+            "-bufsize",
+            &format!("{:.0}k", kbps * 1.95),
+            "-threads",
+            &threads,
+        ]);
+        command.args([
+            "-force_key_frames",
+            "expr:gte(t,n_forced*2)",
+            "-sc_threshold",
+            "0",
+        ]);
+        command.arg(folder.join(name));
+    }
+    command.args(["-map", "0:a?", "-c:a", "aac", "-b:a", "128k"]);
+    command.arg(folder.join("sound.m4a"));
+    assert!(command.status().expect("ffmpeg").success());
 }
 
 #[tokio::main]
@@ -62,7 +163,7 @@ async fn main() {
     let threads = arguments
         .next()
         .and_then(|count| count.parse().ok())
-        .unwrap_or(0);
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let found = media::probe(&source, "-show_entries format=duration");
     let seconds: f64 = found["format"]["duration"]
         .as_str()
@@ -70,37 +171,48 @@ async fn main() {
         .parse()
         .unwrap_or(0.0);
 
-    let fake = Fake::start().await;
-    fake.upload("source.mp4", std::fs::read(&source).expect("the source"));
-    fake.queue("source.mp4", &[&preset]);
-    let (started, before) = (Instant::now(), cpu_seconds());
-    let outcome = fake.finish(threads).await;
-    let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - before);
-    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
-    println!(
-        "{preset}: {seconds:.1} s of content in {wall:.1} s, {cpu:.1} CPU s: {:.2} content seconds per CPU second",
-        seconds / cpu
-    );
-    let files = fake.files("out0");
-    save(&files, folder.path());
-    for name in files
-        .keys()
-        .filter(|name| name.ends_with(".mp4") && !name.contains("_aac_"))
-    {
-        let path = folder.path().join(name);
-        let packets = media::packets(&path, "v:0");
-        let target: f64 = name
-            .trim_end_matches(".mp4")
-            .rsplit('_')
-            .next()
-            .and_then(|kbps| kbps.parse().ok())
-            .unwrap_or(0.0);
-        let kbps = packets.iter().map(|packet| packet.size).sum::<u64>() as f64 / 125.0 / seconds;
-        println!(
-            "{name}: {kbps:.0} kbit/s ({:+.1} %), peak {:.2}, SSIM {:.4}",
-            (kbps / target - 1.0) * 100.0,
-            peak(&packets, target),
-            media::ssim(&path, &source)
-        );
+    let mut names: Vec<String> = Vec::new();
+    for (what, engine) in [
+        ("built in", Choice::BuiltIn),
+        ("ffmpeg engine", Choice::Ffmpeg),
+    ] {
+        let mut fake = Fake::start().await;
+        fake.engine = engine;
+        fake.upload("source.mp4", std::fs::read(&source).expect("the source"));
+        fake.queue("source.mp4", &[&preset]);
+        let (started, before) = (Instant::now(), cpu_seconds());
+        let outcome = fake.finish(threads).await;
+        let run = Run {
+            what,
+            source: &source,
+            seconds,
+            wall: started.elapsed().as_secs_f64(),
+            cpu: cpu_seconds() - before,
+        };
+        assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+        let files = fake.files("out0");
+        let folder = folder.path().join(what);
+        std::fs::create_dir(&folder).expect("a folder");
+        save(&files, &folder);
+        names = files
+            .keys()
+            .filter(|name| rung(name).is_some())
+            .cloned()
+            .collect();
+        run.print(&folder, &names);
+    }
+    for preset in ["veryfast", "medium"] {
+        let inside = folder.path().join(preset);
+        std::fs::create_dir(&inside).expect("a folder");
+        let (started, before) = (Instant::now(), cpu_seconds());
+        plain(&source, preset, threads, &names, &inside);
+        let run = Run {
+            what: &format!("ffmpeg -preset {preset}"),
+            source: &source,
+            seconds,
+            wall: started.elapsed().as_secs_f64(),
+            cpu: cpu_seconds() - before,
+        };
+        run.print(&inside, &names);
     }
 }
