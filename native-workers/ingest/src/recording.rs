@@ -249,6 +249,20 @@ impl Writer {
                 }));
             }
         }
+        // Said before the recording began, or while storage was away in an earlier life of the worker.
+        let mut recorded = timeline.rows.iter();
+        let begins = open.rows.front();
+        let begins = begins.or_else(|| recorded.find(|row| row.number >= self.first));
+        let begins = begins.map_or(i64::MIN, |row| row.start);
+        for cue in timeline.cues.iter().filter(|cue| cue.end() >= begins) {
+            steps.push(Told::Change(Change::Cue(cue.clone())));
+        }
+        for (scheme, value) in &timeline.schemes {
+            steps.push(Told::Change(Change::Scheme {
+                scheme: scheme.clone(),
+                value: value.clone(),
+            }));
+        }
         let stored = open.rows.front().map(|row| row.number);
         for row in &timeline.rows {
             if row.number >= self.first {

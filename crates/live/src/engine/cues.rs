@@ -63,17 +63,18 @@ impl Engine {
             ..
         } = signal;
         if cancel {
-            let known: Vec<i64> = self
+            let known: Vec<(i64, i64)> = self
                 .timeline
                 .cues
                 .iter()
                 .filter(|cue| cue.id == id)
-                .map(|cue| cue.start)
+                .map(|cue| (cue.start, cue.end()))
                 .collect();
             // What has come to pass stays.
             let newest = self.timeline.rows.back().map_or(0, |row| row.start);
-            for start in known.into_iter().filter(|start| *start > newest) {
+            for (start, end) in known.into_iter().filter(|(start, _)| *start > newest) {
                 self.grid.unwant(start);
+                self.grid.unwant(end);
                 self.change(Change::Withdrawn {
                     id: id.clone(),
                     start,
