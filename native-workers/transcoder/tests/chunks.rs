@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use headwater_transcoder::auto::Choice;
 use headwater_work::{Outcome, Selection};
 use serde_json::{Value, json};
-use support::jobs::{aac, assert_in_step, fake, keys, small, standard};
+use support::jobs::{aac, assert_as_in, fake, keys, small, standard};
 use support::{Fake, media, save};
 
 /// A minute with a flash and a beep every second, at an odd frame rate, in groups of pictures of any length.
@@ -195,7 +195,7 @@ async fn a_lost_worker_costs_a_chunk_and_changes_no_byte() {
     }
     assert_eq!(keys(&large), keys(&tiny));
     assert_eq!(keys(&large).len(), 25);
-    assert_in_step(&large, &sound, "chunks");
+    assert_as_in(&film, &large, &sound);
 }
 
 #[tokio::test(flavor = "multi_thread")]

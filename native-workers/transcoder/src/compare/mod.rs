@@ -168,7 +168,8 @@ pub async fn compare(
     most_seconds: Option<u32>,
 ) -> Result<Measured, String> {
     // A picture is compared with the one that the source shows at its time. Containers round times: a quarter of a picture
-    // later it is still that one.
+    // later it is still that one. The rendition's end is the end: the source's last picture stays a little longer, so that it
+    // is not the one that ends first by such a rounding.
     let later = if video.frames_per_second > 0.0 {
         0.25 / video.frames_per_second
     } else {
@@ -176,8 +177,9 @@ pub async fn compare(
     };
     let graph = format!(
         "[0:v:{}]settb=1/90000,setpts=PTS-STARTPTS+{later:.6}/TB,format=yuv420p,setsar=1[b];\
-         [1:v:0]settb=1/90000,setpts=PTS-STARTPTS,scale={}:{}:flags=bicubic,format=yuv420p,setsar=1,split[a1][a2];\
-         [b][a1]psnr[p];[p][a2]ssim,metadata=mode=print:file=-[out]",
+         [1:v:0]settb=1/90000,setpts=PTS-STARTPTS,scale={}:{}:flags=bicubic,format=yuv420p,setsar=1,\
+         tpad=stop_mode=clone:stop_duration=1,split[a1][a2];\
+         [b][a1]psnr=shortest=1[p];[p][a2]ssim=shortest=1,metadata=mode=print:file=-[out]",
         video.place, video.width, video.height
     );
     let mut command = Command::new(&tools.ffmpeg);
@@ -422,6 +424,10 @@ mod tests {
             found[1].pictures
         );
         assert_eq!(found[1].seconds.len(), 3);
+        let (from, good) = (source.to_str().unwrap(), at("good.mp4"));
+        let video = found.remove(1).video;
+        let all = compare(&tools, from, good.to_str().unwrap(), video, None);
+        assert_eq!(all.await.unwrap().pictures, 120);
     }
 
     #[test]
