@@ -64,6 +64,32 @@ def test_inspect_reads_files_and_urls(headwater, counted, counted_published, htt
     assert "#EXTM3U" in headwater("inspect", counted_published.hls).stdout
 
 
+def test_renditions_are_compared_with_their_source(headwater, counted, counted_published, tmp_path):
+    def compare(*arguments):
+        command = [headwater.binary, "compare", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    plot = tmp_path / "quality.svg"
+    done = compare("--json", "--seconds", "4", "--plot", plot, counted, counted_published.hls, counted)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["renditions"]
+    *renditions, itself = found
+    assert itself["psnr"] is None and itself["ssim"] > 0.9999, "a file equals itself"
+    assert renditions, found
+    for one in renditions:
+        assert one["codec"] == "h264" and one["kbps"] > 0 and one["name"].startswith("manifest"), one
+        assert one["ssim"] > 0.9 and one["lowestSsim"] <= one["ssim"], one
+        assert one["pictures"] == itself["pictures"], "every picture has its own beside it"
+        assert [second["time"] for second in one["seconds"]] == [0, 1, 2, 3]
+    assert plot.read_text().startswith("<svg")
+    missing = compare(counted, tmp_path / "nothing.mp4")
+    assert missing.returncode == 1 and "nothing.mp4" in missing.stderr
+    audio_only = tmp_path / "sound.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=d=1", audio_only], check=True, timeout=60)
+    silent = compare(counted, audio_only)
+    assert silent.returncode == 1 and "has no video" in silent.stderr
+
+
 def test_a_token_does_what_its_role_may_and_no_more(headwater, connection):
     token = headwater("token", "--role", "viewer").stdout.strip()
     assets = f"{connection.apiUrl}/api/v1/projects/{connection.project}/media/assets"

@@ -2,41 +2,48 @@
 
 mod state;
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 use headwater_api::error::Kind;
 use headwater_api::{Answer, Api, MAX_BODY, refusal, writes};
 use headwater_catalog::{RandomIds, Sql};
-use headwater_edge::http::{SpinHttp, whole};
+use headwater_edge::http::{self as edge, Asked, SpinHttp, Unread, whole};
 use headwater_edge::sql::{self, SpinSql};
-use http::{HeaderMap, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::{Method, Request};
 use jiff::Timestamp;
-use spin_sdk::http::{self as spin, IntoResponse};
-use spin_sdk::http_service;
+use spin_sdk::wasip3::exports::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{ErrorCode, Request as WasiRequest, Response};
+use std::net::SocketAddr;
 
 use state::State;
 
-#[http_service]
-async fn api(request: spin::Request) -> impl IntoResponse {
-    let path = request.uri().path().to_owned();
-    let answered = match read(request).await {
-        Ok(request) => answer(request).await,
-        Err(failure) => Err(failure),
-    };
-    let answer = answered.unwrap_or_else(|failure| {
-        let answer = refusal(&path, failure.kind, failure.message, &RandomIds);
-        Answer {
-            context: failure.log,
-            ..answer
+/// What the SDK's `http_service` makes, with a request whose body is read only if it can have one.
+struct Component;
+
+spin_sdk::wasip3::http::service::export!(Component);
+
+impl Guest for Component {
+    async fn handle(request: WasiRequest) -> Result<Response, ErrorCode> {
+        let asked = Asked::read(&request)?;
+        let path = asked.path().to_owned();
+        let client = asked.client;
+        let answered = match read(asked, request).await {
+            Ok(request) => answer(request, client).await,
+            Err(failure) => Err(failure),
+        };
+        let answer = answered.unwrap_or_else(|failure| {
+            let answer = refusal(&path, failure.kind, failure.message, &RandomIds);
+            Answer {
+                context: failure.log,
+                ..answer
+            }
+        });
+        if let Some(context) = answer.context {
+            eprintln!("request {}: {context}", answer.request_id);
         }
-    });
-    if let Some(context) = answer.context {
-        eprintln!("request {}: {context}", answer.request_id);
+        let (parts, body) = answer.response.into_parts();
+        whole(parts.status, parts.headers, body)
+            .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
     }
-    let (parts, body) = answer.response.into_parts();
-    whole(parts.status, parts.headers, body).map_err(|error| spin::Error::other(error.to_string()))
 }
 
 /// A request that could not even be put to the API.
@@ -58,27 +65,38 @@ impl Failure {
 }
 
 /// The whole request, its body no longer than the API takes.
-async fn read(request: spin::Request) -> Result<Request<Bytes>, Failure> {
+async fn read(asked: Asked, request: WasiRequest) -> Result<Request<Bytes>, Failure> {
     let refuse = |kind, message| Failure {
         kind,
         message,
         log: None,
     };
-    let (parts, body) = request.into_parts();
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => Ok(Request::from_parts(parts, body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(refuse(
-            Kind::PayloadTooLarge,
-            "The request body must have at most 1 MiB.",
-        )),
-        Err(_) => Err(refuse(
+    let authority = request.get_authority();
+    let body = match asked.method {
+        // Nothing that is sent along means anything.
+        Method::GET | Method::HEAD | Method::OPTIONS => Bytes::new(),
+        _ => edge::body(request, MAX_BODY)
+            .await
+            .map_err(|unread| match unread {
+                Unread::TooLong => refuse(
+                    Kind::PayloadTooLarge,
+                    "The request body must have at most 1 MiB.",
+                ),
+                Unread::Broken => refuse(
+                    Kind::InvalidArgument,
+                    "The request body could not be read to its end.",
+                ),
+            })?,
+    };
+    asked.into_request(authority, body).map_err(|_| {
+        refuse(
             Kind::InvalidArgument,
-            "The request body could not be read to its end.",
-        )),
-    }
+            "The request's target is not one that a URL can hold.",
+        )
+    })
 }
 
-async fn answer(request: Request<Bytes>) -> Result<Answer, Failure> {
+async fn answer(request: Request<Bytes>, client: Option<SocketAddr>) -> Result<Answer, Failure> {
     let state = state::get().await.map_err(|error| Failure {
         kind: Kind::Internal,
         message: "This installation is not configured completely. Its log knows more.",
@@ -86,10 +104,10 @@ async fn answer(request: Request<Bytes>) -> Result<Answer, Failure> {
     })?;
     if writes(request.method()) {
         let sql = SpinSql::open().await.map_err(Failure::catalog)?;
-        return decide(&sql, &state, request).await;
+        return decide(&sql, &state, request, client).await;
     }
     let sql = sql::shared().await.map_err(Failure::catalog)?;
-    let answer = decide(sql.as_ref(), &state, request).await;
+    let answer = decide(sql.as_ref(), &state, request, client).await;
     let healthy = matches!(&answer, Ok(answer) if !answer.response.status().is_server_error());
     if !healthy {
         sql::forget_shared();
@@ -97,28 +115,17 @@ async fn answer(request: Request<Bytes>) -> Result<Answer, Failure> {
     answer
 }
 
-/// The client's address as the host tells it, without its port.
-fn address(headers: &HeaderMap) -> Option<String> {
-    let told: SocketAddr = headers
-        .get("spin-client-addr")?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()?;
-    Some(told.ip().to_string())
-}
-
 async fn decide<S: Sql>(
     sql: &S,
     state: &State,
     request: Request<Bytes>,
+    client: Option<SocketAddr>,
 ) -> Result<Answer, Failure> {
     let now = Timestamp::now();
     let verifier = state.verifier(sql, now).await.map_err(Failure::catalog)?;
-    let address = state
-        .tells_address
-        .then(|| address(request.headers()))
-        .flatten();
+    let address = client
+        .filter(|_| state.tells_address)
+        .map(|client| client.ip().to_string());
     let api = Api {
         sql,
         http: &SpinHttp::default(),

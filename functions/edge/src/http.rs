@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use headwater_blob::{HttpClient, TransportError};
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Fields, Method as WasiMethod, Request as WasiRequest, Response as WasiResponse,
     Scheme, Trailers,
@@ -149,7 +149,7 @@ impl Opened {
     }
 }
 
-/// What a component that reads no body wants to know of a request.
+/// What a component wants to know of a request before it reads a body, if it does.
 ///
 /// Not the SDK's `http::Request`: that asks the host for scheme, authority and options, and reads every header twice.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads a request and drops its body unread.
+    /// Reads a request's head; its body stays unread.
     ///
     /// Errors: what the host should answer instead of us.
     pub fn read(request: &WasiRequest) -> Result<Self, ErrorCode> {
@@ -198,6 +198,25 @@ impl Asked {
         })
     }
 
+    /// The request as `http` has it, with `body`. `authority`: the server that was asked, which stands in its URI.
+    ///
+    /// Errors: these are not the parts of a URL.
+    pub fn into_request(
+        self,
+        authority: Option<String>,
+        body: Bytes,
+    ) -> Result<Request<Bytes>, http::Error> {
+        let mut uri = Uri::builder().path_and_query(self.target);
+        if let Some(authority) = authority {
+            uri = uri.scheme("http").authority(authority);
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = uri.build()?;
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+
     /// The path, percent-encoded as it came.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
@@ -206,6 +225,43 @@ impl Asked {
     /// The query as it came, without its question mark; empty without one.
     pub fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+/// Why the body of a request is not there.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is longer than it may be.
+    TooLong,
+    /// It ended in a fault rather than an end.
+    Broken,
+}
+
+/// Reads the body of a request, `limit` bytes at most.
+pub async fn body(request: WasiRequest, limit: usize) -> Result<Bytes, Unread> {
+    let (result, reader) = wit_future::new(|| Ok(()));
+    let (mut stream, trailers) = WasiRequest::consume_body(request, reader);
+    drop(result);
+    let mut body = Vec::new();
+    loop {
+        let (result, mut piece) = stream.read(Vec::with_capacity(READ_BYTES)).await;
+        if body.len().saturating_add(piece.len()) > limit {
+            return Err(Unread::TooLong);
+        }
+        if body.is_empty() {
+            body = piece;
+        } else {
+            body.append(&mut piece);
+        }
+        match result {
+            StreamResult::Complete(_) => {}
+            StreamResult::Dropped | StreamResult::Cancelled => {
+                return match trailers.await {
+                    Ok(_) => Ok(body.into()),
+                    Err(_) => Err(Unread::Broken),
+                };
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::bindings;
 use crate::host::Registry;
 use crate::instance::{ComponentData, Expiration, InstanceData, Worker, new_store};
+use crate::manifest::RequestHeaders;
 use crate::outbound::AllowedHosts;
 use crate::outgoing::Outgoing;
 use crate::postgres::Pools;
@@ -68,8 +69,8 @@ pub(crate) struct LoadedComponent {
     pub(crate) databases: BTreeMap<String, Arc<Database>>,
     pub(crate) postgres: Arc<Pools>,
     pub(crate) limits: Limits,
-    /// Whether it is told Spin's request headers.
-    pub(crate) request_headers: bool,
+    /// Which of Spin's request headers it is told.
+    pub(crate) request_headers: RequestHeaders,
     /// Whether its answers may be kept by the host's cache.
     pub(crate) cached: bool,
     pub(crate) pre: Arc<ProxyPre<InstanceData>>,

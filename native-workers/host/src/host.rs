@@ -4,7 +4,7 @@ use crate::cache::{self, Question, ResponseCache};
 use crate::component::{ComponentInstances, Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
 use crate::instance::EPOCH;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, RequestHeaders};
 use crate::outbound::AllowedHosts;
 use crate::outgoing::{HttpClient, StandIn, client, full_body};
 use crate::postgres::Pools;
@@ -171,7 +171,7 @@ impl Host {
                     .collect(),
                 postgres: postgres.clone(),
                 limits: config.limits,
-                request_headers: component.tool.headwater.request_headers,
+                request_headers: component.tool.headwater.request_headers.clone(),
                 cached: component.tool.headwater.cache,
                 pre: Arc::new(pre),
                 engine: engine.clone(),
@@ -231,7 +231,9 @@ impl Host {
             }
             _ => None,
         };
-        let told = runnable.component.request_headers.then_some(Told {
+        let headers = &runnable.component.request_headers;
+        let told = headers.any().then_some(Told {
+            headers,
             client: connection.client,
             route,
             captures: &matched.captures,
@@ -326,7 +328,9 @@ impl Registry {
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Error> {
         let runnable = self.runnables.get(id).ok_or(Error::DestinationNotFound)?;
-        let told = runnable.component.request_headers.then_some(Told {
+        let headers = &runnable.component.request_headers;
+        let told = headers.any().then_some(Told {
+            headers,
             client: SocketAddr::from(([0, 0, 0, 0], 0)),
             route: "/...",
             captures: &[],
@@ -489,6 +493,8 @@ fn static_response(response: &manifest::StaticResponse) -> Response<WasiBody> {
 
 /// What Spin's request headers say.
 struct Told<'a> {
+    /// Those that the component wants.
+    headers: &'a RequestHeaders,
     client: SocketAddr,
     /// The pattern that matched.
     route: &'a str,
@@ -527,24 +533,28 @@ fn prepare(
         .build()
         .map_err(|_| "The request's target is not one that a URL can hold.")?;
     if let Some(told) = told {
-        tell(&mut parts.headers, parts.uri.to_string(), &told);
+        tell(&mut parts.headers, &parts.uri, &told);
     }
     Ok(Request::from_parts(parts, body))
 }
 
-fn tell(headers: &mut HeaderMap, full_url: String, told: &Told<'_>) {
-    headers.reserve(7 + told.captures.len());
-    set(headers, FULL_URL, full_url);
-    set(headers, PATH_INFO, told.trailing.unwrap_or_default());
-    set(headers, MATCHED_ROUTE, told.route);
-    set(headers, RAW_COMPONENT_ROUTE, told.route);
+fn tell(headers: &mut HeaderMap, url: &Uri, told: &Told<'_>) {
+    let mut tell = |name: HeaderName, value: &dyn Fn() -> String| {
+        if told.headers.tells(name.as_str()) {
+            set(headers, name, value());
+        }
+    };
+    tell(FULL_URL, &|| url.to_string());
+    tell(PATH_INFO, &|| told.trailing.unwrap_or_default().to_owned());
+    tell(MATCHED_ROUTE, &|| told.route.to_owned());
+    tell(RAW_COMPONENT_ROUTE, &|| told.route.to_owned());
     let component_route = told.route.strip_suffix("/...").unwrap_or(told.route);
-    set(headers, COMPONENT_ROUTE, component_route);
-    headers.insert(BASE_PATH, HeaderValue::from_static("/"));
-    set(headers, CLIENT_ADDR, told.client.to_string());
+    tell(COMPONENT_ROUTE, &|| component_route.to_owned());
+    tell(BASE_PATH, &|| "/".to_owned());
+    tell(CLIENT_ADDR, &|| told.client.to_string());
     for (name, value) in told.captures {
         if let Ok(name) = HeaderName::try_from(format!("spin-path-match-{name}")) {
-            set(headers, name, value.as_str());
+            tell(name, &|| value.clone());
         }
     }
 }

@@ -161,29 +161,48 @@ pub struct Tools {
 }
 
 /// `[component.<id>.tool.headwater]`: what only this host does. A component works without it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// Whether the component is told Spin's request headers (`spin-full-url`, `spin-path-info`, …). One that reads none of
-    /// them is spared making and copying them; those that a client sends are removed all the same.
-    #[serde(default = "yes")]
-    pub request_headers: bool,
+    /// Which of Spin's request headers (`spin-full-url`, `spin-path-info`, …) the component is told: all, none, or those that
+    /// are named. It is spared making and copying others; those that a client sends are removed all the same.
+    #[serde(default)]
+    pub request_headers: RequestHeaders,
     /// Whether answers that the component marks for it are kept by the host's cache.
     #[serde(default)]
     pub cache: bool,
 }
 
-impl Default for Tool {
+/// `true`, `false`, or a list of names.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum RequestHeaders {
+    All(bool),
+    Named(Vec<String>),
+}
+
+impl Default for RequestHeaders {
     fn default() -> Self {
-        Self {
-            request_headers: true,
-            cache: false,
-        }
+        Self::All(true)
     }
 }
 
-fn yes() -> bool {
-    true
+impl RequestHeaders {
+    /// Whether the component is told any.
+    pub(crate) fn any(&self) -> bool {
+        match self {
+            Self::All(all) => *all,
+            Self::Named(names) => !names.is_empty(),
+        }
+    }
+
+    /// Whether it is told `name`.
+    pub(crate) fn tells(&self, name: &str) -> bool {
+        match self {
+            Self::All(all) => *all,
+            Self::Named(names) => names.iter().any(|named| named == name),
+        }
+    }
 }
 
 /// Read by `spin build` and shown by `spin doctor`; nothing at run time depends on it.
@@ -386,7 +405,21 @@ mod tests {
         let component = "[component.x]\nsource = \"x.wasm\"\n[component.x.tool.headwater]\n";
         let manifest = Manifest::parse(&format!("{HEAD}{component}cache = true\n")).unwrap();
         let tool = &manifest.component["x"].tool.headwater;
-        assert!(tool.cache && tool.request_headers);
+        assert!(tool.cache && tool.request_headers == RequestHeaders::All(true));
+        for (text, full_url, client) in [
+            ("false", false, false),
+            ("[\"spin-client-addr\"]", false, true),
+            ("true", true, true),
+        ] {
+            let text = format!("{HEAD}{component}request_headers = {text}\n");
+            let manifest = Manifest::parse(&text).unwrap();
+            let headers = &manifest.component["x"].tool.headwater.request_headers;
+            let told = (
+                headers.tells("spin-full-url"),
+                headers.tells("spin-client-addr"),
+            );
+            assert_eq!(told, (full_url, client), "{text}");
+        }
         let error = Manifest::parse(&format!("{HEAD}{component}cached = true\n"));
         assert!(error.unwrap_err().to_string().contains("cached"));
         let others = "[component.x]\nsource = \"x.wasm\"\n[component.x.tool.other]\nwhatever = 1\n";

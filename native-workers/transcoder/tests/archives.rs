@@ -284,11 +284,11 @@ async fn what_an_archive_lost_is_a_gap() {
     {
         let mut state = fake.state.lock().unwrap();
         for track in ["in/video_900000/", "in/audio_96000/"] {
-            let names = state.blobs.keys().filter(|name| {
+            let mut names = state.blobs.keys().filter(|name| {
                 let start = name.strip_prefix(track);
                 start.is_some_and(|start| start.parse::<u64>().is_ok())
             });
-            let gone = names.cloned().nth(2).unwrap();
+            let gone = names.nth(2).cloned().unwrap();
             state.blobs.remove(&gone);
         }
     }

@@ -69,7 +69,6 @@ impl TextEntry {
                 role: entry.role.clone(),
                 // 3 is visible; what else it can be is not known.
                 hidden: entry.output_flag == Some(0),
-                ..TrackSettings::default()
             },
             added_as: entry.arm_id.clone(),
         })

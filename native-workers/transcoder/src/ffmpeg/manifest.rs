@@ -150,7 +150,7 @@ impl Loader<'_> {
             .any(|entry| entry.is_folder() || is_smooth(entry))
         {
             let (fetched, mut rest) = self
-                .from_archive(place, name, &entries, &beside, selection, sources)
+                .archived(place, name, &entries, &beside, selection, sources)
                 .await?;
             rest.tracks = channels(&wanted);
             return Ok((fetched, rest));
@@ -183,7 +183,7 @@ impl Loader<'_> {
         Ok((fetched, selection.clone()))
     }
 
-    async fn from_archive(
+    async fn archived(
         &self,
         place: &Place,
         name: &str,
