@@ -10,16 +10,14 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use headwater_edge::config::{self, ConfigError};
-use headwater_edge::http::whole;
+use headwater_edge::http::{self as edge, Unread, whole};
 use headwater_edge::problem::Problem;
 use headwater_keys::{Asked, Backend, Delivery, MAX_BODY_BYTES};
 use headwater_seal::Seal;
-use http::StatusCode;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::{Method, StatusCode};
 use jiff::Timestamp;
-use spin_sdk::http::Request;
-use spin_sdk::http_service;
-use spin_sdk::wasip3::http::types::{ErrorCode, Response};
+use spin_sdk::wasip3::exports::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
 use ports::{Keys, Servers};
 
@@ -47,18 +45,24 @@ async fn state() -> Result<Rc<State>, ConfigError> {
     Ok(state)
 }
 
-#[http_service]
-async fn handle(request: Request) -> Result<Response, ErrorCode> {
-    let (parts, body) = request.into_parts();
-    let answer = match read(body).await {
-        Ok(body) => respond(&parts, &body).await,
-        Err(problem) => problem.response(),
-    };
-    answer.map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
+/// What the SDK's `http_service` makes, with a request whose body is read only if it can have one.
+struct Component;
+
+spin_sdk::wasip3::http::service::export!(Component);
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let head = edge::Asked::read(&request)?;
+        let answer = match read(&head.method, request).await {
+            Ok(body) => respond(&head, &body).await,
+            Err(problem) => problem.response(),
+        };
+        answer.map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
+    }
 }
 
 async fn respond(
-    parts: &http::request::Parts,
+    head: &edge::Asked,
     body: &[u8],
 ) -> Result<Response, headwater_blob::TransportError> {
     let state = match state().await {
@@ -75,12 +79,12 @@ async fn respond(
             .response();
         }
     };
-    let path = parts.uri.path();
+    let path = head.path();
     let asked = Asked {
-        method: &parts.method,
+        method: &head.method,
         path: path.strip_prefix("/keys").unwrap_or(path),
-        query: parts.uri.query().unwrap_or_default(),
-        headers: &parts.headers,
+        query: head.query(),
+        headers: &head.headers,
         body,
         now: Timestamp::now(),
     };
@@ -91,11 +95,7 @@ async fn respond(
 }
 
 /// The body, no longer than any licence request is.
-async fn read<B>(body: B) -> Result<Bytes, Problem<'static>>
-where
-    B: http_body::Body,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+async fn read(method: &Method, request: Request) -> Result<Bytes, Problem<'static>> {
     let refuse = |status, detail| Problem {
         kind: "InvalidArgument",
         status,
@@ -103,15 +103,20 @@ where
         detail,
         instance: None,
     };
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is longer than 64 KiB",
-        )),
-        Err(_) => Err(refuse(
-            StatusCode::BAD_REQUEST,
-            "the body could not be read to its end",
-        )),
+    // What is sent along with these means nothing.
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(Bytes::new());
     }
+    edge::body(request, MAX_BODY_BYTES)
+        .await
+        .map_err(|unread| match unread {
+            Unread::TooLong => refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is longer than 64 KiB",
+            ),
+            Unread::Broken => refuse(
+                StatusCode::BAD_REQUEST,
+                "the body could not be read to its end",
+            ),
+        })
 }

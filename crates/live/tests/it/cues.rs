@@ -120,3 +120,28 @@ fn what_is_cancelled_in_time_does_not_come_to_pass() {
     let starts: Vec<i64> = seen.timeline.cues.iter().map(|cue| cue.start).collect();
     assert_eq!(starts, [(NOW + 1_000) * 90]);
 }
+
+#[test]
+fn a_cancelled_break_leaves_no_cut_at_its_end() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[1_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 60);
+    // The encoder makes a key frame where the break would end.
+    encoder.extra = 180;
+    let at = 131 * FRAME;
+    engine.say(1, Said::Signal(signal("b", at, Role::Out)));
+    let cancel = Signal {
+        cancel: true,
+        ..signal("b", 0, Role::Out)
+    };
+    engine.say(1, Said::Signal(cancel));
+    encoder.run(&mut engine, &mut seen, &mut now, 200);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    let rows = seen.timeline.rows.iter();
+    let rows: Vec<i64> = rows.map(|row| row.start - NOW * 90).collect();
+    assert_eq!(rows, [1, 51, 101, 151, 201, 251].map(|frame| frame * FRAME));
+    assert!(seen.timeline.cues.is_empty());
+}
