@@ -13,6 +13,7 @@ mod cues;
 pub(crate) mod dash;
 pub(crate) mod hls;
 pub(crate) mod media;
+pub(crate) mod messages;
 pub(crate) mod show;
 pub(crate) mod smooth;
 
