@@ -27,18 +27,18 @@ pub(crate) const DESCRIPTOR: [u8; 15] = [
 /// An ID3 tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag<'a> {
-    /// Presentation time, 90 kHz. One before the segment begins is taken for its beginning.
+    /// Presentation time, 90 kHz.
     pub time: i64,
     /// The whole tag, at most [`MAX_TAG_BYTES`].
     pub data: &'a [u8],
 }
 
-/// A PES packet for each of `tags`, with the time (not wrapped) of each, by time. `first`: when the segment begins, likewise.
-pub(crate) fn packets(tags: &[Tag<'_>], first: i64) -> Vec<(i64, Pes)> {
+/// A PES packet for each of `tags`, with the time (not wrapped) of each, by time.
+pub(crate) fn packets(tags: &[Tag<'_>]) -> Vec<(i64, Pes)> {
     let mut packets: Vec<(i64, Pes)> = tags
         .iter()
         .map(|tag| {
-            let at = tag.time.saturating_add(CLOCK_ORIGIN).max(first);
+            let at = tag.time.saturating_add(CLOCK_ORIGIN);
             let pes = Pes {
                 pid: METADATA_PID,
                 stream_id: 0xbd,
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                (1_800_000, tags[1].data.to_vec()),
+                (1_170_000, tags[1].data.to_vec()),
                 (1_843_200, tags[0].data.to_vec()),
                 (6_300_000, tags[2].data.to_vec()),
             ]

@@ -240,7 +240,7 @@ pub fn multiplex(
             descriptors: metadata::DESCRIPTOR.to_vec(),
         });
     }
-    let tags = written(tags.unwrap_or_default(), begins(video, audio))?;
+    let tags = written(tags.unwrap_or_default())?;
     let mut tags = tags.into_iter().peekable();
     let mut parts =
         Vec::with_capacity(pictures.len().saturating_add(sound.len()).saturating_add(8));
@@ -261,24 +261,12 @@ pub fn multiplex(
     Ok(Segment { parts })
 }
 
-/// When the first sample is presented: 90 kHz, not wrapped.
-fn begins(video: Option<&Video<'_>>, audio: Option<&Audio<'_>>) -> i64 {
-    let (fragments, timescale) = match (video, audio) {
-        (Some(video), _) => (video.fragments, video.timescale),
-        (None, Some(audio)) => (audio.fragments, audio.timescale),
-        (None, None) => return i64::MIN,
-    };
-    let samples = fragments.iter().flat_map(|fragment| &fragment.samples);
-    let first = samples.map(|sample| sample.present).min();
-    first.map_or(i64::MIN, |first| units(first, timescale))
-}
-
-/// The packets of each tag, by time. `first`: see [`begins`].
-fn written(tags: &[Tag<'_>], first: i64) -> Result<Vec<(i64, Vec<u8>)>, TsError> {
+/// The packets of each tag, by time.
+fn written(tags: &[Tag<'_>]) -> Result<Vec<(i64, Vec<u8>)>, TsError> {
     if let Some(long) = tags.iter().find(|tag| tag.data.len() > MAX_TAG_BYTES) {
         return Err(TsError::TagTooLong(long.data.len()));
     }
-    let mut packets = metadata::packets(tags, first);
+    let mut packets = metadata::packets(tags);
     stretch(packets.iter_mut().map(|(_, pes)| pes).collect());
     let written = packets.into_iter().map(|(at, pes)| {
         let mut out = Vec::new();

@@ -9,10 +9,11 @@ use std::sync::Arc;
 /// Most bytes of a segment's tags, which are part of its plan.
 const MOST_BYTES: usize = 512 << 10;
 
-/// The ID3 tags of a segment that starts at `start` on the event's clock: each once, in the order of `chunks`. Left out is what
-/// is no tag, what no transport stream carries, and what is too much.
+/// The ID3 tags of a segment in the row that starts at `start` on the event's clock: each once, in the order of `chunks`. Left
+/// out is what is no tag, what no transport stream carries, and what is too much.
 ///
-/// A tag for a moment after the segment keeps its time: segments stand alone, and none can say what another has said.
+/// A tag for a moment before the row is for its beginning, as nobody plays what was before. One for a moment after it keeps its
+/// time: segments stand alone, and none can say what another has said. So tags have the same times in all tracks of a row.
 pub(crate) fn tags(chunks: &[Arc<Chunk>], start: i64) -> Vec<Tag<'_>> {
     let mut tags: Vec<Tag<'_>> = Vec::new();
     let mut bytes: usize = 0;
@@ -26,7 +27,7 @@ pub(crate) fn tags(chunks: &[Arc<Chunk>], start: i64) -> Vec<Tag<'_>> {
             continue;
         }
         let tag = Tag {
-            time: message.time(start),
+            time: message.time(start).max(start),
             data,
         };
         if !tags.contains(&tag) {

@@ -18,7 +18,7 @@ use crate::transport::{self, Carriage, Elementary, Samples};
 use headwater_cmaf::index::{TrackHead, TrackKind};
 use headwater_live::chunk::Chunk;
 use headwater_live::stream::Kind;
-use headwater_live::timeline::{Track, TrackIndex, clock_of_ticks};
+use headwater_live::timeline::{Track, TrackIndex};
 use headwater_plan::{PlanBuilder, Source as Stretch};
 use std::sync::Arc;
 
@@ -118,9 +118,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             None => Samples::Clear,
         };
         // All tracks of a row carry the same messages.
-        let tags = streams.first().map_or(Vec::new(), |own| {
-            messages::tags(&own.chunks, clock_of_ticks(start, own.head.timescale))
-        });
+        let own = streams.first().map(|own| own.chunks.as_slice());
+        let tags = messages::tags(own.unwrap_or_default(), found.row.start);
         let segment = transport::lay_out(&tracks, samples, Some(&tags))?;
         let of = |kind: TrackKind| streams.iter().find(|s| s.head.kind == kind);
         let video = of(TrackKind::Video).map(|stream| &stream.elementary);
