@@ -195,12 +195,10 @@ fn id3_is_a_stream_of_its_own_in_every_rendition() {
             let media = packets(&plain);
             assert!(media.lines().count() > 150);
             assert_eq!(packets(&served), media, "{path}");
-            // The stream is there from the first segment on, or players would have to begin anew.
-            for url in &urls {
-                let segment = ok(&bench, url).body;
-                let streams = probe(&segment, &["-show_entries", "stream=codec_name"]);
-                assert!(streams.contains("timed_id3"), "{streams}");
-            }
+            // The stream is there in the first segment already, or players would have to begin anew.
+            let segment = ok(&bench, &urls[0]).body;
+            let streams = probe(&segment, &["-show_entries", "stream=codec_name"]);
+            assert!(streams.contains("timed_id3"), "{streams}");
             // Parts are those of the whole.
             let whole = ok(&bench, &urls[1]).body;
             for range in [0..100, 187..4_000, 3_000..9_001] {
@@ -294,8 +292,8 @@ fn cues_of(playlist: &str) -> Vec<(usize, String)> {
     found
 }
 
-#[test]
-fn playlists_of_transport_streams_say_the_same_cues() {
+/// An event with a break of two seconds, and one that nobody ends.
+fn with_breaks() -> Air {
     let mut air = Air::avc();
     for (id, at, role, lasting) in [
         ("7", 2, Role::Out, Some(3)),
@@ -308,10 +306,16 @@ fn playlists_of_transport_streams_say_the_same_cues() {
             duration: lasting.map(|seconds| seconds * 90_000),
             body: Body::Splice {
                 role,
-                section: vec![0xfc, 0x30],
+                section: vec![0xfc, 0x30, id.as_bytes()[0], u8::try_from(at).unwrap()],
             },
         }));
     }
+    air
+}
+
+#[test]
+fn playlists_of_transport_streams_say_the_same_cues() {
+    let air = with_breaks();
     let storage = airing(&air);
     let check = |bench: &Bench| {
         let cmaf = media_playlists(bench, "format=m3u8-cmaf");
@@ -333,4 +337,93 @@ fn playlists_of_transport_streams_say_the_same_cues() {
     check(&Bench::with(storage.clone(), on_air(published())));
     air.record(&storage, 0..7, true);
     check(&Bench::new(storage));
+}
+
+#[test]
+fn smooth_streaming_has_a_stream_of_cues() {
+    let mut air = with_breaks();
+    // One has no section, and one begins where another ends.
+    for (id, at, body) in [
+        ("simple", 3, Body::Break),
+        (
+            "9",
+            4,
+            Body::Splice {
+                role: Role::Out,
+                section: b"other".to_vec(),
+            },
+        ),
+    ] {
+        air.told.push(Change::Cue(Cue {
+            id: id.into(),
+            start: START + at * 90_000,
+            duration: None,
+            body,
+        }));
+    }
+    let storage = airing(&air);
+    let name = |at: u64| ((FIRST + at) * 10_000_000).to_string();
+    let expected = [
+        (2, "/DA3Ag=="),
+        (4, "/DA3BA=="),
+        (4, "b3RoZXI="),
+        (5, "/DA4BQ=="),
+    ]
+    .map(|(at, data)| (name(at), data.to_owned()));
+    let sections = |bench: &Bench, options: &str| {
+        let manifest = ok(bench, &format!("show.ism/manifest{options}"));
+        let document = roxmltree::Document::parse(manifest.text()).unwrap();
+        let streams = document.descendants();
+        let stream = streams
+            .filter(|node| node.has_tag_name("StreamIndex"))
+            .find(|node| node.attribute("Subtype") == Some("DATA"))
+            .unwrap();
+        assert_eq!(stream.attribute("ParentStreamIndex"), Some("video"));
+        let url = stream.attribute("Url").unwrap().to_owned();
+        let chunks = stream.children().filter(|node| node.has_tag_name("c"));
+        let chunks = chunks.map(|c| {
+            let data = c.first_element_child().unwrap().text().unwrap();
+            (c.attribute("t").unwrap().to_owned(), data.to_owned())
+        });
+        (url, chunks.collect::<Vec<_>>())
+    };
+    let path = |url: &str, time: &str| {
+        let url = url.replace("{bitrate}", "0").replace("{start time}", time);
+        format!("show.ism/{url}")
+    };
+    let live = Bench::with(storage.clone(), on_air(published()));
+    let (url, found) = sections(&live, "");
+    assert_eq!(found, expected);
+    let fragment = ok(&live, &path(&url, &name(4)));
+    // Its time and its two messages.
+    let time = (FIRST + 4) * 10_000_000;
+    let holds = |what: &[u8]| fragment.body.windows(what.len()).any(|bytes| bytes == what);
+    assert!(holds(&time.to_be_bytes()));
+    let moof = u32::from_be_bytes(*fragment.body.first_chunk().unwrap()) as usize;
+    let media = &fragment.body[moof + 8..];
+    assert_eq!(media.len(), 12 + 4 + 12 + 5);
+    assert_eq!(
+        (&media[..4], &media[8..16]),
+        (&[0, 0, 0, 1][..], &[0, 0, 0, 0, 0xfc, 0x30, b'7', 4][..])
+    );
+    assert_eq!(&media[24..], b"\0\0\0\0other");
+    for time in [3, 6] {
+        let none = live.get(&path(&url, &name(time)));
+        assert_eq!(none.code(), "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND");
+    }
+    let whole = guarded(&storage, Way::Envelope);
+    let (sealed_url, found) = sections(&whole, "(encryption=cbc)");
+    assert_eq!(found, expected);
+    let sealed = ok(&whole, &path(&sealed_url, &name(4))).body;
+    let iv = IvSpace::constant(Kid::parse(KID).unwrap());
+    let iv = format!("{:032x}", u128::from_be_bytes(iv));
+    let key = "09090909090909090909090909090909";
+    assert!(opened(&sealed, key, &iv) == fragment.body);
+    air.record(&storage, 0..7, true);
+    let film = Bench::new(storage.clone());
+    assert_eq!(sections(&film, "").1, expected);
+    assert!(ok(&film, &path(&url, &name(4))).body == fragment.body);
+    // Without any there is no stream.
+    let silent = Bench::with(airing(&Air::avc()), on_air(published()));
+    assert!(!ok(&silent, "show.ism/manifest").text().contains("DATA"));
 }
