@@ -53,7 +53,7 @@ fn air() -> (Air, Vec<Tag>) {
     air.say(1, 4, &tag(5, at(1.7), b"no tag"));
     // In the fourth: for the next but one, and a large one.
     air.say(3, 1, &tag(6, at(5.25), &id3("of later")));
-    let large = [b"ID3\x04\0\0\0\0\x1f\x40".as_slice(), &[0xab; 4000]].concat();
+    let large = [b"ID3\x04\0\0\0\0\x1f\x20".as_slice(), &[0xab; 4000]].concat();
     air.say(3, 0, &tag(7, at(3.1), &large));
     air.told.push(Change::Scheme {
         scheme: ID3_SCHEME.into(),
