@@ -204,6 +204,14 @@ fn id3_is_a_stream_of_its_own_in_every_rendition() {
         }
     }
     assert_eq!(while_live.len(), 3);
+    // What players are told of the bandwidth has room for sixteen packets a second in pictures, and in sound.
+    let announced = |bench: &Bench| {
+        let master = ok(bench, "show.ism/manifest(format=m3u8-aapl)");
+        let peak = master.text().split("#EXT-X-STREAM-INF:BANDWIDTH=").nth(1);
+        let peak = peak.unwrap().split(',').next().unwrap();
+        peak.parse::<u64>().unwrap()
+    };
+    assert!(announced(&bench) >= announced(&without) + 2 * 16 * 188 * 8);
     // The other versions are the same segments.
     let own = media_playlists(&bench, "format=m3u8-aapl-v8");
     for ((path, text), (_, segments)) in own.iter().zip(&while_live) {
