@@ -38,6 +38,7 @@ mod error;
 mod grid;
 pub mod journal;
 pub mod limits;
+pub mod message;
 pub mod reason;
 pub mod source;
 pub mod stream;

@@ -81,6 +81,8 @@ pub(crate) struct Builder {
     messages: Vec<u8>,
     /// Likewise, of the segment that begins next.
     first_messages: Vec<u8>,
+    /// Likewise, of the first one that begins with this row or a later one.
+    later_messages: Vec<(u64, Vec<u8>)>,
 }
 
 /// Most bytes of a part: it is closed early when it would grow beyond.
@@ -103,6 +105,7 @@ impl Builder {
             made: Vec::new(),
             messages: Vec::new(),
             first_messages: Vec::new(),
+            later_messages: Vec::new(),
         }
     }
 
@@ -110,6 +113,21 @@ impl Builder {
     pub(crate) fn message(&mut self, message: &[u8]) {
         if self.messages.len().saturating_add(message.len()) <= MAX_MESSAGES_BYTES {
             self.messages.extend_from_slice(message);
+        }
+    }
+
+    /// Puts an `emsg` box in front of the next part of row `row` or a later one. What does not fit is left out.
+    pub(crate) fn message_from(&mut self, row: u64, message: &[u8]) {
+        match self.row() {
+            None => {}
+            Some(own) if own >= row => self.message(message),
+            Some(_) => {
+                let waiting = self.later_messages.iter().map(|(_, bytes)| bytes.len());
+                let waiting = waiting.fold(message.len(), usize::saturating_add);
+                if waiting <= MAX_MESSAGES_BYTES {
+                    self.later_messages.push((row, message.to_vec()));
+                }
+            }
         }
     }
 
@@ -172,6 +190,13 @@ impl Builder {
             });
             let first = std::mem::take(&mut self.first_messages);
             self.message(&first);
+            let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.later_messages)
+                .into_iter()
+                .partition(|(row, _)| *row <= mark.number);
+            self.later_messages = later;
+            for (_, message) in &due {
+                self.message(message);
+            }
             self.made.push(Made::Open {
                 number: mark.number,
                 start: u64::try_from(start).unwrap_or(0),

@@ -309,12 +309,13 @@ pub(crate) enum Samples {
     Encrypted,
 }
 
-/// A segment's tracks, laid out.
+/// A segment's tracks, laid out. `tags`: its metadata stream, if it has one.
 ///
 /// Errors: 415 if a sample has no place in a transport stream.
 pub(crate) fn lay_out(
     tracks: &[(&TrackHead, &Carriage, &[ts::Fragment])],
     samples: Samples,
+    tags: Option<&[ts::Tag<'_>]>,
 ) -> Result<ts::Segment, OriginError> {
     let encrypted = samples == Samples::Encrypted;
     let (mut video, mut audio) = (None, None);
@@ -343,7 +344,7 @@ pub(crate) fn lay_out(
             }
         }
     }
-    ts::multiplex(video.as_ref(), audio.as_ref()).map_err(|fault| {
+    ts::multiplex(video.as_ref(), audio.as_ref(), tags).map_err(|fault| {
         OriginError::new(
             Code::FormatNotSupported,
             format!("the segment cannot be made: {fault}"),
@@ -360,7 +361,7 @@ pub(crate) fn packetise(
 ) -> Result<Packetise, PlanError> {
     let streams = [video, audio].map(|e| e.map(Elementary::sources).unwrap_or_default());
     let pieces = segment.parts.into_iter().map(|part| match part {
-        ts::Part::Tables(bytes) => Piece::Packets(bytes.into()),
+        ts::Part::Tables(bytes) | ts::Part::Tag(bytes) => Piece::Packets(bytes.into()),
         ts::Part::Pes(stream, pes) => Piece::Pes {
             stream: match stream {
                 ts::StreamId::Video => 0,

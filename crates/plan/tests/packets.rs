@@ -7,8 +7,8 @@ use headwater_protect::sample_aes::SampleAes;
 use headwater_protect::{Key, Scheme};
 use headwater_time::Timescale;
 use headwater_ts::{
-    Adts, Audio, AudioCodec, Fragment, ParameterSets, Part, Sample, StreamId, Video, encrypted_len,
-    multiplex,
+    Adts, Audio, AudioCodec, Fragment, ParameterSets, Part, Sample, StreamId, Tag, Video,
+    encrypted_len, multiplex,
 };
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -115,9 +115,13 @@ fn plan_under(key: Option<&SampleKey>, pictures: &[u32], sounds: &[u32], gap: u6
         fragments: &sounds,
         setup: key.map(|_| &[0x11, 0x90][..]),
     };
-    let segment = multiplex(Some(&video), Some(&audio)).unwrap();
+    let tags = [Tag {
+        time: 1_800,
+        data: b"ID3 with some words",
+    }];
+    let segment = multiplex(Some(&video), Some(&audio), Some(&tags)).unwrap();
     let pieces = segment.parts.into_iter().map(|part| match part {
-        Part::Tables(bytes) => Piece::Packets(bytes.into()),
+        Part::Tables(bytes) | Part::Tag(bytes) => Piece::Packets(bytes.into()),
         Part::Pes(stream, pes) => Piece::Pes {
             stream: if stream == StreamId::Video { 0 } else { 1 },
             pes,
@@ -249,6 +253,7 @@ fn what_does_not_match_is_no_step() {
             }],
             setup: None,
         }),
+        None,
     )
     .unwrap()
     .parts
@@ -256,7 +261,7 @@ fn what_does_not_match_is_no_step() {
     .unwrap()
     {
         Part::Pes(_, pes) => pes,
-        Part::Tables(_) => panic!(),
+        Part::Tables(_) | Part::Tag(_) => panic!(),
     };
     let piece = |stream| Piece::Pes {
         stream,

@@ -17,11 +17,13 @@
 mod fragment;
 mod manifest;
 mod private;
+mod sparse;
 mod text;
 
 pub use fragment::{Following, Fragment, Sample, TooLarge};
 pub use manifest::{Chunk, Level, Live, Manifest, Media, Stream, Version};
 pub use private::{aac_private_data, avc_private_data};
+pub use sparse::{Message, Sparse};
 
 /// Value for `Content-Type` of manifests.
 pub const CONTENT_TYPE: &str = "application/vnd.ms-sstr+xml";

@@ -3,6 +3,7 @@
 //! Times of a stream are in its own `TimeScale`; of the whole in the manifest's. `c@r` counts fragments, the first one
 //! included, and is there in version 2.2 only.
 
+use crate::sparse::Sparse;
 use crate::text::{attribute, number_attribute};
 use headwater_time::Timescale;
 
@@ -21,6 +22,8 @@ pub struct Manifest<'a> {
     pub protection: Option<String>,
     /// In the order in which players list them.
     pub streams: Vec<Stream<'a>>,
+    /// Behind those.
+    pub sparse: Vec<Sparse>,
 }
 
 /// What clients of a live presentation need to know.
@@ -168,6 +171,9 @@ impl Manifest<'_> {
         }
         for stream in &self.streams {
             stream.write(self.version, &mut out);
+        }
+        for sparse in &self.sparse {
+            sparse.write(&mut out);
         }
         out.push_str("</SmoothStreamingMedia>\n");
         out

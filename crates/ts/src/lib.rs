@@ -12,7 +12,9 @@
 //! PES packet:    188-byte packets on one PID; the first has the random access indicator and PCR in its adaptation field
 //! H.264 sample:  access unit delimiter | at sync samples: SPS, PPS | NAL units behind start codes
 //! AAC frame:     ADTS header | raw data block; several frames to a PES packet, for at most 0.1 s
+//! ID3 tag:       a PES packet of its own, in front of what is decoded at its time
 //! ```
+//!
 //! Under SAMPLE-AES slices and frames are encrypted on the way (`protected`). Emulation prevention then changes how long
 //! pictures are, so their lengths have to be found out beforehand: [`encrypted_len`].
 //!
@@ -33,6 +35,7 @@
 mod adts;
 mod avc;
 mod clock;
+mod metadata;
 mod multiplex;
 mod pes;
 mod protected;
@@ -41,6 +44,7 @@ mod psi;
 pub use adts::Adts;
 pub use avc::{BadNalUnit, ParameterSets};
 pub use clock::{CLOCK_ORIGIN, clock};
+pub use metadata::{MAX_TAG_BYTES, METADATA_PID, Tag};
 pub use multiplex::{
     Audio, AudioCodec, Fragment, Part, Sample, Segment, StreamId, TsError, Video, multiplex,
 };

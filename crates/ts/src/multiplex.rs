@@ -3,6 +3,7 @@
 use crate::adts::Adts;
 use crate::avc::ParameterSets;
 use crate::clock::{PCR_LEAD, earlier, units, wrap};
+use crate::metadata::{self, MAX_TAG_BYTES, METADATA_PID, Tag};
 use crate::pes::{Framing, Pes, Unit};
 use crate::psi::{AUDIO_PID, Listed, MAX_DESCRIPTORS, VIDEO_PID, registration, tables};
 use headwater_protect::sample_aes::{
@@ -98,6 +99,8 @@ pub enum Part {
     Tables(Vec<u8>),
     /// A PES packet; it takes the next [`Pes::media_len`] media bytes of its stream.
     Pes(StreamId, Pes),
+    /// The packets of an ID3 tag, ready.
+    Tag(Vec<u8>),
 }
 
 /// A segment before its media bytes are read.
@@ -123,6 +126,9 @@ pub enum TsError {
     /// Audio that SAMPLE-AES has no words for, or too many.
     #[error("this audio cannot be encrypted sample by sample in a transport stream")]
     Protection,
+    /// A tag of more than [`MAX_TAG_BYTES`].
+    #[error("a tag of {0} bytes is too long for a transport stream")]
+    TagTooLong(usize),
 }
 
 impl Part {
@@ -130,7 +136,9 @@ impl Part {
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {
-            Self::Tables(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Tables(bytes) | Self::Tag(bytes) => {
+                u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+            }
             Self::Pes(_, pes) => pes.len(),
         }
     }
@@ -182,10 +190,15 @@ struct Timed {
     pes: Pes,
 }
 
-/// Lays out a segment of `video`, `audio` or both.
+/// Lays out a segment of `video`, `audio` or both. `tags`: what its metadata stream carries, in the clear and in order; with
+/// `None` the program has no such stream.
 ///
 /// Errors: [`TsError`].
-pub fn multiplex(video: Option<&Video<'_>>, audio: Option<&Audio<'_>>) -> Result<Segment, TsError> {
+pub fn multiplex(
+    video: Option<&Video<'_>>,
+    audio: Option<&Audio<'_>>,
+    tags: Option<&[Tag<'_>]>,
+) -> Result<Segment, TsError> {
     let mut streams = Vec::new();
     let mut pictures = Vec::new();
     if let Some(video) = video {
@@ -216,18 +229,53 @@ pub fn multiplex(video: Option<&Video<'_>>, audio: Option<&Audio<'_>>) -> Result
     if pictures.is_empty() && sound.is_empty() {
         return Err(TsError::Empty);
     }
-    stretch(&mut pictures);
-    stretch(&mut sound);
+    stretch(pictures.iter_mut().map(|timed| &mut timed.pes).collect());
+    stretch(sound.iter_mut().map(|timed| &mut timed.pes).collect());
+    let mut program = Vec::new();
+    if tags.is_some() {
+        program.extend_from_slice(&metadata::POINTER);
+        streams.push(Listed {
+            pid: METADATA_PID,
+            stream_type: metadata::STREAM_TYPE,
+            descriptors: metadata::DESCRIPTOR.to_vec(),
+        });
+    }
+    let tags = written(tags.unwrap_or_default())?;
+    let mut tags = tags.into_iter().peekable();
     let mut parts =
         Vec::with_capacity(pictures.len().saturating_add(sound.len()).saturating_add(8));
     for timed in merged(pictures, sound) {
+        // Nothing comes before the segment's tables and its first picture.
+        while !parts.is_empty()
+            && let Some((_, packets)) = tags.next_if(|(at, _)| *at <= timed.at)
+        {
+            parts.push(Part::Tag(packets));
+        }
         if let Some(number) = timed.opens {
             let counter = u8::try_from(number & 0x0f).unwrap_or_default();
-            parts.push(Part::Tables(tables(&streams, counter)));
+            parts.push(Part::Tables(tables(&program, &streams, counter)));
         }
         parts.push(Part::Pes(timed.stream, timed.pes));
     }
+    parts.extend(tags.map(|(_, packets)| Part::Tag(packets)));
     Ok(Segment { parts })
+}
+
+/// The packets of each tag, by time.
+fn written(tags: &[Tag<'_>]) -> Result<Vec<(i64, Vec<u8>)>, TsError> {
+    if let Some(long) = tags.iter().find(|tag| tag.data.len() > MAX_TAG_BYTES) {
+        return Err(TsError::TagTooLong(long.data.len()));
+    }
+    let mut packets = metadata::packets(tags);
+    stretch(packets.iter_mut().map(|(_, pes)| pes).collect());
+    let written = packets.into_iter().map(|(at, pes)| {
+        let mut out = Vec::new();
+        let len = pes.units.iter().map(|unit| unit.prefix.len()).sum();
+        pes.write(&[], None, &mut out)
+            .map_err(|_| TsError::TagTooLong(len))?;
+        Ok((at, out))
+    });
+    written.collect()
 }
 
 /// Stream type and descriptors of audio.
@@ -364,29 +412,25 @@ fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> 
 
 /// Counts the transport packets of one PID, stretches its last PES packets until they are a multiple of 16, and numbers
 /// them from 0.
-fn stretch(packets: &mut [Timed]) {
+fn stretch(mut packets: Vec<&mut Pes>) {
     let mut total: u32 = 0;
-    for timed in packets.iter_mut() {
-        timed.pes.packets = timed.pes.least_packets();
-        total = total.wrapping_add(timed.pes.packets);
+    for pes in packets.iter_mut() {
+        pes.packets = pes.least_packets();
+        total = total.wrapping_add(pes.packets);
     }
     let mut missing = total.wrapping_neg() & 15;
-    for timed in packets.iter_mut().rev() {
-        let more = timed
-            .pes
-            .most_packets()
-            .saturating_sub(timed.pes.packets)
-            .min(missing);
-        timed.pes.packets = timed.pes.packets.saturating_add(more);
+    for pes in packets.iter_mut().rev() {
+        let more = pes.most_packets().saturating_sub(pes.packets).min(missing);
+        pes.packets = pes.packets.saturating_add(more);
         missing = missing.saturating_sub(more);
         if missing == 0 {
             break;
         }
     }
     let mut counter: u32 = 0;
-    for timed in packets {
-        timed.pes.counter = u8::try_from(counter & 15).unwrap_or_default();
-        counter = counter.wrapping_add(timed.pes.packets);
+    for pes in packets {
+        pes.counter = u8::try_from(counter & 15).unwrap_or_default();
+        counter = counter.wrapping_add(pes.packets);
     }
 }
 
@@ -446,7 +490,7 @@ mod tests {
             fragments: &fragments,
             protected: false,
         };
-        let segment = multiplex(Some(&video), None).unwrap();
+        let segment = multiplex(Some(&video), None, None).unwrap();
         let tables: Vec<usize> = (0..)
             .zip(&segment.parts)
             .filter(|(_, p)| matches!(p, Part::Tables(_)))
@@ -488,7 +532,7 @@ mod tests {
             fragments: &fragments,
             protected: false,
         };
-        let segment = multiplex(Some(&video), None).unwrap();
+        let segment = multiplex(Some(&video), None, None).unwrap();
         let times: Vec<(u64, u64)> = packets_of(&segment, StreamId::Video)
             .iter()
             .map(|p| (p.dts.unwrap_or(p.pts), p.pts))
@@ -515,10 +559,10 @@ mod tests {
             setup: None,
         };
         assert_eq!(
-            multiplex(None, Some(&audio)),
+            multiplex(None, Some(&audio), None),
             Err(TsError::FrameTooLong(9000))
         );
-        assert_eq!(multiplex(None, None), Err(TsError::Empty));
+        assert_eq!(multiplex(None, None, None), Err(TsError::Empty));
     }
 
     proptest! {
@@ -529,7 +573,7 @@ mod tests {
             let sounds = [fragment(0, 0, 90, 1024, &frames)];
             let video = Video { parameters: &parameters, timescale: Timescale::new(25).unwrap(), reordering: 0, fragments: &pictures, protected: false };
             let audio = Audio { codec: AudioCodec::Aac(Adts::new(48_000, 2).unwrap()), timescale: Timescale::new(48_000).unwrap(), fragments: &sounds, setup: None };
-            let segment = multiplex(Some(&video), Some(&audio)).unwrap();
+            let segment = multiplex(Some(&video), Some(&audio), None).unwrap();
             prop_assert_eq!(segment.total_len() % 188, 0);
             for stream in [StreamId::Video, StreamId::Audio] {
                 let packets = packets_of(&segment, stream);
@@ -563,7 +607,7 @@ mod tests {
             setup: Some(setup),
         };
         let aac = AudioCodec::Aac(Adts::new(48_000, 2).unwrap());
-        let segment = multiplex(Some(&video), Some(&audio(aac, &[0x11, 0x90]))).unwrap();
+        let segment = multiplex(Some(&video), Some(&audio(aac, &[0x11, 0x90])), None).unwrap();
         let Part::Tables(tables) = &segment.parts[0] else {
             panic!()
         };
@@ -584,12 +628,15 @@ mod tests {
             .iter()
             .filter_map(|part| match part {
                 Part::Pes(_, pes) => Some(pes.framing),
-                Part::Tables(_) => None,
+                Part::Tables(_) | Part::Tag(_) => None,
             })
             .collect();
         assert_eq!(framings, [Framing::ProtectedAvc, Framing::ProtectedFrame]);
         for audio in [audio(AudioCodec::Eac3, &[0; 8]), audio(aac, &[0; 60])] {
-            assert_eq!(multiplex(None, Some(&audio)), Err(TsError::Protection));
+            assert_eq!(
+                multiplex(None, Some(&audio), None),
+                Err(TsError::Protection)
+            );
         }
     }
 }

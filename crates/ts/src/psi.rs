@@ -1,5 +1,5 @@
-//! Program association and program map tables (ISO/IEC 13818-1 §2.4.4): one program of at most one video and one audio
-//! stream.
+//! Program association and program map tables (ISO/IEC 13818-1 §2.4.4): one program of at most one video, one audio and
+//! one metadata stream.
 
 use crate::PACKET_LEN;
 
@@ -24,7 +24,8 @@ pub(crate) struct Listed {
     pub(crate) descriptors: Vec<u8>,
 }
 
-/// Most descriptor bytes of a stream: the map of two streams has one packet.
+/// Most descriptor bytes of a stream: the map has one packet. (Those of pictures and of metadata are a few bytes, whatever
+/// the media.)
 pub(crate) const MAX_DESCRIPTORS: usize = 64;
 
 /// A registration descriptor (§2.6.8) of a `format_identifier`.
@@ -32,15 +33,18 @@ pub(crate) fn registration(identifier: [u8; 4]) -> Vec<u8> {
     [&[5, 4][..], &identifier].concat()
 }
 
-/// PAT and PMT, a packet each. `counter`: of both packets. The first stream carries the PCR.
-pub(crate) fn tables(streams: &[Listed], counter: u8) -> Vec<u8> {
+/// PAT and PMT, a packet each. `program`: the program's descriptors. `counter`: of both packets. The first stream carries the
+/// PCR.
+pub(crate) fn tables(program: &[u8], streams: &[Listed], counter: u8) -> Vec<u8> {
     let mut association = Vec::new();
     association.extend_from_slice(&PROGRAM.to_be_bytes());
     association.extend_from_slice(&(0xe000 | MAP_PID).to_be_bytes());
     let mut map = Vec::new();
     let clock_pid = streams.first().map_or(0x1fff, |stream| stream.pid);
     map.extend_from_slice(&(0xe000 | clock_pid).to_be_bytes());
-    map.extend_from_slice(&0xf000_u16.to_be_bytes());
+    let len = u16::try_from(program.len()).unwrap_or_default();
+    map.extend_from_slice(&(0xf000 | len).to_be_bytes());
+    map.extend_from_slice(program);
     for stream in streams {
         map.push(stream.stream_type);
         map.extend_from_slice(&(0xe000 | stream.pid).to_be_bytes());
@@ -108,7 +112,7 @@ mod tests {
             0x00, 0xb0, 0x0d, 0x00, 0x01, 0xc1, 0x00, 0x00, 0x00, 0x01, 0xf0, 0x00, 0x2a, 0xb1,
             0x04, 0xb2,
         ];
-        let out = tables(&[], 3);
+        let out = tables(&[], &[], 3);
         assert_eq!(out.len(), TABLES_LEN);
         assert_eq!(out[..5], [0x47, 0x40, 0, 0x13, 0]);
         assert_eq!(out[5..21], known);

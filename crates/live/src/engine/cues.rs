@@ -117,7 +117,15 @@ impl Engine {
         let when = (start, message.duration);
         let (scheme, value) = (&message.scheme, &message.value);
         let message = event_message(scheme, value, when, message.id, &message.data);
-        self.tell_players(&message);
+        // One track may have begun the next row already. All tracks say it in the same row, or who goes from one to the other
+        // hears it twice, or never.
+        let rows = self.tracks.iter().map(|track| track.builder.row());
+        let Some(newest) = rows.max().flatten() else {
+            return;
+        };
+        for track in &mut self.tracks {
+            track.builder.message_from(newest, &message);
+        }
     }
 
     fn tell_players(&mut self, message: &[u8]) {

@@ -1,9 +1,10 @@
 //! Cues: told to the timeline, cut at, and put into media.
 
 use crate::support::*;
-use headwater_live::cue::{Body, Role, SPLICE_SCHEME, Said, Signal};
+use headwater_live::cue::{Body, ID3_SCHEME, Message, Role, SPLICE_SCHEME, Said, Signal};
 use headwater_live::engine::Engine;
 use headwater_live::journal;
+use headwater_live::message::told;
 use headwater_live::timeline::Timeline;
 
 fn section() -> Vec<u8> {
@@ -144,4 +145,43 @@ fn a_cancelled_break_leaves_no_cut_at_its_end() {
     let rows: Vec<i64> = rows.map(|row| row.start - NOW * 90).collect();
     assert_eq!(rows, [1, 51, 101, 151, 201, 251].map(|frame| frame * FRAME));
     assert!(seen.timeline.cues.is_empty());
+}
+
+#[test]
+fn all_tracks_say_a_message_once_and_in_the_same_row() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000, 1_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 60);
+    // At every place that a picture has in the rows, so also where one track has begun another row than the others.
+    for frame in 60..180_u32 {
+        let message = Message {
+            scheme: ID3_SCHEME.to_owned(),
+            value: String::new(),
+            time: i64::from(frame) * FRAME,
+            duration: None,
+            id: frame,
+            data: b"ID3 words".to_vec(),
+        };
+        engine.say(1, Said::Message(message));
+        encoder.run(&mut engine, &mut seen, &mut now, 1);
+    }
+    encoder.run(&mut engine, &mut seen, &mut now, 60);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    let mut said: Vec<Vec<(u32, u64)>> = vec![Vec::new(); seen.timeline.tracks.len()];
+    for ((track, row), parts) in &seen.media {
+        let messages = parts.iter().flat_map(|part| told(part));
+        let own = messages.filter(|message| message.scheme == ID3_SCHEME);
+        said[usize::from(*track)].extend(own.map(|message| (message.id, *row)));
+    }
+    assert_eq!(said.len(), 3);
+    for own in &mut said {
+        own.sort_unstable();
+    }
+    let ids: Vec<u32> = said[0].iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, (60..180).collect::<Vec<_>>());
+    assert_eq!(said[0], said[1]);
+    assert_eq!(said[0], said[2]);
 }

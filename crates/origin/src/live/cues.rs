@@ -1,12 +1,16 @@
-//! What a window says of the cues in it: in HLS, and in DASH.
+//! What a window says of the cues in it: in HLS, in DASH, and in Smooth Streaming.
 
 use super::show::Show;
+use crate::address::child::Carried;
+use crate::error::{Code, OriginError};
+use crate::manifests::smooth::Clock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_dash as dash;
 use headwater_hls as hls;
-use headwater_live::cue::{Body, Cue, Role};
+use headwater_live::cue::{Body, Cue, Role, SPLICE_SCHEME};
 use headwater_live::{CLOCK, CLOCK_PER_MS};
+use headwater_smooth as smooth;
 
 fn ms(ticks: i64) -> i64 {
     ticks.checked_div(CLOCK_PER_MS).unwrap_or(0)
@@ -187,4 +191,91 @@ pub(super) fn inband(show: &Show) -> Vec<dash::Inband> {
         value: value.clone(),
     });
     schemes.collect()
+}
+
+/// Name of the stream of cues in Smooth Streaming; its bit rate is 0.
+pub(crate) const SPARSE: &str = "scte35";
+
+/// When a cue's fragment is, in the URL.
+fn sparse_time(cue: &Cue) -> u64 {
+    Clock::with(CLOCK).name(u64::try_from(cue.start).unwrap_or(0))
+}
+
+/// The stream of splices for Smooth Streaming: those that are not over before the window. `None` without any. Breaks of the
+/// simple mode have no section to put into it.
+pub(super) fn sparse(show: &Show, parent: &str, carried: Carried<'_>) -> Option<smooth::Sparse> {
+    let front = show.timeline.rows.front()?.start;
+    let clock = Clock::with(CLOCK);
+    let cues = show.timeline.cues.iter();
+    // What was to come after the end of what has ended did not.
+    let end = show.timeline.end().filter(|_| show.ended);
+    let shown = |cue: &&Cue| cue.end() >= front && end.is_none_or(|end| cue.start <= end);
+    let mut cues: Vec<&Cue> = cues.filter(shown).collect();
+    cues.sort_by_key(|cue| cue.start);
+    let messages = cues.into_iter().filter_map(|cue| {
+        Some(smooth::Message {
+            start: sparse_time(cue),
+            data: STANDARD.encode(section(cue)?),
+        })
+    });
+    let messages: Vec<_> = messages.collect();
+    (!messages.is_empty()).then(|| smooth::Sparse {
+        name: SPARSE.to_owned(),
+        parent: parent.to_owned(),
+        scheme: SPLICE_SCHEME,
+        url: carried.smooth_url(SPARSE),
+        timescale: clock.scale,
+        messages,
+    })
+}
+
+/// The fragment of that stream that is called `name`: what is said of its moment, a sample each, as Azure Media Services took
+/// them in.
+///
+/// ```text
+/// u32 version (1) | u32 id | u32 distance to the moment (0) | splice section
+/// ```
+/// `None` if nothing is said.
+///
+/// Errors: 415 if it passes 4 GiB.
+pub(crate) fn sparse_fragment(cues: &[Cue], name: u64) -> Result<Option<Vec<u8>>, OriginError> {
+    let own = cues.iter().filter(|cue| sparse_time(cue) == name);
+    let own: Vec<(&Cue, &[u8])> = own.filter_map(|cue| Some((cue, section(cue)?))).collect();
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let lasts = own.iter().filter_map(|(cue, _)| cue.duration).max();
+    let duration = Clock::with(CLOCK).name(lasts.unwrap_or(0));
+    let mut media = Vec::new();
+    let mut samples = Vec::new();
+    for (cue, section) in own {
+        let before = media.len();
+        for word in [1, cue.number(), 0] {
+            media.extend_from_slice(&word.to_be_bytes());
+        }
+        media.extend_from_slice(section);
+        samples.push(smooth::Sample {
+            size: u32::try_from(media.len().saturating_sub(before)).unwrap_or(u32::MAX),
+            // All of them begin with the fragment.
+            duration: 0,
+            composition_offset: 0,
+            sync: true,
+        });
+    }
+    if let Some(last) = samples.last_mut() {
+        last.duration = u32::try_from(duration).unwrap_or(u32::MAX);
+    }
+    let header = smooth::Fragment {
+        sequence_number: 1,
+        track_id: 1,
+        start: name,
+        duration,
+        following: &[],
+        samples: &samples,
+    }
+    .header();
+    let mut fragment =
+        header.map_err(|fault| OriginError::new(Code::FormatNotSupported, fault.to_string()))?;
+    fragment.append(&mut media);
+    Ok(Some(fragment))
 }

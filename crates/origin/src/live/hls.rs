@@ -10,6 +10,7 @@ use crate::manifests::hls::{closed_captions, says_independent, version};
 use crate::shield::Shield;
 use crate::transport;
 use headwater_hls as hls;
+use headwater_live::cue::ID3_SCHEME;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Segment, Track, TrackIndex, clock_of_ticks};
 use headwater_protect::hls::KeyTag;
@@ -48,7 +49,8 @@ pub(crate) fn multivariant(
             Format::HlsTs(_) => {
                 let overhead = transport::overhead(&head);
                 let on = |rate: u64| overhead.on(u32::try_from(rate).unwrap_or(u32::MAX));
-                (on(peak.max(announced)), on(average))
+                let peak = on(peak.max(announced)).saturating_add(tags_bitrate(show));
+                (peak, on(average))
             }
             _ => (peak.max(announced), average),
         };
@@ -139,6 +141,18 @@ pub(crate) fn multivariant(
         session_keys,
     }
     .write())
+}
+
+/// What a segment's tags add to it at most, bit/s: as few as they are, they fill sixteen packets.
+fn tags_bitrate(show: &Show) -> u64 {
+    let mut schemes = show.timeline.schemes.iter();
+    if !schemes.any(|(scheme, _)| scheme == ID3_SCHEME) {
+        return 0;
+    }
+    let bits = u64::try_from(headwater_ts::PACKET_LEN)
+        .unwrap_or(0)
+        .saturating_mul(16 * 8 * 1000);
+    bits.checked_div(show.interval_ms.into()).unwrap_or(0)
 }
 
 /// The media playlist of one of `tracks`. `with`: the sound that is in its segments.

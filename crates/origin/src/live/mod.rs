@@ -9,10 +9,11 @@
 //! [`smooth`] say it in the words of players, [`media`] is what segments are made from. Numbers and times are the timeline's own, so two nodes that ask at the same moment give
 //! the same bytes. Reading is in `serve::live`.
 
-mod cues;
+pub(crate) mod cues;
 pub(crate) mod dash;
 pub(crate) mod hls;
 pub(crate) mod media;
+pub(crate) mod messages;
 pub(crate) mod show;
 pub(crate) mod smooth;
 

@@ -3,6 +3,7 @@
 //! Clients of a live presentation read its manifest once. What comes later they learn from fragments, each of which says of the
 //! [`LOOK_AHEAD`] after it; so one is listed, and there, when those are complete.
 
+use super::cues;
 use super::hls::Listed;
 use super::media;
 use super::show::Show;
@@ -124,6 +125,8 @@ pub(crate) fn manifest(
             levels: stream.levels.clone(),
         }
     });
+    let parent = found.first().map_or("", |stream| &stream.first.1.name);
+    let sparse = cues::sparse(show, parent, carried);
     let manifest = smooth::Manifest {
         version: match version {
             SmoothVersion::V20 => smooth::Version::V20,
@@ -137,6 +140,7 @@ pub(crate) fn manifest(
         }),
         protection,
         streams: streams.collect(),
+        sparse: sparse.into_iter().collect(),
     };
     Ok(Written {
         text: manifest.write(),

@@ -134,6 +134,7 @@ pub(crate) fn manifest(
         live: None,
         protection,
         streams,
+        sparse: Vec::new(),
     };
     Ok(Written {
         text: manifest.write(),

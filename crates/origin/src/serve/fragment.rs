@@ -325,7 +325,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 Some(_) => Samples::Encrypted,
                 None => Samples::Clear,
             };
-            transport::lay_out(&tracks, samples)?
+            transport::lay_out(&tracks, samples, None)?
         };
         let frames = with.as_ref().map(|(_, _, frames)| frames);
         let (video, audio) = match carriage {

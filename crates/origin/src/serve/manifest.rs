@@ -401,7 +401,7 @@ async fn key_frames<S: Storage>(
                     .map(|(entry, samples)| transport::fragment(entry, samples, carriage))
                     .collect();
                 let tracks = [(head, carriage, fragments.as_slice())];
-                transport::lay_out(&tracks, Samples::Clear)?.key_frames()
+                transport::lay_out(&tracks, Samples::Clear, None)?.key_frames()
             }
             _ => group
                 .iter()

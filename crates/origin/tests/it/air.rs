@@ -30,6 +30,8 @@ struct OnAir {
 /// Eight seconds with a key frame, and so a row, every second, in parts of a fifth of a second.
 pub struct Air {
     tracks: Vec<OnAir>,
+    /// Cues and the like, for the timeline.
+    pub told: Vec<Change>,
 }
 
 impl Air {
@@ -157,6 +159,18 @@ impl Air {
         });
         Self {
             tracks: tracks.collect(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Puts a message in front of a part of every track.
+    pub fn say(&mut self, row: u64, part: usize, message: &[u8]) {
+        for track in &mut self.tracks {
+            let (segment, parts) = &mut track.rows[row as usize];
+            parts[part] = [message, &parts[part]].concat().into();
+            let len = u32::try_from(message.len()).unwrap();
+            segment.parts[part].size += len;
+            segment.parts[part].header += len;
         }
     }
 
@@ -192,6 +206,7 @@ impl Air {
                 });
             }
         }
+        changes.extend(self.told.iter().cloned());
         changes
     }
 

@@ -11,6 +11,7 @@ mod ladder;
 mod live;
 mod live_cues;
 mod live_formats;
+mod live_metadata;
 mod live_protected;
 mod packaged_texts;
 mod playback;

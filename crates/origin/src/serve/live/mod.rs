@@ -6,6 +6,7 @@
 
 mod captions;
 mod chunks;
+mod cues;
 mod find;
 mod fragments;
 mod load;

@@ -10,8 +10,8 @@ use super::media_meta;
 use crate::address::TsVersion;
 use crate::answer::{Content, Resource};
 use crate::error::{Code, OriginError};
-use crate::live::media;
 use crate::live::show::LATE_ROWS;
+use crate::live::{media, messages};
 use crate::ports::{Catalog, Storage};
 use crate::shield::Shield;
 use crate::transport::{self, Carriage, Elementary, Samples};
@@ -21,6 +21,9 @@ use headwater_live::stream::Kind;
 use headwater_live::timeline::{Track, TrackIndex};
 use headwater_plan::{PlanBuilder, Source as Stretch};
 use std::sync::Arc;
+
+/// Goes into entity tags: with another layout the same segment is other bytes. The second has a metadata stream.
+const LAYOUT: &str = "ts 2";
 
 /// A track's part of a segment.
 struct Stream {
@@ -74,7 +77,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             heads.push(head(found)?);
         }
         let mut tag = found.tag(visit);
-        tag.text("ts");
+        tag.text(LAYOUT);
         if let Some(beside) = &beside {
             tag.text(&beside.name());
             tag.number(beside.segment.size());
@@ -114,7 +117,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Some(_) => Samples::Encrypted,
             None => Samples::Clear,
         };
-        let segment = transport::lay_out(&tracks, samples)?;
+        // All tracks of a row carry the same messages.
+        let own = streams.first().map(|own| own.chunks.as_slice());
+        let tags = messages::tags(own.unwrap_or_default(), found.row.start);
+        let segment = transport::lay_out(&tracks, samples, Some(&tags))?;
         let of = |kind: TrackKind| streams.iter().find(|s| s.head.kind == kind);
         let video = of(TrackKind::Video).map(|stream| &stream.elementary);
         let audio = of(TrackKind::Audio).map(|stream| &stream.elementary);

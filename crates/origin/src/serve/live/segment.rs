@@ -11,7 +11,7 @@ use crate::address::{Format, Part};
 use crate::answer::{Body, Content, Growing, Resource};
 use crate::error::{Code, OriginError};
 use crate::index::Freshness;
-use crate::live::media;
+use crate::live::{cues, media};
 use crate::ports::{Catalog, Storage};
 use crate::shield::{LicenceData, Shield, unprotectable};
 use crate::tag::Tag;
@@ -66,6 +66,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             (Part::Start(start), None) => start,
         };
         let resource = match asked.options.format {
+            Format::Smooth(_) if asked.track.name == cues::SPARSE && asked.track.bitrate == 0 => {
+                self.live_cue(visit, source, asked, start, shield).await?
+            }
             Format::Smooth(_) => {
                 self.live_fragment(visit, source, asked, start, shield)
                     .await?
