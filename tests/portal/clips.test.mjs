@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { launch } from "./lib/browser.mjs";
 import { call, connection, media } from "./lib/headwater.mjs";
@@ -103,6 +103,37 @@ describe("clips of a live event", () => {
     await page.getByText("No clips yet").waitFor();
     await settled(page);
     assert.equal((await fetch(address)).status, 404);
+
+    // And as a file: from the key frame before its beginning to its end, not encoded again.
+    await page.getByLabel("From", { exact: true }).fill(field(start));
+    await page.getByLabel("To", { exact: true }).fill(field(start + 1000 * seconds));
+    await page.getByLabel("A file, as it was recorded").check();
+    assert.equal(await page.getByLabel("Who may watch").count(), 0);
+    await page.getByLabel("Name", { exact: true }).fill(`${name}-file`);
+    await settled(page);
+    assert.deepEqual(await complaints(page), []);
+    await shot(page, "journey-clip-file");
+    await page.getByRole("button", { name: "Make clip" }).click();
+    await page.getByRole("heading", { level: 1, name: `${name}-file` }).waitFor();
+    await page.getByText("Finished").first().waitFor({ timeout: 60_000 });
+    const { spec } = await api("GET", `/assets/${name}-file/storage`);
+    const [file] = spec.files.filter(({ name }) => name.endsWith(".mp4"));
+    const { assetContainerSasUrls } = await api("POST", `/assets/${name}-file/listContainerSas`, {
+      permissions: "Read",
+      expiryTime: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    const [container, signature] = assetContainerSasUrls[0].split("?");
+    const { streams, format } = JSON.parse(
+      execFileSync("ffprobe", [
+        ...["-v", "error", "-of", "json", "-show_entries", "stream=codec_name,nb_read_frames:format=duration", "-count_frames"],
+        `${container}/${file.name}?${signature}`,
+      ]),
+    );
+    assert.deepEqual(streams.map(({ codec_name }) => codec_name).sort(), ["aac", "h264"]);
+    const held = Number(format.duration);
+    assert.ok(held >= seconds - 0.1 && held <= seconds + SEGMENT_SECONDS + 0.1, `${held} s for ${seconds} s`);
+    const pictures = Number(streams.find(({ codec_name }) => codec_name === "h264").nb_read_frames);
+    assert.ok(Math.abs(pictures - 25 * held) <= 3, `${pictures} pictures in ${held} s`);
     // Players that were open when the event ended may ask for what is no more.
     assert.deepEqual(
       problems.filter((problem) => !/status of 4(04|12)/.test(problem)),
@@ -110,6 +141,11 @@ describe("clips of a live event", () => {
     );
     await context.close();
   });
+
+  /** A moment as a field for local times has it. */
+  function field(ms) {
+    return new Date(ms - 60_000 * new Date(ms).getTimezoneOffset()).toISOString().slice(0, -1);
+  }
 
   /** Waits until the event takes an encoder; its address. */
   async function running() {

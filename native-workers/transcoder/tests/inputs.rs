@@ -14,7 +14,7 @@ use headwater_transcoder::auto::Choice;
 use headwater_transcoder::ffmpeg::sandbox::{Ended, Limits, Program};
 use headwater_work::{Channel, ChoiceBy, JobErrorCode, Outcome, Selection, TrackChoice, WorkInput};
 use serde_json::{Value, json};
-use support::jobs::{aac, assert_within, fake, flash, named, run, standard, stream};
+use support::jobs::{aac, assert_in_step, fake, flash, named, run, standard, stream};
 use support::{Fake, media, save};
 
 /// Ten seconds whose picture says which frame it is: luma climbs by one step every two frames.
@@ -124,8 +124,7 @@ async fn a_sequence_plays_its_parts_one_after_the_other() {
     let frames = media::packets(&video, "v:0");
     assert!(frames.len().abs_diff(250) <= 1, "{}", frames.len());
     assert_eq!(stream(&video, "v:0")["width"], 320);
-    // Parts are brought to the frame rate of the first: half a frame on top.
-    assert_within(&video, &made.path("aac_"), 0.03, "sequence");
+    assert_in_step(&video, &made.path("aac_"), "sequence");
 }
 
 #[tokio::test(flavor = "multi_thread")]

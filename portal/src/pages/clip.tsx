@@ -1,6 +1,6 @@
 /**
- * Clips of a recording, while it goes on and afterwards: a filter of its asset holds the times, and a locator of its own
- * applies it. Nothing is copied or encoded.
+ * Clips of a recording, while it goes on and afterwards. As a link: a filter of its asset holds the times, and a locator of its
+ * own applies it; nothing is copied. As a file: a job makes an asset of its own.
  *
  * A recording's media times are times of day (seconds since 1970), so the same marks hold whatever the player shows.
  */
@@ -14,12 +14,12 @@ import type { PageProps } from "../app/routes";
 import { ask, here, may } from "../app/session";
 import { clock, fieldTime, preciseMoment } from "../format";
 import { Screen, type Stream } from "../player/screen";
-import { Form, NAME_HINT, Select, Text } from "../ui/form";
+import { Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { quoted, Table } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Confirm, Heading, Section } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
-import { stamp } from "./encode";
+import { stamp, submitJob, useTransforms } from "./encode";
 import { CLEAR, policyLabel, publish } from "./publish";
 
 type Locator = Schemas["StreamingLocator"];
@@ -127,8 +127,54 @@ function Picture({ streams, label, clock }: { streams: Stream[]; label: string; 
   return <Screen key={turn} streams={streams} label={label} clock={clock} stopped={stopped} />;
 }
 
+/** A transform that copies all renditions into MP4 files, named as its preset; made when it is first needed. */
+const COPY = "CopyAllBitrateInterleaved";
+
+async function needCopy(): Promise<void> {
+  const known = await ask((to) => to.GET("/api/v1/projects/{project}/media/transforms", { params: { path: here({}), query: { $top: 200 } } }));
+  if (known.value.some(({ name }) => name === COPY)) return;
+  await ask((to) =>
+    to.PUT("/api/v1/projects/{project}/media/transforms/{transform}", {
+      params: { path: here({ transform: COPY }) },
+      body: {
+        properties: {
+          description: "MP4 files of recordings and Smooth assets; nothing is encoded.",
+          outputs: [{ preset: { "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: COPY } }],
+        },
+      },
+    }),
+  );
+}
+
+/** What a job takes of a recording. */
+function cutOf(assetName: string, startMs: number, endMs: number): Parameters<typeof submitJob>[2] {
+  const at = (ms: number) => ({ "@odata.type": "#Microsoft.Media.UtcClipTime" as const, time: new Date(ms).toISOString() });
+  return { assetName, files: [], start: at(startMs), end: at(endMs) };
+}
+
+const KINDS = [
+  { value: "link", label: "A link", hint: "Addresses of its own. Nothing is copied; whole segments are shown, usually two seconds each." },
+  { value: "copy", label: "A file, as it was recorded", hint: "MP4, a file per rendition. Nothing is encoded; it begins at the key frame before." },
+  { value: "encode", label: "A file, encoded anew", hint: "Exact to the frame, and whatever the transform makes." },
+];
+
+const MORE: Record<string, string> = {
+  link: ", and as much more as the segments at both ends hold",
+  copy: ", and as much more as there is from the key frame before",
+};
+
 function ClipForm({ asset, policies, picture }: { asset: string; policies: Policy[]; picture: (() => number | null) | null }) {
-  const [draft, change, clear] = useDraft(`clip-${asset}`, { start: "", end: "", name: `${asset}-clip-${stamp()}`, policy: "0" });
+  const [draft, change, clear] = useDraft(`clip-${asset}`, {
+    start: "",
+    end: "",
+    name: `${asset}-clip-${stamp()}`,
+    as: "link",
+    policy: "0",
+    transform: "",
+  });
+  const transforms = useTransforms();
+  const encoders = (transforms.value?.value ?? []).map(({ name }) => name).filter((name) => name !== COPY);
+  const encoder = draft.transform || (encoders[0] ?? "");
   const offered = [...policies, { streaming: CLEAR, keys: null }].filter(
     (one, at, all) => all.findIndex(({ streaming, keys }) => streaming === one.streaming && keys === one.keys) === at,
   );
@@ -143,6 +189,11 @@ function ClipForm({ asset, policies, picture }: { asset: string; policies: Polic
       done="Clip made"
       submit={async () => {
         if (!(startMs < endMs)) throw new Failure("invalid", "A clip ends after it begins.", "endTimestamp");
+        if (draft.as !== "link") {
+          if (draft.as === "copy") await needCopy();
+          await submitJob(draft.as === "copy" ? COPY : encoder, draft.name, cutOf(asset, startMs, endMs), draft.name);
+          return;
+        }
         const { streaming, keys } = offered[Number(draft.policy)] ?? { streaming: CLEAR, keys: null };
         await ask((to) =>
           to.PUT("/api/v1/projects/{project}/media/assets/{asset}/assetFilters/{filter}", {
@@ -154,9 +205,9 @@ function ClipForm({ asset, policies, picture }: { asset: string; policies: Polic
         await publish(asset, streaming, { filters: [draft.name], ...(keys === null ? {} : { defaultContentKeyPolicyName: keys }) }, draft.name);
       }}
       then={() => {
-        const made = draft.name;
+        const { name, as } = draft;
         clear();
-        go(["watch", made]);
+        go(as === "link" ? ["watch", name] : ["jobs", as === "copy" ? COPY : encoder, name]);
       }}
     >
       {picture !== null && (
@@ -173,20 +224,31 @@ function ClipForm({ asset, policies, picture }: { asset: string; policies: Polic
         <Text label="From" name="startTimestamp" type="datetime-local" step="0.001" required value={draft.start} change={(start) => change({ start })} />
         <Text label="To" name="endTimestamp" type="datetime-local" step="0.001" required value={draft.end} change={(end) => change({ end })} />
       </div>
+      <Choice legend="What it becomes" value={draft.as} change={(as) => change({ as })} options={may("Job", "write") ? KINDS : KINDS.slice(0, 1)} />
       <p class="meta" aria-live="polite">
-        {startMs < endMs ? `${clock((endMs - startMs) / 1000)} long, and as much more as the segments at both ends hold.` : "Whole segments are shown: usually two seconds each."}
+        {startMs < endMs && `${clock((endMs - startMs) / 1000)} long${MORE[draft.as] ?? ""}.`}
       </p>
       <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
-      <Select
-        label="Who may watch"
-        name="streamingPolicyName"
-        value={draft.policy}
-        change={(policy) => change({ policy })}
-        options={offered.map(({ streaming, keys }, at): [string, string] => [
-          String(at),
-          `${policyLabel(streaming)}${keys === null ? "" : `, keys by ${keys}`}${at < policies.length ? ", as the recording" : ""}`,
-        ])}
-      />
+      {draft.as === "encode" &&
+        (encoders.length === 0 ? (
+          <p>
+            A transform says what is made of it: <a href={href(["transforms"])}>make one</a>.
+          </p>
+        ) : (
+          <Select label="Transform" value={encoder} change={(transform) => change({ transform })} options={encoders} />
+        ))}
+      {draft.as === "link" && (
+        <Select
+          label="Who may watch"
+          name="streamingPolicyName"
+          value={draft.policy}
+          change={(policy) => change({ policy })}
+          options={offered.map(({ streaming, keys }, at): [string, string] => [
+            String(at),
+            `${policyLabel(streaming)}${keys === null ? "" : `, keys by ${keys}`}${at < policies.length ? ", as the recording" : ""}`,
+          ])}
+        />
+      )}
     </Form>
   );
 }

@@ -27,8 +27,7 @@ export function stamp(): string {
 export async function submitJob(
   transform: string,
   job: string,
-  input: string,
-  files: string[],
+  input: Omit<Schemas["JobInputAsset"], "@odata.type">,
   output: string,
   priority: Schemas["JobProperties"]["priority"] = "Normal",
 ): Promise<void> {
@@ -41,7 +40,7 @@ export async function submitJob(
       body: {
         properties: {
           priority,
-          input: { "@odata.type": "#Microsoft.Media.JobInputAsset", assetName: input, files },
+          input: { "@odata.type": "#Microsoft.Media.JobInputAsset", ...input },
           outputs: [{ "@odata.type": "#Microsoft.Media.JobOutputAsset", assetName: output }],
         },
       },
@@ -91,8 +90,7 @@ function Fields({ asset, names, done }: { asset: string; names: string[]; done: 
         submitJob(
           draft.transform,
           draft.job,
-          asset,
-          draft.file === "" ? [] : [draft.file],
+          { assetName: asset, files: draft.file === "" ? [] : [draft.file] },
           draft.output,
           draft.priority as Schemas["JobProperties"]["priority"],
         )

@@ -120,7 +120,7 @@ const POLL_MS = 1500;
 async function encode(flow: Flow, transform: string): Promise<void> {
   const job = flow.asset;
   if (flow.job === null) {
-    await submitJob(transform, job, flow.asset, [flow.file.name], flow.output);
+    await submitJob(transform, job, { assetName: flow.asset, files: [flow.file.name] }, flow.output);
     change(flow.id, { job });
   }
   for (;;) {
