@@ -13,12 +13,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What the tests need beyond the build.
-const TEST_TOOLS: [Need; 5] = [
+const TEST_TOOLS: [Need; 6] = [
     Need::program("ffmpeg", "ffmpeg"),
     Need::program("chromium", "chromium"),
     Need::python("venv, ensurepip", "python3-venv"),
     Need::program("curl", "curl"),
     Need::program("nginx", "nginx"),
+    Need::program("srt-live-transmit", "srt-tools"),
 ];
 
 /// What a suite printed, and whether it called itself a success.

@@ -4,8 +4,8 @@ import { randomUUID } from "node:crypto";
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Makes and starts an event with one output and a locator: `{ ingest, hls, dash, until(url, there), end() }`. */
-export async function goLive(to, { lowLatency, interval }) {
+/** Makes and starts an event with one output and a locator: `{ ingest, hls, ts, dash, until(url, there), end() }`. */
+export async function goLive(to, { lowLatency, interval, protocol = "RTMP" }) {
   const name = `live-${randomUUID().slice(0, 8)}`;
   const call = async (method, path, body) => {
     const response = await fetch(`${to.apiUrl}/api/v1/projects/${to.project}/media${path}`, {
@@ -22,7 +22,7 @@ export async function goLive(to, { lowLatency, interval }) {
   await call("PUT", event, {
     location: "local",
     properties: {
-      input: { streamingProtocol: "RTMP", keyFrameIntervalDuration: interval },
+      input: { streamingProtocol: protocol, keyFrameIntervalDuration: interval },
       encoding: { encodingType: "PassthroughStandard" },
       streamOptions: [lowLatency ? "LowLatency" : "Default"],
     },
@@ -38,12 +38,13 @@ export async function goLive(to, { lowLatency, interval }) {
   for (const deadline = Date.now() + 30_000; ingest === undefined; await pause(200)) {
     if (Date.now() > deadline) throw new Error(`${name} has no address to send to`);
     const { properties } = await call("GET", event);
-    ingest = properties.input.endpoints?.find(({ url }) => url.startsWith("rtmp:"))?.url;
+    ingest = properties.input.endpoints?.find(({ url }) => url.startsWith(`${protocol.toLowerCase()}:`))?.url;
   }
   const base = `${to.streamingUrl}/${locator.properties.streamingLocatorId}/show.ism/manifest`;
   return {
     ingest,
     hls: `${base}(format=m3u8-cmaf)`,
+    ts: `${base}(format=m3u8-aapl)`,
     dash: `${base}(format=mpd-time-cmaf)`,
     async until(url, there) {
       for (const deadline = Date.now() + 30_000; ; await pause(200)) {

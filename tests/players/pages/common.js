@@ -7,11 +7,20 @@
 //   select(id)       plays that rendition and no other from now on
 //   texts()          [{ language, name }], one per text track; pages of players that are asked for it
 //   showText(lang)   shows the text track of that language
-// and pushes what its player complains of to `errors`.
+//   listen()         has the player tell of messages and cues from then on; pages that are asked for it
+// and pushes what its player complains of to `errors`, and what it is told beside the pictures to `heard`.
 
 const video = document.querySelector("video");
 export const errors = [];
 export const warnings = [];
+
+/** `{ tag, time }` of an ID3 tag's text, `{ splice, time, duration }` of a break's section in hexadecimal; in seconds. */
+export const heard = [];
+window.heard = heard;
+
+/** The text of a tag, whether frames around it are there or not. */
+export const tagText = (data) => /tag \d+/.exec(new TextDecoder("latin1").decode(data))?.[0];
+export const hex = (data) => Array.from(new Uint8Array(data), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 video.addEventListener("error", () => errors.push(`media element: ${video.error?.code} ${video.error?.message}`));
 

@@ -1,7 +1,7 @@
 import { MediaPlayer } from "/node_modules/dashjs/dist/modern/esm/dash.all.min.js";
 // Finds the player by itself.
 import "/node_modules/dashjs/dist/modern/esm/dash.mss.min.js";
-import { end, errors, video, warnings } from "./common.js";
+import { end, errors, heard, hex, tagText, video, warnings } from "./common.js";
 
 const player = MediaPlayer().create();
 player.updateSettings({ debug: { logLevel: 0 } });
@@ -37,6 +37,17 @@ window.player = {
   select: (id) => {
     player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
     player.setRepresentationForTypeById("video", id, /* forceReplace= */ true);
+  },
+  listen: () => {
+    const received = { mode: MediaPlayer.events.EVENT_MODE_ON_RECEIVE };
+    const on = (scheme, note) => player.on(scheme, ({ event }) => note(event), null, received);
+    on("https://aomedia.org/emsg/ID3", ({ messageData, calculatedPresentationTime }) => {
+      heard.push({ tag: tagText(messageData), time: calculatedPresentationTime });
+    });
+    on("urn:scte:scte35:2014:xml+bin", ({ messageData, calculatedPresentationTime, duration }) => {
+      const bytes = Uint8Array.from(atob(new DOMParser().parseFromString(messageData.__text ?? messageData, "text/xml").querySelector("Binary").textContent), (letter) => letter.charCodeAt(0));
+      heard.push({ splice: hex(bytes), time: calculatedPresentationTime, duration });
+    });
   },
   texts: () => player.getTracksFor("text").map(({ lang, labels }) => ({ language: lang, name: labels?.[0]?.text })),
   showText: (language) => {

@@ -1,10 +1,11 @@
 import Hls from "/node_modules/hls.js/dist/hls.mjs";
-import { errors, video, warnings } from "./common.js";
+import { errors, heard, tagText, video, warnings } from "./common.js";
 
 // Made when it is known which keys it is to get: hls.js looks at that once.
 let hls;
 // Low latency is asked for: by default hls.js takes it wherever it is offered.
 let lowLatencyMode = false;
+let listening = false;
 
 function create({ licence, token }) {
   const keyUrls = new Set();
@@ -33,11 +34,30 @@ function create({ licence, token }) {
   return made;
 }
 
+function listenTo(made) {
+  const known = new Set();
+  made.on(Hls.Events.FRAG_PARSING_METADATA, (_event, { samples }) => {
+    for (const { data, pts } of samples) {
+      const tag = tagText(data);
+      if (tag !== undefined) heard.push({ tag, time: pts });
+    }
+  });
+  made.on(Hls.Events.LEVEL_UPDATED, (_event, { details }) => {
+    for (const range of Object.values(details.dateRanges)) {
+      const splice = range.attr["SCTE35-OUT"];
+      if (splice === undefined || known.has(range.id)) continue;
+      known.add(range.id);
+      heard.push({ splice: splice.toLowerCase().replace("0x", ""), time: range.startTime, duration: range.duration ?? range.plannedDuration });
+    }
+  });
+}
+
 window.player = {
   version: Hls.version,
   load: (url, keys = {}) =>
     new Promise((resolve, reject) => {
       hls = create(keys);
+      if (listening) listenTo(hls);
       hls.once(Hls.Events.MANIFEST_PARSED, resolve);
       hls.on(Hls.Events.ERROR, (_event, data) => data.fatal && reject(new Error(data.details)));
       hls.loadSource(url);
@@ -54,6 +74,9 @@ window.player = {
     lowLatencyMode = true;
   },
   latency: () => hls.latency,
+  listen: () => {
+    listening = true;
+  },
   texts: () => hls.subtitleTracks.map(({ lang, name }) => ({ language: lang, name })),
   showText: (language) => {
     hls.subtitleTrack = hls.subtitleTracks.findIndex(({ lang }) => lang === language);

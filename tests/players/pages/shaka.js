@@ -1,5 +1,5 @@
 import "/node_modules/shaka-player/dist/shaka-player.compiled.debug.js";
-import { errors, video } from "./common.js";
+import { errors, heard, hex, tagText, video } from "./common.js";
 
 const { shaka } = window;
 shaka.polyfill.installAll();
@@ -34,6 +34,18 @@ window.player = {
     player.configure({ abr: { enabled: false } });
     const track = player.getVariantTracks().find((candidate) => candidate.id === id);
     player.selectVariantTrack(track, /* clearBuffer= */ true, /* safeMargin= */ 0);
+  },
+  listen: () => {
+    player.addEventListener("emsg", ({ detail }) => {
+      const tag = tagText(detail.messageData);
+      if (tag !== undefined) heard.push({ tag, time: detail.startTime });
+    });
+    player.addEventListener("timelineregionadded", ({ detail: { eventNode, startTime, endTime } }) => {
+      // Shaka Player has nodes of its own; the section is the text of the innermost.
+      const text = (node) => (node === undefined ? "" : [node.children ?? []].flat().map((child) => (typeof child === "string" ? child : text(child))).join(""));
+      const bytes = Uint8Array.from(atob(text(eventNode).trim()), (letter) => letter.charCodeAt(0));
+      heard.push({ splice: hex(bytes), time: startTime, duration: endTime - startTime });
+    });
   },
   texts: () => player.getTextTracks().map(({ language, label }) => ({ language, name: label })),
   showText: (language) => player.selectTextTrack(player.getTextTracks().find((track) => track.language === language)),

@@ -46,6 +46,26 @@ impl Spot<'_> {
     fn is_break(&self) -> bool {
         self.begin.body.role() == Role::Out
     }
+
+    /// What a segment from `start` to `end` says of it; moments up to `slack` before it are its start.
+    fn tag(&self, start: i64, end: i64, slack: i64) -> Option<hls::CueTag> {
+        let begin = self.begin;
+        let elapsed = start.saturating_sub(begin.start);
+        let begins =
+            begin.start >= start.saturating_sub(slack) && begin.start < end.saturating_sub(slack);
+        let goes_on = !begins
+            && elapsed > 0
+            && self
+                .over()
+                .is_some_and(|over| over > start.saturating_add(slack));
+        (begins || goes_on).then(|| hls::CueTag {
+            id: begin.id.clone(),
+            section: section(begin).map(|bytes| STANDARD.encode(bytes)),
+            duration_ms: begin.duration.map_or(0, length_ms),
+            time_ms: u64::try_from(ms(begin.start)).unwrap_or(0),
+            elapsed_ms: goes_on.then(|| u64::try_from(ms(elapsed)).unwrap_or(0)),
+        })
+    }
 }
 
 /// Breaks with their ends, and the other cues.
@@ -107,43 +127,47 @@ pub(super) fn date_ranges(show: &Show) -> Vec<hls::DateRange> {
     ranges.collect()
 }
 
-/// Breaks by the segments they are in.
+/// Breaks by the segments they are in: a day of two-second segments is held against hundreds of breaks for each playlist.
 pub(super) struct Breaks<'a> {
+    /// By where they begin.
     spots: Vec<Spot<'a>>,
+    /// For each the farthest moment that it or one before it reaches; ascending.
+    reach: Vec<i64>,
 }
 
 impl<'a> Breaks<'a> {
-    pub(super) fn of(show: &'a Show) -> Self {
-        let spots = spots(&show.timeline.cues).into_iter();
+    pub(super) fn of(cues: &'a [Cue]) -> Self {
+        let spots = spots(cues).into_iter();
+        let mut spots: Vec<Spot<'_>> = spots.filter(Spot::is_break).collect();
+        spots.sort_by_key(|spot| spot.begin.start);
+        let mut farthest = i64::MIN;
+        let reach = spots.iter().map(|spot| {
+            let own = spot.over().unwrap_or(spot.begin.start);
+            farthest = farthest.max(own).max(spot.begin.start);
+            farthest
+        });
         Self {
-            spots: spots.filter(Spot::is_break).collect(),
+            reach: reach.collect(),
+            spots,
         }
+    }
+
+    /// Those that may begin before `end` and are not over before `start`: none of the others is.
+    fn near(&self, start: i64, end: i64) -> &[Spot<'a>] {
+        let from = self.reach.partition_point(|reach| *reach < start);
+        let to = self.spots.partition_point(|spot| spot.begin.start < end);
+        self.spots.get(from..to).unwrap_or_default()
     }
 
     /// What is said in front of a segment from `start` to `end` on the event's clock: of breaks that begin in it, or go on
     /// at its start. A break begins with the segment that is nearest to it, by the tolerance that rows have.
     pub(super) fn at(&self, start: i64, end: i64) -> Vec<hls::CueTag> {
-        let half = |from: i64, to: i64| to.saturating_sub(from).checked_div(2).unwrap_or(0);
-        let slack = half(start, end).min(crate::live::show::CUE_SLACK);
-        let tags = self.spots.iter().filter_map(|spot| {
-            let begin = spot.begin;
-            let elapsed = start.saturating_sub(begin.start);
-            let begins = begin.start >= start.saturating_sub(slack)
-                && begin.start < end.saturating_sub(slack);
-            let goes_on = !begins
-                && elapsed > 0
-                && spot
-                    .over()
-                    .is_some_and(|over| over > start.saturating_add(slack));
-            (begins || goes_on).then(|| hls::CueTag {
-                id: begin.id.clone(),
-                section: section(begin).map(|bytes| STANDARD.encode(bytes)),
-                duration_ms: begin.duration.map_or(0, length_ms),
-                time_ms: u64::try_from(ms(begin.start)).unwrap_or(0),
-                elapsed_ms: goes_on.then(|| u64::try_from(ms(elapsed)).unwrap_or(0)),
-            })
-        });
-        tags.collect()
+        let half = end.saturating_sub(start).checked_div(2).unwrap_or(0);
+        let slack = half.min(crate::live::show::CUE_SLACK);
+        let near = self.near(start.saturating_sub(slack), end);
+        near.iter()
+            .filter_map(|spot| spot.tag(start, end, slack))
+            .collect()
     }
 }
 
@@ -278,4 +302,38 @@ pub(crate) fn sparse_fragment(cues: &[Cue], name: u64) -> Result<Option<Vec<u8>>
         header.map_err(|fault| OriginError::new(Code::FormatNotSupported, fault.to_string()))?;
     fragment.append(&mut media);
     Ok(Some(fragment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cue() -> impl Strategy<Value = Cue> {
+        let role = prop_oneof![Just(Role::Out), Just(Role::In), Just(Role::Other)];
+        let body = prop_oneof![
+            Just(Body::Break),
+            role.prop_map(|role| Body::Splice {
+                role,
+                section: vec![0xfc],
+            })
+        ];
+        let duration = prop::option::of(0_u64..300);
+        ("[ab]", 0_i64..1000, duration, body).prop_map(|(id, start, duration, body)| Cue {
+            id,
+            start,
+            duration,
+            body,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_break_is_overlooked(cues in prop::collection::vec(cue(), 0..30), start in -100_i64..1200, len in 1_i64..200) {
+            let breaks = Breaks::of(&cues);
+            let (end, slack) = (start + len, (len / 2).min(crate::live::show::CUE_SLACK));
+            let all: Vec<_> = breaks.spots.iter().filter_map(|spot| spot.tag(start, end, slack)).collect();
+            prop_assert_eq!(format!("{:?}", breaks.at(start, end)), format!("{all:?}"));
+        }
+    }
 }

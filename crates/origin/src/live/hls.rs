@@ -254,7 +254,7 @@ impl Uris<'_> {
             .iter()
             .find_map(|item| item.segment)
             .map_or(0, |segment| segment.config);
-        let breaks = Breaks::of(show);
+        let breaks = Breaks::of(&show.timeline.cues);
         let segments = lane.items.iter().map(|item| {
             let Item {
                 row,

@@ -1,0 +1,149 @@
+"""Breaks and tags that a broadcast encoder announces over SRT, in every protocol: what it said, when it said it, once."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urljoin
+
+import cue_stream
+import media
+from headwater import Account
+from test_live_stream import DASH, Show, installed, segments, source  # noqa: F401 (fixtures)
+
+BREAK_AT, BREAK_S, TAG_EVERY = 8, 4, 2
+SCTE = "{http://www.scte.org/schemas/35/2016}"
+
+
+def broadcast(show: Show, source: Path) -> list[subprocess.Popen]:
+    """ffmpeg, the cues, and SRT's own tool: pictures at their pace."""
+    ffmpeg = subprocess.Popen(
+        ["ffmpeg", "-v", "error", "-re", "-i", source, "-c", "copy", "-f", "mpegts", "-"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    said = [f"--break={BREAK_AT}+{BREAK_S}", f"--tag-every={TAG_EVERY}"]
+    speaker = subprocess.Popen([sys.executable, cue_stream.__file__, *said], stdin=ffmpeg.stdout, stdout=subprocess.PIPE)
+    (url,) = show.ingest_urls()[:1]
+    sender = subprocess.Popen(["srt-live-transmit", "-q", "-chunk:1316", "file://con", url], stdin=speaker.stdout)
+    # Each has its own end of the pipes.
+    ffmpeg.stdout.close()
+    speaker.stdout.close()
+    return [ffmpeg, speaker, sender]
+
+
+def attributes(line: str) -> dict[str, str]:
+    return {name: value.strip('"') for name, value in re.findall(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)', line)}
+
+
+def moment(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def starts(playlist: str) -> list[float]:
+    """When each segment begins, and the last ends."""
+    at = moment(re.search(r"#EXT-X-PROGRAM-DATE-TIME:(.+)", playlist).group(1))
+    found = [at]
+    for seconds in re.findall(r"#EXTINF:([\d.]+)", playlist):
+        found.append(found[-1] + float(seconds))
+    return found
+
+
+def near(moments: list[float], wanted: float) -> bool:
+    return min(abs(moment - wanted) for moment in moments) < 0.005
+
+
+def tags(data: bytes) -> list[int]:
+    return [int(number) for number in re.findall(rb"cue\0tag (\d+)\0", data)]
+
+
+def test_breaks_and_tags_of_a_broadcast_encoder(installed, source, tmp_path):  # noqa: F811
+    assert shutil.which("srt-live-transmit"), "srt-live-transmit of srt-tools is not installed"
+    show = Show(Account(installed.connection()), "SRT")
+    running = broadcast(show, source)
+    try:
+        urls = show.playlists()
+        live = show.until(urls["video"], lambda text: "SCTE35-OUT" in text, 30).text
+        # Announced before it begins, and cut at where it does.
+        out = attributes(next(line for line in live.splitlines() if "SCTE35-OUT" in line))
+        cue = bytes.fromhex(out["SCTE35-OUT"].removeprefix("0x"))
+        begins = moment(out["START-DATE"])
+        assert float(out["DURATION" if "DURATION" in out else "PLANNED-DURATION"]) == BREAK_S
+        live = show.until(urls["video"], lambda text: starts(text)[-1] > begins + BREAK_S + 1, 30).text
+        assert near(starts(live), begins) and near(starts(live), begins + BREAK_S)
+        assert "#EXT-X-CUE" in live
+        for process in running:
+            process.wait(timeout=60)
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    # What SRT sent is what is told: a splice_insert of event 1, out of the network, for four seconds.
+    assert cue[0] == 0xFC and cue == cue_stream.section(0xFC, 0b0011, cue[3:-4])
+    assert cue[13] == 5 and int.from_bytes(cue[14:18], "big") == 1 and cue[19] & 0x80
+    assert int.from_bytes(cue[26:30], "big") == BREAK_S * cue_stream.CLOCK
+
+    time.sleep(2)
+    show.end()
+    film = show.until(urls["video"], lambda text: "#EXT-X-ENDLIST" in text, 15).text
+    assert f"SCTE35-OUT={out['SCTE35-OUT']}" in film
+
+    # CMAF: every tag from the first picture on, once, in pictures and sound alike.
+    said = {}
+    for kind, url in urls.items():
+        playlist = show.get(url).text
+        data = [show.get(urljoin(url, segment)).content for segment in segments(playlist)]
+        said[kind] = [tags(one) for one in data]
+        found = [number for one in said[kind] for number in one]
+        assert found == list(range(found[0], 15)) and found[0] <= 1, kind
+        front = [one[: one.index(b"moof")] for one in data]
+        assert all(b"https://aomedia.org/emsg/ID3\0" in head for head, own in zip(front, said[kind]) if own)
+        # The section is in front of what is shown before its moment.
+        holds = [at for at, head in zip(starts(playlist), front) if cue in head]
+        assert holds and max(holds) < begins + 0.005, kind
+    assert said["video"] == said["audio"]
+
+    # MPEG-2 TS: the same tags as timed metadata, at their moments.
+    master = show.get(show.base + "manifest(format=m3u8-aapl)").text
+    variant = urljoin(show.base, re.search(r"#EXT-X-STREAM-INF:.*\n(.+)", master).group(1))
+    playlist = show.get(variant).text
+    assert f"SCTE35-OUT={out['SCTE35-OUT']}" in playlist
+    stream = tmp_path / "film.ts"
+    stream.write_bytes(b"".join(show.get(urljoin(variant, segment)).content for segment in segments(playlist)))
+    assert tags(stream.read_bytes()) == [number for one in said["video"] for number in one]
+    times = {}
+    for kind in ("v", "d"):
+        shown = media.run(
+            "ffprobe", "-v", "error", "-select_streams", kind, "-show_entries", "packet=pts_time:stream=codec_name", "-of", "csv=p=0", stream
+        )  # fmt: skip
+        lines = [line.strip(",") for line in shown.decode().split() if line.strip(",")]
+        times[kind] = sorted(float(line) for line in lines if line[0].isdigit())
+        assert kind == "v" or "timed_id3" in lines
+    distances = [later - sooner for sooner, later in zip(times["d"], times["d"][1:])]
+    assert all(abs(distance - TAG_EVERY) < 0.002 for distance in distances[1:]), times["d"]
+    # The first may be said of a moment before the first picture that came through.
+    assert all(min(abs(tag - picture) for picture in times["v"]) < 0.002 for tag in times["d"][1:])
+
+    # DASH: the break as an event of the presentation, and what is in front of segments.
+    mpd = ElementTree.fromstring(show.get(show.dash).content)
+    (stream,) = (one for one in mpd.iter(f"{DASH}EventStream") if one.get("schemeIdUri").startswith("urn:scte:scte35:2014"))
+    (event,) = stream.findall(f"{DASH}Event")
+    assert base64.b64decode(next(event.iter(f"{SCTE}Binary")).text) == cue
+    assert int(event.get("duration")) / int(stream.get("timescale")) == BREAK_S
+    schemes = {one.get("schemeIdUri") for one in mpd.iter(f"{DASH}InbandEventStream")}
+    assert schemes == {"https://aomedia.org/emsg/ID3", "urn:scte:scte35:2013:bin"}
+
+    # Smooth Streaming: a sparse stream, in the manifest and as a fragment.
+    manifest = ElementTree.fromstring(show.get(show.base + "manifest").content)
+    (sparse,) = (one for one in manifest.iter("StreamIndex") if one.get("Name") == "scte35")
+    (chunk,) = sparse.findall("c")
+    assert base64.b64decode(chunk.findtext("f")) == cue
+    fragment = show.get(f"{show.base}QualityLevels(0)/Fragments(scte35={chunk.get('t')})").content
+    assert fragment.endswith(cue)
