@@ -7,9 +7,24 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from headwater import HeadwaterConnection
+import pytest
+
+from headwater import HeadwaterConnection, in_ci
+
+
+def started(folder: Path, *arguments: str) -> Iterator[Installation]:
+    """For a fixture: one that runs until its tests are over. Skips them where there is no binary, which CI may not."""
+    if "HEADWATER_BINARY" not in os.environ:
+        missing = "HEADWATER_BINARY names no binary"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+    made = Installation(folder)
+    made.start(*arguments)
+    yield made
+    made.stop()
+    made.log.close()
 
 
 class Installation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -13,13 +14,30 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urljoin
 
+import pytest
+import requests
+
 import cue_stream
 import media
 from headwater import Account
-from test_live_stream import DASH, Show, installed, segments, source  # noqa: F401 (fixtures)
+from installation import started
+from test_live_stream import DASH, Show, segments, source  # noqa: F401 (a fixture)
 
 BREAK_AT, BREAK_S, TAG_EVERY = 8, 4, 2
 SCTE = "{http://www.scte.org/schemas/35/2016}"
+
+
+@pytest.fixture(scope="module")
+def health() -> str:
+    """An address that is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, health):
+    yield from started(tmp_path_factory.mktemp("cues"), f"--ingest-health-listen={health}")
 
 
 def broadcast(show: Show, source: Path) -> list[subprocess.Popen]:
@@ -64,7 +82,7 @@ def tags(data: bytes) -> list[int]:
     return [int(number) for number in re.findall(rb"cue\0tag (\d+)\0", data)]
 
 
-def test_breaks_and_tags_of_a_broadcast_encoder(installed, source, tmp_path):  # noqa: F811
+def test_breaks_and_tags_of_a_broadcast_encoder(installed, health, source, tmp_path):  # noqa: F811
     assert shutil.which("srt-live-transmit"), "srt-live-transmit of srt-tools is not installed"
     show = Show(Account(installed.connection()), "SRT")
     running = broadcast(show, source)
@@ -79,6 +97,8 @@ def test_breaks_and_tags_of_a_broadcast_encoder(installed, source, tmp_path):  #
         live = show.until(urls["video"], lambda text: starts(text)[-1] > begins + BREAK_S + 1, 30).text
         assert near(starts(live), begins) and near(starts(live), begins + BREAK_S)
         assert "#EXT-X-CUE" in live
+        metrics = requests.get(f"http://{health}/metrics", timeout=10).text
+        assert re.search(rf'^headwater_ingest_\w+{{.*"{show.name}"', metrics, re.MULTILINE), metrics[:2000]
         for process in running:
             process.wait(timeout=60)
     finally:

@@ -6,7 +6,6 @@ Everything is found as a client finds it: URLs from listPaths, keys from where p
 from __future__ import annotations
 
 import base64
-import os
 import re
 import subprocess
 import time
@@ -41,8 +40,8 @@ from azure.mgmt.media.models import (
 )
 
 import media
-from headwater import Account, in_ci, player_session
-from installation import Installation
+from headwater import Account, player_session
+from installation import started
 
 SPACES = {"d": "urn:mpeg:dash:schema:mpd:2011"}
 RATE = 25
@@ -51,14 +50,7 @@ SECONDS = 8
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    if "HEADWATER_BINARY" not in os.environ:
-        missing = "HEADWATER_BINARY names no binary"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
-    made = Installation(tmp_path_factory.mktemp("live"))
-    made.start()
-    yield made
-    made.stop()
-    made.log.close()
+    yield from started(tmp_path_factory.mktemp("live"))
 
 
 def policies(account: Account) -> tuple[str, str]:

@@ -27,8 +27,8 @@ from azure.mgmt.media.models import (
 )
 
 import media
-from headwater import Account, in_ci, player_session
-from installation import Installation
+from headwater import Account, player_session
+from installation import started
 
 ANYWHERE = IPAccessControl(allow=[IPRange(name="AllowAll", address="0.0.0.0", subnet_prefix_length=0)])
 RATE = 25
@@ -37,14 +37,7 @@ DASH = "{urn:mpeg:dash:schema:mpd:2011}"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    if "HEADWATER_BINARY" not in os.environ:
-        missing = "HEADWATER_BINARY names no binary"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
-    made = Installation(tmp_path_factory.mktemp("live"))
-    made.start()
-    yield made
-    made.stop()
-    made.log.close()
+    yield from started(tmp_path_factory.mktemp("live"))
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Where ingest workers on other machines answer the origin, separated by white space, e.g. `http://10.0.0.0/24:9500`.
     #[arg(long, env = "HEADWATER_LIVE_HOSTS", default_value = "")]
     live_hosts: String,
+    /// Address of the ingest worker's `/livez`, `/readyz` and `/metrics`; without it there is none.
+    #[arg(long, env = "HEADWATER_INGEST_HEALTH_LISTEN", value_parser = crate::up::address)]
+    ingest_health_listen: Option<SocketAddr>,
 }
 
 /// What the worker is told.
@@ -140,6 +143,9 @@ impl Args {
         ];
         if self.ingest_host_labels {
             args.push("--host-labels".to_owned());
+        }
+        if let Some(address) = self.ingest_health_listen {
+            args.push(format!("--health-listen={address}"));
         }
         if let (Some(rtmps), Some(tls)) = (&ports.rtmps, tls) {
             args.push(format!("--rtmps-listen={}", list(rtmps)));
