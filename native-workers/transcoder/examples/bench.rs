@@ -7,7 +7,7 @@
 //! made. Compares every rendition with the source. Prints CPU seconds per content second, of this process and its
 //! children, and bitrate, largest share of the rate in any two seconds, and SSIM per rendition.
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,9 +1,7 @@
 //! Whole jobs, from the queue to files that ffprobe reads.
 
-mod support;
-
+use crate::support::{Fake, media, save, shared_media};
 use headwater_work::Outcome;
-use support::{Fake, media, save, shared_media};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shared_media_comes_out_aligned_and_complete() {

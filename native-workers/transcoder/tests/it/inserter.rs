@@ -1,13 +1,11 @@
 //! Text tracks added to an asset that is there.
 
-mod support;
-
+use crate::support::jobs::{aac, fake};
+use crate::support::{Fake, media, save};
 use headwater_ism::EntryKind;
 use headwater_transcoder::auto::Choice;
 use headwater_work::{JobErrorCode, Outcome};
 use serde_json::{Value, json};
-use support::jobs::{aac, fake};
-use support::{Fake, media, save};
 
 const FILM: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<smil xmlns=\"http://www.w3.org/2001/SMIL20/Language\"><head>\
     <meta name=\"formats\" content=\"mp4-v3\"/><meta name=\"extra\" content=\"kept\"/></head><body><switch>\

@@ -1,15 +1,13 @@
 //! Events that are encoded here: one stream in, a ladder out, decoded and measured by ffmpeg.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::{Fake, publish, source};
 use headwater_live::stream::Kind;
 use headwater_live::timeline::Row;
 use headwater_work::live::facts::Fact;
 use headwater_work::live::{EncodingType, Protocol, StretchMode, Wanted};
-use support::{Fake, publish, source};
 
 /// An event of type `Standard` with a key frame every second.
 fn queue(fake: &Fake, protocol: Protocol, stretch: StretchMode) {
@@ -212,7 +210,7 @@ async fn encoders_that_come_back_and_workers_too_go_on_with_the_same_layers() {
         state.facts.iter().any(gone)
     })
     .await;
-    let discontinuities = |state: &support::State| {
+    let discontinuities = |state: &crate::support::State| {
         let rows = state.rows();
         rows.iter().filter(|row| row.discontinuity).count()
     };

@@ -1,16 +1,14 @@
 //! Archives of live events and Smooth assets as inputs: in step, cut to the frame, copied packet by packet, with gaps.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::jobs::{
+    Made, aac, assert_in_step, beeps, fake, flash, flashes, run, sound_start, standard, stream,
+};
+use crate::support::{Fake, media};
 use headwater_transcoder::auto::Choice;
 use headwater_work::{JobErrorCode, Outcome, Selection};
 use serde_json::{Value, json};
-use support::jobs::{
-    Made, aac, assert_in_step, beeps, fake, flash, flashes, run, sound_start, standard, stream,
-};
-use support::{Fake, media};
 
 /// 2026-01-01T00:00:00Z, when the archives of these tests begin.
 const EPOCH: u64 = 1_767_225_600;
@@ -256,7 +254,7 @@ async fn clips_of_archives_are_frames_of_its_clock() {
         }
     }
     // An archive whose clock begins with the event does not know the time of day, and a film has none.
-    let other = support::jobs::fake(Choice::Auto).await;
+    let other = crate::support::jobs::fake(Choice::Auto).await;
     archive(&other, folder.path(), &film, Flavour::Smooth, 0);
     other.upload("film.mp4", std::fs::read(&film).unwrap());
     for file in ["event.ism", "film.mp4"] {

@@ -1,14 +1,12 @@
 //! ffmpeg as an encoder: what it sends is what is recorded, and what the edge shows.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Fake, TOKEN, edge, frames, packets, publish, source};
 use headwater_live::edge::{Place, Snapshot, path};
 use headwater_work::live::facts::Fact;
 use headwater_work::live::health::Losses;
 use headwater_work::live::{EncodingType, OutputState, Protocol, Wanted};
-use support::{Fake, TOKEN, edge, frames, packets, publish, source};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {

@@ -1,14 +1,12 @@
 //! `kill -9` of a worker: the next one goes on with the next number, and at most a segment is missing.
 
-mod support;
-
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::{Fake, Program, edge, publish, source};
 use headwater_ingest::{CancellationToken, Worker};
 use headwater_work::live::Wanted;
-use support::{Fake, Program, edge, publish, source};
 
 /// Not a test of its own: the worker of the test below, in a process that can be killed.
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +41,7 @@ fn free() -> String {
 
 fn start(fake: &Fake, data: &std::path::Path, rtmp: &str) -> Program {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["worker_process", "--exact", "--nocapture"])
+        .args(["killed::worker_process", "--exact", "--nocapture"])
         .env("INGEST_TEST_API", &fake.url)
         .env("INGEST_TEST_DATA", data)
         .env("INGEST_TEST_RTMP", rtmp)

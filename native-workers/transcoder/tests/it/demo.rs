@@ -1,15 +1,13 @@
 //! The demo source: what it is, and that sound and picture stay together through a whole job.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{Fake, media, save};
 use headwater_bmff::write::{ProgressiveSample, ProgressiveTrack, write_progressive};
 use headwater_bmff::{AacConfig, AudioObjectType, Edit, EditList, TrackConfig};
 use headwater_time::Timescale;
 use headwater_transcoder::aac::encoder::Encoder;
 use headwater_work::Outcome;
-use support::{Fake, media, save};
 
 #[test]
 fn the_demo_source_is_what_it_says() {

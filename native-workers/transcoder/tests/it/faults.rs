@@ -1,11 +1,9 @@
 //! What goes wrong: workers that vanish, storage that is busy, owners who change their mind, files that are no media.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Fake, media, shared_media};
 use headwater_work::{JobErrorCode, Outcome};
-use support::{Fake, media, shared_media};
 
 fn long_source() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 //! A control plane and a blob store in memory, with faults on request; ffmpeg as encoder; and what a recording holds.
-#![allow(dead_code, unreachable_pub)] // every test program uses its own part
+#![allow(unreachable_pub)]
 
 pub mod rtmp;
 

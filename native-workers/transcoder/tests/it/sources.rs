@@ -1,13 +1,11 @@
 //! Sources of every shape, through whole jobs.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::support::{Fake, media, save, shared_media};
 use bytes::Bytes;
 use headwater_work::Outcome;
-use support::{Fake, media, save, shared_media};
 
 struct Made {
     folder: tempfile::TempDir,

@@ -1,14 +1,12 @@
 //! The ffmpeg engine in chunks: workers that come and go, seams that are not seen, and reasons for making it in one piece.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::jobs::{aac, assert_as_in, fake, keys, small, standard};
+use crate::support::{Fake, media, save};
 use headwater_transcoder::auto::Choice;
 use headwater_work::{Outcome, Selection};
 use serde_json::{Value, json};
-use support::jobs::{aac, assert_as_in, fake, keys, small, standard};
-use support::{Fake, media, save};
 
 /// A minute with a flash and a beep every second, at an odd frame rate, in groups of pictures of any length.
 fn source(folder: &Path) -> PathBuf {

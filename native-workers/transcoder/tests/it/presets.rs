@@ -1,10 +1,8 @@
 //! What presets ask for, beyond layers: filters, files, pictures, copies.
 
-mod support;
-
+use crate::support::jobs::{aac, encode, flash, keys, named, small, standard, stream};
+use crate::support::{media, shared_media};
 use serde_json::{Value, json};
-use support::jobs::{aac, encode, flash, keys, named, small, standard, stream};
-use support::{media, shared_media};
 
 fn layer(filters: Value) -> Value {
     standard(
@@ -207,7 +205,7 @@ async fn quality_and_content_decide_how_much_is_spent() {
         "-f lavfi -i color=gray:s=640x360:r=25:d=6 -f lavfi -i sine=440:d=6 -c:v libx264 -preset ultrafast -b:v 4M -c:a pcm_s16le",
         &still,
     );
-    let rates = |made: &support::jobs::Made| -> Vec<u32> {
+    let rates = |made: &crate::support::jobs::Made| -> Vec<u32> {
         let text = made.files[&made.manifest].clone();
         let read = headwater_ism::parse(&text).unwrap();
         read.tracks

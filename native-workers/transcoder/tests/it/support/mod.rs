@@ -1,5 +1,5 @@
 //! A control plane and a blob store in one process, in memory, with faults on request; and ffprobe.
-#![allow(dead_code, unreachable_pub)] // every test program uses its own part
+#![allow(dead_code, unreachable_pub)] // the benchmark uses its own part
 
 pub mod jobs;
 pub mod media;

@@ -1,12 +1,10 @@
 //! Cues of encoders: in the recording, at the start of rows, and in media.
 
-mod support;
-
+use crate::support::rtmp::{Encoder, Tag, data, tags};
+use crate::support::{Fake, source};
 use headwater_live::cue::{Body, ID3_SCHEME, Role, SPLICE_SCHEME};
 use headwater_rtmp::amf0::Value;
 use headwater_work::live::{EncodingType, Protocol, Wanted};
-use support::rtmp::{Encoder, Tag, data, tags};
-use support::{Fake, source};
 
 /// ANSI/SCTE 35, 14.2.
 const CUE: &str = "/DAvAAAAAAAA///wFAVIAACPf+/+c2nALv4AUsz1AAAAAAAKAAhDVUVJAAABNWLbowo=";

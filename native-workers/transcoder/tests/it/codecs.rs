@@ -1,14 +1,12 @@
 //! The codec wrappers against ffmpeg: what we decode is what it decodes, bit for bit, and what we encode it can read.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{media, shared_media};
 use headwater_bmff::{CodecConfig, MovieReader, Step, TrackKind};
 use headwater_transcoder::h264::decoder::Decoder;
 use headwater_transcoder::h264::encoder::{Encoder, EncoderConfig, Profile};
 use headwater_transcoder::picture::{Picture, Plane, Size};
-use support::{media, shared_media};
 
 /// What `measure` says of every picture of a file, in presentation order.
 fn decoded<T>(path: &Path, measure: impl Fn(&Picture) -> T) -> Vec<T> {

@@ -1,21 +1,19 @@
 //! What jobs read: clips, sequences, overlays, tracks of several files, URLs; and what reading must not lead to.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::jobs::{aac, assert_in_step, fake, flash, named, run, standard, stream};
+use crate::support::{Fake, media, save};
 use headwater_net::egress::Guard;
 use headwater_transcoder::CancellationToken;
 use headwater_transcoder::auto::Choice;
 use headwater_transcoder::ffmpeg::sandbox::{Ended, Limits, Program};
 use headwater_work::{Channel, ChoiceBy, JobErrorCode, Outcome, Selection, TrackChoice, WorkInput};
 use serde_json::{Value, json};
-use support::jobs::{aac, assert_in_step, fake, flash, named, run, standard, stream};
-use support::{Fake, media, save};
 
 /// Ten seconds whose picture says which frame it is: luma climbs by one step every two frames.
 fn counted(folder: &Path) -> std::path::PathBuf {

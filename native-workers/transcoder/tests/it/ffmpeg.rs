@@ -1,13 +1,11 @@
 //! The ffmpeg engine: sources of every kind through whole jobs, held against ffprobe and decoded.
 
-mod support;
-
-use headwater_work::JobErrorCode;
-use serde_json::{Value, json};
-use support::jobs::{
+use crate::support::jobs::{
     aac, assert_in_step, encode, failure, flash, keys, named, small, standard, stream,
 };
-use support::{media, shared_media};
+use crate::support::{media, shared_media};
+use headwater_work::JobErrorCode;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_and_codecs_come_in_and_stay_in_step() {

@@ -1,13 +1,11 @@
 //! Workers that are killed, storage that is away, encoders that mean no good.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::support::{Fake, TOKEN, frames, publish, source};
 use headwater_work::live::{EncodingType, Protocol, Wanted};
-use support::{Fake, TOKEN, frames, publish, source};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_drains_leaves_everything_for_the_next() {

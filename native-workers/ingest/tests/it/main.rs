@@ -1,0 +1,8 @@
+//! The ingest worker between encoders, a control plane and a store: what is published, recorded, refused, and left after a fall.
+
+mod cues;
+mod encoding;
+mod faults;
+mod killed;
+mod publishing;
+mod support;

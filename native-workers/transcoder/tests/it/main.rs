@@ -1,0 +1,14 @@
+//! The transcoder as a worker: what it is given, what it makes of it, and what is left when it falls.
+
+mod archives;
+mod chunks;
+mod codecs;
+mod demo;
+mod faults;
+mod ffmpeg;
+mod inputs;
+mod inserter;
+mod pipeline;
+mod presets;
+mod sources;
+mod support;
