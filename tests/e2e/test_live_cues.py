@@ -24,6 +24,7 @@ from installation import started
 from test_live_stream import DASH, Show, segments, source  # noqa: F401 (a fixture)
 
 BREAK_AT, BREAK_S, TAG_EVERY = 8, 4, 2
+METADATA_PID = 0x102
 SCTE = "{http://www.scte.org/schemas/35/2016}"
 
 
@@ -78,6 +79,19 @@ def near(moments: list[float], wanted: float) -> bool:
     return min(abs(moment - wanted) for moment in moments) < 0.005
 
 
+def packetised(stream: bytes) -> list[bytes]:
+    """The PES packets of the metadata stream in an MPEG-2 transport stream."""
+    found: list[bytes] = []
+    for at in range(0, len(stream), cue_stream.PACKET):
+        packet = stream[at : at + cue_stream.PACKET]
+        if int.from_bytes(packet[1:3], "big") & 0x1FFF != METADATA_PID:
+            continue
+        if packet[1] & 0x40:
+            found.append(b"")
+        found[-1] += cue_stream.payload(packet)
+    return found
+
+
 def tags(data: bytes) -> list[int]:
     return [int(number) for number in re.findall(rb"cue\0tag (\d+)\0", data)]
 
@@ -99,8 +113,10 @@ def test_breaks_and_tags_of_a_broadcast_encoder(installed, health, source, tmp_p
         assert "#EXT-X-CUE" in live
         metrics = requests.get(f"http://{health}/metrics", timeout=10).text
         assert re.search(rf'^headwater_ingest_\w+{{.*"{show.name}"', metrics, re.MULTILINE), metrics[:2000]
-        for process in running:
+        # SRT's tool waits for more.
+        for process in running[:2]:
             process.wait(timeout=60)
+        time.sleep(2)
     finally:
         for process in running:
             process.kill()
@@ -110,7 +126,7 @@ def test_breaks_and_tags_of_a_broadcast_encoder(installed, health, source, tmp_p
     assert cue[13] == 5 and int.from_bytes(cue[14:18], "big") == 1 and cue[19] & 0x80
     assert int.from_bytes(cue[26:30], "big") == BREAK_S * cue_stream.CLOCK
 
-    time.sleep(2)
+    time.sleep(1)
     show.end()
     film = show.until(urls["video"], lambda text: "#EXT-X-ENDLIST" in text, 15).text
     assert f"SCTE35-OUT={out['SCTE35-OUT']}" in film
@@ -123,11 +139,10 @@ def test_breaks_and_tags_of_a_broadcast_encoder(installed, health, source, tmp_p
         said[kind] = [tags(one) for one in data]
         found = [number for one in said[kind] for number in one]
         assert found == list(range(found[0], 15)) and found[0] <= 1, kind
-        front = [one[: one.index(b"moof")] for one in data]
-        assert all(b"https://aomedia.org/emsg/ID3\0" in head for head, own in zip(front, said[kind]) if own)
-        # The section is in front of what is shown before its moment.
-        holds = [at for at, head in zip(starts(playlist), front) if cue in head]
-        assert holds and max(holds) < begins + 0.005, kind
+        assert all(one.count(b"https://aomedia.org/emsg/ID3\0") == len(own) for one, own in zip(data, said[kind]))
+        # The section is said again in every segment until its moment.
+        holds = [at for at, one in zip(starts(playlist), data) if cue in one]
+        assert len(holds) >= 2 and max(holds) < begins + 0.005, kind
     assert said["video"] == said["audio"]
 
     # MPEG-2 TS: the same tags as timed metadata, at their moments.
@@ -137,7 +152,9 @@ def test_breaks_and_tags_of_a_broadcast_encoder(installed, health, source, tmp_p
     assert f"SCTE35-OUT={out['SCTE35-OUT']}" in playlist
     stream = tmp_path / "film.ts"
     stream.write_bytes(b"".join(show.get(urljoin(variant, segment)).content for segment in segments(playlist)))
-    assert tags(stream.read_bytes()) == [number for one in said["video"] for number in one]
+    carried = packetised(stream.read_bytes())
+    assert [number for one in carried for number in tags(one)] == [number for one in said["video"] for number in one]
+    assert len(carried) == sum(map(len, said["video"]))
     times = {}
     for kind in ("v", "d"):
         shown = media.run(

@@ -44,9 +44,9 @@ window.player = {
     on("https://aomedia.org/emsg/ID3", ({ messageData, calculatedPresentationTime }) => {
       heard.push({ tag: tagText(messageData), time: calculatedPresentationTime });
     });
+    // Of a signal dash.js gives the section.
     on("urn:scte:scte35:2014:xml+bin", ({ messageData, calculatedPresentationTime, duration }) => {
-      const bytes = Uint8Array.from(atob(new DOMParser().parseFromString(messageData.__text ?? messageData, "text/xml").querySelector("Binary").textContent), (letter) => letter.charCodeAt(0));
-      heard.push({ splice: hex(bytes), time: calculatedPresentationTime, duration });
+      heard.push({ splice: hex(messageData), time: calculatedPresentationTime, duration });
     });
   },
   texts: () => player.getTracksFor("text").map(({ lang, labels }) => ({ language: lang, name: labels?.[0]?.text })),

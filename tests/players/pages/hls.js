@@ -28,7 +28,9 @@ function create({ licence, token }) {
     // stream's fault.
     // So does what a transport stream's demuxer was fed of an aborted segment: it says that it found nothing, and goes on.
     const cutOff = data.details === "fragParsingError" && data.error?.message?.includes("Found no media");
-    const expected = cutOff || ["bufferStalledError", "bufferNudgeOnStall", "aborted"].includes(data.details);
+    // Live sound that begins before the first picture is appended where nothing can be shown yet: hls.js says so once, and goes on.
+    const early = data.details === "bufferAppendNoProgress" && data.parent === "audio";
+    const expected = cutOff || early || ["bufferStalledError", "bufferNudgeOnStall", "aborted"].includes(data.details);
     (expected && !data.fatal ? warnings : errors).push(text);
   });
   return made;
