@@ -10,7 +10,7 @@ import pytest
 import requests
 
 import media
-from headwater import Account, HeadwaterConnection, Mkio, in_ci, player_session
+from headwater import Account, HeadwaterConnection, Mkio, in_ci, needs_binary, player_session
 from installation import Installation
 
 SHARED_MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
@@ -77,10 +77,7 @@ def counted_published(account, counted):
 @pytest.fixture(scope="session")
 def headwater(connection):
     """Runs a command of the binary on the installation under test."""
-    binary = os.environ.get("HEADWATER_BINARY")
-    if not binary:
-        missing = "HEADWATER_BINARY names no binary"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+    binary = needs_binary()
 
     def run(*arguments) -> subprocess.CompletedProcess:
         data = ["--data", str(connection.path.parent)]
@@ -93,9 +90,6 @@ def headwater(connection):
 
 @pytest.fixture
 def installation(tmp_path):
-    if "HEADWATER_BINARY" not in os.environ:
-        missing = "HEADWATER_BINARY names no binary to kill"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
     made = Installation(tmp_path)
     yield made
     if made.process and made.process.poll() is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
 import requests
 from azure.core.credentials import AccessToken
 from azure.core.pipeline.policies import SansIOHTTPPolicy
@@ -233,3 +234,13 @@ def player_session(connection: HeadwaterConnection) -> requests.Session:
 
 def in_ci() -> bool:
     return os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+def needs_binary() -> str:
+    """Path of the `headwater` under test. Skips the test where none is named, which CI may not."""
+    binary = os.environ.get("HEADWATER_BINARY")
+    if not binary:
+        missing = "HEADWATER_BINARY names no binary"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+    return binary
+

@@ -10,16 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from headwater import HeadwaterConnection, in_ci
+from headwater import HeadwaterConnection, needs_binary
 
 
 def started(folder: Path, *arguments: str) -> Iterator[Installation]:
     """For a fixture: one that runs until its tests are over. Skips them where there is no binary, which CI may not."""
-    if "HEADWATER_BINARY" not in os.environ:
-        missing = "HEADWATER_BINARY names no binary"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
     made = Installation(folder)
     made.start(*arguments)
     yield made
@@ -31,7 +26,7 @@ class Installation:
     """A Headwater of a test's own, to be stopped, killed and started again on the same folder."""
 
     def __init__(self, folder: Path):
-        self.binary = os.environ["HEADWATER_BINARY"]
+        self.binary = needs_binary()
         self.data = folder / "data"
         self.log = (folder / "log").open("wb")
         self.process: subprocess.Popen | None = None

@@ -6,14 +6,11 @@ clients see, and nothing of what encoders send.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import threading
 from dataclasses import dataclass, field
 
-import pytest
-
-from headwater import HeadwaterConnection, in_ci, player_session
+from headwater import HeadwaterConnection, needs_binary, player_session
 
 LEASE_S = 5
 PAUSE_S = 0.1
@@ -21,11 +18,7 @@ PAUSE_S = 0.1
 
 def worker_token(connection: HeadwaterConnection) -> str:
     """A token of role `worker`, from the installation's own keys."""
-    binary = os.environ.get("HEADWATER_BINARY")
-    if not binary:
-        missing = "HEADWATER_BINARY names no binary to sign a worker's token with"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
-    command = [binary, "token", "--role=worker", "--subject=e2e-ingest", f"--data={connection.path.parent}"]
+    command = [needs_binary(), "token", "--role=worker", "--subject=e2e-ingest", f"--data={connection.path.parent}"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

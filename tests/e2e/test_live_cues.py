@@ -25,6 +25,7 @@ from test_live_stream import DASH, Show, segments, source  # noqa: F401 (a fixtu
 
 BREAK_AT, BREAK_S, TAG_EVERY = 8, 4, 2
 METADATA_PID = 0x102
+LATENCY_S = 2
 SCTE = "{http://www.scte.org/schemas/35/2016}"
 
 
@@ -51,7 +52,9 @@ def broadcast(show: Show, source: Path) -> list[subprocess.Popen]:
     said = [f"--break={BREAK_AT}+{BREAK_S}", f"--tag-every={TAG_EVERY}"]
     speaker = subprocess.Popen([sys.executable, cue_stream.__file__, *said], stdin=ffmpeg.stdout, stdout=subprocess.PIPE)
     (url,) = show.ingest_urls()[:1]
-    sender = subprocess.Popen(["srt-live-transmit", "-q", "-chunk:1316", "file://con", url], stdin=speaker.stdout)
+    # A busy machine is not a bad line: nothing is given up for a while.
+    patient = f"{url}&latency={1000 * LATENCY_S}"
+    sender = subprocess.Popen(["srt-live-transmit", "-q", "-chunk:1316", "file://con", patient], stdin=speaker.stdout)
     # Each has its own end of the pipes.
     ffmpeg.stdout.close()
     speaker.stdout.close()
@@ -116,7 +119,7 @@ def test_breaks_and_tags_of_a_broadcast_encoder(installed, health, source, tmp_p
         # SRT's tool waits for more.
         for process in running[:2]:
             process.wait(timeout=60)
-        time.sleep(2)
+        time.sleep(LATENCY_S + 1)
     finally:
         for process in running:
             process.kill()

@@ -31,7 +31,7 @@ before(
     ].join(" ");
     const breaks = Array.from({ length: 30 }, (_, number) => `--break=${BREAK_AT + number * BREAK_EVERY}+${BREAK_S}`);
     const speaker = `python3 "$0" ${breaks.join(" ")} --tag-every=${TAG_EVERY}`;
-    const sender = `srt-live-transmit -q -chunk:1316 file://con "$1"`;
+    const sender = `srt-live-transmit -q -chunk:1316 file://con "$1&latency=2000"`;
     // A group of its own, so that all three can be stopped.
     encoder = spawn("sh", ["-c", `${pictures} | ${speaker} | ${sender}`, SPEAKER, show.ingest], {
       stdio: ["ignore", "inherit", "inherit"],

@@ -1,7 +1,7 @@
 //! Tokens that people make for their programs: a record of each, and their end.
 //!
 //! The token itself is the caller's to sign and to show once. A record outlives its token until somebody lists and finds it
-//! run out for [`KEPT`].
+//! run out for `KEPT`.
 
 use headwater_auth::{Role, Tree};
 use jiff::{SignedDuration, Timestamp};

@@ -36,7 +36,7 @@ pub struct LiveSegment {
     pub init_uri: Option<String>,
     /// In order; needed near the live edge only.
     pub parts: Vec<LivePart>,
-    /// Index into [`LivePlaylist::keys`].
+    /// Index into `LivePlaylist::keys`.
     pub keys: usize,
     /// Breaks that it begins or is in.
     pub cues: Vec<CueTag>,
@@ -63,7 +63,7 @@ pub struct LowLatency {
     /// Its init segment, and whether it begins with a discontinuity.
     pub growing_init_uri: Option<String>,
     pub growing_discontinuity: bool,
-    /// Its keys: an index into [`LivePlaylist::keys`].
+    /// Its keys: an index into `LivePlaylist::keys`.
     pub growing_keys: usize,
     /// The part that comes next.
     pub hint_uri: String,

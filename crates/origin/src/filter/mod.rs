@@ -1,10 +1,10 @@
 //! Dynamic manifests: which tracks and which time of a presentation a client is shown.
 //!
 //! A [`Filter`] is what somebody stored under a name. All that apply to a request, those of the locator and those that the
-//! URL names, are joined with the URL's own window into a [`Selection`]: tracks and times that every one of them keeps.
+//! URL names, are joined with the URL's own window into a `Selection`: tracks and times that every one of them keeps.
 //! Media times never change, and fragments are the same with and without filters; only lists get shorter.
 //!
-//! What is for live presentations alone (window, back-off, forced end: [`LiveSelection`]) has no meaning for one that is
+//! What is for live presentations alone (window, back-off, forced end: `LiveSelection`) has no meaning for one that is
 //! there in full.
 
 mod instant;

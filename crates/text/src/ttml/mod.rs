@@ -1,7 +1,7 @@
 //! TTML (W3C TTML2; IMSC 1.1 text profile): documents as trees whose times are settled.
 //!
 //! [`parse`] settles when every element of the body is shown (TTML2 §12.2: `begin`, `end`, `dur`, `par` and `seq`), in
-//! milliseconds of the document. [`Document::segment`] writes the part of it that a window of time shows, with times of its
+//! milliseconds of the document. `Document::segment` writes the part of it that a window of time shows, with times of its
 //! own; what it does not understand it hands on as it is.
 
 mod cut;
