@@ -238,6 +238,17 @@ describe("journeys through the portal", () => {
     const keys = page.getByRole("table", { name: "Signing keys" });
     await keys.getByText("Signing", { exact: true }).waitFor();
     const before = await keys.locator("tbody tr").count();
+    // A key younger than a minute is not replaced, so that asking twice does no harm; the page says so.
+    const { body: now } = await call(to, "GET", "/api/v1/organization/signingKeys");
+    const { metadata: signing } = now.items.find(({ status }) => status.state === "Signing");
+    const young = Date.parse(signing.created) + 61_000 - Date.now();
+    if (young > 5_000) {
+      await page.getByRole("button", { name: "New key" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "New key" }).click();
+      await page.getByText("The key that signs is less than a minute old and stays").waitFor();
+      assert.equal(await keys.locator("tbody tr").count(), before);
+    }
+    await page.waitForTimeout(Math.max(0, young));
     await page.getByRole("button", { name: "New key" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "New key" }).click();
     await page.waitForFunction((before) => document.querySelectorAll("table[aria-label='Signing keys'] tbody tr").length > before, before);
@@ -297,7 +308,7 @@ describe("journeys through the portal", () => {
     await page.locator(".chart svg").first().waitFor();
     await plays(page);
     await page.locator(".health summary", { hasText: "As a table" }).click();
-    assert.ok((await page.getByRole("table", { name: "Measurements" }).locator("tbody tr").count()) > 0);
+    await page.getByRole("table", { name: "Measurements" }).locator("tbody tr").first().waitFor();
     for (const [shape, options] of Object.entries(SHAPES)) {
       await page.setViewportSize(options.viewport);
       await page.emulateMedia({ colorScheme: options.colorScheme });

@@ -1,6 +1,6 @@
 /** The keys that sign this Headwater's tokens: another one in good time, or an end to one that has leaked. */
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { ask, may } from "../app/session";
 import { moment } from "../format";
@@ -13,6 +13,8 @@ export function SigningKeysPage() {
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((before) => before + 1);
   const act = may("SigningKey", "act");
+  const known = useRef<string[]>([]);
+  const signing = useRef("");
   return (
     <>
       <Heading title="Signing keys">
@@ -21,8 +23,11 @@ export function SigningKeysPage() {
           disabled={!act}
           question="Let a new key sign tokens?"
           consequence="Tokens are signed with it from here on. Those that the last one signed stay good until they end."
-          done="A new key signs tokens"
-          run={() => ask((to) => to.POST("/api/v1/organization/signingKeys/rotate"))}
+          done={() => (known.current.includes(signing.current) ? "The key that signs is less than a minute old and stays" : "A new key signs tokens")}
+          run={async () => {
+            const { metadata } = await ask((to) => to.POST("/api/v1/organization/signingKeys/rotate"));
+            signing.current = metadata.id;
+          }}
           then={again}
         />
       </Heading>
@@ -30,7 +35,11 @@ export function SigningKeysPage() {
       <List<SigningKey>
         label="Signing keys"
         turn={turn}
-        load={async () => whole((await ask((to) => to.GET("/api/v1/organization/signingKeys"))).items)}
+        load={async () => {
+          const { items } = await ask((to) => to.GET("/api/v1/organization/signingKeys"));
+          known.current = items.map(({ metadata }) => metadata.id);
+          return whole(items);
+        }}
         id={({ metadata }) => metadata.id}
         columns={[
           { head: "Key", cell: ({ metadata }) => <code>{metadata.id}</code>, long: true },

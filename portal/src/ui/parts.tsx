@@ -143,7 +143,7 @@ export function Confirm(props: {
   label: string;
   question: string;
   consequence: string;
-  done: string;
+  done: string | (() => string);
   run: () => Promise<unknown>;
   then?: () => void;
   disabled?: boolean;
@@ -153,7 +153,7 @@ export function Confirm(props: {
   const press = async () => {
     if (await action.run(props.run)) {
       setOpen(false);
-      say(props.done);
+      say(typeof props.done === "string" ? props.done : props.done());
       props.then?.();
     }
   };

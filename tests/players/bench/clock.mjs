@@ -36,7 +36,10 @@ export function pushClock(url, groupS) {
   const encoder = spawn(
     "ffmpeg",
     [
-      ...["-v", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", `${WIDTH}x${HEIGHT}`],
+      // Nothing to find out about raw pictures: half a second of them would be read for it before the sound is begun, and
+      // every later picture would wait as long for the sound beside it.
+      ...["-v", "error", "-probesize", "32", "-analyzeduration", "0"],
+      ...["-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", `${WIDTH}x${HEIGHT}`],
       ...["-framerate", String(RATE), "-i", "pipe:0"],
       ...["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
       ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", String(RATE * groupS)],
@@ -59,6 +62,43 @@ export function pushClock(url, groupS) {
     clearInterval(timer);
     encoder.kill("SIGKILL");
   };
+}
+
+/** What 32 blocks of luma say, `bright(row, column)`: the time they were made; null if they are not a clock's. */
+function timeOf(bright) {
+  let bits = 0;
+  for (let at = 0; at < COLUMNS * ROWS; at++) bits = bits * 2 + (bright(Math.floor(at / COLUMNS), at % COLUMNS) ? 1 : 0);
+  const time = Math.floor(bits / 16);
+  return sum(time) === bits % 16 ? time : null;
+}
+
+/**
+ * Reads the clock off a fragmented MP4 that is written to it piece by piece: `{ write, delays, close }`. `delays`: how old every
+ * picture was when it could be decoded, in milliseconds.
+ */
+export function readClock() {
+  const [width, height] = [COLUMNS * 8, ROWS * 8];
+  const decoder = spawn(
+    "ffmpeg",
+    [
+      ...["-v", "error", "-threads", "1", "-probesize", "32", "-fflags", "nobuffer", "-flags", "low_delay", "-i", "pipe:0"],
+      ...["-vf", `scale=${width}:${height}:flags=neighbor`, "-vsync", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "pipe:1"],
+    ],
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  decoder.stdin.on("error", () => {});
+  const delays = [];
+  let held = Buffer.alloc(0);
+  decoder.stdout.on("data", (data) => {
+    const now = Date.now();
+    held = Buffer.concat([held, data]);
+    for (; held.length >= width * height; held = held.subarray(width * height)) {
+      const picture = held;
+      const time = timeOf((row, column) => picture[(row * 8 + 4) * width + column * 8 + 4] > 128);
+      if (time !== null) delays.push((now - time + 2 ** TIME_BITS) % 2 ** TIME_BITS);
+    }
+  });
+  return { write: (bytes) => decoder.stdin.write(bytes), delays, close: () => decoder.kill("SIGKILL") };
 }
 
 /** For a page: notes in `window.delays` how old every picture is when it is shown, in milliseconds. */

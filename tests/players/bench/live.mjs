@@ -1,7 +1,7 @@
 // `cargo xtask bench live`: how far behind players are, what viewers who wait cost, and what a publisher costs.
 //
 // HEADWATER_CONNECTION names the installation, HEADWATER_PID its process; NGINX_RTMP and NGINX_PID, if given, an nginx with the
-// rtmp module as a yardstick. LIVE_SECONDS: how long each row is measured.
+// rtmp module as a yardstick. LIVE_SECONDS: how long each row is measured. LIVE_TABLES: which of latency, viewers and publishers.
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -12,7 +12,7 @@ import { launch, openPage } from "../lib/browser.mjs";
 import { connection } from "../lib/headwater.mjs";
 import { goLive } from "../lib/live.mjs";
 import { serve } from "../lib/server.mjs";
-import { CLOCK, pushClock, watchClock } from "./clock.mjs";
+import { CLOCK, pushClock, readClock, watchClock } from "./clock.mjs";
 
 const SECONDS = Number(process.env.LIVE_SECONDS ?? 60);
 const VIEWERS = 500;
@@ -95,6 +95,42 @@ function next(text) {
     else if (line !== "" && !line.startsWith("#")) growing = 0;
   }
   return { number: first + whole, part: growing };
+}
+
+/** How old pictures are when a part that has them can be fetched: all that is not the player's doing. */
+async function atOrigin(to) {
+  const show = await goLive(to, { lowLatency: true, interval: "PT1S" });
+  const stop = pushClock(`${show.ingest}/main`, 1);
+  const clock = readClock();
+  try {
+    const master = await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
+    const url = new URL(/#EXT-X-STREAM-INF:.*\n(.+)/.exec(master)[1], show.hls).href;
+    let text = await show.until(url, (text) => text.includes("#EXT-X-PART:") && text.includes("#EXT-X-MAP:"));
+    const bytes = async (uri) => Buffer.from(await (await fetch(new URL(uri, url))).arrayBuffer());
+    clock.write(await bytes(/#EXT-X-MAP:URI="([^"]+)"/.exec(text)[1]));
+    const known = new Set();
+    let [begun, end] = [false, Number.POSITIVE_INFINITY];
+    while (Date.now() < end) {
+      for (const [line, uri] of text.matchAll(/#EXT-X-PART:.*URI="([^"]+)".*/g)) {
+        if (known.has(uri)) continue;
+        known.add(uri);
+        if (!begun && line.includes("INDEPENDENT=YES") && known.size > 3) {
+          begun = true;
+          end = Date.now() + SECONDS * 1000;
+        }
+        if (begun) clock.write(await bytes(uri));
+      }
+      const { number, part } = next(text);
+      text = await (await fetch(`${url}?_HLS_msn=${number}&_HLS_part=${part}`)).text();
+    }
+    const delays = clock.delays.toSorted((a, b) => a - b);
+    const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => (percentile(delays, share) / 1000).toFixed(2));
+    console.log(`| to a part at the origin | ${p50} | ${p95} | ${p99} | ${delays.length} of ${SECONDS * 25} | 0 | 0 |`);
+  } finally {
+    stop();
+    clock.close();
+    await show.end();
+  }
 }
 
 async function viewers(to) {
@@ -206,10 +242,20 @@ async function publishers(to) {
 }
 
 const to = connection();
-console.log("| encoder to screen | p50 s | p95 s | p99 s | pictures | misread | stalls |\n|---|---|---|---|---|---|---|");
-await latency(to, "LL-HLS, hls.js", "hls", "hls");
-await latency(to, "LL-DASH, dash.js", "dash", "dash");
-console.log("\n| viewers who wait | answers/s | refused | p50 ms after the first | p99 | CPU host | CPU ingest |\n|---|---|---|---|---|---|---|");
-await viewers(to);
-console.log("\n| publishers of 3 Mbit/s | number | CPU s/s | publishers a core |\n|---|---|---|---|");
-await publishers(to);
+const tables = {
+  latency: async () => {
+    console.log("| encoder to screen | p50 s | p95 s | p99 s | pictures | misread | stalls |\n|---|---|---|---|---|---|---|");
+    await atOrigin(to);
+    await latency(to, "LL-HLS, hls.js", "hls", "hls");
+    await latency(to, "LL-DASH, dash.js", "dash", "dash");
+  },
+  viewers: async () => {
+    console.log("\n| viewers who wait | answers/s | refused | p50 ms after the first | p99 | CPU host | CPU ingest |\n|---|---|---|---|---|---|---|");
+    await viewers(to);
+  },
+  publishers: async () => {
+    console.log("\n| publishers of 3 Mbit/s | number | CPU s/s | publishers a core |\n|---|---|---|---|");
+    await publishers(to);
+  },
+};
+for (const table of (process.env.LIVE_TABLES ?? Object.keys(tables).join(" ")).split(" ")) await tables[table]();
