@@ -1,23 +1,21 @@
 //! A component of the manifest, compiled and linked, ready to be instantiated from the pool.
 
 use crate::bindings;
-use crate::host::Registry;
-use crate::instance::{ComponentData, Expiration, InstanceData, Worker, new_store};
+use crate::instance::{ComponentData, InstanceData};
 use crate::manifest::RequestHeaders;
 use crate::outbound::AllowedHosts;
-use crate::outgoing::Outgoing;
 use crate::postgres::Pools;
 use crate::sqlite::Database;
 use crate::template::Variables;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::FsPerms;
-use wasmtime_wasi_http::handler::{HandlerState, Instance, ProxyPre};
+use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::p3;
 
 /// Bounds of one component's instances.
@@ -27,8 +25,6 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Requests an instance answers before it is dropped.
     pub requests_per_instance: usize,
-    /// Requests in flight in one instance. With one, a trap takes nobody else along.
-    pub concurrent_requests_per_instance: usize,
     /// Requests in flight in all instances of a component; more wait, then get 503.
     pub concurrent_requests: usize,
     /// From the request to the response's head.
@@ -48,7 +44,6 @@ impl Default for Limits {
         Self {
             memory_bytes: 128 << 20,
             requests_per_instance: 10_000,
-            concurrent_requests_per_instance: 1,
             concurrent_requests: 128,
             request_deadline: Duration::from_secs(30),
             streaming: Duration::from_secs(3600),
@@ -102,36 +97,6 @@ impl LoadedComponent {
             builder.preopened_dir(&mount.source, &mount.destination, FsPerms::ReadOnly)?;
         }
         Ok(builder.build())
-    }
-}
-
-/// Makes instances of one component for wasmtime's worker queue.
-pub(crate) struct ComponentInstances {
-    pub(crate) component: Arc<LoadedComponent>,
-    pub(crate) registry: Weak<Registry>,
-}
-
-impl HandlerState for ComponentInstances {
-    type StoreData = InstanceData;
-    type WorkerExpiration = Expiration;
-    type WorkerState = Worker;
-
-    async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceData, Expiration, Worker>> {
-        let hooks = Outgoing {
-            component: self.component.clone(),
-            registry: self.registry.clone(),
-        };
-        let mut store = new_store(&self.component, hooks)?;
-        let proxy = self.component.pre.instantiate_async(&mut store).await?;
-        metrics::counter!("headwater_component_instances_total", "component" => self.component.id.clone())
-            .increment(1);
-        Ok(Instance {
-            expiration: Expiration::new(&store),
-            state: Worker::new(&store),
-            store,
-            proxy,
-            view: InstanceData::http_view,
-        })
     }
 }
 

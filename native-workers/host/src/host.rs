@@ -1,8 +1,9 @@
 //! The application: the manifest's components, routes and stand-ins, answering one request at a time.
 
 use crate::cache::{self, Question, ResponseCache};
-use crate::component::{ComponentInstances, Limits, LoadedComponent, Mount, engine, link};
+use crate::component::{Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
+use crate::dispatch::{Dispatcher, Unanswered};
 use crate::instance::EPOCH;
 use crate::manifest::{self, Manifest, RequestHeaders};
 use crate::outbound::AllowedHosts;
@@ -20,9 +21,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
-use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError, ProxyHandler};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Where the manifest and the files it names come from.
@@ -65,7 +65,7 @@ pub struct HostConfig {
 }
 
 struct Runnable {
-    handler: ProxyHandler<ComponentInstances>,
+    instances: Dispatcher,
     places: Arc<Semaphore>,
     component: Arc<LoadedComponent>,
     /// From the request to the response's head.
@@ -182,12 +182,8 @@ impl Host {
             runnables: loaded
                 .into_iter()
                 .map(|component| {
-                    let state = ComponentInstances {
-                        component: component.clone(),
-                        registry: registry.clone(),
-                    };
                     let runnable = Runnable {
-                        handler: ProxyHandler::new(state),
+                        instances: Dispatcher::new(component.clone(), registry.clone()),
                         places: Arc::new(Semaphore::new(config.limits.concurrent_requests)),
                         component: component.clone(),
                         seconds: metrics::histogram!(
@@ -305,18 +301,27 @@ impl Runnable {
             .map_err(|_| Failure::Busy)?
             .map_err(|_| Failure::Broken)?;
         let started = Instant::now();
-        let result = self.handler.handle(place, request).await;
-        result.map_err(|error| {
-            if error.is::<ExpirationError>() || started.elapsed() >= limits.request_deadline {
-                Failure::Deadline
-            } else if error.is::<InstantiationError<OwnedSemaphorePermit>>() {
-                tracing::error!(component = %self.component.id, "{error:?}");
-                Failure::Busy
-            } else {
-                tracing::error!(component = %self.component.id, "no answer: {error:?}");
-                Failure::Broken
-            }
-        })
+        let id = &self.component.id;
+        self.instances
+            .handle(place, request)
+            .await
+            .map_err(|unanswered| match unanswered {
+                Unanswered::Late => Failure::Deadline,
+                // The deadline ends a guest that is computing.
+                _ if started.elapsed() >= limits.request_deadline => Failure::Deadline,
+                Unanswered::NoInstance(error) => {
+                    tracing::error!(component = %id, "no instance: {error:?}");
+                    Failure::Busy
+                }
+                Unanswered::Refused(error) => {
+                    tracing::error!(component = %id, "no answer: {error:?}");
+                    Failure::Broken
+                }
+                Unanswered::Lost => {
+                    tracing::error!(component = %id, "no answer: its instance ended");
+                    Failure::Broken
+                }
+            })
     }
 }
 

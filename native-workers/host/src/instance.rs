@@ -1,18 +1,17 @@
 //! What one instance of a component holds: its store's data, its limits, and how long it lives.
 
-use crate::component::LoadedComponent;
+use crate::component::{Limits, LoadedComponent};
 use crate::outgoing::Outgoing;
-use std::collections::BTreeMap;
+use futures::task::AtomicWaker;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::component::{GuestTaskId, HasData, ResourceTable};
-use wasmtime::{Store, StoreContextMut, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::component::{HasData, ResourceTable};
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::handler::{ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// A store's data.
@@ -40,6 +39,10 @@ pub(crate) struct HostView<'a> {
 }
 
 impl InstanceData {
+    pub(crate) fn running(&self) -> Arc<Running> {
+        self.running.clone()
+    }
+
     pub(crate) fn view(&mut self) -> HostView<'_> {
         HostView {
             table: &mut self.table,
@@ -74,59 +77,156 @@ impl WasiHttpView for InstanceData {
 /// How often busy guests are looked at.
 pub(crate) const EPOCH: Duration = Duration::from_millis(10);
 
-/// Deadlines of the requests that an instance is answering.
+/// What an instance does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Waiting for a request.
+    Idle,
+    /// The response's head is waited for.
+    Answering,
+    /// It has answered, or the deadline passed: streaming its body, or tidying up.
+    After,
+}
+
+/// What an instance does and since when.
 ///
 /// The epoch callback reads it: a guest that computes past the deadline is stopped there, because the event loop
-/// that would notice is the very one it keeps busy.
-#[derive(Debug, Default)]
+/// that would notice is the very one it keeps busy. [`Watch`] reads it for guests that wait.
+#[derive(Debug)]
 pub(crate) struct Running {
-    deadlines: Mutex<BTreeMap<Instant, usize>>,
+    phase: Mutex<(Phase, Instant)>,
     /// A request passed its deadline: nobody reads what the instance still does.
     expired: AtomicBool,
+    /// Who waits for that.
+    late: AtomicWaker,
     /// Ticks of the epoch clock that found the guest computing since it answered.
     ticks_after_head: AtomicU64,
 }
 
 impl Running {
-    fn add(&self, deadline: Instant) {
-        self.ticks_after_head.store(0, Ordering::Relaxed);
-        *self.lock().entry(deadline).or_default() += 1;
+    fn new() -> Self {
+        Self {
+            phase: Mutex::new((Phase::Idle, Instant::now())),
+            expired: AtomicBool::new(false),
+            late: AtomicWaker::new(),
+            ticks_after_head: AtomicU64::new(0),
+        }
     }
 
-    fn remove(&self, deadline: Instant) {
-        let mut running = self.lock();
-        if let Some(count) = running.get_mut(&deadline) {
-            *count -= 1;
-            if *count == 0 {
-                running.remove(&deadline);
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.ticks_after_head.store(0, Ordering::Relaxed);
+        *self.lock() = (phase, Instant::now());
+    }
+
+    /// Resolves when the request that is being answered is past its deadline.
+    pub(crate) fn late(&self) -> impl Future<Output = ()> + Send + '_ {
+        poll_fn(|cx| {
+            // Before looking: an expiry afterwards wakes.
+            self.late.register(cx.waker());
+            match self.expired.load(Ordering::Relaxed) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
             }
-        }
+        })
     }
 
     /// Why a guest that is computing at `now` has to stop.
-    fn verdict(&self, now: Instant, after_head: Duration) -> Result<(), &'static str> {
-        match self.lock().first_key_value() {
-            Some((deadline, _)) if *deadline <= now => {
-                Err("the request's deadline passed while the component was computing")
-            }
-            Some(_) => Ok(()),
-            // It has answered: streaming its body, or tidying up.
-            None => {
-                let ticks = self.ticks_after_head.fetch_add(1, Ordering::Relaxed);
-                let spent = EPOCH.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX));
-                if spent < after_head {
-                    Ok(())
-                } else {
-                    Err("the component went on computing after it had answered")
+    fn verdict(&self, now: Instant, limits: &Limits) -> Result<(), &'static str> {
+        let (phase, since) = *self.lock();
+        if phase == Phase::Answering {
+            return match since + limits.request_deadline <= now {
+                true => Err("the request's deadline passed while the component was computing"),
+                false => Ok(()),
+            };
+        }
+        let ticks = self.ticks_after_head.fetch_add(1, Ordering::Relaxed);
+        let spent = EPOCH.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX));
+        match spent < limits.computing_after_head {
+            true => Ok(()),
+            false => Err("the component went on computing after it had answered"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Phase, Instant)> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long a guest may go on after its request's deadline, to end in order.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
+/// What has taken too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// The request: [`Running::late`] is ready now. The guest may end in order.
+    Request,
+    /// A request to come.
+    Idle,
+    /// The guest: it does not come back.
+    Instance,
+}
+
+/// Looks at how long an instance has been doing what it does.
+///
+/// Not by a timer for every request: it looks so often that no limit can have begun and passed in between.
+pub(crate) struct Watch {
+    limits: Limits,
+    running: Arc<Running>,
+    timer: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Watch {
+    pub(crate) fn new(limits: Limits, running: Arc<Running>) -> Self {
+        Self {
+            limits,
+            running,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        }
+    }
+
+    /// Ready each time that something turns out to be overdue.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Overdue> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            let (overdue, due) = self.next();
+            let limits = &self.limits;
+            let shortest = [limits.idle_instance, limits.streaming, AFTERMATH]
+                .into_iter()
+                .fold(limits.request_deadline, Duration::min);
+            let again = match now < due {
+                true => due.min(now + shortest),
+                false => now + shortest,
+            };
+            self.timer.as_mut().reset(again.into());
+            if due <= now {
+                if overdue == Overdue::Request {
+                    self.running.expired.store(true, Ordering::Relaxed);
+                    self.running.late.wake();
                 }
+                return Poll::Ready(overdue);
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Instant, usize>> {
-        self.deadlines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// What will be overdue next if things stay as they are, and when.
+    fn next(&self) -> (Overdue, Instant) {
+        let (phase, since) = *self.running.lock();
+        let expired = self.running.expired.load(Ordering::Relaxed);
+        let limits = &self.limits;
+        match (phase, expired) {
+            (Phase::Idle, _) => (Overdue::Idle, since + limits.idle_instance),
+            (Phase::Answering, false) => (Overdue::Request, since + limits.request_deadline),
+            // The event loop is kept busy by a call of the host's: it has not even heard of the deadline.
+            (Phase::Answering, true) => (
+                Overdue::Instance,
+                since + limits.request_deadline + AFTERMATH,
+            ),
+            // An unanswered guest that waits for a storage that went silent would hold its place in the pool for as long
+            // as a film may be streamed.
+            (Phase::After, true) => (Overdue::Instance, since + AFTERMATH),
+            (Phase::After, false) => (Overdue::Instance, since + limits.streaming),
+        }
     }
 }
 
@@ -135,7 +235,7 @@ pub(crate) fn new_store(
     component: &Arc<LoadedComponent>,
     hooks: Outgoing,
 ) -> wasmtime::Result<Store<InstanceData>> {
-    let running = Arc::new(Running::default());
+    let running = Arc::new(Running::new());
     let data = InstanceData {
         wasi: component.wasi_context()?,
         http: WasiHttpCtx::new(),
@@ -155,128 +255,10 @@ pub(crate) fn new_store(
             running, component, ..
         } = context.data();
         running
-            .verdict(Instant::now(), component.limits.computing_after_head)
+            .verdict(Instant::now(), &component.limits)
             .map_err(wasmtime::Error::msg)?;
         // Let other tasks of this thread run, then go on.
         Ok(UpdateDeadline::Yield(1))
     });
     Ok(store)
-}
-
-/// How many requests one instance takes and until when it may idle.
-pub(crate) struct Worker {
-    pub(crate) component: Arc<LoadedComponent>,
-    pub(crate) running: Arc<Running>,
-}
-
-impl Worker {
-    pub(crate) fn new(store: &Store<InstanceData>) -> Self {
-        let data = store.data();
-        Self {
-            component: data.component.clone(),
-            running: data.running.clone(),
-        }
-    }
-}
-
-impl WorkerState for Worker {
-    type StoreData = InstanceData;
-    /// The request's place among those in flight. It is given back with the response's head or at the deadline, and not
-    /// when the client goes away: the guest cannot be told, and goes on.
-    type RequestData = OwnedSemaphorePermit;
-
-    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        if total >= self.component.limits.requests_per_instance {
-            ShouldAccept::Never
-        } else if concurrent >= self.component.limits.concurrent_requests_per_instance {
-            ShouldAccept::No
-        } else {
-            ShouldAccept::Yes
-        }
-    }
-
-    fn on_request_start(
-        &self,
-        _store: StoreContextMut<'_, InstanceData>,
-        place: OwnedSemaphorePermit,
-        _task: GuestTaskId,
-    ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
-        struct Guard(Arc<Running>, Instant);
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                self.0.remove(self.1);
-            }
-        }
-        let deadline = Instant::now() + self.component.limits.request_deadline;
-        self.running.add(deadline);
-        let guard = Guard(self.running.clone(), deadline);
-        Box::pin(async move {
-            let (guard, _place) = (guard, place);
-            tokio::time::sleep_until(guard.1.into()).await;
-            guard.0.expired.store(true, Ordering::Relaxed);
-        })
-    }
-
-    fn drop(&self, store: Store<InstanceData>, result: wasmtime::Result<()>) {
-        // At the end of the process instances are dropped in the middle of waiting, which is no failure of theirs.
-        if let Err(error) = result
-            && !crate::server::is_stopping()
-        {
-            metrics::counter!("headwater_component_traps_total", "component" => self.component.id.clone())
-                .increment(1);
-            tracing::error!(component = %self.component.id, "instance ended: {error:?}");
-        }
-        drop(store);
-    }
-}
-
-/// How long a guest may go on after its request's deadline, to end in order.
-const AFTERMATH: Duration = Duration::from_secs(5);
-
-/// Ends an instance that has idled, or whose guest does not come back.
-pub(crate) struct Expiration {
-    idle: Duration,
-    request: Duration,
-    streaming: Duration,
-    running: Arc<Running>,
-    timer: Pin<Box<tokio::time::Sleep>>,
-}
-
-impl Expiration {
-    pub(crate) fn new(store: &Store<InstanceData>) -> Self {
-        let InstanceData {
-            component, running, ..
-        } = store.data();
-        Self {
-            idle: component.limits.idle_instance,
-            // The epoch callback ends a busy guest at its deadline; this is for one that waits for ever.
-            request: component.limits.request_deadline + AFTERMATH,
-            streaming: component.limits.streaming,
-            running: running.clone(),
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-        }
-    }
-}
-
-impl WorkerExpiration for Expiration {
-    fn poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        status: WorkerStatus,
-        start: Instant,
-    ) -> Poll<()> {
-        let allowed = match status {
-            WorkerStatus::Idle => self.idle,
-            WorkerStatus::Requests => self.request,
-            // An unanswered guest that waits for a storage that went silent would hold its place in the pool for as long
-            // as a film may be streamed.
-            WorkerStatus::PostReturn if self.running.expired.load(Ordering::Relaxed) => AFTERMATH,
-            WorkerStatus::PostReturn => self.streaming,
-        };
-        let deadline = tokio::time::Instant::from_std(start + allowed);
-        if self.timer.deadline() != deadline {
-            self.timer.as_mut().reset(deadline);
-        }
-        self.timer.as_mut().poll(cx)
-    }
 }

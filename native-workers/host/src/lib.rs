@@ -14,6 +14,7 @@ mod bindings;
 mod cache;
 mod component;
 mod compose;
+mod dispatch;
 mod gate;
 mod host;
 mod instance;
