@@ -46,7 +46,7 @@ pub const MAX_UNIT_BYTES: usize = 8 << 20;
 pub struct Settings {
     /// Distance of key frames that was promised.
     pub interval_ms: u32,
-    /// Longest part: 334 for low latency, the interval or so without.
+    /// Longest part. One ends with the sample that takes it to seven eighths of that.
     pub part_ms: u32,
     pub limits: Limits,
 }

@@ -232,8 +232,9 @@ async fn serve(
             answer,
         } = job;
         let view = InstanceData::http_view;
-        let prepared = accessor
-            .with(|mut store| Prepared::new(store.as_context_mut(), proxy, request, view, answer))?;
+        let prepared = accessor.with(|mut store| {
+            Prepared::new(store.as_context_mut(), proxy, request, view, answer)
+        })?;
         let in_time = prepared.run(accessor, running.late()).await?;
         drop(place);
         running.enter(Phase::After);

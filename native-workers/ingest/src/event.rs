@@ -127,10 +127,11 @@ fn settings(assignment: &Assignment) -> (Settings, Limits) {
         .clamp(500, 20_000);
     let settings = Settings {
         interval_ms,
+        // A third of a second or a whole one, and a picture's length more.
         part_ms: if is_low_latency(assignment) {
-            334
+            380
         } else {
-            1_000
+            1_140
         },
         // Of an event that is encoded, what comes to the engine are its layers.
         limits: match assignment.encoding.encoding_type.is_passthrough() {

@@ -9,6 +9,8 @@ export function playHls(video: HTMLVideoElement, source: Source, onError: (sente
   const keys = new Set<string>();
   const hls = new Hls({
     workerPath,
+    // With low latency it begins a segment behind where it wants to be, and by itself does nothing about that.
+    maxLiveSyncPlaybackRate: 1.06,
     xhrSetup: (request, url) => {
       if (source.token !== null && keys.has(url)) request.setRequestHeader("authorization", `Bearer ${source.token}`);
     },

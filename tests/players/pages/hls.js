@@ -15,6 +15,8 @@ function create({ licence, token }) {
   const made = new Hls({
     workerPath: "/node_modules/hls.js/dist/hls.worker.js",
     lowLatencyMode,
+    // It begins a segment behind where it wants to be, and by itself does nothing about that.
+    ...(lowLatencyMode ? { maxLiveSyncPlaybackRate: 1.1 } : {}),
     xhrSetup: (request, url) => {
       if (keyUrls.has(url)) authorize(request);
     },

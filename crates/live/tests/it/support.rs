@@ -17,7 +17,7 @@ pub(crate) const FRAME: i64 = 3_600; // 25 pictures a second
 pub(crate) fn settings() -> Settings {
     Settings {
         interval_ms: 2_000,
-        part_ms: 334,
+        part_ms: 380,
         limits: Limits::STANDARD,
     }
 }
