@@ -98,6 +98,44 @@ struct Source {
     last_ms: i64,
 }
 
+/// How long the first data of an event is held until its place in time is chosen, in milliseconds.
+const OPENING_MS: i64 = 250;
+
+/// What is held at most meanwhile, in bytes.
+const MAX_OPENING_BYTES: usize = 16 << 20;
+
+/// The first data of an event.
+///
+/// An encoder that connects has pictures waiting: the first was made a second ago, and those behind it follow at once. Were its
+/// clock placed by the arrival of the first, everything would say for ever that it was made that much later than it was, and
+/// players that stay two seconds behind would be three behind. So it is placed by whatever came soonest.
+#[derive(Debug, Default)]
+struct Opening {
+    /// As they came, with the wall clock.
+    units: Vec<(i64, SourceId, TrackIndex, AccessUnit)>,
+    bytes: usize,
+    /// The least distance from the first source's clock to the event's.
+    offset: Option<i64>,
+}
+
+impl Opening {
+    fn hold(&mut self, now_ms: i64, source: SourceId, index: TrackIndex, unit: AccessUnit) {
+        let first = self.units.first().map_or(source, |(_, first, ..)| *first);
+        if source == first {
+            let offset = clock_of_ms(now_ms).saturating_sub(unit.dts);
+            self.offset = Some(self.offset.map_or(offset, |least| least.min(offset)));
+        }
+        self.bytes = self.bytes.saturating_add(unit.bytes.len());
+        self.units.push((now_ms, source, index, unit));
+    }
+
+    fn is_over(&self, now_ms: i64) -> bool {
+        let begun = self.units.first();
+        let long = begun.is_some_and(|(came, ..)| now_ms.saturating_sub(*came) >= OPENING_MS);
+        long || self.bytes > MAX_OPENING_BYTES
+    }
+}
+
 #[derive(Debug)]
 struct TrackState {
     kind: Kind,
@@ -134,6 +172,8 @@ pub struct Engine {
     out: VecDeque<Output>,
     /// What sources said before the first of their media, which says where their clock is.
     early: VecDeque<(SourceId, Said)>,
+    /// While it is looked how late the first data was. `None` from then on.
+    opening: Option<Opening>,
 }
 
 impl Engine {
@@ -145,9 +185,13 @@ impl Engine {
         let next = timeline.next_number.unwrap_or(fresh);
         let interval = clock_of_ms(i64::from(settings.interval_ms.max(1)));
         let mut grid = Grid::new(interval, next);
-        if timeline.next_number.is_some() {
-            grid.break_next();
-        }
+        let opening = match timeline.next_number {
+            Some(_) => {
+                grid.break_next();
+                None
+            }
+            None => Some(Opening::default()),
+        };
         let tracks = timeline.tracks.iter().map(|track| {
             let config = track.configs.last().cloned();
             TrackState::resumed(track.kind, config, track.configs.len(), &settings)
@@ -161,6 +205,7 @@ impl Engine {
             shared: None,
             out: VecDeque::new(),
             early: VecDeque::new(),
+            opening,
         }
     }
 
@@ -301,6 +346,55 @@ impl Engine {
         if unit.bytes.is_empty() {
             return Ok(());
         }
+        if let Some(opening) = &mut self.opening {
+            if !self.sources.contains_key(&source) {
+                return Err(Reason::DescriptionNotReceived);
+            }
+            opening.hold(now_ms, source, index, unit);
+            return self.open(now_ms);
+        }
+        self.take(now_ms, source, index, unit)
+    }
+
+    /// Begins in earnest, if it has been looked for long enough how late data comes.
+    ///
+    /// Errors: as those of [`Self::push`].
+    fn open(&mut self, now_ms: i64) -> Result<(), Reason> {
+        let over = |opening: &mut Opening| opening.is_over(now_ms);
+        let Some(opening) = self.opening.take_if(over) else {
+            return Ok(());
+        };
+        // Whoever else is connected has the same clock, as a rule.
+        self.shared = opening.offset;
+        let mut taken = Ok(());
+        for (came_ms, source, index, unit) in opening.units {
+            taken = taken.and(self.take(came_ms, source, index, unit));
+        }
+        taken
+    }
+
+    /// The same, whether it has been looked for long enough or not.
+    fn open_now(&mut self) {
+        if self
+            .opening
+            .as_ref()
+            .is_some_and(|opening| !opening.units.is_empty())
+        {
+            // Who sent what is refused has gone, or will be told with what comes next.
+            let _ = self.open(i64::MAX);
+        }
+    }
+
+    /// Takes an access unit in.
+    ///
+    /// Errors: as those of [`Self::push`].
+    fn take(
+        &mut self,
+        now_ms: i64,
+        source: SourceId,
+        index: TrackIndex,
+        unit: AccessUnit,
+    ) -> Result<(), Reason> {
         let at = usize::from(index);
         let newest = self.tracks.iter().filter_map(|track| track.last).max();
         let newest = newest.max(self.timeline.end());
@@ -536,6 +630,7 @@ impl Engine {
 
     /// The connection of a source has ended.
     pub fn disconnect(&mut self, now_ms: i64, source: SourceId) {
+        self.open_now();
         self.sources.remove(&source);
         self.early.retain(|(from, _)| *from != source);
         for track in &mut self.tracks {
@@ -558,6 +653,7 @@ impl Engine {
 
     /// Time has passed: what was held back for others goes on, and tracks that fell silent are brought to an end.
     pub fn tick(&mut self, now_ms: i64) {
+        let _ = self.open(now_ms);
         self.release_sound(now_ms, Held::Waits);
         for track in &mut self.tracks {
             // A connection that was cut short comes back within seconds: what it left is not closed before.
@@ -577,6 +673,7 @@ impl Engine {
 
     /// Brings everything out, with what was growing as short segments. Encoders may come again.
     pub fn flush(&mut self, now_ms: i64) {
+        self.open_now();
         self.release_sound(now_ms, Held::Ends);
         for track in &mut self.tracks {
             let _ = track.builder.finish();

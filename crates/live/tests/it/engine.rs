@@ -64,6 +64,30 @@ fn renditions_and_sound_are_cut_together_and_nothing_is_missing() {
 }
 
 #[test]
+fn what_an_encoder_had_waiting_makes_nothing_late() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], true);
+    // A second of it at once, then as it is made.
+    for _ in 0..25 {
+        encoder.step(&mut engine, now);
+    }
+    encoder.run(&mut engine, &mut seen, &mut now, 100);
+    assert!(
+        (-80..=0).contains(&engine.ahead_ms(now)),
+        "{} ms ahead",
+        engine.ahead_ms(now)
+    );
+    let first = seen.timeline.rows.front().unwrap().start;
+    // Where it is shown, a picture after it is decoded.
+    assert_eq!(first, (NOW - 960) * 90);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert!(seen.drops.is_empty() && seen.jumps == 0 && seen.discontinuities() == 0);
+}
+
+#[test]
 fn an_encoder_that_comes_back_with_its_clock_makes_no_discontinuity() {
     let mut engine = Engine::new(settings(), Timeline::default(), NOW);
     let (mut seen, mut now) = (Seen::default(), NOW);
