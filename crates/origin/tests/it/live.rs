@@ -218,6 +218,15 @@ fn storage_that_is_away_does_not_stop_the_show() {
 }
 
 #[test]
+fn an_event_that_goes_on_adds_nothing_to_a_recording_that_has_ended() {
+    let bench = bench(200, 203, false, None);
+    record(&bench.storage, 200, true);
+    let text = bench.get(VIDEO).text().to_owned();
+    assert_eq!(count(&text, "#EXTINF"), 200);
+    assert!(text.ends_with("#EXT-X-ENDLIST\n"));
+}
+
+#[test]
 fn a_worker_that_is_away_leaves_what_is_in_storage() {
     let bench = bench(200, 203, false, None);
     bench.storage.remove("live/v1/events/e/timeline");

@@ -87,6 +87,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Source::Live(broadcast) if broadcast.preview.is_some() => None,
             _ => self.recording(visit, source, snapshot.is_some()).await?,
         };
+        // What comes after the end of a recording is not its own.
+        let over = recording.as_ref().is_some_and(|r| r.open.ended);
+        let snapshot = snapshot.filter(|_| !over);
         if snapshot.is_none() && recording.is_none() {
             return Err(OriginError::new(
                 Code::NotYetAvailable,
@@ -99,7 +102,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         // A film is over when its worker says so; without one, also when nobody runs it.
         let ended = match source {
             Source::Film(_) => true,
-            Source::Live(_) => recording.as_ref().is_some_and(|r| r.open.ended),
+            Source::Live(_) => over,
         };
         let window_ms = match source {
             Source::Live(broadcast) => broadcast.rewind_ms.map_or(broadcast.archive_ms, |rewind| {
