@@ -5,7 +5,7 @@ use headwater_live::archive::{PAGE_ROWS, Recording, segment_name};
 use headwater_live::edge::Snapshot;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Change, Config, Part, Segment, Timeline};
-use headwater_origin::{Broadcast, Edge, Published};
+use headwater_origin::{Broadcast, Edge, Published, RowsPerSegment};
 use headwater_time::Timescale;
 
 /// 2026-06-01T00:00:00Z on the event's clock, and the number of the row that begins there.
@@ -145,6 +145,7 @@ pub(crate) fn on_air(rewind_ms: Option<u64>) -> Published<()> {
             }),
             archive_ms: 3_600_000,
             rewind_ms,
+            rows_per_segment: RowsPerSegment::ONE,
             preview: None,
         }),
         ..published()
