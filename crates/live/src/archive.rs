@@ -16,8 +16,10 @@
 use std::collections::VecDeque;
 
 use crate::LiveError;
+use crate::group::RowsPerSegment;
 use crate::timeline::{
-    Change, Row, Timeline, Track, read_row, read_timeline, write_row, write_timeline,
+    Change, Row, TIMELINE_VERSION, Timeline, Track, read_row, read_timeline, write_row,
+    write_timeline,
 };
 use crate::wire::{Reader, Writer, frame, open};
 
@@ -26,7 +28,8 @@ pub const PAGE_ROWS: usize = 64;
 
 const HEAD: [u8; 4] = *b"HWLH";
 const PAGE: [u8; 4] = *b"HWLP";
-const VERSION: u16 = 1;
+const HEAD_VERSION: u16 = TIMELINE_VERSION;
+const PAGE_VERSION: u16 = 1;
 
 /// A track's folder.
 #[must_use]
@@ -68,8 +71,6 @@ pub struct PageRef {
     pub first: u64,
     /// Start of that row on the event's clock.
     pub start: i64,
-    /// Discontinuities in its rows.
-    pub discontinuities: u16,
 }
 
 /// A recording, as its head has it: full pages by reference, the rows since in full.
@@ -81,6 +82,8 @@ pub struct Recording {
     pub open: Timeline,
     /// Rows before it are gone, even if a page still has them. `None` if nothing is gone.
     pub first: Option<u64>,
+    /// What segments of transport streams hold, for the life of the recording.
+    pub rows_per_segment: RowsPerSegment,
 }
 
 /// Something to write.
@@ -111,15 +114,13 @@ impl Recording {
         let keep = self.open.rows.split_off(PAGE_ROWS);
         let rows = std::mem::replace(&mut self.open.rows, keep);
         let first = rows.front()?;
-        let discontinuities = rows.iter().filter(|row| row.discontinuity).count();
         let page = PageRef {
             first: first.number,
             start: first.start,
-            discontinuities: u16::try_from(discontinuities).unwrap_or(u16::MAX),
         };
         self.pages.push(page);
-        let gone = &mut self.open.discontinuities_gone;
-        *gone = gone.saturating_add(u64::from(page.discontinuities));
+        let gone = &mut self.open.gone;
+        rows.iter().for_each(|row| gone.take(row));
         let mut w = Writer::default();
         w.count(rows.len());
         for row in &rows {
@@ -127,7 +128,7 @@ impl Recording {
         }
         Some(Object {
             name: page_name(manifest, page.first),
-            bytes: frame(PAGE, VERSION, &w.0),
+            bytes: frame(PAGE, PAGE_VERSION, &w.0),
         })
     }
 
@@ -136,35 +137,50 @@ impl Recording {
     pub fn head(&self, manifest: &str) -> Object {
         let mut w = Writer::default();
         w.u64(self.first.unwrap_or(u64::MAX));
+        w.u8(self.rows_per_segment.get());
         w.count(self.pages.len());
         for page in &self.pages {
             w.u64(page.first);
             w.i64(page.start);
-            w.u16(page.discontinuities);
         }
         write_timeline(&mut w, &self.open);
         Object {
             name: head_name(manifest),
-            bytes: frame(HEAD, VERSION, &w.0),
+            bytes: frame(HEAD, HEAD_VERSION, &w.0),
         }
     }
 
-    /// Reads a head. Errors: `Damaged`, `Version`.
+    /// Reads a head. One of version 1 has a row to a segment, and says of each page how many discontinuities it has, which its
+    /// rows say as well.
+    ///
+    /// Errors: `Damaged`, `Version`.
     pub fn parse(head: &[u8]) -> Result<Self, LiveError> {
-        let (payload, _) = open("a head", HEAD, VERSION, head)?;
-        let mut r = Reader::new("a head", payload);
+        let opened = open("a head", HEAD, HEAD_VERSION, head)?;
+        let mut r = Reader::new("a head", opened.payload);
         let first = Some(r.u64()?).filter(|number| *number != u64::MAX);
+        let rows_per_segment = match opened.version {
+            1 => RowsPerSegment::ONE,
+            _ => RowsPerSegment::new(r.u8()?.into())
+                .ok_or_else(|| r.damaged("a count of rows that no segment has"))?,
+        };
         let mut pages = Vec::new();
         for _ in 0..r.count()? {
             pages.push(PageRef {
                 first: r.u64()?,
                 start: r.i64()?,
-                discontinuities: r.u16()?,
             });
+            if opened.version == 1 {
+                r.u16()?;
+            }
         }
-        let open = read_timeline(&mut r)?;
+        let open = read_timeline(&mut r, opened.version)?;
         r.finish()?;
-        Ok(Self { pages, open, first })
+        Ok(Self {
+            pages,
+            open,
+            first,
+            rows_per_segment,
+        })
     }
 
     /// The page that has the row which plays at `clock`; `None` if it is among the open rows, or before everything.
@@ -177,12 +193,32 @@ impl Recording {
         self.pages.get(after.checked_sub(1)?).copied()
     }
 
+    /// The page that has the row of that number; `None` if it is among the open rows, or before everything.
+    #[must_use]
+    pub fn page_of(&self, number: u64) -> Option<PageRef> {
+        let open = self.open.rows.front();
+        if open.is_some_and(|row| row.number <= number) {
+            return None;
+        }
+        let after = self.pages.partition_point(|page| page.first <= number);
+        self.pages.get(after.checked_sub(1)?).copied()
+    }
+
     /// Number of the first row that may be played.
     #[must_use]
     pub fn first_row(&self) -> Option<u64> {
         let oldest = self.pages.first().map(|page| page.first);
         let oldest = oldest.or_else(|| self.open.rows.front().map(|row| row.number));
         self.first.max(oldest)
+    }
+
+    /// The first row to keep so that whatever plays at `clock` can be played: the one that a page begins with, or, where a
+    /// segment of a transport stream is on that page and the one before, the one that the segment begins with. `None` if
+    /// nothing is to go.
+    #[must_use]
+    pub fn needed_from(&self, clock: i64) -> Option<u64> {
+        let first = self.rows_per_segment.stretch(self.page_at(clock)?.first);
+        (self.first_row()? < first).then_some(first)
     }
 
     /// Takes away what is before row `first`. Gives the pages that have no row left: they and their segments are to be
@@ -206,7 +242,7 @@ impl Recording {
 
 /// The rows of a page, in order. Errors: `Damaged`, `Version`.
 pub fn parse_page(page: &[u8]) -> Result<VecDeque<Row>, LiveError> {
-    let (payload, _) = open("a page", PAGE, VERSION, page)?;
+    let payload = open("a page", PAGE, PAGE_VERSION, page)?.payload;
     let mut r = Reader::new("a page", payload);
     let mut rows = VecDeque::new();
     for _ in 0..r.count()? {

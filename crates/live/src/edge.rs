@@ -15,14 +15,14 @@
 //! has its own life.
 
 use crate::LiveError;
-use crate::timeline::{Timeline, TrackIndex, read_timeline, write_timeline};
+use crate::timeline::{TIMELINE_VERSION, Timeline, TrackIndex, read_timeline, write_timeline};
 use crate::wire::{Reader, Writer, frame, open};
 
 /// Longest wait of one request.
 pub const MOST_WAIT_MS: u64 = 10_000;
 
 const MAGIC: [u8; 4] = *b"HWLE";
-const VERSION: u16 = 1;
+const VERSION: u16 = TIMELINE_VERSION;
 
 /// What an event is at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,15 +56,15 @@ impl Snapshot {
 
     /// Errors: `Damaged`, `Version`.
     pub fn parse(bytes: &[u8]) -> Result<Self, LiveError> {
-        let (payload, _) = open("a snapshot", MAGIC, VERSION, bytes)?;
-        let mut r = Reader::new("a snapshot", payload);
+        let opened = open("a snapshot", MAGIC, VERSION, bytes)?;
+        let mut r = Reader::new("a snapshot", opened.payload);
         let snapshot = Self {
             generation: r.u32()?,
             now_ms: r.i64()?,
             interval_ms: r.u32()?,
             part_ms: r.u32()?,
             low_latency: r.u8()? != 0,
-            timeline: read_timeline(&mut r)?,
+            timeline: read_timeline(&mut r, opened.version)?,
         };
         r.finish()?;
         Ok(snapshot)

@@ -9,12 +9,15 @@
 //! frame: [`read`] says where the good bytes end.
 
 use crate::LiveError;
-use crate::timeline::{Change, Timeline, read_change, read_timeline, write_change, write_timeline};
+use crate::timeline::{
+    Change, TIMELINE_VERSION, Timeline, read_change, read_timeline, write_change, write_timeline,
+};
 use crate::wire::{Reader, Writer, frame, open};
 
 const SNAPSHOT: [u8; 4] = *b"HWLJ";
 const CHANGE: [u8; 4] = *b"HWLC";
-const VERSION: u16 = 1;
+const VERSION: u16 = TIMELINE_VERSION;
+const CHANGE_VERSION: u16 = 1;
 
 /// The first bytes of a journal.
 #[must_use]
@@ -35,7 +38,7 @@ pub fn record(change: &Change) -> Option<Vec<u8>> {
     }
     let mut w = Writer::default();
     write_change(&mut w, change);
-    Some(frame(CHANGE, VERSION, &w.0))
+    Some(frame(CHANGE, CHANGE_VERSION, &w.0))
 }
 
 /// What a journal held.
@@ -50,17 +53,18 @@ pub struct Read {
 ///
 /// Errors: `Damaged` or `Version` if there is no snapshot in front.
 pub fn read(bytes: &[u8]) -> Result<Read, LiveError> {
-    let (payload, mut rest) = open("a journal", SNAPSHOT, VERSION, bytes)?;
-    let mut r = Reader::new("a journal", payload);
-    let mut timeline = read_timeline(&mut r)?;
+    let snapshot = open("a journal", SNAPSHOT, VERSION, bytes)?;
+    let mut r = Reader::new("a journal", snapshot.payload);
+    let mut timeline = read_timeline(&mut r, snapshot.version)?;
     r.finish()?;
-    while let Ok((payload, after)) = open("a journal", CHANGE, VERSION, rest) {
-        let mut r = Reader::new("a journal", payload);
+    let mut rest = snapshot.rest;
+    while let Ok(record) = open("a journal", CHANGE, CHANGE_VERSION, rest) {
+        let mut r = Reader::new("a journal", record.payload);
         let change = read_change(&mut r);
         let Ok(()) = change.and_then(|change| timeline.apply(&change)) else {
             break;
         };
-        rest = after;
+        rest = record.rest;
     }
     Ok(Read {
         timeline,

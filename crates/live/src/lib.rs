@@ -3,7 +3,8 @@
 //! * [`source`]: an encoder's clock, wrapped and restarted, becomes the event's, which is wall-clock time.
 //! * [`stream`]: what an encoder announces of a stream, and its init segment.
 //! * [`engine`]: access units of all streams of an event are cut, aligned, into CMAF chunks and segments.
-//! * [`timeline`]: what there is: tracks, rows of segments, sequence numbers, discontinuities.
+//! * [`timeline`]: what there is: tracks, rows of segments, sequence numbers, discontinuities. [`group`]: its rows by segments
+//!   of a transport stream.
 //! * [`journal`]: the timeline as a worker keeps it on its disk. [`archive`]: as it is in storage beside the media.
 //! * [`limits`], [`reason`]: what is let in, and in which words it is refused or dropped.
 //! * [`cue`]: what encoders say of moments to come: ad breaks, messages for players.
@@ -36,6 +37,7 @@ pub mod encode;
 pub mod engine;
 mod error;
 mod grid;
+pub mod group;
 pub mod journal;
 pub mod limits;
 pub mod message;

@@ -10,7 +10,7 @@
 mod bytes;
 
 pub(crate) use bytes::{
-    read_change, read_row, read_timeline, write_change, write_row, write_timeline,
+    TIMELINE_VERSION, read_change, read_row, read_timeline, write_change, write_row, write_timeline,
 };
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use headwater_time::{Rounding, Timescale, rescale};
 
 use crate::cue::{Cue, MOST_CUES, MOST_SCHEMES};
+use crate::group::{Gone, RowsPerSegment};
 use crate::stream::{Kind, StreamConfig};
 use crate::{CLOCK, LiveError};
 
@@ -192,8 +193,8 @@ pub struct Timeline {
     pub tracks: Vec<Track>,
     /// In order of their numbers, without a hole.
     pub rows: VecDeque<Row>,
-    /// Discontinuities in rows that are gone.
-    pub discontinuities_gone: u64,
+    /// Rows that are gone, as far as they count.
+    pub gone: Gone,
     /// The number after the last row's, also when no row is left. `None` before the first.
     pub next_number: Option<u64>,
     pub ended: bool,
@@ -316,9 +317,7 @@ impl Timeline {
             }
             Change::Trim { number } => {
                 while let Some(row) = self.rows.front().filter(|row| row.number < *number) {
-                    if row.discontinuity {
-                        self.discontinuities_gone = self.discontinuities_gone.saturating_add(1);
-                    }
+                    self.gone.take(row);
                     self.rows.pop_front();
                 }
                 if let Some(first) = self.rows.front().map(|row| row.start) {
@@ -347,17 +346,38 @@ impl Timeline {
     #[must_use]
     pub fn tail(&self, rows: usize) -> Self {
         let skipped = self.rows.len().saturating_sub(rows);
-        let gone = self.rows.iter().take(skipped);
-        let gone = gone.filter(|row| row.discontinuity).count();
-        let gone = u64::try_from(gone).unwrap_or(u64::MAX);
+        let mut gone = self.gone.clone();
+        self.rows
+            .iter()
+            .take(skipped)
+            .for_each(|row| gone.take(row));
         Self {
             tracks: self.tracks.clone(),
             rows: self.rows.iter().skip(skipped).cloned().collect(),
-            discontinuities_gone: self.discontinuities_gone.saturating_add(gone),
+            gone,
             next_number: self.next_number,
             ended: self.ended,
             cues: self.cues.clone(),
             schemes: self.schemes.clone(),
+        }
+    }
+
+    /// What is gone once the rows before that of number `number` are.
+    #[must_use]
+    pub fn gone_before(&self, number: u64) -> Gone {
+        let mut gone = self.gone.clone();
+        let before = self.rows.iter().take_while(|row| row.number < number);
+        before.for_each(|row| gone.take(row));
+        gone
+    }
+
+    /// What begins anew after this: nothing, but for the numbers, which go on.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self {
+            gone: self.gone_before(u64::MAX),
+            next_number: self.next_number,
+            ..Self::default()
         }
     }
 
@@ -496,9 +516,17 @@ impl Timeline {
     /// Discontinuities before the row of that number, those in front of the timeline's first row included.
     #[must_use]
     pub fn discontinuity_sequence(&self, number: u64) -> u64 {
-        let before = self.rows.iter().take_while(|row| row.number < number);
-        let count = before.filter(|row| row.discontinuity).count();
-        self.discontinuities_gone
-            .saturating_add(u64::try_from(count).unwrap_or(u64::MAX))
+        self.gone_before(number).discontinuities
+    }
+
+    /// The number of the segment that holds the row of number `number`, where a segment holds `rows` rows: 1 more than that of
+    /// the segment before, and the same for as long as the row is known of.
+    #[must_use]
+    pub fn segment_number(&self, number: u64, rows: RowsPerSegment) -> u64 {
+        let up_to = self.rows.iter().take_while(|row| row.number <= number);
+        let cuts = up_to.filter(|row| rows.cuts(row)).count();
+        rows.stretches(number)
+            .saturating_add(self.gone.cuts(rows))
+            .saturating_add(u64::try_from(cuts).unwrap_or(u64::MAX))
     }
 }

@@ -137,13 +137,24 @@ pub(crate) fn frame(magic: [u8; 4], version: u16, payload: &[u8]) -> Vec<u8> {
     w.0
 }
 
-/// Opens one frame at the start of `bytes`: its payload, and what follows.
+/// A frame that was opened.
+pub(crate) struct Opened<'a> {
+    /// 1 to the newest.
+    pub(crate) version: u16,
+    pub(crate) payload: &'a [u8],
+    /// What follows it.
+    pub(crate) rest: &'a [u8],
+}
+
+/// Opens one frame at the start of `bytes`. `newest`: the latest version that is known; all before it are, too.
+///
+/// Errors: `Damaged`, `Version`.
 pub(crate) fn open<'a>(
     what: &'static str,
     magic: [u8; 4],
-    version: u16,
+    newest: u16,
     bytes: &'a [u8],
-) -> Result<(&'a [u8], &'a [u8]), LiveError> {
+) -> Result<Opened<'a>, LiveError> {
     let mut r = Reader::new(what, bytes);
     if r.take::<4>()? != magic {
         return Err(LiveError::Damaged {
@@ -152,12 +163,9 @@ pub(crate) fn open<'a>(
             fault: "it does not begin as it should",
         });
     }
-    let found = r.u16()?;
-    if found != version {
-        return Err(LiveError::Version {
-            what,
-            version: found,
-        });
+    let version = r.u16()?;
+    if !(1..=newest).contains(&version) {
+        return Err(LiveError::Version { what, version });
     }
     let sum = r.u32()?;
     let payload = r.bytes()?;
@@ -168,5 +176,9 @@ pub(crate) fn open<'a>(
             fault: "its checksum is another",
         });
     }
-    Ok((payload, r.rest))
+    Ok(Opened {
+        version,
+        payload,
+        rest: r.rest,
+    })
 }

@@ -63,6 +63,7 @@ pub use added::{AddedKind, AddedTrack, TrackSettings};
 pub use answer::{Body, Growing, Request, failure};
 pub use azure::{BlobFolder, BlobStorage, Pause};
 pub use error::{Code, Kind, OriginError};
+pub use headwater_live::group::RowsPerSegment;
 pub use index::Freshness;
 pub use live::{Broadcast, Edge, PREVIEW};
 pub use ports::{

@@ -182,7 +182,7 @@ pub(crate) fn grouped(fragments: &[SegmentEntry], count: u32) -> Vec<&[SegmentEn
     fragments.chunk_by(|a, b| group(a) == group(b)).collect()
 }
 
-/// A fragment's samples, with their times, for the multiplexer.
+/// A fragment's samples, with their times, for the multiplexer. The tables are in front of it.
 pub(crate) fn fragment(
     entry: &SegmentEntry,
     samples: &SegmentSamples,
@@ -202,7 +202,7 @@ pub(crate) fn fragment(
         }
     });
     ts::Fragment {
-        number: entry.number,
+        number: Some(entry.number),
         samples: samples.collect(),
     }
 }

@@ -89,7 +89,7 @@ fn plan_under(key: Option<&SampleKey>, pictures: &[u32], sounds: &[u32], gap: u6
     let parameters = ParameterSets::new([&[0x67, 1, 2][..], &[0x68, 3]]);
     let of = |sizes| {
         [Fragment {
-            number: 5,
+            number: Some(5),
             samples: samples(sizes),
         }]
     };
@@ -248,7 +248,7 @@ fn what_does_not_match_is_no_step() {
             codec: AudioCodec::Ac3,
             timescale: Timescale::MILLIS,
             fragments: &[Fragment {
-                number: 0,
+                number: Some(0),
                 samples: samples(&[100]),
             }],
             setup: None,

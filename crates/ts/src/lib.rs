@@ -8,7 +8,7 @@
 //! 2. [`Pes::write`] makes the packets of one PES packet, given its media bytes.
 //!
 //! ```text
-//! per fragment:  PAT | PMT | PES packets of its samples, in decode order, video first
+//! per fragment:  PAT | PMT, if it has a number | PES packets of its samples, in decode order, video first
 //! PES packet:    188-byte packets on one PID; the first has the random access indicator and PCR in its adaptation field
 //! H.264 sample:  access unit delimiter | at sync samples: SPS, PPS | NAL units behind start codes
 //! AAC frame:     ADTS header | raw data block; several frames to a PES packet, for at most 0.1 s

@@ -80,7 +80,7 @@ mod tests {
             sync: true,
         });
         let fragments = [Fragment {
-            number: 3,
+            number: Some(3),
             samples: samples.collect(),
         }];
         let audio = Audio {

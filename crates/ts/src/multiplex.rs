@@ -33,11 +33,12 @@ pub struct Sample {
     pub becomes: u32,
 }
 
-/// A run of samples that the tables are written in front of.
+/// A run of samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
-    /// Its place in the track: what the tables' counters are taken from.
-    pub number: u32,
+    /// The tables are written in front of it, with this for a counter: its place in the track. `None`: they are not; what
+    /// segments hold of them is in front of an earlier fragment.
+    pub number: Option<u32>,
     /// In decode order.
     pub samples: Vec<Sample>,
 }
@@ -312,7 +313,7 @@ fn video_packets(video: &Video<'_>) -> Vec<Timed> {
     let delay = i64::from(video.reordering).max(late.unwrap_or_default());
     let mut packets = Vec::new();
     for fragment in video.fragments {
-        let mut opens = Some(fragment.number);
+        let mut opens = fragment.number;
         for sample in &fragment.samples {
             let decode = units(sample.decode.saturating_sub(delay), video.timescale);
             let (pts, dts) = (wrap(units(sample.present, video.timescale)), wrap(decode));
@@ -349,7 +350,7 @@ fn video_packets(video: &Video<'_>) -> Vec<Timed> {
 fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> {
     let mut packets: Vec<Timed> = Vec::new();
     for fragment in audio.fragments {
-        let mut opens = Some(fragment.number).filter(|_| alone);
+        let mut opens = fragment.number.filter(|_| alone);
         let mut bytes: usize = 0;
         let mut begins = true;
         for sample in &fragment.samples {
@@ -463,7 +464,7 @@ mod tests {
             sync: n == 0,
         });
         Fragment {
-            number,
+            number: Some(number),
             samples: samples.collect(),
         }
     }
@@ -511,6 +512,57 @@ mod tests {
     }
 
     #[test]
+    fn a_fragment_without_a_number_goes_on_without_tables() {
+        let parameters = ParameterSets::new([&[0x67, 1, 2][..], &[0x68, 3]]);
+        let tables_first = |mut fragments: [Fragment; 2]| {
+            fragments[1].number = None;
+            fragments
+        };
+        let pictures = tables_first([
+            fragment(6, 0, 50, 1, &[9000, 700]),
+            fragment(7, 50, 50, 1, &[9000, 700]),
+        ]);
+        let frames = tables_first([
+            fragment(6, 0, 47, 1024, &[300]),
+            fragment(7, 47 * 1024, 47, 1024, &[300]),
+        ]);
+        let video = Video {
+            parameters: &parameters,
+            timescale: Timescale::new(25).unwrap(),
+            reordering: 0,
+            fragments: &pictures,
+            protected: false,
+        };
+        let audio = Audio {
+            codec: AudioCodec::Aac(Adts::new(48_000, 2).unwrap()),
+            timescale: Timescale::new(48_000).unwrap(),
+            fragments: &frames,
+            setup: None,
+        };
+        let both = multiplex(Some(&video), Some(&audio), None).unwrap();
+        let pictures = multiplex(Some(&video), None, None).unwrap();
+        let sound = multiplex(None, Some(&audio), None).unwrap();
+        for segment in [both, pictures, sound] {
+            let tables = segment.parts.iter();
+            let tables = tables.filter(|part| matches!(part, Part::Tables(_)));
+            assert_eq!(tables.count(), 1);
+            let Part::Tables(first) = &segment.parts[0] else {
+                panic!()
+            };
+            assert_eq!(first[3] & 15, 6);
+        }
+        // A PES packet begins with it all the same.
+        let sound = multiplex(None, Some(&audio), None).unwrap();
+        let access = packets_of(&sound, StreamId::Audio);
+        let access: Vec<usize> = (0..)
+            .zip(access)
+            .filter(|(_, pes)| pes.random_access)
+            .map(|(at, _)| at)
+            .collect();
+        assert_eq!(access.len(), 2);
+    }
+
+    #[test]
     fn reordered_pictures_are_decoded_before_they_are_shown() {
         let parameters = ParameterSets::default();
         let shown = [0, 3, 1, 2];
@@ -522,7 +574,7 @@ mod tests {
             sync: n == 0,
         });
         let fragments = [Fragment {
-            number: 0,
+            number: Some(0),
             samples: samples.collect(),
         }];
         let video = Video {

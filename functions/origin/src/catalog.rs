@@ -12,8 +12,8 @@ use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
     AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, Edge,
-    Encrypted, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published, SchemeProtection,
-    Tracks, Way,
+    Encrypted, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published, RowsPerSegment,
+    SchemeProtection, Tracks, Way,
 };
 use headwater_protect::Key;
 use headwater_seal::Seal;
@@ -112,6 +112,7 @@ fn broadcast(live: LiveSource) -> Broadcast {
         edge: live.edge.map(edge),
         archive_ms: live.archive_ms,
         rewind_ms: live.rewind_ms,
+        rows_per_segment: RowsPerSegment::new(live.fragments_per_ts_segment).unwrap_or_default(),
         preview: None,
     }
 }
@@ -144,6 +145,7 @@ fn preview(event: LivePreview) -> Result<Published<BlobFolder>, CatalogError> {
             edge: event.edge.map(edge),
             archive_ms: u64::MAX,
             rewind_ms: None,
+            rows_per_segment: RowsPerSegment::ONE,
             preview: Some(event.allow),
         }),
     })

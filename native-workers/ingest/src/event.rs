@@ -399,11 +399,6 @@ impl Live {
         self.lock().broken.clone()
     }
 
-    /// The number that the next row gets.
-    pub(crate) fn next_number(&self) -> Option<u64> {
-        self.lock().engine.timeline().next_number
-    }
-
     /// Rows from this number on may still get segments.
     pub(crate) fn settled(&self) -> u64 {
         self.lock().engine.settled()

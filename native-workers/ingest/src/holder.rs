@@ -69,8 +69,8 @@ struct Holder {
     running: Option<Running>,
     /// Outputs that cannot be begun yet, as storage does not say what is there.
     recordings: Vec<Handle>,
-    /// Number of the next row, of generations before.
-    next_number: Option<u64>,
+    /// What generations before counted up to.
+    before: Timeline,
 }
 
 /// The event while it takes encoders in.
@@ -101,7 +101,7 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
         assignment: claim.assignment,
         running: None,
         recordings: Vec::new(),
-        next_number: None,
+        before: Timeline::default(),
     };
     let lease = Duration::from_secs(u64::from(claim.lease_seconds.max(5)));
     let over = holder.keep(lease, &shutdown).await;
@@ -229,7 +229,7 @@ impl Holder {
             }
             if running.live.generation != self.assignment.generation {
                 // Nothing of the old generation belongs on the new one's timeline, but numbers go on.
-                self.next_number = running.live.next_number();
+                self.before = running.live.ask(Timeline::anew);
                 self.drop_everything().await;
             }
         }
@@ -278,11 +278,10 @@ impl Holder {
             }
         }
         // An event that has ended, or was reset, begins anew; its numbers go on.
-        if best.ended || best.next_number < self.next_number {
-            best = Timeline {
-                next_number: best.next_number.max(self.next_number),
-                ..Timeline::default()
-            };
+        if best.next_number < self.before.next_number {
+            best = self.before.clone();
+        } else if best.ended {
+            best = best.anew();
         }
         let live = Live::new(assignment, spool, best).map_err(Over::Failed)?;
         let live = Arc::new(live);

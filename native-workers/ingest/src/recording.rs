@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use headwater_blob::client::{ClientError, HyperClient};
 use headwater_ism::{EntryKind, ServerManifest, TrackEntry};
 use headwater_live::archive::{self, Object, Recording};
+use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Change, Segment, Timeline, TrackIndex};
 use headwater_work::Place;
@@ -105,6 +106,11 @@ fn wanted(output: &Output, finish: bool) -> Wanted {
     }
 }
 
+/// What segments of transport streams hold; the API lets no other count pass.
+fn rows_per_segment(output: &Output) -> RowsPerSegment {
+    RowsPerSegment::new(output.fragments_per_ts_segment).unwrap_or_default()
+}
+
 /// A storage that is silent for longer is asked again: the lease has to be kept meanwhile.
 const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
 
@@ -140,7 +146,10 @@ pub(crate) fn start(
         wanted: receiver,
         stop: stop.clone(),
         state: state.clone(),
-        recording: Recording::default(),
+        recording: Recording {
+            rows_per_segment: rows_per_segment(output),
+            ..Recording::default()
+        },
         first: 0,
     };
     let over = found.as_ref().is_some_and(|found| found.open.ended);
@@ -223,12 +232,17 @@ impl Writer {
         kept: &mut std::collections::BTreeMap<(u64, TrackIndex), Arc<Kept>>,
     ) -> Vec<Told> {
         let resumed = found.is_some();
-        self.recording = found.unwrap_or_default();
+        if let Some(found) = found {
+            // What it has begun with it goes on with, segments of transport streams included.
+            self.recording = found;
+        }
         let open = &mut self.recording.open;
         if !resumed {
             // Recording begins with the next row, or with the first that an earlier life of the worker did not get to store.
             let earliest = kept.keys().next().map(|(number, _)| *number);
             open.next_number = earliest.or(timeline.next_number);
+            // It counts as the event does, whose rows are shown before it has any.
+            open.gone = timeline.gone_before(open.next_number.unwrap_or(u64::MAX));
         }
         self.first = open.next_number.unwrap_or(0);
         let mut steps = Vec::new();
@@ -441,17 +455,10 @@ impl Writer {
             return Ok(());
         };
         let window = headwater_live::clock_of_ms(i64::try_from(window).unwrap_or(i64::MAX));
-        let Some(page) = self.recording.page_at(end.saturating_sub(window)) else {
+        let Some(first) = self.recording.needed_from(end.saturating_sub(window)) else {
             return Ok(());
         };
-        if self
-            .recording
-            .first_row()
-            .is_some_and(|first| first >= page.first)
-        {
-            return Ok(());
-        }
-        let gone = self.recording.trim(page.first);
+        let gone = self.recording.trim(first);
         self.put_head().await?;
         for page in gone {
             let name = archive::page_name(&self.manifest, page.first);

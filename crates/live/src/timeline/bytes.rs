@@ -1,4 +1,6 @@
 //! Timelines, rows and changes as bytes: the payloads of journals, heads and pages.
+//!
+//! A timeline of version 1 counts no cuts (see [`group`](crate::group)): what was written then had a row to a segment.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,6 +9,7 @@ use headwater_time::Timescale;
 use super::{Change, Config, Part, Row, Segment, Timeline, Track};
 use crate::LiveError;
 use crate::cue::{Body, Cue, Role};
+use crate::group::Gone;
 use crate::stream::Kind;
 use crate::wire::{Reader, Writer};
 
@@ -128,6 +131,9 @@ pub(crate) fn read_row(r: &mut Reader<'_>) -> Result<Row, LiveError> {
     })
 }
 
+/// Of what begins with a timeline or ends with one: journals, heads, snapshots.
+pub(crate) const TIMELINE_VERSION: u16 = 2;
+
 /// A timeline without its rows, then the rows.
 pub(crate) fn write_timeline(w: &mut Writer, timeline: &Timeline) {
     w.count(timeline.tracks.len());
@@ -140,16 +146,15 @@ pub(crate) fn write_timeline(w: &mut Writer, timeline: &Timeline) {
             write_config(w, config);
         }
     }
-    w.u64(timeline.discontinuities_gone);
+    w.u64(timeline.gone.discontinuities);
+    for cuts in timeline.gone.cuts {
+        w.u64(cuts);
+    }
     w.u64(timeline.next_number.unwrap_or(u64::MAX));
     w.u8(u8::from(timeline.ended));
     w.count(timeline.rows.len());
     for row in &timeline.rows {
         write_row(w, row);
-    }
-    // Without any, it ends here: whoever does not know of cues reads it.
-    if timeline.cues.is_empty() && timeline.schemes.is_empty() {
-        return;
     }
     w.count(timeline.cues.len());
     for cue in &timeline.cues {
@@ -201,7 +206,8 @@ fn read_cue(r: &mut Reader<'_>) -> Result<Cue, LiveError> {
     })
 }
 
-pub(crate) fn read_timeline(r: &mut Reader<'_>) -> Result<Timeline, LiveError> {
+/// What [`write_timeline`] wrote, in this version or an earlier one.
+pub(crate) fn read_timeline(r: &mut Reader<'_>, version: u16) -> Result<Timeline, LiveError> {
     let mut tracks = Vec::new();
     for _ in 0..r.count()? {
         let (kind, name, bitrate) = (read_kind(r)?, r.text()?, r.u32()?);
@@ -216,7 +222,15 @@ pub(crate) fn read_timeline(r: &mut Reader<'_>) -> Result<Timeline, LiveError> {
             configs,
         });
     }
-    let discontinuities_gone = r.u64()?;
+    let mut gone = Gone {
+        discontinuities: r.u64()?,
+        ..Gone::default()
+    };
+    if version > 1 {
+        for cuts in &mut gone.cuts {
+            *cuts = r.u64()?;
+        }
+    }
     let next_number = Some(r.u64()?).filter(|number| *number != u64::MAX);
     let ended = read_flag(r)?;
     let mut rows: VecDeque<Row> = VecDeque::new();
@@ -229,6 +243,7 @@ pub(crate) fn read_timeline(r: &mut Reader<'_>) -> Result<Timeline, LiveError> {
         rows.push_back(row);
     }
     let (mut cues, mut schemes) = (Vec::new(), Vec::new());
+    // Version 1 ends here where there are none.
     if !r.is_empty() {
         for _ in 0..r.count()? {
             cues.push(read_cue(r)?);
@@ -240,7 +255,7 @@ pub(crate) fn read_timeline(r: &mut Reader<'_>) -> Result<Timeline, LiveError> {
     Ok(Timeline {
         tracks,
         rows,
-        discontinuities_gone,
+        gone,
         next_number,
         ended,
         cues,

@@ -2,4 +2,5 @@
 
 mod cues;
 mod engine;
+mod group;
 mod support;

@@ -37,6 +37,24 @@ pub struct Carried<'a> {
     audio_track: Option<&'a str>,
 }
 
+/// What is around a live segment's start in its URL.
+#[derive(Debug, Clone)]
+pub struct LiveSegments {
+    prefix: String,
+    suffix: String,
+}
+
+impl LiveSegments {
+    /// The segment that starts at `start` ticks and holds `fragments` of them.
+    pub fn uri(&self, start: u64, fragments: u64) -> String {
+        let Self { prefix, suffix } = self;
+        match fragments {
+            ..=1 => format!("{prefix}{start}{suffix}"),
+            several => format!("{prefix}{start},fragments={several}{suffix}"),
+        }
+    }
+}
+
 impl<'a> Carried<'a> {
     /// `options`: of the manifest. `audio_track`: stream name of the audio that is in the video's segments.
     pub fn new(options: &'a Options, audio_track: Option<&'a str>) -> Self {
@@ -139,6 +157,12 @@ impl<'a> Carried<'a> {
         let (_, prefix, suffix) = self.hls_segments(name);
         let (front, end) = suffix.rsplit_once(')').unwrap_or((&suffix, ""));
         format!("{prefix}{number}{front},part={part}){end}")
+    }
+
+    /// The segments of a live track, relative to its HLS media playlist.
+    pub fn live_segments(&self, name: &str) -> LiveSegments {
+        let (_, prefix, suffix) = self.hls_segments(name);
+        LiveSegments { prefix, suffix }
     }
 
     /// As [`Self::dash_templates`], of a live track with the init segment `config`.

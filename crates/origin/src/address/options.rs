@@ -3,6 +3,7 @@
 use super::format::{Format, Protocol, SmoothVersion, TsVersion};
 use super::window::{Clock, Window, duration, timestamp};
 use crate::error::{Code, OriginError};
+use headwater_live::group::RowsPerSegment;
 
 /// Most filters of one URL.
 const MAX_FILTERS: usize = 3;
@@ -40,6 +41,9 @@ pub struct Options {
     /// `part`, of live presentations. Of a segment, which is named by its number then: which part. Of an init segment: which
     /// of the track's.
     pub part: Option<u32>,
+    /// `fragments`, of segments of live presentations in MPEG-2 TS that hold several: how many, from the one that the segment is
+    /// named by.
+    pub fragments: Option<RowsPerSegment>,
 }
 
 impl Options {
@@ -54,6 +58,7 @@ impl Options {
             filters: Vec::new(),
             window: Window::default(),
             part: None,
+            fragments: None,
         }
     }
 
@@ -70,6 +75,7 @@ impl Options {
         let mut filters: Option<Vec<String>> = None;
         let mut window = Window::default();
         let mut live_part: Option<u32> = None;
+        let mut fragments: Option<RowsPerSegment> = None;
         for part in parts {
             let (key, value) = part
                 .split_once('=')
@@ -83,6 +89,7 @@ impl Options {
                 "type" if value.eq_ignore_ascii_case("keyframes") => once(&mut key_frames, ())?,
                 "filter" => once(&mut filters, read_filters(value)?)?,
                 "part" => once(&mut live_part, read_part(value)?)?,
+                "fragments" => once(&mut fragments, read_fragments(value)?)?,
                 "vbegin" => once(&mut window.begin, duration(value)?)?,
                 "vend" => once(&mut window.end, duration(value)?)?,
                 "start" => once(&mut window.clock_start, Clock(timestamp(value)?))?,
@@ -107,6 +114,7 @@ impl Options {
             filters: filters.unwrap_or_default(),
             window,
             part: live_part,
+            fragments,
         })
     }
 }
@@ -167,6 +175,17 @@ fn read_part(value: &str) -> Result<u32, OriginError> {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
     let part = digits.then(|| value.parse().ok()).flatten();
     part.ok_or_else(|| bad("part is not a number"))
+}
+
+/// Several: a segment of one is named without.
+fn read_fragments(value: &str) -> Result<RowsPerSegment, OriginError> {
+    // One segment has one URL.
+    let plain = value.bytes().all(|b| b.is_ascii_digit()) && !value.starts_with('0');
+    let count = plain.then(|| value.parse().ok()).flatten();
+    let count = count.and_then(RowsPerSegment::new);
+    count
+        .filter(|count| *count > RowsPerSegment::ONE)
+        .ok_or_else(|| bad("a segment has no such count of fragments"))
 }
 
 fn read_bool(value: &str) -> Result<bool, OriginError> {

@@ -120,7 +120,12 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                         (_, _, noun) => noun == Noun::Fragments,
                     };
                     if options.format != Format::HlsCmaf && part != Part::Init {
-                        whole(&options)?;
+                        no_parts(&options)?;
+                    }
+                    let several =
+                        matches!((options.format, part), (Format::HlsTs(_), Part::Start(_)));
+                    if !several {
+                        no_count(&options)?;
                     }
                     if !there || options.key_frames {
                         return Err(bad("this protocol has no such fragments"));
@@ -138,8 +143,22 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
     }
 }
 
-/// Only segments have parts.
+/// What is of segments alone is not there.
 fn whole(options: &Options) -> Result<(), OriginError> {
+    no_parts(options)?;
+    no_count(options)
+}
+
+fn no_count(options: &Options) -> Result<(), OriginError> {
+    match options.fragments {
+        None => Ok(()),
+        Some(_) => Err(bad(
+            "only segments of HLS over MPEG-2 TS hold several fragments",
+        )),
+    }
+}
+
+fn no_parts(options: &Options) -> Result<(), OriginError> {
     match options.part {
         None => Ok(()),
         Some(_) => Err(bad("only segments of HLS over CMAF have parts")),

@@ -1,6 +1,7 @@
 use super::*;
 use crate::address::child;
 use crate::address::{Clock, Encryption, Format, SmoothVersion, TsVersion, Window};
+use headwater_live::group::RowsPerSegment;
 use proptest::prelude::*;
 
 const LOCATOR: &str = "1d2f3a4b-0000-4000-8000-00112233aabb";
@@ -299,6 +300,28 @@ fn written_urls_are_read_back() {
             matches!(&got, Target::Fragment { track, part: Part::Start(42), options: o, .. } if track.name == name && same(o) && o.filters.is_empty()),
             "{got:?}"
         );
+        let segments = carried.live_segments(&name);
+        assert_eq!(segments.uri(42, 1), format!("{prefix}42{suffix}"));
+        let several = parse(&format!(
+            "/{LOCATOR}/f.ism/QualityLevels(7)/{}",
+            segments.uri(42, 3)
+        ));
+        match (format, several.map(|address| address.target)) {
+            ("m3u8-cmaf", several) => assert!(several.is_err()),
+            (
+                _,
+                Ok(Target::Fragment {
+                    track,
+                    part: Part::Start(42),
+                    options: o,
+                    ..
+                }),
+            ) => {
+                assert!(track.name == name && same(&o));
+                assert_eq!(o.fragments, RowsPerSegment::new(3));
+            }
+            (_, other) => panic!("{other:?}"),
+        }
         let dash = Options::of(Format::DashCmaf);
         let (_, media) = child::Carried::new(&dash, None).dash_templates(&name);
         let media = media.replace("$Bandwidth$", "7").replace("$Time$", "42");

@@ -2,10 +2,11 @@
 
 use super::cues::{Breaks, date_ranges};
 use super::media;
-use super::show::{Item, Lane, Show, date_ms};
+use super::runs::Run;
+use super::show::{Lane, Show, date_ms};
 use crate::address::child::Carried;
 use crate::address::{Format, TsVersion};
-use crate::error::OriginError;
+use crate::error::{Code, OriginError};
 use crate::manifests::hls::{closed_captions, says_independent, version};
 use crate::shield::Shield;
 use crate::transport;
@@ -31,7 +32,7 @@ pub(crate) struct Asked<'a> {
 
 /// The multivariant playlist of `tracks`. Where sound is in the segments of the pictures, they have only that which is.
 ///
-/// Errors: as those of [`Shield`].
+/// Errors: as those of [`Shield`]; 404 while no segment of several rows is whole.
 pub(crate) fn multivariant(
     show: &Show,
     tracks: &[Listed<'_>],
@@ -40,10 +41,13 @@ pub(crate) fn multivariant(
     let mut videos: Vec<(u32, hls::Video)> = Vec::new();
     let mut renditions: Vec<hls::Audio> = Vec::new();
     let mut heads = Vec::new();
+    let mut to_come = true;
     for (index, track, config) in tracks {
         let head = media::head(track, config);
         let announced = u64::from(track.bitrate);
-        let measured = show.lane(*index).bitrates();
+        let lane = show.lane(*index);
+        to_come &= show.is_to_come(&show.runs(&lane));
+        let measured = lane.bitrates(show.rows_per_segment);
         let (peak, average) = measured.unwrap_or((announced, announced));
         let (peak_bitrate, average_bitrate) = match asked.format {
             Format::HlsTs(_) => {
@@ -87,6 +91,9 @@ pub(crate) fn multivariant(
                 });
             }
         }
+    }
+    if to_come {
+        return Err(not_yet());
     }
     videos.sort_by_key(|(bitrate, _)| std::cmp::Reverse(*bitrate));
     if let Some(wanted) = asked.first_quality {
@@ -155,9 +162,16 @@ fn tags_bitrate(show: &Show) -> u64 {
     bits.checked_div(show.interval_ms.into()).unwrap_or(0)
 }
 
+fn not_yet() -> OriginError {
+    OriginError::new(
+        Code::NotYetAvailable,
+        "no segment of the presentation is whole yet",
+    )
+}
+
 /// The media playlist of one of `tracks`. `with`: the sound that is in its segments.
 ///
-/// Errors: as those of [`Shield`].
+/// Errors: as those of [`Shield`]; 404 while no segment of several rows is whole.
 pub(crate) fn media_playlist(
     show: &Show,
     (index, track): (TrackIndex, &Track),
@@ -182,9 +196,13 @@ pub(crate) fn media_playlist(
         with_parts: parts_ms.is_some(),
         with_init: asked.format == Format::HlsCmaf,
     };
+    let runs = show.runs(&lane);
+    if show.is_to_come(&runs) {
+        return Err(not_yet());
+    }
     let first = lane.items.first().map(|item| item.row.number);
     let first = first.unwrap_or(lane.next_number);
-    let target_ms = u64::from(show.interval_ms);
+    let target_ms = u64::from(show.segment_ms());
     Ok(hls::LivePlaylist {
         version: match asked.format {
             Format::HlsCmaf => hls::version::GAPS,
@@ -193,10 +211,10 @@ pub(crate) fn media_playlist(
         .max(keys_version),
         keys,
         timescale: lane.scale,
-        first_number: first,
+        first_number: show.timeline.segment_number(first, show.rows_per_segment),
         discontinuity_sequence: show.timeline.discontinuity_sequence(first),
         target_duration: target_ms.div_ceil(1000),
-        segments: uris.segments(show, &lane),
+        segments: uris.segments(show, &lane, &runs),
         low_latency: parts_ms.map(|ms| uris.low_latency(show, &lane, tracks, ms)),
         ended: show.ended,
         independent: says_independent(asked.format),
@@ -246,8 +264,13 @@ impl Uris<'_> {
         self.with_init.then(uri)
     }
 
-    fn segments(&self, show: &Show, lane: &Lane<'_>) -> Vec<hls::LiveSegment> {
-        let (_, prefix, suffix) = self.carried.hls_segments(self.name);
+    fn segments(
+        &self,
+        show: &Show,
+        lane: &Lane<'_>,
+        runs: &[Run<'_, '_>],
+    ) -> Vec<hls::LiveSegment> {
+        let names = self.carried.live_segments(self.name);
         // A gap needs the init segment of its neighbours.
         let mut config = lane
             .items
@@ -255,29 +278,26 @@ impl Uris<'_> {
             .find_map(|item| item.segment)
             .map_or(0, |segment| segment.config);
         let breaks = Breaks::of(&show.timeline.cues);
-        let segments = lane.items.iter().map(|item| {
-            let Item {
-                row,
-                segment,
-                start,
-                duration,
-            } = item;
-            config = segment.map_or(config, |segment| segment.config);
-            let name = segment.map_or(*start, |segment| segment.start);
+        let segments = runs.iter().map(|run| {
+            let (start, duration, media) = (run.start(), run.duration(), run.media());
+            config = media.map_or(config, |media| media.first.config);
             hls::LiveSegment {
-                uri: format!("{prefix}{name}{suffix}"),
-                duration: *duration,
-                date_ms: date_ms(*start, lane.scale),
-                discontinuity: row.discontinuity,
-                gap: segment.is_none(),
+                uri: match media {
+                    Some(media) => names.uri(media.first.start, media.rows),
+                    None => names.uri(start, 1),
+                },
+                duration,
+                date_ms: date_ms(start, lane.scale),
+                discontinuity: run.discontinuity(),
+                gap: media.is_none(),
                 init_uri: self.init(config),
                 keys: config.into(),
                 cues: breaks.at(
-                    clock_of_ticks(*start, lane.scale),
-                    clock_of_ticks(start.saturating_add(*duration), lane.scale),
+                    clock_of_ticks(start, lane.scale),
+                    clock_of_ticks(start.saturating_add(duration), lane.scale),
                 ),
-                parts: match segment {
-                    Some(segment) if self.with_parts => self.parts(row.number, segment),
+                parts: match media {
+                    Some(media) if self.with_parts => self.parts(run.number, media.first),
                     _ => Vec::new(),
                 },
             }

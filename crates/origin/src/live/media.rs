@@ -47,10 +47,14 @@ pub(crate) fn head(track: &Track, config: &Config) -> TrackHead {
 
 /// The frame rate that a segment's samples have, or a little less: encoders that count milliseconds, and lose a picture now and
 /// then, give the same one for all segments.
-pub(crate) fn frame_rate(samples: &[SegmentSample], scale: Timescale) -> (u32, u32) {
-    let ticks = samples.iter().map(|sample| u64::from(sample.duration));
-    let ticks = ticks.fold(0, u64::saturating_add);
-    let count = u64::try_from(samples.len()).unwrap_or(u64::MAX);
+pub(crate) fn frame_rate<'a>(
+    samples: impl Iterator<Item = &'a SegmentSample>,
+    scale: Timescale,
+) -> (u32, u32) {
+    let (ticks, count) = samples.fold((0_u64, 0_u64), |(ticks, count), sample| {
+        let ticks = ticks.saturating_add(sample.duration.into());
+        (ticks, count.saturating_add(1))
+    });
     let step = u64::from(scale.get())
         .checked_div(RATE_STEPS.into())
         .unwrap_or(1)

@@ -5,7 +5,8 @@
 //! everything else                <- storage: {manifest}.live/head and pages, {track}/{start}
 //! ```
 //!
-//! [`show`] is the snapshot that a request is answered from: the rows of its window, whoever had them. [`hls`], [`dash`] and
+//! [`show`] is the snapshot that a request is answered from: the rows of its window, whoever had them; [`runs`] has a track's
+//! rows as segments. [`hls`], [`dash`] and
 //! [`smooth`] say it in the words of players, [`media`] is what segments are made from. Numbers and times are the timeline's own, so two nodes that ask at the same moment give
 //! the same bytes. Reading is in `serve::live`.
 
@@ -14,9 +15,11 @@ pub(crate) mod dash;
 pub(crate) mod hls;
 pub(crate) mod media;
 pub(crate) mod messages;
+pub(crate) mod runs;
 pub(crate) mod show;
 pub(crate) mod smooth;
 
+use headwater_live::group::RowsPerSegment;
 use headwater_work::live::IpRange;
 use std::fmt;
 use std::net::IpAddr;
@@ -34,6 +37,8 @@ pub struct Broadcast {
     pub archive_ms: u64,
     /// How far back viewers may go. `None`: as far as the archive.
     pub rewind_ms: Option<u64>,
+    /// What segments of transport streams hold, until there is a recording that says it.
+    pub rows_per_segment: RowsPerSegment,
     /// A preview: shows what the worker has in memory, and nothing is in storage. Who may look: an address has to be in one of
     /// the ranges.
     pub preview: Option<Vec<IpRange>>,

@@ -5,6 +5,7 @@
 
 use headwater_live::archive::{PageRef, Recording};
 use headwater_live::edge::Snapshot;
+use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{
     Change, Config, Row, Segment, Timeline, Track, TrackIndex, clock_of_ticks, ticks_of_clock,
@@ -37,6 +38,12 @@ pub(crate) struct Show {
     pub(crate) window_ms: u64,
     /// Captions inside of pictures; `None` while it is not known.
     pub(crate) captions: Option<Captions>,
+    /// Rows of a segment: one, but in transport streams.
+    pub(crate) rows_per_segment: RowsPerSegment,
+    /// The row that everything began with, if that is still there: a segment begins with it.
+    pub(crate) begun: Option<u64>,
+    /// A segment ends with this row, as what follows and is not shown begins another.
+    pub(crate) closed: Option<u64>,
 }
 
 /// Part of the event's clock, in its ticks.
@@ -70,16 +77,12 @@ pub(crate) fn join(
     };
     let begun = recording.first_row().or(recording.open.next_number);
     let mut joined = recording.open.clone();
-    let paged = pages
-        .iter()
-        .map(|(page, _)| u64::from(page.discontinuities));
-    let paged = paged.fold(0, u64::saturating_add);
-    joined.discontinuities_gone = joined.discontinuities_gone.saturating_sub(paged);
     for row in pages
         .into_iter()
         .rev()
         .flat_map(|(_, rows)| rows.into_iter().rev())
     {
+        joined.gone.give_back(&row);
         joined.rows.push_front(row);
     }
     if let Some(snapshot) = snapshot {
@@ -93,19 +96,19 @@ pub(crate) fn join(
         joined.schemes.clone_from(&newer.schemes);
         let first = newer.rows.front().map(|row| row.number);
         let known = joined.rows.back().map(|row| row.number);
-        if first.is_some_and(|first| known.is_some_and(|known| known.saturating_add(1) < first)) {
-            // Storage has been away for longer than the worker shows: what is in between is not known here.
-            let gone = joined.discontinuity_sequence(u64::MAX);
+        // Storage has nothing, or has been away for longer than the worker shows: what is in between is not known here, but
+        // counted there.
+        let beyond = |known: u64| first.is_some_and(|first| known.saturating_add(1) < first);
+        if known.is_none_or(beyond) {
             joined.rows.clear();
-            joined.discontinuities_gone = gone;
+            joined.gone = newer.gone_before(begun.unwrap_or(0));
         }
         let ours = |row: &&Row| begun.is_none_or(|begun| row.number >= begun);
         let front = joined.rows.front().map(|row| row.number);
         let is_older = |row: &&Row| front.is_some_and(|front| row.number < front);
         // Those are in pages that nobody had to read.
         for row in newer.rows.iter().rev().filter(ours).filter(is_older) {
-            let gone = joined.discontinuities_gone;
-            joined.discontinuities_gone = gone.saturating_sub(u64::from(row.discontinuity));
+            joined.gone.give_back(row);
             joined.rows.push_front(row.clone());
         }
         for row in newer.rows.iter().filter(ours).filter(|row| !is_older(row)) {
@@ -140,7 +143,10 @@ fn merge(there: &mut Row, newer: &Row) {
 
 impl Show {
     /// Leaves what is in `span`, and while it is live no more than `window_ms`.
+    ///
+    /// Segments are shown whole: one that is in it with a row is there with all of them.
     pub(crate) fn cut(&mut self, span: Span) {
+        self.drop_torn();
         let film = span.end_of_film.filter(|_| self.ended);
         let end = match (span.end, film) {
             (Some(end), Some(film)) => Some(end.min(film)),
@@ -150,19 +156,7 @@ impl Show {
             self.back_off(span.back_off);
         }
         if let Some(end) = end {
-            let passed = self.timeline.end().is_some_and(|edge| edge >= end);
-            self.ended |= passed;
-            while self
-                .timeline
-                .rows
-                .back()
-                .is_some_and(|row| row.start >= end)
-            {
-                self.timeline.rows.pop_back();
-            }
-            if let (Some(last), true) = (self.timeline.rows.back(), passed) {
-                self.timeline.next_number = Some(last.number.saturating_add(1));
-            }
+            self.end_at(end);
         }
         let edge = self.timeline.end();
         if span
@@ -186,7 +180,51 @@ impl Show {
             first = first.max(self.timeline.first_within(self.window_ms));
         }
         if let Some(number) = first {
-            self.trim(number);
+            self.trim(self.segment_start(number));
+        }
+    }
+
+    /// Takes away rows whose segment has lost its beginning: it would be another one under the same number.
+    fn drop_torn(&mut self) {
+        let (rows, begun) = (self.rows_per_segment, self.begun);
+        let begins = |row: &Row| rows.begins(row) || begun == Some(row.number);
+        let whole = self.timeline.rows.iter().find(|row| begins(row));
+        let next = self.timeline.next_number;
+        if let Some(first) = whole.map(|row| row.number).or(next) {
+            self.trim(first);
+        }
+    }
+
+    /// Number of the row that the segment begins with which has row `number`.
+    fn segment_start(&self, number: u64) -> u64 {
+        let rows = self.timeline.rows.iter().rev();
+        let mut rows = rows.skip_while(|row| row.number > number);
+        let start = rows.find(|row| self.rows_per_segment.begins(row));
+        let front = self.timeline.rows.front();
+        start.or(front).map_or(number, |row| row.number.min(number))
+    }
+
+    /// Takes away segments from `end` on. If that is the end of what is live as well, nothing follows.
+    fn end_at(&mut self, end: i64) {
+        let rows = &self.timeline.rows;
+        let before = rows.iter().take_while(|row| row.start < end).count();
+        let rest = rows.iter().skip(before);
+        let rest = rest.take_while(|row| before > 0 && !self.rows_per_segment.begins(row));
+        let kept = before.saturating_add(rest.count());
+        let reached = self.timeline.end().is_some_and(|edge| edge >= end);
+        // The last segment has all of its rows once there is something of the next.
+        let mut later = rows.iter().skip(kept);
+        let whole = self.rows_per_segment == RowsPerSegment::ONE
+            || self.ended
+            || later.any(|row| row.segments.values().any(|segment| segment.complete));
+        let passed = reached && whole;
+        self.ended |= passed;
+        if let Some(next) = rows.get(kept) {
+            self.closed = next.number.checked_sub(1);
+        }
+        self.timeline.rows.truncate(kept);
+        if let (Some(last), true) = (self.timeline.rows.back(), passed) {
+            self.timeline.next_number = Some(last.number.saturating_add(1));
         }
     }
 
@@ -199,6 +237,9 @@ impl Show {
         let mut end = edge;
         while let Some(last) = self.timeline.rows.back().filter(|_| end > newest) {
             (end, self.timeline.next_number) = (last.start, Some(last.number));
+            if self.rows_per_segment.begins(last) {
+                self.closed = last.number.checked_sub(1);
+            }
             self.timeline.rows.pop_back();
         }
         // What is shown is whole: there is nothing to wait for.
@@ -301,6 +342,12 @@ impl Show {
         lane
     }
 
+    /// Promised length of a segment, milliseconds.
+    pub(crate) fn segment_ms(&self) -> u32 {
+        self.interval_ms
+            .saturating_mul(self.rows_per_segment.get().into())
+    }
+
     /// When the shown media ends on the event's clock.
     pub(crate) fn end(&self) -> Option<i64> {
         self.timeline.end()
@@ -347,16 +394,18 @@ impl<'a> Lane<'a> {
         self.next_number = row.number.saturating_add(1);
     }
 
-    /// Highest and average bits per second of complete segments.
-    pub(crate) fn bitrates(&self) -> Option<(u64, u64)> {
+    /// Highest and average bits per second of complete segments of rows that `rows` joins.
+    pub(crate) fn bitrates(&self, rows: RowsPerSegment) -> Option<(u64, u64)> {
         let (mut peak, mut bytes, mut ticks) = (0, 0_u64, 0_u64);
-        for item in &self.items {
-            let Some(segment) = item.segment.filter(|_| item.duration > 0) else {
-                continue;
-            };
-            peak = rate(segment.size(), item.duration, self.scale).max(peak);
-            bytes = bytes.saturating_add(segment.size());
-            ticks = ticks.saturating_add(item.duration);
+        for run in self.items.chunk_by(|_, next| !rows.begins(next.row)) {
+            let there = run.iter().filter(|item| item.duration > 0);
+            let there = there.filter_map(|item| Some((item.segment?.size(), item.duration)));
+            let (size, lasts) = there.fold((0_u64, 0_u64), |(size, lasts), own| {
+                (size.saturating_add(own.0), lasts.saturating_add(own.1))
+            });
+            peak = rate(size, lasts, self.scale).max(peak);
+            bytes = bytes.saturating_add(size);
+            ticks = ticks.saturating_add(lasts);
         }
         (ticks > 0).then(|| (peak, rate(bytes, ticks, self.scale)))
     }

@@ -43,7 +43,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
     ) -> Result<Made, OriginError> {
-        if asked.options.part.is_some() {
+        if asked.options.part.is_some() || asked.options.fragments.is_some() {
             return Err(none());
         }
         if let Some(found) = self.text_track(visit, asked.track).await? {

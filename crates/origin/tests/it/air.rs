@@ -8,6 +8,7 @@ use headwater_bmff::write::{SegmentHeader, SegmentSample, init_segment, segment_
 use headwater_bmff::{CodecConfig, TrackKind, parse_movie};
 use headwater_live::archive::{Recording, folder, segment_name};
 use headwater_live::edge::Snapshot;
+use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Change, Config, Part, Segment, Timeline};
 use headwater_origin::{Broadcast, Edge, Published};
@@ -32,6 +33,14 @@ pub struct Air {
     tracks: Vec<OnAir>,
     /// Cues and the like, for the timeline.
     pub told: Vec<Change>,
+    /// Of segments of transport streams, as the recording has it.
+    pub rows_per_segment: RowsPerSegment,
+    /// Rows that are discontinuities.
+    pub breaks: Vec<u64>,
+    /// Rows that a track has nothing in.
+    pub missing: Vec<(Kind, u64)>,
+    /// Rows without anything in front of the first.
+    pub before: u64,
 }
 
 impl Air {
@@ -160,6 +169,10 @@ impl Air {
         Self {
             tracks: tracks.collect(),
             told: Vec::new(),
+            rows_per_segment: RowsPerSegment::ONE,
+            breaks: Vec::new(),
+            missing: Vec::new(),
+            before: 0,
         }
     }
 
@@ -178,6 +191,10 @@ impl Air {
         Self::new(&["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2"])
     }
 
+    fn has(&self, kind: Kind, row: u64) -> bool {
+        !self.missing.contains(&(kind, row))
+    }
+
     fn changes(&self, rows: Range<u64>) -> Vec<Change> {
         let mut changes = Vec::new();
         for (index, track) in (0_u16..).zip(&self.tracks) {
@@ -191,14 +208,21 @@ impl Air {
                 config: track.config.clone(),
             });
         }
-        for row in rows {
-            let number = FIRST + row;
+        let empty = match rows.start {
+            0 => FIRST - self.before..FIRST,
+            _ => 0..0,
+        };
+        for number in empty.chain(rows.start + FIRST..rows.end + FIRST) {
             changes.push(Change::Row {
                 number,
                 start: i64::try_from(number * 90_000).unwrap(),
-                discontinuity: false,
+                discontinuity: number >= FIRST && self.breaks.contains(&(number - FIRST)),
             });
-            for (index, track) in (0_u16..).zip(&self.tracks) {
+            let Some(row) = number.checked_sub(FIRST) else {
+                continue;
+            };
+            let tracks = (0_u16..).zip(&self.tracks);
+            for (index, track) in tracks.filter(|(_, track)| self.has(track.kind, row)) {
                 changes.push(Change::Whole {
                     track: index,
                     number,
@@ -212,9 +236,15 @@ impl Air {
 
     /// Puts rows into storage, as a film if nothing follows.
     pub fn record(&self, storage: &Memory, rows: Range<u64>, ended: bool) {
-        let mut recording = Recording::default();
+        let mut recording = Recording {
+            rows_per_segment: self.rows_per_segment,
+            ..Recording::default()
+        };
         for change in self.changes(rows.clone()) {
             recording.apply(&change).unwrap();
+        }
+        if let Some(page) = recording.seal("show", u64::MAX) {
+            storage.write(&page.name, page.bytes);
         }
         if ended {
             recording.apply(&Change::End).unwrap();
@@ -316,6 +346,11 @@ impl Air {
         all.concat()
     }
 
+    pub fn config(&self, kind: Kind) -> Config {
+        let track = self.tracks.iter().find(|t| t.kind == kind).unwrap();
+        track.config.clone()
+    }
+
     /// Start of a row's segment in ticks.
     pub fn start(&self, kind: Kind, row: u64) -> u64 {
         let track = self.tracks.iter().find(|t| t.kind == kind).unwrap();
@@ -335,6 +370,7 @@ pub fn on_air(published: Published<()>) -> Published<()> {
             }),
             archive_ms: 3_600_000,
             rewind_ms: None,
+            rows_per_segment: RowsPerSegment::ONE,
             preview: None,
         }),
         ..published

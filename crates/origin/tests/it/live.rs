@@ -5,7 +5,7 @@ use headwater_live::archive::{PAGE_ROWS, Recording, segment_name};
 use headwater_live::edge::Snapshot;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Change, Config, Part, Segment, Timeline};
-use headwater_origin::{Broadcast, Edge, Published};
+use headwater_origin::{Broadcast, Edge, Published, RowsPerSegment};
 use headwater_time::Timescale;
 
 /// 2026-06-01T00:00:00Z on the event's clock, and the number of the row that begins there.
@@ -145,6 +145,7 @@ pub(crate) fn on_air(rewind_ms: Option<u64>) -> Published<()> {
             }),
             archive_ms: 3_600_000,
             rewind_ms,
+            rows_per_segment: RowsPerSegment::ONE,
             preview: None,
         }),
         ..published()
@@ -215,6 +216,15 @@ fn storage_that_is_away_does_not_stop_the_show() {
     bench.storage.remove("show.live/head");
     // As if nothing had been recorded yet: what the worker tells is enough.
     assert_eq!(count(bench.get(VIDEO).text(), "#EXTINF"), 30);
+}
+
+#[test]
+fn an_event_that_goes_on_adds_nothing_to_a_recording_that_has_ended() {
+    let bench = bench(200, 203, false, None);
+    record(&bench.storage, 200, true);
+    let text = bench.get(VIDEO).text().to_owned();
+    assert_eq!(count(&text, "#EXTINF"), 200);
+    assert!(text.ends_with("#EXT-X-ENDLIST\n"));
 }
 
 #[test]

@@ -8,10 +8,10 @@ use headwater_origin::*;
 use headwater_protect::{IvSpace, Key, Kid};
 use std::process::Command;
 
-const KEY: &str = "09090909090909090909090909090909";
+pub(crate) const KEY: &str = "09090909090909090909090909090909";
 const VIDEO: &str = "show.ism/QualityLevels(2000000)";
 
-fn protection(way: Way, system: KeySystem) -> Protection {
+pub(crate) fn protection(way: Way, system: KeySystem) -> Protection {
     Protection {
         schemes: vec![SchemeProtection {
             way,
@@ -43,12 +43,12 @@ fn clear(storage: &Memory) -> Bench {
     Bench::with(storage.clone(), on_air(published()))
 }
 
-fn guarded(storage: &Memory, way: Way, system: KeySystem) -> Bench {
+pub(crate) fn guarded(storage: &Memory, way: Way, system: KeySystem) -> Bench {
     let protection = protection(way, system);
     Bench::guarded(storage.clone(), on_air(published()), protection, &[])
 }
 
-fn kind_of(path: &str) -> Kind {
+pub(crate) fn kind_of(path: &str) -> Kind {
     match path.contains("(audio") {
         true => Kind::Audio,
         false => Kind::Video,
@@ -56,7 +56,7 @@ fn kind_of(path: &str) -> Kind {
 }
 
 /// Decode times of a file's packets, by ffprobe.
-fn decode_times(file: &[u8], stream: &str) -> Vec<i64> {
+pub(crate) fn decode_times(file: &[u8], stream: &str) -> Vec<i64> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in.ts"), file).unwrap();
     let output = Command::new("ffprobe")
@@ -192,75 +192,86 @@ fn transport_streams_are_encrypted_as_a_whole() {
     }
 }
 
+/// Hashes of the decoded frames of a playlist with encrypted samples. `count`: of as many.
+pub(crate) fn frames_of_samples(
+    bench: &Bench,
+    path: &str,
+    text: &str,
+    count: usize,
+) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = String::new();
+    for line in text
+        .lines()
+        .filter(|line| !line.starts_with("#EXT-X-PROGRAM"))
+    {
+        match line.starts_with('#') {
+            true if line.starts_with("#EXT-X-KEY") => {
+                assert!(line.contains("METHOD=SAMPLE-AES"), "{line}");
+                let iv = line.split_once("IV=").unwrap().1;
+                list += &format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"key\",IV={iv}\n");
+            }
+            true => list += &format!("{line}\n"),
+            false => {
+                let name = format!("{}.ts", list.len());
+                let body = ok(bench, &resolve(path, line)).body;
+                std::fs::write(folder.path().join(&name), &body).unwrap();
+                list += &format!("{name}\n");
+            }
+        }
+    }
+    // The list goes on with its segments once more: of the last one, ffmpeg 5.1 leaves those packets encrypted that it
+    // takes apart after it has read it to its end.
+    let at = list.find("#EXT-X-KEY").unwrap();
+    let again = list[at..].to_owned();
+    let list = format!("{list}#EXT-X-DISCONTINUITY\n{again}#EXT-X-ENDLIST\n");
+    std::fs::write(folder.path().join("key"), [9; 16]).unwrap();
+    std::fs::write(folder.path().join("list.m3u8"), list).unwrap();
+    let count = count.to_string();
+    let output = Command::new("ffmpeg")
+        .current_dir(folder.path())
+        .args([
+            "-v",
+            "error",
+            "-xerror",
+            "-allowed_extensions",
+            "ALL",
+            "-live_start_index",
+            "0",
+        ])
+        .args(["-i", "list.m3u8", "-vsync", "passthrough"])
+        .args([
+            "-frames:v",
+            &count,
+            "-frames:a",
+            &count,
+            "-f",
+            "framemd5",
+            "-",
+        ])
+        .output()
+        .expect("ffmpeg is installed");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(hash).collect()
+}
+
+/// What a line about a frame ends with.
+pub(crate) fn hash(line: &str) -> String {
+    line.rsplit([',', ' ']).next().unwrap().trim().to_owned()
+}
+
 #[test]
 fn samples_of_transport_streams_are_encrypted() {
     let air = Air::avc();
     let storage = airing(&air);
     let bench = guarded(&storage, Way::Cbcs, KeySystem::ClearKey);
     for (path, text) in media_playlists(&bench, "format=m3u8-aapl,encryption=cbcs-aapl") {
-        let folder = tempfile::tempdir().unwrap();
-        let mut list = String::new();
-        for line in text
-            .lines()
-            .filter(|line| !line.starts_with("#EXT-X-PROGRAM"))
-        {
-            match line.starts_with('#') {
-                true if line.starts_with("#EXT-X-KEY") => {
-                    assert!(line.contains("METHOD=SAMPLE-AES"), "{line}");
-                    let iv = line.split_once("IV=").unwrap().1;
-                    list += &format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"key\",IV={iv}\n");
-                }
-                true => list += &format!("{line}\n"),
-                false => {
-                    let name = format!("{}.ts", list.len());
-                    let body = ok(&bench, &resolve(&path, line)).body;
-                    std::fs::write(folder.path().join(&name), &body).unwrap();
-                    list += &format!("{name}\n");
-                }
-            }
-        }
-        // The list goes on with its segments once more: of the last one, ffmpeg 5.1 leaves those packets encrypted that it
-        // takes apart after it has read it to its end.
-        let at = list.find("#EXT-X-KEY").unwrap();
-        let again = list[at..].to_owned();
-        let list = format!("{list}#EXT-X-DISCONTINUITY\n{again}#EXT-X-ENDLIST\n");
-        std::fs::write(folder.path().join("key"), [9; 16]).unwrap();
-        std::fs::write(folder.path().join("list.m3u8"), list).unwrap();
         let expected = frames(&air.clear(kind_of(&path), 0..7), None);
-        let count = expected.len().to_string();
-        let output = Command::new("ffmpeg")
-            .current_dir(folder.path())
-            .args([
-                "-v",
-                "error",
-                "-xerror",
-                "-allowed_extensions",
-                "ALL",
-                "-live_start_index",
-                "0",
-            ])
-            .args(["-i", "list.m3u8", "-vsync", "passthrough"])
-            .args([
-                "-frames:v",
-                &count,
-                "-frames:a",
-                &count,
-                "-f",
-                "framemd5",
-                "-",
-            ])
-            .output()
-            .expect("ffmpeg is installed");
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && errors.is_empty(), "{errors}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let hash = |line: &str| line.rsplit([',', ' ']).next().unwrap().trim().to_owned();
-        let got: Vec<String> = text
-            .lines()
-            .filter(|l| !l.starts_with('#'))
-            .map(hash)
-            .collect();
         let expected: Vec<String> = expected.iter().map(|line| hash(line)).collect();
+        let got = frames_of_samples(&bench, &path, &text, expected.len());
         assert_eq!(got, expected, "{path}");
     }
 }

@@ -29,10 +29,10 @@ fn id3(text: &str) -> Vec<u8> {
 }
 
 /// Ticks of the event's clock and what is to be in the transport stream, in order.
-struct Tag(i64, Vec<u8>);
+pub(crate) struct Tag(i64, Vec<u8>);
 
 /// An event with messages in three of its rows, some of which are for nobody's metadata stream.
-fn air() -> (Air, Vec<Tag>) {
+pub(crate) fn air() -> (Air, Vec<Tag>) {
     let mut air = Air::avc();
     let tag = |id: u32, at: i64, data: &[u8]| event_message(ID3_SCHEME, "", (at, None), id, data);
     let at = |seconds: f64| START + (seconds * 90_000.0) as i64;
@@ -134,7 +134,7 @@ fn heard(file: &[u8]) -> Vec<(i64, Vec<u8>)> {
     found.collect()
 }
 
-fn check_tags(file: &[u8], expected: &[Tag]) {
+pub(crate) fn check_tags(file: &[u8], expected: &[Tag]) {
     let expected = stamped(expected);
     let (told, heard) = (told(file), heard(file));
     let times = |tags: &[(i64, Vec<u8>)]| tags.iter().map(|(at, _)| *at).collect::<Vec<_>>();
@@ -228,7 +228,7 @@ fn id3_is_a_stream_of_its_own_in_every_rendition() {
 }
 
 /// Continuity counters of all packets with payload, of one PID.
-fn counters(file: &[u8], pid: u16) -> Vec<u8> {
+pub(crate) fn counters(file: &[u8], pid: u16) -> Vec<u8> {
     let packets = file.chunks(188).filter(|packet| {
         assert_eq!(packet[0], 0x47);
         u16::from_be_bytes([packet[1] & 0x1f, packet[2]]) == pid

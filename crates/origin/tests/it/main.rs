@@ -13,6 +13,7 @@ mod live_cues;
 mod live_formats;
 mod live_metadata;
 mod live_protected;
+mod live_runs;
 mod packaged_texts;
 mod playback;
 mod protection;

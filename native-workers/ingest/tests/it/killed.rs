@@ -1,11 +1,13 @@
 //! `kill -9` of a worker: the next one goes on with the next number, and at most a segment is missing.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{Fake, Program, edge, publish, source};
 use headwater_ingest::{CancellationToken, Worker};
+use headwater_live::group::RowsPerSegment;
 use headwater_work::live::Wanted;
 
 /// Not a test of its own: the worker of the test below, in a process that can be killed.
@@ -105,6 +107,15 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
         let mut state = fake.state.lock().unwrap();
         state.away = false;
         state.renewals.clear();
+        // An output that is made later, with other segments.
+        if life == 1 {
+            let assignment = state.assignment.as_mut().unwrap();
+            let mut late = assignment.outputs[0].clone();
+            late.output_id = uuid::Uuid::from_u128(6);
+            late.manifest_name = "late".into();
+            late.fragments_per_ts_segment = 2;
+            assignment.outputs.push(late);
+        }
     }
     let worker = start(&fake, &data, &rtmp);
     fake.until_running().await;
@@ -144,6 +155,28 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
     }
     let state = fake.state.lock().unwrap();
     let rows = state.rows();
+    // Every encoder after the first began with a discontinuity, and whoever counts comes to the same numbers.
+    let recordings = ["show", "late"].map(|manifest| state.recording_of(manifest).unwrap());
+    let length = |rows| RowsPerSegment::new(rows).unwrap();
+    assert_eq!(
+        recordings
+            .each_ref()
+            .map(|recording| recording.rows_per_segment),
+        [length(3), length(2)]
+    );
+    let timelines = shown.iter().chain(recordings.iter().map(|r| &r.open));
+    let mut numbers = BTreeMap::new();
+    for timeline in timelines {
+        for row in &timeline.rows {
+            let own = (
+                timeline.segment_number(row.number, length(2)),
+                timeline.segment_number(row.number, length(3)),
+                timeline.discontinuity_sequence(row.number),
+            );
+            assert_eq!(*numbers.entry(row.number).or_insert(own), own);
+        }
+    }
+    assert!(rows.iter().filter(|row| row.discontinuity).count() >= 2);
     assert!(
         rows.windows(2)
             .all(|pair| pair[1].number == pair[0].number + 1 && pair[1].start > pair[0].start)

@@ -242,7 +242,9 @@ fn output() -> Vec<Shape> {
         "",
         vec![defaulted(
             "fragmentsPerTsSegment",
-            whole().at_least(1).at_most(10).with("default", 1),
+            whole().at_least(1).at_most(10).with("default", 1).about(
+                "Fragments in a segment of HLS over MPEG-2 TS. Other formats do not know of it.",
+            ),
         )],
     ));
     shapes

@@ -34,11 +34,26 @@ pub(super) struct Found {
     pub(super) tracks: Vec<Track>,
 }
 
-impl Found {
-    /// Another track's segment of the same row.
-    pub(super) fn beside(&self, index: TrackIndex) -> Option<Self> {
+/// What the worker has told for a request, if it was asked.
+#[derive(Default)]
+pub(super) struct Told(Option<Option<Snapshot>>);
+
+/// A row, and where its segments are.
+pub(super) struct Held {
+    pub(super) row: Row,
+    /// All of the presentation.
+    pub(super) tracks: Vec<Track>,
+    /// In storage; else the worker has them.
+    pub(super) stored: bool,
+    /// Nothing comes after the rows that are known.
+    pub(super) ended: bool,
+}
+
+impl Held {
+    /// A track's segment in it, complete or not.
+    pub(super) fn of(&self, index: TrackIndex) -> Option<Found> {
         let segment = self.row.segments.get(&index)?.clone();
-        Some(Self {
+        Some(Found {
             track: self.tracks.get(usize::from(index))?.clone(),
             index,
             row: self.row.clone(),
@@ -50,6 +65,27 @@ impl Found {
         })
     }
 
+    /// The complete segment of the track of that name and bit rate.
+    pub(super) fn whole(&self, track: &Track) -> Option<Found> {
+        let mut tracks = (0..).zip(&self.tracks);
+        let same = |known: &Track| known.name == track.name && known.bitrate == track.bitrate;
+        let (index, _) = tracks.find(|(_, known)| same(known))?;
+        self.of(index).filter(|found| found.segment.complete)
+    }
+}
+
+impl From<&Found> for Held {
+    fn from(found: &Found) -> Self {
+        Self {
+            row: found.row.clone(),
+            tracks: found.tracks.clone(),
+            stored: found.stored,
+            ended: found.ended,
+        }
+    }
+}
+
+impl Found {
     /// What the segment's bytes depend on.
     pub(super) fn tag<L>(&self, visit: &Visit<'_, L>) -> Tag {
         let mut tag = Tag::new();
@@ -183,6 +219,70 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
         }
         Ok(None)
+    }
+
+    /// The row of that number, from whoever has `track` in it. `snapshot`: what the worker tells. Ok `None` if nobody knows of it.
+    pub(super) async fn held(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        (track, number): (&Track, u64),
+        snapshot: &mut Told,
+    ) -> Result<Option<Held>, OriginError> {
+        let recording = self.stored(visit, source, true).await?;
+        let of = |timeline: &Timeline, row: &Row, stored| Held {
+            row: row.clone(),
+            tracks: timeline.tracks.clone(),
+            stored,
+            ended: timeline.ended,
+        };
+        let mut known = None;
+        if let Some(recording) = &recording {
+            if recording.first.is_some_and(|first| number < first) {
+                return Ok(None);
+            }
+            let mut row = recording.open.row(number).cloned();
+            if row.is_none()
+                && let Some(page) = recording.page_of(number)
+            {
+                let rows = self.page(visit, source, page).await?;
+                row = rows.iter().find(|row| row.number == number).cloned();
+            }
+            known = row.map(|row| of(&recording.open, &row, true));
+        }
+        if known
+            .as_ref()
+            .is_some_and(|held| held.whole(track).is_some())
+        {
+            return Ok(known);
+        }
+        // Storage may have a row before all that is in it.
+        if let Some(snapshot) = self.told_once(visit, source, snapshot).await? {
+            let timeline = &snapshot.timeline;
+            if let Some(row) = timeline.row(number) {
+                let in_memory_only = matches!(source, Source::Live(live) if live.preview.is_some());
+                // What storage does not know of is with the worker, however fresh the look: other rows may be those that were gone.
+                let stored = !in_memory_only && is_old(number, timeline.next_number);
+                let told = of(timeline, row, stored);
+                if known.is_none() || told.whole(track).is_some() {
+                    return Ok(Some(told));
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// The newest rows, asked for at most once.
+    pub(super) async fn told_once<'t>(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        told: &'t mut Told,
+    ) -> Result<Option<&'t Snapshot>, OriginError> {
+        if told.0.is_none() {
+            told.0 = Some(self.told(visit, source, None).await?);
+        }
+        Ok(told.0.as_ref().and_then(Option::as_ref))
     }
 
     pub(super) fn stored_object(

@@ -1,6 +1,7 @@
 //! What there is of a live presentation or a recording: from the worker, and from storage.
 
 use super::super::{Origin, Visit};
+use crate::address::Format;
 use crate::cache::Cache;
 use crate::error::{Code, OriginError};
 use crate::index::{Freshness, storage_error};
@@ -12,6 +13,7 @@ use headwater_live::archive::{self, PageRef, Recording};
 use headwater_live::chunk::Chunk;
 use headwater_live::clock_of_ms;
 use headwater_live::edge::{Place, Snapshot, path};
+use headwater_live::group::RowsPerSegment;
 use headwater_live::timeline::Row;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -62,6 +64,15 @@ impl Source<'_> {
             Self::Film(manifest) => manifest,
         }
     }
+
+    /// What segments of transport streams hold. `recording`: what is in storage, if there is something.
+    pub(super) fn rows_per_segment(&self, recording: Option<&Recording>) -> RowsPerSegment {
+        match (recording, self) {
+            (Some(recording), _) => recording.rows_per_segment,
+            (None, Self::Live(broadcast)) => broadcast.rows_per_segment,
+            (None, Self::Film(_)) => RowsPerSegment::ONE,
+        }
+    }
 }
 
 fn damaged(error: impl std::fmt::Display) -> OriginError {
@@ -69,13 +80,15 @@ fn damaged(error: impl std::fmt::Display) -> OriginError {
 }
 
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
-    /// What of `source` is shown. `window`: which time that is, given where the recording starts on the event's clock.
+    /// What of `source` is shown, by the segments of `format`. `window`: which time that is, given where the recording starts on
+    /// the event's clock.
     ///
     /// Errors: 404 while there is nothing, and for a time that is not there any more.
     pub(super) async fn show(
         &self,
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
+        format: Format,
         wait: Option<(Place, u64)>,
         window: &dyn Fn(i64) -> Span,
     ) -> Result<Show, OriginError> {
@@ -87,6 +100,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Source::Live(broadcast) if broadcast.preview.is_some() => None,
             _ => self.recording(visit, source, snapshot.is_some()).await?,
         };
+        // What comes after the end of a recording is not its own.
+        let over = recording.as_ref().is_some_and(|r| r.open.ended);
+        let snapshot = snapshot.filter(|_| !over);
         if snapshot.is_none() && recording.is_none() {
             return Err(OriginError::new(
                 Code::NotYetAvailable,
@@ -99,7 +115,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         // A film is over when its worker says so; without one, also when nobody runs it.
         let ended = match source {
             Source::Film(_) => true,
-            Source::Live(_) => recording.as_ref().is_some_and(|r| r.open.ended),
+            Source::Live(_) => over,
         };
         let window_ms = match source {
             Source::Live(broadcast) => broadcast.rewind_ms.map_or(broadcast.archive_ms, |rewind| {
@@ -111,6 +127,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             true => window_ms,
             false => window_ms.min(DEFAULT_WINDOW_MS),
         };
+        let rows = match format {
+            Format::HlsTs(_) => source.rows_per_segment(recording.as_deref()),
+            _ => RowsPerSegment::ONE,
+        };
         let end = snapshot.as_ref().and_then(|s| s.timeline.end());
         let end = end.or_else(|| recording.as_ref().and_then(|r| r.open.end()));
         let back = clock_of_ms(i64::try_from(window_ms).unwrap_or(i64::MAX));
@@ -118,12 +138,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let from = span.start.map_or(oldest, |start| start.max(oldest));
         let pages = match &recording {
             Some(recording) => {
-                self.pages_from(visit, source, recording, &snapshot, from)
+                self.pages_from(visit, source, recording, &snapshot, (from, rows))
                     .await?
             }
             None => Vec::new(),
         };
         let timeline = show::join(snapshot.as_ref(), recording.as_deref(), pages);
+        let begun = recording.as_deref().filter(|r| r.first.is_none());
         let longest = show::longest_row_ms(&timeline).max(1_000);
         let mut show = Show {
             interval_ms: snapshot.as_ref().map_or(longest, |s| s.interval_ms),
@@ -133,6 +154,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             ended,
             window_ms,
             captions: None,
+            rows_per_segment: rows,
+            closed: None,
+            begun: begun.and_then(|r| r.first_row().or(r.open.next_number)),
             timeline,
         };
         let front = show.timeline.rows.front();
@@ -251,26 +275,34 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(found.is_some())
     }
 
-    /// Those whole pages that have rows from `from` on, unless the worker has told those all.
+    /// Those whole pages that have rows from `from` on, and those that are one segment with them, unless the worker has told
+    /// those all.
     async fn pages_from(
         &self,
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
         recording: &Recording,
         snapshot: &Option<Snapshot>,
-        from: i64,
+        (from, rows): (i64, RowsPerSegment),
     ) -> Result<Vec<(PageRef, Vec<Row>)>, OriginError> {
-        let open = recording.open.rows.front();
-        let told = snapshot.as_ref().and_then(|s| s.timeline.rows.front());
-        let enough = [open, told]
-            .into_iter()
-            .flatten()
-            .any(|row| row.start <= from);
+        let told = snapshot.as_ref().map(|s| &s.timeline.rows);
+        let enough = [Some(&recording.open.rows), told];
+        let enough = enough.into_iter().flatten().any(|known| {
+            let mut before = known.iter().take_while(|row| row.start <= from);
+            before.any(|row| rows.begins(row))
+        });
         if enough {
             return Ok(Vec::new());
         }
         let after = recording.pages.partition_point(|page| page.start <= from);
-        let needed = recording.pages.get(after.saturating_sub(1)..);
+        let mut first = after.saturating_sub(1);
+        // A segment may begin on the page before.
+        if let Some(page) = recording.pages.get(first)
+            && !rows.is_start(page.first)
+        {
+            first = first.saturating_sub(1);
+        }
+        let needed = recording.pages.get(first..);
         let mut pages = Vec::new();
         for batch in needed.unwrap_or_default().chunks(AT_ONCE) {
             let reads = batch.iter().map(|page| async {

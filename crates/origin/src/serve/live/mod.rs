@@ -174,7 +174,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let mut show = self
-            .show(visit, source, None, &|start| {
+            .show(visit, source, options.format, None, &|start| {
                 window(options, &filters, start)
             })
             .await?;
@@ -255,7 +255,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Resource, OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let windowed = |start| window(options, &filters, start);
-        let mut show = self.show(visit, source, None, &windowed).await?;
+        let format = options.format;
+        let mut show = self.show(visit, source, format, None, &windowed).await?;
         in_whole_segments(&mut show, options);
         let find = |show: &Show| {
             show.timeline
@@ -281,7 +282,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 refuse_far(&show, index, number, asked.part)?;
                 let patience = u64::from(show.interval_ms).saturating_mul(PATIENCE_TARGETS);
                 let wait = Some((place, patience.min(headwater_live::edge::MOST_WAIT_MS)));
-                show = self.show(visit, source, wait, &windowed).await?;
+                show = self.show(visit, source, format, wait, &windowed).await?;
                 index = find(&show)?;
                 if !show.ended && !place.is_in(&show.timeline) {
                     return Err(OriginError::new(
@@ -503,7 +504,7 @@ fn text(
 ) -> Resource {
     let mut tag = Tag::new();
     tag.text(&text);
-    let target = show.interval_ms.div_ceil(1000);
+    let target = show.segment_ms().div_ceil(1000);
     Resource {
         body: Content::Bytes(coding.encode(text).into()),
         meta: Meta {
@@ -513,7 +514,7 @@ fn text(
             cache_control: match (show.ended, waited) {
                 (true, _) => "public, max-age=10",
                 (false, Some(_)) => of_targets(target),
-                (false, None) => half_of(show.interval_ms),
+                (false, None) => half_of(show.segment_ms()),
             },
             coding,
             prefetch: None,

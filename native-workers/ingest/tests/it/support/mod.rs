@@ -96,7 +96,7 @@ impl Fake {
             manifest_name: "show".into(),
             archive_window_ms: 3_600_000,
             rewind_window_ms: None,
-            fragments_per_ts_segment: 1,
+            fragments_per_ts_segment: 3,
             output_snap_time: None,
         };
         let assignment = Assignment {
@@ -301,8 +301,12 @@ impl State {
     }
 
     pub fn recording(&self) -> Option<Recording> {
+        self.recording_of("show")
+    }
+
+    pub fn recording_of(&self, manifest: &str) -> Option<Recording> {
         self.blobs
-            .get("show.live/head")
+            .get(&archive::head_name(manifest))
             .map(|head| Recording::parse(head).unwrap())
     }
 
