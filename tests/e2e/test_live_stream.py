@@ -206,7 +206,7 @@ def test_low_latency(installed, source):
     playlists = show.playlists()
     url = playlists["video"]
     live = show.until(url, lambda text: len(segments(text)) >= 8 and "#EXT-X-PART:" in text).text
-    assert "CAN-BLOCK-RELOAD=YES" in live and "#EXT-X-PART-INF:PART-TARGET=0.334" in live
+    assert "CAN-BLOCK-RELOAD=YES" in live and "#EXT-X-PART-INF:PART-TARGET=0.38" in live
 
     # A reload that waits is answered as soon as the part is there, and has it.
     for _ in range(6):

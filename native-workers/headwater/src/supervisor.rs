@@ -32,6 +32,8 @@ impl Worker {
             .args(&self.args)
             .env("HEADWATER_API_URL", &self.api_url)
             .env("HEADWATER_TOKEN", &self.token)
+            // One address cannot be listened on by several; whoever is to have one is told in its arguments.
+            .env_remove("HEADWATER_HEALTH_LISTEN")
             .stdin(Stdio::piped())
             .kill_on_drop(true);
         if let Some(file) = &self.ca_file {
@@ -76,5 +78,27 @@ pub(crate) async fn supervise(worker: Worker, mut stopped: watch::Receiver<bool>
             () = tokio::time::sleep(pause) => {}
             _ = stopped.changed() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_for_one_process_is_not_handed_on() {
+        let worker = Worker {
+            name: "transcoder",
+            api_url: "http://127.0.0.1:1".into(),
+            token: String::new(),
+            ca_file: None,
+            args: Vec::new(),
+            grace: Duration::ZERO,
+        };
+        let command = worker.command().unwrap();
+        let mut handed = command.as_std().get_envs();
+        let removed =
+            handed.any(|(name, value)| name == "HEADWATER_HEALTH_LISTEN" && value.is_none());
+        assert!(removed);
     }
 }
