@@ -95,9 +95,10 @@ impl Gone {
     }
 
     fn count(&mut self, row: &Row, by: fn(u64, u64) -> u64) {
-        if row.discontinuity {
-            self.discontinuities = by(self.discontinuities, 1);
+        if !row.discontinuity {
+            return;
         }
+        self.discontinuities = by(self.discontinuities, 1);
         for (rows, cuts) in (2..).zip(&mut self.cuts) {
             if RowsPerSegment(rows).cuts(row) {
                 *cuts = by(*cuts, 1);

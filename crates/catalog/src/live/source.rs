@@ -26,6 +26,7 @@ pub struct LiveSource {
     pub archive_ms: u64,
     /// How far back viewers may go while it is live.
     pub rewind_ms: Option<u64>,
+    /// What a segment of a transport stream holds, until the recording says it: 1 to 10.
     pub fragments_per_ts_segment: u32,
 }
 

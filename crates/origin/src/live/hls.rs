@@ -12,6 +12,7 @@ use crate::shield::Shield;
 use crate::transport;
 use headwater_hls as hls;
 use headwater_live::cue::ID3_SCHEME;
+use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Segment, Track, TrackIndex, clock_of_ticks};
 use headwater_protect::hls::KeyTag;
@@ -41,12 +42,12 @@ pub(crate) fn multivariant(
     let mut videos: Vec<(u32, hls::Video)> = Vec::new();
     let mut renditions: Vec<hls::Audio> = Vec::new();
     let mut heads = Vec::new();
-    let mut to_come = true;
+    let mut to_come = show.rows_per_segment != RowsPerSegment::ONE;
     for (index, track, config) in tracks {
         let head = media::head(track, config);
         let announced = u64::from(track.bitrate);
         let lane = show.lane(*index);
-        to_come &= show.is_to_come(&show.runs(&lane));
+        to_come = to_come && show.is_to_come(&show.runs(&lane));
         let measured = lane.bitrates(show.rows_per_segment);
         let (peak, average) = measured.unwrap_or((announced, announced));
         let (peak_bitrate, average_bitrate) = match asked.format {

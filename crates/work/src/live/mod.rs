@@ -171,6 +171,7 @@ pub struct Output {
     pub archive_window_ms: u64,
     /// How far back viewers may go while it runs. `None`: as far as the archive.
     pub rewind_window_ms: Option<u64>,
+    /// What a segment of a transport stream holds, 1 to 10. A recording that has begun keeps what it began with.
     pub fragments_per_ts_segment: u32,
     /// Where the recording begins, in ticks of the incoming timeline. `None`: where it is when the output is made.
     pub output_snap_time: Option<i64>,
