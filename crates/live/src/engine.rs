@@ -99,7 +99,7 @@ struct Source {
 }
 
 /// How long the first data of an event is held until its place in time is chosen, in milliseconds.
-const OPENING_MS: i64 = 250;
+const OPENING_MS: i64 = 500;
 
 /// What is held at most meanwhile, in bytes.
 const MAX_OPENING_BYTES: usize = 16 << 20;

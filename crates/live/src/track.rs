@@ -87,10 +87,10 @@ pub(crate) struct Builder {
     later_messages: Vec<(u64, Vec<u8>)>,
 }
 
-/// A part ends with the sample that takes it to this share of the longest one. At least 0.85 are asked for
-/// (draft-pantos-hls-rfc8216bis), and a part that may be a picture longer than it needs to be leaves no picture over at the
-/// segment's end: of 25 pictures 9, 9 and 7 instead of 8, 8, 8 and 1. Players lose such a crumb, and fetch it if they do not.
-const ENOUGH: (i64, i64) = (7, 8);
+/// A part ends with the sample that takes it to seven eighths of the longest one: an eighth is to spare. At least 0.85 are
+/// asked for (draft-pantos-hls-rfc8216bis), and a part that may be a picture longer than it needs to be leaves no picture over at
+/// the segment's end: of 25 pictures 9, 9 and 7 instead of 8, 8, 8 and 1. Players lose such a crumb, and fetch it if they do not.
+const SPARE: i64 = 8;
 
 /// Most bytes of a part: it is closed early when it would grow beyond.
 const MAX_PART_BYTES: usize = 8 << 20;
@@ -104,7 +104,7 @@ impl Builder {
         let most = most.max(1);
         Self {
             part_most: most,
-            part_enough: most.saturating_mul(ENOUGH.0) / ENOUGH.1,
+            part_enough: most.saturating_sub(most / SPARE),
             scale,
             open: None,
             waiting: None,
