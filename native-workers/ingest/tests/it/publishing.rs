@@ -31,9 +31,17 @@ async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
     })
     .await;
     let id = fake.event.to_string();
-    let (_, bytes) = edge(&worker.bound, &path::timeline(&id, None)).await;
-    let snapshot = Snapshot::parse(&bytes).unwrap();
-    let number = snapshot.timeline.next_number.unwrap();
+    // Where its clock is placed is seen from what comes in the first half second.
+    let received = Instant::now();
+    let number = loop {
+        let (_, bytes) = edge(&worker.bound, &path::timeline(&id, None)).await;
+        let snapshot = Snapshot::parse(&bytes).unwrap();
+        if let Some(number) = snapshot.timeline.next_number {
+            break number;
+        }
+        assert!(received.elapsed() < Duration::from_secs(2), "no row");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     let place = Place {
         track: Some(0),
         number,
