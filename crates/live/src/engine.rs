@@ -350,6 +350,14 @@ impl Engine {
             if !self.sources.contains_key(&source) {
                 return Err(Reason::DescriptionNotReceived);
             }
+            let Some(track) = self.tracks.get_mut(usize::from(index)) else {
+                return Err(Reason::DescriptionNotReceived);
+            };
+            // It is somebody's from here on: tracks are counted, and kept from others, while data is held as well.
+            if track.active.is_none() {
+                track.active = Some(source);
+                track.last_ms = now_ms;
+            }
             opening.hold(now_ms, source, index, unit);
             return self.open(now_ms);
         }
@@ -653,6 +661,7 @@ impl Engine {
 
     /// Time has passed: what was held back for others goes on, and tracks that fell silent are brought to an end.
     pub fn tick(&mut self, now_ms: i64) {
+        // What is refused of it was sent by somebody who hears of it with what comes next.
         let _ = self.open(now_ms);
         self.release_sound(now_ms, Held::Waits);
         for track in &mut self.tracks {

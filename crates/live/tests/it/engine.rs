@@ -1,10 +1,11 @@
 //! Encoders in simulated time: what they send becomes a timeline without holes, whatever they do.
 
 use crate::support::*;
+use bytes::Bytes;
 use headwater_live::archive::{Recording, parse_page};
-use headwater_live::engine::{Engine, Output};
+use headwater_live::engine::{AccessUnit, Engine, Output};
 use headwater_live::journal;
-use headwater_live::reason::Drop;
+use headwater_live::reason::{Drop, Reason};
 use headwater_live::timeline::{Change, Timeline, clock_of_ticks};
 use headwater_time::Timescale;
 use proptest::prelude::*;
@@ -85,6 +86,28 @@ fn what_an_encoder_had_waiting_makes_nothing_late() {
     seen.drain(&mut engine);
     seen.check();
     assert!(seen.drops.is_empty() && seen.jumps == 0 && seen.discontinuities() == 0);
+}
+
+#[test]
+fn tracks_are_counted_from_their_first_data_on() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let most = settings().limits.video_tracks;
+    // All within a moment, before it is known where the clock is placed.
+    for at in 0..=most {
+        let rate = 1_000_000 + at as u32;
+        let announced = engine.announce(NOW, 1, "video", rate, video());
+        if at == most {
+            assert_eq!(announced, Err(Reason::TooManyQualities));
+            break;
+        }
+        let unit = AccessUnit {
+            dts: 0,
+            pts: 0,
+            sync: true,
+            bytes: Bytes::from_static(b"picture"),
+        };
+        engine.push(NOW, 1, announced.unwrap(), unit).unwrap();
+    }
 }
 
 #[test]
