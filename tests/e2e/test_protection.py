@@ -257,7 +257,8 @@ def test_dash_with_a_clearkey_licence(account, http, encoded_asset, clear_frames
     assert shown(file, key) == clear_frames
     # In the clear there is nothing.
     plain = re.sub(r",encryption=[a-z-]+", "", address)
-    assert http.get(plain, timeout=30).status_code == 403
+    refusal = http.get(plain, timeout=30)
+    assert (refusal.status_code, refusal.json()["code"]) == (400, "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL")
 
 
 def test_hls_with_cbcs(account, http, encoded_asset, clear_frames, tmp_path):

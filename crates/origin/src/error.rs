@@ -43,6 +43,8 @@ pub enum Code {
     OutputFormatBlocked,
     /// The client's address is not one that may look.
     AddressNotAllowed,
+    /// The URL leaves the encryption open where it has to say it.
+    EncryptionNotSpecified,
     /// Encryption is asked for where the policy has none.
     EncryptionNotSetInDeliveryPolicy,
     /// No such locator, manifest or file.
@@ -110,6 +112,7 @@ impl Code {
             Self::BadUrlSyntax => "MPE_BAD_URL_SYNTAX",
             Self::OutputFormatBlocked => "MPE_OUTPUT_FORMAT_BLOCKED",
             Self::AddressNotAllowed => "MPE_UNAUTHORIZED",
+            Self::EncryptionNotSpecified => "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL",
             Self::EncryptionNotSetInDeliveryPolicy => {
                 "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY"
             }
@@ -149,7 +152,7 @@ impl Code {
     /// Its kind.
     pub fn kind(self) -> Kind {
         match self {
-            Self::BadUrlSyntax => Kind::InvalidArgument,
+            Self::BadUrlSyntax | Self::EncryptionNotSpecified => Kind::InvalidArgument,
             Self::OutputFormatBlocked
             | Self::AddressNotAllowed
             | Self::EncryptionNotSetInDeliveryPolicy

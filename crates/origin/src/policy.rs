@@ -5,13 +5,14 @@ use crate::error::{Code, OriginError};
 use crate::ports::{Protocols, Published};
 use jiff::Timestamp;
 
-/// Whether `target` of the locator may be served at `now`.
+/// Whether `target` of the locator may be served at `now`. Where it leaves the encryption open and there is no choice, it
+/// says afterwards which it is.
 ///
 /// Errors, in this order: 404 for a suppressed locator and before its start, 410 from its end on, 503 without a
-/// running endpoint; then what [`admit_options`] and the policy say.
+/// running endpoint; then what [`settle`], [`admit_options`] and the policy say.
 pub(crate) fn admit<L>(
     published: &Published<L>,
-    target: &Target,
+    target: &mut Target,
     now: Timestamp,
 ) -> Result<(), OriginError> {
     let not_found = || OriginError::new(Code::ResourceNotFound, "there is nothing at this address");
@@ -33,15 +34,65 @@ pub(crate) fn admit<L>(
     match target {
         Target::Manifest { options, .. }
         | Target::Fragment { options, .. }
-        | Target::MediaPlaylist { options, .. } => admit_options(options, published),
+        | Target::MediaPlaylist { options, .. } => {
+            settle(options, published)?;
+            admit_options(options, published)
+        }
         Target::File { path } => admit_file(path, published.protocols),
+    }
+}
+
+/// Fills in the encryption that a URL leaves open, where the policy has its protocol in no other way than with this one. URLs
+/// of CMAF always say it, as in AMS: there the same segments are for players of several kinds.
+///
+/// Errors: 400 if the URL has to say it.
+fn settle<L>(options: &mut Options, published: &Published<L>) -> Result<(), OriginError> {
+    let format = options.format;
+    if options.encryption.is_some() || enables(published.protocols, format) {
+        return Ok(());
+    }
+    let encrypted = &published.encrypted;
+    let mut ways = [
+        (Encryption::Envelope, encrypted.envelope),
+        (Encryption::Cenc, encrypted.cenc),
+        (Encryption::Cbcs, encrypted.cbcs),
+    ]
+    .into_iter()
+    .filter(|(way, protocols)| enables(*protocols, format) && goes_with(*way, format))
+    .map(|(way, _)| way);
+    let Some(first) = ways.next() else {
+        // Refused for what is not enabled.
+        return Ok(());
+    };
+    let rest: Vec<_> = ways.collect();
+    if rest.is_empty() && !matches!(format, Format::HlsCmaf | Format::DashCmaf) {
+        options.encryption = Some(first);
+        return Ok(());
+    }
+    let values: Vec<_> = std::iter::once(first)
+        .chain(rest)
+        .map(|way| format!("encryption={}", way.value()))
+        .collect();
+    Err(OriginError::new(
+        Code::EncryptionNotSpecified,
+        format!(
+            "this is served encrypted only, and the URL has to say how: {}",
+            values.join(" or ")
+        ),
+    ))
+}
+
+fn enables(protocols: Protocols, format: Format) -> bool {
+    match format.protocol() {
+        Protocol::Hls => protocols.hls,
+        Protocol::Dash => protocols.dash,
+        Protocol::Smooth => protocols.smooth,
     }
 }
 
 /// Formats: 403 for those whose protocol the policy does not enable.
 /// Encryption: 403 where the policy has none of that kind, and 415 where the format does not go with it. What a
-/// policy only lets out encrypted never goes out in the clear: without `encryption=`, only what it enables in the clear
-/// counts.
+/// policy only lets out encrypted never goes out in the clear.
 fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), OriginError> {
     let protocols = match options.encryption {
         None => published.protocols,
@@ -49,18 +100,13 @@ fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), O
         Some(Encryption::Cenc | Encryption::Piff) => published.encrypted.cenc,
         Some(Encryption::Cbcs) => published.encrypted.cbcs,
     };
-    let enabled = match options.format.protocol() {
-        Protocol::Hls => protocols.hls,
-        Protocol::Dash => protocols.dash,
-        Protocol::Smooth => protocols.smooth,
-    };
     if options.encryption.is_some() && protocols == Protocols::default() {
         return Err(OriginError::new(
             Code::EncryptionNotSetInDeliveryPolicy,
             "the streaming policy has no encryption of this kind",
         ));
     }
-    if !enabled {
+    if !enables(protocols, options.format) {
         return Err(OriginError::new(
             Code::OutputFormatBlocked,
             match options.encryption {
@@ -181,7 +227,7 @@ mod tests {
     }
 
     fn refusal(published: &Published<()>, target: &Target, now: &str) -> Option<Code> {
-        admit(published, target, now.parse().unwrap())
+        admit(published, &mut target.clone(), now.parse().unwrap())
             .err()
             .map(|e| e.code())
     }
@@ -270,10 +316,13 @@ mod tests {
         let blocked = Some(Code::OutputFormatBlocked);
         let unset = Some(Code::EncryptionNotSetInDeliveryPolicy);
         let unsupported = Some(Code::EncryptionNotSupported);
+        let unspecified = Some(Code::EncryptionNotSpecified);
         let ts = Format::HlsTs(TsVersion::V4);
+        let smooth = Format::Smooth(SmoothVersion::V22);
         for (format, encryption, on_mixed, on_drm) in [
-            (Format::HlsCmaf, None, None, blocked),
-            (Format::DashCmaf, None, blocked, blocked),
+            (Format::HlsCmaf, None, None, unspecified),
+            (Format::DashCmaf, None, unspecified, unspecified),
+            (smooth, None, blocked, blocked),
             (Format::DashCmaf, Some(Encryption::Cenc), None, None),
             (Format::HlsCmaf, Some(Encryption::Cenc), blocked, blocked),
             (Format::HlsCmaf, Some(Encryption::Cbcs), None, None),
@@ -289,6 +338,59 @@ mod tests {
             let target = manifest(format, encryption);
             let got = [&mixed, &drm].map(|published| refusal(published, &target, now));
             assert_eq!(got, [on_mixed, on_drm], "{format:?} {encryption:?}");
+        }
+    }
+
+    #[test]
+    fn an_encryption_that_is_left_open_is_the_only_one_there_is() {
+        let all = Protocols {
+            hls: true,
+            dash: true,
+            smooth: true,
+            download: false,
+        };
+        let settled = |encrypted: Encrypted, format: Format| {
+            let published = Published {
+                protocols: Protocols::default(),
+                encrypted,
+                ..published()
+            };
+            let mut target = manifest(format, None);
+            let now = "2026-06-15T00:00:00Z".parse().unwrap();
+            admit(&published, &mut target, now)
+                .map(|()| match target {
+                    Target::Manifest { options, .. } => options.encryption,
+                    other => panic!("{other:?}"),
+                })
+                .map_err(|e| e.code())
+        };
+        let envelope = Encrypted {
+            envelope: all,
+            ..Encrypted::default()
+        };
+        let both = Encrypted {
+            cenc: all,
+            cbcs: all,
+            ..Encrypted::default()
+        };
+        let smooth = Format::Smooth(SmoothVersion::V22);
+        let v3 = Format::HlsTs(TsVersion::V3);
+        let v4 = Format::HlsTs(TsVersion::V4);
+        let open = Err(Code::EncryptionNotSpecified);
+        for (format, with_envelope, with_both) in [
+            (smooth, Ok(Encryption::Envelope), Ok(Encryption::Cenc)),
+            (Format::DashCsf, Ok(Encryption::Envelope), open),
+            (v4, Ok(Encryption::Envelope), Ok(Encryption::Cbcs)),
+            (v3, Ok(Encryption::Envelope), Err(Code::OutputFormatBlocked)),
+            (Format::HlsCmaf, open, open),
+            (Format::DashCmaf, open, open),
+        ] {
+            assert_eq!(
+                settled(envelope, format),
+                with_envelope.map(Some),
+                "{format:?}"
+            );
+            assert_eq!(settled(both, format), with_both.map(Some), "{format:?}");
         }
     }
 

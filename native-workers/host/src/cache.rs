@@ -1,7 +1,7 @@
 //! Answers that the host gives again without asking the component (RFC 9111, in memory).
 //!
 //! A component says which ones, and for how long, by the targeted field `Headwater-Cache-Control: max-age=SECONDS`
-//! (RFC 9213), which no client sees; the manifest says for which components it is believed
+//! (RFC 9213, but that fractions of a second count), which no client sees; the manifest says for which components it is believed
 //! (`tool.headwater.cache = true`). Nothing else is kept: not what sets cookies, not what is longer than
 //! [`MAX_BODY_BYTES`], and of what `Vary`s only what does so by `Accept-Encoding` or `Origin`: one answer for each value,
 //! found through an entry that says by which (RFC 9111 §4.1). Requests for the same thing that come while the component makes it wait for that one answer, so a
@@ -29,6 +29,8 @@ use crate::problem;
 
 /// Longest body that is kept.
 const MAX_BODY_BYTES: u64 = 4 << 20;
+/// Longest time that an answer is kept, whatever a component says.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long it is remembered that an answer is not kept, so that those who ask for it do not wait for one another.
 const PASSES: Duration = Duration::from_secs(1);
 /// How long a request waits for another one's answer before it asks by itself.
@@ -308,22 +310,30 @@ pub(crate) fn unmark(response: &mut Response<WasiBody>) {
 /// For how long a response may be kept; `None` if not at all.
 fn lifetime(response: &Response<WasiBody>) -> Option<Duration> {
     let headers = response.headers();
-    let seconds = headers
+    let seconds: f64 = headers
         .get(TARGETED)?
         .to_str()
         .ok()?
         .strip_prefix("max-age=")?
         .parse()
+        .ok()?;
+    let lifetime = Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|seconds| *seconds > 0)?;
+        .filter(|lifetime| *lifetime <= LONGEST)?;
     let whole = response.status() == StatusCode::OK
+        && !lifetime.is_zero()
         && !headers.contains_key(SET_COOKIE)
-        && response
-            .body()
-            .size_hint()
-            .exact()
-            .is_some_and(|len| len <= MAX_BODY_BYTES);
-    whole.then(|| Duration::from_secs(seconds))
+        && length(response).is_some_and(|len| len <= MAX_BODY_BYTES);
+    whole.then_some(lifetime)
+}
+
+/// Of the body, as it is known or announced. A body that a component hands on is not there yet.
+fn length(response: &Response<WasiBody>) -> Option<u64> {
+    let announced = || {
+        let value = response.headers().get(CONTENT_LENGTH)?;
+        value.to_str().ok()?.parse().ok()
+    };
+    response.body().size_hint().exact().or_else(announced)
 }
 
 impl Kept {

@@ -76,6 +76,54 @@ async fn an_answer_is_given_again_until_its_time_is_over() {
     assert_eq!(text(again).await.1, "body 2");
 }
 
+#[tokio::test(start_paused = true)]
+async fn fractions_of_a_second_count_and_nonsense_keeps_nothing() {
+    for (max_age, calls) in [
+        ("max-age=0.3", 1),
+        ("max-age=0", 3),
+        ("max-age=-1", 3),
+        ("max-age=1e30", 3),
+        ("max-age=NaN", 3),
+    ] {
+        let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+        let header = ("headwater-cache-control", max_age);
+        for _ in 0..3 {
+            ask(&cache, &component, request("/a", &[]), &[header]).await;
+        }
+        assert_eq!(component.calls(), calls, "{max_age}");
+    }
+}
+
+/// A body that comes in pieces, as one does that a component hands on.
+fn in_pieces(pieces: usize, announced: usize) -> Response<WasiBody> {
+    let frames = (0..pieces).map(|_| Ok(http_body::Frame::data(Bytes::from_static(b"piece"))));
+    let body = http_body_util::StreamBody::new(futures::stream::iter(frames));
+    Response::builder()
+        .header(KEEP.0, KEEP.1)
+        .header("content-length", announced)
+        .body(WasiBody::new(body))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_body_that_is_handed_on_is_kept_if_it_says_how_long_it_is() {
+    let cache = ResponseCache::new(1 << 24);
+    let calls = AtomicUsize::new(0);
+    let too_long = usize::try_from(MAX_BODY_BYTES).unwrap() + 1;
+    for (path, announced, kept) in [("/short", 15, 1), ("/long", too_long, 2)] {
+        calls.store(0, Ordering::Relaxed);
+        for _ in 0..2 {
+            let question = Question::of(&request(path, &[])).unwrap();
+            let answer = cache.answer(question, async {
+                calls.fetch_add(1, Ordering::Relaxed);
+                in_pieces(3, announced)
+            });
+            assert_eq!(text(answer.await).await.1, "piece".repeat(3));
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), kept, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn tags_and_heads_are_answered_from_what_is_kept() {
     let (cache, component) = (ResponseCache::new(1 << 20), Component::default());

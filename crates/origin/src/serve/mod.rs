@@ -189,11 +189,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         request: &Request<'_>,
         freshness: Freshness,
     ) -> Result<Response<Body>, OriginError> {
-        let address = address::parse(request.path)?;
+        let mut address = address::parse(request.path)?;
         let published = self
             .resolve(&address.locator, request.now, freshness)
             .await?;
-        policy::admit(&published, &address.target, request.now)?;
+        policy::admit(&published, &mut address.target, request.now)?;
         let proxied = Proxied::read(request.query, &address.target)?;
         // Of a path there may be an answer in each coding.
         let key = match Coding::of(request.headers) {
@@ -205,7 +205,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             && let Some(resource) = self.answers.get(&key, request.now)
         {
             let response = answer::answer(request, Resource::clone(&resource))?;
-            return Ok(keepable(response, &published, request.now));
+            return Ok(keepable(response, &published, request.now, Keep::Answer));
         }
         let visit = Visit {
             locator: &address.locator,
@@ -257,7 +257,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                         request.now.checked_add(ANSWER_TTL).ok(),
                     );
                     let response = answer::answer(request, resource)?;
-                    return Ok(keepable(response, &published, request.now));
+                    return Ok(keepable(response, &published, request.now, Keep::Answer));
                 }
                 answer::answer(request, resource)
             }
@@ -396,15 +396,37 @@ fn no_playlist() -> OriginError {
     OriginError::new(Code::Internal, "a token is carried by playlists only")
 }
 
-// What `keepable` writes.
-const _: () = assert!(ANSWER_TTL.as_secs() == 2);
+/// How long the host may give an answer to others, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// As long as an instance remembers one.
+    Answer,
+    /// What is another one a moment later: as long as is not noticed, so that those who ask at the same time are answered at once.
+    Moment,
+    /// The same, where a moment is a part of a segment.
+    Part,
+}
 
-/// Marks an answer that the host may give to others, too, for as long as one that an instance remembers
-/// (`Headwater-Cache-Control`, RFC 9213). Not past the locator's end.
+impl Keep {
+    fn max_age(self) -> &'static str {
+        match self {
+            Self::Answer => {
+                const { assert!(ANSWER_TTL.as_secs() == 2) };
+                "max-age=2"
+            }
+            Self::Moment => "max-age=0.25",
+            Self::Part => "max-age=0.1",
+        }
+    }
+}
+
+/// Marks an answer that the host may give to others, too (`Headwater-Cache-Control`, RFC 9213, with fractions of a second). Not
+/// past the locator's end.
 fn keepable<L>(
     mut response: Response<Body>,
     published: &Published<L>,
     now: Timestamp,
+    keep: Keep,
 ) -> Response<Body> {
     let ends_soon = published
         .end
@@ -412,7 +434,7 @@ fn keepable<L>(
     if !ends_soon && response.status() == http::StatusCode::OK {
         response.headers_mut().insert(
             "headwater-cache-control",
-            const { HeaderValue::from_static("max-age=2") },
+            HeaderValue::from_static(keep.max_age()),
         );
     }
     response

@@ -612,6 +612,48 @@ fn a_preview_is_for_those_it_is_for() {
 }
 
 #[test]
+fn what_all_who_watch_ask_for_is_marked_for_the_host() {
+    let kept = |bench: &Bench, path: &str| {
+        let got = bench.get(path);
+        assert_eq!(got.status, 200, "{path}: {}", got.text());
+        got.header("headwater-cache-control").to_owned()
+    };
+    let storage = Memory::default();
+    let changes = [tracks(), rows(0..5, None)].concat();
+    tell(&storage, timeline(&changes), false);
+    let bench = Bench::with(storage.clone(), on_air(None));
+    for format in ["m3u8-cmaf", "mpd-time-cmaf"] {
+        let manifest = format!("show.ism/manifest(format={format})");
+        assert_eq!(kept(&bench, &manifest), "max-age=0.25", "{format}");
+    }
+    let video = "show.ism/QualityLevels(2000000)";
+    assert_eq!(kept(&bench, VIDEO), "max-age=0.25");
+    let video = "show.ism/QualityLevels(2000000)";
+    let init = format!("{video}/Fragments(video=i,format=m3u8-cmaf)");
+    assert_eq!(kept(&bench, &init), "max-age=2");
+    // Of parts: a moment is shorter, and what is waited for stays under its URL.
+    tell(&storage, timeline(&changes), true);
+    let bench = Bench::with(storage.clone(), on_air(None));
+    assert_eq!(kept(&bench, VIDEO), "max-age=0.1");
+    let number = FIRST + 4;
+    let waited = bench.get(&format!("{VIDEO}?_HLS_msn={number}"));
+    assert_eq!(waited.status, 200);
+    assert_eq!(waited.header("headwater-cache-control"), "max-age=2");
+    // Nor is a preview for everybody.
+    let mut preview = on_air(None);
+    if let Some(live) = &mut preview.live {
+        live.manifest = headwater_origin::PREVIEW.into();
+        live.preview = Some(vec![headwater_work::live::IpRange {
+            name: None,
+            address: "0.0.0.0".parse().unwrap(),
+            subnet_prefix_length: Some(0),
+        }]);
+    }
+    let bench = Bench::with(storage, preview);
+    assert_eq!(kept(&bench, "preview.ism/manifest(format=m3u8-cmaf)"), "");
+}
+
+#[test]
 fn what_changes_is_sent_in_gzip_to_those_who_take_it() {
     use http::Method;
     let bench = bench(8, 12, true, None);

@@ -470,8 +470,8 @@ fn what_does_not_go_together_is_refused() {
         (
             Way::Cenc,
             "format=m3u8-cmaf",
-            403,
-            "MPE_OUTPUT_FORMAT_BLOCKED",
+            400,
+            "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL",
         ),
         (
             Way::Cenc,
@@ -511,6 +511,38 @@ fn what_does_not_go_together_is_refused() {
             (status, code),
             "{options}"
         );
+    }
+}
+
+#[test]
+fn an_encryption_that_the_url_leaves_open_is_that_of_the_policy() {
+    for (way, open, said) in [
+        (
+            Way::Cenc,
+            "format=mpd-time-csf",
+            "format=mpd-time-csf,encryption=cenc",
+        ),
+        (Way::Cenc, "", "encryption=cenc"),
+        (
+            Way::Envelope,
+            "format=m3u8-aapl-v3",
+            "format=m3u8-aapl-v3,encryption=cbc",
+        ),
+        (
+            Way::Cbcs,
+            "format=m3u8-aapl",
+            "format=m3u8-aapl,encryption=cbcs-aapl",
+        ),
+    ] {
+        let bench = Bench::protected(film("libx264"), protection(way));
+        let manifest = |options: &str| match options {
+            "" => "film.ism/manifest".to_owned(),
+            _ => format!("film.ism/manifest({options})"),
+        };
+        let got = bench.get(&manifest(open));
+        assert_eq!(got.status, 200, "{open}: {}", got.text());
+        // Its segments are asked for with the encryption, whatever players make of the manifest's URL.
+        assert_eq!(got.body, bench.get(&manifest(said)).body, "{open}");
     }
 }
 

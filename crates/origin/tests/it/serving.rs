@@ -398,10 +398,10 @@ fn what_cannot_be_encrypted_yet_does_not_leave_the_house() {
         },
         ..published()
     };
-    let blocked = (403, "MPE_OUTPUT_FORMAT_BLOCKED");
+    let unsaid = (400, "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL");
     let manifest = "film.ism/manifest(format=m3u8-cmaf)";
-    check(&fair_play, manifest, blocked);
-    check(&fair_play, &fragment, blocked);
+    check(&fair_play, manifest, unsaid);
+    check(&fair_play, &fragment, unsaid);
     check(
         &fair_play,
         "film.ism/manifest(format=m3u8-aapl-v3,encryption=cbcs-aapl)",

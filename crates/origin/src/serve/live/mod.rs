@@ -13,7 +13,7 @@ mod load;
 mod packets;
 mod segment;
 
-use super::{Origin, SEGMENT_CACHE, Visit, fragment};
+use super::{Keep, Origin, SEGMENT_CACHE, Visit, fragment};
 use crate::address::{Encryption, Format, Options, Protocol, Target, TsVersion, child::Carried};
 use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
 use crate::error::{Code, OriginError};
@@ -132,7 +132,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let coding = Coding::of(request.headers);
         let shield = self.shield(visit, options).await?;
         let shield = shield.as_ref();
-        let mut resource = match target {
+        let (mut resource, keep) = match target {
             Target::Manifest { .. } => {
                 self.live_manifest(visit, source, options, shield, coding)
                     .await?
@@ -152,7 +152,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     options,
                 };
                 match self.live_segment(visit, source, asked, shield).await? {
-                    segment::Media::Whole(resource) => resource,
+                    segment::Media::Whole(resource) => (resource, Keep::Answer),
                     segment::Media::Growing(response) => return Ok(Some(response)),
                 }
             }
@@ -161,7 +161,16 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let (Some(proxied), Some(shield)) = (proxied, shield) {
             super::carry_token(&mut resource, proxied, shield)?;
         }
-        answer::answer(request, resource).map(Some)
+        // Media of films is asked for by few at once, and lies in files. Previews are not for everybody.
+        let asked_by_many = match source {
+            Source::Live(broadcast) => broadcast.preview.is_none(),
+            Source::Film(_) => matches!(resource.body, Content::Bytes(_)),
+        };
+        let response = answer::answer(request, resource)?;
+        Ok(Some(match proxied {
+            None if asked_by_many => super::keepable(response, visit.published, visit.now, keep),
+            _ => response,
+        }))
     }
 
     async fn live_manifest(
@@ -171,7 +180,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         options: &Options,
         shield: Option<&Shield>,
         coding: Coding,
-    ) -> Result<Resource, OriginError> {
+    ) -> Result<(Resource, Keep), OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let mut show = self
             .show(visit, source, options.format, None, &|start| {
@@ -252,7 +261,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         shield: Option<&Shield>,
         asked: Directives,
         coding: Coding,
-    ) -> Result<Resource, OriginError> {
+    ) -> Result<(Resource, Keep), OriginError> {
         let filters = self.live_filters(visit, options).await?;
         let windowed = |start| window(options, &filters, start);
         let format = options.format;
@@ -494,18 +503,24 @@ fn refuse_far(
     Ok(())
 }
 
-/// A manifest that changes with time. `waited`: for this number, so that it stays what it is under its URL.
+/// A manifest that changes with time, and how long others may have it, too. `waited`: for this number, so that it stays what it
+/// is under its URL.
 fn text(
     text: String,
     content_type: &'static str,
     show: &Show,
     waited: Option<u64>,
     coding: Coding,
-) -> Resource {
+) -> (Resource, Keep) {
     let mut tag = Tag::new();
     tag.text(&text);
     let target = show.segment_ms().div_ceil(1000);
-    Resource {
+    let keep = match (show.ended || waited.is_some(), show.part_ms) {
+        (true, _) => Keep::Answer,
+        (false, Some(_)) => Keep::Part,
+        (false, None) => Keep::Moment,
+    };
+    let resource = Resource {
         body: Content::Bytes(coding.encode(text).into()),
         meta: Meta {
             content_type,
@@ -519,7 +534,8 @@ fn text(
             coding,
             prefetch: None,
         },
-    }
+    };
+    (resource, keep)
 }
 
 /// Half of a segment, in whole seconds.
