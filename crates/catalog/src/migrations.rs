@@ -134,5 +134,10 @@ pub fn all() -> &'static [Migration] {
             name: "live health",
             sql: include_str!("../migrations/sqlite/0016_live_health.sql"),
         },
+        Migration {
+            number: 17,
+            name: "turns",
+            sql: include_str!("../migrations/sqlite/0017_turns.sql"),
+        },
     ]
 }

@@ -18,13 +18,29 @@ pub const MAX_OUTPUTS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TransformOutput {
-    /// `StopProcessingJob` or `ContinueJob`. Outputs of one source are made together, so either all succeed or none.
+    /// `StopProcessingJob` or `ContinueJob`: whether a job that cannot make this output makes the others all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_error: Option<String>,
-    /// `Low`, `Normal` or `High`, among the outputs of one job.
+    /// `Low`, `Normal` or `High`: which of the outputs of one job are made first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative_priority: Option<String>,
     pub preset: Json,
+}
+
+impl TransformOutput {
+    /// Whether a job goes on without this output.
+    pub(crate) fn continues(&self) -> bool {
+        self.on_error.as_deref() == Some("ContinueJob")
+    }
+
+    /// The higher, the sooner it is made.
+    pub(crate) fn urgency(&self) -> u32 {
+        match self.relative_priority.as_deref() {
+            Some("High") => 2,
+            Some("Low") => 0,
+            _ => 1,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -182,6 +182,22 @@ pub struct WorkOutput {
     pub place: Place,
     /// The preset as the transform holds it, with its `@odata.type`.
     pub preset: serde_json::Value,
+    /// Whether the job is to go on without it if it cannot be made ([`Outcome::Finished`]'s `failed`).
+    #[serde(default)]
+    pub continues: bool,
+    /// Outputs with a higher one are to be made sooner.
+    #[serde(default)]
+    pub urgency: u32,
+}
+
+/// An output that is missing from a job which went on without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutputFailure {
+    /// Of the output.
+    pub index: u32,
+    /// Why.
+    pub failure: JobFailure,
 }
 
 /// A finished chunk of one output: what a later attempt needs to go on from there.
@@ -260,11 +276,13 @@ pub enum Outcome {
     /// Everything is in storage. `manifests`: the server manifest's file name per output, e.g. `film.ism`, or nothing for an
     /// output that cannot be streamed, such as pictures; `encoded`: the
     /// tracks that had to be encoded, by this attempt or an earlier one, at most [`MAX_ENCODED_TRACKS`]. Copied ones are
-    /// not among them.
+    /// not among them. `failed`: outputs that could not be made and need not be ([`WorkOutput::continues`]).
     Finished {
         manifests: Vec<String>,
         #[serde(default)]
         encoded: Vec<EncodedTrack>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<OutputFailure>,
     },
     /// The job cannot be done. A job that failed for want of storage or network may be tried again: `retry`.
     Error(JobFailure),

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::LocalBoxFuture;
 use headwater_blob::HyperClient;
 use headwater_work::{
-    ChunkRecord, Claim, EncodedTrack, EngineChoice, MAX_REASON_BYTES, OutputProgress,
+    ChunkRecord, Claim, EncodedTrack, EngineChoice, MAX_REASON_BYTES, OutputFailure,
+    OutputProgress, WorkOutput,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::Step;
+use crate::failure::{Step, Stopped};
 
 /// Turns a claimed job's input into its outputs.
 ///
@@ -28,6 +29,13 @@ pub trait Engine: Send + Sync {
     ///
     /// The worker gives every job a thread of its own, so the future need not be `Send`.
     fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>>;
+}
+
+/// The claim's outputs in the order in which they are to be made, each with its place in the claim.
+pub fn by_urgency(claim: &Claim) -> Vec<(usize, &WorkOutput)> {
+    let mut outputs: Vec<_> = claim.outputs.iter().enumerate().collect();
+    outputs.sort_by_key(|(_, output)| std::cmp::Reverse(output.urgency));
+    outputs
 }
 
 /// What an engine gets besides the claim, and where it reports.
@@ -52,6 +60,8 @@ struct Reports {
     encoded: Vec<EncodedTrack>,
     /// Who does the work, and why.
     engine: Option<EngineChoice>,
+    /// Outputs that the job goes on without.
+    failed: Vec<OutputFailure>,
 }
 
 impl Job {
@@ -130,6 +140,33 @@ impl Job {
     /// Takes the tracks that were encoded.
     pub fn take_encoded(&self) -> Vec<EncodedTrack> {
         std::mem::take(&mut self.reports().encoded)
+    }
+
+    /// What came of an output; `None` if it cannot be made and the job goes on without it.
+    ///
+    /// Errors: that of `made`, if the job does not. What may be tried again ends every job, so that it is.
+    pub fn settle<T>(&self, output: &WorkOutput, made: Step<T>) -> Step<Option<T>> {
+        match made {
+            Ok(made) => Ok(Some(made)),
+            Err(Stopped::Failed(failure)) if output.continues && !failure.code.may_retry() => {
+                tracing::warn!(
+                    output = output.index,
+                    ?failure,
+                    "going on without an output"
+                );
+                self.reports().failed.push(OutputFailure {
+                    index: output.index,
+                    failure,
+                });
+                Ok(None)
+            }
+            Err(stopped) => Err(stopped),
+        }
+    }
+
+    /// Takes the outputs that the job went on without.
+    pub fn take_failed(&self) -> Vec<OutputFailure> {
+        std::mem::take(&mut self.reports().failed)
     }
 
     /// How far each output is: 99 at most, as only the end of the job makes it 100.

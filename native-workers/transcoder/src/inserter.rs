@@ -19,7 +19,7 @@ use headwater_text::{Clock, Format, MAX_BYTES, Text};
 use headwater_time::Timescale;
 use headwater_work::{Claim, Place, Selection, WorkInput, WorkOutput};
 
-use crate::engine::Job;
+use crate::engine::{Job, by_urgency};
 use crate::failure::{self, Step, Stopped};
 use crate::output::{OutputPlace, base_name};
 use crate::preset;
@@ -79,8 +79,9 @@ pub(crate) async fn run(claim: &Claim, job: &Job, inserts: &[Insert]) -> Step<Ve
     for warning in warnings {
         tracing::warn!(file = source.name, "{warning}");
     }
-    let mut manifests = Vec::with_capacity(inserts.len());
-    for (output, insert) in claim.outputs.iter().zip(inserts) {
+    let mut manifests = vec![String::new(); inserts.len()];
+    for (at, output) in by_urgency(claim) {
+        let insert = &inserts[at];
         let done = job.start(output.index, 2);
         let place = OutputPlace::new(&job.client, &output.place, claim.job_id, &job.stop)?;
         let one = One {
@@ -93,9 +94,12 @@ pub(crate) async fn run(claim: &Claim, job: &Job, inserts: &[Insert]) -> Step<Ve
                 .clone()
                 .unwrap_or_else(|| base_name(&source.name)),
         };
-        let entry = one.write(&text, &document).await?;
-        done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        manifests.push(one.name(&entry).await?);
+        let made = async {
+            let entry = one.write(&text, &document).await?;
+            done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            one.name(&entry).await
+        };
+        manifests[at] = job.settle(output, made.await)?.unwrap_or_default();
     }
     Ok(manifests)
 }

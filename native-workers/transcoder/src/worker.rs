@@ -22,7 +22,7 @@ use headwater_blob::{HyperClient, HyperOptions};
 use headwater_net::egress::Guard;
 use headwater_work::{
     Claim, ClaimRequest, EncodedTrack, FinishRequest, JobErrorCode, JobFailure, Outcome,
-    RenewRequest,
+    OutputFailure, RenewRequest,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -240,7 +240,8 @@ async fn work(
         }
     };
     let result = result.map(|joined| joined.unwrap_or_else(panicked));
-    let Some(outcome) = outcome(result, ended, job.take_encoded()) else {
+    let reported = (job.take_encoded(), job.take_failed());
+    let Some(outcome) = outcome(result, ended, reported) else {
         tracing::warn!(job = %claim.job_id, "lease lost, job abandoned");
         return;
     };
@@ -273,12 +274,16 @@ fn panicked(error: tokio::task::JoinError) -> Step<Vec<String>> {
 fn outcome(
     result: Option<Step<Vec<String>>>,
     ended: Ended,
-    encoded: Vec<EncodedTrack>,
+    (encoded, failed): (Vec<EncodedTrack>, Vec<OutputFailure>),
 ) -> Option<Outcome> {
     match (result, ended) {
         (_, Ended::LeaseLost) => None,
         // Done is done, even if somebody just asked for something else.
-        (Some(Ok(manifests)), _) => Some(Outcome::Finished { manifests, encoded }),
+        (Some(Ok(manifests)), _) => Some(Outcome::Finished {
+            manifests,
+            encoded,
+            failed,
+        }),
         (_, Ended::Refused) => Some(Outcome::Error(JobFailure {
             code: JobErrorCode::ServiceError,
             message: "The control plane did not accept what the transcoder reported; the operator's log says more."

@@ -151,6 +151,8 @@ async fn prepare<S: Sql, C: HttpClient>(
             asset_name: output.asset_name,
             place: signed(&place, output.location.sub_path, all)?,
             preset: output.preset,
+            continues: output.continues,
+            urgency: output.urgency,
         });
     }
     Ok(Claim {
@@ -187,7 +189,15 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
     let request: FinishRequest = read(call)?;
     let engine = request.engine.clone();
     let ending = match request.outcome {
-        Outcome::Finished { manifests, encoded } => Ending::Finished { manifests, encoded },
+        Outcome::Finished {
+            manifests,
+            encoded,
+            failed,
+        } => Ending::Finished {
+            manifests,
+            encoded,
+            failed,
+        },
         Outcome::Error(failure) => Ending::Failed(failure),
         Outcome::Canceled => Ending::Stopped,
     };

@@ -1,12 +1,12 @@
 //! What is told of a job: see [`crate::events`].
 //!
 //! A change of state is wrapped by whoever makes it: [`Before::look`], the change, [`Before::tell`]. Outputs go from state to
-//! state with their job.
+//! state with their job, but for those that a job finishes without.
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{Job, JobState, by_id};
+use super::{Job, JobOutput, JobState, by_id};
 use crate::error::CatalogError;
 use crate::events::{self, Event, EventType, Payload};
 use crate::ids::{Moment, ProjectId};
@@ -85,11 +85,12 @@ impl Before {
         for kind in kinds.into_iter().flatten() {
             self.record(sql, &job, kind, of_job, moment).await?;
         }
-        let kinds = [
-            Some(EventType::AMS_OUTPUT_STATE_CHANGE),
-            particular.map(|(_, of_output)| of_output),
-        ];
-        for output in 0..job.outputs.len() {
+        for (output, JobOutput { state, .. }) in job.outputs.iter().enumerate() {
+            let particular = EventType::of_job_state(*state);
+            let kinds = [
+                Some(EventType::AMS_OUTPUT_STATE_CHANGE),
+                particular.map(|(_, of_output)| of_output),
+            ];
             let of_output = || Payload::JobOutput {
                 job: Box::new(job.clone()),
                 output,

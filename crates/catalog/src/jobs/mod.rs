@@ -355,8 +355,8 @@ pub(crate) async fn insert<S: Sql>(
         }
         let preset = output.preset_override.as_ref().unwrap_or(&recipe.preset);
         sql.query(
-            "INSERT INTO job_outputs (job_id, output, asset_name, label, preset_json, overridden, state, progress)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'Queued', 0)",
+            "INSERT INTO job_outputs (job_id, output, asset_name, label, preset_json, overridden, state, progress, continues, urgency)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'Queued', 0, ?7, ?8)",
             &[
                 id.into(),
                 u32::try_from(index).unwrap_or(u32::MAX).into(),
@@ -364,6 +364,8 @@ pub(crate) async fn insert<S: Sql>(
                 Value::from(output.label.as_deref()),
                 preset.to_string().into(),
                 output.preset_override.is_some().into(),
+                recipe.continues().into(),
+                recipe.urgency().into(),
             ],
         )
         .await?;

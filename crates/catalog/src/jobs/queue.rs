@@ -8,7 +8,7 @@
 use headwater_seal::Seal;
 use headwater_work::{
     ChunkRecord, EncodedTrack, EngineChoice, JobErrorCode, JobFailure, MAX_ENCODED_TRACKS,
-    MAX_REASON_BYTES, OutputProgress, Selection,
+    MAX_REASON_BYTES, OutputFailure, OutputProgress, Selection,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
@@ -85,9 +85,14 @@ pub struct ClaimedOutput {
     pub asset_name: String,
     pub location: Location,
     pub preset: Json,
+    /// Whether the job is to go on without it.
+    pub continues: bool,
+    /// The higher, the sooner it is to be made.
+    pub urgency: u32,
 }
 
-/// Takes the oldest queued job of the highest priority.
+/// Takes a queued job of the highest priority: of the project that has the fewest under way, of several the one whose last turn
+/// is the longest ago, and of that the oldest. So a project that hands in thousands at once keeps no other waiting.
 ///
 /// `lease_seconds` is within [`LEASE_SECONDS`], else [`CatalogError::Invalid`]. Ok `None`: nothing is waiting.
 pub async fn claim<S: Sql>(
@@ -263,10 +268,12 @@ pub async fn note_engine<S: Sql>(
 /// How a worker gives a job back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// Done. The server manifest's file name per output, in order, and what had to be encoded.
+    /// Done, but for outputs without which the job was to go on. The server manifest's file name per output, in order, and what
+    /// had to be encoded.
     Finished {
         manifests: Vec<String>,
         encoded: Vec<EncodedTrack>,
+        failed: Vec<OutputFailure>,
     },
     /// Not to be done. Tried again if the code allows it and attempts are left.
     Failed(JobFailure),
@@ -281,7 +288,7 @@ pub enum Ending {
 /// Gives a job back. Repeating it with the same lease changes nothing.
 ///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] if the number of manifests is not that of outputs,
-/// or more tracks were encoded than anybody can.
+/// more tracks were encoded than anybody can, or an output failed without which the job was not to go on.
 pub async fn finish<S: Sql>(
     sql: &S,
     job_id: Uuid,
@@ -310,7 +317,11 @@ pub async fn finish<S: Sql>(
             mark_started(sql, job_id, moment).await?;
         }
         match ending {
-            Ending::Finished { manifests, encoded } => {
+            Ending::Finished {
+                manifests,
+                encoded,
+                failed,
+            } => {
                 if encoded.len() > MAX_ENCODED_TRACKS {
                     return Err(CatalogError::invalid(
                         "outcome.encoded",
@@ -318,8 +329,9 @@ pub async fn finish<S: Sql>(
                     ));
                 }
                 record_manifests(sql, &project, job_id, manifests).await?;
+                note_failures(sql, job_id, failed).await?;
                 sql.query(
-                    "UPDATE job_outputs SET progress = 100 WHERE job_id = ?1",
+                    "UPDATE job_outputs SET progress = 100 WHERE job_id = ?1 AND error_json IS NULL",
                     &[job_id.into()],
                 )
                 .await?;
@@ -374,6 +386,35 @@ async fn mark_started<S: Sql>(
         sql.query(change, &[job_id.into()]).await?;
     }
     before.tell(sql, moment).await
+}
+
+/// Notes why outputs are missing from a job that went on without them.
+async fn note_failures<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    failed: &[OutputFailure],
+) -> Result<(), CatalogError> {
+    for (at, output) in failed.iter().enumerate() {
+        let OutputFailure { index, failure } = output;
+        let error = JobError::new(failure.code, failure.message.clone(), &failure.details);
+        let noted = sql
+            .query(
+                "UPDATE job_outputs SET error_json = ?3 WHERE job_id = ?1 AND output = ?2 AND continues = 1 RETURNING output",
+                &[
+                    job_id.into(),
+                    (*index).into(),
+                    serde_json::to_string(&error).unwrap_or_default().into(),
+                ],
+            )
+            .await?;
+        if noted.is_empty() {
+            return Err(CatalogError::invalid(
+                format!("outcome.failed[{at}].index"),
+                "is not of an output without which the job goes on",
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn record_manifests<S: Sql>(
@@ -446,8 +487,13 @@ async fn take_next<S: Sql>(
         .query(
             "UPDATE jobs SET state = 'Scheduled', attempt = attempt + 1, worker = ?1, lease = ?2, lease_until = ?3,
                  lease_seconds = ?5, modified = ?4
-             WHERE seq = (SELECT seq FROM jobs WHERE state = 'Queued' AND not_before <= ?4
-                          ORDER BY priority DESC, seq LIMIT 1)
+             WHERE seq = (SELECT j.seq FROM jobs j
+                          LEFT JOIN (SELECT project_id, count(*) AS jobs FROM jobs
+                                     WHERE state IN ('Scheduled', 'Processing', 'Canceling') GROUP BY project_id) busy
+                              ON busy.project_id = j.project_id
+                          LEFT JOIN job_turns t ON t.project_id = j.project_id
+                          WHERE j.state = 'Queued' AND j.not_before <= ?4
+                          ORDER BY j.priority DESC, coalesce(busy.jobs, 0), coalesce(t.taken, 0), j.seq LIMIT 1)
              RETURNING id, project_id, started, 'Queued' AS state",
             &[
                 worker.into(),
@@ -463,6 +509,12 @@ async fn take_next<S: Sql>(
     };
     let before = Before::read(sql, &row).await?;
     let job_id = row.uuid("id")?;
+    sql.query(
+        "INSERT INTO job_turns (project_id, taken) VALUES (?1, ?2)
+         ON CONFLICT (project_id) DO UPDATE SET taken = ?2",
+        &[row.text("project_id")?.into(), moment.now.into()],
+    )
+    .await?;
     sql.query(
         "UPDATE job_outputs SET state = 'Scheduled' WHERE job_id = ?1",
         &[job_id.into()],
@@ -512,7 +564,7 @@ async fn load<S: Sql>(
     let mut outputs = Vec::new();
     let found = sql
         .query(
-            "SELECT output, asset_name, preset_json FROM job_outputs WHERE job_id = ?1 ORDER BY output",
+            "SELECT output, asset_name, preset_json, continues, urgency FROM job_outputs WHERE job_id = ?1 ORDER BY output",
             &[job_id.into()],
         )
         .await?;
@@ -530,6 +582,8 @@ async fn load<S: Sql>(
             asset_name,
             location,
             preset: output.json("preset_json")?,
+            continues: output.flag("continues")?,
+            urgency: output.unsigned("urgency")?,
         });
     }
     Ok(Ok(Claimed {
@@ -640,6 +694,13 @@ pub(super) async fn end<S: Sql>(
 ) -> Result<(), CatalogError> {
     let before = look(sql, job_id).await?;
     set_state(sql, job_id, state, moment.now).await?;
+    if state == JobState::Finished {
+        sql.query(
+            "UPDATE job_outputs SET state = ?2 WHERE job_id = ?1 AND error_json IS NOT NULL",
+            &[job_id.into(), JobState::Error.name().into()],
+        )
+        .await?;
+    }
     for table_and_key in [
         "jobs SET lease = NULL, lease_until = NULL, ended = ?2 WHERE id",
         "job_outputs SET ended = ?2 WHERE job_id",

@@ -38,6 +38,7 @@ const FOLLOWERS: &[&str] = &[
     "asset_tracks",
     "filters",
     "ingested_blobs",
+    "job_turns",
     "live_outputs",
     "locator_filters",
     "locator_keys",

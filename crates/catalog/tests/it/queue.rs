@@ -3,10 +3,14 @@
 use crate::support::{Catalog, TRANSFORM};
 use futures::executor::block_on;
 use headwater_catalog::jobs::queue::{self, Claimed, Ending, MAX_ATTEMPTS};
-use headwater_catalog::jobs::{self, JobState, Priority};
-use headwater_catalog::{CatalogError, assets};
+use headwater_catalog::jobs::{
+    self, JobInput, JobState, MissingAssets, NewJob, NewOutput, Priority,
+};
+use headwater_catalog::projects::{self, NewProject};
+use headwater_catalog::transforms::{self, TransformOutput};
+use headwater_catalog::{CatalogError, assets, storage};
 use headwater_test_database::Database;
-use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputProgress};
+use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputFailure, OutputProgress};
 use serde_json::json;
 
 impl Catalog {
@@ -63,6 +67,7 @@ fn done() -> Ending {
     Ending::Finished {
         manifests: vec!["film.ism".into()],
         encoded: vec![],
+        failed: vec![],
     }
 }
 
@@ -393,10 +398,12 @@ fn hostile_reports_are_refused_and_change_nothing() {
     let two = Ending::Finished {
         manifests: vec!["a.ism".into(), "b.ism".into()],
         encoded: vec![],
+        failed: vec![],
     };
     let climbing = Ending::Finished {
         manifests: vec!["../other/x.ism".into()],
         encoded: vec![],
+        failed: vec![],
     };
     for bad in [two, climbing] {
         assert!(matches!(
@@ -405,6 +412,157 @@ fn hostile_reports_are_refused_and_change_nothing() {
         ));
     }
     catalog.finish(&claimed, done()).unwrap();
+}
+
+#[test]
+fn projects_take_turns_and_who_hands_in_much_keeps_nobody_waiting() {
+    let mut catalog = Catalog::new();
+    for name in ["a", "b", "c", "d"] {
+        catalog.job(name, Priority::Normal);
+    }
+    let first = catalog.project.clone();
+    let local = block_on(storage::get(&catalog.sql, &first, "local")).unwrap();
+    let new = NewProject {
+        name: "second",
+        display_name: "Second",
+        location: "local",
+        subscription_id: "s",
+        resource_group: "g",
+        tags: serde_json::Map::new(),
+        storage: &[local],
+        by: "me",
+    };
+    let second = block_on(projects::create(
+        &catalog.sql,
+        &catalog.seal,
+        &new,
+        catalog.moment(),
+    ))
+    .unwrap()
+    .id;
+    catalog.project = second.clone();
+    for name in ["x", "y", "z"] {
+        catalog.job(name, Priority::Normal);
+    }
+    catalog.job("urgent", Priority::High);
+    let next = |catalog: &Catalog| {
+        catalog.wait(1);
+        catalog.claim().map(|claimed| {
+            let name = claimed.outputs[0].asset_name.clone();
+            (name.trim_start_matches("out-").to_owned(), claimed)
+        })
+    };
+    // One after the other, as a worker alone has them: by turns, whoever was there first.
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let (name, claimed) = next(&catalog).unwrap();
+        catalog.finish(&claimed, done()).unwrap();
+        order.push(name);
+    }
+    assert_eq!(order, ["urgent", "a", "x", "b"]);
+    // Several at once: those of the project that has fewer under way.
+    let taken: Vec<_> = std::iter::from_fn(|| next(&catalog)).collect();
+    let names: Vec<_> = taken.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["y", "c", "z", "d"]);
+}
+
+#[test]
+fn a_job_can_finish_without_an_output_of_which_the_transform_says_so() {
+    let catalog = Catalog::new();
+    let output = |on_error: Option<&str>, priority: Option<&str>| TransformOutput {
+        on_error: on_error.map(str::to_owned),
+        relative_priority: priority.map(str::to_owned),
+        preset: json!({
+            "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset",
+            "presetName": "H264SingleBitrateSD",
+        }),
+    };
+    let outputs = [
+        output(Some("ContinueJob"), Some("High")),
+        output(Some("StopProcessingJob"), None),
+        output(None, Some("Low")),
+    ];
+    block_on(transforms::put(
+        &catalog.sql,
+        &catalog.project,
+        "three",
+        None,
+        &outputs,
+        catalog.now(),
+    ))
+    .unwrap();
+    catalog.asset("in");
+    let new = NewJob {
+        input: JobInput::Asset {
+            asset_name: "in".into(),
+            files: vec!["film.mp4".into()],
+            label: None,
+            cut: Default::default(),
+        },
+        outputs: (0..3)
+            .map(|at| NewOutput {
+                asset_name: format!("out-{at}"),
+                label: None,
+                preset_override: None,
+            })
+            .collect(),
+        description: None,
+        correlation: Default::default(),
+        priority: Priority::Normal,
+        missing_assets: MissingAssets::Create,
+        fingerprint: "f".into(),
+    };
+    block_on(jobs::create(
+        &catalog.sql,
+        &catalog.seal,
+        &catalog.project,
+        "three",
+        "job",
+        &new,
+        catalog.moment(),
+    ))
+    .unwrap();
+    let claimed = catalog.claim().unwrap();
+    let told: Vec<_> = claimed
+        .outputs
+        .iter()
+        .map(|output| (output.continues, output.urgency))
+        .collect();
+    assert_eq!(told, [(true, 2), (false, 1), (false, 0)]);
+    let without = |index: u32| Ending::Finished {
+        manifests: vec!["".into(), "b.ism".into(), "c.ism".into()],
+        encoded: vec![],
+        failed: vec![OutputFailure {
+            index,
+            failure: JobFailure {
+                code: JobErrorCode::ContentUnsupported,
+                message: "There is no audio.".into(),
+                details: vec![],
+            },
+        }],
+    };
+    for refused in [1, 2, 3] {
+        assert!(matches!(
+            catalog.finish(&claimed, without(refused)),
+            Err(CatalogError::Invalid { field, .. }) if field == "outcome.failed[0].index"
+        ));
+    }
+    catalog.finish(&claimed, without(0)).unwrap();
+    let job = block_on(jobs::get(&catalog.sql, &catalog.project, "three", "job")).unwrap();
+    assert_eq!(job.state, JobState::Finished);
+    let states: Vec<_> = job
+        .outputs
+        .iter()
+        .map(|output| (output.state, output.progress, output.error.is_some()))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (JobState::Error, 0, true),
+            (JobState::Finished, 100, false),
+            (JobState::Finished, 100, false),
+        ]
+    );
 }
 
 #[test]

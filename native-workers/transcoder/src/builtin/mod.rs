@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::analysis::{Analysis, Plan};
 use crate::audio::AudioPlan;
-use crate::engine::{Engine, Job};
+use crate::engine::{Engine, Job, by_urgency};
 use crate::failure::{self, Step, Stopped};
 use crate::feed::{self, feed};
 use crate::output::{OutputPlace, Record, Staged, TrackRecord, base_name};
@@ -60,16 +60,21 @@ impl BuiltIn {
             .any(|preset| preset.video != VideoPreset::None);
         let analysis = Analysis::new(&source, pictures).await?;
         let mut plans = Vec::with_capacity(presets.len());
-        for (output, preset) in claim.outputs.iter().zip(&presets) {
-            let plan = analysis.plan(&source, preset)?;
+        for (at, output) in by_urgency(claim) {
+            let Some(plan) = job.settle(output, analysis.plan(&source, &presets[at]))? else {
+                continue;
+            };
             let done = job.start(output.index, weight(&plan));
-            plans.push((output, plan, done));
+            plans.push((at, output, plan, done));
         }
         drop(analysis);
-        let mut manifests = Vec::with_capacity(plans.len());
-        for (output, plan, done) in plans {
-            let run = OutputRun::new(self, claim, job, output, &source, plan, done).await?;
-            manifests.push(run.run(claim).await?);
+        let mut manifests = vec![String::new(); presets.len()];
+        for (at, output, plan, done) in plans {
+            let made = async {
+                let run = OutputRun::new(self, claim, job, output, &source, plan, done).await?;
+                run.run(claim).await
+            };
+            manifests[at] = job.settle(output, made.await)?.unwrap_or_default();
         }
         Ok(manifests)
     }

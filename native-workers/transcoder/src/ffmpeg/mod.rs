@@ -44,7 +44,7 @@ use headwater_net::egress::Guard;
 use headwater_preset::{Preset, VideoCodec};
 use headwater_work::Claim;
 
-use crate::engine::{Engine, Job};
+use crate::engine::{Engine, Job, by_urgency};
 use crate::failure::{self, Step};
 use crate::preset;
 use inputs::{Loader, Sources};
@@ -128,19 +128,28 @@ impl Ffmpeg {
         };
         let sources = loader.load(&claim.input).await?;
         let mut runs = Vec::with_capacity(presets.len());
-        for (output, preset) in claim.outputs.iter().zip(&presets) {
+        for (at, output) in by_urgency(claim) {
             let done = job.start(output.index, progress_units(&sources));
             let inside = folder.path().join(format!("out{}", output.index));
             std::fs::create_dir(&inside).map_err(|error| {
                 failure::internal(format!("The job's folder cannot be used: {error}."))
             })?;
-            runs.push(OutputRun::new(
-                self, claim, job, output, preset, &sources, inside, done,
-            )?);
+            let run = OutputRun::new(
+                self,
+                claim,
+                job,
+                output,
+                &presets[at],
+                &sources,
+                inside,
+                done,
+            )?;
+            runs.push((at, output, run));
         }
-        let mut manifests = Vec::with_capacity(runs.len());
-        for run in runs {
-            manifests.push(run.run().await?);
+        let mut manifests = vec![String::new(); presets.len()];
+        for (at, output, run) in runs {
+            let made = run.run().await;
+            manifests[at] = job.settle(output, made)?.unwrap_or_default();
         }
         Ok(manifests)
     }

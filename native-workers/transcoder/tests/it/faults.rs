@@ -320,3 +320,81 @@ async fn a_sample_that_no_answer_holds_is_refused() {
     assert_eq!(code, JobErrorCode::ContentUnsupported, "{message}");
     assert!(message.contains("Sample 10 of track 1"), "{message}");
 }
+
+/// A film without sound, of which sound is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_on_without_an_output_that_need_not_be_there() {
+    for engine in [Choice::BuiltIn, Choice::Ffmpeg] {
+        let mut fake = Fake::start().await;
+        fake.engine = engine;
+        fake.upload("film.mp4", silent_source());
+        for continues in [true, false] {
+            fake.queue("film.mp4", &["AACGoodQualityAudio", "H264SingleBitrateSD"]);
+            fake.change(|claim| {
+                claim.outputs[0].continues = continues;
+                // What need not be there is tried first all the same.
+                claim.outputs[0].urgency = 2;
+            });
+            let outcome = fake.finish(2).await;
+            match outcome {
+                Outcome::Finished {
+                    manifests, failed, ..
+                } if continues => {
+                    assert_eq!(manifests, ["", "film.ism"], "{engine:?}");
+                    assert_eq!(failed.len(), 1);
+                    assert_eq!(failed[0].index, 0);
+                    assert!(
+                        failed[0].failure.message.contains("audio"),
+                        "{engine:?}: {:?}",
+                        failed[0].failure
+                    );
+                    assert!(fake.files("out0").is_empty());
+                    assert!(fake.files("out1").contains_key("film.ism"));
+                }
+                Outcome::Error(failure) if !continues => {
+                    assert!(!failure.code.may_retry(), "{engine:?}: {failure:?}");
+                }
+                other => panic!("{engine:?}, continues {continues}: {other:?}"),
+            }
+        }
+    }
+}
+
+fn silent_source() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("silent.mp4");
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=640x360:r=25:d=2 -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+        &path,
+    );
+    std::fs::read(&path).unwrap()
+}
+
+/// The order in which outputs are made is that of their urgency, and of the claim among equals.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_output_that_is_more_urgent_is_made_first() {
+    let fake = Fake::start().await;
+    fake.upload("film.mp4", silent_source());
+    fake.queue("film.mp4", &["H264SingleBitrateSD"; 3]);
+    fake.change(|claim| {
+        for (output, urgency) in claim.outputs.iter_mut().zip([0, 1, 2]) {
+            output.urgency = urgency;
+        }
+    });
+    let outcome = fake.finish(1).await;
+    let Outcome::Finished { manifests, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(manifests, ["film.ism"; 3]);
+    let order = fake.state.lock().unwrap().written.clone();
+    let places: Vec<_> = (0..3)
+        .map(|output| {
+            let manifest = format!("out{output}/film.ism");
+            order
+                .iter()
+                .position(|name| *name == manifest)
+                .expect("a manifest")
+        })
+        .collect();
+    assert!(places[2] < places[1] && places[1] < places[0], "{order:?}");
+}

@@ -38,7 +38,10 @@ async fn a_text_track_is_packaged_and_named_once() {
     for hidden in [true, false] {
         fake.queue_with(fake.input("fr.vtt"), vec![preset(hidden)]);
         let outcome = fake.finish(1).await;
-        let Outcome::Finished { manifests, encoded } = outcome else {
+        let Outcome::Finished {
+            manifests, encoded, ..
+        } = outcome
+        else {
             panic!("{outcome:?}");
         };
         assert_eq!(manifests, ["film.ism"]);

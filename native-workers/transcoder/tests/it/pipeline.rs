@@ -16,7 +16,10 @@ async fn shared_media_comes_out_aligned_and_complete() {
         fake.queue(file, &["AdaptiveStreaming"]);
         let outcome = fake.finish(2).await;
         let base = file.trim_end_matches(".mp4");
-        let Outcome::Finished { manifests, encoded } = outcome else {
+        let Outcome::Finished {
+            manifests, encoded, ..
+        } = outcome
+        else {
             panic!("{file}: {outcome:?}");
         };
         assert_eq!(manifests, [format!("{base}.ism")]);
