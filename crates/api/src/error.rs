@@ -183,12 +183,14 @@ impl From<CatalogError> for ApiError {
         let kind = match &error {
             CatalogError::Invalid { field, message } => return Self::invalid(field, message),
             CatalogError::NotFound { .. } => Kind::NotFound,
-            CatalogError::Conflict(_) => Kind::Conflict,
+            CatalogError::Conflict(_) | CatalogError::Taken { .. } => Kind::Conflict,
             CatalogError::WrongState(_) => Kind::WrongState,
             CatalogError::LeaseLost => Kind::WrongState,
             CatalogError::Sql(SqlError::Busy(_) | SqlError::Conflict(_)) => {
                 return Self {
                     context: Some(error.to_string()),
+                    // Clients that are told nothing ask again at once, and meet the same writers.
+                    retry_after_seconds: Some(1),
                     ..Self::new(Kind::Unavailable, "Too many writers at once. Try again.")
                 };
             }

@@ -76,7 +76,16 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+        let (path, fault) = (self.path.clone(), self.fault);
+        deserializer.deserialize_any(self).inspect_err(|error| {
+            // Beyond the largest double serde_json gives up by itself, and knows only the place in the text.
+            if fault.borrow().is_none() && error.to_string().starts_with("number out of range") {
+                *fault.borrow_mut() = Some(BadJson {
+                    field: path,
+                    reason: "is a number that is too large".to_owned(),
+                });
+            }
+        })
     }
 }
 
@@ -177,6 +186,8 @@ mod tests {
             "18446744073709551616",
             "-9223372036854775809",
             "1e300",
+            "-1e400",
+            &"9".repeat(400),
         ] {
             assert_eq!(
                 fault(&format!(r#"{{"a":[0,{number}]}}"#)),

@@ -2,7 +2,7 @@
 
 use crate::sql::SqlError;
 
-/// Why the catalog refused or failed. The texts of the first five are safe for strangers and say what to change.
+/// Why the catalog refused or failed. The texts of the first six are safe for strangers and say what to change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
@@ -15,6 +15,9 @@ pub enum CatalogError {
     /// The resource exists in a form that the request may not change.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody has the name already.
+    #[error("{what} '{name}' already exists.")]
+    Taken { what: &'static str, name: String },
     /// The resource is in a state that does not allow the operation.
     #[error("{0}")]
     WrongState(String),
@@ -52,8 +55,9 @@ impl CatalogError {
 
     /// What to make of a failed insert: a violated constraint means that the name is taken.
     pub(crate) fn taken(what: &'static str, name: &str) -> impl FnOnce(SqlError) -> Self {
+        let name = name.to_owned();
         move |error| match error {
-            SqlError::Constraint(_) => Self::Conflict(format!("{what} '{name}' already exists.")),
+            SqlError::Constraint(_) => Self::Taken { what, name },
             error => error.into(),
         }
     }
@@ -64,6 +68,7 @@ impl CatalogError {
             Self::Invalid { .. }
             | Self::NotFound { .. }
             | Self::Conflict(_)
+            | Self::Taken { .. }
             | Self::WrongState(_)
             | Self::LeaseLost => true,
             Self::Sql(_) | Self::Seal(_) | Self::Corrupt { .. } => false,

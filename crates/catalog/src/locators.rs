@@ -371,7 +371,10 @@ pub(crate) async fn insert<S: Sql>(
 }
 
 fn exists(name: &str) -> CatalogError {
-    CatalogError::Conflict(format!("{} '{name}' already exists.", ENTITY.one))
+    CatalogError::Taken {
+        what: ENTITY.one,
+        name: name.to_owned(),
+    }
 }
 
 /// What of a locator never changes.

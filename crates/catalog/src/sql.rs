@@ -273,7 +273,11 @@ where
         match attempt(sql, &work).await {
             Err(CatalogError::Sql(SqlError::Conflict(_))) if left > 0 => {}
             // A row that another transaction was inserting at the same time looks like this too; the next look sees it.
-            Err(CatalogError::Sql(SqlError::Constraint(_))) if !violated => violated = true,
+            Err(CatalogError::Sql(SqlError::Constraint(_)) | CatalogError::Taken { .. })
+                if !violated =>
+            {
+                violated = true;
+            }
             done => return done,
         }
     }

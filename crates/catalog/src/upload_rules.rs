@@ -237,5 +237,5 @@ pub async fn delete<S: Sql>(
     project: &ProjectId,
     name: &str,
 ) -> Result<bool, CatalogError> {
-    ENTITY.delete(sql, project, name).await
+    transaction(sql, async |sql| ENTITY.delete(sql, project, name).await).await
 }

@@ -3,7 +3,7 @@
 //! | Status | When |
 //! |---|---|
 //! | 200 | the key, or the licence |
-//! | 400, 404, 405, 413 | the request is none |
+//! | 400, 404, 405 | the request is none, or longer than one can be |
 //! | 401 | no token, or none that is accepted here |
 //! | 403 | a genuine token that is not good for this key, or is used up |
 //! | 502, 504 | the licence server |
@@ -73,8 +73,10 @@ impl Failure {
                 let (status, kind) = match error {
                     RequestError::Path => (StatusCode::NOT_FOUND, "NotFound"),
                     RequestError::Method => (StatusCode::METHOD_NOT_ALLOWED, "InvalidArgument"),
-                    RequestError::Malformed(_) => (StatusCode::BAD_REQUEST, "InvalidArgument"),
-                    RequestError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "InvalidArgument"),
+                    // No challenge is that long, so it is none.
+                    RequestError::Malformed(_) | RequestError::TooLarge => {
+                        (StatusCode::BAD_REQUEST, "InvalidArgument")
+                    }
                 };
                 (status, kind, error.to_string())
             }

@@ -54,7 +54,7 @@ pub enum RequestError {
     /// 400.
     #[error("{0}")]
     Malformed(&'static str),
-    /// 413.
+    /// 400.
     #[error("the body is longer than 64 KiB")]
     TooLarge,
 }

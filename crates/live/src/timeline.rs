@@ -371,6 +371,17 @@ impl Timeline {
         gone
     }
 
+    /// Counts a row that is not kept, in front of all that are.
+    pub fn pass_over(&mut self, number: u64, start: i64, discontinuity: bool) {
+        self.gone.take(&Row {
+            number,
+            start,
+            discontinuity,
+            segments: BTreeMap::new(),
+        });
+        self.next_number = Some(number.saturating_add(1));
+    }
+
     /// What begins anew after this: nothing, but for the numbers, which go on.
     #[must_use]
     pub fn anew(&self) -> Self {

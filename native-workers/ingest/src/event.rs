@@ -404,8 +404,8 @@ impl Live {
         self.lock().engine.settled()
     }
 
-    /// Follows the timeline from now on.
-    pub(crate) fn subscribe(&self) -> Subscription {
+    /// Follows the timeline from now on. `from`: what starts then or later is wanted, too, as far as it is in memory.
+    pub(crate) fn subscribe(&self, from: Option<i64>) -> Subscription {
         let mut inner = self.lock();
         let (teller, told) = mpsc::unbounded_channel();
         inner.listeners.push(teller);
@@ -416,6 +416,11 @@ impl Live {
                 let key = (row.number, *track);
                 let file = inner.kept.get(&key).and_then(std::sync::Weak::upgrade);
                 let file = file.or_else(|| inner.spool.found(*track, row.number));
+                let file = file.or_else(|| {
+                    from.filter(|from| row.start >= *from)?;
+                    let parts = inner.media.get(&key)?;
+                    inner.spool.keep(*track, row.number, parts).ok()
+                });
                 if let Some(file) = file.filter(|_| segment.complete) {
                     inner.kept.insert(key, Arc::downgrade(&file));
                     kept.insert(key, file);

@@ -111,6 +111,12 @@ fn rows_per_segment(output: &Output) -> RowsPerSegment {
     RowsPerSegment::new(output.fragments_per_ts_segment).unwrap_or_default()
 }
 
+/// The event's clock at a time in ticks of 100 ns.
+fn clock_of_ticks(ticks: i64) -> i64 {
+    let (seconds, rest) = (ticks.div_euclid(10_000_000), ticks.rem_euclid(10_000_000));
+    headwater_live::clock_of_ms(seconds.saturating_mul(1000)).saturating_add(rest * 9 / 1000)
+}
+
 /// A storage that is silent for longer is asked again: the lease has to be kept meanwhile.
 const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
 
@@ -151,6 +157,7 @@ pub(crate) fn start(
             ..Recording::default()
         },
         first: 0,
+        from: output.output_snap_time.map(clock_of_ticks),
     };
     let over = found.as_ref().is_some_and(|found| found.open.ended);
     if over {
@@ -179,6 +186,8 @@ struct Writer {
     recording: Recording,
     /// Rows before it are not recorded.
     first: u64,
+    /// Nor are those that start before this moment of the event's clock.
+    from: Option<i64>,
 }
 
 /// Stopped from outside.
@@ -192,7 +201,13 @@ impl Writer {
     }
 
     async fn record(&mut self, found: Option<Recording>) -> Step<()> {
-        let mut subscription = self.live.subscribe();
+        let from = self.from.filter(|_| found.is_none());
+        let mut subscription = self.live.subscribe(from);
+        if let Some(from) = from {
+            let timeline = &subscription.timeline;
+            let is_late = |number| timeline.row(number).is_some_and(|row| row.start >= from);
+            subscription.kept.retain(|(number, _), _| is_late(*number));
+        }
         let behind = self.begin(&subscription.timeline, found, &mut subscription.kept);
         drop(subscription.kept);
         self.take(behind).await?;
@@ -268,6 +283,7 @@ impl Writer {
         let begins = open.rows.front();
         let begins = begins.or_else(|| recorded.find(|row| row.number >= self.first));
         let begins = begins.map_or(i64::MIN, |row| row.start);
+        let begins = begins.max(self.from.unwrap_or(i64::MIN));
         for cue in timeline.cues.iter().filter(|cue| cue.end() >= begins) {
             steps.push(Told::Change(Change::Cue(cue.clone())));
         }
@@ -303,6 +319,11 @@ impl Writer {
         steps
     }
 
+    /// Whether a row comes before the moment with which the recording is to begin.
+    fn is_early(&self, start: i64) -> bool {
+        self.recording.open.rows.is_empty() && self.from.is_some_and(|from| start < from)
+    }
+
     /// Stores what has come, then takes it over.
     async fn take(&mut self, steps: Vec<Told>) -> Step<()> {
         // Headers first: segments name their configuration.
@@ -310,6 +331,14 @@ impl Writer {
         for step in steps {
             match step {
                 Told::Change(Change::Row { number, .. }) if number < self.first => {}
+                Told::Change(Change::Row {
+                    number,
+                    start,
+                    discontinuity,
+                }) if self.is_early(start) => {
+                    let open = &mut self.recording.open;
+                    open.pass_over(number, start, discontinuity);
+                }
                 Told::Change(change) => {
                     if let Change::Config { track, config } = &change {
                         self.put_header(*track, &config.init).await?;

@@ -19,6 +19,11 @@ use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
 use crate::reply::Reply;
 
+/// Of a resource.
+const MOST_TAGS: usize = 50;
+const LONGEST_TAG_NAME: usize = 512;
+const LONGEST_TAG: usize = 256;
+
 /// The account that a body describes must be the one there is. Its tags, if it names any.
 async fn read<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
@@ -73,13 +78,34 @@ pub(super) fn fixed<'a>(root: &Object<'a>) -> Result<Option<Object<'a>>, ApiErro
     Ok(Some(properties))
 }
 
+/// As Azure has them: at most 50, with names of 512 characters and values of 256.
 pub(super) fn tags(root: &Object<'_>) -> Result<Option<Map<String, Json>>, ApiError> {
-    let tags = root.text_map("tags")?.map(|tags| {
-        tags.into_iter()
-            .map(|(name, value)| (name, Json::String(value)))
-            .collect()
-    });
-    Ok(tags)
+    let Some(tags) = root.text_map("tags")? else {
+        return Ok(None);
+    };
+    if tags.len() > MOST_TAGS {
+        return Err(ApiError::invalid(
+            root.path("tags"),
+            format!("must have at most {MOST_TAGS} members"),
+        ));
+    }
+    for (name, value) in &tags {
+        if name.chars().count() > LONGEST_TAG_NAME || value.chars().count() > LONGEST_TAG {
+            // The name may be what is too long.
+            let shown: String = name.chars().take(LONGEST_TAG_NAME).collect();
+            return Err(ApiError::invalid(
+                format!("{}.{shown}", root.path("tags")),
+                format!(
+                    "must have a name of at most {LONGEST_TAG_NAME} characters and a value of at most {LONGEST_TAG}"
+                ),
+            ));
+        }
+    }
+    let tags = tags.into_iter();
+    Ok(Some(
+        tags.map(|(name, value)| (name, Json::String(value)))
+            .collect(),
+    ))
 }
 
 /// A member that may only say what is so.

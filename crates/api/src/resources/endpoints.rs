@@ -12,6 +12,7 @@ use headwater_catalog::operations::{self, Operation};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
+use super::account_changes::tags;
 use super::locators::segment;
 use super::{light_state, listed, long_running, status};
 use crate::call::Call;
@@ -22,6 +23,9 @@ use crate::reply::Reply;
 
 /// Most units of an endpoint (AMS).
 pub(crate) const MOST_UNITS: u64 = 10;
+
+/// Longest host name (RFC 1035, 2.3.4).
+const LONGEST_HOST: usize = 253;
 
 /// The collection of operations on endpoints.
 const OPERATIONS: &str = "streamingEndpointOperations";
@@ -87,15 +91,21 @@ pub(super) async fn state<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
 
 /// What is read of a body. What this installation does not do is refused rather than kept and ignored: one address serves
 /// every endpoint, so there is no access list, cache age or cross-domain file of one of them.
-fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
+///
+/// `home`: the project's location.
+fn read(body: &Json, home: &str) -> Result<EndpointWrite, ApiError> {
     let root = Object::root(body)?;
     let known: Vec<_> = ENVELOPE.iter().copied().chain(["sku"]).collect();
     root.only(&known)?;
-    let tags = root.text_map("tags")?.map(|tags| {
-        tags.into_iter()
-            .map(|(name, value)| (name, value.into()))
-            .collect()
-    });
+    if let Some(location) = root.text("location")?
+        && !location.eq_ignore_ascii_case(home)
+    {
+        return Err(ApiError::invalid(
+            root.path("location"),
+            format!("must be that of the project, '{home}'"),
+        ));
+    }
+    let tags = tags(&root)?;
     let mut properties = Map::new();
     if let Some(given) = root.object("properties")? {
         given.only(&[
@@ -107,6 +117,7 @@ fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
             "lastModified",
             "freeTrialEndTime",
             "sku",
+            "cdnBasePath",
             // Kept.
             "description",
             "scaleUnits",
@@ -119,12 +130,17 @@ fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
             "crossSiteAccessPolicies",
             "maxCacheAge",
             "availabilitySetName",
+            "advancedSettingsName",
+            "urlStyle",
         ])?;
+        // MK.IO's other style of URLs is not served.
+        given.one_of("urlStyle", &["AMS"], |style| (style == "AMS").then_some(()))?;
         for member in [
             "accessControl",
             "crossSiteAccessPolicies",
             "maxCacheAge",
             "availabilitySetName",
+            "advancedSettingsName",
             "cdnProvider",
             "cdnProfile",
         ] {
@@ -154,11 +170,15 @@ fn read(body: &Json) -> Result<EndpointWrite, ApiError> {
             properties.insert("scaleUnits".into(), units.into());
         }
         if let Some(hosts) = given.texts("customHostNames")? {
-            let valid = |host: &String| host.parse::<http::uri::Authority>().is_ok();
+            let valid = |host: &String| {
+                host.len() <= LONGEST_HOST && host.parse::<http::uri::Authority>().is_ok()
+            };
             if hosts.len() > 20 || !hosts.iter().all(valid) {
                 return Err(ApiError::invalid(
                     given.path("customHostNames"),
-                    "must have at most 20 host names",
+                    format!(
+                        "must have at most 20 host names, each of at most {LONGEST_HOST} characters"
+                    ),
                 ));
             }
             properties.insert("customHostNames".into(), json!(hosts));
@@ -191,7 +211,7 @@ fn scale_units(object: &Object<'_>, member: &str) -> Result<Option<u64>, ApiErro
 }
 
 pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let mut write = read(&call.body()?)?;
+    let mut write = read(&call.body()?, &call.project()?.location)?;
     write.properties.entry("scaleUnits").or_insert(0.into());
     write
         .properties
@@ -213,7 +233,7 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
 pub(super) async fn update<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    let write = read(&call.body()?)?;
+    let write = read(&call.body()?, &call.project()?.location)?;
     change(call, &write).await
 }
 
@@ -303,5 +323,5 @@ pub(super) async fn operation_status<S: Sql, C: HttpClient>(
 pub(super) async fn operation_result<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    long_running::result(&operation_of(call).await?)
+    long_running::result(&operation_of(call).await?, get(call)).await
 }

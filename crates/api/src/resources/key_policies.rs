@@ -71,7 +71,10 @@ pub(super) fn read(body: &Json) -> Result<Read, ApiError> {
         "lastModified",
         "description",
         "options",
+        // MK.IO's, for policies that come from AMS. Players are served as AMS served them in any case.
+        "fairPlayAmsCompatibility",
     ])?;
+    properties.flag("fairPlayAmsCompatibility")?;
     let options = match properties.objects("options")? {
         None => None,
         Some(options) if options.is_empty() || options.len() > MOST_OPTIONS => {

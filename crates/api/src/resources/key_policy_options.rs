@@ -5,11 +5,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 
+use headwater_catalog::names;
+
 use crate::error::ApiError;
 use crate::fields::Object;
 
 /// Most licences of a configuration, and most further keys of a restriction.
 pub(crate) const MOST: usize = 30;
+/// Longest name of an option.
+pub(crate) const LONGEST_NAME: usize = 260;
 /// Most claims that a token must have (AMS quota).
 pub(crate) const MOST_CLAIMS: usize = 30;
 /// Shortest shared secret of a token restriction: what `headwater_keys::VerificationKey` takes.
@@ -22,6 +26,7 @@ pub(super) fn option(option: &Object<'_>) -> Result<Json, ApiError> {
     option.only(&["name", "policyOptionId", "configuration", "restriction"])?;
     let mut out = Map::new();
     if let Some(name) = option.text("name")? {
+        names::text(&option.path("name"), Some(&name), LONGEST_NAME)?;
         out.insert("name".into(), name.into());
     }
     let configuration = option.required_object("configuration")?;

@@ -267,5 +267,5 @@ pub(super) async fn operation_status<S: Sql, C: HttpClient>(
 pub(super) async fn operation_result<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    long_running::result(&operation(call).await?)
+    long_running::result(&operation(call).await?, get(call)).await
 }

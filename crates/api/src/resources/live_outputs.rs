@@ -92,7 +92,7 @@ fn read<S, C>(call: &Call<'_, S, C>) -> Result<NewLiveOutput, ApiError> {
                 fragments_per_ts_segment: fragments
                     .map_or(1, |count| u32::try_from(count).unwrap_or(u32::MAX)),
             },
-            output_snap_time: snap.and_then(|ticks| i64::try_from(ticks).ok()),
+            output_snap_time: snap.map(|ticks| i64::try_from(ticks).unwrap_or(i64::MAX)),
         },
     })
 }
@@ -197,5 +197,5 @@ pub(super) async fn operation_status<S: Sql, C: HttpClient>(
 pub(super) async fn operation_result<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    long_running::result(&operation(call).await?)
+    long_running::result(&operation(call).await?, get(call)).await
 }

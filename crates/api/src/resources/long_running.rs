@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::locators::segment;
 use crate::call::Call;
 use crate::dialect::Dialect;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 use crate::reply::Reply;
 
 pub(super) const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
@@ -89,13 +89,21 @@ pub(super) fn status(operation: &Operation) -> Reply {
     }
 }
 
-/// What `Location` leads to: nothing yet, nothing more to say, or why it failed.
-pub(super) fn result(operation: &Operation) -> Result<Reply, ApiError> {
+/// What `Location` leads to: nothing yet, the resource as it is now (nothing, if that is gone), or why it failed.
+///
+/// `resource`: looks it up.
+pub(super) async fn result(
+    operation: &Operation,
+    resource: impl Future<Output = Result<Reply, ApiError>>,
+) -> Result<Reply, ApiError> {
     match operation.status {
         OperationStatus::InProgress => {
             Ok(Reply::empty(StatusCode::ACCEPTED).with(RETRY_AFTER, PATIENCE))
         }
-        OperationStatus::Succeeded => Ok(Reply::empty(StatusCode::OK)),
+        OperationStatus::Succeeded => match resource.await {
+            Err(error) if error.kind == Kind::NotFound => Ok(Reply::empty(StatusCode::OK)),
+            found => found,
+        },
         OperationStatus::Failed => {
             let message = operation.error.as_ref().map(|error| error.message.clone());
             Err(CatalogError::WrongState(message.unwrap_or_default()).into())

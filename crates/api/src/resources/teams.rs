@@ -18,7 +18,7 @@ use crate::error::{ApiError, Kind};
 use crate::reply::Reply;
 
 /// How often a change is tried that others keep overtaking.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: usize = 40;
 
 const WRITE: Permission = Permission::new(ResourceKind::Team, Verb::Write);
 
@@ -77,10 +77,13 @@ pub(super) async fn update<S: Sql, C: HttpClient>(
 }
 
 fn overtaken() -> ApiError {
-    ApiError::new(
-        Kind::Unavailable,
-        "Others change the team all the time. Try again.",
-    )
+    ApiError {
+        retry_after_seconds: Some(1),
+        ..ApiError::new(
+            Kind::Unavailable,
+            "Others change the team all the time. Try again.",
+        )
+    }
 }
 
 /// Writes a team that still is as `before`; `None` if it is not.

@@ -41,7 +41,8 @@ fn bound(
 fn a_project_on_mkio_starts_with_an_endpoint_and_no_storage() {
     let world = World::new();
     let path = format!("{PROJECTS}/team-1");
-    let body = json!({"spec": {"displayName": "Team 1", "locationName": "local", "paymentMethodId": null}});
+    // As MK.IO's scripts write it.
+    let body = json!({"spec": {"displayName": "Team 1", "locationName": "local", "paymentMethodId": "pm-1"}});
     let made = world.put(&path, body.clone()).expect(201).body;
     assert_eq!(
         made["spec"],
@@ -87,7 +88,7 @@ fn a_project_on_mkio_starts_with_an_endpoint_and_no_storage() {
             "spec.locationName",
         ),
         (
-            json!({"spec": {"paymentMethodId": "card"}}),
+            json!({"spec": {"paymentMethodId": 7}}),
             "spec.paymentMethodId",
         ),
         (json!({"spec": {"colour": "red"}}), "spec.colour"),

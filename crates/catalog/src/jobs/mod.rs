@@ -416,20 +416,23 @@ pub async fn update<S: Sql>(
         update.description.as_deref(),
         4096,
     )?;
-    sql.query(
-        "UPDATE jobs SET description = coalesce(?4, description), priority = coalesce(?5, priority), modified = ?6
-         WHERE project_id = ?1 AND transform_name = ?2 AND name = ?3",
-        &[
-            project.into(),
-            transform.into(),
-            name.into(),
-            Value::from(update.description.as_deref()),
-            Value::from(update.priority.map(Priority::rank)),
-            now.into(),
-        ],
-    )
-    .await?;
-    get(sql, project, transform, name).await
+    transaction(sql, async |sql| {
+        sql.query(
+            "UPDATE jobs SET description = coalesce(?4, description), priority = coalesce(?5, priority), modified = ?6
+             WHERE project_id = ?1 AND transform_name = ?2 AND name = ?3",
+            &[
+                project.into(),
+                transform.into(),
+                name.into(),
+                Value::from(update.description.as_deref()),
+                Value::from(update.priority.map(Priority::rank)),
+                now.into(),
+            ],
+        )
+        .await?;
+        get(sql, project, transform, name).await
+    })
+    .await
 }
 
 /// Deletes a job that nobody is working on. Says whether there was one. What it made stays.

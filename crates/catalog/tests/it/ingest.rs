@@ -235,7 +235,7 @@ fn a_name_that_is_taken_refuses_the_rule_instead_of_failing_the_event() {
         let (started, refused) = taken(take(&catalog, &event("e1", "a.mp4", "1")));
         assert!(started.is_empty(), "{taken_by}");
         assert!(
-            matches!(&refused[0].error, CatalogError::Conflict(message) if message.contains(&taken_name)),
+            matches!(&refused[0].error, CatalogError::Taken { name, .. } if *name == taken_name),
             "{refused:?}"
         );
     }

@@ -50,7 +50,7 @@ fn a_locator_is_made_once_and_refuses_what_it_cannot_serve() {
     let other = locator("film", "Predefined_DownloadOnly");
     assert!(matches!(
         put_locator(&catalog, "l", &other),
-        Err(CatalogError::Conflict(_))
+        Err(CatalogError::Taken { .. })
     ));
 
     let same_id = NewLocator {

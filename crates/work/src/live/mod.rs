@@ -173,7 +173,9 @@ pub struct Output {
     pub rewind_window_ms: Option<u64>,
     /// What a segment of a transport stream holds, 1 to 10. A recording that has begun keeps what it began with.
     pub fragments_per_ts_segment: u32,
-    /// Where the recording begins, in ticks of the incoming timeline. `None`: where it is when the output is made.
+    /// Where the recording begins: in ticks of 100 ns of the presentation's timeline, which counts from the Unix epoch, as
+    /// manifests of Smooth Streaming do. What is before it is not recorded, and what is after it is as far as the worker
+    /// still has it. `None`: where it is when the output is made.
     pub output_snap_time: Option<i64>,
 }
 

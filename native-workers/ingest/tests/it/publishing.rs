@@ -266,3 +266,61 @@ async fn what_comes_by_srt_is_recorded_frame_by_frame() {
     // To the last one: the end of the stream ends what does not state its length.
     assert_eq!(frames(&file, "0:v"), frames(&film, "0:0"));
 }
+
+/// Recordings that are to begin with a moment: one that has passed and is still in memory, one that is to come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_begins_with_the_moment_that_is_asked_for() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 12, "-bf 0");
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    let mut encoder = publish(&file, "flv", &format!("{url}/main"));
+    fake.until("four rows", |state| {
+        state.recording().is_some() && state.rows().len() >= 4
+    })
+    .await;
+    let rows = fake.state.lock().unwrap().rows();
+    // Ticks of 100 ns; a row of the event's clock lies between two of them.
+    let ticks = |clock: i64| i64::try_from((i128::from(clock) * 1000 + 8) / 9).unwrap();
+    let (past, future) = (rows[1].start, rows[3].start + 3 * 90_000);
+    fake.change(|assignment| {
+        let first = assignment.outputs[0].clone();
+        for (number, name, clock) in [(6, "past", past), (7, "future", future)] {
+            let mut late = first.clone();
+            late.output_id = uuid::Uuid::from_u128(number);
+            late.manifest_name = name.into();
+            late.place.sub_path = name.into();
+            late.output_snap_time = Some(ticks(clock));
+            assignment.outputs.push(late);
+        }
+    });
+    assert!(encoder.0.wait().unwrap().success());
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+
+    let state = fake.state.lock().unwrap();
+    let whole = state.rows();
+    assert!(whole.len() >= 10, "{}", whole.len());
+    for (name, begins) in [("past", past), ("future", future)] {
+        let head = headwater_live::archive::head_name(name);
+        let head = &state.blobs[&format!("{name}/{head}")];
+        let recording = headwater_live::archive::Recording::parse(head).unwrap();
+        assert!(recording.open.ended && recording.pages.is_empty(), "{name}");
+        let open = &recording.open;
+        let expected: Vec<_> = whole.iter().filter(|row| row.start >= begins).collect();
+        assert!(!expected.is_empty() && expected.len() < whole.len());
+        assert_eq!(open.rows.iter().collect::<Vec<_>>(), expected, "{name}");
+        for row in &open.rows {
+            for (track, segment) in &row.segments {
+                let track = &open.tracks[usize::from(*track)];
+                let object = headwater_live::archive::segment_name(track, segment.start);
+                let own = &state.blobs[&format!("{name}/{object}")];
+                assert!(*own == state.blobs[&object], "{name}: {object}");
+            }
+        }
+    }
+}

@@ -7,7 +7,8 @@ use crate::openapi::schema::{
     written_time,
 };
 use crate::openapi::shape::{
-    Member, Properties, Shape, defaulted, kind, optional, required, resource, secret, shown, update,
+    Member, Properties, Shape, accepted, defaulted, kind, optional, required, resource, secret,
+    shown, update,
 };
 use crate::resources::key_policies::MOST_OPTIONS;
 use crate::resources::key_policy_options::{MOST, MOST_CLAIMS};
@@ -46,6 +47,12 @@ pub(super) fn shapes() -> Vec<Shape> {
             shown("lastModified", time()),
             defaulted("description", text().at_most(1024).or_null()),
             required("options", options),
+            accepted(
+                "fairPlayAmsCompatibility",
+                flag().or_null().about(
+                    "MK.IO's, for policies that come from AMS. Players are served as AMS served them in any case.",
+                ),
+            ),
         ],
     );
     let mut shapes = Vec::from(update(

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::common::{capabilities, foreign, identity, strings, written};
-use crate::openapi::schema::{flag, idle, list, map, one_of, shape, text, url, uuid, whole};
+use crate::openapi::schema::{flag, list, map, one_of, shape, text, url, uuid, whole};
 use crate::openapi::shape::{Shape, accepted, dates, items, record, shown, sometimes};
 
 pub(super) fn shapes() -> Vec<Shape> {
@@ -33,7 +33,12 @@ fn projects() -> Vec<Shape> {
                     "locationName",
                     text().about("One of the installation's. Cannot be changed."),
                 ),
-                accepted("paymentMethodId", idle(&[])),
+                accepted(
+                    "paymentMethodId",
+                    text()
+                        .or_null()
+                        .about("Whom MK.IO sends the bill to. Nobody is sent one here."),
+                ),
             ],
         ),
     ];

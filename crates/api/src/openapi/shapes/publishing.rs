@@ -182,6 +182,14 @@ fn endpoints() -> Vec<Shape> {
             accepted("crossSiteAccessPolicies", nothing()),
             accepted("maxCacheAge", idle(&[json!(0)])),
             accepted("availabilitySetName", nothing()),
+            accepted("advancedSettingsName", nothing()),
+            accepted(
+                "urlStyle",
+                text()
+                    .with("enum", vec![json!("AMS"), Json::Null])
+                    .about("MK.IO's other style of URLs is not served."),
+            ),
+            ignored("cdnBasePath"),
             ignored("freeTrialEndTime"),
         ],
     );
@@ -191,7 +199,7 @@ fn endpoints() -> Vec<Shape> {
         Properties::Optional,
         properties,
         vec![
-            shown("location", text()),
+            defaulted("location", text().about("That of the project.")),
             defaulted("tags", texts()),
             ignored("sku"),
         ],
