@@ -9,6 +9,7 @@
 //!   with a discontinuity.
 
 mod cues;
+mod opening;
 mod sound;
 mod stats;
 
@@ -27,6 +28,7 @@ use crate::stream::{Kind, StreamConfig};
 use crate::timeline::{Change, Config, Segment, Timeline, TrackIndex};
 use crate::track::{Builder, Made, Unit};
 use crate::{LiveError, clock_of_ms};
+use opening::Opening;
 use sound::{Held, Sound};
 
 /// What sound may be off its count before it is believed.
@@ -96,44 +98,6 @@ struct Source {
     mapping: Mapping,
     /// Wall clock of its last data.
     last_ms: i64,
-}
-
-/// How long the first data of an event is held until its place in time is chosen, in milliseconds.
-const OPENING_MS: i64 = 500;
-
-/// What is held at most meanwhile, in bytes.
-const MAX_OPENING_BYTES: usize = 16 << 20;
-
-/// The first data of an event.
-///
-/// An encoder that connects has pictures waiting: the first was made a second ago, and those behind it follow at once. Were its
-/// clock placed by the arrival of the first, everything would say for ever that it was made that much later than it was, and
-/// players that stay two seconds behind would be three behind. So it is placed by whatever came soonest.
-#[derive(Debug, Default)]
-struct Opening {
-    /// As they came, with the wall clock.
-    units: Vec<(i64, SourceId, TrackIndex, AccessUnit)>,
-    bytes: usize,
-    /// The least distance from the first source's clock to the event's.
-    offset: Option<i64>,
-}
-
-impl Opening {
-    fn hold(&mut self, now_ms: i64, source: SourceId, index: TrackIndex, unit: AccessUnit) {
-        let first = self.units.first().map_or(source, |(_, first, ..)| *first);
-        if source == first {
-            let offset = clock_of_ms(now_ms).saturating_sub(unit.dts);
-            self.offset = Some(self.offset.map_or(offset, |least| least.min(offset)));
-        }
-        self.bytes = self.bytes.saturating_add(unit.bytes.len());
-        self.units.push((now_ms, source, index, unit));
-    }
-
-    fn is_over(&self, now_ms: i64) -> bool {
-        let begun = self.units.first();
-        let long = begun.is_some_and(|(came, ..)| now_ms.saturating_sub(*came) >= OPENING_MS);
-        long || self.bytes > MAX_OPENING_BYTES
-    }
 }
 
 #[derive(Debug)]
@@ -373,9 +337,9 @@ impl Engine {
             return Ok(());
         };
         // Whoever else is connected has the same clock, as a rule.
-        self.shared = opening.offset;
+        self.shared = opening.offset();
         let mut taken = Ok(());
-        for (came_ms, source, index, unit) in opening.units {
+        for (came_ms, source, index, unit) in opening.into_units() {
             taken = taken.and(self.take(came_ms, source, index, unit));
         }
         taken
@@ -383,11 +347,7 @@ impl Engine {
 
     /// The same, whether it has been looked for long enough or not.
     fn open_now(&mut self) {
-        if self
-            .opening
-            .as_ref()
-            .is_some_and(|opening| !opening.units.is_empty())
-        {
+        if self.opening.as_ref().is_some_and(Opening::holds) {
             // Who sent what is refused has gone, or will be told with what comes next.
             let _ = self.open(i64::MAX);
         }

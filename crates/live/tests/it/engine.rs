@@ -89,6 +89,41 @@ fn what_an_encoder_had_waiting_makes_nothing_late() {
 }
 
 #[test]
+fn an_encoder_that_catches_up_for_a_second_makes_nothing_late_either() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], true);
+    // Two seconds in five quarters of one.
+    for _ in 0..50 {
+        encoder.step(&mut engine, now);
+        now += 25;
+    }
+    encoder.run(&mut engine, &mut seen, &mut now, 100);
+    assert!(
+        (-80..=0).contains(&engine.ahead_ms(now)),
+        "{} ms ahead",
+        engine.ahead_ms(now)
+    );
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert!(seen.drops.is_empty() && seen.jumps == 0 && seen.discontinuities() == 0);
+}
+
+#[test]
+fn who_sends_a_file_is_not_waited_for() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], true);
+    for _ in 0..100 {
+        encoder.step(&mut engine, now);
+        now += 2;
+    }
+    seen.drain(&mut engine);
+    assert!(!seen.timeline.rows.is_empty(), "after {} ms", now - NOW);
+}
+
+#[test]
 fn tracks_are_counted_from_their_first_data_on() {
     let mut engine = Engine::new(settings(), Timeline::default(), NOW);
     let most = settings().limits.video_tracks;
