@@ -2,7 +2,8 @@
 //!
 //! A guest's `open` borrows a connection (WAL, prepared statements cached) and its drop gives it back, rolled back
 //! if a transaction was left open, so that a connection a request costs nothing. Reads run where they are: in WAL
-//! they wait for nobody. Writes wait for the disk and run on the blocking pool.
+//! they wait for nobody. Writes wait for the disk and run on the blocking pool, one writer after the other in the order in
+//! which they came: SQLite itself lets who waits sleep and try again, and some come late for seconds.
 //!
 //! Limits: 64 MiB of rows a statement, 512 open connections a database, no `ATTACH`.
 
@@ -15,8 +16,9 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 const MAX_RESULT_BYTES: usize = 64 << 20;
@@ -32,6 +34,8 @@ pub struct Database {
     path: PathBuf,
     idle: Mutex<Vec<rusqlite::Connection>>,
     open: AtomicUsize,
+    /// The turn to write.
+    turn: Arc<Semaphore>,
 }
 
 impl Database {
@@ -41,6 +45,7 @@ impl Database {
             path: path.as_ref().to_owned(),
             idle: Mutex::new(Vec::new()),
             open: AtomicUsize::new(0),
+            turn: Arc::new(Semaphore::new(1)),
         });
         let first = database.connect()?;
         database.idle().push(first);
@@ -81,8 +86,58 @@ impl Database {
         self.open.fetch_add(1, Ordering::Relaxed);
         Ok(Connection {
             database: self.clone(),
-            connection: Arc::new(Mutex::new(Some(connection))),
+            opened: Arc::new(Opened {
+                connection: Mutex::new(Some(connection)),
+                turn: Mutex::new(None),
+                turns: self.turn.clone(),
+            }),
         })
+    }
+}
+
+/// A connection that is borrowed.
+struct Opened {
+    connection: Mutex<Option<rusqlite::Connection>>,
+    /// From the beginning of a transaction to its end.
+    turn: Mutex<Option<OwnedSemaphorePermit>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Opened {
+    fn lock(&self) -> MutexGuard<'_, Option<rusqlite::Connection>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the turn to write, unless it is held already.
+    ///
+    /// Errors: what SQLite says of a database that others do not let go of.
+    async fn take_turn(&self) -> Result<(), Error> {
+        if self.turn().is_some() {
+            return Ok(());
+        }
+        let turn = tokio::time::timeout(BUSY_TIMEOUT, self.turns.clone().acquire_owned()).await;
+        let turn = turn
+            .map_err(|_| Error::Io("database is locked".to_owned()))?
+            .map_err(|error| Error::Io(error.to_string()))?;
+        *self.turn() = Some(turn);
+        Ok(())
+    }
+
+    /// Gives the turn up once no transaction is open.
+    fn give_turn_up(&self) {
+        let open = self.lock();
+        if open
+            .as_ref()
+            .is_none_or(rusqlite::Connection::is_autocommit)
+        {
+            *self.turn() = None;
+        }
     }
 }
 
@@ -90,20 +145,18 @@ impl Database {
 #[allow(unreachable_pub)] // The generated bindings re-export it.
 pub struct Connection {
     database: Arc<Database>,
-    connection: Arc<Mutex<Option<rusqlite::Connection>>>,
+    opened: Arc<Opened>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.database.open.fetch_sub(1, Ordering::Relaxed);
-        let connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let connection = self.opened.lock().take();
         // A statement may still run on the blocking pool; then its connection is closed with it, not reused.
         if let Some(connection) = connection {
-            if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+            let undone = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
+            *self.opened.turn() = None;
+            if !undone {
                 return;
             }
             let mut idle = self.database.idle();
@@ -178,25 +231,30 @@ fn run(connection: &rusqlite::Connection, sql: &str, parameters: &[Value]) -> Re
     Ok((columns, out))
 }
 
-async fn execute(
-    connection: Arc<Mutex<Option<rusqlite::Connection>>>,
-    sql: String,
-    parameters: Vec<Value>,
-) -> Result<Rows, Error> {
+/// Whether a statement is about the connection itself.
+fn is_pragma(sql: &str) -> bool {
+    let word = sql.trim_start().get(..6).unwrap_or_default();
+    word.eq_ignore_ascii_case("pragma")
+}
+
+async fn execute(opened: Arc<Opened>, sql: String, parameters: Vec<Value>) -> Result<Rows, Error> {
     {
-        let guard = connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = opened.lock();
         let open = guard.as_ref().ok_or(Error::InvalidConnection)?;
         if is_readonly(open, &sql).map_err(io)? {
             return run(open, &sql, &parameters);
         }
     }
+    if !is_pragma(&sql) {
+        opened.take_turn().await?;
+    }
     tokio::task::spawn_blocking(move || {
-        let guard = connection.lock().unwrap_or_else(PoisonError::into_inner);
-        run(
-            guard.as_ref().ok_or(Error::InvalidConnection)?,
-            &sql,
-            &parameters,
-        )
+        let done = match opened.lock().as_ref() {
+            Some(open) => run(open, &sql, &parameters),
+            None => Err(Error::InvalidConnection),
+        };
+        opened.give_turn_up();
+        done
     })
     .await
     .map_err(|error| Error::Io(error.to_string()))?
@@ -215,13 +273,10 @@ impl HostView<'_> {
             .map_err(|error| Error::Io(error.to_string()))
     }
 
-    fn raw(
-        &self,
-        connection: &Resource<Connection>,
-    ) -> Result<Arc<Mutex<Option<rusqlite::Connection>>>, Error> {
+    fn raw(&self, connection: &Resource<Connection>) -> Result<Arc<Opened>, Error> {
         self.table
             .get(connection)
-            .map(|c| c.connection.clone())
+            .map(|c| c.opened.clone())
             .map_err(|_| Error::InvalidConnection)
     }
 
@@ -232,12 +287,7 @@ impl HostView<'_> {
     ) -> R {
         self.raw(connection)
             .ok()
-            .and_then(|c| {
-                c.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .as_ref()
-                    .map(read)
-            })
+            .and_then(|c| c.lock().as_ref().map(read))
             .unwrap_or_default()
     }
 }
@@ -317,5 +367,100 @@ impl<T: Send> HostConnectionWithStore<T> for ComponentData {
 
     async fn changes_async(accessor: &Accessor<T, Self>, connection: Resource<Connection>) -> u64 {
         accessor.with(|mut a| a.get().counter(&connection, rusqlite::Connection::changes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn say(connection: &Connection, sql: &str) -> Result<Rows, Error> {
+        execute(connection.opened.clone(), sql.to_owned(), Vec::new()).await
+    }
+
+    async fn database() -> (tempfile::TempDir, Arc<Database>) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path().join("catalog.db")).unwrap();
+        let first = database.borrow().unwrap();
+        say(
+            &first,
+            "CREATE TABLE writers (place INTEGER PRIMARY KEY, name INTEGER)",
+        )
+        .await
+        .unwrap();
+        (folder, database)
+    }
+
+    async fn names(database: &Arc<Database>) -> Vec<i64> {
+        let reader = database.borrow().unwrap();
+        let (_, rows) = say(&reader, "SELECT name FROM writers ORDER BY place")
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| match row.values[0] {
+                Value::Integer(name) => name,
+                _ => panic!("not a number"),
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn writers_come_in_the_order_in_which_they_asked() {
+        let (_folder, database) = database().await;
+        let first = database.borrow().unwrap();
+        say(&first, "BEGIN IMMEDIATE").await.unwrap();
+        let mut waiting = Vec::new();
+        for name in 0..20 {
+            let connection = database.borrow().unwrap();
+            waiting.push(tokio::spawn(async move {
+                // Half of them in a transaction, half without.
+                let wrapped = name % 2 == 0;
+                if wrapped {
+                    say(&connection, "BEGIN IMMEDIATE").await?;
+                }
+                let insert = format!("INSERT INTO writers (name) VALUES ({name})");
+                say(&connection, &insert).await?;
+                if wrapped {
+                    say(&connection, "COMMIT").await?;
+                }
+                Ok::<_, Error>(())
+            }));
+            tokio::task::yield_now().await;
+        }
+        // Who reads waits for nobody.
+        assert!(names(&database).await.is_empty());
+        say(&first, "INSERT INTO writers (name) VALUES (-1)")
+            .await
+            .unwrap();
+        say(&first, "COMMIT").await.unwrap();
+        for one in waiting {
+            assert!(one.await.unwrap().is_ok());
+        }
+        assert_eq!(names(&database).await, (-1..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn who_leaves_in_the_middle_lets_the_next_write() {
+        let (_folder, database) = database().await;
+        let first = database.borrow().unwrap();
+        say(&first, "BEGIN IMMEDIATE").await.unwrap();
+        say(&first, "INSERT INTO writers (name) VALUES (1)")
+            .await
+            .unwrap();
+        drop(first);
+        let second = database.borrow().unwrap();
+        say(&second, "INSERT INTO writers (name) VALUES (2)")
+            .await
+            .unwrap();
+        assert!(
+            say(&second, "INSERT INTO nothing VALUES (2)")
+                .await
+                .is_err()
+        );
+        let third = database.borrow().unwrap();
+        say(&third, "INSERT INTO writers (name) VALUES (3)")
+            .await
+            .unwrap();
+        assert_eq!(names(&database).await, [2, 3]);
     }
 }

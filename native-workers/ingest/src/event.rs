@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_live::cue::Said;
@@ -78,6 +79,8 @@ pub(crate) struct Live {
     stats: Mutex<Stats>,
     /// Connections end when it is cancelled.
     pub(crate) stop: CancellationToken,
+    /// Encoders that are let in, and not told of as gone.
+    encoders: watch::Sender<usize>,
     interval_ms: u32,
     part_ms: u32,
     low_latency: bool,
@@ -104,6 +107,15 @@ struct Inner {
     next_source: SourceId,
     /// The disk refused: nothing more is taken in.
     broken: Option<String>,
+}
+
+/// An encoder that is counted.
+pub(crate) struct Counted(Arc<Live>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.encoders.send_modify(|count| *count -= 1);
+    }
 }
 
 /// What a recording begins with.
@@ -162,6 +174,7 @@ impl Live {
             facts: Facts::default(),
             stats: Mutex::default(),
             stop: CancellationToken::new(),
+            encoders: watch::Sender::new(0),
             interval_ms: settings.interval_ms,
             part_ms: settings.part_ms,
             low_latency: is_low_latency(assignment),
@@ -392,6 +405,20 @@ impl Live {
     /// The event is over: its disk is freed.
     pub(crate) fn forget(&self) {
         self.lock().spool.remove();
+    }
+
+    /// Counts an encoder until what is returned is dropped.
+    pub(crate) fn count_encoder(self: &Arc<Self>) -> Counted {
+        self.encoders.send_modify(|count| *count += 1);
+        Counted(self.clone())
+    }
+
+    /// Waits until every encoder is gone and told of so, or `patience` is over.
+    pub(crate) async fn deserted(&self, patience: Duration) {
+        let mut encoders = self.encoders.subscribe();
+        let none = encoders.wait_for(|count| *count == 0);
+        // Who does not go in time is told of by nobody.
+        let _ = tokio::time::timeout(patience, none).await;
     }
 
     /// Why nothing is taken in any more.

@@ -62,6 +62,9 @@ const ENCODED: Duration = Duration::from_secs(5);
 /// How soon a change of state is told.
 const SOON: Duration = Duration::from_millis(200);
 
+/// How long encoders may take to go when they are to.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 struct Holder {
     around: Arc<Around>,
     lease: String,
@@ -450,6 +453,7 @@ impl Holder {
     /// As [`Self::close_doors`], and brings everything out that has come.
     async fn close_and_flush(&mut self) -> Option<Arc<Live>> {
         let live = self.close_doors()?;
+        live.deserted(FAREWELL).await;
         if let Some(encoding) = &live.encoding {
             encoding.settle(ENCODED).await;
         }
@@ -466,6 +470,8 @@ impl Holder {
             live.leave();
             live.hang_up();
             self.around.hub.hide(live.id);
+            live.deserted(FAREWELL).await;
+            self.tell_facts_of(&live).await;
         }
     }
 

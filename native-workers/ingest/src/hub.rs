@@ -15,7 +15,7 @@ use headwater_work::live::facts::{ConnectionEnded, Encoder, Fact, StreamReceived
 use uuid::Uuid;
 
 use crate::encode::Session;
-use crate::event::Live;
+use crate::event::{Counted, Live};
 use crate::facts;
 
 /// An event that takes encoders in.
@@ -93,6 +93,8 @@ pub(crate) struct Publication {
     /// What it has said of moments in the second that began then.
     said: (Instant, u32),
     ended: Reason,
+    /// Until its end has been told.
+    _counted: Counted,
 }
 
 struct Announced {
@@ -159,6 +161,7 @@ impl Publication {
             window: (Instant::now(), 0),
             said: (Instant::now(), 0),
             ended: Reason::ClientTerminated,
+            _counted: open.live.count_encoder(),
         })
     }
 

@@ -107,13 +107,14 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
         reason = encoder.run() => reason,
         () = stop.cancelled() => Reason::ChannelStop,
     };
-    encoder.session.close(reason.code());
-    let _ = encoder.send().await;
-    let _ = tokio::time::timeout(Duration::from_secs(1), encoder.stream.shutdown()).await;
+    // Before the farewell: the event may be waiting for the last of its encoders.
     match encoder.publication.take() {
         Some(publication) => publication.end(reason),
         None => tracing::info!(%peer, %reason, "an encoder was not let in"),
     }
+    encoder.session.close(reason.code());
+    let _ = encoder.send().await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), encoder.stream.shutdown()).await;
 }
 
 struct Encoder<'a, S> {

@@ -324,3 +324,36 @@ async fn a_recording_begins_with_the_moment_that_is_asked_for() {
         }
     }
 }
+
+/// With nothing to record the event is over at once: the encoder's end has to be told all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoder_whose_event_is_stopped_is_told_of() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 30, "-bf 0");
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    fake.change(|assignment| assignment.outputs.clear());
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    let encoder = publish(&file, "flv", &format!("{url}/main"));
+    fake.until("what the encoder sends", |state| {
+        let received = |fact: &Fact| matches!(fact, Fact::StreamReceived(_));
+        state.facts.iter().any(received)
+    })
+    .await;
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    let state = fake.state.lock().unwrap();
+    let gone: Vec<_> = state
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::EncoderDisconnected(ended) => Some(ended.result_code.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(gone, ["MPI_REST_API_CHANNEL_STOP"]);
+    drop((state, encoder));
+    worker.end().await;
+}
