@@ -1,5 +1,5 @@
 //! `cargo xtask bench start`: how soon a second start is ready, what it holds when idle, and whether the first segment of a
-//! long asset costs more than that of a short one.
+//! long asset, or its last, costs more than that of a short one.
 //!
 //! Cold: the first request for an asset in a process that has answered one for another asset, so that instances are
 //! there and nothing of this asset is. Warm: the same request again and again. Medians of wall-clock times as curl sees
@@ -16,49 +16,72 @@ use std::time::Duration;
 const COLD_STARTS: usize = 9;
 const WARM_REQUESTS: usize = 400;
 
+/// The sources that are compared: name, and length in minutes.
+const SOURCES: [(&str, usize); 3] = [("1 min", 1), ("3 h", 180), ("12 h", 720)];
+
+/// What is asked for of each.
+const SEGMENTS: [&str; 2] = ["first", "last"];
+
 pub(crate) fn start(binary: &Path) -> Result<()> {
-    let minute = step("Preparing a source of a minute", || source(1))?;
-    let hours = step("Preparing a source of three hours", || source(180))?;
     let mut headwater = Installation::start(binary, "bench-start", &["--no-demo"])?;
-    // The first segment of each asset; asking for it makes the packaging index.
-    let mut segments = Vec::new();
-    for (name, file) in [("other", &minute), ("minute", &minute), ("hours", &hours)] {
-        let copy = headwater.directory.join(format!("{name}.mp4"));
-        std::fs::copy(file, &copy)?;
+    let publish = |headwater: &Installation, name: &str, minutes: usize| -> Result<[String; 2]> {
+        let file = step(&format!("Preparing a source of {name}"), || source(minutes))?;
+        let copy = headwater
+            .directory
+            .join(format!("{}.mp4", name.replace(' ', "-")));
+        std::fs::copy(&file, &copy)?;
         let master = headwater.publish_as_is(&copy)?;
-        let (playlist, segment, _) = bench::first_segment(&headwater, &master)?;
-        let first = seconds(&headwater, &playlist, 1)?;
-        println!("first playlist of {name}: {:.1} ms", first * 1e3);
-        headwater.get_bytes(&segment)?;
-        segments.push(segment);
+        std::fs::remove_file(copy)?;
+        let (playlist, first, _) = bench::first_segment(headwater, &master)?;
+        // Asking for it makes the packaging index.
+        let spent = seconds(headwater, &playlist, 1)?;
+        println!("first playlist of {name}: {:.1} ms", spent * 1e3);
+        let text = headwater.get(&playlist)?;
+        let last = text.lines().rfind(|line| line.starts_with("Fragments"));
+        let level = playlist.rsplit_once('/').map_or("", |(base, _)| base);
+        Ok([first, format!("{level}/{}", last.context("no segment")?)])
+    };
+    let other = publish(&headwater, "a minute beside", 1)?;
+    let mut urls = Vec::new();
+    for (name, minutes) in SOURCES {
+        urls.push(publish(&headwater, name, minutes)?);
     }
 
     let mut ready = Vec::new();
     let mut resident = Vec::new();
-    let (mut cold, mut warm) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-    for round in 0..COLD_STARTS {
+    // By segment and source.
+    let mut cold = [const { [const { Vec::new() }; SOURCES.len()] }; SEGMENTS.len()];
+    let mut warm = cold.clone();
+    for round in 0..COLD_STARTS * SEGMENTS.len() {
         ready.push(headwater.restart(binary)?.as_secs_f64());
         std::thread::sleep(Duration::from_secs(3));
         resident.push(resident_mib(headwater.pid())?);
-        headwater.get_bytes(&segments[0])?;
-        // Neither is always the first.
-        for index in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
-            cold[index].push(seconds(&headwater, &segments[index + 1], 1)?);
-            warm[index].push(seconds(&headwater, &segments[index + 1], WARM_REQUESTS)?);
+        headwater.get_bytes(&other[0])?;
+        let segment = round % SEGMENTS.len();
+        // None is always the first.
+        for at in 0..SOURCES.len() {
+            let source = (at + round / SEGMENTS.len()) % SOURCES.len();
+            let url = &urls[source][segment];
+            cold[segment][source].push(seconds(&headwater, url, 1)?);
+            warm[segment][source].push(seconds(&headwater, url, WARM_REQUESTS)?);
         }
     }
     println!("| what | measured |");
     println!("|---|---|");
     println!("| second start ready | {:.2} s |", median(&mut ready));
     println!("| idle, resident | {:.0} MiB |", median(&mut resident));
-    for (what, [minute, hours]) in [("cold", &mut cold), ("warm", &mut warm)] {
-        let (minute, hours) = (median(minute), median(hours));
-        println!(
-            "| first segment, {what}: 1 min, 3 h, ratio | {:.2} ms, {:.2} ms, {:.2} |",
-            minute * 1e3,
-            hours * 1e3,
-            hours / minute
-        );
+    println!();
+    println!("| segment | 1 min, ms | 3 h, ms | 12 h, ms | 3 h to 1 min | 12 h to 1 min |");
+    println!("|---|---|---|---|---|---|");
+    for (what, times) in [("cold", &mut cold), ("warm", &mut warm)] {
+        for (name, of_sources) in SEGMENTS.iter().zip(times) {
+            let [minute, hours, day] = of_sources.each_mut().map(|times| median(times) * 1e3);
+            println!(
+                "| {name}, {what} | {minute:.2} | {hours:.2} | {day:.2} | {:.2} | {:.2} |",
+                hours / minute,
+                day / minute
+            );
+        }
     }
     Ok(())
 }

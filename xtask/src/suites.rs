@@ -588,6 +588,7 @@ fn javascript(binary: &Path) -> Outcome {
     tee(Command::new("npm")
         .args(["test", "--silent"])
         .env("HEADWATER_CONNECTION_TLS", &installation.connection)
+        .env("HEADWATER_BINARY", binary)
         .current_dir(&folder))
 }
 

@@ -288,7 +288,10 @@ impl Holder {
         }
         let live = Live::new(assignment, spool, best).map_err(Over::Failed)?;
         let live = Arc::new(live);
-        let open = Open { live: live.clone() };
+        let open = Open {
+            live: live.clone(),
+            host: self.host().into(),
+        };
         let token = assignment.input.access_token.clone();
         let srt = match assignment.input.protocol {
             // Brought up to be finished: nobody is let in.
@@ -390,18 +393,22 @@ impl Holder {
         reports.collect()
     }
 
-    fn endpoints(&self) -> Endpoints {
-        let Some(running) = &self.running else {
-            return Endpoints::default();
-        };
+    /// The host in the URLs that encoders are told: only a name that leads here.
+    fn host(&self) -> String {
         let config = &self.around.config;
-        // Only a name that leads here is told.
-        let host = match &self.assignment.static_hostname {
+        match &self.assignment.static_hostname {
             Some(label) if config.host_labels => {
                 format!("{label}.{}", config.public_host)
             }
             _ => config.public_host.clone(),
+        }
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        let Some(running) = &self.running else {
+            return Endpoints::default();
         };
+        let (config, host) = (&self.around.config, self.host());
         let token = &running.token;
         let path = |scheme: &str, ports: &[std::net::SocketAddr]| {
             let ports = ports.iter().map(std::net::SocketAddr::port);

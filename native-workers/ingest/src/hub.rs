@@ -22,6 +22,8 @@ use crate::facts;
 #[derive(Clone)]
 pub(crate) struct Open {
     pub(crate) live: Arc<Live>,
+    /// By which name encoders are told to come.
+    pub(crate) host: Arc<str>,
 }
 
 /// The events of this worker.

@@ -70,11 +70,12 @@ pub(crate) async fn listen(
             let _permit = permit;
             let _ = stream.set_nodelay(true);
             let deadline = Instant::now() + PATIENCE_TO_PUBLISH;
+            let port = stream.local_addr().map_or(0, |local| local.port());
             match tls {
-                None => connection(stream, "rtmp", peer, &hub, deadline, &stop).await,
+                None => connection(stream, ("rtmp", port), peer, &hub, deadline, &stop).await,
                 Some(tls) => match tokio::time::timeout_at(deadline, tls.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        connection(stream, "rtmps", peer, &hub, deadline, &stop).await
+                        connection(stream, ("rtmps", port), peer, &hub, deadline, &stop).await
                     }
                     _ => tracing::debug!(%peer, "no TLS handshake"),
                 },
@@ -85,7 +86,7 @@ pub(crate) async fn listen(
 
 async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    scheme: &'static str,
+    (scheme, port): (&'static str, u16),
     peer: SocketAddr,
     hub: &Hub,
     deadline: Instant,
@@ -95,6 +96,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
         stream,
         session: Session::new(Limits::default()),
         scheme,
+        port,
         peer,
         hub,
         app: String::new(),
@@ -121,6 +123,8 @@ struct Encoder<'a, S> {
     stream: S,
     session: Session,
     scheme: &'static str,
+    /// Of the listener.
+    port: u16,
     peer: SocketAddr,
     hub: &'a Hub,
     app: String,
@@ -205,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {
                     _ => return Err(Reason::AuthFailure),
                 };
                 let open: Open = self.hub.find(token).ok_or(Reason::AuthFailure)?;
-                let url = format!("{}://{}/live", self.scheme, open.live.id);
+                let url = format!("{}://{}:{}/live", self.scheme, open.host, self.port);
                 self.publication = Some(Publication::begin(&open, &url, name, self.peer)?);
                 self.session.accept();
                 self.deadline = Instant::now() + IDLE;

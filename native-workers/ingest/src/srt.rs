@@ -103,7 +103,7 @@ fn stream_name(id: &str) -> &str {
 
 async fn caller(mut socket: SrtSocket, peer: SocketAddr, open: Open, port: u16) {
     let id = socket.streamid().unwrap_or_default();
-    let url = format!("srt://{}:{port}", open.live.id);
+    let url = format!("srt://{}:{port}", open.host);
     let mut publication = match Publication::begin(&open, &url, stream_name(&id), peer) {
         Ok(publication) => publication,
         Err(reason) => {

@@ -99,7 +99,8 @@ async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
         ),
         ("RTMP", "127.0.0.1")
     );
-    assert!(!encoder_health.ingest_url.contains(TOKEN));
+    // Where it came to, without the key.
+    assert_eq!(format!("{}/{TOKEN}", encoder_health.ingest_url), url);
     let video = health
         .tracks
         .iter()
@@ -332,9 +333,9 @@ async fn an_encoder_whose_event_is_stopped_is_told_of() {
     let file = folder.path().join("source.mp4");
     source(&file, 30, "-bf 0");
     fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
-    fake.change(|assignment| assignment.outputs.clear());
     let worker = fake.worker(folder.path()).await;
     let url = fake.until_running().await;
+    fake.change(|assignment| assignment.outputs.clear());
     let encoder = publish(&file, "flv", &format!("{url}/main"));
     fake.until("what the encoder sends", |state| {
         let received = |fact: &Fact| matches!(fact, Fact::StreamReceived(_));
