@@ -11,7 +11,8 @@ const LISTS = [
   ["overview", "/"],
   ...[
     ...["upload", "assets", "jobs", "transforms", "upload-rules", "live", "locators", "endpoints", "streaming-policies"],
-    ...["key-policies", "filters", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens", "signing-keys"],
+    ...["key-policies", "filters", "projects", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens"],
+    ...["signing-keys"],
   ].map((name) => [name, `/${name}`]),
 ];
 
@@ -25,6 +26,8 @@ const FORMS = [
   ["/key-policies", "New key policy"],
   ["/streaming-policies", "New streaming policy"],
   ["/filters", "New filter"],
+  ["/projects", "New project"],
+  ["/projects/default", "Rename"],
   ["/storage", "Add storage account"],
   ["/upload-rules", "New upload rule"],
   ["/webhooks", "New webhook"],
@@ -69,6 +72,7 @@ describe("pages of the portal", () => {
         ["live-event", "/live/pages-live"],
         ["key-policy", "/key-policies/pages-keys"],
         ["streaming-policy", "/streaming-policies/Predefined_ClearStreamingOnly"],
+        ["project", `/projects/${to.project}`],
         ["storage-account", "/storage/local"],
         ["webhook", "/webhooks/pages-hook"],
         ["team", "/teams/owners"],
@@ -119,7 +123,7 @@ describe("pages of the portal", () => {
         await dialog.locator("form").waitFor();
         if (await tooWide(page)) wrong.push(`${button}: wider than the screen`);
         wrong.push(...(await complaints(page)).map((line) => `${button}: ${line}`));
-        await shot(page, `${shape}-form${place.replace("/", "-")}`, false);
+        await shot(page, `${shape}-form${place.replaceAll("/", "-")}`, false);
         await page.keyboard.press("Escape");
         await dialog.waitFor({ state: "detached" });
         // Where one was before the dialog, one is again.

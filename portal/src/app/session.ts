@@ -140,6 +140,11 @@ export async function resume(): Promise<void> {
   await readSurroundings();
 }
 
+/** Reads again which projects there are: after one was made or renamed. */
+export async function rereadProjects(): Promise<void> {
+  await readSurroundings();
+}
+
 async function readSurroundings(): Promise<void> {
   const [list, may] = await Promise.all([
     ask((to) => to.GET("/api/v1/projects")),
