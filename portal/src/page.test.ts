@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { asFailure, failureOf, Failure } from "./api/failure";
 import { href, readPlace } from "./app/router";
-import { bytes, clock, isoDuration, isoSeconds, nameFrom, spokenDuration } from "./format";
+import { bytes, clock, isoDuration, isoSeconds, nameFrom, spokenDuration, timeInFilm } from "./format";
+import { names } from "./ui/names";
 import { protocolOf, qualityLabel } from "./player/players";
 import { shortName } from "./player/requests";
 import { takeToken } from "./token";
@@ -55,6 +56,17 @@ describe("failures", () => {
     const problem = { title: "Busy", detail: "Later.", instance: "r2" };
     expect(failed(429, problem, { "retry-after": "7" })).toMatchObject({ message: "Later.", reference: "r2", retryAfterSeconds: 7 });
     expect(failed(500, "oops").message).toContain("500");
+  });
+
+  it("stand at the field that the API names, however much of its path tells it from others", () => {
+    const field = "properties.outputs[1].preset.codecs[0].layers[2].bitrate";
+    expect(names(field, "bitrate")).toBe(true);
+    expect(names(field, "layers[2].bitrate")).toBe(true);
+    expect(names(field, "layers[1].bitrate")).toBe(false);
+    expect(names(field, "outputs[1].preset.*")).toBe(true);
+    expect(names(field, "outputs[0].preset.*")).toBe(false);
+    expect(names("outputs[1].preset", "outputs[1].preset.*")).toBe(true);
+    expect([names(null, "url"), names("spec/url", "url"), names("url", undefined), names("curl", "url")]).toEqual([false, true, false, false]);
   });
 
   it("of the network are told from those of the page", () => {
@@ -112,6 +124,11 @@ describe("what people read", () => {
     expect(isoSeconds("P1DT2H3M4.5S")).toBe(93784.5);
     expect(isoSeconds("soon")).toBeNull();
     expect([isoDuration(14400), isoDuration(5400), isoDuration(0)]).toEqual(["PT4H", "PT1H30M", "PT0S"]);
+  });
+
+  it("times in a film, as they are typed", () => {
+    const typed = ["90", "1:30.5", "1:02:03", " 0:00.001 ", "PT1M30S", "", "soon", "1:", "-5", "P"];
+    expect(typed.map(timeInFilm)).toEqual(["PT90S", "PT90.5S", "PT3723S", "PT0.001S", "PT1M30S", null, null, null, null, null]);
   });
 
   it("names and streams", () => {

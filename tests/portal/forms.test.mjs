@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { createServer } from "node:http";
 import { randomUUID } from "node:crypto";
 import { launch } from "./lib/browser.mjs";
-import { call, connection, demo, media } from "./lib/headwater.mjs";
-import { openPortal } from "./lib/portal.mjs";
+import { call, connection, demo, makeFilm, media } from "./lib/headwater.mjs";
+import { openPortal, plays } from "./lib/portal.mjs";
 
 describe("forms of the portal", () => {
   let browser;
@@ -73,14 +74,189 @@ describe("forms of the portal", () => {
     await page.getByText("a new project has none").waitFor();
     assert.equal(await page.getByLabel("Project", { exact: true }).inputValue(), name);
     await page.getByRole("button", { name: "Rename" }).click();
-    await form.getByLabel("Shown as").fill("Renamed");
+    await form.getByLabel("Shown as").fill(`Renamed ${run}`);
     await form.getByRole("button", { name: "Save" }).click();
-    await page.locator(".facts").getByText("Renamed").waitFor();
-    assert.equal((await project()).spec.displayName, "Renamed");
-    await page.getByLabel("Project", { exact: true }).locator("option", { hasText: "Renamed" }).waitFor({ state: "attached" });
+    await page.locator(".facts").getByText(`Renamed ${run}`).waitFor();
+    assert.equal((await project()).spec.displayName, `Renamed ${run}`);
+    await page.getByLabel("Project", { exact: true }).locator("option", { hasText: `Renamed ${run}` }).waitFor({ state: "attached" });
     await page.goto(`${to.portalUrl}/#/projects`);
-    const row = page.getByRole("table", { name: "Projects" }).getByRole("row", { name: /Renamed/ });
+    const row = page.getByRole("table", { name: "Projects" }).getByRole("row", { name: `Renamed ${run}` });
     await row.getByText("shown now").waitFor();
+    await context.close();
+  });
+
+  test("a transform has outputs of every kind, refused fields are told where they are, and it is changed afterwards", async (t) => {
+    const name = `forms-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/transforms/${name}`)));
+    const { context, page, form } = await opened("/transforms", "New transform");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Ladder", { exact: true }).selectOption("ContentAwareEncoding");
+    await form.locator("summary", { hasText: "Limits" }).click();
+    await form.getByLabel("Height at most").fill("360");
+    await form.getByLabel("kbit/s at most").fill("900");
+    // An encode of one's own, with a wrong bit rate in its second quality.
+    await form.getByRole("button", { name: "Another output" }).click();
+    const second = form.getByRole("group", { name: "Output 2" });
+    await second.getByLabel("An encode of your own").check();
+    const quality = second.getByRole("group", { name: "Quality 2" });
+    await quality.getByLabel("kbit/s", { exact: true }).fill("500000");
+    await second.getByLabel("Sound", { exact: true }).selectOption("DD");
+    await second.getByLabel("Sound, kbit/s").fill("192");
+    // The poster that comes with pictures, and a sheet beside it.
+    await second.getByRole("button", { name: "More pictures" }).click();
+    const sheet = second.getByRole("group", { name: "Picture 2" });
+    await sheet.getByLabel("Every").fill("2");
+    await sheet.getByLabel("Columns").fill("4");
+    await form.getByRole("button", { name: "Another output" }).click();
+    const third = form.getByRole("group", { name: "Output 3" });
+    await third.getByRole("radio", { name: /^JSON/ }).check();
+    const json = third.getByLabel("Preset", { exact: true });
+    await json.fill("{ not JSON");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await complained(form, "Preset", /This is not JSON/);
+    await json.fill(JSON.stringify({ "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: "CopyTopBitrateInterleaved", tune: "film" }));
+    await form.getByRole("button", { name: "Make transform" }).click();
+    // The API reads outputs in order: the second one's fault first.
+    await page.waitForFunction(() => document.activeElement?.getAttribute("aria-invalid") === "true");
+    assert.equal(await quality.getByLabel("kbit/s", { exact: true }).getAttribute("aria-invalid"), "true");
+    assert.equal(await form.locator("[aria-invalid=true]").count(), 1);
+    await quality.getByLabel("kbit/s", { exact: true }).fill("500");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await complained(form, "Preset", /tune/);
+    await json.fill(JSON.stringify({ "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: "CopyTopBitrateInterleaved" }));
+    await third.getByLabel("When it fails").selectOption("ContinueJob");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const outputs = async () => (await read(`/transforms/${name}`)).properties.outputs;
+    const [ladder, own, copy] = await outputs();
+    assert.deepEqual(ladder.preset.configurations, { maxHeight: 360, maxBitrateBps: 900_000 });
+    assert.deepEqual(
+      own.preset.codecs.map((codec) => codec["@odata.type"].split(".").at(-1)),
+      ["H264Video", "DDAudio", "JpgImage", "JpgImage"],
+    );
+    assert.equal(own.preset.codecs[0].layers[1].bitrate, 500_000);
+    assert.deepEqual([own.preset.codecs[3].spriteColumn, own.preset.codecs[3].step], [4, "PT2S"]);
+    assert.equal(copy.onError, "ContinueJob");
+    const table = page.getByRole("table", { name: "Outputs" });
+    await table.getByText("Encode of its own").waitFor();
+    await table.getByText("Copy: the best only").waitFor();
+    // What was made by forms is changed in the same forms.
+    await page.getByRole("button", { name: "Change" }).click();
+    await form.getByRole("button", { name: "Remove output 3" }).click();
+    assert.equal(await second.getByRole("group", { name: "Quality 2" }).getByLabel("kbit/s", { exact: true }).inputValue(), "500");
+    await second.getByLabel("Sound", { exact: true }).selectOption("None");
+    await form.getByRole("button", { name: "Save transform" }).click();
+    await form.waitFor({ state: "detached" });
+    const changed = await outputs();
+    assert.equal(changed.length, 2);
+    assert.equal(changed[1].preset.codecs.length, 3);
+    // A name that is taken makes nothing anew.
+    await page.goto(`${to.portalUrl}/#/transforms`);
+    await page.getByRole("button", { name: "New transform" }).click();
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await complained(form, "Name", /There is a transform/);
+    assert.equal((await outputs()).length, 2);
+    await context.close();
+  });
+
+  test("an encode reads a part of a file elsewhere, and each output has its asset: a film, and pictures", { timeout: 4 * 60_000 }, async (t) => {
+    const name = `http-${run}`;
+    const film = makeFilm(6);
+    const server = createServer((request, response) => {
+      const [from, until] = (request.headers.range ?? "").match(/\d+/g)?.map(Number) ?? [0];
+      const end = Math.min(until ?? film.length - 1, film.length - 1);
+      const part = { "content-length": end - from + 1, "accept-ranges": "bytes", "content-type": "video/mp4" };
+      if (request.headers.range === undefined) response.writeHead(200, part);
+      else response.writeHead(206, { ...part, "content-range": `bytes ${from}-${end}/${film.length}` });
+      response.end(request.method === "HEAD" ? undefined : film.subarray(from, end + 1));
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const { context, page, form } = await opened("/transforms", "New transform");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    const only = form.getByRole("group", { name: "Output 1" });
+    await only.getByLabel("An encode of your own").check();
+    await only.getByRole("button", { name: "Remove quality 2" }).click();
+    const quality = only.getByRole("group", { name: "Quality 1" });
+    await quality.getByLabel("Width", { exact: true }).fill("320");
+    await quality.getByLabel("Height", { exact: true }).fill("180");
+    await quality.getByLabel("kbit/s", { exact: true }).fill("300");
+    await form.getByRole("button", { name: "Another output" }).click();
+    const pictures = form.getByRole("group", { name: "Output 2" });
+    await pictures.getByRole("button", { name: "More pictures" }).click();
+    await pictures.getByRole("group", { name: "Picture 2" }).getByLabel("Every").fill("1");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+
+    await page.goto(`${to.portalUrl}/#/jobs`);
+    await page.getByRole("button", { name: "New encode" }).click();
+    await form.getByLabel("What is encoded").selectOption("http");
+    await form.getByLabel("Transform").selectOption(name);
+    await form.getByLabel("Addresses of the files").fill(`http://127.0.0.1:${server.address().port}/film.mp4?secret=1`);
+    await form.getByLabel("How much of it").selectOption("film");
+    await form.getByLabel("From", { exact: true }).fill("soon");
+    await form.getByLabel("To", { exact: true }).fill("0:04");
+    await form.getByLabel("Job name").fill(name);
+    await form.getByLabel("Output asset 1").fill(`${name}-film`);
+    await form.getByLabel("Output asset 2").fill(`${name}-pictures`);
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await complained(form, "From", /1:30/);
+    await form.getByLabel("From", { exact: true }).fill("0:01.5");
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await page.locator(".facts .state", { hasText: "Finished" }).waitFor({ timeout: 120_000 });
+    const { properties } = await read(`/transforms/${name}/jobs/${name}`);
+    assert.equal(properties.input["@odata.type"], "#Microsoft.Media.JobInputHttp");
+    assert.deepEqual([properties.input.start.time, properties.input.end.time], ["PT1.5S", "PT4S"]);
+    // What follows the question mark is the fetcher's alone.
+    assert.ok(!(await page.locator("main").innerText()).includes("secret"));
+    const files = async (asset) => (await read(`/assets/${asset}/storage`)).spec.files.map(({ name }) => name);
+    const encoded = await files(`${name}-film`);
+    assert.ok(encoded.some((file) => file.endsWith(".ism")) && encoded.filter((file) => file.endsWith(".mp4")).length === 2, encoded.join());
+    const made = await files(`${name}-pictures`);
+    assert.ok(made.some((file) => file.endsWith(".vtt")) && made.filter((file) => file.endsWith(".jpg")).length === 2, made.join());
+    await page.getByRole("button", { name: "Publish the result" }).click();
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await page.getByRole("link", { name: "Play", exact: true }).click();
+    await plays(page);
+    const length = await page.evaluate(() => document.querySelector("video").duration);
+    assert.ok(Math.abs(length - 2.5) < 0.15, `${length} s of 2.5 s`);
+    await context.close();
+  });
+
+  test("an encode takes several files of an asset, one after the other", async (t) => {
+    const name = `several-${run}`;
+    const { assetName } = await demo(to);
+    const { context, page } = await openPortal(browser, to, `/assets/${assetName}`);
+    await page.getByRole("button", { name: "Encode", exact: true }).click();
+    const form = page.getByRole("dialog");
+    const films = (await read(`/assets/${assetName}/storage`)).spec.files.map(({ name }) => name).filter((name) => /_\d+x\d+_/.test(name));
+    await form.getByLabel(films[1], { exact: true }).check();
+    await form.getByLabel(films[0], { exact: true }).check();
+    await form.getByText(`In this order: ${films[1]}, ${films[0]}`).waitFor();
+    await form.getByLabel("One after the other").check();
+    assert.equal(await form.getByLabel("How much of it").count(), 0, "a sequence is taken whole");
+    await form.getByLabel("Job name").fill(name);
+    await form.getByLabel("Transform").selectOption("AdaptiveStreaming");
+    await form.getByLabel("Output asset").fill(name);
+    await form.getByLabel("Priority").selectOption("High");
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const { properties } = await read(`/transforms/AdaptiveStreaming/jobs/${name}`);
+    assert.equal(properties.priority, "High");
+    assert.deepEqual(
+      properties.input.inputs.map(({ files }) => files),
+      [[films[1]], [films[0]]],
+    );
+    // It is long enough to be cancelled before it is done.
+    await page.getByRole("button", { name: "Cancel job" }).click();
+    await page.locator(".facts .state", { hasText: "Canceled" }).waitFor({ timeout: 60_000 });
+    assert.equal((await read(`/transforms/AdaptiveStreaming/jobs/${name}`)).properties.state, "Canceled");
+    await page.getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+    assert.equal((await call(to, "GET", media(to, `/transforms/AdaptiveStreaming/jobs/${name}`))).status, 404);
     await context.close();
   });
 });

@@ -4,6 +4,7 @@ import { createContext, type ComponentChildren } from "preact";
 import { useContext, useEffect, useId, useRef } from "preact/hooks";
 import type { Failure } from "../api/failure";
 import { useAction } from "./load";
+import { names } from "./names";
 import { say } from "./parts";
 import { FailureNote } from "./states";
 
@@ -45,11 +46,6 @@ export function Form(props: {
       </form>
     </Complaint.Provider>
   );
-}
-
-/** Whether the API's name of a field (`properties.url`, `spec/url`, `url`) is `name`. */
-export function names(field: string | null, name: string | undefined): boolean {
-  return field !== null && name !== undefined && field.split(/[./[\]]/).filter(Boolean).at(-1) === name;
 }
 
 interface FieldProps {
@@ -129,13 +125,14 @@ export function Text(
   );
 }
 
-export function Area(props: FieldProps & { rows?: number; required?: boolean }) {
+export function Area(props: FieldProps & { rows?: number; required?: boolean; code?: boolean }) {
   const { id, attributes, below } = useField(props);
   return (
     <div class="field">
       <label for={id}>{props.label}</label>
       <textarea
         {...attributes}
+        class={props.code === true ? "code" : undefined}
         rows={props.rows ?? 4}
         required={props.required}
         spellcheck={false}
@@ -183,6 +180,12 @@ export function Check(props: { label: string; hint?: string; name?: string; chec
       {below}
     </div>
   );
+}
+
+/** A complaint about something that is no field of its own: a list that is empty, or too long. */
+export function Complaints({ name }: { name: string }) {
+  const failure = useContext(Complaint);
+  return failure !== null && names(failure.field, name) ? <small class="wrong">{failure.message}</small> : null;
 }
 
 /** One of a few, all of them in sight with what they mean. */

@@ -4,8 +4,9 @@ import { effect, signal } from "@preact/signals";
 import { asFailure, type Failure } from "../api/failure";
 import { ask, project } from "../app/session";
 import { nameFrom } from "../format";
-import { stamp, submitJob } from "../pages/encode";
+import { assetInput, outputNames, stamp, submitJob } from "../pages/encode";
 import { publish } from "../pages/publish";
+import { streams } from "../presets/draft";
 import { addUploads, uploads } from "./uploads";
 
 export type Stage = "uploading" | "encoding" | "publishing" | "done" | "failed";
@@ -99,12 +100,8 @@ export async function advance(id: string): Promise<void> {
     at = "publishing";
     if (flow.policy !== null) {
       change(id, { stage: "publishing", at, failure: null });
-      const locator = await publish(
-        flow.output,
-        flow.policy,
-        flow.keys === null ? {} : { defaultContentKeyPolicyName: flow.keys },
-        flow.output,
-      );
+      const output = flows.peek().find((one) => one.id === id)?.output ?? flow.output;
+      const locator = await publish(output, flow.policy, flow.keys === null ? {} : { defaultContentKeyPolicyName: flow.keys }, output);
       change(id, { locator });
     }
     change(id, { stage: "done" });
@@ -120,8 +117,14 @@ const POLL_MS = 1500;
 async function encode(flow: Flow, transform: string): Promise<void> {
   const job = flow.asset;
   if (flow.job === null) {
-    await submitJob(transform, job, { assetName: flow.asset, files: [flow.file.name] }, flow.output);
-    change(flow.id, { job });
+    const { properties } = await ask((to) =>
+      to.GET("/api/v1/projects/{project}/media/transforms/{transform}", { params: { path: { project: flow.project, transform } } }),
+    );
+    const outputs = outputNames(properties.outputs, flow.output);
+    await submitJob(transform, job, assetInput(flow.asset, { files: [flow.file.name] }), outputs);
+    // What can be played is what is published: pictures may be an output of their own.
+    const played = outputs[properties.outputs.findIndex(({ preset }) => streams(preset))];
+    change(flow.id, { job, ...(played === undefined ? {} : { output: played }) });
   }
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -132,10 +135,11 @@ async function encode(flow: Flow, transform: string): Promise<void> {
         }),
       ),
     );
-    change(flow.id, { progress: properties.outputs[0]?.progress ?? 0 });
+    const { outputs } = properties;
+    change(flow.id, { progress: Math.round(outputs.reduce((sum, { progress }) => sum + progress, 0) / Math.max(1, outputs.length)) });
     if (properties.state === "Finished") return;
     if (properties.state === "Error" || properties.state === "Canceled") {
-      throw new Error(properties.outputs[0]?.error?.message ?? `The job ended as ${properties.state}.`);
+      throw new Error(outputs.find(({ error }) => error !== undefined)?.error?.message ?? `The job ended as ${properties.state}.`);
     }
   }
 }
