@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { asFailure, failureOf, Failure } from "./api/failure";
 import { href, readPlace } from "./app/router";
 import { bytes, clock, isoDuration, isoSeconds, nameFrom, spokenDuration, timeInFilm } from "./format";
+import { listed, rangesOf } from "./pages/ranges";
 import { names } from "./ui/names";
 import { protocolOf, qualityLabel } from "./player/players";
 import { shortName } from "./player/requests";
@@ -74,6 +75,15 @@ describe("failures", () => {
     expect(asFailure(new TypeError("x is not a function"))).toMatchObject({ kind: "broken", message: "x is not a function" });
     const own = new Failure("conflict", "x");
     expect(asFailure(own)).toBe(own);
+  });
+});
+
+describe("addresses that somebody may come from", () => {
+  it("are a line of text and the API's list, with the names that were there", () => {
+    const office = { address: "203.0.113.0", name: "office", subnetPrefixLength: 24 };
+    expect(listed([office, { address: "::1" }])).toBe("203.0.113.0/24 ::1");
+    expect(rangesOf("203.0.113.0/24, 198.51.100.7", [office])).toEqual([office, { name: "198.51.100.7", address: "198.51.100.7" }]);
+    expect([listed([{ address: "0.0.0.0", name: "AllowAll", subnetPrefixLength: 0 }]), rangesOf(" ")]).toEqual(["", []]);
   });
 });
 

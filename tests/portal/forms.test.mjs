@@ -259,4 +259,90 @@ describe("forms of the portal", () => {
     assert.equal((await call(to, "GET", media(to, `/transforms/AdaptiveStreaming/jobs/${name}`))).status, 404);
     await context.close();
   });
+
+  test("a live event says how it is encoded and who may come, is changed, and is recorded for days", { timeout: 3 * 60_000 }, async (t) => {
+    const name = `forms-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/liveEvents/${name}`)));
+    const { context, page, form } = await opened("/live", "New live event");
+    const properties = async () => (await read(`/liveEvents/${name}`)).properties;
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByRole("radio", { name: /^Ladder to 720p/ }).check();
+    await form.getByLabel("The encoder sends").selectOption("SRT");
+    await form.getByLabel("Low latency").check();
+    // Low latency has a key frame every second, unless somebody says otherwise.
+    assert.equal(await form.getByLabel("Seconds between key frames").getAttribute("placeholder"), "1");
+    await form.getByLabel("The picture is fitted").selectOption("AutoFit");
+    await form.getByLabel("Encoders' addresses").fill("203.0.113.0/24 nowhere");
+    await form.getByLabel("Addresses that may see the preview").fill("198.51.100.7");
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Encoder's secret").fill("short");
+    await form.getByLabel("Start it at once").uncheck();
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await complained(form, "Encoders' addresses", /IPv4 or IPv6/);
+    await form.getByLabel("Encoders' addresses").fill("203.0.113.0/24 2001:db8::1");
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await complained(form, "Encoder's secret", /10 to 79/);
+    await form.getByLabel("Encoder's secret").fill("a-passphrase-of-ours");
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const made = await properties();
+    assert.deepEqual(made.encoding, { encodingType: "Standard", presetName: "Default720p", keyFrameInterval: "PT1S", stretchMode: "AutoFit" });
+    assert.equal(made.input.accessToken, "a-passphrase-of-ours");
+    assert.deepEqual(
+      made.input.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => [address, subnetPrefixLength]),
+      [["203.0.113.0", 24], ["2001:db8::1", undefined]],
+    );
+    assert.deepEqual(made.preview.accessControl.ip.allow.map(({ address }) => address), ["198.51.100.7"]);
+    assert.deepEqual(made.streamOptions, ["LowLatencyV2"]);
+    await page.getByText("Allowed from 203.0.113.0/24 2001:db8::1").waitFor();
+
+    await page.getByRole("button", { name: "Change" }).click();
+    // What was decided when it was made is not asked for.
+    assert.equal(await form.getByLabel("The encoder sends").count(), 0);
+    assert.equal(await form.getByLabel("Seconds between key frames").inputValue(), "1");
+    await form.getByLabel("Seconds between key frames").fill("4");
+    await form.getByLabel("The picture is fitted").selectOption("AutoSize");
+    await form.getByLabel("Addresses that may see the preview").fill("");
+    await form.getByLabel("Description").fill("Changed");
+    await form.getByRole("button", { name: "Save live event" }).click();
+    await page.locator(".facts").getByText("every 4 s").waitFor();
+    const changed = await properties();
+    assert.deepEqual([changed.encoding.keyFrameInterval, changed.encoding.stretchMode, changed.description], ["PT4S", "AutoSize", "Changed"]);
+    // An empty list is everybody, and the API says so.
+    assert.deepEqual(changed.preview.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => `${address}/${subnetPrefixLength}`), ["0.0.0.0/0"]);
+    await page.locator(".facts").getByText("whoever has its address").waitFor();
+    assert.deepEqual(changed.input.accessControl, made.input.accessControl);
+
+    await page.getByRole("button", { name: "Record" }).click();
+    await form.getByLabel("Kept for", { exact: true }).fill("8");
+    await form.getByLabel("Kept for, in").selectOption("days");
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Viewers may go back").fill("90");
+    await form.getByLabel("Manifest name").fill("show");
+    await form.getByLabel("Fragments in a segment").fill("3");
+    const asset = await form.getByLabel("Into a new asset").inputValue();
+    await form.getByRole("button", { name: "Record" }).click();
+    await complained(form, "Kept for", /archiveWindowLength/);
+    await form.getByLabel("Kept for", { exact: true }).fill("7");
+    await form.getByRole("button", { name: "Record" }).click();
+    const recordings = page.getByRole("table", { name: "Recordings" });
+    await recordings.getByText("168:00:00").waitFor();
+    const [output] = (await read(`/liveEvents/${name}/liveOutputs`)).value;
+    const { archiveWindowLength, rewindWindowLength, manifestName, hls, assetName } = output.properties;
+    assert.equal(assetName, asset);
+    assert.equal(manifestName, "show");
+    assert.equal(hls.fragmentsPerTsSegment, 3);
+    assert.match(archiveWindowLength, /^(P7D|PT168H)$/);
+    assert.match(rewindWindowLength, /^(PT1H30M|PT90M)$/);
+    await recordings.getByRole("button", { name: "End recording" }).click();
+    await form.getByRole("button", { name: "End recording" }).click();
+    await page.getByText("Nothing is recorded").waitFor();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("heading", { level: 1, name: "Live events" }).waitFor();
+    assert.equal((await call(to, "GET", media(to, `/liveEvents/${name}`))).status, 404);
+    await call(to, "DELETE", media(to, `/streamingLocators/${asset}`));
+    await call(to, "DELETE", media(to, `/assets/${asset}`));
+    await context.close();
+  });
 });
