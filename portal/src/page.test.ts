@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { asFailure, failureOf, Failure } from "./api/failure";
 import { href, readPlace } from "./app/router";
 import { bytes, clock, isoDuration, isoSeconds, nameFrom, spokenDuration, timeInFilm } from "./format";
+import { picturesAmong, spread, tiles } from "./pages/picture-index";
 import { listed, rangesOf } from "./pages/ranges";
 import { names } from "./ui/names";
 import { protocolOf, qualityLabel } from "./player/players";
@@ -75,6 +76,24 @@ describe("failures", () => {
     expect(asFailure(new TypeError("x is not a function"))).toMatchObject({ kind: "broken", message: "x is not a function" });
     const own = new Failure("conflict", "x");
     expect(asFailure(own)).toBe(own);
+  });
+});
+
+describe("pictures of an asset", () => {
+  it("are told from sheets, whose index says where each tile is", () => {
+    const files = ["film.mp4", "film_000001.jpg", "film_sheet.vtt", "film_sheet000001.jpg", "film_sheet000002.jpg", "film_Thumbnail000001.png", "captions.vtt"];
+    expect(picturesAmong(files)).toEqual({ pictures: ["film_Thumbnail000001.png", "film_000001.jpg"], index: "film_sheet.vtt" });
+    expect(picturesAmong(["film.mp4", "captions.vtt"])).toEqual({ pictures: [], index: null });
+    const vtt =
+      "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nsheet1.jpg#xywh=0,0,160,90\n\n00:02.000 --> 00:04.000\nsheet1.jpg#xywh=160,0,160,90\n\n" +
+      "01:00:04.500 --> 01:00:06.000\nsheet2.jpg#xywh=0,90,160,90\n\n00:06.000 --> 00:08.000\nwords\n";
+    expect(tiles(vtt).map(({ at, sheet, x, y }) => [at, sheet, x, y])).toEqual([
+      [0, "sheet1.jpg", 0, 0],
+      [2, "sheet1.jpg", 160, 0],
+      [3604.5, "sheet2.jpg", 0, 90],
+    ]);
+    expect(tiles("nonsense")).toEqual([]);
+    expect([spread([1, 2, 3], 5), spread([0, 1, 2, 3, 4, 5, 6, 7, 8], 3)]).toEqual([[1, 2, 3], [0, 4, 8]]);
   });
 });
 

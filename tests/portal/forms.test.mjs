@@ -173,7 +173,7 @@ describe("forms of the portal", () => {
     });
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
     t.after(() => server.close());
-    const { context, page, form } = await opened("/transforms", "New transform");
+    const { context, page, form, problems } = await opened("/transforms", "New transform");
     await form.getByLabel("Name", { exact: true }).fill(name);
     const only = form.getByRole("group", { name: "Output 1" });
     await only.getByLabel("An encode of your own").check();
@@ -222,6 +222,20 @@ describe("forms of the portal", () => {
     await plays(page);
     const length = await page.evaluate(() => document.querySelector("video").duration);
     assert.ok(Math.abs(length - 2.5) < 0.15, `${length} s of 2.5 s`);
+
+    // The pictures stand on the asset's page, with a strip out of the sheet, and in the list.
+    const [poster] = made.filter((file) => file.endsWith(".jpg") && !file.includes("sheet"));
+    await page.goto(`${to.portalUrl}/#/assets/${name}-pictures`);
+    const shown = (selector) => page.waitForFunction((selector) => document.querySelector(selector)?.naturalWidth === 640, selector);
+    await shown(`.pictures img[alt="${poster}"]`);
+    const strip = page.getByRole("list", { name: "The film in pictures" });
+    assert.deepEqual(
+      await strip.getByRole("img").evaluateAll((tiles) => tiles.map((tile) => [tile.ariaLabel, tile.getBBox().width > 0])),
+      ["0:00", "0:01", "0:02"].map((at) => [`Picture at ${at}`, true]),
+    );
+    await page.goto(`${to.portalUrl}/#/assets?q=${name}`);
+    await shown(`tr[data-id="${name}-pictures"] .poster img`);
+    assert.deepEqual(problems, []);
     await context.close();
   });
 
