@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createServer } from "node:http";
-import { randomUUID } from "node:crypto";
+import { createHmac, randomUUID } from "node:crypto";
 import { launch } from "./lib/browser.mjs";
 import { call, connection, demo, makeFilm, media } from "./lib/headwater.mjs";
 import { openPortal, plays } from "./lib/portal.mjs";
@@ -121,6 +121,17 @@ describe("forms of the portal", () => {
     assert.equal(await quality.getByLabel("kbit/s", { exact: true }).getAttribute("aria-invalid"), "true");
     assert.equal(await form.locator("[aria-invalid=true]").count(), 1);
     await quality.getByLabel("kbit/s", { exact: true }).fill("500");
+    // What is wrong in a part that is folded up is unfolded.
+    const more = quality.locator("summary", { hasText: "More" });
+    await more.click();
+    await quality.getByLabel("Pictures a second").fill("often");
+    await more.click();
+    await quality.getByLabel("Pictures a second").waitFor({ state: "hidden" });
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await quality.getByLabel("Pictures a second").waitFor();
+    await page.waitForFunction(() => document.activeElement?.getAttribute("aria-invalid") === "true");
+    assert.ok(await quality.getByLabel("Pictures a second").evaluate((field) => field === document.activeElement));
+    await quality.getByLabel("Pictures a second").fill("25");
     await form.getByRole("button", { name: "Make transform" }).click();
     await complained(form, "Preset", /tune/);
     await json.fill(JSON.stringify({ "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: "CopyTopBitrateInterleaved" }));
@@ -359,4 +370,401 @@ describe("forms of the portal", () => {
     await call(to, "DELETE", media(to, `/assets/${asset}`));
     await context.close();
   });
+
+  /** What is deleted in the portal is gone. */
+  async function deleted(page, label, heading, path) {
+    await page.getByRole("button", { name: label, exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: label, exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: heading }).waitFor();
+    assert.equal((await call(to, "GET", path)).status, 404);
+  }
+
+  test("an asset is made and described, and what is too long for a description is told at its field", async () => {
+    const name = `asset-${run}`;
+    const { context, page, form } = await opened("/assets", "New asset");
+    await form.getByLabel("Name", { exact: true }).fill("no/such:name");
+    await form.getByRole("button", { name: "Make asset" }).click();
+    await form.locator(".failure[data-kind=invalid]").waitFor();
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("When the asset is deleted").selectOption("Delete");
+    await form.getByRole("button", { name: "Make asset" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    assert.equal((await read(`/assets/${name}`)).properties.containerDeletionPolicy, "Delete");
+    await page.getByRole("button", { name: "Describe" }).click();
+    await form.getByLabel("Description").fill("x".repeat(5000));
+    await form.getByLabel("Alternate id").fill("ours-7");
+    await form.getByRole("button", { name: "Save" }).click();
+    await complained(form, "Description", /4096/);
+    await form.getByLabel("Description").fill("Rushes");
+    await form.getByRole("button", { name: "Save" }).click();
+    await page.locator(".facts").getByText("Rushes").waitFor();
+    const { properties } = await read(`/assets/${name}`);
+    assert.deepEqual([properties.description, properties.alternateId], ["Rushes", "ours-7"]);
+    await deleted(page, "Delete", "Assets", media(to, `/assets/${name}`));
+    await context.close();
+  });
+
+  test("a streaming endpoint is made, started, scaled, stopped and deleted", { timeout: 3 * 60_000 }, async (t) => {
+    const name = `ep-${run}`;
+    t.after(async () => {
+      await call(to, "POST", media(to, `/streamingEndpoints/${name}/stop`));
+      await call(to, "DELETE", media(to, `/streamingEndpoints/${name}`));
+    });
+    const { context, page, form } = await opened("/endpoints", "New endpoint");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Host names of your own").fill("not_a host!");
+    await form.getByLabel("Start it at once").uncheck();
+    await form.getByRole("button", { name: "Make endpoint" }).click();
+    await complained(form, "Host names of your own", /not_a is not the name of a host/);
+    await form.getByLabel("Host names of your own").fill("films.example.com tv.example.com");
+    await form.getByRole("button", { name: "Make endpoint" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const state = page.locator(".facts .state");
+    await state.getByText("Stopped").waitFor();
+    const endpoint = async () => (await read(`/streamingEndpoints/${name}`)).properties;
+    assert.deepEqual((await endpoint()).customHostNames, ["films.example.com", "tv.example.com"]);
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await state.getByText("Running").waitFor();
+    assert.equal((await endpoint()).resourceState, "Running");
+    await page.getByRole("button", { name: "Scale" }).click();
+    await form.getByLabel("Units").fill("2");
+    await form.getByRole("button", { name: "Scale" }).click();
+    await form.waitFor({ state: "detached" });
+    await page.locator(".facts div", { hasText: "Units" }).getByText("2", { exact: true }).waitFor();
+    assert.equal((await endpoint()).scaleUnits, 2);
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await form.getByRole("button", { name: "Stop", exact: true }).click();
+    await state.getByText("Stopped").waitFor();
+    await deleted(page, "Delete", "Streaming endpoints", media(to, `/streamingEndpoints/${name}`));
+    await context.close();
+  });
+
+  test("a filter of the project leaves out what it says, and is deleted", async () => {
+    const name = `filter-${run}`;
+    const { context, page, form } = await opened("/filters", "New filter");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("From (seconds)").fill("9");
+    await form.getByLabel("To (seconds)").fill("5");
+    await form.getByLabel("Best picture (kbit/s)").fill("700");
+    await form.getByLabel("Sound's language").fill("en");
+    await form.getByLabel("First quality (kbit/s)").fill("400");
+    await form.getByRole("button", { name: "Make filter" }).click();
+    await form.locator(".failure[data-kind=invalid]").waitFor();
+    await form.getByLabel("To (seconds)").fill("15.5");
+    await form.getByRole("button", { name: "Make filter" }).click();
+    const row = page.getByRole("table", { name: "Filters" }).getByRole("row", { name: new RegExp(name) });
+    await row.getByText("0:09 to 0:16").waitFor();
+    const { properties } = await read(`/accountFilters/${name}`);
+    assert.deepEqual([properties.presentationTimeRange.startTimestamp, properties.presentationTimeRange.endTimestamp], [9000, 15_500]);
+    assert.equal(properties.firstQuality.bitrate, 400_000);
+    assert.deepEqual(
+      properties.tracks.map(({ trackSelections }) => trackSelections.map(({ property, value }) => `${property} ${value}`)),
+      [["Type Video", "Bitrate 0-700000"], ["Type Audio", "Language en"]],
+    );
+    await row.getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.equal((await call(to, "GET", media(to, `/accountFilters/${name}`))).status, 404);
+    await context.close();
+  });
+
+  test("a storage account is added with its key, given another, and removed; a key that is none stays to be corrected", async (t) => {
+    const name = `store${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/storage/${name}`)));
+    const key = to.blobConnectionString.match(/AccountKey=([^;]*)/)[1];
+    const { context, page, form } = await opened("/storage", "Add storage account");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Address").fill(to.blobUrl);
+    await form.getByRole("radio", { name: /^Account key/ }).check();
+    const secret = form.getByRole("textbox", { name: "Account key" });
+    await secret.fill("not a key");
+    await form.getByRole("button", { name: "Add storage account" }).click();
+    await complained(form, "Account key", /base64/);
+    await secret.fill(key);
+    await form.getByRole("button", { name: "Add storage account" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const { status, body } = await call(to, "GET", media(to, `/storage/${name}`));
+    assert.deepEqual([status, body.spec.url], [200, to.blobUrl]);
+    assert.ok(!JSON.stringify(body).includes(key), "the key is shown to nobody");
+    // A signature that ends beside a key that does not: the one that lasts longest is used.
+    await page.getByRole("button", { name: "New credential" }).click();
+    await form.getByRole("textbox", { name: "SAS token" }).fill(accountSas(new URL(to.blobUrl).pathname.slice(1), key));
+    await form.getByRole("button", { name: "Use this credential" }).click();
+    const credentials = page.getByRole("table", { name: "Credentials" });
+    await credentials.getByRole("row", { name: /SAS token/ }).getByText("Retired").waitFor();
+    await credentials.getByRole("row", { name: /Retired/ }).getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await credentials.getByText("Retired").waitFor({ state: "detached" });
+    const left = await call(to, "GET", media(to, `/storage/${name}/credentials`));
+    assert.equal(left.body.items.length, 1);
+    await deleted(page, "Remove", "Storage accounts", media(to, `/storage/${name}`));
+    await context.close();
+  });
+
+  test("an upload rule is made, disabled, changed and deleted", async (t) => {
+    const name = `rule-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/uploadRules/${name}`)));
+    const { context, page, form } = await opened("/upload-rules", "New upload rule");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Container").fill("UPPER");
+    await form.getByLabel("Folder").fill("films/");
+    await form.getByLabel("Kinds of files").fill(".mp4 .mkv");
+    await form.getByLabel("Encode with").selectOption("AdaptiveStreaming");
+    await form.getByRole("button", { name: "Save rule" }).click();
+    await complained(form, "Container", /container/);
+    await form.getByLabel("Container").fill(`incoming-${run}`);
+    await form.getByRole("button", { name: "Save rule" }).click();
+    const row = page.getByRole("table", { name: "Upload rules" }).getByRole("row", { name: new RegExp(name) });
+    await row.getByText("Enabled").waitFor();
+    const rule = async () => (await read(`/uploadRules/${name}`)).properties;
+    const { container, prefix, suffixes, transformName } = await rule();
+    assert.deepEqual([container, prefix, suffixes, transformName], [`incoming-${run}`, "films/", [".mp4", ".mkv"], "AdaptiveStreaming"]);
+    await row.getByRole("button", { name: "Disable" }).click();
+    await row.getByText("Disabled").waitFor();
+    assert.equal((await rule()).enabled, false);
+    await row.getByRole("button", { name: "Change" }).click();
+    await form.getByLabel("Publish with").selectOption("Predefined_DownloadAndClearStreaming");
+    await form.getByLabel("Enabled").check();
+    await form.getByRole("button", { name: "Save rule" }).click();
+    await row.getByText("Stream and download").waitFor();
+    assert.deepEqual([(await rule()).enabled, (await rule()).streamingPolicyName], [true, "Predefined_DownloadAndClearStreaming"]);
+    await row.getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.equal((await call(to, "GET", media(to, `/uploadRules/${name}`))).status, 404);
+    await context.close();
+  });
+
+  test("key policies and the streaming policies over them are made for each kind of encryption", { timeout: 3 * 60_000 }, async (t) => {
+    const made = [];
+    t.after(async () => {
+      for (const path of made.reverse()) await call(to, "DELETE", media(to, path));
+    });
+    const keys = `keys-${run}`;
+    const { context, page, form } = await opened("/key-policies", "New key policy");
+    await form.getByLabel("Name", { exact: true }).fill(keys);
+    await form.getByRole("radio", { name: /^Widevine and PlayReady/ }).check();
+    await form.getByLabel("Issuer (iss)").fill("https://example.com");
+    await form.getByLabel("Audience (aud)").fill("viewers");
+    await form.getByLabel("Shared secret (base64)").fill("not base64!");
+    await form.getByLabel("A token opens").selectOption("key");
+    await form.getByRole("button", { name: "Make key policy" }).click();
+    await complained(form, "Shared secret (base64)", /base64/);
+    await form.getByRole("button", { name: "Another secret" }).click();
+    await form.getByRole("button", { name: "Make key policy" }).click();
+    await page.getByRole("heading", { level: 1, name: keys }).waitFor();
+    made.push(`/contentKeyPolicies/${keys}`);
+    const { options } = (await read(`/contentKeyPolicies/${keys}`)).properties;
+    assert.deepEqual(options.map(({ name }) => name), ["Widevine", "PlayReady"]);
+    assert.deepEqual(options[0].restriction.requiredClaims, [{ claimType: "urn:microsoft:azure:mediaservices:contentkeyidentifier" }]);
+    await page.getByRole("button", { name: "Show secrets" }).click();
+    assert.equal(Buffer.from(await page.getByLabel("secret of Widevine", { exact: true }).inputValue(), "base64").length, 32);
+
+    for (const [label, member, more] of [
+      [/^None/, "noEncryption", { download: true }],
+      [/^AES-128/, "envelopeEncryption", { licence: "https://keys.example.com/{ContentKeyId}" }],
+      [/^CENC with ClearKey/, "commonEncryptionCenc", {}],
+      [/^CENC with DRM/, "commonEncryptionCenc", {}],
+    ]) {
+      const name = `policy-${run}-${made.length}`;
+      await page.goto(`${to.portalUrl}/#/streaming-policies`);
+      await page.getByRole("button", { name: "New streaming policy" }).click();
+      await form.getByLabel("Name", { exact: true }).fill(name);
+      await form.getByRole("radio", { name: label }).check();
+      if (more.download) await form.getByLabel("Download of files").check();
+      if (more.licence) await form.getByLabel("Key server of your own").fill(more.licence);
+      if (member !== "noEncryption") await form.getByLabel("Key policy", { exact: true }).selectOption(keys);
+      await form.getByRole("button", { name: "Make streaming policy" }).click();
+      await page.getByRole("heading", { level: 1, name }).waitFor();
+      made.push(`/streamingPolicies/${name}`);
+      const { properties } = await read(`/streamingPolicies/${name}`);
+      assert.deepEqual([properties[member].enabledProtocols.hls, properties[member].enabledProtocols.dash], [true, true]);
+      assert.equal(properties[member].enabledProtocols.download, more.download === true);
+      if (member !== "noEncryption") assert.equal(properties.defaultContentKeyPolicyName, keys);
+      if (more.licence) assert.equal(properties[member].customKeyAcquisitionUrlTemplate, more.licence);
+    }
+    const drm = made.at(-1);
+    const { assetName } = await demo(to);
+    const locator = { assetName, streamingPolicyName: drm.split("/").at(-1) };
+    assert.equal((await call(to, "PUT", media(to, `/streamingLocators/${keys}`), { properties: locator })).status, 201);
+    made.push(`/streamingLocators/${keys}`);
+    // A key policy that somebody uses stays, and says why.
+    await page.goto(`${to.portalUrl}/#/key-policies/${keys}`);
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await form.getByRole("button", { name: "Delete", exact: true }).click();
+    await form.locator(".failure[data-kind=conflict]").waitFor();
+    await form.getByRole("button", { name: "Keep" }).click();
+    await call(to, "DELETE", media(to, made.pop()));
+    await page.goto(`${to.portalUrl}/#${drm.replace("/streamingPolicies", "/streaming-policies")}`);
+    await deleted(page, "Delete", "Streaming policies", media(to, drm));
+    await page.goto(`${to.portalUrl}/#/key-policies/${keys}`);
+    await deleted(page, "Delete", "Key policies", media(to, `/contentKeyPolicies/${keys}`));
+    await context.close();
+  });
+
+  test("a role is made of rights, a team gives it, and a member comes and goes", async (t) => {
+    const [role, team] = [`role-${run}`, `team-${run}`];
+    t.after(async () => {
+      await call(to, "DELETE", `/api/v1/organization/teams/${team}`);
+      await call(to, "DELETE", `/api/v1/organization/roles/${role}`);
+    });
+    const { context, page, form } = await opened("/roles", "New role");
+    await form.getByLabel("Name", { exact: true }).fill(role);
+    await form.getByLabel("Description").fill("Looks at films");
+    await form.getByRole("group", { name: "Asset", exact: true }).getByLabel("read").check();
+    await form.getByRole("group", { name: "Job", exact: true }).getByLabel("read").check();
+    await form.getByRole("group", { name: "Job", exact: true }).getByLabel("read").uncheck();
+    await form.getByRole("button", { name: "Make role" }).click();
+    const roles = page.getByRole("table", { name: "Roles" });
+    await roles.getByRole("row", { name: new RegExp(role) }).waitFor();
+    const organization = async (path) => (await call(to, "GET", `/api/v1/organization${path}`)).body;
+    assert.deepEqual((await organization(`/roles/${role}`)).spec.capabilities, { Asset: ["read"] });
+
+    await page.goto(`${to.portalUrl}/#/teams`);
+    await page.getByRole("button", { name: "New team" }).click();
+    await form.getByLabel("Name", { exact: true }).fill("no such name!");
+    await form.getByLabel("Role", { exact: true }).selectOption(role);
+    const scope = await form.getByLabel("Where").inputValue();
+    await form.getByRole("button", { name: "Make team" }).click();
+    await form.locator(".failure[data-kind=invalid]").waitFor();
+    await form.getByLabel("Name", { exact: true }).fill(team);
+    await form.getByRole("button", { name: "Make team" }).click();
+    await page.getByRole("heading", { level: 1, name: team }).waitFor();
+    assert.deepEqual((await organization(`/teams/${team}`)).spec.scopes[scope].roles, [role]);
+    await page.getByRole("button", { name: "Add member" }).click();
+    const user = await form.getByLabel("User", { exact: true }).inputValue();
+    await form.getByLabel("May change the team's members").check();
+    await form.getByRole("button", { name: "Add", exact: true }).click();
+    const members = page.getByRole("table", { name: "Members" });
+    await members.getByText("yes").waitFor();
+    assert.deepEqual((await organization(`/teams/${team}`)).spec.members[user], { isTeamAdmin: true });
+    await members.getByRole("button", { name: "Remove" }).click();
+    await page.getByText("No members yet").waitFor();
+    assert.deepEqual((await organization(`/teams/${team}`)).spec.members, {});
+    await deleted(page, "Delete", "Teams", `/api/v1/organization/teams/${team}`);
+    await page.goto(`${to.portalUrl}/#/roles`);
+    await roles.getByRole("row", { name: new RegExp(role) }).getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await roles.getByRole("row", { name: new RegExp(role) }).waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test("captions are added to an asset's tracks, and removed", { timeout: 3 * 60_000 }, async (t) => {
+    const asset = `captions-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/assets/${asset}`)));
+    await filmWithCaptions(asset);
+    const { context, page, form } = await opened(`/assets/${asset}`, "Add captions or sound");
+    await form.getByLabel("Name", { exact: true }).fill("captions-en");
+    await form.getByLabel("File", { exact: true }).fill("missing.vtt");
+    await form.getByLabel("Language").fill("en");
+    await form.getByLabel("Shown as").fill("English");
+    await form.getByLabel("On by default").check();
+    await form.getByRole("button", { name: "Add track" }).click();
+    await complained(form, "File", /missing\.vtt|fileName/);
+    await form.getByLabel("File", { exact: true }).fill("en.vtt");
+    await form.getByRole("button", { name: "Add track" }).click();
+    const tracks = page.getByRole("table", { name: "Tracks" });
+    await tracks.getByRole("row", { name: /captions-en/ }).getByText("English").waitFor();
+    const { track } = (await read(`/assets/${asset}/tracks/captions-en`)).properties;
+    assert.deepEqual([track.fileName, track.languageCode, track.displayName, track.hlsSettings.default], ["en.vtt", "en", "English", true]);
+    await tracks.getByRole("row", { name: /captions-en/ }).getByRole("button", { name: "Remove" }).click();
+    await form.getByRole("button", { name: "Remove" }).click();
+    await tracks.getByRole("row", { name: /captions-en/ }).waitFor({ state: "detached" });
+    assert.equal((await call(to, "GET", media(to, `/assets/${asset}/tracks/captions-en`))).status, 404);
+    await context.close();
+  });
+
+  test("a report of usage has what was encoded, and an end before its beginning is refused at its field", async () => {
+    const { context, page } = await openPortal(browser, to, "/usage");
+    const report = page.locator("section", { has: page.getByRole("heading", { name: "Report" }) });
+    await report.getByLabel("By", { exact: true }).selectOption("month");
+    const end = await report.getByLabel("Before").inputValue();
+    await report.getByLabel("Before").fill("2001-01-01");
+    await report.getByRole("button", { name: "Make report" }).click();
+    await report.locator(".failure[data-kind=invalid]").waitFor();
+    await report.getByLabel("Before").fill(end);
+    await report.getByRole("button", { name: "Make report" }).click();
+    const rows = page.getByRole("table", { name: "Report" }).getByRole("row", { name: /Jobs/ });
+    const asked = await call(to, "POST", "/api/v1/organization/reports/usage", {
+      startDate: await report.getByLabel("From").inputValue(),
+      endDate: end,
+      format: "json",
+      granularity: "month",
+      projectNames: [to.project],
+    });
+    const jobs = asked.body.items.filter(({ meter }) => meter === "jobs");
+    assert.ok(jobs.length > 0, "the demo was a job");
+    for (const { quantity } of jobs) await rows.getByText(String(quantity), { exact: true }).first().waitFor();
+    await context.close();
+  });
+
+  test("an asset is published from the list of locators for a time, with a filter, and unpublished", async () => {
+    const name = `locator-${run}`;
+    const { assetName } = await demo(to);
+    await call(to, "PUT", media(to, `/accountFilters/${name}`), { properties: { firstQuality: { bitrate: 600_000 } } });
+    const { context, page, form } = await opened("/locators", "Publish an asset");
+    await form.getByLabel("Asset", { exact: true }).fill(assetName);
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Locator name").fill(name);
+    await form.getByLabel("Until").fill("2031-01-02T03:04");
+    await form.getByLabel("Filters").fill("there-is-none");
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await complained(form, "Filters", /there-is-none/);
+    await form.getByLabel("Filters").fill(name);
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const { properties } = await read(`/streamingLocators/${name}`);
+    assert.deepEqual(properties.filters, [name]);
+    assert.equal(Date.parse(properties.endTime), new Date("2031-01-02T03:04").getTime());
+    await deleted(page, "Unpublish", "Locators", media(to, `/streamingLocators/${name}`));
+    await call(to, "DELETE", media(to, `/accountFilters/${name}`));
+    await context.close();
+  });
+
+  /** A signature for everything in an account, good for a day. */
+  function accountSas(account, key) {
+    const [version, permissions] = ["2021-12-02", "rwdlac"];
+    const expiry = `${new Date(Date.now() + 86_400_000).toISOString().slice(0, 19)}Z`;
+    const signed = [account, permissions, "b", "sco", "", expiry, "", "", version, "", ""].join("\n");
+    const sig = createHmac("sha256", Buffer.from(key, "base64")).update(signed).digest("base64");
+    return `?${new URLSearchParams({ sv: version, ss: "b", srt: "sco", sp: permissions, se: expiry, sig })}`;
+  }
+
+  /** An asset with a film that streams, and a file of captions beside it. */
+  async function filmWithCaptions(asset) {
+    const put = async (path, body) => {
+      const { status, body: answer } = await call(to, "PUT", media(to, path), body);
+      assert.ok(status < 300, `PUT ${path} answered ${status}: ${JSON.stringify(answer)}`);
+    };
+    const { assetName } = await demo(to);
+    await put(`/assets/${asset}`, { properties: {} });
+    const transform = `copy-${run}`;
+    await put(`/transforms/${transform}`, {
+      properties: { outputs: [{ preset: { "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: "CopyAllBitrateNonInterleaved" } }] },
+    });
+    await put(`/transforms/${transform}/jobs/${asset}`, {
+      properties: {
+        input: { "@odata.type": "#Microsoft.Media.JobInputAsset", assetName },
+        outputs: [{ "@odata.type": "#Microsoft.Media.JobOutputAsset", assetName: asset }],
+      },
+    });
+    for (;;) {
+      const { state, outputs } = (await read(`/transforms/${transform}/jobs/${asset}`)).properties;
+      if (state === "Finished") break;
+      assert.ok(state !== "Error", JSON.stringify(outputs));
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    await call(to, "DELETE", media(to, `/transforms/${transform}`));
+    const { body } = await call(to, "POST", media(to, `/assets/${asset}/listContainerSas`), {
+      permissions: "ReadWrite",
+      expiryTime: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    const [container, signature] = body.assetContainerSasUrls[0].split("?");
+    const stored = await fetch(`${container}/en.vtt?${signature}`, {
+      method: "PUT",
+      headers: { "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-type": "text/vtt" },
+      body: "WEBVTT\n\n00:00.000 --> 00:10.000\nA caption of the tests\n",
+    });
+    assert.equal(stored.status, 201);
+  }
 });

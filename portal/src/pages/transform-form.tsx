@@ -193,8 +193,8 @@ function BuiltIn({ output, change, path }: Part) {
             <Text label="Most qualities" name={at("maxLayers")} type="number" min={1} value={output.maxLayers} change={(maxLayers) => change({ maxLayers })} />
             <Text label="Height at most" name={at("maxHeight")} type="number" min={1} value={output.maxHeight} change={(maxHeight) => change({ maxHeight })} />
             <Text label="Height at least" name={at("minHeight")} type="number" min={1} value={output.minHeight} change={(minHeight) => change({ minHeight })} />
-            <Text label="kbit/s at most" name={at("maxBitrateBps")} type="number" min={1} value={output.maxBitrate} change={(maxBitrate) => change({ maxBitrate })} />
-            <Text label="kbit/s at least" name={at("minBitrateBps")} type="number" min={1} value={output.minBitrate} change={(minBitrate) => change({ minBitrate })} />
+            <Text label="kbit/s at most" name={at("maxBitrateBps")} type="number" min={1} step="any" value={output.maxBitrate} change={(maxBitrate) => change({ maxBitrate })} />
+            <Text label="kbit/s at least" name={at("minBitrateBps")} type="number" min={1} step="any" value={output.minBitrate} change={(minBitrate) => change({ minBitrate })} />
             <Text
               label="Key frame every (s)"
               name={at("keyFrameIntervalInSeconds")}
@@ -309,7 +309,7 @@ function Standard({ output, change, path }: Part) {
       />
       {encodesAudio && (
         <div class="columns">
-          <Text label="Sound, kbit/s" name={`${audio}.bitrate`} type="number" min={16} max={640} value={output.audioBitrate} change={(audioBitrate) => change({ audioBitrate })} />
+          <Text label="Sound, kbit/s" name={`${audio}.bitrate`} type="number" min={16} step="any" max={640} value={output.audioBitrate} change={(audioBitrate) => change({ audioBitrate })} />
           <Select
             label="Channels"
             name={`${audio}.channels`}
@@ -377,7 +377,7 @@ function Layers({ output, change, path }: Part) {
             <div class="columns narrow">
               <Text label="Width" name={name("width")} value={layer.width} change={(width) => set(at, { width })} placeholder="source's" />
               <Text label="Height" name={name("height")} value={layer.height} change={(height) => set(at, { height })} placeholder="source's" />
-              <Text label="kbit/s" name={name("bitrate")} type="number" min={10} required={!constantQuality(output)} value={layer.bitrate} change={(bitrate) => set(at, { bitrate })} />
+              <Text label="kbit/s" name={name("bitrate")} type="number" min={10} step="any" required={!constantQuality(output)} value={layer.bitrate} change={(bitrate) => set(at, { bitrate })} />
               {constantQuality(output) && (
                 <Text label="CRF" name={name("crf")} type="number" min={0} max={51} step="any" value={layer.crf} change={(crf) => set(at, { crf })} />
               )}
@@ -387,7 +387,7 @@ function Layers({ output, change, path }: Part) {
                 More<span class="visually-hidden"> about {of}</span>
               </summary>
               <div class="columns narrow fields">
-                <Text label="kbit/s at most" name={name("maxBitrate")} type="number" min={10} value={layer.maxBitrate} change={(maxBitrate) => set(at, { maxBitrate })} />
+                <Text label="kbit/s at most" name={name("maxBitrate")} type="number" min={10} step="any" value={layer.maxBitrate} change={(maxBitrate) => set(at, { maxBitrate })} />
                 <Text label="Pictures a second" name={name("frameRate")} value={layer.frameRate} change={(frameRate) => set(at, { frameRate })} placeholder="source's" />
                 <Text label="Label" name={name("label")} value={layer.label} change={(label) => set(at, { label })} hint="For names of files." />
               </div>

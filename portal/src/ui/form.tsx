@@ -10,6 +10,11 @@ import { FailureNote } from "./states";
 
 const Complaint = createContext<Failure | null>(null);
 
+/** A field that somebody has to correct is in sight. */
+function unfold(field: HTMLElement): void {
+  for (let around = field.closest("details"); around !== null; around = around.parentElement?.closest("details") ?? null) around.open = true;
+}
+
 export function Form(props: {
   submit: () => Promise<unknown>;
   label: string;
@@ -23,7 +28,10 @@ export function Form(props: {
   useEffect(() => {
     if (action.failure === null) return;
     const field = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
-    if (field != null) field.focus();
+    if (field != null) {
+      unfold(field);
+      field.focus();
+    }
     else form.current?.querySelector(".failure")?.scrollIntoView({ block: "nearest" });
   }, [action.failure]);
   const onSubmit = async (event: Event) => {
@@ -35,7 +43,12 @@ export function Form(props: {
   };
   return (
     <Complaint.Provider value={action.failure}>
-      <form ref={form} class="form" onSubmit={(event) => void onSubmit(event)}>
+      <form
+        ref={form}
+        class="form"
+        onSubmit={(event) => void onSubmit(event)}
+        onInvalidCapture={(event) => event.target instanceof HTMLElement && unfold(event.target)}
+      >
         {props.children}
         {action.failure !== null && <FailureNote failure={action.failure} />}
         <div class="actions">
