@@ -4,6 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { api, type Api, type Schemas } from "../api/client";
 import { asFailure, Failure, failureOf } from "../api/failure";
 import { forgetSigned, keepPasted, keepSigned, readSigned, type Signed } from "../signin/kept";
+import { forgetAll } from "../upload/kept";
 import { renew, renewIn } from "../signin/renewal";
 import { readToken, takeToken } from "../token";
 
@@ -168,6 +169,7 @@ export function signOut(): void {
   const kept = elsewhere.peek();
   window.clearTimeout(timer);
   forgetSigned(sessionStorage);
+  forgetAll();
   sessionStorage.removeItem(PROJECT_KEY);
   if (kept === null) {
     location.replace("/");

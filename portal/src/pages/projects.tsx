@@ -51,7 +51,7 @@ function Switch({ name, label }: { name: string; label: string }) {
   if (project.value === name) return <span class="meta">shown now</span>;
   return (
     <button type="button" class="small plain" aria-label={`Switch to ${label}`} onClick={() => choose(name)}>
-      Switch to it
+      Switch
     </button>
   );
 }
