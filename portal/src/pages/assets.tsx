@@ -120,7 +120,9 @@ function AssetPage({ name }: { name: string }) {
   const [turn, setTurn] = useState(0);
   const asset = useLoad(
     () => ask((to) => to.GET("/api/v1/projects/{project}/media/assets/{asset}", { params: { path: here({ asset: name }) } })),
-    [name, turn],
+    [name],
+    () => null,
+    turn,
   );
   return (
     <>

@@ -110,7 +110,12 @@ export function Poster({ asset }: { asset: string }) {
 
 /** Nothing for assets without pictures, and for those who may not look into storage. */
 export function AssetPictures({ asset, turn }: { asset: string; turn: number }) {
-  const found = useLoad(() => (may("Asset", "reveal") ? readPictures(project.peek(), asset, true) : Promise.resolve(NONE)), [asset, turn]);
+  const found = useLoad(
+    () => (may("Asset", "reveal") ? readPictures(project.peek(), asset, true) : Promise.resolve(NONE)),
+    [asset],
+    () => null,
+    turn,
+  );
   const { pictures, strip } = found.value ?? NONE;
   if (pictures.length === 0 && strip.length === 0) return null;
   return (

@@ -52,7 +52,7 @@ export function Form(props: {
         {props.children}
         {action.failure !== null && <FailureNote failure={action.failure} />}
         <div class="actions">
-          <button type="submit" disabled={action.busy} aria-busy={action.busy}>
+          <button type="submit" aria-disabled={action.busy || undefined} aria-busy={action.busy}>
             {props.label}
           </button>
         </div>

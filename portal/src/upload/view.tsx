@@ -95,6 +95,7 @@ function Again({ id, name }: { id: number; name: string }) {
 
 function Row({ upload }: { upload: Upload }) {
   const { id, mark: file, state, sentBytes, keptBytes, failure, began, asset } = upload;
+  const going = state === "sending" || state === "waiting";
   const elapsed = began === null ? 0 : (Date.now() - began.at) / 1000;
   const speed = began === null || elapsed < 1 ? 0 : (sentBytes - began.bytes) / elapsed;
   return (
@@ -110,14 +111,10 @@ function Row({ upload }: { upload: Upload }) {
       <progress max={Math.max(1, file.size)} value={file.size === 0 && state === "done" ? 1 : sentBytes} aria-label={`Upload of ${file.name}`} />
       {failure !== null && <FailureNote failure={failure} />}
       <div class="actions">
-        {(state === "sending" || state === "waiting") && (
-          <button type="button" class="small plain" onClick={() => pauseUpload(id)}>
-            Pause
-          </button>
-        )}
-        {(state === "paused" || state === "failed") && (
-          <button type="button" class="small" onClick={() => resumeUpload(id)}>
-            Go on
+        {(going || state === "paused" || state === "failed") && (
+          // One button, so that the keyboard stays on it.
+          <button type="button" class={going ? "small plain" : "small"} onClick={() => (going ? pauseUpload(id) : resumeUpload(id))}>
+            {going ? "Pause" : "Go on"}
           </button>
         )}
         {state === "interrupted" && <Again id={id} name={file.name} />}
