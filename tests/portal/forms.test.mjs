@@ -104,8 +104,8 @@ describe("forms of the portal", () => {
     await second.getByLabel("Sound", { exact: true }).selectOption("DD");
     await second.getByLabel("Sound, kbit/s").fill("192");
     // The poster that comes with pictures, and a sheet beside it.
-    await second.getByRole("button", { name: "More pictures" }).click();
-    const sheet = second.getByRole("group", { name: "Picture 2" });
+    await second.getByRole("button", { name: "More thumbnails" }).click();
+    const sheet = second.getByRole("group", { name: "Thumbnail 2" });
     await sheet.getByLabel("Every").fill("2");
     await sheet.getByLabel("Columns").fill("4");
     await form.getByRole("button", { name: "Another output" }).click();
@@ -125,14 +125,14 @@ describe("forms of the portal", () => {
     // What is wrong in a part that is folded up is unfolded.
     const more = quality.locator("summary", { hasText: "More" });
     await more.click();
-    await quality.getByLabel("Pictures a second").fill("often");
+    await quality.getByLabel("Frame rate").fill("often");
     await more.click();
-    await quality.getByLabel("Pictures a second").waitFor({ state: "hidden" });
+    await quality.getByLabel("Frame rate").waitFor({ state: "hidden" });
     await form.getByRole("button", { name: "Make transform" }).click();
-    await quality.getByLabel("Pictures a second").waitFor();
+    await quality.getByLabel("Frame rate").waitFor();
     await page.waitForFunction(() => document.activeElement?.getAttribute("aria-invalid") === "true");
-    assert.ok(await quality.getByLabel("Pictures a second").evaluate((field) => field === document.activeElement));
-    await quality.getByLabel("Pictures a second").fill("25");
+    assert.ok(await quality.getByLabel("Frame rate").evaluate((field) => field === document.activeElement));
+    await quality.getByLabel("Frame rate").fill("25");
     await form.getByRole("button", { name: "Make transform" }).click();
     await complained(form, "Preset", /tune/);
     await json.fill(JSON.stringify({ "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: "CopyTopBitrateInterleaved" }));
@@ -196,8 +196,8 @@ describe("forms of the portal", () => {
     await quality.getByLabel("kbit/s", { exact: true }).fill("300");
     await form.getByRole("button", { name: "Another output" }).click();
     const pictures = form.getByRole("group", { name: "Output 2" });
-    await pictures.getByRole("button", { name: "More pictures" }).click();
-    await pictures.getByRole("group", { name: "Picture 2" }).getByLabel("Every").fill("1");
+    await pictures.getByRole("button", { name: "More thumbnails" }).click();
+    await pictures.getByRole("group", { name: "Thumbnail 2" }).getByLabel("Every").fill("1");
     await form.getByRole("button", { name: "Make transform" }).click();
     await page.getByRole("heading", { level: 1, name }).waitFor();
 

@@ -33,7 +33,7 @@ export const COPIES: { value: CopyName; label: string; hint: string }[] = [
 
 const KINDS: Record<string, string> = {
   StandardEncoderPreset: "Encode of its own",
-  ThumbnailGeneratorPreset: "Pictures",
+  ThumbnailGeneratorPreset: "Thumbnails",
   TrackInserterPreset: "Captions",
 };
 

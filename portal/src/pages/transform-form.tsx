@@ -85,8 +85,8 @@ export function TransformForm({ of, done }: { of?: Schemas["Transform"]; done: (
 
 const KINDS: { value: Kind; label: string; hint: string; safe?: boolean }[] = [
   { value: "BuiltIn", label: "A ready-made ladder", hint: "Qualities that are known to work.", safe: true },
-  { value: "Standard", label: "An encode of your own", hint: "Codecs, sizes and bit rates one by one, with pictures." },
-  { value: "Thumbnails", label: "Pictures only", hint: "Posters, stills, and sheets for seeking." },
+  { value: "Standard", label: "An encode of your own", hint: "Codecs, sizes and bit rates one by one, with thumbnails." },
+  { value: "Thumbnails", label: "Thumbnails only", hint: "Posters, stills, and sheets for seeking." },
   { value: "Copy", label: "A copy", hint: "Tracks as they are, into MP4; nothing is encoded." },
   { value: "Json", label: "JSON", hint: "Whatever the API takes: overlays, crops, fades, captions." },
 ];
@@ -308,7 +308,7 @@ function Standard({ output, change, path }: Part) {
         ]}
       />
       {encodesAudio && (
-        <div class="columns">
+        <div class="columns narrow">
           <Text label="Sound, kbit/s" name={`${audio}.bitrate`} type="number" min={16} step="any" max={640} value={output.audioBitrate} change={(audioBitrate) => change({ audioBitrate })} />
           <Select
             label="Channels"
@@ -337,7 +337,7 @@ function Standard({ output, change, path }: Part) {
       )}
       <Pictures output={output} change={change} path={path} list="codecs" first={codecs.pictures} />
       {media && (
-        <div class="columns">
+        <>
           <Select
             label="Files are"
             name={`${path}.formats[0].@odata.type`}
@@ -356,7 +356,7 @@ function Standard({ output, change, path }: Part) {
             placeholder={PATTERN}
             hint="Different for each track. {Label}, {Resolution} and {Index} are known, too."
           />
-        </div>
+        </>
       )}
       <Complaints name={`${path}.codecs`} />
       <Complaints name={`${path}.formats`} />
@@ -388,7 +388,7 @@ function Layers({ output, change, path }: Part) {
               </summary>
               <div class="columns narrow fields">
                 <Text label="kbit/s at most" name={name("maxBitrate")} type="number" min={10} step="any" value={layer.maxBitrate} change={(maxBitrate) => set(at, { maxBitrate })} />
-                <Text label="Pictures a second" name={name("frameRate")} value={layer.frameRate} change={(frameRate) => set(at, { frameRate })} placeholder="source's" />
+                <Text label="Frame rate" name={name("frameRate")} value={layer.frameRate} change={(frameRate) => set(at, { frameRate })} placeholder="source's" />
                 <Text label="Label" name={name("label")} value={layer.label} change={(label) => set(at, { label })} hint="For names of files." />
               </div>
             </details>
@@ -419,11 +419,11 @@ function Pictures({ output, change, path, list, first, needed = false }: Part & 
         const name = (member: string) => `${path}.${list}[${first + at}].${member}`;
         // Sizes of an encode's pictures stand in a layer of their own.
         const size = (member: string) => (list === "codecs" ? name(`layers[0].${member}`) : name(member));
-        const of = `picture ${at + 1}`;
+        const of = `thumbnail ${at + 1}`;
         const several = picture.take === "many" || picture.take === "sheet";
         return (
           <fieldset key={at} class="row">
-            <legend>Picture {at + 1}</legend>
+            <legend>Thumbnail {at + 1}</legend>
             <div class="columns">
               <Select
                 label="What it is"
@@ -433,7 +433,7 @@ function Pictures({ output, change, path, list, first, needed = false }: Part & 
                   ["best", "The best there is"],
                   ["one", "One, at a time"],
                   ["many", "One every so often"],
-                  ["sheet", "Sheets of small ones, for seeking"],
+                  ["sheet", "Sheets, for seeking"],
                 ]}
               />
               <Select
@@ -487,7 +487,7 @@ function Pictures({ output, change, path, list, first, needed = false }: Part & 
         class="small plain"
         onClick={() => change({ pictures: [...output.pictures, newPicture(output.pictures.length === 0 ? {} : { take: "sheet", label: "sheet", width: "160" })] })}
       >
-        {output.pictures.length === 0 ? "Add pictures" : "More pictures"}
+        {output.pictures.length === 0 ? "Add thumbnails" : "More thumbnails"}
       </button>
     </div>
   );
