@@ -82,6 +82,18 @@ export function isoDuration(seconds: number): string {
   return `PT${hours > 0 ? `${hours}H` : ""}${minutes > 0 ? `${minutes}M` : ""}${rest > 0 || seconds < 60 ? `${rest}S` : ""}`;
 }
 
+/** A time in a film as people write it (`90`, `1:30.5`, `1:02:03`) as ISO 8601, which is taken too; null for anything else. */
+export function timeInFilm(text: string): string | null {
+  const typed = text.trim();
+  if (isoSeconds(typed) !== null && typed !== "P" && !typed.endsWith("T")) return typed;
+  const parts = typed.match(/^(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d{1,3})?)$/);
+  if (parts === null) return null;
+  const [hours = 0, minutes = 0, seconds = 0] = parts.slice(1).map((part) => Number(part ?? 0));
+  // In thousandths, or a sum of decimals would have more of them.
+  const whole = Math.round((hours * 3600 + minutes * 60 + seconds) * 1000);
+  return `PT${whole / 1000}S`;
+}
+
 /** A name for the API from a file's: what is not a letter or digit becomes a dash. */
 export function nameFrom(file: string): string {
   const stem = file.replace(/\.[^.]+$/, "").normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-+|-+$/g, "");

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { asFailure, failureOf, Failure } from "./api/failure";
 import { href, readPlace } from "./app/router";
-import { bytes, clock, isoDuration, isoSeconds, nameFrom, spokenDuration } from "./format";
+import { bytes, clock, isoDuration, isoSeconds, nameFrom, spokenDuration, timeInFilm } from "./format";
+import { picturesAmong, spread, tiles } from "./pages/picture-index";
+import { listed, rangesOf } from "./pages/ranges";
+import { names } from "./ui/names";
 import { protocolOf, qualityLabel } from "./player/players";
 import { shortName } from "./player/requests";
 import { takeToken } from "./token";
@@ -57,11 +60,49 @@ describe("failures", () => {
     expect(failed(500, "oops").message).toContain("500");
   });
 
+  it("stand at the field that the API names, however much of its path tells it from others", () => {
+    const field = "properties.outputs[1].preset.codecs[0].layers[2].bitrate";
+    expect(names(field, "bitrate")).toBe(true);
+    expect(names(field, "layers[2].bitrate")).toBe(true);
+    expect(names(field, "layers[1].bitrate")).toBe(false);
+    expect(names(field, "outputs[1].preset.*")).toBe(true);
+    expect(names(field, "outputs[0].preset.*")).toBe(false);
+    expect(names("outputs[1].preset", "outputs[1].preset.*")).toBe(true);
+    expect([names(null, "url"), names("spec/url", "url"), names("url", undefined), names("curl", "url")]).toEqual([false, true, false, false]);
+  });
+
   it("of the network are told from those of the page", () => {
     expect(asFailure(new TypeError("Failed to fetch")).kind).toBe("down");
     expect(asFailure(new TypeError("x is not a function"))).toMatchObject({ kind: "broken", message: "x is not a function" });
     const own = new Failure("conflict", "x");
     expect(asFailure(own)).toBe(own);
+  });
+});
+
+describe("pictures of an asset", () => {
+  it("are told from sheets, whose index says where each tile is", () => {
+    const files = ["film.mp4", "film_000001.jpg", "film_sheet.vtt", "film_sheet000001.jpg", "film_sheet000002.jpg", "film_Thumbnail000001.png", "captions.vtt"];
+    expect(picturesAmong(files)).toEqual({ pictures: ["film_Thumbnail000001.png", "film_000001.jpg"], index: "film_sheet.vtt" });
+    expect(picturesAmong(["film.mp4", "captions.vtt"])).toEqual({ pictures: [], index: null });
+    const vtt =
+      "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nsheet1.jpg#xywh=0,0,160,90\n\n00:02.000 --> 00:04.000\nsheet1.jpg#xywh=160,0,160,90\n\n" +
+      "01:00:04.500 --> 01:00:06.000\nsheet2.jpg#xywh=0,90,160,90\n\n00:06.000 --> 00:08.000\nwords\n";
+    expect(tiles(vtt).map(({ at, sheet, x, y }) => [at, sheet, x, y])).toEqual([
+      [0, "sheet1.jpg", 0, 0],
+      [2, "sheet1.jpg", 160, 0],
+      [3604.5, "sheet2.jpg", 0, 90],
+    ]);
+    expect(tiles("nonsense")).toEqual([]);
+    expect([spread([1, 2, 3], 5), spread([0, 1, 2, 3, 4, 5, 6, 7, 8], 3)]).toEqual([[1, 2, 3], [0, 4, 8]]);
+  });
+});
+
+describe("addresses that somebody may come from", () => {
+  it("are a line of text and the API's list, with the names that were there", () => {
+    const office = { address: "203.0.113.0", name: "office", subnetPrefixLength: 24 };
+    expect(listed([office, { address: "::1" }])).toBe("203.0.113.0/24 ::1");
+    expect(rangesOf("203.0.113.0/24, 198.51.100.7", [office])).toEqual([office, { name: "198.51.100.7", address: "198.51.100.7" }]);
+    expect([listed([{ address: "0.0.0.0", name: "AllowAll", subnetPrefixLength: 0 }]), rangesOf(" ")]).toEqual(["", []]);
   });
 });
 
@@ -112,6 +153,11 @@ describe("what people read", () => {
     expect(isoSeconds("P1DT2H3M4.5S")).toBe(93784.5);
     expect(isoSeconds("soon")).toBeNull();
     expect([isoDuration(14400), isoDuration(5400), isoDuration(0)]).toEqual(["PT4H", "PT1H30M", "PT0S"]);
+  });
+
+  it("times in a film, as they are typed", () => {
+    const typed = ["90", "1:30.5", "1:02:03", " 0:00.001 ", "PT1M30S", "", "soon", "1:", "-5", "P"];
+    expect(typed.map(timeInFilm)).toEqual(["PT90S", "PT90.5S", "PT3723S", "PT0.001S", "PT1M30S", null, null, null, null, null]);
   });
 
   it("names and streams", () => {

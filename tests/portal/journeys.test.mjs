@@ -272,7 +272,7 @@ describe("journeys through the portal", () => {
     await context.close();
   });
 
-  test("a live event is made, started, recorded and shown, then stopped and deleted", { timeout: 5 * 60_000 }, async (t) => {
+  test("a live event is made, started, recorded and shown, stopped, and its recording plays whole", { timeout: 6 * 60_000 }, async (t) => {
     const name = `live-${run}`;
     const { context, page, problems } = await openPortal(browser, to, "/live");
     await page.getByRole("button", { name: "New live event" }).click();
@@ -317,9 +317,51 @@ describe("journeys through the portal", () => {
       await shot(page, `${shape}-live-health`);
     }
     await page.setViewportSize(SHAPES["desk-light"].viewport);
+    const recording = await page.getByRole("table", { name: "Recordings" }).getByRole("link", { name: `${name}-recording-` }).first().innerText();
+    // How much an encoder has sent by now, as the event's own tracks have it.
+    const received = async () => {
+      const { body } = await call(to, "GET", media(to, `/liveEvents/${name}/health`));
+      return body.history.filter(({ tracks }) => tracks.some(({ frameRate }) => frameRate > 0)).length;
+    };
+    for (;;) {
+      // Measured every five seconds, so that more than ten have been recorded.
+      if ((await received()) >= 3) break;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
     await page.getByRole("button", { name: "Stop", exact: true }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Stop" }).click();
     await state.getByText("Stopped").waitFor();
+    encoder.kill();
+
+    // What was recorded is a film now, and plays from its first picture to its last.
+    await page.goto(`${to.portalUrl}/#/assets/${recording}`);
+    await page.getByRole("table", { name: "Locators of this asset" }).getByRole("link", { name: /^Play / }).click();
+    await page.getByRole("heading", { level: 1, name: recording }).waitFor();
+    await page.waitForFunction(() => Number.isFinite(document.querySelector("video")?.duration) && document.querySelector("video").readyState >= 2);
+    const seen = await page.evaluate(async () => {
+      const video = document.querySelector("video");
+      video.pause();
+      video.currentTime = 0;
+      await new Promise((resolve) => video.addEventListener("seeked", resolve, { once: true }));
+      const before = video.getVideoPlaybackQuality().totalVideoFrames;
+      video.playbackRate = 2;
+      const ended = new Promise((resolve) => video.addEventListener("ended", resolve, { once: true }));
+      await video.play();
+      await ended;
+      const { duration, played } = video;
+      // The seek before may have left a moment at the beginning as a range of its own.
+      const whole = Array.from({ length: played.length }, (_, at) => [played.start(at), played.end(at)]);
+      return { duration, whole, frames: video.getVideoPlaybackQuality().totalVideoFrames - before };
+    });
+    assert.ok(seen.duration > 10 && seen.duration < 120, `${seen.duration} s were recorded`);
+    const [first, last] = [seen.whole[0][0], seen.whole.at(-1)[1]];
+    const lost = seen.whole.slice(1).reduce((sum, [start], at) => sum + start - seen.whole[at][1], 0);
+    assert.ok(first < 0.1 && seen.duration - last < 0.1 && lost < 0.1, JSON.stringify(seen));
+    // 25 pictures a second were sent; the decoder has counted all of them, but for some at the ends.
+    assert.ok(Math.abs(seen.frames - 25 * seen.duration) <= 10, JSON.stringify(seen));
+    assert.equal(await page.locator(".meters dt", { hasText: "Latency" }).count(), 0, "a film is behind nothing");
+    await shot(page, "journey-recording");
+    await page.goto(`${to.portalUrl}/#/live/${name}`);
     await page.getByRole("button", { name: "Delete", exact: true }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await page.getByRole("heading", { level: 1, name: "Live events" }).waitFor();

@@ -5,26 +5,57 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { call, connection, demo, media } from "./lib/headwater.mjs";
+import { must } from "./lib/media.mjs";
 import { complaints, openPortal, settled, SHAPES, shot, tooWide } from "./lib/portal.mjs";
 
 const LISTS = [
   ["overview", "/"],
   ...[
     ...["upload", "assets", "jobs", "transforms", "upload-rules", "live", "locators", "endpoints", "streaming-policies"],
-    ...["key-policies", "filters", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens", "signing-keys"],
+    ...["key-policies", "filters", "projects", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens"],
+    ...["signing-keys"],
   ].map((name) => [name, `/${name}`]),
 ];
 
-/** Pages with a form behind a button. */
+/** Pages with a form behind a button; what makes the most of it appear, and what that is called. */
 const FORMS = [
   ["/assets", "New asset"],
   ["/locators", "Publish an asset"],
   ["/transforms", "New transform"],
+  [
+    "/transforms",
+    "New transform",
+    async (form) => {
+      await form.getByRole("radio", { name: /^An encode of your own/ }).check();
+      await form.getByRole("button", { name: "Add thumbnails" }).click();
+      await form.getByRole("button", { name: "More thumbnails" }).click();
+      await form.getByRole("button", { name: "Another output" }).click();
+    },
+    "whole",
+  ],
+  [
+    "/transforms/AdaptiveStreaming",
+    "Change",
+    async (form) => form.getByRole("radio", { name: /^JSON/ }).check(),
+    "json",
+  ],
+  ["/jobs", "New encode"],
+  ["/jobs", "New encode", async (form) => form.getByLabel("What is encoded").selectOption("http"), "http"],
   ["/live", "New live event"],
+  [
+    "/live",
+    "New live event",
+    async (form) => form.getByRole("radio", { name: /^Ladder to 720p/ }).check(),
+    "encoded",
+  ],
+  ["/live/pages-live", "Change"],
+  ["/live/pages-live", "Record"],
   ["/endpoints", "New endpoint"],
   ["/key-policies", "New key policy"],
   ["/streaming-policies", "New streaming policy"],
   ["/filters", "New filter"],
+  ["/projects", "New project"],
+  ["/projects/default", "Rename"],
   ["/storage", "Add storage account"],
   ["/upload-rules", "New upload rule"],
   ["/webhooks", "New webhook"],
@@ -38,12 +69,15 @@ describe("pages of the portal", () => {
   let browser;
   let to;
   let details;
+  /** Those of things that are found at first. */
+  let forms;
 
   before(
     async () => {
       to = connection();
       browser = await launch();
       const film = await demo(to);
+      await pictures(film.assetName);
       const { body: jobs } = await call(to, "GET", media(to, "/jobs"));
       const [transform, , job] = jobs.value.at(-1).id.split("/").slice(-3);
       const clearKey = { "@odata.type": "#Microsoft.Media.ContentKeyPolicyClearKeyConfiguration" };
@@ -59,8 +93,22 @@ describe("pages of the portal", () => {
         }),
       ];
       for (const { status, body } of made) assert.ok(status < 300, JSON.stringify(body));
+      const asset = `/assets/${film.assetName}`;
+      forms = [
+        [asset, "Encode", async (form) => {
+          for (const file of (await form.getByRole("checkbox").all()).slice(0, 2)) await file.check();
+          await form.getByLabel("How much of it").selectOption("film");
+        }, "encode"],
+        [asset, "Describe"],
+        [asset, "Publish"],
+        [asset, "Add captions or sound"],
+        [asset, "New filter"],
+        ["/endpoints/default", "Scale"],
+        ["/storage/local", "New credential"],
+      ];
       details = [
-        ["asset", `/assets/${film.assetName}`],
+        ["asset", asset],
+        ["asset-pictures", "/assets/pages-pictures"],
         ["job", `/jobs/${transform}/${job}`],
         ["transform", `/transforms/${transform}`],
         ["locator", `/locators/${film.name}`],
@@ -69,6 +117,7 @@ describe("pages of the portal", () => {
         ["live-event", "/live/pages-live"],
         ["key-policy", "/key-policies/pages-keys"],
         ["streaming-policy", "/streaming-policies/Predefined_ClearStreamingOnly"],
+        ["project", `/projects/${to.project}`],
         ["storage-account", "/storage/local"],
         ["webhook", "/webhooks/pages-hook"],
         ["team", "/teams/owners"],
@@ -80,11 +129,38 @@ describe("pages of the portal", () => {
   );
   after(async () => {
     await browser?.close();
+    await call(to, "DELETE", media(to, "/transforms/pages-pictures"));
+    await call(to, "DELETE", media(to, "/assets/pages-pictures"));
     await call(to, "DELETE", media(to, "/liveEvents/pages-live"));
     await call(to, "DELETE", media(to, "/contentKeyPolicies/pages-keys"));
     await call(to, "DELETE", media(to, "/accountFilters/pages-filter"));
     await call(to, "DELETE", `/api/v1/projects/${to.project}/webhook/rules/pages-hook`);
   });
+
+  /** An asset with a poster and a sheet of small pictures. */
+  async function pictures(source) {
+    await must(to, "PUT", "/transforms/pages-pictures", {
+      properties: {
+        outputs: [
+          {
+            preset: {
+              "@odata.type": "#MediaKind.ThumbnailGeneratorPreset",
+              thumbnails: [{ start: "{Best}" }, { start: "PT0S", range: "100%", step: "PT2S", width: "160", label: "sheet", spriteColumn: 4 }],
+            },
+          },
+        ],
+      },
+    });
+    const outputs = [{ "@odata.type": "#Microsoft.Media.JobOutputAsset", assetName: "pages-pictures" }];
+    const input = { "@odata.type": "#Microsoft.Media.JobInputAsset", assetName: source, files: ["demo_640x360_600.mp4"] };
+    await must(to, "PUT", "/transforms/pages-pictures/jobs/pages-pictures", { properties: { input, outputs } });
+    for (;;) {
+      const { state } = (await must(to, "GET", "/transforms/pages-pictures/jobs/pages-pictures")).properties;
+      assert.notEqual(state, "Error");
+      if (state === "Finished") return;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
 
   for (const [shape, options] of Object.entries(SHAPES)) {
     test(`on a ${shape.replace("-", " in ")} screen every page is sound`, { timeout: 10 * 60_000 }, async () => {
@@ -106,25 +182,35 @@ describe("pages of the portal", () => {
     });
   }
 
-  for (const shape of ["desk-light", "phone-dark"]) {
+  for (const shape of Object.keys(SHAPES)) {
     test(`on a ${shape.replace("-", " in ")} screen every form is sound`, { timeout: 10 * 60_000 }, async () => {
       const { context, page } = await openPortal(browser, to, "/", SHAPES[shape]);
       const wrong = [];
-      for (const [place, button] of FORMS) {
+      for (const [place, button, fill, called] of [...FORMS, ...forms]) {
         await page.evaluate((place) => (location.hash = place), place);
         await settled(page);
         const opener = page.getByRole("button", { name: button, exact: true }).first();
         await opener.click();
         const dialog = page.getByRole("dialog");
-        await dialog.locator("form").waitFor();
+        await dialog.locator("form").last().waitFor();
+        if (fill !== undefined) {
+          await fill(dialog);
+          await dialog.locator("details").evaluateAll((all) => all.forEach((one) => (one.open = true)));
+        }
+        if (await dialog.evaluate((box) => box.scrollWidth > box.clientWidth)) wrong.push(`${button}: wider than its dialog`);
         if (await tooWide(page)) wrong.push(`${button}: wider than the screen`);
         wrong.push(...(await complaints(page)).map((line) => `${button}: ${line}`));
-        await shot(page, `${shape}-form${place.replace("/", "-")}`, false);
+        // A dialog scrolls; the picture has all of it.
+        await page.setViewportSize({ ...SHAPES[shape].viewport, height: await dialog.evaluate((box) => box.scrollHeight + 60) });
+        await shot(page, `${shape}-form${place.replaceAll("/", "-")}-${called ?? button.replaceAll(" ", "-")}`, false);
+        await page.setViewportSize(SHAPES[shape].viewport);
         await page.keyboard.press("Escape");
         await dialog.waitFor({ state: "detached" });
         // Where one was before the dialog, one is again.
         const back = await page.evaluate(() => document.activeElement?.textContent);
         if (back !== button) wrong.push(`${button}: focus went to ${back}`);
+        // What was filled in is kept, and the next form is to be as it comes.
+        if (fill !== undefined) await page.reload();
       }
       assert.deepEqual(wrong, []);
       await context.close();

@@ -2,9 +2,13 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { launch } from "./lib/browser.mjs";
-import { call, connection, demo } from "./lib/headwater.mjs";
-import { complaints, openPortal, shot } from "./lib/portal.mjs";
+import { call, connection, demo, makeFilm, media } from "./lib/headwater.mjs";
+import { complaints, openPortal, SHAPES, shot, tooWide } from "./lib/portal.mjs";
 
 const answer = (status, code, detail, headers = {}, extraDetail = {}) => ({
   status,
@@ -16,15 +20,33 @@ describe("states of the portal", () => {
   let browser;
   let to;
 
+  let folder;
+  /** A file of five blocks. */
+  let large;
+  const run = randomUUID().slice(0, 6);
+
   before(
     async () => {
       to = connection();
       browser = await launch();
+      folder = mkdtempSync(join(tmpdir(), "headwater-states-"));
+      large = join(folder, "large.bin");
+      const bytes = Buffer.alloc(18 * 1024 * 1024);
+      for (let at = 0; at < bytes.length; at += 4096) bytes.writeUInt32LE(at, at);
+      writeFileSync(large, bytes);
       await demo(to);
     },
     { timeout: 5 * 60_000 },
   );
-  after(() => browser?.close());
+  after(async () => {
+    await browser?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** The number of the block that a request to the store is about. */
+  function blockOf(url) {
+    return Number(Buffer.from(new URL(url).searchParams.get("blockid"), "base64").toString().slice(-6));
+  }
 
   test("an API that does not answer is said so, and the page comes back by itself", async () => {
     const { context, page } = await openPortal(browser, to);
@@ -37,6 +59,142 @@ describe("states of the portal", () => {
     down = false;
     await page.getByRole("table", { name: "Assets" }).waitFor();
     await page.locator(".failure").waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test("an API that is slow is said so while it is waited for, with everything else in reach", async () => {
+    const { context, page } = await openPortal(browser, to);
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await context.route("**/media/assets?*", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.getByRole("link", { name: "Assets", exact: true }).first().click();
+    const waiting = page.locator("main .loading");
+    await waiting.waitFor();
+    assert.equal(await waiting.getByText("longer than usual").count(), 0, "a moment is nothing to tell of");
+    await waiting.getByText("This takes longer than usual. Still waiting for Headwater.").waitFor();
+    assert.equal(await waiting.getAttribute("role"), "status");
+    assert.deepEqual(await complaints(page), []);
+    await shot(page, "state-slow");
+    // A form can be filled in meanwhile.
+    await page.getByRole("button", { name: "New asset" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("typed-meanwhile");
+    release();
+    await page.getByRole("table", { name: "Assets" }).waitFor({ state: "attached" });
+    await waiting.waitFor({ state: "detached" });
+    assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "typed-meanwhile");
+    await context.close();
+  });
+
+  test("a network that fails in the middle of an upload breaks it off, and what was sent is kept", { timeout: 3 * 60_000 }, async (t) => {
+    const asset = `broken-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/assets/${asset}`)));
+    await call(to, "PUT", media(to, `/assets/${asset}`), { properties: { containerDeletionPolicy: "Delete" } });
+    const { context, page } = await openPortal(browser, to, `/assets/${asset}`);
+    let down = false;
+    const sent = [];
+    await context.route(/comp=block&/, async (route) => {
+      const number = blockOf(route.request().url());
+      if (number >= 2) down = true;
+      if (down && number >= 2) return route.abort("internetdisconnected");
+      await route.continue();
+      sent.push(number);
+    });
+    await page.locator("input[type=file]").first().setInputFiles(large);
+    const row = page.locator(".uploads li", { hasText: "large.bin" });
+    // It is tried again for a while before it is given up.
+    await row.getByText("Broke off").waitFor();
+    await row.locator(".failure[data-kind=down]", { hasText: "What has been sent is kept" }).waitFor();
+    assert.deepEqual(await complaints(page), []);
+    await shot(page, "state-upload-broken");
+    await context.unroute(/comp=block&/);
+    const again = [];
+    await context.route(/comp=block&/, (route) => (again.push(blockOf(route.request().url())), route.continue()));
+    await row.getByRole("button", { name: "Go on" }).click();
+    await row.getByText("Uploaded").waitFor();
+    assert.deepEqual([...new Set(again)].sort(), [2, 3, 4], "only what was missing is sent");
+    await page.getByRole("table", { name: "Files" }).getByText("18.0 MiB").waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length), 0, "nothing is left to be remembered");
+    await context.close();
+  });
+
+  test("a closed tab loses nothing: its film asks for its file, goes on where it was, and becomes what was wished", { timeout: 5 * 60_000 }, async () => {
+    const { context, page } = await openPortal(browser, to, "/upload");
+    const film = join(folder, `closed-${run}.mp4`);
+    // A film, and then as much again as makes it five blocks: a `free` box, which players pass over.
+    const padding = Buffer.alloc(17 * 1024 * 1024);
+    padding.writeUInt32BE(padding.length, 0);
+    padding.write("free", 4, "latin1");
+    writeFileSync(film, Buffer.concat([makeFilm(3), padding]));
+    await page.getByLabel("Encode with").selectOption("as-is");
+    await page.getByText("Stream and download").check();
+    let stored = 0;
+    await context.route(/comp=block&/, async (route) => {
+      // Held back they would be sent when the tab closes; refused they are tried again until then.
+      if (blockOf(route.request().url()) >= 2) return route.abort();
+      await route.continue();
+      stored++;
+    });
+    await page.locator("input[type=file]").first().setInputFiles(film);
+    await page.waitForFunction(() => document.querySelector(".uploads progress")?.value >= 8 * 1024 * 1024);
+    assert.equal(stored, 2);
+    const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }));
+    assert.ok(!kept.includes(to.token) && !kept.includes("sig="), "no token and no signature is kept beyond the tab");
+    // A second tab does not take it away from the first.
+    const other = await context.newPage();
+    await other.goto(`${to.portalUrl}/#token=${to.token}`);
+    await other.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    await other.locator(".card[data-locator]").first().waitFor();
+    assert.equal(await other.getByText("unfinished upload").count(), 0);
+    await other.close();
+    await page.close();
+
+    await context.unroute(/comp=block&/);
+    const sent = [];
+    await context.route(/comp=block&/, (route) => (sent.push(blockOf(route.request().url())), route.continue()));
+    const next = await context.newPage();
+    next.setDefaultTimeout(60_000);
+    await next.goto(`${to.portalUrl}/#token=${to.token}`);
+    await next.getByRole("link", { name: "1 unfinished upload" }).click();
+    const flow = next.locator(".flows > li", { hasText: `closed-${run}` });
+    await flow.getByText("Broke off when its tab was closed").waitFor();
+    assert.deepEqual(await complaints(next), []);
+    await shot(next, "state-upload-closed");
+    await next.setViewportSize(SHAPES["phone-dark"].viewport);
+    await next.emulateMedia({ colorScheme: "dark" });
+    assert.deepEqual(await complaints(next), []);
+    assert.equal(await tooWide(next), false);
+    await shot(next, "state-upload-closed-phone");
+    // Another file is told to be one.
+    await flow.locator("input[type=file]").setInputFiles(large);
+    await flow.locator(".failure[data-kind=conflict]", { hasText: "another file" }).waitFor();
+    await flow.locator("input[type=file]").setInputFiles(film);
+    await next.locator(`.flows > li[data-stage=done]`, { hasText: `closed-${run}` }).waitFor();
+    assert.deepEqual([...new Set(sent)].sort(), [2, 3, 4], "what was sent before the tab closed is not sent again");
+    await flow.getByRole("link", { name: "Play" }).click();
+    await next.waitForFunction(() => document.querySelector("video")?.videoWidth > 0);
+    const locators = (await call(to, "GET", media(to, "/streamingLocators?$orderby=properties/created%20desc"))).body.value;
+    const made = locators.find(({ properties }) => properties.assetName.startsWith(`closed-${run}`));
+    assert.equal(made.properties.streamingPolicyName, "Predefined_DownloadAndClearStreaming", "it is published as was wished in the tab that closed");
+    assert.equal(await next.evaluate(() => localStorage.length), 0);
+    await context.close();
+  });
+
+  test("who signs out leaves nothing of uploads behind", async (t) => {
+    const asset = `left-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/assets/${asset}`)));
+    await call(to, "PUT", media(to, `/assets/${asset}`), { properties: { containerDeletionPolicy: "Delete" } });
+    const { context, page } = await openPortal(browser, to, `/assets/${asset}`);
+    await context.route(/comp=block&/, () => undefined);
+    await page.locator("input[type=file]").first().setInputFiles(large);
+    await page.locator(".uploads li", { hasText: "large.bin" }).getByText("Uploading").waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length), 1);
+    page.on("dialog", (dialog) => void dialog.accept());
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length), 0);
     await context.close();
   });
 

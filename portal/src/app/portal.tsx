@@ -5,6 +5,7 @@ import { Brand } from "../ui/brand";
 import { said, Dialog, Heading } from "../ui/parts";
 import { Empty, FailureNote, Loading } from "../ui/states";
 import { useLoad } from "../ui/load";
+import { restore } from "../upload/flows";
 import { uploads } from "../upload/uploads";
 import { choose, expired, may, profile, project, projects, resume, signOut, token } from "./session";
 import { href, place } from "./router";
@@ -73,6 +74,7 @@ export function Portal() {
 function Ready({ page, path, query }: { page: string; path: string[]; query: URLSearchParams }) {
   const known = useLoad(async () => {
     await resume();
+    void restore();
     return true;
     // Not again for another token of the same visit: the page below a renewed sign-in stays as it is.
   }, []);
@@ -127,11 +129,17 @@ function SignInPage() {
 function Top({ signedIn }: { signedIn: boolean }) {
   const name = profile.value?.spec.name ?? "";
   const sending = uploads.value.filter(({ state }) => state === "sending" || state === "waiting").length;
+  const left = uploads.value.filter(({ state }) => state === "interrupted").length;
   return (
     <header class="bar">
       <Brand href={href([])} />
       {signedIn && (
         <div class="who">
+          {left > 0 && (
+            <a class="left" href={href(["upload"])}>
+              {left === 1 ? "1 unfinished upload" : `${left} unfinished uploads`}
+            </a>
+          )}
           {sending > 0 && <a href={href(["upload"])}>{sending === 1 ? "1 upload" : `${sending} uploads`}</a>}
           {projects.value.length > 1 ? (
             <select aria-label="Project" value={project.value} onChange={(event) => choose(event.currentTarget.value)}>

@@ -14,6 +14,7 @@ import { LivePage } from "../pages/live";
 import { LocatorsPage } from "../pages/locators";
 import { PeoplePage } from "../pages/people";
 import { PlayPage, WatchPage } from "../pages/play";
+import { ProjectsPage } from "../pages/projects";
 import { RolesPage } from "../pages/roles";
 import { SigningKeysPage } from "../pages/signing-keys";
 import { StoragePage } from "../pages/storage";
@@ -46,6 +47,7 @@ export const ROUTES: Record<string, ComponentType<PageProps>> = {
   filters: FiltersPage,
   live: LivePage,
   clip: ClipPage,
+  projects: ProjectsPage,
   storage: StoragePage,
   webhooks: WebhooksPage,
   usage: UsagePage,
@@ -90,6 +92,7 @@ export const NAVIGATION: { title: string; pages: { to: string; label: string; ki
   {
     title: "Project",
     pages: [
+      { to: "projects", label: "Projects", kind: "Account" },
       { to: "storage", label: "Storage accounts", kind: "Storage" },
       { to: "webhooks", label: "Webhooks", kind: "Webhook" },
       { to: "usage", label: "Usage", kind: "Account" },

@@ -4,6 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { api, type Api, type Schemas } from "../api/client";
 import { asFailure, Failure, failureOf } from "../api/failure";
 import { forgetSigned, keepPasted, keepSigned, readSigned, type Signed } from "../signin/kept";
+import { forgetAll } from "../upload/kept";
 import { renew, renewIn } from "../signin/renewal";
 import { readToken, takeToken } from "../token";
 
@@ -140,6 +141,11 @@ export async function resume(): Promise<void> {
   await readSurroundings();
 }
 
+/** Reads again which projects there are: after one was made or renamed. */
+export async function rereadProjects(): Promise<void> {
+  await readSurroundings();
+}
+
 async function readSurroundings(): Promise<void> {
   const [list, may] = await Promise.all([
     ask((to) => to.GET("/api/v1/projects")),
@@ -163,6 +169,7 @@ export function signOut(): void {
   const kept = elsewhere.peek();
   window.clearTimeout(timer);
   forgetSigned(sessionStorage);
+  forgetAll();
   sessionStorage.removeItem(PROJECT_KEY);
   if (kept === null) {
     location.replace("/");

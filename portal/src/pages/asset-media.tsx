@@ -15,7 +15,9 @@ export function Contents({ asset, turn }: { asset: string; turn: number }) {
   const finished = uploads.value.filter((one) => one.asset === asset && one.project === project.value && one.state === "done").length;
   const storage = useLoad(
     () => ask((to) => to.GET("/api/v1/projects/{project}/media/assets/{asset}/storage", { params: { path: here({ asset }) } })),
-    [asset, turn, finished],
+    [asset],
+    () => null,
+    turn + finished,
   );
   // Where a live output keeps what it has recorded.
   const recorded = storage.value?.spec.folders.some(({ name }) => name.endsWith(".live")) === true;
@@ -61,7 +63,9 @@ function kindOf({ properties: { track } }: Track): "Picture" | "Sound" | "Captio
 export function Tracks({ asset, turn }: { asset: string; turn: number }) {
   const tracks = useLoad(
     () => ask((to) => to.GET("/api/v1/projects/{project}/media/assets/{asset}/tracks", { params: { path: here({ asset }) } })),
-    [asset, turn],
+    [asset],
+    () => null,
+    turn,
   );
   const remove = (track: string) => () =>
     ask((to) => to.DELETE("/api/v1/projects/{project}/media/assets/{asset}/tracks/{track}", { params: { path: here({ asset, track }) } }));

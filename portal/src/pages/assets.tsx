@@ -16,6 +16,7 @@ import { Drop, Uploads } from "../upload/view";
 import { AssetFilters } from "./filters";
 import { Contents, Tracks } from "./asset-media";
 import { EncodeForm } from "./encode";
+import { AssetPictures, Poster } from "./pictures";
 import { AssetLocators } from "./publish";
 
 export function AssetsPage({ path }: PageProps) {
@@ -53,7 +54,15 @@ function AssetList() {
         }}
         id={({ name }) => name}
         columns={[
-          { head: "Name", cell: ({ name }) => <a href={href(["assets", name])}>{name}</a> },
+          {
+            head: "Name",
+            cell: ({ name }) => (
+              <span class="pictured">
+                <Poster asset={name} />
+                <a href={href(["assets", name])}>{name}</a>
+              </span>
+            ),
+          },
           { head: "Description", long: true, cell: ({ properties }) => properties.description ?? "" },
           { head: "Storage", cell: ({ properties }) => properties.storageAccountName },
           { head: "Created", cell: ({ properties }) => moment(properties.created) },
@@ -111,7 +120,9 @@ function AssetPage({ name }: { name: string }) {
   const [turn, setTurn] = useState(0);
   const asset = useLoad(
     () => ask((to) => to.GET("/api/v1/projects/{project}/media/assets/{asset}", { params: { path: here({ asset: name }) } })),
-    [name, turn],
+    [name],
+    () => null,
+    turn,
   );
   return (
     <>
@@ -154,6 +165,7 @@ function AssetPage({ name }: { name: string }) {
                 ["Alternate id", properties.alternateId],
               ]}
             />
+            <AssetPictures asset={name} turn={turn} />
             <AssetLocators asset={name} />
             <AssetUpload name={name} done={() => setTurn((before) => before + 1)} />
             <Contents asset={name} turn={turn} />

@@ -19,7 +19,7 @@ import { quoted, Table } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Confirm, Heading, Section } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
-import { stamp, submitJob, useTransforms } from "./encode";
+import { assetInput, outputNames, stamp, submitJob, useTransforms } from "./encode";
 import { CLEAR, policyLabel, publish } from "./publish";
 
 type Locator = Schemas["StreamingLocator"];
@@ -149,7 +149,7 @@ async function needCopy(): Promise<void> {
 /** What a job takes of a recording. */
 function cutOf(assetName: string, startMs: number, endMs: number): Parameters<typeof submitJob>[2] {
   const at = (ms: number) => ({ "@odata.type": "#Microsoft.Media.UtcClipTime" as const, time: new Date(ms).toISOString() });
-  return { assetName, files: [], start: at(startMs), end: at(endMs) };
+  return assetInput(assetName, { files: [], start: at(startMs), end: at(endMs) });
 }
 
 const KINDS = [
@@ -173,7 +173,8 @@ function ClipForm({ asset, policies, picture }: { asset: string; policies: Polic
     transform: "",
   });
   const transforms = useTransforms();
-  const encoders = (transforms.value?.value ?? []).map(({ name }) => name).filter((name) => name !== COPY);
+  const known = transforms.value?.value ?? [];
+  const encoders = known.map(({ name }) => name).filter((name) => name !== COPY);
   const encoder = draft.transform || (encoders[0] ?? "");
   const offered = [...policies, { streaming: CLEAR, keys: null }].filter(
     (one, at, all) => all.findIndex(({ streaming, keys }) => streaming === one.streaming && keys === one.keys) === at,
@@ -191,7 +192,9 @@ function ClipForm({ asset, policies, picture }: { asset: string; policies: Polic
         if (!(startMs < endMs)) throw new Failure("invalid", "A clip ends after it begins.", "endTimestamp");
         if (draft.as !== "link") {
           if (draft.as === "copy") await needCopy();
-          await submitJob(draft.as === "copy" ? COPY : encoder, draft.name, cutOf(asset, startMs, endMs), draft.name);
+          const made = draft.as === "copy" ? undefined : known.find(({ name }) => name === encoder);
+          const assets = outputNames(made?.properties.outputs ?? [null], draft.name);
+          await submitJob(draft.as === "copy" ? COPY : encoder, draft.name, cutOf(asset, startMs, endMs), assets);
           return;
         }
         const { streaming, keys } = offered[Number(draft.policy)] ?? { streaming: CLEAR, keys: null };

@@ -1,11 +1,17 @@
-/** Submitting an encode of an asset: the transform, the files, and an asset for what comes out. */
+/** Submitting an encode: the transform, what it reads, and an asset for each thing that comes out. */
 
 import type { Schemas } from "../api/client";
+import { Failure } from "../api/failure";
 import { ask, here } from "../app/session";
-import { Form, NAME_HINT, Select, Text } from "../ui/form";
+import { timeInFilm } from "../format";
+import { Area, Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { useDraft, useLoad } from "../ui/load";
 import { Await, Empty } from "../ui/states";
 import { href } from "../app/router";
+import { presetLabel } from "./presets";
+
+type Input = Schemas["JobPropertiesWrite"]["input"];
+type AssetInput = Schemas["JobInputAssetWrite"];
 
 /** Names of everything in a list of the project's, for choosing. */
 export function useTransforms() {
@@ -23,32 +29,43 @@ export function stamp(): string {
   return Date.now().toString(36).slice(-6);
 }
 
-/** Makes the output asset and the job. */
+/** An input of files of an asset. */
+export function assetInput(assetName: string, more: Omit<AssetInput, "@odata.type" | "assetName"> = {}): AssetInput {
+  return { "@odata.type": "#Microsoft.Media.JobInputAsset", assetName, ...more };
+}
+
+/** An asset for each output: the first under this name, the others with a number behind it. */
+export function outputNames(outputs: readonly unknown[], first: string): string[] {
+  return outputs.map((_, at) => (at === 0 ? first : `${first}-${at + 1}`));
+}
+
+/** Makes the output assets, as many as the transform has outputs, and the job. */
 export async function submitJob(
   transform: string,
   job: string,
-  input: Omit<Schemas["JobInputAsset"], "@odata.type">,
-  output: string,
+  input: Input,
+  outputs: readonly string[],
   priority: Schemas["JobProperties"]["priority"] = "Normal",
 ): Promise<void> {
-  await ask((to) =>
-    to.PUT("/api/v1/projects/{project}/media/assets/{asset}", { params: { path: here({ asset: output }) }, body: { properties: {} } }),
-  );
+  for (const asset of new Set(outputs)) {
+    await ask((to) => to.PUT("/api/v1/projects/{project}/media/assets/{asset}", { params: { path: here({ asset }) }, body: { properties: {} } }));
+  }
   await ask((to) =>
     to.PUT("/api/v1/projects/{project}/media/transforms/{transform}/jobs/{job}", {
       params: { path: here({ transform, job }) },
       body: {
         properties: {
           priority,
-          input: { "@odata.type": "#Microsoft.Media.JobInputAsset", ...input },
-          outputs: [{ "@odata.type": "#Microsoft.Media.JobOutputAsset", assetName: output }],
+          input,
+          outputs: outputs.map((assetName) => ({ "@odata.type": "#Microsoft.Media.JobOutputAsset" as const, assetName })),
         },
       },
     }),
   );
 }
 
-export function EncodeForm({ asset, done }: { asset: string; done: (transform: string, job: string) => void }) {
+/** `asset`: whose files are read; a file elsewhere can be read without one. */
+export function EncodeForm({ asset, done }: { asset: string | null; done: (transform: string, job: string) => void }) {
   const transforms = useTransforms();
   return (
     <Await of={transforms}>
@@ -61,53 +78,162 @@ export function EncodeForm({ asset, done }: { asset: string; done: (transform: s
             </a>
           </Empty>
         ) : (
-          <Fields asset={asset} names={value.map(({ name }) => name)} done={done} />
+          <Fields asset={asset} transforms={value} done={done} />
         )
       }
     </Await>
   );
 }
 
-function Fields({ asset, names, done }: { asset: string; names: string[]; done: (transform: string, job: string) => void }) {
+interface Draft {
+  transform: string;
+  job: string;
+  outputs: string[];
+  files: string[];
+  sequence: boolean;
+  urls: string;
+  clip: "none" | "film" | "clock";
+  start: string;
+  end: string;
+  priority: string;
+}
+
+/** A time in the film as the API takes it; undefined where nothing is typed. */
+function inFilm(text: string, field: string): { "@odata.type": "#Microsoft.Media.AbsoluteClipTime"; time: string } | undefined {
+  if (text.trim() === "") return undefined;
+  const time = timeInFilm(text);
+  if (time === null) throw new Failure("invalid", "A time is such as 90, 1:30.5, 1:02:03 or PT1M30S.", field);
+  return { "@odata.type": "#Microsoft.Media.AbsoluteClipTime", time };
+}
+
+function onClock(text: string): { "@odata.type": "#Microsoft.Media.UtcClipTime"; time: string } | undefined {
+  return text === "" ? undefined : { "@odata.type": "#Microsoft.Media.UtcClipTime", time: new Date(text).toISOString() };
+}
+
+function defined<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function inputOf(asset: string | null, draft: Draft): Input {
+  const film = draft.clip === "film" ? { start: inFilm(draft.start, "start"), end: inFilm(draft.end, "end") } : {};
+  if (asset === null) {
+    const files = draft.urls.split(/\s+/).filter(Boolean);
+    return { "@odata.type": "#Microsoft.Media.JobInputHttp", files, ...defined(film) };
+  }
+  const { files } = draft;
+  if (draft.sequence && files.length > 1) {
+    return { "@odata.type": "#Microsoft.Media.JobInputSequence", inputs: files.map((file) => assetInput(asset, { files: [file] })) };
+  }
+  const times = draft.clip === "clock" ? { start: onClock(draft.start), end: onClock(draft.end) } : film;
+  return assetInput(asset, { files, ...defined(times) });
+}
+
+function Fields({ asset, transforms, done }: { asset: string | null; transforms: Schemas["Transform"][]; done: (transform: string, job: string) => void }) {
   const short = stamp();
-  const [draft, change, clear] = useDraft(`encode-${asset}`, {
-    transform: names[0] ?? "",
-    job: `${asset}-${short}`,
-    output: `${asset}-encoded-${short}`,
-    file: "",
+  const stem = asset ?? "film";
+  const [draft, change, clear] = useDraft<Draft>(`encode-${asset ?? ""}`, {
+    transform: transforms[0]?.name ?? "",
+    job: `${stem}-${short}`,
+    outputs: [`${stem}-encoded-${short}`],
+    files: [],
+    sequence: false,
+    urls: "",
+    clip: "none",
+    start: "",
+    end: "",
     priority: "Normal",
   });
-  const files = useLoad(
-    () => ask((to) => to.GET("/api/v1/projects/{project}/media/assets/{asset}/storage", { params: { path: here({ asset }) } })),
+  const contents = useLoad(
+    async () =>
+      asset === null
+        ? []
+        : (await ask((to) => to.GET("/api/v1/projects/{project}/media/assets/{asset}/storage", { params: { path: here({ asset }) } }))).spec.files,
     [asset],
   );
-  const names_of_files = (files.value?.spec.files ?? []).map(({ name }) => name);
+  const made = transforms.find(({ name }) => name === draft.transform)?.properties.outputs ?? [];
+  // One for each thing that the transform makes; what was typed for others is kept in case it is chosen again.
+  const outputs = outputNames(made, draft.outputs[0] ?? stem).map((name, at) => draft.outputs[at] ?? name);
+  const sequence = asset !== null && draft.sequence && draft.files.length > 1;
+  const toggle = (file: string, on: boolean) => change({ files: on ? [...draft.files, file] : draft.files.filter((one) => one !== file) });
   return (
     <Form
       label="Start encode"
       done="Encode started"
-      submit={() =>
-        submitJob(
-          draft.transform,
-          draft.job,
-          { assetName: asset, files: draft.file === "" ? [] : [draft.file] },
-          draft.output,
-          draft.priority as Schemas["JobProperties"]["priority"],
-        )
-      }
+      submit={async () => submitJob(draft.transform, draft.job, inputOf(asset, draft), outputs, draft.priority as Schemas["JobProperties"]["priority"])}
       then={() => (clear(), done(draft.transform, draft.job))}
     >
-      <Select label="Transform" value={draft.transform} change={(transform) => change({ transform })} options={names} />
-      <Select
-        label="File"
-        name="files"
-        value={draft.file}
-        change={(file) => change({ file })}
-        options={[["", "The only one, or all"], ...names_of_files.map((name): [string, string] => [name, name])]}
-      />
+      <Select label="Transform" value={draft.transform} change={(transform) => change({ transform })} options={transforms.map(({ name }) => name)} />
+      {asset === null ? (
+        <Area
+          label="Addresses of the files"
+          name="files.*"
+          required
+          rows={3}
+          value={draft.urls}
+          change={(urls) => change({ urls })}
+          hint="https://…, a line each. The tracks of several are taken together. The worker fetches them; what follows a question mark is shown to nobody."
+        />
+      ) : (
+        <>
+          <fieldset class="choice">
+            <legend>Files</legend>
+            {(contents.value ?? []).map(({ name }) => (
+              <Check key={name} label={name} checked={draft.files.includes(name)} change={(on) => toggle(name, on)} />
+            ))}
+            <small class="meta">
+              {draft.files.length === 0
+                ? "None chosen: the only media file, or what the asset's manifest names."
+                : `In this order: ${draft.files.join(", ")}`}
+            </small>
+          </fieldset>
+          {draft.files.length > 1 && (
+            <Choice
+              legend="Several files are"
+              value={draft.sequence ? "sequence" : "together"}
+              change={(how) => change({ sequence: how === "sequence" })}
+              options={[
+                { value: "together", label: "Tracks of one film", hint: "Picture of one, sound of another." },
+                { value: "sequence", label: "One after the other", hint: "In the size and frame rate of the first." },
+              ]}
+            />
+          )}
+        </>
+      )}
+      {!sequence && (
+        <>
+          <Select
+            label="How much of it"
+            value={draft.clip}
+            change={(clip) => change({ clip: clip as Draft["clip"], start: "", end: "" })}
+            options={[["none", "All"], ["film", "From a time to a time"], ...(asset === null ? [] : [["clock", "From a time of day to another (recordings)"] as [string, string]])]}
+          />
+          {draft.clip === "film" && (
+            <div class="columns">
+              <Text label="From" name="start.*" value={draft.start} change={(start) => change({ start })} placeholder="0:00" hint="Such as 1:30.5; empty: the beginning." />
+              <Text label="To" name="end.*" value={draft.end} change={(end) => change({ end })} hint="Empty: the end." />
+            </div>
+          )}
+          {draft.clip === "clock" && (
+            <div class="columns times">
+              <Text label="From" name="start.*" type="datetime-local" step="0.001" value={draft.start} change={(start) => change({ start })} />
+              <Text label="To" name="end.*" type="datetime-local" step="0.001" value={draft.end} change={(end) => change({ end })} />
+            </div>
+          )}
+        </>
+      )}
       <Text label="Job name" required value={draft.job} change={(job) => change({ job })} hint={NAME_HINT} />
-      <Text label="Output asset" name="assetName" required value={draft.output} change={(output) => change({ output })} hint="Made for what comes out." />
-      <Select label="Priority" value={draft.priority} change={(priority) => change({ priority })} options={["Low", "Normal", "High"]} />
+      {outputs.map((output, at) => (
+        <Text
+          key={at}
+          label={outputs.length === 1 ? "Output asset" : `Output asset ${at + 1}`}
+          name={`outputs[${at}].assetName`}
+          required
+          value={output}
+          change={(name) => change({ outputs: outputs.map((one, index) => (index === at ? name : one)) })}
+          hint={outputs.length === 1 ? "Made for what comes out." : `For: ${made[at] === undefined ? "" : presetLabel(made[at].preset)}`}
+        />
+      ))}
+      <Select label="Priority" name="priority" value={draft.priority} change={(priority) => change({ priority })} options={["Low", "Normal", "High"]} />
     </Form>
   );
 }

@@ -3,6 +3,7 @@
 import type { Schemas } from "../api/client";
 import type { PageProps } from "../app/routes";
 import { href, go } from "../app/router";
+import { Failure } from "../api/failure";
 import { ask, here, may } from "../app/session";
 import { moment } from "../format";
 import { Check, Form, NAME_HINT, Text } from "../ui/form";
@@ -53,34 +54,36 @@ function EndpointList() {
   );
 }
 
+const HOST = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::\d+)?$/i;
+
 function EndpointForm({ done }: { done: (name: string) => void }) {
   const [draft, change, clear] = useDraft("endpoint", { name: "", description: "", hosts: "", start: true });
   return (
     <Form
       label="Make endpoint"
       done="Endpoint made"
-      submit={() =>
-        ask((to) =>
+      submit={async () => {
+        const customHostNames = draft.hosts.split(/[\s,]+/).filter(Boolean);
+        const odd = customHostNames.find((host) => !HOST.test(host));
+        // The API takes any text for one.
+        if (odd !== undefined) throw new Failure("invalid", `${odd} is not the name of a host.`, "customHostNames");
+        await ask((to) =>
           to.PUT("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", {
             params: { path: here({ endpoint: draft.name }), query: { autoStart: draft.start } },
             body: {
               location: "local",
-              properties: {
-                scaleUnits: 0,
-                ...(draft.description === "" ? {} : { description: draft.description }),
-                customHostNames: draft.hosts.split(/[\s,]+/).filter(Boolean),
-              },
+              properties: { scaleUnits: 0, ...(draft.description === "" ? {} : { description: draft.description }), customHostNames },
             },
           }),
-        )
-      }
+        );
+      }}
       then={() => (clear(), done(draft.name))}
     >
       <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
       <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
       <Text
         label="Host names of your own"
-        name="customHostNames"
+        name="customHostNames.*"
         value={draft.hosts}
         change={(hosts) => change({ hosts })}
         hint="With spaces between them. They have to lead here in DNS."
@@ -191,7 +194,7 @@ function Scale({ name, units, done }: { name: string; units: number; done: () =>
         {...(most > 0 ? { max: most } : {})}
         value={draft.units}
         change={(units) => change({ units })}
-        hint="0 is the standard kind, which shares what there is; more makes it premium."
+        hint="0 is the standard kind, more makes it premium. They are shown to your programs; one origin serves all endpoints alike."
       />
     </Form>
   );

@@ -171,11 +171,11 @@ function FilterForm({ place, done }: { place: Place; done: () => void }) {
       then={() => (clear(), done())}
     >
       <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
-      <Text label="From (seconds)" name="startTimestamp" type="number" min={0} value={draft.start} change={(start) => change({ start })} />
-      <Text label="To (seconds)" name="endTimestamp" type="number" min={0} value={draft.end} change={(end) => change({ end })} />
-      <Text label="Best picture (kbit/s)" name="tracks" type="number" min={1} value={draft.most} change={(most) => change({ most })} hint="Qualities above are left out." />
+      <Text label="From (seconds)" name="startTimestamp" type="number" min={0} step="any" value={draft.start} change={(start) => change({ start })} />
+      <Text label="To (seconds)" name="endTimestamp" type="number" min={0} step="any" value={draft.end} change={(end) => change({ end })} />
+      <Text label="Best picture (kbit/s)" name="tracks.*" type="number" min={1} step="any" value={draft.most} change={(most) => change({ most })} hint="Qualities above are left out." />
       <Text label="Sound's language" value={draft.language} change={(language) => change({ language })} hint="Others are left out: en" />
-      <Text label="First quality (kbit/s)" name="firstQuality" type="number" min={1} value={draft.first} change={(first) => change({ first })} hint="What players begin with." />
+      <Text label="First quality (kbit/s)" name="firstQuality.*" type="number" min={1} step="any" value={draft.first} change={(first) => change({ first })} hint="What players begin with." />
     </Form>
   );
 }

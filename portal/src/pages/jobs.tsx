@@ -9,7 +9,7 @@ import { asPage, List, quoted } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Act, Confirm, Facts, Heading, Opener, Section, State } from "../ui/parts";
 import { Await, Empty, FailureNote } from "../ui/states";
-import { Text } from "../ui/form";
+import { Select, Text } from "../ui/form";
 import { Failure } from "../api/failure";
 import { EncodeForm } from "./encode";
 import { PublishForm } from "./publish";
@@ -93,7 +93,7 @@ function JobList() {
 }
 
 function NewEncode({ done }: { done: (transform: string, job: string) => void }) {
-  const [draft, change] = useDraft("new-encode", { asset: "", chosen: "" });
+  const [draft, change] = useDraft("new-encode", { from: "asset", asset: "", chosen: "" });
   const assets = useLoad(
     () =>
       ask((to) =>
@@ -103,6 +103,25 @@ function NewEncode({ done }: { done: (transform: string, job: string) => void })
       ),
     [],
   );
+  const source = (
+    <Select
+      label="What is encoded"
+      value={draft.from}
+      change={(from) => change({ from, chosen: "" })}
+      options={[
+        ["asset", "Files of an asset"],
+        ["http", "Files at addresses elsewhere"],
+      ]}
+    />
+  );
+  if (draft.from === "http") {
+    return (
+      <>
+        <div class="form before">{source}</div>
+        <EncodeForm key="http" asset={null} done={(transform, job) => (change({ from: "asset" }), done(transform, job))} />
+      </>
+    );
+  }
   if (draft.chosen !== "") {
     return (
       <>
@@ -112,7 +131,7 @@ function NewEncode({ done }: { done: (transform: string, job: string) => void })
             Another asset
           </button>
         </p>
-        <EncodeForm asset={draft.chosen} done={(transform, job) => (change({ chosen: "", asset: "" }), done(transform, job))} />
+        <EncodeForm key={draft.chosen} asset={draft.chosen} done={(transform, job) => (change({ chosen: "", asset: "" }), done(transform, job))} />
       </>
     );
   }
@@ -125,6 +144,7 @@ function NewEncode({ done }: { done: (transform: string, job: string) => void })
       }}
     >
       {assets.failure !== null && <FailureNote failure={assets.failure} retry={assets.reload} />}
+      {source}
       <Text
         label="Asset"
         required

@@ -7,13 +7,15 @@ import { ask, here, may } from "../app/session";
 import { isoDuration, isoSeconds, moment, clock } from "../format";
 import { protocolOf } from "../player/players";
 import { Screen } from "../player/screen";
-import { Check, Form, NAME_HINT, Text } from "../ui/form";
+import { Check, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { Table } from "../ui/list";
 import { useDraft, useLoad, type Loaded } from "../ui/load";
 import { Act, Confirm, Copy, Facts, Heading, Opener, Section, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
 import { stamp } from "./encode";
 import { encodingLabel, type LiveEvent } from "./live";
+import { LiveForm } from "./live-form";
+import { listed } from "./ranges";
 import { HealthPanel, type Health } from "./live-health";
 import { CLEAR, publish } from "./publish";
 
@@ -101,6 +103,14 @@ export function LiveEventPage({ name }: { name: string }) {
                 then={event.reload}
               />
             )}
+            <Opener
+              label="Change"
+              kind="plain"
+              title={`Change ${name}`}
+              disabled={!may("LiveEvent", "write") || !(state === "Stopped" || state === "StandBy")}
+            >
+              {(close) => <LiveForm of={event.value!} done={() => (close(), event.reload())} />}
+            </Opener>
             <Confirm
               label="Delete"
               disabled={busy || state !== "Stopped" || !may("LiveEvent", "delete")}
@@ -123,18 +133,25 @@ export function LiveEventPage({ name }: { name: string }) {
                 ["Input", one.properties.input.streamingProtocol],
                 ["Qualities", encodingLabel(one.properties.encoding.encodingType)],
                 ["Latency", one.properties.streamOptions.some((option) => option.startsWith("Low")) ? "low" : "standard"],
+                ["Key frames", keyFrames(one)],
+                ["Preview for", listed(one.properties.preview.accessControl.ip.allow) || "whoever has its address"],
                 ["Created", moment(one.properties.created)],
               ]}
             />
             <HealthPanel health={health} name={name} />
             <Ingest event={one} />
             <Preview event={one} health={health} ending={ending} lost={event.reload} />
-            <Outputs event={name} state={one.properties.resourceState} />
+            <Outputs event={name} basic={one.properties.encoding.encodingType === "PassthroughBasic"} state={one.properties.resourceState} />
           </>
         )}
       </Await>
     </>
   );
+}
+
+function keyFrames({ properties: { encoding, input } }: LiveEvent): string {
+  const seconds = isoSeconds(encoding.keyFrameInterval ?? input.keyFrameIntervalDuration ?? "");
+  return seconds === null ? "" : `every ${seconds} s`;
 }
 
 /** `rtmp://host/app/key` as OBS asks for it: server and stream key. */
@@ -146,7 +163,7 @@ export function forObs(url: string): { server: string; key: string } | null {
 
 function Ingest({ event }: { event: LiveEvent }) {
   const { endpoints, accessControl, streamingProtocol } = event.properties.input;
-  const allow = accessControl.ip.allow.map(({ address, subnetPrefixLength }) => (subnetPrefixLength == null ? address : `${address}/${subnetPrefixLength}`));
+  const allow = listed(accessControl.ip.allow);
   return (
     <Section title="Send here">
       {endpoints.length === 0 ? (
@@ -175,7 +192,7 @@ function Ingest({ event }: { event: LiveEvent }) {
         </ul>
       )}
       <p class="meta">
-        Keep these to yourself: whoever has them can send. Allowed from {allow.length === 0 || allow.includes("0.0.0.0/0") ? "anywhere" : allow.join(", ")}.
+        Keep these to yourself: whoever has them can send. Allowed from {allow === "" ? "anywhere" : allow}.
       </p>
     </Section>
   );
@@ -238,7 +255,8 @@ function Preview({ event, health, ending, lost }: { event: LiveEvent; health: Lo
 
 type Output = Schemas["LiveOutput"];
 
-function Outputs({ event, state }: { event: string; state: string }) {
+/** `basic`: an event that records less. */
+function Outputs({ event, basic, state }: { event: string; basic: boolean; state: string }) {
   const outputs = useLoad(
     () => ask((to) => to.GET("/api/v1/projects/{project}/media/liveEvents/{event}/liveOutputs", { params: { path: here({ event }) } })),
     [event, state],
@@ -249,7 +267,7 @@ function Outputs({ event, state }: { event: string; state: string }) {
       title="Recordings"
       actions={
         <Opener label="Record" disabled={!may("LiveOutput", "write")}>
-          {(close) => <OutputForm event={event} done={() => (close(), outputs.reload())} />}
+          {(close) => <OutputForm event={event} basic={basic} done={() => (close(), outputs.reload())} />}
         </Opener>
       }
     >
@@ -268,13 +286,8 @@ function Outputs({ event, state }: { event: string; state: string }) {
                 { head: "Name", cell: ({ name }) => name },
                 { head: "State", cell: ({ properties }) => <State of={properties.resourceState} /> },
                 { head: "Asset", cell: ({ properties: { assetName } }) => <a href={href(["assets", assetName])}>{assetName}</a> },
-                {
-                  head: "Kept",
-                  cell: ({ properties }) => {
-                    const seconds = isoSeconds(properties.archiveWindowLength);
-                    return seconds === null ? properties.archiveWindowLength : clock(seconds);
-                  },
-                },
+                { head: "Kept", cell: ({ properties }) => length(properties.archiveWindowLength) },
+                { head: "Viewers go back", cell: ({ properties }) => length(properties.rewindWindowLength ?? properties.archiveWindowLength) },
                 {
                   head: "Actions",
                   cell: ({ name, properties: { resourceState, assetName } }) => (
@@ -309,11 +322,28 @@ function Outputs({ event, state }: { event: string; state: string }) {
   );
 }
 
-function OutputForm({ event, done }: { event: string; done: () => void }) {
+function length(iso: string): string {
+  const seconds = isoSeconds(iso);
+  return seconds === null ? iso : clock(seconds);
+}
+
+const UNITS: [string, string][] = [
+  ["60", "minutes"],
+  ["3600", "hours"],
+  ["86400", "days"],
+];
+
+function OutputForm({ event, basic, done }: { event: string; basic: boolean; done: () => void }) {
   const [draft, change, clear] = useDraft(`output-${event}`, {
     name: `recording-${stamp()}`,
     asset: `${event}-recording-${stamp()}`,
-    hours: "4",
+    description: "",
+    kept: "4",
+    keptUnit: "3600",
+    back: "",
+    backUnit: "60",
+    manifest: "",
+    fragments: "",
     publish: true,
   });
   return (
@@ -333,7 +363,11 @@ function OutputForm({ event, done }: { event: string; done: () => void }) {
             body: {
               properties: {
                 assetName: draft.asset,
-                archiveWindowLength: isoDuration(Number(draft.hours) * 3600),
+                archiveWindowLength: isoDuration(Number(draft.kept) * Number(draft.keptUnit)),
+                ...(draft.back === "" ? {} : { rewindWindowLength: isoDuration(Number(draft.back) * Number(draft.backUnit)) }),
+                ...(draft.description === "" ? {} : { description: draft.description }),
+                ...(draft.manifest === "" ? {} : { manifestName: draft.manifest }),
+                ...(draft.fragments === "" ? {} : { hls: { fragmentsPerTsSegment: Number(draft.fragments) } }),
               },
             },
           }),
@@ -342,20 +376,58 @@ function OutputForm({ event, done }: { event: string; done: () => void }) {
       }}
       then={() => (clear(), done())}
     >
-      <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
+      <Text label="Name" name="name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
       <Text label="Into a new asset" name="assetName" required value={draft.asset} change={(asset) => change({ asset })} />
-      <Text
-        label="Hours kept"
-        name="archiveWindowLength"
-        type="number"
-        min={1}
-        max={25}
-        required
-        value={draft.hours}
-        change={(hours) => change({ hours })}
-        hint="How far back viewers can go, and what is left of it afterwards."
-      />
+      <div class="columns">
+        <Text
+          label="Kept for"
+          name="archiveWindowLength"
+          type="number"
+          min={0}
+          step="any"
+          required
+          value={draft.kept}
+          change={(kept) => change({ kept })}
+          hint={`A minute to ${basic ? "8 hours" : "7 days"}: what is left of it afterwards.`}
+        />
+        <Select label="Kept for, in" value={draft.keptUnit} change={(keptUnit) => change({ keptUnit })} options={UNITS} />
+      </div>
       <Check label="Publish it for everybody" checked={draft.publish} change={(publish) => change({ publish })} />
+      <details>
+        <summary>More</summary>
+        <div class="columns fields">
+          <Text
+            label="Viewers may go back"
+            name="rewindWindowLength"
+            type="number"
+            min={0}
+            step="any"
+            value={draft.back}
+            change={(back) => change({ back })}
+            hint="Empty: as far as is kept; with low latency half an hour."
+          />
+          <Select label="Go back, in" value={draft.backUnit} change={(backUnit) => change({ backUnit })} options={UNITS} />
+        </div>
+        <Text
+          label="Manifest name"
+          name="manifestName"
+          value={draft.manifest}
+          change={(manifest) => change({ manifest })}
+          hint="Stands in the addresses: letters, digits and dashes. Empty: one is made up."
+        />
+        <Text
+          label="Fragments in a segment of HLS over MPEG-2 TS"
+          name="fragmentsPerTsSegment"
+          type="number"
+          min={1}
+          max={10}
+          value={draft.fragments}
+          change={(fragments) => change({ fragments })}
+          placeholder="1"
+          hint="More of them are fewer requests of older players, and farther behind."
+        />
+        <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+      </details>
     </Form>
   );
 }

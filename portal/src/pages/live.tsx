@@ -5,12 +5,11 @@ import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
 import { ask, here, may } from "../app/session";
 import { moment } from "../format";
-import { Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { asPage, List, quoted } from "../ui/list";
-import { useDraft } from "../ui/load";
 import { Heading, Opener, State } from "../ui/parts";
 import { Empty } from "../ui/states";
 import { LiveEventPage } from "./live-event";
+import { LiveForm } from "./live-form";
 
 export type LiveEvent = Schemas["LiveEvent"];
 
@@ -60,7 +59,7 @@ function LiveList() {
   );
 }
 
-const ENCODINGS = [
+export const ENCODINGS = [
   { value: "PassthroughStandard", label: "As it comes", hint: "The encoder's own qualities go to viewers unchanged.", safe: true },
   { value: "PassthroughBasic", label: "As it comes, basic", hint: "One quality, and less of everything." },
   { value: "Standard", label: "Ladder to 720p", hint: "Several qualities are made from one." },
@@ -69,78 +68,4 @@ const ENCODINGS = [
 
 export function encodingLabel(type: string): string {
   return ENCODINGS.find(({ value }) => value === type)?.label ?? "As it comes";
-}
-
-function LiveForm({ done }: { done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft("live-event", {
-    name: "",
-    description: "",
-    protocol: "RTMP",
-    encoding: "PassthroughStandard",
-    lowLatency: false,
-    allowed: "",
-    start: true,
-  });
-  return (
-    <Form
-      label="Make live event"
-      done="Live event made"
-      submit={() => {
-        const allow = draft.allowed
-          .split(/[\s,]+/)
-          .filter(Boolean)
-          .map((one) => {
-            const [address = "", length] = one.split("/");
-            return { name: one, address, ...(length === undefined ? {} : { subnetPrefixLength: Number(length) }) };
-          });
-        return ask((to) =>
-          to.PUT("/api/v1/projects/{project}/media/liveEvents/{event}", {
-            params: { path: here({ event: draft.name }), query: { autoStart: draft.start } },
-            body: {
-              location: "local",
-              properties: {
-                ...(draft.description === "" ? {} : { description: draft.description }),
-                encoding: { encodingType: draft.encoding as "Standard" },
-                streamOptions: [draft.lowLatency ? "LowLatencyV2" : "Default"],
-                input: {
-                  streamingProtocol: draft.protocol as "RTMP",
-                  ...(allow.length === 0 ? {} : { accessControl: { ip: { allow } } }),
-                },
-              },
-            },
-          }),
-        );
-      }}
-      then={() => (clear(), done(draft.name))}
-    >
-      <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
-      <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
-      <Select
-        label="The encoder sends"
-        name="streamingProtocol"
-        value={draft.protocol}
-        change={(protocol) => change({ protocol })}
-        options={[
-          ["RTMP", "RTMP (OBS and most encoders)"],
-          ["RTMPS", "RTMPS (encrypted)"],
-          ["SRT", "SRT (over networks that lose packets)"],
-        ]}
-      />
-      <Choice legend="Qualities" value={draft.encoding} change={(encoding) => change({ encoding })} options={ENCODINGS} />
-      <Check
-        label="Low latency"
-        hint="A few seconds behind instead of some twenty, with less room for bad connections."
-        checked={draft.lowLatency}
-        change={(lowLatency) => change({ lowLatency })}
-      />
-      <Text
-        label="Encoders' addresses"
-        name="accessControl"
-        value={draft.allowed}
-        change={(allowed) => change({ allowed })}
-        hint="203.0.113.7 or 203.0.113.0/24, with spaces between them. Empty: from anywhere, with the secret in the address."
-      />
-      <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />
-    </Form>
-  );
 }

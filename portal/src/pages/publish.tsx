@@ -122,7 +122,7 @@ export function PublishForm({ asset, done }: { asset?: string; done: (locator: s
         <Text label="Locator name" value={draft.name} change={(name) => change({ name })} hint="Made from the asset's name when left empty." />
         <Text label="Not before" name="startTime" type="datetime-local" value={draft.start} change={(start) => change({ start })} />
         <Text label="Until" name="endTime" type="datetime-local" value={draft.end} change={(end) => change({ end })} />
-        <Text label="Filters" name="filters" value={draft.filter} change={(filter) => change({ filter })} hint="Names, with commas between them." />
+        <Text label="Filters" name="filters.*" value={draft.filter} change={(filter) => change({ filter })} hint="Names, with commas between them." />
       </details>
     </Form>
   );

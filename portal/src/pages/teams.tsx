@@ -88,7 +88,7 @@ function TeamFields({ scopes, roles, done }: { scopes: [string, string][]; roles
     >
       <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
       <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
-      <Select label="Role" name="scopes" value={draft.role} change={(role) => change({ role })} options={roles} hint="Begin with the least that does." />
+      <Select label="Role" name="scopes.*" value={draft.role} change={(role) => change({ role })} options={roles} hint="Begin with the least that does." />
       <Select label="Where" value={draft.scope} change={(scope) => change({ scope })} options={scopes} />
     </Form>
   );

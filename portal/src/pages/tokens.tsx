@@ -22,7 +22,7 @@ export function TokensPage() {
   const [secret, setSecret] = useState<{ title: string; text: string; label: string } | null>(null);
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((before) => before + 1);
-  const mine = useLoad(() => ask((to) => to.GET("/api/v1/user/tokens")), [turn]);
+  const mine = useLoad(() => ask((to) => to.GET("/api/v1/user/tokens")), [], () => null, turn);
   return (
     <>
       <Heading title="Tokens">
@@ -68,7 +68,7 @@ export function TokensPage() {
 }
 
 function Everybodys({ turn, again }: { turn: number; again: () => void }) {
-  const all = useLoad(() => ask((to) => to.GET("/api/v1/organization/tokens")), [turn]);
+  const all = useLoad(() => ask((to) => to.GET("/api/v1/organization/tokens")), [], () => null, turn);
   return (
     <Section title="Everybody's">
       <Await of={all}>

@@ -5,31 +5,13 @@ import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
 import { ask, here, may } from "../app/session";
 import { moment } from "../format";
-import { Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
-import { asPage, List, quoted } from "../ui/list";
-import { useDraft, useLoad } from "../ui/load";
+import { asPage, List, quoted, Table } from "../ui/list";
+import { useLoad } from "../ui/load";
 import { Confirm, Facts, Heading, Opener, Section, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
 import { jobHref } from "./home";
-
-type Preset = Schemas["BuiltInStandardEncoderPreset"]["presetName"];
-
-const PRESETS: { value: Preset; label: string; hint: string; safe?: boolean }[] = [
-  { value: "AdaptiveStreaming", label: "Adaptive", hint: "A ladder that follows the source's size and sound.", safe: true },
-  { value: "H264MultipleBitrate1080p", label: "Ladder to 1080p", hint: "Fixed steps up to 1920×1080." },
-  { value: "H264MultipleBitrate720p", label: "Ladder to 720p", hint: "Fixed steps up to 1280×720." },
-  { value: "H264MultipleBitrateSD", label: "Ladder in SD", hint: "Fixed steps of small pictures." },
-  { value: "H264SingleBitrate1080p", label: "One quality, 1080p", hint: "A single file, for downloads." },
-  { value: "H264SingleBitrate720p", label: "One quality, 720p", hint: "A single file, for downloads." },
-  { value: "H264SingleBitrateSD", label: "One quality, SD", hint: "A small single file." },
-  { value: "AACGoodQualityAudio", label: "Sound only", hint: "AAC stereo." },
-];
-
-/** What a preset is called: by its name, or by its kind where it has none. */
-export function presetLabel(preset: Schemas["TransformOutput"]["preset"]): string {
-  const name = "presetName" in preset ? preset.presetName : preset["@odata.type"].replace(/^.*\./, "");
-  return PRESETS.find(({ value }) => value === name)?.label ?? name;
-}
+import { presetLabel } from "./presets";
+import { TransformForm } from "./transform-form";
 
 type Transform = Schemas["Transform"];
 
@@ -69,56 +51,6 @@ function TransformList() {
   );
 }
 
-function TransformForm({ done }: { done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft("transform", {
-    name: "",
-    description: "",
-    preset: "AdaptiveStreaming",
-    priority: "Normal",
-    onError: "StopProcessingJob",
-  });
-  return (
-    <Form
-      label="Make transform"
-      done="Transform made"
-      submit={() =>
-        ask((to) =>
-          to.PUT("/api/v1/projects/{project}/media/transforms/{transform}", {
-            params: { path: here({ transform: draft.name }) },
-            body: {
-              properties: {
-                ...(draft.description === "" ? {} : { description: draft.description }),
-                outputs: [
-                  {
-                    onError: draft.onError as "StopProcessingJob",
-                    relativePriority: draft.priority as "Normal",
-                    preset: { "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", presetName: draft.preset as Preset },
-                  },
-                ],
-              },
-            },
-          }),
-        )
-      }
-      then={() => (clear(), done(draft.name))}
-    >
-      <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
-      <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
-      <Choice legend="What it makes" value={draft.preset} change={(preset) => change({ preset })} options={PRESETS} />
-      <Select label="Priority" value={draft.priority} change={(priority) => change({ priority })} options={["Low", "Normal", "High"]} />
-      <Select
-        label="When an output fails"
-        value={draft.onError}
-        change={(onError) => change({ onError })}
-        options={[
-          ["StopProcessingJob", "Stop the job"],
-          ["ContinueJob", "Go on with the others"],
-        ]}
-      />
-    </Form>
-  );
-}
-
 function TransformPage({ name }: { name: string }) {
   const params = { params: { path: here({ transform: name }) } };
   const transform = useLoad(() => ask((to) => to.GET("/api/v1/projects/{project}/media/transforms/{transform}", params)), [name]);
@@ -126,27 +58,59 @@ function TransformPage({ name }: { name: string }) {
     <>
       <Heading title={name} back={[href(["transforms"]), "Transforms"]}>
         {transform.value !== null && (
-          <Confirm
-            label="Delete"
-            disabled={!may("Transform", "delete")}
-            question={`Delete ${name}?`}
-            consequence="The records of its jobs go with it. What they made stays."
-            done="Transform deleted"
-            run={() => ask((to) => to.DELETE("/api/v1/projects/{project}/media/transforms/{transform}", params))}
-            then={() => go(["transforms"])}
-          />
+          <>
+            <Opener label="Change" kind="plain" title={`Change ${name}`} disabled={!may("Transform", "write")}>
+              {(close) => <TransformForm of={transform.value!} done={() => (close(), transform.reload())} />}
+            </Opener>
+            <Confirm
+              label="Delete"
+              disabled={!may("Transform", "delete")}
+              question={`Delete ${name}?`}
+              consequence="The records of its jobs go with it. What they made stays."
+              done="Transform deleted"
+              run={() => ask((to) => to.DELETE("/api/v1/projects/{project}/media/transforms/{transform}", params))}
+              then={() => go(["transforms"])}
+            />
+          </>
         )}
       </Heading>
       <Await of={transform}>
         {({ properties }) => (
-          <Facts
-            rows={[
-              ["Description", properties.description],
-              ["Makes", properties.outputs.map(({ preset }) => presetLabel(preset)).join(", ")],
-              ["Created", moment(properties.created)],
-              ["Changed", moment(properties.lastModified)],
-            ]}
-          />
+          <>
+            <Facts
+              rows={[
+                ["Description", properties.description],
+                ["Created", moment(properties.created)],
+                ["Changed", moment(properties.lastModified)],
+              ]}
+            />
+            <Section title="Outputs">
+              <Table<Schemas["TransformOutput"] & { at: number }>
+                label="Outputs"
+                items={properties.outputs.map((output, at) => ({ ...output, at: at + 1 }))}
+                id={({ at }) => String(at)}
+                columns={[
+                  { head: "Output", cell: ({ at }) => at },
+                  { head: "Makes", cell: ({ preset }) => presetLabel(preset) },
+                  { head: "Priority", cell: ({ relativePriority }) => relativePriority ?? "Normal" },
+                  { head: "When it fails", cell: ({ onError }) => (onError === "ContinueJob" ? "the others go on" : "the job stops") },
+                  {
+                    head: "Preset",
+                    cell: ({ preset, at }) => (
+                      <details>
+                        <summary>
+                          JSON<span class="visually-hidden"> of output {at}</span>
+                        </summary>
+                        <pre tabIndex={0} aria-label={`Preset of output ${at}`}>
+                          {JSON.stringify(preset, null, 2)}
+                        </pre>
+                      </details>
+                    ),
+                  },
+                ]}
+              />
+            </Section>
+          </>
         )}
       </Await>
       <Section title="Its jobs">

@@ -151,7 +151,7 @@ function Fields({ rule, transforms, accounts, policies, done }: { rule?: Rule; t
       <Select label="Storage account" name="storageAccountName" value={draft.account} change={(account) => change({ account })} options={accounts} />
       <Text label="Container" name="container" required value={draft.container} change={(container) => change({ container })} />
       <Text label="Folder" name="prefix" value={draft.prefix} change={(prefix) => change({ prefix })} hint="Only files whose path begins so. Empty: all." />
-      <Text label="Kinds of files" name="suffixes" required value={draft.suffixes} change={(suffixes) => change({ suffixes })} hint="Ends of names, with spaces between them." />
+      <Text label="Kinds of files" name="suffixes.*" required value={draft.suffixes} change={(suffixes) => change({ suffixes })} hint="Ends of names, with spaces between them." />
       <Select label="Encode with" name="transformName" value={draft.transform} change={(transform) => change({ transform })} options={transforms} />
       <Select
         label="Publish with"

@@ -7,6 +7,7 @@ import { useAction, useDraft, useLoad } from "../ui/load";
 import { Heading, Section } from "../ui/parts";
 import { Empty, FailureNote } from "../ui/states";
 import { advance, dropFlow, flows, startFlow, type Flow } from "../upload/flows";
+import { uploads } from "../upload/uploads";
 import { Drop, Uploads } from "../upload/view";
 import { useTransforms } from "./encode";
 import { CLEAR, POLICIES } from "./publish";
@@ -37,6 +38,10 @@ export function UploadPage() {
   const transform = wish.transform === "" ? (names[0] ?? "as-is") : wish.transform;
   const encrypted = wish.policy === "Predefined_ClearKey" || wish.policy === "Predefined_MultiDrmCencStreaming";
   const mine = flows.value.filter((flow) => flow.project === project.value);
+  // Files that were only added to an asset: here they are found again, whichever it was.
+  const added = uploads.value.filter(
+    ({ project: of, asset, state }) => of === project.value && state !== "done" && !flows.value.some((flow) => flow.asset === asset && flow.project === of),
+  );
   return (
     <>
       <Heading title="Upload" />
@@ -63,6 +68,11 @@ export function UploadPage() {
               <FlowRow key={flow.id} flow={flow} />
             ))}
           </ul>
+        </Section>
+      )}
+      {added.length > 0 && (
+        <Section title="Files for assets">
+          <Uploads of={(upload) => added.includes(upload)} />
         </Section>
       )}
       <Section title="What becomes of it">

@@ -5,7 +5,8 @@ import { qualityLabel, release, trackLabel, type Offer, type Playback, type Sour
 
 export function playDash(video: HTMLVideoElement, source: Source, onError: (sentence: string) => void): Playback {
   const player = MediaPlayer().create();
-  player.updateSettings({ debug: { logLevel: 0 } });
+  // Captions begin off, as in the other players.
+  player.updateSettings({ debug: { logLevel: 0 }, streaming: { text: { defaultEnabled: false } } });
   player.on(MediaPlayer.events.ERROR, (event: unknown) => {
     const { error } = event as { error?: { code?: number; message?: string } | string };
     const words = typeof error === "string" ? error : `${error?.message ?? "no reason given"} (${error?.code ?? "?"})`;

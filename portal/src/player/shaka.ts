@@ -55,7 +55,8 @@ export async function playShaka(
           options: texts.map(({ label, language }, index) => ({ id: String(index), label: trackLabel(label, language, index) })),
           chosen: String(texts.findIndex(({ active }) => active)).replace("-1", "off"),
         },
-        latencySeconds: player.isLive() ? player.seekRange().end - video.currentTime : null,
+        // Not what is left of the seek range: that ends some seconds before now.
+        latencySeconds: player.isLive() ? player.getStats().liveLatency : null,
       };
     },
     quality: (id) => {

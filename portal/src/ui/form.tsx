@@ -4,10 +4,16 @@ import { createContext, type ComponentChildren } from "preact";
 import { useContext, useEffect, useId, useRef } from "preact/hooks";
 import type { Failure } from "../api/failure";
 import { useAction } from "./load";
+import { names } from "./names";
 import { say } from "./parts";
 import { FailureNote } from "./states";
 
 const Complaint = createContext<Failure | null>(null);
+
+/** A field that somebody has to correct is in sight. */
+function unfold(field: HTMLElement): void {
+  for (let around = field.closest("details"); around !== null; around = around.parentElement?.closest("details") ?? null) around.open = true;
+}
 
 export function Form(props: {
   submit: () => Promise<unknown>;
@@ -22,7 +28,10 @@ export function Form(props: {
   useEffect(() => {
     if (action.failure === null) return;
     const field = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
-    if (field != null) field.focus();
+    if (field != null) {
+      unfold(field);
+      field.focus();
+    }
     else form.current?.querySelector(".failure")?.scrollIntoView({ block: "nearest" });
   }, [action.failure]);
   const onSubmit = async (event: Event) => {
@@ -34,22 +43,22 @@ export function Form(props: {
   };
   return (
     <Complaint.Provider value={action.failure}>
-      <form ref={form} class="form" onSubmit={(event) => void onSubmit(event)}>
+      <form
+        ref={form}
+        class="form"
+        onSubmit={(event) => void onSubmit(event)}
+        onInvalidCapture={(event) => event.target instanceof HTMLElement && unfold(event.target)}
+      >
         {props.children}
         {action.failure !== null && <FailureNote failure={action.failure} />}
         <div class="actions">
-          <button type="submit" disabled={action.busy} aria-busy={action.busy}>
+          <button type="submit" aria-disabled={action.busy || undefined} aria-busy={action.busy}>
             {props.label}
           </button>
         </div>
       </form>
     </Complaint.Provider>
   );
-}
-
-/** Whether the API's name of a field (`properties.url`, `spec/url`, `url`) is `name`. */
-export function names(field: string | null, name: string | undefined): boolean {
-  return field !== null && name !== undefined && field.split(/[./[\]]/).filter(Boolean).at(-1) === name;
 }
 
 interface FieldProps {
@@ -129,13 +138,14 @@ export function Text(
   );
 }
 
-export function Area(props: FieldProps & { rows?: number; required?: boolean }) {
+export function Area(props: FieldProps & { rows?: number; required?: boolean; code?: boolean }) {
   const { id, attributes, below } = useField(props);
   return (
     <div class="field">
       <label for={id}>{props.label}</label>
       <textarea
         {...attributes}
+        class={props.code === true ? "code" : undefined}
         rows={props.rows ?? 4}
         required={props.required}
         spellcheck={false}
@@ -183,6 +193,12 @@ export function Check(props: { label: string; hint?: string; name?: string; chec
       {below}
     </div>
   );
+}
+
+/** A complaint about something that is no field of its own: a list that is empty, or too long. */
+export function Complaints({ name }: { name: string }) {
+  const failure = useContext(Complaint);
+  return failure !== null && names(failure.field, name) ? <small class="wrong">{failure.message}</small> : null;
 }
 
 /** One of a few, all of them in sight with what they mean. */

@@ -1,7 +1,7 @@
 /** Lists: a table on wide screens and cards on narrow ones, searched and paged by the API. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { note, place } from "../app/router";
 import { project } from "../app/session";
 import { useLoad, type Loaded } from "./load";
@@ -100,8 +100,9 @@ export function List<T>(props: ListProps<T>) {
         ...(start === undefined ? {} : { $skiptoken: start }),
         ...(expression.length === 0 ? {} : { $filter: expression.map((one) => `(${one})`).join(" and ") }),
       }),
-    [words, kind, start, props.turn],
+    [words, kind, start],
     (page) => props.everyMs?.(page.value) ?? null,
+    props.turn,
   );
   const items = (list.value?.value ?? []).filter((item) => words === "" || (props.matches?.(item, words) ?? true));
 
@@ -185,9 +186,43 @@ export function List<T>(props: ListProps<T>) {
   );
 }
 
+/**
+ * Keeps the keyboard's place: where what has the focus goes, as a row does that is deleted, its table has it, and the page's
+ * heading when the table goes too. Otherwise the next Tab would begin at the top.
+ */
+function useKeptFocus() {
+  const table = useRef<HTMLTableElement>(null);
+  const last = useRef<Element | null>(null);
+  useEffect(() => {
+    const element = table.current;
+    const note = (event: FocusEvent) => (last.current = event.target as Element);
+    const leave = (event: FocusEvent) => {
+      const left = event.target as Element;
+      // Whoever goes elsewhere has gone; what was removed has not.
+      window.setTimeout(() => left.isConnected && last.current === left && document.activeElement !== left && (last.current = null));
+    };
+    element?.addEventListener("focusin", note);
+    element?.addEventListener("focusout", leave);
+    return () => {
+      element?.removeEventListener("focusin", note);
+      element?.removeEventListener("focusout", leave);
+      if (last.current !== null) window.setTimeout(() => lost() && document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true }));
+    };
+  }, []);
+  useEffect(() => {
+    if (last.current !== null && !last.current.isConnected && lost()) table.current?.focus({ preventScroll: true });
+  });
+  return table;
+}
+
+function lost(): boolean {
+  return document.activeElement === null || document.activeElement === document.body;
+}
+
 export function Table<T>({ label, columns, items, id }: { label: string; columns: Column<T>[]; items: T[]; id: (item: T) => string }) {
+  const table = useKeptFocus();
   return (
-    <table aria-label={label}>
+    <table ref={table} tabIndex={-1} aria-label={label}>
       <thead>
         <tr>
           {columns.map(({ head, end }) => (

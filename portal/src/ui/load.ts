@@ -19,12 +19,14 @@ const SLOW_MS = 4000;
  * Reads with `read` whenever one of `inputs` or the project changes.
  *
  * `everyMs`: how long after an answer it is asked for again; null for never. Nothing is asked while the tab is hidden.
+ * `again`: reads anew when it changes, and shows what there was until then.
  * A failure that says when to come back is followed by another try then.
  */
 export function useLoad<T>(
   read: () => Promise<T>,
   inputs: readonly unknown[],
   everyMs: (value: T) => number | null = () => null,
+  again = 0,
 ): Loaded<T> {
   const [state, setState] = useState<{ value: T | null; failure: Failure | null }>({ value: null, failure: null });
   const [slow, setSlow] = useState(false);
@@ -42,8 +44,8 @@ export function useLoad<T>(
       forgetting.current = inputKey;
       setState({ value: null, failure: null });
     }
-    const again = (ms: number) => {
-      timer = window.setTimeout(() => (document.hidden ? again(ms) : void once()), ms);
+    const later = (ms: number) => {
+      timer = window.setTimeout(() => (document.hidden ? later(ms) : void once()), ms);
     };
     const once = async () => {
       try {
@@ -51,13 +53,13 @@ export function useLoad<T>(
         if (left) return;
         setState({ value, failure: null });
         const wait = everyMs(value);
-        if (wait !== null) again(wait);
+        if (wait !== null) later(wait);
       } catch (thrown) {
         if (left) return;
         const failure = asFailure(thrown);
         setState((before) => ({ value: before.value, failure }));
-        if (failure.retryAfterSeconds !== null) again(failure.retryAfterSeconds * 1000);
-        else if (failure.kind === "down") again(5000);
+        if (failure.retryAfterSeconds !== null) later(failure.retryAfterSeconds * 1000);
+        else if (failure.kind === "down") later(5000);
       } finally {
         window.clearTimeout(patience);
         if (!left) setSlow(false);
@@ -69,7 +71,7 @@ export function useLoad<T>(
       window.clearTimeout(timer);
       window.clearTimeout(patience);
     };
-  }, [...key, turn]);
+  }, [...key, turn, again]);
 
   return { ...state, slow, reload };
 }

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { FailureNote } from "./states";
 import { useAction } from "./load";
 
@@ -102,7 +102,10 @@ export function Copy({ text, label }: { text: string; label: string }) {
   );
 }
 
-/** A button that does something at the API and says what became of it. */
+/**
+ * A button that does something at the API and says what became of it. It is pressed once at a time, and not switched off
+ * meanwhile: what is switched off loses the focus.
+ */
 export function Act(props: {
   label: string;
   done: string;
@@ -123,7 +126,8 @@ export function Act(props: {
       <button
         type="button"
         class={`small ${props.kind ?? "plain"}`}
-        disabled={props.disabled === true || action.busy}
+        disabled={props.disabled === true}
+        aria-disabled={action.busy || undefined}
         aria-busy={action.busy}
         onClick={() => void press()}
       >
@@ -167,7 +171,7 @@ export function Confirm(props: {
           <p>{props.consequence}</p>
           {action.failure !== null && <FailureNote failure={action.failure} />}
           <div class="actions">
-            <button type="button" class="danger" disabled={action.busy} onClick={() => void press()}>
+            <button type="button" class="danger" aria-disabled={action.busy || undefined} aria-busy={action.busy} onClick={() => void press()}>
               {props.label}
             </button>
             <button type="button" class="plain" onClick={() => setOpen(false)}>
@@ -186,7 +190,8 @@ let dialogs = 0;
 export function Dialog({ title, close, children }: { title: string; close?: () => void; children: ComponentChildren }) {
   const element = useRef<HTMLDialogElement>(null);
   const [id] = useState(() => `dialog-${++dialogs}`);
-  useEffect(() => {
+  // Before the next key is pressed: what it reached would be taken for where one came from.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     const dialog = element.current;
     dialog?.showModal();

@@ -2,18 +2,20 @@
 
 import { effect, signal } from "@preact/signals";
 import { asFailure, type Failure } from "../api/failure";
-import { ask, project } from "../app/session";
+import { ask, profile, project } from "../app/session";
 import { nameFrom } from "../format";
-import { stamp, submitJob } from "../pages/encode";
+import { assetInput, outputNames, stamp, submitJob } from "../pages/encode";
 import { publish } from "../pages/publish";
-import { addUploads, uploads } from "./uploads";
+import { streams } from "../presets/draft";
+import { forget, keep, markOf, sameFile, takeLeft, type FileMark, type Kept } from "./kept";
+import { addInterrupted, addUploads, rejoin, setFollowing, uploads } from "./uploads";
 
 export type Stage = "uploading" | "encoding" | "publishing" | "done" | "failed";
 
 export interface Flow {
   id: string;
   project: string;
-  file: File;
+  file: FileMark;
   asset: string;
   /** Null to publish the file as it is. */
   transform: string | null;
@@ -41,13 +43,16 @@ export interface Wish {
 
 /** Makes an asset for the file and begins. */
 export async function startFlow(file: File, wish: Wish): Promise<void> {
+  // A file whose upload was interrupted goes on with it.
+  const begun = uploads.peek().find((one) => one.state === "interrupted" && one.project === project.peek() && sameFile(one.mark, file));
+  if (begun !== undefined && flowOf(begun) !== undefined) return rejoin(begun.id, file);
   const id = stamp();
   const asset = `${nameFrom(file.name)}-${id}`;
   const flow: Flow = {
     ...wish,
     id,
     project: project.peek(),
-    file,
+    file: markOf(file),
     asset,
     stage: "uploading",
     at: "uploading",
@@ -64,23 +69,64 @@ export async function startFlow(file: File, wish: Wish): Promise<void> {
     }),
   );
   flows.value = [flow, ...flows.value];
-  addUploads(flow.project, asset, [file]);
+  addUploads(flow.project, asset, [file], keptOf(flow).flow);
+}
+
+function flowOf(upload: { asset: string; project: string }): Flow | undefined {
+  return flows.peek().find((one) => one.asset === upload.asset && one.project === upload.project);
+}
+
+setFollowing((upload) => flowOf(upload) !== undefined);
+
+function keptOf(flow: Flow): Kept {
+  const { id, project, asset, file, transform, policy, keys, at, job, output } = flow;
+  return { who: profile.peek()?.metadata.id ?? "", project, asset, file, flow: { id, transform, policy, keys, at, job, output } };
+}
+
+/** Takes up what a closed tab left: what has been uploaded goes on by itself, the rest asks for its file. */
+export async function restore(): Promise<void> {
+  const who = profile.peek()?.metadata.id;
+  if (who === undefined) return;
+  for (const kept of await takeLeft(who)) {
+    const { flow, ...rest } = kept;
+    if (flow === null) {
+      addInterrupted(kept);
+      continue;
+    }
+    if (flows.peek().some(({ id }) => id === flow.id)) continue;
+    flows.value = [...flows.value, { ...rest, ...flow, stage: flow.at, progress: 0, locator: null, failure: null }];
+    if (flow.at === "uploading") addInterrupted(kept);
+    else void advance(flow.id);
+  }
 }
 
 function change(id: string, part: Partial<Flow>): void {
   flows.value = flows.value.map((one) => (one.id === id ? { ...one, ...part } : one));
+  const flow = flows.peek().find((one) => one.id === id);
+  // Progress is not remembered, what there is to go on with is.
+  if (flow !== undefined && flow.stage !== "done" && ("at" in part || "job" in part || "output" in part)) keep(keptOf(flow));
 }
 
+/** Forgets it; what has been made so far stays. */
 export function dropFlow(id: string): void {
+  const flow = flows.peek().find((one) => one.id === id);
+  if (flow !== undefined) forget(flow);
   flows.value = flows.value.filter((one) => one.id !== id);
 }
 
 const running = new Set<string>();
 
+// An upload that is cancelled has nothing that could become of it.
+effect(() => {
+  const there = uploads.value;
+  const gone = flows.peek().filter(({ stage, asset, project }) => stage === "uploading" && !there.some((one) => one.asset === asset && one.project === project));
+  for (const { id } of gone) if (!running.has(id)) flows.value = flows.peek().filter((one) => one.id !== id);
+});
+
 // What has been uploaded goes on by itself.
 effect(() => {
   for (const upload of uploads.value) {
-    const flow = flows.peek().find((one) => one.asset === upload.asset && one.project === upload.project);
+    const flow = flowOf(upload);
     if (upload.state === "done" && flow?.stage === "uploading" && !running.has(flow.id)) void advance(flow.id);
   }
 });
@@ -99,15 +145,12 @@ export async function advance(id: string): Promise<void> {
     at = "publishing";
     if (flow.policy !== null) {
       change(id, { stage: "publishing", at, failure: null });
-      const locator = await publish(
-        flow.output,
-        flow.policy,
-        flow.keys === null ? {} : { defaultContentKeyPolicyName: flow.keys },
-        flow.output,
-      );
+      const output = flows.peek().find((one) => one.id === id)?.output ?? flow.output;
+      const locator = await publish(output, flow.policy, flow.keys === null ? {} : { defaultContentKeyPolicyName: flow.keys }, output);
       change(id, { locator });
     }
     change(id, { stage: "done" });
+    forget(flow);
   } catch (thrown) {
     change(id, { stage: "failed", at: at as Flow["at"], failure: asFailure(thrown) });
   } finally {
@@ -120,8 +163,14 @@ const POLL_MS = 1500;
 async function encode(flow: Flow, transform: string): Promise<void> {
   const job = flow.asset;
   if (flow.job === null) {
-    await submitJob(transform, job, { assetName: flow.asset, files: [flow.file.name] }, flow.output);
-    change(flow.id, { job });
+    const { properties } = await ask((to) =>
+      to.GET("/api/v1/projects/{project}/media/transforms/{transform}", { params: { path: { project: flow.project, transform } } }),
+    );
+    const outputs = outputNames(properties.outputs, flow.output);
+    await submitJob(transform, job, assetInput(flow.asset, { files: [flow.file.name] }), outputs);
+    // What can be played is what is published: pictures may be an output of their own.
+    const played = outputs[properties.outputs.findIndex(({ preset }) => streams(preset))];
+    change(flow.id, { job, ...(played === undefined ? {} : { output: played }) });
   }
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -132,10 +181,11 @@ async function encode(flow: Flow, transform: string): Promise<void> {
         }),
       ),
     );
-    change(flow.id, { progress: properties.outputs[0]?.progress ?? 0 });
+    const { outputs } = properties;
+    change(flow.id, { progress: Math.round(outputs.reduce((sum, { progress }) => sum + progress, 0) / Math.max(1, outputs.length)) });
     if (properties.state === "Finished") return;
     if (properties.state === "Error" || properties.state === "Canceled") {
-      throw new Error(properties.outputs[0]?.error?.message ?? `The job ended as ${properties.state}.`);
+      throw new Error(outputs.find(({ error }) => error !== undefined)?.error?.message ?? `The job ended as ${properties.state}.`);
     }
   }
 }

@@ -2,16 +2,20 @@
 
 import { signal } from "@preact/signals";
 import { Failure, asFailure } from "../api/failure";
-import { ask } from "../app/session";
+import { ask, profile } from "../app/session";
+import { forget, keep, markOf, sameFile, type FileMark, type Kept } from "./kept";
 import { blobUrl, blockList, blocksOf, storedBlocks, type Block } from "./plan";
 
-export type UploadState = "waiting" | "sending" | "paused" | "failed" | "done";
+/** `interrupted`: its tab was closed, and the file has to be chosen again. */
+export type UploadState = "waiting" | "sending" | "paused" | "failed" | "done" | "interrupted";
 
 export interface Upload {
   id: number;
   project: string;
   asset: string;
-  file: File;
+  mark: FileMark;
+  /** Null until it is chosen again. */
+  file: File | null;
   state: UploadState;
   sentBytes: number;
   /** Of those, found in the store from an earlier attempt. */
@@ -43,14 +47,20 @@ function find(id: number): Upload | undefined {
   return uploads.peek().find((one) => one.id === id);
 }
 
-export function addUploads(project: string, asset: string, files: Iterable<File>): void {
+/** `flow`: what becomes of them, to be remembered; null for files that are only added. */
+export function addUploads(project: string, asset: string, files: Iterable<File>, flow: Kept["flow"] = null): void {
   for (const file of files) {
-    const twin = uploads.peek().find((one) => one.project === project && one.asset === asset && one.file.name === file.name);
-    if (twin !== undefined) removeUpload(twin.id);
+    const twin = uploads.peek().find((one) => one.project === project && one.asset === asset && one.mark.name === file.name);
+    if (twin?.state === "interrupted" && sameFile(twin.mark, file)) {
+      rejoin(twin.id, file);
+      continue;
+    }
+    if (twin !== undefined) running.get(twin.id)?.abort();
     const upload: Upload = {
       id: ++last,
       project,
       asset,
+      mark: markOf(file),
       file,
       state: "waiting",
       sentBytes: 0,
@@ -58,8 +68,29 @@ export function addUploads(project: string, asset: string, files: Iterable<File>
       failure: null,
       began: null,
     };
-    uploads.value = [...uploads.value, upload];
+    uploads.value = [...uploads.value.filter((one) => one !== twin), upload];
+    keep({ who: profile.peek()?.metadata.id ?? "", project, asset, file: upload.mark, flow });
   }
+  next();
+}
+
+/** An upload whose tab was closed, shown again; how much of it the store has is seen when it goes on. */
+export function addInterrupted({ project, asset, file }: Kept): void {
+  if (uploads.peek().some((one) => one.project === project && one.asset === asset && one.mark.name === file.name)) return;
+  const upload: Upload = { id: ++last, project, asset, mark: file, file: null, state: "interrupted", sentBytes: 0, keptBytes: 0, failure: null, began: null };
+  uploads.value = [...uploads.value, upload];
+}
+
+/** Goes on with the file chosen again. Another file is told to be one, and nothing happens to what is there. */
+export function rejoin(id: number, file: File): void {
+  const upload = find(id);
+  if (upload === undefined) return;
+  if (!sameFile(upload.mark, file)) {
+    const failure = new Failure("conflict", `${file.name} is another file than the one that was begun, or was changed since.`);
+    change(id, { failure });
+    return;
+  }
+  change(id, { file, state: "waiting", failure: null });
   next();
 }
 
@@ -83,18 +114,29 @@ export function resumeUpload(id: number): void {
 /** Stops it; blocks without a list are dropped by the store after a week. */
 export function removeUpload(id: number): void {
   running.get(id)?.abort();
+  const upload = find(id);
+  if (upload !== undefined) forget({ ...upload, file: upload.mark });
   uploads.value = uploads.value.filter((one) => one.id !== id);
+}
+
+/** Whether something goes on when an upload is done. Set by the flows, which know this module. */
+let following: (upload: Upload) => boolean = () => false;
+
+export function setFollowing(asks: (upload: Upload) => boolean): void {
+  following = asks;
 }
 
 async function send(id: number): Promise<void> {
   const upload = find(id);
-  if (upload === undefined) return;
+  if (upload === undefined || upload.file === null) return;
   const stop = new AbortController();
   running.set(id, stop);
   change(id, { state: "sending", failure: null });
   try {
-    await sendBlocks(upload, stop.signal);
-    change(id, { state: "done", sentBytes: upload.file.size });
+    await sendBlocks(upload, upload.file, stop.signal);
+    change(id, { state: "done", sentBytes: upload.mark.size });
+    // What goes on after the upload is remembered by its flow, which forgets it at its own end.
+    if (!following(upload)) forget({ ...upload, file: upload.mark });
   } catch (thrown) {
     if (!stop.signal.aborted) change(id, { state: "failed", failure: asFailure(thrown) });
   } finally {
@@ -103,8 +145,8 @@ async function send(id: number): Promise<void> {
   }
 }
 
-async function sendBlocks(upload: Upload, signal: AbortSignal): Promise<void> {
-  const { file, project, asset, id } = upload;
+async function sendBlocks(upload: Upload, file: File, signal: AbortSignal): Promise<void> {
+  const { project, asset, id } = upload;
   const container = await sign(project, asset);
   const blocks = blocksOf(file);
   const there = await stored(blobUrl(container.url, file.name, { comp: "blocklist", blocklisttype: "uncommitted" }), signal);

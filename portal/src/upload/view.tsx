@@ -4,7 +4,7 @@ import { useRef, useState } from "preact/hooks";
 import { href } from "../app/router";
 import { bytes, leftTime } from "../format";
 import { FailureNote } from "../ui/states";
-import { pauseUpload, removeUpload, resumeUpload, uploads, type Upload } from "./uploads";
+import { pauseUpload, rejoin, removeUpload, resumeUpload, uploads, type Upload } from "./uploads";
 
 export function Drop({ label, take }: { label: string; take: (files: File[]) => void }) {
   const [over, setOver] = useState(false);
@@ -66,10 +66,36 @@ const WORDS: Record<Upload["state"], string> = {
   paused: "Paused",
   failed: "Broke off",
   done: "Uploaded",
+  interrupted: "Broke off when its tab was closed",
 };
 
+/** Browsers give a file to the page that it was chosen on, and to no later one. */
+function Again({ id, name }: { id: number; name: string }) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button type="button" class="small" onClick={() => input.current?.click()}>
+        Choose the file again<span class="visually-hidden">: {name}</span>
+      </button>
+      <input
+        ref={input}
+        type="file"
+        hidden
+        aria-label={`Choose ${name} again`}
+        onChange={(event) => {
+          const [file] = event.currentTarget.files ?? [];
+          event.currentTarget.value = "";
+          if (file !== undefined) rejoin(id, file);
+        }}
+      />
+      <span class="meta">It goes on where it was.</span>
+    </>
+  );
+}
+
 function Row({ upload }: { upload: Upload }) {
-  const { id, file, state, sentBytes, keptBytes, failure, began, asset } = upload;
+  const { id, mark: file, state, sentBytes, keptBytes, failure, began, asset } = upload;
+  const going = state === "sending" || state === "waiting";
   const elapsed = began === null ? 0 : (Date.now() - began.at) / 1000;
   const speed = began === null || elapsed < 1 ? 0 : (sentBytes - began.bytes) / elapsed;
   return (
@@ -77,7 +103,7 @@ function Row({ upload }: { upload: Upload }) {
       <div class="heading-row">
         <strong>{file.name}</strong>
         <span class="meta">
-          {WORDS[state]} · {bytes(sentBytes)} of {bytes(file.size)}
+          {WORDS[state]} · {state === "interrupted" ? bytes(file.size) : `${bytes(sentBytes)} of ${bytes(file.size)}`}
           {state === "sending" && speed > 0 && ` · ${bytes(speed)}/s · ${leftTime((file.size - sentBytes) / speed)}`}
           {keptBytes > 0 && state !== "done" && ` · ${bytes(keptBytes)} were there already`}
         </span>
@@ -85,16 +111,13 @@ function Row({ upload }: { upload: Upload }) {
       <progress max={Math.max(1, file.size)} value={file.size === 0 && state === "done" ? 1 : sentBytes} aria-label={`Upload of ${file.name}`} />
       {failure !== null && <FailureNote failure={failure} />}
       <div class="actions">
-        {(state === "sending" || state === "waiting") && (
-          <button type="button" class="small plain" onClick={() => pauseUpload(id)}>
-            Pause
+        {(going || state === "paused" || state === "failed") && (
+          // One button, so that the keyboard stays on it.
+          <button type="button" class={going ? "small plain" : "small"} onClick={() => (going ? pauseUpload(id) : resumeUpload(id))}>
+            {going ? "Pause" : "Go on"}
           </button>
         )}
-        {(state === "paused" || state === "failed") && (
-          <button type="button" class="small" onClick={() => resumeUpload(id)}>
-            Go on
-          </button>
-        )}
+        {state === "interrupted" && <Again id={id} name={file.name} />}
         {state === "done" && (
           <a class="button small plain" href={href(["assets", asset])}>
             Open asset

@@ -1,0 +1,174 @@
+/** Making and changing a live event. What was decided when it was made is not asked for again. */
+
+import type { Schemas } from "../api/client";
+import { ask, here } from "../app/session";
+import { isoSeconds } from "../format";
+import { Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
+import { useDraft } from "../ui/load";
+import { ENCODINGS, type LiveEvent } from "./live";
+import { listed, rangesOf } from "./ranges";
+
+/** Key frames this far apart unless somebody says otherwise: the closer, the lower the latency. */
+const KEY_FRAMES = { standard: "2", low: "1" };
+
+const PROTOCOLS: [string, string][] = [
+  ["RTMP", "RTMP (OBS and most encoders)"],
+  ["RTMPS", "RTMPS (encrypted)"],
+  ["SRT", "SRT (over networks that lose packets)"],
+];
+
+const STRETCHES: [string, string][] = [
+  ["None", "To exactly each quality's size"],
+  ["AutoSize", "Within it, in its own proportions"],
+  ["AutoFit", "Within it, with black bars around"],
+];
+
+export function encodes(type: string): boolean {
+  return type === "Standard" || type === "Premium1080p";
+}
+
+interface Draft {
+  name: string;
+  description: string;
+  protocol: string;
+  encoding: string;
+  lowLatency: boolean;
+  /** Empty until somebody says it, so that low latency has its own. */
+  keyFrames: string;
+  stretch: string;
+  token: string;
+  ingest: string;
+  preview: string;
+  start: boolean;
+}
+
+/** `of`: the event to change, which has to be stopped or standing by. */
+export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) => void }) {
+  const was = of?.properties;
+  const known = { ingest: was?.input.accessControl.ip.allow ?? [], preview: was?.preview.accessControl.ip.allow ?? [] };
+  const keyFramesWas = was?.encoding.keyFrameInterval ?? was?.input.keyFrameIntervalDuration;
+  const [draft, change, clear] = useDraft<Draft>(`live-event-${of?.name ?? ""}`, {
+    name: of?.name ?? "",
+    description: was?.description ?? "",
+    protocol: was?.input.streamingProtocol ?? "RTMP",
+    encoding: was?.encoding.encodingType ?? "PassthroughStandard",
+    lowLatency: was?.streamOptions.some((option) => option.startsWith("Low")) ?? false,
+    keyFrames: keyFramesWas === undefined ? "" : String(isoSeconds(keyFramesWas) ?? ""),
+    stretch: was?.encoding.stretchMode ?? "AutoSize",
+    token: "",
+    ingest: listed(known.ingest),
+    preview: listed(known.preview),
+    start: true,
+  });
+  const encoded = encodes(draft.encoding);
+  const usual = draft.lowLatency ? KEY_FRAMES.low : KEY_FRAMES.standard;
+  const interval = `PT${draft.keyFrames.trim() || usual}S`;
+  const changeable = (): Schemas["LiveEventPropertiesWrite"] => ({
+    input: {
+      accessControl: { ip: { allow: rangesOf(draft.ingest, known.ingest) } },
+      ...(encoded ? {} : { keyFrameIntervalDuration: interval }),
+    },
+    preview: { accessControl: { ip: { allow: rangesOf(draft.preview, known.preview) } } },
+    ...(encoded ? { encoding: { keyFrameInterval: interval, stretchMode: draft.stretch as "AutoSize" } } : {}),
+  });
+  const submit = async () => {
+    const path = here({ event: draft.name });
+    const properties = changeable();
+    if (of !== undefined) {
+      return ask((to) =>
+        to.PATCH("/api/v1/projects/{project}/media/liveEvents/{event}", {
+          params: { path },
+          body: { properties: { ...properties, description: draft.description || null } },
+        }),
+      );
+    }
+    return ask((to) =>
+      to.PUT("/api/v1/projects/{project}/media/liveEvents/{event}", {
+        params: { path, query: { autoStart: draft.start } },
+        body: {
+          // That of the project.
+          location: null,
+          properties: {
+            ...properties,
+            ...(draft.description === "" ? {} : { description: draft.description }),
+            encoding: { ...properties.encoding, encodingType: draft.encoding as "Standard" },
+            streamOptions: [draft.lowLatency ? "LowLatencyV2" : "Default"],
+            input: {
+              ...properties.input,
+              streamingProtocol: draft.protocol as "RTMP",
+              ...(draft.token === "" ? {} : { accessToken: draft.token }),
+            },
+          },
+        },
+      }),
+    );
+  };
+  return (
+    <Form
+      label={of === undefined ? "Make live event" : "Save live event"}
+      done={of === undefined ? "Live event made" : "Live event saved"}
+      submit={submit}
+      then={() => (clear(), done(draft.name))}
+    >
+      {of === undefined && <Text label="Name" name="name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />}
+      <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+      {of === undefined && (
+        <>
+          <Select label="The encoder sends" name="streamingProtocol" value={draft.protocol} change={(protocol) => change({ protocol })} options={PROTOCOLS} />
+          <Choice legend="Qualities" value={draft.encoding} change={(encoding) => change({ encoding })} options={ENCODINGS} />
+          <Check
+            label="Low latency"
+            hint="A few seconds behind instead of some twenty, with less room for bad connections."
+            name="streamOptions"
+            checked={draft.lowLatency}
+            change={(lowLatency) => change({ lowLatency })}
+          />
+        </>
+      )}
+      <Text
+        label="Seconds between key frames"
+        name={encoded ? "encoding.keyFrameInterval" : "input.keyFrameIntervalDuration"}
+        type="number"
+        min={0.5}
+        max={20}
+        step="any"
+        value={draft.keyFrames}
+        change={(keyFrames) => change({ keyFrames })}
+        placeholder={usual}
+        hint={encoded ? "They are made here." : "Set the encoder to the same: segments begin at key frames. One second gives the lowest latency."}
+      />
+      {encoded && (
+        <Select label="The picture is fitted" name="stretchMode" value={draft.stretch} change={(stretch) => change({ stretch })} options={STRETCHES} />
+      )}
+      <Text
+        label="Encoders' addresses"
+        name="input.accessControl.*"
+        value={draft.ingest}
+        change={(ingest) => change({ ingest })}
+        hint="203.0.113.7 or 203.0.113.0/24, with spaces between them. Empty: from anywhere, with the secret in the address."
+      />
+      <Text
+        label="Addresses that may see the preview"
+        name="preview.accessControl.*"
+        value={draft.preview}
+        change={(preview) => change({ preview })}
+        hint="In the same way. Empty: whoever has the preview's address."
+      />
+      {of === undefined && (
+        <>
+          <details>
+            <summary>More</summary>
+            <Text
+              label="Encoder's secret"
+              name="accessToken"
+              value={draft.token}
+              change={(token) => change({ token })}
+              hint={draft.protocol === "SRT" ? "A passphrase of 10 to 79 characters. Empty: one is made." : "A UUID, which stands in the address. Empty: one is made."}
+            />
+          </details>
+          <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />
+        </>
+      )}
+    </Form>
+  );
+}

@@ -1,0 +1,734 @@
+// Every form, filled in and sent: what it makes is what the API then says, and what the API refuses stands at its field.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { createServer } from "node:http";
+import { createHmac, randomUUID } from "node:crypto";
+import { launch } from "./lib/browser.mjs";
+import { call, connection, demo, makeFilm, media } from "./lib/headwater.mjs";
+import { copyDemo, putFile } from "./lib/media.mjs";
+import { openPortal, plays } from "./lib/portal.mjs";
+
+describe("forms of the portal", () => {
+  let browser;
+  let to;
+  const run = randomUUID().slice(0, 6);
+
+  before(
+    async () => {
+      to = connection();
+      browser = await launch();
+      await demo(to);
+    },
+    { timeout: 5 * 60_000 },
+  );
+  after(() => browser?.close());
+
+  /** Opens `place` and the form behind `button`. */
+  async function opened(place, button, options = {}) {
+    const found = await openPortal(browser, to, place, options);
+    await found.page.getByRole("button", { name: button, exact: true }).first().click();
+    const form = found.page.getByRole("dialog");
+    await form.locator("form").waitFor();
+    return { ...found, form };
+  }
+
+  /** What the API says of something in the project. */
+  async function read(path) {
+    const { status, body } = await call(to, "GET", media(to, path));
+    assert.equal(status, 200, `GET ${path} answered ${status}: ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  /** The complaint stands below this field, which has the focus. */
+  async function complained(form, label, words) {
+    const field = form.getByLabel(label, { exact: true });
+    await form.page().waitForFunction(() => document.activeElement?.getAttribute("aria-invalid") === "true");
+    assert.equal(await field.getAttribute("aria-invalid"), "true", `${label} is marked`);
+    const described = await field.evaluate((element) =>
+      (element.getAttribute("aria-describedby") ?? "")
+        .split(" ")
+        .map((id) => document.getElementById(id)?.textContent)
+        .join(" "),
+    );
+    assert.match(described, words);
+  }
+
+  test("a project is made, switched to, renamed, and a name that is taken or refused stays to be corrected", async () => {
+    const name = `portal-${run}`;
+    const { context, page, form } = await opened("/projects", "New project");
+    await form.getByLabel("Name", { exact: true }).fill("No Such Name");
+    await form.getByRole("button", { name: "Make project" }).click();
+    await complained(form, "Name", /lower-case letters/);
+    await form.getByLabel("Name", { exact: true }).fill(to.project);
+    await form.getByRole("button", { name: "Make project" }).click();
+    await complained(form, "Name", /There is a project/);
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Shown as").fill("Films of the tests");
+    await form.getByRole("button", { name: "Make project" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const project = async () => (await call(to, "GET", `/api/v1/projects/${name}`)).body;
+    assert.equal((await project()).spec.displayName, "Films of the tests");
+    // The one that was shown is as it was: nothing is switched before somebody asks for it.
+    assert.equal(await page.getByLabel("Project", { exact: true }).inputValue(), to.project);
+    await page.getByRole("button", { name: "Switch to Films of the tests" }).click();
+    await page.getByText("a new project has none").waitFor();
+    assert.equal(await page.getByLabel("Project", { exact: true }).inputValue(), name);
+    await page.getByRole("button", { name: "Rename" }).click();
+    await form.getByLabel("Shown as").fill(`Renamed ${run}`);
+    await form.getByRole("button", { name: "Save" }).click();
+    await page.locator(".facts").getByText(`Renamed ${run}`).waitFor();
+    assert.equal((await project()).spec.displayName, `Renamed ${run}`);
+    await page.getByLabel("Project", { exact: true }).locator("option", { hasText: `Renamed ${run}` }).waitFor({ state: "attached" });
+    await page.goto(`${to.portalUrl}/#/projects`);
+    const row = page.getByRole("table", { name: "Projects" }).getByRole("row", { name: `Renamed ${run}` });
+    await row.getByText("shown now").waitFor();
+    await context.close();
+  });
+
+  test("a transform has outputs of every kind, refused fields are told where they are, and it is changed afterwards", async (t) => {
+    const name = `forms-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/transforms/${name}`)));
+    const { context, page, form } = await opened("/transforms", "New transform");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Ladder", { exact: true }).selectOption("ContentAwareEncoding");
+    await form.locator("summary", { hasText: "Limits" }).click();
+    await form.getByLabel("Height at most").fill("360");
+    await form.getByLabel("kbit/s at most").fill("900");
+    // An encode of one's own, with a wrong bit rate in its second quality.
+    await form.getByRole("button", { name: "Another output" }).click();
+    const second = form.getByRole("group", { name: "Output 2" });
+    await second.getByLabel("An encode of your own").check();
+    const quality = second.getByRole("group", { name: "Quality 2" });
+    await quality.getByLabel("kbit/s", { exact: true }).fill("500000");
+    await second.getByLabel("Sound", { exact: true }).selectOption("DD");
+    await second.getByLabel("Sound, kbit/s").fill("192");
+    // The poster that comes with pictures, and a sheet beside it.
+    await second.getByRole("button", { name: "More thumbnails" }).click();
+    const sheet = second.getByRole("group", { name: "Thumbnail 2" });
+    await sheet.getByLabel("Every").fill("2");
+    await sheet.getByLabel("Columns").fill("4");
+    await form.getByRole("button", { name: "Another output" }).click();
+    const third = form.getByRole("group", { name: "Output 3" });
+    await third.getByRole("radio", { name: /^JSON/ }).check();
+    const json = third.getByLabel("Preset", { exact: true });
+    await json.fill("{ not JSON");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await complained(form, "Preset", /This is not JSON/);
+    await json.fill(JSON.stringify({ "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: "CopyTopBitrateInterleaved", tune: "film" }));
+    await form.getByRole("button", { name: "Make transform" }).click();
+    // The API reads outputs in order: the second one's fault first.
+    await page.waitForFunction(() => document.activeElement?.getAttribute("aria-invalid") === "true");
+    assert.equal(await quality.getByLabel("kbit/s", { exact: true }).getAttribute("aria-invalid"), "true");
+    assert.equal(await form.locator("[aria-invalid=true]").count(), 1);
+    await quality.getByLabel("kbit/s", { exact: true }).fill("500");
+    // What is wrong in a part that is folded up is unfolded.
+    const more = quality.locator("summary", { hasText: "More" });
+    await more.click();
+    await quality.getByLabel("Frame rate").fill("often");
+    await more.click();
+    await quality.getByLabel("Frame rate").waitFor({ state: "hidden" });
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await quality.getByLabel("Frame rate").waitFor();
+    await page.waitForFunction(() => document.activeElement?.getAttribute("aria-invalid") === "true");
+    assert.ok(await quality.getByLabel("Frame rate").evaluate((field) => field === document.activeElement));
+    await quality.getByLabel("Frame rate").fill("25");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await complained(form, "Preset", /tune/);
+    await json.fill(JSON.stringify({ "@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", presetName: "CopyTopBitrateInterleaved" }));
+    await third.getByLabel("When it fails").selectOption("ContinueJob");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const outputs = async () => (await read(`/transforms/${name}`)).properties.outputs;
+    const [ladder, own, copy] = await outputs();
+    assert.deepEqual(ladder.preset.configurations, { maxHeight: 360, maxBitrateBps: 900_000 });
+    assert.deepEqual(
+      own.preset.codecs.map((codec) => codec["@odata.type"].split(".").at(-1)),
+      ["H264Video", "DDAudio", "JpgImage", "JpgImage"],
+    );
+    assert.equal(own.preset.codecs[0].layers[1].bitrate, 500_000);
+    assert.deepEqual([own.preset.codecs[3].spriteColumn, own.preset.codecs[3].step], [4, "PT2S"]);
+    assert.equal(copy.onError, "ContinueJob");
+    const table = page.getByRole("table", { name: "Outputs" });
+    await table.getByText("Encode of its own").waitFor();
+    await table.getByText("Copy: the best only").waitFor();
+    // What was made by forms is changed in the same forms.
+    await page.getByRole("button", { name: "Change" }).click();
+    await form.getByRole("button", { name: "Remove output 3" }).click();
+    assert.equal(await second.getByRole("group", { name: "Quality 2" }).getByLabel("kbit/s", { exact: true }).inputValue(), "500");
+    await second.getByLabel("Sound", { exact: true }).selectOption("None");
+    await form.getByRole("button", { name: "Save transform" }).click();
+    await form.waitFor({ state: "detached" });
+    const changed = await outputs();
+    assert.equal(changed.length, 2);
+    assert.equal(changed[1].preset.codecs.length, 3);
+    // A name that is taken makes nothing anew.
+    await page.goto(`${to.portalUrl}/#/transforms`);
+    await page.getByRole("button", { name: "New transform" }).click();
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await complained(form, "Name", /There is a transform/);
+    assert.equal((await outputs()).length, 2);
+    await context.close();
+  });
+
+  test("an encode reads a part of a file elsewhere, and each output has its asset: a film, and pictures", { timeout: 4 * 60_000 }, async (t) => {
+    const name = `http-${run}`;
+    const film = makeFilm(6);
+    const server = createServer((request, response) => {
+      const [from, until] = (request.headers.range ?? "").match(/\d+/g)?.map(Number) ?? [0];
+      const end = Math.min(until ?? film.length - 1, film.length - 1);
+      const part = { "content-length": end - from + 1, "accept-ranges": "bytes", "content-type": "video/mp4" };
+      if (request.headers.range === undefined) response.writeHead(200, part);
+      else response.writeHead(206, { ...part, "content-range": `bytes ${from}-${end}/${film.length}` });
+      response.end(request.method === "HEAD" ? undefined : film.subarray(from, end + 1));
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const { context, page, form, problems } = await opened("/transforms", "New transform");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    const only = form.getByRole("group", { name: "Output 1" });
+    await only.getByLabel("An encode of your own").check();
+    await only.getByRole("button", { name: "Remove quality 2" }).click();
+    const quality = only.getByRole("group", { name: "Quality 1" });
+    await quality.getByLabel("Width", { exact: true }).fill("320");
+    await quality.getByLabel("Height", { exact: true }).fill("180");
+    await quality.getByLabel("kbit/s", { exact: true }).fill("300");
+    await form.getByRole("button", { name: "Another output" }).click();
+    const pictures = form.getByRole("group", { name: "Output 2" });
+    await pictures.getByRole("button", { name: "More thumbnails" }).click();
+    await pictures.getByRole("group", { name: "Thumbnail 2" }).getByLabel("Every").fill("1");
+    await form.getByRole("button", { name: "Make transform" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+
+    await page.goto(`${to.portalUrl}/#/jobs`);
+    await page.getByRole("button", { name: "New encode" }).click();
+    await form.getByLabel("What is encoded").selectOption("http");
+    await form.getByLabel("Transform").selectOption(name);
+    await form.getByLabel("Addresses of the files").fill(`http://127.0.0.1:${server.address().port}/film.mp4?secret=1`);
+    await form.getByLabel("How much of it").selectOption("film");
+    await form.getByLabel("From", { exact: true }).fill("soon");
+    await form.getByLabel("To", { exact: true }).fill("0:04");
+    await form.getByLabel("Job name").fill(name);
+    await form.getByLabel("Output asset 1").fill(`${name}-film`);
+    await form.getByLabel("Output asset 2").fill(`${name}-pictures`);
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await complained(form, "From", /1:30/);
+    await form.getByLabel("From", { exact: true }).fill("0:01.5");
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await page.locator(".facts .state", { hasText: "Finished" }).waitFor({ timeout: 120_000 });
+    const { properties } = await read(`/transforms/${name}/jobs/${name}`);
+    assert.equal(properties.input["@odata.type"], "#Microsoft.Media.JobInputHttp");
+    assert.deepEqual([properties.input.start.time, properties.input.end.time], ["PT1.5S", "PT4S"]);
+    // What follows the question mark is the fetcher's alone.
+    assert.ok(!(await page.locator("main").innerText()).includes("secret"));
+    const files = async (asset) => (await read(`/assets/${asset}/storage`)).spec.files.map(({ name }) => name);
+    const encoded = await files(`${name}-film`);
+    assert.ok(encoded.some((file) => file.endsWith(".ism")) && encoded.filter((file) => file.endsWith(".mp4")).length === 2, encoded.join());
+    const made = await files(`${name}-pictures`);
+    assert.ok(made.some((file) => file.endsWith(".vtt")) && made.filter((file) => file.endsWith(".jpg")).length === 2, made.join());
+    await page.getByRole("button", { name: "Publish the result" }).click();
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await page.getByRole("link", { name: "Play", exact: true }).click();
+    await plays(page);
+    const length = await page.evaluate(() => document.querySelector("video").duration);
+    assert.ok(Math.abs(length - 2.5) < 0.15, `${length} s of 2.5 s`);
+
+    // The pictures stand on the asset's page, with a strip out of the sheet, and in the list.
+    const [poster] = made.filter((file) => file.endsWith(".jpg") && !file.includes("sheet"));
+    await page.goto(`${to.portalUrl}/#/assets/${name}-pictures`);
+    const shown = (selector) => page.waitForFunction((selector) => document.querySelector(selector)?.naturalWidth === 640, selector);
+    await shown(`.pictures img[alt="${poster}"]`);
+    const strip = page.getByRole("list", { name: "The film in pictures" });
+    assert.deepEqual(
+      await strip.getByRole("img").evaluateAll((tiles) => tiles.map((tile) => [tile.ariaLabel, tile.getBBox().width > 0])),
+      ["0:00", "0:01", "0:02"].map((at) => [`Picture at ${at}`, true]),
+    );
+    await page.goto(`${to.portalUrl}/#/assets?q=${name}`);
+    await shown(`tr[data-id="${name}-pictures"] .poster img`);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
+  test("an encode takes several files of an asset, one after the other", async (t) => {
+    const name = `several-${run}`;
+    const { assetName } = await demo(to);
+    const { context, page } = await openPortal(browser, to, `/assets/${assetName}`);
+    await page.getByRole("button", { name: "Encode", exact: true }).click();
+    const form = page.getByRole("dialog");
+    const films = (await read(`/assets/${assetName}/storage`)).spec.files.map(({ name }) => name).filter((name) => /_\d+x\d+_/.test(name));
+    await form.getByLabel(films[1], { exact: true }).check();
+    await form.getByLabel(films[0], { exact: true }).check();
+    await form.getByText(`In this order: ${films[1]}, ${films[0]}`).waitFor();
+    await form.getByLabel("One after the other").check();
+    assert.equal(await form.getByLabel("How much of it").count(), 0, "a sequence is taken whole");
+    await form.getByLabel("Job name").fill(name);
+    await form.getByLabel("Transform").selectOption("AdaptiveStreaming");
+    await form.getByLabel("Output asset").fill(name);
+    await form.getByLabel("Priority").selectOption("High");
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const { properties } = await read(`/transforms/AdaptiveStreaming/jobs/${name}`);
+    assert.equal(properties.priority, "High");
+    assert.deepEqual(
+      properties.input.inputs.map(({ files }) => files),
+      [[films[1]], [films[0]]],
+    );
+    // It is long enough to be cancelled before it is done.
+    await page.getByRole("button", { name: "Cancel job" }).click();
+    await page.locator(".facts .state", { hasText: "Canceled" }).waitFor({ timeout: 60_000 });
+    assert.equal((await read(`/transforms/AdaptiveStreaming/jobs/${name}`)).properties.state, "Canceled");
+    await page.getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+    assert.equal((await call(to, "GET", media(to, `/transforms/AdaptiveStreaming/jobs/${name}`))).status, 404);
+    await context.close();
+  });
+
+  test("a live event says how it is encoded and who may come, is changed, and is recorded for days", { timeout: 3 * 60_000 }, async (t) => {
+    const name = `forms-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/liveEvents/${name}`)));
+    const { context, page, form } = await opened("/live", "New live event");
+    const properties = async () => (await read(`/liveEvents/${name}`)).properties;
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByRole("radio", { name: /^Ladder to 720p/ }).check();
+    await form.getByLabel("The encoder sends").selectOption("SRT");
+    await form.getByLabel("Low latency").check();
+    // Low latency has a key frame every second, unless somebody says otherwise.
+    assert.equal(await form.getByLabel("Seconds between key frames").getAttribute("placeholder"), "1");
+    await form.getByLabel("The picture is fitted").selectOption("AutoFit");
+    await form.getByLabel("Encoders' addresses").fill("203.0.113.0/24 nowhere");
+    await form.getByLabel("Addresses that may see the preview").fill("198.51.100.7");
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Encoder's secret").fill("short");
+    await form.getByLabel("Start it at once").uncheck();
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await complained(form, "Encoders' addresses", /IPv4 or IPv6/);
+    await form.getByLabel("Encoders' addresses").fill("203.0.113.0/24 2001:db8::1");
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await complained(form, "Encoder's secret", /10 to 79/);
+    await form.getByLabel("Encoder's secret").fill("a-passphrase-of-ours");
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const made = await properties();
+    assert.deepEqual(made.encoding, { encodingType: "Standard", presetName: "Default720p", keyFrameInterval: "PT1S", stretchMode: "AutoFit" });
+    assert.equal(made.input.accessToken, "a-passphrase-of-ours");
+    assert.deepEqual(
+      made.input.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => [address, subnetPrefixLength]),
+      [["203.0.113.0", 24], ["2001:db8::1", undefined]],
+    );
+    assert.deepEqual(made.preview.accessControl.ip.allow.map(({ address }) => address), ["198.51.100.7"]);
+    assert.deepEqual(made.streamOptions, ["LowLatencyV2"]);
+    await page.getByText("Allowed from 203.0.113.0/24 2001:db8::1").waitFor();
+
+    await page.getByRole("button", { name: "Change" }).click();
+    // What was decided when it was made is not asked for.
+    assert.equal(await form.getByLabel("The encoder sends").count(), 0);
+    assert.equal(await form.getByLabel("Seconds between key frames").inputValue(), "1");
+    await form.getByLabel("Seconds between key frames").fill("4");
+    await form.getByLabel("The picture is fitted").selectOption("AutoSize");
+    await form.getByLabel("Addresses that may see the preview").fill("");
+    await form.getByLabel("Description").fill("Changed");
+    await form.getByRole("button", { name: "Save live event" }).click();
+    await page.locator(".facts").getByText("every 4 s").waitFor();
+    const changed = await properties();
+    assert.deepEqual([changed.encoding.keyFrameInterval, changed.encoding.stretchMode, changed.description], ["PT4S", "AutoSize", "Changed"]);
+    // An empty list is everybody, and the API says so.
+    assert.deepEqual(changed.preview.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => `${address}/${subnetPrefixLength}`), ["0.0.0.0/0"]);
+    await page.locator(".facts").getByText("whoever has its address").waitFor();
+    assert.deepEqual(changed.input.accessControl, made.input.accessControl);
+
+    await page.getByRole("button", { name: "Record" }).click();
+    await form.getByLabel("Kept for", { exact: true }).fill("8");
+    await form.getByLabel("Kept for, in").selectOption("days");
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Viewers may go back").fill("90");
+    await form.getByLabel("Manifest name").fill("show");
+    await form.getByLabel("Fragments in a segment").fill("3");
+    const asset = await form.getByLabel("Into a new asset").inputValue();
+    await form.getByRole("button", { name: "Record" }).click();
+    await complained(form, "Kept for", /archiveWindowLength/);
+    await form.getByLabel("Kept for", { exact: true }).fill("7");
+    await form.getByRole("button", { name: "Record" }).click();
+    const recordings = page.getByRole("table", { name: "Recordings" });
+    await recordings.getByText("168:00:00").waitFor();
+    const [output] = (await read(`/liveEvents/${name}/liveOutputs`)).value;
+    const { archiveWindowLength, rewindWindowLength, manifestName, hls, assetName } = output.properties;
+    assert.equal(assetName, asset);
+    assert.equal(manifestName, "show");
+    assert.equal(hls.fragmentsPerTsSegment, 3);
+    assert.match(archiveWindowLength, /^(P7D|PT168H)$/);
+    assert.match(rewindWindowLength, /^(PT1H30M|PT90M)$/);
+    await recordings.getByRole("button", { name: "End recording" }).click();
+    await form.getByRole("button", { name: "End recording" }).click();
+    await page.getByText("Nothing is recorded").waitFor();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("heading", { level: 1, name: "Live events" }).waitFor();
+    assert.equal((await call(to, "GET", media(to, `/liveEvents/${name}`))).status, 404);
+    await call(to, "DELETE", media(to, `/streamingLocators/${asset}`));
+    await call(to, "DELETE", media(to, `/assets/${asset}`));
+    await context.close();
+  });
+
+  /** What is deleted in the portal is gone. */
+  async function deleted(page, label, heading, path) {
+    await page.getByRole("button", { name: label, exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: label, exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: heading }).waitFor();
+    assert.equal((await call(to, "GET", path)).status, 404);
+  }
+
+  test("an asset is made and described, and what is too long for a description is told at its field", async () => {
+    const name = `asset-${run}`;
+    const { context, page, form } = await opened("/assets", "New asset");
+    await form.getByLabel("Name", { exact: true }).fill("no/such:name");
+    await form.getByRole("button", { name: "Make asset" }).click();
+    await form.locator(".failure[data-kind=invalid]").waitFor();
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("When the asset is deleted").selectOption("Delete");
+    await form.getByRole("button", { name: "Make asset" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    assert.equal((await read(`/assets/${name}`)).properties.containerDeletionPolicy, "Delete");
+    await page.getByRole("button", { name: "Describe" }).click();
+    await form.getByLabel("Description").fill("x".repeat(5000));
+    await form.getByLabel("Alternate id").fill("ours-7");
+    await form.getByRole("button", { name: "Save" }).click();
+    await complained(form, "Description", /4096/);
+    await form.getByLabel("Description").fill("Rushes");
+    await form.getByRole("button", { name: "Save" }).click();
+    await page.locator(".facts").getByText("Rushes").waitFor();
+    const { properties } = await read(`/assets/${name}`);
+    assert.deepEqual([properties.description, properties.alternateId], ["Rushes", "ours-7"]);
+    await deleted(page, "Delete", "Assets", media(to, `/assets/${name}`));
+    await context.close();
+  });
+
+  test("a streaming endpoint is made, started, scaled, stopped and deleted", { timeout: 3 * 60_000 }, async (t) => {
+    const name = `ep-${run}`;
+    t.after(async () => {
+      await call(to, "POST", media(to, `/streamingEndpoints/${name}/stop`));
+      await call(to, "DELETE", media(to, `/streamingEndpoints/${name}`));
+    });
+    const { context, page, form } = await opened("/endpoints", "New endpoint");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Host names of your own").fill("not_a host!");
+    await form.getByLabel("Start it at once").uncheck();
+    await form.getByRole("button", { name: "Make endpoint" }).click();
+    await complained(form, "Host names of your own", /not_a is not the name of a host/);
+    await form.getByLabel("Host names of your own").fill("films.example.com tv.example.com");
+    await form.getByRole("button", { name: "Make endpoint" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const state = page.locator(".facts .state");
+    await state.getByText("Stopped").waitFor();
+    const endpoint = async () => (await read(`/streamingEndpoints/${name}`)).properties;
+    assert.deepEqual((await endpoint()).customHostNames, ["films.example.com", "tv.example.com"]);
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await state.getByText("Running").waitFor();
+    assert.equal((await endpoint()).resourceState, "Running");
+    await page.getByRole("button", { name: "Scale" }).click();
+    await form.getByLabel("Units").fill("2");
+    await form.getByRole("button", { name: "Scale" }).click();
+    await form.waitFor({ state: "detached" });
+    await page.locator(".facts div", { hasText: "Units" }).getByText("2", { exact: true }).waitFor();
+    assert.equal((await endpoint()).scaleUnits, 2);
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
+    await form.getByRole("button", { name: "Stop", exact: true }).click();
+    await state.getByText("Stopped").waitFor();
+    await deleted(page, "Delete", "Streaming endpoints", media(to, `/streamingEndpoints/${name}`));
+    await context.close();
+  });
+
+  test("a filter of the project leaves out what it says, and is deleted", async () => {
+    const name = `filter-${run}`;
+    const { context, page, form } = await opened("/filters", "New filter");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("From (seconds)").fill("9");
+    await form.getByLabel("To (seconds)").fill("5");
+    await form.getByLabel("Best picture (kbit/s)").fill("700");
+    await form.getByLabel("Sound's language").fill("en");
+    await form.getByLabel("First quality (kbit/s)").fill("400");
+    await form.getByRole("button", { name: "Make filter" }).click();
+    await form.locator(".failure[data-kind=invalid]").waitFor();
+    await form.getByLabel("To (seconds)").fill("15.5");
+    await form.getByRole("button", { name: "Make filter" }).click();
+    const row = page.getByRole("table", { name: "Filters" }).getByRole("row", { name: new RegExp(name) });
+    await row.getByText("0:09 to 0:16").waitFor();
+    const { properties } = await read(`/accountFilters/${name}`);
+    assert.deepEqual([properties.presentationTimeRange.startTimestamp, properties.presentationTimeRange.endTimestamp], [9000, 15_500]);
+    assert.equal(properties.firstQuality.bitrate, 400_000);
+    assert.deepEqual(
+      properties.tracks.map(({ trackSelections }) => trackSelections.map(({ property, value }) => `${property} ${value}`)),
+      [["Type Video", "Bitrate 0-700000"], ["Type Audio", "Language en"]],
+    );
+    await row.getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.equal((await call(to, "GET", media(to, `/accountFilters/${name}`))).status, 404);
+    await context.close();
+  });
+
+  test("a storage account is added with its key, given another, and removed; a key that is none stays to be corrected", async (t) => {
+    const name = `store${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/storage/${name}`)));
+    const key = to.blobConnectionString.match(/AccountKey=([^;]*)/)[1];
+    const { context, page, form } = await opened("/storage", "Add storage account");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Address").fill(to.blobUrl);
+    await form.getByRole("radio", { name: /^Account key/ }).check();
+    const secret = form.getByRole("textbox", { name: "Account key" });
+    await secret.fill("not a key");
+    await form.getByRole("button", { name: "Add storage account" }).click();
+    await complained(form, "Account key", /base64/);
+    await secret.fill(key);
+    await form.getByRole("button", { name: "Add storage account" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const { status, body } = await call(to, "GET", media(to, `/storage/${name}`));
+    assert.deepEqual([status, body.spec.url], [200, to.blobUrl]);
+    assert.ok(!JSON.stringify(body).includes(key), "the key is shown to nobody");
+    // A signature that ends beside a key that does not: the one that lasts longest is used.
+    await page.getByRole("button", { name: "New credential" }).click();
+    await form.getByRole("textbox", { name: "SAS token" }).fill(accountSas(new URL(to.blobUrl).pathname.slice(1), key));
+    await form.getByRole("button", { name: "Use this credential" }).click();
+    const credentials = page.getByRole("table", { name: "Credentials" });
+    await credentials.getByRole("row", { name: /SAS token/ }).getByText("Retired").waitFor();
+    await credentials.getByRole("row", { name: /Retired/ }).getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await credentials.getByText("Retired").waitFor({ state: "detached" });
+    const left = await call(to, "GET", media(to, `/storage/${name}/credentials`));
+    assert.equal(left.body.items.length, 1);
+    await deleted(page, "Remove", "Storage accounts", media(to, `/storage/${name}`));
+    await context.close();
+  });
+
+  test("an upload rule is made, disabled, changed and deleted", async (t) => {
+    const name = `rule-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/uploadRules/${name}`)));
+    const { context, page, form } = await opened("/upload-rules", "New upload rule");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Container").fill("UPPER");
+    await form.getByLabel("Folder").fill("films/");
+    await form.getByLabel("Kinds of files").fill(".mp4 .mkv");
+    await form.getByLabel("Encode with").selectOption("AdaptiveStreaming");
+    await form.getByRole("button", { name: "Save rule" }).click();
+    await complained(form, "Container", /container/);
+    await form.getByLabel("Container").fill(`incoming-${run}`);
+    await form.getByRole("button", { name: "Save rule" }).click();
+    const row = page.getByRole("table", { name: "Upload rules" }).getByRole("row", { name: new RegExp(name) });
+    await row.getByText("Enabled").waitFor();
+    const rule = async () => (await read(`/uploadRules/${name}`)).properties;
+    const { container, prefix, suffixes, transformName } = await rule();
+    assert.deepEqual([container, prefix, suffixes, transformName], [`incoming-${run}`, "films/", [".mp4", ".mkv"], "AdaptiveStreaming"]);
+    await row.getByRole("button", { name: "Disable" }).click();
+    await row.getByText("Disabled").waitFor();
+    assert.equal((await rule()).enabled, false);
+    await row.getByRole("button", { name: "Change" }).click();
+    await form.getByLabel("Publish with").selectOption("Predefined_DownloadAndClearStreaming");
+    await form.getByLabel("Enabled").check();
+    await form.getByRole("button", { name: "Save rule" }).click();
+    await row.getByText("Stream and download").waitFor();
+    assert.deepEqual([(await rule()).enabled, (await rule()).streamingPolicyName], [true, "Predefined_DownloadAndClearStreaming"]);
+    await row.getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.equal((await call(to, "GET", media(to, `/uploadRules/${name}`))).status, 404);
+    await context.close();
+  });
+
+  test("key policies and the streaming policies over them are made for each kind of encryption", { timeout: 3 * 60_000 }, async (t) => {
+    const made = [];
+    t.after(async () => {
+      for (const path of made.reverse()) await call(to, "DELETE", media(to, path));
+    });
+    const keys = `keys-${run}`;
+    const { context, page, form } = await opened("/key-policies", "New key policy");
+    await form.getByLabel("Name", { exact: true }).fill(keys);
+    await form.getByRole("radio", { name: /^Widevine and PlayReady/ }).check();
+    await form.getByLabel("Issuer (iss)").fill("https://example.com");
+    await form.getByLabel("Audience (aud)").fill("viewers");
+    await form.getByLabel("Shared secret (base64)").fill("not base64!");
+    await form.getByLabel("A token opens").selectOption("key");
+    await form.getByRole("button", { name: "Make key policy" }).click();
+    await complained(form, "Shared secret (base64)", /base64/);
+    await form.getByRole("button", { name: "Another secret" }).click();
+    await form.getByRole("button", { name: "Make key policy" }).click();
+    await page.getByRole("heading", { level: 1, name: keys }).waitFor();
+    made.push(`/contentKeyPolicies/${keys}`);
+    const { options } = (await read(`/contentKeyPolicies/${keys}`)).properties;
+    assert.deepEqual(options.map(({ name }) => name), ["Widevine", "PlayReady"]);
+    assert.deepEqual(options[0].restriction.requiredClaims, [{ claimType: "urn:microsoft:azure:mediaservices:contentkeyidentifier" }]);
+    await page.getByRole("button", { name: "Show secrets" }).click();
+    assert.equal(Buffer.from(await page.getByLabel("secret of Widevine", { exact: true }).inputValue(), "base64").length, 32);
+
+    for (const [label, member, more] of [
+      [/^None/, "noEncryption", { download: true }],
+      [/^AES-128/, "envelopeEncryption", { licence: "https://keys.example.com/{ContentKeyId}" }],
+      [/^CENC with ClearKey/, "commonEncryptionCenc", {}],
+      [/^CENC with DRM/, "commonEncryptionCenc", {}],
+    ]) {
+      const name = `policy-${run}-${made.length}`;
+      await page.goto(`${to.portalUrl}/#/streaming-policies`);
+      await page.getByRole("button", { name: "New streaming policy" }).click();
+      await form.getByLabel("Name", { exact: true }).fill(name);
+      await form.getByRole("radio", { name: label }).check();
+      if (more.download) await form.getByLabel("Download of files").check();
+      if (more.licence) await form.getByLabel("Key server of your own").fill(more.licence);
+      if (member !== "noEncryption") await form.getByLabel("Key policy", { exact: true }).selectOption(keys);
+      await form.getByRole("button", { name: "Make streaming policy" }).click();
+      await page.getByRole("heading", { level: 1, name }).waitFor();
+      made.push(`/streamingPolicies/${name}`);
+      const { properties } = await read(`/streamingPolicies/${name}`);
+      assert.deepEqual([properties[member].enabledProtocols.hls, properties[member].enabledProtocols.dash], [true, true]);
+      assert.equal(properties[member].enabledProtocols.download, more.download === true);
+      if (member !== "noEncryption") assert.equal(properties.defaultContentKeyPolicyName, keys);
+      if (more.licence) assert.equal(properties[member].customKeyAcquisitionUrlTemplate, more.licence);
+    }
+    const drm = made.at(-1);
+    const { assetName } = await demo(to);
+    const locator = { assetName, streamingPolicyName: drm.split("/").at(-1) };
+    assert.equal((await call(to, "PUT", media(to, `/streamingLocators/${keys}`), { properties: locator })).status, 201);
+    made.push(`/streamingLocators/${keys}`);
+    // A key policy that somebody uses stays, and says why.
+    await page.goto(`${to.portalUrl}/#/key-policies/${keys}`);
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await form.getByRole("button", { name: "Delete", exact: true }).click();
+    await form.locator(".failure[data-kind=conflict]").waitFor();
+    await form.getByRole("button", { name: "Keep" }).click();
+    await call(to, "DELETE", media(to, made.pop()));
+    await page.goto(`${to.portalUrl}/#${drm.replace("/streamingPolicies", "/streaming-policies")}`);
+    await deleted(page, "Delete", "Streaming policies", media(to, drm));
+    await page.goto(`${to.portalUrl}/#/key-policies/${keys}`);
+    await deleted(page, "Delete", "Key policies", media(to, `/contentKeyPolicies/${keys}`));
+    await context.close();
+  });
+
+  test("a role is made of rights, a team gives it, and a member comes and goes", async (t) => {
+    const [role, team] = [`role-${run}`, `team-${run}`];
+    t.after(async () => {
+      await call(to, "DELETE", `/api/v1/organization/teams/${team}`);
+      await call(to, "DELETE", `/api/v1/organization/roles/${role}`);
+    });
+    const { context, page, form } = await opened("/roles", "New role");
+    await form.getByLabel("Name", { exact: true }).fill(role);
+    await form.getByLabel("Description").fill("Looks at films");
+    await form.getByRole("group", { name: "Asset", exact: true }).getByLabel("read").check();
+    await form.getByRole("group", { name: "Job", exact: true }).getByLabel("read").check();
+    await form.getByRole("group", { name: "Job", exact: true }).getByLabel("read").uncheck();
+    await form.getByRole("button", { name: "Make role" }).click();
+    const roles = page.getByRole("table", { name: "Roles" });
+    await roles.getByRole("row", { name: new RegExp(role) }).waitFor();
+    const organization = async (path) => (await call(to, "GET", `/api/v1/organization${path}`)).body;
+    assert.deepEqual((await organization(`/roles/${role}`)).spec.capabilities, { Asset: ["read"] });
+
+    await page.goto(`${to.portalUrl}/#/teams`);
+    await page.getByRole("button", { name: "New team" }).click();
+    await form.getByLabel("Name", { exact: true }).fill("no such name!");
+    await form.getByLabel("Role", { exact: true }).selectOption(role);
+    const scope = await form.getByLabel("Where").inputValue();
+    await form.getByRole("button", { name: "Make team" }).click();
+    await form.locator(".failure[data-kind=invalid]").waitFor();
+    await form.getByLabel("Name", { exact: true }).fill(team);
+    await form.getByRole("button", { name: "Make team" }).click();
+    await page.getByRole("heading", { level: 1, name: team }).waitFor();
+    assert.deepEqual((await organization(`/teams/${team}`)).spec.scopes[scope].roles, [role]);
+    await page.getByRole("button", { name: "Add member" }).click();
+    const user = await form.getByLabel("User", { exact: true }).inputValue();
+    await form.getByLabel("May change the team's members").check();
+    await form.getByRole("button", { name: "Add", exact: true }).click();
+    const members = page.getByRole("table", { name: "Members" });
+    await members.getByText("yes").waitFor();
+    assert.deepEqual((await organization(`/teams/${team}`)).spec.members[user], { isTeamAdmin: true });
+    await members.getByRole("button", { name: "Remove" }).click();
+    await page.getByText("No members yet").waitFor();
+    assert.deepEqual((await organization(`/teams/${team}`)).spec.members, {});
+    await deleted(page, "Delete", "Teams", `/api/v1/organization/teams/${team}`);
+    await page.goto(`${to.portalUrl}/#/roles`);
+    await roles.getByRole("row", { name: new RegExp(role) }).getByRole("button", { name: "Delete" }).click();
+    await form.getByRole("button", { name: "Delete" }).click();
+    await roles.getByRole("row", { name: new RegExp(role) }).waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test("captions are added to an asset's tracks, and removed", { timeout: 3 * 60_000 }, async (t) => {
+    const asset = `captions-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/assets/${asset}`)));
+    await copyDemo(to, asset);
+    await putFile(to, asset, "en.vtt", "WEBVTT\n\n00:00.000 --> 00:10.000\nA caption of the tests\n", "text/vtt");
+    const { context, page, form } = await opened(`/assets/${asset}`, "Add captions or sound");
+    await form.getByLabel("Name", { exact: true }).fill("captions-en");
+    await form.getByLabel("File", { exact: true }).fill("missing.vtt");
+    await form.getByLabel("Language").fill("en");
+    await form.getByLabel("Shown as").fill("English");
+    await form.getByLabel("On by default").check();
+    await form.getByRole("button", { name: "Add track" }).click();
+    await complained(form, "File", /missing\.vtt|fileName/);
+    await form.getByLabel("File", { exact: true }).fill("en.vtt");
+    await form.getByRole("button", { name: "Add track" }).click();
+    const tracks = page.getByRole("table", { name: "Tracks" });
+    await tracks.getByRole("row", { name: /captions-en/ }).getByText("English").waitFor();
+    const { track } = (await read(`/assets/${asset}/tracks/captions-en`)).properties;
+    assert.deepEqual([track.fileName, track.languageCode, track.displayName, track.hlsSettings.default], ["en.vtt", "en", "English", true]);
+    await tracks.getByRole("row", { name: /captions-en/ }).getByRole("button", { name: "Remove" }).click();
+    await form.getByRole("button", { name: "Remove" }).click();
+    await tracks.getByRole("row", { name: /captions-en/ }).waitFor({ state: "detached" });
+    assert.equal((await call(to, "GET", media(to, `/assets/${asset}/tracks/captions-en`))).status, 404);
+    await context.close();
+  });
+
+  test("a report of usage has what was encoded, and an end before its beginning is refused at its field", async () => {
+    const { context, page } = await openPortal(browser, to, "/usage");
+    const report = page.locator("section", { has: page.getByRole("heading", { name: "Report" }) });
+    await report.getByLabel("By", { exact: true }).selectOption("month");
+    const end = await report.getByLabel("Before").inputValue();
+    await report.getByLabel("Before").fill("2001-01-01");
+    await report.getByRole("button", { name: "Make report" }).click();
+    await report.locator(".failure[data-kind=invalid]").waitFor();
+    await report.getByLabel("Before").fill(end);
+    await report.getByRole("button", { name: "Make report" }).click();
+    const rows = page.getByRole("table", { name: "Report" }).getByRole("row", { name: /Jobs/ });
+    const asked = await call(to, "POST", "/api/v1/organization/reports/usage", {
+      startDate: await report.getByLabel("From").inputValue(),
+      endDate: end,
+      format: "json",
+      granularity: "month",
+      projectNames: [to.project],
+    });
+    const jobs = asked.body.items.filter(({ meter }) => meter === "jobs");
+    assert.ok(jobs.length > 0, "the demo was a job");
+    for (const { quantity } of jobs) await rows.getByText(String(quantity), { exact: true }).first().waitFor();
+    await context.close();
+  });
+
+  test("an asset is published from the list of locators for a time, with a filter, and unpublished", async () => {
+    const name = `locator-${run}`;
+    const { assetName } = await demo(to);
+    await call(to, "PUT", media(to, `/accountFilters/${name}`), { properties: { firstQuality: { bitrate: 600_000 } } });
+    const { context, page, form } = await opened("/locators", "Publish an asset");
+    await form.getByLabel("Asset", { exact: true }).fill(assetName);
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Locator name").fill(name);
+    await form.getByLabel("Until").fill("2031-01-02T03:04");
+    await form.getByLabel("Filters").fill("there-is-none");
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await complained(form, "Filters", /there-is-none/);
+    await form.getByLabel("Filters").fill(name);
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const { properties } = await read(`/streamingLocators/${name}`);
+    assert.deepEqual(properties.filters, [name]);
+    assert.equal(Date.parse(properties.endTime), new Date("2031-01-02T03:04").getTime());
+    await deleted(page, "Unpublish", "Locators", media(to, `/streamingLocators/${name}`));
+    await call(to, "DELETE", media(to, `/accountFilters/${name}`));
+    await context.close();
+  });
+
+  /** A signature for everything in an account, good for a day. */
+  function accountSas(account, key) {
+    const [version, permissions] = ["2021-12-02", "rwdlac"];
+    const expiry = `${new Date(Date.now() + 86_400_000).toISOString().slice(0, 19)}Z`;
+    const signed = [account, permissions, "b", "sco", "", expiry, "", "", version, "", ""].join("\n");
+    const sig = createHmac("sha256", Buffer.from(key, "base64")).update(signed).digest("base64");
+    return `?${new URLSearchParams({ sv: version, ss: "b", srt: "sco", sp: permissions, se: expiry, sig })}`;
+  }
+});
