@@ -270,6 +270,21 @@ def test_operations_on_live_events_and_outputs(any_account: Account):
     refused(lambda: outputs.operation_location(*where, name, "main", UNKNOWN), 404, "NotFound")
 
 
+def test_the_location_of_an_operation_that_is_over_has_the_resource(any_account: Account):
+    """`operation_location` returns `StreamingEndpoint`, `LiveEvent` and `LiveOutput`."""
+    client, where = any_account.client, any_account.where
+    name, answers = any_account.name("ep")[:24], Answers()
+    endpoints = client.streaming_endpoints
+    endpoints.begin_create(*where, name, StreamingEndpoint(location="local", scale_units=0)).result()
+    endpoints.begin_start(*where, name, raw_response_hook=answers).result()
+    found = endpoints.operation_location(*where, name, answers.operation())
+    stopping = Answers()
+    endpoints.begin_stop(*where, name, raw_response_hook=stopping).result()
+    endpoints.begin_delete(*where, name).result()
+    assert endpoints.operation_location(*where, name, stopping.operation()) is None, "it is gone"
+    assert isinstance(found, StreamingEndpoint) and (found.name, found.resource_state) == (name, "Running")
+
+
 def preset(name: str, **more) -> TransformOutput:
     return TransformOutput(preset=BuiltInStandardEncoderPreset(preset_name=name), **more)
 
