@@ -156,6 +156,15 @@ describe("streaming endpoints", { skip }, () => {
     await refused(endpoints.operationLocation(...where, name, UNKNOWN), 404);
   });
 
+  test("the location of an operation that is over has the endpoint", async () => {
+    const name = fresh();
+    await create(name);
+    const begun = await statuses((options) => endpoints.beginStart(...where, name, options));
+    await begun.result.pollUntilDone();
+    const found = await endpoints.operationLocation(...where, name, operationOf(begun.seen[0]));
+    assert.deepEqual([found.name, found.resourceState], [name, "Running"]);
+  });
+
   test("what is not there is not found", async () => {
     const name = unique("ep").slice(0, 24);
     await refused(endpoints.beginStart(...where, name), 404);
