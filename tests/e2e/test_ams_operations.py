@@ -114,7 +114,8 @@ def test_there_are_no_private_links(any_account: Account):
     answers = Answers()
     connections.delete(*where, "mine", raw_response_hook=answers)
     assert answers.status == 204
-    assert client.mediaservices.list_edge_policies(*where, ListEdgePoliciesInput(device_id="d")).usage_data_collection_policy is None
+    policies = client.mediaservices.list_edge_policies(*where, ListEdgePoliciesInput(device_id="d"))
+    assert policies.usage_data_collection_policy is None
 
 
 def test_a_change_of_an_account_can_be_asked_about(any_account: Account):

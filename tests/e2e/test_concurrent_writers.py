@@ -431,7 +431,8 @@ def test_a_live_event_is_started_and_stopped_by_all(connection):
 
     with LiveWorker(connection):
         for action, state in (("start", "Running"), ("stop", "Stopped")):
-            answers = together(connection, lambda _, writer, action=action: writer.call("POST", f"{event}/{action}", {} if action == "stop" else None))
+            body = {} if action == "stop" else None
+            answers = together(connection, lambda _, writer, to=f"{event}/{action}", body=body: writer.call("POST", to, body))
             assert {answer.status_code for answer in answers} <= {200, 202}, [answer.text for answer in answers]
             operations = {answer.headers["Location"] for answer in answers if answer.status_code == 202}
             assert len(operations) == 1, operations
