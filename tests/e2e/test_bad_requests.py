@@ -40,6 +40,12 @@ class Kind:
     needs: tuple[tuple[str, dict], ...] = ()
     """What there has to be before, by path and body."""
 
+    fixed: bool = False
+    """Whether one that is there takes no other body, and says so before it looks at what the body names."""
+
+    endless: tuple[str, ...] = ()
+    """Where members begin whose texts are no names, and only limited by how long a body may be."""
+
 
 ASSET = ("assets/RUN", {"properties": {}})
 TRANSFORM = ("transforms/RUN", {"properties": {"outputs": [{"preset": PRESET}]}})
@@ -102,6 +108,7 @@ MEDIA = {
                 ],
             }
         },
+        endless=("properties.options[0].restriction.",),
     ),
     "transform": Kind(
         "transforms/NAME",
@@ -124,6 +131,8 @@ MEDIA = {
             }
         },
         needs=(ASSET, ("assets/RUN-out", {"properties": {}}), TRANSFORM),
+        fixed=True,
+        endless=("properties.correlationData.",),
     ),
     "streaming policy": Kind(
         "streamingPolicies/NAME",
@@ -137,6 +146,7 @@ MEDIA = {
                 },
             }
         },
+        fixed=True,
     ),
     "streaming locator": Kind(
         "streamingLocators/NAME",
@@ -151,10 +161,12 @@ MEDIA = {
             }
         },
         needs=(ASSET,),
+        fixed=True,
     ),
     "streaming endpoint": Kind(
         "streamingEndpoints/NAME",
         {
+            "location": "local",
             "tags": {"team": "video"},
             "properties": {
                 "description": "d", "scaleUnits": 0, "cdnEnabled": False, "customHostNames": ["media.example"],
@@ -177,6 +189,7 @@ MEDIA = {
         },
         256,
         (ASSET, EVENT),
+        fixed=True,
     ),
     "upload rule": Kind(
         "uploadRules/NAME",
@@ -344,10 +357,15 @@ class Subject:
     def get(self, path: str):
         return self.surface.send("GET", path)
 
-    def refused(self, body: bytes, what: str) -> str:
-        """Both the one that is there and a new one are refused for the same member, which is returned."""
+    def refused(self, body: bytes, what: str, meaning: bool = False) -> str:
+        """Both the one that is there and a new one are refused for the same member, which is returned.
+
+        `meaning`: the body is well made, and makes no sense.
+        """
         found = set()
         for path in (self.there, self.free):
+            if path == self.there and meaning and self.kind.fixed:
+                continue
             status, text = self.surface.send("PUT", path, body)
             try:
                 found.add(self.surface.fault(status, text)[0])
@@ -455,6 +473,13 @@ def test_numbers_that_do_not_fit(subject: Subject):
     subject.untouched()
 
 
+def test_numbers_that_no_machine_holds(subject: Subject):
+    for number in ("1e400", "9" * 400, "-1" + "0" * 5000):
+        body = copy.deepcopy(subject.body) | {"unheard": 0}
+        assert subject.refused(with_value(body, "unheard", number), number[:30]) == "unheard"
+    subject.untouched()
+
+
 def test_deep_nesting(subject: Subject):
     for depth in (40, 10_000):
         for begin, end in (("[", "]"), ('{"a":', "}")):
@@ -500,6 +525,20 @@ def test_a_text_with_nul(subject: Subject):
     for at, value in members(subject.body):
         if isinstance(value, str):
             assert subject.refused(with_value(subject.body, at, '"a\\u0000b"'), f"{at} with NUL") == at
+    subject.untouched()
+
+
+def test_texts_without_end(subject: Subject):
+    """Longer than anything of that kind may be; some are refused for what they are rather than for their length."""
+    text, accepted = json.dumps("x" * 100_000), []
+    for at, value in members(subject.body):
+        if isinstance(value, str) and not at.startswith(subject.kind.endless):
+            try:
+                field = subject.refused(with_value(subject.body, at, text), f"{at} without end", meaning=True)
+                assert touches(field, at), f"{at}: {field}"
+            except AssertionError as error:
+                accepted.append(str(error)[:200])
+    assert accepted == []
     subject.untouched()
 
 
