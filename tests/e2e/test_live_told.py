@@ -224,6 +224,40 @@ def test_an_encoder_from_its_coming_to_its_end(installed, receiver, source, long
     told.stop()
 
 
+def test_an_encoder_whose_event_is_stopped_is_told_of(installed, receiver, long):
+    told = Told(installed, receiver)
+    encoder = told.push(long)
+    (connected,) = told.wait("EncoderConnected")
+    told.wait("IncomingStreamReceived", 2)
+    told.stop()
+    gone(encoder)
+    (left,) = told.wait("EncoderDisconnected")
+    assert left["data"] == connected["data"] | {"resultCode": "MPI_REST_API_CHANNEL_STOP"}
+
+
+def test_the_url_that_is_told_is_the_one_that_was_given_out(installed, receiver, source):
+    """Without the token, which nobody else may know."""
+    for protocol, secret in (("RTMP", "/"), ("SRT", "?")):
+        told = Told(installed, receiver, protocol)
+        encoder = told.push(source)
+        (connected,) = told.wait("EncoderConnected")
+        assert encoder.wait(timeout=120) == 0
+        told.stop()
+        given, _, _ = told.url.rpartition(secret)
+        assert connected["data"]["ingestUrl"] == given
+
+
+def test_a_wrong_passphrase_is_told_of(installed, receiver, source):
+    """By SRT the port says whose encoder it is."""
+    told = Told(installed, receiver, "SRT")
+    assert told.token in told.url
+    encoder = told.push(source, told.url.replace(told.token, str(uuid.uuid4())))
+    assert encoder.wait(timeout=120) != 0
+    (rejected, *_) = told.wait("ConnectionRejected", timeout_s=30)
+    assert rejected["data"]["encoderIp"] == "127.0.0.1"
+    told.stop()
+
+
 def test_an_encoder_by_srt(installed, receiver, source):
     told = Told(installed, receiver, "SRT")
     encoder = told.push(source)
