@@ -6,7 +6,10 @@ import { allOperations, gathered } from "./lib/called.mjs";
 import { account, skip } from "./lib/headwater.mjs";
 import { withoutWorker } from "./lib/live-worker.mjs";
 
-/** What an installation of one's own can only refuse: private links are between Azure's networks, and files are not encrypted. */
+/**
+ * What an installation of one's own can only refuse: private links are between Azure's networks, and files are not
+ * encrypted.
+ */
 const ALWAYS_REFUSED = [
   "assets.getEncryptionKey",
   "privateEndpointConnections.createOrUpdate",

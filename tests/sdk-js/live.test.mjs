@@ -173,8 +173,10 @@ describe("live events", { skip }, () => {
       // A reset deletes the outputs.
       await outputs.beginCreateAndWait(...where, name, "main", await properties());
       await events.beginResetAndWait(...where, name);
-      for (const deadline = Date.now() + 60_000; (await all(outputs.list(...where, name))).length > 0; await sleep(200)) {
+      const deadline = Date.now() + 60_000;
+      while ((await all(outputs.list(...where, name))).length > 0) {
         assert.ok(Date.now() < deadline, "the output is still there");
+        await sleep(200);
       }
       await events.beginStopAndWait(...where, name, {});
       await events.beginStartAndWait(...where, name);

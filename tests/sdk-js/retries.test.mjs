@@ -1,5 +1,5 @@
-// Lost requests and lost answers: the unmodified client repeats what it got no answer to, up to four times in all, and whatever
-// it does ends well and is done once.
+// Lost requests and lost answers: the unmodified client repeats what it got no answer to, up to four times in all, and
+// whatever it does ends well and is done once.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -249,10 +249,10 @@ for (const [what, fault] of Object.entries(FAULTS)) {
             t.test(life, { skip: life === NEEDS_WORKER && withoutWorker }, async () => {
               const way = await unreliable(to, fault);
               const client = clientOf({ ...to, armUrl: way.url });
-              /** What Headwater answered to one write: it got it as often as it was sent, or once if it did not come through. */
+              // What Headwater answered to one write, which it got as often as it was sent, or once.
               const repeated = (method, end) => {
-                const found = way.done.filter((one) => one.method === method && one.path.toLowerCase().endsWith(end.toLowerCase()));
-                const seen = found.map(({ status }) => status);
+                const of = (one) => one.method === method && one.path.toLowerCase().endsWith(end.toLowerCase());
+                const seen = way.done.filter(of).map(({ status }) => status);
                 assert.equal(seen.length, fault.after ? 1 + (fault.times ?? 1) : 1, `${method} ${end}: ${seen}`);
                 assert.ok(seen.every((status) => status >= 200 && status < 300), `${method} ${end}: ${seen}`);
                 return seen;

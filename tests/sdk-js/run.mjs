@@ -10,8 +10,8 @@ const files = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "headwater-called-"));
 
 function tests(...of) {
-  const env = { ...process.env, [FOLDER]: folder };
-  const { status, error } = spawnSync(process.execPath, ["--test", "--test-reporter=tap", ...of], { env, stdio: "inherit" });
+  const options = { env: { ...process.env, [FOLDER]: folder }, stdio: "inherit" };
+  const { status, error } = spawnSync(process.execPath, ["--test", "--test-reporter=tap", ...of], options);
   if (error) throw error;
   return status ?? 1;
 }

@@ -2,7 +2,19 @@
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { UNKNOWN, account, all, names, newAsset, operationOf, refused, skip, statuses, unique, upload } from "./lib/headwater.mjs";
+import {
+  UNKNOWN,
+  account,
+  all,
+  names,
+  newAsset,
+  operationOf,
+  refused,
+  skip,
+  statuses,
+  unique,
+  upload,
+} from "./lib/headwater.mjs";
 
 const VTT = "WEBVTT\n\n00:00.000 --> 00:02.000\nHello\n";
 const text = (fileName, more = {}) => ({ track: { odataType: "#Microsoft.Media.TextTrack", fileName, ...more } });

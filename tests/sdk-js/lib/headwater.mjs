@@ -137,7 +137,8 @@ export async function storage(to, method, container, { blob = "", query = "", he
 export function api(to, method, path, { token = to.token, body } = {}) {
   const headers = { authorization: `Bearer ${token}` };
   if (body !== undefined) headers["content-type"] = "application/json";
-  return sent(to, new URL(path, to.apiUrl), { method, headers }, body === undefined ? undefined : JSON.stringify(body));
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  return sent(to, new URL(path, to.apiUrl), { method, headers }, text);
 }
 
 /**

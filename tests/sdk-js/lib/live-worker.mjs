@@ -1,5 +1,5 @@
-// An ingest worker without media, as `tests/e2e/live_worker.py` is one: it takes live events as a real one does, says that it
-// runs them, and does what it is told at once. Its side of the conversation is `crates/work/src/live`.
+// An ingest worker without media, as `tests/e2e/live_worker.py` is one: it takes live events as a real one does, says
+// that it runs them, and does what it is told at once. Its side of the conversation is `crates/work/src/live`.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

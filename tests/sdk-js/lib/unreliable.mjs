@@ -1,5 +1,5 @@
-// A way to Headwater that fails: a proxy on this machine which loses requests, or their answers. The client insists on HTTPS,
-// so it has the certificate of the installation, which is one for this machine.
+// A way to Headwater that fails: a proxy on this machine which loses requests, or their answers. The client insists on
+// HTTPS, so it has the certificate of the installation, which is one for this machine.
 
 import { readFileSync } from "node:fs";
 import { createServer, request } from "node:https";
@@ -8,7 +8,8 @@ import { dirname, join } from "node:path";
 const WRITES = ["PUT", "PATCH", "POST", "DELETE"];
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "content-length", "date"];
 
-const without = (headers) => Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name)));
+const without = (headers) =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name)));
 
 async function bodyOf(stream) {
   const chunks = [];
@@ -29,9 +30,9 @@ function passOn(to, { method, url, headers }, body) {
 }
 
 /**
- * Starts one. Each write fails by `fault` before it succeeds; the same method, path and body are the same write, and what only
- * reads is passed on. A fault has `status` (undefined: the connection ends without an answer), `after` (whether Headwater has
- * done it by then), `times` (how often, 1 if not given) and `retryAfter` in seconds.
+ * Starts one. Each write fails by `fault` before it succeeds; the same method, path and body are the same write, and what
+ * only reads is passed on. A fault has `status` (undefined: the connection ends without an answer), `after` (whether
+ * Headwater has done it by then), `times` (how often, 1 if not given) and `retryAfter` in seconds.
  *
  * Answers `url`; `done`: method, path and status of the writes that reached Headwater; and `close`.
  */
