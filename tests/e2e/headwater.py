@@ -29,6 +29,8 @@ from azure.mgmt.media.models import (
 )
 from azure.storage.blob import ContainerClient
 
+import called
+
 FINAL_STATES = ("Finished", "Error", "Canceled")
 
 
@@ -80,16 +82,25 @@ class BearerOverHttp(SansIOHTTPPolicy):
         request.http_request.headers["Authorization"] = f"Bearer {self._token}"
 
 
-def ams_client(connection: HeadwaterConnection) -> AzureMediaServices:
-    """The unmodified SDK: over TLS with its own policies, over plain HTTP with one that adds the token."""
+def ams_client(
+    connection: HeadwaterConnection, subscription: str | None = None, base_url: str | None = None
+) -> AzureMediaServices:
+    """The unmodified SDK: over TLS with its own policies, over plain HTTP with one that adds the token.
+
+    `subscription`, `base_url`: in place of the installation's.
+    """
     options = {}
     if connection.armUrl.startswith("https://"):
         options["connection_verify"] = connection.caFile
     else:
         options["authentication_policy"] = BearerOverHttp(connection.token)
-    return AzureMediaServices(
-        StaticToken(connection.token), connection.subscriptionId, base_url=connection.armUrl, **options
+    client = AzureMediaServices(
+        StaticToken(connection.token),
+        subscription or connection.subscriptionId,
+        base_url=base_url or connection.armUrl,
+        **options,
     )
+    return called.noted(client)
 
 
 @dataclass

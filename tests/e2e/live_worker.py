@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from headwater import HeadwaterConnection, needs_binary, player_session
 
@@ -16,9 +17,20 @@ LEASE_S = 5
 PAUSE_S = 0.1
 
 
+def catalog_of(connection: HeadwaterConnection) -> list[str]:
+    """Where the installation was told to keep its catalog, as arguments; nothing for the file in its folder."""
+    given = Path(f"/proc/{connection.pid}/cmdline").read_bytes().decode().split("\0")
+    for at, argument in enumerate(given):
+        name, _, value = argument.partition("=")
+        if name == "--catalog":
+            return [f"--catalog={value or given[at + 1]}"]
+    return []
+
+
 def worker_token(connection: HeadwaterConnection) -> str:
     """A token of role `worker`, from the installation's own keys."""
     command = [needs_binary(), "token", "--role=worker", "--subject=e2e-ingest", f"--data={connection.path.parent}"]
+    command += catalog_of(connection)
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

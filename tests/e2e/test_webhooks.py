@@ -6,49 +6,15 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 import media
 from headwater import Account, Mkio
 from installation import Installation
+from receiver import Receiver, eventually, log_of, put_rule, rules_of
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-
-
-class Receiver:
-    """Listens on this machine and keeps what it is sent. Answers each path with the statuses planned for it, then 204."""
-
-    def __init__(self):
-        self.received: list[tuple[str, dict, dict]] = []
-        self.planned: dict[str, list[int]] = {}
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()} | {"raw": body}
-                receiver.received.append((self.path, headers, json.loads(body)))
-                plan = receiver.planned.get(self.path, [])
-                self.send_response(plan.pop(0) if plan else 204)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def events(self, path: str, kind: str) -> list[dict]:
-        return [event for at, _, event in list(self.received) if at == path and event["type"] == kind]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -56,27 +22,6 @@ def receiver():
     made = Receiver()
     yield made
     made.close()
-
-
-def eventually(what, timeout_s: float = 60):
-    deadline = time.monotonic() + timeout_s
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
-    return found
-
-
-def rules_of(connection) -> Mkio:
-    return Mkio(connection, prefix=f"/api/v1/projects/{connection.project}/webhook/rules")
-
-
-def put_rule(rules: Mkio, name: str, url: str, events: list[str], **spec) -> dict:
-    body = {"spec": {"enabled": True, "url": url, "events": events} | spec}
-    return rules.call("PUT", f"/{name}", body)
-
-
-def log_of(rules: Mkio, name: str) -> list[dict]:
-    return rules.call("GET", f"/{name}/events")["value"]
 
 
 def test_a_job_and_its_locator_are_told_of(installation: Installation, receiver: Receiver, tmp_path):

@@ -4,7 +4,19 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { randomUUID } from "node:crypto";
 import { ClientSecretCredential } from "@azure/identity";
-import { UUID, account, all, clientOf, names, refused, skip, staticToken } from "./lib/headwater.mjs";
+import {
+  UNKNOWN,
+  UUID,
+  account,
+  all,
+  clientOf,
+  names,
+  operationOf,
+  refused,
+  skip,
+  staticToken,
+  statuses,
+} from "./lib/headwater.mjs";
 
 describe("the account", { skip }, () => {
   const { to, client, where } = account();
@@ -70,6 +82,77 @@ describe("the account", { skip }, () => {
     assert.equal((await check(`a${randomUUID().replaceAll("-", "").slice(0, 20)}`)).nameAvailable, true);
     const nameless = client.locations.checkNameAvailability(location, { type: "mediaservices" });
     await refused(nameless, 400, { field: "name" });
+  });
+
+  test("a change can be asked about", async () => {
+    const { location, id } = await client.mediaservices.get(...where);
+    const { mediaServicesOperationStatuses: progress, mediaServicesOperationResults: results } = client;
+    const tags = { tag: randomUUID() };
+    const { result: poller, seen } = await statuses((options) =>
+      client.mediaservices.beginUpdate(...where, { tags }, options),
+    );
+    assert.equal(seen[0].status, 202);
+    assert.deepEqual((await poller.pollUntilDone()).tags, tags);
+    const operation = operationOf(seen[0]);
+    const { name: named, status, error } = await progress.get(location, operation);
+    assert.deepEqual([named, status, error], [operation, "Succeeded", undefined]);
+    const result = await results.get(location, operation);
+    assert.deepEqual([result.id, result.tags], [id, tags]);
+    await refused(progress.get(location, UNKNOWN), 404);
+    await refused(results.get(location, UNKNOWN), 404);
+
+    const more = { ...tags, more: "x" };
+    assert.deepEqual((await client.mediaservices.beginUpdateAndWait(...where, { tags: more })).tags, more);
+    // What was read can be written back.
+    const read = await client.mediaservices.get(...where);
+    assert.deepEqual((await client.mediaservices.beginCreateOrUpdateAndWait(...where, read)).tags, more);
+    const moved = client.mediaservices.beginUpdateAndWait(...where, { publicNetworkAccess: "Disabled" });
+    await refused(moved, 400, { field: "properties.publicNetworkAccess" });
+  });
+
+  test("another one comes and goes", async () => {
+    const other = `sdkjs${randomUUID().replaceAll("-", "").slice(0, 12)}`;
+    const { location } = await client.mediaservices.get(...where);
+    const create = (options) =>
+      client.mediaservices.beginCreateOrUpdateAndWait(group, other, { location, tags: { of: other } }, options);
+    const first = await statuses(create);
+    const second = await statuses(create);
+    assert.deepEqual([first.codes[0], second.codes[0]], [201, 200]);
+    for (const { result } of [first, second]) {
+      assert.deepEqual([result.name, result.provisioningState, result.tags], [other, "Succeeded", { of: other }]);
+    }
+    assert.ok(names(await all(client.mediaservices.list(group))).includes(other));
+    const remove = (options) => client.mediaservices.delete(group, other, options);
+    assert.deepEqual([...(await statuses(remove)).codes, ...(await statuses(remove)).codes], [200, 204]);
+    await refused(client.mediaservices.get(group, other), 404);
+    const own = client.mediaservices.delete(...where);
+    await refused(own, 409, { code: "InvalidOperation", says: /part of this installation/ });
+    const far = client.mediaservices.beginCreateOrUpdate(group, other, { location: "mars" });
+    await refused(far, 400, { field: "location" });
+    await refused(client.mediaservices.get(group, other), 404);
+  });
+
+  test("storage keys are in step, and there are no edge modules", async () => {
+    const { storageAccounts } = await client.mediaservices.get(...where);
+    const sync = await statuses((options) =>
+      client.mediaservices.syncStorageKeys(...where, { id: storageAccounts[0].id }, options),
+    );
+    assert.deepEqual(sync.codes, [200]);
+    const unknown = storageAccounts[0].id.replace(/[^/]+$/, "nobody");
+    await refused(client.mediaservices.syncStorageKeys(...where, { id: unknown }), 400, { field: "id" });
+    const policies = await client.mediaservices.listEdgePolicies(...where, { deviceId: "d" });
+    assert.equal(policies.usageDataCollectionPolicy, undefined);
+  });
+
+  test("there are no private links", async () => {
+    const { privateLinkResources: links, privateEndpointConnections: connections } = client;
+    assert.deepEqual((await links.list(...where)).value, []);
+    await refused(links.get(...where, "keydelivery"), 404);
+    const wanted = { privateLinkServiceConnectionState: { status: "Approved" } };
+    await refused(connections.createOrUpdate(...where, "mine", wanted), 400, { field: "properties" });
+    await refused(connections.get(...where, "mine"), 404);
+    assert.deepEqual((await connections.list(...where)).value, []);
+    assert.deepEqual((await statuses((options) => connections.delete(...where, "mine", options))).codes, [204]);
   });
 });
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { account, all, names, refused, skip, statuses, unique } from "./lib/headwater.mjs";
+import { UNKNOWN, account, all, names, operationOf, refused, skip, statuses, unique } from "./lib/headwater.mjs";
 
 describe("streaming endpoints", { skip }, () => {
   const { to, client, where } = account();
@@ -136,6 +136,33 @@ describe("streaming endpoints", { skip }, () => {
       assert.deepEqual(again.codes, [200]);
       assert.ok(again.result.isDone());
     }
+  });
+
+  test("an operation is found by its id, and outlives its endpoint", async () => {
+    const name = fresh();
+    await create(name);
+    const begun = await statuses((options) => endpoints.beginStart(...where, name, options));
+    await begun.result.pollUntilDone();
+    const operation = operationOf(begun.seen[0]);
+    const { name: named, status, error } = await endpoints.asyncOperation(...where, operation);
+    assert.deepEqual([named, status, error], [operation, "Succeeded", undefined]);
+    const look = (options) => endpoints.operationLocation(...where, name, operation, options);
+    assert.deepEqual((await statuses(look)).codes, [200]);
+    await endpoints.beginStopAndWait(...where, name);
+    await endpoints.beginDeleteAndWait(...where, name);
+    assert.equal((await endpoints.asyncOperation(...where, operation)).status, "Succeeded");
+    assert.deepEqual((await statuses(look)).codes, [200]);
+    await refused(endpoints.asyncOperation(...where, UNKNOWN), 404);
+    await refused(endpoints.operationLocation(...where, name, UNKNOWN), 404);
+  });
+
+  test("the location of an operation that is over has the endpoint", async () => {
+    const name = fresh();
+    await create(name);
+    const begun = await statuses((options) => endpoints.beginStart(...where, name, options));
+    await begun.result.pollUntilDone();
+    const found = await endpoints.operationLocation(...where, name, operationOf(begun.seen[0]));
+    assert.deepEqual([found.name, found.resourceState], [name, "Running"]);
   });
 
   test("what is not there is not found", async () => {

@@ -2,10 +2,24 @@
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { account, all, names, newAsset, refused, skip, statuses, unique, UUID } from "./lib/headwater.mjs";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  UNKNOWN,
+  UUID,
+  account,
+  all,
+  names,
+  newAsset,
+  operationOf,
+  refused,
+  skip,
+  statuses,
+  unique,
+} from "./lib/headwater.mjs";
+import { liveWorker, withoutWorker } from "./lib/live-worker.mjs";
 
 describe("live events", { skip }, () => {
-  const { client, where } = account();
+  const { to, client, where } = account();
   const { liveEvents: events, liveOutputs: outputs } = client;
   const made = [];
   const fresh = () => {
@@ -105,6 +119,77 @@ describe("live events", { skip }, () => {
     await poller.pollUntilDone().catch((error) => assert.match(error.message, /stopped meanwhile/));
     await events.beginStopAndWait(...where, name, {});
     await refused(events.beginReset(...where, name), 409, { code: "InvalidOperation" });
+  });
+
+  test("are allocated, started, reset and stopped by a worker", { skip: withoutWorker }, async () => {
+    const name = fresh();
+    await create(name);
+    const worker = liveWorker(to);
+    try {
+      let operation;
+      for (const [begin, reached] of [
+        [events.beginAllocate, "StandBy"],
+        [events.beginStart, "Running"],
+        [events.beginReset, "Running"],
+      ]) {
+        const begun = await statuses((options) => begin(...where, name, options));
+        assert.equal(begun.codes[0], 202);
+        await begun.result.pollUntilDone();
+        operation = operationOf(begun.seen[0]);
+        const { name: named, status, error } = await events.asyncOperation(...where, operation);
+        assert.deepEqual([named, status, error], [operation, "Succeeded", undefined]);
+        const look = (options) => events.operationLocation(...where, name, operation, options);
+        assert.deepEqual((await statuses(look)).codes, [200]);
+        assert.equal((await events.get(...where, name)).resourceState, reached);
+      }
+      const { input, preview } = await events.get(...where, name);
+      assert.ok(input.endpoints[0].url.includes(input.accessToken));
+      assert.ok(preview.endpoints[0].url.includes(preview.previewLocator));
+      // The same once more has nothing to do.
+      assert.deepEqual((await statuses((options) => events.beginStart(...where, name, options))).codes, [200]);
+
+      const properties = async () => ({
+        assetName: await newAsset({ client, where }, "rec"),
+        archiveWindowLength: "PT1H",
+      });
+      const first = await properties();
+      const begun = await statuses((options) => outputs.beginCreate(...where, name, "main", first, options));
+      assert.equal(begun.codes[0], 201);
+      await begun.result.pollUntilDone();
+      const recording = operationOf(begun.seen[0]);
+      assert.equal((await outputs.get(...where, name, "main")).resourceState, "Running");
+      const removed = await statuses((options) => outputs.beginDelete(...where, name, "main", options));
+      assert.equal(removed.codes[0], 202);
+      await removed.result.pollUntilDone();
+      for (const id of [recording, operationOf(removed.seen[0])]) {
+        assert.equal((await outputs.asyncOperation(...where, id)).status, "Succeeded");
+        const look = (options) => outputs.operationLocation(...where, name, "main", id, options);
+        assert.deepEqual((await statuses(look)).codes, [200]);
+        await refused(events.asyncOperation(...where, id), 404);
+      }
+      await refused(outputs.asyncOperation(...where, operation), 404);
+      await refused(outputs.operationLocation(...where, name, "main", UNKNOWN), 404);
+
+      // A reset deletes the outputs.
+      await outputs.beginCreateAndWait(...where, name, "main", await properties());
+      await events.beginResetAndWait(...where, name);
+      const deadline = Date.now() + 60_000;
+      while ((await all(outputs.list(...where, name))).length > 0) {
+        assert.ok(Date.now() < deadline, "the output is still there");
+        await sleep(200);
+      }
+      await events.beginStopAndWait(...where, name, {});
+      await events.beginStartAndWait(...where, name);
+      await events.beginStopAndWait(...where, name, {});
+      await events.beginAllocateAndWait(...where, name);
+      assert.equal((await events.get(...where, name)).resourceState, "StandBy");
+      await events.beginDeleteAndWait(...where, name);
+      assert.equal((await events.asyncOperation(...where, operation)).status, "Succeeded");
+      await events.operationLocation(...where, name, operation);
+      await refused(events.operationLocation(...where, name, UNKNOWN), 404);
+    } finally {
+      await worker.end();
+    }
   });
 
   test("are recorded by live outputs", async () => {

@@ -2,7 +2,19 @@
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { account, all, names, newAsset, refused, skip, unique, upload } from "./lib/headwater.mjs";
+import {
+  UNKNOWN,
+  account,
+  all,
+  names,
+  newAsset,
+  operationOf,
+  refused,
+  skip,
+  statuses,
+  unique,
+  upload,
+} from "./lib/headwater.mjs";
 
 const VTT = "WEBVTT\n\n00:00.000 --> 00:02.000\nHello\n";
 const text = (fileName, more = {}) => ({ track: { odataType: "#Microsoft.Media.TextTrack", fileName, ...more } });
@@ -42,6 +54,42 @@ describe("tracks", { skip }, () => {
     await tracks.beginDeleteAndWait(...where, asset, name);
     await tracks.beginDeleteAndWait(...where, asset, name);
     await refused(tracks.get(...where, asset, name), 404);
+  });
+
+  test("what is done to them can be asked about", async () => {
+    const name = unique("track");
+    const { operationStatuses: progress, operationResults: results } = client;
+    const change = { track: { odataType: "#Microsoft.Media.TextTrack", playerVisibility: "Hidden" } };
+    const seen = [];
+    for (const [begin, code, visibility] of [
+      [(options) => tracks.beginCreateOrUpdate(...where, asset, name, text("en.vtt"), options), 201, "Visible"],
+      [(options) => tracks.beginCreateOrUpdate(...where, asset, name, text("en.vtt"), options), 200, "Visible"],
+      [(options) => tracks.beginUpdate(...where, asset, name, change, options), 202, "Hidden"],
+      [(options) => tracks.beginUpdateTrackData(...where, asset, name, options), 202, "Hidden"],
+    ]) {
+      const begun = await statuses(begin);
+      assert.equal(begun.codes[0], code);
+      await begun.result.pollUntilDone();
+      const operation = operationOf(begun.seen[0]);
+      seen.push(operation);
+      const { name: named, status, error } = await progress.get(...where, asset, name, operation);
+      assert.deepEqual([named, status, error], [operation, "Succeeded", undefined]);
+      const found = await results.get(...where, asset, name, operation);
+      assert.deepEqual([found.name, found.track.fileName, found.track.playerVisibility], [name, "en.vtt", visibility]);
+      await refused(progress.get(...where, asset, unique("other"), operation), 404);
+    }
+    assert.equal(new Set(seen).size, seen.length);
+    const deleted = await statuses((options) => tracks.beginDelete(...where, asset, name, options));
+    assert.equal(deleted.codes[0], 202);
+    await deleted.result.pollUntilDone();
+    // They outlive the track.
+    for (const operation of [...seen, operationOf(deleted.seen[0])]) {
+      assert.equal((await progress.get(...where, asset, name, operation)).status, "Succeeded");
+      const gone = await statuses((options) => results.get(...where, asset, name, operation, options));
+      assert.deepEqual(gone.codes, [204]);
+    }
+    await refused(progress.get(...where, asset, name, UNKNOWN), 404);
+    await refused(results.get(...where, asset, name, UNKNOWN), 404);
   });
 
   test("audio names a file of the asset", async () => {

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { AzureMediaServices } from "@azure/arm-mediaservices";
+import { noted } from "./called.mjs";
 
 const VARIABLE = "HEADWATER_CONNECTION_TLS";
 
@@ -34,7 +35,7 @@ export function staticToken(token) {
 
 /** The unmodified client. Trust is one of its documented options, so nothing has to be set before node starts. */
 export function clientOf(to, credential = staticToken(to.token), subscription = to.subscriptionId) {
-  return new AzureMediaServices(credential, subscription, { endpoint: to.armUrl, tlsOptions: to.tls });
+  return noted(new AzureMediaServices(credential, subscription, { endpoint: to.armUrl, tlsOptions: to.tls }));
 }
 
 /** The client, and `where`: the two arguments with which nearly every call begins. */
@@ -105,25 +106,55 @@ export async function refused(call, status, { field, says, code = CODES[status] 
   return error;
 }
 
+/** A request as it is, over TLS. Answers status, headers and text. */
+function sent(to, url, options, body) {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { ca: to.tls.ca, ...options }, (answer) => {
+      const chunks = [];
+      answer.on("data", (chunk) => chunks.push(chunk));
+      answer.on("end", () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({ status: answer.statusCode, headers: answer.headers, text });
+      });
+      answer.on("error", reject);
+    });
+    asked.on("error", reject);
+    asked.end(body);
+  });
+}
+
 /** A request to storage, with a signed URL as its only credential. Answers status and text. */
-export function storage(to, method, container, { blob = "", query = "", headers = {}, body } = {}) {
+export async function storage(to, method, container, { blob = "", query = "", headers = {}, body } = {}) {
   const url = new URL(container);
   if (blob) url.pathname += `/${blob}`;
   if (query) url.search += `&${query}`;
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      url,
-      { method, ca: to.tls.ca, headers: { "x-ms-version": "2021-12-02", ...headers } },
-      (answer) => {
-        const chunks = [];
-        answer.on("data", (chunk) => chunks.push(chunk));
-        answer.on("end", () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString() }));
-        answer.on("error", reject);
-      },
-    );
-    sent.on("error", reject);
-    sent.end(body);
+  const options = { method, headers: { "x-ms-version": "2021-12-02", ...headers } };
+  const { status, text } = await sent(to, url, options, body);
+  return { status, text };
+}
+
+/** A request to the API without the client. `path`: from the root on; `token`: the owner's if none is given. */
+export function api(to, method, path, { token = to.token, body } = {}) {
+  const headers = { authorization: `Bearer ${token}` };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  return sent(to, new URL(path, to.apiUrl), { method, headers }, text);
+}
+
+/**
+ * The id of the operation that an answer of `statuses` names in these headers, the same in all of them. Each of the URLs has
+ * the version of the API, and the answer says when to ask.
+ */
+export function operationOf({ headers }, ...named) {
+  const among = named.length > 0 ? named : ["azure-asyncoperation", "location"];
+  const ids = among.map((header) => {
+    const url = headers.get(header);
+    assert.match(url ?? "", /[?&]api-version=/, header);
+    return url.split("?")[0].split("/").at(-1);
   });
+  assert.equal(new Set(ids).size, 1, ids.join());
+  assert.match(headers.get("retry-after"), /^\d+$/);
+  return ids[0];
 }
 
 /** Puts a small file into an asset, through a signed URL. */
@@ -136,5 +167,8 @@ export async function upload({ to, client, where }, asset, blob, body) {
   const { status, text } = await storage(to, "PUT", assetContainerSasUrls[0], { blob, headers, body });
   assert.equal(status, 201, text);
 }
+
+/** An id that nothing has. */
+export const UNKNOWN = "00000000-0000-0000-0000-000000000001";
 
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
