@@ -45,13 +45,14 @@ from headwater import Account, ams_client
 from live_worker import LiveWorker
 from unreliable import Fault, Unreliable
 
+# Of a second only: there are hundreds of calls.
 FAULTS = {
     "500": Fault(500, after=False),
-    "503 with Retry-After": Fault(503, after=False, retry_after=1),
-    "429 with Retry-After": Fault(429, after=False, retry_after=1),
+    "503 with Retry-After": Fault(503, after=False, retry_after=0.05),
+    "429 with Retry-After": Fault(429, after=False, retry_after=0.05),
     "no answer": Fault(None, after=False),
     "done, then 500": Fault(500, after=True),
-    "done, then 503 with Retry-After": Fault(503, after=True, retry_after=1),
+    "done, then 503 with Retry-After": Fault(503, after=True, retry_after=0.05),
     "done, then no answer": Fault(None, after=True),
 }
 

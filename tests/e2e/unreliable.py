@@ -28,7 +28,7 @@ class Fault:
     times: int = 1
     """How often, until the request is answered as it should be."""
 
-    retry_after: int | None = None
+    retry_after: float | None = None
 
 
 class Unreliable:

@@ -248,7 +248,9 @@ for (const [what, fault] of Object.entries(FAULTS)) {
           Object.keys(lives({ where })).map((life) =>
             t.test(life, { skip: life === NEEDS_WORKER && withoutWorker }, async () => {
               const way = await unreliable(to, fault);
-              const client = clientOf({ ...to, armUrl: way.url });
+              // As often as it does by itself, and sooner.
+              const retryOptions = { retryDelayInMs: 20 };
+              const client = clientOf({ ...to, armUrl: way.url }, undefined, undefined, { retryOptions });
               // What Headwater answered to one write, which it got as often as it was sent, or once.
               const repeated = (method, end) => {
                 const of = (one) => one.method === method && one.path.toLowerCase().endsWith(end.toLowerCase());

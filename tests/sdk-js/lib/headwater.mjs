@@ -33,9 +33,13 @@ export function staticToken(token) {
   return { getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 3600_000 }) };
 }
 
-/** The unmodified client. Trust is one of its documented options, so nothing has to be set before node starts. */
-export function clientOf(to, credential = staticToken(to.token), subscription = to.subscriptionId) {
-  return noted(new AzureMediaServices(credential, subscription, { endpoint: to.armUrl, tlsOptions: to.tls }));
+/**
+ * The unmodified client. Trust is one of its documented options, so nothing has to be set before node starts. `options`: more of
+ * them.
+ */
+export function clientOf(to, credential = staticToken(to.token), subscription = to.subscriptionId, options = {}) {
+  const at = { endpoint: to.armUrl, tlsOptions: to.tls };
+  return noted(new AzureMediaServices(credential, subscription, { ...at, ...options }));
 }
 
 /** The client, and `where`: the two arguments with which nearly every call begins. */

@@ -61,7 +61,11 @@ export async function unreliable(to, fault) {
     if (!failing) return reply.writeHead(passed.status, passed.headers).end(passed.body);
     if (fault.status === undefined) return asked.socket.destroy();
     const headers = { "content-type": "text/html" };
-    if (fault.retryAfter !== undefined) headers["retry-after"] = String(fault.retryAfter);
+    if (fault.retryAfter !== undefined) {
+      headers["retry-after"] = String(fault.retryAfter);
+      // Which clients believe sooner: hundreds of whole seconds would be waited for.
+      headers["retry-after-ms"] = "50";
+    }
     return reply.writeHead(fault.status, headers).end("<h1>The gateway is at fault</h1>");
   }
 
