@@ -283,11 +283,13 @@ describe("journeys through the portal", () => {
     await page.getByRole("heading", { level: 1, name }).waitFor();
     const state = page.locator(".facts .state");
     await state.getByText("Stopped").waitFor();
-    await page.getByRole("button", { name: "Start", exact: true }).click();
-    await state.getByText(/Starting|Running/).waitFor();
+    // Before it goes live, as the page says: then the recording has all that is sent.
     await page.getByRole("button", { name: "Record" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Record" }).click();
     await page.getByRole("table", { name: "Recordings" }).getByText(`${name}-recording-`).waitFor();
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await state.getByText(/Starting|Running/).waitFor();
+    await state.getByText("Running").waitFor();
     await shot(page, "journey-live");
     const { body } = await call(to, "GET", media(to, `/liveEvents/${name}`));
     // Where this Headwater takes an encoder's stream, its address is there to be copied.
@@ -296,9 +298,10 @@ describe("journeys through the portal", () => {
     }
     const verdict = page.locator(".verdict [role=status]");
     await verdict.getByText("No encoder").waitFor();
-    // An encoder, until the event is stopped.
+    // An encoder, until the event is stopped. Its first second is red.
+    const pictures = "color=c=red:s=320x180:r=25:d=1[a];testsrc2=s=320x180:r=25[b];[a][b]concat=n=2:v=1[out0]";
     const encoder = spawn("ffmpeg", [
-      ...["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
+      ...["-v", "error", "-re", "-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
       ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "50", "-b:v", "400k", "-c:a", "aac"],
       ...["-f", "flv", `${body.properties.input.endpoints[0].url}/main`],
     ]);
@@ -343,6 +346,12 @@ describe("journeys through the portal", () => {
       video.pause();
       video.currentTime = 0;
       await new Promise((resolve) => video.addEventListener("seeked", resolve, { once: true }));
+      // The picture is drawn by then.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 180 });
+      const brush = canvas.getContext("2d");
+      brush.drawImage(video, 0, 0);
+      const [red, green, blue] = brush.getImageData(160, 90, 1, 1).data;
       const before = video.getVideoPlaybackQuality().totalVideoFrames;
       video.playbackRate = 2;
       const ended = new Promise((resolve) => video.addEventListener("ended", resolve, { once: true }));
@@ -351,9 +360,11 @@ describe("journeys through the portal", () => {
       const { duration, played } = video;
       // The seek before may have left a moment at the beginning as a range of its own.
       const whole = Array.from({ length: played.length }, (_, at) => [played.start(at), played.end(at)]);
-      return { duration, whole, frames: video.getVideoPlaybackQuality().totalVideoFrames - before };
+      return { duration, whole, colour: { red, green, blue }, frames: video.getVideoPlaybackQuality().totalVideoFrames - before };
     });
     assert.ok(seen.duration > 10 && seen.duration < 120, `${seen.duration} s were recorded`);
+    const { red, green, blue } = seen.colour;
+    assert.ok(red > 200 && green < 60 && blue < 60, `it begins with the first picture that was sent, which is red: ${JSON.stringify(seen.colour)}`);
     const [first, last] = [seen.whole[0][0], seen.whole.at(-1)[1]];
     const lost = seen.whole.slice(1).reduce((sum, [start], at) => sum + start - seen.whole[at][1], 0);
     assert.ok(first < 0.1 && seen.duration - last < 0.1 && lost < 0.1, JSON.stringify(seen));

@@ -175,6 +175,11 @@ describe("states of the portal", () => {
     assert.deepEqual([...new Set(sent)].sort(), [2, 3, 4], "what was sent before the tab closed is not sent again");
     await flow.getByRole("link", { name: "Play" }).click();
     await next.waitForFunction(() => document.querySelector("video")?.videoWidth > 0);
+    // Another file beside it is its own matter, and is remembered no longer than it takes.
+    const asset = await next.evaluate(() => document.querySelector("h1").textContent);
+    await next.goto(`${to.portalUrl}/#/assets/${asset}`);
+    await next.locator("input[type=file]").first().setInputFiles(large);
+    await next.locator(".uploads li", { hasText: "large.bin" }).getByText("Uploaded").waitFor();
     const locators = (await call(to, "GET", media(to, "/streamingLocators?$orderby=properties/created%20desc"))).body.value;
     const made = locators.find(({ properties }) => properties.assetName.startsWith(`closed-${run}`));
     assert.equal(made.properties.streamingPolicyName, "Predefined_DownloadAndClearStreaming", "it is published as was wished in the tab that closed");

@@ -12,15 +12,15 @@ import { listed, rangesOf } from "./ranges";
 const KEY_FRAMES = { standard: "2", low: "1" };
 
 const PROTOCOLS: [string, string][] = [
-  ["RTMP", "RTMP (OBS and most encoders)"],
+  ["RTMP", "RTMP (most encoders)"],
   ["RTMPS", "RTMPS (encrypted)"],
-  ["SRT", "SRT (over networks that lose packets)"],
+  ["SRT", "SRT (for lossy networks)"],
 ];
 
 const STRETCHES: [string, string][] = [
-  ["None", "To exactly each quality's size"],
-  ["AutoSize", "Within it, in its own proportions"],
-  ["AutoFit", "Within it, with black bars around"],
+  ["None", "To exactly each size"],
+  ["AutoSize", "Within it, not distorted"],
+  ["AutoFit", "Within it, with black bars"],
 ];
 
 export function encodes(type: string): boolean {

@@ -387,7 +387,7 @@ function Layers({ output, change, path }: Part) {
                 More<span class="visually-hidden"> about {of}</span>
               </summary>
               <div class="columns narrow fields">
-                <Text label="kbit/s at most" name={name("maxBitrate")} type="number" min={10} step="any" value={layer.maxBitrate} change={(maxBitrate) => set(at, { maxBitrate })} />
+                <Text label="Most kbit/s" name={name("maxBitrate")} type="number" min={10} step="any" value={layer.maxBitrate} change={(maxBitrate) => set(at, { maxBitrate })} />
                 <Text label="Frame rate" name={name("frameRate")} value={layer.frameRate} change={(frameRate) => set(at, { frameRate })} placeholder="source's" />
                 <Text label="Label" name={name("label")} value={layer.label} change={(label) => set(at, { label })} hint="For names of files." />
               </div>

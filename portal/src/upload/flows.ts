@@ -8,7 +8,7 @@ import { assetInput, outputNames, stamp, submitJob } from "../pages/encode";
 import { publish } from "../pages/publish";
 import { streams } from "../presets/draft";
 import { forget, keep, markOf, sameFile, takeLeft, type FileMark, type Kept } from "./kept";
-import { addInterrupted, addUploads, rejoin, setFollowing, uploads } from "./uploads";
+import { addInterrupted, addUploads, rejoin, setFollowing, uploads, type Upload } from "./uploads";
 
 export type Stage = "uploading" | "encoding" | "publishing" | "done" | "failed";
 
@@ -72,8 +72,9 @@ export async function startFlow(file: File, wish: Wish): Promise<void> {
   addUploads(flow.project, asset, [file], keptOf(flow).flow);
 }
 
-function flowOf(upload: { asset: string; project: string }): Flow | undefined {
-  return flows.peek().find((one) => one.asset === upload.asset && one.project === upload.project);
+/** What becomes of an upload; nothing of other files that are added to the same asset. */
+function flowOf({ asset, project, mark }: Upload): Flow | undefined {
+  return flows.peek().find((one) => one.asset === asset && one.project === project && one.file.name === mark.name);
 }
 
 setFollowing((upload) => flowOf(upload) !== undefined);
@@ -119,7 +120,7 @@ const running = new Set<string>();
 // An upload that is cancelled has nothing that could become of it.
 effect(() => {
   const there = uploads.value;
-  const gone = flows.peek().filter(({ stage, asset, project }) => stage === "uploading" && !there.some((one) => one.asset === asset && one.project === project));
+  const gone = flows.peek().filter((flow) => flow.stage === "uploading" && !there.some((upload) => flowOf(upload) === flow));
   for (const { id } of gone) if (!running.has(id)) flows.value = flows.peek().filter((one) => one.id !== id);
 });
 

@@ -22,17 +22,32 @@ function fileOf(path) {
   return path.startsWith("/assets-ui/") ? normalize(path.slice("/assets-ui".length)) : null;
 }
 
-const server = createServer((request, response) => {
-  const file = fileOf(new URL(request.url, apiUrl).pathname);
+/** The policy of a page: that of the sign-in names the authorities that the Headwater behind was started with. */
+async function policyOf(file) {
+  if (file !== "signed-in.html") return policy;
+  return (await fetch(new URL("/assets-ui/signed-in", apiUrl))).headers.get("content-security-policy");
+}
+
+const server = createServer(async (request, response) => {
+  const { pathname } = new URL(request.url, apiUrl);
+  const file = fileOf(pathname);
   if (file !== null) {
     try {
       const bytes = gzipSync(readFileSync(join(dist, file)));
       const type = TYPES[extname(file)] ?? "application/octet-stream";
-      response.writeHead(200, { "content-type": type, "content-encoding": "gzip", "content-length": bytes.length, "content-security-policy": policy });
+      response.writeHead(200, { "content-type": type, "content-encoding": "gzip", "content-length": bytes.length, "content-security-policy": await policyOf(file) });
       response.end(bytes);
     } catch {
       response.writeHead(404).end();
     }
+    return;
+  }
+  if (request.method === "GET" && pathname.endsWith("/media/published")) {
+    // Its addresses are those of the Headwater behind; what is in front of it is one origin with it.
+    const answer = await fetch(new URL(request.url, apiUrl), { headers: request.headers.authorization ? { authorization: request.headers.authorization } : {} });
+    const here = `http://127.0.0.1:${server.address().port}`;
+    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") });
+    response.end((await answer.text()).replaceAll(behind.origin, here));
     return;
   }
   const { hostname, port } = behind;
