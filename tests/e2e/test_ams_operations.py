@@ -252,6 +252,8 @@ def test_operations_on_live_events_and_outputs(any_account: Account):
 
         recording = LiveOutput(asset_name=any_account.new_asset("rec"), archive_window_length=timedelta(hours=1))
         made = followed(outputs.begin_create, "main", recording, accepted=201).operation()
+        found = outputs.get(*where, name, "main")
+        assert (found.asset_name, found.resource_state) == (recording.asset_name, "Running")
         gone = followed(outputs.begin_delete, "main").operation()
         for operation in (made, gone):
             status = outputs.async_operation(*where, operation)
