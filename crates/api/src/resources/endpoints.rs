@@ -24,6 +24,8 @@ use crate::reply::Reply;
 /// Most units of an endpoint (AMS).
 pub(crate) const MOST_UNITS: u64 = 10;
 
+/// Most host names of an endpoint.
+const MOST_HOSTS: usize = 20;
 /// Longest host name (RFC 1035, 2.3.4).
 const LONGEST_HOST: usize = 253;
 
@@ -173,9 +175,13 @@ fn read(body: &Json, home: &str) -> Result<EndpointWrite, ApiError> {
             let valid = |host: &String| {
                 host.len() <= LONGEST_HOST && host.parse::<http::uri::Authority>().is_ok()
             };
-            if hosts.len() > 20 || !hosts.iter().all(valid) {
+            let wrong = match hosts.iter().position(|host| !valid(host)) {
+                Some(at) => Some(format!("customHostNames[{at}]")),
+                None => (hosts.len() > MOST_HOSTS).then(|| "customHostNames".to_owned()),
+            };
+            if let Some(member) = wrong {
                 return Err(ApiError::invalid(
-                    given.path("customHostNames"),
+                    given.path(&member),
                     format!(
                         "must have at most 20 host names, each of at most {LONGEST_HOST} characters"
                     ),
