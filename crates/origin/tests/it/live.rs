@@ -626,7 +626,6 @@ fn what_all_who_watch_ask_for_is_marked_for_the_host() {
         let manifest = format!("show.ism/manifest(format={format})");
         assert_eq!(kept(&bench, &manifest), "max-age=0.25", "{format}");
     }
-    let video = "show.ism/QualityLevels(2000000)";
     assert_eq!(kept(&bench, VIDEO), "max-age=0.25");
     let video = "show.ism/QualityLevels(2000000)";
     let init = format!("{video}/Fragments(video=i,format=m3u8-cmaf)");
