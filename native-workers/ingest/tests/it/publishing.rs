@@ -345,6 +345,8 @@ async fn an_encoder_whose_event_is_stopped_is_told_of() {
     fake.change(|assignment| assignment.wanted = Wanted::Stop);
     fake.until("the release", |state| !state.released.is_empty())
         .await;
+    drop(encoder);
+    worker.end().await;
     let state = fake.state.lock().unwrap();
     let gone: Vec<_> = state
         .facts
@@ -355,6 +357,4 @@ async fn an_encoder_whose_event_is_stopped_is_told_of() {
         })
         .collect();
     assert_eq!(gone, ["MPI_REST_API_CHANNEL_STOP"]);
-    drop((state, encoder));
-    worker.end().await;
 }
