@@ -87,6 +87,8 @@ pub(crate) struct Live {
     version: watch::Sender<u64>,
     /// Nothing more is taken in.
     over: AtomicBool,
+    /// Rows before it were there before this worker had the event.
+    inherited: u64,
     /// Who may send, by the newest assignment.
     allow: Mutex<Vec<IpRange>>,
     inner: Mutex<Inner>,
@@ -180,6 +182,7 @@ impl Live {
             low_latency: is_low_latency(assignment),
             version: watch::Sender::new(0),
             over: AtomicBool::new(false),
+            inherited: timeline.next_number.unwrap_or(0),
             allow: Mutex::new(assignment.input.allow.clone()),
             inner: Mutex::new(Inner {
                 engine: Engine::new(settings, timeline, crate::now_ms()),
@@ -407,6 +410,11 @@ impl Live {
         self.lock().spool.remove();
     }
 
+    /// Whether a row is of an earlier life of the worker.
+    pub(crate) fn inherits(&self, number: u64) -> bool {
+        number < self.inherited
+    }
+
     /// Counts an encoder until what is returned is dropped.
     pub(crate) fn count_encoder(self: &Arc<Self>) -> Counted {
         self.encoders.send_modify(|count| *count += 1);
@@ -440,6 +448,9 @@ impl Live {
         let mut kept = BTreeMap::new();
         for row in &timeline.rows {
             for (track, segment) in &row.segments {
+                if !segment.complete {
+                    continue;
+                }
                 let key = (row.number, *track);
                 let file = inner.kept.get(&key).and_then(std::sync::Weak::upgrade);
                 let file = file.or_else(|| inner.spool.found(*track, row.number));
@@ -448,7 +459,7 @@ impl Live {
                     let parts = inner.media.get(&key)?;
                     inner.spool.keep(*track, row.number, parts).ok()
                 });
-                if let Some(file) = file.filter(|_| segment.complete) {
+                if let Some(file) = file {
                     inner.kept.insert(key, Arc::downgrade(&file));
                     kept.insert(key, file);
                 }

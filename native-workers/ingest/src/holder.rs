@@ -271,14 +271,23 @@ impl Holder {
         let (spool, journal) = opened.map_err(disk)?;
         // Another machine may have had the event since: whoever counted further knows better.
         let mut best = journal.unwrap_or_default();
+        // One that is still to begin counts rows that it does not have: who goes on from it has none for the others.
+        let mut waiting = Timeline::default();
         for output in &assignment.outputs {
             let found = recording::found(&self.around.client, output).await;
-            if let Ok(Some(found)) = found
-                && !found.open.ended
-                && found.open.next_number > best.next_number
-            {
-                best = found.open;
+            let Ok(Some(found)) = found else {
+                continue;
+            };
+            let known = match found.open.rows.is_empty() && found.pages.is_empty() {
+                true => &mut waiting,
+                false => &mut best,
+            };
+            if !found.open.ended && found.open.next_number > known.next_number {
+                *known = found.open;
             }
+        }
+        if best.next_number.is_none() {
+            best = waiting;
         }
         // An event that has ended, or was reset, begins anew; its numbers go on.
         if best.next_number < self.before.next_number {

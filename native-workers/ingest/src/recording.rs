@@ -15,7 +15,7 @@ use headwater_ism::{EntryKind, ServerManifest, TrackEntry};
 use headwater_live::archive::{self, Object, Recording};
 use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
-use headwater_live::timeline::{Change, Segment, Timeline, TrackIndex};
+use headwater_live::timeline::{Change, Row, Segment, Timeline, TrackIndex};
 use headwater_work::Place;
 use headwater_work::live::{Output, OutputState, OutputWanted};
 use tokio::sync::watch;
@@ -203,10 +203,14 @@ impl Writer {
     async fn record(&mut self, found: Option<Recording>) -> Step<()> {
         let from = self.from.filter(|_| found.is_none());
         let mut subscription = self.live.subscribe(from);
-        if let Some(from) = from {
-            let timeline = &subscription.timeline;
-            let is_late = |number| timeline.row(number).is_some_and(|row| row.start >= from);
-            subscription.kept.retain(|(number, _), _| is_late(*number));
+        if found.is_none() {
+            let (live, timeline) = (&self.live, &subscription.timeline);
+            // What others are still storing is not for a recording that begins now.
+            let is_ours = |number: u64| match from {
+                Some(from) => timeline.row(number).is_some_and(|row| row.start >= from),
+                None => live.inherits(number),
+            };
+            subscription.kept.retain(|(number, _), _| is_ours(*number));
         }
         let behind = self.begin(&subscription.timeline, found, &mut subscription.kept);
         drop(subscription.kept);
@@ -255,7 +259,16 @@ impl Writer {
         if !resumed {
             // Recording begins with the next row, or with the first that an earlier life of the worker did not get to store.
             let earliest = kept.keys().next().map(|(number, _)| *number);
-            open.next_number = earliest.or(timeline.next_number);
+            // With a moment to begin with it may be the row that still grows.
+            let growing = self.from.and_then(|from| {
+                let grows = |row: &&Row| {
+                    row.segments.is_empty() || row.segments.values().any(|s| !s.complete)
+                };
+                let late = timeline.rows.iter().filter(|row| row.start >= from);
+                late.filter(grows).map(|row| row.number).next()
+            });
+            let first = [earliest, growing].into_iter().flatten().min();
+            open.next_number = first.or(timeline.next_number);
             // It counts as the event does, whose rows are shown before it has any.
             open.gone = timeline.gone_before(open.next_number.unwrap_or(u64::MAX));
         }

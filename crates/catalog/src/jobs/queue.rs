@@ -335,7 +335,12 @@ pub async fn finish<S: Sql>(
                     &[job_id.into()],
                 )
                 .await?;
-                end(sql, job_id, JobState::Finished, moment).await?;
+                // One that made nothing is no success, whatever it was to go on without.
+                let state = match failed.len() < manifests.len() {
+                    true => JobState::Finished,
+                    false => JobState::Error,
+                };
+                end(sql, job_id, state, moment).await?;
                 usage::finished_job(sql, &project, encoded, moment.now).await?;
             }
             // Somebody wants it gone: whatever else happened to it no longer matters.

@@ -566,6 +566,35 @@ fn a_job_can_finish_without_an_output_of_which_the_transform_says_so() {
 }
 
 #[test]
+fn a_job_that_went_on_without_all_of_its_outputs_has_failed() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let sql = "UPDATE job_outputs SET continues = 1";
+    block_on(headwater_catalog::Sql::query(&catalog.sql, sql, &[])).unwrap();
+    let claimed = catalog.claim().unwrap();
+    let nothing = Ending::Finished {
+        manifests: vec!["".into()],
+        encoded: vec![],
+        failed: vec![OutputFailure {
+            index: 0,
+            failure: JobFailure {
+                code: JobErrorCode::ContentUnsupported,
+                message: "There is no audio.".into(),
+                details: vec![],
+            },
+        }],
+    };
+    catalog.finish(&claimed, nothing).unwrap();
+    let job = catalog.job_now("a");
+    assert_eq!(job.state, JobState::Error);
+    let output = &job.outputs[0];
+    assert_eq!(
+        (output.state, output.error.is_some()),
+        (JobState::Error, true)
+    );
+}
+
+#[test]
 fn a_job_whose_asset_is_gone_fails_when_it_is_claimed() {
     let catalog = Catalog::new();
     catalog.job("a", Priority::Normal);

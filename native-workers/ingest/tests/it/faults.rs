@@ -9,12 +9,34 @@ use headwater_work::live::{EncodingType, Protocol, Wanted};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_drains_leaves_everything_for_the_next() {
+    drained(false).await;
+}
+
+/// The one that waits counts rows that it does not have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_waits_for_its_moment_costs_others_nothing_when_the_worker_changes() {
+    drained(true).await;
+}
+
+/// `beside`: in front of the recording is another, which is to begin tomorrow.
+async fn drained(beside: bool) {
     let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
     let file = folder.path().join("source.mp4");
     source(&file, 12, "");
     fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
     let worker = fake.worker(&folder.path().join("one")).await;
     let url = fake.until_running().await;
+    if beside {
+        let tomorrow = std::time::UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(86_400);
+        fake.change(|assignment| {
+            let mut late = assignment.outputs[0].clone();
+            late.output_id = uuid::Uuid::from_u128(6);
+            late.manifest_name = "late".into();
+            late.place.sub_path = "late".into();
+            late.output_snap_time = Some((tomorrow.as_nanos() / 100) as i64);
+            assignment.outputs.insert(0, late);
+        });
+    }
     let encoder = publish(&file, "flv", &format!("{url}/main"));
     fake.until_stored(2).await;
     worker.end().await;

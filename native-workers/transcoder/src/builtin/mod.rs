@@ -42,26 +42,30 @@ impl BuiltIn {
     }
 
     async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
-        let presets = claim
-            .outputs
-            .iter()
-            .map(|output| {
-                Preset::of(&preset::parse(&output.preset)?).map_err(|what| {
-                    failure::configuration(format!(
-                        "The preset asks for {what}, which the built-in engine does not make; ffmpeg does, and this worker \
-                         has none."
-                    ))
-                })
+        let read = |output: &WorkOutput| {
+            Preset::of(&preset::parse(&output.preset)?).map_err(|what| {
+                failure::configuration(format!(
+                    "The preset asks for {what}, which the built-in engine does not make; ffmpeg does, and this worker \
+                     has none."
+                ))
             })
-            .collect::<Step<Vec<_>>>()?;
+        };
+        let mut presets = Vec::with_capacity(claim.outputs.len());
+        for output in &claim.outputs {
+            presets.push(job.settle(output, read(output))?);
+        }
         let source = Source::open(&job.client, &claim.input, &job.stop).await?;
         let pictures = presets
             .iter()
+            .flatten()
             .any(|preset| preset.video != VideoPreset::None);
         let analysis = Analysis::new(&source, pictures).await?;
         let mut plans = Vec::with_capacity(presets.len());
         for (at, output) in by_urgency(claim) {
-            let Some(plan) = job.settle(output, analysis.plan(&source, &presets[at]))? else {
+            let Some(preset) = &presets[at] else {
+                continue;
+            };
+            let Some(plan) = job.settle(output, analysis.plan(&source, preset))? else {
                 continue;
             };
             let done = job.start(output.index, weight(&plan));

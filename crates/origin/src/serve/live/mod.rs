@@ -515,10 +515,12 @@ fn text(
     let mut tag = Tag::new();
     tag.text(&text);
     let target = show.segment_ms().div_ceil(1000);
-    let keep = match (show.ended || waited.is_some(), show.part_ms) {
+    // MPDs say what time it is.
+    let short = show.part_ms.is_some() || content_type == headwater_dash::CONTENT_TYPE;
+    let keep = match (show.ended || waited.is_some(), short) {
         (true, _) => Keep::Answer,
-        (false, Some(_)) => Keep::Part,
-        (false, None) => Keep::Moment,
+        (false, true) => Keep::Part,
+        (false, false) => Keep::Moment,
     };
     let resource = Resource {
         body: Content::Bytes(coding.encode(text).into()),
