@@ -446,7 +446,7 @@ fn endpoints_refuse_what_one_address_for_all_cannot_do() {
         ("cdnEnabled", json!(true)),
         ("maxCacheAge", json!(60)),
         ("scaleUnits", json!(11)),
-        ("customHostNames", json!(["a b"])),
+        ("customHostNames[0]", json!(["a b"])),
         (
             "accessControl",
             json!({"ip": {"allow": [{"name": "a", "address": "10.0.0.1"}]}}),
