@@ -66,6 +66,8 @@ pub enum ResourceKind {
     /// Programs that sign in with a secret.
     ApiClient,
     SigningKey,
+    /// What the installation's organization is called.
+    Organization,
     /// Webhook rules and what was sent by them.
     Webhook,
     /// Who changed what, and from where.
@@ -96,6 +98,7 @@ impl ResourceKind {
             | Self::CustomRole
             | Self::ApiClient
             | Self::SigningKey
+            | Self::Organization
             | Self::WorkQueue => Reach::Organization,
             _ => Reach::Project,
         }
@@ -156,6 +159,7 @@ impl Permission {
                 | ResourceKind::CustomRole
                 | ResourceKind::ApiClient
                 | ResourceKind::SigningKey
+                | ResourceKind::Organization
                 | ResourceKind::AuditLog => false,
                 ResourceKind::Profile
                 | ResourceKind::Asset

@@ -68,6 +68,7 @@ pub mod names;
 #[cfg(feature = "native")]
 pub mod native;
 pub mod operations;
+pub mod organization;
 pub mod policies;
 pub mod postgres;
 pub mod presets;

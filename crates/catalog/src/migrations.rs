@@ -139,5 +139,10 @@ pub fn all() -> &'static [Migration] {
             name: "turns",
             sql: include_str!("../migrations/sqlite/0017_turns.sql"),
         },
+        Migration {
+            number: 18,
+            name: "organization",
+            sql: include_str!("../migrations/sqlite/0018_organization.sql"),
+        },
     ]
 }

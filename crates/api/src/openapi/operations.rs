@@ -136,6 +136,9 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
         Op::ProfileGet => on("People", "Says who the token belongs to").answers("Profile"),
         Op::RbacGet => on("People", "Says what the token may do").answers("Rights"),
         Op::OrganizationGet => on("Organization", "Gives the organization").answers("Organization"),
+        Op::OrganizationUpdate => on("Organization", "Changes what was sent of the organization")
+            .puts_as("OrganizationWrite", "Organization", [("studio", organization::example())]),
+        Op::OrganizationCreate => on("Organization", "Refuses another organization: an installation has one"),
         Op::OrganizationsOfUser => {
             on("Organization", "Lists the caller's organizations").answers("OrganizationList")
         }
@@ -146,6 +149,8 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
             on("Organization", "Lists no payment methods").answers("PaymentMethodList")
         }
         Op::PaymentMethodGet => on("Organization", "Finds no payment method"),
+        Op::PaymentMethodUpdate => on("Organization", "Finds no payment method to change"),
+        Op::PaymentMethodAcceptTerms => on("Organization", "Finds no payment method whose terms could be accepted"),
         Op::RoleList => on("People", "Lists the roles").answers("RoleList"),
         Op::RoleGet => on("People", "Gives a role").answers("Role"),
         Op::ScopeList => on("People", "Lists what roles can be given over").answers("ScopeList"),
@@ -159,6 +164,7 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
         Op::OwnTokenRevoke => on("People", "Revokes one of the caller's tokens"),
         Op::OwnTokenRevokeAll => on("People", "Revokes all of the caller's tokens"),
         Op::TokenListAll => on("People", "Lists everybody's tokens").answers("TokenList"),
+        Op::TokenGet => on("People", "Gives anybody's token").answers("Token"),
         Op::TokenRevoke => on("People", "Revokes a token"),
         Op::StatsGet => on("Organization", "Counts the resources of a project").answers("Stats"),
         Op::LocationList => on("Organization", "Lists locations").answers("LocationList"),

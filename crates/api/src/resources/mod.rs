@@ -105,11 +105,15 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::ProjectGet | Op::SubscriptionGet => projects::get(call),
         Op::ProfileGet => users::profile(call).await,
         Op::RbacGet => organization::rbac(call).await,
-        Op::OrganizationGet => Ok(organization::get()),
+        Op::OrganizationGet => organization::get(call).await,
+        Op::OrganizationUpdate => organization::update(call).await,
+        Op::OrganizationCreate => organization::no_other(call),
         Op::OrganizationsOfUser => organization::of_user(call).await,
         Op::OrganizationOfUser => organization::one_of_user(call).await,
         Op::PaymentMethodList => Ok(organization::payment_methods()),
-        Op::PaymentMethodGet => organization::no_payment_method(call),
+        Op::PaymentMethodGet | Op::PaymentMethodUpdate | Op::PaymentMethodAcceptTerms => {
+            organization::no_payment_method(call)
+        }
         Op::RoleList => roles::list(call).await,
         Op::RoleGet => roles::get(call).await,
         Op::ScopeList => organization::scopes(call).await,
@@ -120,6 +124,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::OwnTokenRevoke => tokens::own_revoke(call).await,
         Op::OwnTokenRevokeAll => tokens::own_revoke_all(call).await,
         Op::TokenListAll => tokens::all_list(call).await,
+        Op::TokenGet => tokens::any_get(call).await,
         Op::TokenRevoke => tokens::all_revoke(call).await,
         Op::StatsGet => accounts::stats(call).await,
         Op::LocationList => accounts::list_locations(call).await,

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use headwater_auth::{Over, Place, Reach};
 use headwater_blob::HttpClient;
 use headwater_catalog::invites::{self, Answer};
+use headwater_catalog::organization::{self as catalog, Organization};
 use headwater_catalog::{CatalogError, Sql, projects, users};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::granting::{ORGANIZATION, capabilities, scope_name};
@@ -22,21 +23,68 @@ use crate::reply::Reply;
 /// The one organization's id.
 pub(super) const ORGANIZATION_ID: Uuid = Uuid::nil();
 
-fn organization() -> Json {
+/// `metadata.name` is what scopes say, which stays; `spec.name` is what it is called.
+fn render(organization: &Organization) -> Json {
+    let mut spec = Map::new();
+    spec.insert("name".into(), organization.name.as_str().into());
+    let told = [
+        ("legalEntityName", &organization.legal_entity_name),
+        (
+            "legalEntityContactEmail",
+            &organization.legal_entity_contact_email,
+        ),
+    ];
+    for (member, text) in told {
+        if let Some(text) = text {
+            spec.insert(member.into(), text.as_str().into());
+        }
+    }
     json!({
         "metadata": {"id": ORGANIZATION_ID, "name": ORGANIZATION},
-        "spec": {"name": ORGANIZATION},
+        "spec": spec,
         "status": {"state": "Active"},
     })
 }
 
-pub(super) fn get() -> Reply {
-    Reply::ok(organization())
+pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    Ok(Reply::ok(render(&catalog::get(call.sql).await?)))
+}
+
+/// Changes what was sent; an empty text takes back what may be missing.
+pub(super) async fn update<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let body = call.body()?;
+    let root = Object::root(&body)?;
+    root.only(&["metadata", "spec", "status"])?;
+    let spec = root.required_object("spec")?;
+    spec.only(&["name", "legalEntityName", "legalEntityContactEmail"])?;
+    let name = spec.text("name")?;
+    let entity = spec.text("legalEntityName")?;
+    let address = spec.text("legalEntityContactEmail")?;
+    let told = |sent: &Option<String>, old| sent.clone().or(old).filter(|text| !text.is_empty());
+    let change = |old: Organization| Organization {
+        name: name.clone().unwrap_or(old.name),
+        legal_entity_name: told(&entity, old.legal_entity_name),
+        legal_entity_contact_email: told(&address, old.legal_entity_contact_email),
+        modified: old.modified,
+    };
+    let changed = catalog::update(call.sql, change, call.moment.now).await?;
+    Ok(Reply::ok(render(&changed)))
+}
+
+/// MK.IO makes a new customer by this.
+pub(super) fn no_other<S, C>(_call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    Err(CatalogError::Conflict(
+        "This installation has its one organization. Change it with PATCH /api/v1/organization."
+            .into(),
+    )
+    .into())
 }
 
 /// The organization as the caller stands to it.
 async fn own<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Json, ApiError> {
-    let mut record = organization();
+    let mut record = render(&catalog::get(call.sql).await?);
     let caller = call.caller()?;
     if let (Some(Json::Object(status)), true) = (record.get_mut("status"), caller.is_user()) {
         let waiting = invites::pending(call.sql, &caller.subject, call.moment.now).await?;

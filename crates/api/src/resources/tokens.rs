@@ -366,6 +366,13 @@ pub(super) async fn all_list<S: Sql, C: HttpClient>(
     list(call, Of::Everybody).await
 }
 
+pub(super) async fn any_get<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let token = tokens::get(call.sql, Of::Everybody, call.var("token")).await?;
+    Ok(Reply::ok(render(&token, None)))
+}
+
 pub(super) async fn all_revoke<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {

@@ -23,6 +23,67 @@ fn there_is_one_organization_and_nothing_to_pay() {
     assert_eq!(world.get(methods).expect(200).body["items"], json!([]));
     world.get(&format!("{methods}/card")).expect(404);
     world.get(&format!("{methods}/card/rateCard")).expect(404);
+    world
+        .patch(&format!("{methods}/card"), json!({}))
+        .expect(404);
+    world
+        .post(
+            &format!("{methods}/card/acceptTermsAndConditions"),
+            json!({}),
+        )
+        .expect(404);
+}
+
+#[test]
+fn the_organization_has_a_name_of_its_own() {
+    let world = World::new();
+    let path = "/api/v1/organization";
+    assert_eq!(
+        world.get(path).expect(200).body["spec"],
+        json!({"name": "headwater"})
+    );
+    let sent = json!({"name": "Our studio", "legalEntityName": "Studio Ltd", "legalEntityContactEmail": "Legal@Example.com"});
+    let kept = json!({"name": "Our studio", "legalEntityName": "Studio Ltd", "legalEntityContactEmail": "legal@example.com"});
+    let changed = world.patch(path, json!({"spec": sent})).expect(200).body;
+    assert_eq!(changed["spec"], kept);
+    // What scopes say stays.
+    assert_eq!(changed["metadata"], json!({"id": NIL, "name": "headwater"}));
+    let mine = world.get("/api/v1/user/organizations").expect(200).body;
+    assert_eq!(mine["items"][0]["spec"], kept);
+
+    // What is not sent stays, an empty text takes back.
+    let less = json!({"spec": {"legalEntityName": ""}});
+    let changed = world.patch(path, less).expect(200).body;
+    assert_eq!(
+        changed["spec"],
+        json!({"name": "Our studio", "legalEntityContactEmail": "legal@example.com"})
+    );
+    for (member, value) in [
+        ("spec.name", json!("")),
+        ("spec.name", json!("x".repeat(129))),
+        ("spec.name", json!(1)),
+        ("spec.legalEntityName", json!("x".repeat(257))),
+        ("spec.legalEntityContactEmail", json!("nobody")),
+        ("spec.address", json!("Main Street")),
+    ] {
+        let (_, name) = member.split_once('.').unwrap();
+        let refusal = world.patch(path, json!({"spec": {name: value}}));
+        let body = refusal.expect(400).body;
+        assert_eq!(body["error"]["extraDetail"]["field"], member);
+    }
+    assert_eq!(
+        world.get(path).expect(200).body["spec"]["name"],
+        "Our studio"
+    );
+
+    let refusal = world.post(path, json!({"spec": {"name": "Another"}}));
+    let body = refusal.expect(409).body;
+    let detail = body["error"]["detail"].as_str().unwrap();
+    assert!(detail.contains("PATCH /api/v1/organization"), "{detail}");
+    for role in [Role::Viewer, Role::Operator] {
+        let other = r#"{"spec": {"name": "Theirs"}}"#;
+        world.as_role(role, "PATCH", path, other).expect(403);
+    }
 }
 
 #[test]

@@ -76,6 +76,11 @@ fn a_token_has_no_more_rights_than_its_maker() {
     let all = world.get(ALL).expect(200).body;
     assert_eq!(all["items"].as_array().unwrap().len(), 3);
     let id = all["items"][0]["metadata"]["id"].as_str().unwrap();
+    let one = world.get(&format!("{ALL}/{id}")).expect(200).body;
+    assert_eq!(one, all["items"][0]);
+    world.get(&format!("{ALL}/none")).expect(404);
+    let asked = world.as_role(Role::Operator, "GET", &format!("{ALL}/{id}"), "");
+    asked.expect(403);
     world.delete(&format!("{ALL}/{id}")).expect(200);
     world.delete(OWN).expect(200);
     with(&world, &held, "GET", &asset).expect(401);

@@ -120,12 +120,38 @@ fn organization() -> Vec<Shape> {
             vec![shown("id", text()), shown("teams", strings())],
         ),
     ];
+    shapes.extend([
+        written(
+            "OrganizationWrite",
+            accepted("spec", shape("OrganizationWriteSpec")),
+            &["metadata", "status"],
+        ),
+        Shape::request(
+            "OrganizationWriteSpec",
+            "",
+            vec![
+                accepted("name", text()),
+                accepted(
+                    "legalEntityName",
+                    text().about("An empty one takes it back."),
+                ),
+                accepted(
+                    "legalEntityContactEmail",
+                    text().about("An empty one takes it back."),
+                ),
+            ],
+        ),
+    ]);
     shapes.extend(record(
         "Organization",
         "",
         [
             identity(),
-            vec![shown("name", text())],
+            vec![
+                shown("name", text()),
+                sometimes("legalEntityName", text()),
+                sometimes("legalEntityContactEmail", text()),
+            ],
             vec![
                 shown("state", one_of(&["Active"])),
                 sometimes("invites", list(shape("OwnInvite"))),
@@ -177,6 +203,10 @@ fn stats() -> Vec<Shape> {
             ],
         ),
     ]
+}
+
+pub(in crate::openapi) fn example() -> Json {
+    json!({"spec": {"name": "Our studio", "legalEntityContactEmail": "legal@example.com"}})
 }
 
 pub(in crate::openapi) fn project_example() -> Json {
