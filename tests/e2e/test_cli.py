@@ -38,6 +38,13 @@ def test_from_a_file_to_where_it_plays(headwater, http, shared_media: Path, name
         assert http.get(urls[0], timeout=30).status_code == 200
     listed = answer(headwater("locators", "list", "--filter", f"properties/assetName eq '{name}-out'", "--json"))
     assert [locator["name"] for locator in listed] == [name]
+    shown = headwater("locators", "show", name)
+    assert shown.returncode == 0, shown.stderr
+    said = [line.split() for line in shown.stdout.splitlines()]
+    assert ["asset", f"{name}-out"] in said and ["policy", "Predefined_ClearStreamingOnly"] in said and ["ends", "never"] in said
+    assert shown.stdout.endswith("\n\n" + paths.stdout)
+    whole = answer(headwater("locators", "show", name, "--json"))
+    assert whole["streamingLocator"]["properties"]["assetName"] == f"{name}-out" and whole["paths"]["streamingPaths"]
     assert headwater("locators", "delete", name).stdout == f"locator '{name}' is deleted.\n"
     again = headwater("locators", "delete", name)
     assert again.returncode == 1 and again.stderr == f"error: there is no locator '{name}'\n"

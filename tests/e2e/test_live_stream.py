@@ -281,6 +281,46 @@ def test_an_encoder_that_comes_back(installed, source, tmp_path):
     assert len(counted) > 7 * RATE and len(runs(counted)) <= 6
 
 
+def test_the_command_line_runs_an_event(installed, source, tmp_path):
+    """Made, started, recorded, stopped, published and deleted with `headwater` alone."""
+
+    def run(*arguments: str, code: int = 0) -> str:
+        command = [installed.binary, *arguments, f"--data={installed.data}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == code, f"{arguments}: {done.stderr}"
+        return done.stdout if code == 0 else done.stderr
+
+    def line(shown: str, name: str) -> str:
+        return re.search(rf"^{name} +(.+)$", shown, re.MULTILINE).group(1)
+
+    name = f"cli{uuid.uuid4().hex[:8]}"
+    shown = run("live", "create", name, "--start")
+    assert line(shown, "state") == "Running"
+    assert name in run("live", "record", name, name)
+    run("locators", "create", name, "--asset", name)
+    encoder = subprocess.Popen(
+        ["ffmpeg", "-v", "error", "-re", "-t", "8", "-i", source, "-c", "copy", "-f", "flv", line(shown, "send to") + "/main"],
+        stdin=subprocess.DEVNULL,
+    )
+    preview = line(shown, "preview").replace("manifest", "manifest(format=m3u8-cmaf)")
+    deadline = time.monotonic() + 20
+    while "RESOLUTION=" not in requests.get(preview, timeout=30).text:
+        assert time.monotonic() < deadline, f"{preview} does not begin"
+        time.sleep(0.2)
+    assert played_live(preview, 2) >= 2 * RATE - 2
+    assert encoder.wait(timeout=60) == 0
+    refusal = run("live", "stop", name, code=1)
+    assert "output" in refusal, refusal
+    stopped = run("live", "stop", name, "--remove-outputs")
+    assert line(stopped, "state") == "Stopped" and "OUTPUT" not in stopped
+    urls = [row.split()[-1] for row in run("locators", "paths", name).splitlines() if row.startswith("Hls")]
+    film = tmp_path / "film.mp4"
+    media.run("ffmpeg", "-v", "error", "-i", urls[0], "-map", "0", "-c", "copy", film)
+    assert runs(media.read_counter(film)) == [(0, 8 * RATE - 1)]
+    run("live", "delete", name)
+    assert "not found" in run("live", "show", name, code=1)
+
+
 def test_a_killed_worker(installed, source, tmp_path):
     show = Show(Account(installed.connection()), low_latency=False)
     encoder = show.push(source, "-stream_loop", "2")

@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { launch } from "./lib/browser.mjs";
 import { call, connection, media } from "./lib/headwater.mjs";
+import { encodeTo, startEvent } from "./lib/live.mjs";
 import { complaints, openPortal, plays, settled, SHAPES, shot, tooWide } from "./lib/portal.mjs";
 
 /** A key frame every second, so segments have one each. */
@@ -32,22 +33,7 @@ describe("clips of a live event", () => {
   });
 
   test("is marked while it is live, plays at its length, and stays when the event ends", { timeout: 5 * 60_000 }, async (t) => {
-    await api("PUT", `/assets/${name}`, { properties: {} });
-    await api("PUT", `/liveEvents/${name}`, {
-      location: "local",
-      properties: { input: { streamingProtocol: "RTMP", keyFrameIntervalDuration: `PT${SEGMENT_SECONDS}S` }, encoding: { encodingType: "PassthroughStandard" } },
-    });
-    await api("PUT", `/liveEvents/${name}/liveOutputs/${name}`, {
-      properties: { assetName: name, manifestName: "show", archiveWindowLength: "PT1H" },
-    });
-    await api("PUT", `/streamingLocators/${name}`, { properties: { assetName: name, streamingPolicyName: "Predefined_ClearStreamingOnly" } });
-    await api("POST", `/liveEvents/${name}/start`);
-    const ingest = await running();
-    const encoder = spawn("ffmpeg", [
-      ...["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
-      ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "25", "-sc_threshold", "0"],
-      ...["-b:v", "400k", "-c:a", "aac", "-f", "flv", `${ingest}/main`],
-    ]);
+    const encoder = encodeTo(await startEvent(to, name, { segmentSeconds: SEGMENT_SECONDS }));
     t.after(() => encoder.kill());
 
     const { context, page, problems } = await openPortal(browser, to, `/live/${name}`);
@@ -148,14 +134,6 @@ describe("clips of a live event", () => {
   }
 
   /** Waits until the event takes an encoder; its address. */
-  async function running() {
-    for (;;) {
-      const { properties } = await api("GET", `/liveEvents/${name}`);
-      if (properties.resourceState === "Running" && properties.input.endpoints.length > 0) return properties.input.endpoints[0].url;
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    }
-  }
-
   async function stopped() {
     for (;;) {
       const { properties } = await api("GET", `/liveEvents/${name}`);

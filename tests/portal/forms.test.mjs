@@ -229,6 +229,12 @@ describe("forms of the portal", () => {
     const made = await files(`${name}-pictures`);
     assert.ok(made.some((file) => file.endsWith(".vtt")) && made.filter((file) => file.endsWith(".jpg")).length === 2, made.join());
     await page.getByRole("button", { name: "Publish the result" }).click();
+    const output = form.getByLabel("Output", { exact: true });
+    assert.deepEqual(await output.locator("option").allTextContents(), [`${name}-film`, `${name}-pictures`]);
+    // Chosen and taken back: what is published is what is chosen last.
+    await output.selectOption(`${name}-pictures`);
+    assert.equal(await form.getByLabel("Asset", { exact: true }).inputValue().catch(() => `${name}-pictures`), `${name}-pictures`);
+    await output.selectOption(`${name}-film`);
     await form.getByRole("button", { name: "Publish", exact: true }).click();
     await page.getByRole("link", { name: "Play", exact: true }).click();
     await plays(page);

@@ -274,6 +274,10 @@ describe("states of the portal", () => {
     const { context, page } = await openPortal(browser, to, "/assets", {}, viewer);
     await page.getByRole("table", { name: "Assets" }).waitFor();
     assert.ok(await page.getByRole("button", { name: "New asset" }).isDisabled());
+    // Of what is published there are posters, which take no look into storage.
+    const { assetName } = await demo(to);
+    await page.goto(`${to.portalUrl}/#/assets?q=${assetName}`);
+    await page.waitForFunction((asset) => document.querySelector(`tr[data-id="${asset}"] .poster img`)?.naturalWidth > 0, assetName);
     assert.equal(await page.getByRole("link", { name: "Audit log" }).count(), 0);
     await page.goto(`${to.portalUrl}/#/audit`);
     await page.locator(".failure[data-kind=forbidden]").waitFor();

@@ -29,8 +29,9 @@ const MOST: usize = 64;
 /// How long a receiver may take, from its name to the head of its answer.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long a claim lasts. Longer than [`PATIENCE`] and the report after it.
-const LEASE_SECONDS: u32 = 60;
+/// How long a claim lasts: longer than [`PATIENCE`] and the report after it, and no longer than somebody would wait for what a
+/// killed notifier had taken.
+const LEASE_SECONDS: u32 = 30;
 
 /// Between two questions for work while there is none.
 const POLL: Duration = Duration::from_millis(500);

@@ -1,5 +1,6 @@
 /** Jobs: all of them as they go, and one. */
 
+import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
@@ -188,6 +189,27 @@ function InputNames({ of, files = false }: { of: Schemas["JobProperties"]["input
   );
 }
 
+/** Of several outputs, the one that is asked for. `assets`: of outputs that are finished, at least one. */
+function PublishResult({ assets, done }: { assets: string[]; done: (locator: string) => void }) {
+  const [asset, choose] = useState(assets[0] ?? "");
+  return (
+    <>
+      {assets.length > 1 && (
+        <div class="form before">
+          <Select
+            label="Output"
+            value={asset}
+            change={choose}
+            options={assets.map((name): [string, string] => [name, name])}
+            hint="What failed is not among them."
+          />
+        </div>
+      )}
+      <PublishForm key={asset} asset={asset} done={done} />
+    </>
+  );
+}
+
 function JobPage({ transform, job }: { transform: string; job: string }) {
   const params = { params: { path: here({ transform, job }) } };
   const found = useLoad(
@@ -196,13 +218,13 @@ function JobPage({ transform, job }: { transform: string; job: string }) {
     ({ properties }) => (goesOn(properties.state) ? 1000 : null),
   );
   const state = found.value?.properties.state ?? "";
-  const output = found.value?.properties.outputs[0]?.assetName;
+  const finished = found.value?.properties.outputs.filter(({ state }) => state === "Finished").map(({ assetName }) => assetName) ?? [];
   return (
     <>
       <Heading title={job} back={[href(["jobs"]), "Jobs"]}>
-        {state === "Finished" && output !== undefined && (
-          <Opener label="Publish the result" title={`Publish ${output}`} disabled={!may("StreamingLocator", "write")}>
-            {(close) => <PublishForm asset={output} done={(name) => (close(), go(["locators", name]))} />}
+        {!goesOn(state) && finished.length > 0 && (
+          <Opener label="Publish the result" title="Publish the result" disabled={!may("StreamingLocator", "write")}>
+            {(close) => <PublishResult assets={[...new Set(finished)]} done={(name) => (close(), go(["locators", name]))} />}
           </Opener>
         )}
         {state !== "" && goesOn(state) && (

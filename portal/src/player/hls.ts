@@ -4,6 +4,11 @@ import Hls from "hls.js";
 import workerPath from "hls.js/dist/hls.worker.js?url";
 import { NO_OFFER, qualityLabel, release, trackLabel, type Playback, type Source } from "./players";
 
+/** What tells one language or version from another, in whatever group of codecs and channels it is. */
+function soundOf(track: { name: string; lang?: string } | undefined): string {
+  return track === undefined ? "" : `${track.lang ?? ""} ${track.name}`;
+}
+
 export function playHls(video: HTMLVideoElement, source: Source, onError: (sentence: string) => void): Playback {
   if (!Hls.isSupported()) return playNative(video, source, onError);
   const keys = new Set<string>();
@@ -50,8 +55,11 @@ export function playHls(video: HTMLVideoElement, source: Source, onError: (sente
         },
         showing: level === undefined ? "" : qualityLabel(level.width, level.height, level.bitrate),
         sounds: {
-          options: hls.audioTracks.map(({ name, lang }, index) => ({ id: String(index), label: trackLabel(name, lang, index) })),
-          chosen: String(hls.audioTrack),
+          options: [...new Map(hls.allAudioTracks.map((track) => [soundOf(track), track]))].map(([id, { name, lang }], index) => ({
+            id,
+            label: trackLabel(name, lang, index),
+          })),
+          chosen: soundOf(hls.audioTracks[hls.audioTrack]),
         },
         texts: {
           options: hls.subtitleTracks.map(({ name, lang }, index) => ({ id: String(index), label: trackLabel(name, lang, index) })),
@@ -61,7 +69,11 @@ export function playHls(video: HTMLVideoElement, source: Source, onError: (sente
       };
     },
     quality: (id) => (hls.nextLevel = id === "auto" ? -1 : Number(id)),
-    sound: (id) => (hls.audioTrack = Number(id)),
+    sound: (id) => {
+      // Asked for by what it is: it stays when another quality brings another group of the same languages.
+      const wanted = hls.allAudioTracks.find((track) => soundOf(track) === id);
+      if (wanted !== undefined) hls.setAudioOption({ ...(wanted.lang === undefined ? {} : { lang: wanted.lang }), name: wanted.name });
+    },
     text: (id) => {
       hls.subtitleTrack = id === "off" ? -1 : Number(id);
       hls.subtitleDisplay = id !== "off";

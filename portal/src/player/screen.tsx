@@ -3,6 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { bytes } from "../format";
 import { Select, Text } from "../ui/form";
+import { Empty } from "../ui/states";
+import { isToCome, untilBegun } from "./begin";
 import { PLAYERS, play, type Look, type Playback, type PlayerName, type Protocol } from "./players";
 import { watchRequests, type Asked } from "./requests";
 
@@ -21,7 +23,7 @@ interface ScreenProps {
   streams: Stream[];
   poster?: string | undefined;
   label: string;
-  /** Is told when playback ends with an error. */
+  /** Is told when playback ends with an error. What is still to begin is waited for here, and is none. */
   stopped?: () => void;
   /** Is given a way to ask when what is shown was recorded: see `Playback.clock`. */
   clock?: { current: () => number | null };
@@ -42,6 +44,7 @@ export function Screen({ streams, poster, label, stopped, clock }: ScreenProps) 
   const [usedToken, setUsedToken] = useState("");
   const [turn, setTurn] = useState(0);
   const [trouble, setTrouble] = useState<string | null>(null);
+  const [waiting, setWaiting] = useState(false);
   const [look, setLook] = useState<Look | null>(null);
   const [buffer, setBuffer] = useState({ ahead: 0, dropped: 0, shown: 0 });
   const [asked, setAsked] = useState<Asked[]>([]);
@@ -54,16 +57,28 @@ export function Screen({ streams, poster, label, stopped, clock }: ScreenProps) 
     if (screen === null || stream === undefined || player === undefined) return;
     let left = false;
     const resumeAt = screen.currentTime;
-    const playing = turn === 0 || !screen.paused || screen.dataset.state === "error";
+    const playing = turn === 0 || !screen.paused || screen.dataset.state === "error" || screen.dataset.state === "waiting";
     screen.dataset.state = "loading";
     screen.dataset.player = player;
     setTrouble(null);
+    setWaiting(false);
     setLook(null);
-    const complain = (sentence: string) => {
+    // A player that failed may say so more than once.
+    let over = false;
+    const complain = async (sentence: string) => {
+      if (left || over) return;
+      over = true;
+      const toCome = await isToCome(stream.url);
       if (left) return;
-      setTrouble(sentence);
-      screen.dataset.state = "error";
-      stopped?.();
+      screen.dataset.state = toCome ? "waiting" : "error";
+      setWaiting(toCome);
+      if (!toCome) {
+        setTrouble(sentence);
+        stopped?.();
+        return;
+      }
+      await untilBegun(stream.url, () => left);
+      if (!left) setTurn((before) => before + 1);
     };
     const unwatch = watchRequests(
       [stream.url, ...Object.values(stream.licences)].map((url) => new URL(url, location.href).origin),
@@ -74,7 +89,7 @@ export function Screen({ streams, poster, label, stopped, clock }: ScreenProps) 
       if (left) return null;
       try {
         const source = { ...stream, token: usedToken === "" ? null : usedToken };
-        const mine = await play(player, screen, source, complain);
+        const mine = await play(player, screen, source, (sentence) => void complain(sentence));
         if (left) {
           await mine.stop();
           return null;
@@ -85,7 +100,7 @@ export function Screen({ streams, poster, label, stopped, clock }: ScreenProps) 
         if (playing) screen.play().catch(() => undefined);
         return mine;
       } catch (error) {
-        complain(error instanceof Error ? error.message : String(error));
+        void complain(error instanceof Error ? error.message : String(error));
         return null;
       }
     })();
@@ -131,6 +146,13 @@ export function Screen({ streams, poster, label, stopped, clock }: ScreenProps) 
           onEnded={(event) => (event.currentTarget.dataset.state = "ended")}
         />
       </div>
+      {waiting && (
+        <div role="status">
+          <Empty title="Waiting for the event to begin">
+            <p>Nothing of it is there yet. It plays here by itself when it comes.</p>
+          </Empty>
+        </div>
+      )}
       {trouble !== null && (
         <div class="failure trouble" role="alert">
           <strong>Playback stopped</strong>

@@ -253,6 +253,19 @@ impl Show {
         self.timeline.ended = ended;
     }
 
+    /// Whether players can begin: every track that plays has a whole segment, or the presentation is too long for one that
+    /// has none to be only late. Players read the list of tracks once, and leave out for good what they found empty then.
+    pub(crate) fn has_begun(&self) -> bool {
+        const LATE: usize = 3;
+        let rows = &self.timeline.rows;
+        let whole = |index: &TrackIndex| {
+            let mut segments = rows.iter().filter_map(|row| row.segments.get(index));
+            segments.any(|segment| segment.complete)
+        };
+        let tracks = self.tracks();
+        self.ended || rows.len() > LATE || tracks.iter().all(|(index, _, _)| whole(index))
+    }
+
     /// The tracks that play: those with something in the window, while it is live near its end.
     pub(crate) fn tracks(&self) -> Vec<(TrackIndex, &Track, &Config)> {
         const NEAR: usize = 16;

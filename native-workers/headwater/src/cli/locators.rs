@@ -18,6 +18,8 @@ pub(crate) struct Args {
 enum Command {
     /// List what is published.
     List(Listing),
+    /// Print one locator: what it publishes, how, until when, and where it plays.
+    Show { locator: String },
     /// Publish an asset and print where it plays.
     Create {
         locator: String,
@@ -60,6 +62,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 )
                 .await
         }
+        Command::Show { locator } => show(&session, &locator).await,
         Command::Create {
             locator,
             asset,
@@ -98,15 +101,56 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
 }
 
-async fn paths(session: &Session, locator: &str) -> Result<()> {
-    let listed = session
+async fn show(session: &Session, locator_name: &str) -> Result<()> {
+    let locator = session.get(&["streamingLocators", locator_name]).await?;
+    let listed = list_paths(session, locator_name).await?;
+    if session.json {
+        return print_json(&json!({"streamingLocator": locator, "paths": listed}));
+    }
+    let filters: Vec<_> = locator["properties"]["filters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    session.print_one(
+        &locator,
+        &[
+            ("name", name(&locator)),
+            ("id", property(&locator, "streamingLocatorId")),
+            ("asset", property(&locator, "assetName")),
+            ("policy", property(&locator, "streamingPolicyName")),
+            (
+                "key policy",
+                property(&locator, "defaultContentKeyPolicyName"),
+            ),
+            ("filters", filters.join(", ")),
+            ("created", instant(&property(&locator, "created"))),
+            ("starts", instant(&property(&locator, "startTime"))),
+            ("ends", instant(&property(&locator, "endTime"))),
+        ],
+    )?;
+    say("\n")?;
+    print_paths(session, &listed).await
+}
+
+async fn list_paths(session: &Session, locator: &str) -> Result<Value> {
+    session
         .post(&["streamingLocators", locator, "listPaths"], None)
-        .await?;
+        .await
+}
+
+async fn paths(session: &Session, locator: &str) -> Result<()> {
+    let listed = list_paths(session, locator).await?;
     if session.json {
         return print_json(&listed);
     }
+    print_paths(session, &listed).await
+}
+
+async fn print_paths(session: &Session, listed: &Value) -> Result<()> {
     let host = session.streaming_url().await?;
-    let rows = rows(&listed, &host);
+    let rows = rows(listed, &host);
     if rows.is_empty() {
         say("Nothing plays yet: the asset holds no media that the policy lets out.\n")?;
         return Ok(());

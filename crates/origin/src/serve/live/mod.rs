@@ -189,7 +189,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await?;
         show.captions = self.live_captions(visit, source, &show).await;
         in_whole_segments(&mut show, options);
-        let mut tracks = self.possible(shown(&show, &filters)?, options, shield)?;
+        let tracks = shown(&show, &filters)?;
+        if !show.has_begun() {
+            return Err(OriginError::new(
+                Code::NotYetAvailable,
+                "a track of the presentation has no whole segment yet",
+            ));
+        }
+        let mut tracks = self.possible(tracks, options, shield)?;
         let with = with_pictures(&mut tracks, options)?;
         let carried = Carried::new(options, with.map(|(_, track, _)| track.name.as_str()));
         match options.format {
