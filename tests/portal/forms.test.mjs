@@ -304,6 +304,7 @@ describe("forms of the portal", () => {
     // Low latency has a key frame every second, unless somebody says otherwise.
     assert.equal(await form.getByLabel("Seconds between key frames").getAttribute("placeholder"), "1");
     await form.getByLabel("The picture is fitted").selectOption("AutoFit");
+    await form.getByLabel("Labels").fill("team=news");
     await form.getByLabel("Encoders' addresses").fill("203.0.113.0/24 nowhere");
     await form.getByLabel("Addresses that may see the preview").fill("198.51.100.7");
     await form.locator("summary", { hasText: "More" }).click();
@@ -333,12 +334,17 @@ describe("forms of the portal", () => {
     assert.equal(await form.getByLabel("The encoder sends").count(), 0);
     assert.equal(await form.getByLabel("Seconds between key frames").inputValue(), "1");
     await form.getByLabel("Seconds between key frames").fill("4");
+    assert.equal(await form.getByLabel("Labels").inputValue(), "team=news");
+    await form.getByLabel("Labels").fill("team=sport");
+    await form.getByLabel("Tags").fill("cost=low");
     await form.getByLabel("The picture is fitted").selectOption("AutoSize");
     await form.getByLabel("Addresses that may see the preview").fill("");
     await form.getByLabel("Description").fill("Changed");
     await form.getByRole("button", { name: "Save live event" }).click();
     await page.locator(".facts").getByText("every 4 s").waitFor();
     const changed = await properties();
+    const { labels, tags } = await read(`/liveEvents/${name}`);
+    assert.deepEqual([labels, tags], [{ team: "sport" }, { cost: "low" }]);
     assert.deepEqual([changed.encoding.keyFrameInterval, changed.encoding.stretchMode, changed.description], ["PT4S", "AutoSize", "Changed"]);
     // An empty list is everybody, and the API says so.
     assert.deepEqual(changed.preview.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => `${address}/${subnetPrefixLength}`), ["0.0.0.0/0"]);
@@ -403,9 +409,18 @@ describe("forms of the portal", () => {
     await form.getByRole("button", { name: "Save" }).click();
     await complained(form, "Description", /4096/);
     await form.getByLabel("Description").fill("Rushes");
+    await form.getByLabel("Labels").fill("team=news, place");
+    await form.getByRole("button", { name: "Save" }).click();
+    await complained(form, "Labels", /place is not of the form name=text/);
+    await form.getByLabel("Labels").fill("team=news, place=what?");
+    await form.getByRole("button", { name: "Save" }).click();
+    await complained(form, "Labels", /place/);
+    await form.getByLabel("Labels").fill("team=news, place=studio 2");
     await form.getByRole("button", { name: "Save" }).click();
     await page.locator(".facts").getByText("Rushes").waitFor();
-    const { properties } = await read(`/assets/${name}`);
+    await page.locator(".facts").getByText("place=studio 2, team=news").waitFor();
+    const { properties, labels } = await read(`/assets/${name}`);
+    assert.deepEqual(labels, { team: "news", place: "studio 2" });
     assert.deepEqual([properties.description, properties.alternateId], ["Rushes", "ours-7"]);
     await deleted(page, "Delete", "Assets", media(to, `/assets/${name}`));
     await context.close();
@@ -433,6 +448,15 @@ describe("forms of the portal", () => {
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await state.getByText("Running").waitFor();
     assert.equal((await endpoint()).resourceState, "Running");
+    await page.getByRole("button", { name: "Edit" }).click();
+    assert.equal(await form.getByLabel("Host names of your own").inputValue(), "films.example.com tv.example.com");
+    await form.getByLabel("Host names of your own").fill("films.example.com");
+    await form.getByLabel("Description").fill("For the web site");
+    await form.getByLabel("Tags").fill("for=the web");
+    await form.getByRole("button", { name: "Save endpoint" }).click();
+    await page.locator(".facts").getByText("For the web site").waitFor();
+    const changed = await read(`/streamingEndpoints/${name}`);
+    assert.deepEqual([changed.tags, changed.properties.customHostNames], [{ for: "the web" }, ["films.example.com"]]);
     await page.getByRole("button", { name: "Scale" }).click();
     await form.getByLabel("Units").fill("2");
     await form.getByRole("button", { name: "Scale" }).click();
@@ -493,6 +517,11 @@ describe("forms of the portal", () => {
     const { status, body } = await call(to, "GET", media(to, `/storage/${name}`));
     assert.deepEqual([status, body.spec.url], [200, to.blobUrl]);
     assert.ok(!JSON.stringify(body).includes(key), "the key is shown to nobody");
+    await page.getByRole("button", { name: "Describe" }).click();
+    await form.getByLabel("Description").fill("The archive");
+    await form.getByRole("button", { name: "Save" }).click();
+    await page.locator(".facts").getByText("The archive").waitFor();
+    assert.equal((await call(to, "GET", media(to, `/storage/${name}`))).body.spec.description, "The archive");
     // A signature that ends beside a key that does not: the one that lasts longest is used.
     await page.getByRole("button", { name: "New credential" }).click();
     await form.getByRole("textbox", { name: "SAS token" }).fill(accountSas(new URL(to.blobUrl).pathname.slice(1), key));

@@ -271,12 +271,11 @@ describe("states of the portal", () => {
   test("a viewer sees what there is and is not offered what they may not do", async () => {
     const made = await call(to, "POST", "/api/v1/user/tokens", { type: "full-access", description: "viewer of the portal tests", roles: ["viewer"] });
     const viewer = made.body.metadata.JWT;
-    const { context, page } = await openPortal(browser, to, "/assets", {}, viewer);
+    const { assetName } = await demo(to);
+    const { context, page } = await openPortal(browser, to, `/assets?q=${assetName}`, {}, viewer);
     await page.getByRole("table", { name: "Assets" }).waitFor();
     assert.ok(await page.getByRole("button", { name: "New asset" }).isDisabled());
     // Of what is published there are posters, which take no look into storage.
-    const { assetName } = await demo(to);
-    await page.goto(`${to.portalUrl}/#/assets?q=${assetName}`);
     await page.waitForFunction((asset) => document.querySelector(`tr[data-id="${asset}"] .poster img`)?.naturalWidth > 0, assetName);
     assert.equal(await page.getByRole("link", { name: "Audit log" }).count(), 0);
     await page.goto(`${to.portalUrl}/#/audit`);

@@ -38,6 +38,11 @@ mod scan;
 const PACKETS_FRAME_BYTES: usize = 128 * 1024;
 /// Largest frame handed to the socket at once.
 const FRAME_BYTES: usize = 1 << 20;
+/// Slices shorter than this are copied into one frame with their neighbours: the sound of an interleaved file is hundreds of
+/// pieces to a segment, and a call to the kernel takes sixteen at most.
+const SMALL_BYTES: usize = 8 * 1024;
+/// Longest of such frames.
+const GATHERED_BYTES: usize = 64 * 1024;
 
 /// An opened object of the embedded store.
 pub struct LocalObject {
@@ -314,7 +319,7 @@ impl Frames {
                 Some(Output::Ready(bytes)) => {
                     let bytes = std::mem::take(bytes);
                     self.frames.pop_front();
-                    return Ok(Some(bytes));
+                    return Ok(Some(self.gather(bytes)));
                 }
                 Some(Output::Packets(packets)) => match packets.frame()? {
                     Some(bytes) => return Ok(Some(bytes)),
@@ -322,6 +327,25 @@ impl Frames {
                 },
             }
         }
+    }
+
+    /// `first`, and the small slices that follow it if it is small, too.
+    fn gather(&mut self, first: Bytes) -> Bytes {
+        let small = |output: Option<&Output>| match output {
+            Some(Output::Ready(next)) if next.len() < SMALL_BYTES => Some(next.len()),
+            _ => None,
+        };
+        if first.len() >= SMALL_BYTES || small(self.frames.front()).is_none() {
+            return first;
+        }
+        let mut frame = Vec::from(first);
+        while let Some(len) = small(self.frames.front())
+            && frame.len() + len <= GATHERED_BYTES
+            && let Some(Output::Ready(next)) = self.frames.pop_front()
+        {
+            frame.extend_from_slice(&next);
+        }
+        frame.into()
     }
 
     /// The next bytes of the body; `None` once there are no more.

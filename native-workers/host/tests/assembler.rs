@@ -231,6 +231,47 @@ proptest! {
     }
 }
 
+/// A call to the kernel takes sixteen frames: what is in hundreds of pieces must not be as many.
+#[test]
+fn small_pieces_go_out_together() {
+    let mut plan = PlanBuilder::new();
+    let url = format!("{}/object", store());
+    let film = plan
+        .object(Object::new(url, Some(ETAG.into())).unwrap())
+        .unwrap();
+    let mut wanted = b"moof".to_vec();
+    plan.inline(wanted.clone()).unwrap();
+    let mut place = |range: Range<u64>| {
+        let slice = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+        wanted.extend_from_slice(&object()[slice]);
+        plan.range(film, range).unwrap();
+    };
+    for at in 0..150 {
+        place(at * 1_000..at * 1_000 + 400);
+    }
+    // A large one goes as it is.
+    place(0..20_000);
+    for at in 0..150 {
+        place(at * 1_000..at * 1_000 + 400);
+    }
+    let plan = plan.finish();
+    let [local, _] = both();
+    let frames: Vec<Bytes> = runtime().block_on(async {
+        let request = Request::post("http://assembler.spin.internal/")
+            .body(full_body(plan.encode()))
+            .unwrap();
+        let mut body = local.call(request).await.unwrap().into_body();
+        let mut frames = Vec::new();
+        while let Some(frame) = body.frame().await {
+            frames.push(frame.unwrap().into_data().unwrap());
+        }
+        frames
+    });
+    let lengths: Vec<_> = frames.iter().map(Bytes::len).collect();
+    assert_eq!(lengths, [4 + 150 * 400, 20_000, 150 * 400]);
+    assert!(frames.concat() == wanted);
+}
+
 #[test]
 fn refusals_are_told_apart_before_the_first_byte() {
     let plan = |url: String, tag: &str, range: Range<u64>| {

@@ -16,6 +16,7 @@ import { Drop, Uploads } from "../upload/view";
 import { AssetFilters } from "./filters";
 import { Contents, Tracks } from "./asset-media";
 import { EncodeForm } from "./encode";
+import { pairsOf, pairText } from "./pairs";
 import { AssetPictures, Poster } from "./pictures";
 import { AssetLocators } from "./publish";
 
@@ -154,11 +155,12 @@ function AssetPage({ name }: { name: string }) {
         )}
       </Heading>
       <Await of={asset}>
-        {({ properties }) => (
+        {({ properties, labels }) => (
           <>
             <Facts
               rows={[
                 ["Description", properties.description],
+                ["Labels", pairText(labels)],
                 ["Created", moment(properties.created)],
                 ["Storage", `${properties.storageAccountName} / ${properties.container}${properties.subPath ? ` / ${properties.subPath}` : ""}`],
                 ["When deleted", properties.containerDeletionPolicy === "Delete" ? "files go too" : "files stay"],
@@ -201,19 +203,21 @@ function Describe({ asset, done }: { asset: Schemas["Asset"]; done: () => void }
   const [draft, change, clear] = useDraft(`describe-${asset.name}`, {
     description: asset.properties.description ?? "",
     alternateId: asset.properties.alternateId ?? "",
+    labels: pairText(asset.labels),
   });
   return (
     <Form
       label="Save"
       done="Saved"
-      submit={() =>
-        ask((to) =>
+      submit={async () => {
+        const labels = pairsOf(draft.labels, "labels");
+        return ask((to) =>
           to.PATCH("/api/v1/projects/{project}/media/assets/{asset}", {
             params: { path: here({ asset: asset.name }) },
-            body: { properties: { description: draft.description || null, alternateId: draft.alternateId || null } },
+            body: { labels, properties: { description: draft.description || null, alternateId: draft.alternateId || null } },
           }),
-        )
-      }
+        );
+      }}
       then={() => (clear(), done())}
     >
       <Area label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
@@ -224,6 +228,7 @@ function Describe({ asset, done }: { asset: Schemas["Asset"]; done: () => void }
         value={draft.alternateId}
         change={(alternateId) => change({ alternateId })}
       />
+      <Text label="Labels" name="labels.*" value={draft.labels} change={(labels) => change({ labels })} hint="To find it by: team=news, place=studio 2" />
     </Form>
   );
 }

@@ -11,6 +11,7 @@ import { asPage, List } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Act, Confirm, Copy, Facts, Heading, Opener, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
+import { pairsOf, pairText } from "./pairs";
 
 type Endpoint = Schemas["StreamingEndpoint"];
 
@@ -56,22 +57,40 @@ function EndpointList() {
 
 const HOST = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::\d+)?$/i;
 
-function EndpointForm({ done }: { done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft("endpoint", { name: "", description: "", hosts: "", start: true });
+/** `of`: the endpoint to change. */
+function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => void }) {
+  const [draft, change, clear] = useDraft(`endpoint-${of?.name ?? ""}`, {
+    name: of?.name ?? "",
+    description: of?.properties.description ?? "",
+    hosts: (of?.properties.customHostNames ?? []).join(" "),
+    tags: pairText(of?.tags),
+    start: true,
+  });
   return (
     <Form
-      label="Make endpoint"
-      done="Endpoint made"
+      label={of === undefined ? "Make endpoint" : "Save endpoint"}
+      done={of === undefined ? "Endpoint made" : "Endpoint saved"}
       submit={async () => {
         const customHostNames = draft.hosts.split(/[\s,]+/).filter(Boolean);
         const odd = customHostNames.find((host) => !HOST.test(host));
-        // The API takes any text for one.
+        // Said before anything is asked for.
         if (odd !== undefined) throw new Failure("invalid", `${odd} is not the name of a host.`, "customHostNames");
+        const tags = pairsOf(draft.tags, "tags");
+        if (of !== undefined) {
+          await ask((to) =>
+            to.PATCH("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", {
+              params: { path: here({ endpoint: of.name }) },
+              body: { tags, properties: { description: draft.description || null, customHostNames } },
+            }),
+          );
+          return;
+        }
         await ask((to) =>
           to.PUT("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", {
             params: { path: here({ endpoint: draft.name }), query: { autoStart: draft.start } },
             body: {
               location: "local",
+              tags,
               properties: { scaleUnits: 0, ...(draft.description === "" ? {} : { description: draft.description }), customHostNames },
             },
           }),
@@ -79,7 +98,7 @@ function EndpointForm({ done }: { done: (name: string) => void }) {
       }}
       then={() => (clear(), done(draft.name))}
     >
-      <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
+      {of === undefined && <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />}
       <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
       <Text
         label="Host names of your own"
@@ -88,7 +107,8 @@ function EndpointForm({ done }: { done: (name: string) => void }) {
         change={(hosts) => change({ hosts })}
         hint="With spaces between them. They have to lead here in DNS."
       />
-      <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />
+      <Text label="Tags" name="tags.*" value={draft.tags} change={(tags) => change({ tags })} hint="for=the web site, owner=editing" />
+      {of === undefined && <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />}
     </Form>
   );
 }
@@ -127,6 +147,9 @@ function EndpointPage({ name }: { name: string }) {
                 then={endpoint.reload}
               />
             )}
+            <Opener label="Edit" kind="plain" title={`Edit ${name}`} disabled={busy || !may("StreamingEndpoint", "write")}>
+              {(close) => <EndpointForm of={endpoint.value!} done={() => (close(), endpoint.reload())} />}
+            </Opener>
             <Opener label="Scale" kind="plain" title={`Scale ${name}`} disabled={busy || !may("StreamingEndpoint", "act")}>
               {(close) => (
                 <Scale name={name} units={endpoint.value!.properties.scaleUnits} done={() => (close(), endpoint.reload())} />
@@ -145,11 +168,12 @@ function EndpointPage({ name }: { name: string }) {
         )}
       </Heading>
       <Await of={endpoint}>
-        {({ properties }) => (
+        {({ properties, tags }) => (
           <Facts
             rows={[
               ["State", <State of={properties.resourceState} />],
               ["Description", properties.description],
+              ["Tags", pairText(tags)],
               ["Host", <Copy text={properties.hostName} label="host name" />],
               ["Own host names", (properties.customHostNames ?? []).join(", ")],
               ["Kind", properties.sku.name],

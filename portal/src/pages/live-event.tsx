@@ -15,6 +15,7 @@ import { Await, Empty } from "../ui/states";
 import { stamp } from "./encode";
 import { encodingLabel, type LiveEvent } from "./live";
 import { LiveForm } from "./live-form";
+import { pairText } from "./pairs";
 import { listed } from "./ranges";
 import { HealthPanel, type Health } from "./live-health";
 import { CLEAR, publish } from "./publish";
@@ -130,6 +131,8 @@ export function LiveEventPage({ name }: { name: string }) {
               rows={[
                 ["State", <State of={one.properties.resourceState} />],
                 ["Description", one.properties.description],
+                ["Labels", pairText(one.labels)],
+                ["Tags", pairText(one.tags)],
                 ["Input", one.properties.input.streamingProtocol],
                 ["Qualities", encodingLabel(one.properties.encoding.encodingType)],
                 ["Latency", one.properties.streamOptions.some((option) => option.startsWith("Low")) ? "low" : "standard"],

@@ -6,6 +6,7 @@ import { isoSeconds } from "../format";
 import { Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { useDraft } from "../ui/load";
 import { ENCODINGS, type LiveEvent } from "./live";
+import { pairsOf, pairText } from "./pairs";
 import { listed, rangesOf } from "./ranges";
 
 /** Key frames this far apart unless somebody says otherwise: the closer, the lower the latency. */
@@ -30,6 +31,9 @@ export function encodes(type: string): boolean {
 interface Draft {
   name: string;
   description: string;
+  /** As `pairText` writes them, like the tags. */
+  labels: string;
+  tags: string;
   protocol: string;
   encoding: string;
   lowLatency: boolean;
@@ -50,6 +54,8 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
   const [draft, change, clear] = useDraft<Draft>(`live-event-${of?.name ?? ""}`, {
     name: of?.name ?? "",
     description: was?.description ?? "",
+    labels: pairText(of?.labels),
+    tags: pairText(of?.tags),
     protocol: was?.input.streamingProtocol ?? "RTMP",
     encoding: was?.encoding.encodingType ?? "PassthroughStandard",
     lowLatency: was?.streamOptions.some((option) => option.startsWith("Low")) ?? false,
@@ -74,11 +80,12 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
   const submit = async () => {
     const path = here({ event: draft.name });
     const properties = changeable();
+    const pairs = { labels: pairsOf(draft.labels, "labels"), tags: pairsOf(draft.tags, "tags") };
     if (of !== undefined) {
       return ask((to) =>
         to.PATCH("/api/v1/projects/{project}/media/liveEvents/{event}", {
           params: { path },
-          body: { properties: { ...properties, description: draft.description || null } },
+          body: { ...pairs, properties: { ...properties, description: draft.description || null } },
         }),
       );
     }
@@ -86,6 +93,7 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
       to.PUT("/api/v1/projects/{project}/media/liveEvents/{event}", {
         params: { path, query: { autoStart: draft.start } },
         body: {
+          ...pairs,
           // That of the project.
           location: null,
           properties: {
@@ -112,6 +120,8 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
     >
       {of === undefined && <Text label="Name" name="name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />}
       <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+      <Text label="Labels" name="labels.*" value={draft.labels} change={(labels) => change({ labels })} hint="To find it by: team=news, place=studio 2" />
+      <Text label="Tags" name="tags.*" value={draft.tags} change={(tags) => change({ tags })} hint="In the same way, as Azure has them." />
       {of === undefined && (
         <>
           <Select label="The encoder sends" name="streamingProtocol" value={draft.protocol} change={(protocol) => change({ protocol })} options={PROTOCOLS} />

@@ -95,6 +95,27 @@ function StorageForm({ done }: { done: (name: string) => void }) {
   );
 }
 
+function DescribeStorage({ name, was, done }: { name: string; was: string; done: () => void }) {
+  const [draft, change, clear] = useDraft(`describe-storage-${name}`, { description: was });
+  return (
+    <Form
+      label="Save"
+      done="Saved"
+      submit={() =>
+        ask((to) =>
+          to.PATCH("/api/v1/projects/{project}/media/storage/{storage}", {
+            params: { path: here({ storage: name }) },
+            body: { spec: { description: draft.description } },
+          }),
+        )
+      }
+      then={() => (clear(), done())}
+    >
+      <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+    </Form>
+  );
+}
+
 function Account({ name }: { name: string }) {
   const params = { params: { path: here({ storage: name }) } };
   const account = useLoad(() => ask((to) => to.GET("/api/v1/projects/{project}/media/storage/{storage}", params)), [name]);
@@ -103,15 +124,20 @@ function Account({ name }: { name: string }) {
     <>
       <Heading title={name} back={[href(["storage"]), "Storage accounts"]}>
         {account.value !== null && (
-          <Confirm
-            label="Remove"
-            disabled={!may("Storage", "delete")}
-            question={`Remove ${name}?`}
-            consequence="The project forgets the account. Nothing in it is deleted. It has to be free of assets first."
-            done="Storage account removed"
-            run={() => ask((to) => to.DELETE("/api/v1/projects/{project}/media/storage/{storage}", params))}
-            then={() => go(["storage"])}
-          />
+          <>
+            <Opener label="Describe" kind="plain" title={`Describe ${name}`} disabled={!may("Storage", "write")}>
+              {(close) => <DescribeStorage name={name} was={account.value!.spec.description ?? ""} done={() => (close(), account.reload())} />}
+            </Opener>
+            <Confirm
+              label="Remove"
+              disabled={!may("Storage", "delete")}
+              question={`Remove ${name}?`}
+              consequence="The project forgets the account. Nothing in it is deleted. It has to be free of assets first."
+              done="Storage account removed"
+              run={() => ask((to) => to.DELETE("/api/v1/projects/{project}/media/storage/{storage}", params))}
+              then={() => go(["storage"])}
+            />
+          </>
         )}
       </Heading>
       <Await of={account}>
