@@ -37,10 +37,18 @@ pub(crate) struct Round {
 }
 
 pub(crate) fn origin(binary: &Path, args: &[String]) -> Result<()> {
-    if let Some(unknown) = args.iter().find(|a| *a != "--one-core") {
-        bail!("{unknown:?} is not an option of this benchmark: --one-core");
+    let mut cores: &[u32] = &[1, 2];
+    let mut only = "";
+    let mut args = args.iter();
+    while let Some(argument) = args.next() {
+        match argument.as_str() {
+            "--one-core" => cores = &[1],
+            "--only" => only = args.next().context("--only takes a part of a row's name")?,
+            unknown => {
+                bail!("{unknown:?} is not an option of this benchmark: --one-core, --only WORD")
+            }
+        }
     }
-    let cores: &[u32] = if args.is_empty() { &[1, 2] } else { &[1] };
     let media = step("Preparing a source with 2.6 MB segments", source)?;
     println!(
         "| what | cache | bytes | cores | req/s | MB/s | p50 ms | p99 ms | CPU | nginx CPU | multiple |"
@@ -48,14 +56,14 @@ pub(crate) fn origin(binary: &Path, args: &[String]) -> Result<()> {
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for &cores in cores {
         for cache in ["0", "64"] {
-            rows(binary, &media, cores, cache)?;
+            rows(binary, &media, cores, cache, only)?;
         }
     }
     Ok(())
 }
 
-/// Measures every case on so many cores. `cache`: MiB for answers that are kept.
-fn rows(binary: &Path, media: &Path, cores: u32, cache: &str) -> Result<()> {
+/// Measures every case with `only` in its name on so many cores. `cache`: MiB for answers that are kept.
+fn rows(binary: &Path, media: &Path, cores: u32, cache: &str, only: &str) -> Result<()> {
     // It starts as many threads as it has cores, so each number of cores is a start of its own.
     let list = if cores == 1 { "0" } else { "0,1" };
     let headwater = Installation::start_with(
@@ -68,7 +76,7 @@ fn rows(binary: &Path, media: &Path, cores: u32, cache: &str) -> Result<()> {
     let nginx = Nginx::start(&headwater, &folder, &cases, cores)?;
     for (index, case) in cases.iter().enumerate() {
         // Segments are not kept: once is enough.
-        if case.per_byte && cache != "0" {
+        if (case.per_byte && cache != "0") || !case.name.contains(only) {
             continue;
         }
         let ours = format!("{}{}", headwater.base()?, case.path);
