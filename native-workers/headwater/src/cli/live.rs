@@ -152,6 +152,17 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                     &json!({"properties": {"assetName": asset, "archiveWindowLength": window}}),
                 )
                 .await?;
+            // While the event runs its worker is told within some seconds: who sends before would miss the beginning.
+            let running = session.get(&["liveEvents", &event]).await?;
+            if property(&running, "resourceState") == "Running" {
+                session
+                    .wait_until(
+                        &["liveEvents", &event, "liveOutputs", &output],
+                        &format!("{event}: record"),
+                        |item| Ok(property(item, "resourceState") == "Running"),
+                    )
+                    .await?;
+            }
             show(&session, &event).await
         }
         Command::EndRecording { event, output } => {
