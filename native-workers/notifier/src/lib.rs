@@ -29,9 +29,9 @@ const MOST: usize = 64;
 /// How long a receiver may take, from its name to the head of its answer.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long a claim lasts: longer than [`PATIENCE`] and the report after it, and no longer than somebody would wait for what a
-/// killed notifier had taken.
-const LEASE_SECONDS: u32 = 30;
+/// How long a claim lasts: longer than [`PATIENCE`] (15 s) and all tries of the report after it (23 s at most), and no longer
+/// than somebody would wait for what a killed notifier had taken.
+const LEASE_SECONDS: u32 = 40;
 
 /// Between two questions for work while there is none.
 const POLL: Duration = Duration::from_millis(500);
