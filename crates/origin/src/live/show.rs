@@ -3,6 +3,7 @@
 //! Numbers, times and discontinuities are those of the timeline, whatever the window: a window that moves on never
 //! renumbers anything.
 
+use super::hls::Listed;
 use headwater_live::archive::{PageRef, Recording};
 use headwater_live::edge::Snapshot;
 use headwater_live::group::RowsPerSegment;
@@ -253,17 +254,16 @@ impl Show {
         self.timeline.ended = ended;
     }
 
-    /// Whether players can begin: every track that plays has a whole segment, or the presentation is too long for one that
-    /// has none to be only late. Players read the list of tracks once, and leave out for good what they found empty then.
-    pub(crate) fn has_begun(&self) -> bool {
+    /// Whether players can begin with `tracks`: each has a whole segment, or the presentation is too long for one that has none
+    /// to be only late. Players read the list of tracks once, and leave out for good what they found empty then.
+    pub(crate) fn has_begun(&self, tracks: &[Listed<'_>]) -> bool {
         const LATE: usize = 3;
         let rows = &self.timeline.rows;
-        let whole = |index: &TrackIndex| {
-            let mut segments = rows.iter().filter_map(|row| row.segments.get(index));
+        let whole = |track: TrackIndex| {
+            let mut segments = rows.iter().filter_map(|row| row.segments.get(&track));
             segments.any(|segment| segment.complete)
         };
-        let tracks = self.tracks();
-        self.ended || rows.len() > LATE || tracks.iter().all(|(index, _, _)| whole(index))
+        self.ended || rows.len() > LATE || tracks.iter().all(|(track, _, _)| whole(*track))
     }
 
     /// The tracks that play: those with something in the window, while it is live near its end.

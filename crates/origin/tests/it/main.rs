@@ -9,6 +9,7 @@ mod filters;
 mod formats;
 mod ladder;
 mod live;
+mod live_begins;
 mod live_cues;
 mod live_formats;
 mod live_metadata;

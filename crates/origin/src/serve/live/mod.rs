@@ -190,7 +190,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         show.captions = self.live_captions(visit, source, &show).await;
         in_whole_segments(&mut show, options);
         let tracks = shown(&show, &filters)?;
-        if !show.has_begun() {
+        if !show.has_begun(&tracks) {
             return Err(OriginError::new(
                 Code::NotYetAvailable,
                 "a track of the presentation has no whole segment yet",
