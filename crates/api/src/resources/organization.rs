@@ -39,11 +39,11 @@ fn render(organization: &Organization) -> Json {
             spec.insert(member.into(), text.as_str().into());
         }
     }
-    json!({
-        "metadata": {"id": ORGANIZATION_ID, "name": ORGANIZATION},
-        "spec": spec,
-        "status": {"state": "Active"},
-    })
+    let mut metadata = json!({"id": ORGANIZATION_ID, "name": ORGANIZATION});
+    if let (Some(at), Json::Object(metadata)) = (organization.modified, &mut metadata) {
+        metadata.insert("updated".into(), at.to_string().into());
+    }
+    json!({"metadata": metadata, "spec": spec, "status": {"state": "Active"}})
 }
 
 pub(super) async fn get<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {

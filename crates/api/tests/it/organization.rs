@@ -47,7 +47,13 @@ fn the_organization_has_a_name_of_its_own() {
     let changed = world.patch(path, json!({"spec": sent})).expect(200).body;
     assert_eq!(changed["spec"], kept);
     // What scopes say stays.
-    assert_eq!(changed["metadata"], json!({"id": NIL, "name": "headwater"}));
+    let metadata = &changed["metadata"];
+    assert_eq!(
+        (&metadata["id"], &metadata["name"]),
+        (&json!(NIL), &json!("headwater"))
+    );
+    let updated: jiff::Timestamp = metadata["updated"].as_str().unwrap().parse().unwrap();
+    assert_eq!(changed, world.get(path).expect(200).body, "{updated}");
     let mine = world.get("/api/v1/user/organizations").expect(200).body;
     assert_eq!(mine["items"][0]["spec"], kept);
 

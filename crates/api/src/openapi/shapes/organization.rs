@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::common::{capabilities, foreign, identity, strings, written};
-use crate::openapi::schema::{flag, list, map, one_of, shape, text, url, uuid, whole};
+use crate::openapi::schema::{flag, list, map, one_of, shape, text, time, url, uuid, whole};
 use crate::openapi::shape::{Shape, accepted, dates, items, record, shown, sometimes};
 
 pub(super) fn shapes() -> Vec<Shape> {
@@ -146,7 +146,7 @@ fn organization() -> Vec<Shape> {
         "Organization",
         "",
         [
-            identity(),
+            [identity(), vec![sometimes("updated", time())]].concat(),
             vec![
                 shown("name", text()),
                 sometimes("legalEntityName", text()),
