@@ -16,7 +16,7 @@ import { Drop, Uploads } from "../upload/view";
 import { AssetFilters } from "./filters";
 import { Contents, Tracks } from "./asset-media";
 import { EncodeForm } from "./encode";
-import { pairsOf, pairText } from "./pairs";
+import { pairsChanged, pairText } from "./pairs";
 import { AssetPictures, Poster } from "./pictures";
 import { AssetLocators } from "./publish";
 
@@ -160,7 +160,7 @@ function AssetPage({ name }: { name: string }) {
             <Facts
               rows={[
                 ["Description", properties.description],
-                ["Labels", pairText(labels)],
+                ["Labels", pairText(labels, ", ")],
                 ["Created", moment(properties.created)],
                 ["Storage", `${properties.storageAccountName} / ${properties.container}${properties.subPath ? ` / ${properties.subPath}` : ""}`],
                 ["When deleted", properties.containerDeletionPolicy === "Delete" ? "files go too" : "files stay"],
@@ -210,11 +210,11 @@ function Describe({ asset, done }: { asset: Schemas["Asset"]; done: () => void }
       label="Save"
       done="Saved"
       submit={async () => {
-        const labels = pairsOf(draft.labels, "labels");
+        const labels = pairsChanged("labels", draft.labels, asset.labels);
         return ask((to) =>
           to.PATCH("/api/v1/projects/{project}/media/assets/{asset}", {
             params: { path: here({ asset: asset.name }) },
-            body: { labels, properties: { description: draft.description || null, alternateId: draft.alternateId || null } },
+            body: { ...labels, properties: { description: draft.description || null, alternateId: draft.alternateId || null } },
           }),
         );
       }}
@@ -228,7 +228,7 @@ function Describe({ asset, done }: { asset: Schemas["Asset"]; done: () => void }
         value={draft.alternateId}
         change={(alternateId) => change({ alternateId })}
       />
-      <Text label="Labels" name="labels.*" value={draft.labels} change={(labels) => change({ labels })} hint="To find it by: team=news, place=studio 2" />
+      <Area label="Labels" name="labels.*" rows={2} value={draft.labels} change={(labels) => change({ labels })} hint="To find it by, a line each: team=news" />
     </Form>
   );
 }

@@ -5,7 +5,7 @@
  * A recording's media times are times of day (seconds since 1970), so the same marks hold whatever the player shows.
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { Failure } from "../api/failure";
 import { readLocations } from "../api/streams";
@@ -13,7 +13,7 @@ import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
 import { ask, here, may } from "../app/session";
 import { clock, fieldTime, preciseMoment } from "../format";
-import { Screen, type Stream } from "../player/screen";
+import { Screen } from "../player/screen";
 import { Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { quoted, Table } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
@@ -97,7 +97,7 @@ export function ClipPage({ path }: PageProps) {
                 <p>The picture comes when the first seconds are recorded. This page looks again by itself.</p>
               </Empty>
             ) : (
-              <Picture streams={streams} label={`Recording ${asset}`} clock={picture} />
+              <Screen streams={streams} label={`Recording ${asset}`} clock={picture} />
             )}
             <Section title="New clip">
               <ClipForm asset={asset} policies={policies} picture={streams === null || streams.length === 0 ? null : () => picture.current()} />
@@ -110,21 +110,6 @@ export function ClipPage({ path }: PageProps) {
       </Await>
     </>
   );
-}
-
-/** Pauses before another player is tried: a recording's first seconds come soon, what is wrong for good is asked seldom. */
-const PAUSES_MS = [2000, 4000, 8000, 16_000, 30_000];
-
-/** The recording. Its addresses are there before its first segment is, and whoever waits for that wants no button for it. */
-function Picture({ streams, label, clock }: { streams: Stream[]; label: string; clock: { current: () => number | null } }) {
-  const [turn, setTurn] = useState(0);
-  const again = useRef<number | undefined>(undefined);
-  useEffect(() => () => window.clearTimeout(again.current), []);
-  const stopped = () => {
-    window.clearTimeout(again.current);
-    again.current = window.setTimeout(() => setTurn((before) => before + 1), PAUSES_MS[Math.min(turn, PAUSES_MS.length - 1)]);
-  };
-  return <Screen key={turn} streams={streams} label={label} clock={clock} stopped={stopped} />;
 }
 
 /** A transform that copies all renditions into MP4 files, named as its preset; made when it is first needed. */

@@ -6,12 +6,12 @@ import { href, go } from "../app/router";
 import { Failure } from "../api/failure";
 import { ask, here, may } from "../app/session";
 import { moment } from "../format";
-import { Check, Form, NAME_HINT, Text } from "../ui/form";
+import { Area, Check, Form, NAME_HINT, Text } from "../ui/form";
 import { asPage, List } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Act, Confirm, Copy, Facts, Heading, Opener, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
-import { pairsOf, pairText } from "./pairs";
+import { pairsChanged, pairText } from "./pairs";
 
 type Endpoint = Schemas["StreamingEndpoint"];
 
@@ -75,12 +75,12 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
         const odd = customHostNames.find((host) => !HOST.test(host));
         // Said before anything is asked for.
         if (odd !== undefined) throw new Failure("invalid", `${odd} is not the name of a host.`, "customHostNames");
-        const tags = pairsOf(draft.tags, "tags");
+        const tags = pairsChanged("tags", draft.tags, of?.tags);
         if (of !== undefined) {
           await ask((to) =>
             to.PATCH("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", {
               params: { path: here({ endpoint: of.name }) },
-              body: { tags, properties: { description: draft.description || null, customHostNames } },
+              body: { ...tags, properties: { description: draft.description || null, customHostNames } },
             }),
           );
           return;
@@ -90,7 +90,7 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
             params: { path: here({ endpoint: draft.name }), query: { autoStart: draft.start } },
             body: {
               location: "local",
-              tags,
+              ...tags,
               properties: { scaleUnits: 0, ...(draft.description === "" ? {} : { description: draft.description }), customHostNames },
             },
           }),
@@ -107,7 +107,7 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
         change={(hosts) => change({ hosts })}
         hint="With spaces between them. They have to lead here in DNS."
       />
-      <Text label="Tags" name="tags.*" value={draft.tags} change={(tags) => change({ tags })} hint="for=the web site, owner=editing" />
+      <Area label="Tags" name="tags.*" rows={2} value={draft.tags} change={(tags) => change({ tags })} hint="A line each: for=the web site" />
       {of === undefined && <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />}
     </Form>
   );
@@ -173,7 +173,7 @@ function EndpointPage({ name }: { name: string }) {
             rows={[
               ["State", <State of={properties.resourceState} />],
               ["Description", properties.description],
-              ["Tags", pairText(tags)],
+              ["Tags", pairText(tags, ", ")],
               ["Host", <Copy text={properties.hostName} label="host name" />],
               ["Own host names", (properties.customHostNames ?? []).join(", ")],
               ["Kind", properties.sku.name],

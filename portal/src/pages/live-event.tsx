@@ -131,8 +131,8 @@ export function LiveEventPage({ name }: { name: string }) {
               rows={[
                 ["State", <State of={one.properties.resourceState} />],
                 ["Description", one.properties.description],
-                ["Labels", pairText(one.labels)],
-                ["Tags", pairText(one.tags)],
+                ["Labels", pairText(one.labels, ", ")],
+                ["Tags", pairText(one.tags, ", ")],
                 ["Input", one.properties.input.streamingProtocol],
                 ["Qualities", encodingLabel(one.properties.encoding.encodingType)],
                 ["Latency", one.properties.streamOptions.some((option) => option.startsWith("Low")) ? "low" : "standard"],

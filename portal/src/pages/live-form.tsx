@@ -3,10 +3,10 @@
 import type { Schemas } from "../api/client";
 import { ask, here } from "../app/session";
 import { isoSeconds } from "../format";
-import { Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
+import { Area, Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { useDraft } from "../ui/load";
 import { ENCODINGS, type LiveEvent } from "./live";
-import { pairsOf, pairText } from "./pairs";
+import { pairsChanged, pairText } from "./pairs";
 import { listed, rangesOf } from "./ranges";
 
 /** Key frames this far apart unless somebody says otherwise: the closer, the lower the latency. */
@@ -80,7 +80,7 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
   const submit = async () => {
     const path = here({ event: draft.name });
     const properties = changeable();
-    const pairs = { labels: pairsOf(draft.labels, "labels"), tags: pairsOf(draft.tags, "tags") };
+    const pairs = { ...pairsChanged("labels", draft.labels, of?.labels), ...pairsChanged("tags", draft.tags, of?.tags) };
     if (of !== undefined) {
       return ask((to) =>
         to.PATCH("/api/v1/projects/{project}/media/liveEvents/{event}", {
@@ -120,8 +120,8 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
     >
       {of === undefined && <Text label="Name" name="name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />}
       <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
-      <Text label="Labels" name="labels.*" value={draft.labels} change={(labels) => change({ labels })} hint="To find it by: team=news, place=studio 2" />
-      <Text label="Tags" name="tags.*" value={draft.tags} change={(tags) => change({ tags })} hint="In the same way, as Azure has them." />
+      <Area label="Labels" name="labels.*" rows={2} value={draft.labels} change={(labels) => change({ labels })} hint="To find it by, a line each: team=news" />
+      <Area label="Tags" name="tags.*" rows={2} value={draft.tags} change={(tags) => change({ tags })} hint="In the same way, as Azure has them." />
       {of === undefined && (
         <>
           <Select label="The encoder sends" name="streamingProtocol" value={draft.protocol} change={(protocol) => change({ protocol })} options={PROTOCOLS} />
