@@ -314,7 +314,7 @@ def test_the_command_line_runs_an_event(installed, source, tmp_path):
     stopped = run("live", "stop", name, "--remove-outputs")
     assert line(stopped, "state") == "Stopped" and "OUTPUT" not in stopped
     urls = [row.split()[-1] for row in run("locators", "paths", name).splitlines() if row.startswith("Hls")]
-    (variant,) = [text for text in requests.get(urls[0], timeout=30).text.splitlines() if text and text[0] != "#"][:1]
+    variant = segments(requests.get(urls[0], timeout=30).text)[0]
     deadline = time.monotonic() + 15
     while "#EXT-X-ENDLIST" not in requests.get(urljoin(urls[0], variant), timeout=30).text:
         assert time.monotonic() < deadline, "the recording does not end"
