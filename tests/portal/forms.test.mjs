@@ -241,7 +241,7 @@ describe("forms of the portal", () => {
     await form.getByRole("button", { name: "Publish", exact: true }).waitFor();
     assert.equal(await form.getByLabel("Output", { exact: true }).count(), 0);
     await form.getByRole("button", { name: "Publish", exact: true }).click();
-    await page.locator("main").getByRole("link", { name: `${name}-pictures`, exact: true }).waitFor();
+    await page.getByRole("heading", { level: 1, name: new RegExp(`^${name}-pictures-`) }).waitFor();
     await page.unroute(`**/jobs/${name}`);
     await page.goto(`${to.portalUrl}/#/jobs/${name}/${name}`);
     await page.getByRole("button", { name: "Publish the result" }).click();
