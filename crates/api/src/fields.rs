@@ -204,6 +204,11 @@ impl<'a> Object<'a> {
             .map(Some)
     }
 
+    /// Whether a member is written at all, if only as `null`.
+    pub(crate) fn names_member(&self, member: &str) -> bool {
+        self.members.contains_key(member)
+    }
+
     /// Whether there is anything in a member: not null, not empty.
     pub(crate) fn has(&self, member: &str) -> bool {
         match self.get(member) {

@@ -58,6 +58,99 @@ pub fn parameter_sets(record: &[u8]) -> Option<Vec<&[u8]>> {
     Some(units)
 }
 
+/// A record for the parameter sets of a byte stream, NAL headers included, with NAL lengths of four bytes, and the size of its
+/// pictures. `None` while there is none of a kind, for a sequence parameter set that does not parse, and for more of a kind
+/// than the record has room for.
+#[must_use]
+pub fn record(vps: &[Vec<u8>], sps: &[Vec<u8>], pps: &[Vec<u8>]) -> Option<(Vec<u8>, (u32, u32))> {
+    if vps.is_empty() || pps.is_empty() {
+        return None;
+    }
+    let head = Head::parse(sps.first()?)?;
+    let mut record = vec![1];
+    record.extend_from_slice(&head.profile_tier_level);
+    record.extend_from_slice(&[0xf0, 0, 0xfc]);
+    record.push(0xfc | u8::try_from(head.chroma).ok()?);
+    record.push(0xf8 | u8::try_from(head.luma_depth).ok()?);
+    record.push(0xf8 | u8::try_from(head.chroma_depth).ok()?);
+    // An unknown rate; the number of layers; lengths of four bytes; three arrays.
+    record.extend_from_slice(&[0, 0, head.layers_and_nesting << 2 | 3, 3]);
+    for (kind, units) in [(32_u8, vps), (33, sps), (34, pps)] {
+        // The array is complete: no set of the kind is in the samples.
+        record.push(0x80 | kind);
+        record.extend_from_slice(&u16::try_from(units.len()).ok()?.to_be_bytes());
+        for unit in units {
+            record.extend_from_slice(&u16::try_from(unit.len()).ok()?.to_be_bytes());
+            record.extend_from_slice(unit);
+        }
+    }
+    Some((record, head.size))
+}
+
+/// What a sequence parameter set begins with (§7.3.2.2).
+struct Head {
+    profile_tier_level: [u8; 12],
+    /// Three bits of the number of layers, and one of their nesting.
+    layers_and_nesting: u8,
+    chroma: u32,
+    /// Beyond 8 bits.
+    luma_depth: u32,
+    chroma_depth: u32,
+    /// Within the conformance window.
+    size: (u32, u32),
+}
+
+impl Head {
+    fn parse(nal: &[u8]) -> Option<Self> {
+        if (nal.first()? >> 1) & 63 != 33 {
+            return None;
+        }
+        let payload = unescape(nal.get(2..)?);
+        let profile_tier_level = *payload.get(1..)?.first_chunk::<12>()?;
+        let mut bits = BitReader::new(&payload);
+        bits.skip(4)?;
+        let sub_layers = bits.bits(3)?;
+        let nesting = u8::from(bits.bit()?);
+        skip_profile_tier_level(&mut bits, sub_layers)?;
+        bits.ue()?;
+        let chroma = bits.ue().filter(|chroma| *chroma <= 3)?;
+        if chroma == 3 {
+            bits.skip(1)?;
+        }
+        let (width, height) = (bits.ue()?, bits.ue()?);
+        let mut cut = [0; 4];
+        if bits.bit()? {
+            for side in &mut cut {
+                *side = bits.ue()?;
+            }
+        }
+        let depth = |bits: &mut BitReader<'_>| bits.ue().filter(|depth| *depth <= 7);
+        let (luma_depth, chroma_depth) = (depth(&mut bits)?, depth(&mut bits)?);
+        let (across, down) = match chroma {
+            1 => (2, 2),
+            2 => (2, 1),
+            _ => (1, 1),
+        };
+        let [left, right, top, bottom] = cut;
+        let within = |whole: u32, unit: u32, a: u32, b: u32| {
+            let cut = a.checked_add(b)?.checked_mul(unit)?;
+            whole.checked_sub(cut).filter(|rest| *rest > 0)
+        };
+        let layers = u8::try_from(sub_layers).ok()?.checked_add(1)?;
+        Some(Self {
+            profile_tier_level,
+            layers_and_nesting: layers << 1 | nesting,
+            chroma,
+            luma_depth,
+            chroma_depth,
+            size: (
+                within(width, across, left, right)?,
+                within(height, down, top, bottom)?,
+            ),
+        })
+    }
+}
+
 /// Colour description of a sequence parameter set, `nal`; `None` for other NAL units and without one.
 #[must_use]
 pub fn colour(nal: &[u8]) -> Option<Colour> {
@@ -69,7 +162,7 @@ pub fn colour(nal: &[u8]) -> Option<Colour> {
     bits.skip(4)?;
     let sub_layers = bits.bits(3)?;
     bits.skip(1)?;
-    profile_tier_level(&mut bits, sub_layers)?;
+    skip_profile_tier_level(&mut bits, sub_layers)?;
     bits.ue()?;
     if bits.ue()? == 3 {
         bits.skip(1)?;
@@ -121,7 +214,7 @@ pub fn colour(nal: &[u8]) -> Option<Colour> {
 }
 
 /// §7.3.3, with the general profile present.
-fn profile_tier_level(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
+fn skip_profile_tier_level(bits: &mut BitReader<'_>, sub_layers: u32) -> Option<()> {
     bits.skip(96)?;
     let mut present = Vec::new();
     for _ in 0..sub_layers {
@@ -219,4 +312,33 @@ fn usability(bits: &mut BitReader<'_>) -> Option<Colour> {
         matrix: code()?,
         full_range,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 320x180 in the Main profile at level 2, as x265 writes it.
+    const SPS: [u8; 43] = [
+        0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00,
+        0x03, 0x00, 0x3c, 0xa0, 0x0a, 0x08, 0x0c, 0x1f, 0x3e, 0x59, 0x59, 0x52, 0x93, 0x0b, 0xc0,
+        0x5a, 0x02, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x32, 0x10,
+    ];
+
+    #[test]
+    fn a_record_needs_a_set_of_every_kind() {
+        let (vps, sps, pps) = (vec![vec![0x40, 1]], vec![SPS.to_vec()], vec![vec![0x44, 1]]);
+        let (made, size) = record(&vps, &sps, &pps).unwrap();
+        assert_eq!(size, (320, 180));
+        let name = rfc6381(FourCc(*b"hvc1"), &made);
+        assert_eq!(name.as_deref(), Some("hvc1.1.6.L60.90"));
+        let sets = parameter_sets(&made).unwrap();
+        assert_eq!(sets, [&vps[0][..], &sps[0][..], &pps[0][..]]);
+        assert_eq!(record(&[], &sps, &pps), None);
+        assert_eq!(record(&vps, &[], &pps), None);
+        assert_eq!(record(&vps, &sps, &[]), None);
+        for cut in 0..20 {
+            assert_eq!(record(&vps, &[SPS[..cut].to_vec()], &pps), None, "{cut}");
+        }
+    }
 }

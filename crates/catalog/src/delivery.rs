@@ -1,5 +1,6 @@
 //! What key delivery needs to know about a content key, and how often a token has been used.
 
+use headwater_protect::Rotation;
 use headwater_seal::{Seal, Secret};
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -17,14 +18,18 @@ use crate::sql::{Sql, Value};
 pub struct Deliverable {
     pub project: ProjectId,
     pub encryption: Encryption,
+    /// As it is stored.
+    pub id: Uuid,
     /// 16 bytes.
     pub value: Secret,
+    /// How often the keys change that are derived from it.
+    pub rotation: Option<Rotation>,
     pub policy_id: Uuid,
     /// Options with their secrets.
     pub options: Json,
 }
 
-/// A key by its id, once for each policy that gives it out.
+/// A key by its id or by that of a period, once for each policy that gives it out.
 ///
 /// Ok empty if there is no such key, or nobody here gives it out.
 /// Errors: [`CatalogError::Seal`] if the master key is another one.
@@ -47,7 +52,9 @@ pub async fn deliverable<S: Sql>(
         found.push(Deliverable {
             project,
             encryption: key.usage.encryption,
+            id: key.id,
             value: key.value,
+            rotation: key.rotation,
             policy_id: policy.policy_id,
             options: policy.options,
         });

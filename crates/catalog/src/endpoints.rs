@@ -1,6 +1,8 @@
 //! Streaming endpoints: whether a project's locators are served.
 
+use headwater_work::live::IpRange;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use crate::entity::Entity;
@@ -36,6 +38,64 @@ pub struct StreamingEndpoint {
     pub state: EndpointState,
     pub created: Timestamp,
     pub modified: Timestamp,
+}
+
+/// What a running endpoint says of whom it serves, and for how long answers are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EndpointRules {
+    /// `customHostNames`
+    pub hosts: Vec<String>,
+    /// `accessControl.ip.allow`: everybody if `None`, nobody if empty.
+    pub allow: Option<Vec<IpRange>>,
+    /// `maxCacheAge`, seconds.
+    pub max_age: Option<u32>,
+}
+
+impl EndpointRules {
+    /// Errors: [`CatalogError::Corrupt`] for what the API would not have written. Nobody is served by a guess.
+    fn of(properties: &Map<String, Json>) -> Result<Self, CatalogError> {
+        let corrupt = || CatalogError::corrupt("properties_json", "not an endpoint's");
+        let allow = match properties.get("accessControl") {
+            None | Some(Json::Null) => None,
+            Some(access) => match access.pointer("/ip/allow") {
+                None | Some(Json::Null) => None,
+                Some(ranges) => Some(Vec::deserialize(ranges).map_err(|_| corrupt())?),
+            },
+        };
+        let hosts = match properties.get("customHostNames") {
+            None | Some(Json::Null) => Vec::new(),
+            Some(hosts) => Vec::deserialize(hosts).map_err(|_| corrupt())?,
+        };
+        let max_age = match properties.get("maxCacheAge") {
+            None | Some(Json::Null) => None,
+            Some(seconds) => {
+                Some(u32::deserialize(seconds).map_err(|_| corrupt())?).filter(|&age| age > 0)
+            }
+        };
+        Ok(Self {
+            hosts,
+            allow,
+            max_age,
+        })
+    }
+
+    /// Whether there is anything to look at when serving.
+    fn bind(&self) -> bool {
+        self.allow.is_some() || self.max_age.is_some()
+    }
+}
+
+/// The rules of a project's running endpoints, by name.
+pub(crate) async fn rules<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+) -> Result<Vec<EndpointRules>, CatalogError> {
+    all(sql, project)
+        .await?
+        .iter()
+        .filter(|endpoint| endpoint.state == EndpointState::Running)
+        .map(|endpoint| EndpointRules::of(&endpoint.properties))
+        .collect()
 }
 
 const ENTITY: Entity<StreamingEndpoint> = Entity {
@@ -136,23 +196,26 @@ pub async fn put<S: Sql>(
             EndpointState::Stopped
         };
         let tags = endpoint.tags.clone().unwrap_or_default();
+        let mut properties = endpoint.properties.clone();
+        properties.retain(|_, value| !value.is_null());
         let rows = sql
             .query(
                 &format!(
-                    "INSERT INTO streaming_endpoints (project_id, name, properties_json, tags_json, state, created, modified)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+                    "INSERT INTO streaming_endpoints (project_id, name, properties_json, tags_json, state, created, modified, ruled)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)
                      ON CONFLICT (project_id, name) DO UPDATE SET properties_json = excluded.properties_json,
-                         tags_json = excluded.tags_json, modified = excluded.modified
+                         tags_json = excluded.tags_json, modified = excluded.modified, ruled = excluded.ruled
                      RETURNING {}",
                     ENTITY.columns
                 ),
                 &[
                     project.into(),
                     name.into(),
-                    json(&endpoint.properties),
+                    json(&properties),
                     json(&tags),
                     state.name().into(),
                     now.into(),
+                    EndpointRules::of(&endpoint.properties)?.bind().into(),
                 ],
             )
             .await?;
@@ -175,11 +238,13 @@ pub async fn update<S: Sql>(
         let old = get(sql, project, name).await?;
         let mut properties = old.properties;
         properties.extend(endpoint.properties.clone());
+        // `null` takes back what was there.
+        properties.retain(|_, value| !value.is_null());
         let tags = endpoint.tags.clone().unwrap_or(old.tags);
         let rows = sql
             .query(
                 &format!(
-                    "UPDATE streaming_endpoints SET properties_json = ?3, tags_json = ?4, modified = ?5
+                    "UPDATE streaming_endpoints SET properties_json = ?3, tags_json = ?4, modified = ?5, ruled = ?6
                      WHERE project_id = ?1 AND name = ?2 RETURNING {}",
                     ENTITY.columns
                 ),
@@ -189,6 +254,7 @@ pub async fn update<S: Sql>(
                     json(&properties),
                     json(&tags),
                     now.into(),
+                    EndpointRules::of(&properties)?.bind().into(),
                 ],
             )
             .await?;

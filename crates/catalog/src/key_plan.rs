@@ -3,6 +3,7 @@
 //!
 //! Spec: the management API reference, 1.8 and 3.3.
 
+use headwater_protect::Rotation;
 use headwater_seal::Secret;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -79,6 +80,8 @@ pub struct GivenKey {
 #[derive(Debug, Clone)]
 pub(crate) struct PlannedKey {
     pub(crate) usage: KeyUse,
+    /// How often what is derived from it changes.
+    pub(crate) rotation: Option<Rotation>,
     pub(crate) given: Option<GivenKey>,
     /// What a vendor made for it, in place of a key that is made here.
     pub(crate) ordered: Option<(Uuid, Secret)>,
@@ -233,6 +236,7 @@ fn open_places(
                     policy_name,
                     tracks: key.tracks.clone(),
                 },
+                rotation: scheme.rotation,
                 given: None,
                 ordered: None,
                 policy_field: field.to_owned(),

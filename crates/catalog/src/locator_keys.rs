@@ -3,6 +3,7 @@
 //! Which keys a locator has is planned by [`crate::key_plan`]. A key stays with its locator for good: replacing the locator
 //! keeps what the new policy still has. Whoever brings keys along, as migrations do, keeps them.
 
+use headwater_protect::{Handle, Key, Kid, Rotation};
 use headwater_seal::{Seal, Secret};
 use uuid::Uuid;
 
@@ -20,8 +21,10 @@ pub const KEY_BYTES: usize = 16;
 pub struct ContentKey {
     pub id: Uuid,
     pub usage: KeyUse,
-    /// [`KEY_BYTES`] bytes.
+    /// [`KEY_BYTES`] bytes. Of keys that rotate that from which the keys of periods are derived.
     pub value: Secret,
+    /// How often those change.
+    pub rotation: Option<Rotation>,
 }
 
 /// Inside a transaction: whether no given value differs from what the locator has.
@@ -59,10 +62,15 @@ pub(crate) async fn write<S: Sql>(
     for (position, key) in (0_i64..).zip(planned) {
         let (id, value) = settle(sql, seal, project, key, &old, moment).await?;
         let sealed = seal.seal(&seal_context(project, id), value.expose())?;
+        let handle = match key.rotation {
+            Some(_) => Some(handle(id, &value)?),
+            None => None,
+        };
+        let seconds = key.rotation.map(|rotation| i64::from(rotation.seconds()));
         sql.query(
             "INSERT INTO locator_keys (project_id, locator_name, asset_name, position, key_id, type, label, policy_name,
-                 tracks_json, value_sealed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 tracks_json, value_sealed, rotation_s, rotation_handle)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             &[
                 project.into(),
                 locator.into(),
@@ -74,11 +82,20 @@ pub(crate) async fn write<S: Sql>(
                 Value::from(key.usage.policy_name.as_deref()),
                 key.usage.tracks.to_string().into(),
                 sealed.into(),
+                Value::from(seconds),
+                Value::from(handle.as_deref()),
             ],
         )
         .await?;
     }
     Ok(())
+}
+
+/// What the ids of a key's periods lead to its row by.
+fn handle(id: Uuid, value: &Secret) -> Result<String, CatalogError> {
+    let key = Key::from_slice(value.expose())
+        .map_err(|_| CatalogError::corrupt("value_sealed", "has not 16 bytes"))?;
+    Ok(Handle::of(Kid::from(id), &key).hex())
 }
 
 /// Id and value of a planned key.
@@ -210,7 +227,7 @@ pub async fn list<S: Sql>(
 ) -> Result<Vec<ContentKey>, CatalogError> {
     let rows = sql
         .query(
-            "SELECT key_id, type, label, policy_name, tracks_json, value_sealed FROM locator_keys
+            "SELECT key_id, type, label, policy_name, tracks_json, value_sealed, rotation_s FROM locator_keys
              WHERE project_id = ?1 AND locator_name = ?2 ORDER BY position",
             &[project.into(), locator.into()],
         )
@@ -220,7 +237,8 @@ pub async fn list<S: Sql>(
         .collect()
 }
 
-/// A key by its id, once for each content key policy that gives it out, with the project that it is in. No more than 20.
+/// A key by its id or by that of one of its periods, once for each content key policy that gives it out, with the project that it
+/// is in. No more than 20. Whether `id` is that of a period is for who has opened the key.
 ///
 /// Ok empty if there is no such key, or nobody here gives it out.
 /// Errors: [`CatalogError::Seal`] if the master key is another one.
@@ -231,18 +249,20 @@ pub(crate) async fn given_out<S: Sql>(
 ) -> Result<Vec<(ProjectId, ContentKey)>, CatalogError> {
     let rows = sql
         .query(
-            "SELECT project_id, key_id, type, label, policy_name, tracks_json, value_sealed FROM locator_keys
-             WHERE key_id = ?1 AND policy_name IS NOT NULL ORDER BY project_id, policy_name, locator_name LIMIT 100",
-            &[id.into()],
+            "SELECT project_id, key_id, type, label, policy_name, tracks_json, value_sealed, rotation_s FROM locator_keys
+             WHERE (key_id = ?1 OR rotation_handle = ?2) AND policy_name IS NOT NULL
+             ORDER BY project_id, policy_name, locator_name LIMIT 100",
+            &[id.into(), Handle::in_id(Kid::from(id)).hex().into()],
         )
         .await?;
     let mut keys: Vec<(ProjectId, ContentKey)> = Vec::new();
     for row in rows.iter() {
         let project = ProjectId(row.text("project_id")?);
         let policy = row.opt_text("policy_name")?;
-        let known = keys
-            .iter()
-            .any(|(other, key)| *other == project && key.usage.policy_name == policy);
+        let rotation = rotation(&row)?;
+        let known = keys.iter().any(|(other, key)| {
+            *other == project && key.usage.policy_name == policy && key.rotation == rotation
+        });
         if !known && keys.len() < 20 {
             let key = from_row(seal, &project, &row)?;
             keys.push((project, key));
@@ -284,7 +304,13 @@ fn from_row(seal: &Seal, project: &ProjectId, row: &Row<'_>) -> Result<ContentKe
             tracks: row.json("tracks_json")?,
         },
         value: seal.open(&seal_context(project, id), &row.blob("value_sealed")?)?,
+        rotation: rotation(row)?,
     })
+}
+
+fn rotation(row: &Row<'_>) -> Result<Option<Rotation>, CatalogError> {
+    let seconds = row.opt_integer("rotation_s")?;
+    Ok(seconds.and_then(|seconds| Rotation::every(u32::try_from(seconds).ok()?)))
 }
 
 /// What a content key is sealed for.

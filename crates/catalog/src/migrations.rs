@@ -144,5 +144,25 @@ pub fn all() -> &'static [Migration] {
             name: "organization",
             sql: include_str!("../migrations/sqlite/0018_organization.sql"),
         },
+        Migration {
+            number: 19,
+            name: "shared chunks",
+            sql: include_str!("../migrations/sqlite/0019_shared_chunks.sql"),
+        },
+        Migration {
+            number: 20,
+            name: "last input",
+            sql: include_str!("../migrations/sqlite/0020_last_input.sql"),
+        },
+        Migration {
+            number: 21,
+            name: "endpoint rules",
+            sql: include_str!("../migrations/sqlite/0021_endpoint_rules.sql"),
+        },
+        Migration {
+            number: 22,
+            name: "key rotation",
+            sql: include_str!("../migrations/sqlite/0022_key_rotation.sql"),
+        },
     ]
 }

@@ -2,8 +2,10 @@
 //!
 //! Spec: the management API reference, 1.8 and 2.8; the streaming reference, 4.2.
 
+use headwater_protect::Rotation;
 use serde_json::{Value as Json, json};
 
+use crate::iso_duration::IsoDuration;
 use crate::policies::Protocols;
 
 /// A way of encrypting media.
@@ -121,7 +123,12 @@ pub struct Scheme {
     pub offers: Vec<Offer>,
     /// Tracks that stay clear, as AMS writes them; an array.
     pub clear_tracks: Json,
+    /// How often the keys of what is live change.
+    pub rotation: Option<Rotation>,
 }
+
+/// The member of a scheme that says how often its keys change: a duration of ISO 8601 (`headwater_api` bounds it).
+pub const ROTATION: &str = "keyRotationInterval";
 
 impl Scheme {
     /// Whether players of a key system can come by the keys.
@@ -148,9 +155,16 @@ pub fn schemes(properties: &Json) -> Vec<Scheme> {
                     .filter(|tracks| tracks.is_array())
                     .cloned()
                     .unwrap_or_else(|| json!([])),
+                rotation: rotation(scheme),
             })
         })
         .collect()
+}
+
+fn rotation(scheme: &Json) -> Option<Rotation> {
+    let interval: IsoDuration = scheme.get(ROTATION)?.as_str()?.parse().ok()?;
+    let seconds = interval.as_millis().checked_div(1000)?;
+    Rotation::every(u32::try_from(seconds).ok()?)
 }
 
 /// Where our own key delivery gives out a key or its licence; what the origin's manifests say as well. Spec: the streaming
@@ -237,6 +251,7 @@ mod tests {
                 },
                 "drm": {"widevine": {"customLicenseAcquisitionUrlTemplate": "https://l/"}, "playReady": {}},
                 "clearKeyEncryptionConfiguration": {},
+                "keyRotationInterval": "PT10M",
             },
             "commonEncryptionCbcs": {"enabledProtocols": {}},
         }));
@@ -252,6 +267,7 @@ mod tests {
         assert_eq!(labels, [Some("a"), Some("b")]);
         assert_eq!(cenc.keys[1].policy_name.as_deref(), Some("p"));
         assert_eq!(cenc.keys[1].tracks, tracks);
+        assert_eq!((cenc.rotation, cbcs.rotation), (Rotation::every(600), None));
         let offers: Vec<_> = cenc
             .offers
             .iter()

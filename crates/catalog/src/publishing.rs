@@ -5,6 +5,7 @@ use headwater_seal::Seal;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use crate::endpoints::{self, EndpointRules};
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
@@ -50,8 +51,8 @@ pub struct PublishedLocator {
     pub manifest: Option<String>,
     /// The locator's own choice of a default manifest name.
     pub default_manifest: Option<String>,
-    /// Whether a streaming endpoint of the project is running.
-    pub endpoint_running: bool,
+    /// The running streaming endpoints of the project. Where none of them has rules, one stands for all.
+    pub endpoints: Vec<EndpointRules>,
     /// A job is to fill the asset and has not finished: what lies there is a part, perhaps the pictures without the sound.
     pub unfinished: bool,
     /// The live output that records the asset, while there is one.
@@ -77,11 +78,16 @@ pub async fn published_locator<S: Sql>(
                     l.policy_name, l.filters_json, l.default_manifest, a.container, a.sub_path, a.manifest,
                     s.account, s.url, s.credential_id, s.credential_kind, s.secret_sealed, s.sanitized, s.expires,
                     s.credential_created_by, s.credential_created, p.properties_json,
-                    EXISTS (SELECT 1 FROM streaming_endpoints e
-                            WHERE e.project_id = l.project_id AND e.state = 'Running') AS running,
+                    -- NULL: none runs; 0: none of those that run has rules.
+                    (SELECT MAX(e.ruled) FROM streaming_endpoints e
+                            WHERE e.project_id = l.project_id AND e.state = 'Running') AS ruled,
                     (a.manifest IS NULL AND EXISTS (
                             SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
-                            WHERE j.project_id = l.project_id AND o.asset_name = a.name)) AS unfinished,
+                            WHERE j.project_id = l.project_id AND o.asset_name = a.name)
+                        -- Pictures and transport streams are finished without a manifest.
+                        AND NOT EXISTS (
+                            SELECT 1 FROM job_outputs o JOIN jobs j ON j.id = o.job_id
+                            WHERE j.project_id = l.project_id AND o.asset_name = a.name AND o.state = 'Finished')) AS unfinished,
                     lo.manifest_name AS live_manifest, lo.properties_json AS output_json, 
                     e.id AS event_id, e.state AS event_state, e.properties_json AS event_json, e.edge_sealed
              FROM streaming_locators l
@@ -104,8 +110,14 @@ pub async fn published_locator<S: Sql>(
         return Ok(None);
     };
     let container = row.text("container")?;
+    let project = ProjectId(row.text("project_id")?);
+    let endpoints = match row.opt_integer("ruled")? {
+        None => Vec::new(),
+        Some(0) => vec![EndpointRules::default()],
+        Some(_) => endpoints::rules(sql, &project).await?,
+    };
     Ok(Some(PublishedLocator {
-        project: ProjectId(row.text("project_id")?),
+        project,
         locator_id: row.text("locator_id")?,
         name: row.text("name")?,
         asset_name: row.text("asset_name")?,
@@ -120,7 +132,7 @@ pub async fn published_locator<S: Sql>(
         auth: Credential::in_use(&row)?.auth(seal, &row.text("account")?)?,
         manifest: row.opt_text("manifest")?,
         default_manifest: row.opt_text("default_manifest")?,
-        endpoint_running: row.flag("running")?,
+        endpoints,
         unfinished: row.flag("unfinished")?,
         live: live::source::of_output(&row, seal)?,
     }))

@@ -241,17 +241,16 @@ async fn page<S: Sql, T>(
         let condition = query.label(test)?;
         query.conditions.push(condition);
     }
-    let total = if listing.count {
-        let text = format!(
-            "SELECT count(*) AS total FROM {}{}",
-            entity.table,
-            query.filters()
-        );
-        let rows = sql.query(&text, &query.params).await?;
-        Some(rows.total()?)
-    } else {
-        None
-    };
+    let counting = listing.count.then(|| {
+        (
+            format!(
+                "SELECT count(*) AS total FROM {}{}",
+                entity.table,
+                query.filters()
+            ),
+            query.params.clone(),
+        )
+    });
     let (expression, descending) = match &listing.order {
         Some(order) => (
             query.field(&order.field, "$orderby")?.expression(),
@@ -301,6 +300,16 @@ async fn page<S: Sql, T>(
         rows.iter().last().map(|row| position(&row)).transpose()?
     } else {
         None
+    };
+    let read = u32::try_from(rows.rows.len()).unwrap_or(u32::MAX);
+    let total = match counting {
+        None => None,
+        // The list ends with this page, so its length is known.
+        Some(_) if !more && listing.start == Start::First => Some(read),
+        Some(_) if !more && read > 0 && matches!(listing.start, Start::Offset(_)) => {
+            Some(offset.saturating_add(read))
+        }
+        Some((text, params)) => Some(sql.query(&text, &params).await?.total()?),
     };
     Ok(Page {
         items: rows

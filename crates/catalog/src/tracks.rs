@@ -229,6 +229,8 @@ pub async fn update<S: Sql>(
             .ok_or_else(|| not_found(name))?;
         let mut properties = old.properties;
         properties.extend(changes.clone());
+        // `null` takes back what was there.
+        properties.retain(|_, value| !value.is_null());
         let new = NewTrack {
             kind: old.kind,
             file_name: old.file_name,

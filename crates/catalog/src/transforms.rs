@@ -9,7 +9,7 @@ use crate::error::CatalogError;
 use crate::ids::ProjectId;
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Row, Sql, Value, transaction};
-use crate::{Written, names, presets};
+use crate::{Written, jobs, names, presets};
 
 /// Outputs a transform may have.
 pub const MAX_OUTPUTS: usize = 20;
@@ -301,12 +301,10 @@ pub async fn delete<S: Sql>(
         }
         let of_jobs =
             "job_id IN (SELECT id FROM jobs WHERE project_id = ?1 AND transform_name = ?2)";
-        sql.query(&format!("DELETE FROM job_chunks WHERE {of_jobs}"), &scope)
-            .await?;
-        sql.query(&format!("DELETE FROM job_inputs WHERE {of_jobs}"), &scope)
-            .await?;
-        sql.query(&format!("DELETE FROM job_outputs WHERE {of_jobs}"), &scope)
-            .await?;
+        for table in jobs::TABLES_OF_A_JOB {
+            sql.query(&format!("DELETE FROM {table} WHERE {of_jobs}"), &scope)
+                .await?;
+        }
         sql.query(
             "DELETE FROM jobs WHERE project_id = ?1 AND transform_name = ?2",
             &scope,

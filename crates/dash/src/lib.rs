@@ -25,7 +25,7 @@ mod timeline;
 pub use events::{Event, EventStream, Inband, SIMPLE_SCHEME, SPLICE_SCHEME};
 pub use live::{Dynamic, Period, Recording, Timing};
 pub use mpd::{
-    AccessPoint, AdaptationSet, ContentType, Descriptor, Mpd, Profile, Representation,
+    AccessPoint, AdaptationSet, ContentType, Descriptor, KeyFrames, Mpd, Profile, Representation,
     SegmentTemplate,
 };
 pub use tiles::TileSet;

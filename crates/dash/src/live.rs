@@ -6,7 +6,7 @@
 //! time is a gap in `SegmentTimeline`.
 
 use crate::events::EventStream;
-use crate::mpd::{AdaptationSet, Profile};
+use crate::mpd::{AdaptationSet, Profile, write_key_frames};
 use crate::text::{attribute, duration, duration_attribute, number_attribute};
 use headwater_time::Timescale;
 
@@ -141,6 +141,7 @@ impl Recording {
                 let id = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
                 set.write(&mut out, id, self.profile);
             }
+            write_key_frames(&mut out, &period.adaptation_sets, self.profile);
             out.push_str("  </Period>\n");
         }
         if let Timing::Dynamic(dynamic) = &self.timing {

@@ -105,6 +105,19 @@ pub struct Representation {
     pub channels: Option<u16>,
     /// Its segments.
     pub segments: SegmentTemplate,
+    /// Its key frames, for playing fast (DASH-IF IOP 4.3 §3.2.9).
+    pub key_frames: Option<KeyFrames>,
+}
+
+/// The first pictures of a Representation's segments, each a segment of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFrames {
+    /// `@media`, percent-encoded, with `$Bandwidth$` and `$Time$`.
+    pub media: String,
+    /// So many segments have one, from the first on.
+    pub count: usize,
+    /// `@maxPlayoutRate`: how many times as fast they are shown at the rate that pictures usually have.
+    pub rate: u32,
 }
 
 /// How a Representation's segments are addressed (§5.3.9.4). Written once for the whole AdaptationSet where all
@@ -159,7 +172,7 @@ impl Mpd {
             let id = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
             set.write(&mut out, id, self.profile);
         }
-        let sets = u64::try_from(self.adaptation_sets.len()).unwrap_or(u64::MAX);
+        let sets = write_key_frames(&mut out, &self.adaptation_sets, self.profile);
         for (at, tiles) in (1..).zip(&self.tiles) {
             tiles.write(&mut out, sets.saturating_add(at));
         }
@@ -168,8 +181,29 @@ impl Mpd {
     }
 }
 
+/// Scheme of the property that says of which set a set of key frames is.
+const TRICK_MODE_SCHEME: &str = "http://dashif.org/guidelines/trickmode";
+
+/// The key frames of sets, as sets that follow them. Returns how many sets there are then.
+pub(crate) fn write_key_frames(out: &mut String, sets: &[AdaptationSet], profile: Profile) -> u64 {
+    let mut last = u64::try_from(sets.len()).unwrap_or(u64::MAX);
+    for (of, set) in (1..).zip(sets) {
+        if set.representations.iter().any(|r| r.key_frames.is_some()) {
+            last = last.saturating_add(1);
+            set.write_as(out, last, profile, Some(of));
+        }
+    }
+    last
+}
+
 impl AdaptationSet {
     pub(crate) fn write(&self, out: &mut String, id: u64, profile: Profile) {
+        self.write_as(out, id, profile, None);
+    }
+
+    /// `key_frames_of`: only its key frames, for the set of this id.
+    fn write_as(&self, out: &mut String, id: u64, profile: Profile, key_frames_of: Option<u64>) {
+        let plain = key_frames_of.is_none();
         let (content, mime) = match self.content_type {
             ContentType::Video => ("video", "video/mp4"),
             ContentType::Audio => ("audio", "audio/mp4"),
@@ -208,8 +242,18 @@ impl AdaptationSet {
         let frame_rate = self.shared(|r| r.frame_rate);
         let sample_rate = self.shared(|r| r.sample_rate);
         let channels = self.shared(|r| r.channels);
-        frame_rate_attribute(out, frame_rate);
-        sample_rate_attribute(out, sample_rate);
+        if plain {
+            frame_rate_attribute(out, frame_rate);
+            sample_rate_attribute(out, sample_rate);
+        } else {
+            let frames = self
+                .representations
+                .iter()
+                .filter_map(|r| r.key_frames.as_ref());
+            let rate = frames.map(|frames| frames.rate).min().unwrap_or(1);
+            number_attribute(out, "maxPlayoutRate", rate.into());
+            out.push_str(" codingDependency=\"false\"");
+        }
         out.push_str(">\n");
         if let Some(value) = channels.and_then(channel_configuration) {
             out.push_str("      ");
@@ -220,10 +264,16 @@ impl AdaptationSet {
             out.push_str(element);
             out.push('\n');
         }
-        for inband in &self.inband {
+        if let Some(of) = key_frames_of {
+            out.push_str("      <EssentialProperty");
+            attribute(out, "schemeIdUri", TRICK_MODE_SCHEME);
+            number_attribute(out, "value", of);
+            out.push_str("/>\n");
+        }
+        for inband in self.inband.iter().filter(|_| plain) {
             inband.write(out);
         }
-        if let Some(label) = &self.label {
+        if let Some(label) = self.label.as_ref().filter(|_| plain) {
             out.push_str("      <Label>");
             escaped(out, label);
             out.push_str("</Label>\n");
@@ -232,7 +282,7 @@ impl AdaptationSet {
             ("Accessibility", &self.accessibility),
             ("Role", &self.roles),
         ] {
-            for descriptor in descriptors {
+            for descriptor in descriptors.iter().filter(|_| plain) {
                 out.push_str("      <");
                 out.push_str(name);
                 attribute(out, "schemeIdUri", descriptor.scheme);
@@ -240,19 +290,27 @@ impl AdaptationSet {
                 out.push_str("/>\n");
             }
         }
-        let template = self.shared(|r| Some(&r.segments));
-        if let Some(template) = template {
+        let template = match plain {
+            true => self.shared(|r| Some((&r.segments, None))),
+            false => self.shared(|r| Some((&r.segments, Some(r.key_frames.as_ref()?)))),
+        };
+        if let Some((template, frames)) = template {
             out.push_str("      ");
-            template.write(out);
+            template.write(out, frames);
         }
         for representation in &self.representations {
+            let frames = representation.key_frames.as_ref().filter(|_| !plain);
+            if !plain && frames.is_none() {
+                continue;
+            }
             representation.write(
                 out,
                 &Own {
-                    frame_rate: frame_rate.is_none(),
-                    sample_rate: sample_rate.is_none(),
+                    frame_rate: plain && frame_rate.is_none(),
+                    sample_rate: plain && sample_rate.is_none(),
                     channels: channels.is_none(),
                     template: template.is_none(),
+                    frames,
                 },
             );
         }
@@ -273,17 +331,22 @@ impl AdaptationSet {
 }
 
 /// What a Representation has to say itself, as its set does not say it for all.
-struct Own {
+struct Own<'a> {
     frame_rate: bool,
     sample_rate: bool,
     channels: bool,
     template: bool,
+    /// It is of these alone.
+    frames: Option<&'a KeyFrames>,
 }
 
 impl Representation {
-    fn write(&self, out: &mut String, own: &Own) {
+    fn write(&self, out: &mut String, own: &Own<'_>) {
         out.push_str("      <Representation");
-        attribute(out, "id", &self.id);
+        match own.frames {
+            None => attribute(out, "id", &self.id),
+            Some(_) => attribute(out, "id", &format!("{}_keyframes", self.id)),
+        }
         number_attribute(out, "bandwidth", self.bandwidth.into());
         attribute(out, "codecs", &self.codecs);
         if let Some((width, height)) = self.resolution {
@@ -311,26 +374,33 @@ impl Representation {
         }
         if own.template {
             out.push_str("        ");
-            self.segments.write(out);
+            self.segments.write(out, own.frames);
         }
         out.push_str("      </Representation>\n");
     }
 }
 
 impl SegmentTemplate {
-    fn write(&self, out: &mut String) {
+    /// `frames`: of these alone, which are there when their segments are.
+    fn write(&self, out: &mut String, frames: Option<&KeyFrames>) {
         out.push_str("<SegmentTemplate");
         number_attribute(out, "timescale", self.timescale.get().into());
         number_attribute(out, "presentationTimeOffset", self.presentation_time_offset);
         attribute(out, "initialization", &self.initialization);
-        attribute(out, "media", &self.media);
-        if let Some(ms) = self.available_early_ms {
+        attribute(
+            out,
+            "media",
+            frames.map_or(&self.media, |frames| &frames.media),
+        );
+        if let Some(ms) = self.available_early_ms.filter(|_| frames.is_none()) {
             out.push_str(" availabilityTimeOffset=\"");
             seconds(out, ms.into());
             out.push_str("\" availabilityTimeComplete=\"false\"");
         }
         out.push('>');
-        timeline::write(out, &self.timeline);
+        let count = frames.map_or(usize::MAX, |frames| frames.count);
+        let listed = self.timeline.get(..count).unwrap_or(&self.timeline);
+        timeline::write(out, listed);
         out.push_str("</SegmentTemplate>\n");
     }
 }

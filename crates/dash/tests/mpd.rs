@@ -1,5 +1,7 @@
 //! Manifests, compared whole.
 
+mod schema;
+
 use headwater_dash::*;
 use headwater_time::Timescale;
 
@@ -41,6 +43,7 @@ fn video(bandwidth: u32, resolution: (u32, u32), segments: SegmentTemplate) -> R
         sample_rate: None,
         channels: None,
         segments,
+        key_frames: None,
     }
 }
 
@@ -74,6 +77,7 @@ fn ladder_with_audio() {
             sample_rate: Some(48_000),
             channels: Some(2),
             segments: template("aac_eng_2_128041_2_1", 48_000, &audios),
+            key_frames: None,
         }],
     );
     audio.language = Some("en".to_owned());
@@ -126,7 +130,7 @@ fn ladder_with_audio() {
 </MPD>
 "#
     );
-    roxmltree::Document::parse(&text).unwrap();
+    schema::check(&text);
 }
 
 #[test]
@@ -212,4 +216,142 @@ fn gaps_are_shown_and_empty_segments_are_not() {
     );
     // 40/3 s, rounded up.
     assert!(text.contains("PT13.333334S"), "{text}");
+}
+
+#[test]
+fn key_frames_are_a_set_of_their_own_that_old_players_leave_alone() {
+    let segments = timeline(&[(50, 3)]);
+    let key_frames = |count| {
+        Some(KeyFrames {
+            media: "QualityLevels($Bandwidth$)/KeyFrames(video=$Time$)".to_owned(),
+            count,
+            rate: 50,
+        })
+    };
+    let mut set = with_everything(ContentType::Video, "v");
+    set.representations[0].channels = None;
+    set.representations[0].segments = template("video", 25, &segments);
+    set.representations[0].segments.available_early_ms = Some(1000);
+    set.representations[0].key_frames = key_frames(2);
+    let mut mpd = Mpd {
+        namespaces: vec![],
+        profile: Profile::Cmaf,
+        duration_ticks: 150,
+        timescale: Timescale::new(25).unwrap(),
+        tiles: vec![],
+        adaptation_sets: vec![with_everything(ContentType::Audio, "a"), set],
+    };
+    let text = mpd.write();
+    schema::check(&text);
+    let expected = r#"    <AdaptationSet id="3" contentType="video" mimeType="video/mp4" lang="de-AT" segmentAlignment="true" startWithSAP="1" maxWidth="4" maxHeight="2" maxPlayoutRate="50" codingDependency="false">
+      <ContentProtection schemeIdUri="urn:mpeg:dash:mp4protection:2011" value="cenc"/>
+      <EssentialProperty schemeIdUri="http://dashif.org/guidelines/trickmode" value="2"/>
+      <SegmentTemplate timescale="25" presentationTimeOffset="0" initialization="QualityLevels($Bandwidth$)/Fragments(video=i,format=mpd-time-cmaf)" media="QualityLevels($Bandwidth$)/KeyFrames(video=$Time$)"><SegmentTimeline><S t="0" d="50" r="1"/></SegmentTimeline></SegmentTemplate>
+      <Representation id="v_keyframes" bandwidth="1" codecs="avc1.640020" width="4" height="2"/>
+    </AdaptationSet>
+"#;
+    assert!(text.contains(expected), "{text}");
+    // Only those that have some.
+    let set = &mut mpd.adaptation_sets[1];
+    let mut other = set.representations[0].clone();
+    (other.id, other.key_frames) = ("w".to_owned(), None);
+    set.representations.push(other);
+    let text = mpd.write();
+    schema::check(&text);
+    assert!(
+        text.contains("v_keyframes") && !text.contains("w_keyframes"),
+        "{text}"
+    );
+}
+
+fn with_everything(content_type: ContentType, id: &str) -> AdaptationSet {
+    let mut representation = video(1, (4, 2), template("video", 5, &timeline(&[(10, 2)])));
+    representation.id = id.to_owned();
+    representation.channels = Some(2);
+    let role = |value: &str| Descriptor {
+        scheme: ROLE_SCHEME,
+        value: value.to_owned(),
+    };
+    let mut set = set(content_type, vec![representation]);
+    set.language = Some("de-AT".to_owned());
+    set.label = Some("<&\"'\u{1}>".to_owned());
+    set.accessibility = vec![role("caption")];
+    set.roles = vec![role("main"), role("caption")];
+    set.protection = vec![
+        "<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" value=\"cenc\"/>"
+            .to_owned(),
+    ];
+    set.inband = vec![Inband {
+        scheme: SPLICE_SCHEME.to_owned(),
+        value: "1".to_owned(),
+    }];
+    set
+}
+
+#[test]
+fn all_there_is_comes_in_the_order_of_the_schema() {
+    let sets = || {
+        vec![
+            with_everything(ContentType::Video, "v"),
+            with_everything(ContentType::Audio, "a"),
+            with_everything(ContentType::Text, "t"),
+        ]
+    };
+    let film = Mpd {
+        namespaces: vec![("cenc", "urn:mpeg:cenc:2013")],
+        profile: Profile::CommonStreamingFormat,
+        duration_ticks: 20,
+        timescale: Timescale::new(5).unwrap(),
+        adaptation_sets: sets(),
+        tiles: vec![TileSet {
+            id: "thumbnails_1".to_owned(),
+            bandwidth: 1,
+            size: (320, 180),
+            layout: (2, 2),
+            sheet_ms: 8000,
+            start_number: 1,
+            media: "$Number$.jpg".to_owned(),
+        }],
+    };
+    schema::check(&film.write());
+    let mut live = Recording {
+        profile: Profile::Cmaf,
+        timing: Timing::Dynamic(Dynamic {
+            published: "2026-06-01T13:15:00.000Z".to_owned(),
+            now: "2026-06-01T13:15:00.250Z".to_owned(),
+            update_ms: 2000,
+            window_ms: 3_600_000,
+            delay_ms: 6000,
+            latency_ms: Some(2500),
+        }),
+        longest_segment_ms: 2002,
+        namespaces: vec![],
+        periods: vec![Period {
+            id: "p0".to_owned(),
+            start_ticks: 7,
+            timescale: Timescale::MPEG,
+            events: vec![EventStream {
+                scheme: SPLICE_SCHEME,
+                value: Some("scte35"),
+                timescale: Timescale::MPEG,
+                presentation_time_offset: 1,
+                events: vec![Event {
+                    id: u32::MAX,
+                    time: u64::MAX,
+                    duration: Some(u64::MAX),
+                    section: Some("/Ao=".to_owned()),
+                }],
+            }],
+            adaptation_sets: sets(),
+        }],
+    };
+    for set in &mut live.periods[0].adaptation_sets {
+        set.representations[0].segments.available_early_ms = Some(1750);
+    }
+    schema::check(&live.write());
+    live.timing = Timing::Static {
+        duration_ticks: 20,
+        timescale: Timescale::new(3).unwrap(),
+    };
+    schema::check(&live.write());
 }

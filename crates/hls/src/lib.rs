@@ -56,3 +56,6 @@ pub mod version {
 
 /// §4.4.2.1; in a multivariant playlist it speaks for all segments of all media playlists.
 const INDEPENDENT_SEGMENTS: &str = "#EXT-X-INDEPENDENT-SEGMENTS\n";
+
+/// §4.4.3.6.
+const I_FRAMES_ONLY: &str = "#EXT-X-I-FRAMES-ONLY\n";

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::cues::{CueTag, DateRange};
 use crate::text::{decimal, number, quoted, uri_line};
-use crate::{INDEPENDENT_SEGMENTS, version};
+use crate::{I_FRAMES_ONLY, INDEPENDENT_SEGMENTS, version};
 use headwater_time::{Rounding, Timescale, rescale};
 
 /// A part of a segment.
@@ -101,6 +101,8 @@ pub struct LivePlaylist {
     pub ended: bool,
     /// Every segment decodes without another.
     pub independent: bool,
+    /// Every segment is one picture: an I-frame playlist.
+    pub key_frames: bool,
     /// Times of the window that something is said of.
     pub date_ranges: Vec<DateRange>,
 }
@@ -169,6 +171,9 @@ impl LivePlaylist {
         }
         if self.independent {
             out.push_str(INDEPENDENT_SEGMENTS);
+        }
+        if self.key_frames {
+            out.push_str(I_FRAMES_ONLY);
         }
         let skipped = match (skip, low) {
             (Skip::Old, Some(_)) => self.skippable(target),
@@ -464,6 +469,7 @@ mod tests {
             }),
             ended: false,
             independent: true,
+            key_frames: false,
             date_ranges: Vec::new(),
         }
     }
@@ -646,5 +652,17 @@ mod tests {
         assert_eq!(text(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(text(1_709_251_199_999), "2024-02-29T23:59:59.999Z");
         assert_eq!(text(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn an_i_frame_playlist_says_so_before_anything_it_lists() {
+        let mut playlist = playlist(3);
+        playlist.low_latency = None;
+        assert!(!playlist.write(Skip::No).contains("I-FRAMES-ONLY"));
+        playlist.key_frames = true;
+        let text = playlist.write(Skip::No);
+        let said = text.find("#EXT-X-I-FRAMES-ONLY\n").unwrap();
+        assert!(said < text.find("#EXT-X-MAP").unwrap(), "{text}");
+        assert!(!text.contains("#EXT-X-PART"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! The VOD media playlist, §4.4.3 and §4.4.4 of the draft.
 
-use crate::INDEPENDENT_SEGMENTS;
 use crate::text::{decimal, number, quoted};
+use crate::{I_FRAMES_ONLY, INDEPENDENT_SEGMENTS};
 use headwater_time::Timescale;
 
 /// One media segment of a track, on the track's own timeline.
@@ -33,6 +33,8 @@ pub enum Listed<'a> {
     Segments(&'a [Segment]),
     /// The pictures of an I-frame playlist (§4.4.3.6), in presentation order.
     KeyFrames(&'a [KeyFrame]),
+    /// The same, each of them a resource of its own, which is named by the start.
+    Pictures(&'a [Segment]),
 }
 
 /// A complete, closed playlist of one track: of its segments, or of its key frames.
@@ -76,6 +78,7 @@ impl MediaPlaylist<'_> {
         let count = match self.listed {
             Listed::Segments(segments) => segments.len(),
             Listed::KeyFrames(frames) => frames.len(),
+            Listed::Pictures(pictures) => pictures.len(),
         };
         let mut out = String::with_capacity(count.saturating_mul(line).saturating_add(512));
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
@@ -86,8 +89,8 @@ impl MediaPlaylist<'_> {
         if self.independent {
             out.push_str(INDEPENDENT_SEGMENTS);
         }
-        if let Listed::KeyFrames(_) = self.listed {
-            out.push_str("#EXT-X-I-FRAMES-ONLY\n");
+        if let Listed::KeyFrames(_) | Listed::Pictures(_) = self.listed {
+            out.push_str(I_FRAMES_ONLY);
         }
         if self.keys_cover_init {
             lines(&mut out, self.keys);
@@ -109,6 +112,11 @@ impl MediaPlaylist<'_> {
                     }
                     self.line(&mut out, segment, segment.start, None);
                     end = Some(segment.start.saturating_add(segment.duration));
+                }
+            }
+            Listed::Pictures(pictures) => {
+                for picture in pictures {
+                    self.line(&mut out, picture, picture.start, None);
                 }
             }
             Listed::KeyFrames(frames) => {
@@ -168,6 +176,7 @@ impl MediaPlaylist<'_> {
         let longest = match self.listed {
             Listed::Segments(segments) => segments.iter().map(|s| self.micros(s)).max(),
             Listed::KeyFrames(frames) => frames.iter().map(|f| self.micros(&f.shown)).max(),
+            Listed::Pictures(pictures) => pictures.iter().map(|p| self.micros(p)).max(),
         };
         longest.unwrap_or_default()
     }

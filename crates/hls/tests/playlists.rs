@@ -374,6 +374,43 @@ f4.ts
 }
 
 #[test]
+fn key_frames_of_their_own_are_named_by_when_they_are_shown() {
+    let pictures = [0, 2, 6].map(|start| Segment { start, duration: 2 });
+    let keys = ["#EXT-X-KEY:METHOD=AES-128,URI=\"k\"".to_owned()];
+    let playlist = MediaPlaylist {
+        keys: &keys,
+        keys_cover_init: false,
+        version: version::INIT_SEGMENTS,
+        timescale: Timescale::SECONDS,
+        init_uri: Some("i"),
+        uri_prefix: "KeyFrames(v=",
+        uri_suffix: ")",
+        listed: Listed::Pictures(&pictures),
+        independent: true,
+    };
+    assert_eq!(
+        playlist.write(),
+        "#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-TARGETDURATION:2
+#EXT-X-MEDIA-SEQUENCE:0
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-I-FRAMES-ONLY
+#EXT-X-MAP:URI=\"i\"
+#EXT-X-KEY:METHOD=AES-128,URI=\"k\"
+#EXTINF:2.000000,
+KeyFrames(v=0)
+#EXTINF:2.000000,
+KeyFrames(v=2)
+#EXTINF:2.000000,
+KeyFrames(v=6)
+#EXT-X-ENDLIST
+"
+    );
+}
+
+#[test]
 fn captions_inside_of_pictures_are_named_by_every_variant_with_pictures() {
     let caption = |id, language: Option<&str>| ClosedCaption {
         id,

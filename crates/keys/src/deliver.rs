@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use headwater_protect::{Key, Kid};
+use headwater_protect::{Key, Kid, Rotation, rotation};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::answer::{Failure, found, preflight};
-use crate::discovery::{Discovery, MAX_DOCUMENT_BYTES, Wanted};
+use crate::discovery::{self, Discovery, MAX_DOCUMENT_BYTES};
 use crate::policy::{Configuration, KeyPolicy, Refusal, System};
 use crate::request::{KeyRequest, RequestError, token_of};
 use crate::token::{Accepted, KeySet, TokenError};
@@ -28,8 +28,46 @@ pub struct StoredKey {
     pub policy: String,
     /// The policy's options with their secrets.
     pub options: Configuration,
+    /// Its id.
+    pub id: Kid,
     /// The key.
     pub value: Key,
+    /// How often the keys change that are given out in its place, which are derived from it.
+    pub rotation: Option<Rotation>,
+}
+
+/// What a key is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// To be handed over.
+    Value,
+    /// To have a licence made by somebody else.
+    Licence,
+}
+
+/// Live media may be ahead of the clock by so many seconds: encoders' clocks run.
+const AHEAD_S: u64 = 600;
+
+impl StoredKey {
+    /// The key that `kid` names. `None` if it names none of this one's, or one that is too far in the future: of periods there
+    /// are those that have been, the present one and the next.
+    ///
+    /// Where keys rotate the stored one is all of them. It is not handed over; by its name licences may be asked for, as
+    /// `listPaths` says where they are before there is a period.
+    fn named(&self, kid: Kid, wanted: Wanted, now: Timestamp) -> Option<Key> {
+        let Some(every) = self.rotation else {
+            return (kid == self.id).then(|| self.value.clone());
+        };
+        if kid == self.id {
+            return (wanted == Wanted::Licence).then(|| self.value.clone());
+        }
+        let (period, key) = rotation::resolve(kid, self.id, &self.value)?;
+        let now = u64::try_from(now.as_second()).unwrap_or(0);
+        let latest = now
+            .saturating_add(every.seconds().into())
+            .saturating_add(AHEAD_S);
+        (period.start(every) <= latest).then_some(key)
+    }
 }
 
 /// One use of a token whose uses are counted.
@@ -48,7 +86,8 @@ pub struct TokenUse {
 /// Where keys are, and where uses are counted.
 #[allow(async_fn_in_trait)] // Guests are single-threaded.
 pub trait KeyStore {
-    /// Every policy's view of a key; none if there is no such key.
+    /// Every policy's view of the key with this id, and of those that the id of a period may lead to ([`rotation`]); none if there
+    /// is no such key.
     ///
     /// Errors: what went wrong, for the log.
     async fn find(&self, kid: Kid) -> Result<Vec<StoredKey>, String>;
@@ -155,7 +194,7 @@ impl Delivery {
         };
         match request {
             KeyRequest::Raw(kid) => {
-                let granted = access.grant(System::ClearKey, kid).await?;
+                let granted = access.grant(System::ClearKey, kid, Wanted::Value).await?;
                 Ok(found(
                     "application/octet-stream",
                     granted.key.expose().to_vec(),
@@ -165,7 +204,7 @@ impl Delivery {
                 let mut keys = Vec::new();
                 let mut first = None;
                 for kid in kids {
-                    match access.grant(System::ClearKey, kid).await {
+                    match access.grant(System::ClearKey, kid, Wanted::Value).await {
                         Ok(granted) => keys.push((kid, granted.key)),
                         Err(Failure::Refused(refusal)) => {
                             first = first.or(Some(Failure::Refused(refusal)))
@@ -186,7 +225,7 @@ impl Delivery {
                 let mut granted = None;
                 for kid in &kids {
                     // All of them, or none: what the licence server makes of the message is its own affair.
-                    granted = Some(access.grant(system, *kid).await?);
+                    granted = Some(access.grant(system, *kid, Wanted::Licence).await?);
                 }
                 let granted = granted.ok_or(Failure::Request(RequestError::Malformed(
                     "no key is asked for",
@@ -295,17 +334,20 @@ struct Access<'a, S, O> {
 }
 
 impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
-    async fn grant(&self, system: System, kid: Kid) -> Result<Granted, Failure> {
+    async fn grant(&self, system: System, kid: Kid, wanted: Wanted) -> Result<Granted, Failure> {
         let stored = self.store.find(kid).await.map_err(|error| {
             (self.delivery.log)(&format!("the catalog: {error}"));
             Failure::Store
         })?;
         let mut refusal = Refusal::System;
         for key in stored {
+            let Some(value) = key.named(kid, wanted, self.now) else {
+                continue;
+            };
             match self.try_policy(system, kid, &key).await? {
                 Ok(configuration) => {
                     return Ok(Granted {
-                        key: key.value,
+                        key: value,
                         project: key.project,
                         configuration,
                     });
@@ -331,7 +373,7 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
         self.delivery
             .refresh(self.outbound, &policy, system, false, self.now)
             .await;
-        let mut verdict = self.decide(&policy, system, kid);
+        let mut verdict = self.decide(&policy, system, (kid, key.id));
         if matches!(
             verdict,
             Err(Refusal::Unauthenticated(TokenError::UnknownKey))
@@ -339,7 +381,7 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
             self.delivery
                 .refresh(self.outbound, &policy, system, true, self.now)
                 .await;
-            verdict = self.decide(&policy, system, kid);
+            verdict = self.decide(&policy, system, (kid, key.id));
         }
         let (configuration, token) = match verdict {
             Ok(granted) => granted,
@@ -353,15 +395,20 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
         }
     }
 
+    /// `kid`: what is asked for. `stored`: another id of it, where keys rotate. A token may name either.
     fn decide(
         &self,
         policy: &KeyPolicy,
         system: System,
-        kid: Kid,
+        (kid, stored): (Kid, Kid),
     ) -> Result<(Configuration, Option<Accepted>), Refusal> {
         let discovery = self.delivery.discovery.borrow();
         let keys = |url: &str, issuer: &str| discovery.keys(url, issuer, self.now);
-        let decision = policy.decide(system, kid, self.token, keys, self.now)?;
+        let mut decision = policy.decide(system, stored, self.token, keys, self.now);
+        if kid != stored && matches!(decision, Err(Refusal::Forbidden(_))) {
+            decision = policy.decide(system, kid, self.token, keys, self.now);
+        }
+        let decision = decision?;
         Ok((decision.option.configuration.clone(), decision.token))
     }
 
@@ -397,7 +444,7 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
 
 async fn fetch<O: Outbound>(
     outbound: &O,
-    wanted: &Wanted,
+    wanted: &discovery::Wanted,
 ) -> Result<(KeySet, Option<SignedDuration>), &'static str> {
     let get = async |url: &str| {
         let request = Request::get(url)

@@ -1,6 +1,7 @@
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use headwater_protect::{Handle, Period};
 use serde_json::{Value as Json, json};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -34,7 +35,19 @@ impl KeyStore for Store {
         if self.broken {
             return Err("down".into());
         }
-        Ok(self.keys.get(&kid.to_string()).cloned().unwrap_or_default())
+        let rotates = |key: &&StoredKey| {
+            key.rotation.is_some() && Handle::of(key.id, &key.value) == Handle::in_id(kid)
+        };
+        Ok(match self.keys.get(&kid.to_string()) {
+            Some(keys) => keys.clone(),
+            None => self
+                .keys
+                .values()
+                .flatten()
+                .filter(rotates)
+                .cloned()
+                .collect(),
+        })
     }
 
     async fn count(&self, used: &TokenUse) -> Result<bool, String> {
@@ -98,7 +111,9 @@ fn symmetric() -> Json {
 }
 
 fn store(options: Json) -> Store {
-    let key = |policy: &str, options| StoredKey {
+    let key = |id: &str, policy: &str, options| StoredKey {
+        id: Kid::parse(id).unwrap(),
+        rotation: None,
         project: "p1".into(),
         policy: policy.into(),
         options: Configuration(options),
@@ -107,8 +122,8 @@ fn store(options: Json) -> Store {
     let open = json!([option("ClearKey", open()), option("Widevine", open())]);
     Store {
         keys: HashMap::from([
-            (KID.to_owned(), vec![key("guarded", options)]),
-            (OPEN.to_owned(), vec![key("open", open)]),
+            (KID.to_owned(), vec![key(KID, "guarded", options)]),
+            (OPEN.to_owned(), vec![key(OPEN, "open", open)]),
         ]),
         ..Store::default()
     }
@@ -233,7 +248,8 @@ fn a_genuine_token_for_another_key_is_forbidden() {
     let net = Net::default();
     let mut guarded = store(json!([option("ClearKey", token(symmetric()))]));
     let other = "20112233-4455-6677-8899-aabbccddeeff";
-    let same = guarded.keys[KID].clone();
+    let mut same = guarded.keys[KID].clone();
+    same[0].id = Kid::parse(other).unwrap();
     guarded.keys.insert(other.into(), same);
     let good = golden()["tokens"]["HS256"].as_str().unwrap().to_owned();
     let response = Ask::new("/", kid_query(other), Some(&good), b"").send(
@@ -249,6 +265,178 @@ fn a_genuine_token_for_another_key_is_forbidden() {
     let response =
         Ask::new("/", kid_query(KID), Some(&good), b"").send(&delivery(json!([])), &broken, &net);
     assert_eq!(response.status(), 503);
+}
+
+/// As [`store`], with keys that change every minute.
+fn rotating(options: Json) -> Store {
+    let mut store = store(options);
+    for key in store.keys.values_mut().flatten() {
+        key.rotation = Rotation::every(60);
+    }
+    store
+}
+
+/// Id and value of a key's period, so many before or after the present one.
+fn period(kid: &str, from_now: i64) -> (String, Vec<u8>) {
+    let number = u32::try_from(NOW / 60 + from_now).unwrap();
+    let (kid, stored) = (Kid::parse(kid).unwrap(), Key::new([7; 16]));
+    let (id, key) = rotation::derive(kid, &stored, Period::numbered(number));
+    (id.to_string(), key.expose().to_vec())
+}
+
+#[test]
+fn keys_of_periods_are_for_whom_the_stored_key_is() {
+    let (delivery, net) = (delivery(json!([])), Net::default());
+    let store = rotating(json!([option("ClearKey", token(symmetric()))]));
+    let good = golden()["tokens"]["HS256"].as_str().unwrap().to_owned();
+    let ask = |kid: &str, token: Option<&str>| {
+        let response = Ask::new("/", kid_query(kid), token, b"").send(&delivery, &store, &net);
+        let (parts, body) = response.into_parts();
+        (parts.status.as_u16(), body)
+    };
+    // That of films, past ones, the present one, the next, and what an encoder's clock may be ahead.
+    for from_now in [-(NOW / 60), -500_000, -1, 0, 1, 11] {
+        let (id, value) = period(KID, from_now);
+        assert_eq!(ask(&id, Some(&good)), (200, value), "{from_now}");
+        let (status, body) = ask(&id, None);
+        assert_eq!((status, body), ask(KID, None));
+        assert_eq!(status, 401);
+        let (id, value) = period(OPEN, from_now);
+        assert_eq!(ask(&id, None), (200, value));
+    }
+    // What all of them can be made of is never handed over, whoever asks.
+    assert_eq!(
+        ask(KID, Some(&good)),
+        ask("99999999-4455-6677-8899-aabbccddeeff", Some(&good))
+    );
+    assert_eq!(ask(OPEN, None).0, 401);
+    // Neither is what is too far away to be on air.
+    for from_now in [12, 13, 600, i64::from(u32::MAX) - NOW / 60] {
+        assert_eq!(ask(&period(KID, from_now).0, Some(&good)), ask(KID, None));
+        assert_eq!(ask(&period(OPEN, from_now).0, None).0, 401);
+    }
+}
+
+#[test]
+fn ids_of_periods_lead_to_no_other_key() {
+    let (delivery, net) = (delivery(json!([])), Net::default());
+    let store = rotating(json!([option("ClearKey", token(symmetric()))]));
+    let good = golden()["tokens"]["HS256"].as_str().unwrap().to_owned();
+    let ask = |kid: Kid, token: Option<&str>| {
+        let query = kid_query(&kid.to_string());
+        let response = Ask::new("/", query, token, b"").send(&delivery, &store, &net);
+        let (parts, body) = response.into_parts();
+        (parts.status, format!("{:?}", parts.headers), body)
+    };
+    let unknown = ask(Kid::from_bytes([0x99; 16]), None);
+    assert_eq!(unknown.0, 401);
+    let opened = *Kid::parse(&period(OPEN, 0).0).unwrap().bytes();
+    let guarded = *Kid::parse(&period(KID, 0).0).unwrap().bytes();
+    assert_eq!(ask(Kid::from_bytes(opened), None).0, 200);
+    // The open key's handle with anything else, and the guarded key's with what belongs to the open one.
+    for at in 0..16 {
+        for flip in [1, 0x80, 0xff] {
+            let mut id = opened;
+            id[at] ^= flip;
+            assert_eq!(ask(Kid::from_bytes(id), None), unknown);
+            assert_eq!(ask(Kid::from_bytes(id), Some(&good)), unknown);
+        }
+    }
+    for cut in 1..16 {
+        let mut id = guarded;
+        id[cut..].copy_from_slice(&opened[cut..]);
+        assert_eq!(ask(Kid::from_bytes(id), None), unknown);
+        let mut id = opened;
+        id[cut..].copy_from_slice(&guarded[cut..]);
+        if id != opened && id != guarded {
+            assert_eq!(ask(Kid::from_bytes(id), None), unknown);
+        }
+    }
+    // A key that does not rotate has no periods.
+    let steady = super::tests::store(json!([option("ClearKey", open())]));
+    let query = kid_query(&period(OPEN, 0).0);
+    let response = Ask::new("/", query, None, b"").send(&delivery, &steady, &net);
+    assert_eq!(response.status(), 401);
+}
+
+#[test]
+fn a_token_names_the_stored_key_or_the_period() {
+    let (delivery, net) = (delivery(json!([])), Net::default());
+    // The golden token names KID: it is good for all periods of that, and for none of another key.
+    let good = golden()["tokens"]["HS256"].as_str().unwrap().to_owned();
+    let mut store = rotating(json!([option("ClearKey", token(symmetric()))]));
+    let guarded = store.keys[KID][0].options.clone();
+    store.keys.get_mut(OPEN).unwrap()[0].options = guarded.clone();
+    let status = |store: &Store, kid: &str| {
+        let asked = Ask::new("/", kid_query(kid), Some(&good), b"");
+        asked.send(&delivery, store, &net).status().as_u16()
+    };
+    assert_eq!(status(&store, &period(KID, 0).0), 200);
+    assert_eq!(status(&store, &period(OPEN, 0).0), 403);
+    // Under a key whose period has the id that the token names.
+    let mut stored = store.keys[KID][0].clone();
+    stored.id = Kid::parse(OPEN).unwrap();
+    stored.options = guarded;
+    assert_eq!(
+        stored.named(
+            Kid::parse(KID).unwrap(),
+            Wanted::Value,
+            Timestamp::from_second(NOW).unwrap()
+        ),
+        None
+    );
+}
+
+#[test]
+fn licences_are_asked_for_by_the_period_and_by_the_stored_key() {
+    let backends = json!([{"system": "Widevine", "url": "https://drm.example/wv"}]);
+    let delivery = delivery(backends);
+    let store = rotating(json!([
+        option("ClearKey", open()),
+        option("Widevine", open())
+    ]));
+    let net = Net {
+        answers: HashMap::from([(
+            "https://drm.example/wv".to_owned(),
+            Ok((200, "licence".to_owned())),
+        )]),
+        ..Net::default()
+    };
+    for (kid, expected) in [
+        (KID.to_owned(), 200),
+        (period(KID, 0).0, 200),
+        (period(KID, 1_000).0, 401),
+    ] {
+        let asked = Ask::new("/Widevine/", kid_query(&kid), None, b"challenge");
+        let response = asked.send(&delivery, &store, &net);
+        assert_eq!(response.status().as_u16(), expected, "{kid}");
+    }
+    assert_eq!(net.count.get(), 2);
+}
+
+#[test]
+fn a_clearkey_licence_has_keys_of_several_periods() {
+    let (delivery, net) = (delivery(json!([])), Net::default());
+    let store = rotating(json!([option("ClearKey", token(symmetric()))]));
+    let good = golden()["tokens"]["HS256"].as_str().unwrap().to_owned();
+    let periods: Vec<_> = [-1, 0, 1, 50].map(|at| period(KID, at)).into();
+    let b64 = |kid: &str| Kid::parse(kid).unwrap().base64url();
+    let kids: Vec<_> = periods
+        .iter()
+        .map(|(id, _)| b64(id))
+        .chain([b64(KID)])
+        .collect();
+    let body = json!({"kids": kids, "type": "temporary"}).to_string();
+    let asked = Ask::new("/ClearKey", String::new(), Some(&good), body.as_bytes());
+    let response = asked.send(&delivery, &store, &net);
+    assert_eq!(response.status(), 200);
+    let licence: Json = serde_json::from_slice(response.body()).unwrap();
+    let keys = licence["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 3, "neither the stored one nor a far one");
+    for (key, (id, value)) in keys.iter().zip(&periods) {
+        let k = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value);
+        assert_eq!((&key["kid"], &key["k"]), (&json!(b64(id)), &json!(k)));
+    }
 }
 
 #[test]

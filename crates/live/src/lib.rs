@@ -42,6 +42,7 @@ pub mod journal;
 pub mod limits;
 pub mod message;
 pub mod reason;
+pub mod smooth;
 pub mod source;
 pub mod stream;
 pub mod timeline;

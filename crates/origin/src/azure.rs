@@ -5,12 +5,13 @@ use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError, part_of};
 use bytes::Bytes;
 use headwater_blob::client::{BlobProperties, RangeRead, RequestError, Written};
 use headwater_blob::{ClientError, Clock, Conditions, Container, HttpClient, List, Store};
-use headwater_plan::{Object, Scan, SubsampleMap};
+use headwater_plan::{Object, PlanBuilder, Scan, SubsampleMap};
 use jiff::{SignedDuration, Timestamp};
 use std::ops::Range;
 use std::pin::Pin;
 
-/// Who reads samples for us: on our host natively, else `functions/assembler`.
+/// Who reads media for us: on our host natively, else `functions/assembler`.
+const ASSEMBLER: &str = "http://assembler.spin.internal/";
 const SCANNER: &str = "http://assembler.spin.internal/scan";
 /// How long a signed URL in a plan is good for. The assembler uses it at once; reading on takes as long as it takes.
 const SIGNED_URL_TTL: SignedDuration = SignedDuration::from_mins(15);
@@ -40,6 +41,7 @@ pub struct BlobStorage<H> {
     http: H,
     clock: Clock,
     pause: Option<Pause>,
+    assembled: bool,
 }
 
 /// Waits so many milliseconds.
@@ -57,10 +59,20 @@ impl<H: HttpClient> BlobStorage<H> {
             http,
             clock,
             pause: None,
+            assembled: false,
         }
     }
 
-    /// With a way to wait for a live event's worker that is started again.
+    /// With the assembler to read through what stays as it is: it may have it nearby.
+    #[must_use]
+    pub fn assembled(self) -> Self {
+        Self {
+            assembled: true,
+            ..self
+        }
+    }
+
+    /// With a way to wait: for a live event's worker that is started again, and no longer than it makes sense for a store.
     #[must_use]
     pub fn pausing(self, pause: Pause) -> Self {
         Self {
@@ -270,6 +282,36 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
         }
     }
 
+    async fn read_same(
+        &self,
+        at: &BlobFolder,
+        name: &str,
+        range: Range<u64>,
+        etag: &str,
+    ) -> Result<Bytes, StorageError> {
+        if !self.assembled {
+            return Ok(self.read(at, name, range, Some(etag)).await?.bytes);
+        }
+        let unexpected = |why: String| StorageError::Unexpected(why);
+        let mut plan = PlanBuilder::new();
+        let planned = plan
+            .object(self.object(at, name, etag)?)
+            .and_then(|object| plan.range(object, range));
+        planned.map_err(|error| unexpected(error.to_string()))?;
+        let request = http::Request::post(ASSEMBLER)
+            .body(plan.finish().encode())
+            .map_err(|error| unexpected(error.to_string()))?;
+        let answer = self.http.send(request).await;
+        let answer = answer.map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        match answer.status().as_u16() {
+            200 => Ok(answer.into_body()),
+            404 => Err(StorageError::NotFound),
+            412 => Err(StorageError::Changed),
+            503 | 504 => Err(StorageError::Unavailable("the assembler".to_owned())),
+            status => Err(unexpected(format!("a range of {name}: {status}"))),
+        }
+    }
+
     async fn scan(&self, scan: &Scan) -> Result<SubsampleMap, StorageError> {
         let unexpected = |why: String| StorageError::Unexpected(why);
         let request = http::Request::post(SCANNER)
@@ -282,6 +324,7 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
                 .read_map(answer.body())
                 .map_err(|error| unexpected(error.to_string())),
             404 | 412 => Err(StorageError::Changed),
+            422 => Err(StorageError::Media("a scan of a segment".to_owned())),
             503 | 504 => Err(StorageError::Unavailable("the assembler".to_owned())),
             status => Err(unexpected(format!("the scan of a segment: {status}"))),
         }
@@ -307,6 +350,13 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
     async fn pause(&self, ms: u64) {
         if let Some(pause) = self.pause {
             pause(ms).await;
+        }
+    }
+
+    async fn patience(&self, ms: u64) {
+        match self.pause {
+            Some(pause) => pause(ms).await,
+            None => std::future::pending().await,
         }
     }
 

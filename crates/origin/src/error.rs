@@ -85,6 +85,8 @@ pub enum Code {
     FilterMultipleFirstQuality,
     /// The stored media is not something that can be streamed.
     FormatNotSupported,
+    /// The stored video's samples are not NAL units, or whatever its codec consists of.
+    InvalidVideoNalUnit,
     /// The stored video has sync samples too far apart.
     KeyFrameIntervalTooLarge,
     /// `If-Match` or `If-Unmodified-Since` does not hold.
@@ -137,6 +139,7 @@ impl Code {
                 "MPE_FILTER_COMPOSITION_MULTIPLE_FIRST_QUALITY_OPERATOR_NOT_ALLOWED"
             }
             Self::FormatNotSupported => "MPE_FORMAT_NOT_SUPPORTED",
+            Self::InvalidVideoNalUnit => "MPE_INVALID_VIDEO_NAL_UNIT",
             Self::KeyFrameIntervalTooLarge => "MPE_KEY_FRAME_INTERVAL_TOO_LARGE",
             Self::PreconditionFailed => "MPE_PRECONDITION_FAILED",
             Self::RangeNotSatisfiable => "MPE_RANGE_NOT_SATISFIABLE",
@@ -173,6 +176,7 @@ impl Code {
             | Self::FilterCountOverLimit
             | Self::FilterMultipleFirstQuality
             | Self::FormatNotSupported
+            | Self::InvalidVideoNalUnit
             | Self::KeyFrameIntervalTooLarge => Kind::UnsupportedMedia,
             Self::PreconditionFailed | Self::FragmentNotReady => Kind::PreconditionFailed,
             Self::NotYetAvailable => Kind::NotYet,

@@ -12,6 +12,7 @@ mod stored;
 
 pub(crate) use archive::{archive_folder, archive_header};
 
+use crate::absence::{self, Absence, Told};
 use crate::cache::Cache;
 use crate::error::{Code, Kind, OriginError};
 use crate::ports::{ObjectInfo, Storage, StorageError};
@@ -99,6 +100,7 @@ pub(crate) struct Indexes {
     /// another: a task of a component cannot be woken by another one (`wit-bindgen` panics on it unless built with
     /// `inter-task-wakeup`).
     builds: AtomicUsize,
+    storage_away: Arc<Absence>,
 }
 
 /// When a segment plays: what manifests need of it.
@@ -125,12 +127,13 @@ impl<L> MediaFile<'_, L> {
 }
 
 impl Indexes {
-    pub(crate) fn new(loaded_bytes: usize, block_bytes: usize) -> Self {
+    pub(crate) fn new(loaded_bytes: usize, block_bytes: usize, storage_away: Arc<Absence>) -> Self {
         Self {
             loaded: Cache::new(loaded_bytes),
             blocks: Cache::new(block_bytes),
             refusals: Cache::new(REFUSAL_BYTES),
             builds: AtomicUsize::new(0),
+            storage_away,
         }
     }
 
@@ -151,7 +154,27 @@ impl Indexes {
         {
             return Ok(Found::Index(index));
         }
-        let found = self.look(storage, media, &key, freshness, log).await?;
+        if freshness == Freshness::Remembered
+            && let Some(index) = self.loaded.stale(&key)
+        {
+            let lately = self.loaded.lately(&key, now, absence::GRACE);
+            let question = storage.head(media.at, media.file);
+            let told = self
+                .storage_away
+                .ask(storage, now, lately, question, is_away)
+                .await;
+            match told {
+                // It stays as old as it is.
+                Told::Before(known) => return Ok(Found::Index(known)),
+                Told::Now(info) => {
+                    if fits(index.head(), &info.map_err(storage_error)?) {
+                        self.remember(&key, &index, now);
+                        return Ok(Found::Index(index));
+                    }
+                }
+            }
+        }
+        let found = self.look(storage, media, log).await?;
         if let Found::Index(index) = &found {
             self.remember(&key, index, now);
         }
@@ -171,23 +194,8 @@ impl Indexes {
         &self,
         storage: &S,
         media: &MediaFile<'_, S::Location>,
-        key: &str,
-        freshness: Freshness,
         log: fn(&str),
     ) -> Result<Found, OriginError> {
-        let remembered = self
-            .loaded
-            .stale(key)
-            .filter(|_| freshness == Freshness::Remembered);
-        if let Some(index) = remembered {
-            let info = storage
-                .head(media.at, media.file)
-                .await
-                .map_err(storage_error)?;
-            if fits(index.head(), &info) {
-                return Ok(Found::Index(index));
-            }
-        }
         let name = blob_name(media.file);
         // Both are needed nearly always, so they travel together.
         let (info, stored) = futures::join!(
@@ -313,7 +321,7 @@ impl Indexes {
         }
         let name = blob_name(media.file);
         let read = storage
-            .read(media.at, &name, range, Some(etag))
+            .read_same(media.at, &name, range, etag)
             .await
             .map_err(|error| match error {
                 // Replaced or cleaned away under us; a second look puts that right.
@@ -329,17 +337,16 @@ impl Indexes {
                 }
                 other => storage_error(other),
             })?;
-        if u64::try_from(read.bytes.len()) != Ok(len) {
+        if u64::try_from(read.len()) != Ok(len) {
             return Err(OriginError::new(
                 Code::StorageUnexpected,
                 "the packaging index is cut short",
             ));
         }
-        if read.bytes.len() <= MAX_KEPT_BLOCK_BYTES {
-            self.blocks
-                .put(&key, read.bytes.clone(), read.bytes.len(), None);
+        if read.len() <= MAX_KEPT_BLOCK_BYTES {
+            self.blocks.put(&key, read.clone(), read.len(), None);
         }
-        Ok(read.bytes)
+        Ok(read)
     }
 
     /// The segment that starts at `time`.
@@ -411,6 +418,11 @@ fn damaged(cause: impl std::fmt::Display) -> OriginError {
 }
 
 /// Storage's failure in the words of the streaming endpoint.
+/// Whether a store is not there, rather than that it says something.
+pub(crate) fn is_away(error: &StorageError) -> bool {
+    matches!(error, StorageError::Unavailable(_))
+}
+
 pub(crate) fn storage_error(error: StorageError) -> OriginError {
     let (code, detail) = match &error {
         StorageError::NotFound => (
@@ -426,6 +438,10 @@ pub(crate) fn storage_error(error: StorageError) -> OriginError {
             "storage refuses access to the asset",
         ),
         StorageError::Unavailable(_) => (Code::StorageServerBusy, "storage is not available"),
+        StorageError::Media(_) => (
+            Code::InvalidVideoNalUnit,
+            "the pictures are not what the file says they are, so they cannot be encrypted",
+        ),
         StorageError::Unexpected(_) => {
             (Code::StorageUnexpected, "storage gave an unexpected answer")
         }

@@ -5,7 +5,7 @@
 //! segment of a 12 hour asset costs what one of a minute costs.
 //!
 //! * [`address`]: the URL grammar of Azure Media Services and MK.IO.
-//! * `policy`: locator, streaming policy and clock; who may have what.
+//! * `policy`: locator, streaming policy and clock; who may have what. `endpoints`: from where.
 //! * `presentation`, `manifests`: server manifests and indexes become tracks, tracks become HLS, DASH and Smooth.
 //! * [`filter`]: which tracks and which time of them a client is shown.
 //! * `transport`, `smooth`: segments in the containers that the index does not hold them in.
@@ -31,6 +31,7 @@
     )
 )]
 
+mod absence;
 mod added;
 pub mod address;
 mod answer;
@@ -39,6 +40,7 @@ mod cache;
 mod captions;
 mod codec;
 mod documents;
+mod endpoints;
 mod error;
 pub mod filter;
 mod images;
@@ -62,6 +64,7 @@ mod transport;
 pub use added::{AddedKind, AddedTrack, TrackSettings};
 pub use answer::{Body, Growing, Request, failure};
 pub use azure::{BlobFolder, BlobStorage, Pause};
+pub use endpoints::Endpoint;
 pub use error::{Code, Kind, OriginError};
 pub use headwater_live::group::RowsPerSegment;
 pub use index::Freshness;

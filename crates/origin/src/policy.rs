@@ -25,7 +25,7 @@ pub(crate) fn admit<L>(
             "the streaming locator has ended",
         ));
     }
-    if !published.endpoint_running {
+    if published.endpoints.is_empty() {
         return Err(OriginError::new(
             Code::EndpointNotRunning,
             "no streaming endpoint is running",
@@ -194,6 +194,7 @@ pub(crate) fn content_type(path: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::address::SmoothVersion;
+    use crate::endpoints::Endpoint;
     use crate::ports::Encrypted;
 
     fn published() -> Published<()> {
@@ -201,7 +202,7 @@ mod tests {
             start: Some("2026-06-01T00:00:00Z".parse().unwrap()),
             end: Some("2026-07-01T00:00:00Z".parse().unwrap()),
             suppressed: false,
-            endpoint_running: true,
+            endpoints: vec![Endpoint::default()],
             protocols: Protocols {
                 hls: true,
                 dash: false,
@@ -253,7 +254,7 @@ mod tests {
             Some(Code::ResourceNotFound)
         );
         let stopped = Published {
-            endpoint_running: false,
+            endpoints: Vec::new(),
             ..published()
         };
         assert_eq!(

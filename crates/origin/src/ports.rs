@@ -1,6 +1,7 @@
 //! What the origin needs from outside: a catalog that resolves locators and a store that holds the assets.
 
 use crate::added::AddedTrack;
+use crate::endpoints::Endpoint;
 use crate::filter::Filter;
 use crate::live::{Broadcast, Edge};
 use crate::protection::Protection;
@@ -18,8 +19,8 @@ pub struct Published<L> {
     pub end: Option<Timestamp>,
     /// Switched off (404).
     pub suppressed: bool,
-    /// Whether a streaming endpoint runs; without one nothing is served (503).
-    pub endpoint_running: bool,
+    /// The streaming endpoints that run; without one nothing is served (503).
+    pub endpoints: Vec<Endpoint>,
     /// What the streaming policy allows in the clear.
     pub protocols: Protocols,
     /// What it allows encrypted.
@@ -133,6 +134,9 @@ pub enum StorageError {
     /// Overloaded or not reachable; the same call may succeed later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// The media is not what its tables say it is.
+    #[error("the media does not parse: {0}")]
+    Media(String),
     /// Anything else.
     #[error("the store answered something unexpected: {0}")]
     Unexpected(String),
@@ -156,6 +160,17 @@ pub trait Storage {
         range: Range<u64>,
         if_match: Option<&str>,
     ) -> Result<ObjectRead, StorageError>;
+
+    /// Reads a range that is there (not empty, not past the end) of the object with the entity tag `etag`, wherever those bytes are kept.
+    async fn read_same(
+        &self,
+        at: &Self::Location,
+        name: &str,
+        range: Range<u64>,
+        etag: &str,
+    ) -> Result<Bytes, StorageError> {
+        Ok(self.read(at, name, range, Some(etag)).await?.bytes)
+    }
 
     /// Names of the objects directly in the folder, in name order, at most `limit`.
     async fn list(&self, at: &Self::Location, limit: usize) -> Result<Vec<String>, StorageError>;
@@ -201,7 +216,7 @@ pub trait Storage {
 
     /// Which bytes of the samples that `scan` names stay clear, from whoever has them at hand.
     ///
-    /// Errors: [`StorageError::Unexpected`] for samples that do not parse.
+    /// Errors: [`StorageError::Media`] for samples that do not parse.
     async fn scan(&self, scan: &Scan) -> Result<SubsampleMap, StorageError>;
 
     /// Asks the worker that runs a live event (`headwater_live::edge`). `path`: with its query. Ok `None`: it does not have
@@ -222,6 +237,12 @@ pub trait Storage {
     ) -> Result<Option<Bytes>, StorageError> {
         let whole = self.ask(edge, path).await?;
         whole.map(|whole| part_of(&whole, range)).transpose()
+    }
+
+    /// Ends after so many milliseconds; never, where nothing can wait.
+    async fn patience(&self, ms: u64) {
+        let _ = ms;
+        std::future::pending().await
     }
 
     /// Waits so many milliseconds, where something else than this request makes progress meanwhile.

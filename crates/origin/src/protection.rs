@@ -1,6 +1,6 @@
 //! How a locator's media is encrypted: schemes, keys, and what tells players where keys are.
 
-use headwater_protect::{Key, Kid};
+use headwater_protect::{Key, Kid, Rotation};
 use serde_json::Value as Json;
 
 /// A way of encrypting.
@@ -105,6 +105,9 @@ pub struct SchemeProtection {
     pub clear: Tracks,
     /// In no order.
     pub offers: Vec<KeyOffer>,
+    /// How often keys change with the time of live media and its recordings; those above are what the keys of periods are
+    /// derived from.
+    pub rotation: Option<Rotation>,
 }
 
 /// How a locator's media is encrypted.

@@ -6,6 +6,7 @@ use crate::error::{Code, OriginError};
 use crate::filter::Spanning;
 use crate::index::{Indexes, LoadedIndex, MediaFile, SegmentTime, archive_folder, storage_error};
 use crate::ports::Storage;
+use headwater_bmff::write::SegmentSample;
 use headwater_cmaf::index::{
     ENTRIES_PER_PAGE, SegmentEntry, SegmentSamples, TrackHead, parse_page, record,
 };
@@ -212,6 +213,30 @@ impl<S: Storage> TrackReader<'_, S> {
         });
         samples.collect()
     }
+}
+
+/// The first sample of a segment, which is shown for as long as the segment lasts.
+///
+/// Errors: 404 if there is none that decodes by itself.
+pub(crate) fn first_picture(
+    duration: u64,
+    samples: &SegmentSamples,
+) -> Result<SegmentSamples, OriginError> {
+    let first = samples.samples.first().filter(|sample| sample.sync);
+    let first = first.ok_or_else(|| {
+        OriginError::new(
+            Code::FragmentTimestampNotFound,
+            "the segment does not begin with a key frame",
+        )
+    })?;
+    Ok(SegmentSamples {
+        samples: vec![SegmentSample {
+            duration: u32::try_from(duration).unwrap_or(u32::MAX),
+            ..*first
+        }],
+        ranges: cut(&samples.ranges, 0..first.size.into()),
+        etag: samples.etag.clone(),
+    })
 }
 
 /// The bytes `part` of what `ranges` are together.

@@ -8,6 +8,7 @@ use crate::tag::Tag;
 use crate::transport;
 use headwater_bmff::{BoxedKind, CodecConfig};
 use headwater_cmaf::index::{TrackHead, TrackKind};
+use headwater_live::CLOCK;
 use headwater_plan::{SampleKey, ScanCodec};
 use headwater_protect::hls::{KeyTag, Method};
 use headwater_protect::init::InitProtection;
@@ -15,14 +16,20 @@ use headwater_protect::playready::PlayReadyHeader;
 use headwater_protect::pssh::Pssh;
 use headwater_protect::widevine::WidevineData;
 use headwater_protect::{
-    IvSpace, Kid, ProtectError, Scheme, SegmentProtection, dash, init, smooth, template,
+    IvSpace, Kid, Period, ProtectError, Rotation, Scheme, SegmentProtection, dash, init, rotation,
+    smooth, template,
 };
 use std::sync::Arc;
 
-/// The encryption of one request.
+/// The encryption of one request. Where keys rotate, that of one period of it: of films, unless another is asked for.
 #[derive(Clone)]
 pub(crate) struct Shield {
+    /// As it is stored.
+    stored: Arc<Protection>,
+    /// With the keys of the period.
     protection: Arc<Protection>,
+    /// `None`: keys do not rotate.
+    period: Option<Period>,
     /// Index of the scheme.
     scheme: usize,
     encryption: Encryption,
@@ -49,12 +56,90 @@ impl Shield {
                 "the streaming policy has no encryption of this kind",
             )
         })?;
-        Ok(Self {
+        let shield = Self {
+            stored: Arc::clone(&protection),
             protection,
+            period: None,
             scheme,
             encryption,
             transport: matches!(format, Format::HlsTs(_)),
+        };
+        // A stored key is never given out, nor used, where keys rotate: it would be that of all periods.
+        Ok(match shield.rotation() {
+            Some(_) => shield.within(Period::FILM),
+            None => shield,
         })
+    }
+
+    fn rotation(&self) -> Option<Rotation> {
+        let scheme = self.stored.schemes.get(self.scheme);
+        scheme.and_then(|scheme| scheme.rotation)
+    }
+
+    /// The period that live media is in which begins at `clock` of the event; `None` if keys do not rotate.
+    ///
+    /// What counts is when its row begins, which is the same for all tracks: keys change between segments only.
+    pub(crate) fn period(&self, clock: i64) -> Option<Period> {
+        let ticks = u64::try_from(clock).unwrap_or(0);
+        Some(self.rotation()?.period(ticks, CLOCK.get()))
+    }
+
+    /// When a period of live media begins at the earliest, on the event's clock.
+    pub(crate) fn earliest(&self, period: Period) -> Option<i64> {
+        let start = period.start(self.rotation()?);
+        i64::try_from(start.saturating_mul(CLOCK.get().into())).ok()
+    }
+
+    /// The encryption of live media in `period`; itself if keys do not rotate.
+    pub(crate) fn in_period(&self, period: Option<Period>) -> Self {
+        match (period, self.rotation()) {
+            (Some(period), Some(_)) => self.within(period),
+            _ => self.clone(),
+        }
+    }
+
+    /// The encryption of live media whose row begins at `clock`.
+    pub(crate) fn at(&self, clock: i64) -> Self {
+        self.in_period(self.period(clock))
+    }
+
+    /// Whether keys rotate.
+    pub(crate) fn rotates(&self) -> bool {
+        self.rotation().is_some()
+    }
+
+    fn within(&self, period: Period) -> Self {
+        if self.period == Some(period) {
+            return self.clone();
+        }
+        let mut protection = Protection::clone(&self.stored);
+        let scheme = protection.schemes.get_mut(self.scheme);
+        for key in scheme.into_iter().flat_map(|scheme| &mut scheme.keys) {
+            (key.kid, key.key) = rotation::derive(key.kid, &key.key, period);
+        }
+        Self {
+            protection: Arc::new(protection),
+            period: Some(period),
+            ..self.clone()
+        }
+    }
+
+    /// What Widevine is told of a key.
+    fn widevine(&self, kid: Kid, scheme: Scheme) -> WidevineData {
+        let data = WidevineData::new([kid], scheme);
+        let keys = |protection: &Arc<Protection>| {
+            let scheme = protection.schemes.get(self.scheme);
+            scheme.map(|scheme| scheme.keys.iter().map(|key| key.kid).collect::<Vec<_>>())
+        };
+        let both = keys(&self.protection).zip(keys(&self.stored));
+        let stored = both.and_then(|(own, stored)| {
+            let mut pairs = own.into_iter().zip(stored);
+            pairs.find(|(own, _)| *own == kid).map(|(_, stored)| stored)
+        });
+        match (self.period, stored) {
+            (Some(period), Some(stored)) => data.in_period(stored, period),
+            _ => data,
+        }
     }
 
     fn scheme(&self) -> Result<&SchemeProtection, OriginError> {
@@ -194,7 +279,7 @@ impl Shield {
                 continue;
             }
             let pssh = match offer.system {
-                KeySystem::Widevine => WidevineData::new([key.kid], scheme).pssh(),
+                KeySystem::Widevine => self.widevine(key.kid, scheme).pssh(),
                 KeySystem::PlayReady => self.playready(offer, scheme, &[key])?.pssh,
                 KeySystem::ClearKey => Pssh::common([key.kid]),
                 KeySystem::FairPlay => continue,
@@ -271,7 +356,7 @@ impl Shield {
                     KeyTag::playready(scheme, &self.playready(offer, scheme, &[key])?.object)
                 }
                 KeySystem::Widevine => {
-                    let pssh = WidevineData::new([key.kid], scheme).pssh();
+                    let pssh = self.widevine(key.kid, scheme).pssh();
                     KeyTag::widevine(scheme, key.kid, &pssh).map_err(unprotectable)?
                 }
             });
@@ -323,7 +408,7 @@ impl Shield {
             let url = self.url(offer, key.kid)?;
             match offer.system {
                 KeySystem::Widevine => {
-                    let pssh = WidevineData::new([key.kid], scheme).pssh();
+                    let pssh = self.widevine(key.kid, scheme).pssh();
                     elements.push(
                         dash::ContentProtection::widevine(&pssh, Some(&url))
                             .map_err(unprotectable)?
@@ -339,9 +424,11 @@ impl Shield {
                     );
                 }
                 KeySystem::ClearKey => {
+                    // In this order: of several periods Shaka Player 5.2 joins the elements of a system with the first of the
+                    // next period, and has no server if that names none.
+                    elements.push(dash::ContentProtection::clearkey(&url).to_string());
                     let common = dash::ContentProtection::w3c(key.kid).map_err(unprotectable)?;
                     elements.push(common.to_string());
-                    elements.push(dash::ContentProtection::clearkey(&url).to_string());
                 }
                 // HLS only.
                 KeySystem::FairPlay => {}
@@ -406,6 +493,9 @@ impl Shield {
         tag.text(&self.protection.key_url);
         tag.text(self.protection.media_id.as_deref().unwrap_or_default());
         tag.text(&format!("{:?}", scheme.clear));
+        if let Some(rotation) = scheme.rotation {
+            tag.number(rotation.seconds().into());
+        }
         for key in &scheme.keys {
             tag.text(&key.kid.to_string());
             tag.text(&format!("{:?}", key.tracks));

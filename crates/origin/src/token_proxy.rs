@@ -78,7 +78,7 @@ impl Proxied {
             let is = |tag: &str| text.starts_with(tag);
             if is("#EXT-X-KEY:") || is("#EXT-X-SESSION-KEY:") {
                 self.push_attribute(text, |uri| is_ours(uri, delivery), &mut out);
-            } else if is("#EXT-X-MEDIA:") {
+            } else if is("#EXT-X-MEDIA:") || is("#EXT-X-I-FRAME-STREAM-INF:") {
                 self.push_attribute(text, |_| true, &mut out);
             } else if self.multivariant && !text.is_empty() && !text.starts_with('#') {
                 self.push_uri(text, &mut out);

@@ -284,6 +284,21 @@ impl Carriage {
 }
 
 impl Elementary {
+    /// Leaves the first sample.
+    pub(crate) fn keep_first(&mut self) {
+        self.fragments.truncate(1);
+        let mut left = 0;
+        if let Some(fragment) = self.fragments.first_mut() {
+            fragment.samples.truncate(1);
+            left = fragment.samples.first().map_or(0, |s| u64::from(s.size));
+        }
+        for Source { range, .. } in &mut self.sources {
+            range.end = range.end.min(range.start.saturating_add(left));
+            left = left.saturating_sub(range.end.saturating_sub(range.start));
+        }
+        self.sources.retain(|source| !source.range.is_empty());
+    }
+
     fn sources(&self) -> Vec<Source> {
         let sources = self.sources.iter();
         let filled = sources.filter(|source| source.range.start < source.range.end);

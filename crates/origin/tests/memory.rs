@@ -1,35 +1,16 @@
 //! What an index costs at most: files made to take much memory, against what an instance has.
-#![allow(unsafe_code)] // An allocator cannot be counted otherwise.
 
 #[path = "it/common.rs"]
 mod common;
+#[path = "../../cmaf/tests/mutate/counting.rs"]
+mod counting;
+#[path = "../../dash/tests/schema/mod.rs"]
+mod schema;
 
 use common::*;
-use std::alloc::{GlobalAlloc, Layout, System};
+use counting::{HELD, PEAK};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: the system's allocator does it all.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(held, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::sync::atomic::Ordering;
 
 /// An instance has 128 MiB, of which caches, code and stack take some 15.
 const MOST_BYTES: usize = 100 << 20;

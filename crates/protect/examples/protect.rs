@@ -1,6 +1,7 @@
 //! Protects a fragmented MP4 file of one track, for the tests in `tests/protect`:
 //!
-//! `protect IN OUT SCHEME KID KEY`, where `SCHEME` is `cenc`, `cbcs` or `piff`, and ids and keys are hexadecimal.
+//! `protect IN OUT SCHEME KID KEY [KID KEY]`, where `SCHEME` is `cenc`, `cbcs` or `piff`, and ids and keys are hexadecimal. With a second
+//! key the first fragment, and every other one, is under that and says so (`seig`).
 //!
 //! It reads the file as the packager would not (all of it at once), and leaves everything else to the crate. The `pssh`
 //! boxes of Widevine, PlayReady and the W3C go into `moov`.
@@ -120,8 +121,8 @@ fn samples(traf: &[u8], defaults: (u32, u32)) -> Vec<(u32, u32)> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, input, output, scheme, kid, key] = arguments.as_slice() else {
-        return Err("usage: protect IN OUT cenc|cbcs|piff KID KEY".into());
+    let [_, input, output, scheme, kid, key, more @ ..] = arguments.as_slice() else {
+        return Err("usage: protect IN OUT cenc|cbcs|piff KID KEY [KID KEY]".into());
     };
     let scheme = HashMap::from([
         ("cenc", Scheme::Cenc),
@@ -131,7 +132,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     .remove(scheme.as_str())
     .ok_or("no such scheme")?;
     let kid = Kid::parse(kid).ok_or("no such key id")?;
-    let key = Key::new(u128::from_str_radix(key, 16)?.to_be_bytes());
+    let read = |key: &str| u128::from_str_radix(key, 16).map(|key| Key::new(key.to_be_bytes()));
+    let key = read(key)?;
+    let other = match more {
+        [] => None,
+        [kid, key] => Some((Kid::parse(kid).ok_or("no such key id")?, read(key)?)),
+        _ => return Err("a second key has an id and a value".into()),
+    };
 
     let bytes = std::fs::read(input)?;
     let moov = find(&bytes, &[b"moov"]).ok_or("no moov")?;
@@ -145,7 +152,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         video,
         constant_iv: IvSpace::constant(kid),
     };
-    let space = IvSpace::new(kid, input.as_bytes(), 0);
     let keys = [(kid, key.clone())];
     let playready = PlayReadyHeader {
         keys: &keys,
@@ -160,7 +166,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
 
     let mut out = Vec::new();
-    let (mut at, mut head, mut decode_time) = (0, 0, 0);
+    let (mut at, mut head, mut decode_time, mut number) = (0, 0, 0, 0);
     let mut fragment: Vec<(u32, u32)> = Vec::new();
     for (kind, size, body) in boxes(&bytes) {
         match &kind {
@@ -195,11 +201,25 @@ fn main() -> Result<(), Box<dyn Error>> {
                     .iter()
                     .map(|(_, duration)| u64::from(*duration))
                     .sum();
+                let rotated = other.as_ref().filter(|_| number % 2 == 0);
+                number += 1;
+                let (kid, key) = match rotated {
+                    Some((kid, key)) => (*kid, key),
+                    None => (kid, &key),
+                };
+                let own = SegmentProtection {
+                    kid,
+                    constant_iv: IvSpace::constant(kid),
+                    ..protection
+                };
+                let pssh = [Pssh::common([kid]).to_box()?];
+                let space = IvSpace::new(kid, input.as_bytes(), 0);
                 let first = space.first(decode_time, duration, fragment.len(), timescale)?;
                 let clear = &bytes[head..at + 8];
-                let made = ProtectedSegment::plan(&protection, clear, maps, first, None)?;
+                let rotated = rotated.map(|_| &pssh[..]);
+                let made = ProtectedSegment::plan(&own, clear, maps, first, rotated)?;
                 out.extend(made.head);
-                out.extend(encrypt(&made.cipher, &key, body)?);
+                out.extend(encrypt(&made.cipher, key, body)?);
             }
             _ => {}
         }

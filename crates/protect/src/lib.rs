@@ -6,6 +6,7 @@
 //! * [`boxes`], [`init`], [`fragment`]: `tenc`, `senc`, `saiz`, `saio`, `seig`, `sinf`, and rewriting of `moov` and `moof`.
 //! * [`pssh`], [`widevine`], [`playready`]: what license systems want to be told in `pssh`.
 //! * [`hls`], [`dash`], [`smooth`]: the same as values of manifests. [`cpix`]: as a document between keys and packagers.
+//! * [`rotation`]: keys of live media that change with its time.
 //! * [`sample_aes`]: Apple's encryption of elementary streams in MPEG-2 TS.
 //!
 //! The usual order: scan samples to [`Subsample`]s, [`ProtectedSegment::plan`] gives `moof` and the cipher run, and whoever
@@ -38,6 +39,7 @@ mod key;
 mod kid;
 pub mod playready;
 pub mod pssh;
+pub mod rotation;
 pub mod sample_aes;
 mod scan;
 mod scheme;
@@ -55,6 +57,7 @@ pub use error::ProtectError;
 pub use iv::{IvSpace, RowIvs};
 pub use key::Key;
 pub use kid::Kid;
+pub use rotation::{Handle, Period, Rotation};
 pub use scan::{Scanner, Subsample};
 pub use scheme::{Pattern, Scheme};
 pub use segment::{ProtectedSegment, SegmentProtection};

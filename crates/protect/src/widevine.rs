@@ -4,7 +4,7 @@
 //! as a number). The box is of version 0, which every client takes.
 
 use crate::pssh::{Pssh, system};
-use crate::{Kid, ProtectError, Scheme};
+use crate::{Kid, Period, ProtectError, Scheme};
 
 /// What the `pssh` data says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +48,14 @@ impl WidevineData {
             scheme: (scheme == Scheme::Cbcs).then_some(*b"cbcs"),
             ..Self::default()
         }
+    }
+
+    /// The same, of a period of the key `stored`.
+    #[must_use]
+    pub fn in_period(mut self, stored: Kid, period: Period) -> Self {
+        self.content_id = Some(stored.bytes().to_vec());
+        self.crypto_period_index = Some(period.number());
+        self
     }
 
     /// The message.

@@ -1,13 +1,22 @@
 //! What the API and its workers say to each other: here about jobs, with a transcoding worker; in [`live`] about live
 //! events, with an ingest worker.
 //!
-//! Three calls, all `POST` with a JSON body under `/internal/v1`, authorised with a token of role `worker`:
+//! All calls are `POST` with a JSON body under `/internal/v1`, authorised with a token of role `worker`:
 //!
 //! | path | body | answer |
 //! |---|---|---|
 //! | `jobs/claim` | [`ClaimRequest`] | `200` [`Claim`], or `204` when nothing is queued |
 //! | `jobs/{jobId}/renew` | [`RenewRequest`] | `200` [`RenewResponse`]; `409` when the lease is lost |
 //! | `jobs/{jobId}/finish` | [`FinishRequest`] | `204`; `409` when the lease is lost |
+//! | `jobs/{jobId}/share` | [`ShareRequest`] | `204`; `409` when the lease is lost |
+//! | `jobs/{jobId}/take` | [`TakeRequest`] | `200` [`TakeResponse`]; `409` when the lease is lost |
+//! | `jobs/{jobId}/records` | [`RecordsRequest`] | `200` [`RecordsResponse`]; `409` when the lease is lost |
+//! | `jobs/assist` | [`AssistRequest`] | `200` [`Assist`], or `204` when nobody needs help |
+//!
+//! One worker has a job: it plans it, says which chunks there are to make (`share`), puts the outputs together and gives the
+//! job back. Workers for whom nothing is queued help it (`assist`): everybody, the holder included, makes what `take` hands
+//! out, stages it in storage, and reports it with `renew`. A helper's lease is of its own; with it come `take` and `renew`
+//! alone, and what it had taken goes to others once it has lapsed.
 //!
 //! A worker whose lease is lost stops at once and touches nothing of the job any more: another worker has it.
 //! Every call is idempotent for the holder of the lease, so a worker may repeat one whose answer it did not see.
@@ -253,6 +262,100 @@ pub struct OutputProgress {
 pub struct RenewResponse {
     /// Somebody asked for the job to be cancelled: stop, remove what is half written, finish with [`Outcome::Canceled`].
     pub cancel: bool,
+}
+
+/// Says what there is to make of an output, so that others can have a hand in it. Saying it again leaves to helpers what
+/// they have taken, unless the plan is another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ShareRequest {
+    pub lease: String,
+    /// Index of the output.
+    pub output: u32,
+    /// What the chunks are parts of: whoever comes to another plan makes none of them. At most [`MAX_PLAN_BYTES`].
+    pub plan: String,
+    /// Numbers of the chunks that are not made yet, at most [`MAX_SHARED_CHUNKS`], in lots: those of a lot are cheaper made
+    /// one after the other, and are taken together. A lot has 1 to [`MAX_LOT`].
+    pub lots: Vec<Vec<u32>>,
+}
+
+/// Longest [`ShareRequest::plan`].
+pub const MAX_PLAN_BYTES: usize = 256;
+
+/// Most chunks of an output: two days in pieces of two seconds.
+pub const MAX_SHARED_CHUNKS: usize = 100_000;
+
+/// Most chunks of a lot.
+pub const MAX_LOT: usize = 256;
+
+/// Asks for chunks to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TakeRequest {
+    /// The holder's or a helper's.
+    pub lease: String,
+    pub output: u32,
+    pub plan: String,
+    /// What the caller took before and was not acknowledged to have made ([`RenewRequest`]); at most 1024. What it took and
+    /// does not name here it never heard of: that is given to whoever asks next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holding: Vec<u32>,
+}
+
+/// Which chunks are the caller's now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakeResponse {
+    /// A lot, or what is left of it; ascending. Empty if all are made or taken; and for a helper also if a job waits in the queue, or the plan is not that
+    /// of the holder.
+    pub chunks: Vec<u32>,
+    /// How many are yet to be made, by whomever.
+    pub left: u32,
+    /// Numbers of all chunks of the output that are made.
+    pub made: Vec<u32>,
+}
+
+/// Asks the records of chunks that others made; for the holder of the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordsRequest {
+    pub lease: String,
+    pub output: u32,
+    /// At most 64.
+    pub chunks: Vec<u32>,
+}
+
+/// What there is of the chunks that were asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordsResponse {
+    pub records: Vec<ChunkRecord>,
+}
+
+/// Asks for a job of another's to help with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AssistRequest {
+    /// As in [`ClaimRequest`].
+    pub worker: String,
+    pub lease_seconds: u32,
+    /// Jobs that the worker cannot help with: it came to another plan, or could not get at the source. At most
+    /// [`MAX_EXCEPT`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<Uuid>,
+}
+
+/// Most [`AssistRequest::except`].
+pub const MAX_EXCEPT: usize = 64;
+
+/// A job of another's in which the caller has a hand until its lease runs out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assist {
+    /// The job as its holder has it, with a lease of the helper's own and without chunks.
+    pub claim: Claim,
+    /// Indexes of the outputs of which there is something to make, in order.
+    pub outputs: Vec<u32>,
 }
 
 /// Gives the job back, done or not.

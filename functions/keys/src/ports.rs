@@ -39,6 +39,8 @@ impl KeyStore for Keys<'_> {
                     project: key.project.as_str().to_owned(),
                     policy: key.policy_id.to_string(),
                     options: Configuration(key.options),
+                    id: key.id.into(),
+                    rotation: key.rotation,
                     value: Key::from_slice(key.value.expose()).map_err(text)?,
                 })
             })

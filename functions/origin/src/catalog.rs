@@ -1,6 +1,7 @@
 //! The origin's catalog port over the instance's shared database connection.
 
 use headwater_blob::{Auth, Container};
+use headwater_catalog::endpoints::EndpointRules;
 use headwater_catalog::live::{self, LivePreview, LiveSource};
 use headwater_catalog::policies;
 use headwater_catalog::protection as stored;
@@ -12,8 +13,8 @@ use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
     AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, Edge,
-    Encrypted, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published, RowsPerSegment,
-    SchemeProtection, Tracks, Way,
+    Encrypted, Endpoint, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published,
+    RowsPerSegment, SchemeProtection, Tracks, Way,
 };
 use headwater_protect::Key;
 use headwater_seal::Seal;
@@ -125,7 +126,7 @@ fn preview(event: LivePreview) -> Result<Published<BlobFolder>, CatalogError> {
         start: None,
         end: None,
         suppressed: !event.running,
-        endpoint_running: true,
+        endpoints: vec![Endpoint::default()],
         protocols: Protocols {
             hls: true,
             dash: true,
@@ -165,7 +166,7 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
         start: locator.start_time,
         end: locator.end_time,
         suppressed: locator.suppressed || locator.unfinished,
-        endpoint_running: locator.endpoint_running,
+        endpoints: locator.endpoints.into_iter().map(endpoint).collect(),
         protocols: protocols(policy.clear),
         encrypted: Encrypted {
             envelope: protocols(policy.envelope),
@@ -180,6 +181,14 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
             folder: locator.sub_path,
         },
     })
+}
+
+fn endpoint(rules: EndpointRules) -> Endpoint {
+    Endpoint {
+        hosts: rules.hosts,
+        allow: rules.allow,
+        max_age: rules.max_age,
+    }
 }
 
 fn protect(found: LocatorProtection, public_url: &str) -> Result<Protection, CatalogError> {
@@ -215,6 +224,7 @@ fn protect(found: LocatorProtection, public_url: &str) -> Result<Protection, Cat
             keys,
             clear: Tracks::read(&scheme.clear_tracks),
             offers: offers.collect(),
+            rotation: scheme.rotation,
         });
     }
     Ok(Protection {

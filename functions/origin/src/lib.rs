@@ -19,6 +19,7 @@ use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -32,7 +33,9 @@ thread_local! {
     /// Kept for the instance's life: an origin is its caches.
     static ORIGIN: Rc<SpinOrigin> = Rc::new(Origin::new(
         SpinCatalog::default(),
-        BlobStorage::new(SpinHttp::default(), Timestamp::now).pausing(|ms| Box::pin(pause(ms))),
+        BlobStorage::new(SpinHttp::default(), Timestamp::now)
+            .assembled()
+            .pausing(|ms| Box::pin(pause(ms))),
         CacheSizes::default(),
         |line| eprintln!("origin: {line}"),
     ));
@@ -51,11 +54,13 @@ impl Guest for Component {
 
 async fn handle(request: Request) -> Result<Response, ErrorCode> {
     let origin = ORIGIN.with(Rc::clone);
+    let host = request.get_authority();
     let request = Asked::read(&request)?;
     let asked = OriginRequest {
         method: &request.method,
         path: request.path(),
         query: request.query(),
+        host: host.as_deref(),
         client: client(&request).await,
         headers: &request.headers,
         now: Timestamp::now(),
@@ -79,8 +84,19 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
 
 /// The client's address, where the host can be believed.
 async fn client(request: &Asked) -> Option<IpAddr> {
+    thread_local! {
+        /// A variable stays what it is for as long as the instance lives.
+        static BELIEVED: Cell<Option<bool>> = const { Cell::new(None) };
+    }
     let told = request.client?;
-    let believed = config::flag("client_address").await.unwrap_or(false);
+    let believed = match BELIEVED.get() {
+        Some(believed) => believed,
+        None => {
+            let believed = config::flag("client_address").await.ok()?;
+            BELIEVED.set(Some(believed));
+            believed
+        }
+    };
     believed.then(|| told.ip())
 }
 

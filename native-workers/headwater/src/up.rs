@@ -25,7 +25,8 @@ use headwater_blob::AccountKey;
 use headwater_catalog::RandomIds;
 use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, bootstrap};
 use headwater_host::{
-    AccessLog, Host, HostConfig, Limits, NativeAssembler, ServerConfig, StandIn, bind, serve,
+    AccessLog, Host, HostConfig, Limits, MediaCache, NativeAssembler, ServerConfig, StandIn, bind,
+    serve,
 };
 use headwater_keys::{Backend, KeyVendor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +103,9 @@ pub(crate) struct Args {
     /// Memory for answers that are given again without asking a component, in MiB; 0 keeps none.
     #[arg(long, env = "HEADWATER_CACHE_MIB", default_value_t = 64)]
     cache_mib: u64,
+    /// Disk for media of storage accounts that are elsewhere, in MiB; 0 keeps none.
+    #[arg(long, env = "HEADWATER_MEDIA_CACHE_MIB", default_value_t = 4096)]
+    media_cache_mib: u64,
     /// Keep no access log.
     #[arg(long)]
     no_access_log: bool,
@@ -510,7 +514,8 @@ fn load_host(
     let mut stand_ins: BTreeMap<String, Arc<dyn StandIn>> = BTreeMap::new();
     if !args.wasm_assembler {
         let local = reader.map(|reader| Arc::new(local::EmbeddedStore(reader)) as _);
-        let assembler = NativeAssembler::new(local, &roots);
+        let kept = media_cache(args, data)?;
+        let assembler = NativeAssembler::new(local, kept, &roots);
         stand_ins.insert("assembler".into(), Arc::new(assembler));
     }
     let oidc = Oidc::read(args.oidc_config.as_deref())?;
@@ -553,7 +558,18 @@ fn load_host(
             extra_roots: roots,
         },
     )?;
+    crate::release_freed_memory();
     Ok(Arc::new(host))
+}
+
+fn media_cache(args: &Args, data: &Path) -> Result<Option<MediaCache>> {
+    if args.media_cache_mib == 0 {
+        return Ok(None);
+    }
+    let folder = data.join("cache/media");
+    MediaCache::open(&folder, args.media_cache_mib.saturating_mul(1 << 20))
+        .map(Some)
+        .with_context(|| format!("the folder of kept media, {}", folder.display()))
 }
 
 /// Other authorities, as the application's variables have them.

@@ -1,7 +1,8 @@
 //! The native stand-in of `functions/assembler`: carries a plan of bytes out without the media entering a guest.
 //!
 //! Objects of the embedded store are mapped files, and their ranges go to the socket as slices of the mapping.
-//! Others are read over the host's pooled connections, neighbouring ranges in one request, as the reference
+//! Others are read in blocks that are [kept] on disk, and mapped as well; or, without such a cache and where they are too long for
+//! it, over the host's pooled connections, neighbouring ranges in one request, as the reference
 //! implementation in `headwater-plan` does. Same contract, same bytes: `tests/assembler.rs` holds both ways to the
 //! reference implementation.
 //!
@@ -31,8 +32,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+mod kept;
 mod packets;
 mod scan;
+
+pub use kept::MediaCache;
 
 /// Transport streams are handed to the socket in frames of at least so many bytes.
 const PACKETS_FRAME_BYTES: usize = 128 * 1024;
@@ -64,20 +68,32 @@ pub trait LocalObjects: Send + Sync + 'static {
 
 /// Answers `http://assembler.spin.internal/`.
 pub struct NativeAssembler {
-    local: Option<Arc<dyn LocalObjects>>,
-    client: HttpClient,
+    stores: Stores,
 }
 
 impl NativeAssembler {
+    /// `kept`: where what is read of other stores is kept.
     pub fn new(
         local: Option<Arc<dyn LocalObjects>>,
+        kept: Option<MediaCache>,
         extra_roots: &[rustls_pki_types::CertificateDer<'static>],
     ) -> Self {
         Self {
-            local,
-            client: client(extra_roots),
+            stores: Stores {
+                local,
+                kept,
+                client: client(extra_roots),
+            },
         }
     }
+}
+
+/// Where objects are read.
+#[derive(Clone)]
+struct Stores {
+    local: Option<Arc<dyn LocalObjects>>,
+    kept: Option<MediaCache>,
+    client: HttpClient,
 }
 
 impl StandIn for NativeAssembler {
@@ -85,12 +101,8 @@ impl StandIn for NativeAssembler {
         &self,
         request: Request<WasiBody>,
     ) -> BoxFuture<'static, Result<Response<WasiBody>, Error>> {
-        let (local, client) = (self.local.clone(), self.client.clone());
-        Box::pin(async move {
-            Ok(answer(local, client, request)
-                .await
-                .unwrap_or_else(status_only))
-        })
+        let stores = self.stores.clone();
+        Box::pin(async move { Ok(answer(stores, request).await.unwrap_or_else(status_only)) })
     }
 }
 
@@ -101,8 +113,7 @@ fn status_only(status: StatusCode) -> Response<WasiBody> {
 }
 
 async fn answer(
-    local: Option<Arc<dyn LocalObjects>>,
-    client: HttpClient,
+    stores: Stores,
     request: Request<WasiBody>,
 ) -> Result<Response<WasiBody>, StatusCode> {
     let scans = request.uri().path() == "/scan";
@@ -117,14 +128,14 @@ async fn answer(
         .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?
         .to_bytes();
     if scans {
-        return scan::answer(local.as_deref(), client, encoded).await;
+        return scan::answer(stores, encoded).await;
     }
     let plan = Plan::decode(encoded).map_err(|error| {
         tracing::error!("a plan was not understood: {error}");
         StatusCode::BAD_REQUEST
     })?;
     let len = plan.total_len();
-    let body = match map_all(local.as_deref(), &plan)? {
+    let body = match stores.map_all(&plan).await? {
         Some(frames) => Frames {
             frames,
             covering: Covering::of(&plan),
@@ -132,9 +143,9 @@ async fn answer(
         }
         .boxed_unsync(),
         None if packetises(&plan) || plan.encryption().is_some() => {
-            packets::remote(client, plan).await?
+            packets::remote(stores.client, plan).await?
         }
-        None => remote(client, plan).await?,
+        None => remote(stores.client, plan).await?,
     };
     let mut response = Response::new(body);
     response
@@ -143,28 +154,78 @@ async fn answer(
     Ok(response)
 }
 
-/// The frames of a plan whose objects are all local; `None` if one is not.
-fn map_all(
-    local: Option<&dyn LocalObjects>,
-    plan: &Plan,
-) -> Result<Option<VecDeque<Output>>, StatusCode> {
-    let Some(local) = local else { return Ok(None) };
-    let mut maps = Vec::with_capacity(plan.objects().len());
-    for (index, object) in plan.objects().iter().enumerate() {
-        let Some(opened) = local.open(object.url(), object.if_match()) else {
-            return Ok(None);
+impl Stores {
+    /// The frames of a plan whose objects are all local or kept; `None` if one is neither.
+    async fn map_all(&self, plan: &Plan) -> Result<Option<VecDeque<Output>>, StatusCode> {
+        let mut opened = Vec::with_capacity(plan.objects().len());
+        for object in plan.objects() {
+            let local = self.local.as_deref();
+            let found = local.and_then(|local| local.open(object.url(), object.if_match()));
+            opened.push(found.transpose().map_err(|Refused(status)| status)?);
+        }
+        let far = opened.iter().any(Option::is_none);
+        let needed = match &self.kept {
+            Some(_) if far => kept::needed(plan),
+            _ => None,
         };
-        let opened = opened.map_err(|Refused(status)| status)?;
-        maps.push(map_object(plan, index, &opened)?);
+        if far && needed.is_none() {
+            return Ok(None);
+        }
+        let map = async |index: usize, opened: &Option<LocalObject>| {
+            if let Some(opened) = opened {
+                return map_object(plan, index, opened).map(Some);
+            }
+            let (Some(kept), Some(needed), Some(object)) = (
+                &self.kept,
+                needed.as_ref().and_then(|needed| needed.get(index)),
+                plan.objects().get(index),
+            ) else {
+                return Ok(None);
+            };
+            let blocks = kept.read(&self.client, object, needed).await?;
+            Ok(blocks.map(Mapped::Blocks))
+        };
+        let all = opened
+            .iter()
+            .enumerate()
+            .map(|(index, opened)| map(index, opened));
+        let maps: Option<Vec<_>> = futures::future::try_join_all(all)
+            .await?
+            .into_iter()
+            .collect();
+        maps.map(|maps| frames(plan, &maps)).transpose()
     }
+}
+
+/// Of one object, what a plan touches.
+enum Mapped {
+    /// From there on.
+    Whole(u64, Bytes),
+    Blocks(kept::Blocks),
+}
+
+impl Mapped {
+    /// The bytes of a range, in one piece or several; `None` if the object has no such range.
+    fn slices(&self, range: &Range<u64>) -> Option<Vec<Bytes>> {
+        match self {
+            Self::Blocks(blocks) => kept::slices(blocks, range),
+            Self::Whole(start, map) => {
+                let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
+                let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+                (from <= to && to <= map.len()).then(|| vec![map.slice(from..to)])
+            }
+        }
+    }
+}
+
+/// The frames of a plan over mapped objects.
+fn frames(plan: &Plan, maps: &[Mapped]) -> Result<VecDeque<Output>, StatusCode> {
     let mapped = |object: u32, range: Range<u64>| {
-        let (start, map) = usize::try_from(object)
-            .ok()
-            .and_then(|i| maps.get(i))
-            .ok_or(StatusCode::BAD_REQUEST)?;
-        let from = usize::try_from(range.start - start).map_err(|_| StatusCode::BAD_REQUEST)?;
-        let len = usize::try_from(range.end - range.start).map_err(|_| StatusCode::BAD_REQUEST)?;
-        Ok::<_, StatusCode>(map.slice(from..from + len))
+        let map = usize::try_from(object).ok().and_then(|i| maps.get(i));
+        map.ok_or(StatusCode::BAD_REQUEST)?
+            .slices(&range)
+            // It is not the object that the plan was made for.
+            .ok_or(StatusCode::PRECONDITION_FAILED)
     };
     let mut frames = VecDeque::new();
     for step in plan.steps() {
@@ -175,19 +236,21 @@ fn map_all(
                 offset,
                 len,
             } => {
-                let mut rest = mapped(*object, *offset..*offset + *len)?;
-                while rest.len() > FRAME_BYTES {
-                    frames.push_back(Output::Ready(rest.split_to(FRAME_BYTES)));
+                for mut rest in mapped(*object, *offset..*offset + *len)? {
+                    while rest.len() > FRAME_BYTES {
+                        frames.push_back(Output::Ready(rest.split_to(FRAME_BYTES)));
+                    }
+                    frames.push_back(Output::Ready(rest));
                 }
-                frames.push_back(Output::Ready(rest));
             }
             Step::Packetise(step) => {
                 let mut streams = Vec::with_capacity(step.streams().len());
                 for sources in step.streams() {
-                    let slices = sources
-                        .iter()
-                        .map(|source| mapped(source.object, source.range.clone()));
-                    streams.push(slices.collect::<Result<VecDeque<Bytes>, _>>()?);
+                    let mut slices = VecDeque::new();
+                    for source in sources {
+                        slices.extend(mapped(source.object, source.range.clone())?);
+                    }
+                    streams.push(slices);
                 }
                 frames.push_back(Output::Packets(Packets {
                     step: step.as_ref().clone(),
@@ -198,7 +261,7 @@ fn map_all(
             _ => return Err(StatusCode::NOT_IMPLEMENTED),
         }
     }
-    Ok(Some(frames))
+    Ok(frames)
 }
 
 /// Whether a transport stream is to be made.
@@ -208,8 +271,8 @@ fn packetises(plan: &Plan) -> bool {
         .any(|step| matches!(step, Step::Packetise(_)))
 }
 
-/// Maps the part of an object that the plan touches: where it starts, and the bytes.
-fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<(u64, Bytes), StatusCode> {
+/// Maps the part of an object that the plan touches.
+fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<Mapped, StatusCode> {
     let mut touched: Option<Range<u64>> = None;
     for (object, range) in plan.ranges() {
         if usize::try_from(object) == Ok(index) {
@@ -220,7 +283,7 @@ fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<(u64, B
         }
     }
     let Some(range) = touched else {
-        return Ok((0, Bytes::new()));
+        return Ok(Mapped::Whole(0, Bytes::new()));
     };
     if range.end > opened.len {
         // It is not the object that the plan was made for.
@@ -228,16 +291,17 @@ fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<(u64, B
     }
     let len =
         usize::try_from(range.end - range.start).map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-    Ok((
+    let map = map_file(&opened.file, range.start, len);
+    Ok(Mapped::Whole(
         range.start,
-        map_file(&opened.file, range.start, len).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?,
+        map.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?,
     ))
 }
 
 #[allow(unsafe_code)]
 fn map_file(file: &File, offset: u64, len: usize) -> std::io::Result<Bytes> {
-    // SAFETY: the embedded store never changes or truncates a file in place (see the module's documentation), so
-    // the mapped pages stay what they are for as long as the mapping lives.
+    // SAFETY: neither the embedded store nor the cache of media ever changes or truncates a file in place (see the modules'
+    // documentation), so the mapped pages stay what they are for as long as the mapping lives.
     let map = unsafe {
         memmap2::MmapOptions::new()
             .offset(offset)
@@ -517,6 +581,30 @@ async fn request_range(
     object: &Object,
     range: &Range<u64>,
 ) -> Result<Response<WasiBody>, StatusCode> {
+    let response = send(client, object, range).await?;
+    store_answer(&response).delivers(range).map_err(status)?;
+    Ok(response)
+}
+
+fn store_answer(response: &Response<WasiBody>) -> StoreAnswer<'_> {
+    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+    StoreAnswer {
+        status: response.status().as_u16(),
+        content_length: text(header::CONTENT_LENGTH).and_then(|len| len.parse().ok()),
+        content_range: text(header::CONTENT_RANGE),
+    }
+}
+
+fn status(fault: StoreFault) -> StatusCode {
+    StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_GATEWAY)
+}
+
+/// Asks a store for a range, and has its answer, whatever that is.
+async fn send(
+    client: &HttpClient,
+    object: &Object,
+    range: &Range<u64>,
+) -> Result<Response<WasiBody>, StatusCode> {
     let mut request = Request::get(object.url())
         .header(
             header::RANGE,
@@ -529,23 +617,13 @@ async fn request_range(
     let request = request
         .body(full_body(Bytes::new()))
         .map_err(|_| StatusCode::BAD_REQUEST)?;
-    let fault =
-        |fault: StoreFault| StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let response = fetch(client, request, Patience::default())
+    fetch(client, request, Patience::default())
         .await
         .map_err(|error| {
             tracing::warn!("an object store cannot be reached: {error}");
-            fault(match error {
+            status(match error {
                 Error::ConnectionReadTimeout => StoreFault::Timeout,
                 _ => StoreFault::Busy,
             })
-        })?;
-    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
-    let answer = StoreAnswer {
-        status: response.status().as_u16(),
-        content_length: text(header::CONTENT_LENGTH).and_then(|len| len.parse().ok()),
-        content_range: text(header::CONTENT_RANGE),
-    };
-    answer.delivers(range).map_err(fault)?;
-    Ok(response)
+        })
 }

@@ -101,9 +101,7 @@ impl LoadedComponent {
 }
 
 /// The engine all components share.
-///
-/// `cache`: where compiled code is kept, by content hash; without it each start compiles anew.
-pub(crate) fn engine(limits: &Limits, cache: Option<PathBuf>) -> wasmtime::Result<Engine> {
+pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(1_000)
         .total_core_instances(4_000)
@@ -128,23 +126,20 @@ pub(crate) fn engine(limits: &Limits, cache: Option<PathBuf>) -> wasmtime::Resul
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    if let Some(directory) = cache {
-        let mut cache = wasmtime::CacheConfig::new();
-        cache.with_directory(directory);
-        config.cache(Some(wasmtime::Cache::new(cache)?));
-    }
     Engine::new(&config)
 }
 
-/// Compiles and links `bytes`.
-pub(crate) fn link(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<ProxyPre<InstanceData>> {
-    let component = Component::from_binary(engine, bytes)?;
+/// Gives `component` what its imports ask for.
+pub(crate) fn link(
+    engine: &Engine,
+    component: &Component,
+) -> wasmtime::Result<ProxyPre<InstanceData>> {
     let mut linker = Linker::<InstanceData>::new(engine);
     // Rust's standard library still imports WASI 0.2; the SDK brings 0.3.
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     p3::add_to_linker(&mut linker)?;
     bindings::HostImports::add_to_linker::<_, ComponentData>(&mut linker, InstanceData::view)?;
-    let pre = linker.instantiate_pre(&component)?;
+    let pre = linker.instantiate_pre(component)?;
     Ok(ProxyPre::P3(p3::bindings::ServicePre::new(pre)?))
 }

@@ -1,6 +1,7 @@
 //! The application: the manifest's components, routes and stand-ins, answering one request at a time.
 
 use crate::cache::{self, Question, ResponseCache};
+use crate::compiled::Compiler;
 use crate::component::{Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
 use crate::dispatch::{Dispatcher, Unanswered};
@@ -114,7 +115,9 @@ impl Host {
                     .any(|t| t.component() == Some(*id))
             })
             .collect();
-        let engine = engine(&config.limits, config.cache.clone())?;
+        let engine = engine(&config.limits)?;
+        let mut compiler = Compiler::new(engine.clone(), config.cache.clone())
+            .context("the folder of compiled code")?;
         start_epoch_clock(&engine);
 
         let mut databases = BTreeMap::new();
@@ -139,7 +142,9 @@ impl Host {
             // One after the other: each is compiled by all cores, and what the compiler holds of several is hundreds of megabytes.
             let bytes = composed(source, &manifest, component)
                 .with_context(|| format!("component `{id}`"))?;
-            let pre = link(&engine, &bytes)
+            let pre = compiler
+                .component(&bytes)
+                .and_then(|compiled| link(&engine, &compiled))
                 .map_err(anyhow::Error::from)
                 .with_context(|| format!("component `{id}` ({})", component.source))?;
             let named = |what: &str| format!("component `{id}`: {what}");

@@ -12,6 +12,7 @@ mod access_log;
 mod assembler;
 mod bindings;
 mod cache;
+mod compiled;
 mod component;
 mod compose;
 mod dispatch;
@@ -30,7 +31,7 @@ mod template;
 mod variables;
 
 pub use access_log::AccessLog;
-pub use assembler::{LocalObject, LocalObjects, NativeAssembler, Refused};
+pub use assembler::{LocalObject, LocalObjects, MediaCache, NativeAssembler, Refused};
 pub use component::Limits;
 pub use gate::{Admission, Gate};
 pub use host::{AppDirectory, AppSource, Connection, Host, HostConfig};

@@ -185,14 +185,22 @@ impl rusqlite::ToSql for Value {
 
 type Rows = (Vec<String>, Vec<RowResult>);
 
-fn is_readonly(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result<bool> {
-    // BEGIN, COMMIT and PRAGMA count as read-only for SQLite; a COMMIT waits for the disk.
+/// Whether a statement may be one that only reads.
+///
+/// `BEGIN`, `COMMIT` and `PRAGMA` count as read-only for SQLite; a `COMMIT` waits for the disk.
+fn is_select(sql: &str) -> bool {
     let word = sql.trim_start().get(..6).unwrap_or_default();
-    Ok(word.eq_ignore_ascii_case("select") && connection.prepare_cached(sql)?.readonly())
+    word.eq_ignore_ascii_case("select")
 }
 
-fn run(connection: &rusqlite::Connection, sql: &str, parameters: &[Value]) -> Result<Rows, Error> {
-    let mut statement = connection.prepare_cached(sql).map_err(io)?;
+fn prepare<'a>(
+    connection: &'a rusqlite::Connection,
+    sql: &str,
+) -> Result<rusqlite::CachedStatement<'a>, Error> {
+    connection.prepare_cached(sql).map_err(io)
+}
+
+fn run(mut statement: rusqlite::CachedStatement<'_>, parameters: &[Value]) -> Result<Rows, Error> {
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement
         .query(rusqlite::params_from_iter(parameters))
@@ -241,8 +249,11 @@ async fn execute(opened: Arc<Opened>, sql: String, parameters: Vec<Value>) -> Re
     {
         let guard = opened.lock();
         let open = guard.as_ref().ok_or(Error::InvalidConnection)?;
-        if is_readonly(open, &sql).map_err(io)? {
-            return run(open, &sql, &parameters);
+        if is_select(&sql) {
+            let statement = prepare(open, &sql)?;
+            if statement.readonly() {
+                return run(statement, &parameters);
+            }
         }
     }
     if !is_pragma(&sql) {
@@ -250,7 +261,7 @@ async fn execute(opened: Arc<Opened>, sql: String, parameters: Vec<Value>) -> Re
     }
     tokio::task::spawn_blocking(move || {
         let done = match opened.lock().as_ref() {
-            Some(open) => run(open, &sql, &parameters),
+            Some(open) => prepare(open, &sql).and_then(|statement| run(statement, &parameters)),
             None => Err(Error::InvalidConnection),
         };
         opened.give_turn_up();

@@ -1,22 +1,30 @@
 //! The native assembler, both ways, against the reference implementation in `headwater-plan`.
 
 use bytes::Bytes;
-use headwater_host::{LocalObject, LocalObjects, NativeAssembler, Refused, StandIn, full_body};
+use futures::StreamExt;
+use headwater_host::{
+    LocalObject, LocalObjects, MediaCache, NativeAssembler, Refused, StandIn, full_body,
+};
 use headwater_plan::{
     ByteStream, Object, Plan, PlanBuilder, RangeSource, Sink, StoreAnswer, StoreFault, assemble,
 };
 use headwater_protect::{Cipher, Key};
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Write;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
+use std::time::Duration;
 
 const ETAG: &str = "\"0x1\"";
-const LEN: usize = 300_000;
+/// Two blocks of the cache and a part of a third.
+const LEN: usize = 1_300_000;
 
 /// Bytes that tell where they come from.
 fn object() -> &'static [u8] {
@@ -28,7 +36,14 @@ fn object() -> &'static [u8] {
     })
 }
 
-/// A store over HTTP: `/object` and its ranges, and `/503` and the like, which answer just that.
+/// How often each path was asked for.
+static ASKED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+
+fn asked(path: &str) -> usize {
+    ASKED.lock().unwrap().get(path).copied().unwrap_or(0)
+}
+
+/// A store over HTTP: `/object…` and its ranges, `/503` and the like, which answer just that, and `/broken`, which breaks off.
 fn store() -> &'static str {
     static STORE: OnceLock<String> = OnceLock::new();
     STORE.get_or_init(|| {
@@ -43,8 +58,27 @@ fn store() -> &'static str {
                 ready.send(listener.local_addr().unwrap()).unwrap();
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
-                    let service = hyper::service::service_fn(|request| async move {
-                        Ok::<_, Infallible>(stored(&request))
+                    let service = hyper::service::service_fn(|request: Request<_>| async move {
+                        let path = request.uri().path().to_owned();
+                        *ASKED.lock().unwrap().entry(path.clone()).or_default() += 1;
+                        let response = stored(&request);
+                        if path != "/broken" {
+                            let whole =
+                                |body: Full<_>| BoxBody::new(body.map_err(std::io::Error::other));
+                            return Ok::<_, Infallible>(response.map(whole));
+                        }
+                        // All that is promised but the last byte.
+                        let (head, body) = response.into_parts();
+                        let all = body.collect().await.unwrap().to_bytes();
+                        let part = Ok(Frame::data(all.slice(..all.len() - 1)));
+                        let end = async {
+                            // What was handed over is sent by then.
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                            Err(std::io::Error::other("gone"))
+                        };
+                        let parts = futures::stream::iter([part]);
+                        let body = StreamBody::new(parts.chain(futures::stream::once(end)));
+                        Ok(Response::from_parts(head, BoxBody::new(body)))
                     });
                     tokio::spawn(
                         hyper::server::conn::http1::Builder::new()
@@ -169,11 +203,19 @@ async fn answered(assembler: &NativeAssembler, plan: &Plan) -> (u16, Vec<u8>) {
     (status, body.to_vec())
 }
 
-fn both() -> [NativeAssembler; 2] {
+/// From files, from the store, and from the store by way of a cache.
+fn every() -> [NativeAssembler; 3] {
+    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     [
-        NativeAssembler::new(Some(Arc::new(Files::new())), &[]),
-        NativeAssembler::new(None, &[]),
+        NativeAssembler::new(Some(Arc::new(Files::new())), None, &[]),
+        NativeAssembler::new(None, None, &[]),
+        keeping(&FOLDER),
     ]
+}
+
+fn keeping(folder: &tempfile::TempDir) -> NativeAssembler {
+    let kept = MediaCache::open(folder.path(), 64 << 20).unwrap();
+    NativeAssembler::new(None, Some(kept), &[])
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -223,7 +265,7 @@ proptest! {
         let mut reference = Collect(Vec::new());
         let runtime = runtime();
         runtime.block_on(assemble(&plan, &Reference, &mut reference)).unwrap();
-        for assembler in both() {
+        for assembler in every() {
             let (status, body) = runtime.block_on(answered(&assembler, &plan));
             prop_assert_eq!(status, 200);
             prop_assert!(body == reference.0, "{} bytes, {} wanted", body.len(), reference.0.len());
@@ -255,7 +297,7 @@ fn small_pieces_go_out_together() {
         place(at * 1_000..at * 1_000 + 400);
     }
     let plan = plan.finish();
-    let [local, _] = both();
+    let [local, ..] = every();
     let frames: Vec<Bytes> = runtime().block_on(async {
         let request = Request::post("http://assembler.spin.internal/")
             .body(full_body(plan.encode()))
@@ -287,7 +329,7 @@ fn refusals_are_told_apart_before_the_first_byte() {
         |assembler: &NativeAssembler, plan: &Plan| runtime().block_on(answered(assembler, plan)).0;
     let object = format!("{}/object", store());
     let beyond = LEN as u64 - 10..LEN as u64 + 10;
-    for assembler in both() {
+    for assembler in every() {
         assert_eq!(
             status(&assembler, &plan(object.clone(), "\"0x2\"", 0..10)),
             412
@@ -297,18 +339,108 @@ fn refusals_are_told_apart_before_the_first_byte() {
             412
         );
     }
-    let [_, remote] = both();
-    for (theirs, ours) in [
-        (404, 404),
-        (416, 412),
-        (429, 503),
-        (503, 503),
-        (500, 502),
-        (403, 502),
-    ] {
-        let plan = plan(format!("{}/{theirs}", store()), ETAG, 0..10);
-        assert_eq!(status(&remote, &plan), ours, "{theirs}");
+    let [_, remote, kept] = every();
+    for far in [remote, kept] {
+        for (theirs, ours) in [
+            (404, 404),
+            (416, 412),
+            (429, 503),
+            (503, 503),
+            (500, 502),
+            (403, 502),
+        ] {
+            let plan = plan(format!("{}/{theirs}", store()), ETAG, 0..10);
+            assert_eq!(status(&far, &plan), ours, "{theirs}");
+        }
+        let nobody = plan("http://127.0.0.1:1/object".into(), ETAG, 0..10);
+        assert_eq!(status(&far, &nobody), 503);
     }
-    let nobody = plan("http://127.0.0.1:1/object".into(), ETAG, 0..10);
-    assert_eq!(status(&remote, &nobody), 503);
+}
+
+/// A plan of one range of `url`.
+fn of(url: &str, range: Range<usize>) -> Plan {
+    let mut plan = PlanBuilder::new();
+    let object = Object::new(url, Some(ETAG.into())).unwrap();
+    let object = plan.object(object).unwrap();
+    plan.range(object, range.start as u64..range.end as u64)
+        .unwrap();
+    plan.finish()
+}
+
+#[test]
+fn what_many_ask_for_is_read_once_and_what_is_kept_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = keeping(&folder);
+    let url = |signature| format!("{}/object/many?sig={signature}", store());
+    runtime().block_on(async {
+        let plans: Vec<_> = (0..100).map(|n| of(&url(n), n..600_000 + n)).collect();
+        let all = plans.iter().map(|plan| answered(&cache, plan));
+        for (n, (status, body)) in futures::future::join_all(all).await.iter().enumerate() {
+            assert_eq!(*status, 200);
+            assert!(*body == object()[n..600_000 + n], "{n}");
+        }
+        // Two blocks, which are neighbours.
+        assert_eq!(asked("/object/many"), 1);
+        // The third alone.
+        let (status, body) = answered(&cache, &of(&url(1), 500_000..LEN)).await;
+        assert!(status == 200 && body == object()[500_000..]);
+        assert_eq!(asked("/object/many"), 2);
+        let (status, _) = answered(&cache, &of(&url(1), 0..LEN)).await;
+        assert_eq!((status, asked("/object/many")), (200, 2));
+    });
+}
+
+#[test]
+fn what_is_kept_is_there_while_the_store_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = keeping(&folder);
+    let object_url = format!("{}/object/away", store());
+    let plan = of(&object_url, 10..2_000);
+    let runtime = runtime();
+    assert_eq!(runtime.block_on(answered(&cache, &plan)).0, 200);
+    // Another process finds it; in the background, so it may take a moment.
+    let other = keeping(&folder);
+    let (status, body) = runtime.block_on(async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        answered(&other, &plan).await
+    });
+    assert!(status == 200 && body == object()[10..2_000]);
+    assert_eq!(asked("/object/away"), 1);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = keeping(&folder);
+    let plan = of(&format!("{}/broken", store()), 0..LEN);
+    let runtime = runtime();
+    for round in 1..=2 {
+        assert_eq!(runtime.block_on(answered(&cache, &plan)).0, 502);
+        assert_eq!(asked("/broken"), round);
+    }
+    // The blocks before were whole.
+    let first = of(&format!("{}/broken", store()), 0..1_000_000);
+    let (status, body) = runtime.block_on(answered(&cache, &first));
+    assert!(status == 200 && body == object()[..1_000_000]);
+    assert_eq!(asked("/broken"), 2);
+}
+
+#[test]
+fn a_request_that_is_given_up_is_of_use_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = keeping(&folder);
+    let plan = of(&format!("{}/object/left", store()), 0..LEN);
+    runtime().block_on(async {
+        let given_up = tokio::time::timeout(Duration::ZERO, answered(&cache, &plan));
+        assert!(given_up.await.is_err());
+        let (status, body) = answered(&cache, &plan).await;
+        assert!(status == 200 && body == object());
+    });
+    assert_eq!(asked("/object/left"), 1);
+    // Nothing waits for what a runtime has left behind.
+    let other = of(&format!("{}/object/behind", store()), 0..LEN);
+    runtime().block_on(async {
+        let _ = tokio::time::timeout(Duration::ZERO, answered(&cache, &other)).await;
+    });
+    assert_eq!(runtime().block_on(answered(&cache, &other)).0, 200);
 }

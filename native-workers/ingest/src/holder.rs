@@ -309,7 +309,7 @@ impl Holder {
                 let listening = srt::listen(self.around.config.srt, &token, open).await;
                 Some(listening.map_err(|error| Over::Failed(format!("SRT: {error}")))?)
             }
-            Protocol::Rtmp | Protocol::Rtmps => {
+            Protocol::Rtmp | Protocol::Rtmps | Protocol::FragmentedMp4 => {
                 self.around.hub.open(&token, open);
                 None
             }
@@ -439,6 +439,17 @@ impl Holder {
             Protocol::Rtmp => {
                 input.extend(path("rtmp", &self.around.bound.rtmp));
                 input.extend(path("rtmps", &self.around.bound.rtmps));
+            }
+            Protocol::FragmentedMp4 => {
+                let ports = |scheme: &'static str, ports: &[std::net::SocketAddr]| {
+                    let urls = ports.iter().map(|at| Endpoint {
+                        protocol: "FragmentedMP4".to_owned(),
+                        url: format!("{scheme}://{host}:{}/{token}/ingest.isml", at.port()),
+                    });
+                    urls.collect::<Vec<_>>()
+                };
+                input.extend(ports("http", &self.around.bound.rtmp));
+                input.extend(ports("https", &self.around.bound.rtmps));
             }
             Protocol::Rtmps => input.extend(path("rtmps", &self.around.bound.rtmps)),
         }

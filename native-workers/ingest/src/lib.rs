@@ -8,7 +8,7 @@
 //! | `event` | one event's engine, its newest media in memory, its journal and spool on disk |
 //! | `recording` | one live output: segments, pages and head into storage, trimming, the end |
 //! | `hub` | which event an access token is for; what protocol adapters push into |
-//! | `rtmp`, `srt` | the protocols |
+//! | `rtmp`, `push`, `srt` | the protocols |
 //! | `encode` | events that are encoded here: decoders, scaler, encoders |
 //! | `edge` | the private listener that the origin asks for the newest moments |
 //! | `stats`, `measure` | what comes in, counted: for the API's `health`, heartbeats and metrics |
@@ -26,6 +26,7 @@ mod facts;
 mod holder;
 mod hub;
 mod measure;
+mod push;
 mod recording;
 mod resume;
 mod rtmp;
@@ -62,9 +63,9 @@ pub struct Config {
     pub name: String,
     /// Journals and segments that are not in storage yet. One process at a time; kept from start to start.
     pub data: PathBuf,
-    /// Where RTMP is taken: the primary and the backup port. Port 0 picks a free one.
+    /// Where RTMP and Smooth ingest are taken: the primary and the backup port. Port 0 picks a free one.
     pub rtmp: Vec<SocketAddr>,
-    /// Where RTMPS is taken, and with which certificate.
+    /// Where both are taken over TLS, and with which certificate.
     pub rtmps: Option<(Vec<SocketAddr>, Arc<tokio_rustls::rustls::ServerConfig>)>,
     /// Where SRT is taken. Every event has a port of its own, as its passphrase is all that tells it from others: this one and
     /// those after it; with port 0, free ones.

@@ -1,4 +1,4 @@
-//! RTMP and RTMPS: connections of encoders.
+//! RTMP and RTMPS: connections of encoders. On the same ports is Smooth ingest ([`crate::push`]).
 //!
 //! `rtmp://host:1935/live/{accessToken}/{streamName}`, with or without `live`; the token is in the application or in front of
 //! the stream's name, as encoders split URLs where they like.
@@ -17,7 +17,9 @@ use headwater_live::timeline::TrackIndex;
 use headwater_rtmp::amf0::Value;
 use headwater_rtmp::flv::{self, Codec, Tag};
 use headwater_rtmp::{Event, Limits, Session};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -25,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::{Hub, Open, Publication};
-use crate::said;
+use crate::{push, said};
 
 /// Connections of one port at once.
 const MOST_CONNECTIONS: usize = 256;
@@ -71,12 +73,15 @@ pub(crate) async fn listen(
             let _ = stream.set_nodelay(true);
             let deadline = Instant::now() + PATIENCE_TO_PUBLISH;
             let port = stream.local_addr().map_or(0, |local| local.port());
+            let at = At {
+                port,
+                peer,
+                deadline,
+            };
             match tls {
-                None => connection(stream, ("rtmp", port), peer, &hub, deadline, &stop).await,
+                None => told_apart(stream, ["rtmp", "http"], at, &hub, &stop).await,
                 Some(tls) => match tokio::time::timeout_at(deadline, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        connection(stream, ("rtmps", port), peer, &hub, deadline, &stop).await
-                    }
+                    Ok(Ok(stream)) => told_apart(stream, ["rtmps", "https"], at, &hub, &stop).await,
                     _ => tracing::debug!(%peer, "no TLS handshake"),
                 },
             }
@@ -84,12 +89,45 @@ pub(crate) async fn listen(
     }
 }
 
+/// A connection of a port.
+#[derive(Clone, Copy)]
+struct At {
+    port: u16,
+    peer: SocketAddr,
+    deadline: Instant,
+}
+
+/// RTMP begins with its version, 3; a method of HTTP with a letter.
+async fn told_apart<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    [rtmp, http]: [&'static str; 2],
+    at: At,
+    hub: &Arc<Hub>,
+    stop: &CancellationToken,
+) {
+    let mut stream = BufReader::with_capacity(64 << 10, stream);
+    let first = match tokio::time::timeout_at(at.deadline, stream.fill_buf()).await {
+        Ok(Ok(bytes)) => bytes.first().copied(),
+        _ => None,
+    };
+    match first {
+        Some(letter) if letter.is_ascii_uppercase() => {
+            push::connection(stream, (http, at.port), at.peer, hub, stop).await;
+        }
+        Some(_) => connection(stream, rtmp, at, hub, stop).await,
+        None => {}
+    }
+}
+
 async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    (scheme, port): (&'static str, u16),
-    peer: SocketAddr,
+    scheme: &'static str,
+    At {
+        port,
+        peer,
+        deadline,
+    }: At,
     hub: &Hub,
-    deadline: Instant,
     stop: &CancellationToken,
 ) {
     let mut encoder = Encoder {

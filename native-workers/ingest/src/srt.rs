@@ -202,7 +202,7 @@ impl Streams {
                 tracing::info!(pid, stream_type, "a stream of an encoder is not passed on");
                 // Data and text may come along; a picture that cannot be shown is told.
                 match stream_type {
-                    0x01 | 0x02 | 0x10 | 0x24 | 0x33 => Err(Reason::CodecNotSupported),
+                    0x01 | 0x02 | 0x10 | 0x33 => Err(Reason::CodecNotSupported),
                     _ => Ok(None),
                 }
             }

@@ -291,7 +291,10 @@ impl Connection {
         EncoderHealth {
             ingest_url: self.encoder.ingest_url.clone(),
             stream_id: self.encoder.stream_id.clone(),
-            protocol: scheme.unwrap_or_default().to_ascii_uppercase(),
+            protocol: match scheme.unwrap_or_default() {
+                "http" | "https" => "FragmentedMP4".to_owned(),
+                scheme => scheme.to_ascii_uppercase(),
+            },
             encoder_ip: self.encoder.encoder_ip.clone(),
             encoder_port: self.encoder.encoder_port.clone(),
             connected_for_ms: age(now_ms, self.since_ms),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_blob::{HttpClient as _, HyperClient, TransportError};
-use headwater_work::{Claim, ClaimRequest, FinishRequest, RenewRequest, RenewResponse};
+use headwater_work::{
+    Assist, AssistRequest, ChunkRecord, Claim, ClaimRequest, FinishRequest, RecordsRequest,
+    RecordsResponse, RenewRequest, RenewResponse, ShareRequest, TakeRequest, TakeResponse,
+};
 use http::{Method, Request, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,6 +80,35 @@ impl Api {
         self.post(&format!("{job}/finish"), request)
             .await
             .map(|_| ())
+    }
+
+    /// Ok `None`: nobody needs help.
+    pub async fn assist(&self, request: &AssistRequest) -> Result<Option<Assist>, ApiError> {
+        let (status, body) = self.post("assist", request).await?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        read(&body).map(Some)
+    }
+
+    pub async fn share(&self, job: Uuid, request: &ShareRequest) -> Result<(), ApiError> {
+        self.post(&format!("{job}/share"), request)
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn take(&self, job: Uuid, request: &TakeRequest) -> Result<TakeResponse, ApiError> {
+        let (_, body) = self.post(&format!("{job}/take"), request).await?;
+        read(&body)
+    }
+
+    pub async fn records(
+        &self,
+        job: Uuid,
+        request: &RecordsRequest,
+    ) -> Result<Vec<ChunkRecord>, ApiError> {
+        let (_, body) = self.post(&format!("{job}/records"), request).await?;
+        read::<RecordsResponse>(&body).map(|answer| answer.records)
     }
 
     async fn post(

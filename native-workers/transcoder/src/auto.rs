@@ -83,33 +83,38 @@ impl Auto {
         if let Some(inserts) = inserter::of(claim)? {
             return inserter::run(claim, job, &inserts).await;
         }
+        let (engine, why) = self.engine_for(claim, job).await?;
+        job.chose(engine.name(), &why);
+        engine.run(claim, job).await
+    }
+
+    async fn lend_a_hand(&self, claim: &Claim, outputs: &[u32], job: &Job) -> Step<()> {
+        // Whoever has the job chose the same, or its plan is another.
+        let (engine, _) = self.engine_for(claim, job).await?;
+        engine.help(claim, outputs, job).await
+    }
+
+    /// Which engine makes the job, and why that one.
+    async fn engine_for(&self, claim: &Claim, job: &Job) -> Step<(&dyn Engine, String)> {
         let ffmpeg = match (&self.ffmpeg, self.choice) {
             (Ok(ffmpeg), Choice::Ffmpeg) => {
-                job.chose("ffmpeg", "The worker was set up with --engine ffmpeg.");
-                return ffmpeg.run(claim, job).await;
+                let why = "The worker was set up with --engine ffmpeg.";
+                return Ok((ffmpeg, why.into()));
             }
             (Ok(ffmpeg), _) => ffmpeg,
             (Err(why), _) => {
-                job.chose(
-                    "builtin",
-                    &format!("The worker has no other engine: {why}."),
-                );
-                return self.builtin.run(claim, job).await;
+                let why = format!("The worker has no other engine: {why}.");
+                return Ok((&self.builtin, why));
             }
         };
-        match self.fits(claim, job).await? {
+        Ok(match self.fits(claim, job).await? {
             Ok(()) => {
-                job.chose(
-                    "builtin",
-                    "The built-in engine decodes the source and makes what the preset asks for.",
-                );
-                self.builtin.run(claim, job).await
+                let why =
+                    "The built-in engine decodes the source and makes what the preset asks for.";
+                (&self.builtin, why.into())
             }
-            Err(why) => {
-                job.chose("ffmpeg", &why);
-                ffmpeg.run(claim, job).await
-            }
-        }
+            Err(why) => (ffmpeg, why),
+        })
     }
 
     /// Whether the built-in engine can make the job. The inner error: a sentence that says why not.
@@ -159,5 +164,14 @@ impl Engine for Auto {
 
     fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>> {
         Box::pin(self.job(claim, job))
+    }
+
+    fn help<'a>(
+        &'a self,
+        claim: &'a Claim,
+        outputs: &'a [u32],
+        job: &'a Job,
+    ) -> LocalBoxFuture<'a, Step<()>> {
+        Box::pin(self.lend_a_hand(claim, outputs, job))
     }
 }

@@ -12,6 +12,7 @@ use headwater_work::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::division::Division;
 use crate::failure::{Step, Stopped};
 
 /// Turns a claimed job's input into its outputs.
@@ -29,6 +30,15 @@ pub trait Engine: Send + Sync {
     ///
     /// The worker gives every job a thread of its own, so the future need not be `Send`.
     fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>>;
+
+    /// Makes chunks of the outputs with the indexes `outputs` of a job that another worker has, as long as there are any to
+    /// take ([`Job::division`]). Publishes nothing.
+    fn help<'a>(
+        &'a self,
+        claim: &'a Claim,
+        outputs: &'a [u32],
+        job: &'a Job,
+    ) -> LocalBoxFuture<'a, Step<()>>;
 }
 
 /// The claim's outputs in the order in which they are to be made, each with its place in the claim.
@@ -46,6 +56,8 @@ pub struct Job {
     pub stop: CancellationToken,
     /// Cancelled when the engine is to begin nothing more.
     pub wind_down: CancellationToken,
+    /// Who makes which chunks.
+    pub division: Division,
     cancel_requested: AtomicBool,
     reports: Mutex<Reports>,
 }
@@ -56,6 +68,8 @@ struct Reports {
     progress: BTreeMap<u32, (Arc<AtomicU64>, u64)>,
     /// Finished chunks that the API has not acknowledged.
     chunks: Vec<ChunkRecord>,
+    /// How many there were, acknowledged or not.
+    finished_chunks: usize,
     /// Tracks that were encoded, for the meter.
     encoded: Vec<EncodedTrack>,
     /// Who does the work, and why.
@@ -70,9 +84,15 @@ impl Job {
             client,
             stop,
             wind_down: CancellationToken::new(),
+            division: Division::default(),
             cancel_requested: AtomicBool::new(false),
             reports: Mutex::default(),
         }
+    }
+
+    /// Others may have a hand in it.
+    pub fn divided(self, division: Division) -> Self {
+        Self { division, ..self }
     }
 
     /// The job's owner wants it to stop: half-written outputs are of no use to anybody.
@@ -100,7 +120,14 @@ impl Job {
 
     /// A chunk is in storage and need not be made again.
     pub fn finished_chunk(&self, record: ChunkRecord) {
-        self.reports().chunks.push(record);
+        let mut reports = self.reports();
+        reports.chunks.push(record);
+        reports.finished_chunks += 1;
+    }
+
+    /// How many were told of in all.
+    pub fn finished_chunks(&self) -> usize {
+        self.reports().finished_chunks
     }
 
     /// Says which engine makes the job, and in a sentence why that one.

@@ -83,7 +83,7 @@ pub(crate) async fn run(claim: &Claim, job: &Job, inserts: &[Insert]) -> Step<Ve
     for (at, output) in by_urgency(claim) {
         let insert = &inserts[at];
         let done = job.start(output.index, 2);
-        let place = OutputPlace::new(&job.client, &output.place, claim.job_id, &job.stop)?;
+        let place = OutputPlace::new(&job.client, &output.place, claim, &job.stop)?;
         let one = One {
             job,
             output,

@@ -23,6 +23,7 @@ pub mod builtin;
 pub mod colour;
 pub mod compare;
 pub mod demo;
+pub mod division;
 pub mod engine;
 pub mod failure;
 pub mod feed;

@@ -1,7 +1,7 @@
 //! Putting an output into storage, in a way that can be taken up again at any point.
 //!
 //! A track file is staged block by block: every finished chunk is one block of every rendition, under an id made from the
-//! job and the chunk. When all are there, one block with init segment and `sidx` is staged and the list is committed:
+//! job, the lease and the chunk. When all are there, one block with init segment and `sidx` is staged and the list is committed:
 //! a track file appears whole or not at all. The server manifest comes last, so whoever finds one finds everything.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use headwater_blob::{ClientError, Conditions, HyperClient, Store};
 use headwater_cmaf::index;
 use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
-use headwater_work::Place;
+use headwater_work::{Claim, Place};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -28,14 +28,21 @@ pub struct OutputPlace {
     store: Store<HyperClient>,
     place: Place,
     job: Uuid,
+    /// Whose blocks: see [`OutputPlace::block_id`].
+    hand: String,
     stop: CancellationToken,
 }
+
+/// How long a hand's name is.
+const HAND: usize = 8;
 
 /// What the API keeps of a finished chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Of the plan; see [`crate::plan`].
     pub plan: String,
+    /// Who staged its blocks: see [`OutputPlace::block_id`].
+    pub hand: String,
     /// One per rendition of the chunk, in the plan's order.
     pub tracks: Vec<TrackRecord>,
 }
@@ -98,24 +105,36 @@ impl OutputPlace {
     pub fn new(
         client: &HyperClient,
         place: &Place,
-        job: Uuid,
+        claim: &Claim,
         stop: &CancellationToken,
     ) -> Step<Self> {
         Ok(Self {
             store: store(client, place).map_err(failure::internal)?,
             place: place.clone(),
-            job,
+            job: claim.job_id,
+            hand: hand(&claim.lease),
             stop: stop.clone(),
         })
     }
 
-    /// The id of a chunk's block. All ids of a file have the same length, as the protocol wants.
+    /// The id of a chunk's block. Blocks are those of a hand, i.e. of one lease: a worker that lost its lease and comes back
+    /// late stages over nothing that another made.
     pub fn block_id(&self, chunk: u32) -> Vec<u8> {
-        format!("{}-{chunk:06}", self.job.simple()).into_bytes()
+        self.block_id_of(&self.hand, chunk)
+    }
+
+    /// The id of a chunk's block that `hand` staged. All ids of a file have the same length, as the protocol wants.
+    pub fn block_id_of(&self, hand: &str, chunk: u32) -> Vec<u8> {
+        format!("{}-{hand:HAND$.HAND$}-{chunk:06}", self.job.simple()).into_bytes()
+    }
+
+    /// Who stages here.
+    pub fn hand(&self) -> &str {
+        &self.hand
     }
 
     fn header_id(&self) -> Vec<u8> {
-        format!("{}-header", self.job.simple()).into_bytes()
+        format!("{}-{:HAND$}-header", self.job.simple(), self.hand).into_bytes()
     }
 
     /// The blocks of `file` that storage still has, staged or committed.
@@ -166,13 +185,13 @@ impl OutputPlace {
         Ok(written.etag)
     }
 
-    /// Makes the staged chunks `chunks` (in order) the track file, and writes its packaging index.
+    /// Makes the staged blocks `blocks` (in order) the track file, and writes its packaging index.
     pub async fn commit(
         &self,
         file: &str,
         track: &TrackFile,
         segments: &[SegmentRecord],
-        chunks: std::ops::Range<u32>,
+        blocks: Vec<Vec<u8>>,
     ) -> Step<()> {
         let fault = |error: headwater_cmaf::CmafError| {
             failure::internal(format!(
@@ -186,9 +205,7 @@ impl OutputPlace {
         let mut header = track.init().to_vec();
         header.extend_from_slice(&track.sidx(segments).map_err(fault)?);
         self.stage(file, &self.header_id(), header.into()).await?;
-        let ids: Vec<Vec<u8>> = std::iter::once(self.header_id())
-            .chain(chunks.map(|chunk| self.block_id(chunk)))
-            .collect();
+        let ids: Vec<Vec<u8>> = std::iter::once(self.header_id()).chain(blocks).collect();
         let blob = blob_name(&self.place, file);
         let written = retrying(
             &self.stop,
@@ -241,6 +258,18 @@ impl OutputPlace {
             }
         }
     }
+}
+
+/// The name of a lease's hand: its end, which differs between leases however they are counted.
+fn hand(lease: &str) -> String {
+    let mut end: Vec<char> = lease
+        .chars()
+        .rev()
+        .filter(char::is_ascii_alphanumeric)
+        .take(HAND)
+        .collect();
+    end.resize(HAND, '0');
+    end.into_iter().rev().collect()
 }
 
 /// The name that outputs of `input` start with: its own without the extension, in characters that need no escaping

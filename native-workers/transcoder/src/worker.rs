@@ -1,7 +1,8 @@
 //! The worker: claims jobs, keeps their leases, runs an engine over them, gives them back.
 //!
-//! One job at a time; more workers, more jobs. A worker holds nothing that another could not go on from: finished chunks are
-//! in storage and in the API. While a job runs, its lease is renewed every 800 ms with progress and finished chunks. What
+//! One job at a time; more workers, more jobs. Where nothing is queued, a worker helps with a job that another has: it makes
+//! chunks of it ([`crate::division`]) until there are none to take, a job is queued, or the job is over. A worker holds
+//! nothing that another could not go on from: finished chunks are in storage and in the API. While a job runs, its lease is renewed every 800 ms with progress and finished chunks. What
 //! ends a job early:
 //!
 //! | event | what happens |
@@ -21,14 +22,16 @@ use std::time::Duration;
 use headwater_blob::{HyperClient, HyperOptions};
 use headwater_net::egress::Guard;
 use headwater_work::{
-    Claim, ClaimRequest, EncodedTrack, FinishRequest, JobErrorCode, JobFailure, Outcome,
-    OutputFailure, RenewRequest,
+    Assist, AssistRequest, Claim, ClaimRequest, EncodedTrack, FinishRequest, JobErrorCode,
+    JobFailure, MAX_EXCEPT, Outcome, OutputFailure, RenewRequest,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::api::{Api, ApiError};
 use crate::auto::{Auto, Choice};
+use crate::division::Division;
 use crate::engine::{Engine, Job};
 use crate::failure::{Step, Stopped};
 use crate::ffmpeg::Settings;
@@ -79,6 +82,11 @@ const MOST_PATIENCE: Duration = Duration::from_secs(10);
 const CLAIM_LASTS: Duration = Duration::from_secs(20 * 3600);
 /// How long an engine may take to stop before its job is given up.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Between two questions whether somebody needs help.
+const OFFER_HELP_EVERY: Duration = Duration::from_secs(2);
+/// How long a job is left alone with which this worker could not help.
+const LEAVE_ALONE: Duration = Duration::from_secs(60);
 
 /// Works until `shutdown` is cancelled, with the engines that `config` chooses.
 ///
@@ -132,6 +140,7 @@ pub async fn run_with_claims_of(
         );
     }
     let mut patience = config.poll;
+    let mut help = Help::new(&config.name);
     while !shutdown.is_cancelled() {
         let request = ClaimRequest {
             worker: config.name.clone(),
@@ -149,6 +158,10 @@ pub async fn run_with_claims_of(
             }
             Ok(None) => {
                 patience = config.poll;
+                let offered = help.offer(&api, &client, &engine, claim_lasts, &shutdown);
+                if offered.await {
+                    continue;
+                }
                 config.poll
             }
             Err(
@@ -169,6 +182,129 @@ pub async fn run_with_claims_of(
         }
     }
     Ok(())
+}
+
+fn job_of(api: &Api, client: &HyperClient, claim: &Claim) -> Job {
+    let division = Division::among_others(api.clone(), claim.job_id, claim.lease.clone());
+    Job::new(client.clone(), CancellationToken::new()).divided(division)
+}
+
+/// The help that a worker offers while it has no job of its own.
+struct Help<'a> {
+    worker: &'a str,
+    /// When it was last offered.
+    offered: Option<Instant>,
+    /// Jobs to leave alone, and since when.
+    except: Vec<(Uuid, Instant)>,
+}
+
+impl<'a> Help<'a> {
+    fn new(worker: &'a str) -> Self {
+        Self {
+            worker,
+            offered: None,
+            except: Vec::new(),
+        }
+    }
+
+    /// Looks for a job that another worker has and helps with it. Whether it could be of use.
+    async fn offer(
+        &mut self,
+        api: &Api,
+        client: &HyperClient,
+        engine: &Arc<dyn Engine>,
+        lasts: Duration,
+        shutdown: &CancellationToken,
+    ) -> bool {
+        let early = |at: Instant| at.elapsed() < OFFER_HELP_EVERY;
+        if self.offered.is_some_and(early) {
+            return false;
+        }
+        self.offered = Some(Instant::now());
+        self.except
+            .retain(|(_, since)| since.elapsed() < LEAVE_ALONE);
+        // So many cannot be said no to at once.
+        let surplus = self.except.len().saturating_sub(MAX_EXCEPT);
+        self.except.drain(..surplus);
+        let request = AssistRequest {
+            worker: self.worker.to_owned(),
+            lease_seconds: LEASE_SECONDS,
+            except: self.except.iter().map(|(job, _)| *job).collect(),
+        };
+        // An older control plane knows of no helpers.
+        let Ok(Some(assist)) = api.assist(&request).await else {
+            return false;
+        };
+        let job = assist.claim.job_id;
+        let made = help(api, client, engine, assist, lasts, shutdown).await;
+        if made == 0 {
+            self.except.push((job, Instant::now()));
+        } else {
+            // There may be more, of another output.
+            self.offered = None;
+        }
+        made > 0
+    }
+}
+
+/// Helps with a job until there is nothing to help with; gives how many chunks were made.
+async fn help(
+    api: &Api,
+    client: &HyperClient,
+    engine: &Arc<dyn Engine>,
+    assist: Assist,
+    lasts: Duration,
+    shutdown: &CancellationToken,
+) -> usize {
+    let started = Instant::now();
+    let mut renewals = tokio::time::interval_at(started + RENEW_EVERY, RENEW_EVERY);
+    renewals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let job = Arc::new(job_of(api, client, &assist.claim));
+    let assist = Arc::new(assist);
+    let claim = &assist.claim;
+    tracing::info!(job = %claim.job_id, outputs = ?assist.outputs, "helping with a job");
+    let mut running = {
+        let (engine, assist, job) = (Arc::clone(engine), Arc::clone(&assist), Arc::clone(&job));
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            runtime.block_on(engine.help(&assist.claim, &assist.outputs, &job))
+        })
+    };
+    let mut keeper = Keeper {
+        api,
+        claim,
+        job: &job,
+        renewed: Instant::now(),
+    };
+    let (result, lost) = loop {
+        tokio::select! {
+            biased;
+            result = &mut running => break (Some(result), false),
+            () = tokio::time::sleep_until(started + lasts), if !job.wind_down.is_cancelled() => job.wind_down.cancel(),
+            () = shutdown.cancelled() => {
+                job.stop.cancel();
+                break (tokio::time::timeout(STOP_WITHIN, &mut running).await.ok(), false);
+            }
+            _ = renewals.tick() => if keeper.renew().await.is_some() {
+                job.stop.cancel();
+                break (tokio::time::timeout(STOP_WITHIN, &mut running).await.ok(), true);
+            }
+        }
+    };
+    match result {
+        Some(Ok(Err(Stopped::Failed(failure)))) => {
+            tracing::warn!(job = %claim.job_id, message = failure.message, "could not help with a job");
+        }
+        Some(Err(error)) => tracing::error!(job = %claim.job_id, %error, "the engine panicked"),
+        _ => {}
+    }
+    if !lost {
+        keeper.report_rest().await;
+        keeper.finish(Outcome::Canceled).await;
+    }
+    let made = job.finished_chunks();
+    tracing::info!(job = %claim.job_id, chunks = made, seconds = started.elapsed().as_secs_f64(), "helped with a job");
+    made
 }
 
 /// Why the engine was told to stop.
@@ -198,7 +334,7 @@ async fn work(
     let mut renewals = tokio::time::interval_at(started + RENEW_EVERY, RENEW_EVERY);
     renewals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tracing::info!(job = %claim.job_id, attempt = claim.attempt, chunks = claim.chunks.len(), "job taken");
-    let job = Arc::new(Job::new(client.clone(), CancellationToken::new()));
+    let job = Arc::new(job_of(api, client, &claim));
     let claim = Arc::new(claim);
     let mut running = {
         let (engine, claim, job) = (Arc::clone(engine), Arc::clone(&claim), Arc::clone(&job));

@@ -252,7 +252,7 @@ fn success(code: u16, route: &Route, description: &Description) -> Json {
         (204, &Method::DELETE) => ("There was nothing to delete.", false),
         (204, _) => ("There is nothing left to show.", false),
         (304, _) => ("Unchanged.", false),
-        (307, _) => (
+        (303 | 307, _) => (
             "`Location` says where the file is, for some minutes.",
             false,
         ),
@@ -262,7 +262,7 @@ fn success(code: u16, route: &Route, description: &Description) -> Json {
     let mut headers = json!({"x-ms-request-id": {"$ref": "#/components/headers/RequestId"}});
     let more: &[&str] = match code {
         202 => &["Azure-AsyncOperation", "Retry-After"],
-        307 => &["Location"],
+        303 | 307 => &["Location"],
         _ => &[],
     };
     if let Json::Object(headers) = &mut headers {

@@ -240,6 +240,11 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
             .about("With a token from `getFileAccessInfo`. Slashes in the file's name may stand as they are.")
             .looks_into_storage(),
 
+        Op::FileDownload => on("Assets", "Leads to a file of an asset that the body names")
+            .about("With a token from `getFileAccessInfo`; for clients that put `downloadBlob` behind the address.")
+            .takes("FileDownload", [("film", assets::download_example())])
+            .looks_into_storage(),
+
         Op::TrackList => on("Tracks", "Lists an asset's tracks")
             .answers("AssetTrackPage")
             .looks_into_storage(),
@@ -323,7 +328,11 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
             .about("The same request again is a success; another one under the same name is a conflict.")
             .puts(
                 "StreamingPolicy",
-                [("clear", policies::clear_example()), ("encrypted", policies::encrypted_example())],
+                [
+                    ("clear", policies::clear_example()),
+                    ("encrypted", policies::encrypted_example()),
+                    ("rotating", policies::rotating_example()),
+                ],
             ),
         Op::PolicyDelete => on("Streaming policies", "Deletes a streaming policy"),
 
@@ -500,8 +509,12 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
         | Op::LiveFacts
         | Op::WebhookClaim
         | Op::WebhookReport
+        | Op::WorkAssist
         | Op::WorkClaim
+        | Op::WorkRecords
         | Op::WorkRenew
+        | Op::WorkShare
+        | Op::WorkTake
         | Op::WorkFinish => return None,
     })
 }

@@ -13,6 +13,7 @@ use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use super::account_changes::tags;
+use super::live_event_body::allowed;
 use super::locators::segment;
 use super::{light_state, listed, long_running, status};
 use crate::call::Call;
@@ -26,6 +27,8 @@ pub(crate) const MOST_UNITS: u64 = 10;
 
 /// Most host names of an endpoint.
 const MOST_HOSTS: usize = 20;
+/// Longest time that an endpoint may tell caches to keep something: a year, in seconds (RFC 9111, 1.2.2 has no use for more).
+pub(crate) const LONGEST_AGE: u64 = 31_536_000;
 /// Longest host name (RFC 1035, 2.3.4).
 const LONGEST_HOST: usize = 253;
 
@@ -91,11 +94,10 @@ pub(super) async fn state<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
     Ok(light_state(endpoint(call).await?.state.name()))
 }
 
-/// What is read of a body. What this installation does not do is refused rather than kept and ignored: one address serves
-/// every endpoint, so there is no access list, cache age or cross-domain file of one of them.
+/// What is read of a body. What this installation does not do is refused rather than kept and ignored.
 ///
 /// `home`: the project's location.
-fn read(body: &Json, home: &str) -> Result<EndpointWrite, ApiError> {
+fn read(body: &Json, home: &str, empty_is_everybody: bool) -> Result<EndpointWrite, ApiError> {
     let root = Object::root(body)?;
     let known: Vec<_> = ENVELOPE.iter().copied().chain(["sku"]).collect();
     root.only(&known)?;
@@ -124,13 +126,13 @@ fn read(body: &Json, home: &str) -> Result<EndpointWrite, ApiError> {
             "description",
             "scaleUnits",
             "customHostNames",
+            "accessControl",
+            "maxCacheAge",
             // Refused below unless they ask for nothing.
             "cdnEnabled",
             "cdnProvider",
             "cdnProfile",
-            "accessControl",
             "crossSiteAccessPolicies",
-            "maxCacheAge",
             "availabilitySetName",
             "advancedSettingsName",
             "urlStyle",
@@ -138,9 +140,7 @@ fn read(body: &Json, home: &str) -> Result<EndpointWrite, ApiError> {
         // MK.IO's other style of URLs is not served.
         given.one_of("urlStyle", &["AMS"], |style| (style == "AMS").then_some(()))?;
         for member in [
-            "accessControl",
             "crossSiteAccessPolicies",
-            "maxCacheAge",
             "availabilitySetName",
             "advancedSettingsName",
             "cdnProvider",
@@ -171,6 +171,21 @@ fn read(body: &Json, home: &str) -> Result<EndpointWrite, ApiError> {
         if let Some(units) = scale_units(&given, "scaleUnits")? {
             properties.insert("scaleUnits".into(), units.into());
         }
+        // `null` takes back what was there.
+        if given.names_member("accessControl") {
+            let access = access(&given, empty_is_everybody)?;
+            properties.insert("accessControl".into(), access.unwrap_or(Json::Null));
+        }
+        if given.names_member("maxCacheAge") {
+            let age = given.whole("maxCacheAge")?;
+            if age.is_some_and(|age| age > LONGEST_AGE) {
+                return Err(ApiError::invalid(
+                    given.path("maxCacheAge"),
+                    format!("must be at most {LONGEST_AGE} seconds"),
+                ));
+            }
+            properties.insert("maxCacheAge".into(), age.into());
+        }
         if let Some(hosts) = given.texts("customHostNames")? {
             let valid = |host: &String| {
                 host.len() <= LONGEST_HOST && host.parse::<http::uri::Authority>().is_ok()
@@ -191,6 +206,21 @@ fn read(body: &Json, home: &str) -> Result<EndpointWrite, ApiError> {
         }
     }
     Ok(EndpointWrite { properties, tags })
+}
+
+/// Who is served. An empty list is nobody in AMS and everybody in MK.IO.
+fn access(properties: &Object<'_>, empty_is_everybody: bool) -> Result<Option<Json>, ApiError> {
+    let Some(access) = properties.object("accessControl")? else {
+        return Ok(None);
+    };
+    access.only(&["ip", "akamai"])?;
+    if access.get("akamai").is_some_and(asks) {
+        return Err(ApiError::invalid(
+            access.path("akamai"),
+            "is not supported: signatures of Akamai's servers are not checked here; allow their addresses instead",
+        ));
+    }
+    allowed(&access, empty_is_everybody)
 }
 
 /// Whether a setting asks for anything: not where it is empty, zero or false all the way down.
@@ -217,7 +247,7 @@ fn scale_units(object: &Object<'_>, member: &str) -> Result<Option<u64>, ApiErro
 }
 
 pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let mut write = read(&call.body()?, &call.project()?.location)?;
+    let mut write = read(&call.body()?, &call.project()?.location, !call.is_arm())?;
     write.properties.entry("scaleUnits").or_insert(0.into());
     write
         .properties
@@ -239,7 +269,7 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
 pub(super) async fn update<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
-    let write = read(&call.body()?, &call.project()?.location)?;
+    let write = read(&call.body()?, &call.project()?.location, !call.is_arm())?;
     change(call, &write).await
 }
 

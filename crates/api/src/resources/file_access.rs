@@ -3,12 +3,13 @@
 //!
 //! `GET {url}/{subPath}/{file}` with `Authorization: Bearer {jwt}`. The address is ours: it answers with a redirect to the
 //! file in storage, signed for that file and some minutes, so that media never pass through the control plane. The token
-//! opens the files of this one asset for an hour, and nothing else. MK.IO's older way, a POST to `{url}downloadBlob`, is
-//! not offered: its answer would be the file itself.
+//! opens the files of this one asset for an hour, and nothing else. MK.IO's older way, a POST to `{url}downloadBlob` that
+//! names the file, is answered by a redirect, too (303, so that clients follow with a GET).
 
 use headwater_auth::{Claims, FILES_AUDIENCE};
 use headwater_blob::HttpClient;
-use headwater_catalog::{CatalogError, Sql, assets, keys, names};
+use headwater_catalog::assets::{self, Asset};
+use headwater_catalog::{CatalogError, Sql, keys, names};
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::json;
@@ -64,23 +65,58 @@ pub(super) async fn info<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
     })))
 }
 
-/// Leads to a file. An asset that the token is not for is as if it did not exist.
+/// Leads to a file.
 pub(super) async fn read<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let asset = own_asset(call).await?;
+    // Without a folder, clients put two slashes.
+    let file = call.var("file").trim_start_matches('/');
+    names::blob("file", file)?;
+    if !is_within(&asset, file) {
+        return Err(CatalogError::not_found("File", file).into());
+    }
+    let url = place(call, &asset).await?.file_url(file)?;
+    Ok(Reply::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, url))
+}
+
+/// As [`read`], for a file that the body names: from the top of the container, or within the asset's folder.
+pub(super) async fn download<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let asset = own_asset(call).await?;
+    let body = call.body()?;
+    let root = Object::root(&body)?;
+    root.only(&["storageAccountName", "containerName", "fileName"])?;
+    let named = root.required_text("fileName")?;
+    names::blob("fileName", &named)?;
+    for (member, is) in [
+        ("storageAccountName", &asset.storage_account),
+        ("containerName", &asset.container),
+    ] {
+        if root.required_text(member)? != *is {
+            return Err(CatalogError::not_found("File", &named).into());
+        }
+    }
+    let file = match is_within(&asset, &named) {
+        true => named,
+        false => format!("{}/{named}", asset.sub_path),
+    };
+    let url = place(call, &asset).await?.file_url(&file)?;
+    Ok(Reply::empty(StatusCode::SEE_OTHER).with(LOCATION, url))
+}
+
+/// The asset of the path. One that the token is not for is as if it did not exist.
+async fn own_asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, ApiError> {
     let name = call.var("asset");
     let asset = assets::get(call.sql, &call.project()?.id, name).await?;
     if call.caller()?.subject != asset.asset_id.to_string() {
         return Err(CatalogError::not_found("Asset", name).into());
     }
-    // Without a folder, clients put two slashes.
-    let file = call.var("file").trim_start_matches('/');
-    names::blob("file", file)?;
-    let within = asset.sub_path.is_empty()
+    Ok(asset)
+}
+
+fn is_within(asset: &Asset, file: &str) -> bool {
+    asset.sub_path.is_empty()
         || file
             .strip_prefix(asset.sub_path.as_str())
-            .is_some_and(|rest| rest.starts_with('/'));
-    if !within {
-        return Err(CatalogError::not_found("File", file).into());
-    }
-    let url = place(call, &asset).await?.file_url(file)?;
-    Ok(Reply::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, url))
+            .is_some_and(|rest| rest.starts_with('/'))
 }

@@ -30,6 +30,8 @@ struct Ordered {
     scheme: Scheme,
     /// Those of the vendor's that the streaming policy offers; not empty.
     systems: Vec<System>,
+    /// Its keys rotate.
+    rotates: bool,
 }
 
 /// What `vendor` makes the keys of.
@@ -56,6 +58,7 @@ fn ordered(vendor: &KeyVendor, policy: &StreamingPolicy) -> Vec<Ordered> {
             encryption: scheme.encryption,
             scheme: scheme_of,
             systems,
+            rotates: scheme.rotation.is_some(),
         })
     });
     ordered.collect()
@@ -75,7 +78,8 @@ async fn policy<S: Sql, C: HttpClient>(
 
 /// Has the vendor make the keys that `new` lacks.
 ///
-/// Errors: 400 for a streaming policy whose keys the vendor's contract cannot tell apart; 503 if the vendor does not answer
+/// Errors: 400 for a streaming policy whose keys rotate, as the vendor would not know those of periods, and for one whose keys the
+/// vendor's contract cannot tell apart; 503 if the vendor does not answer
 /// as it should; as `locators::keys_to_make`.
 pub(super) async fn order<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
@@ -92,6 +96,12 @@ pub(super) async fn order<S: Sql, C: HttpClient>(
     let schemes = ordered(vendor, &policy);
     if schemes.is_empty() {
         return Ok(());
+    }
+    if schemes.iter().any(|scheme| scheme.rotates) {
+        return Err(ApiError::invalid(
+            POLICY,
+            "has keyRotationInterval for keys that this project's vendor makes: the vendor would not know those of periods",
+        ));
     }
     let missing = locators::keys_to_make(call.sql, call.seal, project, name, new).await?;
     let content = new.content_id.as_deref().unwrap_or(name).to_owned();

@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
 
-pub(crate) const PROTOCOLS: &[&str] = &["RTMP", "RTMPS", "SRT"];
+pub(crate) const PROTOCOLS: &[&str] = &["RTMP", "RTMPS", "SRT", "FragmentedMP4"];
 pub(crate) const ENCODING_TYPES: &[&str] = &[
     "None",
     "PassthroughBasic",
@@ -145,7 +145,14 @@ pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<LiveEventWrite, ApiErr
     let fixed_host = made.from.flag("useStaticHostname")?;
     made.keep("useStaticHostname", fixed_host);
     let prefix = made.from.text("hostnamePrefix")?;
-    made.keep("hostnamePrefix", prefix.filter(|prefix| !prefix.is_empty()));
+    let prefix = prefix.filter(|prefix| !prefix.is_empty());
+    if made.from.names_member("hostnamePrefix") {
+        // Without a value the prefix is taken back.
+        made.keep(
+            "hostnamePrefix",
+            Some(prefix.map_or(Json::Null, Json::from)),
+        );
+    }
     let transcriptions = read_transcriptions(&made.from, call.is_arm())?;
     made.keep("transcriptions", transcriptions);
     write.properties = made.made;
@@ -181,12 +188,6 @@ fn read_input(input: Object<'_>, empty_is_everybody: bool) -> Result<Json, ApiEr
         "endpoints",
         "timedMetadataEndpoints",
     ])?;
-    if input.get("streamingProtocol").and_then(Json::as_str) == Some("FragmentedMP4") {
-        return Err(ApiError::invalid(
-            input.path("streamingProtocol"),
-            "FragmentedMP4 (Smooth ingest) is not supported by this installation; use RTMP, RTMPS or SRT",
-        ));
-    }
     let mut made = Part::new(input);
     made.one_of("streamingProtocol", PROTOCOLS)?;
     made.duration("keyFrameIntervalDuration")?;
@@ -240,6 +241,14 @@ fn read_access(side: &Object<'_>, empty_is_everybody: bool) -> Result<Option<Jso
         return Ok(None);
     };
     access.only(&["ip"])?;
+    allowed(&access, empty_is_everybody)
+}
+
+/// Of the members of an `accessControl`: `ip.allow`.
+pub(super) fn allowed(
+    access: &Object<'_>,
+    empty_is_everybody: bool,
+) -> Result<Option<Json>, ApiError> {
     let Some(ip) = access.object("ip")? else {
         return Ok(None);
     };

@@ -142,6 +142,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::CredentialDelete => storage_credentials::delete(call).await,
         Op::FileAccessInfo => file_access::info(call).await,
         Op::FileRead => file_access::read(call).await,
+        Op::FileDownload => file_access::download(call).await,
         Op::ProjectPut => projects::put(call).await,
         Op::ProjectUpdate => projects::update(call).await,
         Op::ProjectPaymentMethodGet => projects::payment_method(call),
@@ -260,6 +261,10 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
 
         Op::WorkClaim => work::claim(call).await,
         Op::WorkRenew => work::renew(call).await,
+        Op::WorkShare => work::share(call).await,
+        Op::WorkTake => work::take(call).await,
+        Op::WorkRecords => work::records(call).await,
+        Op::WorkAssist => work::assist(call).await,
         Op::WorkFinish => work::finish(call).await,
 
         Op::UserList => users::list(call).await,

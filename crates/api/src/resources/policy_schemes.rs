@@ -1,7 +1,8 @@
 //! What a streaming policy encrypts, read field by field, so that what is stored is what packaging and key delivery
 //! understand. Spec: the management API reference, 1.8 and 2.8; the streaming reference, 4.2.
 
-use headwater_catalog::protection::Encryption;
+use headwater_catalog::IsoDuration;
+use headwater_catalog::protection::{Encryption, ROTATION};
 use serde_json::{Map, Value as Json, json};
 
 use crate::error::ApiError;
@@ -13,6 +14,10 @@ pub(crate) const MOST: usize = 30;
 pub(crate) const LONGEST_NAME: usize = 260;
 /// Longest text of any other member, in characters.
 pub(crate) const LONGEST_TEXT: usize = 4096;
+/// Keys rotate no faster than some segments, and each asks every player for another licence.
+const LEAST_ROTATION_MS: u32 = 30_000;
+/// A week.
+const MOST_ROTATION_MS: u32 = 7 * 24 * 3_600_000;
 
 /// The four protocols, all of which AMS asks for. MK.IO knows no Smooth Streaming.
 pub(super) fn enabled_protocols(scheme: &Object<'_>) -> Result<Json, ApiError> {
@@ -30,7 +35,7 @@ pub(super) fn enabled_protocols(scheme: &Object<'_>) -> Result<Json, ApiError> {
 
 /// One scheme that encrypts, in AMS's names, with what it leaves out.
 pub(super) fn scheme(encryption: Encryption, scheme: &Object<'_>) -> Result<Json, ApiError> {
-    const COMMON: [&str; 3] = ["enabledProtocols", "clearTracks", "contentKeys"];
+    const COMMON: [&str; 4] = ["enabledProtocols", "clearTracks", "contentKeys", ROTATION];
     let own: &[&str] = match encryption {
         Encryption::Envelope => &["customKeyAcquisitionUrlTemplate"],
         Encryption::Cenc | Encryption::Cbcs => &["drm", "clearKeyEncryptionConfiguration"],
@@ -44,10 +49,14 @@ pub(super) fn scheme(encryption: Encryption, scheme: &Object<'_>) -> Result<Json
             "must be false: files are downloaded as they are stored, never encrypted",
         ));
     }
+    let rotation = rotation(scheme, &enabled)?;
     let mut out = Map::new();
     out.insert("enabledProtocols".into(), enabled);
     out.insert("clearTracks".into(), tracks(scheme, "clearTracks")?);
     out.insert("contentKeys".into(), content_keys(scheme)?);
+    if let Some(interval) = rotation {
+        out.insert(ROTATION.into(), interval.to_string().into());
+    }
     if encryption == Encryption::Envelope {
         keep_template(&mut out, scheme, "customKeyAcquisitionUrlTemplate")?;
         return Ok(Json::Object(out));
@@ -64,6 +73,33 @@ pub(super) fn scheme(encryption: Encryption, scheme: &Object<'_>) -> Result<Json
         out.insert(clear_key.into(), Json::Object(kept));
     }
     Ok(Json::Object(out))
+}
+
+/// How often the keys of what is live change: an addition of ours, AMS and MK.IO have none (ADR 37).
+fn rotation(scheme: &Object<'_>, enabled: &Json) -> Result<Option<IsoDuration>, ApiError> {
+    let Some(text) = scheme.text(ROTATION)? else {
+        return Ok(None);
+    };
+    let invalid = |why: &str| ApiError::invalid(scheme.path(ROTATION), why);
+    let read: Option<IsoDuration> = text.parse().ok();
+    let bounds = LEAST_ROTATION_MS..=MOST_ROTATION_MS;
+    let milliseconds = |read: &IsoDuration| u32::try_from(read.as_millis()).ok();
+    let whole = read.filter(|read| {
+        milliseconds(read).is_some_and(|ms| {
+            ms % 1000 == 0 && bounds.contains(&ms) && *read == IsoDuration::from_millis(ms)
+        })
+    });
+    let Some(interval) = whole else {
+        return Err(invalid(
+            "must be an ISO 8601 duration of whole seconds from PT30S to P7D, for instance PT10M",
+        ));
+    };
+    if enabled.get("smoothStreaming") == Some(&Json::Bool(true)) {
+        return Err(invalid(
+            "does not go with enabledProtocols.smoothStreaming: its manifests name one key for all of the presentation",
+        ));
+    }
+    Ok(Some(interval))
 }
 
 fn key_systems(encryption: Encryption, drm: &Object<'_>) -> Result<Json, ApiError> {

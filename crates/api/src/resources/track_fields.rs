@@ -35,7 +35,7 @@ pub(super) fn discriminator(kind: &str) -> String {
 pub(super) struct Read {
     pub kind: TrackKind,
     pub file_name: Option<String>,
-    /// The members that are there, each as a whole.
+    /// The members that are there, each as a whole; `null` for one that is to go.
     pub properties: Map<String, Json>,
 }
 
@@ -43,6 +43,7 @@ impl Read {
     /// The track that a PUT asks for.
     pub(super) fn new_track(self) -> Result<NewTrack, ApiError> {
         let mut properties = self.properties;
+        properties.retain(|_, value| !value.is_null());
         if self.kind == TrackKind::Text {
             properties
                 .entry("playerVisibility")
@@ -73,6 +74,7 @@ impl Read {
         }
         let id = "mpeg4TrackId";
         if let Some(asked) = self.properties.remove(id)
+            && !asked.is_null()
             && track.properties.get(id) != Some(&asked)
         {
             return refuse(id, "PUT the track again");
@@ -106,8 +108,8 @@ pub(super) fn read(body: &Json) -> Result<Read, ApiError> {
     track.only(&known)?;
     let mut members = Map::new();
     let mut keep = |member: &str, value: Option<Json>| {
-        if let Some(value) = value {
-            members.insert(member.into(), value);
+        if track.names_member(member) {
+            members.insert(member.into(), value.unwrap_or(Json::Null));
         }
     };
     let name = short(&track, "displayName", LONGEST_TEXT)?;
@@ -119,7 +121,10 @@ pub(super) fn read(body: &Json) -> Result<Read, ApiError> {
             let visibility = track.one_of("playerVisibility", &["Hidden", "Visible"], |text| {
                 ["Hidden", "Visible"].into_iter().find(|name| *name == text)
             })?;
-            keep("playerVisibility", visibility.map(Json::from));
+            // Every text track has one.
+            if visibility.is_some() {
+                keep("playerVisibility", visibility.map(Json::from));
+            }
         }
         TrackKind::Audio => {
             keep("dashSettings", dash_settings(&track)?);

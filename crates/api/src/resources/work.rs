@@ -1,11 +1,13 @@
-//! The worker's side: claim, renew, finish. The contract is `headwater-work`.
+//! The worker's side: claim, renew, finish; and share, assist, take, records, by which several make one job. The contract is `headwater-work`.
 
 use headwater_blob::{HttpClient, Permissions};
 use headwater_catalog::Sql;
 use headwater_catalog::jobs::queue::{self, Claimed, ClaimedInput, Ending, Location};
+use headwater_catalog::jobs::sharing;
 use headwater_work::{
-    Claim, ClaimRequest, FinishRequest, JobErrorCode, JobFailure, Outcome, PLACES_LAST,
-    Place as WorkPlace, RenewRequest, RenewResponse, WorkInput, WorkOutput,
+    Assist, AssistRequest, Claim, ClaimRequest, FinishRequest, JobErrorCode, JobFailure, Outcome,
+    PLACES_LAST, Place as WorkPlace, RecordsRequest, RecordsResponse, RenewRequest, RenewResponse,
+    ShareRequest, TakeRequest, TakeResponse, WorkInput, WorkOutput,
 };
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -77,7 +79,7 @@ pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         return Ok(Reply::empty(StatusCode::NO_CONTENT));
     };
     let (job, lease) = (claimed.job_id, claimed.lease.clone());
-    match prepare(call, claimed, request.lease_seconds).await {
+    match prepare(call, claimed, request.lease_seconds, Containers::ToMake).await {
         Ok(claim) => Ok(Reply::ok(json!(claim))),
         Err(error) => {
             // Without a place to work in there is no claim.
@@ -134,18 +136,28 @@ fn input<S, C: HttpClient>(
     })
 }
 
+/// Whether the containers of outputs are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Containers {
+    Are,
+    /// Assets that a job or an upload rule made have none yet.
+    ToMake,
+}
+
 async fn prepare<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
     claimed: Claimed,
     lease_seconds: u32,
+    containers: Containers,
 ) -> Result<Claim, ApiError> {
     let all = everything();
     let input = input(call, claimed.input)?;
     let mut outputs = Vec::with_capacity(claimed.outputs.len());
     for output in claimed.outputs {
         let place = open(call, &output.location)?;
-        // Assets that a job or an upload rule made have no container yet.
-        place.create().await?;
+        if containers == Containers::ToMake {
+            place.create().await?;
+        }
         outputs.push(WorkOutput {
             index: output.index,
             asset_name: output.asset_name,
@@ -213,4 +225,61 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
         queue::note_engine(call.sql, job_id(call)?, &request.lease, engine).await?;
     }
     Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+pub(super) async fn share<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let request: ShareRequest = read(call)?;
+    sharing::share(
+        call.sql,
+        job_id(call)?,
+        &request.lease,
+        (request.output, &request.plan),
+        &request.lots,
+        call.moment,
+    )
+    .await?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+pub(super) async fn take<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
+    let request: TakeRequest = read(call)?;
+    let want = sharing::Want {
+        output: request.output,
+        plan: &request.plan,
+        holding: &request.holding,
+    };
+    let taken = sharing::take(call.sql, job_id(call)?, &request.lease, want, call.moment).await?;
+    Ok(Reply::ok(json!(TakeResponse {
+        chunks: taken.chunks,
+        left: taken.left,
+        made: taken.made,
+    })))
+}
+
+pub(super) async fn records<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let request: RecordsRequest = read(call)?;
+    let records = sharing::records(
+        call.sql,
+        job_id(call)?,
+        &request.lease,
+        request.output,
+        &request.chunks,
+    )
+    .await?;
+    Ok(Reply::ok(json!(RecordsResponse { records })))
+}
+
+pub(super) async fn assist<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let request: AssistRequest = read(call)?;
+    let worker = (request.worker.as_str(), request.lease_seconds);
+    let found = sharing::assist(call.sql, call.seal, worker, &request.except, call.moment).await?;
+    let Some((claimed, outputs)) = found else {
+        return Ok(Reply::empty(StatusCode::NO_CONTENT));
+    };
+    let claim = prepare(call, claimed, request.lease_seconds, Containers::Are).await?;
+    Ok(Reply::ok(json!(Assist { claim, outputs })))
 }

@@ -78,6 +78,8 @@ pub(super) static ACCOUNT: &[Route] = routes! {
     MKIO DELETE "/storage/{storage}/credentials/{credential}" => CredentialDelete, needs(K::Storage, V::Delete), [200, 204];
     MKIO POST "/assets/{asset}/getFileAccessInfo" => FileAccessInfo, needs(K::Asset, V::Reveal), [200];
     MKIO GET "/assets/{asset}/files/{file...}" => FileRead, Access::FileToken, [307];
+    // Older clients append the word to the address as it is.
+    MKIO POST "/assets/{asset}/filesdownloadBlob" => FileDownload, Access::FileToken, [303];
 
     ALL GET "/assets" => AssetList, needs(K::Asset, V::Read), [200];
     ALL GET "/assets/{asset}" => AssetGet, needs(K::Asset, V::Read), [200];
@@ -308,6 +310,10 @@ pub(super) static ROOT: &[Route] = routes! {
 
     OWN POST "/internal/v1/jobs/claim" => WorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/jobs/{id}/renew" => WorkRenew, needs(K::WorkQueue, V::Act), [200];
+    OWN POST "/internal/v1/jobs/assist" => WorkAssist, needs(K::WorkQueue, V::Act), [200, 204];
+    OWN POST "/internal/v1/jobs/{id}/share" => WorkShare, needs(K::WorkQueue, V::Act), [204];
+    OWN POST "/internal/v1/jobs/{id}/take" => WorkTake, needs(K::WorkQueue, V::Act), [200];
+    OWN POST "/internal/v1/jobs/{id}/records" => WorkRecords, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/jobs/{id}/finish" => WorkFinish, needs(K::WorkQueue, V::Act), [204];
     OWN POST "/internal/v1/liveEvents/claim" => LiveWorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/liveEvents/{id}/renew" => LiveWorkRenew, needs(K::WorkQueue, V::Act), [200];

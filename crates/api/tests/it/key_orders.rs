@@ -318,3 +318,44 @@ fn uploads_do_not_wait_for_a_vendor() {
         "{refusal}"
     );
 }
+
+#[test]
+fn keys_that_a_vendor_makes_do_not_rotate() {
+    let world = with_vendor(json!(["Widevine"]));
+    let orders = fair(&world);
+    let policy = |systems: Json| {
+        json!({"properties": {"commonEncryptionCenc": {
+            "enabledProtocols": enabled(&["dash"]), "keyRotationInterval": "PT5M", "drm": systems,
+            "clearKeyEncryptionConfiguration": {},
+        }}})
+    };
+    let name = |at: &str| format!("{ARM}/streamingPolicies/{at}");
+    world
+        .put(&name("theirs"), policy(json!({"widevine": {}})))
+        .expect(201);
+    world
+        .put(&name("ours"), policy(json!({"playReady": {}})))
+        .expect(201);
+    let of = |policy: &str, more: Json| {
+        let mut body = protected(policy, json!({"defaultContentKeyPolicyName": "all"}));
+        body["properties"]["contentKeys"] = more;
+        body
+    };
+    let path = |at: &str| format!("{ARM}/streamingLocators/{at}");
+    let field = "properties.streamingPolicyName";
+    let given = json!([{"id": "60000000-0000-0000-0000-000000000001", "value": "1UqLohAfWsEGkULYxHjYZg=="}]);
+    for keys in [json!([]), given.clone()] {
+        refused(
+            world.put(&path("l"), of("theirs", keys)),
+            field,
+            "keyRotationInterval",
+        );
+    }
+    world.get(&path("l")).expect(404);
+    // Those that are made here or brought along are what periods are derived from.
+    world.put(&path("made"), of("ours", json!([]))).expect(201);
+    world.put(&path("given"), of("ours", given)).expect(201);
+    let shown = keys(&world, ARM, "given");
+    assert_eq!(shown[0]["value"], "1UqLohAfWsEGkULYxHjYZg==");
+    assert!(orders.borrow().is_empty());
+}

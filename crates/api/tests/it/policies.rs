@@ -436,26 +436,77 @@ fn endpoints_are_made_changed_scaled_and_deleted() {
 }
 
 #[test]
+fn endpoints_keep_who_is_served_and_for_how_long_answers_are_kept() {
+    let world = World::new();
+    let office = json!({"ip": {"allow": [{"name": "office", "address": "192.0.2.0", "subnetPrefixLength": 24}]}});
+    let path = format!("{ARM}/streamingEndpoints/second");
+    let made = json!({"properties": {"scaleUnits": 0, "accessControl": office, "maxCacheAge": 60}});
+    let made = world.put(&path, made).expect(201).body;
+    assert_eq!(made["properties"]["accessControl"], office);
+    assert_eq!(made["properties"]["maxCacheAge"], 60);
+    // What is not sent stays; `null` takes it back.
+    let patch = |properties| world.patch(&path, json!({"properties": properties}));
+    let kept = patch(json!({"description": "d"})).expect(200).body;
+    assert_eq!(kept["properties"]["accessControl"], office);
+    let open = patch(json!({"accessControl": null})).expect(200).body;
+    assert!(open["properties"].get("accessControl").is_none());
+    assert_eq!(open["properties"]["maxCacheAge"], 60);
+    // An empty list is nobody in AMS and everybody in MK.IO.
+    let empty = json!({"location": "local", "properties": {"scaleUnits": 0, "accessControl": {"ip": {"allow": []}}}});
+    let nobody = world.put(&path, empty.clone()).expect(200).body;
+    assert_eq!(
+        nobody["properties"]["accessControl"]["ip"]["allow"],
+        json!([])
+    );
+    let path = format!("{MKIO}/streamingEndpoints/second");
+    let everybody = world.put(&path, empty).expect(200).body;
+    let range = &everybody["properties"]["accessControl"]["ip"]["allow"][0];
+    assert_eq!(
+        (&range["address"], &range["subnetPrefixLength"]),
+        (&json!("0.0.0.0"), &json!(0))
+    );
+}
+
+#[test]
 fn endpoints_refuse_what_one_address_for_all_cannot_do() {
     let world = World::new();
     let path = format!("{ARM}/streamingEndpoints/second");
     // What asks for nothing passes: the SDKs send it back as they got it.
-    let nothing = json!({"properties": {"accessControl": {"ip": {"allow": []}}, "maxCacheAge": 0, "cdnProvider": ""}});
+    let nothing = json!({"properties": {"accessControl": {"akamai": {}}, "maxCacheAge": 0, "cdnProvider": ""}});
     world.put(&format!("{path}0"), nothing).expect(201);
     for (member, value) in [
         ("cdnEnabled", json!(true)),
-        ("maxCacheAge", json!(60)),
+        ("maxCacheAge", json!(31_536_001)),
+        (
+            "crossSiteAccessPolicies",
+            json!({"clientAccessPolicy": "<access-policy/>"}),
+        ),
         ("scaleUnits", json!(11)),
         ("customHostNames[0]", json!(["a b"])),
-        (
-            "accessControl",
-            json!({"ip": {"allow": [{"name": "a", "address": "10.0.0.1"}]}}),
-        ),
         ("elastic", json!(true)),
     ] {
         let body = json!({"location": "local", "properties": {member: value}});
         let refusal = world.put(&path, body).expect(400).body;
         assert_eq!(refusal["error"]["target"], format!("properties.{member}"));
+    }
+    for (access, member) in [
+        (
+            json!({"ip": {"allow": [{"address": "10.0.0.300"}]}}),
+            "ip.allow[0].address",
+        ),
+        (
+            json!({"ip": {"allow": [{"address": "10.0.0.1", "subnetPrefixLength": 129}]}}),
+            "ip.allow[0].subnetPrefixLength",
+        ),
+        (
+            json!({"akamai": {"akamaiSignatureHeaderAuthenticationKeyList": [{"identifier": "a", "base64Key": "YQ=="}]}}),
+            "akamai",
+        ),
+    ] {
+        let body = json!({"location": "local", "properties": {"accessControl": access}});
+        let refusal = world.put(&path, body).expect(400).body;
+        let target = format!("properties.accessControl.{member}");
+        assert_eq!(refusal["error"]["target"], target);
     }
     for name in ["-a", "a_b", "abcdefghijklmnopqrstuvwxy"] {
         let refusal = world.put(&format!("{ARM}/streamingEndpoints/{name}"), json!({}));

@@ -126,6 +126,7 @@ fn custom() -> Json {
         "commonEncryptionCbcs": {
             "enabledProtocols": enabled(&["hls"]), "clearTracks": [],
             "contentKeys": {"defaultKey": {"label": "cbcs"}, "keyToTrackMappings": []},
+            "keyRotationInterval": "PT10M",
             "drm": {"fairPlay": {
                 "allowPersistentLicense": true, "customLicenseAcquisitionUrlTemplate": "skd://drm.example/{ContentKeyId}",
             }},
@@ -238,6 +239,68 @@ fn policies_say_which_member_is_wrong() {
         "encrypt",
     );
     world.get(&path).expect(404);
+}
+
+#[test]
+fn keys_rotate_by_whole_seconds_and_not_where_manifests_are_read_once() {
+    let world = world();
+    let rotating = |interval: Json, protocols: &[&str]| {
+        json!({"properties": {"commonEncryptionCenc": {
+            "enabledProtocols": enabled(protocols), "keyRotationInterval": interval,
+        }}})
+    };
+    let field = "properties.commonEncryptionCenc.keyRotationInterval";
+    let path = |name: &str| format!("{ARM}/streamingPolicies/{name}");
+    for bad in [
+        "",
+        "10",
+        "P",
+        "PT0S",
+        "PT29S",
+        "PT29.9S",
+        "PT30.5S",
+        "PT30.0004S",
+        "-PT1M",
+        "P7DT1S",
+        "P1Y",
+        "PT1M ",
+    ] {
+        refused(
+            world.put(&path("p"), rotating(json!(bad), &["dash"])),
+            field,
+            "PT30S",
+        );
+    }
+    refused(
+        world.put(&path("p"), rotating(json!(600), &["dash"])),
+        field,
+        "",
+    );
+    let smooth = rotating(json!("PT10M"), &["dash", "smoothStreaming"]);
+    refused(world.put(&path("p"), smooth), field, "smoothStreaming");
+    world.get(&path("p")).expect(404);
+    for (at, (said, shown)) in [("PT30S", "PT30S"), ("PT600S", "PT10M"), ("P7D", "PT168H")]
+        .into_iter()
+        .enumerate()
+    {
+        let made = world.put(
+            &path(&format!("p{at}")),
+            rotating(json!(said), &["dash", "hls"]),
+        );
+        let made = made.expect(201).body;
+        let scheme = &made["properties"]["commonEncryptionCenc"];
+        assert_eq!(scheme["keyRotationInterval"], shown);
+        let mkio = world
+            .get(&format!("{MKIO}/streamingPolicies/p{at}"))
+            .expect(200)
+            .body;
+        assert_eq!(
+            mkio["properties"]["commonEncryptionCenc"]["keyRotationInterval"],
+            shown
+        );
+        // What was read can be written back.
+        world.put(&path(&format!("p{at}")), made).expect(201);
+    }
 }
 
 #[test]

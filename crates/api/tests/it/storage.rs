@@ -509,6 +509,45 @@ fn files_are_read_with_an_address_and_a_token_for_them_alone() {
     let other = whole["jwt"].as_str().unwrap();
     read(&path(&whole, "film.mp4"), other).expect(307);
 
+    // The older way: a POST that names the file.
+    let download = |info: &Json, token: &str, body: Json| {
+        let url = info["url"].as_str().unwrap();
+        let path = url.strip_prefix("http://localhost:8080").unwrap();
+        let request = Request::post(format!("{path}downloadBlob"))
+            .header("host", "localhost:8080")
+            .header("authorization", format!("Bearer {token}"));
+        world.send(request.body(body.to_string().into()).unwrap())
+    };
+    let named = |container: &str, file: &str| json!({"storageAccountName": "local", "containerName": container, "fileName": file});
+    for file in ["a/b/film.mp4", "film.mp4"] {
+        let to = download(&in1, token, named("films", file)).expect(303);
+        let location = to.header("location");
+        assert!(
+            location.starts_with("http://127.0.0.1:10000/local/films/a/b/film.mp4?sv="),
+            "{location}"
+        );
+    }
+    download(&in1, token, named("others", "film.mp4")).expect(404);
+    download(&in1, other, named("films", "film.mp4")).expect(404);
+    download(
+        &in1,
+        &world.token(Role::Owner, None),
+        named("films", "film.mp4"),
+    )
+    .expect(401);
+    let lacking = download(
+        &in1,
+        token,
+        json!({"storageAccountName": "local", "containerName": "films"}),
+    )
+    .expect(400);
+    assert!(
+        lacking.body.to_string().contains("fileName"),
+        "{}",
+        lacking.body
+    );
+    download(&in1, token, named("films", "../film.mp4")).expect(400);
+
     // Not with another asset's token, an ordinary one, or none; not outside the folder; not for ever.
     read(&path(&in1, "film.mp4"), other).expect(404);
     read(&path(&in1, "film.mp4"), &world.token(Role::Owner, None)).expect(401);

@@ -114,6 +114,17 @@ fn a_text_track_lives_through_all_that_clients_do_with_it() {
                 "languageCode": "en-US", "playerVisibility": "Hidden", "hlsSettings": hls,
             })
         );
+        // What is `null` is taken back; every text track is visible or not.
+        let bare = json!({"displayName": null, "languageCode": null, "playerVisibility": null});
+        world.patch(&path, track("TextTrack", bare)).expect(202);
+        assert_eq!(
+            world.get(&path).expect(200).body["properties"]["track"],
+            json!({
+                "@odata.type": "#Microsoft.Media.TextTrack", "fileName": "en.vtt",
+                "playerVisibility": "Hidden", "hlsSettings": hls,
+            })
+        );
+        world.patch(&path, now.clone()).expect(202);
         // What was read can be written back.
         world.patch(&path, now.clone()).expect(202);
         assert_eq!(

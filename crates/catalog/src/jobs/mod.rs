@@ -1,6 +1,7 @@
 //! Jobs: one run of a transform over one input.
 //!
-//! This module makes, shows, changes and deletes them; [`queue`] is the side that workers see.
+//! This module makes, shows, changes and deletes them; [`queue`] is the side that workers see, [`sharing`] how several of
+//! them make one job.
 //!
 //! States (AMS `JobState`): `Queued` → `Scheduled` (a worker has it) → `Processing` (the worker reports) → `Finished`,
 //! `Error` or `Canceled`; `Canceling` while a worker has yet to notice. A lost lease leads back to `Queued`.
@@ -9,6 +10,7 @@ mod facts;
 mod input;
 mod model;
 pub mod queue;
+pub mod sharing;
 
 use serde_json::{Map, Value as Json};
 
@@ -45,6 +47,16 @@ const ENTITY: Entity<Job> = Entity {
     fields: FIELDS,
     labels: None,
 };
+
+/// All that hold rows of a job, by `job_id`, but its own.
+pub(crate) const TABLES_OF_A_JOB: [&str; 6] = [
+    "job_chunks",
+    "job_shares",
+    "job_parts",
+    "job_helpers",
+    "job_inputs",
+    "job_outputs",
+];
 
 /// What the URLs of a job's HTTP input are sealed for.
 pub(crate) fn seal_context(job_id: uuid::Uuid) -> String {
@@ -453,7 +465,7 @@ pub async fn delete<S: Sql>(
                 "Job '{name}' is being worked on; cancel it first."
             )));
         }
-        for table in ["job_chunks", "job_inputs", "job_outputs"] {
+        for table in TABLES_OF_A_JOB {
             sql.query(
                 &format!("DELETE FROM {table} WHERE job_id = ?1"),
                 &[job.id.into()],

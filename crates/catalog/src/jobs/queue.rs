@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::facts::Before;
 use super::input::Stored;
-use super::{JobError, JobState, seal_context};
+use super::{JobError, JobState, seal_context, sharing};
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::sql::{Row, Sql, Value, transaction};
@@ -131,7 +131,8 @@ pub async fn claim<S: Sql>(
 }
 
 /// Keeps the lease for as long again as it was claimed for. Stores progress, which never goes back, and finished chunks;
-/// a new one makes the attempts so far count no more. Says whether to cancel.
+/// a new one makes the attempts so far count no more. Says whether to cancel. A helper's lease ([`sharing`]) is kept as well:
+/// of it count the chunks that are still its own to make.
 ///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] for an output that does not exist or a record that is
 /// too long.
@@ -146,6 +147,11 @@ pub async fn renew<S: Sql>(
     transaction(sql, async |sql| {
         let before = Before::look(sql, job_id).await?;
         let before = before.ok_or(CatalogError::LeaseLost)?;
+        if !is_holder(sql, job_id, lease).await? {
+            let chunks = sharing::renew(sql, job_id, lease, chunks, moment).await?;
+            store_chunks(sql, job_id, &chunks).await?;
+            return Ok(false);
+        }
         let rows = sql
             .query(
                 "UPDATE jobs SET lease_until = ?3 + lease_seconds * 1000000, modified = ?3, started = coalesce(started, ?3),
@@ -181,17 +187,40 @@ pub async fn renew<S: Sql>(
             }
         }
         before.tell_progress(sql, moment).await?;
-        let mut progressed = false;
-        for (at, chunk) in chunks.iter().enumerate() {
-            progressed |= store_chunk(sql, job_id, at, chunk).await?;
-        }
-        if progressed {
-            sql.query("UPDATE jobs SET attempt = 0 WHERE id = ?1", &[job_id.into()])
-                .await?;
-        }
+        store_chunks(sql, job_id, chunks).await?;
         Ok(row.text("state")? == "Canceling")
     })
     .await
+}
+
+async fn is_holder<S: Sql>(sql: &S, job_id: Uuid, lease: &str) -> Result<bool, CatalogError> {
+    let rows = sql
+        .query(
+            "SELECT 1 FROM jobs WHERE id = ?1 AND lease = ?2",
+            &[job_id.into(), lease.into()],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+async fn store_chunks<S: Sql>(
+    sql: &S,
+    job_id: Uuid,
+    chunks: &[ChunkRecord],
+) -> Result<(), CatalogError> {
+    let mut progressed = false;
+    for (at, chunk) in chunks.iter().enumerate() {
+        progressed |= store_chunk(sql, job_id, at, chunk).await?;
+        sharing::made(sql, job_id, chunk.output, chunk.chunk).await?;
+    }
+    if progressed {
+        sql.query(
+            "UPDATE jobs SET attempt = 0 WHERE id = ?1",
+            &[job_id.into()],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 /// Stores a finished chunk, or replaces it. Says whether it is new.
@@ -285,7 +314,7 @@ pub enum Ending {
     Unprepared(JobFailure),
 }
 
-/// Gives a job back. Repeating it with the same lease changes nothing.
+/// Gives a job back. Repeating it with the same lease changes nothing. A helper leaves it, whatever the ending.
 ///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] if the number of manifests is not that of outputs,
 /// more tracks were encoded than anybody can, or an output failed without which the job was not to go on.
@@ -309,7 +338,10 @@ pub async fn finish<S: Sql>(
         }
         let state = state_of(&row)?;
         if row.opt_text("lease")?.as_deref() != Some(lease) || !state.is_leased() {
-            return Err(CatalogError::LeaseLost);
+            return match sharing::leave(sql, job_id, lease).await? {
+                true => Ok(()),
+                false => Err(CatalogError::LeaseLost),
+            };
         }
         let attempt = row.unsigned("attempt")?;
         let project = ProjectId(row.text("project_id")?);
@@ -530,7 +562,7 @@ async fn take_next<S: Sql>(
 }
 
 /// Everything a worker needs. The inner error: the job cannot be done at all.
-async fn load<S: Sql>(
+pub(super) async fn load<S: Sql>(
     sql: &S,
     seal: &Seal,
     job_id: Uuid,
@@ -641,15 +673,15 @@ async fn chunks<S: Sql>(sql: &S, job_id: Uuid) -> Result<Vec<ChunkRecord>, Catal
             &[job_id.into()],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(ChunkRecord {
-                output: row.unsigned("output")?,
-                chunk: row.unsigned("chunk")?,
-                record: row.json("record_json")?,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| chunk_record(&row)).collect()
+}
+
+pub(super) fn chunk_record(row: &Row<'_>) -> Result<ChunkRecord, CatalogError> {
+    Ok(ChunkRecord {
+        output: row.unsigned("output")?,
+        chunk: row.unsigned("chunk")?,
+        record: row.json("record_json")?,
+    })
 }
 
 /// A job that is known to be there, before it is changed.
@@ -718,6 +750,7 @@ pub(super) async fn end<S: Sql>(
     }
     sql.query("DELETE FROM job_chunks WHERE job_id = ?1", &[job_id.into()])
         .await?;
+    sharing::forget(sql, job_id).await?;
     before.tell(sql, moment).await
 }
 
@@ -774,7 +807,7 @@ pub(crate) fn check_lease_seconds(lease_seconds: u32) -> Result<(), CatalogError
     ))
 }
 
-fn lease_end(now: Timestamp, seconds: u32) -> Value {
+pub(super) fn lease_end(now: Timestamp, seconds: u32) -> Value {
     now.saturating_add(SignedDuration::from_secs(seconds.into()))
         .unwrap_or(Timestamp::MAX)
         .into()

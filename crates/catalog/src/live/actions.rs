@@ -183,7 +183,8 @@ async fn pass<S: Sql>(
         .generation
         .saturating_add(u32::from(action == Action::Reset));
     sql.query(
-        "UPDATE live_events SET state = ?2, operation = ?3, claim_by = ?4, generation = ?5, modified = ?6 WHERE id = ?1",
+        "UPDATE live_events SET state = ?2, operation = ?3, claim_by = ?4, generation = ?5, modified = ?6, last_input = NULL
+         WHERE id = ?1",
         &[
             event.id.into(),
             next.name().into(),
@@ -195,6 +196,26 @@ async fn pass<S: Sql>(
     )
     .await?;
     facts::tell(sql, event, next, now).await
+}
+
+/// Sends an event that its worker holds to a stop that no client has asked for, so that there is no operation to ask about.
+pub(super) async fn stop_idle<S: Sql>(
+    sql: &S,
+    event: &LiveEvent,
+    now: Timestamp,
+) -> Result<LiveEvent, CatalogError> {
+    let next = LiveEventState::Stopping;
+    let rows = sql
+        .query(
+            &format!(
+                "UPDATE live_events SET state = ?2, operation = NULL, modified = ?3 WHERE id = ?1 RETURNING {}",
+                ENTITY.columns
+            ),
+            &[event.id.into(), next.name().into(), now.into()],
+        )
+        .await?;
+    facts::tell(sql, event, next, now).await?;
+    ENTITY.returned(&rows, &event.name)
 }
 
 /// Makes an event a stopped one that no worker has.

@@ -44,6 +44,8 @@ pub struct LiveEvent {
     /// When an event that no worker holds is waited for no more.
     #[serde(skip)]
     pub(super) claim_by: Option<Timestamp>,
+    /// When an encoder was last connected, since the start.
+    pub(super) last_input: Option<Timestamp>,
     #[serde(skip)]
     token_sealed: Vec<u8>,
     #[serde(skip)]
@@ -175,7 +177,7 @@ pub struct LiveEventWrite {
     pub labels: Option<BTreeMap<String, String>>,
 }
 
-pub(super) const EVENT_COLUMNS: &str = "id, project_id, name, properties_json, access_token_sealed, tags_json, labels_json, state, generation, operation, lease, lease_until, claim_by, endpoints_sealed, created, modified";
+pub(super) const EVENT_COLUMNS: &str = "id, project_id, name, properties_json, access_token_sealed, tags_json, labels_json, state, generation, operation, lease, lease_until, claim_by, endpoints_sealed, last_input, created, modified";
 
 pub(super) fn event_from_row(row: &Row<'_>) -> Result<LiveEvent, CatalogError> {
     Ok(LiveEvent {
@@ -194,6 +196,7 @@ pub(super) fn event_from_row(row: &Row<'_>) -> Result<LiveEvent, CatalogError> {
         lease: row.opt_text("lease")?,
         lease_until: row.opt_time("lease_until")?,
         claim_by: row.opt_time("claim_by")?,
+        last_input: row.opt_time("last_input")?,
         token_sealed: row.blob("access_token_sealed")?,
         endpoints_sealed: row.opt_blob("endpoints_sealed")?,
     })

@@ -26,6 +26,10 @@ use crate::operations::{self, OperationError};
 use crate::projects;
 use crate::sql::{Sql, Value, transaction};
 
+/// An event that encodes, has lost its encoder and records nothing is stopped after so long, as it was in AMS: somebody has
+/// forgotten it, and it costs.
+pub const IDLE: SignedDuration = SignedDuration::from_hours(12);
+
 /// Longest reason for a failure, in characters; what is beyond is cut off.
 const LONGEST_FAILURE: usize = 1024;
 
@@ -146,10 +150,13 @@ pub async fn renew<S: Sql>(
             None => Value::Null,
         };
         let modified = if next == event.state { event.modified } else { now };
+        let fed = current && report.health.is_some_and(|health| !health.encoders.is_empty());
+        let last_input = if fed { Some(now) } else { event.last_input };
         let rows = sql
             .query(
                 &format!(
-                    "UPDATE live_events SET state = ?2, lease_until = ?3, claim_by = ?4, endpoints_sealed = ?5, edge_sealed = ?7, modified = ?6
+                    "UPDATE live_events SET state = ?2, lease_until = ?3, claim_by = ?4, endpoints_sealed = ?5, edge_sealed = ?7, modified = ?6,
+                         last_input = ?8
                      WHERE id = ?1 RETURNING {}",
                     ENTITY.columns
                 ),
@@ -161,6 +168,7 @@ pub async fn renew<S: Sql>(
                     seal.seal(&endpoints_context(event.id), &endpoints)?.into(),
                     modified.into(),
                     edge,
+                    last_input.into(),
                 ],
             )
             .await?;
@@ -173,9 +181,23 @@ pub async fn renew<S: Sql>(
         if let Some(measured) = report.health.filter(|_| current) {
             health::keep(sql, event.id, measured, now).await?;
         }
+        let event = if is_idle(&event, now) && outputs::any(sql, &event).await?.is_none() {
+            actions::stop_idle(sql, &event, now).await?
+        } else {
+            event
+        };
         assigned(sql, seal, event).await
     })
     .await
+}
+
+/// Whether it encodes, and nothing has come in for [`IDLE`]. One that still waits for its first encoder is not idle.
+fn is_idle(event: &LiveEvent, now: Timestamp) -> bool {
+    event.state == LiveEventState::Running
+        && event.properties.encoding.encoding_type.encodes()
+        && event
+            .last_input
+            .is_some_and(|last| now.duration_since(last) >= IDLE)
 }
 
 async fn report_outputs<S: Sql>(

@@ -247,12 +247,14 @@ fn check_access(side: &str, access: &AccessControl) -> Result<(), CatalogError> 
     Ok(())
 }
 
-/// What an encoder shows: a UUID in an RTMP path, or an SRT passphrase.
+/// What an encoder shows: a UUID in the path of RTMP or Smooth ingest, or an SRT passphrase.
 pub(super) fn check_token(protocol: Protocol, token: &str) -> Result<(), CatalogError> {
     const MEMBER: &str = "input.accessToken";
     let printable = |c: char| c.is_ascii_graphic();
     match protocol {
-        Protocol::Rtmp | Protocol::Rtmps if Uuid::parse_str(token).is_err() => {
+        Protocol::Rtmp | Protocol::Rtmps | Protocol::FragmentedMp4
+            if Uuid::parse_str(token).is_err() =>
+        {
             invalid(MEMBER, "must be a UUID")
         }
         Protocol::Srt if !(10..=79).contains(&token.len()) || !token.chars().all(printable) => {
@@ -261,7 +263,7 @@ pub(super) fn check_token(protocol: Protocol, token: &str) -> Result<(), Catalog
                 "must have 10 to 79 printable ASCII characters other than the space",
             )
         }
-        Protocol::Rtmp | Protocol::Rtmps | Protocol::Srt => Ok(()),
+        Protocol::Rtmp | Protocol::Rtmps | Protocol::FragmentedMp4 | Protocol::Srt => Ok(()),
     }
 }
 

@@ -6,6 +6,10 @@ use headwater_catalog::delivery::{count_use, deliverable};
 use headwater_catalog::key_policies::{self, Options};
 use headwater_catalog::locator_keys;
 use headwater_catalog::locators::{self, IfExists, NewLocator};
+use headwater_catalog::{Sql as _, policies};
+use headwater_protect::rotation::derive;
+use headwater_protect::{Key, Kid, Period, Rotation};
+use headwater_test_database::Connection;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -36,9 +40,13 @@ fn policy(catalog: &Catalog, name: &str) -> Uuid {
 }
 
 fn locator(catalog: &Catalog, name: &str, key_policy: Option<&str>) -> Uuid {
+    locator_on(catalog, "Predefined_ClearKey", name, key_policy)
+}
+
+fn locator_on(catalog: &Catalog, policy: &str, name: &str, key_policy: Option<&str>) -> Uuid {
     let new = NewLocator {
         asset_name: "film".into(),
-        policy_name: "Predefined_ClearKey".into(),
+        policy_name: policy.into(),
         key_policy: key_policy.map(str::to_owned),
         fingerprint: name.into(),
         ..NewLocator::default()
@@ -72,6 +80,77 @@ fn a_key_comes_with_the_policy_that_gives_it_out() {
         "secrets are there"
     );
     assert!(found(Uuid::nil()).is_empty());
+}
+
+#[test]
+fn a_key_that_rotates_is_found_by_the_ids_of_its_periods() {
+    let catalog = Catalog::new();
+    catalog.asset("film");
+    policy(&catalog, "p");
+    let properties = json!({"envelopeEncryption": {
+        "enabledProtocols": {"hls": true}, "keyRotationInterval": "PT1M",
+        "contentKeys": {"defaultKey": {"label": "ContentKey_AES"}},
+    }});
+    let made = policies::create(
+        &catalog.sql,
+        &catalog.project,
+        "rotating",
+        properties,
+        catalog.moment(),
+    );
+    block_on(made).unwrap();
+    let steady = locator(&catalog, "steady", Some("p"));
+    let kid = locator_on(&catalog, "rotating", "l", Some("p"));
+    let found = |kid: Kid| block_on(deliverable(&catalog.sql, &catalog.seal, kid.uuid())).unwrap();
+    let [stored] = found(kid.into()).try_into().expect("by its own id");
+    assert_eq!((stored.id, stored.rotation), (kid, Rotation::every(60)));
+    let key = Key::from_slice(stored.value.expose()).unwrap();
+    for number in [0, 29_671_200, u32::MAX] {
+        let (id, _) = derive(kid.into(), &key, Period::numbered(number));
+        let [same] = found(id).try_into().expect("by that of a period");
+        assert_eq!((same.id, same.value.expose()), (kid, stored.value.expose()));
+    }
+    let [other] = found(steady.into()).try_into().expect("a key");
+    assert_eq!(other.rotation, None);
+    let other = Key::from_slice(other.value.expose()).unwrap();
+    let (id, _) = derive(steady.into(), &other, Period::FILM);
+    assert!(
+        found(id).is_empty(),
+        "a key that does not rotate has no periods"
+    );
+    // A locator that changes to another policy keeps its key, which rotates no more.
+    let new = NewLocator {
+        asset_name: "film".into(),
+        policy_name: "Predefined_ClearKey".into(),
+        key_policy: Some("p".into()),
+        fingerprint: "again".into(),
+        ..NewLocator::default()
+    };
+    let put = locators::put(
+        &catalog.sql,
+        &catalog.seal,
+        &catalog.project,
+        "l",
+        &new,
+        IfExists::Replace,
+        catalog.moment(),
+    );
+    block_on(put).unwrap();
+    let [stored] = found(kid.into()).try_into().expect("by its own id");
+    assert_eq!(stored.rotation, None);
+    let (id, _) = derive(kid.into(), &key, Period::FILM);
+    assert!(found(id).is_empty());
+    // What SQLite says of it: neither way looks at other keys.
+    if let Connection::Sqlite(_) = catalog.sql {
+        let plan = "EXPLAIN QUERY PLAN SELECT 1 FROM locator_keys WHERE key_id = ?1 OR rotation_handle = ?2";
+        let rows = block_on(catalog.sql.query(plan, &["a".into(), "b".into()])).unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.text("detail").unwrap()).collect();
+        let steps = steps.join("\n");
+        assert!(
+            steps.contains("locator_keys_by_id") && steps.contains("locator_keys_by_handle"),
+            "{steps}"
+        );
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use headwater_catalog::live::{
 };
 use headwater_catalog::operations::{self, LIVE_EVENTS, Operation, OperationStatus};
 use headwater_catalog::{CatalogError, Sql as _};
-use headwater_work::live::{Endpoints, WorkerState};
+use headwater_work::live::health::{EncoderHealth, Health};
+use headwater_work::live::{EncodingType, Endpoints, Wanted, WorkerState};
 use uuid::Uuid;
 
 const LEASE: u32 = 30;
@@ -74,12 +75,23 @@ fn renew(
     lease: &str,
     state: WorkerState,
 ) -> Result<Assigned, CatalogError> {
+    renew_with(catalog, event, lease, state, None)
+}
+
+/// As [`renew`], with measurements.
+fn renew_with(
+    catalog: &Catalog,
+    event: Uuid,
+    lease: &str,
+    state: WorkerState,
+    health: Option<&Health>,
+) -> Result<Assigned, CatalogError> {
     let report = Report {
         state,
         generation: 1,
         endpoints: &Endpoints::default(),
         edge: None,
-        health: None,
+        health,
         outputs: &[],
     };
     block_on(queue::renew(
@@ -206,4 +218,77 @@ fn an_operation_in_progress_is_not_forgotten() {
         &begun.id,
     ));
     assert!(matches!(gone, Err(CatalogError::NotFound { .. })));
+}
+
+/// Twelve hours after its encoder has gone, an event that encodes and records nothing is stopped.
+#[test]
+fn a_forgotten_encoding_is_stopped() {
+    const RUNS: WorkerState = WorkerState::Running;
+    let none = Health::default();
+    let one = Health {
+        encoders: vec![EncoderHealth {
+            ingest_url: "rtmp://h/live".into(),
+            stream_id: "main".into(),
+            protocol: "RTMP".into(),
+            encoder_ip: "192.0.2.1".into(),
+            encoder_port: "1".into(),
+            connected_for_ms: 1,
+            incoming_bitrate: 1,
+        }],
+        ..Health::default()
+    };
+    for (encoding, stops) in [
+        (EncodingType::Standard, true),
+        (EncodingType::PassthroughStandard, false),
+    ] {
+        let catalog = Catalog::new();
+        let mut write = LiveEventWrite::default();
+        write.properties.insert(
+            "encoding".into(),
+            serde_json::json!({"encodingType": encoding}),
+        );
+        block_on(events::put(
+            &catalog.sql,
+            &catalog.seal,
+            &catalog.project,
+            "e",
+            &write,
+            false,
+            catalog.moment(),
+        ))
+        .unwrap();
+        act(&catalog, "e", Action::Start);
+        let (lease, assigned) = claim(&catalog).unwrap();
+        let renewed = |seconds, health: &Health| {
+            catalog.wait(seconds);
+            renew_with(&catalog, assigned.event.id, &lease, RUNS, Some(health))
+                .unwrap()
+                .wanted()
+        };
+        // Who waits for the first encoder may do so.
+        assert_eq!(renewed(1, &none), Wanted::Run);
+        assert_eq!(renewed(13 * 3600, &none), Wanted::Run);
+        assert_eq!(renewed(1, &one), Wanted::Run);
+        assert_eq!(renewed(12 * 3600 - 1, &none), Wanted::Run);
+        let wanted = renewed(1, &none);
+        assert_eq!(wanted, if stops { Wanted::Stop } else { Wanted::Run });
+        if stops {
+            assert_eq!(state(&catalog, "e"), LiveEventState::Stopping);
+            let now = catalog.now();
+            block_on(queue::release(
+                &catalog.sql,
+                assigned.event.id,
+                &lease,
+                None,
+                now,
+            ))
+            .unwrap();
+            assert_eq!(state(&catalog, "e"), LiveEventState::Stopped);
+            // A new start begins anew.
+            act(&catalog, "e", Action::Start);
+            let (lease, again) = claim(&catalog).unwrap();
+            let next = renew_with(&catalog, again.event.id, &lease, RUNS, Some(&none));
+            assert_eq!(next.unwrap().wanted(), Wanted::Run);
+        }
+    }
 }

@@ -10,5 +10,6 @@ mod publishing;
 mod queue;
 mod reseal;
 mod resources;
+mod sharing;
 mod storage;
 mod support;

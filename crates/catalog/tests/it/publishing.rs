@@ -2,13 +2,15 @@
 
 use crate::support::Catalog;
 use futures::executor::block_on;
-use headwater_catalog::endpoints::{self, EndpointState, Switched};
+use headwater_catalog::endpoints::{self, EndpointRules, EndpointState, EndpointWrite, Switched};
 use headwater_catalog::filters::{self, Owner};
+use headwater_catalog::jobs::queue;
 use headwater_catalog::locators::{self, IfExists, NewLocator};
 use headwater_catalog::query::Listing;
 use headwater_catalog::{
     CatalogError, Sql, Written, assets, locator_keys, operations, policies, publishing, tracks,
 };
+use headwater_work::{JobErrorCode, JobFailure};
 use serde_json::json;
 
 fn locator(asset: &str, policy: &str) -> NewLocator {
@@ -142,7 +144,31 @@ fn the_origin_finds_a_locator_with_everything_it_needs() {
         found.container_url,
         format!("http://127.0.0.1:10000/local/asset-{}", asset.asset_id)
     );
-    assert!(found.policy.clear.hls && found.policy.clear.download && found.endpoint_running);
+    assert!(found.policy.clear.hls && found.policy.clear.download);
+    assert_eq!(found.endpoints, [EndpointRules::default()]);
+    let rules = serde_json::json!({
+        "accessControl": {"ip": {"allow": [{"address": "192.0.2.0", "subnetPrefixLength": 24}]}},
+        "customHostNames": ["films.example"],
+        "maxCacheAge": 60,
+    });
+    let write = EndpointWrite {
+        properties: rules.as_object().unwrap().clone(),
+        tags: None,
+    };
+    let now = catalog.now();
+    block_on(endpoints::update(
+        &catalog.sql,
+        &catalog.project,
+        "default",
+        &write,
+        now,
+    ))
+    .unwrap();
+    let ruled = find(&made.locator_id.to_string()).unwrap().endpoints;
+    assert_eq!(ruled.len(), 1);
+    assert_eq!(ruled[0].hosts, ["films.example"]);
+    assert_eq!(ruled[0].max_age, Some(60));
+    assert!(ruled[0].allow.as_ref().unwrap()[0].contains("192.0.2.7".parse().unwrap()));
     assert!(find("nonsense").is_none());
     assert!(find(&uuid::Uuid::nil().to_string()).is_none());
     block_on(assets::delete(&catalog.sql, &catalog.project, "film")).unwrap();
@@ -373,6 +399,60 @@ fn published_means_playable_now() {
     .unwrap();
     assert_eq!(listed(), ["unfinished", "mine", "dropped"]);
     assert!(!unfinished());
+}
+
+/// Pictures alone, or a transport stream, have none.
+#[test]
+fn what_a_job_finished_without_a_manifest_is_served() {
+    let catalog = Catalog::new();
+    catalog.job("a", Default::default());
+    let pictures = locator("out-a", "Predefined_DownloadOnly");
+    let (made, _) = put_locator(&catalog, "pictures", &pictures).unwrap();
+    let unfinished = || {
+        let id = made.locator_id.to_string();
+        let found = publishing::published_locator(&catalog.sql, &catalog.seal, &id);
+        block_on(found).unwrap().unwrap().unfinished
+    };
+    let claim = || {
+        let claimed = queue::claim(&catalog.sql, &catalog.seal, "w", 30, catalog.moment());
+        block_on(claimed).unwrap().unwrap()
+    };
+    let finish = |claimed: &queue::Claimed, ending: &queue::Ending| {
+        let finished = queue::finish(
+            &catalog.sql,
+            claimed.job_id,
+            &claimed.lease,
+            ending,
+            catalog.moment(),
+        );
+        block_on(finished).unwrap();
+    };
+    assert!(unfinished());
+    finish(
+        &claim(),
+        &queue::Ending::Finished {
+            manifests: vec![String::new()],
+            encoded: vec![],
+            failed: vec![],
+        },
+    );
+    assert!(!unfinished());
+
+    // What a failed job left is not.
+    catalog.job("b", Default::default());
+    let left = locator("out-b", "Predefined_DownloadOnly");
+    let (made, _) = put_locator(&catalog, "left", &left).unwrap();
+    finish(
+        &claim(),
+        &queue::Ending::Failed(JobFailure {
+            code: JobErrorCode::ContentMalformed,
+            message: "It is no film.".into(),
+            details: vec![],
+        }),
+    );
+    let id = made.locator_id.to_string();
+    let found = publishing::published_locator(&catalog.sql, &catalog.seal, &id);
+    assert!(block_on(found).unwrap().unwrap().unfinished);
 }
 
 #[test]

@@ -52,16 +52,14 @@ pub(super) fn verify(
     Some(power(signature, exponent, modulus).is_some_and(|found| found == expected))
 }
 
-/// `base^exponent mod modulus`, as long as the modulus. `None` unless the base is below it, and it is odd.
+/// `base^exponent mod modulus`, as long as the modulus. `None` unless the base is below it, it is odd, and the exponent is not zero.
 fn power(base: &[u8], exponent: u32, modulus: &[u8]) -> Option<Vec<u8>> {
     let field = Field::new(limbs(modulus))?;
-    let base = limbs(base);
-    if !is_below(&base, &field.modulus) {
-        return None;
-    }
-    let base = field.multiply(&base, &field.square);
-    let mut result = field.one.clone();
-    for at in (0..u32::BITS.saturating_sub(exponent.leading_zeros())).rev() {
+    let base = field.number(&limbs(base))?;
+    let mut result = base.clone();
+    // The highest bit is the base itself.
+    let bits = u32::BITS.checked_sub(exponent.leading_zeros())?;
+    for at in (0..bits.checked_sub(1)?).rev() {
         result = field.multiply(&result, &result);
         if (exponent >> at) & 1 == 1 {
             result = field.multiply(&result, &base);
@@ -97,9 +95,6 @@ struct Field {
     modulus: Vec<u32>,
     /// Minus the inverse of the modulus, modulo 2^32.
     inverse: u32,
-    one: Vec<u32>,
-    /// 2^(64 n): what makes a number one of these.
-    square: Vec<u32>,
 }
 
 impl Field {
@@ -113,54 +108,36 @@ impl Field {
         for _ in 0..5 {
             inverse = inverse.wrapping_mul(2_u32.wrapping_sub(low.wrapping_mul(inverse)));
         }
-        // The highest power of two below the modulus, doubled until it is 2^(32 n).
-        let mut one = vec![0; modulus.len()];
-        *one.last_mut()? = 1_u32.checked_shl(31_u32.checked_sub(high.leading_zeros())?)?;
-        let mut field = Self {
-            inverse: inverse.wrapping_neg(),
-            one: Vec::new(),
-            square: Vec::new(),
+        Some(Self {
             modulus,
-        };
-        for _ in 0..=high.leading_zeros() {
-            field.double(&mut one);
-        }
-        // 2 to the number of bits of n limbs.
-        let bits = u32::try_from(field.modulus.len()).ok()?.checked_mul(32)?;
-        let mut square = one.clone();
-        for at in (0..u32::BITS.checked_sub(bits.leading_zeros())?).rev() {
-            square = field.multiply(&square, &square);
-            if (bits >> at) & 1 == 1 {
-                field.double(&mut square);
-            }
-        }
-        field.one = one;
-        field.square = square;
-        Some(field)
+            inverse: inverse.wrapping_neg(),
+        })
     }
 
-    /// Twice a number below the modulus.
-    fn double(&self, number: &mut [u32]) {
-        let mut carry = 0;
-        for limb in number.iter_mut() {
-            let high = *limb >> 31;
-            *limb = (*limb << 1) | carry;
-            carry = high;
+    /// What stands for a number. `None` unless it is below the modulus.
+    fn number(&self, number: &[u32]) -> Option<Vec<u32>> {
+        if !is_below(number, &self.modulus) {
+            return None;
         }
-        self.reduce(number, carry);
+        // Dividing goes by the highest limb, which has to have its highest bit.
+        let bits = self.modulus.last()?.leading_zeros();
+        let (mut number, modulus) = (shifted(number, bits), shifted(&self.modulus, bits));
+        for _ in 0..modulus.len() {
+            next_limb(&mut number, &modulus)?;
+        }
+        let mut above = 0;
+        for limb in number.iter_mut().rev() {
+            let all = (u64::from(above) << 32 | u64::from(*limb)) >> bits;
+            above = *limb;
+            *limb = (all & 0xffff_ffff) as u32;
+        }
+        Some(number)
     }
 
     /// Takes the modulus off once, if `carry` and the number are not below it.
     fn reduce(&self, number: &mut [u32], carry: u32) {
-        if carry == 0 && is_below(number, &self.modulus) {
-            return;
-        }
-        let mut borrow = false;
-        for (limb, part) in number.iter_mut().zip(&self.modulus) {
-            let (less, first) = limb.overflowing_sub(*part);
-            let (less, second) = less.overflowing_sub(u32::from(borrow));
-            *limb = less;
-            borrow = first || second;
+        if carry > 0 || !is_below(number, &self.modulus) {
+            take_product(number, &self.modulus, 1);
         }
     }
 
@@ -169,54 +146,95 @@ impl Field {
         let mut sum = vec![0_u32; self.modulus.len()];
         let mut top = 0_u32;
         for factor in a {
-            let carry = add_product(&mut sum, b, *factor);
-            let (high, over) = top.overflowing_add(carry);
-            let low = sum.first().copied().unwrap_or(0);
-            let carry = add_and_shift(&mut sum, &self.modulus, low.wrapping_mul(self.inverse));
-            let (high, again) = high.overflowing_add(carry);
-            if let Some(last) = sum.last_mut() {
-                *last = high;
-            }
-            top = u32::from(over).wrapping_add(u32::from(again));
+            top = self.add_and_shift(&mut sum, top, b, *factor);
         }
         self.reduce(&mut sum, top);
         sum
     }
-}
 
-/// Adds `factor` times `number`; what does not fit.
-fn add_product(sum: &mut [u32], number: &[u32], factor: u32) -> u32 {
-    let factor = u64::from(factor);
-    let mut carry: u64 = 0;
-    for (limb, part) in sum.iter_mut().zip(number) {
-        // At most (2^32 - 1)^2 + 2 (2^32 - 1): fits.
-        let product = factor.wrapping_mul(u64::from(*part));
-        let all = product.wrapping_add(u64::from(*limb)).wrapping_add(carry);
-        *limb = (all & 0xffff_ffff) as u32;
-        carry = all >> 32;
-    }
-    (carry & 0xffff_ffff) as u32
-}
-
-/// The same where the lowest limb becomes zero, which is left out: all others move down, and the highest stays as it was.
-fn add_and_shift(sum: &mut [u32], number: &[u32], factor: u32) -> u32 {
-    let factor = u64::from(factor);
-    let limb = |part: &u32, limb: u32, carry: u64| {
-        let product = factor.wrapping_mul(u64::from(*part));
-        product.wrapping_add(u64::from(limb)).wrapping_add(carry)
-    };
-    let mut parts = number.iter();
-    let lowest = sum.first().copied().unwrap_or(0);
-    let mut carry = parts.next().map_or(0, |part| limb(part, lowest, 0) >> 32);
-    let cells = Cell::from_mut(sum).as_slice_of_cells();
-    for (pair, part) in cells.windows(2).zip(parts) {
-        if let [to, from] = pair {
-            let all = limb(part, from.get(), carry);
-            to.set((all & 0xffff_ffff) as u32);
-            carry = all >> 32;
+    /// Adds `factor` times `number`, and as much of the modulus as makes the lowest limb zero, which is left out: all others move
+    /// down. What is above them before, and after.
+    fn add_and_shift(&self, sum: &mut [u32], top: u32, number: &[u32], factor: u32) -> u32 {
+        let mut parts = number.iter().zip(&self.modulus);
+        let (Some((part, modulus)), Some(lowest)) = (parts.next(), sum.first().copied()) else {
+            return top;
+        };
+        let (low, mut carry) = add_product(lowest, *part, factor, 0);
+        let multiple = low.wrapping_mul(self.inverse);
+        let (_, mut other) = add_product(low, *modulus, multiple, 0);
+        let cells = Cell::from_mut(sum).as_slice_of_cells();
+        for (pair, (part, modulus)) in cells.windows(2).zip(parts) {
+            if let [to, from] = pair {
+                let (limb, next) = add_product(from.get(), *part, factor, carry);
+                carry = next;
+                let (limb, next) = add_product(limb, *modulus, multiple, other);
+                other = next;
+                to.set(limb);
+            }
         }
+        let above = u64::from(top)
+            .wrapping_add(u64::from(carry))
+            .wrapping_add(u64::from(other));
+        if let Some(last) = cells.last() {
+            last.set((above & 0xffff_ffff) as u32);
+        }
+        (above >> 32) as u32
     }
-    (carry & 0xffff_ffff) as u32
+}
+
+/// `limb + a b + carry`: at most (2^32 - 1)^2 + 2 (2^32 - 1), which two limbs hold. The lower one and the higher one.
+#[inline]
+fn add_product(limb: u32, a: u32, b: u32, carry: u32) -> (u32, u32) {
+    let all = u64::from(a)
+        .wrapping_mul(u64::from(b))
+        .wrapping_add(u64::from(limb))
+        .wrapping_add(u64::from(carry));
+    ((all & 0xffff_ffff) as u32, (all >> 32) as u32)
+}
+
+/// Shifted left by less than a limb, into which nothing but zeros is lost.
+fn shifted(number: &[u32], bits: u32) -> Vec<u32> {
+    let mut below = 0;
+    let limbs = number.iter().map(|limb| {
+        let all = u64::from(*limb) << bits | below;
+        below = all >> 32;
+        (all & 0xffff_ffff) as u32
+    });
+    limbs.collect()
+}
+
+/// A number below the modulus, times 2^32, modulo the modulus, of which the highest bit is set: one digit of a long division
+/// (Knuth, The Art of Computer Programming, vol. 2, 4.3.1, algorithm D).
+fn next_limb(number: &mut [u32], modulus: &[u32]) -> Option<()> {
+    number.rotate_right(1);
+    let above = std::mem::take(number.first_mut()?);
+    let two = u64::from(above) << 32 | u64::from(*number.last()?);
+    // At most two more than it should be.
+    let digit = two
+        .checked_div(u64::from(*modulus.last()?))?
+        .min(0xffff_ffff);
+    let borrow = take_product(number, modulus, (digit & 0xffff_ffff) as u32);
+    let mut missing = borrow.saturating_sub(above);
+    while missing > 0 {
+        let mut carry = 0;
+        for (limb, part) in number.iter_mut().zip(modulus) {
+            (*limb, carry) = add_product(*limb, *part, 1, carry);
+        }
+        missing = missing.saturating_sub(carry);
+    }
+    Some(())
+}
+
+/// Takes `factor` times `other` off; what is to be taken off above.
+fn take_product(number: &mut [u32], other: &[u32], factor: u32) -> u32 {
+    let mut borrow = 0;
+    for (limb, part) in number.iter_mut().zip(other) {
+        let (low, high) = add_product(0, *part, factor, borrow);
+        let (less, under) = limb.overflowing_sub(low);
+        *limb = less;
+        borrow = high.wrapping_add(u32::from(under));
+    }
+    borrow
 }
 
 #[cfg(test)]
@@ -251,7 +269,7 @@ mod tests {
     proptest! {
         #[test]
         fn powers_are_those_of_plain_arithmetic(
-            modulus in (1_u128 << 64..1 << 126).prop_map(|n| n | 1), base: u128, exponent in prop_oneof![Just(3_u32), Just(65_537), any::<u32>()]
+            modulus in (1_u128 << 64..1 << 126).prop_map(|n| n | 1), base: u128, exponent in prop_oneof![Just(3_u32), Just(65_537), 1..=u32::MAX]
         ) {
             let base = base % modulus;
             let bytes = modulus.to_be_bytes();
@@ -262,12 +280,61 @@ mod tests {
         }
     }
 
+    /// Numbers of many limbs against laws that hold of them: (a b)^e = a^e b^e, and the digits of a division that are guessed too high.
+    #[test]
+    fn long_numbers_keep_the_laws() {
+        let ones = |len: usize| vec![0xff_u8; len];
+        for (len, top) in [
+            (256, 0xff),
+            (256, 0x80),
+            (256, 0x01),
+            (255, 0x7f),
+            (384, 0xc3),
+        ] {
+            let mut modulus = ones(len);
+            modulus[0] = top;
+            let field = Field::new(limbs(&modulus)).unwrap();
+            let mut below = modulus.clone();
+            *below.last_mut().unwrap() -= 1;
+            // Minus one: its square is one, and an odd power is itself.
+            let mut one = vec![0; len];
+            one[len - 1] = 1;
+            assert_eq!(power(&below, 2, &modulus).unwrap(), one, "{len} {top}");
+            assert_eq!(
+                power(&below, 65_537, &modulus).unwrap(),
+                below,
+                "{len} {top}"
+            );
+            let (a, b) = (vec![0x01; len - 1], vec![0x5a; len - 1]);
+            let long = |bytes: &[u8]| limbs(&[&[0], bytes].concat());
+            let times = |a: &[u32], b: &[u32]| {
+                let (a, b) = (field.number(a).unwrap(), field.number(b).unwrap());
+                let mut one = vec![0; a.len()];
+                one[0] = 1;
+                field.multiply(&field.multiply(&a, &b), &one)
+            };
+            let bytes = |number: &[u32]| -> Vec<u8> {
+                let all: Vec<u8> = number.iter().rev().flat_map(|l| l.to_be_bytes()).collect();
+                all[all.len() - len..].to_vec()
+            };
+            let product = bytes(&times(&long(&a), &long(&b)));
+            let raised = |number: &[u8]| limbs(&power(number, 65_537, &modulus).unwrap());
+            let whole = |number: &[u8]| [&[0], number].concat();
+            assert_eq!(
+                raised(&product),
+                times(&raised(&whole(&a)), &raised(&whole(&b))),
+                "{len} {top}"
+            );
+        }
+    }
+
     #[test]
     fn what_is_no_number_below_an_odd_modulus_has_no_power() {
         assert_eq!(power(&[5], 3, &[7]), Some(vec![6]));
         for (base, modulus) in [(&[7_u8][..], &[7_u8][..]), (&[1], &[8]), (&[], &[])] {
             assert_eq!(power(base, 3, modulus), None);
         }
+        assert_eq!(power(&[5], 0, &[7]), None);
         assert_eq!(verify(&[0xff; 40], 3, "RS256", b"", &[1; 40]), Some(false));
         assert_eq!(verify(&[0xff; 256], 3, "PS256", b"", &[1; 256]), None);
     }

@@ -1,9 +1,10 @@
-//! Elementary streams: H.264 in byte stream format (ISO/IEC 14496-10 annex B), AAC in ADTS (ISO/IEC 14496-3 §1.A.3.2).
+//! Elementary streams: H.264 and HEVC in byte stream format (ISO/IEC 14496-10 and 23008-2, annex B), AAC in ADTS (ISO/IEC
+//! 14496-3 §1.A.3.2).
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use headwater_bmff::AacConfig;
+use headwater_bmff::{AacConfig, hevc};
 
 use super::{Found, Unit};
 use crate::cue::{ID3_SCHEME, MAX_MESSAGE_BYTES, Message, Said};
@@ -12,6 +13,7 @@ use crate::stream::StreamConfig;
 #[derive(Debug)]
 pub(super) enum Elementary {
     Avc(Avc),
+    Hevc(Hevc),
     Adts(Adts),
     /// Tags of ID3, one in each packet.
     Id3,
@@ -20,6 +22,15 @@ pub(super) enum Elementary {
 /// Parameter sets in use.
 #[derive(Debug, Default)]
 pub(super) struct Avc {
+    sps: Vec<Vec<u8>>,
+    pps: Vec<Vec<u8>>,
+    announced: bool,
+}
+
+/// As [`Avc`].
+#[derive(Debug, Default)]
+pub(super) struct Hevc {
+    vps: Vec<Vec<u8>>,
     sps: Vec<Vec<u8>>,
     pps: Vec<Vec<u8>>,
     announced: bool,
@@ -39,6 +50,7 @@ impl Elementary {
     pub(super) fn of(stream_type: u8) -> Option<Self> {
         match stream_type {
             0x1b => Some(Self::Avc(Avc::default())),
+            0x24 => Some(Self::Hevc(Hevc::default())),
             0x0f => Some(Self::Adts(Adts::default())),
             0x15 => Some(Self::Id3),
             _ => None,
@@ -55,6 +67,7 @@ impl Elementary {
     ) {
         match self {
             Self::Avc(avc) => avc.packet(pid, pts, dts, payload, found),
+            Self::Hevc(hevc) => hevc.packet(pid, pts, dts, payload, found),
             Self::Adts(adts) => adts.packet(pid, pts, payload, found),
             // Other metadata comes in streams of that type too.
             Self::Id3 if payload.starts_with(b"ID3") && payload.len() <= MAX_MESSAGE_BYTES => {
@@ -145,6 +158,64 @@ impl Avc {
                 self.announced = true;
                 found.push_back(Found::Config { pid, config });
             }
+        }
+        if self.announced && !bytes.is_empty() {
+            let unit = Unit {
+                dts,
+                pts,
+                sync,
+                bytes: bytes.into(),
+            };
+            found.push_back(Found::Unit { pid, unit });
+        }
+    }
+}
+
+impl Hevc {
+    fn packet(
+        &mut self,
+        pid: u16,
+        pts: i64,
+        dts: i64,
+        payload: &[u8],
+        found: &mut VecDeque<Found>,
+    ) {
+        let mut bytes = Vec::with_capacity(payload.len().saturating_add(16));
+        let mut sync = false;
+        let (mut vps, mut sps, mut pps) = (Vec::new(), Vec::new(), Vec::new());
+        for unit in nal_units(payload) {
+            // Types: Rec. ITU-T H.265, table 7-1.
+            match unit.first().map_or(35, |byte| (byte >> 1) & 63) {
+                // Delimiters, ends and filler are of the byte stream.
+                35..=38 => continue,
+                32 if vps.len() < MOST_SETS => vps.push(unit.to_vec()),
+                33 if sps.len() < MOST_SETS => sps.push(unit.to_vec()),
+                34 if pps.len() < MOST_SETS => pps.push(unit.to_vec()),
+                kind => {
+                    sync |= (16..=21).contains(&kind);
+                    let len = u32::try_from(unit.len()).unwrap_or(u32::MAX);
+                    bytes.extend_from_slice(&len.to_be_bytes());
+                    bytes.extend_from_slice(unit);
+                }
+            }
+        }
+        let mut changed = false;
+        for (known, new) in [
+            (&mut self.vps, vps),
+            (&mut self.sps, sps),
+            (&mut self.pps, pps),
+        ] {
+            if !new.is_empty() && *known != new {
+                *known = new;
+                changed = true;
+            }
+        }
+        if changed
+            && let Some((record, size)) = hevc::record(&self.vps, &self.sps, &self.pps)
+            && let Ok(config) = StreamConfig::hevc(&record, size)
+        {
+            self.announced = true;
+            found.push_back(Found::Config { pid, config });
         }
         if self.announced && !bytes.is_empty() {
             let unit = Unit {

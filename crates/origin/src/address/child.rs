@@ -5,6 +5,7 @@
 //! the grammar itself uses.
 
 use super::{Encryption, Format, Options, Protocol};
+use headwater_protect::Period;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const KEEP: &AsciiSet = &NON_ALPHANUMERIC
@@ -53,6 +54,21 @@ impl LiveSegments {
             several => format!("{prefix}{start},fragments={several}{suffix}"),
         }
     }
+}
+
+/// The URL of an init segment with which of several it is.
+fn which(init: String, config: u16, period: Option<Period>) -> String {
+    let Some((front, end)) = init.rsplit_once(')') else {
+        return init;
+    };
+    let mut url = front.to_owned();
+    if config > 0 {
+        url.push_str(&format!(",part={config}"));
+    }
+    if let Some(period) = period {
+        url.push_str(&format!(",period={}", period.number()));
+    }
+    format!("{url}){end}")
 }
 
 impl<'a> Carried<'a> {
@@ -143,13 +159,23 @@ impl<'a> Carried<'a> {
         )
     }
 
-    /// One of several init segments of a live track, relative to its HLS media playlist.
-    pub fn live_init(&self, name: &str, config: u16) -> String {
+    /// The URLs of a track's key frames as resources of their own, relative to its I-frame playlist: (prefix, suffix) around the
+    /// start of the segment that they begin.
+    pub fn hls_key_frames(&self, name: &str) -> (String, String) {
+        let (_, prefix, suffix) = self.hls_segments(name);
+        (key_frames(&prefix), suffix)
+    }
+
+    /// The same of a live track.
+    pub fn live_key_frames(&self, name: &str) -> LiveSegments {
+        let (prefix, suffix) = self.hls_key_frames(name);
+        LiveSegments { prefix, suffix }
+    }
+
+    /// One of several init segments of a live track, relative to its HLS media playlist. `period`: whose key it names.
+    pub fn live_init(&self, name: &str, config: u16, period: Option<Period>) -> String {
         let (init, _, _) = self.hls_segments(name);
-        match (config, init.rsplit_once(')')) {
-            (1.., Some((front, end))) => format!("{front},part={config}){end}"),
-            _ => init,
-        }
+        which(init, config, period)
     }
 
     /// A part of a live segment, which is named by its number, relative to the HLS media playlist.
@@ -165,13 +191,15 @@ impl<'a> Carried<'a> {
         LiveSegments { prefix, suffix }
     }
 
-    /// As [`Self::dash_templates`], of a live track with the init segment `config`.
-    pub fn live_templates(&self, name: &str, config: u16) -> (String, String) {
+    /// As [`Self::dash_templates`], of a live track with the init segment `config`, which names the key of `period`.
+    pub fn live_templates(
+        &self,
+        name: &str,
+        config: u16,
+        period: Option<Period>,
+    ) -> (String, String) {
         let (init, media) = self.dash_templates(name);
-        match (config, init.strip_suffix(')')) {
-            (1.., Some(front)) => (format!("{front},part={config})"), media),
-            _ => (init, media),
-        }
+        (which(init, config, period), media)
     }
 
     /// The URLs of a text track's segments, relative to its HLS media playlist; as [`Self::hls_segments`].
@@ -212,6 +240,12 @@ impl<'a> Carried<'a> {
         )
     }
 
+    /// `SegmentTemplate@media` of a track's key frames; as [`Self::dash_templates`]. `None` unless they are asked for.
+    pub fn dash_key_frames(&self, name: &str) -> Option<String> {
+        let (_, media) = self.dash_templates(name);
+        self.options.key_frames.then(|| key_frames(&media))
+    }
+
     /// `StreamIndex@Url` of a track, relative to the Smooth manifest.
     pub fn smooth_url(&self, name: &str) -> String {
         let mut suffix = String::new();
@@ -221,4 +255,9 @@ impl<'a> Carried<'a> {
             encode(name)
         )
     }
+}
+
+/// The URL of a segment as that of its first picture.
+fn key_frames(segment: &str) -> String {
+    segment.replacen("Fragments(", "KeyFrames(", 1)
 }

@@ -4,7 +4,8 @@
 //! /{locator}/{name}.ism/manifest(format=m3u8-cmaf)                                the presentation
 //! /{locator}/{name}.ism/QualityLevels(381048)/Manifest(video,format=m3u8-cmaf)    one track's playlist
 //! /{locator}/{name}.ism/QualityLevels(381048)/Fragments(video=0,format=m3u8-cmaf) a segment; `=i` the init segment
-//! /{locator}/{name}.ism/QualityLevels(381048)/KeyFrames(video=0)                  parts of a Smooth fragment
+//! /{locator}/{name}.ism/QualityLevels(381048)/FragmentInfo(video=0)               parts of a Smooth fragment
+//! /{locator}/{name}.ism/QualityLevels(381048)/KeyFrames(video=0,format=m3u8-cmaf) its first picture, in every format
 //! /{locator}/{file}                                                               a file as it is stored
 //! ```
 //! Words, option names and values compare case-insensitively; names of manifests, tracks and files do not. Every
@@ -96,6 +97,6 @@ pub enum Noun {
     FragmentInfo,
     /// `RawFragments`: the media alone.
     RawFragments,
-    /// `KeyFrames`: sync samples only.
+    /// `KeyFrames`: in Smooth Streaming its sync samples, elsewhere its first picture alone. See ADR 35.
     KeyFrames,
 }

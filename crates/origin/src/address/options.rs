@@ -32,7 +32,7 @@ pub struct Options {
     pub audio_only: bool,
     /// `audioTrack`: the audio that goes with the video of a muxed HLS presentation, by its stream name.
     pub audio_track: Option<String>,
-    /// `type=keyframes`: the I-frame playlist.
+    /// `type=keyframes`: the I-frame playlist; of DASH the MPD with sets of key frames.
     pub key_frames: bool,
     /// `filter`: names, in the order given.
     pub filters: Vec<String>,
@@ -44,6 +44,8 @@ pub struct Options {
     /// `fragments`, of segments of live presentations in MPEG-2 TS that hold several: how many, from the one that the segment is
     /// named by.
     pub fragments: Option<RowsPerSegment>,
+    /// `period`, of init segments of live presentations whose keys rotate: the number of that whose key it names.
+    pub period: Option<u32>,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             window: Window::default(),
             part: None,
             fragments: None,
+            period: None,
         }
     }
 
@@ -76,6 +79,7 @@ impl Options {
         let mut window = Window::default();
         let mut live_part: Option<u32> = None;
         let mut fragments: Option<RowsPerSegment> = None;
+        let mut period: Option<u32> = None;
         for part in parts {
             let (key, value) = part
                 .split_once('=')
@@ -88,7 +92,8 @@ impl Options {
                 "audiotrack" if !value.is_empty() => once(&mut audio_track, value.to_owned())?,
                 "type" if value.eq_ignore_ascii_case("keyframes") => once(&mut key_frames, ())?,
                 "filter" => once(&mut filters, read_filters(value)?)?,
-                "part" => once(&mut live_part, read_part(value)?)?,
+                "part" => once(&mut live_part, read_number(value, "part is not a number")?)?,
+                "period" => once(&mut period, read_number(value, "period is not a number")?)?,
                 "fragments" => once(&mut fragments, read_fragments(value)?)?,
                 "vbegin" => once(&mut window.begin, duration(value)?)?,
                 "vend" => once(&mut window.end, duration(value)?)?,
@@ -115,6 +120,7 @@ impl Options {
             window,
             part: live_part,
             fragments,
+            period,
         })
     }
 }
@@ -171,10 +177,10 @@ fn read_encryption(value: &str) -> Result<Encryption, OriginError> {
     }
 }
 
-fn read_part(value: &str) -> Result<u32, OriginError> {
+fn read_number(value: &str, or: &'static str) -> Result<u32, OriginError> {
     let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-    let part = digits.then(|| value.parse().ok()).flatten();
-    part.ok_or_else(|| bad("part is not a number"))
+    let number = digits.then(|| value.parse().ok()).flatten();
+    number.ok_or_else(|| bad(or))
 }
 
 /// Several: a segment of one is named without.

@@ -1,6 +1,6 @@
 //! Path to [`Address`].
 
-use super::{Address, Format, Noun, Options, Part, Protocol, Target, TrackAddress};
+use super::{Address, Format, Noun, Options, Part, Protocol, Target, TrackAddress, TsVersion};
 use crate::error::{Code, OriginError};
 use percent_encoding::percent_decode_str;
 
@@ -45,8 +45,10 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                 .flat_map(|i| i.split(','))
                 .filter(|part| !part.trim().is_empty());
             let options = Options::read(parts)?;
-            if options.key_frames {
-                return Err(bad("I-frame playlists are of single tracks"));
+            if options.key_frames && options.format.protocol() != Protocol::Dash {
+                return Err(bad(
+                    "type=keyframes is for playlists of single tracks, and for MPDs",
+                ));
             }
             whole(&options)?;
             Ok(Target::Manifest {
@@ -117,13 +119,20 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
                         (Format::Smooth(_), Part::Start(_), _) => true,
                         (Format::Smooth(_), Part::Init, _) => false,
                         (Format::HlsTs(_), Part::Init, _) => false,
+                        // Has no I-frame playlists.
+                        (Format::HlsTs(TsVersion::V3), _, noun) => noun == Noun::Fragments,
+                        (_, Part::Start(_), Noun::KeyFrames) => true,
                         (_, _, noun) => noun == Noun::Fragments,
                     };
-                    if options.format != Format::HlsCmaf && part != Part::Init {
+                    let whole = noun == Noun::Fragments;
+                    if (options.format != Format::HlsCmaf || !whole) && part != Part::Init {
                         no_parts(&options)?;
                     }
-                    let several =
-                        matches!((options.format, part), (Format::HlsTs(_), Part::Start(_)));
+                    if part != Part::Init {
+                        no_period(&options)?;
+                    }
+                    let several = whole
+                        && matches!((options.format, part), (Format::HlsTs(_), Part::Start(_)));
                     if !several {
                         no_count(&options)?;
                     }
@@ -146,7 +155,15 @@ fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
 /// What is of segments alone is not there.
 fn whole(options: &Options) -> Result<(), OriginError> {
     no_parts(options)?;
+    no_period(options)?;
     no_count(options)
+}
+
+fn no_period(options: &Options) -> Result<(), OriginError> {
+    match options.period {
+        None => Ok(()),
+        Some(_) => Err(bad("only init segments are of one period of keys")),
+    }
 }
 
 fn no_count(options: &Options) -> Result<(), OriginError> {

@@ -128,6 +128,43 @@ fn playlists_and_fragments() {
 }
 
 #[test]
+fn first_pictures_have_their_word_in_every_format_but_one() {
+    for (format, suffix) in [
+        (Format::HlsCmaf, ".m4s"),
+        (Format::HlsTs(TsVersion::V4), ".ts"),
+        (Format::HlsTs(TsVersion::V8), ".ts"),
+        (Format::DashCmaf, ""),
+        (Format::DashCsf, ""),
+    ] {
+        let value = format.value().unwrap();
+        let path = format!("film.ism/QualityLevels(1)/KeyFrames(video=7,format={value}){suffix}");
+        let expected = Target::Fragment {
+            track: TrackAddress {
+                manifest: "film".to_owned(),
+                bitrate: 1,
+                name: "video".to_owned(),
+            },
+            part: Part::Start(7),
+            noun: Noun::KeyFrames,
+            options: Options::of(format),
+        };
+        assert_eq!(target(&path), expected);
+    }
+    let asked = target("film.ism/manifest(format=mpd-time-cmaf,type=keyframes)");
+    assert!(matches!(asked, Target::Manifest { options, .. } if options.key_frames));
+    for rest in [
+        "KeyFrames(video=7,format=m3u8-aapl-v3)",
+        "KeyFrames(video=i,format=m3u8-cmaf)",
+        "KeyFrames(video=7,format=m3u8-cmaf,part=1)",
+        "KeyFrames(video=7,format=m3u8-aapl,fragments=3)",
+        "FragmentInfo(video=7,format=m3u8-cmaf)",
+    ] {
+        let path = format!("film.ism/QualityLevels(1)/{rest}");
+        assert_eq!(code_of(&path), "MPE_BAD_URL_SYNTAX", "{path}");
+    }
+}
+
+#[test]
 fn files() {
     let file = |path: &str| Target::File {
         path: path.to_owned(),

@@ -1,6 +1,11 @@
 //! Cross-origin access: players run on other people's pages, so everything may be read from everywhere.
 //!
-//! Names are listed rather than `*` where old browsers take `*` literally.
+//! Names are listed rather than `*` where old browsers take `*` literally, as all of them do for `Authorization` (Fetch §4.9).
+//!
+//! **Credentials.** A cookie opens nothing here: tokens come in `Authorization`, which a page has to set itself, or in the URL. So
+//! no answer has `Access-Control-Allow-Credentials`, and `*` is the whole rule (Fetch §3.2.5): a browser gives a page that insists
+//! on sending cookies (`withCredentials`) nothing to read, and all others one answer, which caches can share. To echo the
+//! page's origin with credentials allowed would let every page read with its visitors' cookies for whatever else shares the host.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,

@@ -33,7 +33,9 @@ pub struct Request<'a> {
     /// The query as it came, without its question mark; empty without one. A token for keys is read of it, and what a live
     /// playlist is to wait for.
     pub query: &'a str,
-    /// The client's address, if the host tells. Only previews look at it.
+    /// The server that was asked for, perhaps with a port, if the client said it.
+    pub host: Option<&'a str>,
+    /// The client's address, if the host tells. Previews and endpoints with an access list look at it.
     pub client: Option<IpAddr>,
     /// The headers.
     pub headers: &'a HeaderMap,

@@ -27,6 +27,7 @@ fn ask(method: Method, headers: &[(HeaderName, &str)]) -> Response<Body> {
         method: &method,
         path: "/",
         query: "",
+        host: None,
         client: None,
         headers: &map,
         now: Timestamp::UNIX_EPOCH,
@@ -211,6 +212,7 @@ fn problems_name_the_error_and_repeat_only_harmless_ids() {
         method: &Method::GET,
         path: "/",
         query: "",
+        host: None,
         client: None,
         headers: &headers,
         now: Timestamp::UNIX_EPOCH,
@@ -224,4 +226,27 @@ fn problems_name_the_error_and_repeat_only_harmless_ids() {
     );
     assert_eq!(header(&response, CACHE_CONTROL), "public, max-age=2");
     assert!(error.log_line().contains("secret path"));
+}
+
+#[test]
+fn cookies_open_nothing_and_answers_do_not_depend_on_the_page() {
+    use http::header::{ACCESS_CONTROL_ALLOW_CREDENTIALS, AUTHORIZATION, COOKIE, ORIGIN, VARY};
+    let asked = [
+        (ORIGIN, "https://page.example"),
+        (COOKIE, "session=1"),
+        (AUTHORIZATION, "Bearer t"),
+    ];
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE] {
+        for extra in [&[][..], &[(RANGE, "bytes=2-3")], &[(RANGE, "bytes=90-")]] {
+            let response = ask(method.clone(), &[&asked[..], extra].concat());
+            assert_eq!(header(&response, ACCESS_CONTROL_ALLOW_ORIGIN), "*");
+            let headers = response.headers();
+            assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS));
+            assert!(!header(&response, VARY).to_lowercase().contains("origin"));
+        }
+    }
+    // A `*` would not cover it.
+    let response = ask(Method::OPTIONS, &[]);
+    let allowed = header(&response, ACCESS_CONTROL_ALLOW_HEADERS);
+    assert!(allowed.contains("Authorization"), "{allowed}");
 }

@@ -78,7 +78,12 @@ impl<S: Storage> Archive<'_, S> {
                 Some(&self.info.etag),
             )
             .await
-            .map_err(storage_error)?;
+            .map_err(|error| match error {
+                StorageError::RangeNotSatisfiable => {
+                    OriginError::new(Code::FormatNotSupported, "the header of the track is empty")
+                }
+                other => storage_error(other),
+            })?;
         let source = SourceId {
             etag: self.info.etag.clone(),
             len: self.info.len,

@@ -1,32 +1,47 @@
 //! Live presentations and their recordings as DASH.
 
 use super::cues;
-use super::hls::Listed;
+use super::hls::{Listed, begins_with_key_frame};
 use super::show::{Item, Lane, Show, longest_row_ms};
 use crate::address::child::Carried;
 use crate::error::{Code, OriginError};
-use crate::manifests::dash::closed_captions;
+use crate::manifests::dash::{closed_captions, representation_id};
 use crate::shield::Shield;
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Row, ticks_of_clock};
 use headwater_live::{CLOCK, CLOCK_PER_MS, clock_of_ms};
+use headwater_protect::Period;
 use headwater_time::{Rounding, rescale};
 use jiff::Timestamp;
 
 /// Players that are told of low latency stay so far behind, at least and in segments.
 const LEAST_LATENCY_MS: u64 = 2_000;
+/// Pictures in a second, at least as many as there usually are.
+const USUAL_RATE: u32 = 24;
 /// Others stay so many segments behind.
 const DELAY_SEGMENTS: u64 = 3;
 
-/// Rows with the same init segments of all tracks.
+/// Rows with the same init segments of all tracks, and the same keys.
 struct Stretch {
     /// Numbers of its rows.
     rows: std::ops::RangeInclusive<u64>,
     /// On the event's clock.
     start: i64,
-    /// How often the parameters of a track had changed before: counts up from stretch to stretch.
+    /// How often the parameters of a track had changed before: does not count down from stretch to stretch.
     changes: u64,
+    /// Of keys, where they rotate.
+    period: Option<Period>,
+}
+
+impl Stretch {
+    /// The same for as long as any of it is shown, and no other's.
+    fn id(&self) -> String {
+        match self.period {
+            None => format!("p{}", self.changes),
+            Some(period) => format!("p{}-{}", self.changes, period.number()),
+        }
+    }
 }
 
 /// The MPD of `tracks`.
@@ -43,7 +58,7 @@ pub(crate) fn mpd(
         .iter()
         .map(|listed| (listed, show.lane(listed.0)))
         .collect();
-    let stretches = stretches(show);
+    let stretches = stretches(show, shield);
     let zero = match show.ended {
         true => first_start(&lanes),
         false => 0,
@@ -51,16 +66,27 @@ pub(crate) fn mpd(
     let mut periods = Vec::new();
     let mut namespaces = Vec::new();
     for (at, stretch) in stretches.iter().enumerate() {
-        // Until it is known that something was before, time counts from the epoch itself.
+        let shield = shield.map(|shield| shield.in_period(stretch.period));
+        let shield = shield.as_ref();
+        // Until it is known that something was before, time counts from the epoch itself. Where keys rotate that is known; of what
+        // nothing was before, or nobody has the first row any more, the period begins when it may have at the earliest.
+        let earliest = || {
+            show.keys_began
+                .or_else(|| shield?.earliest(stretch.period?))
+        };
         let start = match (at, show.ended) {
-            (0, _) => zero,
+            (0, true) => zero,
+            (0, false) => earliest().unwrap_or(zero),
             _ => stretch.start,
         };
+        // Init segments of whole encrypted segments name no key.
+        let named = shield.is_some_and(|shield| shield.samples().is_some());
+        let named = stretch.period.filter(|_| named);
         let mut sets = Vec::new();
         for kind in [Kind::Video, Kind::Audio] {
             let own = lanes.iter().filter(|((_, track, _), _)| track.kind == kind);
             let representations = own.filter_map(|(listed, lane)| {
-                representation(show, listed, lane, stretch, start, carried)
+                representation(show, listed, lane, (stretch, start, named), carried)
             });
             for (protection, representations) in under_one_key(representations, shield)? {
                 if !protection.is_empty() {
@@ -78,7 +104,7 @@ pub(crate) fn mpd(
         let until = next.map_or(i64::MAX, |next| next.start);
         if !sets.is_empty() {
             periods.push(dash::Period {
-                id: format!("p{}", stretch.changes),
+                id: stretch.id(),
                 start_ticks: u64::try_from(start.saturating_sub(zero)).unwrap_or(0),
                 timescale: CLOCK,
                 events: cues::events(show, start, until),
@@ -143,20 +169,24 @@ fn first_start(lanes: &[(&Listed<'_>, Lane<'_>)]) -> i64 {
     starts.min().unwrap_or(0)
 }
 
-/// The window's rows by init segments.
-fn stretches(show: &Show) -> Vec<Stretch> {
+/// The window's rows by init segments and keys.
+fn stretches(show: &Show, shield: Option<&Shield>) -> Vec<Stretch> {
     let mut configs: Vec<u16> = vec![0; show.timeline.tracks.len()];
     let mut stretches: Vec<Stretch> = Vec::new();
     for row in &show.timeline.rows {
         let changed = take(&mut configs, row);
         let changes = configs.iter().map(|config| u64::from(*config));
         let changes = changes.fold(0, u64::saturating_add);
+        let period = shield.and_then(|shield| shield.period(row.start));
         match stretches.last_mut() {
-            Some(last) if !changed => last.rows = *last.rows.start()..=row.number,
+            Some(last) if !changed && last.period == period => {
+                last.rows = *last.rows.start()..=row.number
+            }
             _ => stretches.push(Stretch {
                 rows: row.number..=row.number,
                 start: row.start,
                 changes,
+                period,
             }),
         }
     }
@@ -179,16 +209,16 @@ fn representation(
     show: &Show,
     (index, track, _): &Listed<'_>,
     lane: &Lane<'_>,
-    stretch: &Stretch,
-    start: i64,
+    (stretch, start, named): (&Stretch, i64, Option<Period>),
     carried: Carried<'_>,
 ) -> Option<dash::Representation> {
-    let own = |item: &&Item<'_>| stretch.rows.contains(&item.row.number);
-    let items = lane.items.iter().filter(own);
+    let items = of_rows(lane, &stretch.rows);
     let mut timeline: Vec<dash::Segment> = Vec::new();
     let mut used: Option<u16> = None;
+    let mut all_begin_with_one = true;
     for item in items {
         if let Some(segment) = item.segment {
+            all_begin_with_one &= begins_with_key_frame(segment);
             used = Some(segment.config);
             timeline.push(dash::Segment {
                 start: segment.start,
@@ -196,6 +226,8 @@ fn representation(
             });
         }
     }
+    // What grows has none yet.
+    let count = timeline.len();
     let early = show
         .part_ms
         .filter(|_| !show.ended)
@@ -212,10 +244,13 @@ fn representation(
     }
     let number = used?;
     let config: &Config = show.timeline.config(*index, number)?;
-    let (initialization, media) = carried.live_templates(&track.name, number);
+    let (initialization, media) = carried.live_templates(&track.name, number, named);
     let is_video = track.kind == Kind::Video;
+    // Encoders that leave key frames out have segments without.
+    let key_frames = carried.dash_key_frames(&track.name);
+    let key_frames = key_frames.filter(|_| is_video && all_begin_with_one && count > 0);
     Some(dash::Representation {
-        id: format!("{}_{}", track.name, track.bitrate),
+        id: representation_id(&track.name, track.bitrate),
         bandwidth: track.bitrate,
         codecs: config.codec.clone(),
         resolution: is_video.then_some((config.width, config.height)),
@@ -230,7 +265,20 @@ fn representation(
             available_early_ms: early,
             timeline,
         },
+        key_frames: key_frames.map(|media| dash::KeyFrames {
+            media,
+            count,
+            rate: USUAL_RATE.saturating_mul(show.interval_ms.div_ceil(1_000)),
+        }),
     })
+}
+
+/// A track's items in some rows. There may be thousands of stretches: none looks at what is others'.
+fn of_rows<'l, 'a>(lane: &'l Lane<'a>, rows: &std::ops::RangeInclusive<u64>) -> &'l [Item<'a>] {
+    let items = &lane.items;
+    let from = items.partition_point(|item| item.row.number < *rows.start());
+    let to = items.partition_point(|item| item.row.number <= *rows.end());
+    items.get(from..to).unwrap_or_default()
 }
 
 /// How long a segment that grows is going to be: to where the next row is expected.

@@ -2,7 +2,7 @@
 
 use super::cues::{Breaks, date_ranges};
 use super::media;
-use super::runs::Run;
+use super::runs::{Media, Run};
 use super::show::{Lane, Show, date_ms};
 use crate::address::child::Carried;
 use crate::address::{Format, TsVersion};
@@ -15,6 +15,7 @@ use headwater_live::cue::ID3_SCHEME;
 use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Segment, Track, TrackIndex, clock_of_ticks};
+use headwater_protect::Period;
 use headwater_protect::hls::KeyTag;
 
 /// Tracks that a manifest lists.
@@ -29,6 +30,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) audio_only: bool,
     /// bit/s; the variant closest to it comes first.
     pub(crate) first_quality: Option<u64>,
+    /// The I-frame playlist.
+    pub(crate) key_frames: bool,
 }
 
 /// The multivariant playlist of `tracks`. Where sound is in the segments of the pictures, they have only that which is.
@@ -41,6 +44,7 @@ pub(crate) fn multivariant(
 ) -> Result<String, OriginError> {
     let mut videos: Vec<(u32, hls::Video)> = Vec::new();
     let mut renditions: Vec<hls::Audio> = Vec::new();
+    let mut key_frames: Vec<(u32, hls::KeyFrames)> = Vec::new();
     let mut heads = Vec::new();
     let mut to_come = show.rows_per_segment != RowsPerSegment::ONE;
     for (index, track, config) in tracks {
@@ -62,18 +66,34 @@ pub(crate) fn multivariant(
         heads.push(head);
         let uri = asked.carried.media_playlist(track.bitrate, &track.name);
         match track.kind {
-            Kind::Video => videos.push((
-                track.bitrate,
-                hls::Video {
-                    uri,
-                    codec: config.codec.clone(),
-                    peak_bitrate,
-                    average_bitrate,
-                    resolution: Some((config.width, config.height)),
-                    frame_rate: None,
-                    range: hls::VideoRange::Sdr,
-                },
-            )),
+            Kind::Video => {
+                if asked.format != Format::HlsTs(TsVersion::V3) {
+                    let carried = asked.carried;
+                    key_frames.push((
+                        track.bitrate,
+                        hls::KeyFrames {
+                            uri: carried.key_frame_playlist(track.bitrate, &track.name),
+                            // What is shown of a segment is a part of it, and is shown as long.
+                            peak_bitrate,
+                            codec: config.codec.clone(),
+                            resolution: Some((config.width, config.height)),
+                            range: hls::VideoRange::Sdr,
+                        },
+                    ));
+                }
+                videos.push((
+                    track.bitrate,
+                    hls::Video {
+                        uri,
+                        codec: config.codec.clone(),
+                        peak_bitrate,
+                        average_bitrate,
+                        resolution: Some((config.width, config.height)),
+                        frame_rate: None,
+                        range: hls::VideoRange::Sdr,
+                    },
+                ));
+            }
             Kind::Audio => {
                 let count = renditions.len().saturating_add(1);
                 renditions.push(hls::Audio {
@@ -108,6 +128,7 @@ pub(crate) fn multivariant(
         }
     }
     let muxed = asked.format == Format::HlsTs(TsVersion::V3);
+    key_frames.sort_by_key(|(bitrate, _)| std::cmp::Reverse(*bitrate));
     let audio_groups = match muxed {
         true => {
             let lone = renditions.into_iter().enumerate();
@@ -124,7 +145,8 @@ pub(crate) fn multivariant(
         }],
     };
     let session_keys = match asked.shield {
-        Some(shield) => shield.hls_session(&heads)?,
+        // Those that players begin with.
+        Some(shield) => shield.at(show.begins_playing()).hls_session(&heads)?,
         None => Vec::new(),
     };
     let keys_version = match session_keys.is_empty() {
@@ -143,7 +165,7 @@ pub(crate) fn multivariant(
         subtitles: Vec::new(),
         images: Vec::new(),
         captions: closed_captions(show.captions),
-        key_frames: Vec::new(),
+        key_frames: key_frames.into_iter().map(|(_, frames)| frames).collect(),
         audio_only_variants: asked.audio_only,
         independent: says_independent(asked.format),
         session_keys,
@@ -189,18 +211,22 @@ pub(crate) fn media_playlist(
         lane.items.retain(|item| item.row.number < there);
         lane.next_number = lane.next_number.min(there);
     }
-    let (keys, keys_version) = keys(track, with, asked)?;
     let parts_ms = show.part_ms.filter(|_| !show.ended);
-    let uris = Uris {
-        carried: asked.carried,
-        name: &track.name,
-        with_parts: parts_ms.is_some(),
-        with_init: asked.format == Format::HlsCmaf,
-    };
     let runs = show.runs(&lane);
     if show.is_to_come(&runs) {
         return Err(not_yet());
     }
+    let covers = covers(&lane, &runs, asked.shield);
+    let (keys, keys_version) = keys(track, with, &covers, asked)?;
+    let uris = Uris {
+        carried: asked.carried,
+        name: &track.name,
+        shield: asked.shield,
+        covers: &covers,
+        with_parts: parts_ms.is_some(),
+        with_init: asked.format == Format::HlsCmaf,
+        key_frames: asked.key_frames,
+    };
     let first = lane.items.first().map(|item| item.row.number);
     let first = first.unwrap_or(lane.next_number);
     let target_ms = u64::from(show.segment_ms());
@@ -219,15 +245,41 @@ pub(crate) fn media_playlist(
         low_latency: parts_ms.map(|ms| uris.low_latency(show, &lane, tracks, ms)),
         ended: show.ended,
         independent: says_independent(asked.format),
+        key_frames: asked.key_frames,
         date_ranges: date_ranges(show),
     }
     .write(skip))
 }
 
-/// What a track's segments are under, by configuration, and the version that takes.
+/// What decides on the key and the init segment of a segment: configuration, and period where keys rotate.
+type Cover = (u16, Option<Period>);
+
+fn cover(segment: &Segment, clock: i64, shield: Option<&Shield>) -> Cover {
+    let period = shield.and_then(|shield| shield.period(clock));
+    (segment.config, period)
+}
+
+/// Those of a playlist, in order of appearance, each once.
+fn covers(lane: &Lane<'_>, runs: &[Run<'_, '_>], shield: Option<&Shield>) -> Vec<Cover> {
+    let media = runs.iter().filter_map(Run::media);
+    let media = media.map(|media| cover(media.first, media.clock, shield));
+    let growing = lane.growing;
+    let growing = growing.map(|(row, segment)| cover(segment, row.start, shield));
+    let mut all: Vec<Cover> = Vec::new();
+    for cover in media.chain(growing) {
+        // Changes are few and most often at the end.
+        if !all.iter().rev().any(|known| *known == cover) {
+            all.push(cover);
+        }
+    }
+    all
+}
+
+/// What a track's segments are under, one for each of `covers`, and the version that takes.
 fn keys(
     track: &Track,
     with: Option<&Listed<'_>>,
+    covers: &[Cover],
     asked: Asked<'_>,
 ) -> Result<(Vec<hls::LiveKeys>, u8), OriginError> {
     let Some(shield) = asked.shield else {
@@ -235,8 +287,13 @@ fn keys(
     };
     let sound = with.map(|(_, track, config)| media::head(track, config));
     let mut least = 0;
-    let mut all = Vec::with_capacity(track.configs.len());
-    for config in &track.configs {
+    let mut all = Vec::with_capacity(covers.len());
+    for (config, period) in covers {
+        let config = track
+            .configs
+            .get(usize::from(*config))
+            .ok_or_else(|| OriginError::new(Code::Internal, "a track has lost an init segment"))?;
+        let shield = shield.in_period(*period);
         let own = media::head(track, config);
         let heads = std::iter::once(&own).chain(&sound);
         let tags = match shield.key_of(heads)? {
@@ -255,14 +312,28 @@ fn keys(
 struct Uris<'a> {
     carried: Carried<'a>,
     name: &'a str,
+    shield: Option<&'a Shield>,
+    covers: &'a [Cover],
     with_parts: bool,
     with_init: bool,
+    key_frames: bool,
 }
 
 impl Uris<'_> {
-    fn init(&self, config: u16) -> Option<String> {
-        let uri = || self.carried.live_init(self.name, config);
+    fn init(&self, (config, period): Cover) -> Option<String> {
+        // Init segments of whole encrypted segments name no key.
+        let named = |shield: &Shield| shield.samples().is_some();
+        let period = period.filter(|_| self.shield.is_some_and(named));
+        let uri = || self.carried.live_init(self.name, config, period);
         self.with_init.then(uri)
+    }
+
+    /// The index of its keys.
+    fn keys(&self, cover: Cover) -> usize {
+        let mut covers = self.covers.iter();
+        covers
+            .position(|known| *known == cover)
+            .unwrap_or(usize::MAX)
     }
 
     fn segments(
@@ -271,17 +342,22 @@ impl Uris<'_> {
         lane: &Lane<'_>,
         runs: &[Run<'_, '_>],
     ) -> Vec<hls::LiveSegment> {
-        let names = self.carried.live_segments(self.name);
+        let names = match self.key_frames {
+            true => self.carried.live_key_frames(self.name),
+            false => self.carried.live_segments(self.name),
+        };
         // A gap needs the init segment of its neighbours.
-        let mut config = lane
-            .items
-            .iter()
-            .find_map(|item| item.segment)
-            .map_or(0, |segment| segment.config);
+        let mut cover = self.covers.first().copied().unwrap_or((0, None));
+        let mut keys = 0;
         let breaks = Breaks::of(&show.timeline.cues);
         let segments = runs.iter().map(|run| {
             let (start, duration, media) = (run.start(), run.duration(), run.media());
-            config = media.map_or(config, |media| media.first.config);
+            let own = media.map(|media| self::cover(media.first, media.clock, self.shield));
+            if let Some(own) = own.filter(|own| *own != cover) {
+                (cover, keys) = (own, self.keys(own));
+            }
+            let shown = |media: &Media<'_>| !self.key_frames || begins_with_key_frame(media.first);
+            let media = media.filter(shown);
             hls::LiveSegment {
                 uri: match media {
                     Some(media) => names.uri(media.first.start, media.rows),
@@ -291,8 +367,8 @@ impl Uris<'_> {
                 date_ms: date_ms(start, lane.scale),
                 discontinuity: run.discontinuity(),
                 gap: media.is_none(),
-                init_uri: self.init(config),
-                keys: config.into(),
+                init_uri: self.init(cover),
+                keys,
                 cues: breaks.at(
                     clock_of_ticks(start, lane.scale),
                     clock_of_ticks(start.saturating_add(duration), lane.scale),
@@ -330,12 +406,12 @@ impl Uris<'_> {
         tracks: &[Listed<'_>],
         part_target_ms: u32,
     ) -> hls::LowLatency {
-        let newest = show.newest_config(lane.track).unwrap_or(0);
-        let (growing, date, config, discontinuity) = match lane.growing {
+        let newest = self.covers.last().copied().unwrap_or((0, None));
+        let (growing, date, cover, discontinuity) = match lane.growing {
             Some((row, segment)) => (
                 self.parts(row.number, segment),
                 date_ms(segment.start, lane.scale),
-                segment.config,
+                cover(segment, row.start, self.shield),
                 row.discontinuity,
             ),
             None => (Vec::new(), 0, newest, false),
@@ -359,12 +435,17 @@ impl Uris<'_> {
                 .live_part(self.name, lane.next_number, growing.len()),
             growing,
             growing_date_ms: date,
-            growing_init_uri: self.init(config),
-            growing_keys: config.into(),
+            growing_init_uri: self.init(cover),
+            growing_keys: self.keys(cover),
             growing_discontinuity: discontinuity,
             reports: reports.collect(),
         }
     }
+}
+
+/// Encoders that leave key frames out have segments without.
+pub(super) fn begins_with_key_frame(segment: &Segment) -> bool {
+    segment.parts.first().is_some_and(|part| part.independent)
 }
 
 /// Number and part of a track's newest media.

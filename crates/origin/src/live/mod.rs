@@ -19,6 +19,7 @@ pub(crate) mod runs;
 pub(crate) mod show;
 pub(crate) mod smooth;
 
+use crate::endpoints;
 use headwater_live::group::RowsPerSegment;
 use headwater_work::live::IpRange;
 use std::fmt;
@@ -50,13 +51,9 @@ pub const PREVIEW: &str = "preview";
 impl Broadcast {
     /// Whether a client may look. `client`: its address, if the host tells.
     pub(crate) fn admits(&self, client: Option<IpAddr>) -> bool {
-        let Some(allowed) = &self.preview else {
-            return true;
-        };
-        allowed.iter().any(|range| match client {
-            Some(client) => range.contains(client),
-            None => range.is_everybody(),
-        })
+        self.preview
+            .as_ref()
+            .is_none_or(|allowed| endpoints::admits(allowed, client))
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Run<'l, 'a> {
 pub(crate) struct Media<'a> {
     /// What it begins with.
     pub(crate) first: &'a Segment,
+    /// When the row of that begins, on the event's clock.
+    pub(crate) clock: i64,
     /// Rows from that to the last one that goes with it, both included.
     pub(crate) rows: u64,
 }
@@ -87,13 +89,17 @@ impl<'a> Run<'_, 'a> {
     pub(crate) fn media(&self) -> Option<Media<'a>> {
         let there = || {
             let there = self.items.iter();
-            there.filter_map(|item| Some((item.row.number, item.segment?)))
+            there.filter_map(|item| Some((item.row, item.segment?)))
         };
         let (from, first) = there().next()?;
         let mut fitting = there().filter(|(_, segment)| segment.config == first.config);
-        let to = fitting.next_back().map_or(from, |(number, _)| number);
-        let rows = to.saturating_sub(from).saturating_add(1);
-        Some(Media { first, rows })
+        let to = fitting.next_back().map_or(from, |(row, _)| row);
+        let rows = to.number.saturating_sub(from.number).saturating_add(1);
+        Some(Media {
+            first,
+            clock: from.start,
+            rows,
+        })
     }
 }
 

@@ -150,6 +150,8 @@ impl Event {
             rows_per_segment: self.rows_per_segment,
             begun: begun.and_then(Recording::first_row),
             closed: None,
+            earlier: Vec::new(),
+            keys_began: None,
             timeline,
         };
         show.cut(span);

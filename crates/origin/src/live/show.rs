@@ -45,6 +45,10 @@ pub(crate) struct Show {
     pub(crate) begun: Option<u64>,
     /// A segment ends with this row, as what follows and is not shown begins another.
     pub(crate) closed: Option<u64>,
+    /// When rows before those that are shown begin, as far as they are known: in order and without a hole.
+    pub(crate) earlier: Vec<i64>,
+    /// When the row begins that was the first under the keys of the first that is shown, where they rotate and that is known.
+    pub(crate) keys_began: Option<i64>,
 }
 
 /// Part of the event's clock, in its ticks.
@@ -359,6 +363,16 @@ impl Show {
     pub(crate) fn segment_ms(&self) -> u32 {
         self.interval_ms
             .saturating_mul(self.rows_per_segment.get().into())
+    }
+
+    /// When a row begins that players play early, on the event's clock: of what is live the newest.
+    pub(crate) fn begins_playing(&self) -> i64 {
+        let rows = &self.timeline.rows;
+        let row = match self.ended {
+            true => rows.front(),
+            false => rows.back(),
+        };
+        row.map_or(0, |row| row.start)
     }
 
     /// When the shown media ends on the event's clock.

@@ -12,6 +12,7 @@ use crate::shield::Shield;
 use headwater_cmaf::index::TrackKind;
 use headwater_dash as dash;
 use headwater_text::captions::Captions;
+use headwater_time::Timescale;
 
 /// The MPD. `segments`: those shown of every track, in the order of [`Presentation::tracks`].
 pub(crate) fn mpd(
@@ -73,6 +74,24 @@ pub(crate) fn mpd(
     .write())
 }
 
+/// `Representation@id`: without spaces, whatever the track's name has.
+pub(crate) fn representation_id(name: &str, bitrate: u32) -> String {
+    format!("{}_{bitrate}", name.replace(char::is_whitespace, "_"))
+}
+
+/// How many times as fast the first pictures of segments are shown if they come at the rate that all do: as many as a segment has.
+fn playout_rate(segments: &[SegmentTime], scale: Timescale, (frames, seconds): (u32, u32)) -> u32 {
+    let ticks = segments.iter().map(|segment| segment.duration);
+    let ticks = ticks.fold(0_u64, u64::saturating_add);
+    let count = u64::try_from(segments.len()).unwrap_or(u64::MAX);
+    let shown = u128::from(ticks).saturating_mul(frames.into());
+    let per = u128::from(count)
+        .saturating_mul(scale.get().into())
+        .saturating_mul(seconds.into());
+    let rate = shown.checked_div(per).unwrap_or(1).max(1);
+    u32::try_from(rate).unwrap_or(u32::MAX)
+}
+
 /// Captions inside of pictures, as DASH has them. Nothing in a picture says their language.
 pub(crate) fn closed_captions(captions: Option<Captions>) -> Vec<dash::Descriptor> {
     let captions = captions.unwrap_or_default();
@@ -115,12 +134,9 @@ fn adaptation_set(
         }
         let (initialization, media) = carried.dash_templates(&track.name);
         let is_video = head.kind == TrackKind::Video;
+        let key_frames = carried.dash_key_frames(&track.name).filter(|_| is_video);
         representations.push(dash::Representation {
-            id: format!(
-                "{}_{}",
-                track.name.replace(char::is_whitespace, "_"),
-                track.bitrate
-            ),
+            id: representation_id(&track.name, track.bitrate),
             bandwidth: track.bitrate,
             codecs: head.codec.clone(),
             resolution: display_size(head),
@@ -141,6 +157,11 @@ fn adaptation_set(
                     })
                     .collect(),
             },
+            key_frames: key_frames.map(|media| dash::KeyFrames {
+                media,
+                count: timeline.len(),
+                rate: playout_rate(timeline, head.timescale, head.frame_rate),
+            }),
         });
     }
     let (first, _) = tracks
@@ -227,4 +248,15 @@ fn aligned(tracks: &[WithTimeline<'_>]) -> Result<bool, OriginError> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_no_spaces_of_any_kind() {
+        let id = representation_id("my show\u{a0}x\u{2003}y\tz", 5);
+        assert_eq!(id, "my_show_x_y_z_5");
+    }
 }

@@ -91,7 +91,7 @@ pub(crate) fn multivariant(
             frame_rate: Some(head.frame_rate),
             range: hls::VideoRange::Sdr,
         });
-        if !muxed && asked.shield.is_none() {
+        if !muxed {
             key_frames.push(hls::KeyFrames {
                 uri: carried.key_frame_playlist(track.bitrate, &track.name),
                 // What is shown of a group of pictures is a part of it, and is shown as long.
@@ -209,6 +209,20 @@ pub(crate) fn key_frame_playlist(
     )
 }
 
+/// The I-frame playlist of a track that is encrypted: each picture is a resource of its own, as what is around it in its segment
+/// is not known before that is encrypted, or is one with it.
+pub(crate) fn picture_playlist(
+    track: &Track,
+    pictures: &[SegmentTime],
+    format: Format,
+    carried: child::Carried<'_>,
+    keys: &Keys,
+) -> Result<String, OriginError> {
+    let pictures: Vec<hls::Segment> = pictures.iter().map(segment).collect();
+    let listed = hls::Listed::Pictures(&pictures);
+    playlist(track, listed, format, carried, keys)
+}
+
 pub(crate) fn segment(time: &SegmentTime) -> hls::Segment {
     hls::Segment {
         start: time.start,
@@ -223,7 +237,10 @@ fn playlist(
     carried: child::Carried<'_>,
     keys: &Keys,
 ) -> Result<String, OriginError> {
-    let (init_uri, uri_prefix, uri_suffix) = carried.hls_segments(&track.name);
+    let (init_uri, mut uri_prefix, mut uri_suffix) = carried.hls_segments(&track.name);
+    if let hls::Listed::Pictures(_) = listed {
+        (uri_prefix, uri_suffix) = carried.hls_key_frames(&track.name);
+    }
     let head = track.head()?;
     let init_uri = match format {
         Format::HlsTs(_) => None,

@@ -9,6 +9,7 @@
 //!
 //! HLS of version 3 has no renditions to put text into. See ADR 20.
 
+use super::dash::representation_id;
 use super::hls::{Keys, says_independent, segment, version};
 use super::{TextCut, Zero};
 use crate::address::{Format, TsVersion, child};
@@ -170,11 +171,7 @@ pub(super) fn adaptation_set(
         protection: Vec::new(),
         inband: Vec::new(),
         representations: vec![dash::Representation {
-            id: format!(
-                "{}_{}",
-                text.name.replace(char::is_whitespace, "_"),
-                text.bitrate
-            ),
+            id: representation_id(&text.name, text.bitrate),
             bandwidth: text.bitrate,
             codecs: codec(format, text).to_owned(),
             resolution: None,
@@ -189,6 +186,7 @@ pub(super) fn adaptation_set(
                 available_early_ms: None,
                 timeline: timeline.collect(),
             },
+            key_frames: None,
         }],
     })
 }

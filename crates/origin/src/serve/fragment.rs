@@ -10,7 +10,7 @@ use crate::manifests::smooth::Clock;
 use crate::policy;
 use crate::ports::{Catalog, Storage, StorageError};
 use crate::presentation::Track;
-use crate::segments::{TrackReader, damaged};
+use crate::segments::{TrackReader, damaged, first_picture};
 use crate::shield::{LicenceData, Shield};
 use crate::smooth;
 use crate::tag::Tag;
@@ -43,7 +43,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         asked: Asked<'_>,
     ) -> Result<Made, OriginError> {
-        if asked.options.part.is_some() || asked.options.fragments.is_some() {
+        let options = asked.options;
+        if options.part.is_some() || options.fragments.is_some() || options.period.is_some() {
             return Err(none());
         }
         if let Some(found) = self.text_track(visit, asked.track).await? {
@@ -112,10 +113,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Made, OriginError> {
         let reader = self.reader(visit, track)?;
         let head = reader.head;
+        let alone = is_key_frame(asked, head.kind)?;
         let entry = reader.at(time).await?;
         let mut tag = Tag::new();
         tag.track_bytes(track);
         tag.number(entry.number.into());
+        if alone {
+            tag.text(KEY_FRAME);
+        }
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key(head)?, &mut tag);
         }
@@ -127,7 +132,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield
             && let Some((protection, key)) = shield.of_samples(head)?
         {
-            let samples = reader.samples(&entry).await?;
+            let mut samples = reader.samples(&entry).await?;
+            if alone {
+                samples = first_picture(entry.duration, &samples)?;
+            }
             let clear = segment_head(head, &entry, &samples).map_err(damaged)?;
             let protected = self
                 .protect(
@@ -145,10 +153,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 .and_then(|plan| plan.cover(head_len, protected.cipher, key.key.clone()));
             return Ok(made(Content::Plan(plan.map_err(unplannable)?), meta));
         }
-        let (object, inline, ranges) = match entry.stored.clone() {
+        let stored = entry.stored.clone().filter(|_| !alone);
+        let (object, inline, ranges) = match stored {
             Some(range) => (self.object(&reader)?, Vec::new(), vec![range]),
             None => {
-                let samples = reader.samples(&entry).await?;
+                let mut samples = reader.samples(&entry).await?;
+                if alone {
+                    samples = first_picture(entry.duration, &samples)?;
+                }
                 let inline = segment_head(head, &entry, &samples).map_err(damaged)?;
                 (reader.object(&entry, &samples)?, inline, samples.ranges)
             }
@@ -244,7 +256,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let head = reader.head;
         let carriage = transport::carriage(head)
             .map_err(|why| OriginError::new(Code::FormatNotSupported, why))?;
-        let count = transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment);
+        let alone = is_key_frame(asked, head.kind)?;
+        let count = match alone {
+            true => 1,
+            false => transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment),
+        };
         let first = reader.at(time).await?;
         if first.number.checked_rem(count) != Some(0) {
             return Err(none());
@@ -265,6 +281,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         tag.text("ts");
         tag.number(first.number.into());
         tag.number(count.into());
+        if alone {
+            tag.text(KEY_FRAME);
+        }
         if let Some(audio) = &audio {
             tag.track_bytes(audio);
         }
@@ -290,12 +309,16 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             (&mut plan, &mut objects),
         )
         .await?;
+        if alone {
+            own.keep_first();
+        }
         let key = match shield {
             Some(shield) => shield.stream_key(head)?,
             None => None,
         };
         if let (Some(key), TrackKind::Video) = (&key, head.kind) {
-            self.encrypted_lengths(visit, &reader, track, &entries, key, &mut own.fragments)
+            let of = (key, alone);
+            self.encrypted_lengths(visit, &reader, track, &entries, of, &mut own.fragments)
                 .await?;
         }
         let mut with = None;
@@ -442,6 +465,19 @@ fn meta(content_type: &'static str, tag: Tag, prefetch: Option<String>) -> Meta 
     }
 }
 
+/// Goes into entity tags.
+pub(super) const KEY_FRAME: &str = "key frame";
+
+/// Whether a picture alone is asked for.
+///
+/// Errors: 404 for those of sound.
+fn is_key_frame(asked: Asked<'_>, kind: TrackKind) -> Result<bool, OriginError> {
+    match (asked.noun == Noun::KeyFrames, kind) {
+        (true, TrackKind::Audio | TrackKind::Text) => Err(none()),
+        (alone, _) => Ok(alone),
+    }
+}
+
 fn noun(noun: Noun) -> &'static str {
     match noun {
         Noun::Fragments => "Fragments",
@@ -455,7 +491,14 @@ fn noun(noun: Noun) -> &'static str {
 fn next_url(asked: Asked<'_>, next: Option<u64>) -> Option<String> {
     let next = next?;
     let carried = child::Carried::new(asked.options, asked.options.audio_track.as_deref());
-    let (_, prefix, suffix) = carried.hls_segments(&asked.track.name);
+    let name = &asked.track.name;
+    let (prefix, suffix) = match asked.noun {
+        Noun::KeyFrames => carried.hls_key_frames(name),
+        _ => {
+            let (_, prefix, suffix) = carried.hls_segments(name);
+            (prefix, suffix)
+        }
+    };
     Some(format!("{prefix}{next}{suffix}"))
 }
 

@@ -1,6 +1,7 @@
 //! What there is: server manifests, indexes, filters.
 
-use super::{FILTER_TTL, LISTING_TTL, Origin, Visit};
+use super::{FILTER_TTL, LISTING_TTL, Origin, Visit, lately};
+use crate::absence::Told;
 use crate::added::AddedTrack;
 use crate::address::{Options, TrackAddress};
 use crate::error::{Code, OriginError};
@@ -53,14 +54,22 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
         }
         if !missing.is_empty() {
-            let found = self.catalog.filters(visit.locator, &missing).await;
-            let found = found.map_err(|error| {
-                OriginError::new(Code::StorageServerBusy, "the catalog is not available")
-                    .because(error)
-            })?;
+            let before: Option<Vec<_>> = missing
+                .iter()
+                .map(|name| lately(&self.filters, &key(name), visit.now, visit.freshness))
+                .collect();
+            let question = self.catalog.filters(visit.locator, &missing);
+            let found = match self.asked(visit.now, before, question).await? {
+                Told::Before(before) => before,
+                Told::Now(found) => {
+                    let until = visit.now.checked_add(FILTER_TTL).ok();
+                    for (name, filter) in missing.iter().zip(&found) {
+                        self.filters.put(&key(name), filter.clone(), 1024, until);
+                    }
+                    found
+                }
+            };
             for (name, filter) in missing.iter().zip(found) {
-                let until = visit.now.checked_add(FILTER_TTL).ok();
-                self.filters.put(&key(name), filter.clone(), 1024, until);
                 if let Some(name) = names.iter().find(|n| *n == name) {
                     known.insert(name, filter);
                 }
@@ -137,11 +146,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         {
             return Ok(added);
         }
-        let found = self.catalog.added_tracks(visit.locator).await;
-        let found = found.map_err(|error| {
-            OriginError::new(Code::StorageServerBusy, "the catalog is not available").because(error)
-        })?;
-        let added = Arc::new(found);
+        let known = lately(&self.added, visit.locator, visit.now, visit.freshness);
+        let question = self.catalog.added_tracks(visit.locator);
+        let added = match self.asked(visit.now, known, question).await? {
+            Told::Now(found) => Arc::new(found),
+            Told::Before(known) => return Ok(known),
+        };
         let bytes = added.len().saturating_mul(512).saturating_add(64);
         let until = visit.now.checked_add(LISTING_TTL).ok();
         self.added
@@ -223,7 +233,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         {
             return Ok(listing);
         }
-        let found = presentation::find(&self.storage, &visit.published.location, name).await?;
+        let known = lately(&self.listings, &key, visit.now, visit.freshness);
+        let question = presentation::find(&self.storage, &visit.published.location, name);
+        let away = |error: &OriginError| error.code() == Code::StorageServerBusy;
+        let told = self
+            .storage_away
+            .ask(&self.storage, visit.now, known, question, away)
+            .await;
+        let found = match told {
+            Told::Now(found) => found?,
+            Told::Before(known) => return Ok(known),
+        };
         for left_out in found.left_out {
             (self.log)(&format!(
                 "{name}.ism: {}: {}",

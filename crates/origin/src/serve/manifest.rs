@@ -50,6 +50,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         tag.text(options.format.value().unwrap_or_default());
         tag.text(&carried.media_playlist(0, ""));
         tag.number(u64::from(options.audio_only));
+        tag.number(u64::from(options.key_frames));
         selection.tag(&mut tag);
         for track in presentation.tracks() {
             tag.track(track);
@@ -252,13 +253,6 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let shield = shield.as_ref();
         if let Some(shield) = shield {
             shield.check(head)?;
-            // Their pictures are parts of segments, which are not known before those are encrypted.
-            if options.key_frames {
-                return Err(OriginError::new(
-                    Code::EncryptionNotSupported,
-                    "I-frame playlists are not served with encryption",
-                ));
-            }
         }
         if options.key_frames && head.kind != TrackKind::Video {
             return Err(OriginError::new(
@@ -323,7 +317,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             _ => 1,
         };
         let format = options.format;
-        let text = if options.key_frames {
+        let text = if options.key_frames && shield.is_some() {
+            let pictures = selection.cut(self.directory(visit, &track).await?, head)?;
+            hls::picture_playlist(&track, &pictures, format, carried, &keys)?
+        } else if options.key_frames {
             let frames = key_frames(&reader, &selection, format, count).await?;
             hls::key_frame_playlist(&track, &frames, format, carried)?
         } else {

@@ -14,17 +14,19 @@ mod manifest;
 mod protected;
 mod text;
 
+use crate::absence::{self, Absence, Told};
 use crate::added::AddedTrack;
-use crate::address::{self, Options, Target};
+use crate::address::{self, Address, Options, Target};
 use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
 use crate::cache::Cache;
 use crate::documents::Documents;
+use crate::endpoints;
 use crate::error::{Code, OriginError};
 use crate::filter::Filter;
 use crate::images::Images;
 use crate::index::{Freshness, Indexes, MediaFile};
 use crate::policy;
-use crate::ports::{Catalog, Published, Storage};
+use crate::ports::{Catalog, CatalogError, Published, Storage};
 use crate::presentation::{Listing, Track};
 use crate::protection::Protection;
 use crate::segments::TrackReader;
@@ -112,6 +114,8 @@ pub struct Origin<C: Catalog, S> {
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
     recordings: live::Memory,
+    catalog_away: Absence,
+    storage_away: Arc<Absence>,
 }
 
 /// A request on its way: what was decided so far.
@@ -135,6 +139,7 @@ impl<L> Visit<'_, L> {
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     /// `log`: takes what operators should know; no line holds a signature or a key.
     pub fn new(catalog: C, storage: S, sizes: CacheSizes, log: fn(&str)) -> Self {
+        let storage_away = Arc::<Absence>::default();
         Self {
             catalog,
             storage,
@@ -146,12 +151,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             maps: Cache::new(sizes.maps),
             texts: Cache::new(sizes.texts),
             added: Cache::new(sizes.names),
-            documents: Documents::new(sizes.documents),
+            documents: Documents::new(sizes.documents, storage_away.clone()),
             images: Cache::new(sizes.names),
             captions: Cache::new(sizes.names / 4),
             answers: Cache::new(sizes.texts),
-            indexes: Indexes::new(sizes.indexes, sizes.blocks),
+            indexes: Indexes::new(sizes.indexes, sizes.blocks, storage_away.clone()),
             recordings: live::Memory::new(sizes.blocks),
+            catalog_away: Absence::default(),
+            storage_away,
         }
     }
 
@@ -194,6 +201,23 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .resolve(&address.locator, request.now, freshness)
             .await?;
         policy::admit(&published, &mut address.target, request.now)?;
+        let serving = endpoints::choose(&published.endpoints, request.host, request.client)?;
+        let mut response = self
+            .respond(request, &address, &published, freshness)
+            .await?;
+        let stays = published.live.is_none() || matches!(address.target, Target::Fragment { .. });
+        endpoints::rule(&published.endpoints, serving, stays, &mut response);
+        Ok(response)
+    }
+
+    /// The answer, whoever it is for.
+    async fn respond(
+        &self,
+        request: &Request<'_>,
+        address: &Address,
+        published: &Published<C::Location>,
+        freshness: Freshness,
+    ) -> Result<Response<Body>, OriginError> {
         let proxied = Proxied::read(request.query, &address.target)?;
         // Of a path there may be an answer in each coding.
         let key = match Coding::of(request.headers) {
@@ -205,11 +229,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             && let Some(resource) = self.answers.get(&key, request.now)
         {
             let response = answer::answer(request, Resource::clone(&resource))?;
-            return Ok(keepable(response, &published, request.now, Keep::Answer));
+            return Ok(keepable(response, published, request.now, Keep::Answer));
         }
         let visit = Visit {
             locator: &address.locator,
-            published: &published,
+            published,
             now: request.now,
             freshness,
         };
@@ -257,7 +281,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                         request.now.checked_add(ANSWER_TTL).ok(),
                     );
                     let response = answer::answer(request, resource)?;
-                    return Ok(keepable(response, &published, request.now, Keep::Answer));
+                    return Ok(keepable(response, published, request.now, Keep::Answer));
                 }
                 answer::answer(request, resource)
             }
@@ -308,9 +332,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         {
             return Ok(published);
         }
-        let found = self.catalog.resolve(locator).await.map_err(|error| {
-            OriginError::new(Code::StorageServerBusy, "the catalog is not available").because(error)
-        })?;
+        let known = lately(&self.locators, locator, now, freshness);
+        let question = self.catalog.resolve(locator);
+        let found = match self.asked(now, known, question).await? {
+            Told::Now(found) => found,
+            Told::Before(known) => return Ok(known),
+        };
         let published = Arc::new(found.ok_or_else(|| {
             OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
         })?);
@@ -338,22 +365,50 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .filter(|_| visit.freshness == Freshness::Remembered);
         let protection = match remembered {
             Some(protection) => protection,
-            None => {
-                let found = self.catalog.protection(visit.locator).await;
-                let found = found.map_err(|error| {
-                    OriginError::new(Code::StorageServerBusy, "the catalog is not available")
-                        .because(error)
-                })?;
-                let protection = Arc::new(found.ok_or_else(|| {
-                    OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
-                })?);
-                let until = visit.now.checked_add(LOCATOR_TTL).ok();
-                self.protections
-                    .put(visit.locator, Arc::clone(&protection), 4096, until);
-                protection
-            }
+            None => self.protection(visit).await?,
         };
         Shield::of(protection, encryption, options.format).map(Some)
+    }
+
+    async fn protection(
+        &self,
+        visit: &Visit<'_, C::Location>,
+    ) -> Result<Arc<Protection>, OriginError> {
+        let known = lately(&self.protections, visit.locator, visit.now, visit.freshness);
+        let question = self.catalog.protection(visit.locator);
+        let found = match self.asked(visit.now, known, question).await? {
+            Told::Now(found) => found,
+            Told::Before(known) => return Ok(known),
+        };
+        let protection = Arc::new(found.ok_or_else(|| {
+            OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
+        })?);
+        let until = visit.now.checked_add(LOCATOR_TTL).ok();
+        self.protections
+            .put(visit.locator, Arc::clone(&protection), 4096, until);
+        Ok(protection)
+    }
+
+    /// What the catalog says, or `known` while it is away.
+    async fn asked<K, T>(
+        &self,
+        now: Timestamp,
+        known: Option<K>,
+        question: impl Future<Output = Result<T, CatalogError>>,
+    ) -> Result<Told<K, T>, OriginError> {
+        let told = self
+            .catalog_away
+            .ask(&self.storage, now, known, question, |_| true)
+            .await;
+        match told {
+            Told::Now(Ok(answer)) => Ok(Told::Now(answer)),
+            Told::Now(Err(error)) => Err(OriginError::new(
+                Code::StorageServerBusy,
+                "the catalog is not available",
+            )
+            .because(error)),
+            Told::Before(known) => Ok(Told::Before(known)),
+        }
     }
 
     /// Where to read of a track.
@@ -370,6 +425,19 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             head: track.head()?,
             now: visit.now,
         })
+    }
+}
+
+/// What was known lately, unless it was contradicted.
+fn lately<V: Clone>(
+    cache: &Cache<V>,
+    key: &str,
+    now: Timestamp,
+    freshness: Freshness,
+) -> Option<V> {
+    match freshness {
+        Freshness::Remembered => cache.lately(key, now, absence::GRACE),
+        Freshness::Looked => None,
     }
 }
 
@@ -420,6 +488,9 @@ impl Keep {
     }
 }
 
+/// What the host's cache looks at, and no client sees.
+pub(crate) const HOST_CACHE: &str = "headwater-cache-control";
+
 /// Marks an answer that the host may give to others, too (`Headwater-Cache-Control`, RFC 9213, with fractions of a second). Not
 /// past the locator's end.
 fn keepable<L>(
@@ -432,10 +503,9 @@ fn keepable<L>(
         .end
         .is_some_and(|end| end.duration_since(now) <= ANSWER_TTL);
     if !ends_soon && response.status() == http::StatusCode::OK {
-        response.headers_mut().insert(
-            "headwater-cache-control",
-            HeaderValue::from_static(keep.max_age()),
-        );
+        response
+            .headers_mut()
+            .insert(HOST_CACHE, HeaderValue::from_static(keep.max_age()));
     }
     response
 }

@@ -6,7 +6,7 @@ use crate::error::{Code, OriginError};
 use crate::index::storage_error;
 use crate::ports::{Catalog, Storage};
 use crate::presentation::Track;
-use crate::segments::TrackReader;
+use crate::segments::{TrackReader, first_picture};
 use crate::shield::{Shield, scan_codec, unprotectable};
 use futures::future::try_join_all;
 use headwater_cmaf::index::{SegmentEntry, SegmentSamples, TrackHead};
@@ -60,18 +60,22 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         ProtectedSegment::plan(protection, clear, map, first_iv, None).map_err(unprotectable)
     }
 
-    /// Says of each picture in `fragments`, which are `entries`, how long it becomes in a transport stream.
+    /// Says of each picture in `fragments`, which are `entries`, how long it becomes in a transport stream. `alone`: they have
+    /// their first one only.
     pub(super) async fn encrypted_lengths(
         &self,
         visit: &Visit<'_, C::Location>,
         reader: &TrackReader<'_, S>,
         track: &Track,
         entries: &[SegmentEntry],
-        key: &SampleKey,
+        (key, alone): (&SampleKey, bool),
         fragments: &mut [Fragment],
     ) -> Result<(), OriginError> {
         let maps = entries.iter().map(async |entry| {
-            let samples = reader.samples(entry).await?;
+            let mut samples = reader.samples(entry).await?;
+            if alone {
+                samples = first_picture(entry.duration, &samples)?;
+            }
             let looked = Looked::lengths(key);
             self.map(visit, reader, track, entry, &samples, looked)
                 .await
@@ -96,12 +100,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         looked: Looked,
     ) -> Result<Arc<SubsampleMap>, OriginError> {
         let key = format!(
-            "{}\n{}\n{}\n{} {} {}",
+            "{}\n{}\n{}\n{} {} {} {}",
             visit.published.place,
             track.index.file,
             reader.index.source_etag(),
             track.position,
             entry.number,
+            samples.samples.len(),
             looked.name
         );
         if let Some(map) = self.maps.get(&key, visit.now) {

@@ -253,6 +253,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let grid = manifests::grid(presentation)?;
         let format = asked.options.format;
         let carrier = text::carrier(format, text).ok_or_else(none)?;
+        if asked.noun == Noun::KeyFrames && carrier != text::Carrier::Smooth {
+            return Err(none());
+        }
         let shield = self.shield(visit, asked.options).await?;
         let key = match &shield {
             Some(shield) => shield.text_key(text::codec(format, text))?,

@@ -41,6 +41,8 @@ pub struct Air {
     pub missing: Vec<(Kind, u64)>,
     /// Rows without anything in front of the first.
     pub before: u64,
+    /// Ticks of the event's clock that rows begin after their second.
+    pub late: i64,
 }
 
 impl Air {
@@ -173,6 +175,7 @@ impl Air {
             breaks: Vec::new(),
             missing: Vec::new(),
             before: 0,
+            late: 0,
         }
     }
 
@@ -215,7 +218,7 @@ impl Air {
         for number in empty.chain(rows.start + FIRST..rows.end + FIRST) {
             changes.push(Change::Row {
                 number,
-                start: i64::try_from(number * 90_000).unwrap(),
+                start: i64::try_from(number * 90_000).unwrap() + self.late,
                 discontinuity: number >= FIRST && self.breaks.contains(&(number - FIRST)),
             });
             let Some(row) = number.checked_sub(FIRST) else {
@@ -264,6 +267,14 @@ impl Air {
                 storage.write(&segment_name(track, segment.start), parts.concat());
             }
         }
+    }
+
+    /// Five rows in storage, the worker has the newest five and a part of another one.
+    pub fn airing(&self, low_latency: bool) -> Memory {
+        let storage = Memory::default();
+        self.record(&storage, 0..5, false);
+        self.tell(&storage, 2..7, 2, low_latency, None);
+        storage
     }
 
     /// Lets the worker have rows, and of the next one so many parts of each track. `number`: of the row that grows, if it is
@@ -374,6 +385,14 @@ pub fn on_air(published: Published<()>) -> Published<()> {
             preview: None,
         }),
         ..published
+    }
+}
+
+/// What a media playlist or a segment is of, by its path.
+pub fn kind_of(path: &str) -> Kind {
+    match path.contains("(audio") {
+        true => Kind::Audio,
+        false => Kind::Video,
     }
 }
 

@@ -594,3 +594,20 @@ fn hints_of_where_fragments_are_change_nothing_but_the_waiting() {
         );
     }
 }
+
+#[test]
+fn an_empty_header_takes_its_track_away_and_no_other() {
+    let made = archive(Flavour::Regular);
+    made.storage.write("live-audio/header", Vec::new());
+    let bench = Bench::new(made.storage.clone());
+    let master = ok(&bench, "live.ism/manifest(format=m3u8-cmaf)");
+    assert!(!master.text().contains("TYPE=AUDIO"), "{}", master.text());
+    assert_eq!(listed(&bench, VIDEO), made.video);
+    made.storage.write("live-video/header", Vec::new());
+    let bench = Bench::new(made.storage.clone());
+    let none = bench.get("live.ism/manifest(format=m3u8-cmaf)");
+    assert_eq!(
+        (none.status, none.code().as_str()),
+        (415, "MPE_FORMAT_NOT_SUPPORTED")
+    );
+}

@@ -359,6 +359,7 @@ fn protected(storage: Memory) -> Bench {
                 custom_attributes: None,
             })
             .collect(),
+        rotation: None,
     };
     let protection = Protection {
         schemes: vec![scheme(Way::Cbcs), scheme(Way::Cenc)],

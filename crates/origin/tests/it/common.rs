@@ -42,9 +42,49 @@ struct State {
     under_way: (usize, usize),
     pub calls: Vec<String>,
     pub bytes_read: u64,
+    store: Presence,
+    catalog: Presence,
+}
+
+/// Whether somebody answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Presence {
+    #[default]
+    There,
+    /// Every call fails.
+    Away,
+    /// No call comes back.
+    Silent,
+}
+
+impl Presence {
+    async fn answers(self) -> Result<(), StorageError> {
+        match self {
+            Self::There => Ok(()),
+            Self::Away => Err(StorageError::Unavailable("a test".to_owned())),
+            Self::Silent => std::future::pending().await,
+        }
+    }
 }
 
 impl Memory {
+    /// What becomes of calls to the store and to the catalog. Media are with the assembler.
+    pub fn be(&self, store: Presence, catalog: Presence) {
+        let mut state = self.0.lock().unwrap();
+        (state.store, state.catalog) = (store, catalog);
+    }
+
+    async fn answers(&self) -> Result<(), StorageError> {
+        let presence = self.0.lock().unwrap().store;
+        presence.answers().await
+    }
+
+    async fn catalog_answers(&self) -> Result<(), CatalogError> {
+        let presence = self.0.lock().unwrap().catalog;
+        let answers = presence.answers().await;
+        answers.map_err(|error| CatalogError(error.to_string()))
+    }
+
     pub fn write(&self, name: &str, bytes: impl Into<Bytes>) {
         let mut state = self.0.lock().unwrap();
         state.writes += 1;
@@ -140,6 +180,7 @@ impl Storage for Memory {
 
     async fn head(&self, _: &(), name: &str) -> Result<ObjectInfo, StorageError> {
         pause().await;
+        self.answers().await?;
         let (bytes, etag) = self.find("head", name)?;
         let last_modified = Some("2026-01-01T00:00:00Z".parse().unwrap());
         Ok(ObjectInfo {
@@ -163,6 +204,7 @@ impl Storage for Memory {
         }
         pause().await;
         self.0.lock().unwrap().under_way.0 -= 1;
+        self.answers().await?;
         if let Some(left) = &mut self.0.lock().unwrap().reads_left {
             let rest = left.checked_sub(1);
             *left = rest.ok_or_else(|| StorageError::Unavailable("a test".to_owned()))?;
@@ -287,7 +329,7 @@ impl Storage for Memory {
         let map = match scan(&asked, &Assembler(self)).await {
             Ok(map) => map,
             Err(AssembleError::Source(error)) => return Err(error),
-            Err(error) => return Err(StorageError::Unexpected(format!("{error:?}"))),
+            Err(error) => return Err(StorageError::Media(format!("{error:?}"))),
         };
         Ok(asked.read_map(&Scan::write_map(map)).unwrap())
     }
@@ -302,6 +344,33 @@ impl Storage for Memory {
     }
 
     /// A worker has what is in the memory below `live/`.
+    async fn patience(&self, _: u64) {
+        let all = {
+            let state = self.0.lock().unwrap();
+            [state.store, state.catalog]
+        };
+        // Time passes where somebody is waited for in vain.
+        match all.contains(&Presence::Silent) {
+            true => pause().await,
+            false => std::future::pending().await,
+        }
+    }
+
+    async fn read_same(
+        &self,
+        _: &(),
+        name: &str,
+        range: Range<u64>,
+        etag: &str,
+    ) -> Result<Bytes, StorageError> {
+        pause().await;
+        if self.0.lock().unwrap().store == Presence::There {
+            return Ok(self.read(&(), name, range, Some(etag)).await?.bytes);
+        }
+        let (bytes, _) = self.find("kept", name)?;
+        Ok(bytes.slice(range.start as usize..range.end as usize))
+    }
+
     async fn ask(&self, _: &Edge, path: &str) -> Result<Option<Bytes>, StorageError> {
         pause().await;
         let name = path.split('?').next().unwrap_or_default();
@@ -366,15 +435,18 @@ pub struct OneLocator(
     pub BTreeMap<String, Filter>,
     pub Option<Protection>,
     pub Vec<AddedTrack>,
+    pub Memory,
 );
 
 impl Catalog for OneLocator {
     type Location = ();
     async fn resolve(&self, locator: &str) -> Result<Option<Published<()>>, CatalogError> {
+        self.4.catalog_answers().await?;
         Ok((locator == LOCATOR).then(|| self.0.clone()))
     }
 
     async fn protection(&self, locator: &str) -> Result<Option<Protection>, CatalogError> {
+        self.4.catalog_answers().await?;
         assert_eq!(locator, LOCATOR);
         Ok(self.2.clone())
     }
@@ -384,20 +456,31 @@ impl Catalog for OneLocator {
         locator: &str,
         names: &[String],
     ) -> Result<Vec<Option<Filter>>, CatalogError> {
+        self.4.catalog_answers().await?;
         assert_eq!(locator, LOCATOR);
         Ok(names.iter().map(|name| self.1.get(name).cloned()).collect())
     }
 
     async fn added_tracks(&self, locator: &str) -> Result<Vec<AddedTrack>, CatalogError> {
+        self.4.catalog_answers().await?;
         assert_eq!(locator, LOCATOR);
         Ok(self.3.clone())
     }
+}
+
+/// Why a plan was not carried out.
+enum Broken {
+    Changed(StorageError),
+    Media(String),
 }
 
 pub struct Bench {
     pub storage: Memory,
     pub origin: Origin<OneLocator, Memory>,
     pub now: Timestamp,
+    /// What [`Bench::ask`] asks for, and from where.
+    pub host: Option<&'static str>,
+    pub client: Option<std::net::IpAddr>,
 }
 
 pub struct Got {
@@ -430,7 +513,7 @@ pub fn published() -> Published<()> {
         start: None,
         end: None,
         suppressed: false,
-        endpoint_running: true,
+        endpoints: vec![Endpoint::default()],
         protocols: Protocols {
             hls: true,
             dash: true,
@@ -516,7 +599,13 @@ impl Bench {
             ((*name).to_owned(), filter)
         });
         let origin = Origin::new(
-            OneLocator(published, filters.collect(), protection, added.to_vec()),
+            OneLocator(
+                published,
+                filters.collect(),
+                protection,
+                added.to_vec(),
+                storage.clone(),
+            ),
             storage.clone(),
             CacheSizes::default(),
             |_| {},
@@ -525,6 +614,8 @@ impl Bench {
             storage,
             origin,
             now: "2026-06-01T00:00:00Z".parse().unwrap(),
+            host: None,
+            client: None,
         }
     }
 
@@ -540,6 +631,7 @@ impl Bench {
             method: &Method::GET,
             path: &path,
             query: "",
+            host: None,
             client: None,
             headers: &headers,
             now: self.now,
@@ -552,6 +644,17 @@ impl Bench {
 
     /// `path`: relative to the locator, with a query if there is one.
     pub fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Got {
+        self.asked(method, path, headers).unwrap()
+    }
+
+    /// The same. Err if the assembler cannot carry out the plan, as the media is not what it is said to be: the client's answer
+    /// breaks off then.
+    pub fn asked(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Got, String> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let path = format!("/{LOCATOR}/{path}");
         let mut map = HeaderMap::new();
@@ -565,18 +668,23 @@ impl Bench {
             method: &method,
             path: &path,
             query,
-            client: None,
+            host: self.host,
+            client: self.client,
             headers: &map,
             now: self.now,
         };
         let mut response = block_on(self.origin.handle(&request, Freshness::Remembered));
         let mut body = self.body(&response);
-        if body.is_err() {
+        if let Err(Broken::Changed(_)) = body {
             // What the component does when the assembler says 412.
             response = block_on(self.origin.handle(&request, Freshness::Looked));
             body = self.body(&response);
         }
-        let body = body.unwrap();
+        let body = match body {
+            Ok(body) => body,
+            Err(Broken::Media(why)) => return Err(why),
+            Err(Broken::Changed(error)) => panic!("{path}: {error}"),
+        };
         assert_eq!(
             response
                 .headers()
@@ -594,14 +702,19 @@ impl Bench {
                 "content-length of {path}"
             );
         }
-        Got {
+        let got = Got {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body,
+        };
+        let plain = got.status == 200 && got.header("content-encoding").is_empty();
+        if plain && !got.body.is_empty() && got.header("content-type") == "application/dash+xml" {
+            crate::schema::check(got.text());
         }
+        Ok(got)
     }
 
-    fn body(&self, response: &Response<Body>) -> Result<Bytes, StorageError> {
+    fn body(&self, response: &Response<Body>) -> Result<Bytes, Broken> {
         match response.body() {
             Body::Empty | Body::Growing(_) => Ok(Bytes::new()),
             Body::Bytes(bytes) => Ok(bytes.clone()),
@@ -610,7 +723,10 @@ impl Bench {
                 let mut sink = Collect(Vec::new());
                 match block_on(assemble(&decoded, &Assembler(&self.storage), &mut sink)) {
                     Ok(len) => assert_eq!(len, plan.total_len()),
-                    Err(headwater_plan::AssembleError::Source(error)) => return Err(error),
+                    Err(AssembleError::Source(error)) => return Err(Broken::Changed(error)),
+                    Err(AssembleError::Media(fault)) => {
+                        return Err(Broken::Media(format!("{fault:?}")));
+                    }
                     Err(error) => panic!("{error:?}"),
                 }
                 Ok(sink.0.into())
@@ -653,6 +769,60 @@ pub fn attributes(playlist: &str, name: &str) -> Vec<String> {
                 .to_owned()
         })
         .collect()
+}
+
+/// Init segment and segments of the first Representation in the set of key frames of an MPD at `path`, and how many times
+/// as fast it may be played.
+pub fn dash_key_frames(path: &str, mpd: &str) -> (Vec<String>, u32) {
+    let document = roxmltree::Document::parse(mpd).unwrap();
+    let named = |name: &'static str| {
+        move |node: &roxmltree::Node<'_, '_>| {
+            node.has_tag_name(("urn:mpeg:dash:schema:mpd:2011", name))
+        }
+    };
+    let sets: Vec<_> = document
+        .descendants()
+        .filter(named("AdaptationSet"))
+        .collect();
+    let trick = sets.iter().find(|set| {
+        let mut properties = set.children().filter(named("EssentialProperty"));
+        properties
+            .any(|p| p.attribute("schemeIdUri") == Some("http://dashif.org/guidelines/trickmode"))
+    });
+    let set = trick.unwrap_or_else(|| panic!("no key frames: {mpd}"));
+    let of = set
+        .children()
+        .find(named("EssentialProperty"))
+        .unwrap()
+        .attribute("value");
+    let main = sets.iter().find(|set| set.attribute("id") == of).unwrap();
+    assert_eq!(main.attribute("contentType"), Some("video"));
+    let template = set.descendants().find(named("SegmentTemplate")).unwrap();
+    let bandwidth = set
+        .descendants()
+        .find(named("Representation"))
+        .unwrap()
+        .attribute("bandwidth")
+        .unwrap();
+    let filled = |name: &str, time: u64| {
+        let url = template
+            .attribute(name)
+            .unwrap()
+            .replace("$Bandwidth$", bandwidth);
+        resolve(path, &url.replace("$Time$", &time.to_string()))
+    };
+    let mut urls = vec![filled("initialization", 0)];
+    let mut at = 0;
+    for run in template.descendants().filter(named("S")) {
+        let number = |name: &str| run.attribute(name).map(|n| n.parse::<u64>().unwrap());
+        at = number("t").unwrap_or(at);
+        for _ in 0..=number("r").unwrap_or(0) {
+            urls.push(filled("media", at));
+            at += number("d").unwrap();
+        }
+    }
+    let rate = set.attribute("maxPlayoutRate").unwrap().parse().unwrap();
+    (urls, rate)
 }
 
 /// Runs ffmpeg in `folder`.

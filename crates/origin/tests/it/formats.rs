@@ -545,6 +545,33 @@ fn key_frames_decode_on_their_own() {
 }
 
 #[test]
+fn dash_has_sets_of_key_frames_where_they_are_asked_for() {
+    let (storage, folder) = film();
+    let bench = Bench::new(storage);
+    let whole = pictures(&folder.path().join("film.mp4"));
+    for format in ["mpd-time-cmaf", "mpd-time-csf"] {
+        let path = format!("film.ism/manifest(format={format},type=keyframes)");
+        let mpd = ok(&bench, &path);
+        let plain = ok(&bench, &path.replace(",type=keyframes", ""));
+        assert!(!plain.text().contains("trickmode"));
+        assert_ne!(plain.header("etag"), mpd.header("etag"));
+        // What was there is there, and before what is new.
+        let same = plain.text().find("  </Period>").unwrap();
+        assert_eq!(mpd.text()[..same], plain.text()[..same]);
+        let (urls, rate) = dash_key_frames(&path, mpd.text());
+        // Two seconds of 25 pictures, and a last one of one.
+        assert_eq!((urls.len(), rate), (1 + 7, 46));
+        let parts: Vec<u8> = urls
+            .iter()
+            .flat_map(|url| ok(&bench, url).body.to_vec())
+            .collect();
+        let expected: Vec<&String> = whole.iter().step_by(50).collect();
+        let file = write(&parts, ".mp4");
+        assert_eq!(pictures(file.path()).iter().collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn transport_stream_is_one_resource() {
     let (storage, _folder) = film();
     let bench = Bench::new(storage.clone());

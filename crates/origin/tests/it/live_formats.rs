@@ -5,7 +5,7 @@ use crate::common::*;
 use crate::sealed::*;
 use headwater_live::stream::Kind;
 use headwater_origin::*;
-use headwater_protect::{IvSpace, Key, Kid};
+use headwater_protect::{IvSpace, Key, Kid, rotation};
 use std::process::Command;
 
 pub(crate) const KEY: &str = "09090909090909090909090909090909";
@@ -20,6 +20,7 @@ pub(crate) fn protection(way: Way, system: KeySystem) -> Protection {
                 key: Key::new([9; 16]),
                 tracks: Tracks::default(),
             }],
+            rotation: None,
             clear: Tracks::default(),
             offers: vec![KeyOffer {
                 system,
@@ -32,13 +33,6 @@ pub(crate) fn protection(way: Way, system: KeySystem) -> Protection {
     }
 }
 
-fn airing(air: &Air) -> Memory {
-    let storage = Memory::default();
-    air.record(&storage, 0..5, false);
-    air.tell(&storage, 2..7, 2, true, None);
-    storage
-}
-
 fn clear(storage: &Memory) -> Bench {
     Bench::with(storage.clone(), on_air(published()))
 }
@@ -46,13 +40,6 @@ fn clear(storage: &Memory) -> Bench {
 pub(crate) fn guarded(storage: &Memory, way: Way, system: KeySystem) -> Bench {
     let protection = protection(way, system);
     Bench::guarded(storage.clone(), on_air(published()), protection, &[])
-}
-
-pub(crate) fn kind_of(path: &str) -> Kind {
-    match path.contains("(audio") {
-        true => Kind::Audio,
-        false => Kind::Video,
-    }
 }
 
 /// Decode times of a file's packets, by ffprobe.
@@ -86,7 +73,7 @@ pub(crate) fn decode_times(file: &[u8], stream: &str) -> Vec<i64> {
 #[test]
 fn transport_streams_carry_every_frame() {
     let air = Air::avc();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let bench = clear(&storage);
     let playlists = media_playlists(&bench, "format=m3u8-aapl");
     assert_eq!(playlists.len(), 2);
@@ -133,7 +120,7 @@ fn transport_streams_carry_every_frame() {
 #[test]
 fn old_players_get_sound_in_the_segments_of_the_pictures() {
     let air = Air::avc();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let bench = clear(&storage);
     let playlists = media_playlists(&bench, "format=m3u8-aapl-v3");
     let [(path, text)] = &playlists[..] else {
@@ -163,7 +150,7 @@ fn old_players_get_sound_in_the_segments_of_the_pictures() {
 #[test]
 fn transport_streams_are_encrypted_as_a_whole() {
     let air = Air::avc();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let plain = clear(&storage);
     let bench = guarded(&storage, Way::Envelope, KeySystem::ClearKey);
     let iv = format!(
@@ -209,7 +196,17 @@ pub(crate) fn frames_of_samples(
             true if line.starts_with("#EXT-X-KEY") => {
                 assert!(line.contains("METHOD=SAMPLE-AES"), "{line}");
                 let iv = line.split_once("IV=").unwrap().1;
-                list += &format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"key\",IV={iv}\n");
+                let kid = line.split_once("?kid=").unwrap().1;
+                let kid = Kid::parse(kid.split('"').next().unwrap()).unwrap();
+                // The key of nines, or what a period has in its place.
+                let stored = (Kid::parse(KID).unwrap(), Key::new([9; 16]));
+                let key = match kid == stored.0 {
+                    true => stored.1,
+                    false => rotation::resolve(kid, stored.0, &stored.1).unwrap().1,
+                };
+                let name = format!("{}.key", kid.hex());
+                std::fs::write(folder.path().join(&name), key.expose()).unwrap();
+                list += &format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"{name}\",IV={iv}\n");
             }
             true => list += &format!("{line}\n"),
             false => {
@@ -220,12 +217,12 @@ pub(crate) fn frames_of_samples(
             }
         }
     }
-    // The list goes on with its segments once more: of the last one, ffmpeg 5.1 leaves those packets encrypted that it
-    // takes apart after it has read it to its end.
+    // The list goes on with its segments once more, or as often as it takes: of the last one, ffmpeg 5.1 leaves those packets
+    // encrypted that it takes apart after it has read it to its end, and it looks at some seconds ahead.
     let at = list.find("#EXT-X-KEY").unwrap();
-    let again = list[at..].to_owned();
-    let list = format!("{list}#EXT-X-DISCONTINUITY\n{again}#EXT-X-ENDLIST\n");
-    std::fs::write(folder.path().join("key"), [9; 16]).unwrap();
+    let again = format!("#EXT-X-DISCONTINUITY\n{}", &list[at..]);
+    let again = again.repeat(200 / again.lines().count() + 1);
+    let list = format!("{list}{again}#EXT-X-ENDLIST\n");
     std::fs::write(folder.path().join("list.m3u8"), list).unwrap();
     let count = count.to_string();
     let output = Command::new("ffmpeg")
@@ -266,7 +263,7 @@ pub(crate) fn hash(line: &str) -> String {
 #[test]
 fn samples_of_transport_streams_are_encrypted() {
     let air = Air::avc();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let bench = guarded(&storage, Way::Cbcs, KeySystem::ClearKey);
     for (path, text) in media_playlists(&bench, "format=m3u8-aapl,encryption=cbcs-aapl") {
         let expected = frames(&air.clear(kind_of(&path), 0..7), None);
@@ -274,6 +271,20 @@ fn samples_of_transport_streams_are_encrypted() {
         let got = frames_of_samples(&bench, &path, &text, expected.len());
         assert_eq!(got, expected, "{path}");
     }
+}
+
+#[test]
+fn pictures_of_rows_are_encrypted_in_transport_streams() {
+    let air = Air::avc();
+    let storage = air.airing(true);
+    let bench = guarded(&storage, Way::Cbcs, KeySystem::ClearKey);
+    let options = "format=m3u8-aapl,encryption=cbcs-aapl,type=keyframes";
+    let path = format!("{VIDEO}/Manifest(video,{options})");
+    let text = ok(&bench, &path).text().to_owned();
+    let whole = frames(&air.clear(Kind::Video, 0..7), None);
+    let expected: Vec<String> = whole.iter().step_by(25).map(|line| hash(line)).collect();
+    assert_eq!(uris(&text).len(), 7, "{text}");
+    assert_eq!(frames_of_samples(&bench, &path, &text, 7), expected);
 }
 
 /// The samples of a Smooth fragment: what is in its `mdat`.
@@ -313,7 +324,7 @@ fn ahead(fragment: &[u8]) -> Vec<u64> {
 #[test]
 fn smooth_clients_learn_of_what_comes_from_fragments() {
     let air = Air::avc();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let bench = clear(&storage);
     let manifest = ok(&bench, "show.ism/manifest");
     let text = manifest.text();
@@ -388,7 +399,7 @@ fn smooth_clients_learn_of_what_comes_from_fragments() {
 #[test]
 fn smooth_fragments_are_encrypted_as_cmaf_is() {
     let air = Air::avc();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let bench = guarded(&storage, Way::Cenc, KeySystem::PlayReady);
     let text = ok(&bench, "show.ism/manifest(encryption=cenc)")
         .text()
@@ -436,7 +447,7 @@ fn what_a_container_does_not_carry_is_said() {
         "-x265-params",
         "log-level=error:open-gop=0",
     ]);
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let bench = clear(&storage);
     let master = ok(&bench, "show.ism/manifest(format=m3u8-aapl)");
     assert!(
@@ -454,11 +465,241 @@ fn what_a_container_does_not_carry_is_said() {
         !text.contains("Type=\"video\"") && text.contains("Type=\"audio\""),
         "{text}"
     );
-    let frames = bench.get(&format!(
-        "{VIDEO}/Manifest(video,format=m3u8-cmaf,type=keyframes)"
-    ));
-    assert_eq!(
-        (frames.status, frames.code().as_str()),
-        (415, "MPE_OUTPUT_FORMAT_NOT_SUPPORTED")
+    for (format, code) in [
+        ("m3u8-aapl", "MPE_FORMAT_NOT_SUPPORTED"),
+        ("m3u8-aapl-v3", "MPE_OUTPUT_FORMAT_NOT_SUPPORTED"),
+    ] {
+        let path = format!("{VIDEO}/Manifest(video,format={format},type=keyframes)");
+        assert_eq!(
+            (bench.get(&path).status, bench.get(&path).code().as_str()),
+            (415, code)
+        );
+    }
+}
+
+/// The pictures of an I-frame playlist, each with its init segment if there is one.
+fn key_frames(bench: &Bench, path: &str) -> Vec<Vec<u8>> {
+    let text = ok(bench, path).text().to_owned();
+    assert!(text.contains("#EXT-X-I-FRAMES-ONLY\n"), "{text}");
+    assert!(
+        !text.contains("EXT-X-PART") && !text.contains("CAN-BLOCK-RELOAD"),
+        "{text}"
     );
+    let init = attributes(&text, "URI")
+        .first()
+        .map(|uri| ok(bench, &resolve(path, uri)).body.to_vec());
+    let init = init.unwrap_or_default();
+    let pictures = uris(&text).into_iter().map(|uri| {
+        let picture = ok(bench, &resolve(path, &uri));
+        assert!(picture.header("cache-control").contains("immutable"));
+        [init.clone(), picture.body.to_vec()].concat()
+    });
+    pictures.collect()
+}
+
+#[test]
+fn every_row_has_a_picture_that_decodes_on_its_own() {
+    let hevc = [
+        "-c:v",
+        "libx265",
+        "-preset",
+        "ultrafast",
+        "-tag:v",
+        "hvc1",
+        "-x265-params",
+        "log-level=error:open-gop=0",
+    ];
+    for air in [Air::avc(), Air::new(&hevc)] {
+        let storage = Memory::default();
+        air.record(&storage, 0..5, false);
+        // With low latency and several rows to a segment: pictures are those of rows all the same.
+        air.tell(&storage, 2..7, 2, true, None);
+        let bench = clear(&storage);
+        let whole = frames(&air.clear(Kind::Video, 0..8), None);
+        assert_eq!(whole.len(), 200);
+        let carried = ok(&bench, "show.ism/manifest(format=m3u8-aapl)")
+            .text()
+            .contains("RESOLUTION");
+        let formats: &[&str] = match carried {
+            true => &["m3u8-cmaf", "m3u8-aapl", "m3u8-aapl-v8"],
+            false => &["m3u8-cmaf"],
+        };
+        for format in formats {
+            let master = ok(&bench, &format!("show.ism/manifest(format={format})"));
+            let line = master
+                .text()
+                .lines()
+                .find(|line| line.starts_with("#EXT-X-I-FRAME-STREAM-INF:"));
+            let uri = line
+                .unwrap()
+                .split("URI=\"")
+                .nth(1)
+                .unwrap()
+                .trim_end_matches('"');
+            let path = format!("show.ism/{uri}");
+            let pictures = key_frames(&bench, &path);
+            assert_eq!(pictures.len(), 7, "{format}");
+            for (row, picture) in pictures.iter().enumerate() {
+                assert_eq!(
+                    frames(picture, None),
+                    [whole[row * 25].as_str()],
+                    "{format} {row}"
+                );
+            }
+            // At their times: as far apart as the rows.
+            if *format == "m3u8-cmaf" {
+                let text = ok(&bench, &path).text().to_owned();
+                assert_eq!(text.matches("#EXTINF:1.000000").count(), 7, "{text}");
+                let last = format!(
+                    "KeyFrames(video={},format=m3u8-cmaf).m4s",
+                    air.start(Kind::Video, 6)
+                );
+                assert!(text.ends_with(&format!("{last}\n")), "{text}");
+                for (row, picture) in pictures.iter().enumerate() {
+                    let moof = picture
+                        .windows(4)
+                        .rposition(|name| name == b"tfdt")
+                        .unwrap();
+                    let time = u64::from_be_bytes(picture[moof + 8..moof + 16].try_into().unwrap());
+                    assert_eq!(time, air.start(Kind::Video, row as u64));
+                }
+            }
+            // The same afterwards.
+            let then = storage.clone();
+            air.record(&then, 0..7, true);
+            let film = Bench::new(then);
+            assert_eq!(key_frames(&film, &path), pictures);
+            let text = ok(&film, &path).text().to_owned();
+            assert!(text.ends_with("#EXT-X-ENDLIST\n"));
+            air.record(&storage, 0..5, false);
+        }
+        for (path, code) in [
+            (
+                format!(
+                    "{VIDEO}/KeyFrames(video={},format=m3u8-cmaf)",
+                    air.start(Kind::Video, 7)
+                ),
+                "MPE_FRAGMENT_NOT_READY",
+            ),
+            (
+                format!("{VIDEO}/KeyFrames(video=7,format=m3u8-cmaf)"),
+                "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND",
+            ),
+            (
+                format!(
+                    "{VIDEO}/KeyFrames(video={},format=m3u8-aapl-v3)",
+                    air.start(Kind::Video, 3)
+                ),
+                "MPE_BAD_URL_SYNTAX",
+            ),
+            (
+                format!(
+                    "show.ism/QualityLevels(128000)/KeyFrames(audio={},format=m3u8-cmaf)",
+                    air.start(Kind::Audio, 3)
+                ),
+                "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND",
+            ),
+            (
+                "show.ism/QualityLevels(128000)/Manifest(audio,format=m3u8-cmaf,type=keyframes)"
+                    .to_owned(),
+                "MPE_EGRESS_TRACK_NOT_FOUND",
+            ),
+        ] {
+            assert_eq!(bench.get(&path).code(), code, "{path}");
+        }
+    }
+}
+
+#[test]
+fn dash_lists_the_pictures_of_what_is_complete() {
+    let air = Air::avc();
+    let storage = air.airing(true);
+    let bench = clear(&storage);
+    let whole = frames(&air.clear(Kind::Video, 0..8), None);
+    let path = "show.ism/manifest(format=mpd-time-cmaf,type=keyframes)";
+    let mpd = ok(&bench, path).text().to_owned();
+    // Low latency stays what it is.
+    let plain = ok(&bench, "show.ism/manifest(format=mpd-time-cmaf)")
+        .text()
+        .to_owned();
+    let early = "availabilityTimeComplete";
+    assert_eq!(mpd.matches(early).count(), plain.matches(early).count());
+    assert!(
+        plain.contains(early) && !plain.contains("trickmode"),
+        "{plain}"
+    );
+    let expected: Vec<&String> = whole.iter().step_by(25).take(7).collect();
+    let (urls, rate) = dash_key_frames(path, &mpd);
+    assert_eq!(rate, 24);
+    let got = frames(&bytes_of(&bench, &urls), None);
+    assert_eq!(got.iter().collect::<Vec<_>>(), expected);
+    air.record(&storage, 0..7, true);
+    let film = Bench::new(storage);
+    let (afterwards, _) = dash_key_frames(path, ok(&film, path).text());
+    assert_eq!(afterwards, urls);
+}
+
+#[test]
+fn encrypted_rows_have_pictures_of_their_own() {
+    let air = Air::avc();
+    let whole = frames(&air.clear(Kind::Video, 0..8), None);
+    let iv = format!(
+        "{:032x}",
+        u128::from_be_bytes(IvSpace::constant(Kid::parse(KID).unwrap()))
+    );
+    for (way, encryption, format) in [
+        (Way::Cenc, "cenc", "m3u8-cmaf"),
+        (Way::Cbcs, "cbcs-aapl", "m3u8-cmaf"),
+        (Way::Envelope, "cbc", "m3u8-cmaf"),
+        (Way::Envelope, "cbc", "m3u8-aapl"),
+    ] {
+        let storage = air.airing(true);
+        let system = match way {
+            Way::Envelope | Way::Cbcs => KeySystem::ClearKey,
+            Way::Cenc => KeySystem::Widevine,
+        };
+        let bench = guarded(&storage, way, system);
+        let options = format!("format={format},encryption={encryption}");
+        let path = format!("{VIDEO}/Manifest(video,{options},type=keyframes)");
+        let text = ok(&bench, &path).text().to_owned();
+        let plain = ok(&bench, &format!("{VIDEO}/Manifest(video,{options})"));
+        let tag = |text: &str| {
+            let line = text.lines().find(|line| line.starts_with("#EXT-X-KEY"));
+            line.map(str::to_owned)
+        };
+        assert_eq!(tag(&text), tag(plain.text()), "{text}");
+        assert!(tag(&text).is_some(), "{text}");
+        let init = attributes(&text, "URI");
+        let init = init.iter().find(|uri| uri.contains("=i,"));
+        let init = init.map(|uri| ok(&bench, &resolve(&path, uri)).body.to_vec());
+        let urls = uris(&text);
+        assert!(urls.len() >= 7, "{text}");
+        for (row, uri) in urls.iter().enumerate() {
+            let picture = ok(&bench, &resolve(&path, uri)).body;
+            let got = match way {
+                Way::Envelope => {
+                    let opened = opened(&picture, KEY, &iv);
+                    frames(&[init.clone().unwrap_or_default(), opened].concat(), None)
+                }
+                _ => frames(
+                    &[init.clone().unwrap_or_default(), picture.to_vec()].concat(),
+                    Some(KEY),
+                ),
+            };
+            assert_eq!(got, [whole[row * 25].as_str()], "{options} {row}");
+            if way == Way::Cenc || way == Way::Cbcs {
+                // As in the segment: a vector is never used for two texts.
+                let segment = ok(
+                    &bench,
+                    &resolve(&path, &uri.replace("KeyFrames", "Fragments")),
+                )
+                .body;
+                let sample = &picture[picture.len() - 400..];
+                assert!(
+                    segment.windows(400).any(|part| part == sample),
+                    "{options} {row}"
+                );
+            }
+        }
+    }
 }

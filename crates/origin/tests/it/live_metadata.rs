@@ -68,13 +68,6 @@ pub(crate) fn air() -> (Air, Vec<Tag>) {
     (air, expected)
 }
 
-fn airing(air: &Air) -> Memory {
-    let storage = Memory::default();
-    air.record(&storage, 0..5, false);
-    air.tell(&storage, 2..7, 2, true, None);
-    storage
-}
-
 fn run(tool: &str, file: &[u8], args: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in.ts"), file).unwrap();
@@ -171,9 +164,9 @@ fn packets(file: &[u8]) -> Vec<String> {
 fn id3_is_a_stream_of_its_own_in_every_rendition() {
     let (air, expected) = air();
     let silent = Air::avc();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let bench = Bench::with(storage.clone(), on_air(published()));
-    let without = Bench::with(airing(&silent), on_air(published()));
+    let without = Bench::with(silent.airing(true), on_air(published()));
     let mut while_live = Vec::new();
     for format in ["m3u8-aapl", "m3u8-aapl-v3"] {
         let options = format!("format={format}");
@@ -239,7 +232,7 @@ pub(crate) fn counters(file: &[u8], pid: u16) -> Vec<u8> {
 #[test]
 fn counters_run_on_over_segments() {
     let (air, _) = air();
-    let bench = Bench::with(airing(&air), on_air(published()));
+    let bench = Bench::with(air.airing(true), on_air(published()));
     for (path, text) in media_playlists(&bench, "format=m3u8-aapl-v3") {
         let served = bytes_of(&bench, &segment_urls(&path, &text));
         let pids = [
@@ -262,7 +255,7 @@ fn guarded(storage: &Memory, way: Way) -> Bench {
 #[test]
 fn encrypted_samples_leave_id3_in_the_clear_and_encrypted_segments_hold_it() {
     let (air, expected) = air();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let plain = Bench::with(storage.clone(), on_air(published()));
     let samples = guarded(&storage, Way::Cbcs);
     for (path, text) in media_playlists(&samples, "format=m3u8-aapl,encryption=cbcs-aapl") {
@@ -323,7 +316,7 @@ fn with_breaks() -> Air {
 #[test]
 fn playlists_of_transport_streams_say_the_same_cues() {
     let air = with_breaks();
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let check = |bench: &Bench| {
         let cmaf = media_playlists(bench, "format=m3u8-cmaf");
         for (format, count) in [
@@ -368,7 +361,7 @@ fn smooth_streaming_has_a_stream_of_cues() {
             body,
         }));
     }
-    let storage = airing(&air);
+    let storage = air.airing(true);
     let name = |at: u64| ((FIRST + at) * 10_000_000).to_string();
     let expected = [
         (2, "/DA3Ag=="),
@@ -431,6 +424,6 @@ fn smooth_streaming_has_a_stream_of_cues() {
     assert_eq!(sections(&film, "").1, expected);
     assert!(ok(&film, &path(&url, &name(4))).body == fragment.body);
     // Without any there is no stream.
-    let silent = Bench::with(airing(&Air::avc()), on_air(published()));
+    let silent = Bench::with(Air::avc().airing(true), on_air(published()));
     assert!(!ok(&silent, "show.ism/manifest").text().contains("DATA"));
 }

@@ -21,21 +21,6 @@ fn film(storage: &Memory, way: Way) -> Bench {
     Bench::protected(storage.clone(), protection(way))
 }
 
-/// Five rows in storage, the worker has the newest five and a part of another one.
-fn airing(air: &Air, low_latency: bool) -> Memory {
-    let storage = Memory::default();
-    air.record(&storage, 0..5, false);
-    air.tell(&storage, 2..7, 2, low_latency, None);
-    storage
-}
-
-fn kind_of(path: &str) -> Kind {
-    match path.contains("(audio") {
-        true => Kind::Audio,
-        false => Kind::Video,
-    }
-}
-
 #[test]
 fn samples_decrypt_to_the_clear_frames_live_and_afterwards() {
     for codec in ["libx264", "libx265", "libsvtav1"] {
@@ -55,7 +40,7 @@ fn samples_decrypt_to_the_clear_frames_live_and_afterwards() {
         }
         let air = Air::new(&args);
         for (way, encryption) in [(Way::Cenc, "cenc"), (Way::Cbcs, "cbcs-aapl")] {
-            let storage = airing(&air, false);
+            let storage = air.airing(false);
             let bench = live(&storage, way);
             let options = format!("format=m3u8-cmaf,encryption={encryption}");
             let playlists = media_playlists(&bench, &options);
@@ -89,7 +74,7 @@ fn samples_decrypt_to_the_clear_frames_live_and_afterwards() {
 fn parts_are_the_bytes_of_their_segment() {
     let air = Air::avc();
     for (way, encryption) in [(Way::Cenc, "cenc"), (Way::Cbcs, "cbcs-aapl")] {
-        let storage = airing(&air, true);
+        let storage = air.airing(true);
         let bench = live(&storage, way);
         let options = format!("format=m3u8-cmaf,encryption={encryption}");
         for (path, text) in media_playlists(&bench, &options) {
@@ -121,7 +106,7 @@ fn parts_are_the_bytes_of_their_segment() {
             // What grows is the beginning of what will be.
             let first_parts = of(growing);
             assert!(!first_parts.is_empty());
-            let then = airing(&air, true);
+            let then = air.airing(true);
             air.tell(&then, 2..8, 0, true, None);
             let later = live(&then, way);
             let url = format!(
@@ -153,7 +138,7 @@ fn vectors(bench: &Bench, url: &str) -> Vec<u64> {
 #[test]
 fn no_vector_is_used_twice_not_even_by_a_worker_that_comes_back() {
     let air = Air::avc();
-    let storage = airing(&air, true);
+    let storage = air.airing(true);
     let bench = live(&storage, Way::Cenc);
     let mut seen = HashSet::new();
     for (path, text) in media_playlists(&bench, "format=m3u8-cmaf,encryption=cenc") {
@@ -183,7 +168,7 @@ fn no_vector_is_used_twice_not_even_by_a_worker_that_comes_back() {
 #[test]
 fn whole_segments_decrypt_to_the_clear_bytes() {
     let air = Air::avc();
-    let storage = airing(&air, true);
+    let storage = air.airing(true);
     let bench = live(&storage, Way::Envelope);
     let iv = format!(
         "{:032x}",
@@ -232,7 +217,7 @@ fn whole_segments_decrypt_to_the_clear_bytes() {
 #[test]
 fn nothing_goes_out_in_the_clear() {
     let air = Air::avc();
-    let storage = airing(&air, true);
+    let storage = air.airing(true);
     let live = live(&storage, Way::Cenc);
     air.record(&storage, 0..7, true);
     let film = film(&storage, Way::Cenc);
@@ -304,7 +289,7 @@ fn nothing_goes_out_in_the_clear() {
 #[test]
 fn manifests_say_where_keys_are() {
     let air = Air::avc();
-    let storage = airing(&air, true);
+    let storage = air.airing(true);
     let bench = live(&storage, Way::Cenc);
     let mpd = ok(
         &bench,
@@ -353,7 +338,7 @@ fn manifests_say_where_keys_are() {
 #[test]
 fn tracks_have_their_own_keys_or_none() {
     let air = Air::avc();
-    let storage = airing(&air, false);
+    let storage = air.airing(false);
     let four_cc = |code: &str| json!([{"trackSelections": [{"property": "FourCC", "operation": "Equal", "value": code}]}]);
     let mut policy = protection(Way::Cenc);
     policy.schemes[0]
@@ -398,7 +383,7 @@ fn tracks_have_their_own_keys_or_none() {
 #[test]
 fn a_token_in_the_url_reaches_key_delivery_and_no_cache() {
     let air = Air::avc();
-    let bench = live(&airing(&air, false), Way::Envelope);
+    let bench = live(&air.airing(false), Way::Envelope);
     let master = ok(
         &bench,
         "show.ism/manifest(format=m3u8-cmaf,encryption=cbc)?token=t1",

@@ -3,7 +3,7 @@
 use crate::air::*;
 use crate::common::*;
 use crate::live;
-use crate::live_formats::{KEY, decode_times, frames_of_samples, guarded, hash, kind_of};
+use crate::live_formats::{KEY, decode_times, frames_of_samples, guarded, hash};
 use crate::live_metadata::{self, check_tags, counters};
 use crate::sealed::*;
 use headwater_live::archive::{PAGE_ROWS, Recording};

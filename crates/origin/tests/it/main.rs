@@ -14,10 +14,13 @@ mod live_cues;
 mod live_formats;
 mod live_metadata;
 mod live_protected;
+mod live_rotation;
 mod live_runs;
 mod packaged_texts;
 mod playback;
 mod protection;
+#[path = "../../../dash/tests/schema/mod.rs"]
+mod schema;
 mod sealed;
 mod serving;
 mod tables;

@@ -44,6 +44,7 @@ pub fn protection(way: Way) -> Protection {
             keys: vec![key(KID, 9, json!([]))],
             clear: Tracks::default(),
             offers: offers.iter().copied().map(offer).collect(),
+            rotation: None,
         }],
         media_id: Some("film".to_owned()),
         key_url: "https://video.example/keys".to_owned(),

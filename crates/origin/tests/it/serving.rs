@@ -1,7 +1,7 @@
 //! Conditions, ranges, indexes, caches and refusals, over real media in memory.
 
 use crate::common::*;
-use headwater_origin::{Encrypted, Freshness, Protocols, Published, Request};
+use headwater_origin::{Encrypted, Endpoint, Freshness, Protocols, Published, Request};
 use http::Method;
 
 fn film() -> Bench {
@@ -126,6 +126,7 @@ fn instances_that_build_an_index_at_the_same_time_agree_on_one() {
         method: &Method::GET,
         path: &path,
         query: "",
+        host: None,
         client: None,
         headers: &headers,
         now: bench.now,
@@ -531,4 +532,165 @@ mod hostile {
             prop_assert!(is_sane(&got) || got.status == 304);
         }
     }
+}
+
+#[test]
+fn endpoints_serve_whom_they_are_for_and_say_how_long_to_keep() {
+    let range = |address: &str| headwater_work::live::IpRange {
+        name: None,
+        address: address.parse().unwrap(),
+        subnet_prefix_length: Some(24),
+    };
+    let storage = film().storage;
+    let ruled = Published {
+        endpoints: vec![
+            Endpoint {
+                hosts: vec!["inside.example".into()],
+                allow: Some(vec![range("10.0.0.0")]),
+                max_age: Some(5),
+            },
+            Endpoint {
+                hosts: Vec::new(),
+                allow: Some(vec![range("192.0.2.0")]),
+                max_age: None,
+            },
+        ],
+        ..published()
+    };
+    let mut bench = Bench::with(storage.clone(), ruled);
+    let manifest = "film.ism/manifest(format=m3u8-cmaf)";
+    let mut ask = |host, client: &str| {
+        bench.host = Some(host);
+        bench.client = client.parse().ok();
+        let answers = [bench.get(manifest), bench.get(manifest)];
+        assert_eq!(answers[0].status, answers[1].status);
+        // The host's cache would give it to anybody.
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.header("headwater-cache-control").is_empty())
+        );
+        let [_, answer] = answers;
+        (answer.status, answer.header("cache-control").to_owned())
+    };
+    assert_eq!(
+        ask("inside.example", "10.0.0.9"),
+        (200, "public, max-age=5".into())
+    );
+    assert_eq!(
+        ask("localhost:8080", "192.0.2.9"),
+        (200, "public, max-age=60".into())
+    );
+    assert_eq!(ask("inside.example", "192.0.2.9").0, 403);
+    assert_eq!(ask("localhost:8080", "203.0.113.1").0, 403);
+    let refused = bench.get(manifest);
+    assert_eq!(refused.code(), "MPE_UNAUTHORIZED");
+
+    // Only who is served is a matter of the host's cache.
+    let mut aged = published();
+    aged.endpoints[0].max_age = Some(86_400);
+    let bench = Bench::with(storage, aged);
+    for path in [manifest, &first_segment(&bench)] {
+        let answer = bench.get(path);
+        assert_eq!(
+            answer.header("cache-control"),
+            "public, max-age=86400",
+            "{path}"
+        );
+    }
+    assert_eq!(
+        bench.get(manifest).header("headwater-cache-control"),
+        "max-age=2"
+    );
+    assert_eq!(
+        bench
+            .get("film.ism/manifest(format=nonsense)")
+            .header("cache-control"),
+        "public, max-age=2"
+    );
+}
+
+/// Ways of a catalog and a store to be away for a while.
+const OUTAGES: [(Presence, Presence); 4] = [
+    (Presence::Away, Presence::There),
+    (Presence::There, Presence::Away),
+    (Presence::Away, Presence::Away),
+    (Presence::Silent, Presence::Silent),
+];
+
+/// A database that is started again and a store that cannot be reached: who is watching goes on watching.
+#[test]
+fn what_was_asked_for_lately_plays_on_while_others_are_away() {
+    let filters = [(
+        "short",
+        r#"{"presentationTimeRange": {"endTimestamp": 50000000}}"#,
+    )];
+    for (store, catalog) in OUTAGES {
+        let storage = Memory::default();
+        storage.write("film.mp4", media("bigbuckbunny.mp4"));
+        let mut bench = Bench::filtered(storage, published(), &filters);
+        let paths = [
+            "film.ism/manifest(format=m3u8-cmaf)".to_owned(),
+            "film.ism/manifest(format=mpd-time-cmaf,filter=short)".to_owned(),
+            first_segment(&bench),
+        ];
+        let before = paths.clone().map(|path| bench.get(&path).body);
+        bench.storage.be(store, catalog);
+        for seconds in [6, 60, 230] {
+            bench.now += jiff::SignedDuration::from_secs(seconds);
+            for (path, before) in paths.iter().zip(&before) {
+                let got = bench.get(path);
+                assert_eq!(
+                    got.status, 200,
+                    "{store:?}, {catalog:?}, {seconds} s: {path}"
+                );
+                assert!(got.body == *before);
+            }
+        }
+        bench.storage.be(Presence::There, Presence::There);
+        // Whoever was away is asked again after a while, and what has changed meanwhile is seen.
+        bench.now += jiff::SignedDuration::from_secs(11);
+        bench.storage.write("film.mp4", media("car-detection.mp4"));
+        assert!(bench.get(&paths[0]).body != before[0]);
+    }
+}
+
+#[test]
+fn nothing_is_gone_by_for_long_and_what_nobody_knows_is_an_error() {
+    for presence in [
+        (Presence::Away, Presence::There),
+        (Presence::There, Presence::Away),
+    ] {
+        let mut bench = film();
+        let path = "film.ism/manifest(format=m3u8-cmaf)";
+        assert_eq!(bench.get(path).status, 200);
+        bench.storage.be(presence.0, presence.1);
+        bench.now += jiff::SignedDuration::from_secs(306);
+        let got = bench.get(path);
+        assert_eq!(
+            (got.status, got.code().as_str()),
+            (503, "MPE_STORAGE_SERVER_BUSY")
+        );
+        bench.storage.be(Presence::There, Presence::There);
+        assert_eq!(bench.get(path).status, 200);
+
+        let new = film();
+        new.storage.be(presence.0, presence.1);
+        let got = new.get(path);
+        assert_eq!(
+            (got.status, got.code().as_str()),
+            (503, "MPE_STORAGE_SERVER_BUSY")
+        );
+    }
+}
+
+/// What the store says is so, also when it is bad news.
+#[test]
+fn a_file_that_is_gone_is_not_gone_by() {
+    let mut bench = film();
+    let segment = first_segment(&bench);
+    assert_eq!(bench.get(&segment).status, 200);
+    bench.storage.remove("film.mp4");
+    bench.now += jiff::SignedDuration::from_secs(6);
+    assert_eq!(bench.get(&segment).status, 404);
 }

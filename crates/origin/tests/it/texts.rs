@@ -626,6 +626,7 @@ fn protection(way: Way) -> Protection {
                 key: Key::new([7; 16]),
                 tracks: Tracks::default(),
             }],
+            rotation: None,
             clear: Tracks::default(),
             offers: vec![KeyOffer {
                 system: KeySystem::ClearKey,

@@ -291,7 +291,7 @@ pub struct ReleaseRequest {
     pub failure: Option<String>,
 }
 
-/// AMS `LiveEventInputProtocol`, and what MK.IO has beyond. Smooth ingest (`FragmentedMP4`) is not offered.
+/// AMS `LiveEventInputProtocol`, and what MK.IO has beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     #[serde(rename = "RTMP")]
@@ -300,6 +300,9 @@ pub enum Protocol {
     Rtmps,
     #[serde(rename = "SRT")]
     Srt,
+    /// Smooth ingest.
+    #[serde(rename = "FragmentedMP4")]
+    FragmentedMp4,
 }
 
 /// AMS `LiveEventEncodingType`.
@@ -311,6 +314,16 @@ pub enum EncodingType {
     PassthroughStandard,
     Standard,
     Premium1080p,
+}
+
+impl EncodingType {
+    /// Whether what comes in is encoded, rather than passed on as it is.
+    pub fn encodes(self) -> bool {
+        match self {
+            Self::None | Self::PassthroughBasic | Self::PassthroughStandard => false,
+            Self::Standard | Self::Premium1080p => true,
+        }
+    }
 }
 
 /// AMS `StreamOptionsFlag`.

@@ -19,6 +19,8 @@ pub(crate) struct Args {
 enum Protocol {
     Rtmp,
     Srt,
+    /// Smooth ingest: fragmented MP4 by HTTP
+    Smooth,
 }
 
 #[derive(Subcommand)]
@@ -101,6 +103,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let protocol = match protocol {
                 Protocol::Rtmp => "RTMP",
                 Protocol::Srt => "SRT",
+                Protocol::Smooth => "FragmentedMP4",
             };
             let mut properties = json!({
                 "input": {"streamingProtocol": protocol},

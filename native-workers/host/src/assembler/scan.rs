@@ -1,9 +1,9 @@
 //! Which bytes of a segment's samples stay clear, found in mapped files where they lie: only pages with NAL headers are
-//! touched. From other stores by the reference implementation.
+//! touched. From other stores, where nothing of them is kept, by the reference implementation.
 
 use super::packets::{Refusal, Store};
-use super::{LocalObjects, Output, map_all};
-use crate::outgoing::{HttpClient, full_body};
+use super::{Output, Stores};
+use crate::outgoing::full_body;
 use bytes::Bytes;
 use headwater_plan::{AssembleError, Scan, Scanning, SubsampleMap, scan};
 use http::{Response, StatusCode};
@@ -12,17 +12,16 @@ use wasmtime_wasi_http::WasiBody;
 
 /// Answers `/scan`.
 pub(super) async fn answer(
-    local: Option<&dyn LocalObjects>,
-    client: HttpClient,
+    stores: Stores,
     encoded: Bytes,
 ) -> Result<Response<WasiBody>, StatusCode> {
     let asked = Scan::decode(encoded).map_err(|error| {
         tracing::error!("a scan was not understood: {error}");
         StatusCode::BAD_REQUEST
     })?;
-    let map = match map_all(local, &asked.plan)? {
+    let map = match stores.map_all(&asked.plan).await? {
         Some(frames) => mapped(&asked, frames.into_iter())?,
-        None => match scan(&asked, &Store::new(client)).await {
+        None => match scan(&asked, &Store::new(stores.client)).await {
             Ok(map) => map,
             Err(AssembleError::Source(Refusal(status))) => return Err(status),
             Err(AssembleError::Sink(error) | AssembleError::Cipher(error)) => {

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::support::{Fake, TOKEN, frames, publish, source};
+use crate::support::{Fake, TOKEN, frames, publish, push, source};
 use headwater_work::live::{EncodingType, Protocol, Wanted};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,4 +217,85 @@ async fn codecs_and_addresses_are_refused_by_name() {
         ["MPE_INGEST_ENCODER_CONNECTION_DENIED"]
     );
     worker.end().await;
+}
+
+/// A request on the port of an event's URL; its answer's first line and body.
+fn asked(url: &str, head: &str, body: &[u8]) -> String {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, _) = rest.split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    let head = format!(
+        "{head} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (first, rest) = answer.split_once("\r\n").unwrap();
+    let body = rest.split_once("\r\n\r\n").unwrap().1;
+    format!("{first} {body}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_that_are_refused_say_why_and_disturb_nobody() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    source(&file, 6, "-bf 0");
+    fake.queue(Protocol::FragmentedMp4, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    assert!(
+        url.starts_with("http://127.0.0.1:") && url.ends_with(&format!("/{TOKEN}/ingest.isml"))
+    );
+    fake.until("an empty recording", |state| state.recording().is_some())
+        .await;
+    let mut encoder = push(&file, &url);
+    let place = format!("/{TOKEN}/ingest.isml/streams(other)");
+    let cases: [(&str, &str, Vec<u8>, &str); 7] = [
+        (
+            "POST",
+            "/00000000-0000-0000-0000-000000000000/ingest.isml/streams(x)",
+            vec![],
+            "HTTP/1.1 403 Forbidden MPE_RTMP_APPID_AUTH_FAILURE",
+        ),
+        ("POST", "/nowhere", vec![], "HTTP/1.1 404 Not Found "),
+        ("GET", &place, vec![], "HTTP/1.1 405 Method Not Allowed "),
+        // Whether the token is good.
+        ("POST", &place, vec![], "HTTP/1.1 200 OK "),
+        (
+            "POST",
+            &place,
+            b"\0\0\0\x08mdat".to_vec(),
+            "HTTP/1.1 400 Bad Request MPE_INGEST_PROTOCOL_VIOLATION",
+        ),
+        (
+            "POST",
+            &place,
+            b"\x7f\xff\xff\xffmoov".to_vec(),
+            "HTTP/1.1 413 Payload Too Large ",
+        ),
+        (
+            "POST",
+            &place,
+            vec![0xff; 4096],
+            "HTTP/1.1 413 Payload Too Large ",
+        ),
+    ];
+    for (method, path, body, told) in cases {
+        let (url, head) = (url.clone(), format!("{method} {path}"));
+        let answer = tokio::task::spawn_blocking(move || asked(&url, &head, &body));
+        let answer = answer.await.unwrap();
+        assert!(answer.starts_with(told), "{method} {path}: {answer}");
+    }
+    assert!(encoder.0.wait().unwrap().success());
+    fake.until_stored(4).await;
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    assert!(state.rows().iter().all(|row| !row.discontinuity));
+    let film = folder.path().join("film.mp4");
+    std::fs::write(&film, state.film(0)).unwrap();
+    assert_eq!(frames(&file, "0:v"), frames(&film, "0:0"));
 }

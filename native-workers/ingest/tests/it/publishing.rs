@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Fake, TOKEN, edge, frames, packets, publish, source};
+use crate::support::{
+    Fake, Program, TOKEN, edge, frames, hevc_source, packets, publish, push, source,
+};
 use headwater_live::edge::{Place, Snapshot, path};
 use headwater_work::live::facts::Fact;
 use headwater_work::live::health::Losses;
@@ -71,11 +73,14 @@ async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
     assert_eq!(status, http::StatusCode::NOT_FOUND);
 
     // How it is doing goes with the renewals; one that was sent before the encoder came names
-    // no track at all.
+    // no track at all, and one from before the second key frame knows no distance between two.
     fake.until("a measurement", |state| {
         let health = state.renewals.last().and_then(|r| r.health.as_ref());
         health.is_some_and(|health| {
-            health.tracks.len() == 2 && health.tracks.iter().all(|t| t.frame_rate_milli > 0)
+            let video = health.tracks.iter().find(|t| t.track_type == "video");
+            health.tracks.len() == 2
+                && health.tracks.iter().all(|t| t.frame_rate_milli > 0)
+                && video.is_some_and(|video| video.key_frame_distance_ms.is_some())
         })
     })
     .await;
@@ -266,6 +271,53 @@ async fn what_comes_by_srt_is_recorded_frame_by_frame() {
     std::fs::write(&film, state.film(0)).unwrap();
     // To the last one: the end of the stream ends what does not state its length.
     assert_eq!(frames(&file, "0:v"), frames(&film, "0:0"));
+}
+
+/// Records what `encoder` sends of `file`; all of it, frame by frame.
+async fn is_recorded_whole(
+    protocol: Protocol,
+    file: fn(&std::path::Path),
+    encoder: impl Fn(&std::path::Path, &str) -> Program,
+) {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let path = folder.path().join("source.mp4");
+    file(&path);
+    fake.queue(protocol, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    fake.until("an empty recording", |state| state.recording().is_some())
+        .await;
+    let mut encoder = encoder(&path, &url);
+    assert!(encoder.0.wait().unwrap().success());
+    fake.until_stored(4).await;
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    assert!(state.rows().iter().all(|row| !row.discontinuity));
+    assert_eq!(state.rejections(), ["S_OK"]);
+    let film = folder.path().join("film.mp4");
+    std::fs::write(&film, state.film(0)).unwrap();
+    assert_eq!(frames(&path, "0:v"), frames(&film, "0:0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pushed_as_fragmented_mp4_is_recorded_frame_by_frame() {
+    is_recorded_whole(
+        Protocol::FragmentedMp4,
+        |path| source(path, 6, "-bf 2"),
+        push,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hevc_is_pushed_as_fragmented_mp4_and_sent_by_srt() {
+    let hevc = |path: &std::path::Path| hevc_source(path, 6);
+    is_recorded_whole(Protocol::FragmentedMp4, hevc, push).await;
+    let send = |file: &std::path::Path, url: &str| publish(file, "mpegts", url);
+    is_recorded_whole(Protocol::Srt, hevc, send).await;
 }
 
 /// Recordings that are to begin with a moment: one that has passed and is still in memory, one that is to come.

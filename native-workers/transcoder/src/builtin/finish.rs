@@ -46,7 +46,12 @@ impl OutputRun<'_> {
                 let duration_ms = duration_ms(&segments, config.timescale);
                 visible.push(file.name.clone());
                 self.place
-                    .commit(&file.name, &track_file(config)?, &segments, chunks.clone())
+                    .commit(
+                        &file.name,
+                        &track_file(config)?,
+                        &segments,
+                        self.blocks(records, chunks.clone())?,
+                    )
                     .await?;
                 self.job.encoded(EncodedTrack {
                     picture: Some(PictureSize {
@@ -75,7 +80,12 @@ impl OutputRun<'_> {
             let duration_ms = duration_ms(&segments, config.timescale);
             visible.push(file.name.clone());
             self.place
-                .commit(&file.name, &track_file(config)?, &segments, chunks)
+                .commit(
+                    &file.name,
+                    &track_file(config)?,
+                    &segments,
+                    self.blocks(records, chunks)?,
+                )
                 .await?;
             if matches!(plan.work, AudioWork::Encode(_)) {
                 self.job.encoded(EncodedTrack {
@@ -110,6 +120,22 @@ impl OutputRun<'_> {
             .put(&manifest, "application/smil+xml", text.into_bytes().into())
             .await?;
         Ok(manifest)
+    }
+
+    /// The blocks of `chunks`, whoever staged them.
+    fn blocks(
+        &self,
+        records: &HashMap<u32, Record>,
+        chunks: std::ops::Range<u32>,
+    ) -> Step<Vec<Vec<u8>>> {
+        chunks
+            .map(|chunk| {
+                let record = records
+                    .get(&chunk)
+                    .ok_or_else(|| failure::internal("A chunk is missing at the end of a job."))?;
+                Ok(self.place.block_id_of(&record.hand, chunk))
+            })
+            .collect()
     }
 
     /// The first picture worth showing, near a tenth of the way in.

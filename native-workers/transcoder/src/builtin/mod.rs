@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::future::{LocalBoxFuture, ready};
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use headwater_work::{ChunkRecord, Claim, WorkOutput};
+use futures::stream::{self, TryStreamExt as _};
+use headwater_work::{ChunkRecord, Claim, MAX_LOT, TakeResponse, WorkOutput};
 use tokio::sync::mpsc;
 
 use crate::analysis::{Analysis, Plan};
 use crate::audio::AudioPlan;
+use crate::division::{Counted, LOOK_AGAIN};
 use crate::engine::{Engine, Job, by_urgency};
 use crate::failure::{self, Step, Stopped};
 use crate::feed::{self, feed};
@@ -41,7 +42,14 @@ impl BuiltIn {
         }
     }
 
-    async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
+    /// What is to be made of the job's outputs, or of those with the indexes `only`, in the order in which it is to be made.
+    async fn plans<'a>(
+        &self,
+        claim: &'a Claim,
+        job: &Job,
+        only: Option<&[u32]>,
+    ) -> Step<(Source, Vec<Planned<'a>>)> {
+        let wanted = |output: &WorkOutput| only.is_none_or(|only| only.contains(&output.index));
         let read = |output: &WorkOutput| {
             Preset::of(&preset::parse(&output.preset)?).map_err(|what| {
                 failure::configuration(format!(
@@ -52,7 +60,11 @@ impl BuiltIn {
         };
         let mut presets = Vec::with_capacity(claim.outputs.len());
         for output in &claim.outputs {
-            presets.push(job.settle(output, read(output))?);
+            let preset = match wanted(output) {
+                true => job.settle(output, read(output))?,
+                false => None,
+            };
+            presets.push(preset);
         }
         let source = Source::open(&job.client, &claim.input, &job.stop).await?;
         let pictures = presets
@@ -69,19 +81,49 @@ impl BuiltIn {
                 continue;
             };
             let done = job.start(output.index, weight(&plan));
-            plans.push((at, output, plan, done));
+            plans.push(Planned {
+                at,
+                output,
+                plan,
+                done,
+            });
         }
         drop(analysis);
-        let mut manifests = vec![String::new(); presets.len()];
-        for (at, output, plan, done) in plans {
+        Ok((source, plans))
+    }
+
+    async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
+        let (source, plans) = self.plans(claim, job, None).await?;
+        let mut manifests = vec![String::new(); claim.outputs.len()];
+        for planned in plans {
+            let (at, output) = (planned.at, planned.output);
             let made = async {
-                let run = OutputRun::new(self, claim, job, output, &source, plan, done).await?;
+                let run = OutputRun::new(self, claim, job, &source, planned)?;
                 run.run(claim).await
             };
             manifests[at] = job.settle(output, made.await)?.unwrap_or_default();
         }
         Ok(manifests)
     }
+
+    async fn lend_a_hand(&self, claim: &Claim, outputs: &[u32], job: &Job) -> Step<()> {
+        let (source, plans) = self.plans(claim, job, Some(outputs)).await?;
+        for planned in plans {
+            let run = OutputRun::new(self, claim, job, &source, planned)?;
+            run.make_chunks(None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// An output of a job, planned.
+struct Planned<'a> {
+    /// Its place in the claim.
+    at: usize,
+    output: &'a WorkOutput,
+    plan: Plan,
+    /// Work that is done.
+    done: Arc<AtomicU64>,
 }
 
 impl Engine for BuiltIn {
@@ -91,6 +133,15 @@ impl Engine for BuiltIn {
 
     fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>> {
         Box::pin(self.job(claim, job))
+    }
+
+    fn help<'a>(
+        &'a self,
+        claim: &'a Claim,
+        outputs: &'a [u32],
+        job: &'a Job,
+    ) -> LocalBoxFuture<'a, Step<()>> {
+        Box::pin(self.lend_a_hand(claim, outputs, job))
     }
 }
 
@@ -128,6 +179,8 @@ struct OutputRun<'a> {
     audio_files: Vec<File>,
     slots: Arc<Slots>,
     done: Arc<AtomicU64>,
+    /// Units whose weight is in `done`, or on its way there.
+    counted: Counted,
 }
 
 /// A unit of work, numbered through: video chunks first, then the chunks of each audio track.
@@ -149,15 +202,16 @@ enum Task {
 }
 
 impl<'a> OutputRun<'a> {
-    async fn new(
+    fn new(
         engine: &BuiltIn,
         claim: &Claim,
         job: &'a Job,
-        output: &'a WorkOutput,
         source: &'a Source,
-        plan: Plan,
-        done: Arc<AtomicU64>,
+        planned: Planned<'a>,
     ) -> Step<Self> {
+        let Planned {
+            output, plan, done, ..
+        } = planned;
         let base = base_name(&source.name);
         let video_files = plan
             .video
@@ -193,7 +247,7 @@ impl<'a> OutputRun<'a> {
             job,
             output,
             source,
-            place: OutputPlace::new(&job.client, &output.place, claim.job_id, &job.stop)?,
+            place: OutputPlace::new(&job.client, &output.place, claim, &job.stop)?,
             base,
             fingerprint: plan.fingerprint,
             video: plan.video.map(|plan| {
@@ -209,6 +263,7 @@ impl<'a> OutputRun<'a> {
             audio_files,
             slots: Arc::clone(&engine.slots),
             done,
+            counted: Counted::default(),
         })
     }
 
@@ -223,30 +278,143 @@ impl<'a> OutputRun<'a> {
 
     async fn make(&self, claim: &Claim, visible: &mut Vec<String>) -> Step<String> {
         let mut records = self.resumed(claim).await?;
-        let todo: Vec<(u32, Unit)> = self
-            .units()
-            .filter(|(number, _)| !records.contains_key(number))
-            .collect();
+        let todo = self.missing(&records);
+        let lots = self.lots(&todo);
         tracing::info!(
             output = self.output.index,
             chunks = todo.len(),
             resumed = records.len(),
             "encoding"
         );
+        let (output, stop) = (self.output.index, &self.job.stop);
+        let division = &self.job.division;
+        division
+            .share(output, &self.fingerprint, lots, stop)
+            .await?;
+        // Until all are there, whoever made them.
+        while records.len() < self.units().count() {
+            if self.job.wind_down.is_cancelled() {
+                return Err(Stopped::Interrupted);
+            }
+            let taken = division.take(output, &self.fingerprint, stop).await?;
+            if !taken.chunks.is_empty() {
+                records.extend(self.make_chunks(Some(taken)).await?);
+                continue;
+            }
+            self.note_made(&taken.made);
+            let others = self.of_others(&taken.made, &records).await?;
+            if others.is_empty() && taken.left == 0 {
+                // What others left cannot be used.
+                let again = self.lots(&self.missing(&records));
+                division
+                    .share(output, &self.fingerprint, again, stop)
+                    .await?;
+            } else if others.is_empty() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            records.extend(others);
+        }
+        self.commit(&records, visible).await
+    }
+
+    /// Makes `first`, and then what there is to take, until there is nothing.
+    async fn make_chunks(&self, first: Option<TakeResponse>) -> Step<Vec<(u32, Record)>> {
         // Enough at a time to keep every slot busy, few enough to bound memory.
         let renditions = self.video_files.len().max(1);
         let at_once = self.slots.count().div_ceil(renditions) + 1;
-        let made: Vec<(u32, Record)> = stream::iter(self.tasks(&todo))
-            .take_while(|_| ready(!self.job.wind_down.is_cancelled()))
-            .map(|task| self.do_task(task))
-            .buffer_unordered(at_once)
-            .try_concat()
-            .await?;
-        records.extend(made);
-        if records.len() < self.units().count() {
-            return Err(Stopped::Interrupted);
+        stream::try_unfold(first, async |first| {
+            if self.job.wind_down.is_cancelled() {
+                return Ok::<_, Stopped>(None);
+            }
+            let (output, stop) = (self.output.index, &self.job.stop);
+            let taken = match first {
+                Some(taken) => taken,
+                None => {
+                    let division = &self.job.division;
+                    division.take(output, &self.fingerprint, stop).await?
+                }
+            };
+            self.note_made(&taken.made);
+            let units = self.units_of(&taken.chunks);
+            let tasks = stream::iter(self.tasks(&units).into_iter().map(Ok::<_, Stopped>));
+            Ok((!units.is_empty()).then_some((tasks, None)))
+        })
+        .try_flatten()
+        .try_take_while(|_| ready(Ok(!self.job.wind_down.is_cancelled())))
+        .map_ok(|task| self.do_task(task))
+        .try_buffer_unordered(at_once)
+        .try_concat()
+        .await
+    }
+
+    /// Numbers of the units that are not in `records`, ascending.
+    fn missing(&self, records: &HashMap<u32, Record>) -> Vec<u32> {
+        let numbers = self.units().map(|(number, _)| number);
+        numbers
+            .filter(|number| !records.contains_key(number))
+            .collect()
+    }
+
+    /// The units `todo`, those together that share a decoder.
+    fn lots(&self, todo: &[u32]) -> Vec<Vec<u32>> {
+        let units = self.units_of(todo);
+        let tasks = self.tasks(&units).into_iter();
+        let lots = tasks.map(|task| match task {
+            Task::Video(pass) => pass.chunks.iter().map(|&chunk| chunk as u32).collect(),
+            Task::Audio { number, .. } => vec![number],
+        });
+        lots.flat_map(|lot: Vec<u32>| lot.chunks(MAX_LOT).map(<[u32]>::to_vec).collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn units_of(&self, numbers: &[u32]) -> Vec<(u32, Unit)> {
+        self.units()
+            .filter(|(number, _)| numbers.contains(number))
+            .collect()
+    }
+
+    /// Counts what others made of the output as done.
+    fn note_made(&self, made: &[u32]) {
+        let new = self.counted.add(made.iter().copied());
+        for (_, unit) in self.units_of(&new) {
+            self.done.fetch_add(self.weight_of(unit), Ordering::Relaxed);
         }
-        self.commit(&records, visible).await
+    }
+
+    /// The records of those of `made` that are not in `records`; only such as can be used.
+    async fn of_others(
+        &self,
+        made: &[u32],
+        records: &HashMap<u32, Record>,
+    ) -> Step<Vec<(u32, Record)>> {
+        let new: Vec<u32> = made
+            .iter()
+            .copied()
+            .filter(|number| !records.contains_key(number))
+            .collect();
+        let found = self
+            .job
+            .division
+            .records(self.output.index, &new, &self.job.stop)
+            .await?;
+        let readable = |chunk: ChunkRecord| Some((chunk.chunk, Record::read(&chunk.record)?));
+        let units: HashMap<u32, Unit> = self.units_of(&new).into_iter().collect();
+        Ok(found
+            .into_iter()
+            .filter_map(readable)
+            .filter(|(number, record)| {
+                units
+                    .get(number)
+                    .is_some_and(|&unit| self.is_usable(unit, record))
+            })
+            .collect())
+    }
+
+    /// Whether `record` is of this plan, and of all files of the unit.
+    fn is_usable(&self, unit: Unit, record: &Record) -> bool {
+        record.plan == self.fingerprint
+            && record.tracks.len() == self.files_of(unit).len()
+            && record.tracks.iter().all(|track| track.segments().is_some())
     }
 
     fn units(&self) -> impl Iterator<Item = (u32, Unit)> + '_ {
@@ -322,31 +490,35 @@ impl<'a> OutputRun<'a> {
                 continue;
             };
             let files = self.files_of(unit);
-            let id = self.place.block_id(number);
-            let whole = record.tracks.len() == files.len()
-                && files.iter().zip(&record.tracks).all(|(file, track)| {
-                    let block = staged
-                        .get(file.name.as_str())
-                        .and_then(|blocks| blocks.get(&id));
-                    block == Some(&track.bytes) && track.segments().is_some()
-                });
-            if whole {
-                self.done.fetch_add(self.weight_of(unit), Ordering::Relaxed);
+            let id = self.place.block_id_of(&record.hand, number);
+            let is_staged = files.iter().zip(&record.tracks).all(|(file, track)| {
+                let blocks = staged.get(file.name.as_str());
+                blocks.and_then(|blocks| blocks.get(&id)) == Some(&track.bytes)
+            });
+            if is_staged && self.is_usable(unit, record) {
                 kept.insert(number, record.clone());
             }
         }
+        let numbers: Vec<u32> = kept.keys().copied().collect();
+        self.note_made(&numbers);
         Ok(kept)
     }
 
     async fn do_task(&self, task: Task) -> Step<Vec<(u32, Record)>> {
         match task {
-            Task::Video(pass) => self.make_video(pass).await,
+            Task::Video(pass) => {
+                // Video chunks are the first units. Encoders count pictures as they go.
+                self.counted
+                    .add(pass.chunks.iter().map(|&chunk| chunk as u32));
+                self.make_video(pass).await
+            }
             Task::Audio {
                 number,
                 track,
                 chunk,
             } => {
                 let unit = Unit::Audio { track, chunk };
+                self.counted.add([number]);
                 let made = self.make_audio(track, chunk).await?;
                 Ok(vec![(number, self.keep(number, unit, vec![made]).await?)])
             }
@@ -358,6 +530,7 @@ impl<'a> OutputRun<'a> {
         let id = self.place.block_id(number);
         let record = Record {
             plan: self.fingerprint.clone(),
+            hand: self.place.hand().to_owned(),
             tracks: encoded.iter().map(TrackRecord::new).collect(),
         };
         for (file, chunk) in self.files_of(unit).iter().zip(encoded) {

@@ -7,15 +7,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use futures::StreamExt as _;
-use futures::future::ready;
 use futures::stream::{self, TryStreamExt as _};
 use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
-use headwater_work::{ChunkRecord, Claim};
+use headwater_work::{ChunkRecord, Claim, TakeResponse};
 use serde::{Deserialize, Serialize};
 
 use super::output::OutputRun;
@@ -24,8 +22,9 @@ use super::planning::Plan;
 use super::split::{Chunk, Split, TICKS, depth};
 use super::tracks::{File, Track, Work};
 use super::{fault, graph};
+use crate::division::{Counted, LOOK_AGAIN};
 use crate::failure::{self, Step, Stopped};
-use crate::output::Staged;
+use crate::output::{OutputPlace, Staged};
 
 /// Of one encoder. More of them change what it writes; what a machine has more is used by more chunks at a time.
 pub(super) const THREADS: usize = 1;
@@ -39,6 +38,8 @@ const TOLERANCE: u64 = TICKS * 2 / 1000;
 struct Record {
     /// [`Split::fingerprint`].
     plan: String,
+    /// Who staged its blocks: see [`crate::output::OutputPlace::block_id`].
+    hand: String,
     /// One per rendition, in the plan's order.
     tracks: Vec<TrackRecord>,
 }
@@ -70,8 +71,8 @@ impl TrackRecord {
 pub(super) struct Joined {
     pub(super) writer: TrackFile,
     pub(super) segments: Vec<SegmentRecord>,
-    /// Blocks of its file.
-    pub(super) chunks: u32,
+    /// Ids of its file's blocks.
+    pub(super) blocks: Vec<Vec<u8>>,
 }
 
 /// The renditions, by place among the plan's tracks; or why the output has to be made in one piece.
@@ -81,6 +82,38 @@ pub(super) type Chunked = Result<HashMap<usize, Joined>, String>;
 struct Rendition<'a> {
     track: usize,
     file: &'a File,
+}
+
+fn renditions<'a>(plan: &Plan, files: &'a [File]) -> Vec<Rendition<'a>> {
+    files
+        .iter()
+        .filter_map(|file| {
+            let &track = file.tracks.first()?;
+            matches!(plan.tracks.get(track)?.work, Work::Picture { .. })
+                .then_some(Rendition { track, file })
+        })
+        .collect()
+}
+
+/// Numbers of the chunks that are not in `records`, ascending, each by itself.
+fn missing(split: &Split, records: &HashMap<usize, Record>) -> Vec<Vec<u32>> {
+    (0..split.chunks.len())
+        .filter(|chunk| !records.contains_key(chunk))
+        .map(|chunk| vec![chunk as u32])
+        .collect()
+}
+
+/// Whether `record` is of this plan, and of all renditions and segments of the chunk.
+fn is_usable(split: &Split, number: usize, record: &Record, renditions: usize) -> bool {
+    let Some(chunk) = split.chunks.get(number) else {
+        return false;
+    };
+    record.plan == split.fingerprint
+        && record.tracks.len() == renditions
+        && record.tracks.iter().all(|track| {
+            let segments = track.segments().map(|segments| segments.len());
+            segments == Some(chunk.segments.len())
+        })
 }
 
 impl OutputRun<'_> {
@@ -94,44 +127,157 @@ impl OutputRun<'_> {
         split: &Split,
         files: &[File],
     ) -> Step<Chunked> {
-        let renditions: Vec<Rendition<'_>> = files
-            .iter()
-            .filter_map(|file| {
-                let &track = file.tracks.first()?;
-                matches!(plan.tracks.get(track)?.work, Work::Picture { .. })
-                    .then_some(Rendition { track, file })
-            })
-            .collect();
+        let renditions = renditions(plan, files);
         let mut records = self.kept(claim, split, &renditions).await?;
-        let todo: Vec<usize> = (0..split.chunks.len())
-            .filter(|chunk| !records.contains_key(chunk))
-            .collect();
+        let counted = Counted::default();
+        counted.add(records.keys().map(|&chunk| chunk as u32));
+        let todo = missing(split, &records);
         tracing::info!(
             output = self.index(),
             chunks = split.chunks.len(),
             todo = todo.len(),
             "encoding with ffmpeg in chunks"
         );
+        let (output, stop) = (self.index(), &self.job.stop);
+        let (division, fingerprint) = (&self.job.division, &split.fingerprint);
+        division.share(output, fingerprint, todo, stop).await?;
+        // Until all are there, whoever made them.
+        while records.len() < split.chunks.len() {
+            if self.job.wind_down.is_cancelled() {
+                return Err(Stopped::Interrupted);
+            }
+            let taken = division.take(output, fingerprint, stop).await?;
+            if !taken.chunks.is_empty() {
+                let made = self.make_chunks(plan, split, &renditions, &counted, Some(taken));
+                for (chunk, record) in made.await? {
+                    match record {
+                        Ok(record) => records.insert(chunk, record),
+                        Err(why) => {
+                            // Nor need others go on with it.
+                            division
+                                .share(output, fingerprint, Vec::new(), stop)
+                                .await?;
+                            return Ok(Err(why));
+                        }
+                    };
+                }
+                continue;
+            }
+            self.note_made(split, &counted, &taken.made);
+            let others = self
+                .of_others(split, &taken.made, &records, renditions.len())
+                .await?;
+            if others.is_empty() && taken.left == 0 {
+                // What others left cannot be used.
+                let again = missing(split, &records);
+                division.share(output, fingerprint, again, stop).await?;
+            } else if others.is_empty() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            records.extend(others);
+        }
+        Ok(joined(
+            &records,
+            split.chunks.len(),
+            &renditions,
+            &self.place,
+        ))
+    }
+
+    /// Makes chunks of a job that another worker has, as long as there are any to take.
+    pub(super) async fn help_with_chunks(
+        &self,
+        plan: &Plan,
+        split: &Split,
+        files: &[File],
+    ) -> Step<()> {
+        let renditions = renditions(plan, files);
+        let counted = Counted::default();
+        self.make_chunks(plan, split, &renditions, &counted, None)
+            .await
+            .map(|_| ())
+    }
+
+    /// Makes `first`, and then what there is to take, until there is nothing. With the first chunk whose pictures are not those
+    /// that were planned it takes no more: the inner error says why.
+    async fn make_chunks(
+        &self,
+        plan: &Plan,
+        split: &Split,
+        renditions: &[Rendition<'_>],
+        counted: &Counted,
+        first: Option<TakeResponse>,
+    ) -> Step<Vec<(usize, Result<Record, String>)>> {
         let at_once = self.engine.settings.threads.div_ceil(THREADS).max(1);
-        let made: Step<Vec<(usize, Result<Record, String>)>> = stream::iter(todo)
-            .take_while(|_| ready(!self.job.wind_down.is_cancelled()))
-            .map(async |chunk| {
-                let made = self.chunk(plan, split, chunk, &renditions).await?;
-                Ok::<_, Stopped>((chunk, made))
-            })
-            .buffer_unordered(at_once)
-            .try_collect()
-            .await;
-        for (chunk, record) in made? {
-            match record {
-                Ok(record) => records.insert(chunk, record),
-                Err(why) => return Ok(Err(why)),
+        let failed = AtomicBool::new(false);
+        let (failed, output) = (&failed, self.index());
+        stream::try_unfold(first, async |first| {
+            if self.job.wind_down.is_cancelled() || failed.load(Ordering::Relaxed) {
+                return Ok::<_, Stopped>(None);
+            }
+            let taken = match first {
+                Some(taken) => taken,
+                None => {
+                    let division = &self.job.division;
+                    division
+                        .take(output, &split.fingerprint, &self.job.stop)
+                        .await?
+                }
             };
+            self.note_made(split, counted, &taken.made);
+            counted.add(taken.chunks.iter().copied());
+            let chunks = taken.chunks;
+            let any = !chunks.is_empty();
+            let chunks = stream::iter(chunks.into_iter().map(Ok::<_, Stopped>));
+            Ok(any.then_some((chunks, None)))
+        })
+        .try_flatten()
+        .map_ok(async |chunk| {
+            let chunk = chunk as usize;
+            let made = self.chunk(plan, split, chunk, renditions).await?;
+            failed.fetch_or(made.is_err(), Ordering::Relaxed);
+            Ok::<_, Stopped>((chunk, made))
+        })
+        .try_buffer_unordered(at_once)
+        .try_collect()
+        .await
+    }
+
+    /// Counts what others made as done.
+    fn note_made(&self, split: &Split, counted: &Counted, made: &[u32]) {
+        for chunk in counted.add(made.iter().copied()) {
+            if let Some(chunk) = split.chunks.get(chunk as usize) {
+                self.done(milliseconds(split, chunk));
+            }
         }
-        if records.len() < split.chunks.len() {
-            return Err(Stopped::Interrupted);
-        }
-        Ok(joined(&records, split.chunks.len(), &renditions))
+    }
+
+    /// The records of those of `made` that are not in `records`; only such as can be used.
+    async fn of_others(
+        &self,
+        split: &Split,
+        made: &[u32],
+        records: &HashMap<usize, Record>,
+        renditions: usize,
+    ) -> Step<Vec<(usize, Record)>> {
+        let new: Vec<u32> = made
+            .iter()
+            .copied()
+            .filter(|&chunk| !records.contains_key(&(chunk as usize)))
+            .collect();
+        let found = self
+            .job
+            .division
+            .records(self.index(), &new, &self.job.stop)
+            .await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|chunk| {
+                let record = Record::deserialize(&chunk.record).ok()?;
+                let number = chunk.chunk as usize;
+                is_usable(split, number, &record, renditions).then_some((number, record))
+            })
+            .collect())
     }
 
     /// Records of earlier attempts that still hold: of this plan, and storage has every block of them.
@@ -163,13 +309,13 @@ impl OutputRun<'_> {
             let Some(chunk) = split.chunks.get(number) else {
                 continue;
             };
-            let id = self.place.block_id(number as u32);
-            let whole = record.tracks.len() == renditions.len()
-                && record.tracks.iter().zip(&staged).all(|(track, staged)| {
-                    let segments = track.segments().map(|segments| segments.len());
-                    staged.get(&id) == Some(&track.bytes) && segments == Some(chunk.segments.len())
-                });
-            if whole {
+            let id = self.place.block_id_of(&record.hand, number as u32);
+            let is_staged = record
+                .tracks
+                .iter()
+                .zip(&staged)
+                .all(|(track, staged)| staged.get(&id) == Some(&track.bytes));
+            if is_staged && is_usable(split, number, &record, renditions.len()) {
                 self.done(milliseconds(split, chunk));
                 kept.insert(number, record);
             }
@@ -199,6 +345,7 @@ impl OutputRun<'_> {
             .await?;
         let mut record = Record {
             plan: split.fingerprint.clone(),
+            hand: self.place.hand().to_owned(),
             tracks: Vec::with_capacity(renditions.len()),
         };
         for (rendition, path) in renditions.iter().zip(&paths) {
@@ -362,7 +509,18 @@ fn pack_chunk(
 }
 
 /// Puts the records of all chunks together.
-fn joined(records: &HashMap<usize, Record>, count: usize, renditions: &[Rendition<'_>]) -> Chunked {
+fn joined(
+    records: &HashMap<usize, Record>,
+    count: usize,
+    renditions: &[Rendition<'_>],
+    place: &OutputPlace,
+) -> Chunked {
+    let blocks: Vec<Vec<u8>> = (0..count)
+        .filter_map(|number| {
+            let record = records.get(&number)?;
+            Some(place.block_id_of(&record.hand, number as u32))
+        })
+        .collect();
     let mut out = HashMap::new();
     for (place, rendition) in renditions.iter().enumerate() {
         let mut segments = Vec::new();
@@ -381,11 +539,10 @@ fn joined(records: &HashMap<usize, Record>, count: usize, renditions: &[Renditio
         let writer = first
             .and_then(TrackRecord::writer)
             .ok_or("a record cannot be read")?;
-        let chunks = count as u32;
         let joined = Joined {
             writer,
             segments,
-            chunks,
+            blocks: blocks.clone(),
         };
         out.insert(rendition.track, joined);
     }

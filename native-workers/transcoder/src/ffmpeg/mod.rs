@@ -42,7 +42,7 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use headwater_net::egress::Guard;
 use headwater_preset::{Preset, VideoCodec};
-use headwater_work::Claim;
+use headwater_work::{Claim, WorkOutput};
 
 use crate::engine::{Engine, Job, by_urgency};
 use crate::failure::{self, Step};
@@ -111,6 +111,23 @@ impl Ffmpeg {
     }
 
     async fn job(&self, claim: &Claim, job: &Job) -> Step<Vec<String>> {
+        let mut manifests = vec![String::new(); claim.outputs.len()];
+        self.outputs(claim, job, None, async |at, output, run| {
+            manifests[at] = job.settle(output, run.run().await)?.unwrap_or_default();
+            Ok(())
+        })
+        .await?;
+        Ok(manifests)
+    }
+
+    /// Gets the sources, and does `each` with the job's outputs, or those with the indexes `only`, by urgency.
+    async fn outputs(
+        &self,
+        claim: &Claim,
+        job: &Job,
+        only: Option<&[u32]>,
+        mut each: impl AsyncFnMut(usize, &WorkOutput, OutputRun<'_>) -> Step<()>,
+    ) -> Step<()> {
         let presets = claim
             .outputs
             .iter()
@@ -128,7 +145,11 @@ impl Ffmpeg {
         };
         let sources = loader.load(&claim.input).await?;
         let mut runs = Vec::with_capacity(presets.len());
+        let wanted = |output: &WorkOutput| only.is_none_or(|only| only.contains(&output.index));
         for (at, output) in by_urgency(claim) {
+            if !wanted(output) {
+                continue;
+            }
             let done = job.start(output.index, progress_units(&sources));
             let inside = folder.path().join(format!("out{}", output.index));
             std::fs::create_dir(&inside).map_err(|error| {
@@ -146,12 +167,10 @@ impl Ffmpeg {
             )?;
             runs.push((at, output, run));
         }
-        let mut manifests = vec![String::new(); presets.len()];
         for (at, output, run) in runs {
-            let made = run.run().await;
-            manifests[at] = job.settle(output, made)?.unwrap_or_default();
+            each(at, output, run).await?;
         }
-        Ok(manifests)
+        Ok(())
     }
 }
 
@@ -176,5 +195,16 @@ impl Engine for Ffmpeg {
 
     fn run<'a>(&'a self, claim: &'a Claim, job: &'a Job) -> LocalBoxFuture<'a, Step<Vec<String>>> {
         Box::pin(self.job(claim, job))
+    }
+
+    fn help<'a>(
+        &'a self,
+        claim: &'a Claim,
+        outputs: &'a [u32],
+        job: &'a Job,
+    ) -> LocalBoxFuture<'a, Step<()>> {
+        Box::pin(self.outputs(claim, job, Some(outputs), async |_, _, run| {
+            run.help().await
+        }))
     }
 }

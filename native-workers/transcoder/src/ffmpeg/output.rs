@@ -39,6 +39,24 @@ pub struct OutputRun<'a> {
     pub(super) base: String,
 }
 
+/// Whether MP4 files are as others write them, rather than one encoded track a file throughout.
+fn is_progressive(plan: &Plan, files: &[File]) -> bool {
+    files
+        .iter()
+        .filter(|file| file.container == Container::Mp4)
+        .any(|file| file.tracks.len() > 1 || !streamable(&plan.tracks[file.tracks[0]]))
+}
+
+/// Whether renditions are more, or less, than one track file each.
+fn together(plan: &Plan, files: &[File], progressive: bool) -> bool {
+    progressive
+        || plan.tracks.iter().enumerate().any(|(index, track)| {
+            let uses = files.iter().filter(|file| file.tracks.contains(&index));
+            track.is_video() && uses.count() != 1
+        })
+        || files.iter().any(|file| file.container != Container::Mp4)
+}
+
 impl<'a> OutputRun<'a> {
     #[allow(clippy::too_many_arguments)] // all of them are what an output is made with
     pub fn new(
@@ -58,7 +76,7 @@ impl<'a> OutputRun<'a> {
             output,
             preset,
             sources,
-            place: OutputPlace::new(&job.client, &output.place, claim.job_id, &job.stop)?,
+            place: OutputPlace::new(&job.client, &output.place, claim, &job.stop)?,
             folder,
             done,
             base: base_name(&sources.name),
@@ -75,6 +93,17 @@ impl<'a> OutputRun<'a> {
         result
     }
 
+    /// Makes chunks of the output, which another worker puts together, as long as there are any to take.
+    pub async fn help(&self) -> Step<()> {
+        let plan = self.plan().await?;
+        let files = tracks::files(self.preset, &plan.tracks, &self.base, &self.basename());
+        let together = together(&plan, &files, is_progressive(&plan, &files));
+        match self.split(&plan, together).await? {
+            Ok(split) => self.help_with_chunks(&plan, &split, &files).await,
+            Err(_) => Ok(()),
+        }
+    }
+
     async fn make(&self, visible: &mut Vec<String>) -> Step<String> {
         let plan = self.plan().await?;
         let mut entries = Vec::new();
@@ -86,14 +115,7 @@ impl<'a> OutputRun<'a> {
                 "encoding with ffmpeg"
             );
             let files = tracks::files(self.preset, &plan.tracks, &self.base, &self.basename());
-            let mp4: Vec<&File> = files
-                .iter()
-                .filter(|file| file.container == Container::Mp4)
-                .collect();
-            // One encoded track a file throughout, or files as others write them.
-            progressive = mp4
-                .iter()
-                .any(|file| file.tracks.len() > 1 || !streamable(&plan.tracks[file.tracks[0]]));
+            progressive = is_progressive(&plan, &files);
             let joined = self.encode(&plan, &files, progressive).await?;
             entries = self
                 .publish(&plan, &files, &joined, progressive, visible)
@@ -196,13 +218,7 @@ impl<'a> OutputRun<'a> {
         files: &[File],
         progressive: bool,
     ) -> Step<HashMap<usize, Joined>> {
-        // Every rendition is one track file and nothing else.
-        let together = progressive
-            || plan.tracks.iter().enumerate().any(|(index, track)| {
-                let uses = files.iter().filter(|file| file.tracks.contains(&index));
-                track.is_video() && uses.count() != 1
-            })
-            || files.iter().any(|file| file.container != Container::Mp4);
+        let together = together(plan, files, progressive);
         let why = match self.split(plan, together).await? {
             Err(why) => why,
             Ok(split) => {
@@ -470,7 +486,7 @@ impl<'a> OutputRun<'a> {
     /// Makes the blocks of a rendition's chunks its file.
     async fn commit(&self, name: &str, rendition: &Joined) -> Step<pack::Published> {
         let (writer, segments) = (&rendition.writer, &rendition.segments);
-        let blocks = 0..rendition.chunks;
+        let blocks = rendition.blocks.clone();
         self.place.commit(name, writer, segments, blocks).await?;
         Ok(pack::Published {
             starts: segments.iter().map(|segment| segment.start).collect(),

@@ -427,7 +427,12 @@ pub async fn publish(
         blocks += 1;
     }
     place
-        .commit(name, &writer, &published.segments, 0..blocks)
+        .commit(
+            name,
+            &writer,
+            &published.segments,
+            (0..blocks).map(|block| place.block_id(block)).collect(),
+        )
         .await?;
     Ok(published)
 }

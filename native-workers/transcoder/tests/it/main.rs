@@ -6,6 +6,7 @@ mod codecs;
 mod demo;
 mod faults;
 mod ffmpeg;
+mod helpers;
 mod inputs;
 mod inserter;
 mod pipeline;

@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 use super::common::{folder, labels};
 use crate::openapi::schema::{list, one_of, shape, text, time, url, uuid, whole, written_time};
 use crate::openapi::shape::{
-    Properties, Shape, accepted, dates, defaulted, optional, record, resource, shown, sometimes,
+    Properties, Shape, accepted, dates, defaulted, optional, record, required, resource, shown,
+    sometimes,
 };
 
 pub(super) fn shapes() -> Vec<Shape> {
@@ -122,6 +123,18 @@ pub(super) fn shapes() -> Vec<Shape> {
         ],
     ));
     shapes.push(file_access());
+    shapes.push(Shape::request(
+        "FileDownload",
+        "",
+        vec![
+            required("storageAccountName", text()),
+            required("containerName", text()),
+            required(
+                "fileName",
+                text().about("From the top of the container, or within the asset's folder."),
+            ),
+        ],
+    ));
     shapes.push(Shape::answer(
         "StoredFolder",
         "",
@@ -162,6 +175,10 @@ pub(in crate::openapi) fn example() -> Json {
         },
         "labels": {"team": "editing"},
     })
+}
+
+pub(in crate::openapi) fn download_example() -> Json {
+    json!({"storageAccountName": "local", "containerName": "films", "fileName": "film.mp4"})
 }
 
 pub(in crate::openapi) fn sas_example() -> Json {

@@ -74,7 +74,7 @@ pub(super) fn shapes() -> Vec<Shape> {
             vec![
                 shown("ingestUrl", text().about("Without the stream key.")),
                 shown("streamId", text()),
-                shown("protocol", one_of(&["RTMP", "RTMPS", "SRT"])),
+                shown("protocol", one_of(&["RTMP", "RTMPS", "SRT", "FragmentedMP4"])),
                 shown("encoderIp", text()),
                 shown("encoderPort", text()),
                 shown("connectedTime", time()),

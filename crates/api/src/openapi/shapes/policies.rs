@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::openapi::schema::{Schema, flag, list, one_of, shape, text, time};
+use crate::openapi::schema::{Schema, duration, flag, list, one_of, shape, text, time};
 use crate::openapi::shape::{
     Member, Properties, Shape, defaulted, optional, required, resource, shown,
 };
@@ -64,6 +64,13 @@ fn encrypting() -> Vec<Member> {
                 .about("What is given out in the clear."),
         ),
         defaulted("contentKeys", shape("PolicyContentKeys")),
+        optional(
+            "keyRotationInterval",
+            duration().about(
+                "The keys of what is live, and of its recordings, change so often with its time; those of films do not. Whole \
+                 seconds from `PT30S` to `P7D`. Keys of periods are derived from the locator's. Not with Smooth Streaming.",
+            ),
+        ),
     ]
 }
 
@@ -226,6 +233,18 @@ fn protocols_example(dash: bool, hls: bool) -> Json {
 
 pub(in crate::openapi) fn clear_example() -> Json {
     json!({"properties": {"noEncryption": {"enabledProtocols": protocols_example(true, true)}}})
+}
+
+/// Live media whose keys change every ten minutes.
+pub(in crate::openapi) fn rotating_example() -> Json {
+    json!({"properties": {
+        "defaultContentKeyPolicyName": "subscribers",
+        "commonEncryptionCenc": {
+            "enabledProtocols": protocols_example(true, true),
+            "clearKeyEncryptionConfiguration": {},
+            "keyRotationInterval": "PT10M",
+        },
+    }})
 }
 
 /// Every scheme, with licence servers of the operator's own.

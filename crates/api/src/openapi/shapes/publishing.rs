@@ -11,7 +11,7 @@ use crate::openapi::schema::{
 use crate::openapi::shape::{
     Properties, Shape, accepted, defaulted, ignored, optional, required, resource, shown,
 };
-use crate::resources::endpoints::MOST_UNITS;
+use crate::resources::endpoints::{LONGEST_AGE, MOST_UNITS};
 use crate::resources::policy_schemes::MOST;
 use headwater_catalog::protection::Encryption;
 
@@ -178,9 +178,20 @@ fn endpoints() -> Vec<Shape> {
             defaulted("cdnEnabled", flag().with("enum", vec![false])),
             accepted("cdnProvider", nothing()),
             accepted("cdnProfile", nothing()),
-            accepted("accessControl", nothing()),
+            optional(
+                "accessControl",
+                shape("StreamingEndpointAccessControl").about(
+                    "Who is served. Where several endpoints run at one address, what any of them serves is served; one that has \
+                     `customHostNames` is alone in answering for them.",
+                ),
+            ),
+            optional(
+                "maxCacheAge",
+                whole().at_most(LONGEST_AGE).about(
+                    "Seconds for which caches keep fragments, and manifests of what is not live. 0: as is right for each.",
+                ),
+            ),
             accepted("crossSiteAccessPolicies", nothing()),
-            accepted("maxCacheAge", idle(&[json!(0)])),
             accepted("availabilitySetName", nothing()),
             accepted("advancedSettingsName", nothing()),
             accepted(
@@ -202,6 +213,14 @@ fn endpoints() -> Vec<Shape> {
             defaulted("location", text().about("That of the project.")),
             defaulted("tags", texts()),
             ignored("sku"),
+        ],
+    ));
+    shapes.push(Shape::two(
+        "StreamingEndpointAccessControl",
+        "Who is served.",
+        vec![
+            defaulted("ip", shape("LiveEventIpAccess")),
+            accepted("akamai", nothing()),
         ],
     ));
     shapes.extend([

@@ -8,6 +8,7 @@ use crate::index::{Freshness, storage_error};
 use crate::live::show::{self, DEFAULT_WINDOW_MS, Show, Span};
 use crate::live::{Broadcast, Edge};
 use crate::ports::{Catalog, Storage, StorageError};
+use crate::shield::Shield;
 use futures::future::try_join_all;
 use headwater_live::archive::{self, PageRef, Recording};
 use headwater_live::chunk::Chunk;
@@ -156,6 +157,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             captions: None,
             rows_per_segment: rows,
             closed: None,
+            earlier: Vec::new(),
+            keys_began: None,
             begun: begun.and_then(|r| r.first_row().or(r.open.next_number)),
             timeline,
         };
@@ -168,10 +171,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 "what is to be shown is older than what there still is",
             ));
         }
+        let starts: Vec<i64> = show.timeline.rows.iter().map(|row| row.start).collect();
         show.cut(Span {
             start: Some(from),
             ..span
         });
+        show.earlier = starts;
+        let front = show.timeline.rows.front().map(|row| row.start);
+        show.earlier
+            .retain(|start| front.is_some_and(|front| *start < front));
         if show.timeline.rows.is_empty() && (span.start.is_some() || span.end.is_some()) {
             return Err(OriginError::new(
                 Code::EgressTimestampNotFound,
@@ -263,6 +271,49 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let heads = &self.recordings.heads;
         heads.put(&key, Arc::clone(&recording), cost, until);
         Ok(Some(recording))
+    }
+
+    /// [`Show::keys_began`], from whoever knows. Players must not see that time change while they play what follows it (Shaka Player
+    /// 5.2 takes the offset that it has seen first for that of all segments of a period).
+    ///
+    /// Errors: as of reading a page.
+    pub(super) async fn keys_began(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        show: &Show,
+        shield: &Shield,
+    ) -> Result<Option<i64>, OriginError> {
+        let front = show.timeline.rows.front().map(|row| row.start);
+        let earliest = front.and_then(|front| shield.earliest(shield.period(front)?));
+        let (Some(front), Some(earliest)) = (front, earliest) else {
+            return Ok(None);
+        };
+        let is_own = |start: &i64| *start >= earliest;
+        if show.earlier.first().is_some_and(|first| !is_own(first)) {
+            let mut known = show.earlier.iter().copied().chain([front]);
+            return Ok(known.find(is_own));
+        }
+        // What nothing is before, or what is deleted, has no page.
+        let recording = self.stored(visit, source, true).await?;
+        let place = recording.and_then(|r| Some((r.page_at(earliest)?, r)));
+        let Some((page, recording)) = place else {
+            return Ok(None);
+        };
+        let rows = match self.page(visit, source, page).await {
+            Err(error) if error.code() == Code::ResourceNotFound => return Ok(None),
+            rows => rows?,
+        };
+        let later = recording
+            .pages
+            .iter()
+            .filter(|later| later.first > page.first);
+        let mut starts = rows
+            .iter()
+            .map(|row| row.start)
+            .chain(later.map(|page| page.start))
+            .chain(recording.open.rows.iter().map(|row| row.start));
+        Ok(starts.find(is_own))
     }
 
     /// Whether there is a recording of that name.

@@ -32,6 +32,7 @@ use headwater_cmaf::index::TrackHead;
 use headwater_hls::Skip;
 use headwater_live::CLOCK_PER_MS;
 use headwater_live::edge::Place;
+use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
 use headwater_time::{Rounding, Timescale};
 use http::Response;
@@ -189,6 +190,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await?;
         show.captions = self.live_captions(visit, source, &show).await;
         in_whole_segments(&mut show, options);
+        let has_periods = options.format.protocol() == Protocol::Dash && !show.ended;
+        if let Some(shield) = shield.filter(|shield| has_periods && shield.rotates()) {
+            show.keys_began = self.keys_began(visit, source, &show, shield).await?;
+        }
         let tracks = shown(&show, &filters)?;
         if !show.has_begun(&tracks) {
             return Err(OriginError::new(
@@ -219,6 +224,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     shield,
                     audio_only: options.audio_only,
                     first_quality: filters.first_quality,
+                    key_frames: false,
                 };
                 let playlist = hls::multivariant(&show, &tracks, asked)?;
                 Ok(text(
@@ -315,6 +321,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .tracks
             .get(usize::from(index))
             .ok_or_else(|| OriginError::new(Code::Internal, "a track was lost"))?;
+        if options.key_frames && track.kind != Kind::Video {
+            return Err(OriginError::new(
+                Code::EgressTrackNotFound,
+                "only video has I-frame playlists",
+            ));
+        }
         for config in &track.configs {
             fits(&media::head(track, config), options, shield)?;
         }
@@ -330,6 +342,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             shield,
             audio_only: false,
             first_quality: None,
+            key_frames: options.key_frames,
         };
         let playlist =
             hls::media_playlist(&show, (index, track), &tracks, with.as_ref(), (asked, skip))?;
@@ -355,8 +368,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
 /// Errors: 415 for what is not made of live media.
 fn playable(target: &Target, options: &Options) -> Result<(), OriginError> {
     let refused = |why: &str| OriginError::new(Code::OutputFormatNotSupported, why.to_owned());
-    if options.key_frames {
-        return Err(refused("live presentations have no I-frame playlists"));
+    if options.key_frames && options.format == Format::HlsTs(TsVersion::V3) {
+        return Err(refused("format=m3u8-aapl-v3 has no I-frame playlists"));
     }
     match target {
         Target::MediaPlaylist { .. } if options.format.protocol() != Protocol::Hls => {
@@ -377,8 +390,13 @@ fn is_by_parts(options: &Options) -> bool {
 }
 
 fn in_whole_segments(show: &mut Show, options: &Options) {
-    if !is_by_parts(options) {
+    let pictures = options.key_frames && options.format.protocol() == Protocol::Hls;
+    if !is_by_parts(options) || pictures {
         show.part_ms = None;
+    }
+    if pictures {
+        // Every row has one.
+        show.rows_per_segment = RowsPerSegment::ONE;
     }
 }
 

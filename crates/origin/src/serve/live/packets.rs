@@ -2,14 +2,14 @@
 //!
 //! Its URL says which rows, so its bytes do not depend on how many a segment has elsewhere, nor on when somebody asks.
 
-use super::super::fragment::{Asked, unplannable};
+use super::super::fragment::{Asked, KEY_FRAME, unplannable};
 use super::super::protected::{Looked, enveloped};
 use super::super::{Origin, Visit};
 use super::chunks::head;
 use super::find::{Found, Held, Told, none, not_ready};
 use super::load::Source;
 use super::media_meta;
-use crate::address::TsVersion;
+use crate::address::{Noun, TsVersion};
 use crate::answer::{Content, Resource};
 use crate::error::{Code, OriginError};
 use crate::live::show::LATE_ROWS;
@@ -75,7 +75,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if !found.segment.complete {
             return Err(not_ready());
         }
-        let rows = self.rows(visit, source, asked, found, version).await?;
+        let alone = asked.noun == Noun::KeyFrames;
+        let rows = match alone {
+            true if found.track.kind != Kind::Video => return Err(none()),
+            true => Rows {
+                own: vec![found],
+                beside: Vec::new(),
+            },
+            false => self.rows(visit, source, asked, found, version).await?,
+        };
         let all: Vec<&[Found]> = [rows.own.as_slice(), rows.beside.as_slice()]
             .into_iter()
             .filter(|found| !found.is_empty())
@@ -85,8 +93,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             heads.push(head(found)?);
         }
         let first = rows.own.first().ok_or_else(none)?;
+        let shield = shield.map(|shield| shield.at(first.row.start));
+        let shield = shield.as_ref();
         let mut tag = first.tag(visit);
         tag.text(LAYOUT);
+        if alone {
+            tag.text(KEY_FRAME);
+        }
         for found in rows.own.iter().skip(1).chain(&rows.beside) {
             tag.text(&found.name());
             tag.number(found.segment.size());
@@ -102,7 +115,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let mut streams = Vec::with_capacity(all.len());
         let number = self.counter(visit, source, first.row.number).await?;
         for (found, head) in all.iter().zip(heads) {
-            let found = (*found, number);
+            let found = (*found, number, alone);
             streams.push(self.stream(visit, source, found, head, &mut plan).await?);
         }
         let mut key = None;
@@ -130,7 +143,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             None => Samples::Clear,
         };
         let tags = messages::tags(told(&streams));
-        let segment = transport::lay_out(&tracks, samples, Some(&tags))?;
+        let tags = Some(tags.as_slice()).filter(|_| !alone);
+        let segment = transport::lay_out(&tracks, samples, tags)?;
         let of = |kind: TrackKind| streams.iter().find(|s| s.head.kind == kind);
         let video = of(TrackKind::Video).map(|stream| &stream.elementary);
         let audio = of(TrackKind::Audio).map(|stream| &stream.elementary);
@@ -272,12 +286,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(u32::try_from(rows.stretches(row) & 0x7fff_ffff).unwrap_or(0))
     }
 
-    /// `number`: for the tables in front.
+    /// `number`: for the tables in front. `alone`: the first picture of one row.
     async fn stream(
         &self,
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
-        (rows, number): (&[Found], u32),
+        (rows, number, alone): (&[Found], u32, bool),
         mut head: TrackHead,
         plan: &mut PlanBuilder,
     ) -> Result<Stream, OriginError> {
@@ -285,7 +299,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let mut parts = Vec::with_capacity(rows.len());
         let mut sources = Vec::new();
         for found in rows {
-            let count = found.segment.parts.len();
+            let count = match alone {
+                true => 1,
+                false => found.segment.parts.len(),
+            };
             let own = self.chunks(visit, source, found, count).await?;
             let (entry, samples) = media::samples(&found.row, &found.segment, &own);
             if samples.samples.is_empty() {
@@ -310,10 +327,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             fragment.number = (at == 0).then_some(number);
             fragment
         });
-        let elementary = Elementary {
+        let mut elementary = Elementary {
             fragments: fragments.collect(),
             sources,
         };
+        if alone {
+            let first = elementary.fragments.first();
+            let first = first.and_then(|fragment| fragment.samples.first());
+            if first.is_none_or(|sample| !sample.sync) {
+                return Err(none());
+            }
+            elementary.keep_first();
+        }
         Ok(Stream {
             head,
             carriage,

@@ -1,27 +1,28 @@
 //! Media of live presentations and recordings in CMAF: init segments, segments, parts.
 
-use super::super::fragment::{Asked, segment_plan, unplannable};
+use super::super::fragment::{Asked, KEY_FRAME, segment_plan, unplannable};
 use super::super::protected::{Looked, enveloped, wide};
 use super::super::{Origin, Visit};
 use super::chunks::head;
 use super::find::{Found, at_edge, edge_object, edge_url, found, is_old, none, not_ready};
 use super::load::Source;
 use super::media_meta;
-use crate::address::{Format, Part};
+use crate::address::{Format, Noun, Part};
 use crate::answer::{Body, Content, Growing, Resource};
 use crate::error::{Code, OriginError};
 use crate::index::Freshness;
 use crate::live::{cues, media};
 use crate::ports::{Catalog, Storage};
+use crate::segments::{damaged, first_picture};
 use crate::shield::{LicenceData, Shield, unprotectable};
 use crate::tag::Tag;
-use headwater_cmaf::index::TrackHead;
+use headwater_cmaf::index::{TrackHead, segment_head};
 use headwater_live::chunk::Chunk;
 use headwater_live::edge::{Place, Snapshot};
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Timeline, Track};
 use headwater_plan::{Plan, PlanBuilder, SubsampleMap};
-use headwater_protect::{RowIvs, Scheme, SegmentProtection};
+use headwater_protect::{Period, ProtectedSegment, RowIvs, Scheme, SegmentProtection};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use std::sync::Arc;
@@ -51,7 +52,16 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Media, OriginError> {
         let start = match (asked.part, asked.options.part) {
             (Part::Init, config) => {
-                let init = self.live_init(visit, source, asked, config, shield).await?;
+                let period = asked.options.period.map(Period::numbered);
+                // Where keys rotate an init segment is of one period, but for whole segments, whose keys it does not name.
+                let named = shield.filter(|shield| shield.samples().is_some());
+                if named.is_some_and(Shield::rotates) != period.is_some() {
+                    return Err(none());
+                }
+                let shield = shield.map(|shield| shield.in_period(period));
+                let init = self
+                    .live_init(visit, source, asked, config, shield.as_ref())
+                    .await?;
                 return Ok(Media::Whole(init));
             }
             (Part::Start(number), Some(part)) => {
@@ -79,6 +89,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
             Format::HlsCmaf | Format::DashCsf | Format::DashCmaf => {
                 let found = self.find(visit, source, asked, start).await?;
+                let shield = shield.map(|shield| shield.at(found.row.start));
+                let shield = shield.as_ref();
+                if asked.noun == Noun::KeyFrames {
+                    let picture = self.key_frame(visit, source, &found, shield).await?;
+                    return Ok(Media::Whole(picture));
+                }
                 if !found.segment.complete {
                     // What is not complete cannot be encrypted as it comes.
                     let (broadcast, edge) = at_edge(source, &found)
@@ -177,6 +193,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             && (visit.freshness == Freshness::Looked || is_old(number, timeline.next_number));
         let found = found(timeline, track, row.clone(), segment.clone(), stored);
         let found = found.ok_or_else(none)?;
+        let shield = shield.map(|shield| shield.at(found.row.start));
+        let shield = shield.as_ref();
         let mut tag = found.tag(visit);
         tag.text("part");
         tag.number(wide(part));
@@ -202,6 +220,62 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
         };
         let body = Content::Plan(plan.map_err(unplannable)?);
+        Ok(Resource { body, meta })
+    }
+
+    /// The first picture of a segment as a segment of its own.
+    ///
+    /// Errors: 412 while the segment is not complete; 404 if it does not begin with one that decodes by itself, or is of sound.
+    async fn key_frame(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        found: &Found,
+        shield: Option<&Shield>,
+    ) -> Result<Resource, OriginError> {
+        if found.track.kind != Kind::Video {
+            return Err(none());
+        }
+        if !found.segment.complete {
+            return Err(not_ready());
+        }
+        let head = head(found)?;
+        let mut tag = found.tag(visit);
+        tag.text(KEY_FRAME);
+        if let Some(shield) = shield {
+            shield.check(&head)?;
+            shield.tag_bytes(shield.key(&head)?, &mut tag);
+        }
+        let meta = media_meta(content_type(found.track.kind), tag);
+        let chunks = self.chunks(visit, source, found, 1).await?;
+        let (entry, samples) = media::samples(&found.row, &found.segment, &chunks);
+        let samples = first_picture(entry.duration, &samples)?;
+        let clear = segment_head(&head, &entry, &samples).map_err(damaged)?;
+        let object = self.whole_object(visit, source, found)?;
+        let protected = match shield {
+            Some(shield) => shield.of_samples(&head)?,
+            None => None,
+        };
+        let plan = match protected {
+            None => {
+                let plan = segment_plan(object, clear, &samples.ranges);
+                enveloped(plan.map_err(unplannable)?, shield, [&head])?
+            }
+            Some((protection, key)) => {
+                let of = (&head, &protection);
+                let map = self.live_subsamples(visit, source, found, &chunks, of);
+                let mut map = map.await?;
+                map.truncate(1);
+                let first_iv = self.first_iv(visit, source, found, &protection, map.len())?;
+                let made = ProtectedSegment::plan(&protection, &clear, map, first_iv, None);
+                let made = made.map_err(unprotectable)?;
+                let head_len = wide(made.head.len());
+                let plan = segment_plan(object, made.head, &samples.ranges)
+                    .and_then(|plan| plan.cover(head_len, made.cipher, key.key.clone()));
+                plan.map_err(unplannable)?
+            }
+        };
+        let body = Content::Plan(plan);
         Ok(Resource { body, meta })
     }
 

@@ -384,6 +384,34 @@ pub fn source(path: &Path, seconds: u32, options: &str) {
     assert!(made.success());
 }
 
+/// As [`source`], of HEVC.
+pub fn hevc_source(path: &Path, seconds: u32) {
+    let arguments = format!(
+        "-v error -y -f lavfi -i testsrc2=s=320x180:r=25:d={seconds} -f lavfi -i sine=440:d={seconds} -c:v libx265 -preset ultrafast \
+         -pix_fmt yuv420p -x265-params keyint=25:min-keyint=25:scenecut=0:open-gop=0:bframes=2:log-level=error -b:v 400k \
+         -tag:v hvc1 -c:a aac -b:a 96k"
+    );
+    let made = Command::new("ffmpeg")
+        .args(arguments.split_whitespace())
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+}
+
+/// Sends a file as it plays, to `ingest.isml`.
+pub fn push(file: &Path, url: &str) -> Program {
+    let child = Command::new("ffmpeg")
+        .args(["-v", "error", "-re", "-i"])
+        .arg(file)
+        .args("-c copy -f ismv -movflags isml+frag_keyframe".split(' '))
+        .arg(format!("{url}/Streams(main)"))
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    Program(child)
+}
+
 /// Sends a file as it plays.
 pub fn publish(file: &Path, format: &str, url: &str) -> Program {
     let child = Command::new("ffmpeg")

@@ -3,6 +3,7 @@
 
 pub mod jobs;
 pub mod media;
+pub mod sharing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -49,6 +50,7 @@ pub struct State {
     pub bytes_read: usize,
     pub renewals: usize,
     lease: usize,
+    pub sharing: sharing::Sharing,
     /// Answer the next so many blob requests with 503.
     pub busy: usize,
     /// Lose the lease as soon as so many chunks are reported.
@@ -316,14 +318,42 @@ impl Fake {
         let mut state = self.state.lock().unwrap();
         if path == "claim" {
             return match state.queue.pop() {
-                Some(claim) => json(&claim),
+                Some(claim) => {
+                    state.sharing.job = Some(claim.clone());
+                    json(&claim)
+                }
                 None => status(204),
             };
         }
+        if path == "assist" {
+            let offered = match state.sharing.unknown {
+                true => None,
+                false => state.assist(&serde_json::from_slice(body).unwrap()),
+            };
+            return offered.map_or(status(204), |assist| json(&assist));
+        }
         let (_, verb) = path.split_once('/').unwrap();
-        let current = format!("lease-{}", state.lease);
+        if matches!(verb, "share" | "take" | "records") {
+            return match verb {
+                _ if state.sharing.unknown => status(404),
+                "share" => status(state.share(serde_json::from_slice(body).unwrap())),
+                "take" => {
+                    let taken = state.take(&serde_json::from_slice(body).unwrap());
+                    taken.map_or(status(409), |taken| json(&taken))
+                }
+                _ => {
+                    let records = state.records(&serde_json::from_slice(body).unwrap());
+                    records.map_or(status(409), |records| json(&records))
+                }
+            };
+        }
+        let current = state.holder();
         if verb == "renew" {
             let request: RenewRequest = serde_json::from_slice(body).unwrap();
+            if state.sharing.helpers.contains(&request.lease) {
+                state.note_chunks(&request);
+                return json(&serde_json::json!({ "cancel": false }));
+            }
             if request.lease != current {
                 return status(409);
             }
@@ -331,11 +361,11 @@ impl Fake {
                 return status(400);
             }
             state.renewals += 1;
+            state.note_chunks(&request);
             state.engines.extend(request.engine);
             state
                 .progress
                 .extend(request.progress.iter().map(|progress| progress.percent));
-            state.chunks.extend(request.chunks);
             if state
                 .lose_lease_after
                 .is_some_and(|count| state.chunks.len() >= count)
@@ -351,6 +381,15 @@ impl Fake {
             return json(&serde_json::json!({ "cancel": cancel }));
         }
         let request: FinishRequest = serde_json::from_slice(body).unwrap();
+        if let Some(at) = state
+            .sharing
+            .helpers
+            .iter()
+            .position(|helper| *helper == request.lease)
+        {
+            state.sharing.helpers.remove(at);
+            return status(204);
+        }
         if request.lease != current {
             return status(409);
         }
@@ -361,6 +400,11 @@ impl Fake {
 }
 
 impl State {
+    /// The lease of whoever has the job.
+    fn holder(&self) -> String {
+        format!("lease-{}", self.lease)
+    }
+
     fn block_list(&self, name: &str) -> Response<Full<Bytes>> {
         let Some(staged) = self.staged.get(name) else {
             return status(404);
