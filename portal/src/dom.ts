@@ -25,3 +25,11 @@ export function webUrl(url: string): string | null {
     return null;
   }
 }
+
+/** Hands `text` to the browser as a file to be kept. */
+export function saveText(name: string, type: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  el("a", { href: url, download: name }).click();
+  // The browser has begun to read it by then.
+  window.setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -35,7 +35,8 @@ export function moment(iso: string | null | undefined, locale?: string): string 
   if (iso === null || iso === undefined || iso.startsWith("9999")) return "";
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return "";
-  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(date);
+  // AM and PM do not stand alone on a line.
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(date).replace(/ (?=[AP]M$)/, "\u00a0");
 }
 
 /** Day and time to the second, in the reader's own language. `ms`: since 1970. */

@@ -73,6 +73,7 @@ describe("failures", () => {
 
   it("of the network are told from those of the page", () => {
     expect(asFailure(new TypeError("Failed to fetch")).kind).toBe("down");
+    expect(asFailure(new DOMException("", "TimeoutError"))).toMatchObject({ kind: "down", message: "Headwater took too long to answer." });
     expect(asFailure(new TypeError("x is not a function"))).toMatchObject({ kind: "broken", message: "x is not a function" });
     const own = new Failure("conflict", "x");
     expect(asFailure(own)).toBe(own);

@@ -20,6 +20,8 @@ const SCHEMES: Record<string, string> = {
   CommonEncryptionCbcs: "CBCS",
 };
 
+const PROTOCOLS: Record<string, string> = { hls: "HLS", dash: "DASH", smoothstreaming: "Smooth Streaming" };
+
 const SYSTEMS: Record<string, string> = {
   clearkey: "org.w3.clearkey",
   widevine: "com.widevine.alpha",
@@ -48,7 +50,7 @@ export function locationsOf(origin: string, paths: Schemas["StreamingPaths"], ru
     for (const path of list) {
       const url = origin + path;
       const format = path.match(/format=([a-z0-9-]+)/)?.[1] ?? "";
-      const label = [streamingProtocol.toUpperCase(), format.includes("cmaf") || format === "" ? "" : "older players", scheme]
+      const label = [PROTOCOLS[streamingProtocol.toLowerCase()] ?? streamingProtocol, format.includes("cmaf") || format === "" ? "" : "older players", scheme]
         .filter(Boolean)
         .join(" · ");
       addresses.push({ label, url });

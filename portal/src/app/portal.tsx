@@ -9,7 +9,7 @@ import { restore } from "../upload/flows";
 import { uploads } from "../upload/uploads";
 import { choose, expired, may, profile, project, projects, resume, signOut, token } from "./session";
 import { href, place } from "./router";
-import { ROUTES, NAVIGATION, PUBLIC } from "./routes";
+import { ANYWHERE, NAVIGATION, PUBLIC, ROUTES } from "./routes";
 import { Providers } from "./providers";
 import { PublicGallery } from "./public-gallery";
 import { SignIn } from "./signin";
@@ -81,10 +81,13 @@ function Ready({ page, path, query }: { page: string; path: string[]; query: URL
   if (known.value === null) {
     return known.failure === null ? <Loading slow={known.slow} /> : <FailureNote failure={known.failure} retry={known.reload} />;
   }
-  if (projects.value.length === 0) {
+  if (projects.value.length === 0 && !ANYWHERE.includes(page)) {
     return (
       <Empty title="No project">
         <p>Your token does not reach any project. An owner can add you to a team that does.</p>
+        <p>
+          Whether you are invited to one stands on <a href={href(["profile"])}>your profile</a>.
+        </p>
       </Empty>
     );
   }
@@ -140,7 +143,7 @@ function Top({ signedIn }: { signedIn: boolean }) {
               {left === 1 ? "1 unfinished upload" : `${left} unfinished uploads`}
             </a>
           )}
-          {sending > 0 && <a href={href(["upload"])}>{sending === 1 ? "1 upload" : `${sending} uploads`}</a>}
+          {sending > 0 && <a class="left" href={href(["upload"])}>{sending === 1 ? "1 upload" : `${sending} uploads`}</a>}
           {projects.value.length > 1 ? (
             <select aria-label="Project" value={project.value} onChange={(event) => choose(event.currentTarget.value)}>
               {projects.value.map(({ metadata, spec }) => (
@@ -150,9 +153,15 @@ function Top({ signedIn }: { signedIn: boolean }) {
               ))}
             </select>
           ) : (
-            <span class="meta project">{project.value}</span>
+            <span class="meta project" title={project.value}>
+              {project.value}
+            </span>
           )}
-          {name !== "" && <span class="meta person">{name}</span>}
+          {name !== "" && (
+            <a class="meta person" href={href(["profile"])}>
+              {name}
+            </a>
+          )}
           <button type="button" class="small plain" onClick={signOut}>
             Sign out
           </button>

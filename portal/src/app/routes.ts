@@ -7,13 +7,16 @@ import { ClipPage } from "../pages/clip";
 import { EndpointsPage } from "../pages/endpoints";
 import { FiltersPage } from "../pages/filters";
 import { HomePage } from "../pages/home";
+import { ImportPage } from "../pages/import";
 import { InvitedPage } from "../pages/invited";
 import { JobsPage } from "../pages/jobs";
 import { KeyPoliciesPage } from "../pages/key-policies";
 import { LivePage } from "../pages/live";
 import { LocatorsPage } from "../pages/locators";
+import { OrganizationPage } from "../pages/organization";
 import { PeoplePage } from "../pages/people";
 import { PlayPage, WatchPage } from "../pages/play";
+import { ProfilePage } from "../pages/profile";
 import { ProjectsPage } from "../pages/projects";
 import { RolesPage } from "../pages/roles";
 import { SigningKeysPage } from "../pages/signing-keys";
@@ -49,9 +52,12 @@ export const ROUTES: Record<string, ComponentType<PageProps>> = {
   clip: ClipPage,
   projects: ProjectsPage,
   storage: StoragePage,
+  import: ImportPage,
   webhooks: WebhooksPage,
   usage: UsagePage,
   audit: AuditPage,
+  organization: OrganizationPage,
+  profile: ProfilePage,
   people: PeoplePage,
   teams: TeamsPage,
   roles: RolesPage,
@@ -64,6 +70,9 @@ export const ROUTES: Record<string, ComponentType<PageProps>> = {
 
 /** What is shown without a token: the player, for whom a link to it was given, and the way in for somebody invited. */
 export const PUBLIC: readonly string[] = ["play", "invited"];
+
+/** What belongs to no project, and is shown to those who reach none. */
+export const ANYWHERE: readonly string[] = ["projects", "audit", "profile", "organization", "people", "teams", "roles", "tokens", "signing-keys"];
 
 /** `kind`: what one has to be allowed to read to see the way there; null for everybody. */
 export const NAVIGATION: { title: string; pages: { to: string; label: string; kind: string | null }[] }[] = [
@@ -94,6 +103,7 @@ export const NAVIGATION: { title: string; pages: { to: string; label: string; ki
     pages: [
       { to: "projects", label: "Projects", kind: "Account" },
       { to: "storage", label: "Storage accounts", kind: "Storage" },
+      { to: "import", label: "Import", kind: "Asset" },
       { to: "webhooks", label: "Webhooks", kind: "Webhook" },
       { to: "usage", label: "Usage", kind: "Account" },
       { to: "audit", label: "Audit log", kind: "AuditLog" },
@@ -102,6 +112,8 @@ export const NAVIGATION: { title: string; pages: { to: string; label: string; ki
   {
     title: "Access",
     pages: [
+      { to: "profile", label: "Profile", kind: null },
+      { to: "organization", label: "Organization", kind: null },
       { to: "people", label: "People", kind: "User" },
       { to: "teams", label: "Teams", kind: "Team" },
       { to: "roles", label: "Roles", kind: null },

@@ -22,7 +22,14 @@ const elsewhere = signal(readSigned(sessionStorage));
 /** The API refused the token while a page was open: the page stays, and the sign-in lies over it. */
 export const expired = signal(false);
 export const profile = signal<Schemas["Profile"] | null>(null);
-export const projects = signal<Schemas["Project"][]>([]);
+
+/** As much of a project as every page needs. */
+export interface Known {
+  metadata: Pick<Schemas["Project"]["metadata"], "id" | "name">;
+  spec: Pick<Schemas["Project"]["spec"], "displayName">;
+}
+
+export const projects = signal<Known[]>([]);
 export const rights = signal<Schemas["Rights"] | null>(null);
 /** The name of the project whose things are shown. */
 export const project = signal(sessionStorage.getItem(PROJECT_KEY) ?? "default");
@@ -146,14 +153,26 @@ export async function rereadProjects(): Promise<void> {
   await readSurroundings();
 }
 
+/** The one project of a token that may not ask which there are; none where it is held to no single one. */
+function onlyOne(may: Schemas["Rights"]): Known[] {
+  const name = profile.peek()?.status.project ?? null;
+  const [id, ...others] = Object.keys(may["core.project"]);
+  return name === null || id === undefined || others.length > 0 ? [] : [{ metadata: { id, name }, spec: { displayName: name } }];
+}
+
 async function readSurroundings(): Promise<void> {
   const [list, may] = await Promise.all([
-    ask((to) => to.GET("/api/v1/projects")),
+    ask((to) => to.GET("/api/v1/projects")).catch((thrown: unknown) => {
+      // Who is in no team may not even ask which there are: there is a profile to be seen all the same, with invitations.
+      if (thrown instanceof Failure && thrown.kind === "forbidden") return null;
+      throw thrown;
+    }),
     ask((to) => to.GET("/api/v1/user/rbac")),
   ]);
-  projects.value = list.items;
+  const reached: Known[] = list?.items ?? onlyOne(may);
+  projects.value = reached;
   rights.value = may;
-  const names = list.items.map(({ metadata }) => metadata.name);
+  const names = reached.map(({ metadata }) => metadata.name);
   const first = names[0];
   if (first !== undefined && !names.includes(project.peek())) choose(first);
 }
@@ -200,6 +219,11 @@ export function may(kind: string, verb: "read" | "write" | "delete" | "act" | "r
     ...Object.values(known["core.organization"]),
   ];
   return scopes.some((scope) => scope?.[kind]?.includes(verb));
+}
+
+/** Why the token may not do it, to be said where it is switched off; false where it may. */
+export function barred(kind: string, verb: "read" | "write" | "delete" | "act" | "reveal"): string | false {
+  return may(kind, verb) ? false : `Your role does not have the right “${kind}: ${verb}”. An owner can give it to you.`;
 }
 
 export { Failure };

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may, project } from "../app/session";
+import { ask, barred, here, may, project } from "../app/session";
 import { moment } from "../format";
 import { Area, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { asPage, List, quoted } from "../ui/list";
@@ -15,10 +15,13 @@ import { addUploads } from "../upload/uploads";
 import { Drop, Uploads } from "../upload/view";
 import { AssetFilters } from "./filters";
 import { Contents, Tracks } from "./asset-media";
+import { labelLinks } from "./labels";
 import { EncodeForm } from "./encode";
+import { changed } from "./changes";
 import { pairsChanged, pairText } from "./pairs";
 import { AssetPictures, Poster } from "./pictures";
 import { AssetLocators } from "./publish";
+import { Playable } from "./streaming-report";
 
 export function AssetsPage({ path }: PageProps) {
   const name = path[1];
@@ -29,7 +32,7 @@ function AssetList() {
   return (
     <>
       <Heading title="Assets">
-        <Opener label="New asset" disabled={!may("Asset", "write")}>
+        <Opener label="New asset" disabled={barred("Asset", "write")}>
           {(close) => <AssetForm done={(name) => (close(), go(["assets", name]))} />}
         </Opener>
       </Heading>
@@ -45,6 +48,7 @@ function AssetList() {
           )
         }
         search={(words) => `contains(name,${quoted(words)})`}
+        labels
         filters={{
           label: "Which assets",
           options: [
@@ -81,25 +85,48 @@ function AssetList() {
   );
 }
 
+const DELETIONS: [string, string][] = [
+  ["Retain", "Keep the files"],
+  ["Delete", "Delete the files too"],
+];
+
 function AssetForm({ done }: { done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft("asset", { name: "", description: "", deletion: "Retain" });
+  const [draft, change, clear] = useDraft("asset", {
+    name: "",
+    description: "",
+    deletion: "Retain",
+    account: "",
+    container: "",
+    subPath: "",
+    labels: "",
+  });
+  const storage = useLoad(
+    async () =>
+      may("Storage", "read") ? (await ask((to) => to.GET("/api/v1/projects/{project}/media/storage", { params: { path: here({}) } }))).items : [],
+    [],
+  );
   return (
     <Form
       label="Make asset"
       done="Asset made"
-      submit={() =>
-        ask((to) =>
+      submit={async () => {
+        const labels = pairsChanged("labels", draft.labels, null);
+        return ask((to) =>
           to.PUT("/api/v1/projects/{project}/media/assets/{asset}", {
             params: { path: here({ asset: draft.name }) },
             body: {
+              ...labels,
               properties: {
                 containerDeletionPolicy: draft.deletion as "Retain",
                 ...(draft.description === "" ? {} : { description: draft.description }),
+                ...(draft.account === "" ? {} : { storageAccountName: draft.account }),
+                ...(draft.container === "" ? {} : { container: draft.container }),
+                ...(draft.subPath === "" ? {} : { subPath: draft.subPath }),
               },
             },
           }),
-        )
-      }
+        );
+      }}
       then={() => (clear(), done(draft.name))}
     >
       <Text label="Name" name="name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
@@ -108,11 +135,27 @@ function AssetForm({ done }: { done: (name: string) => void }) {
         label="When the asset is deleted"
         value={draft.deletion}
         change={(deletion) => change({ deletion })}
-        options={[
-          ["Retain", "Keep the files"],
-          ["Delete", "Delete the files too"],
-        ]}
+        options={DELETIONS}
       />
+      <details>
+        <summary>More</summary>
+        <Select
+          label="Storage account"
+          name="storageAccountName"
+          value={draft.account}
+          change={(account) => change({ account })}
+          options={[["", "The project's first"], ...(storage.value ?? []).map(({ metadata }): [string, string] => [metadata.name, metadata.name])]}
+        />
+        <Text
+          label="Container"
+          name="container"
+          value={draft.container}
+          change={(container) => change({ container })}
+          hint="One that is there, with what is in it, or a new one. Empty: one is made."
+        />
+        <Text label="Folder" name="subPath" value={draft.subPath} change={(subPath) => change({ subPath })} hint="In the container. Empty: all of it." />
+        <Area label="Labels" name="labels.*" rows={2} value={draft.labels} change={(labels) => change({ labels })} hint="To find it by, a line each: team=news" />
+      </details>
     </Form>
   );
 }
@@ -130,15 +173,15 @@ function AssetPage({ name }: { name: string }) {
       <Heading title={name} back={[href(["assets"]), "Assets"]}>
         {asset.value !== null && (
           <>
-            <Opener label="Encode" kind="plain" title={`Encode ${name}`} disabled={!may("Job", "write")}>
+            <Opener label="Encode" kind="plain" title={`Encode ${name}`} disabled={barred("Job", "write")}>
               {(close) => <EncodeForm asset={name} done={(transform, job) => (close(), go(["jobs", transform, job]))} />}
             </Opener>
-            <Opener label="Describe" kind="plain" title={`Describe ${name}`} disabled={!may("Asset", "write")}>
+            <Opener label="Describe" kind="plain" title={`Describe ${name}`} disabled={barred("Asset", "write")}>
               {(close) => <Describe asset={asset.value!} done={() => (close(), setTurn(turn + 1))} />}
             </Opener>
             <Confirm
               label="Delete"
-              disabled={!may("Asset", "delete")}
+              disabled={barred("Asset", "delete")}
               question={`Delete ${name}?`}
               consequence={
                 asset.value.properties.containerDeletionPolicy === "Delete"
@@ -160,7 +203,7 @@ function AssetPage({ name }: { name: string }) {
             <Facts
               rows={[
                 ["Description", properties.description],
-                ["Labels", pairText(labels, ", ")],
+                ["Labels", labelLinks(labels, "assets")],
                 ["Created", moment(properties.created)],
                 ["Storage", `${properties.storageAccountName} / ${properties.container}${properties.subPath ? ` / ${properties.subPath}` : ""}`],
                 ["When deleted", properties.containerDeletionPolicy === "Delete" ? "files go too" : "files stay"],
@@ -171,6 +214,7 @@ function AssetPage({ name }: { name: string }) {
             <AssetLocators asset={name} />
             <AssetUpload name={name} done={() => setTurn((before) => before + 1)} />
             <Contents asset={name} turn={turn} />
+            <Playable asset={name} />
             <Tracks asset={name} turn={turn} />
             <Section title="Filters">
               <AssetFilters asset={name} />
@@ -200,21 +244,23 @@ function AssetUpload({ name, done }: { name: string; done: () => void }) {
 }
 
 function Describe({ asset, done }: { asset: Schemas["Asset"]; done: () => void }) {
-  const [draft, change, clear] = useDraft(`describe-${asset.name}`, {
-    description: asset.properties.description ?? "",
-    alternateId: asset.properties.alternateId ?? "",
-    labels: pairText(asset.labels),
-  });
+  const { description, alternateId, containerDeletionPolicy } = asset.properties;
+  const [draft, change, clear, was] = useDraft(
+    `describe-${asset.name}`,
+    { description: description ?? "", alternateId: alternateId ?? "", containerDeletionPolicy, labels: pairText(asset.labels) },
+    true,
+  );
   return (
     <Form
       label="Save"
       done="Saved"
       submit={async () => {
-        const labels = pairsChanged("labels", draft.labels, asset.labels);
+        const { labels: typed, ...properties } = draft;
+        const labels = typed === was.labels ? {} : pairsChanged("labels", typed, asset.labels);
         return ask((to) =>
           to.PATCH("/api/v1/projects/{project}/media/assets/{asset}", {
             params: { path: here({ asset: asset.name }) },
-            body: { ...labels, properties: { description: draft.description || null, alternateId: draft.alternateId || null } },
+            body: { ...labels, properties: changed(properties, was) },
           }),
         );
       }}
@@ -229,6 +275,13 @@ function Describe({ asset, done }: { asset: Schemas["Asset"]; done: () => void }
         change={(alternateId) => change({ alternateId })}
       />
       <Area label="Labels" name="labels.*" rows={2} value={draft.labels} change={(labels) => change({ labels })} hint="To find it by, a line each: team=news" />
+      <Select
+        label="When the asset is deleted"
+        name="containerDeletionPolicy"
+        value={draft.containerDeletionPolicy}
+        change={(policy) => change({ containerDeletionPolicy: policy as typeof containerDeletionPolicy })}
+        options={DELETIONS}
+      />
     </Form>
   );
 }

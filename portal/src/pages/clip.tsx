@@ -11,7 +11,7 @@ import { Failure } from "../api/failure";
 import { readLocations } from "../api/streams";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here, may } from "../app/session";
 import { clock, fieldTime, preciseMoment } from "../format";
 import { Screen } from "../player/screen";
 import { Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
@@ -261,7 +261,7 @@ function Clips({ asset, clips, done }: { asset: string; clips: Clip[]; done: () 
               </a>
               <Confirm
                 label="Delete"
-                disabled={!may("StreamingLocator", "delete") || !may("Filter", "delete")}
+                disabled={barred("StreamingLocator", "delete") || barred("Filter", "delete")}
                 question={`Delete ${locator}?`}
                 consequence="Its addresses stop working. The recording stays."
                 done="Clip deleted"

@@ -8,6 +8,7 @@ import { Area, Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { useDraft, useLoad } from "../ui/load";
 import { Await, Empty } from "../ui/states";
 import { href } from "../app/router";
+import { pairsOf } from "./pairs";
 import { presetLabel } from "./presets";
 
 type Input = Schemas["JobPropertiesWrite"]["input"];
@@ -39,14 +40,22 @@ export function outputNames(outputs: readonly unknown[], first: string): string[
   return outputs.map((_, at) => (at === 0 ? first : `${first}-${at + 1}`));
 }
 
+type Override = NonNullable<Schemas["JobOutputAssetWrite"]["presetOverride"]>;
+
+interface JobMore extends Pick<Schemas["JobPropertiesWrite"], "priority" | "description" | "correlationData"> {
+  /** In place of the transform's presets, by output. */
+  overrides?: (Override | undefined)[];
+}
+
 /** Makes the output assets, as many as the transform has outputs, and the job. */
 export async function submitJob(
   transform: string,
   job: string,
   input: Input,
   outputs: readonly string[],
-  priority: Schemas["JobProperties"]["priority"] = "Normal",
+  more: JobMore = {},
 ): Promise<void> {
+  const { overrides, ...properties } = more;
   for (const asset of new Set(outputs)) {
     await ask((to) => to.PUT("/api/v1/projects/{project}/media/assets/{asset}", { params: { path: here({ asset }) }, body: { properties: {} } }));
   }
@@ -55,9 +64,14 @@ export async function submitJob(
       params: { path: here({ transform, job }) },
       body: {
         properties: {
-          priority,
+          priority: "Normal",
+          ...properties,
           input,
-          outputs: outputs.map((assetName) => ({ "@odata.type": "#Microsoft.Media.JobOutputAsset" as const, assetName })),
+          outputs: outputs.map((assetName, at) => ({
+            "@odata.type": "#Microsoft.Media.JobOutputAsset" as const,
+            assetName,
+            ...(overrides?.[at] === undefined ? {} : { presetOverride: overrides[at] }),
+          })),
         },
       },
     }),
@@ -96,6 +110,13 @@ interface Draft {
   start: string;
   end: string;
   priority: string;
+  tracks: "all" | "video" | "audio" | "language";
+  language: string;
+  description: string;
+  /** As `pairText` writes them. */
+  correlation: string;
+  /** Presets as JSON, by output; empty for the transform's. */
+  overrides: string[];
 }
 
 /** A time in the film as the API takes it; undefined where nothing is typed. */
@@ -114,18 +135,42 @@ function defined<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K],
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }
 
+/** What is used of the tracks that the files have. */
+function tracksOf({ tracks, language }: Draft): Pick<AssetInput, "inputDefinitions"> {
+  const video = { "@odata.type": "#Microsoft.Media.VideoTrackDescriptor" };
+  const audio = { "@odata.type": "#Microsoft.Media.AudioTrackDescriptor" };
+  const spoken = {
+    "@odata.type": "#Microsoft.Media.SelectAudioTrackByAttribute",
+    attribute: "Language",
+    filter: "ValueEquals",
+    filterValue: language.trim(),
+  };
+  const included = { all: [], video: [video], audio: [audio], language: [video, spoken] }[tracks];
+  return included.length === 0 ? {} : { inputDefinitions: [{ "@odata.type": "#Microsoft.Media.FromAllInputFile", includedTracks: included }] };
+}
+
+function overrideOf(text: string, at: number): Override | undefined {
+  if (text.trim() === "") return undefined;
+  try {
+    return JSON.parse(text) as Override;
+  } catch (thrown) {
+    throw new Failure("invalid", `This is not JSON: ${thrown instanceof Error ? thrown.message : ""}`, `outputs[${at}].presetOverride`);
+  }
+}
+
 function inputOf(asset: string | null, draft: Draft): Input {
+  const tracks = tracksOf(draft);
   const film = draft.clip === "film" ? { start: inFilm(draft.start, "start"), end: inFilm(draft.end, "end") } : {};
   if (asset === null) {
     const files = draft.urls.split(/\s+/).filter(Boolean);
-    return { "@odata.type": "#Microsoft.Media.JobInputHttp", files, ...defined(film) };
+    return { "@odata.type": "#Microsoft.Media.JobInputHttp", files, ...defined(film), ...tracks };
   }
   const { files } = draft;
   if (draft.sequence && files.length > 1) {
-    return { "@odata.type": "#Microsoft.Media.JobInputSequence", inputs: files.map((file) => assetInput(asset, { files: [file] })) };
+    return { "@odata.type": "#Microsoft.Media.JobInputSequence", inputs: files.map((file) => assetInput(asset, { files: [file], ...tracks })) };
   }
   const times = draft.clip === "clock" ? { start: onClock(draft.start), end: onClock(draft.end) } : film;
-  return assetInput(asset, { files, ...defined(times) });
+  return assetInput(asset, { files, ...defined(times), ...tracks });
 }
 
 function Fields({ asset, transforms, done }: { asset: string | null; transforms: Schemas["Transform"][]; done: (transform: string, job: string) => void }) {
@@ -142,6 +187,11 @@ function Fields({ asset, transforms, done }: { asset: string | null; transforms:
     start: "",
     end: "",
     priority: "Normal",
+    tracks: "all",
+    language: "",
+    description: "",
+    correlation: "",
+    overrides: [],
   });
   const contents = useLoad(
     async () =>
@@ -159,7 +209,15 @@ function Fields({ asset, transforms, done }: { asset: string | null; transforms:
     <Form
       label="Start encode"
       done="Encode started"
-      submit={async () => submitJob(draft.transform, draft.job, inputOf(asset, draft), outputs, draft.priority as Schemas["JobProperties"]["priority"])}
+      submit={async () => {
+        const correlationData = pairsOf(draft.correlation, "correlationData");
+        await submitJob(draft.transform, draft.job, inputOf(asset, draft), outputs, {
+          priority: draft.priority as Schemas["JobProperties"]["priority"],
+          ...(draft.description === "" ? {} : { description: draft.description }),
+          ...(Object.keys(correlationData).length === 0 ? {} : { correlationData }),
+          overrides: outputs.map((_, at) => overrideOf(draft.overrides[at] ?? "", at)),
+        });
+      }}
       then={() => (clear(), done(draft.transform, draft.job))}
     >
       <Select label="Transform" value={draft.transform} change={(transform) => change({ transform })} options={transforms.map(({ name }) => name)} />
@@ -234,6 +292,45 @@ function Fields({ asset, transforms, done }: { asset: string | null; transforms:
         />
       ))}
       <Select label="Priority" name="priority" value={draft.priority} change={(priority) => change({ priority })} options={["Low", "Normal", "High"]} />
+      <details>
+        <summary>More</summary>
+        <Select
+          label="Which tracks are read"
+          name="inputDefinitions.*"
+          value={draft.tracks}
+          change={(tracks) => change({ tracks: tracks as Draft["tracks"] })}
+          options={[
+            ["all", "All"],
+            ["language", "Pictures, and sound in one language"],
+            ["video", "Pictures only"],
+            ["audio", "Sound only"],
+          ]}
+        />
+        {draft.tracks === "language" && (
+          <Text label="Language" required value={draft.language} change={(language) => change({ language })} placeholder="de" hint="As the file has it, such as de or deu." />
+        )}
+        <Area label="Description" name="description" rows={2} value={draft.description} change={(description) => change({ description })} />
+        <Area
+          label="Correlation data"
+          name="correlationData.*"
+          rows={2}
+          value={draft.correlation}
+          change={(correlation) => change({ correlation })}
+          hint="For your own programs, which find it with the job and in what webhooks send. A line each: order=4711"
+        />
+        {outputs.map((_, at) => (
+          <Area
+            key={at}
+            label={outputs.length === 1 ? "Another preset, for this once (JSON)" : `Another preset for output ${at + 1}, for this once (JSON)`}
+            name={`outputs[${at}].presetOverride.*`}
+            rows={2}
+            code
+            value={draft.overrides[at] ?? ""}
+            change={(text) => change({ overrides: outputs.map((_, index) => (index === at ? text : (draft.overrides[index] ?? ""))) })}
+            hint="In place of the transform's. Empty: the transform's."
+          />
+        ))}
+      </details>
     </Form>
   );
 }

@@ -4,20 +4,29 @@ import type { Schemas } from "../api/client";
 import type { PageProps } from "../app/routes";
 import { href, go } from "../app/router";
 import { Failure } from "../api/failure";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { moment } from "../format";
 import { Area, Check, Form, NAME_HINT, Text } from "../ui/form";
 import { asPage, List } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Act, Confirm, Copy, Facts, Heading, Opener, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
+import { changed } from "./changes";
 import { pairsChanged, pairText } from "./pairs";
+import { listed, rangesOf } from "./ranges";
 
 type Endpoint = Schemas["StreamingEndpoint"];
 
 export function EndpointsPage({ path }: PageProps) {
   const name = path[1];
   return name === undefined ? <EndpointList /> : <EndpointPage name={name} />;
+}
+
+/** Whom an endpoint serves. A list that AMS's clients have left empty is for nobody. */
+function served({ accessControl }: Endpoint["properties"]): string {
+  if (accessControl === undefined) return "everybody";
+  const { allow } = accessControl.ip;
+  return allow.length === 0 ? "nobody" : listed(allow) || "everybody";
 }
 
 function changing({ properties }: Endpoint): boolean {
@@ -28,7 +37,7 @@ function EndpointList() {
   return (
     <>
       <Heading title="Streaming endpoints">
-        <Opener label="New endpoint" disabled={!may("StreamingEndpoint", "write")}>
+        <Opener label="New endpoint" disabled={barred("StreamingEndpoint", "write")}>
           {(close) => <EndpointForm done={(name) => (close(), go(["endpoints", name]))} />}
         </Opener>
       </Heading>
@@ -59,13 +68,16 @@ const HOST = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9]
 
 /** `of`: the endpoint to change. */
 function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft(`endpoint-${of?.name ?? ""}`, {
+  const initial = {
     name: of?.name ?? "",
     description: of?.properties.description ?? "",
     hosts: (of?.properties.customHostNames ?? []).join(" "),
+    served: listed(of?.properties.accessControl?.ip.allow ?? []),
+    age: String(of?.properties.maxCacheAge ?? ""),
     tags: pairText(of?.tags),
     start: true,
-  });
+  };
+  const [draft, change, clear, was] = useDraft(`endpoint-${of?.name ?? ""}`, initial, of !== undefined);
   return (
     <Form
       label={of === undefined ? "Make endpoint" : "Save endpoint"}
@@ -75,12 +87,24 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
         const odd = customHostNames.find((host) => !HOST.test(host));
         // Said before anything is asked for.
         if (odd !== undefined) throw new Failure("invalid", `${odd} is not the name of a host.`, "customHostNames");
-        const tags = pairsChanged("tags", draft.tags, of?.tags);
+        const allow = rangesOf(draft.served, of?.properties.accessControl?.ip.allow);
+        const rules = {
+          ...(draft.served === was.served ? {} : { accessControl: allow.length === 0 ? null : { ip: { allow } } }),
+          ...(draft.age === was.age ? {} : { maxCacheAge: draft.age === "" ? null : Number(draft.age) }),
+        };
+        const tags = draft.tags === was.tags ? {} : pairsChanged("tags", draft.tags, of?.tags);
         if (of !== undefined) {
           await ask((to) =>
             to.PATCH("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", {
               params: { path: here({ endpoint: of.name }) },
-              body: { ...tags, properties: { description: draft.description || null, customHostNames } },
+              body: {
+                ...tags,
+                properties: {
+                  ...changed({ description: draft.description }, was),
+                  ...(draft.hosts === was.hosts ? {} : { customHostNames }),
+                  ...rules,
+                },
+              },
             }),
           );
           return;
@@ -91,7 +115,12 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
             body: {
               location: "local",
               ...tags,
-              properties: { scaleUnits: 0, ...(draft.description === "" ? {} : { description: draft.description }), customHostNames },
+              properties: {
+                scaleUnits: 0,
+                ...(draft.description === "" ? {} : { description: draft.description }),
+                customHostNames,
+                ...rules,
+              },
             },
           }),
         );
@@ -106,6 +135,21 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
         value={draft.hosts}
         change={(hosts) => change({ hosts })}
         hint="With spaces between them. They have to lead here in DNS."
+      />
+      <Text
+        label="Addresses that are served"
+        name="accessControl.*"
+        value={draft.served}
+        change={(served) => change({ served })}
+        hint="203.0.113.7 or 203.0.113.0/24, with spaces between them: of a CDN, say. Empty: everybody."
+      />
+      <Text
+        label="Caches keep films for, in seconds"
+        name="maxCacheAge"
+        type="number"
+        value={draft.age}
+        change={(age) => change({ age })}
+        hint="Empty: as long as is right for each. Manifests of what is live are left alone."
       />
       <Area label="Tags" name="tags.*" rows={2} value={draft.tags} change={(tags) => change({ tags })} hint="A line each: for=the web site" />
       {of === undefined && <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />}
@@ -130,7 +174,7 @@ function EndpointPage({ name }: { name: string }) {
             {running ? (
               <Confirm
                 label="Stop"
-                disabled={busy || !may("StreamingEndpoint", "act")}
+                disabled={busy || barred("StreamingEndpoint", "act")}
                 question={`Stop ${name}?`}
                 consequence="Nobody can watch anything through it until it is started again."
                 done="Endpoint is stopping"
@@ -141,23 +185,23 @@ function EndpointPage({ name }: { name: string }) {
               <Act
                 label="Start"
                 kind="primary"
-                disabled={busy || !may("StreamingEndpoint", "act")}
+                disabled={busy || barred("StreamingEndpoint", "act")}
                 done="Endpoint is starting"
                 run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}/start", params))}
                 then={endpoint.reload}
               />
             )}
-            <Opener label="Edit" kind="plain" title={`Edit ${name}`} disabled={busy || !may("StreamingEndpoint", "write")}>
+            <Opener label="Edit" kind="plain" title={`Edit ${name}`} disabled={busy || barred("StreamingEndpoint", "write")}>
               {(close) => <EndpointForm of={endpoint.value!} done={() => (close(), endpoint.reload())} />}
             </Opener>
-            <Opener label="Scale" kind="plain" title={`Scale ${name}`} disabled={busy || !may("StreamingEndpoint", "act")}>
+            <Opener label="Scale" kind="plain" title={`Scale ${name}`} disabled={busy || barred("StreamingEndpoint", "act")}>
               {(close) => (
                 <Scale name={name} units={endpoint.value!.properties.scaleUnits} done={() => (close(), endpoint.reload())} />
               )}
             </Opener>
             <Confirm
               label="Delete"
-              disabled={busy || running || !may("StreamingEndpoint", "delete")}
+              disabled={busy || running || barred("StreamingEndpoint", "delete")}
               question={`Delete ${name}?`}
               consequence="Addresses with its host name stop working."
               done="Endpoint deleted"
@@ -176,6 +220,8 @@ function EndpointPage({ name }: { name: string }) {
               ["Tags", pairText(tags, ", ")],
               ["Host", <Copy text={properties.hostName} label="host name" />],
               ["Own host names", (properties.customHostNames ?? []).join(", ")],
+              ["Serves", served(properties)],
+              ["Caches keep films for", properties.maxCacheAge ? `${properties.maxCacheAge} s` : "as long as is right for each"],
               ["Kind", properties.sku.name],
               ["Units", String(properties.scaleUnits)],
               ["Created", moment(properties.created)],

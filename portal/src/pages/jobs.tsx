@@ -4,17 +4,19 @@ import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { moment } from "../format";
 import { asPage, List, quoted } from "../ui/list";
-import { useDraft, useLoad } from "../ui/load";
+import { useChoices, useDraft, useLoad } from "../ui/load";
 import { Act, Confirm, Facts, Heading, Opener, Section, State } from "../ui/parts";
 import { Await, Empty, FailureNote } from "../ui/states";
-import { Select, Text } from "../ui/form";
+import { Area, Form, Select, Text } from "../ui/form";
 import { Failure } from "../api/failure";
+import { changed } from "./changes";
 import { EncodeForm } from "./encode";
 import { PublishForm } from "./publish";
 import { jobHref } from "./home";
+import { pairText } from "./pairs";
 
 type Job = Schemas["Job"];
 
@@ -38,7 +40,7 @@ function JobList() {
   return (
     <>
       <Heading title="Jobs">
-        <Opener label="New encode" disabled={!may("Job", "write")}>
+        <Opener label="New encode" disabled={barred("Job", "write")}>
           {(close) => <NewEncode done={(transform, job) => (close(), go(["jobs", transform, job]))} />}
         </Opener>
       </Heading>
@@ -94,7 +96,7 @@ function JobList() {
 }
 
 function NewEncode({ done }: { done: (transform: string, job: string) => void }) {
-  const [draft, change] = useDraft("new-encode", { from: "asset", asset: "", chosen: "" });
+  const [draft, change] = useChoices("new-encode", { from: "asset", asset: "", chosen: "" });
   const assets = useLoad(
     () =>
       ask((to) =>
@@ -189,6 +191,21 @@ function InputNames({ of, files = false }: { of: Schemas["JobProperties"]["input
   );
 }
 
+/** What is used of the input's tracks, where it is not all of them. */
+function tracksRead(input: Schemas["JobProperties"]["input"]): string {
+  const [first] = "inputs" in input ? input.inputs : [input];
+  const definitions = first !== undefined && "inputDefinitions" in first ? (first.inputDefinitions ?? []) : [];
+  const words = definitions.flatMap(({ includedTracks }) => (Array.isArray(includedTracks) ? (includedTracks as Record<string, unknown>[]) : []).map(trackWords));
+  return [...new Set(words)].join(", ");
+}
+
+function trackWords(track: Record<string, unknown>): string {
+  const kind = String(track["@odata.type"]).includes("Audio") ? "sound" : "pictures";
+  if (track.trackId !== undefined) return `${kind} of track ${String(track.trackId)}`;
+  const value = track.filterValue ?? track.filter;
+  return value == null || value === "All" ? kind : `${kind} with ${String(track.attribute).toLowerCase()} ${String(value)}`;
+}
+
 /** Of several outputs, the one that is asked for. `assets`: of outputs that are finished, at least one. */
 function PublishResult({ assets, done }: { assets: string[]; done: (locator: string) => void }) {
   const [asset, choose] = useState(assets[0] ?? "");
@@ -210,6 +227,38 @@ function PublishResult({ assets, done }: { assets: string[]; done: (locator: str
   );
 }
 
+const PRIORITIES = ["Low", "Normal", "High"] as const;
+
+function JobForm({ of, transform, done }: { of: Job; transform: string; done: () => void }) {
+  const { description, priority } = of.properties;
+  const [draft, change, clear, was] = useDraft(`job-${transform}/${of.name}`, { description: description ?? "", priority }, true);
+  return (
+    <Form
+      label="Save job"
+      done="Job saved"
+      submit={() =>
+        ask((to) =>
+          to.PATCH("/api/v1/projects/{project}/media/transforms/{transform}/jobs/{job}", {
+            params: { path: here({ transform, job: of.name }) },
+            body: { properties: changed(draft, was) },
+          }),
+        )
+      }
+      then={() => (clear(), done())}
+    >
+      <Area label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+      <Select
+        label="Priority"
+        name="priority"
+        value={draft.priority}
+        change={(priority) => change({ priority: priority as Job["properties"]["priority"] })}
+        options={[...PRIORITIES]}
+        hint={of.properties.state === "Queued" ? "Jobs of a higher one are begun first." : "It has been begun already: this changes its record only."}
+      />
+    </Form>
+  );
+}
+
 function JobPage({ transform, job }: { transform: string; job: string }) {
   const params = { params: { path: here({ transform, job }) } };
   const found = useLoad(
@@ -223,8 +272,13 @@ function JobPage({ transform, job }: { transform: string; job: string }) {
     <>
       <Heading title={job} back={[href(["jobs"]), "Jobs"]}>
         {!goesOn(state) && finished.length > 0 && (
-          <Opener label="Publish the result" title="Publish the result" disabled={!may("StreamingLocator", "write")}>
+          <Opener label="Publish the result" title="Publish the result" disabled={barred("StreamingLocator", "write")}>
             {(close) => <PublishResult assets={[...new Set(finished)]} done={(name) => (close(), go(["locators", name]))} />}
+          </Opener>
+        )}
+        {found.value !== null && (
+          <Opener label="Edit" kind="plain" title={`Edit ${job}`} disabled={barred("Job", "write")}>
+            {(close) => <JobForm of={found.value!} transform={transform} done={() => (close(), found.reload())} />}
           </Opener>
         )}
         {state !== "" && goesOn(state) && (
@@ -232,7 +286,7 @@ function JobPage({ transform, job }: { transform: string; job: string }) {
             label="Cancel job"
             kind="danger"
             done="Job is being cancelled"
-            disabled={state === "Canceling" || !may("Job", "act")}
+            disabled={state === "Canceling" || barred("Job", "act")}
             run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/transforms/{transform}/jobs/{job}/cancelJob", params))}
             then={found.reload}
           />
@@ -240,7 +294,7 @@ function JobPage({ transform, job }: { transform: string; job: string }) {
         {state !== "" && !goesOn(state) && (
           <Confirm
             label="Delete"
-            disabled={!may("Job", "delete")}
+            disabled={barred("Job", "delete")}
             question={`Delete ${job}?`}
             consequence="The record of the job goes. What it made stays."
             done="Job deleted"
@@ -266,6 +320,8 @@ function JobPage({ transform, job }: { transform: string; job: string }) {
                 ["Started", moment(properties.startTime)],
                 ["Ended", moment(properties.endTime)],
                 ["Description", properties.description],
+                ["Correlation data", pairText(properties.correlationData, ", ")],
+                ["Tracks", tracksRead(properties.input)],
               ]}
             />
             {properties.outputs.map((output, index) => (

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { isoDuration, isoSeconds, moment, clock } from "../format";
 import { protocolOf } from "../player/players";
 import { Screen } from "../player/screen";
@@ -15,6 +15,7 @@ import { Await, Empty } from "../ui/states";
 import { stamp } from "./encode";
 import { encodingLabel, type LiveEvent } from "./live";
 import { LiveForm } from "./live-form";
+import { labelLinks } from "./labels";
 import { pairText } from "./pairs";
 import { listed } from "./ranges";
 import { HealthPanel, type Health } from "./live-health";
@@ -33,7 +34,7 @@ export function LiveEventPage({ name }: { name: string }) {
   );
   const state = event.value?.properties.resourceState;
   const busy = event.value !== null && moving(event.value);
-  const act = may("LiveEvent", "act");
+  const off = barred("LiveEvent", "act");
   const health = useLoad<Health>(
     () => ask((to) => to.GET("/api/v1/projects/{project}/media/liveEvents/{event}/health", params)),
     [name, state],
@@ -61,7 +62,7 @@ export function LiveEventPage({ name }: { name: string }) {
               <Act
                 label="Start"
                 kind="primary"
-                disabled={!act}
+                disabled={off}
                 done="Live event is starting"
                 run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/liveEvents/{event}/start", params))}
                 then={event.reload}
@@ -70,7 +71,7 @@ export function LiveEventPage({ name }: { name: string }) {
             {state === "Stopped" && (
               <Act
                 label="Stand by"
-                disabled={!act}
+                disabled={off}
                 done="Live event is being readied"
                 run={() => ask((to) => to.POST("/api/v1/projects/{project}/media/liveEvents/{event}/allocate", params))}
                 then={event.reload}
@@ -79,7 +80,7 @@ export function LiveEventPage({ name }: { name: string }) {
             {state !== "Stopped" && (
               <Confirm
                 label="Stop"
-                disabled={!act || state === "Stopping" || state === "Deleting"}
+                disabled={off || state === "Stopping" || state === "Deleting"}
                 question={`Stop ${name}?`}
                 consequence="Encoders are disconnected and viewers see no more of it. Recordings stay, and their recording ends."
                 done="Live event is stopping"
@@ -96,7 +97,7 @@ export function LiveEventPage({ name }: { name: string }) {
             {state === "Running" && (
               <Confirm
                 label="Reset"
-                disabled={!act}
+                disabled={off}
                 question={`Reset ${name}?`}
                 consequence="Encoders are disconnected, and the timeline begins anew when they come back."
                 done="Live event is being reset"
@@ -108,13 +109,13 @@ export function LiveEventPage({ name }: { name: string }) {
               label="Change"
               kind="plain"
               title={`Change ${name}`}
-              disabled={!may("LiveEvent", "write") || !(state === "Stopped" || state === "StandBy")}
+              disabled={barred("LiveEvent", "write")}
             >
               {(close) => <LiveForm of={event.value!} done={() => (close(), event.reload())} />}
             </Opener>
             <Confirm
               label="Delete"
-              disabled={busy || state !== "Stopped" || !may("LiveEvent", "delete")}
+              disabled={busy || state !== "Stopped" || barred("LiveEvent", "delete")}
               question={`Delete ${name}?`}
               consequence="Its ingest addresses are gone for good. Recordings stay as assets."
               done="Live event deleted"
@@ -131,12 +132,14 @@ export function LiveEventPage({ name }: { name: string }) {
               rows={[
                 ["State", <State of={one.properties.resourceState} />],
                 ["Description", one.properties.description],
-                ["Labels", pairText(one.labels, ", ")],
+                ["Labels", labelLinks(one.labels, "live")],
                 ["Tags", pairText(one.tags, ", ")],
                 ["Input", one.properties.input.streamingProtocol],
                 ["Qualities", encodingLabel(one.properties.encoding.encodingType)],
                 ["Latency", one.properties.streamOptions.some((option) => option.startsWith("Low")) ? "low" : "standard"],
                 ["Key frames", keyFrames(one)],
+                ["Host name", one.properties.useStaticHostname ? `its own: ${one.properties.hostnamePrefix ?? one.name}` : ""],
+                ["Preview's media id", one.properties.preview.alternativeMediaId],
                 ["Preview for", listed(one.properties.preview.accessControl.ip.allow) || "whoever has its address"],
                 ["Created", moment(one.properties.created)],
               ]}
@@ -195,7 +198,7 @@ function Ingest({ event }: { event: LiveEvent }) {
         </ul>
       )}
       <p class="meta">
-        Keep these to yourself: whoever has them can send. Allowed from {allow === "" ? "anywhere" : allow}.
+        {endpoints.length > 0 && "Keep these to yourself: whoever has them can send. "}Allowed from {allow === "" ? "anywhere" : allow}.
       </p>
     </Section>
   );
@@ -269,7 +272,7 @@ function Outputs({ event, basic, state }: { event: string; basic: boolean; state
     <Section
       title="Recordings"
       actions={
-        <Opener label="Record" disabled={!may("LiveOutput", "write")}>
+        <Opener label="Record" disabled={barred("LiveOutput", "write")}>
           {(close) => <OutputForm event={event} basic={basic} done={() => (close(), outputs.reload())} />}
         </Opener>
       }
@@ -300,7 +303,7 @@ function Outputs({ event, basic, state }: { event: string; basic: boolean; state
                       </a>
                       <Confirm
                         label="End recording"
-                        disabled={resourceState === "Deleting" || !may("LiveOutput", "delete")}
+                        disabled={resourceState === "Deleting" || barred("LiveOutput", "delete")}
                         question={`End ${name}?`}
                         consequence="The recording stops here. Its asset stays, and plays as a film does."
                         done="Recording ended"
@@ -347,6 +350,7 @@ function OutputForm({ event, basic, done }: { event: string; basic: boolean; don
     backUnit: "60",
     manifest: "",
     fragments: "",
+    snap: "",
     publish: true,
   });
   return (
@@ -371,6 +375,7 @@ function OutputForm({ event, basic, done }: { event: string; basic: boolean; don
                 ...(draft.description === "" ? {} : { description: draft.description }),
                 ...(draft.manifest === "" ? {} : { manifestName: draft.manifest }),
                 ...(draft.fragments === "" ? {} : { hls: { fragmentsPerTsSegment: Number(draft.fragments) } }),
+                ...(draft.snap === "" ? {} : { outputSnapTime: Number(draft.snap) }),
               },
             },
           }),
@@ -428,6 +433,15 @@ function OutputForm({ event, basic, done }: { event: string; basic: boolean; don
           change={(fragments) => change({ fragments })}
           placeholder="1"
           hint="More of them are fewer requests of older players, and farther behind."
+        />
+        <Text
+          label="Begins at (ticks)"
+          name="outputSnapTime"
+          type="number"
+          min={0}
+          value={draft.snap}
+          change={(snap) => change({ snap })}
+          hint="Of the timeline that the encoder sends. Empty: now."
         />
         <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
       </details>

@@ -6,6 +6,7 @@ import { isoSeconds } from "../format";
 import { Area, Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { useDraft } from "../ui/load";
 import { ENCODINGS, type LiveEvent } from "./live";
+import { changed } from "./changes";
 import { pairsChanged, pairText } from "./pairs";
 import { listed, rangesOf } from "./ranges";
 
@@ -16,6 +17,7 @@ const PROTOCOLS: [string, string][] = [
   ["RTMP", "RTMP (most encoders)"],
   ["RTMPS", "RTMPS (encrypted)"],
   ["SRT", "SRT (for lossy networks)"],
+  ["FragmentedMP4", "Smooth Streaming (fragmented MP4)"],
 ];
 
 const STRETCHES: [string, string][] = [
@@ -41,17 +43,21 @@ interface Draft {
   keyFrames: string;
   stretch: string;
   token: string;
+  fixedHost: boolean;
+  hostPrefix: string;
+  previewId: string;
+  previewMediaId: string;
   ingest: string;
   preview: string;
   start: boolean;
 }
 
-/** `of`: the event to change, which has to be stopped or standing by. */
+/** `of`: the event to change. Unless it is stopped or standing by, there are its labels and tags only. */
 export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) => void }) {
   const was = of?.properties;
   const known = { ingest: was?.input.accessControl.ip.allow ?? [], preview: was?.preview.accessControl.ip.allow ?? [] };
   const keyFramesWas = was?.encoding.keyFrameInterval ?? was?.input.keyFrameIntervalDuration;
-  const [draft, change, clear] = useDraft<Draft>(`live-event-${of?.name ?? ""}`, {
+  const initial: Draft = {
     name: of?.name ?? "",
     description: was?.description ?? "",
     labels: pairText(of?.labels),
@@ -62,10 +68,16 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
     keyFrames: keyFramesWas === undefined ? "" : String(isoSeconds(keyFramesWas) ?? ""),
     stretch: was?.encoding.stretchMode ?? "AutoSize",
     token: "",
+    fixedHost: was?.useStaticHostname ?? false,
+    hostPrefix: was?.hostnamePrefix ?? "",
+    previewId: "",
+    previewMediaId: "",
     ingest: listed(known.ingest),
     preview: listed(known.preview),
     start: true,
-  });
+  };
+  const [draft, change, clear, first] = useDraft<Draft>(`live-event-${of?.name ?? ""}`, initial, of !== undefined);
+  const fixed = was !== undefined && was.resourceState !== "Stopped" && was.resourceState !== "StandBy";
   const encoded = encodes(draft.encoding);
   const usual = draft.lowLatency ? KEY_FRAMES.low : KEY_FRAMES.standard;
   const interval = `PT${draft.keyFrames.trim() || usual}S`;
@@ -77,15 +89,40 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
     preview: { accessControl: { ip: { allow: rangesOf(draft.preview, known.preview) } } },
     ...(encoded ? { encoding: { keyFrameInterval: interval, stretchMode: draft.stretch as "AutoSize" } } : {}),
   });
+  /** What differs from what there was. */
+  const edited = (): Schemas["LiveEventPropertiesWrite"] => {
+    const { input, preview, encoding } = changeable();
+    const differs = (...members: (keyof Draft)[]) => members.some((member) => draft[member] !== first[member]);
+    const { accessControl, ...keyFrames } = input ?? {};
+    return {
+      ...changed({ description: draft.description }, first),
+      ...(differs("hostPrefix") ? { hostnamePrefix: draft.hostPrefix.trim() || draft.name } : {}),
+      ...(differs("ingest") || (!encoded && differs("keyFrames"))
+        ? { input: { ...(differs("ingest") ? { accessControl: accessControl ?? null } : {}), ...(differs("keyFrames") ? keyFrames : {}) } }
+        : {}),
+      ...(differs("preview") ? { preview: preview ?? null } : {}),
+      ...(encoded && differs("keyFrames", "stretch")
+        ? {
+            encoding: {
+              ...(differs("keyFrames") ? { keyFrameInterval: encoding?.keyFrameInterval ?? null } : {}),
+              ...(differs("stretch") ? { stretchMode: encoding?.stretchMode ?? null } : {}),
+            },
+          }
+        : {}),
+    };
+  };
   const submit = async () => {
     const path = here({ event: draft.name });
     const properties = changeable();
-    const pairs = { ...pairsChanged("labels", draft.labels, of?.labels), ...pairsChanged("tags", draft.tags, of?.tags) };
+    const pairs = {
+      ...(draft.labels === first.labels ? {} : pairsChanged("labels", draft.labels, of?.labels)),
+      ...(draft.tags === first.tags ? {} : pairsChanged("tags", draft.tags, of?.tags)),
+    };
     if (of !== undefined) {
       return ask((to) =>
         to.PATCH("/api/v1/projects/{project}/media/liveEvents/{event}", {
           params: { path },
-          body: { ...pairs, properties: { ...properties, description: draft.description || null } },
+          body: { ...pairs, ...(fixed ? {} : { properties: edited() }) },
         }),
       );
     }
@@ -100,6 +137,13 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
             ...properties,
             ...(draft.description === "" ? {} : { description: draft.description }),
             encoding: { ...properties.encoding, encodingType: draft.encoding as "Standard" },
+            ...(draft.fixedHost ? { useStaticHostname: true } : {}),
+            ...(draft.fixedHost && draft.hostPrefix.trim() !== "" ? { hostnamePrefix: draft.hostPrefix.trim() } : {}),
+            preview: {
+              ...properties.preview,
+              ...(draft.previewId.trim() === "" ? {} : { previewLocator: draft.previewId.trim() }),
+              ...(draft.previewMediaId.trim() === "" ? {} : { alternativeMediaId: draft.previewMediaId.trim() }),
+            },
             streamOptions: [draft.lowLatency ? "LowLatencyV2" : "Default"],
             input: {
               ...properties.input,
@@ -111,6 +155,16 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
       }),
     );
   };
+  const hostPrefix = (
+    <Text
+      label="Host name begins with"
+      name="hostnamePrefix"
+      value={draft.hostPrefix}
+      change={(hostPrefix) => change({ hostPrefix })}
+      placeholder={draft.name}
+      hint="Letters, digits and hyphens, 32 at most. Empty: the event's name."
+    />
+  );
   return (
     <Form
       label={of === undefined ? "Make live event" : "Save live event"}
@@ -119,7 +173,11 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
       then={() => (clear(), done(draft.name))}
     >
       {of === undefined && <Text label="Name" name="name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />}
-      <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+      {fixed ? (
+        <p class="meta">Everything else can be changed while it is stopped or standing by.</p>
+      ) : (
+        <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
+      )}
       <Area label="Labels" name="labels.*" rows={2} value={draft.labels} change={(labels) => change({ labels })} hint="To find it by, a line each: team=news" />
       <Area label="Tags" name="tags.*" rows={2} value={draft.tags} change={(tags) => change({ tags })} hint="In the same way, as Azure has them." />
       {of === undefined && (
@@ -135,35 +193,40 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
           />
         </>
       )}
-      <Text
-        label="Seconds between key frames"
-        name={encoded ? "encoding.keyFrameInterval" : "input.keyFrameIntervalDuration"}
-        type="number"
-        min={0.5}
-        max={20}
-        step="any"
-        value={draft.keyFrames}
-        change={(keyFrames) => change({ keyFrames })}
-        placeholder={usual}
-        hint={encoded ? "They are made here." : "Set the encoder to the same: segments begin at key frames. One second gives the lowest latency."}
-      />
-      {encoded && (
-        <Select label="The picture is fitted" name="stretchMode" value={draft.stretch} change={(stretch) => change({ stretch })} options={STRETCHES} />
+      {!fixed && (
+        <>
+          <Text
+            label="Seconds between key frames"
+            name={encoded ? "encoding.keyFrameInterval" : "input.keyFrameIntervalDuration"}
+            type="number"
+            min={0.5}
+            max={20}
+            step="any"
+            value={draft.keyFrames}
+            change={(keyFrames) => change({ keyFrames })}
+            placeholder={usual}
+            hint={encoded ? "They are made here." : "Set the encoder to the same: segments begin at key frames. One second gives the lowest latency."}
+          />
+          {encoded && (
+            <Select label="The picture is fitted" name="stretchMode" value={draft.stretch} change={(stretch) => change({ stretch })} options={STRETCHES} />
+          )}
+          <Text
+            label="Encoders' addresses"
+            name="input.accessControl.*"
+            value={draft.ingest}
+            change={(ingest) => change({ ingest })}
+            hint="203.0.113.7 or 203.0.113.0/24, with spaces between them. Empty: from anywhere, with the secret in the address."
+          />
+          <Text
+            label="Addresses that may see the preview"
+            name="preview.accessControl.*"
+            value={draft.preview}
+            change={(preview) => change({ preview })}
+            hint="In the same way. Empty: whoever has the preview's address."
+          />
+        </>
       )}
-      <Text
-        label="Encoders' addresses"
-        name="input.accessControl.*"
-        value={draft.ingest}
-        change={(ingest) => change({ ingest })}
-        hint="203.0.113.7 or 203.0.113.0/24, with spaces between them. Empty: from anywhere, with the secret in the address."
-      />
-      <Text
-        label="Addresses that may see the preview"
-        name="preview.accessControl.*"
-        value={draft.preview}
-        change={(preview) => change({ preview })}
-        hint="In the same way. Empty: whoever has the preview's address."
-      />
+      {!fixed && was?.useStaticHostname === true && hostPrefix}
       {of === undefined && (
         <>
           <details>
@@ -174,6 +237,28 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
               value={draft.token}
               change={(token) => change({ token })}
               hint={draft.protocol === "SRT" ? "A passphrase of 10 to 79 characters. Empty: one is made." : "A UUID, which stands in the address. Empty: one is made."}
+            />
+            <Check
+              label="A host name of its own"
+              hint="Encoders are told a name that stays the same, where whoever runs this Headwater has given such names to it (--ingest-host-labels)."
+              name="useStaticHostname"
+              checked={draft.fixedHost}
+              change={(fixedHost) => change({ fixedHost })}
+            />
+            {draft.fixedHost && hostPrefix}
+            <Text
+              label="Preview's id"
+              name="previewLocator"
+              value={draft.previewId}
+              change={(previewId) => change({ previewId })}
+              hint="A UUID, the first part of the preview's address. Empty: one is made."
+            />
+            <Text
+              label="Alternative media id of the preview"
+              name="alternativeMediaId"
+              value={draft.previewMediaId}
+              change={(previewMediaId) => change({ previewMediaId })}
+              hint="What your own system calls it."
             />
           </details>
           <Check label="Start it at once" checked={draft.start} change={(start) => change({ start })} />

@@ -3,7 +3,7 @@
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { moment } from "../format";
 import { asPage, List, quoted } from "../ui/list";
 import { Heading, Opener, State } from "../ui/parts";
@@ -22,7 +22,7 @@ function LiveList() {
   return (
     <>
       <Heading title="Live events">
-        <Opener label="New live event" disabled={!may("LiveEvent", "write")}>
+        <Opener label="New live event" disabled={barred("LiveEvent", "write")}>
           {(close) => <LiveForm done={(name) => (close(), go(["live", name]))} />}
         </Opener>
       </Heading>
@@ -38,6 +38,7 @@ function LiveList() {
           )
         }
         search={(words) => `contains(name,${quoted(words)})`}
+        labels
         everyMs={(events) =>
           events.some(({ properties }) => ["Starting", "Stopping", "Allocating", "Deleting"].includes(properties.resourceState)) ? 1500 : 5000
         }

@@ -4,16 +4,24 @@ import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here, may } from "../app/session";
+import { saveText } from "../dom";
 import { moment } from "../format";
 import { asPage, List, quoted, Table } from "../ui/list";
 import { useLoad } from "../ui/load";
-import { Act, Confirm, Copy, Facts, Heading, Opener, Section } from "../ui/parts";
-import { Await, Empty, FailureNote } from "../ui/states";
-import { asFailure, type Failure } from "../api/failure";
-import { Addresses, policyLabel, PublishForm } from "./publish";
+import { Act, Confirm, Copy, Facts, Heading, Opener, Section, State } from "../ui/parts";
+import { Await, Empty } from "../ui/states";
+import { changeLocator, LocatorForm } from "./locator-form";
+import { Addresses, CLEAR_POLICIES, policyLabel, PublishForm } from "./publish";
 
 type Locator = Schemas["StreamingLocator"];
+
+/** Whether it plays just now, as far as the locator goes. */
+function stateOf({ properties: { suppressed, startTime, endTime } }: Locator): string {
+  if (suppressed) return "Off the air";
+  if (Date.parse(endTime) < Date.now()) return "Expired";
+  return startTime !== undefined && Date.parse(startTime) > Date.now() ? "Not yet" : "Published";
+}
 
 export function LocatorsPage({ path }: PageProps) {
   const name = path[1];
@@ -24,7 +32,7 @@ function LocatorList() {
   return (
     <>
       <Heading title="Locators">
-        <Opener label="Publish an asset" disabled={!may("StreamingLocator", "write")}>
+        <Opener label="Publish an asset" disabled={barred("StreamingLocator", "write")}>
           {(close) => <PublishForm done={(name) => (close(), go(["locators", name]))} />}
         </Opener>
       </Heading>
@@ -45,6 +53,7 @@ function LocatorList() {
           { head: "Name", cell: ({ name }) => <a href={href(["locators", name])}>{name}</a> },
           { head: "Asset", long: true, cell: ({ properties: { assetName } }) => <a href={href(["assets", assetName])}>{assetName}</a> },
           { head: "Policy", cell: ({ properties }) => policyLabel(properties.streamingPolicyName) },
+          { head: "State", cell: (locator) => <State of={stateOf(locator)} /> },
           { head: "Until", cell: ({ properties }) => moment(properties.endTime) || "for good" },
           {
             head: "Actions",
@@ -66,6 +75,8 @@ function LocatorList() {
 }
 
 function LocatorPage({ name }: { name: string }) {
+  // What is below follows an edit.
+  const [turn, setTurn] = useState(0);
   const locator = useLoad(
     () =>
       ask((to) => to.GET("/api/v1/projects/{project}/media/streamingLocators/{locator}", { params: { path: here({ locator: name }) } })),
@@ -79,9 +90,31 @@ function LocatorPage({ name }: { name: string }) {
             <a class="button small" href={href(["watch", name])}>
               Play
             </a>
+            <Opener label="Edit" kind="plain" title={`Edit ${name}`} disabled={barred("StreamingLocator", "write")}>
+              {(close) => <LocatorForm of={locator.value!} done={() => (close(), setTurn(turn + 1), locator.reload())} />}
+            </Opener>
+            {locator.value.properties.suppressed ? (
+              <Act
+                label="Put on the air"
+                disabled={barred("StreamingLocator", "write")}
+                done="On the air"
+                run={() => changeLocator(name, { suppressed: false })}
+                then={locator.reload}
+              />
+            ) : (
+              <Confirm
+                label="Take off the air"
+                disabled={barred("StreamingLocator", "write")}
+                question={`Take ${name} off the air?`}
+                consequence="Its addresses answer that there is nothing, for those who are watching too, until you put it on the air again."
+                done="Off the air"
+                run={() => changeLocator(name, { suppressed: true })}
+                then={locator.reload}
+              />
+            )}
             <Confirm
               label="Unpublish"
-              disabled={!may("StreamingLocator", "delete")}
+              disabled={barred("StreamingLocator", "delete")}
               question={`Unpublish ${name}?`}
               consequence="Its addresses stop working, for those who are watching too. They do not come back with a new locator."
               done="Unpublished"
@@ -96,10 +129,11 @@ function LocatorPage({ name }: { name: string }) {
         )}
       </Heading>
       <Await of={locator}>
-        {({ properties }) => (
+        {({ properties, ...one }) => (
           <>
             <Facts
               rows={[
+                ["State", <State of={stateOf({ ...one, properties })} />],
                 ["Asset", <a href={href(["assets", properties.assetName])}>{properties.assetName}</a>],
                 ["Streaming policy", policyLabel(properties.streamingPolicyName)],
                 ["Key policy", properties.defaultContentKeyPolicyName],
@@ -107,11 +141,14 @@ function LocatorPage({ name }: { name: string }) {
                 ["Not before", moment(properties.startTime)],
                 ["Until", moment(properties.endTime) || "for good"],
                 ["Filters", properties.filters.join(", ")],
+                ["Alternative media id", properties.alternativeMediaId],
+                ["Content id", properties.contentId],
+                ["Server manifest", properties.defaultManifestFilename],
                 ["Id", <code>{properties.streamingLocatorId}</code>],
               ]}
             />
-            <Addresses locator={name} />
-            <Keys locator={name} />
+            <Addresses key={`addresses-${turn}`} locator={name} />
+            <Keys key={`keys-${turn}`} locator={name} some={!CLEAR_POLICIES.includes(properties.streamingPolicyName)} />
           </>
         )}
       </Await>
@@ -119,46 +156,62 @@ function LocatorPage({ name }: { name: string }) {
   );
 }
 
-/** Keys are shown when they are asked for, and not before. */
-function Keys({ locator }: { locator: string }) {
+/** Keys are shown when they are asked for, and not before. `some`: there may be any. */
+function Keys({ locator, some }: { locator: string; some: boolean }) {
   const [keys, setKeys] = useState<Schemas["StreamingLocatorContentKey"][] | null>(null);
-  const [failure, setFailure] = useState<Failure | null>(null);
   if (!may("StreamingLocator", "reveal")) return null;
+  if (!some) {
+    return (
+      <Section title="Content keys">
+        <Empty title="Not encrypted" />
+      </Section>
+    );
+  }
+  const params = { params: { path: here({ locator }) } };
   return (
     <Section
       title="Content keys"
       actions={
-        <Act
-          label="Show keys"
-          done="Keys shown"
-          run={async () => {
-            try {
-              const answer = await ask((to) =>
-                to.POST("/api/v1/projects/{project}/media/streamingLocators/{locator}/listContentKeys", { params: { path: here({ locator }) } }),
-              );
+        <>
+          <Act
+            label="Show keys"
+            done="Keys shown"
+            run={async () => {
+              const answer = await ask((to) => to.POST("/api/v1/projects/{project}/media/streamingLocators/{locator}/listContentKeys", params));
               // A string is the CPIX document, which is not asked for here.
               if (typeof answer !== "string") setKeys(answer.contentKeys);
-              setFailure(null);
-            } catch (thrown) {
-              setFailure(asFailure(thrown));
-            }
-          }}
-        />
+            }}
+          />
+          <Act
+            label="Download as CPIX"
+            done="CPIX document downloaded"
+            run={async () => {
+              const document = await ask((to) =>
+                to.POST("/api/v1/projects/{project}/media/streamingLocators/{locator}/listContentKeys", {
+                  ...params,
+                  headers: { accept: "application/xml" },
+                  parseAs: "text",
+                }),
+              );
+              saveText(`${locator}.cpix.xml`, "application/xml", String(document));
+            }}
+          />
+        </>
       }
     >
-      {failure !== null && <FailureNote failure={failure} />}
       {keys === null ? (
-        <p class="meta">Whoever has a key can decrypt. They are shown on request.</p>
+        <p class="meta">Whoever has a key can decrypt. They are shown on request, and a CPIX document has all of them.</p>
       ) : keys.length === 0 ? (
         <Empty title="Not encrypted" />
       ) : (
         <Table
           label="Content keys"
           items={keys}
-          id={({ id }) => id}
+          id={({ id, type, labelReferenceInStreamingPolicy }) => [id, type, labelReferenceInStreamingPolicy].join()}
           columns={[
             { head: "Kind", cell: ({ type }) => type },
             { head: "Id", long: true, cell: ({ id }) => <code>{id}</code> },
+            { head: "Label", cell: ({ labelReferenceInStreamingPolicy }) => labelReferenceInStreamingPolicy ?? "" },
             { head: "Policy", cell: ({ policyName }) => policyName ?? "" },
             { head: "Key", cell: ({ value }) => (value === undefined ? "" : <Copy text={value} label="key" />) },
           ]}

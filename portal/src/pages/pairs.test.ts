@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { pairsChanged, pairsOf, pairText } from "./pairs";
+import { labelled, pairsChanged, pairsOf, pairText } from "./pairs";
 
 describe("labels and tags as lines of text", () => {
   it("are read as they are written", () => {
@@ -24,5 +24,18 @@ describe("labels and tags as lines of text", () => {
     expect(pairsChanged("tags", pairText(odd), odd)).toEqual({});
     expect(pairsChanged("tags", "d=one", odd)).toEqual({ tags: { d: "one" } });
     expect(pairsChanged("tags", "", odd)).toEqual({ tags: {} });
+  });
+});
+
+describe("what is searched by label", () => {
+  it("is a name with a text", () => {
+    expect(labelled("team=news")).toEqual({ $label: ["team=news"] });
+    expect(labelled(" place=studio 2, upstairs ")).toEqual({ $label: ["place=studio 2, upstairs"] });
+    expect(labelled("team~ne")).toEqual({ $label: ["team~ne"] });
+    expect(labelled("team=")).toEqual({ $label_key: ["team"] });
+  });
+
+  it("is nothing else", () => {
+    for (const words of ["", "film", "a film=x", "=x", "/a=b"]) expect(labelled(words)).toBeNull();
   });
 });

@@ -33,3 +33,10 @@ export function pairsChanged<Field extends string>(field: Field, typed: string, 
   if (typed !== pairText(was)) changed[field] = pairsOf(typed, field);
   return changed;
 }
+
+/** What lists are asked for where a label is searched: `team=news`, `team~ne` for texts that hold it, `team=`; null where it is none. */
+export function labelled(words: string): { $label?: string[]; $label_key?: string[] } | null {
+  const [, name = "", text = ""] = words.trim().match(/^([\w.-]+)([=~].*)$/) ?? [];
+  if (name === "") return null;
+  return text.length === 1 ? { $label_key: [name] } : { $label: [name + text] };
+}

@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
-import { ask, may, profile } from "../app/session";
+import { ask, barred, may, profile } from "../app/session";
 import { moment } from "../format";
-import { Check, Form, Text } from "../ui/form";
+import { Check, Form, Select, Text } from "../ui/form";
 import { Table } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Confirm, Copy, Dialog, Heading, Opener, Section, State } from "../ui/parts";
@@ -16,13 +16,18 @@ type Invite = Schemas["Invite"];
 export function PeoplePage() {
   const users = useLoad(() => ask((to) => to.GET("/api/v1/organization/users")), []);
   const invites = useLoad(async () => (may("Invite", "read") ? ask((to) => to.GET("/api/v1/organization/invites")) : null), []);
+  // Lists of users say nothing of their teams.
+  const teams = useLoad(async () => (may("Team", "read") ? (await ask((to) => to.GET("/api/v1/organization/teams"))).items : []), []);
+  const teamsOf = (user: string) => (teams.value ?? []).filter(({ spec }) => user in spec.members).map(({ metadata }) => metadata.name);
+  const nameOf = (user: string) => users.value?.items.find(({ metadata }) => metadata.id === user)?.spec.name ?? user;
   const [made, setMade] = useState<Invite | null>(null);
   return (
     <>
       <Heading title="People">
-        <Opener label="Invite somebody" disabled={!may("Invite", "write")}>
+        <Opener label="Invite somebody" disabled={barred("Invite", "write")}>
           {(close) => (
             <InviteForm
+              users={users.value?.items ?? []}
               done={(invite) => {
                 close();
                 setMade(invite);
@@ -34,10 +39,17 @@ export function PeoplePage() {
       </Heading>
       {made !== null && (
         <Dialog title="Hand this on" close={() => setMade(null)}>
-          <p>
-            Whoever has this secret becomes {made.spec.name ?? "a user"} of this Headwater. It is shown this once, and nothing sends it: hand
-            it on yourself.
-          </p>
+          {made.spec.userId == null ? (
+            <p>
+              Whoever has this secret becomes {made.spec.name ?? "a user"} of this Headwater. It is shown this once, and nothing sends it: hand
+              it on yourself.
+            </p>
+          ) : (
+            <p>
+              {nameOf(made.spec.userId)} can accept it on their profile. This secret is for when they cannot sign in: whoever has it comes in as
+              them, with all their rights. It is shown this once.
+            </p>
+          )}
           <Copy text={made.metadata.secret ?? ""} label="secret of the invitation" />
           <p class="meta">
             It is accepted at {`${location.origin}/#/invited`} or POST /api/v1/invites/accept, and good until {moment(made.spec.expires)}.
@@ -55,7 +67,7 @@ export function PeoplePage() {
                 { head: "Name", cell: ({ spec }) => spec.name },
                 { head: "Sign-in", cell: ({ spec }) => spec.loginEmail ?? "" },
                 { head: "State", cell: ({ spec }) => <State of={spec.isActive ? "Active" : "Disabled"} /> },
-                { head: "Teams", cell: ({ status }) => Object.keys(status?.teams ?? {}).join(", ") },
+                { head: "Teams", cell: ({ metadata }) => teamsOf(metadata.id).join(", ") },
                 { head: "Since", cell: ({ metadata }) => moment(metadata.created) },
                 {
                   head: "Actions",
@@ -65,7 +77,7 @@ export function PeoplePage() {
                     ) : (
                       <Confirm
                         label="Remove"
-                        disabled={!may("User", "delete")}
+                        disabled={barred("User", "delete")}
                         question={`Remove ${spec.name}?`}
                         consequence="All their tokens stop working at once."
                         done="User removed"
@@ -90,7 +102,7 @@ export function PeoplePage() {
                 items={list.items}
                 id={({ metadata }) => metadata.id}
                 columns={[
-                  { head: "For", cell: ({ spec }) => spec.name ?? spec.loginEmail ?? "anybody" },
+                  { head: "For", cell: ({ spec }) => (spec.userId == null ? (spec.name ?? spec.loginEmail ?? "anybody") : nameOf(spec.userId)) },
                   { head: "State", cell: ({ status }) => <State of={status.state} /> },
                   { head: "Teams", cell: ({ spec }) => spec.teams.join(", ") },
                   { head: "Until", cell: ({ spec }) => moment(spec.expires) },
@@ -100,7 +112,7 @@ export function PeoplePage() {
                       status.state !== "Pending" ? null : (
                         <Confirm
                           label="Take back"
-                          disabled={!may("Invite", "delete")}
+                          disabled={barred("Invite", "delete")}
                           question="Take this invitation back?"
                           consequence="Its secret stops working."
                           done="Invitation taken back"
@@ -121,9 +133,11 @@ export function PeoplePage() {
   );
 }
 
-function InviteForm({ done }: { done: (invite: Invite) => void }) {
+const DAY_MS = 86_400_000;
+
+function InviteForm({ users, done }: { users: User[]; done: (invite: Invite) => void }) {
   const teams = useLoad(() => ask((to) => to.GET("/api/v1/organization/teams")), []);
-  const [draft, change, clear] = useDraft("invite", { name: "", email: "", teams: [] as string[] });
+  const [draft, change, clear] = useDraft("invite", { user: "", name: "", email: "", days: "7", teams: [] as string[] });
   let made: Invite | null = null;
   return (
     <Form
@@ -132,7 +146,13 @@ function InviteForm({ done }: { done: (invite: Invite) => void }) {
       submit={async () => {
         made = await ask((to) =>
           to.POST("/api/v1/organization/invites", {
-            body: { spec: { name: draft.name, loginEmail: draft.email || null, teams: draft.teams } },
+            body: {
+              spec: {
+                ...(draft.user === "" ? { name: draft.name, loginEmail: draft.email || null } : { userId: draft.user }),
+                teams: draft.teams,
+                expires: new Date(Date.now() + Number(draft.days) * DAY_MS).toISOString(),
+              },
+            },
           }),
         );
       }}
@@ -141,8 +161,22 @@ function InviteForm({ done }: { done: (invite: Invite) => void }) {
         if (made !== null) done(made);
       }}
     >
-      <Text label="Name" name="name" required value={draft.name} change={(name) => change({ name })} />
-      <Text label="E-mail for signing in" name="loginEmail" type="email" value={draft.email} change={(email) => change({ email })} hint="May be left to whoever accepts." />
+      <Select
+        label="Who"
+        name="userId"
+        value={draft.user}
+        change={(user) => change({ user })}
+        options={[["", "Somebody new"], ...users.filter(({ metadata }) => metadata.id !== profile.value?.metadata.id).map(({ metadata, spec }): [string, string] => [metadata.id, spec.name])]}
+      />
+      {draft.user === "" ? (
+        <>
+          <Text label="Name" name="name" required value={draft.name} change={(name) => change({ name })} />
+          <Text label="E-mail for signing in" name="loginEmail" type="email" value={draft.email} change={(email) => change({ email })} hint="May be left to whoever accepts." />
+        </>
+      ) : (
+        <p class="meta">They find it on their profile, and accept it there.</p>
+      )}
+      <Text label="Days it is good for" name="expires" type="number" min={1} max={30} required value={draft.days} change={(days) => change({ days })} />
       <fieldset class="choice">
         <legend>Teams</legend>
         <p class="meta">Teams give rights. Without one, a user can sign in and do nothing.</p>

@@ -1,8 +1,8 @@
 /** Posters and stills of assets, read from storage: in the list, and on an asset's page with a strip of the film. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { endpointOrigin } from "../api/streams";
 import { ask, may, project } from "../app/session";
-import { webUrl } from "../dom";
 import { clock } from "../format";
 import { useLoad } from "../ui/load";
 import { Section } from "../ui/parts";
@@ -40,6 +40,49 @@ async function readPictures(of: string, asset: string, strip: boolean): Promise<
   };
 }
 
+/** Where what is published is reached. Asked for once in a minute. */
+const origins = new Map<string, { until: number; origin: Promise<string> }>();
+
+function originOf(of: string): Promise<string> {
+  const kept = origins.get(of);
+  if (kept !== undefined && kept.until > Date.now()) return kept.origin;
+  const origin = ask((to) => to.GET("/api/v1/projects/{project}/media/streamingEndpoints", { params: { path: { project: of } } })).then(
+    ({ value }) => endpointOrigin(value).origin,
+    () => location.origin,
+  );
+  origins.set(of, { until: Date.now() + 60_000, origin });
+  return origin;
+}
+
+/** Locators of an asset that are looked through. */
+const LOCATORS = 5;
+
+/** For those who may not look into storage: what a locator lets everybody take as it is. */
+async function readTakeable(of: string, asset: string, strip: boolean): Promise<Pictures> {
+  const { streamingLocators } = await ask((to) =>
+    to.POST("/api/v1/projects/{project}/media/assets/{asset}/listStreamingLocators", { params: { path: { project: of, asset } } }),
+  );
+  for (const { name: locator } of streamingLocators.slice(0, LOCATORS)) {
+    const { downloadPaths } = await ask((to) =>
+      to.POST("/api/v1/projects/{project}/media/streamingLocators/{locator}/listPaths", { params: { path: { project: of, locator } } }),
+    );
+    const paths = new Map(downloadPaths.map((path) => [decodeURIComponent(path.split("/").at(-1) ?? ""), path]));
+    const { pictures, index } = picturesAmong([...paths.keys()]);
+    if (pictures.length === 0 && index === null) continue;
+    const origin = await originOf(of);
+    const url = (name: string) => `${origin}${paths.get(name) ?? ""}`;
+    return {
+      pictures: pictures.map((name) => ({ name, url: url(name) })),
+      strip: index === null || !strip ? [] : spread(await readIndex(url(index)), STRIP).map((tile) => ({ ...tile, url: url(tile.sheet) })),
+    };
+  }
+  return NONE;
+}
+
+function read(of: string, asset: string, strip: boolean): Promise<Pictures> {
+  return may("Asset", "reveal") ? readPictures(of, asset, strip) : readTakeable(of, asset, strip);
+}
+
 /** No tiles where storage does not let pages read it: a strip is nothing that anybody needs. */
 async function readIndex(url: string): Promise<Tile[]> {
   const answer = await fetch(url, { credentials: "omit" }).catch(() => null);
@@ -64,33 +107,12 @@ async function inTurn<T>(what: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Posters of what is published, by asset: for those who may not look into storage. Read once in a minute. */
-const published = new Map<string, { until: number; posters: Promise<Map<string, string>> }>();
-
-function publishedPosters(of: string): Promise<Map<string, string>> {
-  const kept = published.get(of);
-  if (kept !== undefined && kept.until > Date.now()) return kept.posters;
-  const posters = ask((to) => to.GET("/api/v1/projects/{project}/media/published", { params: { path: { project: of } } })).then(
-    ({ value }) =>
-      new Map(
-        value.flatMap(({ assetName, posterUrl }) => {
-          const url = posterUrl == null ? null : webUrl(posterUrl);
-          return url === null ? [] : [[assetName, url] as const];
-        }),
-      ),
-    () => new Map<string, string>(),
-  );
-  published.set(of, { until: Date.now() + 60_000, posters });
-  return posters;
-}
-
 /** The poster's URL; null where there is none. Asked for once in a while, however often a list is read again. */
 function posterOf(of: string, asset: string): Promise<string | null> {
-  if (!may("Asset", "reveal")) return publishedPosters(of).then((found) => found.get(asset) ?? null);
   const key = `${of}/${asset}`;
   const kept = posters.get(key);
   if (kept !== undefined && kept.until > Date.now()) return kept.url;
-  const url = inTurn(() => readPictures(of, asset, false)).then(
+  const url = inTurn(() => read(of, asset, false)).then(
     ({ pictures }) => pictures[0]?.url ?? null,
     // A list without a picture is a list; what is wrong is said where the asset is opened.
     () => null,
@@ -130,15 +152,18 @@ export function Poster({ asset }: { asset: string }) {
   );
 }
 
-/** Nothing for assets without pictures, and for those who may not look into storage. */
+/** Nothing for assets without pictures; for those who may not look into storage, those that are published for everybody to take. */
 export function AssetPictures({ asset, turn }: { asset: string; turn: number }) {
   const found = useLoad(
-    () => (may("Asset", "reveal") ? readPictures(project.peek(), asset, true) : Promise.resolve(NONE)),
+    () => read(project.peek(), asset, true),
     [asset],
     () => null,
     turn,
   );
-  const { pictures, strip } = found.value ?? NONE;
+  // What a locator promises and nobody serves is no picture.
+  const [broken, setBroken] = useState<string[]>([]);
+  const { pictures: all, strip } = found.value ?? NONE;
+  const pictures = all.filter(({ url }) => !broken.includes(url));
   if (pictures.length === 0 && strip.length === 0) return null;
   return (
     <Section title="Pictures">
@@ -146,7 +171,7 @@ export function AssetPictures({ asset, turn }: { asset: string; turn: number }) 
         <ul class="pictures">
           {pictures.slice(0, 12).map(({ name, url }) => (
             <li key={name}>
-              <img src={url} alt={name} decoding="async" />
+              <img src={url} alt={name} decoding="async" onError={() => setBroken((before) => [...before, url])} />
             </li>
           ))}
         </ul>

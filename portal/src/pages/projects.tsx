@@ -4,7 +4,7 @@ import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
 import { Failure } from "../api/failure";
-import { ask, choose, may, project, rereadProjects } from "../app/session";
+import { ask, barred, choose, project, rereadProjects } from "../app/session";
 import { moment } from "../format";
 import { Form, Select, Text } from "../ui/form";
 import { List, whole } from "../ui/list";
@@ -23,7 +23,7 @@ function ProjectList() {
   return (
     <>
       <Heading title="Projects">
-        <Opener label="New project" disabled={!may("Account", "write")}>
+        <Opener label="New project" disabled={barred("Account", "write")}>
           {(close) => <NewProject done={(name) => (close(), go(["projects", name]))} />}
         </Opener>
       </Heading>
@@ -120,7 +120,7 @@ function ProjectPage({ name }: { name: string }) {
         {found.value !== null && (
           <>
             <Switch name={name} label={found.value.spec.displayName || name} />
-            <Opener label="Rename" kind="plain" title={`Rename ${name}`} disabled={!may("Account", "write")}>
+            <Opener label="Rename" kind="plain" title={`Rename ${name}`} disabled={barred("Account", "write")}>
               {(close) => <Rename of={found.value!} done={() => (close(), found.reload())} />}
             </Opener>
           </>
@@ -179,7 +179,7 @@ function ProjectPage({ name }: { name: string }) {
 
 function Rename({ of, done }: { of: Project; done: () => void }) {
   const { name } = of.metadata;
-  const [draft, change, clear] = useDraft(`project-${name}`, { displayName: of.spec.displayName });
+  const [draft, change, clear] = useDraft(`project-${name}`, { displayName: of.spec.displayName }, true);
   return (
     <Form
       label="Save"

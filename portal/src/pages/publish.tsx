@@ -1,18 +1,23 @@
 /** Publishing an asset, and the locators it has. */
 
 import type { Schemas } from "../api/client";
+import { Failure } from "../api/failure";
 import { readLocations } from "../api/streams";
 import { go, href } from "../app/router";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here, may } from "../app/session";
 import { moment } from "../format";
-import { Choice, Form, Select, Text } from "../ui/form";
+import { Area, Choice, FileText, Form, Select, Text } from "../ui/form";
 import { Table } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Copy, Opener, Section } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
 import { stamp } from "./encode";
+import { LocatorFields, locatorChanges, NEW_LOCATOR } from "./locator-form";
 
 export const CLEAR = "Predefined_ClearStreamingOnly";
+
+/** Those built in that encrypt nothing. */
+export const CLEAR_POLICIES = [CLEAR, "Predefined_DownloadAndClearStreaming", "Predefined_DownloadOnly"];
 
 export const POLICIES = [
   { value: CLEAR, label: "Stream to everybody", hint: "HLS and DASH, not encrypted, no download.", safe: true },
@@ -37,6 +42,23 @@ export async function publish(
   return name;
 }
 
+/** Keys that somebody brings along are a CPIX document or a list in JSON. */
+function isDocument(text: string): boolean {
+  return text.trimStart().startsWith("<");
+}
+
+function keysOf(text: string): Partial<Schemas["StreamingLocatorPropertiesWrite"]> {
+  return isDocument(text) ? { contentKeyDocument: text } : { contentKeys: listOf(text) };
+}
+
+function listOf(text: string): Schemas["StreamingLocatorContentKeyWrite"][] {
+  try {
+    return JSON.parse(text) as Schemas["StreamingLocatorContentKeyWrite"][];
+  } catch (thrown) {
+    throw new Failure("invalid", `This is not JSON: ${thrown instanceof Error ? thrown.message : ""}`, "contentKeys");
+  }
+}
+
 export function PublishForm({ asset, done }: { asset?: string; done: (locator: string) => void }) {
   const [draft, change, clear] = useDraft(`publish-${asset ?? ""}`, {
     asset: asset ?? "",
@@ -44,9 +66,9 @@ export function PublishForm({ asset, done }: { asset?: string; done: (locator: s
     policy: CLEAR,
     own: "",
     keys: "",
-    start: "",
-    end: "",
-    filter: "",
+    ...NEW_LOCATOR,
+    id: "",
+    contentKeys: "",
   });
   const known = useLoad(
     () =>
@@ -63,7 +85,7 @@ export function PublishForm({ asset, done }: { asset?: string; done: (locator: s
   const offered = POLICIES.filter(({ value }) => policies === null || policies.value.some(({ name }) => name === value));
   const others = (policies?.value ?? []).map(({ name }) => name).filter((name) => !POLICIES.some(({ value }) => value === name));
   const policy = draft.policy === "" ? draft.own || (others[0] ?? "") : draft.policy;
-  const encrypted = draft.policy !== CLEAR && draft.policy !== "Predefined_DownloadAndClearStreaming";
+  const encrypted = !CLEAR_POLICIES.includes(policy);
   const name = draft.name || `${draft.asset}-${stamp()}`;
   let made = "";
   return (
@@ -76,9 +98,9 @@ export function PublishForm({ asset, done }: { asset?: string; done: (locator: s
           policy,
           {
             ...(encrypted && draft.keys !== "" ? { defaultContentKeyPolicyName: draft.keys } : {}),
-            ...(draft.start === "" ? {} : { startTime: new Date(draft.start).toISOString() }),
-            ...(draft.end === "" ? {} : { endTime: new Date(draft.end).toISOString() }),
-            ...(draft.filter === "" ? {} : { filters: draft.filter.split(",").map((one) => one.trim()).filter(Boolean) }),
+            ...locatorChanges(draft, NEW_LOCATOR),
+            ...(draft.id === "" ? {} : { streamingLocatorId: draft.id.trim() }),
+            ...(encrypted && draft.contentKeys.trim() !== "" ? keysOf(draft.contentKeys) : {}),
           },
           name,
         );
@@ -113,16 +135,35 @@ export function PublishForm({ asset, done }: { asset?: string; done: (locator: s
           name="defaultContentKeyPolicyName"
           value={draft.keys}
           change={(keys) => change({ keys })}
-          hint="Without one, nobody gets the key."
+          hint="Who gets the key. None is needed where you or another licence server give it out."
           options={[["", "None"], ...(keyPolicies?.value ?? []).map(({ name }): [string, string] => [name, name])]}
         />
       )}
       <details>
         <summary>More</summary>
         <Text label="Locator name" value={draft.name} change={(name) => change({ name })} hint="Made from the asset's name when left empty." />
-        <Text label="Not before" name="startTime" type="datetime-local" value={draft.start} change={(start) => change({ start })} />
-        <Text label="Until" name="endTime" type="datetime-local" value={draft.end} change={(end) => change({ end })} />
-        <Text label="Filters" name="filters.*" value={draft.filter} change={(filter) => change({ filter })} hint="Names, with commas between them." />
+        <LocatorFields draft={draft} change={change} />
+        <Text
+          label="Id"
+          name="streamingLocatorId"
+          value={draft.id}
+          change={(id) => change({ id })}
+          hint="A UUID, the first part of its addresses. Empty: one is made."
+        />
+        {encrypted && (
+          <>
+            <Area
+              label="Content keys of your own"
+              name={isDocument(draft.contentKeys) ? "contentKeyDocument" : "contentKeys.*"}
+              rows={3}
+              code
+              value={draft.contentKeys}
+              change={(contentKeys) => change({ contentKeys })}
+              hint="A CPIX document, or a list in JSON as listContentKeys gives it: id, value, labelReferenceInStreamingPolicy. Empty: keys are made."
+            />
+            <FileText label="Content keys from a file" accept=".xml,.cpix,.json" read={(contentKeys) => change({ contentKeys })} />
+          </>
+        )}
       </details>
     </Form>
   );
@@ -138,7 +179,7 @@ export function AssetLocators({ asset }: { asset: string }) {
     <Section
       title="Published as"
       actions={
-        <Opener label="Publish" title={`Publish ${asset}`} disabled={!may("StreamingLocator", "write")}>
+        <Opener label="Publish" title={`Publish ${asset}`} disabled={barred("StreamingLocator", "write")}>
           {(close) => <PublishForm asset={asset} done={(name) => (close(), go(["locators", name]))} />}
         </Opener>
       }

@@ -2,12 +2,14 @@
 
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
-import { ask, may } from "../app/session";
-import { Check, Form, NAME_HINT, Text } from "../ui/form";
+import { ask, barred } from "../app/session";
+import { Form, NAME_HINT, Text } from "../ui/form";
 import { List, whole } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Confirm, Heading, Opener } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
+import { union, type Capabilities } from "./rights";
+import { RightsFields, RightsList } from "./rights-fields";
 
 type Role = Schemas["Role"];
 
@@ -17,7 +19,7 @@ export function RolesPage() {
   return (
     <>
       <Heading title="Roles">
-        <Opener label="New role" disabled={!may("CustomRole", "write")}>
+        <Opener label="New role" disabled={barred("CustomRole", "write")}>
           {(close) => <RoleForm done={() => (close(), again())} />}
         </Opener>
       </Heading>
@@ -34,31 +36,30 @@ export function RolesPage() {
             cell: ({ spec }) => (
               <details>
                 <summary>{Object.keys(spec.capabilities).length} kinds of things</summary>
-                <ul class="plain-list meta">
-                  {Object.entries(spec.capabilities).map(([kind, verbs]) => (
-                    <li key={kind}>
-                      {kind}: {verbs.join(", ")}
-                    </li>
-                  ))}
-                </ul>
+                <RightsList of={spec.capabilities} />
               </details>
             ),
           },
           {
             head: "Actions",
-            cell: ({ metadata }) =>
-              metadata.builtIn ? (
+            cell: (role) =>
+              role.metadata.builtIn ? (
                 <span class="meta">built in</span>
               ) : (
-                <Confirm
-                  label="Delete"
-                  disabled={!may("CustomRole", "delete")}
-                  question={`Delete ${metadata.name}?`}
-                  consequence="Teams and clients that have it lose its rights."
-                  done="Role deleted"
-                  run={() => ask((to) => to.DELETE("/api/v1/organization/roles/{role}", { params: { path: { role: metadata.id } } }))}
-                  then={again}
-                />
+                <>
+                  <Opener label="Edit" kind="plain" title={`Edit ${role.metadata.name}`} disabled={barred("CustomRole", "write")}>
+                    {(close) => <RoleForm of={role} done={() => (close(), again())} />}
+                  </Opener>
+                  <Confirm
+                    label="Delete"
+                    disabled={barred("CustomRole", "delete")}
+                    question={`Delete ${role.metadata.name}?`}
+                    consequence="Teams and clients that have it lose its rights."
+                    done="Role deleted"
+                    run={() => ask((to) => to.DELETE("/api/v1/organization/roles/{role}", { params: { path: { role: role.metadata.id } } }))}
+                    then={again}
+                  />
+                </>
               ),
           },
         ]}
@@ -68,33 +69,24 @@ export function RolesPage() {
   );
 }
 
-/** What a role can be made of: everything that the built-in roles have. */
-function offered(roles: Role[]): Map<string, string[]> {
-  const all = new Map<string, string[]>();
-  for (const { metadata, spec } of roles) {
-    if (!metadata.builtIn) continue;
-    for (const [kind, verbs] of Object.entries(spec.capabilities)) {
-      all.set(kind, [...new Set([...(all.get(kind) ?? []), ...verbs])]);
-    }
-  }
-  return all;
-}
-
-function RoleForm({ done }: { done: () => void }) {
+/** `of`: the role to change. */
+function RoleForm({ of, done }: { of?: Role; done: () => void }) {
   const roles = useLoad(() => ask((to) => to.GET("/api/v1/organization/roles")), []);
-  const [draft, change, clear] = useDraft("role", { name: "", description: "", capabilities: {} as Record<string, string[]> });
-  const toggle = (kind: string, verb: string, on: boolean) => {
-    const verbs = (draft.capabilities[kind] ?? []).filter((one) => one !== verb);
-    const { [kind]: _before, ...others } = draft.capabilities;
-    const next = on ? [...verbs, verb] : verbs;
-    change({ capabilities: next.length === 0 ? others : { ...others, [kind]: next } });
-  };
+  const [draft, change, clear] = useDraft(
+    `role-${of?.metadata.name ?? ""}`,
+    {
+      name: of?.metadata.name ?? "",
+      description: of?.spec.description ?? "",
+      capabilities: of?.spec.capabilities ?? ({} as Capabilities),
+    },
+    of !== undefined,
+  );
   return (
     <Await of={roles}>
       {({ items }) => (
         <Form
-          label="Make role"
-          done="Role made"
+          label={of === undefined ? "Make role" : "Save role"}
+          done={of === undefined ? "Role made" : "Role saved"}
           submit={() =>
             ask((to) =>
               to.PUT("/api/v1/organization/roles/{role}", {
@@ -105,16 +97,13 @@ function RoleForm({ done }: { done: () => void }) {
           }
           then={() => (clear(), done())}
         >
-          <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
+          {of === undefined && <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />}
           <Text label="Description" name="description" value={draft.description} change={(description) => change({ description })} />
-          {[...offered(items)].map(([kind, verbs]) => (
-            <fieldset class="choice inline" key={kind}>
-              <legend>{kind}</legend>
-              {verbs.map((verb) => (
-                <Check key={verb} label={verb} checked={draft.capabilities[kind]?.includes(verb) ?? false} change={(on) => toggle(kind, verb, on)} />
-              ))}
-            </fieldset>
-          ))}
+          <RightsFields
+            among={union(items.filter(({ metadata }) => metadata.builtIn).map(({ spec }) => spec.capabilities))}
+            chosen={draft.capabilities}
+            change={(capabilities) => change({ capabilities })}
+          />
         </Form>
       )}
     </Await>

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
-import { ask, may } from "../app/session";
+import { ask, barred } from "../app/session";
 import { moment } from "../format";
 import { List, whole } from "../ui/list";
 import { Confirm, Heading, State } from "../ui/parts";
@@ -12,7 +12,7 @@ type SigningKey = Schemas["SigningKey"];
 export function SigningKeysPage() {
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((before) => before + 1);
-  const act = may("SigningKey", "act");
+  const off = barred("SigningKey", "act");
   const known = useRef<string[]>([]);
   const signing = useRef("");
   return (
@@ -20,7 +20,7 @@ export function SigningKeysPage() {
       <Heading title="Signing keys">
         <Confirm
           label="New key"
-          disabled={!act}
+          disabled={off}
           question="Let a new key sign tokens?"
           consequence="Tokens are signed with it from here on. Those that the last one signed stay good until they end."
           done={() => (known.current.includes(signing.current) ? "The key that signs is less than a minute old and stays" : "A new key signs tokens")}
@@ -53,7 +53,7 @@ export function SigningKeysPage() {
               status.state === "Signing" || status.state === "Verifying" ? (
                 <Confirm
                   label="Revoke"
-                  disabled={!act}
+                  disabled={off}
                   question="Revoke this key?"
                   consequence="Every token that it signed is refused at once, of people, programs and workers; yours may be among them. It cannot be taken back."
                   done="Key revoked"

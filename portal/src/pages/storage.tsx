@@ -3,7 +3,7 @@
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { moment } from "../format";
 import { Choice, Form, Text } from "../ui/form";
 import { List, Table, whole } from "../ui/list";
@@ -24,7 +24,7 @@ function StorageList() {
   return (
     <>
       <Heading title="Storage accounts">
-        <Opener label="Add storage account" disabled={!may("Storage", "write")}>
+        <Opener label="Add storage account" disabled={barred("Storage", "write")}>
           {(close) => <StorageForm done={(name) => (close(), go(["storage", name]))} />}
         </Opener>
       </Heading>
@@ -96,7 +96,7 @@ function StorageForm({ done }: { done: (name: string) => void }) {
 }
 
 function DescribeStorage({ name, was, done }: { name: string; was: string; done: () => void }) {
-  const [draft, change, clear] = useDraft(`describe-storage-${name}`, { description: was });
+  const [draft, change, clear] = useDraft(`describe-storage-${name}`, { description: was }, true);
   return (
     <Form
       label="Save"
@@ -125,12 +125,12 @@ function Account({ name }: { name: string }) {
       <Heading title={name} back={[href(["storage"]), "Storage accounts"]}>
         {account.value !== null && (
           <>
-            <Opener label="Describe" kind="plain" title={`Describe ${name}`} disabled={!may("Storage", "write")}>
+            <Opener label="Describe" kind="plain" title={`Describe ${name}`} disabled={barred("Storage", "write")}>
               {(close) => <DescribeStorage name={name} was={account.value!.spec.description ?? ""} done={() => (close(), account.reload())} />}
             </Opener>
             <Confirm
               label="Remove"
-              disabled={!may("Storage", "delete")}
+              disabled={barred("Storage", "delete")}
               question={`Remove ${name}?`}
               consequence="The project forgets the account. Nothing in it is deleted. It has to be free of assets first."
               done="Storage account removed"
@@ -154,7 +154,7 @@ function Account({ name }: { name: string }) {
       <Section
         title="Credentials"
         actions={
-          <Opener label="New credential" disabled={!may("Storage", "write")}>
+          <Opener label="New credential" disabled={barred("Storage", "write")}>
             {(close) => <CredentialForm name={name} done={() => (close(), credentials.reload())} />}
           </Opener>
         }
@@ -178,7 +178,7 @@ function Account({ name }: { name: string }) {
                     cell: ({ metadata, status }) => (
                       <Confirm
                         label="Delete"
-                        disabled={status.active || !may("Storage", "write")}
+                        disabled={status.active || barred("Storage", "write")}
                         question="Delete this credential?"
                         consequence="It cannot be used again."
                         done="Credential deleted"

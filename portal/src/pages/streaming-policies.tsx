@@ -3,13 +3,14 @@
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here, may } from "../app/session";
 import { moment } from "../format";
-import { Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
+import { Area, Check, Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { asPage, List } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Confirm, Facts, Heading, Opener } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
+import { NEW_POLICY, policyOf, systemsOf, type Kind, type System } from "./streaming-policy-draft";
 
 type Policy = Schemas["StreamingPolicy"];
 
@@ -47,7 +48,7 @@ function PolicyList() {
   return (
     <>
       <Heading title="Streaming policies">
-        <Opener label="New streaming policy" disabled={!may("StreamingPolicy", "write")}>
+        <Opener label="New streaming policy" disabled={barred("StreamingPolicy", "write")}>
           {(close) => <PolicyForm done={(name) => (close(), go(["streaming-policies", name]))} />}
         </Opener>
       </Heading>
@@ -70,16 +71,28 @@ function PolicyList() {
   );
 }
 
+const WAYS: { value: Kind; label: string; hint: string; safe?: boolean }[] = [
+  { value: "noEncryption", label: "None", hint: "For what everybody may see." },
+  { value: "envelopeEncryption", label: "AES-128", hint: "Whole segments, for HLS: the simplest that keeps strangers out.", safe: true },
+  { value: "clearKeyCenc", label: "CENC with ClearKey", hint: "Samples, with keys in the open protocol of browsers." },
+  { value: "drmCenc", label: "CENC with DRM", hint: "Samples, with Widevine and PlayReady licences." },
+  { value: "drmCbcs", label: "CBCS with FairPlay", hint: "Samples, for Safari and Apple's devices." },
+  { value: "drmBoth", label: "CENC and CBCS with DRM", hint: "Widevine and PlayReady, and FairPlay: for every device." },
+  { value: "json", label: "JSON", hint: "The whole of it, as the API has it: keys for some tracks only, tracks in the clear, PlayReady's attributes." },
+];
+
+const ROTATIONS: [string, string][] = [
+  ["", "Never"],
+  ["PT1M", "Every minute"],
+  ["PT10M", "Every ten minutes"],
+  ["PT1H", "Every hour"],
+  ["P1D", "Every day"],
+];
+
+const NAMES: Record<System, string> = { widevine: "Widevine", playReady: "PlayReady", fairPlay: "FairPlay" };
+
 function PolicyForm({ done }: { done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft("streaming-policy", {
-    name: "",
-    kind: "noEncryption",
-    hls: true,
-    dash: true,
-    download: false,
-    keys: "",
-    licence: "",
-  });
+  const [draft, change, clear] = useDraft("streaming-policy", { ...NEW_POLICY, name: "" });
   const keyPolicies = useLoad(
     async () =>
       may("ContentKeyPolicy", "read")
@@ -87,73 +100,85 @@ function PolicyForm({ done }: { done: (name: string) => void }) {
         : [],
     [],
   );
-  const clear_ = draft.kind === "noEncryption";
+  const { kind } = draft;
+  const clear_ = kind === "noEncryption";
+  // What was filled in so far is what the JSON begins with.
+  const choose = (next: Kind) => change({ kind: next, ...(next === "json" && kind !== "json" ? { json: JSON.stringify(policyOf(draft), null, 2) } : {}) });
   return (
     <Form
       label="Make streaming policy"
       done="Streaming policy made"
-      submit={() => {
-        const enabledProtocols = { hls: draft.hls, dash: draft.dash, download: clear_ && draft.download, smoothStreaming: false };
-        const contentKeys = { defaultKey: { label: "key" } };
-        const part: Schemas["StreamingPolicyPropertiesWrite"] =
-          draft.kind === "envelopeEncryption"
-            ? {
-                envelopeEncryption: {
-                  enabledProtocols,
-                  contentKeys,
-                  ...(draft.licence === "" ? {} : { customKeyAcquisitionUrlTemplate: draft.licence }),
-                },
-              }
-            : draft.kind === "clearKeyCenc"
-              ? { commonEncryptionCenc: { enabledProtocols, contentKeys, clearKeyEncryptionConfiguration: {} } }
-              : draft.kind === "drmCenc"
-                ? { commonEncryptionCenc: { enabledProtocols, contentKeys, drm: { widevine: {}, playReady: {} } } }
-                : { noEncryption: { enabledProtocols } };
-        return ask((to) =>
-          to.PUT("/api/v1/projects/{project}/media/streamingPolicies/{policy}", {
-            params: { path: here({ policy: draft.name }) },
-            body: { properties: { ...part, ...(!clear_ && draft.keys !== "" ? { defaultContentKeyPolicyName: draft.keys } : {}) } },
-          }),
+      submit={async () => {
+        const properties = policyOf(draft);
+        await ask((to) =>
+          to.PUT("/api/v1/projects/{project}/media/streamingPolicies/{policy}", { params: { path: here({ policy: draft.name }) }, body: { properties } }),
         );
       }}
       then={() => (clear(), done(draft.name))}
     >
       <Text label="Name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />
-      <Choice
-        legend="Encryption"
-        value={draft.kind}
-        change={(kind) => change({ kind })}
-        options={[
-          { value: "noEncryption", label: "None", hint: "For what everybody may see." },
-          { value: "envelopeEncryption", label: "AES-128", hint: "Whole segments, for HLS: the simplest that keeps strangers out.", safe: true },
-          { value: "clearKeyCenc", label: "CENC with ClearKey", hint: "Samples, with keys in the open protocol of browsers." },
-          { value: "drmCenc", label: "CENC with DRM", hint: "Samples, with Widevine and PlayReady licences." },
-        ]}
-      />
-      <fieldset class="choice">
-        <legend>Protocols</legend>
-        <Check label="HLS" checked={draft.hls} change={(hls) => change({ hls })} />
-        <Check label="DASH" checked={draft.dash} change={(dash) => change({ dash })} />
-        {clear_ && <Check label="Download of files" checked={draft.download} change={(download) => change({ download })} />}
-      </fieldset>
-      {!clear_ && (
-        <Select
-          label="Key policy"
-          name="defaultContentKeyPolicyName"
-          value={draft.keys}
-          change={(keys) => change({ keys })}
-          hint="For locators that do not name one."
-          options={[["", "Each locator names its own"], ...(keyPolicies.value ?? []).map(({ name }): [string, string] => [name, name])]}
-        />
-      )}
-      {draft.kind === "envelopeEncryption" && (
-        <Text
-          label="Key server of your own"
-          name="customKeyAcquisitionUrlTemplate"
-          value={draft.licence}
-          change={(licence) => change({ licence })}
-          hint="Empty: Headwater's. {ContentKeyId} stands for the key's id."
-        />
+      <Choice legend="Encryption" value={kind} change={(next) => choose(next as Kind)} options={WAYS} />
+      {kind === "json" ? (
+        <Area label="Policy" name="properties.*" rows={16} code required value={draft.json} change={(json) => change({ json })} />
+      ) : (
+        <>
+          <fieldset class="choice">
+            <legend>Protocols</legend>
+            <Check label="HLS" checked={draft.hls} change={(hls) => change({ hls })} />
+            <Check label="DASH" checked={draft.dash} change={(dash) => change({ dash })} />
+            {kind !== "drmCbcs" && (
+              <Check label="Smooth Streaming" hint="For players of old." checked={draft.smooth} change={(smooth) => change({ smooth })} />
+            )}
+            {clear_ && <Check label="Download of files" checked={draft.download} change={(download) => change({ download })} />}
+          </fieldset>
+          {!clear_ && (
+            <Select
+              label="Key policy"
+              name="defaultContentKeyPolicyName"
+              value={draft.keys}
+              change={(keys) => change({ keys })}
+              hint="For locators that do not name one."
+              options={[["", "Each locator names its own"], ...(keyPolicies.value ?? []).map(({ name }): [string, string] => [name, name])]}
+            />
+          )}
+          {!clear_ && (
+            <Select
+              label="Keys of what is live change"
+              name="keyRotationInterval"
+              value={draft.rotation}
+              change={(rotation) => change({ rotation })}
+              hint="Players fetch each new key. Not with Smooth Streaming."
+              options={ROTATIONS}
+            />
+          )}
+          {(kind === "envelopeEncryption" || kind === "clearKeyCenc") && (
+            <Text
+              label="Key server of your own"
+              name={kind === "clearKeyCenc" ? "customKeysAcquisitionUrlTemplate" : "customKeyAcquisitionUrlTemplate"}
+              value={draft.server}
+              change={(server) => change({ server })}
+              hint={`Empty: Headwater's.${kind === "clearKeyCenc" ? "" : " {ContentKeyId} stands for the key's id."}`}
+            />
+          )}
+          {systemsOf(kind).map((system) => (
+            <Text
+              key={system}
+              label={`Licence server for ${NAMES[system]}`}
+              name={`${system}.customLicenseAcquisitionUrlTemplate`}
+              value={draft.licences[system]}
+              change={(url) => change({ licences: { ...draft.licences, [system]: url } })}
+              hint="Empty: Headwater's. {ContentKeyId} and {AlternativeMediaId} are filled in."
+            />
+          ))}
+          {systemsOf(kind).includes("fairPlay") && (
+            <Check
+              label="FairPlay's players may keep licences"
+              hint="To play without a connection, as long as the key policy says."
+              checked={draft.persistent}
+              change={(persistent) => change({ persistent })}
+            />
+          )}
+        </>
       )}
     </Form>
   );
@@ -169,7 +194,7 @@ function PolicyPage({ name }: { name: string }) {
         {!builtIn && policy.value !== null && (
           <Confirm
             label="Delete"
-            disabled={!may("StreamingPolicy", "delete")}
+            disabled={barred("StreamingPolicy", "delete")}
             question={`Delete ${name}?`}
             consequence="It can be deleted only when no locator uses it."
             done="Streaming policy deleted"

@@ -2,13 +2,16 @@
 
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
-import { ask, may, projects } from "../app/session";
+import { Failure } from "../api/failure";
+import { ask, barred, may, projects, rights } from "../app/session";
 import { moment } from "../format";
-import { Choice, Form, NAME_HINT, Select, Text } from "../ui/form";
+import { Check, Choice, Complaints, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { Table } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Act, Confirm, Copy, Dialog, Heading, Opener, Section, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
+import { count, offered, permissionsOf, shared, type Capabilities } from "./rights";
+import { RightsButtons, RightsFields, RightsList } from "./rights-fields";
 
 type Token = Schemas["Token"];
 type Client = Schemas["Client"];
@@ -26,7 +29,7 @@ export function TokensPage() {
   return (
     <>
       <Heading title="Tokens">
-        <Opener label="New token" disabled={!may("OwnToken", "write")}>
+        <Opener label="New token" disabled={barred("OwnToken", "write")}>
           {(close) => (
             <TokenForm
               done={(made) => {
@@ -49,7 +52,22 @@ export function TokensPage() {
           </div>
         </Dialog>
       )}
-      <Section title="Yours">
+      <Section
+        title="Yours"
+        actions={
+          (mine.value?.items.some((token) => stateOf(token) === "Active") ?? false) && (
+            <Confirm
+              label="Revoke all"
+              disabled={barred("OwnToken", "delete")}
+              question="Revoke all your tokens?"
+              consequence="Whatever uses one of them is refused from now on; so are you, if you are signed in with one. This cannot be taken back."
+              done="Tokens revoked"
+              run={() => ask((to) => to.DELETE("/api/v1/user/tokens"))}
+              then={again}
+            />
+          )
+        }
+      >
         <Await of={mine}>
           {({ items }) => (
             <TokenTable
@@ -69,6 +87,8 @@ export function TokensPage() {
 
 function Everybodys({ turn, again }: { turn: number; again: () => void }) {
   const all = useLoad(() => ask((to) => to.GET("/api/v1/organization/tokens")), [], () => null, turn);
+  const users = useLoad(async () => (may("User", "read") ? (await ask((to) => to.GET("/api/v1/organization/users"))).items : []), []);
+  const nameOf = (user: string) => users.value?.find(({ metadata }) => metadata.id === user)?.spec.name ?? user;
   return (
     <Section title="Everybody's">
       <Await of={all}>
@@ -76,6 +96,7 @@ function Everybodys({ turn, again }: { turn: number; again: () => void }) {
           <TokenTable
             label="Everybody's tokens"
             items={items}
+            nameOf={nameOf}
             revoke={(token) => ask((to) => to.DELETE("/api/v1/organization/tokens/{token}", { params: { path: { token } } }))}
             then={again}
           />
@@ -85,7 +106,16 @@ function Everybodys({ turn, again }: { turn: number; again: () => void }) {
   );
 }
 
-function TokenTable({ label, items, revoke, then }: { label: string; items: Token[]; revoke: (id: string) => Promise<unknown>; then: () => void }) {
+interface TokenTableProps {
+  label: string;
+  items: Token[];
+  /** Whose they are; one's own otherwise. */
+  nameOf?: (user: string) => string;
+  revoke: (id: string) => Promise<unknown>;
+  then: () => void;
+}
+
+function TokenTable({ label, items, nameOf, revoke, then }: TokenTableProps) {
   if (items.length === 0) {
     return (
       <Empty title="No tokens">
@@ -100,9 +130,10 @@ function TokenTable({ label, items, revoke, then }: { label: string; items: Toke
       id={({ metadata }) => metadata.id}
       columns={[
         { head: "For", cell: ({ spec, metadata }) => spec.description ?? metadata.id.slice(0, 8) },
+        ...(nameOf === undefined ? [] : [{ head: "Whose", cell: ({ spec }: Token) => nameOf(spec.user) }]),
         { head: "State", cell: (token) => <State of={stateOf(token)} /> },
         { head: "Kind", cell: ({ metadata }) => metadata.type },
-        { head: "Roles", cell: ({ spec }) => (spec.roles ?? []).join(", ") },
+        { head: "May", cell: (token) => <Allowed by={token} /> },
         { head: "Project", cell: ({ spec }) => spec.project ?? "all" },
         { head: "Expires", cell: ({ spec }) => moment(spec.expires) },
         {
@@ -124,20 +155,70 @@ function TokenTable({ label, items, revoke, then }: { label: string; items: Toke
   );
 }
 
+/** What a token is good for, of all that its user may do. */
+function Allowed({ by: { spec } }: { by: Token }) {
+  const roles = (spec.roles ?? []).join(", ");
+  if (spec.permissions === null) return <>{roles || "whatever its user may"}</>;
+  const places = [
+    ...Object.entries(spec.permissions["core.project"] ?? {}).map(([id, held]): [string, Capabilities] => [
+      projects.value.find(({ metadata }) => metadata.id === id)?.metadata.name ?? id,
+      held,
+    ]),
+    ...Object.values(spec.permissions["core.organization"] ?? {}).map((held): [string, Capabilities] => ["the organization", held]),
+  ];
+  const all = places.reduce((sum, [, held]) => sum + count(held), 0);
+  return (
+    <details>
+      <summary>
+        {all === 1 ? "1 right" : `${all} rights`}
+        {roles !== "" && ` of ${roles}`}
+      </summary>
+      {places.map(([place, held]) => (
+        <div key={place}>
+          <strong>In {place}</strong>
+          <RightsList of={held} />
+        </div>
+      ))}
+    </details>
+  );
+}
+
 const DAY_MS = 86_400_000;
 
 function TokenForm({ done }: { done: (token: Token) => void }) {
-  const [draft, change, clear] = useDraft("token", { description: "", role: "viewer", project: "", days: "30" });
+  const roles = useLoad(() => ask((to) => to.GET("/api/v1/organization/roles")), []);
+  const [draft, change, clear] = useDraft("token", {
+    description: "",
+    role: "viewer",
+    project: "",
+    days: "30",
+    some: false,
+    /** What was ticked; until something was, all that the role has. */
+    ticked: null as Capabilities | null,
+  });
+  const own = rights.value;
+  const place = projects.value.find(({ metadata }) => metadata.name === draft.project)?.metadata.id ?? null;
+  const role = roles.value?.items.find(({ metadata }) => metadata.name === draft.role)?.spec.capabilities;
+  const among = role === undefined || own === null ? null : offered(role, own, place);
   let made: Token | null = null;
+  /** `full-access`, or `restricted` to what is ticked. */
+  const reach = (): Pick<Schemas["TokenWrite"], "type" | "permissions"> => {
+    if (!draft.some) return { type: "full-access" };
+    if (among === null || own === null) throw new Failure("invalid", "What can be ticked is not known yet.", "permissions");
+    const held = shared(among, draft.ticked ?? among);
+    if (count(held) === 0) throw new Failure("invalid", "Tick one right at least.", "permissions");
+    return { type: "restricted", permissions: permissionsOf(held, own, place) };
+  };
   return (
     <Form
       label="Make token"
       done="Token made"
       submit={async () => {
+        const held = reach();
         made = await ask((to) =>
           to.POST("/api/v1/user/tokens", {
             body: {
-              type: "full-access",
+              ...held,
               description: draft.description,
               roles: [draft.role as "viewer"],
               ...(draft.project === "" ? {} : { project: draft.project }),
@@ -169,6 +250,27 @@ function TokenForm({ done }: { done: (token: Token) => void }) {
         change={(project) => change({ project })}
         options={[["", "All your projects"], ...projects.value.map(({ metadata }): [string, string] => [metadata.name, metadata.name])]}
       />
+      <Check label="Only some of that" hint="You tick what it may do, and to which things." checked={draft.some} change={(some) => change({ some })} />
+      {draft.some && (
+        <Await of={roles}>
+          {() =>
+            among !== null && (
+              <fieldset class="rows rights">
+                <legend>Rights of this token</legend>
+                {draft.project === "" && (
+                  <p class="meta">
+                    In the projects that you have today; those made later are not among them. “Account: read” lets it find out which there are,
+                    as this portal does.
+                  </p>
+                )}
+                <RightsButtons among={among} chosen={draft.ticked ?? among} change={(ticked) => change({ ticked })} />
+                <RightsFields among={among} chosen={shared(among, draft.ticked ?? among)} change={(ticked) => change({ ticked })} />
+                <Complaints name="permissions" />
+              </fieldset>
+            )
+          }
+        </Await>
+      )}
       <Text label="Days it is good for" name="expireDate" type="number" min={1} max={365} required value={draft.days} change={(days) => change({ days })} />
     </Form>
   );
@@ -180,7 +282,7 @@ function Clients({ show }: { show: (secret: { title: string; text: string; label
     <Section
       title="Clients"
       actions={
-        <Opener label="New client" kind="plain" disabled={!may("ApiClient", "write")}>
+        <Opener label="New client" kind="plain" disabled={barred("ApiClient", "write")}>
           {(close) => (
             <ClientForm
               done={(client) => {
@@ -210,11 +312,14 @@ function Clients({ show }: { show: (secret: { title: string; text: string; label
                 { head: "Project", cell: ({ spec }) => spec.project ?? "all" },
                 {
                   head: "Actions",
-                  cell: ({ metadata: { id } }) => (
+                  cell: ({ metadata: { id }, ...client }) => (
                     <>
+                      <Opener label="Edit" kind="plain" title={`Edit ${id}`} disabled={barred("ApiClient", "write")}>
+                        {(close) => <ClientForm of={{ metadata: { id }, ...client }} done={() => (close(), clients.reload())} />}
+                      </Opener>
                       <Act
                         label="New secret"
-                        disabled={!may("ApiClient", "write")}
+                        disabled={barred("ApiClient", "reveal")}
                         done="Secret changed"
                         run={async () => {
                           const { metadata } = await ask((to) =>
@@ -225,7 +330,7 @@ function Clients({ show }: { show: (secret: { title: string; text: string; label
                       />
                       <Confirm
                         label="Delete"
-                        disabled={!may("ApiClient", "delete")}
+                        disabled={barred("ApiClient", "delete")}
                         question={`Delete ${id}?`}
                         consequence="Programs that sign in with it are refused."
                         done="Client deleted"
@@ -244,14 +349,24 @@ function Clients({ show }: { show: (secret: { title: string; text: string; label
   );
 }
 
-function ClientForm({ done }: { done: (client: Client) => void }) {
-  const [draft, change, clear] = useDraft("client", { id: "", description: "", role: "operator", project: "" });
+/** `of`: the client to change; its secret stays. */
+function ClientForm({ of, done }: { of?: Pick<Client, "spec"> & { metadata: { id: string } }; done: (client: Client) => void }) {
+  const [draft, change, clear] = useDraft(
+    `client-${of?.metadata.id ?? ""}`,
+    {
+      id: of?.metadata.id ?? "",
+      description: of?.spec.description ?? "",
+      role: of?.spec.role ?? "operator",
+      project: of?.spec.project ?? "",
+    },
+    of !== undefined,
+  );
   const roles = useLoad(() => ask((to) => to.GET("/api/v1/organization/roles")), []);
   let made: Client | null = null;
   return (
     <Form
-      label="Make client"
-      done="Client made"
+      label={of === undefined ? "Make client" : "Save client"}
+      done={of === undefined ? "Client made" : "Client saved"}
       submit={async () => {
         made = await ask((to) =>
           to.PUT("/api/v1/organization/clients/{client}", {
@@ -265,9 +380,9 @@ function ClientForm({ done }: { done: (client: Client) => void }) {
         if (made !== null) done(made);
       }}
     >
-      <Text label="Client id" required hint={NAME_HINT} value={draft.id} change={(id) => change({ id })} />
+      {of === undefined && <Text label="Client id" required hint={NAME_HINT} value={draft.id} change={(id) => change({ id })} />}
       <Text label="What it is for" name="description" value={draft.description} change={(description) => change({ description })} />
-      <Select label="Role" name="role" value={draft.role} change={(role) => change({ role })} options={(roles.value?.items ?? []).map(({ metadata }) => metadata.name)} />
+      <Select label="Role" name="role" value={draft.role} change={(role) => change({ role })} options={roles.value?.items.map(({ metadata }) => metadata.name) ?? [draft.role]} />
       <Select
         label="Project"
         name="project"

@@ -21,6 +21,7 @@ import {
 } from "../presets/draft";
 import { Area, Choice, Complaints, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { useDraft } from "../ui/load";
+import { changed } from "./changes";
 import { BUILT_IN, COPIES } from "./presets";
 
 interface Draft {
@@ -31,11 +32,12 @@ interface Draft {
 
 /** `of`: the transform to change; a new one without it. */
 export function TransformForm({ of, done }: { of?: Schemas["Transform"]; done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft<Draft>(`transform-${of?.name ?? ""}`, {
+  const initial: Draft = {
     name: of?.name ?? "",
     description: of?.properties.description ?? "",
     outputs: of?.properties.outputs.map(draftOf) ?? [newOutput()],
-  });
+  };
+  const [draft, change, clear, was] = useDraft<Draft>(`transform-${of?.name ?? ""}`, initial, of !== undefined);
   const set = (at: number) => (part: Partial<OutputDraft>) =>
     change({ outputs: draft.outputs.map((one, index) => (index === at ? { ...one, ...part } : one)) });
   return (
@@ -50,7 +52,9 @@ export function TransformForm({ of, done }: { of?: Schemas["Transform"]; done: (
           preset: presetOf(output, `outputs[${at}].preset`),
         }));
         if (of !== undefined) {
-          const body = { properties: { description: draft.description || null, outputs } };
+          // Outputs come back from the form as it writes them, which says the same in other words.
+          const same = JSON.stringify(draft.outputs) === JSON.stringify(was.outputs);
+          const body = { properties: { ...changed({ description: draft.description }, was), ...(same ? {} : { outputs }) } };
           return ask((to) => to.PATCH("/api/v1/projects/{project}/media/transforms/{transform}", { ...params, body }));
         }
         const { value } = await ask((to) =>

@@ -3,7 +3,7 @@
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { moment } from "../format";
 import { asPage, List, quoted, Table } from "../ui/list";
 import { useLoad } from "../ui/load";
@@ -24,7 +24,7 @@ function TransformList() {
   return (
     <>
       <Heading title="Transforms">
-        <Opener label="New transform" disabled={!may("Transform", "write")}>
+        <Opener label="New transform" disabled={barred("Transform", "write")}>
           {(close) => <TransformForm done={(name) => (close(), go(["transforms", name]))} />}
         </Opener>
       </Heading>
@@ -59,12 +59,12 @@ function TransformPage({ name }: { name: string }) {
       <Heading title={name} back={[href(["transforms"]), "Transforms"]}>
         {transform.value !== null && (
           <>
-            <Opener label="Change" kind="plain" title={`Change ${name}`} disabled={!may("Transform", "write")}>
+            <Opener label="Change" kind="plain" title={`Change ${name}`} disabled={barred("Transform", "write")}>
               {(close) => <TransformForm of={transform.value!} done={() => (close(), transform.reload())} />}
             </Opener>
             <Confirm
               label="Delete"
-              disabled={!may("Transform", "delete")}
+              disabled={barred("Transform", "delete")}
               question={`Delete ${name}?`}
               consequence="The records of its jobs go with it. What they made stays."
               done="Transform deleted"

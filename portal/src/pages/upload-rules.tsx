@@ -1,7 +1,7 @@
 /** Upload rules: what lands in a container is encoded and published by itself. */
 
 import type { Schemas } from "../api/client";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { Check, Form, NAME_HINT, Select, Text } from "../ui/form";
 import { asPage, List } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
@@ -28,7 +28,7 @@ export function UploadRulesPage() {
   return (
     <>
       <Heading title="Upload rules">
-        <Opener label="New upload rule" disabled={!may("UploadRule", "write")}>
+        <Opener label="New upload rule" disabled={barred("UploadRule", "write")}>
           {(close) => <RuleForm done={() => (close(), again())} />}
         </Opener>
       </Heading>
@@ -57,16 +57,16 @@ export function UploadRulesPage() {
                 <Act
                   label={rule.properties.enabled ? "Disable" : "Enable"}
                   done={rule.properties.enabled ? "Rule disabled" : "Rule enabled"}
-                  disabled={!may("UploadRule", "write")}
+                  disabled={barred("UploadRule", "write")}
                   run={() => put(rule.name, { ...writable(rule), enabled: !rule.properties.enabled })}
                   then={again}
                 />
-                <Opener label="Change" kind="plain" title={`Change ${rule.name}`} disabled={!may("UploadRule", "write")}>
+                <Opener label="Change" kind="plain" title={`Change ${rule.name}`} disabled={barred("UploadRule", "write")}>
                   {(close) => <RuleForm rule={rule} done={() => (close(), again())} />}
                 </Opener>
                 <Confirm
                   label="Delete"
-                  disabled={!may("UploadRule", "delete")}
+                  disabled={barred("UploadRule", "delete")}
                   question={`Delete ${rule.name}?`}
                   consequence="What is put into the container from now on stays as it is."
                   done="Upload rule deleted"
@@ -117,17 +117,21 @@ function RuleForm({ rule, done }: { rule?: Rule; done: () => void }) {
 }
 
 function Fields({ rule, transforms, accounts, policies, done }: { rule?: Rule; transforms: string[]; accounts: string[]; policies: string[]; done: () => void }) {
-  const [draft, change, clear] = useDraft(`upload-rule-${rule?.name ?? ""}`, {
-    name: rule?.name ?? "",
-    description: rule?.properties.description ?? "",
-    account: rule?.properties.storageAccountName ?? accounts[0] ?? "",
-    container: rule?.properties.container ?? "",
-    prefix: rule?.properties.prefix ?? "",
-    suffixes: (rule?.properties.suffixes ?? [".mp4", ".mov"]).join(" "),
-    transform: rule?.properties.transformName ?? transforms[0] ?? "",
-    policy: rule?.properties.streamingPolicyName ?? "Predefined_ClearStreamingOnly",
-    enabled: rule?.properties.enabled ?? true,
-  });
+  const [draft, change, clear] = useDraft(
+    `upload-rule-${rule?.name ?? ""}`,
+    {
+      name: rule?.name ?? "",
+      description: rule?.properties.description ?? "",
+      account: rule?.properties.storageAccountName ?? accounts[0] ?? "",
+      container: rule?.properties.container ?? "",
+      prefix: rule?.properties.prefix ?? "",
+      suffixes: (rule?.properties.suffixes ?? [".mp4", ".mov"]).join(" "),
+      transform: rule?.properties.transformName ?? transforms[0] ?? "",
+      policy: rule?.properties.streamingPolicyName ?? "Predefined_ClearStreamingOnly",
+      enabled: rule?.properties.enabled ?? true,
+    },
+    rule !== undefined,
+  );
   return (
     <Form
       label="Save rule"

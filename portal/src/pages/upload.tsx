@@ -1,9 +1,10 @@
 /** From a file to a published video in one go. */
 
+import { Failure } from "../api/failure";
 import { href } from "../app/router";
 import { ask, here, may, project } from "../app/session";
 import { Choice, Select } from "../ui/form";
-import { useAction, useDraft, useLoad } from "../ui/load";
+import { useAction, useChoices, useLoad } from "../ui/load";
 import { Heading, Section } from "../ui/parts";
 import { Empty, FailureNote } from "../ui/states";
 import { advance, dropFlow, flows, startFlow, type Flow } from "../upload/flows";
@@ -21,7 +22,7 @@ export function UploadPage() {
         : [],
     [],
   );
-  const [wish, change] = useDraft("upload", { transform: "", policy: CLEAR, keys: "" });
+  const [wish, change] = useChoices("upload", { transform: "", policy: CLEAR, keys: "" });
   const begin = useAction();
   if (!may("Asset", "write")) {
     return (
@@ -50,6 +51,8 @@ export function UploadPage() {
         label="Choose films"
         take={(files) =>
           void begin.run(async () => {
+            // Known now, and not once everything is sent and encoded.
+            if (encrypted && wish.keys === "") throw new Failure("invalid", "Choose the key policy first: what is encrypted is not published without one.");
             for (const file of files) {
               await startFlow(file, {
                 transform: transform === "as-is" ? null : transform,
@@ -95,8 +98,8 @@ export function UploadPage() {
               label="Key policy"
               value={wish.keys}
               change={(keys) => change({ keys })}
-              hint="Without one, nobody gets the key."
-              options={[["", "None"], ...(keys.value ?? []).map(({ name }): [string, string] => [name, name])]}
+              hint="Who gets the key."
+              options={[["", "Choose one"], ...(keys.value ?? []).map(({ name }): [string, string] => [name, name])]}
             />
           )}
         </div>

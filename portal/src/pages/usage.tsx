@@ -6,7 +6,7 @@ import { ask, here, project } from "../app/session";
 import { day } from "../format";
 import { Form, Select, Text } from "../ui/form";
 import { Table } from "../ui/list";
-import { useDraft, useLoad } from "../ui/load";
+import { useChoices, useLoad } from "../ui/load";
 import { Heading, Section } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
 
@@ -55,7 +55,7 @@ function isoDay(msFromNow: number): string {
 const DAY_MS = 86_400_000;
 
 function Report() {
-  const [draft, change] = useDraft("usage", { start: isoDay(-29 * DAY_MS), end: isoDay(DAY_MS), granularity: "day" });
+  const [draft, change] = useChoices("usage", { start: isoDay(-29 * DAY_MS), end: isoDay(DAY_MS), granularity: "day" });
   const [report, setReport] = useState<Schemas["UsageReport"] | null>(null);
   return (
     <Section title="Report">

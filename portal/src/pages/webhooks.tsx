@@ -3,16 +3,18 @@
 import type { Schemas } from "../api/client";
 import { go, href } from "../app/router";
 import type { PageProps } from "../app/routes";
-import { ask, here, may } from "../app/session";
+import { ask, barred, here } from "../app/session";
 import { moment } from "../format";
-import { Check, Form, NAME_HINT, Text } from "../ui/form";
+import { Area, Check, Form, NAME_HINT, Text } from "../ui/form";
 import { asPage, List } from "../ui/list";
 import { useDraft, useLoad } from "../ui/load";
 import { Confirm, Facts, Heading, Opener, Section, State } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
+import { pairsOf, pairText } from "./pairs";
 
 type Rule = Schemas["WebhookRule"];
 type Event = Rule["spec"]["events"][number];
+type Pairs = Record<string, string>;
 
 /** The ones most rules are for, with what they are; the others are chosen by name. */
 const COMMON: { event: Event; label: string }[] = [
@@ -36,7 +38,7 @@ function RuleList() {
   return (
     <>
       <Heading title="Webhooks">
-        <Opener label="New webhook" disabled={!may("Webhook", "write")}>
+        <Opener label="New webhook" disabled={barred("Webhook", "write")}>
           {(close) => <RuleForm done={(name) => (close(), go(["webhooks", name]))} />}
         </Opener>
       </Heading>
@@ -66,13 +68,23 @@ function freshSecret(): string {
 }
 
 function RuleForm({ rule, done }: { rule?: Rule; done: (name: string) => void }) {
-  const [draft, change, clear] = useDraft(`webhook-${rule?.metadata.name ?? ""}`, {
-    name: rule?.metadata.name ?? "",
-    url: rule?.spec.url ?? "",
-    enabled: rule?.spec.enabled ?? true,
-    events: (rule?.spec.events ?? ["MediaKind.JobFinished"]) as string[],
-    secret: rule === undefined ? freshSecret() : "",
-  });
+  const [draft, change, clear] = useDraft(
+    `webhook-${rule?.metadata.name ?? ""}`,
+    {
+      name: rule?.metadata.name ?? "",
+      url: rule?.spec.url ?? "",
+      enabled: rule?.spec.enabled ?? true,
+      events: (rule?.spec.events ?? ["MediaKind.JobFinished"]) as string[],
+      secret: rule === undefined ? freshSecret() : "",
+      headers: pairText(rule?.spec.headers),
+      queryParams: pairText(rule?.spec.queryParams),
+      secretHeaders: pairText(rule?.spec.authentication.headers),
+      secretParams: pairText(rule?.spec.authentication.queryParams),
+    },
+    rule !== undefined,
+  );
+  /** As it was read where nobody changed it: not all that programs write can be typed. */
+  const pairs = (typed: string, was: Pairs | null | undefined, field: string) => (typed === pairText(was) ? (was ?? {}) : pairsOf(typed, field));
   const toggle = (event: string, on: boolean) =>
     change({ events: on ? [...draft.events, event] : draft.events.filter((one) => one !== event) });
   const rare = draft.events.filter((event) => !COMMON.some((one) => one.event === event));
@@ -80,8 +92,18 @@ function RuleForm({ rule, done }: { rule?: Rule; done: (name: string) => void })
     <Form
       label="Save webhook"
       done="Webhook saved"
-      submit={() =>
-        ask((to) =>
+      submit={async () => {
+        const was = rule?.spec;
+        const headers = pairs(draft.headers, was?.headers, "spec.headers");
+        const queryParams = pairs(draft.queryParams, was?.queryParams, "spec.queryParams");
+        // What is read back as asterisks is kept when asterisks are sent.
+        const authentication = {
+          ...was?.authentication,
+          headers: pairs(draft.secretHeaders, was?.authentication.headers, "authentication.headers"),
+          queryParams: pairs(draft.secretParams, was?.authentication.queryParams, "authentication.queryParams"),
+          ...(draft.secret === "" ? {} : { signingSecret: draft.secret }),
+        };
+        return ask((to) =>
           to.PUT("/api/v1/projects/{project}/webhook/rules/{rule}", {
             params: { path: here({ rule: draft.name }) },
             body: {
@@ -89,15 +111,14 @@ function RuleForm({ rule, done }: { rule?: Rule; done: (name: string) => void })
                 url: draft.url,
                 enabled: draft.enabled,
                 events: draft.events as Event[],
-                headers: rule?.spec.headers ?? {},
-                queryParams: rule?.spec.queryParams ?? {},
-                // What is read back as asterisks is kept when asterisks are sent.
-                authentication: { ...rule?.spec.authentication, ...(draft.secret === "" ? {} : { signingSecret: draft.secret }) },
+                headers,
+                queryParams,
+                authentication,
               },
             },
           }),
-        )
-      }
+        );
+      }}
       then={() => (clear(), done(draft.name))}
     >
       {rule === undefined && <Text label="Name" name="name" required hint={NAME_HINT} value={draft.name} change={(name) => change({ name })} />}
@@ -122,6 +143,27 @@ function RuleForm({ rule, done }: { rule?: Rule; done: (name: string) => void })
             : "Empty: it stays as it is."
         }
       />
+      <details>
+        <summary>More</summary>
+        <Area label="Headers" name="spec.headers.*" rows={2} value={draft.headers} change={(headers) => change({ headers })} hint="Sent along, a line each: x-team=news" />
+        <Area label="Parameters" name="spec.queryParams.*" rows={2} value={draft.queryParams} change={(queryParams) => change({ queryParams })} hint="Added to the address, in the same way." />
+        <Area
+          label="Secret headers"
+          name="authentication.headers.*"
+          rows={2}
+          value={draft.secretHeaders}
+          change={(secretHeaders) => change({ secretHeaders })}
+          hint="Shown to nobody afterwards: authorization=Bearer … What stands as asterisks stays as it is."
+        />
+        <Area
+          label="Secret parameters"
+          name="authentication.queryParams.*"
+          rows={2}
+          value={draft.secretParams}
+          change={(secretParams) => change({ secretParams })}
+          hint="In the same way."
+        />
+      </details>
       <Check label="Enabled" checked={draft.enabled} change={(enabled) => change({ enabled })} />
     </Form>
   );
@@ -135,12 +177,12 @@ function RulePage({ name }: { name: string }) {
       <Heading title={name} back={[href(["webhooks"]), "Webhooks"]}>
         {rule.value !== null && (
           <>
-            <Opener label="Change" kind="plain" title={`Change ${name}`} disabled={!may("Webhook", "write")}>
+            <Opener label="Change" kind="plain" title={`Change ${name}`} disabled={barred("Webhook", "write")}>
               {(close) => <RuleForm rule={rule.value!} done={() => (close(), rule.reload())} />}
             </Opener>
             <Confirm
               label="Delete"
-              disabled={!may("Webhook", "delete")}
+              disabled={barred("Webhook", "delete")}
               question={`Delete ${name}?`}
               consequence="Its address is called no more, and its delivery log goes."
               done="Webhook deleted"

@@ -51,6 +51,11 @@ export function Form(props: {
       >
         {props.children}
         {action.failure !== null && <FailureNote failure={action.failure} />}
+        {action.slow && (
+          <p class="meta" role="status">
+            This takes longer than usual. Still waiting for Headwater.
+          </p>
+        )}
         <div class="actions">
           <button type="submit" aria-disabled={action.busy || undefined} aria-busy={action.busy}>
             {props.label}
@@ -153,6 +158,31 @@ export function Area(props: FieldProps & { rows?: number; required?: boolean; co
         onInput={(event) => props.change(event.currentTarget.value)}
       />
       {below}
+    </div>
+  );
+}
+
+/** A button that reads a file which somebody chooses. */
+export function FileText({ label, accept, read }: { label: string; accept: string; read: (text: string) => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <div class="actions">
+      <button type="button" class="small plain" onClick={() => input.current?.click()}>
+        {label}
+      </button>
+      <input
+        ref={input}
+        type="file"
+        accept={accept}
+        hidden
+        aria-label={label}
+        onChange={(event) => {
+          const [chosen] = event.currentTarget.files ?? [];
+          // So that the same file can be chosen again.
+          event.currentTarget.value = "";
+          if (chosen !== undefined) void chosen.text().then(read);
+        }}
+      />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { note, place } from "../app/router";
 import { project } from "../app/session";
+import { labelled } from "../pages/pairs";
 import { useLoad, type Loaded } from "./load";
 import { Empty, FailureNote, Loading } from "./states";
 
@@ -19,6 +20,8 @@ export interface Asked {
   $top: number;
   $skiptoken?: number;
   $filter?: string;
+  $label?: string[];
+  $label_key?: string[];
 }
 
 export const PAGE = 25;
@@ -61,7 +64,9 @@ export interface ListProps<T> {
   empty: ComponentChildren;
   /** The OData expression for what is searched; left out for lists that cannot be searched by the API. */
   search?: (words: string) => string;
-  /** For those: whether an item is among what is searched. */
+  /** Things have labels, which are searched as `team=news`; `team=` is all that have one of that name. */
+  labels?: boolean;
+  /** For those that come whole: whether an item is among what is searched. */
   matches?: (item: T, words: string) => boolean;
   /** Choices above the list: the OData expression of each; the first is "all", `""`. */
   filters?: { label: string; options: [expression: string, label: string][] };
@@ -76,6 +81,9 @@ export function List<T>(props: ListProps<T>) {
   const [words, setWords] = useState(typed);
   const [kind, setKind] = useState(place.peek().query.get("show") ?? "");
   const [starts, setStarts] = useState<number[]>([]);
+  const [own] = useState(place.peek().path.join("/"));
+  const here = place.value;
+  const seen = useRef(here);
   const searchable = props.search !== undefined || props.matches !== undefined;
 
   useEffect(() => {
@@ -90,14 +98,26 @@ export function List<T>(props: ListProps<T>) {
     if (searchable || props.filters !== undefined) note({ q: words, show: kind });
   }, [words, kind]);
   useEffect(() => setStarts([]), [project.value]);
+  useEffect(() => {
+    // A link to this list, or the browser's way back to it: what it is to show stands in the address.
+    if (here === seen.current || here.path.join("/") !== own) return;
+    seen.current = here;
+    const next = { q: here.query.get("q") ?? "", show: here.query.get("show") ?? "" };
+    if (next.q !== words || next.show !== kind) setStarts([]);
+    setTyped(next.q);
+    setWords(next.q);
+    setKind(next.show);
+  }, [here]);
 
   const start = starts.at(-1);
-  const expression = [words !== "" && props.search !== undefined ? props.search(words) : "", kind].filter(Boolean);
+  const label = props.labels === true ? labelled(words) : null;
+  const expression = [words !== "" && label === null && props.search !== undefined ? props.search(words) : "", kind].filter(Boolean);
   const list = useLoad(
     () =>
       props.load({
         $top: PAGE,
         ...(start === undefined ? {} : { $skiptoken: start }),
+        ...label,
         ...(expression.length === 0 ? {} : { $filter: expression.map((one) => `(${one})`).join(" and ") }),
       }),
     [words, kind, start],
@@ -113,7 +133,7 @@ export function List<T>(props: ListProps<T>) {
           {searchable && (
             <input
               type="search"
-              placeholder="Search by name"
+              placeholder={props.labels === true ? "Name, or team=news" : "Search by name"}
               aria-label={`Search ${props.label.toLowerCase()}`}
               value={typed}
               onInput={(event) => setTyped(event.currentTarget.value)}

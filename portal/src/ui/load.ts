@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { asFailure, type Failure } from "../api/failure";
 import { expired, project } from "../app/session";
+import { isTyped, rebased, type Draft } from "./drafts";
 
 export interface Loaded<T> {
   /** Null until the first answer; what was read last stays while a later reading fails. */
@@ -78,6 +79,8 @@ export function useLoad<T>(
 
 export interface Action {
   busy: boolean;
+  /** The answer has been waited for longer than a moment. */
+  slow: boolean;
   failure: Failure | null;
   /** Runs `what`, one at a time; true when it succeeded. */
   run(what: () => Promise<unknown>): Promise<boolean>;
@@ -86,6 +89,7 @@ export interface Action {
 
 export function useAction(): Action {
   const [busy, setBusy] = useState(false);
+  const [slow, setSlow] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
   const running = useRef(false);
   const run = async (what: () => Promise<unknown>) => {
@@ -93,6 +97,7 @@ export function useAction(): Action {
     running.current = true;
     setBusy(true);
     setFailure(null);
+    const patience = window.setTimeout(() => setSlow(true), SLOW_MS);
     try {
       await what();
       return true;
@@ -100,30 +105,56 @@ export function useAction(): Action {
       setFailure(asFailure(thrown));
       return false;
     } finally {
+      window.clearTimeout(patience);
       running.current = false;
       setBusy(false);
+      setSlow(false);
     }
   };
-  return { busy, failure, run, clear: () => setFailure(null) };
+  return { busy, slow, failure, run, clear: () => setFailure(null) };
 }
 
-const drafts = new Map<string, unknown>();
+const drafts = new Map<string, Draft<unknown>>();
+const choices = new Map<string, Draft<unknown>>();
+
+// What was typed is in this page and nowhere else: whoever leaves it is asked first.
+window.addEventListener("beforeunload", (event) => {
+  if ([...drafts.values()].some(isTyped)) event.preventDefault();
+});
 
 /**
  * What a person is typing, kept in memory under `key` until `done`: closing a dialog, another page or a refused token
  * lose nothing. Secrets are typed here too, so it goes nowhere else.
+ *
+ * `edits`: it changes something that is there, which others change, too. The fourth is what there was when it began: to
+ * find out what was typed.
  */
-export function useDraft<T extends object>(key: string, initial: T): [T, (change: Partial<T>) => void, () => void] {
-  const [value, setValue] = useState<T>(() => (drafts.get(key) as T | undefined) ?? initial);
+export function useDraft<T extends object>(key: string, initial: T, edits = false): Kept<T> {
+  return useKept(drafts, key, initial, edits);
+}
+
+/** The same for what is chosen rather than typed: nobody is asked about it who leaves. */
+export function useChoices<T extends object>(key: string, initial: T): Kept<T> {
+  return useKept(choices, key, initial, false);
+}
+
+type Kept<T> = [T, (change: Partial<T>) => void, () => void, T];
+
+function useKept<T extends object>(drafts: Map<string, Draft<unknown>>, key: string, initial: T, edits: boolean): Kept<T> {
+  const [{ base, value }, set] = useState<Draft<T>>(() => {
+    const kept = drafts.get(key) as Draft<T> | undefined;
+    if (kept === undefined) return { base: initial, value: initial };
+    return edits ? rebased(kept, initial) : kept;
+  });
   const change = (part: Partial<T>) =>
-    setValue((before) => {
-      const next = { ...before, ...part };
+    set((before) => {
+      const next = { base: before.base, value: { ...before.value, ...part } };
       drafts.set(key, next);
       return next;
     });
   const done = () => {
     drafts.delete(key);
-    setValue(initial);
+    set({ base: initial, value: initial });
   };
-  return [value, change, done];
+  return [value, change, done, base];
 }

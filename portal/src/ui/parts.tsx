@@ -34,9 +34,9 @@ export function Heading({ title, children, back }: { title: string; children?: C
   );
 }
 
-const GOOD = ["Running", "Finished", "Succeeded", "Sent", "Active", "Accepted", "Signing", "Published", "Enabled", "Healthy"];
-const BAD = ["Error", "Failed", "Revoked", "Expired", "Declined", "Unhealthy"];
-const IDLE = ["Stopped", "Canceled", "Disabled", "Retired", "Verifying", "Not running"];
+const GOOD = ["Running", "Finished", "Succeeded", "Sent", "Active", "Accepted", "Signing", "Published", "Enabled", "Healthy", "Created"];
+const BAD = ["Error", "Failed", "Revoked", "Expired", "Declined", "Unhealthy", "Refused"];
+const IDLE = ["Stopped", "Canceled", "Disabled", "Retired", "Verifying", "Not running", "Exists", "Off the air"];
 
 /** A state in words, with a colour that repeats what the word says. */
 export function State({ of: state }: { of: string }) {
@@ -102,6 +102,27 @@ export function Copy({ text, label }: { text: string; label: string }) {
   );
 }
 
+/** Whether a button is switched off: a text says why, and stays in reach so that everybody can find out. */
+export type Off = boolean | string;
+
+function Press(props: { label: string; look: string; off?: Off | undefined; busy?: boolean; press: () => void }) {
+  const { off, busy } = props;
+  const why = typeof off === "string" ? off : undefined;
+  return (
+    <button
+      type="button"
+      class={`small ${props.look}`}
+      disabled={off === true}
+      aria-disabled={why !== undefined || busy === true || undefined}
+      aria-busy={busy}
+      title={why}
+      onClick={() => (why === undefined ? props.press() : say(why))}
+    >
+      {props.label}
+    </button>
+  );
+}
+
 /**
  * A button that does something at the API and says what became of it. It is pressed once at a time, and not switched off
  * meanwhile: what is switched off loses the focus.
@@ -112,7 +133,7 @@ export function Act(props: {
   run: () => Promise<unknown>;
   then?: () => void;
   kind?: "primary" | "danger" | "plain";
-  disabled?: boolean;
+  disabled?: Off;
 }) {
   const action = useAction();
   const press = async () => {
@@ -123,16 +144,7 @@ export function Act(props: {
   };
   return (
     <>
-      <button
-        type="button"
-        class={`small ${props.kind ?? "plain"}`}
-        disabled={props.disabled === true}
-        aria-disabled={action.busy || undefined}
-        aria-busy={action.busy}
-        onClick={() => void press()}
-      >
-        {props.label}
-      </button>
+      <Press label={props.label} look={props.kind ?? "plain"} off={props.disabled} busy={action.busy} press={() => void press()} />
       {action.failure !== null && (
         <Dialog title={`${props.label}: not done`} close={action.clear}>
           <FailureNote failure={action.failure} />
@@ -150,7 +162,7 @@ export function Confirm(props: {
   done: string | (() => string);
   run: () => Promise<unknown>;
   then?: () => void;
-  disabled?: boolean;
+  disabled?: Off;
 }) {
   const [open, setOpen] = useState(false);
   const action = useAction();
@@ -163,9 +175,7 @@ export function Confirm(props: {
   };
   return (
     <>
-      <button type="button" class="small danger" disabled={props.disabled === true} onClick={() => setOpen(true)}>
-        {props.label}
-      </button>
+      <Press label={props.label} look="danger" off={props.disabled} press={() => setOpen(true)} />
       {open && (
         <Dialog title={props.question} close={() => setOpen(false)}>
           <p>{props.consequence}</p>
@@ -228,20 +238,13 @@ export function Opener(props: {
   label: string;
   title?: string;
   kind?: "primary" | "plain";
-  disabled?: boolean;
+  disabled?: Off;
   children: (close: () => void) => ComponentChildren;
 }) {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <button
-        type="button"
-        class={`small ${props.kind ?? "primary"}`}
-        disabled={props.disabled === true}
-        onClick={() => setOpen(true)}
-      >
-        {props.label}
-      </button>
+      <Press label={props.label} look={props.kind ?? "primary"} off={props.disabled} press={() => setOpen(true)} />
       {open && (
         <Dialog title={props.title ?? props.label} close={() => setOpen(false)}>
           {props.children(() => setOpen(false))}

@@ -30,7 +30,12 @@ export function FailureNote({ failure, retry }: { failure: Failure; retry?: (() 
       <strong>{HEADINGS[failure.kind]}</strong>
       <p>{failure.message}</p>
       {advice !== undefined && <p>{advice}</p>}
-      {failure.retryAfterSeconds !== null && <p>Asks again in {failure.retryAfterSeconds} s.</p>}
+      {failure.retryAfterSeconds !== null && (
+        <p>
+          {/* What is read is asked for again by itself; what is sent is not. */}
+          {retry === undefined ? "Try again" : "Asks again"} in {failure.retryAfterSeconds} s.
+        </p>
+      )}
       {failure.reference !== null && (
         <p class="meta">
           Reference <code>{failure.reference}</code>

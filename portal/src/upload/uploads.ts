@@ -270,7 +270,8 @@ function put(
 }
 
 function storageFailure(status: number): Failure {
-  if (status === 403) return new Failure("forbidden", "The storage refused the upload's signature (status 403).");
+  // A signature may have ended while a machine slept: another attempt has another.
+  if (status === 403) return new Failure("invalid", "The storage refused the upload's signature (status 403). Go on to have another.");
   if (status === 404) return new Failure("missing", "The storage does not have the asset's container (status 404).");
   if (status === 429 || status === 503) return new Failure("busy", `The storage is busy (status ${status}).`);
   return new Failure(status < 500 ? "invalid" : "broken", `The storage refused the upload (status ${status}).`);
