@@ -1,4 +1,4 @@
-"""The processes of the bed: started, killed, paused and started again, each on the addresses that it had."""
+"""The processes of the bed."""
 
 from __future__ import annotations
 
@@ -7,100 +7,16 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import requests
-
 from headwater import HeadwaterConnection
+from processes import Part, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NGINX = ROOT / "infra/compose/nginx.conf"
-
-
-_given: set[int] = set()
-
-
-def free_port() -> int:
-    """A port that nobody has, and that nobody else here is given."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@dataclass
-class Part:
-    """A process, with all that it starts in a process group of its own."""
-
-    name: str
-    command: list[str]
-    log: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen | None = None
-    #: Answers when it is up, for those that listen.
-    port: int | None = None
-    #: Of /livez, /readyz and /metrics.
-    health: int | None = None
-
-    def start(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**clean, **self.environment},
-            )  # fmt: skip
-
-    def wait_up(self, patience_s: float = 180) -> None:
-        deadline = time.monotonic() + patience_s
-        while self.port is not None and not listens(self.port):
-            assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.tail()}"
-            assert time.monotonic() < deadline, f"{self.name} does not listen:\n{self.tail()}"
-            time.sleep(0.1)
-
-    def tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
-
-    def signal(self, what: signal.Signals) -> None:
-        os.killpg(self.process.pid, what)
-
-    def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.process.wait()
-
-    def restart(self) -> None:
-        self.kill()
-        self.start()
-
-    def stop(self) -> None:
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.signal(signal.SIGCONT)
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def readiness(self) -> tuple[int, dict]:
-        answer = requests.get(f"http://127.0.0.1:{self.health}/readyz", timeout=10)
-        return answer.status_code, answer.json()
-
-    def liveness(self) -> int:
-        return requests.get(f"http://127.0.0.1:{self.health}/livez", timeout=10).status_code
 
 
 class Postgres(Part):
@@ -255,7 +171,7 @@ class Bed:
             )
             for n, edge in zip((1, 2), self.edges)
         ]  # fmt: skip
-        self.notifiers = [self._worker("notifier", "notifier", {})]
+        self.notifiers = [self._worker("notifier", "notifier", {"HEADWATER_EGRESS_ALLOW": "127.0.0.0/8"})]
         for worker in [*self.transcoders, *self.ingests, *self.notifiers]:
             worker.start()
         for worker in [*self.transcoders, *self.ingests, *self.notifiers]:

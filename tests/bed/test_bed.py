@@ -12,7 +12,9 @@ import pytest
 
 import media
 from headwater import FINAL_STATES, Account
-from parts import Bed, Part
+from parts import Bed
+from processes import Part
+from receiver import Receiver, put_rule, rules_of
 from test_live_stream import Show
 from watchers import FilmPlayer, LivePlayer, Writer
 
@@ -20,6 +22,8 @@ from watchers import FilmPlayer, LivePlayer, Writer
 BUFFER_S = 30
 #: Within which a job is somebody's again.
 RESUMED_S = 30
+#: So long that the job is not over before both its workers fell.
+JOB_S = 1800
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def log(*said) -> None:
 
 
 class Scene:
-    """What is going on: a film, a live event, a job, a writer."""
+    """What is going on: a film, a live event, a job, webhooks, a writer."""
 
     def __init__(self, bed: Bed, folder: Path):
         self.bed, self.folder = bed, folder
@@ -46,6 +50,7 @@ class Scene:
         clip = media.make_counted(folder / "film.mp4", seconds=30, group_s=2)
         film = self.account.publish(self.account.encode(self.account.upload(clip), "H264SingleBitrateSD"))
         log("the film is published")
+        self.job_of = self.account.upload(media.make_counted(folder / "long.mp4", seconds=JOB_S))
         self.film = FilmPlayer(self.connection, film.hls, BUFFER_S)
         self.show = Show(self.account, "RTMP", low_latency=False)
         # For as long as it takes, from an encoder that comes back by itself, as encoders do.
@@ -54,13 +59,16 @@ class Scene:
         self.push()
         video = self.show.playlists()["video"]
         self.live = LivePlayer(self.connection, video, BUFFER_S)
+        self.receiver = Receiver()
+        put_rule(rules_of(self.connection), "bed", f"{self.receiver.url}/bed", ["MediaKind.StreamingLocatorCreated"])
         self.writer = Writer(self.connection)
-        long = media.make_counted(folder / "long.mp4", seconds=240)
-        self.job_of = self.account.upload(long)
-        self.transform, self.job, self.output = self.account.submit(self.job_of, "H264SingleBitrateSD")
+        self.transform = self.job = self.output = ""
         for watcher in (self.film, self.live, self.writer):
             watcher.start()
-        log("film, live event, job and writer are under way")
+        log("film, live event, webhooks and writer are under way")
+
+    def begin_job(self) -> None:
+        self.transform, self.job, self.output = self.account.submit(self.job_of, "H264SingleBitrateSD")
 
     def push(self) -> None:
         self.encoder = self.show.push(self.source, "-stream_loop", "-1")
@@ -86,6 +94,11 @@ class Scene:
         url = self.show.ingest_urls()[0]
         port = re.search(r":(\d+)/", url).group(1)
         return next(part for part in self.bed.ingests if f":{port}" in part.environment["HEADWATER_RTMP_LISTEN"])
+
+    def at_work(self) -> bool:
+        state = self.job_now().state
+        assert state not in FINAL_STATES, f"the job was {state} before it could be disturbed"
+        return state == "Processing"
 
     def progress(self) -> int:
         return self.job_now().outputs[0].progress
@@ -141,27 +154,32 @@ def test_each_part_falls_in_turn(bed: Bed, tmp_path):
     eventually(lambda: everybody_is_ready(bed), 60, "readiness after hosts")
 
     log("the worker with the job is killed")
-    eventually(lambda: scene.job_now().state == "Processing" or scene.job_now().state in FINAL_STATES, 60, "a job under way")
-    if scene.job_now().state not in FINAL_STATES:
-        holder, before = scene.holder_of_job(), scene.progress()
-        holder.kill()
-        others = [part for part in bed.transcoders if part is not holder]
-        marks = {part.name: part.log.read_text(errors="replace").count("job taken") for part in others}
-        taken = lambda: taken_since(others, marks)  # noqa: E731
-        eventually(taken, RESUMED_S, "the job's next worker")
-        assert scene.progress() >= before, "progress went back"
-        holder.start()
+    scene.begin_job()
+    eventually(lambda: scene.at_work() and scene.progress() >= 5, 60, "a job under way")
+    holder, before = scene.holder_of_job(), scene.progress()
+    holder.kill()
+    another_takes_it(scene, holder)
+    assert scene.progress() >= before, "progress went back"
+    holder.start()
     settle(scene, 5)
 
     log("the worker with the job is paused")
-    if scene.job_now().state not in FINAL_STATES:
-        holder = scene.holder_of_job()
-        others = [part for part in bed.transcoders if part is not holder]
-        marks = {part.name: part.log.read_text(errors="replace").count("job taken") for part in others}
-        holder.signal(signal.SIGSTOP)
-        eventually(lambda: scene.job_now().state in FINAL_STATES or taken_since(others, marks), RESUMED_S, "the job's next worker")
-        holder.signal(signal.SIGCONT)
+    assert scene.at_work()
+    holder = scene.holder_of_job()
+    holder.signal(signal.SIGSTOP)
+    another_takes_it(scene, holder)
+    holder.signal(signal.SIGCONT)
     settle(scene, 5)
+
+    log("the notifier is killed and started again")
+    told = lambda: {event["data"]["resource"]["properties"]["streamingLocatorId"] for _, _, event in list(scene.receiver.received)}  # noqa: E731
+    (notifier,) = bed.notifiers
+    notifier.kill()
+    missed = len(scene.writer.locators)
+    eventually(lambda: keeps_going(scene) and len(scene.writer.locators) >= missed + 2, 60, "locators while nobody tells of them")
+    notifier.start()
+    known = set(scene.writer.locators.values())
+    eventually(lambda: keeps_going(scene) and known <= told(), 60, "what the killed notifier had to tell")
 
     log("the ingest worker with the event is killed and started again")
     holder, known = scene.holder_of_event(), max(scene.live.segments)
@@ -211,10 +229,13 @@ def test_each_part_falls_in_turn(bed: Bed, tmp_path):
         settle(scene, 1)
     for watcher in (scene.film, scene.live, scene.writer):
         watcher.end()
+    eventually(lambda: set(scene.writer.locators.values()) <= told(), 60, "every webhook")
+    scene.receiver.close()
     log(f"film: {scene.film.played} segments, longest wait {scene.film.longest_s:.1f} s")
-    log(f"live: {len(scene.live.segments)} segments, longest wait {scene.live.longest_s:.1f} s, missing {scene.live.missing()}, "
+    log(f"live: {len(scene.live.segments)} segments, waits {scene.live.waits}, missing {scene.live.missing()}, "
         f"not to be had {scene.live.missed}")  # fmt: skip
-    log(f"writes: {len(scene.writer.acknowledged)} acknowledged, {scene.writer.refused} refused")
+    log(f"writes: {len(scene.writer.acknowledged)} assets, {len(scene.writer.blobs)} blobs and {len(scene.writer.locators)} locators acknowledged, "
+        f"{scene.writer.refused} refused; {len(scene.receiver.received)} webhooks arrived")  # fmt: skip
     assert scene.writer.lost() == []
     assert len(scene.live.missing()) + len(scene.live.missed) <= 1
 
@@ -226,14 +247,23 @@ def test_each_part_falls_in_turn(bed: Bed, tmp_path):
     video = next(r for r in media.read_master(session, published.hls) if r.kind == "video")
     playlist = media.read_media_playlist(session, video.url)
     urls = [playlist.init, *(segment.url for segment in playlist.segments)]
-    assert media.read_counter(media.download(session, urls, tmp_path / "video.mp4", "video")) == list(range(240 * 25))
+    assert media.read_counter(media.download(session, urls, tmp_path / "video.mp4", "video")) == list(range(JOB_S * 25))
     scene.encoder.kill()
     scene.encoder.wait()
     scene.show.end()
 
 
-def taken_since(parts: list[Part], marks: dict[str, int]) -> bool:
-    return any(part.log.read_text(errors="replace").count("job taken") > marks[part.name] for part in parts)
+def another_takes_it(scene: Scene, holder: Part) -> None:
+    """Sees a worker other than `holder` take the job."""
+    others = [part for part in scene.bed.transcoders if part is not holder]
+    takings = lambda: sum(part.log.read_text(errors="replace").count("job taken") for part in others)  # noqa: E731
+    before = takings()
+    eventually(lambda: takings() > before, RESUMED_S, "the job's next worker")
+
+
+def keeps_going(scene: Scene) -> bool:
+    settle(scene, 0.5)
+    return True
 
 
 def keeps_pushing(scene: Scene) -> bool:

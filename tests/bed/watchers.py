@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
 import uuid
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urljoin
 
 import requests
+from azure.core.exceptions import AzureError
+from azure.storage.blob import ContainerClient
 
 import media
 from headwater import HeadwaterConnection, player_session
@@ -81,6 +85,8 @@ class LivePlayer(Watcher):
         self.missed: list[str] = []
         self.newest_at = time.monotonic()
         self.longest_s = 0.0
+        #: Waits of more than five seconds for the next segment: when they ended, and how long they were.
+        self.waits: list[str] = []
 
     def step(self) -> None:
         text, _ = persistently(self.session, self.url, self.patience_s)
@@ -97,7 +103,10 @@ class LivePlayer(Watcher):
             except AssertionError as error:
                 self.missed.append(str(error))
             now = time.monotonic()
-            self.longest_s, self.newest_at = max(self.longest_s, now - self.newest_at), now
+            waited, self.newest_at = now - self.newest_at, now
+            self.longest_s = max(self.longest_s, waited)
+            if waited > 5:
+                self.waits.append(f"{time.strftime('%H:%M:%S')} {waited:.1f} s")
         self.ended.wait(0.5)
 
     def missing(self) -> list[int]:
@@ -106,29 +115,66 @@ class LivePlayer(Watcher):
 
 
 class Writer(Watcher):
-    """Makes assets and puts a blob into every tenth; remembers what was acknowledged and nothing else."""
+    """Makes assets; puts a blob into every tenth and publishes it. Remembers what was acknowledged and nothing else."""
 
     def __init__(self, connection: HeadwaterConnection):
         super().__init__()
-        self.connection = connection
         self.session = player_session(connection)
         self.session.headers["Authorization"] = f"Bearer {connection.token}"
         self.base = f"{connection.apiUrl}/api/v1/projects/{connection.project}/media"
         self.acknowledged: list[str] = []
+        #: The bodies of blobs, by the URL of their container.
+        self.blobs: dict[str, bytes] = {}
+        #: The ids of locators, by name.
+        self.locators: dict[str, str] = {}
         self.refused = 0
 
     def step(self) -> None:
         name = f"bed-{uuid.uuid4().hex[:12]}"
-        try:
-            answer = self.session.put(f"{self.base}/assets/{name}", json={"properties": {}}, timeout=12)
-            if answer.status_code in (200, 201):
-                self.acknowledged.append(name)
-            else:
-                assert answer.status_code >= 500 or answer.status_code == 429, f"{answer.status_code} {answer.text}"
-                self.refused += 1
-        except requests.RequestException:
-            self.refused += 1
+        if self.ask("PUT", f"/assets/{name}", {"properties": {}}) is not None:
+            self.acknowledged.append(name)
+            if len(self.acknowledged) % 10 == 0:
+                self.fill(name)
         self.ended.wait(0.15)
 
+    def fill(self, asset: str) -> None:
+        expiry = (datetime.now(timezone.utc) + timedelta(hours=2)).isoformat(timespec="seconds").replace("+00:00", "Z")
+        answer = self.ask("POST", f"/assets/{asset}/listContainerSas", {"permissions": "ReadWrite", "expiryTime": expiry})
+        if answer is not None:
+            url, body = answer["assetContainerSasUrls"][0], os.urandom(200_000)
+            try:
+                # Without retries: what is acknowledged is acknowledged once.
+                ContainerClient.from_container_url(url, retry_total=0, connection_timeout=5, read_timeout=12).upload_blob("notes.bin", body)
+                self.blobs[url] = body
+            except AzureError as error:
+                assert (getattr(error, "status_code", None) or 500) >= 500, error
+                self.refused += 1
+        properties = {"assetName": asset, "streamingPolicyName": "Predefined_ClearStreamingOnly"}
+        made = self.ask("PUT", f"/streamingLocators/{asset}", {"properties": properties})
+        if made is not None:
+            self.locators[asset] = made["properties"]["streamingLocatorId"]
+
+    def ask(self, method: str, path: str, body: dict) -> dict | None:
+        """What was answered; None if it was refused for now, or not heard of again."""
+        try:
+            answer = self.session.request(method, self.base + path, json=body, timeout=12)
+        except requests.RequestException:
+            self.refused += 1
+            return None
+        if answer.status_code in (200, 201):
+            return answer.json()
+        assert answer.status_code >= 500 or answer.status_code == 429, f"{answer.status_code} {answer.text}"
+        self.refused += 1
+        return None
+
     def lost(self) -> list[str]:
-        return [name for name in self.acknowledged if self.session.get(f"{self.base}/assets/{name}", timeout=30).status_code != 200]
+        """What was acknowledged and is not there, or is something else."""
+        lost = [name for name in self.acknowledged if self.session.get(f"{self.base}/assets/{name}", timeout=30).status_code != 200]
+        for url, body in self.blobs.items():
+            if ContainerClient.from_container_url(url).download_blob("notes.bin").readall() != body:
+                lost.append(url.partition("?")[0])
+        for name, locator_id in self.locators.items():
+            found = self.session.get(f"{self.base}/streamingLocators/{name}", timeout=30)
+            if found.status_code != 200 or found.json()["properties"]["streamingLocatorId"] != locator_id:
+                lost.append(f"locator {name}")
+        return lost

@@ -19,7 +19,7 @@ SHARED_MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 LAST = "test_operations_called.py"
 """Looks back at all others."""
 
-LIVE = {"test_live_cues.py", "test_live_protected.py", "test_live_stream.py", "test_live_told.py"}
+LIVE = {"test_live_cues.py", "test_live_protected.py", "test_live_stream.py", "test_live_told.py", "test_mpd_schema.py"}
 """May run by themselves, and call nothing that others do not."""
 
 

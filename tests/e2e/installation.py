@@ -38,7 +38,8 @@ class Installation:
         if not self.data.exists() and made.is_dir():
             shutil.copytree(made, self.data / compiled, ignore=shutil.ignore_patterns(".*"))
         listeners = ("listen", "blob-listen", "metrics-listen", "rtmp-listen", "rtmps-listen", "srt-listen")
-        ports = [f"--{part}=127.0.0.1:0" for part in listeners]
+        given = {argument.partition("=")[0] for argument in arguments}
+        ports = [f"--{part}=127.0.0.1:0" for part in listeners if f"--{part}" not in given]
         self.process = subprocess.Popen(
             [self.binary, "up", "--no-demo", f"--data={self.data}", *ports, *arguments],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,

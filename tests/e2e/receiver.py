@@ -11,9 +11,10 @@ from headwater import Mkio
 
 
 class Receiver:
-    """Listens on this machine and keeps what it is sent. Answers each path with the statuses planned for it, then 204."""
+    """Listens on this machine and keeps what it is sent. Answers each path with the statuses planned for it, then 204;
+    `takes_s`: after so long."""
 
-    def __init__(self):
+    def __init__(self, takes_s: float = 0):
         self.received: list[tuple[str, dict, dict]] = []
         self.planned: dict[str, list[int]] = {}
         receiver = self
@@ -23,6 +24,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()} | {"raw": body}
                 receiver.received.append((self.path, headers, json.loads(body)))
+                time.sleep(takes_s)
                 plan = receiver.planned.get(self.path, [])
                 self.send_response(plan.pop(0) if plan else 204)
                 self.end_headers()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from azure.mgmt.media.models import IPAccessControl, IPRange, StreamingEndpoint, StreamingEndpointAccessControl
 
 import media
 
@@ -206,3 +207,40 @@ def test_requests_are_counted_and_logged(http, connection, segment):
         time.sleep(0.1)
     (line,) = [line for line in log.read_text().splitlines() if agent in line]
     assert f'"GET {urlsplit(segment).path} HTTP/1.1" 200 ' in line
+
+
+def test_an_endpoint_of_its_own_host_name_serves_whom_it_is_for(account, counted_published, http):
+    """By `Host`: what other endpoints serve is none of its business, nor is it theirs."""
+    endpoints, where = account.client.streaming_endpoints, account.where
+    name, host = account.name("ep").replace("_", "-")[:24].strip("-"), f"{uuid.uuid4().hex[:8]}.example"
+
+    def allow(*ranges: IPRange) -> StreamingEndpointAccessControl:
+        return StreamingEndpointAccessControl(ip=IPAccessControl(allow=list(ranges)))
+
+    def get(host_name: str | None = None) -> requests.Response:
+        # An instance knows a locator for some seconds.
+        deadline = time.monotonic() + 60
+        while True:
+            got = http.get(counted_published.hls, headers={"Host": host_name} if host_name else {})
+            yield got
+            assert time.monotonic() < deadline, f"{host_name}: {got.status_code}"
+            time.sleep(0.5)
+
+    elsewhere = IPRange(name="elsewhere", address="192.0.2.0", subnet_prefix_length=24)
+    here = IPRange(name="here", address="127.0.0.0", subnet_prefix_length=8)
+    wanted = StreamingEndpoint(
+        location="local", scale_units=0, custom_host_names=[host], access_control=allow(elsewhere), max_cache_age=5
+    )
+    made = endpoints.begin_create(*where, name, wanted, auto_start=True).result()
+    try:
+        assert made.access_control.ip.allow[0].address == "192.0.2.0" and made.max_cache_age == 5
+        refused = next(got for got in get(host) if got.status_code == 403)
+        assert refused.json()["code"] == "MPE_UNAUTHORIZED"
+        assert next(get()).status_code == 200, "others are served where they were"
+        endpoints.begin_update(*where, name, StreamingEndpoint(location="local", access_control=allow(here))).result()
+        served = next(got for got in get(host) if got.status_code == 200)
+        assert served.headers["Cache-Control"] == "public, max-age=5"
+        assert next(get()).headers["Cache-Control"] == "public, max-age=60"
+    finally:
+        endpoints.begin_stop(*where, name).result()
+        endpoints.begin_delete(*where, name).result()

@@ -41,7 +41,7 @@ from azure.mgmt.media.models import (
 )
 
 import media
-from headwater import Account, player_session
+from headwater import Account, Mkio, player_session
 from installation import started
 
 SPACES = {"d": "urn:mpeg:dash:schema:mpd:2011"}
@@ -235,3 +235,134 @@ def test_what_is_live_is_encrypted_and_every_frame_comes_back(installed, tmp_pat
     for url in urls:
         get(url)
 
+
+
+def test_keys_change_while_it_is_live_and_every_frame_comes_back(installed, tmp_path):
+    """Half a minute is the shortest interval: the encoder begins some seconds before one ends."""
+    interval, length = 30, 10
+    mkio = Mkio(installed.connection())
+    name = f"rotating-{uuid.uuid4().hex[:8]}"
+    event = f"/liveEvents/{name}"
+    source = media.make_counted(tmp_path / "counted.mp4", seconds=length, group_s=1)
+
+    def put(path: str, properties: dict) -> dict:
+        return mkio.call("PUT", path, {"properties": properties})["properties"]
+
+    def scheme(label: str, **more) -> dict:
+        only_hls = {"download": False, "dash": False, "hls": True, "smoothStreaming": False}
+        keys = {"defaultKey": {"label": label}}
+        return {"enabledProtocols": only_hls, "contentKeys": keys, "keyRotationInterval": f"PT{interval}S", **more}
+
+    put(f"/assets/{name}", {})
+    mkio.call(
+        "PUT",
+        event,
+        {
+            "location": "local",
+            "properties": {
+                "input": {"streamingProtocol": "RTMP", "keyFrameIntervalDuration": "PT1S"},
+                "encoding": {"encodingType": "PassthroughStandard"},
+                "streamOptions": ["Default"],
+            },
+        },
+    )
+    put(f"{event}/liveOutputs/out", {"assetName": name, "manifestName": "show", "archiveWindowLength": "PT1H"})
+    made = put(
+        f"/streamingPolicies/{name}",
+        {
+            "envelopeEncryption": scheme("aes"),
+            "commonEncryptionCbcs": scheme("cbcs", clearKeyEncryptionConfiguration={}),
+        },
+    )
+    assert made["commonEncryptionCbcs"]["keyRotationInterval"] == "PT30S"
+    option = {
+        "configuration": {"@odata.type": "#Microsoft.Media.ContentKeyPolicyClearKeyConfiguration"},
+        "restriction": {"@odata.type": "#Microsoft.Media.ContentKeyPolicyOpenRestriction"},
+    }
+    put(f"/contentKeyPolicies/{name}", {"options": [{"name": "open", **option}]})
+    locator = put(
+        f"/streamingLocators/{name}",
+        {"assetName": name, "streamingPolicyName": name, "defaultContentKeyPolicyName": name},
+    )
+    mkio.call("POST", f"{event}/start", expect=(200, 202))
+    http = player_session(mkio.connection)
+    deadline = time.monotonic() + 30
+    while not (endpoints := mkio.call("GET", event)["properties"]["input"].get("endpoints")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    ingest = next(entry["url"] for entry in endpoints if entry["url"].startswith("rtmp:"))
+    time.sleep((interval - 5 - time.time()) % interval)
+    encoder = ["ffmpeg", "-v", "error", "-re", "-i", source, "-c", "copy", "-f", "flv", ingest + "/main"]
+    subprocess.run(encoder, stdin=subprocess.DEVNULL, check=True, timeout=60)
+
+    base = f"{mkio.connection.streamingUrl}/{locator['streamingLocatorId']}/show.ism/"
+    keys_url = mkio.connection.keysUrl
+
+    def get(url: str) -> bytes:
+        answer = http.get(url, timeout=30)
+        assert answer.status_code == 200, f"{url}: {answer.status_code} {answer.text[:500]}"
+        return answer.content
+
+    def playlist(options: str, there) -> tuple[str, str]:
+        """Where the pictures' playlist is, and what it says once `there`."""
+        deadline = time.monotonic() + 30
+        while True:
+            answer = http.get(base + f"manifest({options})", timeout=30)
+            if answer.ok:
+                url = base + re.search(r"#EXT-X-STREAM-INF:.*\n(.+)", answer.text).group(1)
+                text = get(url).decode()
+                if there(text):
+                    return url, text
+            assert time.monotonic() < deadline, answer.text[:2000]
+            time.sleep(0.3)
+
+    def runs(text: str) -> list[str]:
+        """A playlist cut in front of its keys."""
+        return re.split(r"(?m)^(?=#EXT-X-KEY:)", text)[1:]
+
+    def under_cbcs(url: str, text: str) -> tuple[list[int], list[bytes]]:
+        shown, served = [], []
+        for run in runs(text):
+            kid = bytes.fromhex(re.search(r"KEYID=0x([0-9a-f]{32})", run).group(1))
+            asked = base64.urlsafe_b64encode(kid).decode().rstrip("=")
+            licence = http.post(f"{keys_url}/ClearKey", json={"kids": [asked], "type": "temporary"}, timeout=30).json()
+            (key,) = (base64.urlsafe_b64decode(entry["k"] + "==") for entry in licence["keys"])
+            init = re.search(r'#EXT-X-MAP:URI="([^"]+)"', run).group(1)
+            file = b"".join(get(urljoin(url, path)) for path in [init, *names(run)])
+            path = tmp_path / f"{uuid.uuid4().hex}.mp4"
+            path.write_bytes(file)
+            shown, served = shown + decoded(path, key.hex()), [*served, file]
+        return shown, served
+
+    def under_aes(url: str, text: str) -> list[int]:
+        path = tmp_path / f"{uuid.uuid4().hex}.ts"
+        with path.open("wb") as film:
+            for run in runs(text):
+                tag = re.search(r'METHOD=AES-128,URI="([^"]+)",IV=0x([0-9a-fA-F]{32})', run)
+                how = ["-aes-128-cbc", "-K", get(tag.group(1)).hex(), "-iv", tag.group(2)]
+                for segment in names(run):
+                    film.write(media.run("openssl", "enc", "-d", *how, input_bytes=get(urljoin(url, segment))))
+        return media.read_counter(path)
+
+    counted = list(range(length * RATE))
+    listed = lambda text: seconds(text) > length - 2.5  # noqa: E731
+    cbcs = playlist("format=m3u8-cmaf,encryption=cbcs-aapl", listed)
+    aes = playlist("format=m3u8-aapl,encryption=cbc", listed)
+    assert len(runs(cbcs[1])) == len(runs(aes[1])) == 2, cbcs[1]
+    shown, served = under_cbcs(*cbcs)
+    assert shown == counted[: len(shown)] and len(shown) == round(seconds(cbcs[1]) * RATE)
+    assert under_aes(*aes) == counted[: round(seconds(aes[1]) * RATE)]
+    # What all periods are derived from is for nobody.
+    stored = mkio.call("POST", f"/streamingLocators/{name}/listContentKeys")["contentKeys"]
+    for key in stored:
+        assert key["id"] not in cbcs[1] + aes[1]
+        assert http.get(f"{keys_url}/?kid={key['id']}", timeout=30).status_code == 401
+
+    mkio.call("DELETE", f"{event}/liveOutputs/out", expect=(200, 202, 204))
+    mkio.call("POST", f"{event}/stop", {"removeOutputsOnStop": True}, expect=(200, 202))
+    ended = playlist("format=m3u8-cmaf,encryption=cbcs-aapl", lambda text: "#EXT-X-ENDLIST" in text)
+    shown, film = under_cbcs(*ended)
+    assert shown == counted
+    assert len(film) == 2 and film[0] == served[0] and film[1].startswith(served[1])
+    ended = playlist("format=m3u8-aapl,encryption=cbc", lambda text: "#EXT-X-ENDLIST" in text)
+    assert under_aes(*ended) == counted

@@ -162,7 +162,7 @@ def test_allocate_reset_and_start_with_the_creation(any_account: Account, worker
 def test_what_makes_no_sense_is_refused(any_account: Account):
     client, where, name = any_account.client, any_account.where, event_name(any_account)
     for field, properties in {
-        "streamingProtocol": {"input": LiveEventInput(streaming_protocol="FragmentedMP4")},
+        "streamingProtocol": {"input": LiveEventInput(streaming_protocol="WHIP")},
         "accessToken": {"input": LiveEventInput(streaming_protocol="RTMP", access_token="secret")},
         "keyFrameInterval": {"encoding": LiveEventEncoding(key_frame_interval=timedelta(seconds=2))},
         "presetName": {"encoding": LiveEventEncoding(encoding_type="Standard", preset_name="mine")},

@@ -134,6 +134,9 @@ def test_files_are_read_with_the_address_and_the_token_that_are_given_out(mkio: 
     url = f"{info['url']}/{info['subPath']}/film one.mp4"
     got = http.get(url, headers={"Authorization": f"Bearer {info['jwt']}"}, timeout=30)
     assert got.status_code == 200 and got.content == counted.read_bytes()
+    body = {"storageAccountName": info["storageAccountName"], "containerName": info["containerName"], "fileName": "film one.mp4"}
+    older = http.post(f"{info['url']}downloadBlob", json=body, headers={"Authorization": f"Bearer {info['jwt']}"}, timeout=30)
+    assert older.status_code == 200 and older.content == counted.read_bytes()
     assert http.get(url, timeout=30).status_code == 401
     assert mkio.session.get(url, timeout=30).status_code == 401, "an ordinary token is for ordinary calls"
 

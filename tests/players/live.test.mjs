@@ -1,11 +1,10 @@
 // Players stay at the live edge while ffmpeg pushes, and see time go on.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { launch, openPage } from "./lib/browser.mjs";
 import { connection } from "./lib/headwater.mjs";
-import { goLive } from "./lib/live.mjs";
+import { goLive, pushPictures } from "./lib/live.mjs";
 import { serve } from "./lib/server.mjs";
 
 const SECONDS = Number(process.env.LIVE_SECONDS ?? 30);
@@ -22,17 +21,7 @@ before(
     files = await serve();
     browser = await launch();
     show = await goLive(connection(), { lowLatency: true, interval: `PT${GROUP_S}S` });
-    encoder = spawn(
-      "ffmpeg",
-      [
-        ...["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"],
-        ...["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
-        ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"],
-        ...["-g", String(25 * GROUP_S), "-sc_threshold", "0", "-b:v", "800k", "-c:a", "aac", "-b:a", "96k", "-ac", "2"],
-        ...["-f", "flv", `${show.ingest}/main`],
-      ],
-      { stdio: ["ignore", "inherit", "inherit"] },
-    );
+    encoder = pushPictures(show.ingest, GROUP_S);
     await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
   },
   { timeout: 120_000 },

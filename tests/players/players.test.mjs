@@ -160,3 +160,53 @@ describe("a file with B-frames, packaged as it is", () => {
     });
   }
 });
+
+describe("DASH with sets of key frames", () => {
+  /** Opens a player and notes which pictures it asks for. */
+  const opened = async (page, url) => {
+    const { context, page: tab, problems } = await openPage(browser);
+    const asked = [];
+    tab.on("request", (request) => asked.push(decodeURIComponent(request.url())));
+    await tab.goto(`${files.origin}/pages/${page}.html`);
+    await tab.waitForFunction(() => window.player !== undefined);
+    await tab.evaluate((wanted) => window.player.load(wanted), url);
+    await tab.evaluate(() => document.querySelector("video").play());
+    await tab.waitForFunction(() => window.state().frames > 10, undefined, { timeout: PATIENCE });
+    return { context, tab, problems, asked };
+  };
+  const keyFrames = (url) => url.includes("/KeyFrames(");
+  const withKeyFrames = () => asIs.dash.replace(/\)$/, ",type=keyframes)");
+
+  test("Shaka Player plays fast from them, and goes on as before", { timeout: 2 * PATIENCE }, async () => {
+    const { context, tab, problems, asked } = await opened("shaka", withKeyFrames());
+    assert.ok(!asked.some(keyFrames), "none is asked for at the usual rate");
+    const from = (await tab.evaluate(() => window.state())).time;
+    await tab.evaluate(() => window.player.fast(6));
+    await tab.waitForFunction((time) => window.state().time > time + 9, from, { timeout: PATIENCE });
+    const fast = asked.filter(keyFrames).length;
+    assert.ok(fast >= 3, `${fast} key frames: ${asked.slice(-10)}`);
+    await tab.evaluate(() => window.player.normal());
+    await tab.evaluate(() => window.seek(2));
+    const { frames, time } = await tab.evaluate(() => window.state());
+    await tab.waitForFunction(
+      ([frames, time]) => window.state().frames > frames + 20 && window.state().time > time + 0.5,
+      [frames, time],
+      { timeout: PATIENCE },
+    );
+    assert.deepEqual((await tab.evaluate(() => window.state())).errors, []);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+
+  test("dash.js leaves them alone", { timeout: 2 * PATIENCE }, async () => {
+    const [plain, tricky] = [await opened("dash", asIs.dash), await opened("dash", withKeyFrames())];
+    const renditions = ({ tab }) => tab.evaluate(() => window.player.renditions());
+    assert.deepEqual(await renditions(tricky), await renditions(plain));
+    for (const { context, tab, problems, asked } of [plain, tricky]) {
+      assert.ok(!asked.some(keyFrames), "none is asked for");
+      assert.deepEqual((await tab.evaluate(() => window.state())).errors, []);
+      assert.deepEqual(problems, []);
+      await context.close();
+    }
+  });
+});

@@ -132,6 +132,34 @@ for (const [title, page, protocol, scheme, format] of PLAYERS) {
   });
 }
 
+describe("Shaka Player plays fast from encrypted pictures", () => {
+  for (const format of ["m3u8-cmaf", "m3u8-aapl"]) {
+    test(format, { timeout: 2 * PATIENCE }, async () => {
+      const { context, tab, problems } = await open("shaka");
+      const asked = [];
+      tab.on("request", (request) => asked.push(decodeURIComponent(request.url())));
+      try {
+        await tab.evaluate((url) => window.player.load(url), published.open.url("Hls", ENVELOPE, format));
+        await tab.evaluate(() => document.querySelector("video").play());
+        const goesOn = async (frames) =>
+          tab.waitForFunction((from) => window.state().frames > from + 10, frames, { timeout: PATIENCE });
+        await goesOn(0);
+        const { time } = await tab.evaluate(() => window.state());
+        await tab.evaluate(() => window.player.fast(6));
+        await tab.waitForFunction((from) => window.state().time > from + 9, time, { timeout: PATIENCE });
+        assert.ok(asked.filter((url) => url.includes("/KeyFrames(")).length >= 3, asked.slice(-10).join("\n"));
+        await tab.evaluate(() => window.player.normal());
+        await tab.evaluate(() => window.seek(2));
+        await goesOn((await tab.evaluate(() => window.state())).frames);
+        assert.deepEqual((await tab.evaluate(() => window.state())).errors, []);
+        assert.deepEqual(problems, []);
+      } finally {
+        await context.close();
+      }
+    });
+  }
+});
+
 describe("a token in the playlist's URL, for players that cannot add headers", () => {
   for (const [title, page, format] of [
     ["hls.js", "hls", "m3u8-cmaf"],

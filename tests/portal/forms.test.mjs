@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createServer } from "node:http";
 import { createHmac, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { launch } from "./lib/browser.mjs";
 import { call, connection, demo, makeFilm, media } from "./lib/headwater.mjs";
-import { copyDemo, putFile } from "./lib/media.mjs";
+import { copyDemo, must, putFile } from "./lib/media.mjs";
 import { openPortal, plays } from "./lib/portal.mjs";
 
 describe("forms of the portal", () => {
@@ -269,6 +270,30 @@ describe("forms of the portal", () => {
     await page.goto(`${to.portalUrl}/#/assets?q=${name}`);
     await shown(`tr[data-id="${name}-pictures"] .poster img`);
     assert.deepEqual(problems, []);
+    // Once everybody may take them, those see them too who may not look into storage.
+    const viewer = await call(to, "POST", "/api/v1/user/tokens", { type: "full-access", description: name, roles: ["viewer"] });
+    t.after(async () => {
+      // Overviews look for a poster of whatever everybody may take, and this has another name.
+      await call(to, "DELETE", media(to, `/streamingLocators/${name}-viewers`));
+      await call(to, "DELETE", `/api/v1/user/tokens/${viewer.body.metadata.id}`);
+    });
+    const { assetContainerSasUrls } = await call(to, "POST", media(to, `/assets/${name}-pictures/listContainerSas`), {
+      permissions: "Read",
+      expiryTime: new Date(Date.now() + 3_600_000).toISOString(),
+    }).then(({ body }) => body);
+    const [container, signature] = assetContainerSasUrls[0].split("?");
+    for (const file of made) {
+      const bytes = Buffer.from(await (await fetch(`${container}/${file}?${signature}`)).arrayBuffer());
+      await putFile(to, `${name}-film`, file, bytes, file.endsWith(".vtt") ? "text/vtt" : "image/jpeg");
+    }
+    const locator = { assetName: `${name}-film`, streamingPolicyName: "Predefined_DownloadAndClearStreaming" };
+    assert.equal((await call(to, "PUT", media(to, `/streamingLocators/${name}-viewers`), { properties: locator })).status, 201);
+    const seen = await openPortal(browser, to, `/assets/${name}-film`, {}, viewer.body.metadata.JWT);
+    await seen.page.waitForFunction((poster) => document.querySelector(`.pictures img[alt="${poster}"]`)?.naturalWidth === 640, poster);
+    assert.equal(await seen.page.getByRole("list", { name: "The film in pictures" }).getByRole("img").count(), 3);
+    await seen.page.goto(`${to.portalUrl}/#/assets?q=${name}`);
+    await seen.page.waitForFunction((asset) => document.querySelector(`tr[data-id="${asset}"] .poster img`)?.naturalWidth > 0, `${name}-film`);
+    await seen.context.close();
     await context.close();
   });
 
@@ -307,6 +332,51 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
+  test("an encode reads some of the tracks, carries data of a program's own, and has another preset for once", { timeout: 3 * 60_000 }, async (t) => {
+    const name = `more-${run}`;
+    const { assetName } = await demo(to);
+    t.after(async () => {
+      await call(to, "DELETE", media(to, `/transforms/AdaptiveStreaming/jobs/${name}`));
+      await call(to, "DELETE", media(to, `/assets/${name}`));
+    });
+    const { context, page, form } = await opened(`/assets/${assetName}`, "Encode");
+    await form.getByLabel("Transform").selectOption("AdaptiveStreaming");
+    await form.getByLabel("Job name").fill(name);
+    await form.getByLabel("Output asset").fill(name);
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Which tracks are read").selectOption("language");
+    await form.getByLabel("Language", { exact: true }).fill("de");
+    await form.getByLabel("Which tracks are read").selectOption("audio");
+    await form.getByLabel("Description").fill("The sound alone");
+    await form.getByLabel("Correlation data").fill("no pair");
+    const preset = form.getByLabel("Another preset, for this once (JSON)");
+    await preset.fill("{");
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await complained(form, "Correlation data", /name=text/);
+    await form.getByLabel("Correlation data").fill("for=a = b\norder=4711");
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await complained(form, "Another preset, for this once (JSON)", /not JSON/);
+    const sound = { "@odata.type": "#Microsoft.Media.StandardEncoderPreset", codecs: [{ "@odata.type": "#Microsoft.Media.AacAudio", channels: 2, samplingRate: 48000, bitrate: "much" }], formats: [{ "@odata.type": "#Microsoft.Media.Mp4Format", filenamePattern: "{Basename}{Extension}" }] };
+    await preset.fill(JSON.stringify(sound));
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await complained(form, "Another preset, for this once (JSON)", /bitrate/);
+    sound.codecs[0].bitrate = 64000;
+    await preset.fill(JSON.stringify(sound));
+    await form.getByRole("button", { name: "Start encode" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const facts = page.locator(".facts");
+    for (const text of ["The sound alone", "for=a = b, order=4711", "sound"]) await facts.getByText(text, { exact: true }).waitFor();
+    const { properties } = await read(`/transforms/AdaptiveStreaming/jobs/${name}`);
+    assert.deepEqual(properties.correlationData, { order: "4711", for: "a = b" });
+    assert.equal(properties.description, "The sound alone");
+    assert.deepEqual(properties.input.inputDefinitions[0].includedTracks.map((track) => track["@odata.type"]), ["#Microsoft.Media.AudioTrackDescriptor"]);
+    assert.equal(properties.outputs[0].presetOverride.codecs[0].bitrate, 64000);
+    await facts.locator(".state", { hasText: "Finished" }).waitFor({ timeout: 120_000 });
+    const files = (await read(`/assets/${name}/storage`)).spec.files.map(({ name }) => name);
+    assert.deepEqual(files.filter((file) => file.endsWith(".mp4")).length, 1, files.join());
+    await context.close();
+  });
+
   test("a live event says how it is encoded and who may come, is changed, and is recorded for days", { timeout: 3 * 60_000 }, async (t) => {
     const name = `forms-${run}`;
     t.after(() => call(to, "DELETE", media(to, `/liveEvents/${name}`)));
@@ -331,6 +401,17 @@ describe("forms of the portal", () => {
     await form.getByRole("button", { name: "Make live event" }).click();
     await complained(form, "Encoder's secret", /10 to 79/);
     await form.getByLabel("Encoder's secret").fill("a-passphrase-of-ours");
+    assert.equal(await form.getByLabel("Host name begins with").count(), 0);
+    await form.getByLabel("A host name of its own").check();
+    const prefix = form.getByLabel("Host name begins with");
+    assert.equal(await prefix.getAttribute("placeholder"), name);
+    await prefix.fill("no_such_name");
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await complained(form, "Host name begins with", /letters, digits and hyphens/);
+    await prefix.fill("morning");
+    const previewId = randomUUID();
+    await form.getByLabel("Preview's id").fill(previewId);
+    await form.getByLabel("Alternative media id of the preview").fill("show 7");
     await form.getByRole("button", { name: "Make live event" }).click();
     await page.getByRole("heading", { level: 1, name }).waitFor();
     const made = await properties();
@@ -342,6 +423,9 @@ describe("forms of the portal", () => {
     );
     assert.deepEqual(made.preview.accessControl.ip.allow.map(({ address }) => address), ["198.51.100.7"]);
     assert.deepEqual(made.streamOptions, ["LowLatencyV2"]);
+    assert.deepEqual([made.useStaticHostname, made.hostnamePrefix], [true, "morning"]);
+    assert.deepEqual([made.preview.previewLocator, made.preview.alternativeMediaId], [previewId, "show 7"]);
+    await page.locator(".facts").getByText("its own: morning").waitFor();
     await page.getByText("Allowed from 203.0.113.0/24 2001:db8::1").waitFor();
 
     await page.getByRole("button", { name: "Change" }).click();
@@ -349,6 +433,9 @@ describe("forms of the portal", () => {
     assert.equal(await form.getByLabel("The encoder sends").count(), 0);
     assert.equal(await form.getByLabel("Seconds between key frames").inputValue(), "1");
     await form.getByLabel("Seconds between key frames").fill("4");
+    assert.equal(await form.getByLabel("A host name of its own").count(), 0);
+    assert.equal(await form.getByLabel("Host name begins with").inputValue(), "morning");
+    await form.getByLabel("Host name begins with").fill("evening");
     assert.equal(await form.getByLabel("Labels").inputValue(), "team=news");
     await form.getByLabel("Labels").fill("team=sport");
     await form.getByLabel("Tags").fill("cost=low, or less");
@@ -361,10 +448,17 @@ describe("forms of the portal", () => {
     const { labels, tags } = await read(`/liveEvents/${name}`);
     assert.deepEqual([labels, tags], [{ team: "sport" }, { cost: "low, or less" }]);
     assert.deepEqual([changed.encoding.keyFrameInterval, changed.encoding.stretchMode, changed.description], ["PT4S", "AutoSize", "Changed"]);
+    assert.deepEqual([changed.useStaticHostname, changed.hostnamePrefix], [true, "evening"]);
     // An empty list is everybody, and the API says so.
     assert.deepEqual(changed.preview.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => `${address}/${subnetPrefixLength}`), ["0.0.0.0/0"]);
     await page.locator(".facts").getByText("whoever has its address").waitFor();
     assert.deepEqual(changed.input.accessControl, made.input.accessControl);
+    // Emptied it is the event's own name.
+    await page.getByRole("button", { name: "Change" }).click();
+    await form.getByLabel("Host name begins with").fill("");
+    await form.getByRole("button", { name: "Save live event" }).click();
+    await page.locator(".facts").getByText(`its own: ${name}`).waitFor();
+    assert.equal((await properties()).hostnamePrefix, name);
 
     await page.getByRole("button", { name: "Record" }).click();
     await form.getByLabel("Kept for", { exact: true }).fill("8");
@@ -373,6 +467,7 @@ describe("forms of the portal", () => {
     await form.getByLabel("Viewers may go back").fill("90");
     await form.getByLabel("Manifest name").fill("show");
     await form.getByLabel("Fragments in a segment").fill("3");
+    await form.getByLabel("Begins at (ticks)").fill("90000");
     const asset = await form.getByLabel("Into a new asset").inputValue();
     await form.getByRole("button", { name: "Record" }).click();
     await complained(form, "Kept for", /archiveWindowLength/);
@@ -385,6 +480,7 @@ describe("forms of the portal", () => {
     assert.equal(assetName, asset);
     assert.equal(manifestName, "show");
     assert.equal(hls.fragmentsPerTsSegment, 3);
+    assert.equal(output.properties.outputSnapTime, 90_000);
     assert.match(archiveWindowLength, /^(P7D|PT168H)$/);
     assert.match(rewindWindowLength, /^(PT1H30M|PT90M)$/);
     await recordings.getByRole("button", { name: "End recording" }).click();
@@ -468,10 +564,28 @@ describe("forms of the portal", () => {
     await form.getByLabel("Host names of your own").fill("films.example.com");
     await form.getByLabel("Description").fill("For the web site");
     await form.getByLabel("Tags").fill("for=the web");
+    await form.getByLabel("Addresses that are served").fill("192.0.2.0/240");
+    await form.getByLabel("Caches keep films for").fill("3600");
+    await form.getByRole("button", { name: "Save endpoint" }).click();
+    await complained(form, "Addresses that are served", /0 to 32/);
+    await form.getByLabel("Addresses that are served").fill("192.0.2.0/24 198.51.100.7");
     await form.getByRole("button", { name: "Save endpoint" }).click();
     await page.locator(".facts").getByText("For the web site").waitFor();
+    await page.locator(".facts").getByText("192.0.2.0/24 198.51.100.7").waitFor();
     const changed = await read(`/streamingEndpoints/${name}`);
     assert.deepEqual([changed.tags, changed.properties.customHostNames], [{ for: "the web" }, ["films.example.com"]]);
+    assert.deepEqual(
+      changed.properties.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => [address, subnetPrefixLength]),
+      [["192.0.2.0", 24], ["198.51.100.7", undefined]],
+    );
+    assert.equal(changed.properties.maxCacheAge, 3600);
+    await page.getByRole("button", { name: "Edit" }).click();
+    await form.getByLabel("Addresses that are served").fill("");
+    await form.getByLabel("Caches keep films for").fill("");
+    await form.getByRole("button", { name: "Save endpoint" }).click();
+    await page.locator(".facts").getByText("everybody").waitFor();
+    const open = await endpoint();
+    assert.deepEqual([open.accessControl, open.maxCacheAge], [undefined, undefined]);
     await page.getByRole("button", { name: "Scale" }).click();
     await form.getByLabel("Units").fill("2");
     await form.getByRole("button", { name: "Scale" }).click();
@@ -613,9 +727,11 @@ describe("forms of the portal", () => {
 
     for (const [label, member, more] of [
       [/^None/, "noEncryption", { download: true }],
-      [/^AES-128/, "envelopeEncryption", { licence: "https://keys.example.com/{ContentKeyId}" }],
+      [/^AES-128/, "envelopeEncryption", { licence: "https://keys.example.com/{ContentKeyId}", rotation: ["Every ten minutes", "PT10M"] }],
       [/^CENC with ClearKey/, "commonEncryptionCenc", {}],
-      [/^CENC with DRM/, "commonEncryptionCenc", {}],
+      [/^CBCS with FairPlay/, "commonEncryptionCbcs", {}],
+      [/^CENC and CBCS with DRM/, "commonEncryptionCbcs", { licences: { Widevine: "https://w.example.com/{ContentKeyId}", FairPlay: "skd://f.example.com/{ContentKeyId}" }, keep: true }],
+      [/^CENC with DRM/, "commonEncryptionCenc", { smooth: true }],
     ]) {
       const name = `policy-${run}-${made.length}`;
       await page.goto(`${to.portalUrl}/#/streaming-policies`);
@@ -623,17 +739,57 @@ describe("forms of the portal", () => {
       await form.getByLabel("Name", { exact: true }).fill(name);
       await form.getByRole("radio", { name: label }).check();
       if (more.download) await form.getByLabel("Download of files").check();
+      if (more.smooth) await form.getByLabel("Smooth Streaming").check();
       if (more.licence) await form.getByLabel("Key server of your own").fill(more.licence);
+      for (const [system, url] of Object.entries(more.licences ?? {})) await form.getByLabel(`Licence server for ${system}`).fill(url);
+      if (more.keep) await form.getByLabel("FairPlay's players may keep licences").check();
       if (member !== "noEncryption") await form.getByLabel("Key policy", { exact: true }).selectOption(keys);
+      if (more.rotation) await form.getByLabel("Keys of what is live change").selectOption(more.rotation[0]);
       await form.getByRole("button", { name: "Make streaming policy" }).click();
       await page.getByRole("heading", { level: 1, name }).waitFor();
       made.push(`/streamingPolicies/${name}`);
       const { properties } = await read(`/streamingPolicies/${name}`);
       assert.deepEqual([properties[member].enabledProtocols.hls, properties[member].enabledProtocols.dash], [true, true]);
       assert.equal(properties[member].enabledProtocols.download, more.download === true);
+      assert.equal(properties[member].enabledProtocols.smoothStreaming, more.smooth === true);
       if (member !== "noEncryption") assert.equal(properties.defaultContentKeyPolicyName, keys);
+      assert.equal(properties[member].keyRotationInterval, more.rotation?.[1]);
       if (more.licence) assert.equal(properties[member].customKeyAcquisitionUrlTemplate, more.licence);
+      if (more.licences) {
+        assert.equal(properties.commonEncryptionCenc.drm.widevine.customLicenseAcquisitionUrlTemplate, more.licences.Widevine);
+        assert.deepEqual(properties.commonEncryptionCbcs.drm.fairPlay, { allowPersistentLicense: true, customLicenseAcquisitionUrlTemplate: more.licences.FairPlay });
+      }
     }
+    // What there is no field for is written as the API has it, beginning with what was filled in.
+    const written = `policy-${run}-json`;
+    await page.goto(`${to.portalUrl}/#/streaming-policies`);
+    await page.getByRole("button", { name: "New streaming policy" }).click();
+    await form.getByLabel("Name", { exact: true }).fill(written);
+    await form.getByRole("radio", { name: /^CENC with DRM/ }).check();
+    await form.getByLabel("Licence server for PlayReady").fill("nowhere");
+    await form.getByRole("button", { name: "Make streaming policy" }).click();
+    await complained(form, "Licence server for PlayReady", /http/);
+    await form.getByLabel("Licence server for PlayReady").fill("https://p.example.com");
+    await form.getByRole("radio", { name: /^JSON/ }).check();
+    const text = form.getByLabel("Policy", { exact: true });
+    const begun = JSON.parse(await text.inputValue());
+    assert.equal(begun.commonEncryptionCenc.drm.playReady.customLicenseAcquisitionUrlTemplate, "https://p.example.com");
+    await text.fill("{");
+    await form.getByRole("button", { name: "Make streaming policy" }).click();
+    await complained(form, "Policy", /not JSON/);
+    begun.commonEncryptionCenc.drm.playReady.playReadyCustomAttributes = "ours";
+    begun.commonEncryptionCenc.clearTracks = [{ trackSelections: [{ property: "FourCC", operation: "Equal", value: "mp4a", note: 1 }] }];
+    await text.fill(JSON.stringify(begun));
+    await form.getByRole("button", { name: "Make streaming policy" }).click();
+    await complained(form, "Policy", /note/);
+    delete begun.commonEncryptionCenc.clearTracks[0].trackSelections[0].note;
+    await text.fill(JSON.stringify(begun));
+    await form.getByRole("button", { name: "Make streaming policy" }).click();
+    await page.getByRole("heading", { level: 1, name: written }).waitFor();
+    made.unshift(`/streamingPolicies/${written}`);
+    const { commonEncryptionCenc } = (await read(`/streamingPolicies/${written}`)).properties;
+    assert.equal(commonEncryptionCenc.drm.playReady.playReadyCustomAttributes, "ours");
+    assert.deepEqual(commonEncryptionCenc.clearTracks, begun.commonEncryptionCenc.clearTracks);
     const drm = made.at(-1);
     const { assetName } = await demo(to);
     const locator = { assetName, streamingPolicyName: drm.split("/").at(-1) };
@@ -726,6 +882,205 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
+  test("an asset says what plays and why the rest does not, and its files can be taken", { timeout: 3 * 60_000 }, async (t) => {
+    const [asset, same] = [`plays-${run}`, `same-${run}`];
+    t.after(async () => {
+      await call(to, "DELETE", media(to, `/assets/${same}`));
+      await call(to, "DELETE", media(to, `/assets/${asset}`));
+    });
+    await copyDemo(to, asset);
+    const { container } = (await read(`/assets/${asset}`)).properties;
+    const leftOut = async (of) => (await read(`/assets/${of}/streaming`)).leftOut;
+    await putFile(to, asset, "notes.txt", "shot in May", "text/plain");
+    // Another asset in a folder of a container that is there.
+    const { context, page, form } = await opened("/assets", "New asset");
+    await form.getByLabel("Name", { exact: true }).fill(same);
+    await form.locator("summary").click();
+    await form.getByLabel("Storage account").selectOption("local");
+    await form.getByLabel("Container").fill("No Container");
+    await form.getByLabel("Labels").fill("team=news");
+    await form.getByRole("button", { name: "Make asset" }).click();
+    await complained(form, "Container", /container/);
+    await form.getByLabel("Container").fill(container);
+    await form.getByLabel("Folder").fill("films/one");
+    await form.getByRole("button", { name: "Make asset" }).click();
+    await page.getByRole("heading", { level: 1, name: same }).waitFor();
+    const made = await read(`/assets/${same}`);
+    assert.deepEqual([made.properties.container, made.properties.subPath, made.labels], [container, "films/one", { team: "news" }]);
+    const section = page.locator("section", { has: page.getByRole("heading", { name: "What plays" }) });
+    await section.getByRole("button", { name: "Look", exact: true }).click();
+    await section.getByText("Nothing plays").waitFor();
+    await putFile(to, asset, "films/one/broken.mp4", "no film at all", "video/mp4");
+    await section.getByRole("button", { name: "Look again" }).click();
+    const [{ reason }] = await leftOut(same);
+    await section.getByText(`broken.mp4: ${reason}`).waitFor();
+
+    await page.goto(`${to.portalUrl}/#/assets/${asset}`);
+    await section.getByRole("button", { name: "Look", exact: true }).click();
+    const tracks = page.getByRole("table", { name: "What plays" });
+    const { tracks: expected } = await read(`/assets/${asset}/streaming`);
+    assert.ok(expected.length > 3);
+    await tracks.getByText("HLS, HLS over MPEG-2 TS, DASH, Smooth Streaming").first().waitFor();
+    assert.equal(await tracks.getByRole("row").count(), expected.length + 1);
+    await tracks.getByText(expected[0].codec, { exact: true }).first().waitFor();
+    // A file opens in a tab of its own, and the portal stays.
+    const [tab] = await Promise.all([
+      context.waitForEvent("page"),
+      page.getByRole("table", { name: "Files" }).getByRole("row", { name: /notes\.txt/ }).getByRole("button", { name: "Download" }).click(),
+    ]);
+    await tab.getByText("shot in May").waitFor();
+    assert.equal(await tab.evaluate(() => window.opener), null);
+    assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), asset);
+    await context.close();
+  });
+
+  test("what was exported is looked at, made, and made no second time", { timeout: 3 * 60_000 }, async (t) => {
+    const name = `import-${run}`;
+    t.after(async () => {
+      await call(to, "DELETE", media(to, `/streamingLocators/${name}`));
+      await call(to, "DELETE", media(to, `/assets/${name}`));
+      await call(to, "DELETE", media(to, `/accountFilters/${name}`));
+    });
+    // A container that an asset leaves behind.
+    await copyDemo(to, `${name}-before`);
+    const { container } = (await read(`/assets/${name}-before`)).properties;
+    await call(to, "PATCH", media(to, `/assets/${name}-before`), { properties: { containerDeletionPolicy: "Retain" } });
+    assert.equal((await call(to, "DELETE", media(to, `/assets/${name}-before`))).status, 200);
+    const document = {
+      accountFilters: [{ name, firstQuality: { bitrate: 600_000 } }],
+      assets: [{ name, container, storageAccountName: "local" }],
+      streamingLocators: [
+        { name, assetName: name, streamingLocatorId: randomUUID(), streamingPolicyName: "Predefined_ClearStreamingOnly" },
+        { name: `${name}-none`, assetName: "there-is-none", streamingLocatorId: randomUUID(), streamingPolicyName: "Predefined_ClearStreamingOnly" },
+      ],
+    };
+    const { context, page } = await openPortal(browser, to, "/import");
+    const text = page.getByLabel("What was exported (JSON)");
+    await text.fill('{"asset": []}');
+    await page.getByRole("button", { name: "Look what would be made" }).click();
+    await page.getByText("“asset” is not known").first().waitFor();
+    assert.equal(await text.getAttribute("aria-invalid"), "true");
+    await page.locator("input[type=file]").setInputFiles({ name: "export.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(document)) });
+    await page.waitForFunction(() => document.querySelector("textarea").value.includes("accountFilters"));
+    await page.getByRole("button", { name: "Look what would be made" }).click();
+    const table = page.getByRole("table", { name: "Import", exact: true });
+    const outcome = async (kind, of, words) => table.getByRole("row", { name: new RegExp(`${kind} ${of} ${words}`) }).waitFor();
+    await outcome("Filter", name, "To be made");
+    await outcome("Asset", name, "To be made");
+    await outcome("Locator", name, "To be made");
+    await outcome("Locator", `${name}-none`, "Refused");
+    await table.locator("summary").first().click();
+    await table.getByRole("table", { name: "What plays" }).getByText("DASH", { exact: false }).first().waitFor();
+    assert.equal((await call(to, "GET", media(to, `/assets/${name}`))).status, 404, "looking makes nothing");
+    await page.getByRole("button", { name: "Import", exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: "Make 3 things?" });
+    await dialog.getByRole("button", { name: "Import" }).click();
+    await page.getByRole("heading", { name: "What was made" }).waitFor();
+    await outcome("Locator", name, "Created");
+    assert.equal((await read(`/streamingLocators/${name}`)).properties.streamingLocatorId, document.streamingLocators[0].streamingLocatorId);
+    assert.equal((await read(`/assets/${name}`)).properties.container, container);
+    await page.getByRole("button", { name: "Look what would be made" }).click();
+    await outcome("Asset", name, "Exists");
+    assert.equal(await page.getByRole("button", { name: "Import", exact: true }).count(), 0);
+    await call(to, "PATCH", media(to, `/assets/${name}`), { properties: { containerDeletionPolicy: "Delete" } });
+    await context.close();
+  });
+
+  test("somebody's teams stand beside their name, and they revoke all their tokens at once", async (t) => {
+    const invite = await call(to, "POST", "/api/v1/organization/invites", { spec: { name: `Bo ${run}`, teams: ["owners"] } });
+    assert.equal(invite.status, 201, JSON.stringify(invite.body));
+    const accepted = await fetch(`${to.apiUrl}/api/v1/invites/accept`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ secret: invite.body.metadata.secret }),
+    }).then((answer) => answer.json());
+    const token = accepted.metadata.JWT;
+    const { id } = (await call(to, "GET", "/api/v1/user/profile", undefined, token)).body.metadata;
+    t.after(() => call(to, "DELETE", `/api/v1/organization/users/${id}`));
+    const { context, page } = await openPortal(browser, to, "/people");
+    await page.getByRole("table", { name: "Users" }).getByRole("row", { name: new RegExp(`Bo ${run}`) }).getByText("owners").waitFor();
+    await context.close();
+    const other = await call(to, "POST", "/api/v1/user/tokens", { type: "full-access", description: "another", roles: ["viewer"] }, token);
+    assert.equal(other.status, 201, JSON.stringify(other.body));
+    const own = await openPortal(browser, to, "/tokens", {}, token);
+    await own.page.getByRole("button", { name: "Revoke all" }).click();
+    await own.page.getByRole("dialog").getByRole("button", { name: "Revoke all" }).click();
+    // Theirs is one of them.
+    await own.page.getByRole("dialog", { name: "Sign in to go on" }).waitFor();
+    for (const one of [token, other.body.metadata.JWT]) assert.equal((await call(to, "GET", "/api/v1/user/profile", undefined, one)).status, 401);
+    assert.equal((await call(to, "GET", "/api/v1/user/profile")).status, 200, "nobody else's is");
+    await own.context.close();
+  });
+
+  test("a token is held to the rights that are ticked, and the list says which", async (t) => {
+    const name = `held ${run}`;
+    const { context, page, form } = await opened("/tokens", "New token");
+    const listed = async () => (await call(to, "GET", "/api/v1/user/tokens")).body.items.find(({ spec }) => spec.description === name);
+    t.after(async () => call(to, "DELETE", `/api/v1/user/tokens/${(await listed())?.metadata.id}`));
+    await form.getByLabel("What it is for").fill(name);
+    await form.getByText("Operate", { exact: true }).check();
+    await form.getByLabel("Only some of that").check();
+    // At first they are those of the role: all that an operator has, and nothing of an owner's.
+    const rights = form.getByRole("group", { name: "Rights of this token" });
+    const asset = rights.getByRole("group", { name: "Asset", exact: true });
+    for (const verb of ["read", "write", "delete", "act", "reveal"]) assert.ok(await asset.getByLabel(verb).isChecked(), verb);
+    assert.equal(await rights.getByRole("group", { name: "Token", exact: true }).count(), 0);
+    assert.deepEqual(await rights.getByRole("group", { name: "Storage", exact: true }).getByRole("checkbox").count(), 1);
+    await rights.getByRole("button", { name: "Tick none" }).click();
+    await form.getByRole("button", { name: "Make token" }).click();
+    await form.locator(".wrong", { hasText: "Tick one right at least" }).waitFor();
+    await rights.getByRole("button", { name: "Tick reading only" }).click();
+    assert.equal(await asset.getByLabel("write").isChecked(), false);
+    await rights.getByRole("button", { name: "Tick none" }).click();
+    await asset.getByLabel("read").check();
+    await asset.getByLabel("write").check();
+    await rights.getByText("2 of").waitFor();
+    // An owner may more, and of that nothing is ticked by itself; a viewer less, and what is left is what they have.
+    await form.getByText("Own", { exact: true }).check();
+    await rights.getByRole("group", { name: "SigningKey", exact: true }).getByLabel("act").waitFor();
+    await rights.getByText("2 of").waitFor();
+    await form.getByText("Look", { exact: true }).check();
+    await rights.getByText("1 of").waitFor();
+    await form.getByText("Operate", { exact: true }).check();
+    await form.getByLabel("In", { exact: true }).selectOption(to.project);
+    // Closed and opened again it is all there.
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "New token" }).click();
+    await rights.getByText("2 of").waitFor();
+    await form.getByRole("button", { name: "Make token" }).click();
+    const token = await page.getByLabel("token", { exact: true }).inputValue();
+    await page.getByRole("button", { name: "Done" }).click();
+    const { metadata, spec } = await listed();
+    const project = (await call(to, "GET", `/api/v1/projects/${to.project}`)).body.metadata.id;
+    assert.equal(metadata.type, "restricted");
+    assert.deepEqual([spec.roles, spec.project], [["operator"], to.project]);
+    assert.deepEqual(spec.permissions["core.project"], { [project]: { Asset: ["read", "write"] } });
+    const row = page.getByRole("table", { name: "Your tokens" }).getByRole("row", { name: new RegExp(name) });
+    await row.locator("summary", { hasText: "2 rights of operator" }).click();
+    await row.getByText("Asset: read, write").waitFor();
+    await row.getByText(`In ${to.project}`).waitFor();
+    // It is good for that, and for nothing else.
+    const answers = async (method, path, body) => (await call(to, method, media(to, path), body, token)).status;
+    assert.equal(await answers("GET", "/assets"), 200);
+    assert.equal(await answers("PUT", `/assets/held-${run}`, { properties: {} }), 201);
+    assert.equal(await answers("DELETE", `/assets/held-${run}`), 403);
+    assert.equal(await answers("GET", "/jobs"), 403);
+    await call(to, "DELETE", media(to, `/assets/held-${run}`));
+    // Whoever has it sees in the portal what it is good for; its owner sees it among everybody's, with whose it is.
+    const held = await openPortal(browser, to, "/assets", {}, token);
+    await held.page.getByRole("table", { name: "Assets" }).waitFor();
+    assert.equal(await held.page.getByRole("link", { name: "Jobs", exact: true }).count(), 0);
+    await held.context.close();
+    const everybodys = page.getByRole("table", { name: "Everybody's tokens" }).getByRole("row", { name: new RegExp(name) });
+    const me = (await call(to, "GET", "/api/v1/user/profile")).body.spec.name;
+    assert.equal(await everybodys.locator("td[data-head=Whose]").textContent(), me);
+    await row.getByRole("button", { name: "Revoke" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    await row.getByText("Revoked").waitFor();
+    assert.equal(await answers("GET", "/assets"), 401);
+    await context.close();
+  });
+
   test("a report of usage has what was encoded, and an end before its beginning is refused at its field", async () => {
     const { context, page } = await openPortal(browser, to, "/usage");
     const report = page.locator("section", { has: page.getByRole("heading", { name: "Report" }) });
@@ -760,6 +1115,9 @@ describe("forms of the portal", () => {
     await form.getByLabel("Locator name").fill(name);
     await form.getByLabel("Until").fill("2031-01-02T03:04");
     await form.getByLabel("Filters").fill("there-is-none");
+    const [id, keyId] = [randomUUID(), randomUUID()];
+    await form.getByLabel("Id", { exact: true }).fill(id);
+    await form.getByLabel("Alternative media id").fill("ours-7");
     await form.getByRole("button", { name: "Publish", exact: true }).click();
     await complained(form, "Filters", /there-is-none/);
     await form.getByLabel("Filters").fill(name);
@@ -767,9 +1125,100 @@ describe("forms of the portal", () => {
     await page.getByRole("heading", { level: 1, name }).waitFor();
     const { properties } = await read(`/streamingLocators/${name}`);
     assert.deepEqual(properties.filters, [name]);
+    assert.deepEqual([properties.streamingLocatorId, properties.alternativeMediaId], [id, "ours-7"]);
     assert.equal(Date.parse(properties.endTime), new Date("2031-01-02T03:04").getTime());
     await deleted(page, "Unpublish", "Locators", media(to, `/streamingLocators/${name}`));
+    // Encrypted, with a key that is known elsewhere, too.
+    await page.goto(`${to.portalUrl}/#/assets/${assetName}`);
+    await page.getByRole("button", { name: "Publish", exact: true }).first().click();
+    await form.getByRole("radio", { name: /^Encrypt with AES-128/ }).check();
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Locator name").fill(name);
+    const keys = form.getByLabel("Content keys of your own", { exact: true });
+    await keys.fill("no list");
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await complained(form, "Content keys of your own", /not JSON/);
+    const key = { id: keyId, value: Buffer.alloc(16, 5).toString("base64"), labelReferenceInStreamingPolicy: "ContentKey_AES" };
+    await keys.fill(JSON.stringify([{ ...key, value: "dG9vIHNob3J0" }]));
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await complained(form, "Content keys of your own", /16 bytes/);
+    await keys.fill(JSON.stringify([key]));
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    const { contentKeys } = (await call(to, "POST", media(to, `/streamingLocators/${name}/listContentKeys`))).body;
+    assert.deepEqual(contentKeys.map(({ id, value }) => [id, value]), [[keyId, key.value]]);
+    await call(to, "DELETE", media(to, `/streamingLocators/${name}`));
     await call(to, "DELETE", media(to, `/accountFilters/${name}`));
+    await context.close();
+  });
+
+  test("content keys leave as a CPIX document, and come back with another locator", { timeout: 3 * 60_000 }, async (t) => {
+    const [name, clear] = [`cpix-${run}`, `cpix-clear-${run}`];
+    const { assetName } = await demo(to);
+    t.after(async () => {
+      for (const one of [name, clear]) await call(to, "DELETE", media(to, `/streamingLocators/${one}`));
+      await call(to, "DELETE", media(to, `/streamingPolicies/${name}`));
+      await call(to, "DELETE", media(to, `/contentKeyPolicies/${name}`));
+    });
+    const restriction = { "@odata.type": "#Microsoft.Media.ContentKeyPolicyOpenRestriction" };
+    const configuration = { "@odata.type": "#Microsoft.Media.ContentKeyPolicyClearKeyConfiguration" };
+    await must(to, "PUT", `/contentKeyPolicies/${name}`, { properties: { options: [{ configuration, restriction }] } });
+    await must(to, "PUT", `/streamingLocators/${clear}`, { properties: { assetName, streamingPolicyName: "Predefined_ClearStreamingOnly" } });
+    // Two ways to encrypt, each with a key of its own.
+    const scheme = (label) => ({ enabledProtocols: { hls: true, dash: true, download: false, smoothStreaming: false }, clearKeyEncryptionConfiguration: {}, contentKeys: { defaultKey: { label } } });
+    await must(to, "PUT", `/streamingPolicies/${name}`, { properties: { commonEncryptionCenc: scheme("counted"), commonEncryptionCbcs: scheme("chained") } });
+    await must(to, "PUT", `/streamingLocators/${name}`, { properties: { assetName, streamingPolicyName: name, defaultContentKeyPolicyName: name, contentId: "film 7" } });
+    const keysOf = async (locator) => (await must(to, "POST", `/streamingLocators/${locator}/listContentKeys`)).contentKeys.map(({ id, type, value }) => ({ id, type, value }));
+    const before = await keysOf(name);
+    assert.equal(before.length, 2, "one for each way to encrypt");
+
+    const { context, page } = await openPortal(browser, to, `/locators/${clear}`);
+    await page.getByText("Not encrypted").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Download as CPIX" }).count(), 0);
+    await page.goto(`${to.portalUrl}/#/locators/${name}`);
+    const coming = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Download as CPIX" }).click();
+    const download = await coming;
+    assert.equal(download.suggestedFilename(), `${name}.cpix.xml`);
+    const document = readFileSync(await download.path(), "utf8");
+    assert.match(document, /contentId="film 7"/);
+    for (const { id, value } of before) {
+      assert.ok(document.includes(id));
+      assert.ok(document.includes(value));
+    }
+    // Who may not see keys is offered none.
+    const { body: made } = await call(to, "POST", "/api/v1/user/tokens", { type: "full-access", description: `cpix ${run}`, roles: ["viewer"] });
+    t.after(() => call(to, "DELETE", `/api/v1/user/tokens/${made.metadata.id}`));
+    const viewer = await openPortal(browser, to, `/locators/${name}`, {}, made.metadata.JWT);
+    await viewer.page.getByText("film 7").waitFor();
+    assert.equal(await viewer.page.getByRole("heading", { name: "Content keys" }).count(), 0);
+    await viewer.context.close();
+
+    await must(to, "DELETE", `/streamingLocators/${name}`);
+    await page.goto(`${to.portalUrl}/#/locators`);
+    await page.getByRole("button", { name: "Publish an asset" }).click();
+    const form = page.getByRole("dialog");
+    await form.getByLabel("Asset", { exact: true }).fill(assetName);
+    await form.getByRole("radio", { name: /^Another policy/ }).check();
+    await form.getByLabel("Streaming policy").selectOption(name);
+    await form.getByLabel("Key policy", { exact: true }).selectOption(name);
+    await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Locator name").fill(name);
+    await form.getByLabel("Content id").fill("film 8");
+    const field = form.getByLabel("Content keys of your own", { exact: true });
+    await field.fill("<CPIX>no document</CPIX>");
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await complained(form, "Content keys of your own", /contentKeyDocument/);
+    // A file fills the field, where it can be looked at before it is sent.
+    await form.locator("input[type=file]").setInputFiles({ name: "keys.xml", mimeType: "application/xml", buffer: Buffer.from(document) });
+    await page.waitForFunction((text) => [...document.querySelectorAll("dialog textarea")].some(({ value }) => value === text), document);
+    await form.getByRole("button", { name: "Publish", exact: true }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    assert.deepEqual(await keysOf(name), before);
+    assert.equal((await read(`/streamingLocators/${name}`)).properties.contentId, "film 8");
+    await page.locator(".facts").getByText("film 8").waitFor();
+    await page.getByRole("button", { name: "Show keys" }).click();
+    for (const { id } of before) await page.getByRole("table", { name: "Content keys" }).getByText(id).waitFor();
     await context.close();
   });
 

@@ -12,7 +12,7 @@ const LISTS = [
   ["overview", "/"],
   ...[
     ...["upload", "assets", "jobs", "transforms", "upload-rules", "live", "locators", "endpoints", "streaming-policies"],
-    ...["key-policies", "filters", "projects", "storage", "webhooks", "usage", "audit", "people", "teams", "roles", "tokens"],
+    ...["key-policies", "filters", "projects", "storage", "import", "webhooks", "usage", "audit", "profile", "organization", "people", "teams", "roles", "tokens"],
     ...["signing-keys"],
   ].map((name) => [name, `/${name}`]),
 ];
@@ -21,6 +21,7 @@ const LISTS = [
 const FORMS = [
   ["/assets", "New asset"],
   ["/locators", "Publish an asset"],
+  ["/locators", "Publish an asset", async (form) => form.getByRole("radio", { name: /^Encrypt with AES-128/ }).check(), "encrypted"],
   ["/transforms", "New transform"],
   [
     "/transforms",
@@ -45,7 +46,11 @@ const FORMS = [
   [
     "/live",
     "New live event",
-    async (form) => form.getByRole("radio", { name: /^Ladder to 720p/ }).check(),
+    async (form) => {
+      await form.getByRole("radio", { name: /^Ladder to 720p/ }).check();
+      await form.locator("summary").click();
+      await form.getByLabel("A host name of its own").check();
+    },
     "encoded",
   ],
   ["/live/pages-live", "Change"],
@@ -53,6 +58,13 @@ const FORMS = [
   ["/endpoints", "New endpoint"],
   ["/key-policies", "New key policy"],
   ["/streaming-policies", "New streaming policy"],
+  [
+    "/streaming-policies",
+    "New streaming policy",
+    async (form) => form.getByRole("radio", { name: /^CENC and CBCS with DRM/ }).check(),
+    "drm",
+  ],
+  ["/streaming-policies", "New streaming policy", async (form) => form.getByRole("radio", { name: /^JSON/ }).check(), "json"],
   ["/filters", "New filter"],
   ["/projects", "New project"],
   ["/projects/default", "Rename"],
@@ -60,9 +72,35 @@ const FORMS = [
   ["/upload-rules", "New upload rule"],
   ["/webhooks", "New webhook"],
   ["/people", "Invite somebody"],
+  ["/profile", "Edit"],
+  ["/organization", "Edit"],
+  ["/teams/owners", "Edit", async (form) => form.getByRole("button", { name: "Rights elsewhere" }).click()],
+  [
+    "/filters",
+    "Edit",
+    async (form) => {
+      await form.locator("summary").click();
+      await form.getByRole("button", { name: "Only certain tracks" }).click();
+    },
+  ],
+  [
+    "/key-policies/pages-keys",
+    "Edit",
+    async (form) => {
+      await form.getByRole("button", { name: "Another option" }).click();
+      await form.getByRole("button", { name: "Another option" }).click();
+      const third = form.getByRole("group", { name: "Option 3" });
+      await third.getByLabel("Key system").selectOption("FairPlay");
+      await third.getByLabel("Players may").selectOption("DualExpiry");
+      await third.getByLabel("Tokens are verified with").selectOption("public");
+      await third.getByLabel("A token opens").selectOption("typed");
+    },
+  ],
+  ["/webhooks/pages-hook", "Change", async (form) => form.getByLabel("Secret headers").waitFor({ state: "attached" })],
   ["/teams", "New team"],
   ["/roles", "New role"],
   ["/tokens", "New token"],
+  ["/tokens", "New token", async (form) => form.getByLabel("Only some of that").check(), "rights"],
 ];
 
 describe("pages of the portal", () => {
@@ -98,11 +136,16 @@ describe("pages of the portal", () => {
         [asset, "Encode", async (form) => {
           for (const file of (await form.getByRole("checkbox").all()).slice(0, 2)) await file.check();
           await form.getByLabel("How much of it").selectOption("film");
+          await form.locator("summary").click();
+          await form.getByLabel("Which tracks are read").selectOption("language");
         }, "encode"],
         [asset, "Describe"],
         [asset, "Publish"],
         [asset, "Add captions or sound"],
         [asset, "New filter"],
+        [`/jobs/${transform}/${job}`, "Edit"],
+        [`/locators/${film.name}`, "Edit"],
+        ["/endpoints/default", "Edit"],
         ["/endpoints/default", "Scale"],
         ["/storage/local", "New credential"],
       ];
@@ -199,6 +242,9 @@ describe("pages of the portal", () => {
         }
         if (await dialog.evaluate((box) => box.scrollWidth > box.clientWidth)) wrong.push(`${button}: wider than its dialog`);
         if (await tooWide(page)) wrong.push(`${button}: wider than the screen`);
+        // Wherever its button stands, also in a table.
+        const aside = await dialog.evaluate((box) => Math.abs(box.getBoundingClientRect().left + box.getBoundingClientRect().right - document.documentElement.clientWidth));
+        if (aside > 20) wrong.push(`${place} ${button}: not in the middle`);
         wrong.push(...(await complaints(page)).map((line) => `${button}: ${line}`));
         // A dialog scrolls; the picture has all of it.
         await page.setViewportSize({ ...SHAPES[shape].viewport, height: await dialog.evaluate((box) => box.scrollHeight + 60) });

@@ -52,8 +52,9 @@ describe("the portal's players", () => {
       });
       await plays(page);
       assert.equal(await page.locator(".trouble").count(), 0);
+      // The page asks its player twice a second what there is to choose.
       const qualities = page.getByLabel("Quality");
-      assert.ok((await qualities.locator("option").count()) > 2, `${label} offers qualities`);
+      await qualities.locator("option").nth(2).waitFor({ state: "attached" }).catch(() => assert.fail(`${label} offers no qualities`));
       await qualities.selectOption({ index: 1 });
       await page.waitForFunction(() => /\d+×\d+/.test(document.querySelector(".meters")?.textContent ?? ""));
       assert.match((await page.locator("summary", { hasText: "Requests" }).textContent()) ?? "", /\([1-9]/);

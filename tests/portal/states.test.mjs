@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { launch } from "./lib/browser.mjs";
 import { call, connection, demo, makeFilm, media } from "./lib/headwater.mjs";
+import { copyDemo, must, putFile } from "./lib/media.mjs";
 import { complaints, openPortal, SHAPES, shot, tooWide } from "./lib/portal.mjs";
 
 const answer = (status, code, detail, headers = {}, extraDetail = {}) => ({
@@ -167,6 +168,18 @@ describe("states of the portal", () => {
     assert.deepEqual(await complaints(next), []);
     assert.equal(await tooWide(next), false);
     await shot(next, "state-upload-closed-phone");
+    // With one project its name stands there, however long it is, and that of what is being sent.
+    await next.evaluate(() => {
+      const chosen = document.querySelector(".who select");
+      const name = document.createElement("span");
+      name.className = "meta project";
+      name.textContent = "a-project-of-24-letters-";
+      (chosen ?? document.querySelector(".who .project")).replaceWith(name);
+    });
+    assert.equal(await tooWide(next), false);
+    await shot(next, "state-upload-closed-phone-project", false);
+    await next.reload();
+    await flow.getByText("Broke off when its tab was closed").waitFor();
     // Another file is told to be one.
     await flow.locator("input[type=file]").setInputFiles(large);
     await flow.locator(".failure[data-kind=conflict]", { hasText: "another file" }).waitFor();
@@ -246,6 +259,158 @@ describe("states of the portal", () => {
     await context.close();
   });
 
+  test("what is written is sent once, however slow the answer and however often somebody presses", async (t) => {
+    const name = `slow-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/assets/${name}`)));
+    const { context, page } = await openPortal(browser, to, "/assets");
+    await page.getByRole("button", { name: "New asset" }).click();
+    const form = page.getByRole("dialog");
+    await form.getByLabel("Name", { exact: true }).fill(name);
+    await form.getByLabel("Description").fill("Typed once");
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    let sent = 0;
+    await context.route(`**/media/assets/${name}`, async (route) => {
+      if (route.request().method() !== "PUT") return route.continue();
+      sent++;
+      await held;
+      await route.continue();
+    });
+    const button = form.getByRole("button", { name: "Make asset" });
+    await button.click();
+    await page.waitForFunction(() => document.querySelector("dialog button[type=submit]").ariaBusy === "true");
+    await button.click({ force: true });
+    await form.getByLabel("Name", { exact: true }).press("Enter");
+    await form.getByRole("status").getByText("Still waiting for Headwater.").waitFor();
+    await shot(page, "state-slow-write", false);
+    assert.deepEqual(await complaints(page), []);
+    assert.equal(await form.getByLabel("Description").inputValue(), "Typed once");
+    release();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    assert.equal(sent, 1);
+    assert.equal((await must(to, "GET", `/assets/${name}`)).properties.description, "Typed once");
+    await context.close();
+  });
+
+  test("who reloads with something typed is asked first; without, or once it is sent, nobody is", async (t) => {
+    const name = `left-typed-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/assets/${name}`)));
+    const { context, page } = await openPortal(browser, to, "/assets");
+    const asked = [];
+    page.on("dialog", (dialog) => {
+      asked.push(dialog.type());
+      void dialog.accept();
+    });
+    const form = page.getByRole("dialog");
+    const reload = async () => {
+      await page.reload();
+      await page.getByRole("table", { name: "Assets" }).waitFor();
+    };
+    // Looked at, and filled in and emptied again.
+    await page.getByRole("button", { name: "New asset" }).click();
+    await form.getByLabel("Description").pressSequentially("a");
+    await form.getByLabel("Description").press("Backspace");
+    await reload();
+    assert.deepEqual(asked, []);
+    // The dialog is closed, what was typed is kept for when it is opened again.
+    await page.getByRole("button", { name: "New asset" }).click();
+    await form.getByLabel("Name", { exact: true }).pressSequentially(name);
+    await page.keyboard.press("Escape");
+    await page.getByRole("link", { name: "Jobs", exact: true }).first().click();
+    await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+    await page.getByRole("link", { name: "Assets", exact: true }).first().click();
+    await page.getByRole("table", { name: "Assets" }).waitFor();
+    assert.deepEqual(asked, [], "pages of the portal keep it");
+    await reload();
+    assert.deepEqual(asked, ["beforeunload"]);
+    await page.getByRole("button", { name: "New asset" }).click();
+    await form.getByLabel("Name", { exact: true }).pressSequentially(name);
+    await form.getByRole("button", { name: "Make asset" }).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    assert.equal(asked.length, 1);
+    await context.close();
+  });
+
+  test("an upload outlives a busy store, a refused signature and a token that ends", { timeout: 3 * 60_000 }, async (t) => {
+    const asset = `refused-${run}`;
+    t.after(() => call(to, "DELETE", media(to, `/assets/${asset}`)));
+    await call(to, "PUT", media(to, `/assets/${asset}`), { properties: { containerDeletionPolicy: "Delete" } });
+    const { context, page } = await openPortal(browser, to, `/assets/${asset}`);
+    const row = page.locator(".uploads li", { hasText: "large.bin" });
+    // A token that ends before the upload has an address: the sign-in lies over the page, and the upload waits for somebody.
+    await context.route("**/listContainerSas", (route) => route.fulfill(answer(401, "Unauthenticated", "Expired.")));
+    await page.locator("input[type=file]").first().setInputFiles(large);
+    const again = page.getByRole("dialog", { name: "Sign in to go on" });
+    await again.getByLabel("Token").fill(to.token);
+    await context.unroute("**/listContainerSas");
+    await again.getByRole("button", { name: "Go on" }).click();
+    await again.waitFor({ state: "detached" });
+    await row.locator(".failure[data-kind=signed-out]").waitFor();
+    // Busy: it is tried again by itself. Refused: that is said at once.
+    const tries = new Map();
+    await context.route(/comp=block&/, async (route) => {
+      const number = blockOf(route.request().url());
+      tries.set(number, (tries.get(number) ?? 0) + 1);
+      if (number === 0 && tries.get(0) === 1) return route.fulfill({ status: 503 });
+      if (number === 3) {
+        // Whatever is under way is given up then.
+        while (tries.get(0) < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+        return route.fulfill({ status: 403 });
+      }
+      return route.continue();
+    });
+    await row.getByRole("button", { name: "Go on" }).click();
+    await row.locator(".failure[data-kind=invalid]", { hasText: "refused the upload's signature" }).waitFor();
+    assert.equal(tries.get(0), 2);
+    assert.equal(tries.get(3), 1);
+    assert.deepEqual(await complaints(page), []);
+    await shot(page, "state-upload-refused");
+    await context.unroute(/comp=block&/);
+    await row.getByRole("button", { name: "Go on" }).click();
+    await row.getByText("Uploaded").waitFor();
+    await page.getByRole("table", { name: "Files" }).getByText("18.0 MiB").waitFor();
+    // So is a busy API, in its own words and with its wait.
+    await context.route("**/listContainerSas", (route) => route.fulfill(answer(429, "TooManyRequests", "Too many requests.", { "retry-after": "7" })));
+    await page.locator("input[type=file]").first().setInputFiles({ name: "small.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(1000, 7) });
+    const small = page.locator(".uploads li", { hasText: "small.bin" });
+    await small.locator(".failure[data-kind=busy]", { hasText: "Too many requests." }).getByText("Try again in 7 s.").waitFor();
+    await context.unroute("**/listContainerSas");
+    await small.getByRole("button", { name: "Go on" }).click();
+    await small.getByText("Uploaded").waitFor();
+    assert.equal((await must(to, "GET", `/assets/${asset}/storage`)).spec.files.find(({ name }) => name === "small.bin").size, 1000);
+    await context.close();
+  });
+
+  test("what is to be encrypted has its key policy before anything is sent", { timeout: 3 * 60_000 }, async (t) => {
+    const name = `keys-first-${run}`;
+    const options = [{ configuration: { "@odata.type": "#Microsoft.Media.ContentKeyPolicyClearKeyConfiguration" }, restriction: { "@odata.type": "#Microsoft.Media.ContentKeyPolicyOpenRestriction" } }];
+    await must(to, "PUT", `/contentKeyPolicies/${name}`, { properties: { options } });
+    const { context, page } = await openPortal(browser, to, "/upload");
+    let written = 0;
+    page.on("request", (request) => (written += request.method() === "PUT" ? 1 : 0));
+    const film = { name: `${name}.mp4`, mimeType: "video/mp4", buffer: makeFilm(3) };
+    await page.getByLabel("Encode with").selectOption("as-is");
+    await page.getByText("Encrypt with AES-128").check();
+    await page.locator("input[type=file]").first().setInputFiles(film);
+    await page.locator("main .failure", { hasText: "Choose the key policy first" }).waitFor();
+    assert.equal(written, 0);
+    assert.deepEqual(await complaints(page), []);
+    await page.getByLabel("Key policy", { exact: true }).selectOption(name);
+    await page.locator("input[type=file]").first().setInputFiles(film);
+    await page.locator(".flows > li[data-stage=done]", { hasText: name }).waitFor({ timeout: 120_000 });
+    assert.equal(await page.locator("main .failure").count(), 0);
+    const made = (await must(to, "GET", "/streamingLocators?$orderby=properties/created%20desc")).value.find(({ properties }) => properties.assetName.startsWith(name));
+    t.after(async () => {
+      await call(to, "DELETE", media(to, `/streamingLocators/${made.name}`));
+      await call(to, "DELETE", media(to, `/assets/${made.properties.assetName}`));
+      await call(to, "DELETE", media(to, `/contentKeyPolicies/${name}`));
+    });
+    assert.deepEqual([made.properties.streamingPolicyName, made.properties.defaultContentKeyPolicyName], ["Predefined_ClearKey", name]);
+    await context.close();
+  });
+
   test("a token that ends in the middle asks for another over the page, which keeps what was typed", async () => {
     const { context, page } = await openPortal(browser, to, "/assets");
     await page.getByRole("button", { name: "New asset" }).click();
@@ -268,15 +433,59 @@ describe("states of the portal", () => {
     await context.close();
   });
 
-  test("a viewer sees what there is and is not offered what they may not do", async () => {
+  test("a token that has ended when the page opens asks for another, and the page is where its address says", async (t) => {
+    const made = await call(to, "POST", "/api/v1/user/tokens", { type: "full-access", description: "ends before a page", roles: ["viewer"] });
+    const { context, page } = await openPortal(browser, to, "/key-policies", {}, made.body.metadata.JWT);
+    t.after(() => context.close());
+    await page.getByRole("heading", { level: 1, name: "Key policies" }).waitFor();
+    await call(to, "DELETE", `/api/v1/user/tokens/${made.body.metadata.id}`);
+    await page.reload();
+    const again = page.getByRole("dialog", { name: "Sign in to go on" });
+    // Another that is none either is told so, where it was typed.
+    await again.getByLabel("Token").fill("no.such.token");
+    await again.getByRole("button", { name: "Go on" }).click();
+    await again.locator(".failure[data-kind=signed-out]").waitFor();
+    assert.equal(await again.getByLabel("Token").inputValue(), "no.such.token");
+    assert.deepEqual(await complaints(page), []);
+    await shot(page, "state-expired-before", false);
+    await again.getByLabel("Token").fill(to.token);
+    await again.getByRole("button", { name: "Go on" }).click();
+    await again.waitFor({ state: "detached" });
+    await page.getByRole("heading", { level: 1, name: "Key policies" }).waitFor();
+    await page.getByRole("button", { name: "New key policy" }).click();
+    await page.getByLabel("Name", { exact: true }).waitFor();
+  });
+
+  test("a viewer sees what there is and is not offered what they may not do", { timeout: 3 * 60_000 }, async (t) => {
     const made = await call(to, "POST", "/api/v1/user/tokens", { type: "full-access", description: "viewer of the portal tests", roles: ["viewer"] });
     const viewer = made.body.metadata.JWT;
     const { assetName } = await demo(to);
+    const streamed = `streamed-${run}`;
+    t.after(async () => {
+      await call(to, "DELETE", media(to, `/streamingLocators/${streamed}`));
+      await call(to, "DELETE", media(to, `/assets/${streamed}`));
+    });
+    await copyDemo(to, streamed);
+    await putFile(to, streamed, "poster.jpg", "a picture", "image/jpeg");
+    await must(to, "PUT", `/streamingLocators/${streamed}`, { properties: { assetName: streamed, streamingPolicyName: "Predefined_ClearStreamingOnly" } });
     const { context, page } = await openPortal(browser, to, `/assets?q=${assetName}`, {}, viewer);
     await page.getByRole("table", { name: "Assets" }).waitFor();
     assert.ok(await page.getByRole("button", { name: "New asset" }).isDisabled());
     // Of what is published there are posters, which take no look into storage.
-    await page.waitForFunction((asset) => document.querySelector(`tr[data-id="${asset}"] .poster img`)?.naturalWidth > 0, assetName);
+    const poster = (asset) => page.waitForFunction((asset) => document.querySelector(`tr[data-id="${asset}"] .poster img`)?.naturalWidth > 0, asset);
+    await poster(assetName);
+    // Also of what is not among the first that are listed as published.
+    await context.route("**/media/published", (route) => route.fulfill({ json: { value: [] } }));
+    await page.reload();
+    await poster(assetName);
+    await context.unroute("**/media/published");
+    // On its page there is what everybody may take, and nothing of an asset that nobody may take from.
+    await page.goto(`${to.portalUrl}/#/assets/${assetName}`);
+    await page.waitForFunction(() => document.querySelector(".pictures img")?.naturalWidth > 0);
+    assert.deepEqual(await complaints(page), []);
+    await page.goto(`${to.portalUrl}/#/assets/${streamed}`);
+    await page.getByRole("table", { name: "Locators of this asset" }).waitFor();
+    assert.equal(await page.locator(".pictures").count(), 0);
     assert.equal(await page.getByRole("link", { name: "Audit log" }).count(), 0);
     await page.goto(`${to.portalUrl}/#/audit`);
     await page.locator(".failure[data-kind=forbidden]").waitFor();
@@ -284,6 +493,64 @@ describe("states of the portal", () => {
     assert.deepEqual(await complaints(page), []);
     await context.close();
     await call(to, "DELETE", `/api/v1/user/tokens/${made.body.metadata.id}`);
+  });
+
+  test("a link to the same list filters it anew, and so does the way back", async (t) => {
+    const names = [`list-${run}-one`, `list-${run}-two`];
+    t.after(() => Promise.all(names.map((name) => call(to, "DELETE", media(to, `/assets/${name}`)))));
+    for (const [at, name] of names.entries()) await must(to, "PUT", `/assets/${name}`, { labels: { run, part: `part ${at + 1}` }, properties: { description: "of the list" } });
+    const { context, page } = await openPortal(browser, to, `/assets?q=${names[0]}`);
+    const table = page.getByRole("table", { name: "Assets" });
+    const shows = async (...wanted) => {
+      for (const name of names) await table.locator(`tr[data-id="${name}"]`).waitFor({ state: wanted.includes(name) ? "visible" : "detached" });
+    };
+    const search = page.getByRole("searchbox");
+    await shows(names[0]);
+    assert.equal(await search.inputValue(), names[0]);
+    const open = (place) => page.evaluate((place) => {
+      const link = document.createElement("a");
+      link.href = place;
+      document.querySelector("main").append(link);
+      link.click();
+      link.remove();
+    }, `#${place}`);
+    await open(`/assets?q=${names[1]}`);
+    await shows(names[1]);
+    assert.equal(await search.inputValue(), names[1]);
+    await page.goBack();
+    await shows(names[0]);
+    assert.equal(await search.inputValue(), names[0]);
+    // What was typed since stands in the address too: a link with what it began with goes back to that.
+    await search.fill(`list-${run}`);
+    await shows(...names);
+    await page.waitForFunction((words) => location.hash.endsWith(`?q=${words}`), `list-${run}`);
+    await open(`/assets?q=${names[0]}`);
+    await shows(names[0]);
+    await page.goBack();
+    await shows(...names);
+    assert.equal(await search.inputValue(), `list-${run}`);
+    // Labels are searched, too, and lead to what has them.
+    await search.fill(`run=${run}`);
+    await shows(...names);
+    await search.fill("part=part 2");
+    await shows(names[1]);
+    await table.getByRole("link", { name: names[1] }).click();
+    await page.locator(".facts").getByRole("link", { name: `run=${run}` }).click();
+    await shows(...names);
+    assert.equal(await search.inputValue(), `run=${run}`);
+    await search.fill("run=");
+    await shows(...names);
+    await page.waitForFunction(() => decodeURIComponent(location.hash).endsWith("?q=run="));
+    // Choices above a list are in the address as well.
+    await page.getByLabel("Which assets").selectOption({ label: "With a description" });
+    await shows(...names);
+    await open("/assets");
+    await page.waitForFunction(() => document.querySelector("select[aria-label='Which assets']").value === "");
+    assert.equal(await search.inputValue(), "");
+    await page.goBack();
+    await page.waitForFunction(() => document.querySelector("select[aria-label='Which assets']").value !== "");
+    await shows(...names);
+    await context.close();
   });
 
   test("empty lists say what belongs there, and what is not there leads back", async () => {

@@ -4,9 +4,12 @@ import struct
 
 import pytest
 from conftest import run
+from decryptor import decrypt
 
 KID = "00112233445566778899aabbccddeeff"
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+OTHER_KID = "ffeeddccbbaa99887766554433221100"
+OTHER_KEY = "a0b1c2d3e4f5061728394a5b6c7d8e9f"
 IV = "000102030405060708090a0b0c0d0e0f"
 PICTURES = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=2", "-pix_fmt", "yuv420p")
 WIDE = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25:duration=2", "-pix_fmt", "yuv420p")
@@ -58,7 +61,7 @@ def frag_duration(options):
 
 
 @pytest.mark.parametrize("scheme", ["cenc", "cbcs"])
-def test_two_decryptors_give_the_frames_of_the_source(source, scheme, examples, packager, tmp_path):
+def test_three_decryptors_give_the_frames_of_the_source(source, scheme, examples, packager, tmp_path):
     protected, again = tmp_path / "protected.mp4", tmp_path / "again.mp4"
     run(examples / "protect", source, protected, scheme, KID, KEY)
     run(examples / "protect", source, again, scheme, KID, KEY)
@@ -74,6 +77,58 @@ def test_two_decryptors_give_the_frames_of_the_source(source, scheme, examples, 
         "--enable_raw_key_decryption", "--keys", f"label=:key_id={KID}:key={KEY}",
     )  # fmt: skip
     assert frames("-i", clear) == expected
+
+    opened, used = decrypt(protected.read_bytes(), {KID: KEY})
+    assert used == [KID]
+    assert frames("-i", "pipe:0", data=opened) == expected
+
+
+@pytest.mark.parametrize("scheme", ["cenc", "cbcs", "piff"])
+def test_a_decryptor_gives_the_bytes_of_the_source(source, scheme, examples, tmp_path):
+    """Not only what is shown: every sample is what it was, under PIFF as well, which neither ffmpeg nor shaka-packager decrypts."""
+    protected = tmp_path / "protected.mp4"
+    run(examples / "protect", source, protected, scheme, KID, KEY)
+    opened, used = decrypt(protected.read_bytes(), {KID: KEY})
+    assert used == [KID]
+    assert media(opened) == media(source.read_bytes()) != media(protected.read_bytes())
+    assert frames("-i", "pipe:0", data=opened) == frames("-i", source)
+    wrong, _ = decrypt(protected.read_bytes(), {KID: OTHER_KEY})
+    assert media(wrong) != media(opened)
+
+
+@pytest.mark.parametrize("scheme", ["cenc", "cbcs"])
+def test_fragments_under_another_key_say_so(source, scheme, examples, tmp_path):
+    """`seig`, with `pssh` in `moof`: the first fragment and every other one. ffmpeg 5.1 and shaka-packager do not read it."""
+    protected = tmp_path / "protected.mp4"
+    run(examples / "protect", source, protected, scheme, KID, KEY, OTHER_KID, OTHER_KEY)
+    fragments = [kind for kind, _ in boxes(source.read_bytes())].count(b"moof")
+    opened, used = decrypt(protected.read_bytes(), {KID: KEY, OTHER_KID: OTHER_KEY})
+    assert used == [OTHER_KID, KID][:fragments]
+    assert media(opened) == media(source.read_bytes())
+    assert frames("-i", "pipe:0", data=opened) == frames("-i", source)
+
+
+@pytest.mark.parametrize("source", ["h264-baseline", "h265", "aac"], indirect=True)
+@pytest.mark.parametrize("scheme", ["cenc", "cbcs"])
+def test_the_decryptor_opens_what_shaka_packager_makes(source, scheme, packager, tmp_path):
+    """With one key, and with keys that change every second: ids and keys of periods are those of the first, turned around."""
+    expected, stream = frames("-i", source), "audio" if "aac" in source.name else "video"
+    turned = {KID[2 * at :] + KID[: 2 * at]: KEY[2 * at :] + KEY[: 2 * at] for at in range(16)}
+    for rotation, known in [((), {KID: KEY}), (("--crypto_period_duration", "1"), turned)]:
+        protected = tmp_path / "theirs.mp4"
+        run(
+            packager, f"in={source},stream={stream},out={protected}", "--enable_raw_key_encryption", "--protection_scheme", scheme,
+            "--clear_lead", "0", "--segment_duration", "1", "--fragment_duration", "0.5",
+            "--keys", f"label=:key_id={KID}:key={KEY}", *rotation,
+        )  # fmt: skip
+        opened, used = decrypt(protected.read_bytes(), known)
+        # Keys change at key frames, of which h265 has one.
+        assert (len(used) > 1) == (bool(rotation) and source.name != "h265.mp4"), used
+        assert frames("-i", "pipe:0", data=opened) == expected
+
+
+def media(data):
+    return [body for kind, body in boxes(data) if kind == b"mdat"]
 
 
 def boxes(data):

@@ -226,7 +226,7 @@ describe("live events", { skip }, () => {
     const name = unique("ev").slice(0, 32);
     for (const [change, field] of [
       [{ location: "westeurope" }, "location"],
-      [{ input: { streamingProtocol: "FragmentedMP4" } }, "properties.input.streamingProtocol"],
+      [{ input: { streamingProtocol: "WHIP" } }, "properties.input.streamingProtocol"],
       [{ input: { streamingProtocol: "RTMP", accessToken: "secret" } }, "properties.input.accessToken"],
       [{ encoding: { encodingType: "Ultra" } }, "properties.encoding.encodingType"],
       [{ hostnamePrefix: "news" }, "properties.hostnamePrefix"],

@@ -141,6 +141,28 @@ async function locate(to, asset) {
   };
 }
 
+/** Makes a streaming policy whose keys change every `interval` in every way that ClearKey has, and one by which anybody gets them. Resolves to what a locator says of both. */
+export async function makeRotatingPolicy(to, interval) {
+  const name = `players-rotating-${randomUUID().slice(0, 8)}`;
+  const way = (dash, hls, label, more) => ({
+    enabledProtocols: { download: false, dash, hls, smoothStreaming: false },
+    contentKeys: { defaultKey: { label } },
+    keyRotationInterval: interval,
+    ...more,
+  });
+  const clearKey = { clearKeyEncryptionConfiguration: {} };
+  await call(to, "PUT", `/streamingPolicies/${name}`, {
+    properties: {
+      envelopeEncryption: way(false, true, "aes", {}),
+      commonEncryptionCenc: way(true, false, "cenc", clearKey),
+      commonEncryptionCbcs: way(true, true, "cbcs", clearKey),
+    },
+  });
+  const option = { configuration: odata("ClearKeyConfiguration"), restriction: odata("OpenRestriction") };
+  await call(to, "PUT", `/contentKeyPolicies/${name}`, { properties: { options: [{ name: "open", ...option }] } });
+  return { streamingPolicyName: name, defaultContentKeyPolicyName: name };
+}
+
 const SECRET = "a secret of thirty-two bytes or more";
 const [ISSUER, AUDIENCE] = ["https://issuer.example", "players"];
 /** What a token has to say besides. */

@@ -1,11 +1,18 @@
 // A live event of its own on a running Headwater, by MK.IO's dialect.
 
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Makes and starts an event with one output and a locator: `{ ingest, hls, ts, dash, until(url, there), end() }`. */
-export async function goLive(to, { lowLatency, interval, protocol = "RTMP" }) {
+/**
+ * Makes and starts an event with one output and a locator: `{ ingest, hls, ts, dash, manifest(options), until(url, there), end() }`.
+ * `policies`: what the locator says of them.
+ */
+export async function goLive(
+  to,
+  { lowLatency, interval, protocol = "RTMP", policies = { streamingPolicyName: "Predefined_ClearStreamingOnly" } },
+) {
   const name = `live-${randomUUID().slice(0, 8)}`;
   const call = async (method, path, body) => {
     const response = await fetch(`${to.apiUrl}/api/v1/projects/${to.project}/media${path}`, {
@@ -31,7 +38,7 @@ export async function goLive(to, { lowLatency, interval, protocol = "RTMP" }) {
     properties: { assetName: name, manifestName: "show", archiveWindowLength: "PT1H" },
   });
   const locator = await call("PUT", `/streamingLocators/${name}`, {
-    properties: { assetName: name, streamingPolicyName: "Predefined_ClearStreamingOnly" },
+    properties: { assetName: name, ...policies },
   });
   await call("POST", `${event}/start`);
   let ingest;
@@ -43,6 +50,7 @@ export async function goLive(to, { lowLatency, interval, protocol = "RTMP" }) {
   const base = `${to.streamingUrl}/${locator.properties.streamingLocatorId}/show.ism/manifest`;
   return {
     ingest,
+    manifest: (options) => `${base}(${options})`,
     hls: `${base}(format=m3u8-cmaf)`,
     ts: `${base}(format=m3u8-aapl)`,
     dash: `${base}(format=mpd-time-cmaf)`,
@@ -59,4 +67,19 @@ export async function goLive(to, { lowLatency, interval, protocol = "RTMP" }) {
       await call("POST", `${event}/stop`, { removeOutputsOnStop: true });
     },
   };
+}
+
+/** Pushes pictures and a tone to an event that takes RTMP, with a key frame every `groupS` seconds, until it is killed: the process. */
+export function pushPictures(ingest, groupS) {
+  return spawn(
+    "ffmpeg",
+    [
+      ...["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"],
+      ...["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"],
+      ...["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p"],
+      ...["-g", String(25 * groupS), "-sc_threshold", "0", "-b:v", "800k", "-c:a", "aac", "-b:a", "96k", "-ac", "2"],
+      ...["-f", "flv", `${ingest}/main`],
+    ],
+    { stdio: ["ignore", "inherit", "inherit"] },
+  );
 }

@@ -35,6 +35,9 @@ window.player = {
     const track = player.getVariantTracks().find((candidate) => candidate.id === id);
     player.selectVariantTrack(track, /* clearBuffer= */ true, /* safeMargin= */ 0);
   },
+  /** Plays at another rate, from key frames where the manifest has any. */
+  fast: (rate) => player.trickPlay(rate),
+  normal: () => player.cancelTrickPlay(),
   listen: () => {
     player.addEventListener("emsg", ({ detail }) => {
       const tag = tagText(detail.messageData);
