@@ -7,9 +7,11 @@ mod bench_formats;
 mod bench_keys;
 mod bench_live;
 mod bench_protected;
+mod bench_workers;
 mod build;
 mod checks;
 mod debian;
+mod failures;
 mod licences;
 mod node;
 mod paths;
@@ -58,6 +60,16 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Put broken files and assets through index and origin: no panic, no second's wait, no more memory than 64 MiB or eight times
+    /// the input.
+    Fuzz {
+        /// How many for each of the two.
+        #[arg(long, default_value_t = 100_000)]
+        count: u64,
+        /// The first one's number; an input depends on its number alone.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+    },
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
     /// Measure; prints tables. `api`, `keys`, `live`, `origin`, `start` or `transcode`.
@@ -78,6 +90,7 @@ fn main() -> std::process::ExitCode {
         Command::Test { only } => suites::test(&suites::Selection::Named(only)),
         Command::E2e => suites::test(&suites::Selection::EndToEnd),
         Command::Bed { args } => bed::bed(&args),
+        Command::Fuzz { count, first } => suites::fuzz(count, first),
         Command::Check => checks::check(),
         Command::Bench { what, args } => suites::bench(&what, &args),
     };

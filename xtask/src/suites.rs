@@ -1,11 +1,11 @@
-//! `cargo xtask up`, `test`, `e2e` and `bench`.
+//! `cargo xtask up`, `test`, `e2e`, `fuzz` and `bench`.
 
 use crate::checks::pure_crates;
 use crate::debian::Need;
 use crate::postgres::Postgres;
-use crate::run::{cargo, has, quiet, step, tee};
+use crate::run::{cargo, has, quiet, run, step, tee};
 use crate::tally::Tally;
-use crate::{build, debian, node, paths};
+use crate::{build, debian, failures, node, paths};
 use anyhow::{Context, Result, bail};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,7 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
     debian::ensure(&TEST_TOOLS)?;
     let mut total = Tally::default();
     let mut broken = Vec::new();
+    let mut told = Vec::new();
     let mut built = None;
     for suite in chosen {
         let name = suite.name;
@@ -134,6 +135,9 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
                     started.elapsed().as_secs()
                 );
                 total.add(tally);
+                if !success || tally.failed > 0 {
+                    told.extend(failures::excerpts(&output));
+                }
                 if tally == Tally::default() || (!success && tally.failed == 0) {
                     broken.push(format!("{name} did not finish"));
                     total.failed += 1;
@@ -147,6 +151,9 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
                 total.failed += 1;
             }
         }
+    }
+    for words in &told {
+        println!("{words}");
     }
     for name in &broken {
         println!("failed: {name}");
@@ -762,6 +769,22 @@ fn protection() -> Outcome {
         .current_dir(paths::root()))
 }
 
+/// The mutation suites with as many inputs as are asked for, optimised. They are among the tests with some thousand.
+pub(crate) fn fuzz(count: u64, first: u64) -> Result<()> {
+    debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+    let mut command = cargo();
+    command.args(["test", "--release", "--no-fail-fast", "--test", "mutations"]);
+    for package in ["headwater-cmaf", "headwater-origin"] {
+        command.args(["--package", package]);
+    }
+    command
+        .args(["--", "--nocapture"])
+        .env("HEADWATER_MUTATIONS", count.to_string())
+        .env("HEADWATER_MUTATION_SEED", first.to_string())
+        .current_dir(paths::root());
+    run(&mut command)
+}
+
 /// Benchmarks: the numbers go to the terminal, and by hand into docs/benchmarks.md.
 pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
     // Another build to measure, for comparison.
@@ -825,8 +848,15 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             build::guests()?;
             crate::run::run(example("instances")?.current_dir(paths::root()))
         }
+        "workers" => {
+            debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+            let simulated = example("simulated")?;
+            crate::bench_workers::workers(&binary, Path::new(simulated.get_program()))
+        }
         other => {
-            bail!("there is no benchmark {other:?}: api, keys, live, origin, start or transcode")
+            bail!(
+                "there is no benchmark {other:?}: api, keys, live, origin, start, transcode or workers"
+            )
         }
     }
 }

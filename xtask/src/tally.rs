@@ -85,7 +85,7 @@ fn before(line: &str, what: &str) -> u64 {
         .unwrap_or(0)
 }
 
-fn strip_colours(line: &str) -> String {
+pub(crate) fn strip_colours(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, after)) = rest.split_once('\u{1b}') {
