@@ -104,14 +104,7 @@ pub async fn claim<S: Sql>(
 ) -> Result<Option<Claimed>, CatalogError> {
     check_lease_seconds(lease_seconds)?;
     // Most polls find nothing; they must not take the write lock.
-    let waiting = sql
-        .query(
-            "SELECT 1 FROM jobs WHERE (state = 'Queued' AND not_before <= ?1)
-             OR (state IN ('Scheduled', 'Processing', 'Canceling') AND lease_until <= ?1) LIMIT 1",
-            &[moment.now.into()],
-        )
-        .await?;
-    if waiting.is_empty() {
+    if !a_job_waits(sql, moment).await? {
         return Ok(None);
     }
     transaction(sql, async |sql| {
@@ -128,6 +121,18 @@ pub async fn claim<S: Sql>(
         Ok(None)
     })
     .await
+}
+
+/// Whether a claim would find something to do: a job in the queue, or one whose worker was not heard of in time.
+pub(super) async fn a_job_waits<S: Sql>(sql: &S, moment: Moment<'_>) -> Result<bool, CatalogError> {
+    let waiting = sql
+        .query(
+            "SELECT 1 FROM jobs WHERE (state = 'Queued' AND not_before <= ?1)
+             OR (state IN ('Scheduled', 'Processing', 'Canceling') AND lease_until <= ?1) LIMIT 1",
+            &[moment.now.into()],
+        )
+        .await?;
+    Ok(!waiting.is_empty())
 }
 
 /// Keeps the lease for as long again as it was claimed for. Stores progress, which never goes back, and finished chunks;

@@ -143,8 +143,8 @@ pub async fn share<S: Sql>(
     .await
 }
 
-/// Takes chunks to make: the first that nobody has, with the rest of its lot. A helper gets none while a job waits in the queue, and none of another
-/// plan than its own.
+/// Takes chunks to make: the first that nobody has, with the rest of its lot. A helper gets none while a job waits for
+/// a worker, be it the one that it helps with, and none of another plan than its own.
 ///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] where a limit is passed, and for the holder of a job that
 /// did not share the output under this plan.
@@ -180,7 +180,7 @@ pub async fn take<S: Sql>(
             &[job_id.into(), want.output.into(), lease.into()],
         )
         .await?;
-        if role == Role::Helper && a_job_waits(sql, moment).await? {
+        if role == Role::Helper && queue::a_job_waits(sql, moment).await? {
             return Ok(nothing);
         }
         let free = format!(
@@ -467,16 +467,6 @@ async fn shared_plan<S: Sql>(
         )
         .await?;
     rows.first().map(|row| row.text("plan")).transpose()
-}
-
-async fn a_job_waits<S: Sql>(sql: &S, moment: Moment<'_>) -> Result<bool, CatalogError> {
-    let rows = sql
-        .query(
-            "SELECT 1 FROM jobs WHERE state = 'Queued' AND not_before <= ?1 LIMIT 1",
-            &[moment.now.into()],
-        )
-        .await?;
-    Ok(!rows.is_empty())
 }
 
 fn listed(numbers: &[u32]) -> String {

@@ -318,6 +318,22 @@ fn a_queued_job_goes_before_help() {
     assert!(catalog.helper(&[]).is_some());
 }
 
+/// Chunks alone are no film: somebody has to put them together, and those who could are all helping.
+#[test]
+fn a_job_whose_holder_is_lost_goes_before_help_with_it() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let lost = catalog.holder();
+    catalog.share(&lost, PLAN, &[0, 1, 2, 3]).unwrap();
+    catalog.wait(20);
+    let (helper, _) = catalog.helper(&[]).unwrap();
+    assert_eq!(catalog.take(&helper, 1, &[]), [0]);
+    catalog.wait(11);
+    assert_eq!(catalog.take(&helper, 1, &[0]), [0_u32; 0]);
+    catalog.give_back(&helper, &Ending::Stopped).unwrap();
+    assert_eq!(catalog.holder().job_id, lost.job_id);
+}
+
 #[test]
 fn a_job_with_little_left_needs_no_help_and_a_cancelled_one_none() {
     let catalog = Catalog::new();
