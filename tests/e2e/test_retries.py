@@ -41,6 +41,7 @@ from azure.mgmt.media.models import (
     TransformOutput,
 )
 
+import media
 from headwater import Account, ams_client
 from live_worker import LiveWorker
 from unreliable import Fault, Unreliable
@@ -246,10 +247,15 @@ def test_transforms_and_jobs(way: Way):
     gone(client.transforms.get, *where, transform)
 
 
-def test_a_job_is_cancelled(way: Way, counted):
-    """One with work for some seconds, so that the cancel finds it."""
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory):
+    """Minutes of work for workers who are left to it, so that a cancel that was told to come back later still finds some."""
+    return media.make_counted(tmp_path_factory.mktemp("long") / "long.mp4", seconds=240)
+
+
+def test_a_job_is_cancelled(way: Way, long_film):
     client = way.client
-    transform, job, _ = way.account.submit(way.account.upload(counted), "H264MultipleBitrate1080p")
+    transform, job, _ = way.account.submit(way.account.upload(long_film), "H264MultipleBitrate1080p")
     way.call(client.jobs.cancel_job, transform, job)
     way.repeated("POST", f"/jobs/{job}/cancelJob")
     assert way.account.wait(transform, job, timeout_s=120).state == "Canceled"

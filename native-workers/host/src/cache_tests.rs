@@ -191,7 +191,7 @@ async fn requests_with_something_special_go_past_it() {
     assert!(Question::of(&with_body).is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_that_is_given_up_leaves_its_turn_to_the_next() {
     let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
     let first = ask(&cache, &component, request("/a", &[]), &[KEEP]);
