@@ -18,8 +18,14 @@ pub(crate) fn excerpts(output: &str) -> Vec<String> {
         let more = lines.iter().skip(at + 1);
         let length = 1 + more.take_while(|line| !kind.ends(line)).count();
         let told = &lines[at..at + length];
-        // A suite fails because of a test in it, which stands above.
-        if !(kind == Kind::Tap && told.iter().any(|line| line.contains("'subtestsFailed'"))) {
+        let says_nothing = match kind {
+            // A suite fails because of a test in it, which stands above.
+            Kind::Tap => told.iter().any(|line| line.contains("'subtestsFailed'")),
+            // In the end there are the names once more.
+            Kind::Nextest => length == 1 || told[1..].iter().all(|line| line.starts_with("error:")),
+            Kind::Pytest | Kind::Vitest => false,
+        };
+        if !says_nothing {
             found.push(told[..length.min(MOST_LINES)].join("\n"));
         }
         at += length;
@@ -77,10 +83,11 @@ mod tests {
 
     #[test]
     fn nextest_tells_a_failure_when_it_happens() {
-        let output = "        PASS [ 0.1s] a b\n        FAIL [ 0.2s] (83/337) host cache::tests::goes\n  stderr ───\n    panicked at x.rs:63\n\n        PASS [ 0.1s] c d\n   Summary [ 1s] 3 tests run\n        FAIL [ 0.2s] (83/337) host cache::tests::goes\n";
+        let output = "        PASS [ 0.1s] a b\n        FAIL [ 0.2s] (83/337) host cache::tests::goes\n  stderr ───\n    panicked at x.rs:63\n\n        PASS [ 0.1s] c d\n   Summary [ 1s] 3 tests run\n        FAIL [ 0.2s] (83/337) host cache::tests::goes\nerror: test run failed\n";
         let found = excerpts(output);
         assert!(found[0].contains("panicked at x.rs:63"), "{found:?}");
         assert!(!found[0].contains("PASS"), "{found:?}");
+        assert_eq!(found.len(), 1);
     }
 
     #[test]
