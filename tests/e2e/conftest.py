@@ -12,6 +12,7 @@ import requests
 import media
 from headwater import Account, HeadwaterConnection, Mkio, in_ci, needs_binary, player_session
 from installation import Installation
+from separate import Separate
 
 SHARED_MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 
@@ -110,3 +111,10 @@ def installation(tmp_path):
     if made.process and made.process.poll() is None:
         made.kill()
     made.log.close()
+
+
+@pytest.fixture
+def separate(tmp_path, installation):
+    made = Separate(tmp_path, installation)
+    yield made
+    made.stop()

@@ -2,81 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import itertools
 import os
 import random
 import re
-import secrets
-import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.mgmt.media.models import Asset, AssetContainerPermission, StreamingLocator
 from azure.storage.blob import BlobBlock, ContainerClient
 
 import media
-from headwater import Account, HeadwaterConnection, needs_binary, player_session
-from installation import Installation
-from processes import Part, free_port
+from headwater import Account, HeadwaterConnection, player_session
 from receiver import Receiver, eventually, log_of, put_rule, rules_of
-
-
-class Separate:
-    """Hosts that others work for: `headwater blobstore` and `headwater notifier`, as of several machines."""
-
-    def __init__(self, folder: Path, installation: Installation):
-        self.folder, self.installation, self.binary = folder, installation, needs_binary()
-        self.api = f"http://127.0.0.1:{free_port()}"
-        self.parts: list[Part] = []
-        self.secrets = {
-            "HEADWATER_STORAGE_KEY": base64.b64encode(secrets.token_bytes(64)).decode(),
-            "HEADWATER_EVENT_SECRET": secrets.token_urlsafe(32),
-        }
-
-    def host(self, *arguments: str) -> HeadwaterConnection:
-        return self.installation.start(f"--listen={self.api.removeprefix('http://')}", *arguments)
-
-    def store(self) -> Part:
-        port = free_port()
-        environment = {
-            **self.secrets, "HEADWATER_API_URL": self.api, "HEADWATER_DATA": str(self.folder / "store"),
-            "HEADWATER_BLOB_LISTEN": f"127.0.0.1:{port}",
-        }  # fmt: skip
-        return self._start(Part("store", [self.binary, "blobstore"], self.folder / "store.log", environment, port=port))
-
-    def worker(self, verb: str, number: int = 1, **environment: str) -> Part:
-        health = free_port()
-        token = subprocess.run(
-            [self.binary, "token", "--role=worker", f"--data={self.installation.data}"], check=True, capture_output=True, text=True
-        ).stdout.strip()  # fmt: skip
-        environment |= {
-            "HEADWATER_API_URL": self.api, "HEADWATER_TOKEN": token, "HEADWATER_HEALTH_LISTEN": f"127.0.0.1:{health}",
-        }  # fmt: skip
-        name = f"{verb}-{number}"
-        return self._start(Part(name, [self.binary, verb], self.folder / f"{name}.log", environment, port=health))
-
-    def _start(self, part: Part) -> Part:
-        self.parts.append(part)
-        part.start()
-        part.wait_up(30)
-        return part
-
-    def stop(self) -> None:
-        for part in self.parts:
-            part.stop()
-
-
-@pytest.fixture
-def separate(tmp_path, installation):
-    made = Separate(tmp_path, installation)
-    yield made
-    made.stop()
+from separate import Separate
 
 
 class Worker(threading.Thread):
@@ -173,10 +116,9 @@ class Uploader(Worker):
         self.done[kind] += 1
 
 
-def test_the_store_is_killed_while_clients_upload_and_a_job_runs(separate: Separate, installation: Installation, tmp_path):
+def test_the_store_is_killed_while_clients_upload_and_a_job_runs(separate: Separate, tmp_path):
     store = separate.store()
-    connection = separate.host(f"--storage-url=http://127.0.0.1:{store.port}/local", f"--storage-key={separate.secrets['HEADWATER_STORAGE_KEY']}",
-                               f"--event-secret={separate.secrets['HEADWATER_EVENT_SECRET']}", "--no-ingest")  # fmt: skip
+    connection = separate.host_of(store, "--no-ingest")
     account = Account(connection)
     seconds = 150
     source = account.upload(media.make_counted(tmp_path / "counted.mp4", seconds=seconds))

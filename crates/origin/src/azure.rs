@@ -4,8 +4,12 @@ use crate::live::Edge;
 use crate::ports::{ObjectInfo, ObjectRead, Storage, StorageError, part_of};
 use bytes::Bytes;
 use headwater_blob::client::{BlobProperties, RangeRead, RequestError, Written};
-use headwater_blob::{ClientError, Clock, Conditions, Container, HttpClient, List, Store};
+use headwater_blob::{
+    ClientError, Clock, Conditions, Container, HttpClient, List, Store, TransportError,
+};
 use headwater_plan::{Object, PlanBuilder, Scan, SubsampleMap};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
 use jiff::{SignedDuration, Timestamp};
 use std::ops::Range;
 use std::pin::Pin;
@@ -13,6 +17,8 @@ use std::pin::Pin;
 /// Who reads media for us: on our host natively, else `functions/assembler`.
 const ASSEMBLER: &str = "http://assembler.spin.internal/";
 const SCANNER: &str = "http://assembler.spin.internal/scan";
+/// How long a store that does not answer is taken to be as it was, as the host's manifest has it for the catalog.
+const STALE: HeaderValue = HeaderValue::from_static("stale-if-error=300");
 /// How long a signed URL in a plan is good for. The assembler uses it at once; reading on takes as long as it takes.
 const SIGNED_URL_TTL: SignedDuration = SignedDuration::from_mins(15);
 
@@ -72,7 +78,7 @@ impl<H: HttpClient> BlobStorage<H> {
         }
     }
 
-    /// With a way to wait: for a live event's worker that is started again, and no longer than it makes sense for a store.
+    /// With a way to wait for a live event's worker that is started again.
     #[must_use]
     pub fn pausing(self, pause: Pause) -> Self {
         Self {
@@ -81,8 +87,25 @@ impl<H: HttpClient> BlobStorage<H> {
         }
     }
 
-    fn store<'a>(&'a self, at: &BlobFolder) -> Store<&'a H> {
-        Store::with(&self.http, at.container.clone(), self.clock)
+    fn store<'a>(&'a self, at: &BlobFolder) -> Store<Lenient<'a, H>> {
+        Store::with(Lenient(&self.http), at.container.clone(), self.clock)
+    }
+}
+
+/// Has reads answered by what the store said lately while it does not answer, where whoever sends them can do that: our host
+/// (RFC 5861 §4). Stores themselves look at no such directive, and no signature covers it.
+#[derive(Debug)]
+struct Lenient<'a, H>(&'a H);
+
+impl<H: HttpClient> HttpClient for Lenient<'_, H> {
+    async fn send(
+        &self,
+        mut request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        if matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
+            request.headers_mut().insert(CACHE_CONTROL, STALE);
+        }
+        self.0.send(request).await
     }
 }
 
@@ -350,13 +373,6 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
     async fn pause(&self, ms: u64) {
         if let Some(pause) = self.pause {
             pause(ms).await;
-        }
-    }
-
-    async fn patience(&self, ms: u64) {
-        match self.pause {
-            Some(pause) => pause(ms).await,
-            None => std::future::pending().await,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Never needed for correctness; an instance that has just started answers the same.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -59,16 +59,6 @@ impl<V: Clone> Cache<V> {
     pub(crate) fn stale(&self, key: &str) -> Option<V> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.entries.get(key).map(|e| e.value.clone())
-    }
-
-    /// The value of `key` unless it expired longer ago than `grace`.
-    pub(crate) fn lately(&self, key: &str, now: Timestamp, grace: SignedDuration) -> Option<V> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = state.entries.get(key)?;
-        let over = entry
-            .expires
-            .is_some_and(|at| at.checked_add(grace).is_ok_and(|end| end <= now));
-        (!over).then(|| entry.value.clone())
     }
 
     /// Keeps `value`, which holds about `bytes`, until `expires` or until something newer needs the room. A value
@@ -149,9 +139,6 @@ mod tests {
         assert_eq!(cache.get("a", at(9)), Some(1));
         assert_eq!(cache.get("a", at(10)), None);
         assert_eq!(cache.stale("a"), Some(1));
-        let grace = SignedDuration::from_secs(5);
-        assert_eq!(cache.lately("a", at(14), grace), Some(1));
-        assert_eq!(cache.lately("a", at(15), grace), None);
         cache.remove("a");
         assert_eq!(cache.stale("a"), None);
     }

@@ -1,9 +1,8 @@
 //! Text files of assets, read and parsed: subtitles, and what says which part of a sprite sheet is when.
 
-use crate::absence::{self, Absence, Told};
 use crate::cache::Cache;
 use crate::error::{Code, OriginError};
-use crate::index::{Freshness, MediaFile, is_away, storage_error};
+use crate::index::{Freshness, MediaFile, storage_error};
 use crate::ports::{Storage, StorageError};
 use headwater_text::{MAX_BYTES, Text, thumbnails};
 use jiff::{SignedDuration, Timestamp};
@@ -49,14 +48,12 @@ struct Known {
 /// The documents that an instance has served.
 pub(crate) struct Documents {
     known: Cache<Known>,
-    storage_away: Arc<Absence>,
 }
 
 impl Documents {
-    pub(crate) fn new(bytes: usize, storage_away: Arc<Absence>) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self {
             known: Cache::new(bytes),
-            storage_away,
         }
     }
 
@@ -77,20 +74,10 @@ impl Documents {
                 return known.outcome;
             }
             if let Some(known) = self.known.stale(&key) {
-                let question = storage.head(media.at, media.file);
-                let lately = self.known.lately(&key, now, absence::GRACE);
-                let told = self
-                    .storage_away
-                    .ask(storage, now, lately, question, is_away)
-                    .await;
-                match told {
-                    Told::Before(known) => return known.outcome,
-                    Told::Now(info) => {
-                        if info.map_err(storage_error)?.etag == known.etag {
-                            self.keep(&key, &known, now);
-                            return known.outcome;
-                        }
-                    }
+                let info = storage.head(media.at, media.file).await;
+                if info.map_err(storage_error)?.etag == known.etag {
+                    self.keep(&key, &known, now);
+                    return known.outcome;
                 }
             }
         }

@@ -12,7 +12,6 @@ mod stored;
 
 pub(crate) use archive::{archive_folder, archive_header};
 
-use crate::absence::{self, Absence, Told};
 use crate::cache::Cache;
 use crate::error::{Code, Kind, OriginError};
 use crate::ports::{ObjectInfo, Storage, StorageError};
@@ -100,7 +99,6 @@ pub(crate) struct Indexes {
     /// another: a task of a component cannot be woken by another one (`wit-bindgen` panics on it unless built with
     /// `inter-task-wakeup`).
     builds: AtomicUsize,
-    storage_away: Arc<Absence>,
 }
 
 /// When a segment plays: what manifests need of it.
@@ -127,13 +125,12 @@ impl<L> MediaFile<'_, L> {
 }
 
 impl Indexes {
-    pub(crate) fn new(loaded_bytes: usize, block_bytes: usize, storage_away: Arc<Absence>) -> Self {
+    pub(crate) fn new(loaded_bytes: usize, block_bytes: usize) -> Self {
         Self {
             loaded: Cache::new(loaded_bytes),
             blocks: Cache::new(block_bytes),
             refusals: Cache::new(REFUSAL_BYTES),
             builds: AtomicUsize::new(0),
-            storage_away,
         }
     }
 
@@ -157,21 +154,10 @@ impl Indexes {
         if freshness == Freshness::Remembered
             && let Some(index) = self.loaded.stale(&key)
         {
-            let lately = self.loaded.lately(&key, now, absence::GRACE);
-            let question = storage.head(media.at, media.file);
-            let told = self
-                .storage_away
-                .ask(storage, now, lately, question, is_away)
-                .await;
-            match told {
-                // It stays as old as it is.
-                Told::Before(known) => return Ok(Found::Index(known)),
-                Told::Now(info) => {
-                    if fits(index.head(), &info.map_err(storage_error)?) {
-                        self.remember(&key, &index, now);
-                        return Ok(Found::Index(index));
-                    }
-                }
+            let info = storage.head(media.at, media.file).await;
+            if fits(index.head(), &info.map_err(storage_error)?) {
+                self.remember(&key, &index, now);
+                return Ok(Found::Index(index));
             }
         }
         let found = self.look(storage, media, log).await?;
@@ -418,11 +404,6 @@ fn damaged(cause: impl std::fmt::Display) -> OriginError {
 }
 
 /// Storage's failure in the words of the streaming endpoint.
-/// Whether a store is not there, rather than that it says something.
-pub(crate) fn is_away(error: &StorageError) -> bool {
-    matches!(error, StorageError::Unavailable(_))
-}
-
 pub(crate) fn storage_error(error: StorageError) -> OriginError {
     let (code, detail) = match &error {
         StorageError::NotFound => (

@@ -31,7 +31,6 @@
     )
 )]
 
-mod absence;
 mod added;
 pub mod address;
 mod answer;

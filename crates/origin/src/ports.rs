@@ -239,12 +239,6 @@ pub trait Storage {
         whole.map(|whole| part_of(&whole, range)).transpose()
     }
 
-    /// Ends after so many milliseconds; never, where nothing can wait.
-    async fn patience(&self, ms: u64) {
-        let _ = ms;
-        std::future::pending().await
-    }
-
     /// Waits so many milliseconds, where something else than this request makes progress meanwhile.
     async fn pause(&self, ms: u64) {
         let _ = ms;

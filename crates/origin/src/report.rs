@@ -84,7 +84,7 @@ pub async fn report<S: Storage>(
         left_out: found.left_out,
         warnings: Vec::new(),
     };
-    let indexes = Indexes::new(INDEX_BYTES, INDEX_BYTES, Arc::default());
+    let indexes = Indexes::new(INDEX_BYTES, INDEX_BYTES);
     let mut loaded: HashMap<String, Arc<LoadedIndex>> = HashMap::new();
     for file in found.listing.files() {
         let media = MediaFile { at, place, file };

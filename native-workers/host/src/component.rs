@@ -68,6 +68,8 @@ pub(crate) struct LoadedComponent {
     pub(crate) request_headers: RequestHeaders,
     /// Whether its answers may be kept by the host's cache.
     pub(crate) cached: bool,
+    /// How long it goes by what the database said before, while that does not answer.
+    pub(crate) stale_if_error: Duration,
     pub(crate) pre: Arc<ProxyPre<InstanceData>>,
     pub(crate) engine: Engine,
 }

@@ -6,9 +6,10 @@ use crate::component::{Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
 use crate::dispatch::{Dispatcher, Unanswered};
 use crate::instance::EPOCH;
+use crate::lately::Lately;
 use crate::manifest::{self, Manifest, RequestHeaders};
 use crate::outbound::AllowedHosts;
-use crate::outgoing::{HttpClient, StandIn, client, full_body};
+use crate::outgoing::{HttpClient, StandIn, Told as Heard, client, full_body};
 use crate::postgres::Pools;
 use crate::problem;
 use crate::router::{Router, Target};
@@ -21,10 +22,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Room for what stores said lately.
+const TOLD_BYTES: u64 = 32 << 20;
 
 /// Where the manifest and the files it names come from.
 pub trait AppSource {
@@ -78,6 +82,8 @@ pub(crate) struct Registry {
     runnables: BTreeMap<String, Runnable>,
     pub(crate) stand_ins: BTreeMap<String, Arc<dyn StandIn>>,
     pub(crate) client: HttpClient,
+    /// What stores said.
+    pub(crate) lately: Lately<Heard>,
 }
 
 /// A running application, without a listener.
@@ -178,6 +184,7 @@ impl Host {
                 limits: config.limits,
                 request_headers: component.tool.headwater.request_headers.clone(),
                 cached: component.tool.headwater.cache,
+                stale_if_error: Duration::from_secs(component.tool.headwater.stale_if_error),
                 pre: Arc::new(pre),
                 engine: engine.clone(),
             }));
@@ -200,6 +207,7 @@ impl Host {
                 .collect(),
             stand_ins: config.stand_ins,
             client: client(&config.extra_roots),
+            lately: Lately::new(TOLD_BYTES),
         });
         Ok(Self {
             registry,

@@ -19,6 +19,7 @@ mod dispatch;
 mod gate;
 mod host;
 mod instance;
+mod lately;
 pub mod manifest;
 mod outbound;
 mod outgoing;

@@ -171,6 +171,9 @@ pub struct Tool {
     /// Whether answers that the component marks for it are kept by the host's cache.
     #[serde(default)]
     pub cache: bool,
+    /// For how many seconds rows that it has read are gone by while a database server does not answer; 0 for never.
+    #[serde(default)]
+    pub stale_if_error: u64,
 }
 
 /// `true`, `false`, or a list of names.

@@ -4,8 +4,11 @@
 //! `http://<component>.spin.internal/` never touches a socket. Where the host was given a stand-in for that
 //! component, the stand-in answers instead: same contract, same bytes, native code.
 
+mod remembered;
+
 use crate::component::LoadedComponent;
 use crate::host::Registry;
+use crate::lately::PATIENCE;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -19,6 +22,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+pub(crate) use remembered::Told;
 
 /// A native answer in place of a component, behind the same private route.
 pub trait StandIn: Send + Sync + 'static {
@@ -142,7 +147,16 @@ async fn send(
             .between_bytes_timeout
             .unwrap_or(BETWEEN_BYTES_TIMEOUT),
     });
-    fetch(&registry.client, request, patience).await
+    let (lately, client) = (&registry.lately, &registry.client);
+    if let Some(grace) = remembered::grace(&mut request) {
+        return remembered::ask(lately, &component.id, client, request, patience, grace).await;
+    }
+    let peer = request.uri().authority().map_or("", |to| to.as_str());
+    let patience = match lately.is_away(peer) {
+        true => patience.at_most(PATIENCE),
+        false => patience,
+    };
+    fetch(client, request, patience).await
 }
 
 /// How long a peer may be silent.
@@ -150,6 +164,16 @@ async fn send(
 pub(crate) struct Patience {
     first_byte: Duration,
     between_bytes: Duration,
+}
+
+impl Patience {
+    /// With no more than `first_byte` until somebody begins to answer.
+    fn at_most(self, first_byte: Duration) -> Self {
+        Self {
+            first_byte: self.first_byte.min(first_byte),
+            ..self
+        }
+    }
 }
 
 impl Default for Patience {

@@ -6,6 +6,9 @@
 //! drops the connection. A session on which something was left open is closed, not reused; the others come back with
 //! their settings reset.
 //!
+//! Of a component whose manifest says `tool.headwater.stale_if_error`, rows that were selected outside of transactions are gone by while
+//! the server does not answer.
+//!
 //! Not offered: dates, times, intervals, decimals, ranges and arrays. As parameters they are refused; as results they are
 //! the variant `unsupported`. None of our components uses them.
 //!
@@ -21,6 +24,7 @@ use crate::bindings::spin::postgres::postgres::{
     HostConnectionBuilderWithStore, HostConnectionWithStore, ParameterValue, QueryError, RowSet,
 };
 use crate::instance::{ComponentData, HostView};
+use crate::lately::{self, Lately, Said};
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
@@ -35,24 +39,37 @@ const MAX_RESULT_BYTES: usize = 64 << 20;
 const SESSIONS: usize = 32;
 /// Prepared statements a session keeps.
 const STATEMENTS: usize = 256;
+/// Room for rows that may be gone by.
+const LATELY_BYTES: u64 = 16 << 20;
 /// How long a statement may wait for a session.
 const WAIT: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The sessions of every address that a component has asked for.
-#[derive(Default)]
 pub(crate) struct Pools {
     by_address: Mutex<HashMap<Key, Arc<Sessions>>>,
+    lately: Arc<Lately<Arc<Answer>>>,
 }
 
 /// An address and the certificate that TLS trusts.
 type Key = (String, Option<String>);
 
 struct Sessions {
+    /// The server's host and port.
+    peer: String,
     /// For statements that need no session of their own.
     statements: Pool,
     /// Reset before they are given to the next one.
     own: Pool,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Self {
+            by_address: Mutex::default(),
+            lately: Arc::new(Lately::new(LATELY_BYTES)),
+        }
+    }
 }
 
 impl Pools {
@@ -82,7 +99,10 @@ impl Pools {
                 .build()
                 .map_err(|error| Error::Other(error.to_string()))
         };
+        let peers = address.endpoints().into_iter();
+        let peers = peers.map(|(host, port)| format!("{host}:{port}"));
         let sessions = Arc::new(Sessions {
+            peer: peers.collect::<Vec<_>>().join(","),
             statements: pool(RecyclingMethod::Fast)?,
             own: pool(RecyclingMethod::Clean)?,
         });
@@ -96,6 +116,8 @@ impl Pools {
 #[derive(Clone)]
 pub struct Connection {
     sessions: Arc<Sessions>,
+    /// What is remembered, and for how long it is gone by; `None` if the component asks for nothing of the kind.
+    lately: Option<(Arc<Lately<Arc<Answer>>>, Duration)>,
     /// The session of its own, if it has one now.
     own: Arc<tokio::sync::Mutex<Option<Own>>>,
 }
@@ -151,10 +173,27 @@ impl Kind {
     }
 }
 
+#[derive(Clone)]
 struct Answer {
     columns: Vec<Column>,
     rows: Vec<Vec<DbValue>>,
     affected: u64,
+    /// About how many bytes of memory.
+    bytes: u64,
+}
+
+/// Whether a statement changes nothing.
+fn only_reads(statement: &str) -> bool {
+    let words: Vec<_> = statement
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_uppercase)
+        .collect();
+    // What locks rows is the beginning of a change.
+    let locks = words
+        .windows(2)
+        .any(|two| two[0] == "FOR" && matches!(&*two[1], "UPDATE" | "NO" | "SHARE" | "KEY"));
+    words.first().is_some_and(|word| word == "SELECT") && !locks
 }
 
 impl Connection {
@@ -164,8 +203,13 @@ impl Connection {
         let Some(held) = &mut *own else {
             if kind == Kind::Rows {
                 drop(own);
-                let session = self.sessions.statements.get().await.map_err(unreachable)?;
-                return run(&session, statement, params).await;
+                return match &self.lately {
+                    Some((lately, grace)) if only_reads(statement) => {
+                        self.query_or_remember(lately, *grace, statement, params)
+                            .await
+                    }
+                    _ => self.query_rows(statement, params).await,
+                };
             }
             let session = self.sessions.own.get().await.map_err(unreachable)?;
             let mut held = Own {
@@ -185,6 +229,57 @@ impl Connection {
             *own = None;
         }
         answer
+    }
+
+    async fn query_rows(
+        &self,
+        statement: &str,
+        params: &[ParameterValue],
+    ) -> Result<Answer, Error> {
+        let session = self.sessions.statements.get().await.map_err(unreachable)?;
+        run(&session, statement, params).await
+    }
+
+    async fn query_or_remember(
+        &self,
+        lately: &Lately<Arc<Answer>>,
+        grace: Duration,
+        statement: &str,
+        params: &[ParameterValue],
+    ) -> Result<Answer, Error> {
+        let peer = &self.sessions.peer;
+        let values = format!("{params:?}");
+        let key = lately::key([peer, statement, &values].map(|part| part.as_bytes()));
+        let question = async {
+            match self.query_rows(statement, params).await {
+                Ok(answer) => {
+                    let bytes = answer.bytes;
+                    Ok(Said::Again(Arc::new(answer), bytes))
+                }
+                Err(error) if is_away(&error) => Err(error),
+                // It is there, and says so.
+                Err(error) => Ok(Said::Once(error)),
+            }
+        };
+        let late = || Error::ConnectionFailed("no answer in time".into());
+        match lately.ask(peer, key, grace, question, late).await? {
+            Said::Again(answer, _) => Ok(Arc::unwrap_or_clone(answer)),
+            Said::Once(error) | Said::Nothing(error) => Err(error),
+        }
+    }
+}
+
+/// Whether an error says that the server cannot be asked now, and not what is wrong with the question.
+fn is_away(error: &Error) -> bool {
+    match error {
+        Error::ConnectionFailed(_) | Error::QueryFailed(QueryError::Text(_)) => true,
+        // Connections, resources, and an operator's intervention: SQLSTATE classes 08, 53, 57; 25006 is a server that has become a
+        // standby.
+        Error::QueryFailed(QueryError::DbError(error)) => {
+            let class = error.code.get(..2).unwrap_or_default();
+            matches!(class, "08" | "53" | "57") || error.code == "25006"
+        }
+        _ => false,
     }
 }
 
@@ -245,6 +340,7 @@ async fn run(
     }
     Ok(Answer {
         columns,
+        bytes: bytes as u64,
         rows: out,
         affected: rows.rows_affected().unwrap_or(0),
     })
@@ -303,10 +399,13 @@ impl HostView<'_> {
                 )));
             }
         }
-        let sessions = self.component.postgres.of(&address, (text, ca_root))?;
+        let pools = &self.component.postgres;
+        let sessions = pools.of(&address, (text, ca_root))?;
+        let grace = self.component.stale_if_error;
         self.table
             .push(Connection {
                 sessions,
+                lately: (!grace.is_zero()).then(|| (pools.lately.clone(), grace)),
                 own: Arc::default(),
             })
             .map_err(|error| Error::Other(error.to_string()))
@@ -476,6 +575,22 @@ mod tests {
             ("", Kind::Session),
         ] {
             assert_eq!(Kind::of(statement), kind, "{statement}");
+        }
+    }
+
+    #[test]
+    fn what_changes_or_locks_rows_is_not_remembered() {
+        assert!(only_reads(
+            "  select a, b -- for now\n from t where format = $1"
+        ));
+        for statement in [
+            "INSERT INTO t SELECT 1",
+            "WITH gone AS (DELETE FROM t RETURNING a) SELECT a FROM gone",
+            "SELECT a FROM t FOR UPDATE",
+            "select a from t for no key update skip locked",
+            "",
+        ] {
+            assert!(!only_reads(statement), "{statement}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What there is: server manifests, indexes, filters.
 
-use super::{FILTER_TTL, LISTING_TTL, Origin, Visit, lately};
-use crate::absence::Told;
+use super::{FILTER_TTL, LISTING_TTL, Origin, Visit, catalog_error};
 use crate::added::AddedTrack;
 use crate::address::{Options, TrackAddress};
 use crate::error::{Code, OriginError};
@@ -54,22 +53,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
         }
         if !missing.is_empty() {
-            let before: Option<Vec<_>> = missing
-                .iter()
-                .map(|name| lately(&self.filters, &key(name), visit.now, visit.freshness))
-                .collect();
-            let question = self.catalog.filters(visit.locator, &missing);
-            let found = match self.asked(visit.now, before, question).await? {
-                Told::Before(before) => before,
-                Told::Now(found) => {
-                    let until = visit.now.checked_add(FILTER_TTL).ok();
-                    for (name, filter) in missing.iter().zip(&found) {
-                        self.filters.put(&key(name), filter.clone(), 1024, until);
-                    }
-                    found
-                }
-            };
-            for (name, filter) in missing.iter().zip(found) {
+            let found = self.catalog.filters(visit.locator, &missing).await;
+            let until = visit.now.checked_add(FILTER_TTL).ok();
+            for (name, filter) in missing.iter().zip(found.map_err(catalog_error)?) {
+                self.filters.put(&key(name), filter.clone(), 1024, until);
                 if let Some(name) = names.iter().find(|n| *n == name) {
                     known.insert(name, filter);
                 }
@@ -146,12 +133,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         {
             return Ok(added);
         }
-        let known = lately(&self.added, visit.locator, visit.now, visit.freshness);
-        let question = self.catalog.added_tracks(visit.locator);
-        let added = match self.asked(visit.now, known, question).await? {
-            Told::Now(found) => Arc::new(found),
-            Told::Before(known) => return Ok(known),
-        };
+        let added = self.catalog.added_tracks(visit.locator).await;
+        let added = Arc::new(added.map_err(catalog_error)?);
         let bytes = added.len().saturating_mul(512).saturating_add(64);
         let until = visit.now.checked_add(LISTING_TTL).ok();
         self.added
@@ -233,17 +216,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         {
             return Ok(listing);
         }
-        let known = lately(&self.listings, &key, visit.now, visit.freshness);
-        let question = presentation::find(&self.storage, &visit.published.location, name);
-        let away = |error: &OriginError| error.code() == Code::StorageServerBusy;
-        let told = self
-            .storage_away
-            .ask(&self.storage, visit.now, known, question, away)
-            .await;
-        let found = match told {
-            Told::Now(found) => found?,
-            Told::Before(known) => return Ok(known),
-        };
+        let found = presentation::find(&self.storage, &visit.published.location, name).await?;
         for left_out in found.left_out {
             (self.log)(&format!(
                 "{name}.ism: {}: {}",

@@ -14,7 +14,6 @@ mod manifest;
 mod protected;
 mod text;
 
-use crate::absence::{self, Absence, Told};
 use crate::added::AddedTrack;
 use crate::address::{self, Address, Options, Target};
 use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
@@ -114,8 +113,6 @@ pub struct Origin<C: Catalog, S> {
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
     recordings: live::Memory,
-    catalog_away: Absence,
-    storage_away: Arc<Absence>,
 }
 
 /// A request on its way: what was decided so far.
@@ -139,7 +136,6 @@ impl<L> Visit<'_, L> {
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     /// `log`: takes what operators should know; no line holds a signature or a key.
     pub fn new(catalog: C, storage: S, sizes: CacheSizes, log: fn(&str)) -> Self {
-        let storage_away = Arc::<Absence>::default();
         Self {
             catalog,
             storage,
@@ -151,14 +147,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             maps: Cache::new(sizes.maps),
             texts: Cache::new(sizes.texts),
             added: Cache::new(sizes.names),
-            documents: Documents::new(sizes.documents, storage_away.clone()),
+            documents: Documents::new(sizes.documents),
             images: Cache::new(sizes.names),
             captions: Cache::new(sizes.names / 4),
             answers: Cache::new(sizes.texts),
-            indexes: Indexes::new(sizes.indexes, sizes.blocks, storage_away.clone()),
+            indexes: Indexes::new(sizes.indexes, sizes.blocks),
             recordings: live::Memory::new(sizes.blocks),
-            catalog_away: Absence::default(),
-            storage_away,
         }
     }
 
@@ -332,12 +326,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         {
             return Ok(published);
         }
-        let known = lately(&self.locators, locator, now, freshness);
-        let question = self.catalog.resolve(locator);
-        let found = match self.asked(now, known, question).await? {
-            Told::Now(found) => found,
-            Told::Before(known) => return Ok(known),
-        };
+        let found = self.catalog.resolve(locator).await;
+        let found = found.map_err(catalog_error)?;
         let published = Arc::new(found.ok_or_else(|| {
             OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
         })?);
@@ -374,12 +364,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         &self,
         visit: &Visit<'_, C::Location>,
     ) -> Result<Arc<Protection>, OriginError> {
-        let known = lately(&self.protections, visit.locator, visit.now, visit.freshness);
-        let question = self.catalog.protection(visit.locator);
-        let found = match self.asked(visit.now, known, question).await? {
-            Told::Now(found) => found,
-            Told::Before(known) => return Ok(known),
-        };
+        let found = self.catalog.protection(visit.locator).await;
+        let found = found.map_err(catalog_error)?;
         let protection = Arc::new(found.ok_or_else(|| {
             OriginError::new(Code::ResourceNotFound, "there is nothing at this address")
         })?);
@@ -387,28 +373,6 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         self.protections
             .put(visit.locator, Arc::clone(&protection), 4096, until);
         Ok(protection)
-    }
-
-    /// What the catalog says, or `known` while it is away.
-    async fn asked<K, T>(
-        &self,
-        now: Timestamp,
-        known: Option<K>,
-        question: impl Future<Output = Result<T, CatalogError>>,
-    ) -> Result<Told<K, T>, OriginError> {
-        let told = self
-            .catalog_away
-            .ask(&self.storage, now, known, question, |_| true)
-            .await;
-        match told {
-            Told::Now(Ok(answer)) => Ok(Told::Now(answer)),
-            Told::Now(Err(error)) => Err(OriginError::new(
-                Code::StorageServerBusy,
-                "the catalog is not available",
-            )
-            .because(error)),
-            Told::Before(known) => Ok(Told::Before(known)),
-        }
     }
 
     /// Where to read of a track.
@@ -428,17 +392,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     }
 }
 
-/// What was known lately, unless it was contradicted.
-fn lately<V: Clone>(
-    cache: &Cache<V>,
-    key: &str,
-    now: Timestamp,
-    freshness: Freshness,
-) -> Option<V> {
-    match freshness {
-        Freshness::Remembered => cache.lately(key, now, absence::GRACE),
-        Freshness::Looked => None,
-    }
+fn catalog_error(error: CatalogError) -> OriginError {
+    OriginError::new(Code::StorageServerBusy, "the catalog is not available").because(error)
 }
 
 /// Puts a token into a playlist.

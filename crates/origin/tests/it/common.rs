@@ -53,8 +53,6 @@ pub enum Presence {
     There,
     /// Every call fails.
     Away,
-    /// No call comes back.
-    Silent,
 }
 
 impl Presence {
@@ -62,7 +60,6 @@ impl Presence {
         match self {
             Self::There => Ok(()),
             Self::Away => Err(StorageError::Unavailable("a test".to_owned())),
-            Self::Silent => std::future::pending().await,
         }
     }
 }
@@ -344,33 +341,6 @@ impl Storage for Memory {
     }
 
     /// A worker has what is in the memory below `live/`.
-    async fn patience(&self, _: u64) {
-        let all = {
-            let state = self.0.lock().unwrap();
-            [state.store, state.catalog]
-        };
-        // Time passes where somebody is waited for in vain.
-        match all.contains(&Presence::Silent) {
-            true => pause().await,
-            false => std::future::pending().await,
-        }
-    }
-
-    async fn read_same(
-        &self,
-        _: &(),
-        name: &str,
-        range: Range<u64>,
-        etag: &str,
-    ) -> Result<Bytes, StorageError> {
-        pause().await;
-        if self.0.lock().unwrap().store == Presence::There {
-            return Ok(self.read(&(), name, range, Some(etag)).await?.bytes);
-        }
-        let (bytes, _) = self.find("kept", name)?;
-        Ok(bytes.slice(range.start as usize..range.end as usize))
-    }
-
     async fn ask(&self, _: &Edge, path: &str) -> Result<Option<Bytes>, StorageError> {
         pause().await;
         let name = path.split('?').next().unwrap_or_default();
