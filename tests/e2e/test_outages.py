@@ -13,8 +13,8 @@ import media
 from headwater import Account, player_session
 from separate import Separate
 
-#: Longer than the host believes what it knows (five seconds), and several times as long as it waits for an answer.
-AWAY_S = 25
+#: Longer than the host believes what it knows (five seconds), and leaves alone who did not answer (ten).
+AWAY_S = 16
 #: More at once than there were before, so that the host makes instances that never asked the store for anything.
 VIEWERS = 24
 FORMATS = ("m3u8-cmaf", "mpd-time-cmaf")
@@ -35,7 +35,7 @@ def test_who_is_watching_goes_on_watching(separate: Separate, tmp_path, how: str
     # Nothing of what was answered is kept: every request is an instance's.
     connection = separate.host_of(store, "--no-ingest", "--cache-mib=0")
     account = Account(connection)
-    film = account.publish(account.encode(account.upload(media.make_counted(tmp_path / "film.mp4", seconds=20)), "H264SingleBitrateSD"))
+    film = account.publish(account.encode(account.upload(media.make_counted(tmp_path / "film.mp4", seconds=10)), "H264SingleBitrateSD"))
     session = player_session(connection)
     manifest = film.hls.partition("(")[0]
     before = shown(session, manifest)
