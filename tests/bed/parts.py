@@ -92,6 +92,7 @@ class Bed:
         self.transcoders: list[Part] = []
         self.ingests: list[Part] = []
         self.notifiers: list[Part] = []
+        self.started: HeadwaterConnection | None = None
 
     def _headwater(self, name: str, verb: str, environment: dict[str, str], **more) -> Part:
         command = [self.binary, verb, *more.pop("arguments", [])]
@@ -177,7 +178,8 @@ class Bed:
         for worker in [*self.transcoders, *self.ingests, *self.notifiers]:
             worker.port = worker.health
             worker.wait_up(60)
-        return HeadwaterConnection(str(Path(data) / "connection.json"))
+        self.started = HeadwaterConnection(str(Path(data) / "connection.json"))
+        return self.started
 
     def _wait_connection(self, host: Part, patience_s: float = 300) -> None:
         path = Path(host.environment["HEADWATER_DATA"]) / "connection.json"

@@ -20,6 +20,8 @@ from watchers import FilmPlayer, LivePlayer, Writer
 
 #: What a player has buffered when something falls. Segments of what is published have up to six seconds.
 BUFFER_S = 30
+#: How long the store and the catalog are away for good measure.
+OUTAGE_S = 60
 #: Within which a job is somebody's again.
 RESUMED_S = 30
 #: So long that the job is not over before both its workers fell.
@@ -191,6 +193,13 @@ def test_each_part_falls_in_turn(bed: Bed, tmp_path):
     bed.blobs.restart()
     settle(scene, 8)
 
+    log("the store is away for a minute")
+    bed.blobs.kill()
+    settle(scene, OUTAGE_S)
+    bed.blobs.start()
+    bed.blobs.wait_up()
+    settle(scene, 8)
+
     log("the store is paused")
     bed.blobs.signal(signal.SIGSTOP)
     eventually(lambda: bed.hosts[0].readiness()[0] == 503, 20, "a host that says that storage is away")
@@ -251,6 +260,33 @@ def test_each_part_falls_in_turn(bed: Bed, tmp_path):
     scene.encoder.kill()
     scene.encoder.wait()
     scene.show.end()
+
+
+def test_a_film_plays_on_while_the_catalog_is_away_for_a_minute(bed: Bed, tmp_path):
+    """What is live does not: its worker may not know for so long whether it is still the one."""
+    account = Account(bed.started or bed.start())
+    clip = media.make_counted(tmp_path / "film.mp4", seconds=30, group_s=2)
+    published = account.publish(account.encode(account.upload(clip), "H264SingleBitrateSD"))
+    film = FilmPlayer(account.connection, published.hls, BUFFER_S)
+    film.start()
+    # Once through, so that both hosts have been asked.
+    eventually(lambda: film.played > 2 * len(film.playlist.segments), 120, "the film, twice")
+    for how in (signal.SIGKILL, signal.SIGSTOP):
+        log(f"the catalog is away for a minute: {how.name}")
+        bed.postgres.kill() if how == signal.SIGKILL else bed.postgres.signal(how)
+        before, until = film.played, time.monotonic() + OUTAGE_S
+        while time.monotonic() < until and film.failure is None:
+            time.sleep(0.2)
+        if how == signal.SIGKILL:
+            bed.postgres.start()
+            bed.postgres.wait_up()
+        else:
+            bed.postgres.signal(signal.SIGCONT)
+        assert film.failure is None, film.failure
+        assert film.played > before + OUTAGE_S // 3, film.played - before
+        eventually(lambda: all(host.readiness()[0] == 200 for host in bed.hosts), 60, "readiness after the catalog was away")
+    film.end()
+    log(f"film: {film.played} segments, longest wait {film.longest_s:.1f} s")
 
 
 def another_takes_it(scene: Scene, holder: Part) -> None:
