@@ -57,6 +57,8 @@ type Key = (String, Option<String>);
 struct Sessions {
     /// The server's host and port.
     peer: String,
+    /// Of the whole address, which has a database and a user as well.
+    name: lately::Key,
     /// For statements that need no session of their own.
     statements: Pool,
     /// Reset before they are given to the next one.
@@ -103,6 +105,7 @@ impl Pools {
         let peers = peers.map(|(host, port)| format!("{host}:{port}"));
         let sessions = Arc::new(Sessions {
             peer: peers.collect::<Vec<_>>().join(","),
+            name: lately::key([key.0.as_bytes(), key.1.as_deref().unwrap_or("").as_bytes()]),
             statements: pool(RecyclingMethod::Fast)?,
             own: pool(RecyclingMethod::Clean)?,
         });
@@ -249,7 +252,8 @@ impl Connection {
     ) -> Result<Answer, Error> {
         let peer = &self.sessions.peer;
         let values = format!("{params:?}");
-        let key = lately::key([peer, statement, &values].map(|part| part.as_bytes()));
+        let name = &self.sessions.name[..];
+        let key = lately::key([name, statement.as_bytes(), values.as_bytes()]);
         let question = async {
             match self.query_rows(statement, params).await {
                 Ok(answer) => {
