@@ -48,6 +48,7 @@ pub struct BlobStorage<H> {
     clock: Clock,
     pause: Option<Pause>,
     assembled: bool,
+    lenient: bool,
 }
 
 /// Waits so many milliseconds.
@@ -66,6 +67,7 @@ impl<H: HttpClient> BlobStorage<H> {
             clock,
             pause: None,
             assembled: false,
+            lenient: false,
         }
     }
 
@@ -74,6 +76,16 @@ impl<H: HttpClient> BlobStorage<H> {
     pub fn assembled(self) -> Self {
         Self {
             assembled: true,
+            ..self
+        }
+    }
+
+    /// Going by what a store said lately while it does not answer, where whoever sends the requests can do that: our host
+    /// (RFC 5861 §4).
+    #[must_use]
+    pub fn lenient(self) -> Self {
+        Self {
+            lenient: true,
             ..self
         }
     }
@@ -87,25 +99,30 @@ impl<H: HttpClient> BlobStorage<H> {
         }
     }
 
-    fn store<'a>(&'a self, at: &BlobFolder) -> Store<Lenient<'a, H>> {
-        Store::with(Lenient(&self.http), at.container.clone(), self.clock)
+    fn store<'a>(&'a self, at: &BlobFolder) -> Store<Reader<'a, H>> {
+        let (http, lenient) = (&self.http, self.lenient);
+        Store::with(Reader { http, lenient }, at.container.clone(), self.clock)
     }
 }
 
-/// Has reads answered by what the store said lately while it does not answer, where whoever sends them can do that: our host
-/// (RFC 5861 §4). Stores themselves look at no such directive, and no signature covers it.
+/// Marks reads that may be answered by what was said lately. Stores themselves look at no such directive, and no signature
+/// covers it.
 #[derive(Debug)]
-struct Lenient<'a, H>(&'a H);
+struct Reader<'a, H> {
+    http: &'a H,
+    lenient: bool,
+}
 
-impl<H: HttpClient> HttpClient for Lenient<'_, H> {
+impl<H: HttpClient> HttpClient for Reader<'_, H> {
     async fn send(
         &self,
         mut request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, TransportError> {
-        if matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
+        let reads = matches!(*request.method(), http::Method::GET | http::Method::HEAD);
+        if self.lenient && reads {
             request.headers_mut().insert(CACHE_CONTROL, STALE);
         }
-        self.0.send(request).await
+        self.http.send(request).await
     }
 }
 

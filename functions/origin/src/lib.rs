@@ -35,6 +35,7 @@ thread_local! {
         SpinCatalog::default(),
         BlobStorage::new(SpinHttp::default(), Timestamp::now)
             .assembled()
+            .lenient()
             .pausing(|ms| Box::pin(pause(ms))),
         CacheSizes::default(),
         |line| eprintln!("origin: {line}"),
