@@ -33,8 +33,13 @@ async fn fake(engine: Choice, source: &[u8], preset: &Value) -> Fake {
 /// Runs `count` workers until there is an outcome.
 async fn finish_among(fake: &Fake, count: usize) -> Outcome {
     let stop = CancellationToken::new();
+    fake.state.lock().unwrap().sharing.crew = count;
     let workers: Vec<_> = (0..count)
-        .map(|_| tokio::spawn(headwater_transcoder::run(fake.config(1), stop.clone())))
+        .map(|worker| {
+            let mut config = fake.config(1);
+            config.name = format!("worker-{worker}");
+            tokio::spawn(headwater_transcoder::run(config, stop.clone()))
+        })
         .collect();
     while fake.state.lock().unwrap().outcomes.is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -46,9 +51,13 @@ async fn finish_among(fake: &Fake, count: usize) -> Outcome {
     fake.state.lock().unwrap().outcomes.remove(0)
 }
 
+/// The workers that made something of it.
 fn hands(fake: &Fake) -> BTreeSet<String> {
     let state = fake.state.lock().unwrap();
-    state.sharing.made_by.values().cloned().collect()
+    let leases = state.sharing.made_by.values();
+    leases
+        .map(|lease| state.sharing.workers[lease].clone())
+        .collect()
 }
 
 fn adaptive() -> Value {
@@ -70,7 +79,7 @@ async fn makes_the_same_among_three(engine: Choice, preset: &Value) {
         assert!(many[name] == *bytes, "{name} differs");
     }
     let hands = hands(&together);
-    assert!(hands.len() >= 3, "made by {hands:?}");
+    assert_eq!(hands.len(), 3, "made by {hands:?}");
     let state = together.state.lock().unwrap();
     assert!(state.progress.is_sorted(), "{:?}", state.progress);
 }

@@ -21,8 +21,8 @@ use headwater_transcoder::builtin::BuiltIn;
 use headwater_transcoder::worker::run_with_claims_of;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use headwater_work::{
-    ChunkRecord, Claim, EngineChoice, FinishRequest, Outcome, Place, RenewRequest, Selection,
-    WorkInput, WorkOutput,
+    ChunkRecord, Claim, ClaimRequest, EngineChoice, FinishRequest, Outcome, Place, RenewRequest,
+    Selection, WorkInput, WorkOutput,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -319,6 +319,9 @@ impl Fake {
         if path == "claim" {
             return match state.queue.pop() {
                 Some(claim) => {
+                    let request: ClaimRequest = serde_json::from_slice(body).unwrap();
+                    let lease = state.holder();
+                    state.sharing.employ(&lease, &request.worker);
                     state.sharing.job = Some(claim.clone());
                     json(&claim)
                 }

@@ -1,6 +1,6 @@
 //! The control plane's part in jobs that several workers make.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headwater_work::{
     Assist, AssistRequest, Claim, RecordsRequest, RecordsResponse, RenewRequest, ShareRequest,
@@ -30,6 +30,23 @@ pub struct Sharing {
     pub let_in: usize,
     /// Which chunks were reported by whom.
     pub made_by: BTreeMap<(u32, u32), String>,
+    /// The name of each lease's worker.
+    pub workers: BTreeMap<String, String>,
+    /// So many workers are to have a hand in it: until they do, nobody is handed a second lot.
+    pub crew: usize,
+    /// Workers that were handed something.
+    hands: BTreeSet<String>,
+}
+
+impl Sharing {
+    pub fn employ(&mut self, lease: &str, worker: &str) {
+        self.workers.insert(lease.to_owned(), worker.to_owned());
+    }
+
+    /// Whether `lease` has to wait for workers that were not handed anything yet.
+    fn waits(&self, lease: &str) -> bool {
+        self.hands.len() < self.crew && self.hands.contains(&self.workers[lease])
+    }
 }
 
 impl State {
@@ -59,6 +76,7 @@ impl State {
         }
         let holder = self.holder();
         let alive = [self.sharing.helpers.clone(), vec![holder]].concat();
+        let waits = self.sharing.waits(&request.lease);
         let made = self
             .chunks
             .iter()
@@ -79,16 +97,21 @@ impl State {
                 *lease = None;
             }
         }
-        let first = share.open.iter().find(|(_, lease)| lease.is_none());
+        let mut free = share.open.iter().filter(|(_, lease)| lease.is_none());
+        let first = free.next().filter(|_| !waits);
         let lot = first.and_then(|(chunk, _)| share.lots.get(chunk).copied());
         let mut chunks = Vec::new();
         for (chunk, lease) in &mut share.open {
-            if lease.is_none() && share.lots.get(chunk).copied() == lot {
+            if lease.is_none() && lot.is_some() && share.lots.get(chunk).copied() == lot {
                 *lease = Some(request.lease.clone());
                 chunks.push(*chunk);
             }
         }
         let left = share.open.len() as u32;
+        if !chunks.is_empty() {
+            let worker = self.sharing.workers[&request.lease].clone();
+            self.sharing.hands.insert(worker);
+        }
         let made = made
             .into_iter()
             .filter(|chunk| !share.open.contains_key(chunk));
@@ -123,6 +146,7 @@ impl State {
         claim.lease = format!("helper-{}", self.sharing.let_in);
         claim.chunks = Vec::new();
         self.sharing.helpers.push(claim.lease.clone());
+        self.sharing.employ(&claim.lease, &request.worker);
         let shares = self.sharing.shares.iter();
         Some(Assist {
             claim,
