@@ -1,10 +1,10 @@
 //! RSASSA-PKCS1-v1_5 (RFC 8017 §8.2.2), as components have to check it for every request for a key.
 //!
-//! Everything here is public, so nothing takes the same time for all numbers. Limbs have 32 bits, whose products WebAssembly
-//! has an instruction for: the general implementation, made for secrets and 64 bits, takes five times as long there.
+//! Everything here is public, so nothing takes the same time for all numbers. The products of limbs fit into the
+//! 64 bits that WebAssembly multiplies, with room for their sums: the general implementation, made for secrets and 64 bits, takes
+//! many times as long there.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use std::cell::Cell;
 
 /// `DigestInfo` before the digest (§9.2 note 1), and the digest.
 fn digest_info(algorithm: &str, message: &[u8]) -> Option<Vec<u8>> {
@@ -54,55 +54,66 @@ pub(super) fn verify(
 
 /// `base^exponent mod modulus`, as long as the modulus. `None` unless the base is below it, it is odd, and the exponent is not zero.
 fn power(base: &[u8], exponent: u32, modulus: &[u8]) -> Option<Vec<u8>> {
-    let field = Field::new(limbs(modulus))?;
-    let base = field.number(&limbs(base))?;
-    let mut result = base.clone();
+    let field = Field::new(modulus)?;
+    let base = field.limbs(base);
+    let number = field.number(&base)?;
+    let mut result = number.clone();
     // The highest bit is the base itself.
-    let bits = u32::BITS.checked_sub(exponent.leading_zeros())?;
-    for at in (0..bits.checked_sub(1)?).rev() {
+    let bits = exponent.checked_ilog2()?.checked_add(1)?;
+    for at in (1..bits).rev() {
         result = field.multiply(&result, &result);
-        if (exponent >> at) & 1 == 1 {
-            result = field.multiply(&result, &base);
+        if (exponent >> (at - 1)) & 1 == 0 {
+            continue;
         }
+        if at == 1 {
+            // The last: by the base as it is, which makes the product stand for itself.
+            return field.bytes(&field.multiply(&result, &base), modulus.len());
+        }
+        result = field.multiply(&result, &number);
     }
-    let mut one = vec![0; field.modulus.len()];
+    let mut one = vec![0; base.len()];
     *one.first_mut()? = 1;
-    let result = field.multiply(&result, &one);
-    let mut bytes: Vec<u8> = result
-        .iter()
-        .rev()
-        .flat_map(|limb| limb.to_be_bytes())
-        .collect();
-    bytes.drain(..bytes.len().checked_sub(modulus.len())?);
-    Some(bytes)
+    field.bytes(&field.multiply(&result, &one), modulus.len())
 }
 
-/// The lowest first.
-fn limbs(bytes: &[u8]) -> Vec<u32> {
-    let limbs = bytes.rchunks(4).map(|chunk| {
-        let number = |limb: u32, byte: &u8| (limb << 8) | u32::from(*byte);
-        chunk.iter().fold(0, number)
-    });
-    limbs.collect()
+/// Bits of a limb.
+const BITS: u32 = 28;
+const LIMB: u32 = (1 << BITS) - 1;
+
+/// Rows of products, of which two meet in a limb, until they have to be carried: a product has 56 bits, and 64 hold the sum of
+/// 256. An even number.
+const ROWS: usize = 100;
+
+/// The lowest `BITS` bits.
+fn limb(number: u64) -> u32 {
+    // Masked first: nothing is cut off.
+    (number & u64::from(LIMB)) as u32
 }
 
 fn is_below(a: &[u32], b: &[u32]) -> bool {
     a.len() == b.len() && a.iter().rev().lt(b.iter().rev())
 }
 
-/// Montgomery's arithmetic: numbers stand for themselves times 2^(32 n), n limbs.
+/// Montgomery's arithmetic: numbers stand for themselves times 2^(28 n), n limbs, the lowest first. As that is more than four
+/// times the modulus, products of what is below twice the modulus are so too, and only the last has to be made less.
 struct Field {
     modulus: Vec<u32>,
-    /// Minus the inverse of the modulus, modulo 2^32.
+    /// Minus the inverse of the modulus, modulo 2^28.
     inverse: u32,
 }
 
 impl Field {
-    fn new(modulus: Vec<u32>) -> Option<Self> {
-        let (low, high) = (*modulus.first()?, *modulus.last()?);
-        if low & 1 == 0 || high == 0 {
+    fn new(modulus: &[u8]) -> Option<Self> {
+        let (last, first) = (*modulus.last()?, *modulus.first()?);
+        if last & 1 == 0 || first == 0 {
             return None;
         }
+        let bits = modulus.len().checked_mul(8)?;
+        // An even number of them.
+        let limbs = bits.checked_add(2)?.div_ceil(BITS as usize);
+        let limbs = limbs.checked_next_multiple_of(2)?;
+        let modulus = limbs_of(modulus, limbs);
+        let low = *modulus.first()?;
         // Newton's iteration doubles the bits that are right.
         let mut inverse: u32 = 1;
         for _ in 0..5 {
@@ -110,8 +121,12 @@ impl Field {
         }
         Some(Self {
             modulus,
-            inverse: inverse.wrapping_neg(),
+            inverse: inverse.wrapping_neg() & LIMB,
         })
+    }
+
+    fn limbs(&self, number: &[u8]) -> Vec<u32> {
+        limbs_of(number, self.modulus.len())
     }
 
     /// What stands for a number. `None` unless it is below the modulus.
@@ -120,100 +135,153 @@ impl Field {
             return None;
         }
         // Dividing goes by the highest limb, which has to have its highest bit.
-        let bits = self.modulus.last()?.leading_zeros();
-        let (mut number, modulus) = (shifted(number, bits), shifted(&self.modulus, bits));
-        for _ in 0..modulus.len() {
+        let used = self.modulus.iter().rposition(|limb| *limb > 0)?;
+        let used = used.checked_add(1)?;
+        let (number, modulus) = (number.get(..used)?, self.modulus.get(..used)?);
+        let bits = modulus.last()?.leading_zeros().checked_sub(32 - BITS)?;
+        let (mut number, modulus) = (shifted(number, bits), shifted(modulus, bits));
+        for _ in 0..self.modulus.len() {
             next_limb(&mut number, &modulus)?;
         }
         let mut above = 0;
-        for limb in number.iter_mut().rev() {
-            let all = (u64::from(above) << 32 | u64::from(*limb)) >> bits;
-            above = *limb;
-            *limb = (all & 0xffff_ffff) as u32;
+        for part in number.iter_mut().rev() {
+            let all = (u64::from(above) << BITS | u64::from(*part)) >> bits;
+            above = *part;
+            *part = limb(all);
         }
+        number.resize(self.modulus.len(), 0);
         Some(number)
     }
 
-    /// Takes the modulus off once, if `carry` and the number are not below it.
-    fn reduce(&self, number: &mut [u32], carry: u32) {
-        if carry > 0 || !is_below(number, &self.modulus) {
-            take_product(number, &self.modulus, 1);
-        }
-    }
-
-    /// a b / 2^(32 n).
+    /// a b / 2^(28 n), below twice the modulus as both are.
     fn multiply(&self, a: &[u32], b: &[u32]) -> Vec<u32> {
-        let mut sum = vec![0_u32; self.modulus.len()];
-        let mut top = 0_u32;
-        for factor in a {
-            top = self.add_and_shift(&mut sum, top, b, *factor);
-        }
-        self.reduce(&mut sum, top);
-        sum
-    }
-
-    /// Adds `factor` times `number`, and as much of the modulus as makes the lowest limb zero, which is left out: all others move
-    /// down. What is above them before, and after.
-    fn add_and_shift(&self, sum: &mut [u32], top: u32, number: &[u32], factor: u32) -> u32 {
-        let mut parts = number.iter().zip(&self.modulus);
-        let (Some((part, modulus)), Some(lowest)) = (parts.next(), sum.first().copied()) else {
-            return top;
-        };
-        let (low, mut carry) = add_product(lowest, *part, factor, 0);
-        let multiple = low.wrapping_mul(self.inverse);
-        let (_, mut other) = add_product(low, *modulus, multiple, 0);
-        let cells = Cell::from_mut(sum).as_slice_of_cells();
-        for (pair, (part, modulus)) in cells.windows(2).zip(parts) {
-            if let [to, from] = pair {
-                let (limb, next) = add_product(from.get(), *part, factor, carry);
-                carry = next;
-                let (limb, next) = add_product(limb, *modulus, multiple, other);
-                other = next;
-                to.set(limb);
+        let mut sum = vec![0_u64; self.modulus.len()];
+        let mut next = sum.clone();
+        for factors in a.chunks(ROWS) {
+            for pair in factors.as_chunks().0 {
+                self.add_two_and_shift(&sum, b, *pair, &mut next);
+                std::mem::swap(&mut sum, &mut next);
+            }
+            let mut carry = 0;
+            for part in &mut sum {
+                let all = part.wrapping_add(carry);
+                carry = all >> BITS;
+                *part = u64::from(limb(all));
             }
         }
-        let above = u64::from(top)
-            .wrapping_add(u64::from(carry))
-            .wrapping_add(u64::from(other));
-        if let Some(last) = cells.last() {
-            last.set((above & 0xffff_ffff) as u32);
+        sum.into_iter().map(limb).collect()
+    }
+
+    /// Adds `number` times two limbs of a factor to `sum`, and as much of the modulus as makes the two lowest limbs zero, which
+    /// are left out: all others move down, to `next`. Nothing is carried but what is above those two.
+    ///
+    /// Two at once, as reading and writing the sum costs as much as the products, and not within another function, where the loop
+    /// has no registers left.
+    #[inline(never)]
+    fn add_two_and_shift(&self, sum: &[u64], number: &[u32], factors: [u32; 2], next: &mut [u64]) {
+        let ([low, high, sum @ ..], [b0, b1, number @ ..], [n0, n1, modulus @ ..]) =
+            (sum, number, &*self.modulus)
+        else {
+            return;
+        };
+        let times = |a: &u32, b: u64| u64::from(*a).wrapping_mul(b);
+        let multiple = |low: u64| u64::from(limb(low).wrapping_mul(self.inverse) & LIMB);
+        let [a0, a1] = factors.map(u64::from);
+        let low = low.wrapping_add(times(b0, a0));
+        let m0 = multiple(low);
+        let carry = low.wrapping_add(times(n0, m0)) >> BITS;
+        let high = high.wrapping_add(carry).wrapping_add(times(b1, a0));
+        let high = high.wrapping_add(times(n1, m0)).wrapping_add(times(b0, a1));
+        let m1 = multiple(high);
+        let carry = high.wrapping_add(times(n0, m1)) >> BITS;
+
+        let (mut b_before, mut n_before) = (*b1, *n1);
+        for (((to, from), b), n) in next.iter_mut().zip(sum).zip(number).zip(modulus) {
+            let first = times(b, a0).wrapping_add(times(n, m0));
+            let second = times(&b_before, a1).wrapping_add(times(&n_before, m1));
+            *to = from.wrapping_add(first).wrapping_add(second);
+            (b_before, n_before) = (*b, *n);
         }
-        (above >> 32) as u32
+        if let [.., last_but_one, last] = next {
+            *last_but_one = times(&b_before, a1).wrapping_add(times(&n_before, m1));
+            *last = 0;
+        }
+        if let Some(first) = next.first_mut() {
+            *first = first.wrapping_add(carry);
+        }
+    }
+
+    /// What is below twice the modulus, made less than it, in so many bytes, the highest first.
+    fn bytes(&self, number: &[u32], len: usize) -> Option<Vec<u8>> {
+        let mut number = number.to_vec();
+        if !is_below(&number, &self.modulus) {
+            take_product(&mut number, &self.modulus, 1);
+        }
+        let (mut bytes, mut held, mut bits) = (Vec::with_capacity(len), 0_u64, 0_u32);
+        for limb in number {
+            held |= u64::from(limb) << bits;
+            bits = bits.wrapping_add(BITS);
+            while bits >= 8 {
+                bytes.push((held & 0xff) as u8);
+                held >>= 8;
+                bits = bits.wrapping_sub(8);
+            }
+        }
+        bytes.resize(len, 0);
+        bytes.reverse();
+        Some(bytes)
     }
 }
 
-/// `limb + a b + carry`: at most (2^32 - 1)^2 + 2 (2^32 - 1), which two limbs hold. The lower one and the higher one.
+/// `number`, big-endian, in `limbs` limbs at least.
+fn limbs_of(number: &[u8], limbs: usize) -> Vec<u32> {
+    let (mut found, mut held, mut bits) = (Vec::with_capacity(limbs), 0_u64, 0_u32);
+    for byte in number.iter().rev() {
+        held |= u64::from(*byte) << bits;
+        bits = bits.wrapping_add(8);
+        if bits >= BITS {
+            found.push(limb(held));
+            held >>= BITS;
+            bits = bits.wrapping_sub(BITS);
+        }
+    }
+    found.push(limb(held));
+    found.resize(found.len().max(limbs), 0);
+    found
+}
+
+/// `limb + a b + carry`: two limbs hold it. The lower one and the higher one.
 #[inline]
-fn add_product(limb: u32, a: u32, b: u32, carry: u32) -> (u32, u32) {
+fn add_product(part: u32, a: u32, b: u32, carry: u32) -> (u32, u32) {
     let all = u64::from(a)
         .wrapping_mul(u64::from(b))
-        .wrapping_add(u64::from(limb))
+        .wrapping_add(u64::from(part))
         .wrapping_add(u64::from(carry));
-    ((all & 0xffff_ffff) as u32, (all >> 32) as u32)
+    (limb(all), limb(all >> BITS))
 }
 
 /// Shifted left by less than a limb, into which nothing but zeros is lost.
 fn shifted(number: &[u32], bits: u32) -> Vec<u32> {
     let mut below = 0;
-    let limbs = number.iter().map(|limb| {
-        let all = u64::from(*limb) << bits | below;
-        below = all >> 32;
-        (all & 0xffff_ffff) as u32
+    let limbs = number.iter().map(|part| {
+        let all = u64::from(*part) << bits | below;
+        below = all >> BITS;
+        limb(all)
     });
     limbs.collect()
 }
 
-/// A number below the modulus, times 2^32, modulo the modulus, of which the highest bit is set: one digit of a long division
+/// A number below the modulus, times 2^28, modulo the modulus, of which the highest bit is set: one digit of a long division
 /// (Knuth, The Art of Computer Programming, vol. 2, 4.3.1, algorithm D).
 fn next_limb(number: &mut [u32], modulus: &[u32]) -> Option<()> {
     number.rotate_right(1);
     let above = std::mem::take(number.first_mut()?);
-    let two = u64::from(above) << 32 | u64::from(*number.last()?);
+    let two = u64::from(above) << BITS | u64::from(*number.last()?);
     // At most two more than it should be.
     let digit = two
         .checked_div(u64::from(*modulus.last()?))?
-        .min(0xffff_ffff);
-    let borrow = take_product(number, modulus, (digit & 0xffff_ffff) as u32);
+        .min(u64::from(LIMB));
+    let borrow = take_product(number, modulus, limb(digit));
     let mut missing = borrow.saturating_sub(above);
     while missing > 0 {
         let mut carry = 0;
@@ -230,8 +298,8 @@ fn take_product(number: &mut [u32], other: &[u32], factor: u32) -> u32 {
     let mut borrow = 0;
     for (limb, part) in number.iter_mut().zip(other) {
         let (low, high) = add_product(0, *part, factor, borrow);
-        let (less, under) = limb.overflowing_sub(low);
-        *limb = less;
+        let under = *limb < low;
+        *limb = limb.wrapping_sub(low) & LIMB;
         borrow = high.wrapping_add(u32::from(under));
     }
     borrow
@@ -290,10 +358,12 @@ mod tests {
             (256, 0x01),
             (255, 0x7f),
             (384, 0xc3),
+            (512, 0xff),
+            (1024, 0xff),
         ] {
             let mut modulus = ones(len);
             modulus[0] = top;
-            let field = Field::new(limbs(&modulus)).unwrap();
+            let field = Field::new(&modulus).unwrap();
             let mut below = modulus.clone();
             *below.last_mut().unwrap() -= 1;
             // Minus one: its square is one, and an odd power is itself.
@@ -306,23 +376,17 @@ mod tests {
                 "{len} {top}"
             );
             let (a, b) = (vec![0x01; len - 1], vec![0x5a; len - 1]);
-            let long = |bytes: &[u8]| limbs(&[&[0], bytes].concat());
-            let times = |a: &[u32], b: &[u32]| {
-                let (a, b) = (field.number(a).unwrap(), field.number(b).unwrap());
-                let mut one = vec![0; a.len()];
-                one[0] = 1;
-                field.multiply(&field.multiply(&a, &b), &one)
+            let times = |a: &[u8], b: &[u8]| {
+                let (a, b) = (field.limbs(a), field.limbs(b));
+                let product = field.multiply(&field.number(&a).unwrap(), &b);
+                field.bytes(&product, len).unwrap()
             };
-            let bytes = |number: &[u32]| -> Vec<u8> {
-                let all: Vec<u8> = number.iter().rev().flat_map(|l| l.to_be_bytes()).collect();
-                all[all.len() - len..].to_vec()
-            };
-            let product = bytes(&times(&long(&a), &long(&b)));
-            let raised = |number: &[u8]| limbs(&power(number, 65_537, &modulus).unwrap());
+            let raised = |number: &[u8]| power(number, 65_537, &modulus).unwrap();
             let whole = |number: &[u8]| [&[0], number].concat();
+            let (a, b) = (whole(&a), whole(&b));
             assert_eq!(
-                raised(&product),
-                times(&raised(&whole(&a)), &raised(&whole(&b))),
+                raised(&times(&a, &b)),
+                times(&raised(&a), &raised(&b)),
                 "{len} {top}"
             );
         }
