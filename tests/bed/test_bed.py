@@ -262,31 +262,48 @@ def test_each_part_falls_in_turn(bed: Bed, tmp_path):
     scene.show.end()
 
 
-def test_a_film_plays_on_while_the_catalog_is_away_for_a_minute(bed: Bed, tmp_path):
-    """What is live does not: its worker may not know for so long whether it is still the one."""
+def test_what_plays_plays_on_while_the_catalog_is_away_for_a_minute(bed: Bed, tmp_path):
+    """A film and a live event: its worker records on, and its encoder hears of nothing."""
     account = Account(bed.started or bed.start())
     clip = media.make_counted(tmp_path / "film.mp4", seconds=30, group_s=2)
     published = account.publish(account.encode(account.upload(clip), "H264SingleBitrateSD"))
     film = FilmPlayer(account.connection, published.hls, BUFFER_S)
-    film.start()
+    show = Show(account, "RTMP", low_latency=False)
+    encoder = show.push(media.make_counted(tmp_path / "live.mp4", seconds=60, group_s=1), "-stream_loop", "-1")
+    live = LivePlayer(account.connection, show.playlists()["video"], BUFFER_S)
+    watchers = (film, live)
+    for watcher in watchers:
+        watcher.start()
     # Once through, so that both hosts have been asked.
     eventually(lambda: film.played > 2 * len(film.playlist.segments), 120, "the film, twice")
     for how in (signal.SIGKILL, signal.SIGSTOP):
         log(f"the catalog is away for a minute: {how.name}")
         bed.postgres.kill() if how == signal.SIGKILL else bed.postgres.signal(how)
-        before, until = film.played, time.monotonic() + OUTAGE_S
-        while time.monotonic() < until and film.failure is None:
+        before, seen, until = film.played, len(live.segments), time.monotonic() + OUTAGE_S
+        while time.monotonic() < until and all(watcher.failure is None for watcher in watchers):
             time.sleep(0.2)
+        shown = len(live.segments) - seen
         if how == signal.SIGKILL:
             bed.postgres.start()
             bed.postgres.wait_up()
         else:
             bed.postgres.signal(signal.SIGCONT)
-        assert film.failure is None, film.failure
+        for watcher in watchers:
+            assert watcher.failure is None, watcher.failure
         assert film.played > before + OUTAGE_S // 3, film.played - before
+        assert shown > OUTAGE_S // 3, shown
         eventually(lambda: all(host.readiness()[0] == 200 for host in bed.hosts), 60, "readiness after the catalog was away")
-    film.end()
+        # Nobody takes it from its worker afterwards.
+        time.sleep(15)
+        assert encoder.poll() is None
+    for watcher in watchers:
+        watcher.end()
     log(f"film: {film.played} segments, longest wait {film.longest_s:.1f} s")
+    log(f"live: {len(live.segments)} segments, longest wait {live.longest_s:.1f} s, missing {live.missing()}, not to be had {live.missed}")
+    assert live.missing() == [] and live.missed == []
+    encoder.kill()
+    encoder.wait()
+    show.end()
 
 
 def another_takes_it(scene: Scene, holder: Part) -> None:

@@ -7,7 +7,7 @@ use headwater_blob::client::HyperClient;
 use headwater_live::timeline::Timeline;
 use headwater_work::live::facts::Fact;
 use headwater_work::live::{
-    Assignment, Claim, Edge, Endpoint, Endpoints, OutputReport, OutputState, OutputWanted,
+    Assignment, Claim, Edge, Endpoint, Endpoints, Output, OutputReport, OutputState, OutputWanted,
     Protocol, ReleaseRequest, RenewRequest, Wanted, WorkerState,
 };
 use tokio::time::{Instant, MissedTickBehavior};
@@ -74,6 +74,8 @@ struct Holder {
     recordings: Vec<Handle>,
     /// What generations before counted up to.
     before: Timeline,
+    /// How long the event is certainly nobody else's.
+    good_until: Instant,
 }
 
 /// The event while it takes encoders in.
@@ -98,6 +100,7 @@ enum Over {
 pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: CancellationToken) {
     let event = claim.assignment.event_id;
     tracing::info!(%event, name = claim.assignment.event_name, "took a live event");
+    let lease = Duration::from_secs(u64::from(claim.lease_seconds.max(5)));
     let mut holder = Holder {
         around,
         lease: claim.lease,
@@ -105,8 +108,8 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
         running: None,
         recordings: Vec::new(),
         before: Timeline::default(),
+        good_until: Instant::now() + lease,
     };
-    let lease = Duration::from_secs(u64::from(claim.lease_seconds.max(5)));
     let over = holder.keep(lease, &shutdown).await;
     let failure = match over {
         Over::LeaseLost => {
@@ -154,12 +157,23 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
     tracing::info!(%event, "let a live event go");
 }
 
+/// Tells an event's engine of the time for as long as encoders are taken in, however long anybody else is waited for.
+async fn tell_time(live: Arc<Live>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = live.stop.cancelled() => return,
+            _ = tick.tick() => live.tick(),
+        }
+    }
+}
+
 impl Holder {
     async fn keep(&mut self, lease: Duration, shutdown: &CancellationToken) -> Over {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut look = tokio::time::interval(TICK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-        let mut good_until = Instant::now() + lease;
         let mut renew_at = Instant::now();
         let mut told: Option<RenewRequest> = None;
         loop {
@@ -174,11 +188,7 @@ impl Holder {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return Over::Leaving,
-                _ = tick.tick() => {
-                    if let Some(running) = &self.running {
-                        running.live.tick();
-                    }
-                }
+                _ = look.tick() => {}
                 _ = beat.tick() => {
                     if let Some(running) = &self.running {
                         for heartbeat in running.live.heartbeats() {
@@ -208,20 +218,45 @@ impl Holder {
                         }
                     }
                     told = Some(report);
-                    good_until = Instant::now() + lease;
+                    self.good_until = Instant::now() + lease;
                     renew_at = Instant::now() + (lease / 3).min(Duration::from_secs(5));
                 }
                 Err(ApiError::LeaseLost) => return Over::LeaseLost,
                 Err(error) => {
                     tracing::warn!(event = %self.assignment.event_id, "renewing a lease: {error}");
                     renew_at = Instant::now() + Duration::from_secs(1);
-                    // Who cannot renew must not assume to hold it still.
-                    if Instant::now() >= good_until {
+                    let away = matches!(error, ApiError::Unavailable(_));
+                    if !self.is_surely_ours() && !(away && self.records()) {
                         return Over::LeaseLost;
                     }
                 }
             }
         }
+    }
+
+    /// Who could not renew for as long as a lease lasts must not assume to hold it still.
+    fn is_surely_ours(&self) -> bool {
+        Instant::now() < self.good_until
+    }
+
+    /// Whether something is recorded. Then the catalog may be away for longer than a lease lasts, which nobody else can be
+    /// given meanwhile, and the recording tells should another have it all the same.
+    fn records(&self) -> bool {
+        let records =
+            |handle: &Handle| handle.state() == Some(OutputState::Recording) && !handle.is_fenced();
+        self.recordings.iter().any(records)
+    }
+
+    /// Lets recordings go in whose place somebody else records. Whose the event surely is goes on from what is there by now.
+    fn look_at_fences(&mut self) -> Result<(), Over> {
+        if !self.recordings.iter().any(Handle::is_fenced) {
+            return Ok(());
+        }
+        if !self.is_surely_ours() {
+            return Err(Over::LeaseLost);
+        }
+        self.recordings.retain(|handle| !handle.is_fenced());
+        Ok(())
     }
 
     /// Brings what is done to what is wanted.
@@ -251,6 +286,7 @@ impl Holder {
                 if let Some(running) = &self.running {
                     running.live.set_allow(&self.assignment.input.allow);
                 }
+                self.look_at_fences()?;
                 self.follow_outputs().await;
                 Ok(())
             }
@@ -275,7 +311,7 @@ impl Holder {
         let mut waiting = Timeline::default();
         for output in &assignment.outputs {
             let found = recording::found(&self.around.client, output).await;
-            let Ok(Some(found)) = found else {
+            let Ok(Some(found)) = found.map(|found| found.recording) else {
                 continue;
             };
             let known = match found.open.rows.is_empty() && found.pages.is_empty() {
@@ -315,6 +351,7 @@ impl Holder {
             }
         };
         self.around.hub.show(&live);
+        tokio::spawn(tell_time(live.clone()));
         self.running = Some(Running { live, token, srt });
         Ok(())
     }
@@ -339,25 +376,36 @@ impl Holder {
         if self.recordings.iter().any(ends) {
             running.live.flush_what_was_left();
         }
+        let live = running.live.clone();
         for output in wanted {
-            match self
-                .recordings
-                .iter()
-                .find(|known| known.id == output.output_id)
-            {
-                Some(known) => known.update(output, false),
-                // What is there already must be known before anything is written.
-                None => match recording::found(&self.around.client, output).await {
-                    Ok(found) => {
-                        let handle =
-                            recording::start(&self.around.client, &running.live, output, found);
-                        handle.update(output, false);
-                        self.recordings.push(handle);
-                    }
-                    Err(error) => {
-                        tracing::warn!(event = %running.live.id, output = output.name, "what is recorded already: {error}");
-                    }
-                },
+            if let Some(known) = self.recording_of(output) {
+                known.update(output, false);
+            }
+        }
+        self.begin_missing(&live).await;
+    }
+
+    fn recording_of(&self, output: &Output) -> Option<&Handle> {
+        let mut recordings = self.recordings.iter();
+        recordings.find(|known| known.id == output.output_id)
+    }
+
+    /// Begins the recordings that are wanted and do not run yet.
+    async fn begin_missing(&mut self, live: &Arc<Live>) {
+        for output in &self.assignment.outputs {
+            if self.recording_of(output).is_some() {
+                continue;
+            }
+            // What is there already must be known before anything is written.
+            match recording::found(&self.around.client, output).await {
+                Ok(found) => {
+                    let handle = recording::start(&self.around.client, live, output, found);
+                    handle.update(output, false);
+                    self.recordings.push(handle);
+                }
+                Err(error) => {
+                    tracing::warn!(event = %live.id, output = output.name, "what is recorded already: {error}");
+                }
             }
         }
     }
@@ -569,6 +617,14 @@ impl Holder {
                 }
                 Err(ApiError::LeaseLost) => break,
                 Err(error) => tracing::warn!(%event, "renewing a lease: {error}"),
+            }
+            if let Some(live) = live.as_ref().filter(|_| told)
+                && self.recordings.iter().any(Handle::is_fenced)
+            {
+                // Whoever recorded here as well is told by now, and what it came to is gone on from.
+                self.recordings.retain(|handle| !handle.is_fenced());
+                self.begin_missing(live).await;
+                continue;
             }
             // Nobody may believe that an output is still being recorded.
             if over && told {

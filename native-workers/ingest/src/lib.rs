@@ -39,7 +39,7 @@ mod store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_blob::{HyperClient, HyperOptions};
 use headwater_work::live::ClaimRequest;
@@ -120,6 +120,10 @@ pub struct Worker {
 
 /// The longest pause after a question that the API did not answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long after such a question other workers' events are left to them: they could not renew either, and need so long to ask
+/// again, as each of their calls is waited for.
+const OTHERS_FIRST: Duration = Duration::from_secs(11);
 
 async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), IngestError> {
     let failed = |error| IngestError::Io {
@@ -218,11 +222,13 @@ impl Worker {
             holders.spawn(holder::hold(around.clone(), claim, shutdown.clone()));
         }
         let mut pause = around.config.poll;
+        let mut failed: Option<Instant> = None;
         while !shutdown.is_cancelled() {
             while holders.try_join_next().is_some() {}
             let request = ClaimRequest {
                 worker: around.config.name.clone(),
                 lease_seconds: around.config.lease_seconds,
+                leave_lapsed: failed.is_some_and(|at| at.elapsed() < OTHERS_FIRST),
             };
             let claimed = match holders.len() < around.config.most_events {
                 true => around.api.claim(&request).await,
@@ -237,6 +243,7 @@ impl Worker {
                 Ok(None) => pause = around.config.poll,
                 Err(error) => {
                     tracing::warn!("asking for live events: {error}");
+                    failed = Some(Instant::now());
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }

@@ -3,6 +3,10 @@
 //! A segment is written before the head that names it, and a page before the head that refers to it: whoever reads a head
 //! finds everything. Requests that fail are repeated for as long as the output is wanted; meanwhile segments wait on the
 //! worker's disk.
+//!
+//! A head takes the place of the very head that was read or written before it (`If-Match`). Two workers that both believe to
+//! have the event, as one of them cannot ask the catalog, therefore never record into each other's: the one that comes second
+//! with a head is told, and writes nothing more. That is what lets a worker record on while the catalog is away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -31,6 +35,13 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 
 /// Requests of one output at once.
 const AT_ONCE: usize = 6;
+
+/// What a recording has come to, as its handle shows it.
+const NOTHING_YET: u8 = 0;
+const RECORDS: u8 = 1;
+const FINISHED: u8 = 2;
+/// Another head is in storage than the one that this recording wrote: it has stopped.
+const FENCED: u8 = 3;
 
 /// Steps taken at once, so that one head serves for all of them.
 const MOST_STEPS: usize = 64;
@@ -69,10 +80,15 @@ impl Handle {
     /// `None` while nothing is in storage yet.
     pub(crate) fn state(&self) -> Option<OutputState> {
         match self.state.load(Ordering::Acquire) {
-            0 => None,
-            1 => Some(OutputState::Recording),
-            _ => Some(OutputState::Finished),
+            NOTHING_YET => None,
+            FINISHED => Some(OutputState::Finished),
+            _ => Some(OutputState::Recording),
         }
+    }
+
+    /// Whether it has stopped because somebody else records in its place.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.state.load(Ordering::Acquire) == FENCED
     }
 
     /// Stops at once, wherever it is.
@@ -120,20 +136,27 @@ fn clock_of_ticks(ticks: i64) -> i64 {
 /// A storage that is silent for longer is asked again: the lease has to be kept meanwhile.
 const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
 
-/// The recording that is in an output's place already.
+/// What is in an output's place already.
+pub(crate) struct Found {
+    pub(crate) recording: Option<Recording>,
+    /// The entity tag of its head.
+    tag: Option<String>,
+}
+
+/// Looks for the recording that is in an output's place already.
 ///
 /// Errors: storage does not say.
-pub(crate) async fn found(
-    client: &HyperClient,
-    output: &Output,
-) -> Result<Option<Recording>, String> {
+pub(crate) async fn found(client: &HyperClient, output: &Output) -> Result<Found, String> {
     let storage = Storage::new(client, &output.place)?;
     let name = archive::head_name(&output.manifest_name);
     let head = tokio::time::timeout(PATIENCE_TO_LOOK, storage.get(&name))
         .await
         .map_err(|_| "storage does not answer".to_owned())?
         .map_err(|error| error.to_string())?;
-    Ok(head.and_then(|head| Recording::parse(&head).ok()))
+    let (recording, tag) = head.map_or((None, None), |(head, tag)| {
+        (Recording::parse(&head).ok(), Some(tag))
+    });
+    Ok(Found { recording, tag })
 }
 
 /// Starts to record, or goes on with what was found.
@@ -141,10 +164,17 @@ pub(crate) fn start(
     client: &HyperClient,
     live: &Arc<Live>,
     output: &Output,
-    found: Option<Recording>,
+    found: Found,
 ) -> Handle {
+    let Found {
+        recording: found,
+        tag,
+    } = found;
     let (sender, receiver) = watch::channel(wanted(output, false));
-    let (stop, state) = (CancellationToken::new(), Arc::new(AtomicU8::new(0)));
+    let (stop, state) = (
+        CancellationToken::new(),
+        Arc::new(AtomicU8::new(NOTHING_YET)),
+    );
     let writer = Writer {
         client: client.clone(),
         live: live.clone(),
@@ -158,10 +188,11 @@ pub(crate) fn start(
         },
         first: 0,
         from: output.output_snap_time.map(clock_of_ticks),
+        tag,
     };
     let over = found.as_ref().is_some_and(|found| found.open.ended);
     if over {
-        state.store(2, Ordering::Release);
+        state.store(FINISHED, Ordering::Release);
     }
     let task = match over {
         true => tokio::spawn(async {}),
@@ -188,9 +219,11 @@ struct Writer {
     first: u64,
     /// Nor are those that start before this moment of the event's clock.
     from: Option<i64>,
+    /// The entity tag of the head that was read or written last.
+    tag: Option<String>,
 }
 
-/// Stopped from outside.
+/// Stopped from outside, or as somebody else records.
 struct Stopped;
 
 type Step<T> = Result<T, Stopped>;
@@ -216,7 +249,7 @@ impl Writer {
         drop(subscription.kept);
         self.take(behind).await?;
         self.put_head().await?;
-        self.state.store(1, Ordering::Release);
+        self.state.store(RECORDS, Ordering::Release);
         let mut trim = tokio::time::interval(TRIM_EVERY);
         let stop = self.stop.clone();
         loop {
@@ -444,8 +477,43 @@ impl Writer {
         }
     }
 
-    async fn put_head(&self) -> Step<()> {
-        self.put(self.recording.head(&self.manifest)).await
+    /// Writes the head in the place of the last one.
+    async fn put_head(&mut self) -> Step<()> {
+        let head = self.recording.head(&self.manifest);
+        let (name, bytes) = (head.name.as_str(), Bytes::from(head.bytes));
+        let mut patience = Patience::new();
+        loop {
+            let (tag, this) = (self.tag.clone(), &*self);
+            let replace = |storage: Storage| {
+                let (bytes, tag) = (bytes.clone(), tag.clone());
+                async move {
+                    let tag = tag.as_deref();
+                    storage.replace(name, TIMELINE_TYPE, bytes, tag).await
+                }
+            };
+            if let Some(tag) = this.insist(name, replace).await? {
+                self.tag = Some(tag);
+                return Ok(());
+            }
+            let read = this.insist(name, |storage| async move { storage.get(name).await });
+            match read.await? {
+                // By this very request, whose answer was lost.
+                Some((there, tag)) if there == bytes => {
+                    self.tag = Some(tag);
+                    return Ok(());
+                }
+                Some(_) => {
+                    tracing::warn!(event = %self.live.id, object = name, "somebody else records here; nothing more is written");
+                    self.state.store(FENCED, Ordering::Release);
+                    return Err(Stopped);
+                }
+                // Somebody has deleted it: the recording is still to be had.
+                None => self.tag = None,
+            }
+            if !patience.wait(&self.stop).await {
+                return Err(Stopped);
+            }
+        }
     }
 
     async fn put(&self, object: Object) -> Step<()> {
@@ -509,7 +577,7 @@ impl Writer {
                 .insist(name, |storage| async move { storage.get(name).await })
                 .await?;
             let rows = read
-                .and_then(|bytes| archive::parse_page(&bytes).ok())
+                .and_then(|(bytes, _)| archive::parse_page(&bytes).ok())
                 .unwrap_or_default();
             for row in rows {
                 for (track, segment) in &row.segments {
@@ -551,7 +619,7 @@ impl Writer {
         let name = format!("{}.ism", self.manifest);
         self.write(&name, "text/xml", text.into()).await?;
         self.put_head().await?;
-        self.state.store(2, Ordering::Release);
+        self.state.store(FINISHED, Ordering::Release);
         Ok(())
     }
 }

@@ -58,10 +58,33 @@ impl Storage {
         written.map(|_| ())
     }
 
-    /// `None` if there is no such object.
-    pub(crate) async fn get(&self, name: &str) -> Result<Option<Bytes>, ClientError> {
+    /// Puts an object in the place of the one with this entity tag, `None`: where there is none. The new one's tag; `None` if
+    /// another is there.
+    pub(crate) async fn replace(
+        &self,
+        name: &str,
+        content_type: &str,
+        bytes: Bytes,
+        tag: Option<&str>,
+    ) -> Result<Option<String>, ClientError> {
+        let conditions = Conditions {
+            if_match: tag.map(str::to_owned),
+            if_none_match: tag.is_none().then(|| "*".to_owned()),
+        };
+        let name = self.name(name);
+        let written = self.store.put(&name, content_type, bytes, &conditions);
+        match written.await {
+            Ok(written) => Ok(Some(written.etag)),
+            Err(ClientError::PreconditionFailed { .. }) => Ok(None),
+            Err(ClientError::Conflict { code }) if code == "BlobAlreadyExists" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An object and its entity tag. `None` if there is no such object.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<(Bytes, String)>, ClientError> {
         match self.store.get_range(&self.name(name), None, None).await {
-            Ok(read) => Ok(Some(read.bytes)),
+            Ok(read) => Ok(Some((read.bytes, read.etag))),
             Err(ClientError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }

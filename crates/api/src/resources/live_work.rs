@@ -29,6 +29,7 @@ pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         call.seal,
         &request.worker,
         request.lease_seconds,
+        request.leave_lapsed,
         call.moment,
     )
     .await?;

@@ -51,7 +51,7 @@ impl Assigned {
     }
 }
 
-/// Takes the event that has waited longest.
+/// Takes the event that has waited longest. `leave_lapsed`: of those that nobody has, not of those whose lease is over.
 ///
 /// `lease_seconds` is within [`crate::jobs::queue::LEASE_SECONDS`], else [`CatalogError::Invalid`]. Ok `None`: none waits.
 pub async fn claim<S: Sql>(
@@ -59,16 +59,18 @@ pub async fn claim<S: Sql>(
     seal: &Seal,
     worker: &str,
     lease_seconds: u32,
+    leave_lapsed: bool,
     moment: Moment<'_>,
 ) -> Result<Option<(String, Assigned)>, CatalogError> {
-    const WAITS: &str = "(lease IS NULL OR lease_until <= ?1) AND (state IN ('StandBy', 'Running')
+    const WAITS: &str =
+        "(lease IS NULL OR (lease_until <= ?1 AND ?2 = 0)) AND (state IN ('StandBy', 'Running')
         OR (state IN ('Allocating', 'Starting', 'Stopping', 'Deleting') AND claim_by > ?1))";
     check_lease_seconds(lease_seconds)?;
     // Most polls find nothing; they must not take the write lock.
     let waiting = sql
         .query(
             &format!("SELECT 1 FROM live_events WHERE {WAITS} LIMIT 1"),
-            &[moment.now.into()],
+            &[moment.now.into(), leave_lapsed.into()],
         )
         .await?;
     if waiting.is_empty() {
@@ -81,7 +83,7 @@ pub async fn claim<S: Sql>(
         let rows = sql
             .query(
                 &format!(
-                    "UPDATE live_events SET worker = ?2, lease = ?3, lease_until = ?4, lease_seconds = ?5, claim_by = ?6
+                    "UPDATE live_events SET worker = ?3, lease = ?4, lease_until = ?5, lease_seconds = ?6, claim_by = ?7
                      WHERE id = (SELECT id FROM live_events WHERE {WAITS} ORDER BY modified, id LIMIT 1)
                          AND {WAITS}
                      RETURNING {}",
@@ -89,6 +91,7 @@ pub async fn claim<S: Sql>(
                 ),
                 &[
                     moment.now.into(),
+                    leave_lapsed.into(),
                     worker.into(),
                     Value::from(&lease),
                     until.into(),

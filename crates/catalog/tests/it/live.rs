@@ -58,12 +58,18 @@ fn state(catalog: &Catalog, name: &str) -> LiveEventState {
 }
 
 fn claim(catalog: &Catalog) -> Option<(String, Assigned)> {
+    claim_of(catalog, false)
+}
+
+/// `leave_lapsed`: not of those that somebody had.
+fn claim_of(catalog: &Catalog, leave_lapsed: bool) -> Option<(String, Assigned)> {
     let moment = catalog.moment();
     block_on(queue::claim(
         &catalog.sql,
         &catalog.seal,
         "w",
         LEASE,
+        leave_lapsed,
         moment,
     ))
     .unwrap()
@@ -145,6 +151,20 @@ fn a_late_worker_goes_on_if_nobody_took_its_event() {
     assert_eq!(lost.unwrap_err(), CatalogError::LeaseLost);
     renew(&catalog, id, &second, WorkerState::Preparing).unwrap();
     assert_eq!(state(&catalog, "e"), LiveEventState::Running);
+}
+
+#[test]
+fn who_could_not_ask_either_leaves_an_event_to_its_worker() {
+    let catalog = Catalog::new();
+    event(&catalog, "e", Action::Start);
+    let (lease, assigned) = claim_of(&catalog, true).unwrap();
+    let id = assigned.event.id;
+    renew(&catalog, id, &lease, WorkerState::Running).unwrap();
+    catalog.wait(3600);
+    assert!(claim_of(&catalog, true).is_none());
+    renew(&catalog, id, &lease, WorkerState::Running).unwrap();
+    catalog.wait(3600);
+    assert!(claim_of(&catalog, false).is_some());
 }
 
 #[test]

@@ -32,6 +32,10 @@ pub struct ClaimRequest {
     pub worker: String,
     /// How long the lease lasts unless renewed. 5 to 300 seconds.
     pub lease_seconds: u32,
+    /// Only an event that nobody has, none whose worker did not renew in time: the caller could not ask a moment ago, so
+    /// perhaps that worker could not either, and will at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leave_lapsed: bool,
 }
 
 /// A live event that is now the caller's until the lease runs out.

@@ -67,27 +67,113 @@ async fn drained(beside: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_may_be_away_and_nothing_is_lost() {
     let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
-    let file = folder.path().join("source.mp4");
-    source(&file, 9, "");
-    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
-    let mut encoder = publish(&file, "flv", &format!("{url}/main"));
-    fake.until_stored(2).await;
+    let (worker, mut encoder) = recording(&fake, folder.path(), 9).await;
     fake.state.lock().unwrap().away = true;
     tokio::time::sleep(Duration::from_secs(4)).await;
     fake.state.lock().unwrap().away = false;
     assert!(encoder.0.wait().unwrap().success());
+    whole(&fake, folder.path(), worker).await;
+}
+
+/// A worker with an event whose lease lasts five seconds, and an encoder that sends `seconds` of `file`.
+async fn recording(
+    fake: &Fake,
+    folder: &std::path::Path,
+    seconds: u32,
+) -> (crate::support::Running, crate::support::Program) {
+    let file = folder.join("source.mp4");
+    source(&file, seconds, "");
+    fake.state.lock().unwrap().lease_seconds = Some(5);
+    fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
+    let worker = fake.worker(folder).await;
+    let url = fake.until_running().await;
+    fake.until("an empty recording", |state| state.recording().is_some())
+        .await;
+    let encoder = publish(&file, "flv", &format!("{url}/main"));
+    fake.until_stored(2).await;
+    (worker, encoder)
+}
+
+/// The event ends: what was recorded has the frames that were sent.
+async fn whole(fake: &Fake, folder: &std::path::Path, worker: crate::support::Running) {
     fake.change(|assignment| assignment.wanted = Wanted::Stop);
     fake.until("the release", |state| !state.released.is_empty())
         .await;
     worker.end().await;
+    let film = folder.join("film.mp4");
+    std::fs::write(&film, fake.state.lock().unwrap().film(0)).unwrap();
+    assert_eq!(
+        frames(&folder.join("source.mp4"), "0:v"),
+        frames(&film, "0:0")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalog_may_be_away_for_longer_than_a_lease_and_nothing_is_lost() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let (worker, mut encoder) = recording(&fake, folder.path(), 16).await;
+    fake.state.lock().unwrap().catalog_away = true;
+    let before = fake.state.lock().unwrap().rows().len();
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let asked = {
+        let mut state = fake.state.lock().unwrap();
+        // It goes on being recorded, not only being kept.
+        assert!(state.rows().len() >= before + 4, "{before}");
+        state.catalog_away = false;
+        state.claims.len()
+    };
+    fake.until("a question", |state| state.claims.len() > asked)
+        .await;
+    assert!(fake.state.lock().unwrap().claims[asked].leave_lapsed);
+    assert!(encoder.0.wait().unwrap().success());
+    whole(&fake, folder.path(), worker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_event_another_has_by_now_writes_nothing_more() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let (worker, mut encoder) = recording(&fake, folder.path(), 20).await;
+    let another = bytes::Bytes::from_static(b"the head of another worker");
+    let head = headwater_live::archive::head_name("show");
+    {
+        let mut state = fake.state.lock().unwrap();
+        state.catalog_away = true;
+        state.lease += 1;
+        state.lease_seconds = None;
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let put = fake
+        .state
+        .lock()
+        .unwrap()
+        .blobs
+        .insert(head.clone(), another.clone());
+    assert!(put.is_some());
+    // The encoder is let go, so that it looks for whoever has the event.
+    assert!(!encoder.0.wait().unwrap().success());
+    let there = fake.state.lock().unwrap().blobs.clone();
+    assert_eq!(there[&head], another);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    fake.state.lock().unwrap().catalog_away = false;
+    worker.end().await;
     let state = fake.state.lock().unwrap();
-    let film = folder.path().join("film.mp4");
-    std::fs::write(&film, state.film(0)).unwrap();
-    assert_eq!(frames(&file, "0:v"), frames(&film, "0:0"));
+    assert!(state.blobs == there);
+    assert!(state.released.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_event_it_is_goes_on_from_what_another_wrote() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let (worker, mut encoder) = recording(&fake, folder.path(), 12).await;
+    let head = headwater_live::archive::head_name("show");
+    let earlier = fake.state.lock().unwrap().blobs[&head].clone();
+    fake.until_stored(5).await;
+    // As a worker would that had the event before and did not know of the next one.
+    let mut state = fake.state.lock().unwrap();
+    state.blobs.insert(head, earlier);
+    drop(state);
+    assert!(encoder.0.wait().unwrap().success());
+    whole(&fake, folder.path(), worker).await;
 }
 
 /// Sends bytes and gives what comes back, until the other side closes.

@@ -39,6 +39,11 @@ pub struct State {
     pub facts: Vec<Fact>,
     /// Storage answers 503.
     pub away: bool,
+    /// The control plane answers 503.
+    pub catalog_away: bool,
+    pub claims: Vec<ClaimRequest>,
+    /// 15 unless set.
+    pub lease_seconds: Option<u32>,
 }
 
 #[derive(Clone)]
@@ -208,7 +213,19 @@ impl Fake {
         }
         match parts.method {
             Method::PUT => {
-                let tag = format!("\"{:08x}\"", crc32fast::hash(&body));
+                let there = state.blobs.get(&name).map(tag_of);
+                let only_over = parts.headers.get("if-match");
+                if only_over.is_some_and(|tag| there.as_deref() != tag.to_str().ok()) {
+                    return status(412);
+                }
+                if parts.headers.contains_key("if-none-match") && there.is_some() {
+                    return Response::builder()
+                        .status(409)
+                        .header("x-ms-error-code", "BlobAlreadyExists")
+                        .body(Full::default())
+                        .unwrap();
+                }
+                let tag = tag_of(&body);
                 state.blobs.insert(name, body);
                 Response::builder()
                     .status(201)
@@ -224,7 +241,7 @@ impl Fake {
             Method::GET | Method::HEAD => match state.blobs.get(&name) {
                 None => status(404),
                 Some(blob) => Response::builder()
-                    .header("etag", format!("\"{:08x}\"", crc32fast::hash(blob)))
+                    .header("etag", tag_of(blob))
                     .header("content-length", blob.len())
                     .body(match parts.method {
                         Method::HEAD => Full::default(),
@@ -235,6 +252,10 @@ impl Fake {
             other => panic!("{other}"),
         }
     }
+}
+
+fn tag_of(blob: &Bytes) -> String {
+    format!("\"{:08x}\"", crc32fast::hash(blob))
 }
 
 fn status(code: u16) -> Response<Full<Bytes>> {
@@ -250,7 +271,11 @@ fn json(value: &impl serde::Serialize) -> Response<Full<Bytes>> {
 
 impl State {
     fn api(&mut self, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
+        if self.catalog_away {
+            return status(503);
+        }
         if path == "claim" {
+            self.claims.push(serde_json::from_slice(body).unwrap());
             let Some(assignment) = self.waiting.take() else {
                 return status(204);
             };
@@ -258,7 +283,7 @@ impl State {
             self.assignment = Some(assignment.clone());
             return json(&Claim {
                 lease: format!("lease-{}", self.lease),
-                lease_seconds: 15,
+                lease_seconds: self.lease_seconds.unwrap_or(15),
                 assignment,
             });
         }
