@@ -62,15 +62,20 @@ pub async fn claim<S: Sql>(
     leave_lapsed: bool,
     moment: Moment<'_>,
 ) -> Result<Option<(String, Assigned)>, CatalogError> {
-    const WAITS: &str =
-        "(lease IS NULL OR (lease_until <= ?1 AND ?2 = 0)) AND (state IN ('StandBy', 'Running')
-        OR (state IN ('Allocating', 'Starting', 'Stopping', 'Deleting') AND claim_by > ?1))";
+    let free = match leave_lapsed {
+        true => "lease IS NULL",
+        false => "(lease IS NULL OR lease_until <= ?1)",
+    };
+    let waits = format!(
+        "{free} AND (state IN ('StandBy', 'Running')
+        OR (state IN ('Allocating', 'Starting', 'Stopping', 'Deleting') AND claim_by > ?1))"
+    );
     check_lease_seconds(lease_seconds)?;
     // Most polls find nothing; they must not take the write lock.
     let waiting = sql
         .query(
-            &format!("SELECT 1 FROM live_events WHERE {WAITS} LIMIT 1"),
-            &[moment.now.into(), leave_lapsed.into()],
+            &format!("SELECT 1 FROM live_events WHERE {waits} LIMIT 1"),
+            &[moment.now.into()],
         )
         .await?;
     if waiting.is_empty() {
@@ -83,15 +88,14 @@ pub async fn claim<S: Sql>(
         let rows = sql
             .query(
                 &format!(
-                    "UPDATE live_events SET worker = ?3, lease = ?4, lease_until = ?5, lease_seconds = ?6, claim_by = ?7
-                     WHERE id = (SELECT id FROM live_events WHERE {WAITS} ORDER BY modified, id LIMIT 1)
-                         AND {WAITS}
+                    "UPDATE live_events SET worker = ?2, lease = ?3, lease_until = ?4, lease_seconds = ?5, claim_by = ?6
+                     WHERE id = (SELECT id FROM live_events WHERE {waits} ORDER BY modified, id LIMIT 1)
+                         AND {waits}
                      RETURNING {}",
                     ENTITY.columns
                 ),
                 &[
                     moment.now.into(),
-                    leave_lapsed.into(),
                     worker.into(),
                     Value::from(&lease),
                     until.into(),
