@@ -12,7 +12,7 @@ pub(crate) const FUNCTIONS: [&str; 6] = ["api", "origin", "assembler", "events",
 
 /// The binary and what it is made of. Always built and tested together: another selection would unite other features
 /// of shared dependencies, and compile wasmtime once more.
-pub(crate) const WORKERS: [&str; 8] = [
+pub(crate) const WORKERS: [&str; 9] = [
     "headwater",
     "headwater-host",
     "headwater-blobstore",
@@ -21,6 +21,7 @@ pub(crate) const WORKERS: [&str; 8] = [
     "headwater-notifier",
     "headwater-ingest",
     "headwater-postgres",
+    "headwater-trace",
 ];
 
 /// Everything that `headwater up` needs; returns the binary.

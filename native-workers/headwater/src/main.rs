@@ -36,6 +36,7 @@ mod up;
 mod worker;
 
 use anyhow::Result;
+use fault::Blame as _;
 use clap::{CommandFactory, Parser, Subcommand};
 
 #[global_allocator]
@@ -160,7 +161,8 @@ fn run(command: Command) -> Result<()> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
-        match command {
+        let tracing = trace(&command)?;
+        let result = match command {
             Command::Up(args) => up::run(*args).await,
             Command::Publish(args) => publish::run(args).await,
             Command::Import(args) => import::run(args).await,
@@ -184,11 +186,30 @@ fn run(command: Command) -> Result<()> {
             Command::Ingest(args) => ingest::run(args).await,
             Command::Notifier(args) => notifier::run(args).await,
             Command::Blobstore(args) => blobstore::run(args).await,
+        };
+        if let Some(tracing) = tracing {
+            // It waits for its exporter.
+            let _ = tokio::task::spawn_blocking(|| tracing.shutdown()).await;
         }
+        result
     });
     // A blocking read (standard input, a slow disk) must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
+}
+
+/// Exports traces of what serves or works, if the environment says where to.
+fn trace(command: &Command) -> Result<Option<headwater_trace::Tracing>> {
+    let service = match command {
+        Command::Up(_) => "headwater",
+        Command::Transcoder(_) => "headwater-transcoder",
+        Command::Ingest(_) => "headwater-ingest",
+        Command::Notifier(_) => "headwater-notifier",
+        Command::Blobstore(_) => "headwater-blobstore",
+        _ => return Ok(None),
+    };
+    headwater_trace::start(&headwater_trace::Settings::from_environment(), service)
+        .blame(fault::Kind::Configuration, "traces")
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use headwater_plan::{
     Covering, MAX_ENCODED_BYTES, MAX_SCAN_BYTES, Object, Packetise, Piece as TsPiece, Plan, Read,
     Run, Step, StoreAnswer, StoreFault,
 };
+use headwater_trace::{Here, Kind, Span, Value};
 use http::{Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
@@ -101,8 +102,21 @@ impl StandIn for NativeAssembler {
         &self,
         request: Request<WasiBody>,
     ) -> BoxFuture<'static, Result<Response<WasiBody>, Error>> {
-        let stores = self.stores.clone();
-        Box::pin(async move { Ok(answer(stores, request).await.unwrap_or_else(status_only)) })
+        let mut stores = self.stores.clone();
+        let outside = request.extensions().get::<Here>();
+        let mut span = Span::part_of(outside, Kind::Internal, "assembler");
+        stores.client = stores.client.within(span.here());
+        Box::pin(async move {
+            let answered = answer(stores, request).await;
+            match &answered {
+                Ok(answer) => span.tell("http.response.body.size", || {
+                    let len = answer.body().size_hint().exact().unwrap_or_default();
+                    Value::I64(i64::try_from(len).unwrap_or(i64::MAX))
+                }),
+                Err(status) => span.fail(|| status.to_string()),
+            }
+            Ok(answered.unwrap_or_else(status_only))
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::instance::{InstanceData, Overdue, Phase, Running, Watch, new_store};
 use crate::outgoing::Outgoing;
 use futures::channel::oneshot;
 use futures::task::AtomicWaker;
+use headwater_trace::Here;
 use http::{Request, Response};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -141,6 +142,7 @@ impl Instances {
         let hooks = Outgoing {
             component: self.component.clone(),
             registry: self.registry.clone(),
+            here: None,
         };
         let mut store = new_store(&self.component, hooks)?;
         let proxy = self.component.pre.instantiate_async(&mut store).await?;
@@ -232,7 +234,9 @@ async fn serve(
             answer,
         } = job;
         let view = InstanceData::http_view;
+        let here = request.extensions().get::<Here>().cloned();
         let prepared = accessor.with(|mut store| {
+            store.as_context_mut().data_mut().answers_within(here);
             Prepared::new(store.as_context_mut(), proxy, request, view, answer)
         })?;
         let in_time = prepared.run(accessor, running.late()).await?;

@@ -16,6 +16,7 @@ use crate::router::{Router, Target};
 use crate::sqlite::Database;
 use crate::template::{Variables, expand};
 use anyhow::{Context, bail};
+use headwater_trace::{Here, Kind, Span};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use std::collections::BTreeMap;
@@ -85,6 +86,10 @@ pub(crate) struct Registry {
     /// What stores said.
     pub(crate) lately: Lately<Heard>,
 }
+
+/// The route that a traced request took, in its answer's extensions.
+#[derive(Clone)]
+pub(crate) struct Route(pub(crate) String);
 
 /// A running application, without a listener.
 pub struct Host {
@@ -240,6 +245,7 @@ impl Host {
             }
             _ => None,
         };
+        let traced = request.extensions().get::<Here>().is_some();
         let headers = &runnable.component.request_headers;
         let told = headers.any().then_some(Told {
             headers,
@@ -259,14 +265,21 @@ impl Host {
             None => ask.await,
         };
         cache::unmark(&mut response);
+        if traced {
+            response.extensions_mut().insert(Route(route.clone()));
+        }
         response
     }
 }
 
 /// Why a component gave no answer.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    #[error("every instance is busy")]
     Busy,
+    #[error("the deadline passed")]
     Deadline,
+    #[error("the component failed")]
     Broken,
 }
 
@@ -307,7 +320,23 @@ impl Runnable {
         response
     }
 
-    async fn call(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Failure> {
+    async fn call(&self, mut request: Request<WasiBody>) -> Result<Response<WasiBody>, Failure> {
+        let outside = request.extensions_mut().remove::<Here>();
+        let mut span = Span::part_of(outside.as_ref(), Kind::Internal, self.component.id.clone());
+        if let Some(here) = span.here() {
+            request.extensions_mut().insert(here);
+        }
+        let answered = self.call_instance(request).await;
+        if let Err(failure) = &answered {
+            span.fail(|| failure.to_string());
+        }
+        answered
+    }
+
+    async fn call_instance(
+        &self,
+        request: Request<WasiBody>,
+    ) -> Result<Response<WasiBody>, Failure> {
         let limits = &self.component.limits;
         let place = tokio::time::timeout(limits.queue, self.places.clone().acquire_owned())
             .await

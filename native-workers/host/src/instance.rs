@@ -3,6 +3,7 @@
 use crate::component::{Limits, LoadedComponent};
 use crate::outgoing::Outgoing;
 use futures::task::AtomicWaker;
+use headwater_trace::Here;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +42,11 @@ pub(crate) struct HostView<'a> {
 impl InstanceData {
     pub(crate) fn running(&self) -> Arc<Running> {
         self.running.clone()
+    }
+
+    /// What it asks of others from now on is part of this.
+    pub(crate) fn answers_within(&mut self, here: Option<Here>) {
+        self.hooks.here = here;
     }
 
     pub(crate) fn view(&mut self) -> HostView<'_> {

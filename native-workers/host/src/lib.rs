@@ -29,6 +29,7 @@ mod router;
 mod server;
 mod sqlite;
 mod template;
+mod traced;
 mod variables;
 
 pub use access_log::AccessLog;

@@ -10,6 +10,7 @@ use crate::component::LoadedComponent;
 use crate::host::Registry;
 use crate::lately::PATIENCE;
 use bytes::Bytes;
+use headwater_trace::{Here, Kind, Span};
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -35,7 +36,21 @@ pub trait StandIn: Send + Sync + 'static {
 }
 
 /// The one client that all components share: keep-alive, HTTP/1.1 and, by ALPN, HTTP/2.
-pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, WasiBody>;
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    pool: Client<HttpsConnector<HttpConnector>, WasiBody>,
+    here: Option<Here>,
+}
+
+impl HttpClient {
+    /// For requests that are part of a span.
+    pub(crate) fn within(&self, here: Option<Here>) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            here,
+        }
+    }
+}
 
 const SUFFIX: &str = ".spin.internal";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,19 +81,22 @@ pub(crate) fn client(extra_roots: &[rustls_pki_types::CertificateDer<'static>]) 
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(tcp);
-    Client::builder(hyper_util::rt::TokioExecutor::new())
+    let pool = Client::builder(hyper_util::rt::TokioExecutor::new())
         .timer(hyper_util::rt::TokioTimer::new())
         .http2_keep_alive_interval(KEEP_ALIVE)
         .pool_timer(hyper_util::rt::TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(64)
-        .build(connector)
+        .build(connector);
+    HttpClient { pool, here: None }
 }
 
 /// An instance's way out.
 pub(crate) struct Outgoing {
     pub(crate) component: Arc<LoadedComponent>,
     pub(crate) registry: Weak<Registry>,
+    /// What the instance answers, if that is traced.
+    pub(crate) here: Option<Here>,
 }
 
 type Sent = Result<
@@ -108,8 +126,9 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let component = self.component.clone();
         let registry = self.registry.clone();
+        let here = self.here.clone();
         Box::new(async move {
-            let response = send(&component, registry, request, options).await?;
+            let response = send(&component, registry, request, options, here).await?;
             let done: Box<dyn Future<Output = Result<(), Error>> + Send> =
                 Box::new(async { Ok(()) });
             Ok((response, done))
@@ -122,6 +141,7 @@ async fn send(
     registry: Weak<Registry>,
     mut request: Request<WasiBody>,
     options: Option<RequestOptions>,
+    here: Option<Here>,
 ) -> Result<Response<WasiBody>, Error> {
     let registry = registry.upgrade().ok_or(Error::ConnectionTerminated)?;
     let (scheme, host, port) = target(request.uri());
@@ -132,6 +152,9 @@ async fn send(
     if let Some(id) = host.strip_suffix(SUFFIX) {
         // The name is not an address: a guest that looks at Host must not take it for one.
         request.headers_mut().remove(http::header::HOST);
+        if let Some(here) = here {
+            request.extensions_mut().insert(here);
+        }
         return match registry.stand_ins.get(id) {
             Some(stand_in) => stand_in.call(request).await,
             None => registry.chain(id, request).await,
@@ -147,7 +170,7 @@ async fn send(
             .between_bytes_timeout
             .unwrap_or(BETWEEN_BYTES_TIMEOUT),
     });
-    let (lately, client) = (&registry.lately, &registry.client);
+    let (lately, client) = (&registry.lately, &registry.client.within(here));
     if let Some(grace) = remembered::grace(&mut request) {
         return remembered::ask(lately, &component.id, client, request, patience, grace).await;
     }
@@ -188,19 +211,28 @@ impl Default for Patience {
 /// Sends a request. The answer's body fails if the peer falls silent in the middle of it.
 pub(crate) async fn fetch(
     client: &HttpClient,
-    request: Request<WasiBody>,
+    mut request: Request<WasiBody>,
     patience: Patience,
 ) -> Result<Response<WasiBody>, Error> {
-    let response = tokio::time::timeout(patience.first_byte, client.request(request))
-        .await
-        .map_err(|_| Error::ConnectionReadTimeout)?
-        .map_err(|error| {
-            if error.is_connect() {
-                Error::ConnectionRefused
-            } else {
-                Error::InternalError(Some(error.to_string()))
-            }
-        })?;
+    let mut span = asking(client.here.as_ref(), &mut request);
+    let answered = tokio::time::timeout(patience.first_byte, client.pool.request(request)).await;
+    let answered = answered
+        .map_err(|_| Error::ConnectionReadTimeout)
+        .and_then(|answered| {
+            answered.map_err(|error| match error.is_connect() {
+                true => Error::ConnectionRefused,
+                false => Error::InternalError(Some(error.to_string())),
+            })
+        });
+    match &answered {
+        Ok(response) => span.set(
+            "http.response.status_code",
+            i64::from(response.status().as_u16()),
+        ),
+        Err(error) => span.fail(|| format!("{error:?}")),
+    }
+    drop(span);
+    let response = answered?;
     Ok(response.map(|body| {
         let body = Flowing {
             body,
@@ -209,6 +241,23 @@ pub(crate) async fn fetch(
         };
         body.boxed_unsync()
     }))
+}
+
+/// The span of a request to somebody else, who is told of it.
+fn asking(here: Option<&Here>, request: &mut Request<WasiBody>) -> Span {
+    let mut span = Span::part_of(here, Kind::Client, "");
+    let Some(here) = span.here() else {
+        return span;
+    };
+    here.tell(request.headers_mut());
+    let (method, uri) = (request.method().as_str().to_owned(), request.uri());
+    span.rename(|| method.clone().into());
+    span.set("http.request.method", method);
+    span.set("server.address", uri.host().unwrap_or_default().to_owned());
+    span.set("server.port", uri.port_u16().map_or(0, i64::from));
+    // Without the query, which is signed.
+    span.set("url.path", uri.path().to_owned());
+    span
 }
 
 /// A body that may not pause for longer than `limit`.

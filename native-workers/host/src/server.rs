@@ -8,6 +8,7 @@ use crate::access_log::AccessLog;
 use crate::gate::Gate;
 use crate::host::{Connection, Host};
 use crate::outgoing::full_body;
+use crate::traced;
 use anyhow::Context;
 use headwater_net::Patience;
 use http::{HeaderValue, Request, Response};
@@ -208,7 +209,8 @@ async fn answer(
 ) -> Result<Response<WasiBody>, Infallible> {
     let started = Instant::now();
     let described = log.is_on().then(|| Described::of(&request));
-    let request = request.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+    let mut request = request.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+    let span = traced::begin(connection, &mut request);
     let mut response = match &gate {
         None => host.handle(connection, request).await,
         Some(gate) => match gate.admit(request.method(), request.uri().path()) {
@@ -228,7 +230,7 @@ async fn answer(
     if let Some(described) = described {
         log.write(described.line(connection.client, &response, started.elapsed()));
     }
-    Ok(response)
+    Ok(traced::answered(span, response))
 }
 
 /// What is counted of every request. Looked up once: the registry's tables cost more than counting does.

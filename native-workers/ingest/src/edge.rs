@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::stream;
 use headwater_live::edge::{MOST_WAIT_MS, Place};
 use headwater_live::timeline::TrackIndex;
+use headwater_trace::Span;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
@@ -78,7 +79,21 @@ pub(crate) async fn listen(
     }
 }
 
+/// Answers a request, traced within the asking host's.
 async fn answer(hub: &Hub, expected: &str, request: Request<Incoming>) -> Response<Body> {
+    let mut span = Span::serve(request.headers(), || {
+        request.method().as_str().to_owned().into()
+    });
+    span.tell("url.path", || request.uri().path().to_owned().into());
+    let response = respond(hub, expected, request).await;
+    span.set(
+        "http.response.status_code",
+        i64::from(response.status().as_u16()),
+    );
+    response
+}
+
+async fn respond(hub: &Hub, expected: &str, request: Request<Incoming>) -> Response<Body> {
     if !is_known(&request, expected) {
         return status(StatusCode::UNAUTHORIZED);
     }

@@ -17,6 +17,7 @@ use headwater_live::limits::Limits;
 use headwater_live::reason::Reason;
 use headwater_live::stream::{Kind, StreamConfig};
 use headwater_live::timeline::{Change, Segment, Timeline, Track, TrackIndex};
+use headwater_trace::Here;
 use headwater_work::live::facts::{
     ChunkDropped, Discontinuity, Fact, Heartbeat, StreamsOutOfSync, VideoStreamsOutOfSync,
 };
@@ -91,6 +92,8 @@ pub(crate) struct Live {
     inherited: u64,
     /// Who may send, by the newest assignment.
     allow: Mutex<Vec<IpRange>>,
+    /// Where the connection of the encoder is traced that came last.
+    here: Mutex<Option<Here>>,
     inner: Mutex<Inner>,
 }
 
@@ -184,6 +187,7 @@ impl Live {
             over: AtomicBool::new(false),
             inherited: timeline.next_number.unwrap_or(0),
             allow: Mutex::new(assignment.input.allow.clone()),
+            here: Mutex::default(),
             inner: Mutex::new(Inner {
                 engine: Engine::new(settings, timeline, crate::now_ms()),
                 spool,
@@ -221,6 +225,16 @@ impl Live {
         if *known != allow {
             *known = allow.to_vec();
         }
+    }
+
+    pub(crate) fn set_here(&self, here: Option<Here>) {
+        *self.here.lock().unwrap_or_else(PoisonError::into_inner) = here;
+    }
+
+    /// What is recorded and served is part of this.
+    pub(crate) fn here(&self) -> Option<Here> {
+        let here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        here.clone()
     }
 
     pub(crate) fn allows(&self, peer: std::net::IpAddr) -> bool {

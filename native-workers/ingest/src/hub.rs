@@ -10,6 +10,7 @@ use headwater_live::engine::{AccessUnit, SourceId};
 use headwater_live::reason::Reason;
 use headwater_live::stream::StreamConfig;
 use headwater_live::timeline::TrackIndex;
+use headwater_trace::{Kind, Span};
 use headwater_work::live::IpRange;
 use headwater_work::live::facts::{ConnectionEnded, Encoder, Fact, StreamReceived};
 use uuid::Uuid;
@@ -95,6 +96,8 @@ pub(crate) struct Publication {
     /// What it has said of moments in the second that began then.
     said: (Instant, u32),
     ended: Reason,
+    /// From its first word to its last.
+    span: Span,
     /// Until its end has been told.
     _counted: Counted,
 }
@@ -131,6 +134,10 @@ impl Publication {
             encoder_ip: peer.ip().to_canonical().to_string(),
             encoder_port: peer.port().to_string(),
         };
+        let mut span = Span::within(None, Kind::Server, "publish");
+        span.set("headwater.live_event", open.live.id.to_string());
+        span.set("client.address", encoder.encoder_ip.clone());
+        span.set("headwater.stream", encoder.stream_id.clone());
         let good_name = !stream.is_empty()
             && stream.len() <= 128
             && stream
@@ -145,6 +152,7 @@ impl Publication {
             Session::begin(&open.live, source, stream)
         };
         let session = begun.inspect_err(|reason| {
+            span.fail(|| reason.code().to_owned());
             open.live
                 .facts
                 .tell(Fact::ConnectionRejected(ended(&encoder, *reason)));
@@ -152,6 +160,7 @@ impl Publication {
         open.live
             .facts
             .tell(Fact::EncoderConnected(encoder.clone()));
+        open.live.set_here(span.here());
         let now = crate::now_ms();
         open.live.stats().connected(now, source, &encoder);
         Ok(Self {
@@ -163,6 +172,7 @@ impl Publication {
             window: (Instant::now(), 0),
             said: (Instant::now(), 0),
             ended: Reason::ClientTerminated,
+            span,
             _counted: open.live.count_encoder(),
         })
     }
@@ -308,6 +318,9 @@ impl Drop for Publication {
         }
         self.live.forget_rate(self.source);
         self.live.stats().gone(self.source);
+        if self.ended != Reason::ClientTerminated {
+            self.span.fail(|| self.ended.code().to_owned());
+        }
         self.live
             .facts
             .tell(Fact::EncoderDisconnected(ended(&self.encoder, self.ended)));

@@ -20,6 +20,7 @@ use headwater_live::archive::{self, Object, Recording};
 use headwater_live::group::RowsPerSegment;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Change, Row, Segment, Timeline, TrackIndex};
+use headwater_trace::{Here, Kind as SpanKind, Span};
 use headwater_work::Place;
 use headwater_work::live::{Output, OutputState, OutputWanted};
 use tokio::sync::watch;
@@ -133,6 +134,16 @@ fn clock_of_ticks(ticks: i64) -> i64 {
     headwater_live::clock_of_ms(seconds.saturating_mul(1000)).saturating_add(rest * 9 / 1000)
 }
 
+/// Where a recording begins, in ticks. Without a wish, where the output was made: the worker hears of it some seconds later. By
+/// its own clock not in the future, should the API's be ahead.
+fn begins(output: &Output) -> Option<i64> {
+    let made = output.made.map(|made| {
+        let now = crate::now_ms().saturating_mul(10_000);
+        made.min(now)
+    });
+    output.output_snap_time.or(made)
+}
+
 /// A storage that is silent for longer is asked again: the lease has to be kept meanwhile.
 const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
 
@@ -187,7 +198,7 @@ pub(crate) fn start(
             ..Recording::default()
         },
         first: 0,
-        from: output.output_snap_time.map(clock_of_ticks),
+        from: begins(output).map(clock_of_ticks),
         tag,
     };
     let over = found.as_ref().is_some_and(|found| found.open.ended);
@@ -208,6 +219,7 @@ pub(crate) fn start(
 }
 
 struct Writer {
+    /// Its requests are part of the span of the step that is being taken.
     client: HyperClient,
     live: Arc<Live>,
     manifest: String,
@@ -261,8 +273,7 @@ impl Writer {
                     if count == 0 {
                         return Ok(()); // the event is left
                     }
-                    self.take(steps).await?;
-                    self.put_head().await?;
+                    self.take_and_tell(steps).await?;
                 }
                 _ = self.wanted.changed() => {}
                 _ = trim.tick() => self.trim().await?,
@@ -368,6 +379,15 @@ impl Writer {
     /// Whether a row comes before the moment with which the recording is to begin.
     fn is_early(&self, start: i64) -> bool {
         self.recording.open.rows.is_empty() && self.from.is_some_and(|from| start < from)
+    }
+
+    /// Stores what has come, and the head that names it: within the trace of the encoder's connection.
+    async fn take_and_tell(&mut self, steps: Vec<Told>) -> Step<()> {
+        let mut span = Span::part_of(self.live.here().as_ref(), SpanKind::Internal, "record");
+        span.tell("headwater.manifest", || self.manifest.clone().into());
+        self.client = Here::through(span.here().as_ref(), &self.client);
+        self.take(steps).await?;
+        self.put_head().await
     }
 
     /// Stores what has come, then takes it over.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_net::egress::{Guard, NoAddress};
+use headwater_trace::{Here, Kind, Span};
 use headwater_work::webhooks::{DeliveryOutcome, WorkDelivery};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
@@ -85,12 +86,22 @@ impl Sender {
 
     /// Sends once.
     pub(crate) async fn send(&self, delivery: &WorkDelivery) -> DeliveryOutcome {
-        match tokio::time::timeout(self.patience, self.attempt(delivery)).await {
-            Ok(Ok(answer)) => DeliveryOutcome::Answered {
-                status: answer.status().as_u16(),
-                retry_after_seconds: retry_after(answer.headers(), Timestamp::now()),
-            },
-            Ok(Err(outcome)) => outcome,
+        let mut span = Span::within(None, Kind::Client, "webhook");
+        span.tell("headwater.rule", || delivery.rule_id.to_string().into());
+        let here = span.here();
+        match tokio::time::timeout(self.patience, self.attempt(delivery, here.as_ref())).await {
+            Ok(Ok(answer)) => {
+                let status = answer.status().as_u16();
+                span.set("http.response.status_code", i64::from(status));
+                DeliveryOutcome::Answered {
+                    status,
+                    retry_after_seconds: retry_after(answer.headers(), Timestamp::now()),
+                }
+            }
+            Ok(Err(outcome)) => {
+                span.fail(|| "no answer".to_owned());
+                outcome
+            }
             Err(_) => unanswered(format!(
                 "The receiver did not answer within {} seconds.",
                 self.patience.as_secs_f32()
@@ -101,6 +112,7 @@ impl Sender {
     async fn attempt(
         &self,
         delivery: &WorkDelivery,
+        here: Option<&Here>,
     ) -> Result<Response<Incoming>, DeliveryOutcome> {
         let uri: Uri = delivery
             .url
@@ -114,7 +126,10 @@ impl Sender {
             .port_u16()
             .unwrap_or(if secure { 443 } else { 80 });
         let host = authority.host();
-        let request = request(delivery, &uri)?;
+        let mut request = request(delivery, &uri)?;
+        if let Some(here) = here {
+            here.tell(request.headers_mut());
+        }
         let tcp = self.connect(host, port).await?;
         if !secure {
             return exchange(tcp, request).await;

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use headwater_blob::{HyperClient, HyperOptions};
 use headwater_net::egress::Guard;
+use headwater_trace::{Here, Kind, Span};
 use headwater_work::{
     Assist, AssistRequest, Claim, ClaimRequest, EncodedTrack, FinishRequest, JobErrorCode,
     JobFailure, MAX_EXCEPT, Outcome, OutputFailure, RenewRequest,
@@ -259,7 +260,10 @@ async fn help(
     let started = Instant::now();
     let mut renewals = tokio::time::interval_at(started + RENEW_EVERY, RENEW_EVERY);
     renewals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let job = Arc::new(job_of(api, client, &assist.claim));
+    let mut span = Span::within(None, Kind::Consumer, "help to transcode");
+    span.tell("headwater.job", || assist.claim.job_id.to_string().into());
+    let client = Here::through(span.here().as_ref(), client);
+    let job = Arc::new(job_of(api, &client, &assist.claim));
     let assist = Arc::new(assist);
     let claim = &assist.claim;
     tracing::info!(job = %claim.job_id, outputs = ?assist.outputs, "helping with a job");
@@ -334,7 +338,11 @@ async fn work(
     let mut renewals = tokio::time::interval_at(started + RENEW_EVERY, RENEW_EVERY);
     renewals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tracing::info!(job = %claim.job_id, attempt = claim.attempt, chunks = claim.chunks.len(), "job taken");
-    let job = Arc::new(job_of(api, client, &claim));
+    let mut span = Span::within(None, Kind::Consumer, "transcode");
+    span.tell("headwater.job", || claim.job_id.to_string().into());
+    span.set("headwater.attempt", i64::from(claim.attempt));
+    let client = Here::through(span.here().as_ref(), client);
+    let job = Arc::new(job_of(api, &client, &claim));
     let claim = Arc::new(claim);
     let mut running = {
         let (engine, claim, job) = (Arc::clone(engine), Arc::clone(&claim), Arc::clone(&job));
@@ -379,6 +387,7 @@ async fn work(
     let reported = (job.take_encoded(), job.take_failed());
     let Some(outcome) = outcome(result, ended, reported) else {
         tracing::warn!(job = %claim.job_id, "lease lost, job abandoned");
+        span.fail(|| "the lease was lost".to_owned());
         return;
     };
     if matches!(ended, Ended::Shutdown | Ended::WoundDown)
@@ -386,6 +395,9 @@ async fn work(
     {
         // Whoever goes on with it should not do again what is done.
         keeper.report_rest().await;
+    }
+    if let Outcome::Error(failure) = &outcome {
+        span.fail(|| failure.message.clone());
     }
     tracing::info!(job = %claim.job_id, seconds = started.elapsed().as_secs_f64(), outcome = ?outcome, "job over");
     keeper.finish(outcome).await;

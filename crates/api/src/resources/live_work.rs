@@ -150,5 +150,6 @@ fn instruct<S, C: HttpClient>(
         rewind_window_ms,
         fragments_per_ts_segment: output.properties.hls.fragments_per_ts_segment,
         output_snap_time: output.properties.output_snap_time,
+        made: i64::try_from(output.created.as_nanosecond() / 100).ok(),
     })
 }

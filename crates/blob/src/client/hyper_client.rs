@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -51,6 +51,8 @@ pub struct InvalidCa(String);
 #[derive(Debug, Clone)]
 pub struct HyperClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// What goes along with every request.
+    headers: HeaderMap,
     timeout: Duration,
     max_answer_bytes: usize,
 }
@@ -96,17 +98,31 @@ impl HyperClient {
         let max_answer_bytes = usize::try_from(options.max_answer_bytes).unwrap_or(usize::MAX);
         Ok(Self {
             client,
+            headers: HeaderMap::new(),
             timeout: options.timeout,
             max_answer_bytes,
         })
+    }
+
+    /// The same, with these headers for every request that says nothing else by their names. They are not signed.
+    #[must_use]
+    pub fn sending(&self, headers: HeaderMap) -> Self {
+        Self {
+            headers,
+            ..self.clone()
+        }
     }
 
     /// Sends a request and returns as soon as the headers are there; the caller reads the body. The timeout covers
     /// the headers only.
     pub async fn stream(
         &self,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
     ) -> Result<Response<Incoming>, TransportError> {
+        for (name, value) in &self.headers {
+            let entry = request.headers_mut().entry(name);
+            entry.or_insert_with(|| value.clone());
+        }
         let pending = self.client.request(request.map(Full::new));
         let answer = tokio::time::timeout(self.timeout, pending)
             .await

@@ -20,6 +20,7 @@ use headwater_blob::server::{
     Authorized, ErrorCode, Operation, RequestHead, ServiceError, Target, authorize,
     parse_operation, parse_target,
 };
+use headwater_trace::Span;
 use http::header::{CONTENT_TYPE, EXPECT, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -107,6 +108,9 @@ impl Engine {
         let echo = Echo::from(&head.headers);
         let origin = head.headers.get(http::header::ORIGIN).cloned();
         let (method, expects) = (head.method.clone(), head.headers.contains_key(EXPECT));
+        let mut span = Span::serve(&head.headers, || method.as_str().to_owned().into());
+        span.tell("http.request.method", || method.as_str().to_owned().into());
+        span.tell("url.path", || head.uri.path().to_owned().into());
         tracing::debug!(%method, path = head.uri.path(), request_id, "blob request");
         let mut answer = if method == Method::OPTIONS {
             self.cors.preflight(&head.headers)
@@ -127,6 +131,11 @@ impl Engine {
         }
         echo.apply(headers);
         self.cors.apply(origin.as_ref(), headers);
+        let status = answer.status();
+        span.set("http.response.status_code", i64::from(status.as_u16()));
+        if status.is_server_error() {
+            span.fail(|| status.to_string());
+        }
         answer
     }
 

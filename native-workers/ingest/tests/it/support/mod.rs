@@ -103,6 +103,7 @@ impl Fake {
             rewind_window_ms: None,
             fragments_per_ts_segment: 3,
             output_snap_time: None,
+            made: None,
         };
         let assignment = Assignment {
             event_id: self.event,

@@ -1,0 +1,177 @@
+"""One trace from a player's request, or an encoder's connection, to storage: read as a collector reads it, by OpenTelemetry's own schema."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+
+import media
+from headwater import Account, needs_binary, player_session
+from separate import Separate
+from test_live_stream import Show
+
+
+class Span:
+    def __init__(self, service: str, span):
+        self.service, self.name, self.kind = service, span.name, span.kind
+        self.trace, self.id, self.parent = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+        self.said = {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
+        self.begun, self.ended, self.failed = span.start_time_unix_nano, span.end_time_unix_nano, span.status.code == 2
+
+    def __repr__(self) -> str:
+        return f"{self.service} {self.name!r} {self.id} in {self.parent} {self.said}"
+
+
+class Collector:
+    """Takes spans by OTLP over HTTP."""
+
+    def __init__(self):
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                assert self.path == "/v1/traces" and self.headers["content-type"] == "application/x-protobuf"
+                collector.take(ExportTraceServiceRequest.FromString(body))
+                answer = ExportTraceServiceResponse().SerializeToString()
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        self.spans: list[Span] = []
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, request: ExportTraceServiceRequest) -> None:
+        for resource in request.resource_spans:
+            names = {one.key: one.value.string_value for one in resource.resource.attributes}
+            for scope in resource.scope_spans:
+                self.spans += [Span(names["service.name"], span) for span in scope.spans]
+
+    def until(self, what: str, there, patience_s: float = 20):
+        deadline = time.monotonic() + patience_s
+        while True:
+            found = there(list(self.spans))
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"{what}: not among {self.spans[-50:]}"
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def collector(monkeypatch):
+    made = Collector()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", made.url)
+    # Spans are exported so often.
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "300")
+    yield made
+    made.server.shutdown()
+
+
+def traced() -> tuple[str, str, dict[str, str]]:
+    """A trace and a span of somebody else's, and the headers that tell of them."""
+    trace, span = secrets.token_hex(16), secrets.token_hex(8)
+    return trace, span, {"traceparent": f"00-{trace}-{span}-01"}
+
+
+def path_to_root(span: Span, spans: list[Span]) -> list[str]:
+    """`service: name` of a span and all that it is part of."""
+    known = {one.id: one for one in spans if one.trace == span.trace}
+    path = []
+    while span is not None:
+        path.append(f"{span.service}: {span.name}")
+        span = known.get(span.parent)
+    return path
+
+
+def test_a_players_request_is_traced_into_the_store(collector: Collector, separate: Separate, tmp_path):
+    store = separate.store()
+    connection = separate.host_of(store, "--no-ingest", "--cache-mib=0", "--media-cache-mib=0")
+    account = Account(connection)
+    film = account.publish(account.encode(account.upload(media.make_counted(tmp_path / "film.mp4", seconds=6)), "H264SingleBitrateSD"))
+    session = player_session(connection)
+    video = next(r for r in media.read_master(session, film.hls) if r.kind == "video")
+    segment = media.read_media_playlist(session, video.url).segments[0].url
+
+    trace, outside, headers = traced()
+    answer = session.get(f"{segment}?token=not-to-be-told", headers=headers, timeout=30)
+    assert answer.status_code == 200
+    whole = ["headwater-blobstore: GET", "headwater: GET", "headwater: assembler", "headwater: origin", "headwater: GET"]
+    collector.until("a span of the store", lambda spans: [span for span in spans if span.trace == trace and path_to_root(span, spans) == whole])
+    found = [span for span in collector.spans if span.trace == trace]
+    server = next(span for span in found if span.parent == outside)
+    assert server.kind == 2 and not server.failed
+    assert server.said["http.request.method"] == "GET" and server.said["http.response.status_code"] == 200
+    assert server.said["http.response.body.size"] == len(answer.content)
+    assert server.said["url.path"] in segment and "..." in server.said["http.route"]
+    origin = next(span for span in found if span.name == "origin")
+    assert server.begun <= origin.begun <= origin.ended <= server.ended
+    # Signatures and tokens are told to nobody.
+    told = " ".join(str(span.said) for span in collector.spans)
+    assert "sig=" not in told and "not-to-be-told" not in told and "Bearer" not in told
+
+    trace, outside, headers = traced()
+    assert session.get(segment.replace("Fragments(", "Fragments(no-"), headers=headers, timeout=30).status_code == 404
+    (server,) = collector.until("the refused request", lambda spans: [span for span in spans if span.parent == outside])
+    assert server.said["http.response.status_code"] == 404 and not server.failed
+    # The worker's job, too, though nobody asked for it here.
+    job = next(span for span in collector.spans if span.service == "headwater-transcoder" and span.name == "transcode")
+    inside = [span for span in collector.spans if span.parent == job.id]
+    assert {span.service for span in inside} == {"headwater-blobstore"} and {"GET", "PUT"} <= {span.name for span in inside}
+
+
+def test_an_encoders_connection_is_traced_into_the_store(collector: Collector, separate: Separate, tmp_path):
+    store = separate.store()
+    account = Account(separate.host_of(store))
+    show = Show(account, "RTMP", low_latency=False)
+    encoder = show.push(media.make_counted(tmp_path / "live.mp4", seconds=15, group_s=1))
+    video = show.playlists()["video"]
+    trace, _, headers = traced()
+    assert show.http.get(video, headers=headers, timeout=30).status_code == 200
+    edge = ["headwater-ingest: GET", "headwater: GET", "headwater: origin", "headwater: GET"]
+    collector.until("the worker's part", lambda spans: [span for span in spans if span.trace == trace and path_to_root(span, spans) == edge])
+    assert encoder.wait() == 0
+    whole = ["headwater-blobstore: PUT", "headwater-ingest: record", "headwater-ingest: publish"]
+    stored = collector.until(
+        "what the encoder sent, in the store", lambda spans: [span for span in spans if path_to_root(span, spans) == whole]
+    )
+    # Account, container, name.
+    written = {span.said["url.path"].split("/", 3)[3] for span in stored}
+    assert "show.live/head" in written and len(written) > 10, written
+    publish = next(span for span in collector.spans if span.name == "publish")
+    assert publish.kind == 2 and publish.said["client.address"] == "127.0.0.1" and publish.said["headwater.stream"] == "main"
+    assert publish.ended - publish.begun > 10 * 10**9
+    show.end()
+
+
+def test_what_cannot_be_exported_to_is_said_at_the_start(tmp_path):
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}
+    ended = subprocess.run([needs_binary(), "up", f"--data={tmp_path / 'data'}"], env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 78
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT: `collector:4318` is not a URL" in ended.stderr, ended.stderr
+
+
+def test_a_collector_that_is_away_disturbs_nobody(monkeypatch, installation):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+    connection = installation.start("--no-ingest")
+    session = player_session(connection)
+    for _ in range(20):
+        begun = time.monotonic()
+        assert session.get(f"{connection.apiUrl}/api/ready", timeout=10).status_code == 200
+        assert time.monotonic() - begun < 2
+        time.sleep(0.05)
+    installation.stop()
