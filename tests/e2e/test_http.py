@@ -195,8 +195,19 @@ def test_many_who_ask_at_once_get_the_same(http, connection, counted_published):
 
 def test_requests_are_counted_and_logged(http, connection, segment):
     agent = f"e2e-{uuid.uuid4()}"
-    assert http.get(segment, headers={"User-Agent": agent}).status_code == 200
+    answer = http.get(segment, headers={"User-Agent": agent})
+    assert answer.status_code == 200
+    locator = urlsplit(segment).path.split("/")[1]
+    missing = f"{connection.streamingUrl}/{uuid.uuid4()}/film.ism/manifest"
+    assert http.get(missing).status_code == 404
     metrics = requests.get(connection.metricsUrl, timeout=30).text
+    value = lambda series: next(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(series + " "))  # noqa: E731
+    assert value('headwater_route_requests_total{route="/:locator/...",status="2xx"}') >= 1
+    assert value('headwater_route_seconds_count{route="/:locator/..."}') >= 2
+    assert value(f'headwater_locator_requests{{locator="{locator}",status="2xx"}}') >= 1
+    assert value(f'headwater_locator_bytes{{locator="{locator}"}}') >= len(answer.content)
+    # Who makes locators up fills no table.
+    assert value('headwater_locator_requests{locator="other",status="4xx"}') >= 1 and missing.split("/")[3] not in metrics
     assert 'headwater_http_requests_total{status="2xx"}' in metrics
     assert 'headwater_component_seconds_count{component="origin"}' in metrics
     # Written by a thread of its own, at once or a moment later.

@@ -36,8 +36,8 @@ mod up;
 mod worker;
 
 use anyhow::Result;
-use fault::Blame as _;
 use clap::{CommandFactory, Parser, Subcommand};
+use fault::Blame as _;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -70,6 +70,8 @@ pub(crate) struct LoadedComponent {
     pub(crate) cached: bool,
     /// How long it goes by what the database said before, while that does not answer.
     pub(crate) stale_if_error: Duration,
+    /// The parameter of its routes that requests are counted by.
+    pub(crate) count_by: Option<String>,
     pub(crate) pre: Arc<ProxyPre<InstanceData>>,
     pub(crate) engine: Engine,
 }

@@ -8,6 +8,7 @@ use crate::dispatch::{Dispatcher, Unanswered};
 use crate::instance::EPOCH;
 use crate::lately::Lately;
 use crate::manifest::{self, Manifest, RequestHeaders};
+use crate::meters::NameMeters;
 use crate::outbound::AllowedHosts;
 use crate::outgoing::{HttpClient, StandIn, Told as Heard, client, full_body};
 use crate::postgres::Pools;
@@ -19,6 +20,7 @@ use anyhow::{Context, bail};
 use headwater_trace::{Here, Kind, Span};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -76,6 +78,8 @@ struct Runnable {
     component: Arc<LoadedComponent>,
     /// From the request to the response's head.
     seconds: metrics::Histogram,
+    /// What is counted by a parameter of its routes.
+    names: Option<NameMeters>,
 }
 
 /// What chaining needs to find its target.
@@ -189,6 +193,7 @@ impl Host {
                 limits: config.limits,
                 request_headers: component.tool.headwater.request_headers.clone(),
                 cached: component.tool.headwater.cache,
+                count_by: component.tool.headwater.count_by.clone(),
                 stale_if_error: Duration::from_secs(component.tool.headwater.stale_if_error),
                 pre: Arc::new(pre),
                 engine: engine.clone(),
@@ -199,7 +204,9 @@ impl Host {
             runnables: loaded
                 .into_iter()
                 .map(|component| {
+                    let names = component.count_by.as_deref().map(NameMeters::new);
                     let runnable = Runnable {
+                        names,
                         instances: Dispatcher::new(component.clone(), registry.clone()),
                         places: Arc::new(Semaphore::new(config.limits.concurrent_requests)),
                         component: component.clone(),
@@ -232,9 +239,10 @@ impl Host {
         let Some(matched) = self.router.best(&path) else {
             return problem::response(StatusCode::NOT_FOUND, "No route leads here.");
         };
-        let (id, route) = match &matched.target {
+        let started = Instant::now();
+        let (id, route, meters) = match &matched.target {
             Target::Static(response) => return static_response(response),
-            Target::Component { id, route } => (id, route),
+            Target::Component { id, route, meters } => (id, route, meters),
         };
         let Some(runnable) = self.registry.runnables.get(id) else {
             return problem::response(StatusCode::NOT_FOUND, "No component answers here.");
@@ -265,6 +273,12 @@ impl Host {
             None => ask.await,
         };
         cache::unmark(&mut response);
+        let took = started.elapsed();
+        meters.note(response.status(), took);
+        if let Some(names) = &runnable.names {
+            let bytes = response.body().size_hint().exact();
+            names.note(&matched.captures, response.status(), bytes, took);
+        }
         if traced {
             response.extensions_mut().insert(Route(route.clone()));
         }

@@ -21,6 +21,7 @@ mod host;
 mod instance;
 mod lately;
 pub mod manifest;
+mod meters;
 mod outbound;
 mod outgoing;
 mod postgres;

@@ -174,6 +174,8 @@ pub struct Tool {
     /// For how many seconds rows that it has read are gone by while a database server does not answer; 0 for never.
     #[serde(default)]
     pub stale_if_error: u64,
+    /// A parameter of its routes: requests are counted by its value, as `headwater_<this>_requests` and so on.
+    pub count_by: Option<String>,
 }
 
 /// `true`, `false`, or a list of names.

@@ -2,12 +2,17 @@
 //! The most specific route wins, by the same crate as in Spin.
 
 use crate::manifest::{Manifest, Route, StaticResponse};
+use crate::meters::RouteMeters;
 use anyhow::{Context, anyhow};
 
 /// What a route leads to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Target {
-    Component { id: String, route: String },
+    Component {
+        id: String,
+        route: String,
+        meters: Box<RouteMeters>,
+    },
     Static(StaticResponse),
 }
 
@@ -49,6 +54,7 @@ impl Router {
                 (Some(id), _) => Target::Component {
                     id: id.clone(),
                     route: route.clone(),
+                    meters: Box::new(RouteMeters::new(route)),
                 },
                 (None, Some(response)) => Target::Static(response.clone()),
                 (None, None) => return Err(anyhow!("route {route} leads nowhere")),

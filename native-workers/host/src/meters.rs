@@ -1,0 +1,154 @@
+//! How many requests there are, how many fail, and how long they take: by route, and by a parameter of the route.
+//!
+//! A component that serves what many people own says which (`tool.headwater.count_by`): the origin, the locator. Those are as
+//! many as there are, so only they are shown that were served in the last minute, and not more than [`MOST`] of them; the rest
+//! is `other`. They are gauges that grow, as gauges are taken back when nothing is said of them any more.
+
+use http::StatusCode;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Names that are told apart at a time.
+const MOST: usize = 1000;
+
+/// How long handles are kept: less than what is not touched is shown for, so that none outlives what it counts into.
+const KEEP: Duration = Duration::from_secs(20);
+
+/// Of one route.
+#[derive(Clone)]
+pub(crate) struct RouteMeters {
+    /// By the status's first digit, from 1.
+    requests: [metrics::Counter; 5],
+    seconds: metrics::Histogram,
+}
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+fn class(status: StatusCode) -> usize {
+    usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1
+}
+
+impl RouteMeters {
+    pub(crate) fn new(route: &str) -> Self {
+        let route = route.to_owned();
+        Self {
+            requests: CLASSES.map(|class| {
+                metrics::counter!("headwater_route_requests_total", "route" => route.clone(), "status" => class)
+            }),
+            seconds: metrics::histogram!("headwater_route_seconds", "route" => route.clone()),
+        }
+    }
+
+    pub(crate) fn note(&self, status: StatusCode, took: Duration) {
+        if let Some(counter) = self.requests.get(class(status)) {
+            counter.increment(1);
+        }
+        self.seconds.record(took.as_secs_f64());
+    }
+}
+
+/// What is counted by a parameter's value.
+pub(crate) struct NameMeters {
+    /// The parameter: `locator`, for instance.
+    kind: String,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    since: Instant,
+    by_name: HashMap<Box<str>, Arc<OfName>>,
+}
+
+struct OfName {
+    requests: [metrics::Gauge; 5],
+    bytes: metrics::Gauge,
+    seconds: metrics::Gauge,
+}
+
+impl OfName {
+    fn new(kind: &str, name: &str) -> Self {
+        let labels = |more: Option<&'static str>| {
+            let mut labels = vec![metrics::Label::new(kind.to_owned(), name.to_owned())];
+            labels.extend(more.map(|class| metrics::Label::new("status", class)));
+            labels
+        };
+        Self {
+            requests: CLASSES.map(|class| {
+                metrics::gauge!(format!("headwater_{kind}_requests"), labels(Some(class)))
+            }),
+            bytes: metrics::gauge!(format!("headwater_{kind}_bytes"), labels(None)),
+            seconds: metrics::gauge!(format!("headwater_{kind}_seconds"), labels(None)),
+        }
+    }
+}
+
+impl NameMeters {
+    pub(crate) fn new(kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            known: Mutex::new(Known {
+                since: Instant::now(),
+                by_name: HashMap::new(),
+            }),
+        }
+    }
+
+    /// `captures`: of the route. `bytes`: of the body, if that is known.
+    pub(crate) fn note(
+        &self,
+        captures: &[(String, String)],
+        status: StatusCode,
+        bytes: Option<u64>,
+        took: Duration,
+    ) {
+        let value = captures.iter().find(|(name, _)| *name == self.kind);
+        let Some((_, name)) = value else {
+            return;
+        };
+        let of = self.of(name, status);
+        if let Some(requests) = of.requests.get(class(status)) {
+            requests.increment(1.0);
+        }
+        of.bytes.increment(bytes.unwrap_or(0) as f64);
+        of.seconds.increment(took.as_secs_f64());
+    }
+
+    /// What was never served is nobody's: whoever makes names up is not to fill the table.
+    fn of(&self, name: &str, status: StatusCode) -> Arc<OfName> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.since.elapsed() > KEEP {
+            known.since = Instant::now();
+            known.by_name.clear();
+        }
+        if let Some(found) = known.by_name.get(name) {
+            return found.clone();
+        }
+        let name = match status.as_u16() < 400 && known.by_name.len() < MOST {
+            true => name,
+            false => "other",
+        };
+        let entry = known.by_name.entry(name.into());
+        let made = entry.or_insert_with(|| Arc::new(OfName::new(&self.kind, name)));
+        made.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_not_more_names_than_are_told_apart() {
+        let meters = NameMeters::new("locator");
+        let path = |number: usize| [("locator".to_owned(), format!("name-{number}"))];
+        let took = Duration::from_millis(1);
+        meters.note(&path(0), StatusCode::NOT_FOUND, None, took);
+        let names = || meters.known.lock().unwrap().by_name.len();
+        assert_eq!(names(), 1, "what is not there is `other`");
+        for number in 0..2 * MOST {
+            meters.note(&path(number), StatusCode::OK, Some(7), took);
+        }
+        assert_eq!(names(), MOST);
+    }
+}
