@@ -225,8 +225,8 @@ impl Holder {
                 Err(error) => {
                     tracing::warn!(event = %self.assignment.event_id, "renewing a lease: {error}");
                     renew_at = Instant::now() + Duration::from_secs(1);
-                    let away = matches!(error, ApiError::Unavailable(_));
-                    if !self.is_surely_ours() && !(away && self.records()) {
+                    let is_fenced = matches!(error, ApiError::Unavailable(_)) && self.records();
+                    if !(self.is_surely_ours() || is_fenced) {
                         return Over::LeaseLost;
                     }
                 }

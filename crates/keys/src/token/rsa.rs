@@ -59,13 +59,12 @@ fn power(base: &[u8], exponent: u32, modulus: &[u8]) -> Option<Vec<u8>> {
     let number = field.number(&base)?;
     let mut result = number.clone();
     // The highest bit is the base itself.
-    let bits = exponent.checked_ilog2()?.checked_add(1)?;
-    for at in (1..bits).rev() {
+    for at in (0..exponent.checked_ilog2()?).rev() {
         result = field.multiply(&result, &result);
-        if (exponent >> (at - 1)) & 1 == 0 {
+        if (exponent >> at) & 1 == 0 {
             continue;
         }
-        if at == 1 {
+        if at == 0 {
             // The last: by the base as it is, which makes the product stand for itself.
             return field.bytes(&field.multiply(&result, &base), modulus.len());
         }

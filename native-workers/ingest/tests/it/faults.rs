@@ -169,9 +169,7 @@ async fn whose_event_it_is_goes_on_from_what_another_wrote() {
     let earlier = fake.state.lock().unwrap().blobs[&head].clone();
     fake.until_stored(5).await;
     // As a worker would that had the event before and did not know of the next one.
-    let mut state = fake.state.lock().unwrap();
-    state.blobs.insert(head, earlier);
-    drop(state);
+    fake.state.lock().unwrap().blobs.insert(head, earlier);
     assert!(encoder.0.wait().unwrap().success());
     whole(&fake, folder.path(), worker).await;
 }
