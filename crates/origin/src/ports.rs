@@ -27,7 +27,8 @@ pub struct Published<L> {
     pub encrypted: Encrypted,
     /// Names of the locator's own filters. They apply to whatever manifest is asked for.
     pub filters: Vec<String>,
-    /// Names the asset's folder in all stores: the key of caches. Holds no secret.
+    /// Names the asset's folder in all stores: the key of caches, and what initialisation vectors go by. The same on every
+    /// host and at all times, whatever the store's address is. Holds no secret.
     pub place: String,
     /// The asset's folder, with credentials.
     pub location: L,

@@ -175,7 +175,14 @@ fn publish(locator: PublishedLocator) -> Result<Published<BlobFolder>, CatalogEr
         },
         filters: locator.filters,
         live: locator.live.map(broadcast),
-        place: format!("{}/{}", locator.container_url, locator.sub_path),
+        // Not the store's address: it may change, hosts may have different ones, and initialisation vectors go by this.
+        place: format!(
+            "{}/{}/{}/{}",
+            locator.project.as_str(),
+            locator.asset_name,
+            locator.container,
+            locator.sub_path
+        ),
         location: BlobFolder {
             container,
             folder: locator.sub_path,
