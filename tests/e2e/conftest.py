@@ -10,6 +10,7 @@ import pytest
 import requests
 
 import media
+from collector import Collector
 from headwater import Account, HeadwaterConnection, Mkio, in_ci, needs_binary, player_session
 from installation import Installation
 from separate import Separate
@@ -111,6 +112,16 @@ def installation(tmp_path):
     if made.process and made.process.poll() is None:
         made.kill()
     made.log.close()
+
+
+@pytest.fixture
+def collector(monkeypatch):
+    made = Collector()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", made.url)
+    # Spans are exported so often.
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "300")
+    yield made
+    made.server.shutdown()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -65,11 +67,18 @@ def pssh(kid: bytes) -> str:
     return base64.b64encode((len(body) + 8).to_bytes(4, "big") + b"pssh" + body).decode()
 
 
-def test_a_widevine_client_gets_its_licence_through_key_delivery(installation, tmp_path, pywidevine):
+def test_a_widevine_client_gets_its_licence_through_key_delivery(collector, installation, tmp_path, pywidevine):
     device = Device()
     keys: dict[bytes, bytes] = {}
     broken: list[tuple[int, bytes]] = []
-    server = LicenceServer(lambda body: broken[0] if broken else (200, licence(body, device, keys)))
+    asleep = threading.Event()
+
+    def answer_with(body: bytes) -> tuple[int, bytes]:
+        if asleep.is_set():
+            time.sleep(15)
+        return broken[0] if broken else (200, licence(body, device, keys))
+
+    server = LicenceServer(answer_with)
     configuration = tmp_path / "licences.json"
     backend = {"system": "Widevine", "url": f"{server.url}/proxy?kid={{ContentKeyId}}", "headers": {"x-api-key": "a-secret"}}
     configuration.write_text(json.dumps([backend]))
@@ -116,9 +125,24 @@ def test_a_widevine_client_gets_its_licence_through_key_delivery(installation, t
     answer = http.post(url, data=body, headers={"Authorization": f"Bearer {token()}"}, timeout=30)
     assert (answer.status_code, answer.content) == (200, b"opaque \x00 bytes")
     assert answer.headers["cache-control"] == "no-store"
+    # What no licence request can be goes no further.
+    reached = len(server.requests)
+    answer = http.post(f"{url}&token={token()}", data=bytes(65 * 1024), timeout=30)
+    assert answer.status_code == 400 and len(server.requests) == reached, answer.text
+    # Players give up after some ten seconds.
+    asleep.set()
+    begun = time.monotonic()
+    answer = http.post(f"{url}&token={token()}", data=body, timeout=30)
+    assert answer.status_code in (503, 504) and time.monotonic() - begun < 10, answer.text
+    metrics = http.get(connection.metricsUrl, timeout=10).text
     server.close()
     answer = http.post(f"{url}&token={token()}", data=body, timeout=30)
     assert answer.status_code in (502, 504)
     installation.stop()
     log = Path(installation.log.name).read_text()
-    assert "a-secret" not in log and token()[:20] not in log
+    # Keys, tokens and what opens the licence server are told to nobody who looks at logs, metrics or traces.
+    spans = " ".join(f"{span} {span.said}" for span in collector.spans)
+    assert any(span.name == "keys" for span in collector.spans) and "'/proxy'" in spans, spans
+    hidden = ("a-secret", token()[:20], value.hex(), key["value"])
+    for told in (log, metrics, spans):
+        assert not any(secret in told for secret in hidden)

@@ -782,6 +782,14 @@ pub(crate) fn fuzz(count: u64, first: u64) -> Result<()> {
         .env("HEADWATER_MUTATIONS", count.to_string())
         .env("HEADWATER_MUTATION_SEED", first.to_string())
         .current_dir(paths::root());
+    run(&mut command)?;
+    // Tokens, whose test is among those of the module.
+    let mut command = cargo();
+    command
+        .args(["test", "--release", "--package", "headwater-keys", "--lib"])
+        .args(["--", "no_mutated_token_is_accepted"])
+        .env("HEADWATER_MUTATIONS", count.to_string())
+        .current_dir(paths::root());
     run(&mut command)
 }
 

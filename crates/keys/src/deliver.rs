@@ -442,6 +442,10 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
     }
 }
 
+/// What a provider said is good for a day in an outage (RFC 5861 §4). Our host knows of it and remembers for all instances, which
+/// come and go; an instance has its own [`Discovery`] beside.
+const LAST_GOOD: &str = "stale-if-error=86400";
+
 async fn fetch<O: Outbound>(
     outbound: &O,
     wanted: &discovery::Wanted,
@@ -449,6 +453,7 @@ async fn fetch<O: Outbound>(
     let get = async |url: &str| {
         let request = Request::get(url)
             .header(http::header::ACCEPT, "application/json")
+            .header(CACHE_CONTROL, LAST_GOOD)
             .body(Vec::new())
             .map_err(|_| "its URL is none")?;
         let answer = outbound

@@ -668,6 +668,9 @@ fn a_provider_is_asked_once_and_outages_are_bridged() {
     assert_eq!(ask(&one, &up, NOW), 200);
     assert_eq!(ask(&one, &up, NOW + 1), 200);
     assert_eq!(up.count.get(), 2, "document and keys, once");
+    let lasts =
+        |asked: &Request<Vec<u8>>| asked.headers()["cache-control"] == "stale-if-error=86400";
+    assert!(up.asked.borrow().iter().all(lasts));
     assert_eq!(
         ask(&one, &down, NOW + 400),
         200,

@@ -110,10 +110,8 @@ async fn read(method: &Method, request: Request) -> Result<Bytes, Problem<'stati
     edge::body(request, MAX_BODY_BYTES)
         .await
         .map_err(|unread| match unread {
-            Unread::TooLong => refuse(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is longer than 64 KiB",
-            ),
+            // As every other body that is no challenge.
+            Unread::TooLong => refuse(StatusCode::BAD_REQUEST, "the body is longer than 64 KiB"),
             Unread::Broken => refuse(
                 StatusCode::BAD_REQUEST,
                 "the body could not be read to its end",

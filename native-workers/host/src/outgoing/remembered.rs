@@ -17,7 +17,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// Longest body that is remembered.
 const MOST_BYTES: usize = 1 << 20;
 /// Longest time that a component may go by what was said.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Headers that make it another question.
 const ASKED_BY: [HeaderName; 3] = [RANGE, IF_MATCH, IF_NONE_MATCH];
 
