@@ -74,6 +74,8 @@ struct Holder {
     recordings: Vec<Handle>,
     /// What generations before counted up to.
     before: Timeline,
+    /// How long a renewal lasts.
+    lease_lasts: Duration,
     /// How long the event is certainly nobody else's.
     good_until: Instant,
 }
@@ -108,9 +110,10 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
         running: None,
         recordings: Vec::new(),
         before: Timeline::default(),
+        lease_lasts: lease,
         good_until: Instant::now() + lease,
     };
-    let over = holder.keep(lease, &shutdown).await;
+    let over = holder.keep(&shutdown).await;
     let failure = match over {
         Over::LeaseLost => {
             tracing::warn!(%event, "the lease is lost; nothing more is written");
@@ -170,7 +173,8 @@ async fn tell_time(live: Arc<Live>) {
 }
 
 impl Holder {
-    async fn keep(&mut self, lease: Duration, shutdown: &CancellationToken) -> Over {
+    async fn keep(&mut self, shutdown: &CancellationToken) -> Over {
+        let lease = self.lease_lasts;
         let mut look = tokio::time::interval(TICK);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -203,6 +207,7 @@ impl Holder {
             if Instant::now() < renew_at {
                 continue;
             }
+            let asked = Instant::now();
             match self
                 .around
                 .api
@@ -211,6 +216,7 @@ impl Holder {
             {
                 Ok(assignment) => {
                     self.assignment = assignment;
+                    self.is_ours_since(asked);
                     if told.as_ref() != Some(&report) {
                         let data = &self.around.config.data;
                         if let Err(error) = resume::keep(data, self.assignment.event_id, &report) {
@@ -218,7 +224,6 @@ impl Holder {
                         }
                     }
                     told = Some(report);
-                    self.good_until = Instant::now() + lease;
                     renew_at = Instant::now() + (lease / 3).min(Duration::from_secs(5));
                 }
                 Err(ApiError::LeaseLost) => return Over::LeaseLost,
@@ -247,16 +252,38 @@ impl Holder {
         self.recordings.iter().any(records)
     }
 
-    /// Lets recordings go in whose place somebody else records. Whose the event surely is goes on from what is there by now.
-    fn look_at_fences(&mut self) -> Result<(), Over> {
-        if !self.recordings.iter().any(Handle::is_fenced) {
-            return Ok(());
+    /// The lease was renewed by a call that began at `asked`: from then on it counts.
+    fn is_ours_since(&mut self, asked: Instant) {
+        self.good_until = asked + self.lease_lasts;
+        if let Some(running) = &self.running {
+            running.live.set_ours_until(self.good_until);
         }
-        if !self.is_surely_ours() {
-            return Err(Over::LeaseLost);
+    }
+
+    /// Whether somebody else records what is recorded here, and the event may be theirs.
+    fn is_overtaken(&self) -> bool {
+        self.recordings.iter().any(Handle::is_fenced) && !self.is_surely_ours()
+    }
+
+    /// Begins those recordings anew in whose place somebody else recorded, from what is there by now. One that cannot be begun
+    /// stays as it is, to be tried again.
+    async fn begin_fenced_anew(&mut self, live: &Arc<Live>) {
+        for handle in &mut self.recordings {
+            let mut outputs = self.assignment.outputs.iter();
+            let output = outputs.find(|output| output.output_id == handle.id);
+            let Some(output) = output.filter(|_| handle.is_fenced()) else {
+                continue;
+            };
+            match recording::found(&self.around.client, output).await {
+                Ok(found) => {
+                    *handle = recording::start(&self.around.client, live, output, found);
+                    handle.update(output, false);
+                }
+                Err(error) => {
+                    tracing::warn!(event = %live.id, output = output.name, "what another recorded: {error}");
+                }
+            }
         }
-        self.recordings.retain(|handle| !handle.is_fenced());
-        Ok(())
     }
 
     /// Brings what is done to what is wanted.
@@ -286,7 +313,9 @@ impl Holder {
                 if let Some(running) = &self.running {
                     running.live.set_allow(&self.assignment.input.allow);
                 }
-                self.look_at_fences()?;
+                if self.is_overtaken() {
+                    return Err(Over::LeaseLost);
+                }
                 self.follow_outputs().await;
                 Ok(())
             }
@@ -350,6 +379,7 @@ impl Holder {
                 None
             }
         };
+        live.set_ours_until(self.good_until);
         self.around.hub.show(&live);
         tokio::spawn(tell_time(live.clone()));
         self.running = Some(Running { live, token, srt });
@@ -382,6 +412,7 @@ impl Holder {
                 known.update(output, false);
             }
         }
+        self.begin_fenced_anew(&live).await;
         self.begin_missing(&live).await;
     }
 
@@ -606,8 +637,12 @@ impl Holder {
                 outputs: self.output_reports(),
                 health: None,
             };
+            let asked = Instant::now();
             let renewed = self.around.api.renew(event, &report).await;
             let told = renewed.is_ok();
+            if let Some(live) = live.as_ref().filter(|_| told) {
+                live.set_ours_until(asked + self.lease_lasts);
+            }
             match renewed {
                 Ok(assignment) => {
                     self.assignment = assignment;
@@ -618,16 +653,13 @@ impl Holder {
                 Err(ApiError::LeaseLost) => break,
                 Err(error) => tracing::warn!(%event, "renewing a lease: {error}"),
             }
-            if let Some(live) = live.as_ref().filter(|_| told)
-                && self.recordings.iter().any(Handle::is_fenced)
-            {
+            let fenced = self.recordings.iter().any(Handle::is_fenced);
+            if let Some(live) = live.as_ref().filter(|_| told && fenced) {
                 // Whoever recorded here as well is told by now, and what it came to is gone on from.
-                self.recordings.retain(|handle| !handle.is_fenced());
-                self.begin_missing(live).await;
-                continue;
+                self.begin_fenced_anew(live).await;
             }
             // Nobody may believe that an output is still being recorded.
-            if over && told {
+            if over && told && !fenced {
                 break;
             }
             tokio::time::sleep(SOON).await;

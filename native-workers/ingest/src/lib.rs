@@ -243,7 +243,9 @@ impl Worker {
                 Ok(None) => pause = around.config.poll,
                 Err(error) => {
                     tracing::warn!("asking for live events: {error}");
-                    failed = Some(Instant::now());
+                    // A refusal is an answer; of an API of before, to what it does not know, it is one that would last.
+                    let away = matches!(error, api::ApiError::Unavailable(_));
+                    failed = away.then(Instant::now);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }

@@ -4,9 +4,10 @@
 //! finds everything. Requests that fail are repeated for as long as the output is wanted; meanwhile segments wait on the
 //! worker's disk.
 //!
-//! A head takes the place of the very head that was read or written before it (`If-Match`). Two workers that both believe to
-//! have the event, as one of them cannot ask the catalog, therefore never record into each other's: the one that comes second
-//! with a head is told, and writes nothing more. That is what lets a worker record on while the catalog is away.
+//! A head takes the place of the very head that was read or written before it (`If-Match`). Of two workers that both believe to
+//! have the event, as one of them cannot ask the catalog, the one that comes second with a head is told, and writes nothing
+//! more; and who cannot be sure looks at the head before it writes whatever else, which another may have written by the same
+//! name. That is what lets a worker record on while the catalog is away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -134,16 +135,6 @@ fn clock_of_ticks(ticks: i64) -> i64 {
     headwater_live::clock_of_ms(seconds.saturating_mul(1000)).saturating_add(rest * 9 / 1000)
 }
 
-/// Where a recording begins, in ticks. Without a wish, where the output was made: the worker hears of it some seconds later. By
-/// its own clock not in the future, should the API's be ahead.
-fn begins(output: &Output) -> Option<i64> {
-    let made = output.made.map(|made| {
-        let now = crate::now_ms().saturating_mul(10_000);
-        made.min(now)
-    });
-    output.output_snap_time.or(made)
-}
-
 /// A storage that is silent for longer is asked again: the lease has to be kept meanwhile.
 const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
 
@@ -198,8 +189,10 @@ pub(crate) fn start(
             ..Recording::default()
         },
         first: 0,
-        from: begins(output).map(clock_of_ticks),
+        from: output.output_snap_time.map(clock_of_ticks),
+        made: output.made.map(clock_of_ticks),
         tag,
+        written: Bytes::new(),
     };
     let over = found.as_ref().is_some_and(|found| found.open.ended);
     if over {
@@ -231,8 +224,12 @@ struct Writer {
     first: u64,
     /// Nor are those that start before this moment of the event's clock.
     from: Option<i64>,
+    /// When the output was made, by the API's clock.
+    made: Option<i64>,
     /// The entity tag of the head that was read or written last.
     tag: Option<String>,
+    /// That head, if it was written.
+    written: Bytes,
 }
 
 /// Stopped from outside, or as somebody else records.
@@ -246,7 +243,15 @@ impl Writer {
     }
 
     async fn record(&mut self, found: Option<Recording>) -> Step<()> {
-        let from = self.from.filter(|_| found.is_none());
+        if found.is_none() && self.from.is_none() {
+            self.from = self.made.and_then(|made| self.row_of(made));
+        }
+        // What was recorded is gone on from with all that is in memory: those who were to store it may be gone.
+        let last = found.as_ref().and_then(|found| found.open.rows.back());
+        let from = match &found {
+            None => self.from,
+            Some(_) => last.map(|row| row.start),
+        };
         let mut subscription = self.live.subscribe(from);
         if found.is_none() {
             let (live, timeline) = (&self.live, &subscription.timeline);
@@ -285,6 +290,21 @@ impl Writer {
                 return self.finish().await;
             }
         }
+    }
+
+    /// Where the row starts in which a recording begins that was asked for at `made`: the worker hears of it some seconds later. The
+    /// event's clock, which is its encoder's, may be behind, and the API's ahead: then it is the newest. `None`: there is none yet.
+    fn row_of(&self, made: i64) -> Option<i64> {
+        self.live.ask(|timeline| {
+            timeline.rows.back()?;
+            let starts = timeline.rows.iter().rev().map(|row| row.start);
+            Some(
+                starts
+                    .into_iter()
+                    .find(|start| *start <= made)
+                    .unwrap_or(made),
+            )
+        })
     }
 
     /// The steps that bring what was found up to the event's timeline.
@@ -512,21 +532,19 @@ impl Writer {
                 }
             };
             if let Some(tag) = this.insist(name, replace).await? {
-                self.tag = Some(tag);
+                (self.tag, self.written) = (Some(tag), bytes);
                 return Ok(());
             }
             let read = this.insist(name, |storage| async move { storage.get(name).await });
             match read.await? {
                 // By this very request, whose answer was lost.
                 Some((there, tag)) if there == bytes => {
-                    self.tag = Some(tag);
+                    (self.tag, self.written) = (Some(tag), bytes);
                     return Ok(());
                 }
-                Some(_) => {
-                    tracing::warn!(event = %self.live.id, object = name, "somebody else records here; nothing more is written");
-                    self.state.store(FENCED, Ordering::Release);
-                    return Err(Stopped);
-                }
+                // It is the last one still: somebody has set its properties.
+                Some((there, tag)) if there == self.written => self.tag = Some(tag),
+                Some(_) => return Err(self.fence()),
                 // Somebody has deleted it: the recording is still to be had.
                 None => self.tag = None,
             }
@@ -541,12 +559,31 @@ impl Writer {
             .await
     }
 
+    /// Somebody else records in its place: it is over.
+    fn fence(&self) -> Stopped {
+        tracing::warn!(event = %self.live.id, manifest = self.manifest, "somebody else records here; nothing more is written");
+        self.state.store(FENCED, Ordering::Release);
+        Stopped
+    }
+
+    /// Writes an object whose name another worker may give, too. Whose the event may not be any more looks first whether the head
+    /// is still its own, each time that it tries.
     async fn write(&self, name: &str, content_type: &str, bytes: Bytes) -> Step<()> {
-        self.insist(name, |storage| {
+        let head = archive::head_name(&self.manifest);
+        let head = head.as_str();
+        let written = self.insist(name, |storage| {
             let bytes = bytes.clone();
-            async move { storage.put(name, content_type, bytes).await }
-        })
-        .await
+            async move {
+                if !self.live.is_surely_ours() && storage.tag(head).await? != self.tag {
+                    return Ok(false);
+                }
+                storage.put(name, content_type, bytes).await.map(|()| true)
+            }
+        });
+        match written.await? {
+            true => Ok(()),
+            false => Err(self.fence()),
+        }
     }
 
     /// Repeats a request until it succeeds or the recording is stopped, each time with the newest signature.

@@ -90,6 +90,15 @@ impl Storage {
         }
     }
 
+    /// Entity tag of an object; `None` if there is none.
+    pub(crate) async fn tag(&self, name: &str) -> Result<Option<String>, ClientError> {
+        match self.store.head(&self.name(name)).await {
+            Ok(properties) => Ok(Some(properties.etag)),
+            Err(ClientError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Length of an object; `None` if there is none.
     pub(crate) async fn len(&self, name: &str) -> Result<Option<u64>, ClientError> {
         match self.store.head(&self.name(name)).await {
