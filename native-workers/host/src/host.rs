@@ -235,7 +235,7 @@ impl Host {
         connection: Connection,
         request: Request<WasiBody>,
     ) -> Response<WasiBody> {
-        let path = request.uri().path().to_owned();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let Some(matched) = self.router.best(&path) else {
             return problem::response(StatusCode::NOT_FOUND, "No route leads here.");
         };
@@ -277,7 +277,7 @@ impl Host {
         meters.note(response.status(), took);
         if let Some(names) = &runnable.names {
             let bytes = response.body().size_hint().exact();
-            names.note(&matched.captures, response.status(), bytes, took);
+            names.note(&method, &matched.captures, response.status(), bytes, took);
         }
         if traced {
             response.extensions_mut().insert(Route(route.clone()));

@@ -1,16 +1,16 @@
 //! How many requests there are, how many fail, and how long they take: by route, and by a parameter of the route.
 //!
 //! A component that serves what many people own says which (`tool.headwater.count_by`): the origin, the locator. Those are as
-//! many as there are, so only they are shown that were served in the last minute, and not more than [`MOST`] of them; the rest
-//! is `other`. They are gauges that grow, as gauges are taken back when nothing is said of them any more.
+//! many as there are, so only they are shown that were served in the last minute, and of those that come up within [`KEEP`] not
+//! more than [`MOST`]; the rest is `other`. They are gauges that grow, as gauges are taken back when nothing is said of them any more.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Names that are told apart at a time.
-const MOST: usize = 1000;
+const MOST: usize = 250;
 
 /// How long handles are kept: less than what is not touched is shown for, so that none outlives what it counts into.
 const KEEP: Duration = Duration::from_secs(20);
@@ -94,19 +94,22 @@ impl NameMeters {
         }
     }
 
-    /// `captures`: of the route. `bytes`: of the body, if that is known.
+    /// `captures`: of the route. `bytes`: of the body, if that is known. Only what is asked for counts: other methods are answered
+    /// whatever the name.
     pub(crate) fn note(
         &self,
+        method: &Method,
         captures: &[(String, String)],
         status: StatusCode,
         bytes: Option<u64>,
         took: Duration,
     ) {
         let value = captures.iter().find(|(name, _)| *name == self.kind);
-        let Some((_, name)) = value else {
+        let Some((_, name)) = value.filter(|_| matches!(*method, Method::GET | Method::HEAD))
+        else {
             return;
         };
-        let of = self.of(name, status);
+        let of = self.of(&name.to_ascii_lowercase(), status);
         if let Some(requests) = of.requests.get(class(status)) {
             requests.increment(1.0);
         }
@@ -143,11 +146,13 @@ mod tests {
         let meters = NameMeters::new("locator");
         let path = |number: usize| [("locator".to_owned(), format!("name-{number}"))];
         let took = Duration::from_millis(1);
-        meters.note(&path(0), StatusCode::NOT_FOUND, None, took);
+        let get = Method::GET;
+        meters.note(&Method::OPTIONS, &path(0), StatusCode::OK, None, took);
+        meters.note(&get, &path(0), StatusCode::NOT_FOUND, None, took);
         let names = || meters.known.lock().unwrap().by_name.len();
         assert_eq!(names(), 1, "what is not there is `other`");
         for number in 0..2 * MOST {
-            meters.note(&path(number), StatusCode::OK, Some(7), took);
+            meters.note(&get, &path(number), StatusCode::OK, Some(7), took);
         }
         assert_eq!(names(), MOST);
     }

@@ -254,7 +254,12 @@ fn asking(here: Option<&Here>, request: &mut Request<WasiBody>) -> Span {
     span.rename(|| method.clone().into());
     span.set("http.request.method", method);
     span.set("server.address", uri.host().unwrap_or_default().to_owned());
-    span.set("server.port", uri.port_u16().map_or(0, i64::from));
+    let usual = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    span.set("server.port", i64::from(uri.port_u16().unwrap_or(usual)));
     // Without the query, which is signed.
     span.set("url.path", uri.path().to_owned());
     span
