@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(says(Method::GET, "stale-if-error=300"), (Some(300), false));
         assert_eq!(
             says(Method::HEAD, "max-age=0, stale-if-error=9999999"),
-            (Some(3600), false)
+            (Some(24 * 3600), false)
         );
         assert_eq!(says(Method::PUT, "stale-if-error=300"), (None, false));
         assert_eq!(says(Method::GET, "no-store"), (None, true));
