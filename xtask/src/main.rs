@@ -61,9 +61,9 @@ enum Command {
         args: Vec<String>,
     },
     /// Put broken files and assets through index and origin: no panic, no second's wait, no more memory than 64 MiB or eight times
-    /// the input.
+    /// the input. And mutated tokens before key delivery: none is accepted.
     Fuzz {
-        /// How many for each of the two.
+        /// How many for each of them; of tokens under public keys, which take long, a fiftieth.
         #[arg(long, default_value_t = 100_000)]
         count: u64,
         /// The first one's number; an input depends on its number alone.

@@ -15,9 +15,9 @@ const MOST: usize = 250;
 /// How long handles are kept: less than what is not touched is shown for, so that none outlives what it counts into.
 const KEEP: Duration = Duration::from_secs(20);
 
-/// Of one route.
+/// What is counted of requests. Looked up once: the registry's tables cost more than counting does.
 #[derive(Clone)]
-pub(crate) struct RouteMeters {
+pub(crate) struct Meters {
     /// By the status's first digit, from 1.
     requests: [metrics::Counter; 5],
     seconds: metrics::Histogram,
@@ -29,8 +29,18 @@ fn class(status: StatusCode) -> usize {
     usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1
 }
 
-impl RouteMeters {
-    pub(crate) fn new(route: &str) -> Self {
+impl Meters {
+    /// Of all requests.
+    pub(crate) fn of_all() -> Self {
+        Self {
+            requests: CLASSES
+                .map(|class| metrics::counter!("headwater_http_requests_total", "status" => class)),
+            seconds: metrics::histogram!("headwater_http_seconds"),
+        }
+    }
+
+    /// Of those of one route.
+    pub(crate) fn of_route(route: &str) -> Self {
         let route = route.to_owned();
         Self {
             requests: CLASSES.map(|class| {

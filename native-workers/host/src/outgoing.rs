@@ -245,14 +245,16 @@ pub(crate) async fn fetch(
 
 /// The span of a request to somebody else, who is told of it.
 fn asking(here: Option<&Here>, request: &mut Request<WasiBody>) -> Span {
-    let mut span = Span::part_of(here, Kind::Client, "");
-    let Some(here) = span.here() else {
-        return span;
-    };
-    here.tell(request.headers_mut());
-    let (method, uri) = (request.method().as_str().to_owned(), request.uri());
-    span.rename(|| method.clone().into());
+    if here.is_none() {
+        return Span::none();
+    }
+    let method = request.method().as_str().to_owned();
+    let mut span = Span::part_of(here, Kind::Client, method.clone());
+    if let Some(here) = span.here() {
+        here.tell(request.headers_mut());
+    }
     span.set("http.request.method", method);
+    let uri = request.uri();
     span.set("server.address", uri.host().unwrap_or_default().to_owned());
     let usual = if uri.scheme_str() == Some("https") {
         443

@@ -2,7 +2,7 @@
 //! The most specific route wins, by the same crate as in Spin.
 
 use crate::manifest::{Manifest, Route, StaticResponse};
-use crate::meters::RouteMeters;
+use crate::meters::Meters;
 use anyhow::{Context, anyhow};
 
 /// What a route leads to.
@@ -11,7 +11,7 @@ pub(crate) enum Target {
     Component {
         id: String,
         route: String,
-        meters: Box<RouteMeters>,
+        meters: Box<Meters>,
     },
     Static(StaticResponse),
 }
@@ -54,7 +54,7 @@ impl Router {
                 (Some(id), _) => Target::Component {
                     id: id.clone(),
                     route: route.clone(),
-                    meters: Box::new(RouteMeters::new(route)),
+                    meters: Box::new(Meters::of_route(route)),
                 },
                 (None, Some(response)) => Target::Static(response.clone()),
                 (None, None) => return Err(anyhow!("route {route} leads nowhere")),

@@ -7,6 +7,7 @@
 use crate::access_log::AccessLog;
 use crate::gate::Gate;
 use crate::host::{Connection, Host};
+use crate::meters::Meters;
 use crate::outgoing::full_body;
 use crate::traced;
 use anyhow::Context;
@@ -111,7 +112,7 @@ pub fn serve(listener: Listener, host: Arc<Host>, config: ServerConfig) -> Runni
     let task = tokio::spawn(async move {
         let places = Arc::new(Semaphore::new(config.max_connections));
         let graceful = GracefulShutdown::new();
-        let meters = Arc::new(Meters::new());
+        let meters = Arc::new(Meters::of_all());
         let acceptor = config.tls.clone().map(TlsAcceptor::from);
         loop {
             let accepted = tokio::select! {
@@ -231,34 +232,6 @@ async fn answer(
         log.write(described.line(connection.client, &response, started.elapsed()));
     }
     Ok(traced::answered(span, response))
-}
-
-/// What is counted of every request. Looked up once: the registry's tables cost more than counting does.
-struct Meters {
-    /// By the status's first digit, from 1.
-    requests: [metrics::Counter; 5],
-    seconds: metrics::Histogram,
-}
-
-impl Meters {
-    fn new() -> Self {
-        Self {
-            requests: ["1xx", "2xx", "3xx", "4xx", "5xx"]
-                .map(|class| metrics::counter!("headwater_http_requests_total", "status" => class)),
-            seconds: metrics::histogram!("headwater_http_seconds"),
-        }
-    }
-
-    fn note(&self, status: http::StatusCode, took: Duration) {
-        let [rest @ .., last] = &self.requests;
-        let class = usize::from(status.as_u16() / 100);
-        class
-            .checked_sub(1)
-            .and_then(|at| rest.get(at))
-            .unwrap_or(last)
-            .increment(1);
-        self.seconds.record(took.as_secs_f64());
-    }
 }
 
 /// What the access log keeps of a request.

@@ -23,12 +23,12 @@ use headwater_work::live::facts::{
 };
 use headwater_work::live::{Assignment, EncodingType, IpRange, StreamOption};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::encode::Encoding;
 use crate::facts::{self, Facts};
+use crate::lease::Lease;
 use crate::spool::{Kept, Spool};
 use crate::stats::Stats;
 
@@ -95,8 +95,8 @@ pub(crate) struct Live {
     allow: Mutex<Vec<IpRange>>,
     /// Where the connection of the encoder is traced that came last.
     here: Mutex<Option<Here>>,
-    /// How long the event is certainly nobody else's.
-    ours_until: Mutex<Instant>,
+    /// Under which it is taken in.
+    pub(crate) lease: Arc<Lease>,
     inner: Mutex<Inner>,
 }
 
@@ -172,6 +172,7 @@ impl Live {
         assignment: &Assignment,
         spool: Spool,
         timeline: Timeline,
+        lease: Arc<Lease>,
     ) -> Result<Self, String> {
         let (settings, limits) = settings(assignment);
         Ok(Self {
@@ -191,7 +192,7 @@ impl Live {
             inherited: timeline.next_number.unwrap_or(0),
             allow: Mutex::new(assignment.input.allow.clone()),
             here: Mutex::default(),
-            ours_until: Mutex::new(Instant::now()),
+            lease,
             inner: Mutex::new(Inner {
                 engine: Engine::new(settings, timeline, crate::now_ms()),
                 spool,
@@ -229,19 +230,6 @@ impl Live {
         if *known != allow {
             *known = allow.to_vec();
         }
-    }
-
-    pub(crate) fn set_ours_until(&self, until: Instant) {
-        *self
-            .ours_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = until;
-    }
-
-    /// Who could not renew for as long as a lease lasts must not assume to hold the event still.
-    pub(crate) fn is_surely_ours(&self) -> bool {
-        let until = self.ours_until.lock();
-        Instant::now() < *until.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_here(&self, here: Option<Here>) {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::api::{Api, ApiError};
 use crate::event::Live;
 use crate::hub::{Hub, Open};
+use crate::lease::Lease;
 use crate::recording::{self, Handle};
 use crate::spool::Spool;
 use crate::{Bound, Config, measure, resume, srt};
@@ -67,17 +68,13 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 struct Holder {
     around: Arc<Around>,
-    lease: String,
+    lease: Arc<Lease>,
     assignment: Assignment,
     running: Option<Running>,
     /// Outputs that cannot be begun yet, as storage does not say what is there.
     recordings: Vec<Handle>,
     /// What generations before counted up to.
     before: Timeline,
-    /// How long a renewal lasts.
-    lease_lasts: Duration,
-    /// How long the event is certainly nobody else's.
-    good_until: Instant,
 }
 
 /// The event while it takes encoders in.
@@ -102,16 +99,13 @@ enum Over {
 pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: CancellationToken) {
     let event = claim.assignment.event_id;
     tracing::info!(%event, name = claim.assignment.event_name, "took a live event");
-    let lease = Duration::from_secs(u64::from(claim.lease_seconds.max(5)));
     let mut holder = Holder {
         around,
-        lease: claim.lease,
+        lease: Arc::new(Lease::new(claim.lease, claim.lease_seconds)),
         assignment: claim.assignment,
         running: None,
         recordings: Vec::new(),
         before: Timeline::default(),
-        lease_lasts: lease,
-        good_until: Instant::now() + lease,
     };
     let over = holder.keep(&shutdown).await;
     let failure = match over {
@@ -146,7 +140,7 @@ pub(crate) async fn hold(around: Arc<Around>, claim: Claim, shutdown: Cancellati
     };
     holder.tell_facts().await;
     let release = ReleaseRequest {
-        lease: holder.lease.clone(),
+        lease: holder.lease.token.clone(),
         failure,
     };
     resume::forget(&holder.around.config.data, event);
@@ -174,7 +168,6 @@ async fn tell_time(live: Arc<Live>) {
 
 impl Holder {
     async fn keep(&mut self, shutdown: &CancellationToken) -> Over {
-        let lease = self.lease_lasts;
         let mut look = tokio::time::interval(TICK);
         look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -216,7 +209,7 @@ impl Holder {
             {
                 Ok(assignment) => {
                     self.assignment = assignment;
-                    self.is_ours_since(asked);
+                    self.lease.renewed(asked);
                     if told.as_ref() != Some(&report) {
                         let data = &self.around.config.data;
                         if let Err(error) = resume::keep(data, self.assignment.event_id, &report) {
@@ -224,24 +217,19 @@ impl Holder {
                         }
                     }
                     told = Some(report);
-                    renew_at = Instant::now() + (lease / 3).min(Duration::from_secs(5));
+                    renew_at = Instant::now() + (self.lease.lasts / 3).min(Duration::from_secs(5));
                 }
                 Err(ApiError::LeaseLost) => return Over::LeaseLost,
                 Err(error) => {
                     tracing::warn!(event = %self.assignment.event_id, "renewing a lease: {error}");
                     renew_at = Instant::now() + Duration::from_secs(1);
-                    let is_fenced = matches!(error, ApiError::Unavailable(_)) && self.records();
-                    if !(self.is_surely_ours() || is_fenced) {
+                    let may_go_on = matches!(error, ApiError::Unavailable(_)) && self.records();
+                    if !(self.lease.is_sure() || may_go_on) {
                         return Over::LeaseLost;
                     }
                 }
             }
         }
-    }
-
-    /// Who could not renew for as long as a lease lasts must not assume to hold it still.
-    fn is_surely_ours(&self) -> bool {
-        Instant::now() < self.good_until
     }
 
     /// Whether something is recorded. Then the catalog may be away for longer than a lease lasts, which nobody else can be
@@ -252,17 +240,9 @@ impl Holder {
         self.recordings.iter().any(records)
     }
 
-    /// The lease was renewed by a call that began at `asked`: from then on it counts.
-    fn is_ours_since(&mut self, asked: Instant) {
-        self.good_until = asked + self.lease_lasts;
-        if let Some(running) = &self.running {
-            running.live.set_ours_until(self.good_until);
-        }
-    }
-
     /// Whether somebody else records what is recorded here, and the event may be theirs.
     fn is_overtaken(&self) -> bool {
-        self.recordings.iter().any(Handle::is_fenced) && !self.is_surely_ours()
+        self.recordings.iter().any(Handle::is_fenced) && !self.lease.is_sure()
     }
 
     /// Begins those recordings anew in whose place somebody else recorded, from what is there by now. One that cannot be begun
@@ -360,7 +340,7 @@ impl Holder {
         } else if best.ended {
             best = best.anew();
         }
-        let live = Live::new(assignment, spool, best).map_err(Over::Failed)?;
+        let live = Live::new(assignment, spool, best, self.lease.clone()).map_err(Over::Failed)?;
         let live = Arc::new(live);
         let open = Open {
             live: live.clone(),
@@ -379,7 +359,6 @@ impl Holder {
                 None
             }
         };
-        live.set_ours_until(self.good_until);
         self.around.hub.show(&live);
         tokio::spawn(tell_time(live.clone()));
         self.running = Some(Running { live, token, srt });
@@ -448,7 +427,7 @@ impl Holder {
             _ => WorkerState::Preparing,
         };
         RenewRequest {
-            lease: self.lease.clone(),
+            lease: self.lease.token.clone(),
             state,
             generation: self.assignment.generation,
             endpoints: self.endpoints(),
@@ -629,7 +608,7 @@ impl Holder {
             }
             let over = self.recordings.iter().all(Handle::is_over);
             let report = RenewRequest {
-                lease: self.lease.clone(),
+                lease: self.lease.token.clone(),
                 state: WorkerState::Preparing,
                 generation: self.assignment.generation,
                 endpoints: Endpoints::default(),
@@ -640,8 +619,8 @@ impl Holder {
             let asked = Instant::now();
             let renewed = self.around.api.renew(event, &report).await;
             let told = renewed.is_ok();
-            if let Some(live) = live.as_ref().filter(|_| told) {
-                live.set_ours_until(asked + self.lease_lasts);
+            if told {
+                self.lease.renewed(asked);
             }
             match renewed {
                 Ok(assignment) => {

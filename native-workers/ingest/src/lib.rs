@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`run`], [`Config`] | claims events and keeps their leases |
 //! | `holder` | one event: brings what the worker does to what is wanted |
+//! | `lease` | how long it is certainly this worker's |
 //! | `resume` | the leases of a worker that was killed, for its next life |
 //! | `event` | one event's engine, its newest media in memory, its journal and spool on disk |
 //! | `recording` | one live output: segments, pages and head into storage, trimming, the end |
@@ -25,6 +26,7 @@ mod event;
 mod facts;
 mod holder;
 mod hub;
+mod lease;
 mod measure;
 mod push;
 mod recording;

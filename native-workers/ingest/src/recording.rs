@@ -574,7 +574,7 @@ impl Writer {
         let written = self.insist(name, |storage| {
             let bytes = bytes.clone();
             async move {
-                if !self.live.is_surely_ours() && storage.tag(head).await? != self.tag {
+                if !self.live.lease.is_sure() && storage.tag(head).await? != self.tag {
                     return Ok(false);
                 }
                 storage.put(name, content_type, bytes).await.map(|()| true)

@@ -89,24 +89,28 @@ impl Sender {
         let mut span = Span::within(None, Kind::Client, "webhook");
         span.tell("headwater.rule", || delivery.rule_id.to_string().into());
         let here = span.here();
-        match tokio::time::timeout(self.patience, self.attempt(delivery, here.as_ref())).await {
-            Ok(Ok(answer)) => {
-                let status = answer.status().as_u16();
-                span.set("http.response.status_code", i64::from(status));
-                DeliveryOutcome::Answered {
-                    status,
-                    retry_after_seconds: retry_after(answer.headers(), Timestamp::now()),
-                }
-            }
-            Ok(Err(outcome)) => {
-                span.fail(|| "no answer".to_owned());
-                outcome
-            }
+        let tried =
+            tokio::time::timeout(self.patience, self.attempt(delivery, here.as_ref())).await;
+        let outcome = match tried {
+            Ok(Ok(answer)) => DeliveryOutcome::Answered {
+                status: answer.status().as_u16(),
+                retry_after_seconds: retry_after(answer.headers(), Timestamp::now()),
+            },
+            Ok(Err(outcome)) => outcome,
             Err(_) => unanswered(format!(
                 "The receiver did not answer within {} seconds.",
                 self.patience.as_secs_f32()
             )),
+        };
+        match &outcome {
+            DeliveryOutcome::Answered { status, .. } => {
+                span.set("http.response.status_code", i64::from(*status));
+            }
+            DeliveryOutcome::Unanswered { reason } | DeliveryOutcome::Refused { reason } => {
+                span.fail(|| reason.clone());
+            }
         }
+        outcome
     }
 
     async fn attempt(

@@ -137,11 +137,6 @@ impl Here {
             None => client.clone(),
         }
     }
-
-    /// Thirty-two hexadecimal digits, as logs name a trace.
-    pub fn trace_id(&self) -> String {
-        self.0.trace_id().to_string()
-    }
 }
 
 /// A piece of work. It ends when it is dropped.
@@ -207,13 +202,6 @@ impl Span {
     pub fn tell(&mut self, key: &'static str, value: impl FnOnce() -> Value) {
         if let Some(span) = &mut self.0 {
             span.set_attribute(KeyValue::new(key, value()));
-        }
-    }
-
-    /// Gives it another name.
-    pub fn rename(&mut self, name: impl FnOnce() -> Cow<'static, str>) {
-        if let Some(span) = &mut self.0 {
-            span.update_name(name());
         }
     }
 

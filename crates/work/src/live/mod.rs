@@ -179,7 +179,7 @@ pub struct Output {
     pub fragments_per_ts_segment: u32,
     /// Where the recording begins: in ticks of 100 ns of the presentation's timeline, which counts from the Unix epoch, as
     /// manifests of Smooth Streaming do. What is before it is not recorded, and what is after it is as far as the worker
-    /// still has it. `None`: with what comes after `made`.
+    /// still has it. `None`: with the row in which it was `made`.
     pub output_snap_time: Option<i64>,
     /// When the output was made, in the same ticks.
     #[serde(default)]
