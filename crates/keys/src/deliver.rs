@@ -238,13 +238,19 @@ impl Delivery {
                 self.carry(outbound, system, &granted.project, &message)
                     .await
             }
-            KeyRequest::WidevineCertificate => {
+            KeyRequest::WidevineCertificate(kid) => {
+                let project = match kid {
+                    Some(kid) => access.project_of(System::Widevine, kid).await?,
+                    None => None,
+                };
                 let message = Message {
                     kids: &[],
                     challenge: &[0x08, 0x04],
                     configuration: None,
                 };
-                self.carry(outbound, System::Widevine, "", &message).await
+                let project = project.unwrap_or_default();
+                self.carry(outbound, System::Widevine, &project, &message)
+                    .await
             }
         }
     }
@@ -334,13 +340,29 @@ struct Access<'a, S, O> {
 }
 
 impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
-    async fn grant(&self, system: System, kid: Kid, wanted: Wanted) -> Result<Granted, Failure> {
-        let stored = self.store.find(kid).await.map_err(|error| {
+    async fn find(&self, kid: Kid) -> Result<Vec<StoredKey>, Failure> {
+        self.store.find(kid).await.map_err(|error| {
             (self.delivery.log)(&format!("the catalog: {error}"));
             Failure::Store
-        })?;
+        })
+    }
+
+    /// Whose the key is, for those who would be granted it. Of a token no use is counted: nothing of the key is handed over.
+    /// `None` for all others, who learn nothing.
+    async fn project_of(&self, system: System, kid: Kid) -> Result<Option<String>, Failure> {
+        for key in self.find(kid).await? {
+            if key.named(kid, Wanted::Licence, self.now).is_some()
+                && self.judge(system, kid, &key).await.is_ok()
+            {
+                return Ok(Some(key.project));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn grant(&self, system: System, kid: Kid, wanted: Wanted) -> Result<Granted, Failure> {
         let mut refusal = Refusal::System;
-        for key in stored {
+        for key in self.find(kid).await? {
             let Some(value) = key.named(kid, wanted, self.now) else {
                 continue;
             };
@@ -366,6 +388,25 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
         kid: Kid,
         key: &StoredKey,
     ) -> Result<Result<Configuration, Refusal>, Failure> {
+        let (configuration, token) = match self.judge(system, kid, key).await {
+            Ok(granted) => granted,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        match token {
+            Some(token) if !self.use_up(&key.policy, &token).await? => {
+                Ok(Err(Refusal::Forbidden(TokenError::Uses)))
+            }
+            _ => Ok(Ok(configuration)),
+        }
+    }
+
+    /// What the key's policy says, with what providers publish.
+    async fn judge(
+        &self,
+        system: System,
+        kid: Kid,
+        key: &StoredKey,
+    ) -> Result<(Configuration, Option<Accepted>), Refusal> {
         let (policy, errors) = KeyPolicy::read(&key.options.0);
         for error in errors {
             (self.delivery.log)(&format!("content key policy {}: {error}", key.policy));
@@ -383,16 +424,7 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
                 .await;
             verdict = self.decide(&policy, system, (kid, key.id));
         }
-        let (configuration, token) = match verdict {
-            Ok(granted) => granted,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        match token {
-            Some(token) if !self.use_up(&key.policy, &token).await? => {
-                Ok(Err(Refusal::Forbidden(TokenError::Uses)))
-            }
-            _ => Ok(Ok(configuration)),
-        }
+        verdict
     }
 
     /// `kid`: what is asked for. `stored`: another id of it, where keys rotate. A token may name either.

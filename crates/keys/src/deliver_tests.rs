@@ -442,7 +442,8 @@ fn a_clearkey_licence_has_keys_of_several_periods() {
 #[test]
 fn a_clearkey_licence_has_the_keys_that_were_granted() {
     let (delivery, net) = (delivery(json!([])), Net::default());
-    let store = store(json!([option("ClearKey", token(symmetric()))]));
+    let systems = ["ClearKey", "Widevine"].map(|system| option(system, token(symmetric())));
+    let store = store(json!(systems));
     let b64 = |kid: &str| Kid::parse(kid).unwrap().base64url();
     let body = json!({"kids": [b64(KID), b64(OPEN), b64("99999999-4455-6677-8899-aabbccddeeff")], "type": "temporary"}).to_string();
     let ask = |token: Option<&str>, body: &str| {
@@ -610,10 +611,44 @@ fn playready_carries_its_token_in_custom_data() {
 }
 
 #[test]
+fn a_services_certificate_is_that_of_the_projects_licence_server() {
+    let delivery = delivery(json!([
+        {"system": "Widevine", "url": "https://all.example/"},
+        {"system": "Widevine", "url": "https://p1.example/", "project": "p1"},
+    ]));
+    let answer = |body: &str| Ok((200, body.to_owned()));
+    let net = Net {
+        answers: HashMap::from([
+            ("https://all.example/".to_owned(), answer("of all")),
+            ("https://p1.example/".to_owned(), answer("of p1")),
+        ]),
+        ..Net::default()
+    };
+    let store = store(json!([option("Widevine", token(symmetric()))]));
+    let good = golden()["tokens"]["HS256"].as_str().unwrap().to_owned();
+    let unknown = "00000000-0000-0000-0000-0000000000aa";
+    for (kid, token, expected) in [
+        (Some(KID), Some(good.as_str()), "of p1"),
+        (Some(OPEN), None, "of p1"),
+        // Who may not have the key does not learn that there is one.
+        (Some(KID), None, "of all"),
+        (Some(unknown), Some(good.as_str()), "of all"),
+        (None, Some(good.as_str()), "of all"),
+    ] {
+        let query = kid.map(kid_query).unwrap_or_default();
+        let got = Ask::new("/Widevine/", query, token, &[8, 4]).send(&delivery, &store, &net);
+        assert_eq!(got.body(), expected.as_bytes(), "{kid:?} {token:?}");
+    }
+    let asked = net.asked.borrow();
+    assert!(asked.iter().all(|request| request.body() == &[8, 4]));
+}
+
+#[test]
 fn a_counted_token_is_used_up() {
     use hmac::{Hmac, KeyInit, Mac};
     let (delivery, net) = (delivery(json!([])), Net::default());
-    let store = store(json!([option("ClearKey", token(symmetric()))]));
+    let systems = ["ClearKey", "Widevine"].map(|system| option(system, token(symmetric())));
+    let store = store(json!(systems));
     let b64 = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
     let claims = json!({"iss": "https://issuer.example", "aud": "urn:test", "exp": NOW + 60, crate::CONTENT_KEY_IDENTIFIER: KID, crate::MAX_USES: 2});
     let message = format!(
@@ -630,6 +665,9 @@ fn a_counted_token_is_used_up() {
         .finalize()
         .into_bytes();
     let token = format!("{message}.{}", b64(&signature));
+    // For a service's certificate its genuine token is looked at, and not used.
+    let certificate = Ask::new("/Widevine/", kid_query(KID), Some(&token), &[8, 4]);
+    assert_eq!(certificate.send(&delivery, &store, &net).status(), 503);
     let statuses: Vec<_> = (0..3)
         .map(|_| {
             Ask::new("/", kid_query(KID), Some(&token), b"")

@@ -38,8 +38,9 @@ pub enum KeyRequest {
         /// What the client says, for the licence server only.
         challenge: Vec<u8>,
     },
-    /// Widevine's request for the service's certificate, which needs no key: everybody may have it.
-    WidevineCertificate,
+    /// Widevine's request for the service's certificate, which needs no key: everybody may have it. The key of the licence URL
+    /// that it came to, if that names one, says whose service is meant.
+    WidevineCertificate(Option<Kid>),
 }
 
 /// Why a request is none.
@@ -98,7 +99,7 @@ impl KeyRequest {
             "widevine" => {
                 post()?;
                 if body == [0x08, 0x04] {
-                    return Ok(Self::WidevineCertificate);
+                    return kid_of(query).map(Self::WidevineCertificate);
                 }
                 licence(System::Widevine, vec![one()?], body)
             }

@@ -67,9 +67,12 @@ pub(crate) fn carriage(head: &TrackHead) -> Result<Carriage, String> {
                 _ => None,
             },
         }),
-        (_, "ec-3") => Ok(Carriage::Audio {
+        (config, "ec-3") => Ok(Carriage::Audio {
             codec: ts::AudioCodec::Eac3,
-            setup: None,
+            setup: match config {
+                Some(CodecConfig::Boxed(boxed)) => Some(boxed.config.clone()),
+                _ => None,
+            },
         }),
         (_, codec) => Err(format!("MPEG-2 TS of HLS does not carry {codec}")),
     }

@@ -12,7 +12,7 @@
 //! piece:  u8 kind
 //!           0 packets: u32 length, bytes
 //!           1 PES:     u8 stream, u16 PID, u8 stream_id, u8 counter, u8 flags (1 random access, 2 PCR, 4 DTS, 8 H.264,
-//!                      16 encrypted),
+//!                      16 encrypted, 32 each frame of a sample by itself),
 //!                      u32 packets, u64 PTS, u64 PCR, u64 DTS (each if there), u16 unit count,
 //!                      units: u32 media length, u32 length in the stream (encrypted H.264 only), u16 prefix length, prefix
 //! ```
@@ -30,7 +30,7 @@ mod cover;
 mod packets;
 
 /// Version of the wire form.
-pub const FORMAT_VERSION: u16 = 4;
+pub const FORMAT_VERSION: u16 = 5;
 /// No valid plan is longer than this when encoded; a receiver need not read more.
 pub const MAX_ENCODED_BYTES: usize = 20
     + MAX_OBJECTS * (MAX_URL_BYTES + MAX_ETAG_BYTES + 4)

@@ -52,8 +52,7 @@ impl Piece {
     }
 
     fn is_protected(&self) -> bool {
-        let protected = [Framing::ProtectedAvc, Framing::ProtectedFrame];
-        matches!(self, Self::Pes { pes, .. } if protected.contains(&pes.framing))
+        matches!(self, Self::Pes { pes, .. } if pes.framing.is_protected())
     }
 
     /// Media bytes that it takes from `stream`.

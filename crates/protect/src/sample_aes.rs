@@ -149,7 +149,19 @@ impl SampleAes {
         escape(&made, out);
     }
 
-    /// Encrypts audio frames in place: an ADTS frame (7 or 9 bytes of header), or with `header` 0 an AC-3 or Enhanced AC-3
+    /// Encrypts the frames of an Enhanced AC-3 access unit in place, each from the vector on. What is no frame is taken for one:
+    /// nothing stays clear for being damaged.
+    pub fn syncframes(&self, mut unit: &mut [u8]) {
+        while !unit.is_empty() {
+            let Some((frame, rest)) = unit.split_at_mut_checked(syncframe(unit)) else {
+                return;
+            };
+            self.audio_frame(frame, 0);
+            unit = rest;
+        }
+    }
+
+    /// Encrypts an audio frame in place: an ADTS frame (7 or 9 bytes of header), or with `header` 0 an AC-3 or Enhanced AC-3
     /// frame. The next 16 bytes stay clear, and what is less than a block at the end.
     pub fn audio_frame(&self, frame: &mut [u8], header: usize) {
         let Some(body) = frame.get_mut(header.saturating_add(AUDIO_LEADER)..) else {
@@ -170,6 +182,19 @@ impl SampleAes {
     }
 }
 
+/// The length of the Enhanced AC-3 frame at the start (ETSI TS 102 366 §E.1.3.1.3): `frmsiz`, in words, less one. All that is there
+/// where there is no such frame, or one that is cut off.
+fn syncframe(bytes: &[u8]) -> usize {
+    let length = match *bytes {
+        [0x0b, 0x77, high, low, ..] => {
+            let words = u16::from_be_bytes([high & 7, low]).saturating_add(1);
+            usize::from(words).saturating_mul(2)
+        }
+        _ => bytes.len(),
+    };
+    length.min(bytes.len())
+}
+
 /// Emulation prevention (ISO/IEC 14496-10 §7.4.1). The last byte is always one that was there before, so not zero.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     let mut zeros: u8 = 0;
@@ -184,5 +209,38 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
         } else {
             0
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_an_access_unit_are_encrypted_one_by_one() {
+        let cipher = SampleAes::new(&Key::new([3; 16]), [5; 16]);
+        // Of 60 and of 100 bytes.
+        let frames = [(29_u8, 60), (49, 100)].map(|(words, length)| {
+            let mut frame = vec![0x0b, 0x77, 0, words];
+            frame.resize(length, words);
+            frame
+        });
+        let mut alone = frames.clone();
+        for frame in &mut alone {
+            cipher.audio_frame(frame, 0);
+        }
+        let mut unit = frames.concat();
+        cipher.syncframes(&mut unit);
+        assert_eq!(unit, alone.concat());
+        assert_eq!(unit[60..76], frames[1][..16]);
+        assert_ne!(unit, frames.concat());
+
+        // Cut off, or no frame at all: as one frame, so that nothing is left as it was.
+        for mut damaged in [frames[1][..70].to_vec(), vec![1; 70], vec![0x0b; 3]] {
+            let mut whole = damaged.clone();
+            cipher.audio_frame(&mut whole, 0);
+            cipher.syncframes(&mut damaged);
+            assert_eq!(damaged, whole);
+        }
     }
 }

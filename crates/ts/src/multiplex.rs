@@ -80,7 +80,7 @@ pub struct Audio<'a> {
     /// In order. With video, where they begin does not matter.
     pub fragments: &'a [Fragment],
     /// Encrypted with SAMPLE-AES: what a decoder has to know without reading a frame. AAC: the AudioSpecificConfig; AC-3:
-    /// the start of a frame, 10 bytes.
+    /// the start of a frame, 10 bytes; E-AC-3: the payload of `dec3`.
     pub setup: Option<&'a [u8]>,
 }
 
@@ -293,8 +293,10 @@ fn listing(audio: &Audio<'_>) -> Result<(u8, Vec<u8>), TsError> {
             let descriptors = ac3_descriptors(false, setup).map_err(|_| TsError::Protection)?;
             (stream_type::AC3, descriptors)
         }
-        // A sample may be several frames, which are encrypted one by one.
-        (AudioCodec::Eac3, Some(_)) => return Err(TsError::Protection),
+        (AudioCodec::Eac3, Some(setup)) => {
+            let descriptors = ac3_descriptors(true, setup).map_err(|_| TsError::Protection)?;
+            (stream_type::EC3, descriptors)
+        }
     };
     if listed.1.len() > MAX_DESCRIPTORS {
         return Err(TsError::Protection);
@@ -398,9 +400,10 @@ fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> 
                     pts,
                     dts: None,
                     packets: 0,
-                    framing: match audio.setup {
-                        Some(_) => Framing::ProtectedFrame,
-                        None => Framing::AsIs,
+                    framing: match (audio.setup, audio.codec) {
+                        (Some(_), AudioCodec::Eac3) => Framing::ProtectedFrames,
+                        (Some(_), _) => Framing::ProtectedFrame,
+                        (None, _) => Framing::AsIs,
                     },
                     units: vec![unit],
                 },
@@ -684,7 +687,7 @@ mod tests {
             })
             .collect();
         assert_eq!(framings, [Framing::ProtectedAvc, Framing::ProtectedFrame]);
-        for audio in [audio(AudioCodec::Eac3, &[0; 8]), audio(aac, &[0; 60])] {
+        for audio in [audio(AudioCodec::Eac3, &[0; 60]), audio(aac, &[0; 60])] {
             assert_eq!(
                 multiplex(None, Some(&audio), None),
                 Err(TsError::Protection)

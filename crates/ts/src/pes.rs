@@ -23,6 +23,19 @@ pub enum Framing {
     ProtectedAvc,
     /// Audio frames under SAMPLE-AES, without their ADTS headers.
     ProtectedFrame,
+    /// The same of E-AC-3, whose samples may be several syncframes, each encrypted by itself.
+    ProtectedFrames,
+}
+
+impl Framing {
+    /// Whether a key is needed.
+    #[must_use]
+    pub fn is_protected(self) -> bool {
+        match self {
+            Self::AsIs | Self::Avc => false,
+            Self::ProtectedAvc | Self::ProtectedFrame | Self::ProtectedFrames => true,
+        }
+    }
 }
 
 /// A sample in a PES packet.
@@ -196,6 +209,10 @@ impl Pes {
                 Framing::Avc => to_byte_stream(made)?,
                 Framing::ProtectedFrame => {
                     cipher.ok_or(PesError::Keyless)?.audio_frame(made, 0);
+                }
+                Framing::ProtectedFrames => {
+                    let cipher = cipher.ok_or(PesError::Keyless)?;
+                    cipher.syncframes(made);
                 }
                 Framing::AsIs | Framing::ProtectedAvc => {}
             }

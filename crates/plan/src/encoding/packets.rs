@@ -14,6 +14,7 @@ const PCR: u8 = 2;
 const DTS: u8 = 4;
 const AVC: u8 = 8;
 const PROTECTED: u8 = 16;
+const FRAMES: u8 = 32;
 
 /// Counts and lengths are within the limits of the crate, all of which fit.
 fn count(len: usize) -> u32 {
@@ -84,6 +85,7 @@ fn put_pes(out: &mut BytesMut, pes: &Pes) {
                 Framing::Avc => AVC,
                 Framing::ProtectedAvc => AVC | PROTECTED,
                 Framing::ProtectedFrame => PROTECTED,
+                Framing::ProtectedFrames => PROTECTED | FRAMES,
             },
     );
     out.put_u32_le(pes.packets);
@@ -186,6 +188,7 @@ fn read_pes(reader: &mut Reader) -> Result<Pes, DecodeError> {
         (false, false) => Framing::AsIs,
         (true, false) => Framing::Avc,
         (true, true) => Framing::ProtectedAvc,
+        (false, true) if has(FRAMES) => Framing::ProtectedFrames,
         (false, true) => Framing::ProtectedFrame,
     };
     let mut units = Vec::new();
