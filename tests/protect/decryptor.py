@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 PIFF_TRACK = uuid.UUID("8974dbce-7be7-4c51-84f9-7148f9882554").bytes
 PIFF_SAMPLES = uuid.UUID("a2394f52-5a9b-4f14-a244-6c427c648df4").bytes
 ENTRY_LENGTH = {b"encv": 78, b"enca": 28}
+SOUND = (b"mp4a", b"ac-3", b"ec-3", b"Opus", b"fLaC")
 GONE = (b"sinf", b"pssh", b"senc", b"saiz", b"saio", b"sgpd", b"sbgp")
 
 
@@ -239,7 +240,7 @@ def free(data, start, end):
         elif kind == b"stsd":
             entry, body, last = next(boxes(data, at + 8, to))
             # By now it is called as it was before.
-            free(data, body + (28 if entry == b"mp4a" else 78), last)
+            free(data, body + (28 if entry in SOUND else 78), last)
 
 
 def decrypt(file, keys):
