@@ -12,6 +12,8 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -34,11 +36,10 @@ def pywidevine() -> str:
     return found
 
 
-def protected(mkio: Mkio, account, asset: str) -> dict:
-    """A locator under Widevine with a token: its `listPaths` and its key."""
-    name = account.name("drm")
-    option = {
-        "configuration": {"@odata.type": f"{ODATA}WidevineConfiguration", "widevineTemplate": "{}"},
+def by_token(configuration: dict) -> dict:
+    """An option of a content key policy."""
+    return {
+        "configuration": configuration,
         "restriction": {
             "@odata.type": f"{ODATA}TokenRestriction", "issuer": ISSUER, "audience": AUDIENCE, "restrictionTokenType": "Jwt",
             "primaryVerificationKey": {
@@ -46,14 +47,28 @@ def protected(mkio: Mkio, account, asset: str) -> dict:
             },
         },
     }  # fmt: skip
-    mkio.call("PUT", f"/contentKeyPolicies/{name}", {"properties": {"options": [option]}})
-    protocols = {"download": False, "dash": True, "hls": False, "smoothStreaming": False}
-    cenc = {"enabledProtocols": protocols, "contentKeys": {"defaultKey": {"label": "k"}}, "drm": {"widevine": {}}}
-    mkio.call("PUT", f"/streamingPolicies/{name}", {"properties": {"commonEncryptionCenc": cenc}})
-    locator = {"assetName": asset, "streamingPolicyName": name, "defaultContentKeyPolicyName": name}
-    mkio.call("PUT", f"/streamingLocators/{name}", {"properties": locator})
-    (key,) = mkio.call("POST", f"/streamingLocators/{name}/listContentKeys")["contentKeys"]
-    return key
+
+
+def locator(mkio: Mkio, name: str, asset: str, options: list[dict], policy: dict) -> dict[str, dict]:
+    """Makes a locator with policies of its name. Returns its keys by label."""
+    mkio.call("PUT", f"/contentKeyPolicies/{name}", {"properties": {"options": options}})
+    mkio.call("PUT", f"/streamingPolicies/{name}", {"properties": policy})
+    made = {"assetName": asset, "streamingPolicyName": name, "defaultContentKeyPolicyName": name}
+    mkio.call("PUT", f"/streamingLocators/{name}", {"properties": made})
+    keys = mkio.call("POST", f"/streamingLocators/{name}/listContentKeys")["contentKeys"]
+    return {key["labelReferenceInStreamingPolicy"]: key for key in keys}
+
+
+def encryption(label: str, drm: dict, **protocols: bool) -> dict:
+    enabled = {name: protocols.get(name, False) for name in ("download", "dash", "hls", "smoothStreaming")}
+    return {"enabledProtocols": enabled, "contentKeys": {"defaultKey": {"label": label}}, "drm": drm}
+
+
+def protected(mkio: Mkio, account, asset: str) -> dict:
+    """The key of a locator under Widevine with a token."""
+    option = by_token({"@odata.type": f"{ODATA}WidevineConfiguration", "widevineTemplate": "{}"})
+    policy = {"commonEncryptionCenc": encryption("k", {"widevine": {}}, dash=True)}
+    return locator(mkio, account.name("drm"), asset, [option], policy)["k"]
 
 
 class Names:
@@ -146,3 +161,117 @@ def test_a_widevine_client_gets_its_licence_through_key_delivery(collector, inst
     hidden = ("a-secret", token()[:20], value.hex(), key["value"])
     for told in (log, metrics, spans):
         assert not any(secret in told for secret in hidden)
+
+
+PLAYREADY = {
+    "@odata.type": f"{ODATA}PlayReadyConfiguration",
+    "licenses": [{
+        "allowTestDevices": True, "licenseType": "NonPersistent", "contentType": "Unspecified",
+        "contentKeyLocation": {"@odata.type": f"{ODATA}PlayReadyContentEncryptionKeyFromHeader"},
+    }],
+}  # fmt: skip
+
+
+def acquire_licence(kid: uuid.UUID, custom: str = "") -> bytes:
+    """A client's message, as far as anybody but Microsoft's server reads it: SOAP around a challenge with a header."""
+    header = (
+        '<WRMHEADER xmlns="http://schemas.microsoft.com/DRM/2007/03/PlayReadyHeader" version="4.0.0.0"><DATA><PROTECTINFO>'
+        "<KEYLEN>16</KEYLEN><ALGID>AESCTR</ALGID></PROTECTINFO>"
+        f"<KID>{base64.b64encode(kid.bytes_le).decode()}</KID></DATA></WRMHEADER>"
+    )
+    challenge = (
+        '<Challenge xmlns="http://schemas.microsoft.com/DRM/2007/03/protocols/messages"><LA><Version>1</Version>'
+        f"<ContentHeader>{header}</ContentHeader>{custom}<Nonce>{base64.b64encode(os.urandom(16)).decode()}</Nonce></LA></Challenge>"
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>'
+        '<AcquireLicense xmlns="http://schemas.microsoft.com/DRM/2007/03/protocols">'
+        f"<challenge>{challenge}</challenge></AcquireLicense></soap:Body></soap:Envelope>"
+    ).encode()
+
+
+def test_playready_and_fairplay_messages_are_carried_through_key_delivery(installation, tmp_path):
+    said: dict[str, tuple] = {}
+    servers = {system: LicenceServer(lambda _, system=system: said[system]) for system in ("PlayReady", "FairPlay")}
+    configuration = tmp_path / "licences.json"
+    configuration.write_text(json.dumps([
+        {"system": "PlayReady", "url": f"{servers['PlayReady'].url}/rightsmanager.asmx", "headers": {"x-api-key": "a-secret"}},
+        {"system": "FairPlay", "url": f"{servers['FairPlay'].url}/ckc?asset={{ContentKeyId}}", "wrapping": "form"},
+    ]))  # fmt: skip
+    connection = installation.start(f"--licence-config={configuration}")
+    mkio, http = Mkio(connection), player_session(connection)
+    mkio.call("PUT", "/assets/film", {"properties": {}})
+    fairplay = {
+        "@odata.type": f"{ODATA}FairPlayConfiguration", "ask": base64.b64encode(bytes(16)).decode(), "fairPlayPfx": "AAAA",
+        "fairPlayPfxPassword": "none", "rentalAndLeaseKeyType": "Undefined", "rentalDuration": 0,
+    }  # fmt: skip
+    policy = {
+        "commonEncryptionCenc": encryption("pr", {"playReady": {}}, dash=True, smoothStreaming=True),
+        "commonEncryptionCbcs": encryption("fp", {"fairPlay": {"allowPersistentLicense": False}}, hls=True),
+    }
+    keys = locator(mkio, Names().name("drm"), "film", [by_token(PLAYREADY), by_token(fairplay)], policy)
+    good = {"Authorization": f"Bearer {token()}"}
+
+    def refused(address: str, body: bytes, server: LicenceServer) -> None:
+        reached = len(server.requests)
+        assert http.post(address, data=body, timeout=30).status_code == 401
+        wrong = {"Authorization": f"Bearer {token(aud='others')}"}
+        assert http.post(address, data=body, headers=wrong, timeout=30).status_code in (401, 403)
+        assert len(server.requests) == reached, "nothing gets there without a token, nor with one for somebody else"
+
+    # PlayReady: every byte as the client sent it, the licence as the server sent it.
+    kid, server = uuid.UUID(keys["pr"]["id"]), servers["PlayReady"]
+    address, message = f"{connection.keysUrl}/PlayReady/", acquire_licence(kid)
+    refused(address, message, server)
+    said["PlayReady"] = (200, b"<soap>a licence \xc3\xa9</soap>", "text/xml; charset=utf-8")
+    answer = http.post(address, data=message, headers=good, timeout=30)
+    assert (answer.status_code, answer.content) == (200, said["PlayReady"][1])
+    assert answer.headers["content-type"].startswith("text/xml") and answer.headers["cache-control"] == "no-store"
+    path, headers, body = server.requests[-1]
+    headers = {name.lower(): text for name, text in headers.items()}
+    assert (path, body, headers["x-api-key"]) == ("/rightsmanager.asmx", message, "a-secret")
+    assert headers["soapaction"] == '"http://schemas.microsoft.com/DRM/2007/03/protocols/AcquireLicense"'
+    assert headers["content-type"].startswith("text/xml") and "authorization" not in headers
+    # For clients that cannot add a header the token is custom data.
+    inner = f"<Access><Data><Token>{token()}</Token></Data></Access>"
+    custom = acquire_licence(kid, f"<CustomData>{escape(inner)}</CustomData>")
+    assert http.post(address, data=custom, timeout=30).status_code == 200
+    # A fault tells the client what to do first, and is for it; anything else of the server's is not.
+    said["PlayReady"] = (500, b"<soap:Fault>0x8004c065</soap:Fault>", "text/xml")
+    answer = http.post(address, data=message, headers=good, timeout=30)
+    assert (answer.status_code, answer.content) == (500, said["PlayReady"][1])
+    for bad in ((500, b"stack trace", "text/html"), (403, b"who are you", "text/xml"), (200, b"", "text/xml")):
+        said["PlayReady"] = bad
+        answer = http.post(address, data=message, headers=good, timeout=30)
+        assert answer.status_code == 502 and (not bad[1] or bad[1] not in answer.content), answer.text
+    reached = len(server.requests)
+    for malformed in (b"", b"challenge", message[:-20], acquire_licence(kid).replace(b"WRMHEADER", b"OTHER"), message + bytes(65 * 1024)):
+        assert http.post(address, data=malformed, headers=good, timeout=30).status_code == 400, malformed[:80]
+    assert http.post(address, data=acquire_licence(uuid.uuid4()), headers=good, timeout=30).status_code == 401
+    assert len(server.requests) == reached
+
+    # FairPlay: the context as AMS players send it, as a form for the server, and its answer as AMS players read it.
+    kid, server, spc = uuid.UUID(keys["fp"]["id"]), servers["FairPlay"], os.urandom(700)
+    address = f"{connection.keysUrl}/FairPlay/?kid={kid}"
+    form = {"spc": base64.b64encode(spc).decode(), "assetId": str(kid)}
+    refused(address, b"spc=AAAA", server)
+    ckc = os.urandom(300)
+    for carried in (f"<ckc>{base64.b64encode(ckc).decode()}</ckc>", base64.b64encode(ckc).decode()):
+        said["FairPlay"] = (200, carried.encode(), "text/plain")
+        for body in (form, spc):
+            answer = http.post(address, data=body, headers=good, timeout=30)
+            assert (answer.status_code, answer.text) == (200, f"<ckc>{base64.b64encode(ckc).decode()}</ckc>")
+            path, headers, got = server.requests[-1]
+            assert path == f"/ckc?asset={kid}"
+            sent = {name: values[0] for name, values in parse_qs(got.decode()).items()}
+            assert base64.b64decode(sent["spc"]) == spc and sent["assetId"] == str(kid)
+    for bad in ((500, b"stack trace"), (200, b""), (200, b"<ckc></ckc>"), (200, b"<ckc>no base64!</ckc>"), (302, b"elsewhere")):
+        said["FairPlay"] = bad
+        answer = http.post(address, data=form, headers=good, timeout=30)
+        assert answer.status_code == 502 and (not bad[1] or bad[1] not in answer.content), answer.text
+    for server in servers.values():
+        server.close()
+    assert http.post(address, data=form, headers=good, timeout=30).status_code in (502, 504)
+    installation.stop()
+    log = Path(installation.log.name).read_text()
+    assert not any(secret in log for secret in ("a-secret", token()[:20], keys["pr"]["value"], keys["fp"]["value"]))

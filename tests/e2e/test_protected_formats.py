@@ -7,24 +7,29 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 from azure.mgmt.media.models import (
+    CencDrmConfiguration,
     ClearKeyEncryptionConfiguration,
     CommonEncryptionCbcs,
     CommonEncryptionCenc,
+    ContentKeyPolicyClearKeyConfiguration,
     ContentKeyPolicyOpenRestriction,
     DefaultKey,
     EnabledProtocols,
     StreamingPolicy,
     StreamingPolicyContentKeys,
+    StreamingPolicyPlayReadyConfiguration,
 )
 
 import decryptor
 import media
+import piff
 from headwater import in_ci
-from test_protection import key_policy, protect
+from test_protection import key_policy, playready, protect
 
 PICTURES = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=6")
 SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=6")
@@ -82,6 +87,8 @@ class Film:
         assert len(self.frames["video"]) == 150 and len(self.frames["audio"]) > 60
         policy, locator = account.name("drm"), account.name("loc")
         clear_key = ClearKeyEncryptionConfiguration()
+        # Smooth Streaming has no other.
+        drm = CencDrmConfiguration(play_ready=StreamingPolicyPlayReadyConfiguration())
 
         def everywhere(label: str, smooth: bool) -> dict:
             return {
@@ -94,12 +101,13 @@ class Film:
             *account.where,
             policy,
             StreamingPolicy(
-                common_encryption_cenc=CommonEncryptionCenc(**everywhere("cenc", True)),
+                common_encryption_cenc=CommonEncryptionCenc(**everywhere("cenc", True), drm=drm),
                 common_encryption_cbcs=CommonEncryptionCbcs(**everywhere("cbcs", False)),
             ),
         )
+        configurations = [ContentKeyPolicyClearKeyConfiguration(), playready()]
         asset = account.upload(source)
-        urls = protect(account, asset, policy, key_policy(account, ContentKeyPolicyOpenRestriction()), locator)
+        urls = protect(account, asset, policy, key_policy(account, ContentKeyPolicyOpenRestriction(), *configurations), locator)
         self.base = next(iter(urls.values()))[0].split("(")[0]
         listed = account.client.streaming_locators.list_content_keys(*account.where, locator).content_keys
         self.keys = {
@@ -173,3 +181,25 @@ def shown_if_at_all(file: bytes, kind: str) -> list[str] | None:
         return framemd5("-i", "pipe:0", *selected(kind), data=file)
     except AssertionError:
         return None
+
+
+@pytest.mark.parametrize("film", ["h264-aac"], indirect=True)
+def test_fragments_of_smooth_streaming_under_the_init_segment_of_dash(film, http, packager, tmp_path):
+    """For readers that make no movie header of a Smooth manifest. (`test_protection.py` has one that does, for `piff` as well.)"""
+    kid, key = film.keys["cenc"]
+    url = f"{film.base}(encryption=cenc)"
+    inits = {kind: urls[0] for kind, urls in film.tracks(http, "mpd-time-cmaf", "cenc").items()}
+    indices = ElementTree.fromstring(http.get(url, timeout=30).content).findall("StreamIndex")
+    assert {index.get("Type") for index in indices} == {"video", "audio"}
+    for index in indices:
+        kind = index.get("Type")
+        served = [http.get(inits[kind], timeout=30).content, *piff.fragments(http, url, index, index.find("QualityLevel"))]
+        file, clear = tmp_path / f"{kind}.mp4", tmp_path / f"{kind}-clear.mp4"
+        file.write_bytes(numbered_1(b"".join(served)))
+        got = framemd5("-decryption_key", key, "-i", "pipe:0", *selected(kind), data=file.read_bytes())
+        assert got == film.frames[kind], (kind, "ffmpeg")
+        media.run(
+            packager, f"in={file},stream={kind},out={clear}", "--enable_raw_key_decryption",
+            "--keys", f"label=:key_id={kid}:key={key}",
+        )  # fmt: skip
+        assert framemd5("-i", clear, *selected(kind)) == film.frames[kind], (kind, "shaka-packager")

@@ -122,7 +122,7 @@ def licence(challenge: bytes, device: Device, keys: dict[bytes, bytes]) -> bytes
 
 
 class LicenceServer:
-    """Answers with what `answer` makes of a request's path, headers and body; keeps them."""
+    """Answers with what `answer` makes of a request's body: status, body, and a content type if there is to be one. Keeps requests."""
 
     def __init__(self, answer):
         requests = self.requests = []
@@ -131,8 +131,10 @@ class LicenceServer:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
                 requests.append((self.path, dict(self.headers), body))
-                status, sent = answer(body)
+                status, sent, *kind = answer(body)
                 self.send_response(status)
+                for value in kind:
+                    self.send_header("content-type", value)
                 self.send_header("content-length", str(len(sent)))
                 self.end_headers()
                 self.wfile.write(sent)
