@@ -28,6 +28,17 @@ def decrypt_h264(stream, key, iv):
     return b"".join(b"\x00\x00\x00\x01" + _nal(nal, key, iv) for nal in nals)
 
 
+def decrypt_eac3(stream, key, iv):
+    out = bytearray()
+    while stream:
+        assert stream[:2] == b"\x0b\x77"
+        length = 2 * ((stream[2] & 7) << 8 | stream[3]) + 2
+        frame, stream = stream[:length], stream[length:]
+        whole = max(len(frame) - 16, 0) // 16 * 16
+        out += frame[:16] + _decryptor(key, iv).update(frame[16 : 16 + whole]) + frame[16 + whole :]
+    return bytes(out)
+
+
 def decrypt_adts(stream, key, iv):
     out = bytearray()
     while stream:

@@ -192,11 +192,12 @@ def test_the_same_bytes_stay_clear_as_with_shaka_packager(source, scheme, iv_siz
 
 
 def test_sample_aes_is_undone_as_the_format_says(examples, tmp_path):
-    from sample_aes import decrypt_adts, decrypt_h264  # noqa: PLC0415
+    from sample_aes import decrypt_adts, decrypt_eac3, decrypt_h264  # noqa: PLC0415
 
     for name, kind, options, undo in [
         ("clear.h264", "h264", (*PICTURES, "-c:v", "libx264", "-x264-params", "slices=3:keyint=50", "-f", "h264"), decrypt_h264),
         ("clear.aac", "adts", (*SOUND, "-c:a", "aac", "-f", "adts"), decrypt_adts),
+        ("clear.eac3", "eac3", (*SOUND, "-c:a", "eac3", "-f", "eac3"), decrypt_eac3),
     ]:  # fmt: skip
         clear, protected, undone = tmp_path / name, tmp_path / f"protected-{name}", tmp_path / f"undone-{name}"
         run("ffmpeg", "-v", "error", "-y", *options, clear)

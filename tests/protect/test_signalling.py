@@ -5,6 +5,7 @@ import hashlib
 import struct
 import uuid
 import xml.etree.ElementTree as ElementTree
+from xml.sax.saxutils import escape
 
 import cpix
 import pytest
@@ -15,6 +16,7 @@ from test_frames import FRAGMENTS, PICTURES
 KID = "00112233445566778899aabbccddeeff"
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 OTHER = ("10112233445566778899aabbccddeeff", "101e2d3c4b5a69788796a5b4c3d2e1f0")
+LA_URL = "https://video.example/keys/PlayReady/?a=1&b=<2>"
 NAMESPACE = "{http://schemas.microsoft.com/DRM/2007/03/PlayReadyHeader}"
 SYSTEMS = {
     "widevine": "edef8ba979d64acea3c827dcd51d21ed",
@@ -75,7 +77,7 @@ def protobuf(data):
 
 
 def header(data):
-    """The header of a PlayReady object: version, algorithm, key ids with checksums."""
+    """The header of a PlayReady object: version, algorithm, key ids with checksums, licence URLs, and what else there is in its data."""
     total, count, kind, length = struct.unpack("<IHHH", data[:10])
     assert (total, count, kind, length) == (len(data), 1, 1, len(data) - 10)
     root = ElementTree.fromstring(data[10:].decode("utf-16-le"))
@@ -87,7 +89,10 @@ def header(data):
     else:
         (algorithm,) = {kid.get("ALGID") for kid in find("KID")}
         keys = [(kid.get("VALUE"), kid.get("CHECKSUM")) for kid in find("KID")]
-    return root.get("version"), algorithm, keys
+    (data,) = root
+    assert data.tag == f"{NAMESPACE}DATA"
+    others = sorted(child.tag for child in data if child.tag not in (f"{NAMESPACE}LA_URL",))
+    return root.get("version"), algorithm, keys, [url.text for url in find("LA_URL")], others
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +106,7 @@ def theirs(packager, tmp_path_factory):
         run(
             packager, f"in={source},stream=video,out={out}", "--enable_raw_key_encryption", "--protection_scheme", scheme,
             "--protection_systems", "Widevine,PlayReady,CommonSystem", "--keys", f"label=:key_id={KID}:key={KEY}",
+            "--playready_extra_header_data", f"<LA_URL>{escape(LA_URL)}</LA_URL>",
         )  # fmt: skip
         moov = next(body for kind, body in boxes(out.read_bytes()) if kind == b"moov")
         return {pssh(body)[0]: pssh(body) for kind, body in boxes(moov) if kind == b"pssh"}
@@ -111,7 +117,7 @@ def theirs(packager, tmp_path_factory):
 @pytest.mark.parametrize("scheme", ["cenc", "cbcs"])
 def test_pssh_says_what_shaka_packager_says(scheme, examples, theirs):
     expected = theirs(scheme)
-    made = ours(examples, scheme, KID, KEY)
+    made = ours(examples, scheme, KID, KEY, LA_URL)
     parsed = {name: pssh(next(boxes(made[name]))[1]) for name in SYSTEMS}
     assert parsed["common"] == expected[SYSTEMS["common"]]
 
@@ -126,9 +132,8 @@ def test_pssh_says_what_shaka_packager_says(scheme, examples, theirs):
     system, version, kids, data = parsed["playready"]
     assert (system, version, kids) == (SYSTEMS["playready"], 0, [])
     assert data == made["object"]
-    _, algorithm, keys = header(data)
-    _, their_algorithm, their_keys = header(expected[system][3])
-    assert (algorithm, keys) == (their_algorithm, their_keys)
+    assert header(data) == header(expected[system][3])
+    assert header(data)[3] == [LA_URL]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +142,8 @@ def test_pssh_says_what_shaka_packager_says(scheme, examples, theirs):
 )
 def test_playready_headers_name_keys_as_guids_with_checksums(scheme, count, version, examples):
     pairs = [(KID, KEY), OTHER][:count]
-    found, algorithm, keys = header(ours(examples, scheme, *(part for pair in pairs for part in pair))["object"])
-    assert (found, algorithm) == (version, "AESCTR" if scheme == "cenc" else "AESCBC")
+    found, algorithm, keys, urls, _ = header(ours(examples, scheme, *(part for pair in pairs for part in pair))["object"])
+    assert (found, algorithm, urls) == (version, "AESCTR" if scheme == "cenc" else "AESCBC", [])
     for (kid, key), (value, checksum) in zip(pairs, keys, strict=True):
         guid = uuid.UUID(kid).bytes_le
         assert base64.b64decode(value) == guid

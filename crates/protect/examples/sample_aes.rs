@@ -1,5 +1,5 @@
 //! Encrypts elementary streams as Apple's SAMPLE-AES does, for the tests in `tests/protect`:
-//! `sample_aes IN OUT h264|adts KEY IV`. H.264 is in Annex B form with start codes of any length.
+//! `sample_aes IN OUT h264|adts|eac3 KEY IV`. H.264 is in Annex B form with start codes of any length.
 
 use std::error::Error;
 
@@ -38,7 +38,7 @@ fn nals(bytes: &[u8]) -> Vec<&[u8]> {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, input, output, kind, key, iv] = arguments.as_slice() else {
-        return Err("usage: sample_aes IN OUT h264|adts KEY IV".into());
+        return Err("usage: sample_aes IN OUT h264|adts|eac3 KEY IV".into());
     };
     let number = |text: &str| u128::from_str_radix(text, 16).map(u128::to_be_bytes);
     let cipher = SampleAes::new(&Key::new(number(key)?), number(iv)?);
@@ -49,6 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             out.extend([0, 0, 0, 1]);
             cipher.nal(nal, &mut out);
         }
+    } else if kind == "eac3" {
+        out.extend_from_slice(&bytes);
+        cipher.syncframes(&mut out);
     } else {
         let mut rest = bytes.as_slice();
         while rest.len() >= 7 {

@@ -1,4 +1,4 @@
-//! Prints what players are told of a key, for the tests in `tests/protect`: `signal SCHEME KID KEY [KID KEY …]`.
+//! Prints what players are told of a key, for the tests in `tests/protect`: `signal SCHEME KID KEY [KID KEY …] [LA_URL]`.
 //!
 //! One line each: a name, a tab, and text or base64. `cpix` is a document with the keys in it.
 
@@ -22,8 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         "cbcs" => Scheme::Cbcs,
         _ => return Err("no such scheme".into()),
     };
+    let (keys, rest) = keys.as_chunks::<2>();
     let keys = keys
-        .chunks_exact(2)
+        .iter()
         .map(|pair| {
             let kid = Kid::parse(&pair[0]).ok_or("no such key id")?;
             let key = u128::from_str_radix(&pair[1], 16)?;
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let playready = PlayReadyHeader {
         keys: &keys,
         scheme,
-        license_url: None,
+        license_url: rest.first().map(String::as_str),
         custom_attributes: None,
     };
     let widevine = WidevineData::new(kids.clone(), scheme).pssh();
