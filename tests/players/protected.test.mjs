@@ -53,6 +53,10 @@ async function open(page) {
     const asked = response.request().method() !== "OPTIONS" && response.url().startsWith(keysUrl);
     if (asked) statuses.push(response.status());
   });
+  // Of refusals a media element's requests tell nothing ("blocked by ORB"): their answers are asked for once more.
+  tab.on("requestfailed", async (request) => {
+    if (request.url().startsWith(keysUrl)) statuses.push((await fetch(request.url())).status);
+  });
   await tab.goto(`${files.origin}/pages/${page}.html`);
   await tab.waitForFunction(() => window.player !== undefined);
   return { context, tab, problems, statuses };
@@ -179,4 +183,20 @@ describe("a token in the playlist's URL, for players that cannot add headers", (
       }
     });
   }
+
+  // The others' ways without a token, and with a bad one, are above.
+  const native = (title, then) =>
+    test(`the browser's own HLS, transport streams, ${title}`, { timeout: 3 * PATIENCE }, async () => {
+      const opened = await open("native");
+      try {
+        await then(opened, (name) => published[name].url("Hls", ENVELOPE, "m3u8-aapl"));
+      } finally {
+        await opened.context.close();
+      }
+    });
+  native("with no token, where none is asked for", (opened, url) => plays(opened, url("open"), {}));
+  native("never without one", (opened, url) => isRefused(opened, url("restricted"), {}, 401));
+  native("never with one that lacks a claim", (opened, url) =>
+    isRefused(opened, `${url("restricted")}?token=${token({ subscription: "no" })}`, {}, 403),
+  );
 });
