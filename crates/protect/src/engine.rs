@@ -6,13 +6,12 @@ use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroizing;
 
+use crate::chain::{Block, Chain};
 use crate::{Cipher, Key, Pattern, ProtectError, Subsample};
 
-const BLOCK: usize = 16;
+const BLOCK: usize = size_of::<Block>();
 /// Key stream blocks made at once: enough to keep the pipelined instructions busy.
 const STREAM_BLOCKS: usize = 64;
-
-type Block = [u8; BLOCK];
 
 /// Carries out one [`Cipher`] with its key.
 pub struct Engine {
@@ -35,9 +34,7 @@ enum Mode {
     Cbc {
         pattern: Option<Pattern>,
         iv: Block,
-        chain: Block,
-        /// Blocks into the pattern.
-        at: u8,
+        chain: Chain,
         pad: bool,
     },
 }
@@ -91,8 +88,7 @@ impl Engine {
                 let mode = Mode::Cbc {
                     pattern: (!whole).then_some(*pattern),
                     iv: *iv,
-                    chain: *iv,
-                    at: 0,
+                    chain: Chain::new(*iv),
                     pad: false,
                 };
                 (mode, parts(samples))
@@ -101,8 +97,7 @@ impl Engine {
                 let mode = Mode::Cbc {
                     pattern: None,
                     iv: *iv,
-                    chain: *iv,
-                    at: 0,
+                    chain: Chain::new(*iv),
                     pad: true,
                 };
                 let part = Part {
@@ -172,7 +167,8 @@ impl Engine {
             let missing = BLOCK.saturating_sub(self.held.len());
             let fill = u8::try_from(missing).unwrap_or(16);
             self.held.resize(BLOCK, fill);
-            cbc(&self.aes, chain, &self.held, out);
+            chain.encrypt(&self.aes, None, &mut self.held);
+            out.extend_from_slice(&self.held);
         }
         Ok(())
     }
@@ -184,17 +180,14 @@ impl Engine {
                 *next_iv = next_iv.wrapping_add(1);
             }
             Mode::Ctr { .. } => {}
-            Mode::Cbc { iv, chain, at, .. } => {
-                *chain = *iv;
-                *at = 0;
-            }
+            Mode::Cbc { iv, chain, .. } => *chain = Chain::new(*iv),
         }
         self.part = part;
     }
 
     /// `bytes`: of the protected part that is on, which `self.part` no longer counts.
     fn protect(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
-        let (pattern, chain, at, pad) = match &mut self.mode {
+        let (pattern, chain, pad) = match &mut self.mode {
             Mode::Ctr { stream, .. } => {
                 stream.apply(&self.aes, bytes, out);
                 return;
@@ -202,23 +195,25 @@ impl Engine {
             Mode::Cbc {
                 pattern,
                 chain,
-                at,
                 pad,
                 ..
-            } => (*pattern, chain, at, *pad),
+            } => (*pattern, chain, *pad),
         };
         if !self.held.is_empty() {
             let (head, rest) = split(bytes, length_to(BLOCK, self.held.len()));
             self.held.extend_from_slice(head);
             bytes = rest;
             if self.held.len() == BLOCK {
-                block_run(&self.aes, pattern, chain, at, &self.held, out);
-                self.held.clear();
+                chain.encrypt(&self.aes, pattern, &mut self.held);
+                out.append(&mut self.held);
             }
         }
         let whole = bytes.len() & !15;
         let (blocks, tail) = bytes.split_at_checked(whole).unwrap_or((bytes, &[]));
-        block_run(&self.aes, pattern, chain, at, blocks, out);
+        let from = out.len();
+        out.extend_from_slice(blocks);
+        let made = out.get_mut(from..).unwrap_or_default();
+        chain.encrypt(&self.aes, pattern, made);
         self.held.extend_from_slice(tail);
         if self.part.protected == 0 && !pad {
             // Less than a block stays clear.
@@ -239,53 +234,6 @@ fn length(bytes: &[u8]) -> u64 {
 
 fn length_to(end: usize, start: usize) -> u64 {
     u64::try_from(end.saturating_sub(start)).unwrap_or(0)
-}
-
-/// Whole blocks, some of them encrypted.
-fn block_run(
-    aes: &Aes128,
-    pattern: Option<Pattern>,
-    chain: &mut Block,
-    at: &mut u8,
-    mut blocks: &[u8],
-    out: &mut Vec<u8>,
-) {
-    let Some(pattern) = pattern else {
-        return cbc(aes, chain, blocks, out);
-    };
-    let period = pattern.crypt.saturating_add(pattern.skip);
-    while !blocks.is_empty() {
-        let crypt = *at < pattern.crypt;
-        let end = if crypt { pattern.crypt } else { period };
-        let count = u64::from(end.saturating_sub(*at)).saturating_mul(16);
-        let (run, rest) = split(blocks, count);
-        if crypt {
-            cbc(aes, chain, run, out);
-        } else {
-            out.extend_from_slice(run);
-        }
-        let done = u8::try_from(run.len() >> 4).unwrap_or(u8::MAX);
-        *at = at.saturating_add(done);
-        if *at >= period {
-            *at = 0;
-        }
-        blocks = rest;
-    }
-}
-
-/// `bytes`: whole blocks.
-pub(crate) fn cbc(aes: &Aes128, chain: &mut Block, bytes: &[u8], out: &mut Vec<u8>) {
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    for block in blocks {
-        let mut next: Array<u8, aes::cipher::consts::U16> = Array(*chain);
-        next.0
-            .iter_mut()
-            .zip(block)
-            .for_each(|(to, from)| *to ^= from);
-        aes.encrypt_block(&mut next);
-        *chain = next.0;
-        out.extend_from_slice(chain);
-    }
 }
 
 /// The key stream of one sample.

@@ -25,6 +25,7 @@
 
 mod bits;
 pub mod boxes;
+mod chain;
 mod cipher;
 mod codec;
 pub mod cpix;

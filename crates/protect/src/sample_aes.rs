@@ -6,13 +6,13 @@
 use aes::Aes128;
 use aes::cipher::{Array, KeyInit};
 
-use crate::engine::cbc;
-use crate::{Key, ProtectError};
+use crate::chain::Chain;
+use crate::{Key, Pattern, ProtectError};
 
 /// Clear bytes at the start of a slice's NAL unit.
 const LEADER: usize = 32;
-/// Clear bytes after each encrypted block.
-const SKIP: usize = 144;
+/// Bytes of a pattern: an encrypted block and nine clear ones.
+const PERIOD: usize = 160;
 /// NAL units up to this length stay clear.
 const SHORT_NAL: usize = 48;
 /// Clear bytes after an audio frame's header.
@@ -132,20 +132,13 @@ impl SampleAes {
             out.extend_from_slice(nal);
             return;
         }
-        let (leader, mut rest) = nal.split_at_checked(LEADER).unwrap_or((nal, &[]));
-        let mut made = Vec::with_capacity(nal.len());
-        made.extend_from_slice(leader);
-        let mut chain = self.iv;
-        while let Some((block, after)) = rest
-            .split_first_chunk::<16>()
-            .filter(|(_, after)| !after.is_empty())
-        {
-            cbc(&self.aes, &mut chain, block, &mut made);
-            let (clear, after) = after.split_at_checked(SKIP).unwrap_or((after, &[]));
-            made.extend_from_slice(clear);
-            rest = after;
-        }
-        made.extend_from_slice(rest);
+        let mut made = nal.to_vec();
+        let rest = made.get_mut(LEADER..).unwrap_or_default();
+        // A block is encrypted only if there is something behind it.
+        let kept = if rest.len() % PERIOD == 16 { 16 } else { 0 };
+        let end = rest.len().saturating_sub(kept);
+        let rest = rest.get_mut(..end).unwrap_or_default();
+        Chain::new(self.iv).encrypt(&self.aes, Some(Pattern::VIDEO), rest);
         escape(&made, out);
     }
 
@@ -167,18 +160,7 @@ impl SampleAes {
         let Some(body) = frame.get_mut(header.saturating_add(AUDIO_LEADER)..) else {
             return;
         };
-        let whole = body.len() & !15;
-        let mut made = Vec::with_capacity(whole);
-        let mut chain = self.iv;
-        cbc(
-            &self.aes,
-            &mut chain,
-            body.get(..whole).unwrap_or_default(),
-            &mut made,
-        );
-        body.iter_mut()
-            .zip(&made)
-            .for_each(|(to, from)| *to = *from);
+        Chain::new(self.iv).encrypt(&self.aes, None, body);
     }
 }
 
