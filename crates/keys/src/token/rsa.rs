@@ -60,7 +60,7 @@ fn power(base: &[u8], exponent: u32, modulus: &[u8]) -> Option<Vec<u8>> {
     let mut result = number.clone();
     // The highest bit is the base itself.
     for at in (0..exponent.checked_ilog2()?).rev() {
-        result = field.multiply(&result, &result);
+        result = field.square(&result);
         if (exponent >> at) & 1 == 0 {
             continue;
         }
@@ -82,11 +82,27 @@ const LIMB: u32 = (1 << BITS) - 1;
 /// Rows of products, of which two meet in a limb, until they have to be carried: a product has 56 bits, and 64 hold the sum of
 /// 256. An even number.
 const ROWS: usize = 100;
+/// The same of a square, where those of the number are twice as large.
+const SQUARE_ROWS: usize = 80;
 
 /// The lowest `BITS` bits.
 fn limb(number: u64) -> u32 {
     // Masked first: nothing is cut off.
     (number & u64::from(LIMB)) as u32
+}
+
+fn times(a: &u32, b: u64) -> u64 {
+    u64::from(*a).wrapping_mul(b)
+}
+
+/// Makes limbs of sums of products.
+fn carry(sum: &mut [u64]) {
+    let mut carry = 0;
+    for part in sum {
+        let all = part.wrapping_add(carry);
+        carry = all >> BITS;
+        *part = u64::from(limb(all));
+    }
 }
 
 fn is_below(a: &[u32], b: &[u32]) -> bool {
@@ -161,14 +177,93 @@ impl Field {
                 self.add_two_and_shift(&sum, b, *pair, &mut next);
                 std::mem::swap(&mut sum, &mut next);
             }
-            let mut carry = 0;
-            for part in &mut sum {
-                let all = part.wrapping_add(carry);
-                carry = all >> BITS;
-                *part = u64::from(limb(all));
-            }
+            carry(&mut sum);
         }
         sum.into_iter().map(limb).collect()
+    }
+
+    /// a a / 2^(28 n), below twice the modulus as a is.
+    ///
+    /// Products of two different limbs are in it twice, and are made once: with each limb those behind it, doubled.
+    fn square(&self, a: &[u32]) -> Vec<u32> {
+        let mut sum = vec![0_u64; self.modulus.len()];
+        let mut next = sum.clone();
+        let mut done = 0_usize;
+        for factors in a.chunks(SQUARE_ROWS) {
+            for pair in factors.as_chunks().0 {
+                self.add_square_and_shift(&sum, (a, done, *pair), &mut next);
+                std::mem::swap(&mut sum, &mut next);
+                done = done.wrapping_add(2);
+            }
+            carry(&mut sum);
+        }
+        sum.into_iter().map(limb).collect()
+    }
+
+    /// As [`Field::add_two_and_shift`], with what has not been added yet of the products of the limbs `done` and `done + 1` of
+    /// `number`, which are `factors`, and all of its limbs.
+    #[inline(never)]
+    fn add_square_and_shift(
+        &self,
+        sum: &[u64],
+        (number, done, factors): (&[u32], usize, [u32; 2]),
+        next: &mut [u64],
+    ) {
+        let ([low, high, sum @ ..], [n0, n1, modulus @ ..]) = (sum, &*self.modulus) else {
+            return;
+        };
+        let [a0, a1] = factors.map(u64::from);
+        let [twice0, twice1] = [a0, a1].map(|a| a.wrapping_mul(2));
+        // A limb's own products are as far up in the sum as the limb is in the number: the sum has been moved down meanwhile.
+        let (own, both) = (a0.wrapping_mul(a0), a0.wrapping_mul(twice1));
+        let (own_low, both_high) = if done == 0 { (own, both) } else { (0, 0) };
+        let low = low.wrapping_add(own_low);
+        let m0 = self.multiple(low);
+        let carry = low.wrapping_add(times(n0, m0)) >> BITS;
+        let high = high.wrapping_add(both_high).wrapping_add(carry);
+        let high = high.wrapping_add(times(n1, m0));
+        let m1 = self.multiple(high);
+        let carry = high.wrapping_add(times(n0, m1)) >> BITS;
+
+        // Of the modulus alone, up to the third of those products.
+        let alone = done.wrapping_add(1).min(sum.len());
+        let (first, rest) = next.split_at_mut(alone);
+        let mut n_before = *n1;
+        for ((to, from), n) in first.iter_mut().zip(sum).zip(modulus) {
+            let reduced = times(n, m0).wrapping_add(times(&n_before, m1));
+            *to = from.wrapping_add(reduced);
+            n_before = *n;
+        }
+        let third = number.get(done.wrapping_add(2)).copied().unwrap_or(0);
+        let behind = number.get(done.wrapping_add(3)..).unwrap_or_default();
+        let sum = sum.get(alone..).unwrap_or_default();
+        let modulus = modulus.get(alone..).unwrap_or_default();
+        let mut b_before = third;
+        for (((to, from), b), n) in rest.iter_mut().zip(sum).zip(behind).zip(modulus) {
+            let first = times(b, twice0).wrapping_add(times(n, m0));
+            let second = times(&b_before, twice1).wrapping_add(times(&n_before, m1));
+            *to = from.wrapping_add(first).wrapping_add(second);
+            (b_before, n_before) = (*b, *n);
+        }
+        if let [.., last_but_one, last] = next {
+            *last_but_one = times(&b_before, twice1).wrapping_add(times(&n_before, m1));
+            *last = 0;
+        }
+        let mut add = |at: Option<usize>, product: u64| {
+            if let Some(to) = at.and_then(|at| next.get_mut(at)) {
+                *to = to.wrapping_add(product);
+            }
+        };
+        add(done.checked_sub(2), own);
+        add(done.checked_sub(1), both);
+        let others = times(&third, twice0).wrapping_add(a1.wrapping_mul(a1));
+        add(Some(done), others);
+        add(Some(0), carry);
+    }
+
+    /// What makes the lowest limb zero, times the modulus.
+    fn multiple(&self, low: u64) -> u64 {
+        u64::from(limb(low).wrapping_mul(self.inverse) & LIMB)
     }
 
     /// Adds `number` times two limbs of a factor to `sum`, and as much of the modulus as makes the two lowest limbs zero, which
@@ -183,15 +278,13 @@ impl Field {
         else {
             return;
         };
-        let times = |a: &u32, b: u64| u64::from(*a).wrapping_mul(b);
-        let multiple = |low: u64| u64::from(limb(low).wrapping_mul(self.inverse) & LIMB);
         let [a0, a1] = factors.map(u64::from);
         let low = low.wrapping_add(times(b0, a0));
-        let m0 = multiple(low);
+        let m0 = self.multiple(low);
         let carry = low.wrapping_add(times(n0, m0)) >> BITS;
         let high = high.wrapping_add(carry).wrapping_add(times(b1, a0));
         let high = high.wrapping_add(times(n1, m0)).wrapping_add(times(b0, a1));
-        let m1 = multiple(high);
+        let m1 = self.multiple(high);
         let carry = high.wrapping_add(times(n0, m1)) >> BITS;
 
         let (mut b_before, mut n_before) = (*b1, *n1);
@@ -380,6 +473,13 @@ mod tests {
                 let product = field.multiply(&field.number(&a).unwrap(), &b);
                 field.bytes(&product, len).unwrap()
             };
+            for number in [&below, &whole_of(&[0xa5, 0x00, 0xff], len), &one] {
+                let number = field.limbs(number);
+                assert_eq!(
+                    field.bytes(&field.square(&number), len),
+                    field.bytes(&field.multiply(&number, &number), len)
+                );
+            }
             let raised = |number: &[u8]| power(number, 65_537, &modulus).unwrap();
             let whole = |number: &[u8]| [&[0], number].concat();
             let (a, b) = (whole(&a), whole(&b));
@@ -389,6 +489,12 @@ mod tests {
                 "{len} {top}"
             );
         }
+    }
+
+    /// Below every modulus of that length.
+    fn whole_of(pattern: &[u8], len: usize) -> Vec<u8> {
+        let rest = pattern.iter().cycle().take(len - 1);
+        std::iter::once(&0).chain(rest).copied().collect()
     }
 
     #[test]
