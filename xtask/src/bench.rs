@@ -6,8 +6,8 @@
 //! neighbour meets both; the median of the rounds is printed.
 
 use crate::bench_protected;
+use crate::installation::Installation;
 use crate::run::{quiet, step};
-use crate::suites::Installation;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -4,9 +4,9 @@
 //! assets that were put into the database directly. CPU is Headwater's own; a server's is not in it.
 
 use crate::bench::{CONNECTIONS, Round, load_with};
+use crate::installation::Installation;
 use crate::postgres::Postgres;
 use crate::run::{quiet, step};
-use crate::suites::Installation;
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! What `cargo xtask bench origin` asks for beside HLS and DASH over CMAF: transport streams, old DASH, Smooth Streaming, sound and
 //! I-frame playlists of the same film.
 
-use crate::suites::Installation;
+use crate::installation::Installation;
 use anyhow::{Context, Result};
 
 /// Name, path, and whether what counts is the cost of a byte.

@@ -3,8 +3,8 @@
 //! Server on core 0, load generator on core 1. A JWT under RS256, as most identity providers sign: one verification a request.
 
 use crate::bench::{CONNECTIONS, Round, load_with};
+use crate::installation::Installation;
 use crate::run::quiet;
-use crate::suites::Installation;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -3,7 +3,7 @@
 //! The measuring is done by `tests/players/bench/live.mjs`; here are the servers. Nothing is pinned to a core: encoder, server
 //! and browser share the machine as they do on an operator's.
 
-use crate::suites::Installation;
+use crate::installation::Installation;
 use crate::{node, paths, run};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The encrypted rows of `cargo xtask bench origin`: the same segment as the clear row's, under each way of encryption.
 
-use crate::suites::Installation;
+use crate::installation::Installation;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 

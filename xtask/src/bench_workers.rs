@@ -3,8 +3,8 @@
 //! With the built-in engine, a thread to a worker, as many workers as a machine of two cores has room for; and with workers
 //! that sleep in place of encoding, which shows what dividing a job costs where there is room for more.
 
+use crate::installation::Installation;
 use crate::run::{quiet, step};
-use crate::suites::Installation;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

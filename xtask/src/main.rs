@@ -9,9 +9,11 @@ mod bench_live;
 mod bench_protected;
 mod bench_workers;
 mod build;
+mod by_hand;
 mod checks;
 mod debian;
 mod failures;
+mod installation;
 mod licences;
 mod node;
 mod paths;
@@ -90,9 +92,9 @@ fn main() -> std::process::ExitCode {
         Command::Test { only } => suites::test(&suites::Selection::Named(only)),
         Command::E2e => suites::test(&suites::Selection::EndToEnd),
         Command::Bed { args } => bed::bed(&args),
-        Command::Fuzz { count, first } => suites::fuzz(count, first),
+        Command::Fuzz { count, first } => by_hand::fuzz(count, first),
         Command::Check => checks::check(),
-        Command::Bench { what, args } => suites::bench(&what, &args),
+        Command::Bench { what, args } => by_hand::bench(&what, &args),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -6,8 +6,8 @@
 //! them.
 
 use crate::bench;
+use crate::installation::Installation;
 use crate::run::{quiet, step};
-use crate::suites::Installation;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;

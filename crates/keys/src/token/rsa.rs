@@ -91,6 +91,47 @@ fn limb(number: u64) -> u32 {
     (number & u64::from(LIMB)) as u32
 }
 
+/// Two rows of products of each of two numbers, the second a limb higher, added to `from`: with `by` the two factors of the first
+/// number, then those of the second, and `before` the limbs below the first ones. Returns the last limbs.
+///
+/// Two rows at once, as reading and writing the sum costs as much as the products. Not within another function, where the loop has
+/// no registers left.
+#[inline(never)]
+fn add_rows(
+    to: &mut [u64],
+    from: &[u64],
+    [b, n]: [&[u32]; 2],
+    [b0, b1, n0, n1]: [u64; 4],
+    [mut b_before, mut n_before]: [u32; 2],
+) -> [u32; 2] {
+    for (((to, from), b), n) in to.iter_mut().zip(from).zip(b).zip(n) {
+        let first = times(b, b0).wrapping_add(times(n, n0));
+        let second = times(&b_before, b1).wrapping_add(times(&n_before, n1));
+        *to = from.wrapping_add(first).wrapping_add(second);
+        (b_before, n_before) = (*b, *n);
+    }
+    [b_before, n_before]
+}
+
+/// The same of one number.
+#[inline(never)]
+fn reduce(to: &mut [u64], from: &[u64], n: &[u32], [n0, n1]: [u64; 2], mut before: u32) -> u32 {
+    for ((to, from), n) in to.iter_mut().zip(from).zip(n) {
+        let reduced = times(n, n0).wrapping_add(times(&before, n1));
+        *to = from.wrapping_add(reduced);
+        before = *n;
+    }
+    before
+}
+
+/// The highest limbs: of the second rows alone, and nothing.
+fn end_rows(sum: &mut [u64], [b, n]: [u32; 2], [b1, n1]: [u64; 2]) {
+    if let [.., last_but_one, last] = sum {
+        *last_but_one = times(&b, b1).wrapping_add(times(&n, n1));
+        *last = 0;
+    }
+}
+
 fn times(a: &u32, b: u64) -> u64 {
     u64::from(*a).wrapping_mul(b)
 }
@@ -202,7 +243,6 @@ impl Field {
 
     /// As [`Field::add_two_and_shift`], with what has not been added yet of the products of the limbs `done` and `done + 1` of
     /// `number`, which are `factors`, and all of its limbs.
-    #[inline(never)]
     fn add_square_and_shift(
         &self,
         sum: &[u64],
@@ -228,27 +268,15 @@ impl Field {
         // Of the modulus alone, up to the third of those products.
         let alone = done.wrapping_add(1).min(sum.len());
         let (first, rest) = next.split_at_mut(alone);
-        let mut n_before = *n1;
-        for ((to, from), n) in first.iter_mut().zip(sum).zip(modulus) {
-            let reduced = times(n, m0).wrapping_add(times(&n_before, m1));
-            *to = from.wrapping_add(reduced);
-            n_before = *n;
-        }
+        let n_before = reduce(first, sum, modulus, [m0, m1], *n1);
         let third = number.get(done.wrapping_add(2)).copied().unwrap_or(0);
         let behind = number.get(done.wrapping_add(3)..).unwrap_or_default();
         let sum = sum.get(alone..).unwrap_or_default();
         let modulus = modulus.get(alone..).unwrap_or_default();
-        let mut b_before = third;
-        for (((to, from), b), n) in rest.iter_mut().zip(sum).zip(behind).zip(modulus) {
-            let first = times(b, twice0).wrapping_add(times(n, m0));
-            let second = times(&b_before, twice1).wrapping_add(times(&n_before, m1));
-            *to = from.wrapping_add(first).wrapping_add(second);
-            (b_before, n_before) = (*b, *n);
-        }
-        if let [.., last_but_one, last] = next {
-            *last_but_one = times(&b_before, twice1).wrapping_add(times(&n_before, m1));
-            *last = 0;
-        }
+        let (numbers, before) = ([behind, modulus], [third, n_before]);
+        let by = [twice0, twice1, m0, m1];
+        let before = add_rows(rest, sum, numbers, by, before);
+        end_rows(next, before, [twice1, m1]);
         let mut add = |at: Option<usize>, product: u64| {
             if let Some(to) = at.and_then(|at| next.get_mut(at)) {
                 *to = to.wrapping_add(product);
@@ -268,10 +296,6 @@ impl Field {
 
     /// Adds `number` times two limbs of a factor to `sum`, and as much of the modulus as makes the two lowest limbs zero, which
     /// are left out: all others move down, to `next`. Nothing is carried but what is above those two.
-    ///
-    /// Two at once, as reading and writing the sum costs as much as the products, and not within another function, where the loop
-    /// has no registers left.
-    #[inline(never)]
     fn add_two_and_shift(&self, sum: &[u64], number: &[u32], factors: [u32; 2], next: &mut [u64]) {
         let ([low, high, sum @ ..], [b0, b1, number @ ..], [n0, n1, modulus @ ..]) =
             (sum, number, &*self.modulus)
@@ -287,17 +311,9 @@ impl Field {
         let m1 = self.multiple(high);
         let carry = high.wrapping_add(times(n0, m1)) >> BITS;
 
-        let (mut b_before, mut n_before) = (*b1, *n1);
-        for (((to, from), b), n) in next.iter_mut().zip(sum).zip(number).zip(modulus) {
-            let first = times(b, a0).wrapping_add(times(n, m0));
-            let second = times(&b_before, a1).wrapping_add(times(&n_before, m1));
-            *to = from.wrapping_add(first).wrapping_add(second);
-            (b_before, n_before) = (*b, *n);
-        }
-        if let [.., last_but_one, last] = next {
-            *last_but_one = times(&b_before, a1).wrapping_add(times(&n_before, m1));
-            *last = 0;
-        }
+        let by = [a0, a1, m0, m1];
+        let before = add_rows(next, sum, [number, modulus], by, [*b1, *n1]);
+        end_rows(next, before, [a1, m1]);
         if let Some(first) = next.first_mut() {
             *first = first.wrapping_add(carry);
         }

@@ -1,0 +1,108 @@
+//! `cargo xtask fuzz` and `bench`: what takes long, or measures, and is no part of the tests.
+
+use crate::debian::Need;
+use crate::run::{cargo, run};
+use crate::suites::example;
+use crate::{build, debian, paths};
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+/// The mutation suites with as many inputs as are asked for, optimised. They are among the tests with some thousand.
+pub(crate) fn fuzz(count: u64, first: u64) -> Result<()> {
+    debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+    let mut command = cargo();
+    command.args(["test", "--release", "--no-fail-fast", "--test", "mutations"]);
+    for package in ["headwater-cmaf", "headwater-origin"] {
+        command.args(["--package", package]);
+    }
+    command
+        .args(["--", "--nocapture"])
+        .env("HEADWATER_MUTATIONS", count.to_string())
+        .env("HEADWATER_MUTATION_SEED", first.to_string())
+        .current_dir(paths::root());
+    run(&mut command)?;
+    // Tokens, whose test is among those of the module.
+    let mut command = cargo();
+    command
+        .args(["test", "--release", "--package", "headwater-keys", "--lib"])
+        .args(["--", "no_mutated_token_is_accepted"])
+        .env("HEADWATER_MUTATIONS", count.to_string())
+        .current_dir(paths::root());
+    run(&mut command)
+}
+
+/// Benchmarks: the numbers go to the terminal, and by hand into docs/benchmarks.md.
+pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
+    // Another build to measure, for comparison.
+    let binary = match std::env::var_os("HEADWATER_BINARY") {
+        Some(binary) => PathBuf::from(binary),
+        None => build::everything()?,
+    };
+    match what {
+        "origin" => {
+            debian::ensure(&[
+                Need::program("nginx", "nginx-light"),
+                Need::program("wrk", "wrk"),
+                Need::program("ffmpeg", "ffmpeg"),
+                Need::program("taskset", "util-linux"),
+                Need::program("curl", "curl"),
+            ])?;
+            crate::bench::origin(&binary, args)
+        }
+        "api" => {
+            debian::ensure(&[
+                Need::program("wrk", "wrk"),
+                Need::program("taskset", "util-linux"),
+                Need::program("python3", "python3"),
+            ])?;
+            crate::bench_api::api(&binary, args)
+        }
+        "live" => {
+            debian::ensure(&[
+                Need::program("ffmpeg", "ffmpeg"),
+                Need::program("chromium", "chromium"),
+                Need::program("nginx", "nginx-light"),
+                Need::path(
+                    "/usr/lib/nginx/modules/ngx_rtmp_module.so",
+                    "libnginx-mod-rtmp",
+                ),
+            ])?;
+            crate::bench_live::live(&binary, args)
+        }
+        "keys" => {
+            debian::ensure(&[
+                Need::program("wrk", "wrk"),
+                Need::program("taskset", "util-linux"),
+                Need::program("curl", "curl"),
+                Need::program("openssl", "openssl"),
+            ])?;
+            crate::bench_keys::keys(&binary, args)
+        }
+        "transcode" => {
+            debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+            let mut command = example("bench")?;
+            command.args(args).current_dir(paths::root());
+            run(&mut command)
+        }
+        "start" => {
+            debian::ensure(&[
+                Need::program("ffmpeg", "ffmpeg"),
+                Need::program("curl", "curl"),
+                Need::program("ps", "procps"),
+            ])?;
+            crate::startup::start(&binary)?;
+            build::guests()?;
+            run(example("instances")?.current_dir(paths::root()))
+        }
+        "workers" => {
+            debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+            let simulated = example("simulated")?;
+            crate::bench_workers::workers(&binary, Path::new(simulated.get_program()))
+        }
+        other => {
+            bail!(
+                "there is no benchmark {other:?}: api, keys, live, origin, start, transcode or workers"
+            )
+        }
+    }
+}
