@@ -5,12 +5,14 @@ import hashlib
 import struct
 import uuid
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import cpix
 import pytest
 from conftest import run
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from lxml import etree
 from test_frames import FRAGMENTS, PICTURES
 
 KID = "00112233445566778899aabbccddeeff"
@@ -166,3 +168,37 @@ def test_another_reader_reads_our_cpix(scheme, examples):
         for key in document.content_keys:
             iv = hashlib.sha256(b"headwater constant iv" + uuid.UUID(str(key.kid)).bytes).digest()[:16]
             assert base64.b64decode(key.explicit_iv) == iv
+
+
+def schema():
+    """The schema of CPIX that PyPI's reader has beside it: that of version 2.3 but for the scheme of a content key, which is added
+    here. (And a filter refers to a period, and is not the second of its name.)"""
+    folder = Path(cpix.__file__).with_name("schema")
+    text = (folder / "cpix.xsd").read_text()
+    for old, new in (
+        ('<xs:attribute name="periodId" type="xs:ID" ', '<xs:attribute name="periodId" type="xs:IDREF" '),
+        (
+            '<xs:attribute name="dependsOnKey" ',
+            '<xs:attribute name="commonEncryptionScheme"><xs:simpleType><xs:restriction base="xs:string">'
+            '<xs:enumeration value="cenc"/><xs:enumeration value="cbc1"/><xs:enumeration value="cens"/>'
+            '<xs:enumeration value="cbcs"/></xs:restriction></xs:simpleType></xs:attribute><xs:attribute name="dependsOnKey" ',
+        ),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return etree.XMLSchema(etree.fromstring(text.encode(), base_url=str(folder / "cpix.xsd")))
+
+
+@pytest.mark.parametrize("scheme", ["cenc", "cbcs"])
+def test_our_cpix_is_what_its_schema_says(scheme, examples):
+    rules = schema()
+    document = etree.fromstring(ours(examples, scheme, KID, KEY, *OTHER)["cpix"])
+    rules.assertValid(document)
+    # Every element and attribute that there can be is there, so that none goes unchecked.
+    names = {etree.QName(element).localname for element in document.iter()}
+    assert {"PSSH", "ContentProtectionData", "HLSSignalingData", "SmoothStreamingProtectionHeaderData"} <= names
+    assert {"KeyPeriodFilter", "LabelFilter", "VideoFilter", "AudioFilter", "BitrateFilter", "ContentKeyPeriod"} <= names
+    for wrong in ("ContentKeyUsageRule", "ContentKey", "DRMSystem"):
+        broken = etree.fromstring(etree.tostring(document))
+        del next(broken.iter(f"{{urn:dashif:org:cpix}}{wrong}")).attrib["kid"]
+        assert not rules.validate(broken), wrong

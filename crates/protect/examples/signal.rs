@@ -1,12 +1,14 @@
 //! Prints what players are told of a key, for the tests in `tests/protect`: `signal SCHEME KID KEY [KID KEY …] [LA_URL]`.
 //!
-//! One line each: a name, a tab, and text or base64. `cpix` is a document with the keys in it.
+//! One line each: a name, a tab, and text or base64. `cpix` is a document with the keys and everything else in it.
 
 use std::error::Error;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use headwater_protect::cpix::{ContentKey, Cpix, DrmSystem, UsageRule};
+use headwater_protect::cpix::{
+    AudioFilter, ContentKey, Cpix, DrmSystem, KeyPeriod, UsageRule, VideoFilter,
+};
 use headwater_protect::playready::PlayReadyHeader;
 use headwater_protect::pssh::{Pssh, system};
 use headwater_protect::widevine::WidevineData;
@@ -62,18 +64,48 @@ fn main() -> Result<(), Box<dyn Error>> {
                     kid: Some(*kid),
                     system: system::WIDEVINE,
                     pssh: Some(WidevineData::new([*kid], scheme).pssh().to_box()?),
-                    ..DrmSystem::default()
+                    content_protection: Some("<a xmlns=\"urn:a\">b</a>".into()),
+                    hls_media: Some("#EXT-X-KEY:METHOD=SAMPLE-AES".into()),
+                    hls_master: Some("#EXT-X-SESSION-KEY:METHOD=SAMPLE-AES".into()),
+                    smooth_header: Some("<ProtectionHeader/>".into()),
                 })
             })
             .collect::<Result<_, Box<dyn Error>>>()?,
-        periods: Vec::new(),
+        periods: vec![
+            KeyPeriod {
+                id: "first".into(),
+                index: Some(1),
+                start: None,
+                end: None,
+            },
+            KeyPeriod {
+                id: "second".into(),
+                index: None,
+                start: Some("2026-01-01T00:00:00Z".into()),
+                end: Some("2026-01-01T01:00:00Z".into()),
+            },
+        ],
         rules: kids
             .iter()
             .enumerate()
             .map(|(at, kid)| UsageRule {
                 kid: Some(*kid),
                 intended_track_type: Some(if at == 0 { "VIDEO" } else { "AUDIO" }.into()),
-                ..UsageRule::default()
+                periods: vec!["first".into(), "second".into()],
+                labels: vec!["label".into()],
+                video: vec![VideoFilter {
+                    min_pixels: Some(1),
+                    max_pixels: Some(2),
+                    hdr: Some(true),
+                    wcg: Some(false),
+                    min_fps: Some(1),
+                    max_fps: Some(60),
+                }],
+                audio: vec![AudioFilter {
+                    min_channels: Some(1),
+                    max_channels: Some(2),
+                }],
+                bitrate: vec![(Some(1), Some(2))],
             })
             .collect(),
     };
