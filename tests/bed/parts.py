@@ -62,10 +62,15 @@ def postgres(folder: Path) -> Postgres:
     return part
 
 
-class Bed:
-    """All of them. `nginx` is where clients go."""
+#: The emulators' account and its key, which are no secret.
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-    def __init__(self, folder: Path):
+
+class Bed:
+    """All of them. `nginx` is where clients go. `azurite`: the program of Azurite, to be the store in place of our own."""
+
+    def __init__(self, folder: Path, azurite: str | None = None):
         self.folder, self.binary = folder, os.environ["HEADWATER_BINARY"]
         self.ports = {name: free_port() for name in ("nginx", "blobs", "host-1", "host-2")}
         self.public = f"http://127.0.0.1:{self.ports['nginx']}"
@@ -75,24 +80,35 @@ class Bed:
             "HEADWATER_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "HEADWATER_EVENT_SECRET": secrets.token_urlsafe(32),
             "HEADWATER_CLIENT_SECRET": secrets.token_urlsafe(32),
-            "HEADWATER_STORAGE_URL": f"http://127.0.0.1:{self.ports['blobs']}/local",
-            "HEADWATER_STORAGE_KEY": base64.b64encode(secrets.token_bytes(64)).decode(),
+            "HEADWATER_STORAGE_URL": f"http://127.0.0.1:{self.ports['blobs']}/{AZURITE_ACCOUNT if azurite else 'local'}",
+            "HEADWATER_STORAGE_KEY": AZURITE_KEY if azurite else base64.b64encode(secrets.token_bytes(64)).decode(),
             "HEADWATER_PUBLIC_URL": self.public,
         }
         self.edges = [free_port(), free_port()]
-        self.blobs = self._headwater(
-            "blobs", "blobstore", {"HEADWATER_API_URL": self.public, "HEADWATER_DATA": str(folder / "blobs"),
-                                   "HEADWATER_BLOB_LISTEN": f"127.0.0.1:{self.ports['blobs']}"},
-            port=self.ports["blobs"],
-        )  # fmt: skip
-        for unwanted in ("HEADWATER_STORAGE_URL", "HEADWATER_CATALOG"):
-            self.blobs.environment.pop(unwanted)
+        self.blobs = self._azurite(azurite) if azurite else self._blobs()
         self.hosts = [self._host(name) for name in ("host-1", "host-2")]
         self.nginx = self._nginx()
         self.transcoders: list[Part] = []
         self.ingests: list[Part] = []
         self.notifiers: list[Part] = []
         self.started: HeadwaterConnection | None = None
+
+    def _blobs(self) -> Part:
+        part = self._headwater(
+            "blobs", "blobstore", {"HEADWATER_API_URL": self.public, "HEADWATER_DATA": str(self.folder / "blobs"),
+                                   "HEADWATER_BLOB_LISTEN": f"127.0.0.1:{self.ports['blobs']}"},
+            port=self.ports["blobs"],
+        )  # fmt: skip
+        for unwanted in ("HEADWATER_STORAGE_URL", "HEADWATER_CATALOG"):
+            part.environment.pop(unwanted)
+        return part
+
+    def _azurite(self, program: str) -> Part:
+        command = [
+            program, "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", str(self.folder / "azurite"),
+            "--blobHost", "127.0.0.1", "--blobPort", str(self.ports["blobs"]),
+        ]  # fmt: skip
+        return Part("azurite", command, self.folder / "azurite.log", port=self.ports["blobs"])
 
     def _headwater(self, name: str, verb: str, environment: dict[str, str], **more) -> Part:
         command = [self.binary, verb, *more.pop("arguments", [])]

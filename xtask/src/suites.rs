@@ -447,13 +447,19 @@ pub(crate) fn example(name: &str) -> Result<Command> {
 }
 
 fn azurite() -> Outcome {
-    let folder = paths::root().join("tests/blob");
-    let modules = paths::cache()?.join("node/azurite");
-    node::install_into(&folder.join("package.json"), &modules)?;
+    let modules = azurite_modules()?;
     tee(Command::new("sh")
-        .arg(folder.join("test_azurite.sh"))
+        .arg(paths::root().join("tests/blob/test_azurite.sh"))
         .arg(&modules)
         .current_dir(paths::root()))
+}
+
+/// The folder that npm has installed Azurite in.
+pub(crate) fn azurite_modules() -> Result<PathBuf> {
+    let modules = paths::cache()?.join("node/azurite");
+    let package = paths::root().join("tests/blob/package.json");
+    node::install_into(&package, &modules)?;
+    Ok(modules)
 }
 
 /// What `headwater-protect` makes, judged by ffmpeg, shaka-packager and readers of CPIX.

@@ -4,11 +4,12 @@
 //! outlive their project. What nobody counts has no meter: an absent meter says nothing, a zero says that there was nothing.
 
 use headwater_work::EncodedTrack;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-use crate::sql::{Row, Sql, Value};
+use crate::sql::{Row, Sql, Value, transaction};
 
 /// Microseconds of an hour.
 const HOUR: i64 = 3_600_000_000;
@@ -26,6 +27,12 @@ pub enum Meter {
     EncodedSd,
     EncodedHd,
     EncodedUhd,
+    /// For how long live events ran that are passed through, and those that are encoded.
+    LivePassthrough,
+    LiveEncoded,
+    /// Bytes and answers of streaming locators.
+    StreamedBytes,
+    StreamedAnswers,
 }
 
 /// In what a quantity is given.
@@ -34,15 +41,21 @@ pub enum Unit {
     Pieces,
     /// Shown as minutes.
     Milliseconds,
+    /// Shown as gigabytes (10^9).
+    Bytes,
 }
 
 impl Meter {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Jobs,
         Self::EncodedAudio,
         Self::EncodedSd,
         Self::EncodedHd,
         Self::EncodedUhd,
+        Self::LivePassthrough,
+        Self::LiveEncoded,
+        Self::StreamedBytes,
+        Self::StreamedAnswers,
     ];
 
     pub fn name(self) -> &'static str {
@@ -52,6 +65,10 @@ impl Meter {
             Self::EncodedSd => "encodedVideoSD",
             Self::EncodedHd => "encodedVideoHD",
             Self::EncodedUhd => "encodedVideoUHD",
+            Self::LivePassthrough => "livePassthrough",
+            Self::LiveEncoded => "liveEncoding",
+            Self::StreamedBytes => "streamed",
+            Self::StreamedAnswers => "streamedRequests",
         }
     }
 
@@ -69,15 +86,25 @@ impl Meter {
             Self::EncodedUhd => {
                 "Length of the video renditions of more than 1920x1080 that were encoded."
             }
+            Self::LivePassthrough => "For how long live events ran that are passed through.",
+            Self::LiveEncoded => "For how long live events ran that are encoded.",
+            Self::StreamedBytes => "What streaming locators were asked for and was sent.",
+            Self::StreamedAnswers => {
+                "Requests to streaming locators that were answered with what was asked for."
+            }
         }
     }
 
     pub fn unit(self) -> Unit {
         match self {
-            Self::Jobs => Unit::Pieces,
-            Self::EncodedAudio | Self::EncodedSd | Self::EncodedHd | Self::EncodedUhd => {
-                Unit::Milliseconds
-            }
+            Self::Jobs | Self::StreamedAnswers => Unit::Pieces,
+            Self::EncodedAudio
+            | Self::EncodedSd
+            | Self::EncodedHd
+            | Self::EncodedUhd
+            | Self::LivePassthrough
+            | Self::LiveEncoded => Unit::Milliseconds,
+            Self::StreamedBytes => Unit::Bytes,
         }
     }
 
@@ -111,14 +138,17 @@ pub struct Reading {
     pub quantity: i64,
 }
 
-fn from_row(row: &Row<'_>) -> Result<Reading, CatalogError> {
-    Ok(Reading {
+/// `None`: of a meter that only a newer version knows, which may be at work beside this one.
+fn from_row(row: &Row<'_>) -> Result<Option<Reading>, CatalogError> {
+    let Some(meter) = Meter::parse(&row.text("meter")?) else {
+        return Ok(None);
+    };
+    Ok(Some(Reading {
         project: row.text("project_name")?,
-        meter: Meter::parse(&row.text("meter")?)
-            .ok_or_else(|| CatalogError::corrupt("meter", "unknown"))?,
+        meter,
         hour: row.time("hour")?,
         quantity: row.integer("quantity")?,
-    })
+    }))
 }
 
 /// Inside a transaction: counts a job that finished, and what it encoded.
@@ -136,6 +166,73 @@ pub(crate) async fn finished_job<S: Sql>(
     Ok(())
 }
 
+/// Inside a transaction: counts time for which a live event ran.
+pub(crate) async fn ran_live<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    encodes: bool,
+    time: SignedDuration,
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    let meter = match encodes {
+        true => Meter::LiveEncoded,
+        false => Meter::LivePassthrough,
+    };
+    let ms = i64::try_from(time.as_millis()).unwrap_or(0);
+    if ms <= 0 {
+        return Ok(());
+    }
+    add(sql, project, meter, ms, now).await
+}
+
+/// What was sent of one streaming locator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streamed {
+    /// Its id.
+    pub locator: Uuid,
+    pub answers: u64,
+    pub bytes: u64,
+}
+
+/// Counts what hosts have sent, all of it or nothing. Locators that are not there (any more) are nobody's.
+pub async fn streamed<S: Sql>(
+    sql: &S,
+    all: &[Streamed],
+    now: Timestamp,
+) -> Result<(), CatalogError> {
+    let hour = hour_of(now);
+    transaction(sql, async |sql| {
+        for one in all {
+            for (meter, quantity) in [
+                (Meter::StreamedBytes, one.bytes),
+                (Meter::StreamedAnswers, one.answers),
+            ] {
+                let quantity = i64::try_from(quantity).unwrap_or(i64::MAX);
+                sql.query(
+                    "INSERT INTO metered_usage (project_id, project_name, meter, hour, quantity)
+                     SELECT p.id, p.name, ?2, ?3, ?4 FROM projects p JOIN streaming_locators l ON l.project_id = p.id
+                     WHERE l.locator_id = ?1
+                     ON CONFLICT (project_id, meter, hour) DO UPDATE SET quantity = metered_usage.quantity + excluded.quantity",
+                    &[
+                        one.locator.into(),
+                        meter.name().into(),
+                        hour.into(),
+                        quantity.into(),
+                    ],
+                )
+                .await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn hour_of(now: Timestamp) -> i64 {
+    let now = now.as_microsecond();
+    now.saturating_sub(now.rem_euclid(HOUR))
+}
+
 async fn add<S: Sql>(
     sql: &S,
     project: &ProjectId,
@@ -143,8 +240,7 @@ async fn add<S: Sql>(
     quantity: i64,
     now: Timestamp,
 ) -> Result<(), CatalogError> {
-    let now = now.as_microsecond();
-    let hour = now.saturating_sub(now.rem_euclid(HOUR));
+    let hour = hour_of(now);
     sql.query(
         "INSERT INTO metered_usage (project_id, project_name, meter, hour, quantity)
          SELECT id, name, ?2, ?3, ?4 FROM projects WHERE id = ?1
@@ -182,7 +278,9 @@ pub async fn readings<S: Sql>(
             &[from.into(), to.into(), project],
         )
         .await?;
-    rows.iter().map(|row| from_row(&row)).collect()
+    rows.iter()
+        .filter_map(|row| from_row(&row).transpose())
+        .collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use headwater_postgres::{Address, Catalog, Session, roots};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct CatalogArgs {
     /// The catalog's PostgreSQL server, e.g. postgres://headwater:secret@db.example/headwater. Without it the catalog is a
     /// SQLite file in the data folder.

@@ -22,6 +22,7 @@ mod keys;
 mod live;
 mod local;
 mod master_key;
+mod metering;
 mod metrics;
 mod notifier;
 mod publish;

@@ -10,6 +10,7 @@ use crate::fault::{self, Blame, Fault, Kind};
 use crate::gate::RateLimit;
 use crate::health::Health;
 use crate::master_key::MasterKeyArgs;
+use crate::metering::Metering;
 use crate::notifier::Egress;
 use crate::secrets::Secrets;
 use crate::storage::{Account, EMBEDDED, StorageArgs};
@@ -34,6 +35,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// The component that streams.
+const ORIGIN: &str = "origin";
 
 #[derive(Parser)]
 pub(crate) struct Args {
@@ -257,6 +261,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         tls.as_ref(),
         blob.as_ref().map(|blob| blob.local_reader()),
     )?;
+    let metering = host.delivered(ORIGIN).map(|delivered| Metering {
+        delivered,
+        catalog: args.catalog.clone(),
+        data: data.clone(),
+    });
+    let metering = metering.map(Arc::new);
     let server_config = ServerConfig {
         max_connections: descriptors::raise() / 2,
         tls: tls.as_ref().map(|tls| tls.server.clone()),
@@ -276,6 +286,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let sign =
         |role, who: Who, hours| token::issue(&bootstrapped.signing_key, &public, role, &who, hours);
     let (stop_worker, worker_stopped) = tokio::sync::watch::channel(false);
+    if let Some(metering) = metering.clone() {
+        let stopped = worker_stopped.clone();
+        tokio::spawn(metering.run(stopped));
+    }
     let worker_of = |name, subject: &str, args, grace| {
         anyhow::Ok(Worker {
             name,
@@ -410,6 +424,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         tracing::error!("no webhooks were sent: {error}");
     }
     server.shutdown().await;
+    if let Some(metering) = metering {
+        metering.write().await;
+    }
     if let Some(blob) = blob {
         blob.shutdown().await;
     }

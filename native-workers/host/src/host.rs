@@ -4,6 +4,7 @@ use crate::cache::{self, Question, ResponseCache};
 use crate::compiled::Compiler;
 use crate::component::{Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
+use crate::delivered::{Counted, Delivered};
 use crate::dispatch::{Dispatcher, Unanswered};
 use crate::instance::EPOCH;
 use crate::lately::Lately;
@@ -21,6 +22,7 @@ use headwater_trace::{Here, Kind, Span};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -229,6 +231,12 @@ impl Host {
         })
     }
 
+    /// What is delivered by the component of this id, by the parameter that it is counted by. `None`: it is counted by none.
+    pub fn delivered(&self, component: &str) -> Option<Delivered> {
+        let runnable = self.registry.runnables.get(component)?;
+        runnable.names.as_ref().map(NameMeters::delivered)
+    }
+
     /// Answers one request. Never fails: what goes wrong is a problem body.
     pub async fn handle(
         &self,
@@ -275,9 +283,22 @@ impl Host {
         cache::unmark(&mut response);
         let took = started.elapsed();
         meters.note(response.status(), took);
-        if let Some(names) = &runnable.names {
+        if let Some(names) = &runnable.names
+            && let Some(name) = names.name_of(&method, &matched.captures)
+        {
             let bytes = response.body().size_hint().exact();
-            names.note(&method, &matched.captures, response.status(), bytes, took);
+            names.note(&name, response.status(), bytes, took);
+            if bytes.is_none() && response.status().is_success() {
+                let delivered = names.delivered();
+                response = response.map(|body| {
+                    let counted = Counted {
+                        body,
+                        name,
+                        delivered,
+                    };
+                    counted.boxed_unsync()
+                });
+            }
         }
         if traced {
             response.extensions_mut().insert(Route(route.clone()));

@@ -4,6 +4,7 @@
 //! many as there are, so only they are shown that were served in the last minute, and of those that come up within [`KEEP`] not
 //! more than [`MOST`]; the rest is `other`. They are gauges that grow, as gauges are taken back when nothing is said of them any more.
 
+use crate::delivered::Delivered;
 use http::{Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,6 +64,7 @@ pub(crate) struct NameMeters {
     /// The parameter: `locator`, for instance.
     kind: String,
     known: Mutex<Known>,
+    delivered: Delivered,
 }
 
 struct Known {
@@ -101,25 +103,27 @@ impl NameMeters {
                 since: Instant::now(),
                 by_name: HashMap::new(),
             }),
+            delivered: Delivered::default(),
         }
     }
 
-    /// `captures`: of the route. `bytes`: of the body, if that is known. Only what is asked for counts: other methods are answered
-    /// whatever the name.
-    pub(crate) fn note(
-        &self,
-        method: &Method,
-        captures: &[(String, String)],
-        status: StatusCode,
-        bytes: Option<u64>,
-        took: Duration,
-    ) {
-        let value = captures.iter().find(|(name, _)| *name == self.kind);
-        let Some((_, name)) = value.filter(|_| matches!(*method, Method::GET | Method::HEAD))
-        else {
-            return;
-        };
-        let of = self.of(&name.to_ascii_lowercase(), status);
+    /// The same for whoever keeps it, which nothing is left out of.
+    pub(crate) fn delivered(&self) -> Delivered {
+        self.delivered.clone()
+    }
+
+    /// The parameter's value, of a request that counts.
+    pub(crate) fn name_of(&self, method: &Method, captures: &[(String, String)]) -> Option<String> {
+        let (_, name) = captures.iter().find(|(name, _)| *name == self.kind)?;
+        matches!(*method, Method::GET | Method::HEAD).then(|| name.to_ascii_lowercase())
+    }
+
+    /// `name`: of [`NameMeters::name_of`]; other methods are answered whatever the name. `bytes`: of the body, if that is known.
+    pub(crate) fn note(&self, name: &str, status: StatusCode, bytes: Option<u64>, took: Duration) {
+        if status.as_u16() < 400 {
+            self.delivered.add(name, 1, bytes.unwrap_or(0));
+        }
+        let of = self.of(name, status);
         if let Some(requests) = of.requests.get(class(status)) {
             requests.increment(1.0);
         }
@@ -154,16 +158,21 @@ mod tests {
     #[test]
     fn there_are_not_more_names_than_are_told_apart() {
         let meters = NameMeters::new("locator");
-        let path = |number: usize| [("locator".to_owned(), format!("name-{number}"))];
+        let path = |number: usize| [("locator".to_owned(), format!("Name-{number}"))];
         let took = Duration::from_millis(1);
-        let get = Method::GET;
-        meters.note(&Method::OPTIONS, &path(0), StatusCode::OK, None, took);
-        meters.note(&get, &path(0), StatusCode::NOT_FOUND, None, took);
+        assert_eq!(meters.name_of(&Method::OPTIONS, &path(0)), None);
+        let name = |number| meters.name_of(&Method::GET, &path(number)).unwrap();
+        meters.note(&name(0), StatusCode::NOT_FOUND, None, took);
         let names = || meters.known.lock().unwrap().by_name.len();
         assert_eq!(names(), 1, "what is not there is `other`");
         for number in 0..2 * MOST {
-            meters.note(&get, &path(number), StatusCode::OK, Some(7), took);
+            meters.note(&name(number), StatusCode::OK, Some(7), took);
         }
         assert_eq!(names(), MOST);
+        let delivered = meters.delivered().take();
+        assert_eq!(delivered.len(), 2 * MOST);
+        let (name, sum) = delivered.iter().next().unwrap();
+        assert!(name.starts_with("name-"));
+        assert_eq!((sum.answers, sum.bytes), (1, 7));
     }
 }

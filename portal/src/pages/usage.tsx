@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../api/client";
 import { ask, here, project } from "../app/session";
-import { day } from "../format";
+import { bytes, day } from "../format";
 import { Form, Select, Text } from "../ui/form";
 import { Table } from "../ui/list";
 import { useChoices, useLoad } from "../ui/load";
@@ -16,10 +16,21 @@ const METERS: Record<Schemas["UsageTotal"]["meter"], string> = {
   encodedVideoSD: "SD picture encoded",
   encodedVideoHD: "HD picture encoded",
   encodedVideoUHD: "UHD picture encoded",
+  livePassthrough: "Live, passed through",
+  liveEncoding: "Live, encoded",
+  streamed: "Streamed",
+  streamedRequests: "Requests of players",
 };
 
-function amount({ quantity, unit }: { quantity: number; unit: "pieces" | "minutes" }): string {
-  return unit === "pieces" ? String(quantity) : `${quantity.toFixed(1)} min`;
+function amount({ quantity, unit }: Pick<Schemas["UsageTotal"], "quantity" | "unit">): string {
+  switch (unit) {
+    case "pieces":
+      return String(quantity);
+    case "minutes":
+      return `${quantity.toFixed(1)} min`;
+    case "gigabytes":
+      return bytes(quantity * 1e9);
+  }
 }
 
 export function UsagePage() {

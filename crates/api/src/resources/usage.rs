@@ -1,6 +1,6 @@
 //! What was used: month to date, and reports. Spec: the management API reference, 1.14.
 //!
-//! All meters are listed, also those that stand at zero; what is not metered (streamed and stored bytes) is not listed.
+//! All meters are listed, also those that stand at zero; what is not metered (stored bytes) is not listed.
 //! A reading is written together with the fact that it counts, so the date on which it was reported is that of its use,
 //! and `filterOnReportedDate` asks for the same either way.
 
@@ -34,6 +34,11 @@ fn shown(meter: Meter, quantity: i64) -> (&'static str, Json) {
             #[allow(clippy::cast_precision_loss, reason = "it is for printing")]
             let minutes = thousandths as f64 / 1000.0;
             ("minutes", minutes.into())
+        }
+        Unit::Bytes => {
+            #[allow(clippy::cast_precision_loss, reason = "it is for printing")]
+            let gigabytes = quantity as f64 / 1e9;
+            ("gigabytes", gigabytes.into())
         }
     }
 }

@@ -360,6 +360,10 @@ fn what_was_encoded_is_counted_once_and_reported() {
             ("encodedVideoSD", 2.0),
             ("encodedVideoHD", 1.5),
             ("encodedVideoUHD", 0.0),
+            ("livePassthrough", 0.0),
+            ("liveEncoding", 0.0),
+            ("streamed", 0.0),
+            ("streamedRequests", 0.0),
         ]
     );
     let stats = world.get(&format!("{MKIO}/stats")).expect(200).body;

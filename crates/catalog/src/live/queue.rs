@@ -25,6 +25,7 @@ use crate::jobs::queue::{Location, check_lease_seconds, locate};
 use crate::operations::{self, OperationError};
 use crate::projects;
 use crate::sql::{Sql, Value, transaction};
+use crate::usage;
 
 /// An event that encodes, has lost its encoder and records nothing is stopped after so long, as it was in AMS: somebody has
 /// forgotten it, and it costs.
@@ -147,6 +148,14 @@ pub async fn renew<S: Sql>(
             .ok_or(CatalogError::LeaseLost)?;
         let current = report.generation == event.generation;
         let next = machine::reported(event.state, report.state, current);
+        if event.state == LiveEventState::Running {
+            // Since the lease was last claimed or renewed. A worker that could not renew it has gone on all the same.
+            let lease = SignedDuration::from_secs(lease_seconds.into());
+            let since = event.lease_until.unwrap_or(now).checked_sub(lease);
+            let ran = now.duration_since(since.unwrap_or(now));
+            let encodes = event.properties.encoding.encoding_type.encodes();
+            usage::ran_live(sql, &event.project, encodes, ran, now).await?;
+        }
         let until = lease_end(now, lease_seconds);
         let endpoints = serde_json::to_vec(report.endpoints).unwrap_or_default();
         let edge = match report.edge {

@@ -13,3 +13,4 @@ mod resources;
 mod sharing;
 mod storage;
 mod support;
+mod usage;

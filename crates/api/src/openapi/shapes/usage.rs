@@ -13,7 +13,7 @@ fn meter() -> Schema {
 }
 
 fn unit() -> Schema {
-    one_of(&["pieces", "minutes"])
+    one_of(&["pieces", "minutes", "gigabytes"])
 }
 
 pub(super) fn shapes() -> Vec<Shape> {

@@ -1,0 +1,65 @@
+"""The contract suites of the SDKs against the bed: whichever host nginx picks, and whoever keeps the files, clients are told the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from parts import Bed
+from processes import Part
+
+TESTS = Path(__file__).resolve().parents[1]
+
+#: What needs nothing but an address: no folder of the installation, no store of ours.
+CONTRACT = [
+    "test_ams.py",
+    "test_ams_operations.py",
+    "test_ams_policies.py",
+    "test_ams_tracks.py",
+    "test_bad_input.py",
+    "test_bad_requests.py",
+    "test_concurrent_writers.py",
+    "test_formats.py",
+    "test_key_delivery.py",
+    "test_mkio.py",
+    "test_people.py",
+    "test_protection.py",
+    "test_retries.py",
+    "test_uploads.py",
+]
+
+
+def azurite() -> str:
+    program = os.environ.get("HEADWATER_AZURITE")
+    if not program:
+        pytest.skip("HEADWATER_AZURITE names no program of Azurite's")
+    return program
+
+
+def served(host: Part) -> int:
+    """Requests that a host has answered with success."""
+    text = requests.get(f"http://127.0.0.1:{host.health}/metrics", timeout=10).text
+    lines = [line for line in text.splitlines() if line.startswith("headwater_http_requests_total{") and 'status="2' in line]
+    assert lines, text[:2000]
+    return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines)
+
+
+@pytest.mark.parametrize("store", ["blobs", "azurite"])
+def test_the_contract_of_the_sdks(store, tmp_path_factory):
+    bed = Bed(tmp_path_factory.mktemp(store), azurite() if store == "azurite" else None)
+    try:
+        connection = bed.start()
+        environment = {**os.environ, "HEADWATER_CONNECTION": str(connection.path), "HEADWATER_CONNECTION_TLS": ""}
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", *CONTRACT],
+            cwd=TESTS / "e2e", env=environment, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0
+        assert min(served(host) for host in bed.hosts) > 1000, "one host did all of it"
+    finally:
+        bed.stop()
