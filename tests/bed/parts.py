@@ -62,11 +62,6 @@ def postgres(folder: Path) -> Postgres:
     return part
 
 
-#: The emulators' account and its key, which are no secret.
-AZURITE_ACCOUNT = "devstoreaccount1"
-AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-
-
 class Bed:
     """All of them. `nginx` is where clients go. `azurite`: the program of Azurite, to be the store in place of our own."""
 
@@ -80,8 +75,8 @@ class Bed:
             "HEADWATER_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "HEADWATER_EVENT_SECRET": secrets.token_urlsafe(32),
             "HEADWATER_CLIENT_SECRET": secrets.token_urlsafe(32),
-            "HEADWATER_STORAGE_URL": f"http://127.0.0.1:{self.ports['blobs']}/{AZURITE_ACCOUNT if azurite else 'local'}",
-            "HEADWATER_STORAGE_KEY": AZURITE_KEY if azurite else base64.b64encode(secrets.token_bytes(64)).decode(),
+            "HEADWATER_STORAGE_URL": f"http://127.0.0.1:{self.ports['blobs']}/local",
+            "HEADWATER_STORAGE_KEY": base64.b64encode(secrets.token_bytes(64)).decode(),
             "HEADWATER_PUBLIC_URL": self.public,
         }
         self.edges = [free_port(), free_port()]
@@ -108,7 +103,8 @@ class Bed:
             program, "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", str(self.folder / "azurite"),
             "--blobHost", "127.0.0.1", "--blobPort", str(self.ports["blobs"]),
         ]  # fmt: skip
-        return Part("azurite", command, self.folder / "azurite.log", port=self.ports["blobs"])
+        accounts = {"AZURITE_ACCOUNTS": f"local:{self.common['HEADWATER_STORAGE_KEY']}"}
+        return Part("azurite", command, self.folder / "azurite.log", accounts, port=self.ports["blobs"])
 
     def _headwater(self, name: str, verb: str, environment: dict[str, str], **more) -> Part:
         command = [self.binary, verb, *more.pop("arguments", [])]
