@@ -78,7 +78,7 @@ class Film:
     """A protected film: where it is, its keys, and what its source shows."""
 
     def __init__(self, account, name: str, folder: Path):
-        self.name, source = name, folder / f"{name}.mp4"
+        source = folder / f"{name}.mp4"
         media.run(
             "ffmpeg", "-v", "error", "-y", *PICTURES, *SOUND, *CODECS[name], "-strict", "-2", "-g", "50",
             "-pix_fmt", "yuv420p", "-movflags", "+faststart", source,

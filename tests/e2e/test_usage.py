@@ -34,8 +34,7 @@ def test_what_players_fetched_is_in_the_report_of_usage(installation, counted):
     # These are nobody's.
     assert http.get(f"{connection.streamingUrl}/00000000-0000-0000-0000-000000000001/x.ism/manifest", timeout=30).status_code == 404
     assert http.get(urls[-1].replace("Fragments(", "Fragments(no"), timeout=30).status_code in (400, 404)
-    before = used(Mkio(connection))
-    assert before["streamed"] == before["streamedRequests"] == 0, "it is written once a minute, and at the end"
+    # What was not written in the minute before is written at the end.
     installation.stop()
 
     after = used(Mkio(installation.start("--no-ingest")))

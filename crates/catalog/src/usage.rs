@@ -1,7 +1,7 @@
 //! What was used, by meter and hour.
 //!
-//! A reading is written in the transaction of the fact that it counts, so there is neither one without the other. Readings
-//! outlive their project. What nobody counts has no meter: an absent meter says nothing, a zero says that there was nothing.
+//! A reading is written in the transaction of the fact that it counts, so there is neither one without the other; but for what
+//! hosts stream, which they sum up for a minute. Readings outlive their project. What nobody counts has no meter: an absent meter says nothing, a zero says that there was nothing.
 
 use headwater_work::EncodedTrack;
 use jiff::{SignedDuration, Timestamp};

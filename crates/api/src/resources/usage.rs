@@ -1,8 +1,8 @@
 //! What was used: month to date, and reports. Spec: the management API reference, 1.14.
 //!
 //! All meters are listed, also those that stand at zero; what is not metered (stored bytes) is not listed.
-//! A reading is written together with the fact that it counts, so the date on which it was reported is that of its use,
-//! and `filterOnReportedDate` asks for the same either way.
+//! A reading is written together with the fact that it counts, or within a minute of it, so the date on which it was reported is that
+//! of its use, and `filterOnReportedDate` asks for the same either way.
 
 use std::collections::BTreeMap;
 
