@@ -1,7 +1,10 @@
 //! What was used, by meter and hour.
 //!
 //! A reading is written in the transaction of the fact that it counts, so there is neither one without the other; but for what
-//! hosts stream, which they sum up for a minute. Readings outlive their project. What nobody counts has no meter: an absent meter says nothing, a zero says that there was nothing.
+//! hosts stream, which they sum up for a minute. Readings outlive their project. What nobody counts has no meter: an absent meter
+//! says nothing, a zero says that there was nothing.
+
+use std::collections::BTreeMap;
 
 use headwater_work::EncodedTrack;
 use jiff::{SignedDuration, Timestamp};
@@ -200,37 +203,36 @@ pub async fn streamed<S: Sql>(
     all: &[Streamed],
     now: Timestamp,
 ) -> Result<(), CatalogError> {
-    let hour = hour_of(now);
+    let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for one in all {
+        let rows = sql
+            .query(
+                "SELECT project_id FROM streaming_locators WHERE locator_id = ?1",
+                &[one.locator.into()],
+            )
+            .await?;
+        let Some(row) = rows.first() else { continue };
+        let (bytes, answers) = sums.entry(row.text("project_id")?).or_default();
+        *bytes = bytes.saturating_add(one.bytes);
+        *answers = answers.saturating_add(one.answers);
+    }
+    let quantity = |sum: u64| i64::try_from(sum).unwrap_or(i64::MAX);
     transaction(sql, async |sql| {
-        for one in all {
-            for (meter, quantity) in [
-                (Meter::StreamedBytes, one.bytes),
-                (Meter::StreamedAnswers, one.answers),
-            ] {
-                let quantity = i64::try_from(quantity).unwrap_or(i64::MAX);
-                sql.query(
-                    "INSERT INTO metered_usage (project_id, project_name, meter, hour, quantity)
-                     SELECT p.id, p.name, ?2, ?3, ?4 FROM projects p JOIN streaming_locators l ON l.project_id = p.id
-                     WHERE l.locator_id = ?1
-                     ON CONFLICT (project_id, meter, hour) DO UPDATE SET quantity = metered_usage.quantity + excluded.quantity",
-                    &[
-                        one.locator.into(),
-                        meter.name().into(),
-                        hour.into(),
-                        quantity.into(),
-                    ],
-                )
-                .await?;
-            }
+        for (project, (bytes, answers)) in &sums {
+            let project = ProjectId(project.clone());
+            add(sql, &project, Meter::StreamedBytes, quantity(*bytes), now).await?;
+            add(
+                sql,
+                &project,
+                Meter::StreamedAnswers,
+                quantity(*answers),
+                now,
+            )
+            .await?;
         }
         Ok(())
     })
     .await
-}
-
-fn hour_of(now: Timestamp) -> i64 {
-    let now = now.as_microsecond();
-    now.saturating_sub(now.rem_euclid(HOUR))
 }
 
 async fn add<S: Sql>(
@@ -240,7 +242,8 @@ async fn add<S: Sql>(
     quantity: i64,
     now: Timestamp,
 ) -> Result<(), CatalogError> {
-    let hour = hour_of(now);
+    let now = now.as_microsecond();
+    let hour = now.saturating_sub(now.rem_euclid(HOUR));
     sql.query(
         "INSERT INTO metered_usage (project_id, project_name, meter, hour, quantity)
          SELECT id, name, ?2, ?3, ?4 FROM projects WHERE id = ?1

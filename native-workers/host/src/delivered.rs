@@ -1,12 +1,7 @@
 //! What was delivered under each name, until somebody takes it to where it is kept.
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Names that are told apart until they are taken: somebody who is served under more is not counted under all of them.
 const MOST: usize = 20_000;
@@ -39,39 +34,5 @@ impl Delivered {
     /// All of them, which begin anew.
     pub fn take(&self) -> HashMap<Box<str>, Sent> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// A body of unknown length, whose bytes are counted as they are sent.
-pub(crate) struct Counted {
-    pub(crate) body: WasiBody,
-    pub(crate) name: String,
-    pub(crate) delivered: Delivered,
-}
-
-impl Body for Counted {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
-            self.delivered.add(&self.name, 0, bytes);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

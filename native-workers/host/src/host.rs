@@ -4,7 +4,7 @@ use crate::cache::{self, Question, ResponseCache};
 use crate::compiled::Compiler;
 use crate::component::{Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
-use crate::delivered::{Counted, Delivered};
+use crate::delivered::Delivered;
 use crate::dispatch::{Dispatcher, Unanswered};
 use crate::instance::EPOCH;
 use crate::lately::Lately;
@@ -18,10 +18,11 @@ use crate::router::{Router, Target};
 use crate::sqlite::Database;
 use crate::template::{Variables, expand};
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use headwater_trace::{Here, Kind, Span};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -289,15 +290,14 @@ impl Host {
             let bytes = response.body().size_hint().exact();
             names.note(&name, response.status(), bytes, took);
             if bytes.is_none() && response.status().is_success() {
+                // Its bytes are counted as they are sent.
                 let delivered = names.delivered();
-                response = response.map(|body| {
-                    let counted = Counted {
-                        body,
-                        name,
-                        delivered,
-                    };
-                    counted.boxed_unsync()
-                });
+                let count = move |frame: Frame<Bytes>| {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    delivered.add(&name, 0, u64::try_from(bytes).unwrap_or(u64::MAX));
+                    frame
+                };
+                response = response.map(|body| body.map_frame(count).boxed_unsync());
             }
         }
         if traced {
