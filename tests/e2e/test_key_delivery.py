@@ -124,7 +124,7 @@ def test_rsa_signatures(http, guard, pair, how):
     made = hmac.new(key.modulus if how == "rsa" else key.raw_body, text.encode(), hashlib.sha256).digest()
     assert ask(http, guarded, f"{text}.{base64.urlsafe_b64encode(made).rstrip(b'=').decode()}") == 401
     assert ask(http, guarded, jwt.encode(claims(), None, "none")) == 401
-    assert ask(http, guarded, jwt.encode(claims(exp=int(time.time()) - 3600), pem(pair), "RS256")) in (401, 403)
+    assert ask(http, guarded, jwt.encode(claims(exp=int(time.time()) - 3600), pem(pair), "RS256")) == 401
 
 
 def test_simple_web_tokens(http, guard):
@@ -138,8 +138,8 @@ def test_simple_web_tokens(http, guard):
 
     assert ask(http, guarded, swt()) == 200
     assert ask(http, guarded, swt(secret=bytes(32))) == 401
-    assert ask(http, guarded, swt(Audience="others")) in (401, 403)
-    assert ask(http, guarded, swt(ExpiresOn=1_700_000_000)) in (401, 403)
+    assert ask(http, guarded, swt(Audience="others")) == 401
+    assert ask(http, guarded, swt(ExpiresOn=1_700_000_000)) == 401
     assert ask(http, guarded, f"{swt()}&Audience=others") == 401
     # A token of the other kind is none here, whoever signed it.
     assert ask(http, guarded, jwt.encode(claims(), SECRET, "HS256")) == 401
