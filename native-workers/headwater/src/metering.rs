@@ -4,8 +4,8 @@
 
 use crate::catalog::CatalogArgs;
 use headwater_catalog::usage::{Streamed, streamed};
-use headwater_host::Delivered;
-use std::path::PathBuf;
+use headwater_host::{Delivered, Host};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -15,15 +15,27 @@ use tokio::time::sleep;
 
 const EVERY: Duration = Duration::from_secs(60);
 
+/// The component that streams.
+const ORIGIN: &str = "origin";
+
 /// Where sums come from, and where they go.
 pub(crate) struct Metering {
-    pub(crate) delivered: Delivered,
-    pub(crate) catalog: CatalogArgs,
-    /// The data folder.
-    pub(crate) data: PathBuf,
+    delivered: Delivered,
+    catalog: CatalogArgs,
+    data: PathBuf,
 }
 
 impl Metering {
+    /// `data`: the data folder. `None`: the application counts nothing.
+    pub(crate) fn of(host: &Host, catalog: &CatalogArgs, data: &Path) -> Option<Arc<Self>> {
+        let delivered = host.delivered(ORIGIN)?;
+        Some(Arc::new(Self {
+            delivered,
+            catalog: catalog.clone(),
+            data: data.to_owned(),
+        }))
+    }
+
     /// Writes until `stopped` is true. [`Metering::write`] what has come together since, when nothing is delivered any more.
     pub(crate) async fn run(self: Arc<Self>, mut stopped: watch::Receiver<bool>) {
         let over = async move { stopped.wait_for(|stopped| *stopped).await.map(drop) };

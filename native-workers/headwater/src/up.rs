@@ -36,9 +36,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The component that streams.
-const ORIGIN: &str = "origin";
-
 #[derive(Parser)]
 pub(crate) struct Args {
     /// Folder for everything that is kept: media, catalog, keys.
@@ -261,12 +258,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         tls.as_ref(),
         blob.as_ref().map(|blob| blob.local_reader()),
     )?;
-    let metering = host.delivered(ORIGIN).map(|delivered| Metering {
-        delivered,
-        catalog: args.catalog.clone(),
-        data: data.clone(),
-    });
-    let metering = metering.map(Arc::new);
+    let metering = Metering::of(&host, &args.catalog, &data);
     let server_config = ServerConfig {
         max_connections: descriptors::raise() / 2,
         tls: tls.as_ref().map(|tls| tls.server.clone()),

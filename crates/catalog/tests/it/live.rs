@@ -262,21 +262,7 @@ fn a_forgotten_encoding_is_stopped() {
         (EncodingType::PassthroughStandard, false),
     ] {
         let catalog = Catalog::new();
-        let mut write = LiveEventWrite::default();
-        write.properties.insert(
-            "encoding".into(),
-            serde_json::json!({"encodingType": encoding}),
-        );
-        block_on(events::put(
-            &catalog.sql,
-            &catalog.seal,
-            &catalog.project,
-            "e",
-            &write,
-            false,
-            catalog.moment(),
-        ))
-        .unwrap();
+        catalog.live_event("e", encoding);
         act(&catalog, "e", Action::Start);
         let (lease, assigned) = claim(&catalog).unwrap();
         let renewed = |seconds, health: &Health| {

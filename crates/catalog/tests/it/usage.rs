@@ -3,7 +3,7 @@
 use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_catalog::live::queue::{self, Report};
-use headwater_catalog::live::{Acted, Action, LiveEventWrite, actions, events};
+use headwater_catalog::live::{Acted, Action, actions};
 use headwater_catalog::locators::{self, IfExists, NewLocator};
 use headwater_catalog::usage::{self, Meter, Streamed};
 use headwater_work::live::{EncodingType, Endpoints, WorkerState};
@@ -94,21 +94,7 @@ fn a_live_event_is_metered_for_as_long_as_it_runs() {
         (EncodingType::Standard, Meter::LiveEncoded),
     ] {
         let catalog = Catalog::new();
-        let mut write = LiveEventWrite::default();
-        write.properties.insert(
-            "encoding".into(),
-            serde_json::json!({"encodingType": encoding}),
-        );
-        block_on(events::put(
-            &catalog.sql,
-            &catalog.seal,
-            &catalog.project,
-            "e",
-            &write,
-            false,
-            catalog.moment(),
-        ))
-        .unwrap();
+        catalog.live_event("e", encoding);
         let act = |action| {
             let acted = block_on(actions::act(
                 &catalog.sql,
