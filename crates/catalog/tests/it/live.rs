@@ -31,6 +31,23 @@ fn event(catalog: &Catalog, name: &str, action: Action) -> Operation {
     act(catalog, name, action)
 }
 
+/// Makes an event that does not run yet.
+pub(crate) fn encoded_as(catalog: &Catalog, name: &str, encoding: EncodingType) {
+    let mut write = LiveEventWrite::default();
+    let encoding = serde_json::json!({"encodingType": encoding});
+    write.properties.insert("encoding".into(), encoding);
+    block_on(events::put(
+        &catalog.sql,
+        &catalog.seal,
+        &catalog.project,
+        name,
+        &write,
+        false,
+        catalog.moment(),
+    ))
+    .unwrap();
+}
+
 fn act(catalog: &Catalog, name: &str, action: Action) -> Operation {
     let moment = catalog.moment();
     let acted = block_on(actions::act(
@@ -262,7 +279,7 @@ fn a_forgotten_encoding_is_stopped() {
         (EncodingType::PassthroughStandard, false),
     ] {
         let catalog = Catalog::new();
-        catalog.live_event("e", encoding);
+        encoded_as(&catalog, "e", encoding);
         act(&catalog, "e", Action::Start);
         let (lease, assigned) = claim(&catalog).unwrap();
         let renewed = |seconds, health: &Health| {

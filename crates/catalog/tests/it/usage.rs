@@ -1,5 +1,6 @@
 //! What is metered beside jobs: what locators sent, and for how long live events ran.
 
+use crate::live::encoded_as;
 use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_catalog::live::queue::{self, Report};
@@ -94,7 +95,7 @@ fn a_live_event_is_metered_for_as_long_as_it_runs() {
         (EncodingType::Standard, Meter::LiveEncoded),
     ] {
         let catalog = Catalog::new();
-        catalog.live_event("e", encoding);
+        encoded_as(&catalog, "e", encoding);
         let act = |action| {
             let acted = block_on(actions::act(
                 &catalog.sql,

@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::executor::block_on;
 use headwater_catalog::bootstrap::{BootstrapConfig, Bootstrapped, bootstrap};
 use headwater_catalog::jobs::{JobInput, MissingAssets, NewJob, NewOutput, Priority};
-use headwater_catalog::live::{LiveEventWrite, events};
 use headwater_catalog::{Ids, Moment, ProjectId, assets, jobs};
 use headwater_seal::{Seal, Secret};
 use headwater_test_database::Connection;
-use headwater_work::live::EncodingType;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -93,16 +91,6 @@ impl Catalog {
             now: self.now(),
             ids: &self.ids,
         }
-    }
-
-    /// Makes a live event that does not run yet.
-    pub(crate) fn live_event(&self, name: &str, encoding: EncodingType) {
-        let mut write = LiveEventWrite::default();
-        let encoding = serde_json::json!({"encodingType": encoding});
-        write.properties.insert("encoding".into(), encoding);
-        let (sql, seal) = (&self.sql, &self.seal);
-        let put = events::put(sql, seal, &self.project, name, &write, false, self.moment());
-        block_on(put).expect("a live event");
     }
 
     pub(crate) fn asset(&self, name: &str) {
