@@ -37,6 +37,8 @@ enum Command {
     /// `headwater up` has to be started again, because its own tokens are refused too.
     Revoke {
         /// As `list` prints it.
+        // One in 64 begins with a hyphen: base64url.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }
@@ -65,4 +67,28 @@ fn print(key: &KeyRecord) {
         (None, None) => "signs".to_owned(),
     };
     println!("{}  made {}  {state}", key.kid, key.created);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_whose_name_begins_with_a_hyphen_is_revoked() {
+        for kid in [
+            "-MhdouMPQoBVPbdTqewz0l_rEQ",
+            "--hdouMPQoBVPbdTqewz0l_rEQ",
+            "-hhV",
+            "NzbL",
+        ] {
+            let args = Args::try_parse_from(["keys", "--data=d", "revoke", kid]).unwrap();
+            assert!(
+                matches!(args.command, Command::Revoke { kid: read } if read == kid),
+                "{kid}"
+            );
+        }
+        // What is an option of the command stays one.
+        let args = Args::try_parse_from(["keys", "revoke", "NzbL", "--data=d"]).unwrap();
+        assert_eq!(args.data, PathBuf::from("d"));
+    }
 }
