@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, openPage } from "./lib/browser.mjs";
+import { launch, openPage, within } from "./lib/browser.mjs";
 import { connection, makeRotatingPolicy } from "./lib/headwater.mjs";
 import { goLive, pushPictures } from "./lib/live.mjs";
 import { serve } from "./lib/server.mjs";
@@ -79,11 +79,10 @@ async function open(page, options, licence) {
   await tab.goto(`${files.origin}/pages/${page}.html`);
   await tab.waitForFunction(() => window.player !== undefined);
   const keys = licence ? { licence: `${keysUrl}/ClearKey` } : {};
-  await tab.evaluate(([url, keys]) => window.player.load(url, keys), [show.manifest(options), keys]);
-  await tab.evaluate(() => document.querySelector("video").play());
-  await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, {
-    timeout: PATIENCE,
-  });
+  await within(tab, PATIENCE / 2, tab.evaluate(([url, keys]) => window.player.load(url, keys), [show.manifest(options), keys]));
+  await within(tab, PATIENCE / 2, tab.evaluate(() => document.querySelector("video").play()));
+  const begun = () => document.querySelector("video").currentTime > 0 && window.state().frames > 5;
+  await within(tab, PATIENCE, tab.waitForFunction(begun, null, { timeout: 0 }));
   return { context, tab, problems, kids, statuses };
 }
 
@@ -133,9 +132,10 @@ describe("what was live plays under the keys that it had", () => {
         // Farther apart than keys change, so under several wherever the film begins.
         for (const time of [INTERVAL_S + 5, 20, 1]) {
           await new Promise((resolve) => setTimeout(resolve, SETTLED_MS[page] ?? 0));
-          await tab.evaluate((time) => window.seek(document.querySelector("video").seekable.start(0) + time), time);
+          const sought = tab.evaluate((time) => window.seek(document.querySelector("video").seekable.start(0) + time), time);
+          await within(tab, PATIENCE / 2, sought);
           const { frames } = await tab.evaluate(() => window.state());
-          await tab.waitForFunction((from) => window.state().frames > from + 10, frames, { timeout: PATIENCE });
+          await within(tab, PATIENCE / 2, tab.waitForFunction((from) => window.state().frames > from + 10, frames, { timeout: 0 }));
         }
         assert.deepEqual((await tab.evaluate(() => window.state())).errors, []);
         assert.deepEqual([...statuses], [200]);

@@ -550,6 +550,18 @@ describe("states of the portal", () => {
     await page.goBack();
     await page.waitForFunction(() => document.querySelector("select[aria-label='Which assets']").value !== "");
     await shows(...names);
+    // Chosen and left before the page was painted.
+    await open("/assets");
+    await page.waitForFunction(() => document.querySelector("select[aria-label='Which assets']").value === "");
+    await page.evaluate(async () => {
+      const select = document.querySelector("select[aria-label='Which assets']");
+      select.selectedIndex = 1;
+      select.dispatchEvent(new Event("change", { bubbles: true }));
+      await new Promise((resolve) => setTimeout(resolve));
+      location.hash = "#/assets?q=left";
+    });
+    await page.waitForFunction(() => document.querySelector("select[aria-label='Which assets']").value === "");
+    assert.equal(await search.inputValue(), "left");
     await context.close();
   });
 

@@ -1,7 +1,7 @@
 /** Lists: a table on wide screens and cards on narrow ones, searched and paged by the API. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { note, place } from "../app/router";
 import { project } from "../app/session";
 import { labelled } from "../pages/pairs";
@@ -94,7 +94,8 @@ export function List<T>(props: ListProps<T>) {
     }, 250);
     return () => window.clearTimeout(timer);
   }, [typed]);
-  useEffect(() => {
+  // Before anybody can follow a link: told later, it would take that link's address for its own.
+  useLayoutEffect(() => {
     if (searchable || props.filters !== undefined) note({ q: words, show: kind });
   }, [words, kind]);
   useEffect(() => setStarts([]), [project.value]);

@@ -33,7 +33,9 @@ export async function demo(to) {
   for (;;) {
     const { status, body } = await call(to, "GET", media(to, "/published"));
     if (status !== 200) throw new Error(`the list of what is published answered ${status}`);
-    if (body.value.length > 0) return body.value.at(-1);
+    // Others may have been published while it was encoded.
+    const found = body.value.find(({ assetName }) => assetName.startsWith("demo-"));
+    if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }

@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { openPage } from "./browser.mjs";
+import { openPage, within } from "./browser.mjs";
 
 const PATIENCE = 60_000;
 
@@ -29,7 +29,7 @@ export async function openPortal(browser, to, place = "/", options = {}, token =
 
 /** Waits until frames are decoded and time goes on. */
 export function plays(page) {
-  return page.waitForFunction(
+  const playing = page.waitForFunction(
     () => {
       const video = document.querySelector("video");
       if (video?.paused) video.play().catch(() => undefined);
@@ -38,6 +38,7 @@ export function plays(page) {
     null,
     { timeout: PATIENCE },
   );
+  return within(page, 2 * PATIENCE, playing);
 }
 
 /** Leaves a picture in `SCREENSHOTS`, for people to look at. */
