@@ -3,13 +3,12 @@
 use headwater_protect::Rotation;
 use headwater_seal::{Seal, Secret};
 use jiff::Timestamp;
-use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-use crate::key_policies;
-use crate::locator_keys;
+pub use crate::key_policies::SealedOptions;
+use crate::locator_keys::{self, ContentKey};
 use crate::protection::Encryption;
 use crate::sql::{Sql, Value};
 
@@ -24,9 +23,8 @@ pub struct Deliverable {
     pub value: Secret,
     /// How often the keys change that are derived from it.
     pub rotation: Option<Rotation>,
-    pub policy_id: Uuid,
-    /// Options with their secrets.
-    pub options: Json,
+    /// The policy's options, for who keeps those that it has read.
+    pub options: SealedOptions,
 }
 
 /// A key by its id or by that of a period, once for each policy that gives it out.
@@ -38,28 +36,16 @@ pub async fn deliverable<S: Sql>(
     seal: &Seal,
     kid: Uuid,
 ) -> Result<Vec<Deliverable>, CatalogError> {
-    let mut found = Vec::new();
-    for (project, key) in locator_keys::given_out(sql, seal, kid).await? {
-        let Some(name) = key.usage.policy_name else {
-            continue;
-        };
-        let policy = match key_policies::with_secrets(sql, seal, &project, &name).await {
-            Ok(policy) => policy,
-            // Deleted between the two reads: then it gives nothing out.
-            Err(CatalogError::NotFound { .. }) => continue,
-            Err(error) => return Err(error),
-        };
-        found.push(Deliverable {
-            project,
-            encryption: key.usage.encryption,
-            id: key.id,
-            value: key.value,
-            rotation: key.rotation,
-            policy_id: policy.policy_id,
-            options: policy.options,
-        });
-    }
-    Ok(found)
+    let found = locator_keys::given_out(sql, seal, kid).await?;
+    let deliverable = |(project, key, options): (_, ContentKey, _)| Deliverable {
+        project,
+        encryption: key.usage.encryption,
+        id: key.id,
+        value: key.value,
+        rotation: key.rotation,
+        options,
+    };
+    Ok(found.into_iter().map(deliverable).collect())
 }
 
 /// Counts a use of a token, in one statement with the check: of two requests at the same time only one gets the last use.

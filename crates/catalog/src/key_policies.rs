@@ -67,6 +67,34 @@ fn from_row(row: &Row<'_>) -> Result<ContentKeyPolicy, CatalogError> {
     })
 }
 
+/// A policy's options with their secrets, as they are stored. Equal ones are of the same policy and say the same: a nonce is not
+/// used twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedOptions {
+    /// Of the policy.
+    pub policy_id: Uuid,
+    sealed: Vec<u8>,
+}
+
+impl SealedOptions {
+    /// From `policy_id` and `options_sealed`.
+    pub(crate) fn of(row: &Row<'_>) -> Result<Self, CatalogError> {
+        Ok(Self {
+            policy_id: row.uuid("policy_id")?,
+            sealed: row.blob("options_sealed")?,
+        })
+    }
+
+    /// The options.
+    ///
+    /// Errors: [`CatalogError::Seal`] if the master key is another one.
+    pub fn open(&self, seal: &Seal) -> Result<Json, CatalogError> {
+        let opened = seal.open(&seal_context(self.policy_id), &self.sealed)?;
+        serde_json::from_slice(opened.expose())
+            .map_err(|_| CatalogError::corrupt("options_sealed", "not the JSON expected"))
+    }
+}
+
 /// What a policy's secrets are sealed for.
 fn seal_context(policy_id: Uuid) -> String {
     format!("content-key-policy/{policy_id}")
@@ -119,13 +147,10 @@ pub async fn with_secrets<S: Sql>(
         )
         .await?;
     let policy = ENTITY.returned(&rows, name)?;
-    let sealed = rows
+    let row = rows
         .first()
-        .ok_or_else(|| CatalogError::not_found(ENTITY.one, name))?
-        .blob("options_sealed")?;
-    let opened = seal.open(&seal_context(policy.policy_id), &sealed)?;
-    let options = serde_json::from_slice(opened.expose())
-        .map_err(|_| CatalogError::corrupt("options_sealed", "not the JSON expected"))?;
+        .ok_or_else(|| CatalogError::not_found(ENTITY.one, name))?;
+    let options = SealedOptions::of(&row)?.open(seal)?;
     Ok(ContentKeyPolicy { options, ..policy })
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::key_plan::{KeyUse, PlannedKey};
+use crate::key_policies::SealedOptions;
 use crate::protection::Encryption;
 use crate::sql::{Row, Sql, Value};
 
@@ -238,7 +239,9 @@ pub async fn list<S: Sql>(
 }
 
 /// A key by its id or by that of one of its periods, once for each content key policy that gives it out, with the project that it
-/// is in. No more than 20. Whether `id` is that of a period is for who has opened the key.
+/// is in and the policy's options. No more than 20. Whether `id` is that of a period is for who has opened the key.
+///
+/// In one statement: this is asked for every key that a player fetches.
 ///
 /// Ok empty if there is no such key, or nobody here gives it out.
 /// Errors: [`CatalogError::Seal`] if the master key is another one.
@@ -246,26 +249,29 @@ pub(crate) async fn given_out<S: Sql>(
     sql: &S,
     seal: &Seal,
     id: Uuid,
-) -> Result<Vec<(ProjectId, ContentKey)>, CatalogError> {
+) -> Result<Vec<(ProjectId, ContentKey, SealedOptions)>, CatalogError> {
     let rows = sql
         .query(
-            "SELECT project_id, key_id, type, label, policy_name, tracks_json, value_sealed, rotation_s FROM locator_keys
-             WHERE (key_id = ?1 OR rotation_handle = ?2) AND policy_name IS NOT NULL
-             ORDER BY project_id, policy_name, locator_name LIMIT 100",
+            "SELECT k.project_id AS project_id, k.key_id AS key_id, k.type AS type, k.label AS label, k.policy_name AS policy_name,
+                    k.tracks_json AS tracks_json, k.value_sealed AS value_sealed, k.rotation_s AS rotation_s,
+                    p.policy_id AS policy_id, p.options_sealed AS options_sealed
+             FROM locator_keys k JOIN content_key_policies p ON p.project_id = k.project_id AND p.name = k.policy_name
+             WHERE k.key_id = ?1 OR k.rotation_handle = ?2
+             ORDER BY k.project_id, k.policy_name, k.locator_name LIMIT 100",
             &[id.into(), Handle::in_id(Kid::from(id)).hex().into()],
         )
         .await?;
-    let mut keys: Vec<(ProjectId, ContentKey)> = Vec::new();
+    let mut keys: Vec<(ProjectId, ContentKey, SealedOptions)> = Vec::new();
     for row in rows.iter() {
         let project = ProjectId(row.text("project_id")?);
         let policy = row.opt_text("policy_name")?;
         let rotation = rotation(&row)?;
-        let known = keys.iter().any(|(other, key)| {
+        let known = keys.iter().any(|(other, key, _)| {
             *other == project && key.usage.policy_name == policy && key.rotation == rotation
         });
         if !known && keys.len() < 20 {
             let key = from_row(seal, &project, &row)?;
-            keys.push((project, key));
+            keys.push((project, key, SealedOptions::of(&row)?));
         }
     }
     Ok(keys)

@@ -4,6 +4,7 @@
 //! genuine all get the same 401: whoever has no good token learns nothing about which keys there are.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use headwater_protect::{Key, Kid, Rotation, rotation};
 use http::header::{
@@ -11,6 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use crate::answer::{Failure, found, preflight};
 use crate::discovery::{self, Discovery, MAX_DOCUMENT_BYTES};
@@ -24,10 +26,10 @@ use crate::{Backend, Licence, MAX_ANSWER_BYTES, Message, clearkey};
 pub struct StoredKey {
     /// Whose it is.
     pub project: String,
-    /// The policy that gives it out: its id, for counting.
-    pub policy: String,
-    /// The policy's options with their secrets.
-    pub options: Configuration,
+    /// The id of the policy that gives it out, for counting.
+    pub policy_id: Uuid,
+    /// That policy.
+    pub policy: Arc<KeyPolicy>,
     /// Its id.
     pub id: Kid,
     /// The key.
@@ -74,7 +76,7 @@ impl StoredKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenUse {
     /// Of the policy that the token was accepted by.
-    pub policy: String,
+    pub policy_id: Uuid,
     /// Tells tokens apart.
     pub fingerprint: [u8; 32],
     /// How often it may be used in all.
@@ -325,7 +327,7 @@ impl Delivery {
 struct Granted {
     key: Key,
     project: String,
-    configuration: Configuration,
+    configuration: Arc<Configuration>,
 }
 
 /// One request's way to keys.
@@ -336,7 +338,7 @@ struct Access<'a, S, O> {
     token: Option<&'a str>,
     now: Timestamp,
     /// Policies that have counted this request's token: one request is one use, however many keys it asks for.
-    counted: RefCell<Vec<String>>,
+    counted: RefCell<Vec<Uuid>>,
 }
 
 impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
@@ -387,13 +389,13 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
         system: System,
         kid: Kid,
         key: &StoredKey,
-    ) -> Result<Result<Configuration, Refusal>, Failure> {
+    ) -> Result<Result<Arc<Configuration>, Refusal>, Failure> {
         let (configuration, token) = match self.judge(system, kid, key).await {
             Ok(granted) => granted,
             Err(refusal) => return Ok(Err(refusal)),
         };
         match token {
-            Some(token) if !self.use_up(&key.policy, &token).await? => {
+            Some(token) if !self.use_up(key.policy_id, &token).await? => {
                 Ok(Err(Refusal::Forbidden(TokenError::Uses)))
             }
             _ => Ok(Ok(configuration)),
@@ -406,23 +408,20 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
         system: System,
         kid: Kid,
         key: &StoredKey,
-    ) -> Result<(Configuration, Option<Accepted>), Refusal> {
-        let (policy, errors) = KeyPolicy::read(&key.options.0);
-        for error in errors {
-            (self.delivery.log)(&format!("content key policy {}: {error}", key.policy));
-        }
+    ) -> Result<(Arc<Configuration>, Option<Accepted>), Refusal> {
+        let policy = &*key.policy;
         self.delivery
-            .refresh(self.outbound, &policy, system, false, self.now)
+            .refresh(self.outbound, policy, system, false, self.now)
             .await;
-        let mut verdict = self.decide(&policy, system, (kid, key.id));
+        let mut verdict = self.decide(policy, system, (kid, key.id));
         if matches!(
             verdict,
             Err(Refusal::Unauthenticated(TokenError::UnknownKey))
         ) {
             self.delivery
-                .refresh(self.outbound, &policy, system, true, self.now)
+                .refresh(self.outbound, policy, system, true, self.now)
                 .await;
-            verdict = self.decide(&policy, system, (kid, key.id));
+            verdict = self.decide(policy, system, (kid, key.id));
         }
         verdict
     }
@@ -433,7 +432,7 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
         policy: &KeyPolicy,
         system: System,
         (kid, stored): (Kid, Kid),
-    ) -> Result<(Configuration, Option<Accepted>), Refusal> {
+    ) -> Result<(Arc<Configuration>, Option<Accepted>), Refusal> {
         let discovery = self.delivery.discovery.borrow();
         let keys = |url: &str, issuer: &str| discovery.keys(url, issuer, self.now);
         let mut decision = policy.decide(system, stored, self.token, keys, self.now);
@@ -441,25 +440,20 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
             decision = policy.decide(system, kid, self.token, keys, self.now);
         }
         let decision = decision?;
-        Ok((decision.option.configuration.clone(), decision.token))
+        Ok((Arc::clone(&decision.option.configuration), decision.token))
     }
 
-    async fn use_up(&self, policy: &str, token: &Accepted) -> Result<bool, Failure> {
-        let Some(most) = token.max_uses else {
+    async fn use_up(&self, policy_id: Uuid, token: &Accepted) -> Result<bool, Failure> {
+        let Some(uses) = &token.uses else {
             return Ok(true);
         };
-        if self
-            .counted
-            .borrow()
-            .iter()
-            .any(|counted| counted == policy)
-        {
+        if self.counted.borrow().contains(&policy_id) {
             return Ok(true);
         }
         let used = TokenUse {
-            policy: policy.to_owned(),
-            fingerprint: token.fingerprint,
-            most,
+            policy_id,
+            fingerprint: uses.fingerprint,
+            most: uses.most,
             // Accepted for some minutes longer than it says.
             expires: token.expires.saturating_add(600),
         };
@@ -468,7 +462,7 @@ impl<S: KeyStore, O: Outbound> Access<'_, S, O> {
             Failure::Store
         })?;
         if left {
-            self.counted.borrow_mut().push(policy.to_owned());
+            self.counted.borrow_mut().push(policy_id);
         }
         Ok(left)
     }

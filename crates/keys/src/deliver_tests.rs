@@ -111,19 +111,19 @@ fn symmetric() -> Json {
 }
 
 fn store(options: Json) -> Store {
-    let key = |id: &str, policy: &str, options| StoredKey {
+    let key = |id: &str, policy_id: u128, options: &Json| StoredKey {
         id: Kid::parse(id).unwrap(),
         rotation: None,
         project: "p1".into(),
-        policy: policy.into(),
-        options: Configuration(options),
+        policy_id: Uuid::from_u128(policy_id),
+        policy: Arc::new(KeyPolicy::read(options).0),
         value: Key::new([7; 16]),
     };
     let open = json!([option("ClearKey", open()), option("Widevine", open())]);
     Store {
         keys: HashMap::from([
-            (KID.to_owned(), vec![key(KID, "guarded", options)]),
-            (OPEN.to_owned(), vec![key(OPEN, "open", open)]),
+            (KID.to_owned(), vec![key(KID, 1, &options)]),
+            (OPEN.to_owned(), vec![key(OPEN, 2, &open)]),
         ]),
         ..Store::default()
     }
@@ -365,8 +365,8 @@ fn a_token_names_the_stored_key_or_the_period() {
     // The golden token names KID: it is good for all periods of that, and for none of another key.
     let good = golden()["tokens"]["HS256"].as_str().unwrap().to_owned();
     let mut store = rotating(json!([option("ClearKey", token(symmetric()))]));
-    let guarded = store.keys[KID][0].options.clone();
-    store.keys.get_mut(OPEN).unwrap()[0].options = guarded.clone();
+    let guarded = store.keys[KID][0].policy.clone();
+    store.keys.get_mut(OPEN).unwrap()[0].policy = guarded.clone();
     let status = |store: &Store, kid: &str| {
         let asked = Ask::new("/", kid_query(kid), Some(&good), b"");
         asked.send(&delivery, store, &net).status().as_u16()
@@ -376,7 +376,7 @@ fn a_token_names_the_stored_key_or_the_period() {
     // Under a key whose period has the id that the token names.
     let mut stored = store.keys[KID][0].clone();
     stored.id = Kid::parse(OPEN).unwrap();
-    stored.options = guarded;
+    stored.policy = guarded;
     assert_eq!(
         stored.named(
             Kid::parse(KID).unwrap(),

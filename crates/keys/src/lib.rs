@@ -26,6 +26,7 @@ mod backend;
 pub mod clearkey;
 mod deliver;
 mod discovery;
+mod policies;
 mod policy;
 mod request;
 pub mod speke;
@@ -35,10 +36,11 @@ mod vendor;
 pub use backend::{Backend, BackendError, Licence, MAX_ANSWER_BYTES, Message};
 pub use deliver::{Asked, Delivery, KeyStore, Outbound, OutboundFault, StoredKey, TokenUse};
 pub use discovery::{Discovery, Wanted};
+pub use policies::Policies;
 pub use policy::{Configuration, Decision, KeyPolicy, PolicyError, PolicyOption, Refusal, System};
 pub use request::{KeyRequest, MAX_BODY_BYTES, RequestError, token_of};
 pub use token::{
     Accepted, CONTENT_KEY_IDENTIFIER, KeySet, MAX_TOKEN_BYTES, MAX_USES, RequiredClaim, TokenError,
-    TokenKind, TokenRestriction, VerificationKey,
+    TokenKind, TokenRestriction, Uses, VerificationKey,
 };
 pub use vendor::{KeyVendor, WantedKey};

@@ -3,6 +3,8 @@
 //! Spec: the management API reference, 2.7; the content protection reference, 8. The stored form is what
 //! `headwater-api` writes: AMS's names, discriminators complete, secrets included.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_protect::Kid;
@@ -39,7 +41,7 @@ pub struct PolicyOption {
     /// Of its configuration.
     pub system: System,
     /// The configuration as it is stored; licence servers are told what is in it. Holds secrets.
-    pub configuration: Configuration,
+    pub configuration: Arc<Configuration>,
     /// `None`: anybody.
     pub restriction: Option<TokenRestriction>,
 }
@@ -256,7 +258,7 @@ fn read_option(object: &Json, path: &str) -> Result<PolicyOption, PolicyError> {
     Ok(PolicyOption {
         id: id.unwrap_or_default().to_owned(),
         system,
-        configuration: Configuration(configuration.object.clone()),
+        configuration: Arc::new(Configuration(configuration.object.clone())),
         restriction,
     })
 }

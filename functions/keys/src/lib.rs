@@ -9,10 +9,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use headwater_catalog::delivery::SealedOptions;
 use headwater_edge::config::{self, ConfigError};
 use headwater_edge::http::{self as edge, Unread, whole};
 use headwater_edge::problem::Problem;
-use headwater_keys::{Asked, Backend, Delivery, MAX_BODY_BYTES};
+use headwater_keys::{Asked, Backend, Delivery, MAX_BODY_BYTES, Policies};
 use headwater_seal::Seal;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ use ports::{Keys, Servers};
 struct State {
     seal: Seal,
     delivery: Delivery,
+    policies: Policies<SealedOptions>,
 }
 
 thread_local! {
@@ -39,10 +41,15 @@ async fn state() -> Result<Rc<State>, ConfigError> {
     let backends = config::licence_backends(parse).await?;
     let state = Rc::new(State {
         seal: config::seal().await?,
-        delivery: Delivery::new(backends, |line| eprintln!("keys: {line}")),
+        delivery: Delivery::new(backends, log),
+        policies: Policies::default(),
     });
     STATE.set(Some(Rc::clone(&state)));
     Ok(state)
+}
+
+fn log(line: &str) {
+    eprintln!("keys: {line}");
 }
 
 /// What the SDK's `http_service` makes, with a request whose body is read only if it can have one.
@@ -88,7 +95,11 @@ async fn respond(
         body,
         now: Timestamp::now(),
     };
-    let keys = Keys { seal: &state.seal };
+    let keys = Keys {
+        seal: &state.seal,
+        policies: &state.policies,
+        log,
+    };
     let answer = state.delivery.answer(&keys, &Servers, &asked).await;
     let (head, body) = answer.into_parts();
     whole(head.status, head.headers, body.into())

@@ -5,10 +5,10 @@ use std::pin::pin;
 use bytes::Bytes;
 use futures::future::{Either, select};
 use headwater_blob::{HttpClient as _, TransportError};
-use headwater_catalog::delivery::{count_use, deliverable};
+use headwater_catalog::delivery::{Deliverable, SealedOptions, count_use, deliverable};
 use headwater_edge::http::SpinHttp;
 use headwater_edge::sql::{self, SpinSql};
-use headwater_keys::{Configuration, KeyStore, Outbound, OutboundFault, StoredKey, TokenUse};
+use headwater_keys::{KeyStore, Outbound, OutboundFault, Policies, StoredKey, TokenUse};
 use headwater_protect::{Key, Kid};
 use headwater_seal::Seal;
 use http::{Request, Response};
@@ -21,6 +21,26 @@ const PATIENCE_NS: u64 = 8_000_000_000;
 /// The catalog's keys.
 pub(crate) struct Keys<'a> {
     pub(crate) seal: &'a Seal,
+    pub(crate) policies: &'a Policies<SealedOptions>,
+    /// Gets lines without secrets.
+    pub(crate) log: fn(&str),
+}
+
+impl Keys<'_> {
+    fn stored(&self, key: Deliverable) -> Result<StoredKey, String> {
+        let policy_id = key.options.policy_id;
+        let open = |options: &SealedOptions| options.open(self.seal);
+        let told = |error| (self.log)(&format!("content key policy {policy_id}: {error}"));
+        let policy = self.policies.get(policy_id, key.options, open, told);
+        Ok(StoredKey {
+            project: key.project.as_str().to_owned(),
+            policy_id,
+            policy: policy.map_err(text)?,
+            id: key.id.into(),
+            rotation: key.rotation,
+            value: Key::from_slice(key.value.expose()).map_err(text)?,
+        })
+    }
 }
 
 impl KeyStore for Keys<'_> {
@@ -32,29 +52,16 @@ impl KeyStore for Keys<'_> {
             sql::forget_shared();
             text(error)
         })?;
-        found
-            .into_iter()
-            .map(|key| {
-                Ok(StoredKey {
-                    project: key.project.as_str().to_owned(),
-                    policy: key.policy_id.to_string(),
-                    options: Configuration(key.options),
-                    id: key.id.into(),
-                    rotation: key.rotation,
-                    value: Key::from_slice(key.value.expose()).map_err(text)?,
-                })
-            })
-            .collect()
+        found.into_iter().map(|key| self.stored(key)).collect()
     }
 
     async fn count(&self, used: &TokenUse) -> Result<bool, String> {
         let connection = SpinSql::open().await.map_err(text)?;
-        let policy = used.policy.parse().map_err(text)?;
         let expires = Timestamp::from_second(used.expires).map_err(text)?;
         let now = Timestamp::now();
         count_use(
             &connection,
-            policy,
+            used.policy_id,
             &used.fingerprint,
             used.most,
             expires,

@@ -74,11 +74,18 @@ fn a_key_comes_with_the_policy_that_gives_it_out() {
     let found = |kid| block_on(deliverable(&catalog.sql, &catalog.seal, kid)).unwrap();
     let [key] = found(kid).try_into().expect("one policy");
     assert_eq!(key.value.expose().len(), 16);
-    assert_eq!((key.policy_id, &key.project), (policy, &catalog.project));
+    let options = &key.options;
     assert_eq!(
-        key.options[0]["configuration"]["secret"], "p",
+        (options.policy_id, &key.project),
+        (policy, &catalog.project)
+    );
+    let opened = options.open(&catalog.seal).unwrap();
+    assert_eq!(
+        opened[0]["configuration"]["secret"], "p",
         "secrets are there"
     );
+    // Who has read these options need not open them again, and sees when they were written anew.
+    assert_eq!(found(kid)[0].options, *options);
     assert!(found(Uuid::nil()).is_empty());
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value as Json};
 
 use super::key_set::MOST_KID;
-use super::{KeySet, Signed, TokenError, VerificationKey, fingerprint, strict};
+use super::{KeySet, Signed, TokenError, VerificationKey, strict};
 
 /// Members of a header that bring keys along, change what is signed, or must be understood.
 const REFUSED: [&str; 9] = [
@@ -13,11 +13,11 @@ const REFUSED: [&str; 9] = [
 ];
 
 /// Checks the signature against each configured key, then against the provider's key that the header names.
-pub(super) fn check(
-    token: &str,
+pub(super) fn check<'a>(
+    token: &'a str,
     keys: &[VerificationKey],
     discovered: Option<&KeySet>,
-) -> Result<Signed, TokenError> {
+) -> Result<Signed<'a>, TokenError> {
     let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
     let (head, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
     // The decoder takes no padding, no other alphabet and no stray bits, so there is one spelling of each token.
@@ -61,10 +61,7 @@ pub(super) fn check(
         }
     }
     let claims = strict::object(&decode(payload)?).ok_or(TokenError::Malformed)?;
-    Ok(Signed {
-        claims,
-        fingerprint: fingerprint(message),
-    })
+    Ok(Signed { claims, message })
 }
 
 fn read_header(header: &Map<String, Json>) -> Result<(&str, Option<&str>), TokenError> {

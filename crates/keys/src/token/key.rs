@@ -26,11 +26,10 @@ pub enum VerificationKey {
 /// An RSA public key.
 #[derive(Clone)]
 pub struct RsaKey {
-    /// Big-endian, odd, without leading zeros.
-    modulus: Vec<u8>,
-    exponent: u32,
-    /// The same for RSASSA-PSS.
-    key: DecodingKey,
+    /// For RSASSA-PKCS1-v1_5.
+    pkcs1: rsa::PublicKey,
+    /// For RSASSA-PSS.
+    pss: DecodingKey,
 }
 
 impl VerificationKey {
@@ -63,13 +62,11 @@ impl VerificationKey {
         if !odd(&modulus) || !odd(&exponent) || exponent == [1] || exponent.len() > 4 {
             return Err("an RSA key must have an odd modulus and an odd exponent from 3 to 2^32");
         }
-        let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
+        let pss = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
         let number = |sum: u32, byte: &u8| (sum << 8) | u32::from(*byte);
-        Ok(Self::Rsa(Box::new(RsaKey {
-            exponent: exponent.iter().fold(0, number),
-            modulus,
-            key,
-        })))
+        let pkcs1 = rsa::PublicKey::new(&modulus, exponent.iter().fold(0, number));
+        let pkcs1 = pkcs1.ok_or("not an RSA modulus")?;
+        Ok(Self::Rsa(Box::new(RsaKey { pkcs1, pss })))
     }
 
     /// The RSA key of an X.509 certificate in DER. Its dates and its issuer are not looked at: it is trusted because it is
@@ -104,11 +101,11 @@ impl VerificationKey {
                 Some(mac.chain_update(message).verify_slice(raw).is_ok())
             }
             (Self::Rsa(rsa), "RS256" | "RS384" | "RS512") => {
-                rsa::verify(&rsa.modulus, rsa.exponent, algorithm, message, raw)
+                rsa.pkcs1.verify(algorithm, message, raw)
             }
-            (Self::Rsa(rsa), "PS256") => Some(with(&rsa.key, Algorithm::PS256)),
-            (Self::Rsa(rsa), "PS384") => Some(with(&rsa.key, Algorithm::PS384)),
-            (Self::Rsa(rsa), "PS512") => Some(with(&rsa.key, Algorithm::PS512)),
+            (Self::Rsa(rsa), "PS256") => Some(with(&rsa.pss, Algorithm::PS256)),
+            (Self::Rsa(rsa), "PS384") => Some(with(&rsa.pss, Algorithm::PS384)),
+            (Self::Rsa(rsa), "PS512") => Some(with(&rsa.pss, Algorithm::PS512)),
             (Self::P256(key), "ES256") => Some(with(key, Algorithm::ES256)),
             _ => None,
         }

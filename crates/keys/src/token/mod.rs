@@ -115,20 +115,23 @@ pub struct Accepted {
     /// When it expires, in seconds since the epoch.
     pub expires: i64,
     /// How often it may be used; `None`: as often as it likes.
-    pub max_uses: Option<u64>,
+    pub uses: Option<Uses>,
+}
+
+/// That a token's uses are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uses {
+    /// In all.
+    pub most: u64,
     /// Tells tokens apart: SHA-256 of what was signed. Not of the signature, of which some algorithms have many for one
     /// token.
     pub fingerprint: [u8; 32],
 }
 
 /// What a checked signature leaves to check.
-struct Signed {
+struct Signed<'a> {
     claims: Map<String, Json>,
-    fingerprint: [u8; 32],
-}
-
-fn fingerprint(signed: &[u8]) -> [u8; 32] {
-    Sha256::digest(signed).into()
+    message: &'a [u8],
 }
 
 impl TokenRestriction {
@@ -156,7 +159,7 @@ impl TokenRestriction {
         self.judge(&signed, kid, now)
     }
 
-    fn judge(&self, signed: &Signed, kid: Kid, now: Timestamp) -> Result<Accepted, TokenError> {
+    fn judge(&self, signed: &Signed<'_>, kid: Kid, now: Timestamp) -> Result<Accepted, TokenError> {
         let claims = &signed.claims;
         let now = now.as_second();
         let expires = seconds(claims.get("exp"))?.ok_or(TokenError::Expired)?;
@@ -189,21 +192,18 @@ impl TokenRestriction {
         for claim in &self.claims {
             claim.check(claims.get(&claim.name), kid)?;
         }
-        let max_uses = match claims.get(MAX_USES) {
+        let uses = match claims.get(MAX_USES) {
             None => None,
             Some(value) => {
-                let uses = uses(value).ok_or(TokenError::Uses)?;
+                let most = uses(value).ok_or(TokenError::Uses)?;
                 if expires.saturating_sub(now) > COUNTED_LIFE {
                     return Err(TokenError::Uses);
                 }
-                Some(uses)
+                let fingerprint = Sha256::digest(signed.message).into();
+                Some(Uses { most, fingerprint })
             }
         };
-        Ok(Accepted {
-            expires,
-            max_uses,
-            fingerprint: signed.fingerprint,
-        })
+        Ok(Accepted { expires, uses })
     }
 }
 

@@ -22,57 +22,44 @@ fn digest_info(algorithm: &str, message: &[u8]) -> Option<Vec<u8>> {
     Some(info)
 }
 
-/// Whether `signature` over `message` is one of RS256, RS384 or RS512. `None`: the algorithm is another.
-///
-/// `modulus`: big-endian, odd, without leading zeros.
-pub(super) fn verify(
-    modulus: &[u8],
+/// A public key, with what of its arithmetic can be done beforehand.
+#[derive(Clone)]
+pub(super) struct PublicKey {
+    field: Field,
     exponent: u32,
-    algorithm: &str,
-    message: &[u8],
-    signature: &[u8],
-) -> Option<bool> {
-    let info = digest_info(algorithm, message)?;
-    // 00 01 ff … ff 00 info, at least eight bytes of ff. Compared as a whole, so that nothing is parsed.
-    let Some(filler) = modulus
-        .len()
-        .checked_sub(info.len())
-        .and_then(|left| left.checked_sub(3))
-        .filter(|filler| *filler >= 8)
-    else {
-        return Some(false);
-    };
-    let mut expected = vec![0, 1];
-    expected.resize(filler.saturating_add(2), 0xff);
-    expected.push(0);
-    expected.extend(info);
-    if signature.len() != modulus.len() {
-        return Some(false);
-    }
-    Some(power(signature, exponent, modulus).is_some_and(|found| found == expected))
 }
 
-/// `base^exponent mod modulus`, as long as the modulus. `None` unless the base is below it, it is odd, and the exponent is not zero.
-fn power(base: &[u8], exponent: u32, modulus: &[u8]) -> Option<Vec<u8>> {
-    let field = Field::new(modulus)?;
-    let base = field.limbs(base);
-    let number = field.number(&base)?;
-    let mut result = number.clone();
-    // The highest bit is the base itself.
-    for at in (0..exponent.checked_ilog2()?).rev() {
-        result = field.square(&result);
-        if (exponent >> at) & 1 == 0 {
-            continue;
-        }
-        if at == 0 {
-            // The last: by the base as it is, which makes the product stand for itself.
-            return field.bytes(&field.multiply(&result, &base), modulus.len());
-        }
-        result = field.multiply(&result, &number);
+impl PublicKey {
+    /// `modulus`: big-endian. `None` unless it is odd and without leading zeros.
+    pub(super) fn new(modulus: &[u8], exponent: u32) -> Option<Self> {
+        Some(Self {
+            field: Field::new(modulus)?,
+            exponent,
+        })
     }
-    let mut one = vec![0; base.len()];
-    *one.first_mut()? = 1;
-    field.bytes(&field.multiply(&result, &one), modulus.len())
+
+    /// Whether `signature` over `message` is one of RS256, RS384 or RS512. `None`: the algorithm is another.
+    pub(super) fn verify(&self, algorithm: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
+        let info = digest_info(algorithm, message)?;
+        let len = self.field.len;
+        // 00 01 ff … ff 00 info, at least eight bytes of ff. Compared as a whole, so that nothing is parsed.
+        let Some(filler) = len
+            .checked_sub(info.len())
+            .and_then(|left| left.checked_sub(3))
+            .filter(|filler| *filler >= 8)
+        else {
+            return Some(false);
+        };
+        let mut expected = vec![0, 1];
+        expected.resize(filler.saturating_add(2), 0xff);
+        expected.push(0);
+        expected.extend(info);
+        if signature.len() != len {
+            return Some(false);
+        }
+        let found = self.field.power(signature, self.exponent);
+        Some(found.is_some_and(|found| found == expected))
+    }
 }
 
 /// Bits of a limb.
@@ -152,10 +139,15 @@ fn is_below(a: &[u32], b: &[u32]) -> bool {
 
 /// Montgomery's arithmetic: numbers stand for themselves times 2^(28 n), n limbs, the lowest first. As that is more than four
 /// times the modulus, products of what is below twice the modulus are so too, and only the last has to be made less.
+#[derive(Clone)]
 struct Field {
+    /// Of the modulus, in bytes.
+    len: usize,
     modulus: Vec<u32>,
     /// Minus the inverse of the modulus, modulo 2^28.
     inverse: u32,
+    /// 2^(56 n) modulo the modulus: a number times this stands for the number.
+    squared: Vec<u32>,
 }
 
 impl Field {
@@ -164,7 +156,8 @@ impl Field {
         if last & 1 == 0 || first == 0 {
             return None;
         }
-        let bits = modulus.len().checked_mul(8)?;
+        let len = modulus.len();
+        let bits = len.checked_mul(8)?;
         // An even number of them.
         let limbs = bits.checked_add(2)?.div_ceil(BITS as usize);
         let limbs = limbs.checked_next_multiple_of(2)?;
@@ -175,10 +168,39 @@ impl Field {
         for _ in 0..5 {
             inverse = inverse.wrapping_mul(2_u32.wrapping_sub(low.wrapping_mul(inverse)));
         }
+        let mut squared = vec![0; limbs];
+        *squared.first_mut()? = 1;
+        for _ in 0..2 {
+            squared = moved_up(&squared, &modulus)?;
+        }
         Some(Self {
+            len,
             modulus,
             inverse: inverse.wrapping_neg() & LIMB,
+            squared,
         })
+    }
+
+    /// `base^exponent` modulo the modulus, as long as that. `None` unless the base is below it and the exponent is not zero.
+    fn power(&self, base: &[u8], exponent: u32) -> Option<Vec<u8>> {
+        let base = self.limbs(base);
+        let number = self.number(&base)?;
+        let mut result = number.clone();
+        // The highest bit is the base itself.
+        for at in (0..exponent.checked_ilog2()?).rev() {
+            result = self.square(&result);
+            if (exponent >> at) & 1 == 0 {
+                continue;
+            }
+            if at == 0 {
+                // The last: by the base as it is, which makes the product stand for itself.
+                return Some(self.bytes(&self.multiply(&result, &base)));
+            }
+            result = self.multiply(&result, &number);
+        }
+        let mut one = vec![0; base.len()];
+        *one.first_mut()? = 1;
+        Some(self.bytes(&self.multiply(&result, &one)))
     }
 
     fn limbs(&self, number: &[u8]) -> Vec<u32> {
@@ -187,26 +209,7 @@ impl Field {
 
     /// What stands for a number. `None` unless it is below the modulus.
     fn number(&self, number: &[u32]) -> Option<Vec<u32>> {
-        if !is_below(number, &self.modulus) {
-            return None;
-        }
-        // Dividing goes by the highest limb, which has to have its highest bit.
-        let used = self.modulus.iter().rposition(|limb| *limb > 0)?;
-        let used = used.checked_add(1)?;
-        let (number, modulus) = (number.get(..used)?, self.modulus.get(..used)?);
-        let bits = modulus.last()?.leading_zeros().checked_sub(32 - BITS)?;
-        let (mut number, modulus) = (shifted(number, bits), shifted(modulus, bits));
-        for _ in 0..self.modulus.len() {
-            next_limb(&mut number, &modulus)?;
-        }
-        let mut above = 0;
-        for part in number.iter_mut().rev() {
-            let all = (u64::from(above) << BITS | u64::from(*part)) >> bits;
-            above = *part;
-            *part = limb(all);
-        }
-        number.resize(self.modulus.len(), 0);
-        Some(number)
+        is_below(number, &self.modulus).then(|| self.multiply(number, &self.squared))
     }
 
     /// a b / 2^(28 n), below twice the modulus as both are.
@@ -319,13 +322,13 @@ impl Field {
         }
     }
 
-    /// What is below twice the modulus, made less than it, in so many bytes, the highest first.
-    fn bytes(&self, number: &[u32], len: usize) -> Option<Vec<u8>> {
+    /// What is below twice the modulus, made less than it, in as many bytes as that has, the highest first.
+    fn bytes(&self, number: &[u32]) -> Vec<u8> {
         let mut number = number.to_vec();
         if !is_below(&number, &self.modulus) {
             take_product(&mut number, &self.modulus, 1);
         }
-        let (mut bytes, mut held, mut bits) = (Vec::with_capacity(len), 0_u64, 0_u32);
+        let (mut bytes, mut held, mut bits) = (Vec::with_capacity(self.len), 0_u64, 0_u32);
         for limb in number {
             held |= u64::from(limb) << bits;
             bits = bits.wrapping_add(BITS);
@@ -335,9 +338,9 @@ impl Field {
                 bits = bits.wrapping_sub(8);
             }
         }
-        bytes.resize(len, 0);
+        bytes.resize(self.len, 0);
         bytes.reverse();
-        Some(bytes)
+        bytes
     }
 }
 
@@ -379,6 +382,27 @@ fn shifted(number: &[u32], bits: u32) -> Vec<u32> {
     limbs.collect()
 }
 
+/// A number below the modulus, times 2^(28 n), n limbs, modulo the modulus.
+fn moved_up(number: &[u32], modulus: &[u32]) -> Option<Vec<u32>> {
+    let limbs = modulus.len();
+    // Dividing goes by the highest limb, which has to have its highest bit.
+    let used = modulus.iter().rposition(|limb| *limb > 0)?.checked_add(1)?;
+    let (number, modulus) = (number.get(..used)?, modulus.get(..used)?);
+    let bits = modulus.last()?.leading_zeros().checked_sub(32 - BITS)?;
+    let (mut number, modulus) = (shifted(number, bits), shifted(modulus, bits));
+    for _ in 0..limbs {
+        next_limb(&mut number, &modulus)?;
+    }
+    let mut above = 0;
+    for part in number.iter_mut().rev() {
+        let all = (u64::from(above) << BITS | u64::from(*part)) >> bits;
+        above = *part;
+        *part = limb(all);
+    }
+    number.resize(limbs, 0);
+    Some(number)
+}
+
 /// A number below the modulus, times 2^28, modulo the modulus, of which the highest bit is set: one digit of a long division
 /// (Knuth, The Art of Computer Programming, vol. 2, 4.3.1, algorithm D).
 fn next_limb(number: &mut [u32], modulus: &[u32]) -> Option<()> {
@@ -417,6 +441,10 @@ fn take_product(number: &mut [u32], other: &[u32], factor: u32) -> u32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn power(base: &[u8], exponent: u32, modulus: &[u8]) -> Option<Vec<u8>> {
+        Field::new(modulus)?.power(base, exponent)
+    }
 
     /// The same, digit by digit.
     fn plain(base: u128, exponent: u32, modulus: u128) -> u128 {
@@ -487,13 +515,13 @@ mod tests {
             let times = |a: &[u8], b: &[u8]| {
                 let (a, b) = (field.limbs(a), field.limbs(b));
                 let product = field.multiply(&field.number(&a).unwrap(), &b);
-                field.bytes(&product, len).unwrap()
+                field.bytes(&product)
             };
             for number in [&below, &whole_of(&[0xa5, 0x00, 0xff], len), &one] {
                 let number = field.limbs(number);
                 assert_eq!(
-                    field.bytes(&field.square(&number), len),
-                    field.bytes(&field.multiply(&number, &number), len)
+                    field.bytes(&field.square(&number)),
+                    field.bytes(&field.multiply(&number, &number))
                 );
             }
             let raised = |number: &[u8]| power(number, 65_537, &modulus).unwrap();
@@ -520,7 +548,11 @@ mod tests {
             assert_eq!(power(base, 3, modulus), None);
         }
         assert_eq!(power(&[5], 0, &[7]), None);
-        assert_eq!(verify(&[0xff; 40], 3, "RS256", b"", &[1; 40]), Some(false));
-        assert_eq!(verify(&[0xff; 256], 3, "PS256", b"", &[1; 256]), None);
+        let verify = |len: usize, algorithm| {
+            let key = PublicKey::new(&vec![0xff; len], 3).unwrap();
+            key.verify(algorithm, b"", &vec![1; len])
+        };
+        assert_eq!(verify(40, "RS256"), Some(false));
+        assert_eq!(verify(256, "PS256"), None);
     }
 }

@@ -5,14 +5,17 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 
 use super::key::hmac256;
-use super::{Signed, TokenError, VerificationKey, fingerprint};
+use super::{Signed, TokenError, VerificationKey};
 
 const SIGNATURE: &str = "&HMACSHA256=";
 /// Most pairs.
 const MOST_PAIRS: usize = 100;
 
 /// Checks the signature against each configured symmetric key. Claims get the names that JSON Web Tokens have for them.
-pub(super) fn check(token: &str, keys: &[VerificationKey]) -> Result<Signed, TokenError> {
+pub(super) fn check<'a>(
+    token: &'a str,
+    keys: &[VerificationKey],
+) -> Result<Signed<'a>, TokenError> {
     let (message, signature) = token.rsplit_once(SIGNATURE).ok_or(TokenError::Malformed)?;
     if signature.contains('&') {
         return Err(TokenError::Malformed);
@@ -36,7 +39,7 @@ pub(super) fn check(token: &str, keys: &[VerificationKey]) -> Result<Signed, Tok
     }
     Ok(Signed {
         claims: claims(message)?,
-        fingerprint: fingerprint(message.as_bytes()),
+        message: message.as_bytes(),
     })
 }
 
