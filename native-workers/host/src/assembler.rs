@@ -34,10 +34,12 @@ use std::task::{Context, Poll};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 mod kept;
+mod maps;
 mod packets;
 mod scan;
 
 pub use kept::MediaCache;
+use maps::Maps;
 
 /// Transport streams are handed to the socket in frames of at least so many bytes.
 const PACKETS_FRAME_BYTES: usize = 128 * 1024;
@@ -82,6 +84,7 @@ impl NativeAssembler {
         Self {
             stores: Stores {
                 local,
+                maps: Maps::default(),
                 kept,
                 client: client(extra_roots),
             },
@@ -93,6 +96,7 @@ impl NativeAssembler {
 #[derive(Clone)]
 struct Stores {
     local: Option<Arc<dyn LocalObjects>>,
+    maps: Maps,
     kept: Option<MediaCache>,
     client: HttpClient,
 }
@@ -187,7 +191,7 @@ impl Stores {
         }
         let map = async |index: usize, opened: &Option<LocalObject>| {
             if let Some(opened) = opened {
-                return map_object(plan, index, opened).map(Some);
+                return self.maps.mapped(opened).map(Some);
             }
             let (Some(kept), Some(needed), Some(object)) = (
                 &self.kept,
@@ -211,10 +215,9 @@ impl Stores {
     }
 }
 
-/// Of one object, what a plan touches.
+/// One object.
 enum Mapped {
-    /// From there on.
-    Whole(u64, Bytes),
+    Whole(Bytes),
     Blocks(kept::Blocks),
 }
 
@@ -223,12 +226,21 @@ impl Mapped {
     fn slices(&self, range: &Range<u64>) -> Option<Vec<Bytes>> {
         match self {
             Self::Blocks(blocks) => kept::slices(blocks, range),
-            Self::Whole(start, map) => {
-                let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
-                let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+            Self::Whole(map) => {
+                let from = usize::try_from(range.start).ok()?;
+                let to = usize::try_from(range.end).ok()?;
                 (from <= to && to <= map.len()).then(|| vec![map.slice(from..to)])
             }
         }
+    }
+}
+
+impl Maps {
+    fn mapped(&self, object: &LocalObject) -> Result<Mapped, StatusCode> {
+        let map = self.map(&object.file);
+        let map = map.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+        let len = usize::try_from(object.len).unwrap_or(usize::MAX);
+        Ok(Mapped::Whole(map.slice(..len.min(map.len()))))
     }
 }
 
@@ -283,46 +295,6 @@ fn packetises(plan: &Plan) -> bool {
     plan.steps()
         .iter()
         .any(|step| matches!(step, Step::Packetise(_)))
-}
-
-/// Maps the part of an object that the plan touches.
-fn map_object(plan: &Plan, index: usize, opened: &LocalObject) -> Result<Mapped, StatusCode> {
-    let mut touched: Option<Range<u64>> = None;
-    for (object, range) in plan.ranges() {
-        if usize::try_from(object) == Ok(index) {
-            touched = Some(match touched {
-                Some(all) => all.start.min(range.start)..all.end.max(range.end),
-                None => range,
-            });
-        }
-    }
-    let Some(range) = touched else {
-        return Ok(Mapped::Whole(0, Bytes::new()));
-    };
-    if range.end > opened.len {
-        // It is not the object that the plan was made for.
-        return Err(StatusCode::PRECONDITION_FAILED);
-    }
-    let len =
-        usize::try_from(range.end - range.start).map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-    let map = map_file(&opened.file, range.start, len);
-    Ok(Mapped::Whole(
-        range.start,
-        map.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?,
-    ))
-}
-
-#[allow(unsafe_code)]
-fn map_file(file: &File, offset: u64, len: usize) -> std::io::Result<Bytes> {
-    // SAFETY: neither the embedded store nor the cache of media ever changes or truncates a file in place (see the modules'
-    // documentation), so the mapped pages stay what they are for as long as the mapping lives.
-    let map = unsafe {
-        memmap2::MmapOptions::new()
-            .offset(offset)
-            .len(len)
-            .map(file)?
-    };
-    Ok(Bytes::from_owner(map))
 }
 
 /// What a body of mapped files consists of.

@@ -12,7 +12,8 @@
 //! Bounds: the folder's size, [`FILLS`] requests to stores at once with a block in memory for each, [`MOST_BLOCKS`] for a plan. Longer
 //! ones, which are downloads of whole films, go past it.
 
-use super::{map_file, send, status, store_answer};
+use super::maps::map_file;
+use super::{send, status, store_answer};
 use crate::outgoing::HttpClient;
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -184,7 +185,7 @@ fn map_whole(path: &Path, len: usize) -> std::io::Result<Bytes> {
     if file.metadata()?.len() != len as u64 {
         return Err(std::io::Error::other("its length is not that of its name"));
     }
-    map_file(&file, 0, len)
+    map_file(&file)
 }
 
 /// The indices of the blocks that a range is in; empty for one beyond all that can be named.
