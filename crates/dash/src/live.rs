@@ -46,6 +46,8 @@ pub struct Dynamic {
     pub published: String,
     /// The server's clock, for `urn:mpeg:dash:utc:direct:2014`.
     pub now: String,
+    /// URL of that clock, relative to the MPD's, for `urn:mpeg:dash:utc:http-xsdate:2014`.
+    pub clock: String,
     /// How soon to ask again, milliseconds.
     pub update_ms: u64,
     /// How far back segments are there, milliseconds.
@@ -145,9 +147,16 @@ impl Recording {
             out.push_str("  </Period>\n");
         }
         if let Timing::Dynamic(dynamic) = &self.timing {
-            out.push_str("  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:direct:2014\"");
-            attribute(&mut out, "value", &dynamic.now);
-            out.push_str("/>\n");
+            // In the order of preference (ISO/IEC 23009-1 §5.8.4.11): what the text itself says is as old as the copy of it that
+            // somebody has kept.
+            let clocks = [("http-xsdate", &dynamic.clock), ("direct", &dynamic.now)];
+            for (scheme, value) in clocks {
+                out.push_str("  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:");
+                out.push_str(scheme);
+                out.push_str(":2014\"");
+                attribute(&mut out, "value", value);
+                out.push_str("/>\n");
+            }
         }
         out.push_str("</MPD>\n");
         out

@@ -319,6 +319,7 @@ fn all_there_is_comes_in_the_order_of_the_schema() {
         timing: Timing::Dynamic(Dynamic {
             published: "2026-06-01T13:15:00.000Z".to_owned(),
             now: "2026-06-01T13:15:00.250Z".to_owned(),
+            clock: "time".into(),
             update_ms: 2000,
             window_ms: 3_600_000,
             delay_ms: 6000,

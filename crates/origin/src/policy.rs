@@ -38,6 +38,7 @@ pub(crate) fn admit<L>(
             settle(options, published)?;
             admit_options(options, published)
         }
+        Target::Time => Ok(()),
         Target::File { path } => admit_file(path, published.protocols),
     }
 }

@@ -33,7 +33,7 @@ impl Proxied {
         let (options, multivariant) = match target {
             Target::Manifest { options, .. } => (options, true),
             Target::MediaPlaylist { options, .. } => (options, false),
-            Target::Fragment { .. } | Target::File { .. } => return Ok(None),
+            Target::Fragment { .. } | Target::Time | Target::File { .. } => return Ok(None),
         };
         let hls = matches!(options.format, Format::HlsCmaf | Format::HlsTs(_));
         if options.encryption.is_none() || !hls {

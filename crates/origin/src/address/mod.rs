@@ -6,6 +6,7 @@
 //! /{locator}/{name}.ism/QualityLevels(381048)/Fragments(video=0,format=m3u8-cmaf) a segment; `=i` the init segment
 //! /{locator}/{name}.ism/QualityLevels(381048)/FragmentInfo(video=0)               parts of a Smooth fragment
 //! /{locator}/{name}.ism/QualityLevels(381048)/KeyFrames(video=0,format=m3u8-cmaf) its first picture, in every format
+//! /{locator}/{name}.ism/time                                                       the origin's clock
 //! /{locator}/{file}                                                               a file as it is stored
 //! ```
 //! Words, option names and values compare case-insensitively; names of manifests, tracks and files do not. Every
@@ -21,6 +22,7 @@ mod window;
 
 pub use format::{Format, Protocol, SmoothVersion, TsVersion};
 pub use options::{Encryption, Options};
+pub(crate) use parse::TIME;
 pub use parse::{MAX_PATH_BYTES, parse};
 pub use window::{Clock, Window};
 
@@ -61,6 +63,8 @@ pub enum Target {
         /// Between the parentheses.
         options: Options,
     },
+    /// What time it is, as MPDs refer to it (`urn:mpeg:dash:utc:http-xsdate:2014`).
+    Time,
     /// A file of the asset: path relative to the asset, elements joined by `/`.
     File {
         /// Not empty; no empty, `.` or `..` elements.

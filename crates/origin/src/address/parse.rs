@@ -4,6 +4,8 @@ use super::{Address, Format, Noun, Options, Part, Protocol, Target, TrackAddress
 use crate::error::{Code, OriginError};
 use percent_encoding::percent_decode_str;
 
+/// The clock's place beside a manifest.
+pub(crate) const TIME: &str = "time";
 /// Longest path that is looked at.
 pub const MAX_PATH_BYTES: usize = 4096;
 
@@ -33,6 +35,7 @@ pub fn parse(path: &str) -> Result<Address, OriginError> {
 /// What follows `{name}.ism/`.
 fn presentation(name: &str, rest: &[String]) -> Result<Target, OriginError> {
     match rest {
+        [time] if time.eq_ignore_ascii_case(TIME) => Ok(Target::Time),
         [manifest] => {
             let (word, inner) = call(without_suffix(manifest))?;
             if !word.eq_ignore_ascii_case("manifest") {

@@ -23,6 +23,13 @@ fn code_of(rest: &str) -> &'static str {
 }
 
 #[test]
+fn the_clock_stands_beside_the_manifest() {
+    assert_eq!(target("film.ism/time"), Target::Time);
+    assert_eq!(code_of("film.ism/time(x)"), code_of("film.ism/other"));
+    assert!(matches!(target("time"), Target::File { .. }));
+}
+
+#[test]
 fn manifests_in_every_spelling() {
     let expected = |format| Target::Manifest {
         name: "film".to_owned(),

@@ -204,6 +204,26 @@ pub(crate) fn not_modified(meta: &Meta) -> Result<Response<Body>, OriginError> {
     Ok(response)
 }
 
+/// The time of day, as an `xs:dateTime` in milliseconds. Of this moment and for nobody else.
+pub(crate) fn time(request: &Request<'_>) -> Result<Response<Body>, OriginError> {
+    let text = Bytes::from(format!("{:.3}", request.now));
+    let len = text.len();
+    let is_head = *request.method == Method::HEAD;
+    let body = if is_head {
+        Body::Empty
+    } else {
+        Body::Bytes(text)
+    };
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(len));
+    set_static(&mut response, CONTENT_TYPE, "text/plain");
+    set_static(&mut response, CACHE_CONTROL, "no-store");
+    shared(response.headers_mut());
+    Ok(response)
+}
+
 /// The answer to `OPTIONS`, for any path: what browsers ask before they send `Range` or `Authorization`.
 pub(crate) fn preflight(request: &Request<'_>) -> Response<Body> {
     let mut response = Response::new(Body::Empty);

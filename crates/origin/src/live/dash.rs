@@ -3,6 +3,7 @@
 use super::cues;
 use super::hls::{Listed, begins_with_key_frame};
 use super::show::{Item, Lane, Show, longest_row_ms};
+use crate::address::TIME;
 use crate::address::child::Carried;
 use crate::error::{Code, OriginError};
 use crate::manifests::dash::{closed_captions, representation_id};
@@ -134,6 +135,7 @@ pub(crate) fn mpd(
             dash::Timing::Dynamic(dash::Dynamic {
                 published: date(end),
                 now: format!("{now:.3}"),
+                clock: TIME.to_owned(),
                 update_ms: interval_ms,
                 window_ms: show.window_ms,
                 delay_ms: latency_ms.unwrap_or(delay),

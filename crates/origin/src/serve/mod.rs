@@ -263,6 +263,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 };
                 self.fragment(request, &visit, asked).await?
             }
+            Target::Time => return answer::time(request),
             Target::File { path } => self.file(request, &visit, path).await?,
         };
         match resource {
@@ -305,7 +306,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 let made = self.media_playlist(&bare, visit, track, options).await?;
                 (made, options)
             }
-            Target::Fragment { .. } | Target::File { .. } => return Err(no_playlist()),
+            Target::Fragment { .. } | Target::Time | Target::File { .. } => {
+                return Err(no_playlist());
+            }
         };
         let shield = self.shield(visit, options).await?.ok_or_else(no_playlist)?;
         let Made::Resource(mut resource) = made else {

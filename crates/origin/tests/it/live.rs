@@ -394,7 +394,8 @@ fn low_latency_lists_parts_hints_and_reports() {
 
 #[test]
 fn an_mpd_counts_from_the_epoch_for_ever() {
-    let text = bench(10, 12, false, Some(600_000))
+    let bench = bench(10, 12, false, Some(600_000));
+    let text = bench
         .get("show.ism/manifest(format=mpd-time-cmaf)")
         .text()
         .to_owned();
@@ -406,7 +407,12 @@ fn an_mpd_counts_from_the_epoch_for_ever() {
     ), "{text}");
     assert!(text.contains("<Period id=\"p0\" start=\"PT0S\">"));
     assert!(text.contains("timescale=\"90000\" presentationTimeOffset=\"0\""));
-    assert!(text.contains("<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:direct:2014\" value=\"2026-06-01T00:00:00.000Z\"/>"));
+    let clocks = "<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-xsdate:2014\" value=\"time\"/>\n  \
+                  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:direct:2014\" value=\"2026-06-01T00:00:00.000Z\"/>";
+    assert!(text.contains(clocks), "{text}");
+    let time = bench.get("show.ism/time");
+    assert_eq!(time.text(), "2026-06-01T00:00:00.000Z");
+    assert_eq!(time.header("cache-control"), "no-store");
 }
 
 #[test]

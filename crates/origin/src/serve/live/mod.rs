@@ -93,7 +93,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Target::MediaPlaylist { track, options } | Target::Fragment { track, options, .. } => {
                 (&track.manifest, options)
             }
-            Target::File { .. } => return Ok(None),
+            Target::Time | Target::File { .. } => return Ok(None),
         };
         let broadcast = visit.published.live.as_ref();
         if let Some(preview) = broadcast.filter(|live| live.preview.is_some()) {
@@ -157,7 +157,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     segment::Media::Growing(response) => return Ok(Some(response)),
                 }
             }
-            Target::File { .. } => return Ok(None),
+            Target::Time | Target::File { .. } => return Ok(None),
         };
         if let (Some(proxied), Some(shield)) = (proxied, shield) {
             super::carry_token(&mut resource, proxied, shield)?;
