@@ -2,8 +2,12 @@
 // policy asks for. All URLs are those that listPaths names.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { launch, openPage } from "./lib/browser.mjs";
+import { launch, openPage, within } from "./lib/browser.mjs";
 import { connection, makeClip, publishProtected, token } from "./lib/headwater.mjs";
 import { serve } from "./lib/server.mjs";
 
@@ -26,6 +30,7 @@ const PLAYERS = [
 
 let browser;
 let files;
+let clip;
 let published;
 let keysUrl;
 
@@ -33,7 +38,8 @@ before(
   async () => {
     const to = connection();
     keysUrl = to.keysUrl;
-    published = await publishProtected(to, makeClip().bytes);
+    clip = makeClip().bytes;
+    published = await publishProtected(to, clip);
     files = await serve();
     browser = await launch();
   },
@@ -199,4 +205,81 @@ describe("a token in the playlist's URL, for players that cannot add headers", (
   native("never with one that lacks a claim", (opened, url) =>
     isRefused(opened, `${url("restricted")}?token=${token({ subscription: "no" })}`, {}, 403),
   );
+});
+
+/** What ffmpeg hashes of a file's first track of `kind`, one line a picture (decoded) or a packet of sound (as it is). */
+function hashes(bytes, kind) {
+  const folder = mkdtempSync(join(tmpdir(), "headwater-hashes-"));
+  try {
+    const file = join(folder, "media.mp4");
+    writeFileSync(file, bytes);
+    const what = kind === "video" ? ["-map", "0:v:0", "-fps_mode", "passthrough"] : ["-map", "0:a:0", "-c", "copy"];
+    const made = spawnSync("ffmpeg", ["-v", "error", "-i", file, ...what, "-f", "framehash", "-hash", "sha256", "-"], { encoding: "utf8" });
+    assert.equal(made.stderr, "");
+    return made.stdout.split("\n").filter((line) => /^\d/.test(line)).map((line) => line.split(",").at(-1).trim());
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What is handed to the browser's decoders while `url`, a playlist of one track, is loaded to its end: a fragmented MP4. */
+async function handedOver(url) {
+  const { context, page: tab, problems } = await openPage(browser);
+  try {
+    await context.addInitScript(() => {
+      window.handed = [];
+      const append = SourceBuffer.prototype.appendBuffer;
+      SourceBuffer.prototype.appendBuffer = function (data) {
+        window.handed.push(new Uint8Array(ArrayBuffer.isView(data) ? data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) : data.slice(0)));
+        return append.call(this, data);
+      };
+    });
+    await tab.goto(`${files.origin}/pages/hls.html`);
+    await tab.waitForFunction(() => window.player !== undefined);
+    await within(tab, PATIENCE, tab.evaluate((url) => window.player.load(url), url));
+    const whole = () => {
+      const { buffered, duration } = document.querySelector("video");
+      return buffered.length > 0 && buffered.end(buffered.length - 1) > duration - 0.1;
+    };
+    await within(tab, PATIENCE, tab.waitForFunction(whole, null, { timeout: 0 }));
+    assert.deepEqual([(await tab.evaluate(() => window.state())).errors, problems], [[], []]);
+    const text = await tab.evaluate(async () => {
+      const reader = new FileReader();
+      const read = new Promise((resolve) => (reader.onload = resolve));
+      reader.readAsDataURL(new Blob(window.handed));
+      await read;
+      return reader.result;
+    });
+    return Buffer.from(text.slice(text.indexOf(",") + 1), "base64");
+  } finally {
+    await context.close();
+  }
+}
+
+// A third reader of both, beside ffmpeg and our own in Python: it takes transport streams apart and decrypts by itself.
+describe("hls.js hands over what was there before it was encrypted", () => {
+  const playlists = async (scheme) => {
+    const url = published.open.url("Hls", scheme, "m3u8-aapl");
+    const lines = (await (await fetch(url)).text()).split("\n");
+    const sound = lines.map((line) => /TYPE=AUDIO.*URI="([^"]+)"/.exec(line)?.[1]).find(Boolean);
+    const pictures = lines.find((line) => line !== "" && !line.startsWith("#"));
+    return { video: new URL(pictures, url).href, audio: new URL(sound, url).href };
+  };
+  for (const [title, scheme] of [
+    ["AES-128", ENVELOPE],
+    ["SAMPLE-AES", CBCS],
+  ]) {
+    test(`pictures under ${title}`, { timeout: 3 * PATIENCE }, async () => {
+      const got = hashes(await handedOver((await playlists(scheme)).video), "video");
+      assert.deepEqual(got, hashes(clip, "video"));
+    });
+    test(`sound under ${title}`, { timeout: 3 * PATIENCE }, async () => {
+      const got = hashes(await handedOver((await playlists(scheme)).audio), "audio");
+      // The clip's edit list leaves out what the encoder put before its beginning.
+      const all = hashes(clip, "audio");
+      const from = all.indexOf(got[0]);
+      assert.ok(from >= 0 && from <= 1, `begins with packet ${from}`);
+      assert.deepEqual(got, all.slice(from));
+    });
+  }
 });
