@@ -79,8 +79,8 @@ async function open(page, options, licence) {
   await tab.goto(`${files.origin}/pages/${page}.html`);
   await tab.waitForFunction(() => window.player !== undefined);
   const keys = licence ? { licence: `${keysUrl}/ClearKey` } : {};
-  await within(tab, PATIENCE / 2, tab.evaluate(([url, keys]) => window.player.load(url, keys), [show.manifest(options), keys]));
-  await within(tab, PATIENCE / 2, tab.evaluate(() => document.querySelector("video").play()));
+  await within(tab, PATIENCE, tab.evaluate(([url, keys]) => window.player.load(url, keys), [show.manifest(options), keys]));
+  await within(tab, PATIENCE, tab.evaluate(() => document.querySelector("video").play()));
   const begun = () => document.querySelector("video").currentTime > 0 && window.state().frames > 5;
   await within(tab, PATIENCE, tab.waitForFunction(begun, null, { timeout: 0 }));
   return { context, tab, problems, kids, statuses };
@@ -133,9 +133,9 @@ describe("what was live plays under the keys that it had", () => {
         for (const time of [INTERVAL_S + 5, 20, 1]) {
           await new Promise((resolve) => setTimeout(resolve, SETTLED_MS[page] ?? 0));
           const sought = tab.evaluate((time) => window.seek(document.querySelector("video").seekable.start(0) + time), time);
-          await within(tab, PATIENCE / 2, sought);
+          await within(tab, PATIENCE, sought);
           const { frames } = await tab.evaluate(() => window.state());
-          await within(tab, PATIENCE / 2, tab.waitForFunction((from) => window.state().frames > from + 10, frames, { timeout: 0 }));
+          await within(tab, PATIENCE, tab.waitForFunction((from) => window.state().frames > from + 10, frames, { timeout: 0 }));
         }
         assert.deepEqual((await tab.evaluate(() => window.state())).errors, []);
         assert.deepEqual([...statuses], [200]);

@@ -1,9 +1,11 @@
-//! `cargo xtask bed`: an installation of many processes on this machine, each of which is killed or paused in turn.
+//! `cargo xtask bed`: an installation of many processes on this machine, each of which is killed or paused in turn. And
+//! `cargo xtask bench hosts`, which measures on it what two hosts serve.
 
 use crate::debian::Need;
 use crate::suites::{azurite_modules, python};
 use crate::{build, debian, paths, run};
 use anyhow::Result;
+use std::path::Path;
 use std::process::Command;
 
 /// What the bed needs beyond the build.
@@ -17,17 +19,24 @@ const TOOLS: [Need; 4] = [
 /// Builds everything and runs tests/bed. `args`: for pytest.
 pub(crate) fn bed(args: &[String]) -> Result<()> {
     debian::ensure(&TOOLS)?;
-    let binary = build::everything()?;
-    let tests = paths::root().join("tests");
-    let python = python(&tests.join("e2e/requirements.txt"))?;
     let azurite = azurite_modules()?.join("node_modules/.bin/azurite-blob");
-    let mut command = Command::new(python);
+    let mut command = pytest(&build::everything()?, "bed")?;
+    run::run(command.args(args).env("HEADWATER_AZURITE", azurite))
+}
+
+/// Two hosts in multiples of one.
+pub(crate) fn bench_hosts(binary: &Path) -> Result<()> {
+    debian::ensure(&TOOLS)?;
+    run::run(&mut pytest(binary, "bed/bench_hosts.py")?)
+}
+
+fn pytest(binary: &Path, what: &str) -> Result<Command> {
+    let tests = paths::root().join("tests");
+    let mut command = Command::new(python(&tests.join("e2e/requirements.txt"))?);
     command
         .args(["-m", "pytest", "-q", "-s"])
-        .arg(tests.join("bed"))
-        .args(args)
+        .arg(tests.join(what))
         .env("HEADWATER_BINARY", binary)
-        .env("HEADWATER_AZURITE", azurite)
         .current_dir(paths::root());
-    run::run(&mut command)
+    Ok(command)
 }

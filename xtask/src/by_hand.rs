@@ -57,6 +57,13 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             ])?;
             crate::bench_api::api(&binary, args)
         }
+        "hosts" => {
+            if let Some(unknown) = args.first() {
+                bail!("{unknown:?} is not an option of this benchmark; it has none");
+            }
+            debian::ensure(&[Need::program("wrk", "wrk")])?;
+            crate::bed::bench_hosts(&binary)
+        }
         "live" => {
             debian::ensure(&[
                 Need::program("ffmpeg", "ffmpeg"),
@@ -101,7 +108,7 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
         }
         other => {
             bail!(
-                "there is no benchmark {other:?}: api, keys, live, origin, start, transcode or workers"
+                "there is no benchmark {other:?}: api, hosts, keys, live, origin, start, transcode or workers"
             )
         }
     }

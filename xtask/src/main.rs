@@ -74,7 +74,7 @@ enum Command {
     },
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
-    /// Measure; prints tables. `api`, `keys`, `live`, `origin`, `start` or `transcode`.
+    /// Measure; prints tables. `api`, `hosts`, `keys`, `live`, `origin`, `start`, `transcode` or `workers`.
     Bench {
         what: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
