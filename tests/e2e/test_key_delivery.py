@@ -15,6 +15,9 @@ from urllib.parse import quote
 import jwt
 import pytest
 from azure.mgmt.media.models import (
+    ContentKeyPolicy,
+    ContentKeyPolicyClearKeyConfiguration,
+    ContentKeyPolicyOption,
     ContentKeyPolicyRsaTokenKey,
     ContentKeyPolicySymmetricTokenKey,
     ContentKeyPolicyTokenClaim,
@@ -36,6 +39,7 @@ MAX_USES = "urn:microsoft:azure:mediaservices:maxuses"
 class Guarded:
     """A key behind a restriction."""
 
+    policy: str
     url: str
     kid: str
     value: bytes
@@ -57,10 +61,10 @@ def guard(account, film):
             alternate_verification_keys=list(alternate),
             required_claims=[ContentKeyPolicyTokenClaim(claim_type=name, claim_value=value) for name, value in claims],
         )
-        name = account.name("loc")
-        protect(account, film, "Predefined_ClearKey", key_policy(account, restriction), name)
+        name, policy = account.name("loc"), key_policy(account, restriction)
+        protect(account, film, "Predefined_ClearKey", policy, name)
         (made,) = account.client.streaming_locators.list_content_keys(*account.where, name).content_keys
-        return Guarded(f"{account.connection.keysUrl}/?kid={made.id}", str(made.id), base64.b64decode(made.value))
+        return Guarded(policy, f"{account.connection.keysUrl}/?kid={made.id}", str(made.id), base64.b64decode(made.value))
 
     return put
 
@@ -182,3 +186,18 @@ def test_a_token_that_counts_its_uses(http, guard):
     assert [ask(http, guarded, token) for _ in range(5)] == [200, 200, 200, 403, 403]
     # Another token has uses of its own.
     assert ask(http, guarded, jwt.encode(claims(**{MAX_USES: 1, "jti": "another"}), SECRET, "HS256")) == 200
+
+
+def test_a_policy_that_is_replaced_counts_at_once(http, account, guard):
+    guarded = guard(ContentKeyPolicySymmetricTokenKey(key_value=SECRET))
+    another = SECRET[::-1]
+    before, after = (jwt.encode(claims(), secret, "HS256") for secret in (SECRET, another))
+    # As often as there may be instances that know the policy.
+    assert {ask(http, guarded, before) for _ in range(30)} == {200}
+    policy = account.client.content_key_policies.get_policy_properties_with_secrets(*account.where, guarded.policy)
+    restriction = policy.options[0].restriction
+    restriction.primary_verification_key = ContentKeyPolicySymmetricTokenKey(key_value=another)
+    option = ContentKeyPolicyOption(configuration=ContentKeyPolicyClearKeyConfiguration(), restriction=restriction)
+    account.client.content_key_policies.create_or_update(*account.where, guarded.policy, ContentKeyPolicy(options=[option]))
+    assert {ask(http, guarded, before) for _ in range(30)} == {401}
+    assert {ask(http, guarded, after) for _ in range(30)} == {200}

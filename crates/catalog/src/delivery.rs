@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::error::CatalogError;
 use crate::ids::ProjectId;
-pub use crate::key_policies::SealedOptions;
+use crate::key_policies::SealedOptions;
 use crate::locator_keys::{self, ContentKey};
 use crate::protection::Encryption;
 use crate::sql::{Sql, Value};

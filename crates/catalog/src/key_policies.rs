@@ -95,6 +95,12 @@ impl SealedOptions {
     }
 }
 
+impl AsRef<[u8]> for SealedOptions {
+    fn as_ref(&self) -> &[u8] {
+        &self.sealed
+    }
+}
+
 /// What a policy's secrets are sealed for.
 fn seal_context(policy_id: Uuid) -> String {
     format!("content-key-policy/{policy_id}")
@@ -128,7 +134,7 @@ pub(crate) async fn named<S: Sql>(
     }
 }
 
-/// One policy with its secrets. For its owner and for key delivery.
+/// One policy with its secrets, for its owner.
 ///
 /// Errors: [`CatalogError::NotFound`]; [`CatalogError::Seal`] if the master key is another one.
 pub async fn with_secrets<S: Sql>(

@@ -148,7 +148,7 @@ impl Recording {
         }
         if let Timing::Dynamic(dynamic) = &self.timing {
             // In the order of preference (ISO/IEC 23009-1 §5.8.4.11): what the text itself says is as old as the copy of it that
-            // somebody has kept.
+            // somebody has kept. It has to be last: ExoPlayer takes the last one, and does not resolve URLs there.
             let clocks = [("http-xsdate", &dynamic.clock), ("direct", &dynamic.now)];
             for (scheme, value) in clocks {
                 out.push_str("  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:");

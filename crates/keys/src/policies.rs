@@ -1,6 +1,6 @@
 //! Policies that an instance has read, so that a key costs neither their decryption nor their parsing again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,13 +9,16 @@ use uuid::Uuid;
 
 use crate::policy::{KeyPolicy, PolicyError};
 
-/// Most policies. One has up to some hundred kilobytes, most have one or two.
-const MOST: usize = 100;
+/// Longest policy that is kept, in bytes as it is stored; most have one or two thousand. Read it is some times as much.
+const LONGEST: usize = 64 << 10;
+/// Most of all that are kept together.
+const MOST_BYTES: usize = 1 << 20;
 
 /// Policies by their ids, each good for as long as what it was read from (`F`) stays what it was.
 #[derive(Debug)]
 pub struct Policies<F> {
     read: RefCell<HashMap<Uuid, Read<F>>>,
+    bytes: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -28,11 +31,12 @@ impl<F> Default for Policies<F> {
     fn default() -> Self {
         Self {
             read: RefCell::default(),
+            bytes: Cell::default(),
         }
     }
 }
 
-impl<F: PartialEq> Policies<F> {
+impl<F: PartialEq + AsRef<[u8]>> Policies<F> {
     /// The policy with this id, which is stored as `from`. `open`: its options with their secrets; asked if `from` is not what it
     /// was the last time. `told`: of options that cannot be enforced, when they are read.
     ///
@@ -53,15 +57,21 @@ impl<F: PartialEq> Policies<F> {
         let (policy, errors) = KeyPolicy::read(&open(&from)?);
         errors.into_iter().for_each(told);
         let policy = Arc::new(policy);
-        if read.len() >= MOST {
-            // Plain rather than fair: an instance that is asked for more than these gains little from keeping any.
-            read.clear();
+        let len = |from: &F| from.as_ref().len();
+        let old = read.remove(&id).map_or(0, |old| len(&old.from));
+        let mut bytes = self.bytes.get().saturating_sub(old);
+        let more = len(&from);
+        if more <= LONGEST {
+            if bytes.saturating_add(more) > MOST_BYTES {
+                // Plain rather than fair: an instance that is asked for more than these gains little from keeping any.
+                read.clear();
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(more);
+            let policy = Arc::clone(&policy);
+            read.insert(id, Read { from, policy });
         }
-        let kept = Read {
-            from,
-            policy: Arc::clone(&policy),
-        };
-        read.insert(id, kept);
+        self.bytes.set(bytes);
         Ok(policy)
     }
 }
@@ -70,7 +80,6 @@ impl<F: PartialEq> Policies<F> {
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::cell::Cell;
 
     fn options(restriction: &str) -> Json {
         let kind = |name: &str| format!("#Microsoft.Media.ContentKeyPolicy{name}");
@@ -106,12 +115,38 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_so_many_are_kept() {
+    fn no_more_than_so_many_bytes_are_kept() {
         let policies = Policies::default();
-        for id in 0..3 * MOST as u128 {
-            let open = |_: &u128| Ok::<_, ()>(options("OpenRestriction"));
-            policies.get(Uuid::from_u128(id), id, open, |_| ()).unwrap();
+        let get = |id: u128, len: usize| {
+            let open = |_: &Vec<u8>| Ok::<_, ()>(options("OpenRestriction"));
+            let from = vec![0; len];
+            policies
+                .get(Uuid::from_u128(id), from, open, |_| ())
+                .unwrap();
+        };
+        let kept = || {
+            let read = policies.read.borrow();
+            let bytes: usize = read.values().map(|read| read.from.len()).sum();
+            assert_eq!(bytes, policies.bytes.get());
+            (read.len(), bytes)
+        };
+        get(1, LONGEST + 1);
+        assert_eq!(kept(), (0, 0));
+        for id in 0..100 {
+            get(id, LONGEST);
+            assert!(kept().1 <= MOST_BYTES);
         }
-        assert!(policies.read.borrow().len() <= MOST);
+        // The same one, longer and then too long.
+        let policies = Policies::default();
+        for (len, expected) in [(10, (1, 10)), (20, (1, 20)), (LONGEST + 1, (0, 0))] {
+            let open = |_: &Vec<u8>| Ok::<_, ()>(options("OpenRestriction"));
+            policies
+                .get(Uuid::nil(), vec![0; len], open, |_| ())
+                .unwrap();
+            assert_eq!(
+                (policies.read.borrow().len(), policies.bytes.get()),
+                expected
+            );
+        }
     }
 }

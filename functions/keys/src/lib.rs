@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use headwater_catalog::delivery::SealedOptions;
+use headwater_catalog::key_policies::SealedOptions;
 use headwater_edge::config::{self, ConfigError};
 use headwater_edge::http::{self as edge, Unread, whole};
 use headwater_edge::problem::Problem;

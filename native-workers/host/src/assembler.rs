@@ -53,6 +53,7 @@ const GATHERED_BYTES: usize = 64 * 1024;
 
 /// An opened object of the embedded store.
 pub struct LocalObject {
+    /// Nobody changes or truncates it in place, also after the request: it is mapped.
     pub file: File,
     /// Length of the object, at most that of the file.
     pub len: u64,

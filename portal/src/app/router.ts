@@ -38,16 +38,22 @@ export function go(path: string[], query: Record<string, string> = {}): void {
   location.hash = href(path, query);
 }
 
-/** Keeps the address in step with what a list is filtered by, without a step in the history. */
+/** The fragment that `place` was read from, or that was noted since. */
+let known = "";
+
+/** Keeps the address in step with what a list is filtered by, without a step in the history. Not over that of a link just followed. */
 export function note(query: Record<string, string>): void {
+  if (location.hash !== known) return;
   const kept = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ""));
   history.replaceState(null, "", href(place.peek().path, kept));
+  known = location.hash;
 }
 
 export function startRouter(): void {
   const watched = new URLSearchParams(location.search).get("watch");
   if (watched !== null) history.replaceState(null, "", `/${href(["watch", watched])}`);
   const read = () => {
+    known = location.hash;
     // `#content` is the skip link's, not a place.
     if (location.hash !== "" && !location.hash.startsWith("#/")) return;
     place.value = readPlace(location.hash);

@@ -30,12 +30,13 @@ export function media(to, path) {
 
 /** What a new installation publishes by itself, once it is there. */
 export async function demo(to) {
-  for (;;) {
+  for (const deadline = Date.now() + 5 * 60_000; ; ) {
     const { status, body } = await call(to, "GET", media(to, "/published"));
     if (status !== 200) throw new Error(`the list of what is published answered ${status}`);
     // Others may have been published while it was encoded.
-    const found = body.value.find(({ assetName }) => assetName.startsWith("demo-"));
+    const found = body.value.find(({ assetName }) => /^demo-[0-9a-f]+$/.test(assetName));
     if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`the demo is not among the last ${body.value.length} that were published`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }

@@ -14,9 +14,13 @@ use serde_json::json;
 use uuid::Uuid;
 
 fn policy(catalog: &Catalog, name: &str) -> Uuid {
+    put_policy(catalog, name, name)
+}
+
+fn put_policy(catalog: &Catalog, name: &str, secret: &str) -> Uuid {
     let option = json!({
         "name": "o",
-        "configuration": {"@odata.type": "#Microsoft.Media.ContentKeyPolicyClearKeyConfiguration", "secret": name},
+        "configuration": {"@odata.type": "#Microsoft.Media.ContentKeyPolicyClearKeyConfiguration", "secret": secret},
         "restriction": {"@odata.type": "#Microsoft.Media.ContentKeyPolicyOpenRestriction"},
     });
     let options = Options {
@@ -86,6 +90,13 @@ fn a_key_comes_with_the_policy_that_gives_it_out() {
     );
     // Who has read these options need not open them again, and sees when they were written anew.
     assert_eq!(found(kid)[0].options, *options);
+    for secret in ["p", "another"] {
+        assert_eq!(put_policy(&catalog, "p", secret), policy);
+        let [now] = found(kid).try_into().expect("one policy");
+        assert_ne!(now.options, *options, "{secret}");
+        let opened = now.options.open(&catalog.seal).unwrap();
+        assert_eq!(opened[0]["configuration"]["secret"], secret);
+    }
     assert!(found(Uuid::nil()).is_empty());
 }
 

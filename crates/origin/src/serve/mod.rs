@@ -263,7 +263,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 };
                 self.fragment(request, &visit, asked).await?
             }
-            Target::Time => return answer::time(request),
+            Target::Time => return Ok(answer::time(request)),
             Target::File { path } => self.file(request, &visit, path).await?,
         };
         match resource {

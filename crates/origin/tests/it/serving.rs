@@ -583,6 +583,7 @@ fn endpoints_serve_whom_they_are_for_and_say_how_long_to_keep() {
     );
     assert_eq!(ask("inside.example", "192.0.2.9").0, 403);
     assert_eq!(ask("localhost:8080", "203.0.113.1").0, 403);
+    assert_eq!(bench.get("film.ism/time").status, 403);
     let refused = bench.get(manifest);
     assert_eq!(refused.code(), "MPE_UNAUTHORIZED");
 
@@ -602,6 +603,13 @@ fn endpoints_serve_whom_they_are_for_and_say_how_long_to_keep() {
         bench.get(manifest).header("headwater-cache-control"),
         "max-age=2"
     );
+    // What time it is nobody keeps.
+    let time = bench.get("film.ism/time");
+    assert_eq!(time.header("cache-control"), "no-store");
+    assert_eq!(time.header("headwater-cache-control"), "");
+    let head = bench.ask(Method::HEAD, "film.ism/time", &[]);
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), time.body.len().to_string());
     assert_eq!(
         bench
             .get("film.ism/manifest(format=nonsense)")
