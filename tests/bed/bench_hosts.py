@@ -61,12 +61,7 @@ class TwoHosts(Bed):
     """The bed without its workers, and with nginx in front of as many hosts as are asked for."""
 
     def start(self) -> HeadwaterConnection:
-        for part in (self.postgres, self.blobs):
-            part.start()
-            part.wait_up()
-        for host in self.hosts:
-            host.start()
-            self._wait_connection(host)
+        self.start_hosts()
         self.serve(2)
         return HeadwaterConnection(str(Path(self.hosts[0].environment["HEADWATER_DATA"]) / "connection.json"))
 

@@ -153,7 +153,8 @@ class Bed:
             part.environment.pop(unwanted, None)
         return part
 
-    def start(self) -> HeadwaterConnection:
+    def start_hosts(self) -> None:
+        """Catalog, store and hosts."""
         for part in (self.postgres, self.blobs):
             part.start()
             part.wait_up()
@@ -161,6 +162,9 @@ class Bed:
         for host in self.hosts:
             host.start()
             self._wait_connection(host)
+
+    def start(self) -> HeadwaterConnection:
+        self.start_hosts()
         self.nginx.start()
         self.nginx.wait_up()
         data = self.hosts[0].environment["HEADWATER_DATA"]
