@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def shared_media() -> Path:
     folder = Path(os.environ.get("HEADWATER_MEDIA", SHARED_MEDIA))
     assert folder.is_dir(), f"no test media at {folder}: set HEADWATER_MEDIA"
     return folder
+
+
+@pytest.fixture(scope="session")
+def packager() -> str:
+    found = os.environ.get("SHAKA_PACKAGER") or shutil.which("packager")
+    if not found:
+        missing = "SHAKA_PACKAGER names no packager"
+        pytest.fail(missing) if in_ci() else pytest.skip(missing)
+    return found
 
 
 @pytest.fixture(scope="session")

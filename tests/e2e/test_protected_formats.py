@@ -5,8 +5,6 @@ compared with the source's, of sound every coded frame, which its decoder makes 
 from __future__ import annotations
 
 import base64
-import os
-import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -28,7 +26,6 @@ from azure.mgmt.media.models import (
 import decryptor
 import media
 import piff
-from headwater import in_ci
 from test_protection import key_policy, playready, protect
 
 PICTURES = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=6")
@@ -41,6 +38,7 @@ CODECS = {
     "h265-eac3": (*H265, "-c:a", "eac3"),
     "av1-opus": (*AV1, "-c:a", "libopus"),
     "h264-ac3": (*H264, "-c:a", "ac3"),
+    "h264-eac3": (*H264, "-c:a", "eac3"),
     "h265-flac": (*H265, "-c:a", "flac"),
 }
 FORMATS = [
@@ -50,15 +48,6 @@ FORMATS = [
     ("cbcs", "mpd-time-cmaf", "cbcs"),
     ("cbcs", "m3u8-cmaf", "cbcs-aapl"),
 ]
-
-
-@pytest.fixture(scope="session")
-def packager() -> str:
-    found = os.environ.get("SHAKA_PACKAGER") or shutil.which("packager")
-    if not found:
-        missing = "SHAKA_PACKAGER names no packager"
-        pytest.fail(missing) if in_ci() else pytest.skip(missing)
-    return found
 
 
 def framemd5(*source, data: bytes | None = None) -> list[str]:
@@ -78,7 +67,7 @@ class Film:
     """A protected film: where it is, its keys, and what its source shows."""
 
     def __init__(self, account, name: str, folder: Path):
-        source = folder / f"{name}.mp4"
+        self.source = source = folder / f"{name}.mp4"
         media.run(
             "ffmpeg", "-v", "error", "-y", *PICTURES, *SOUND, *CODECS[name], "-strict", "-2", "-g", "50",
             "-pix_fmt", "yuv420p", "-movflags", "+faststart", source,

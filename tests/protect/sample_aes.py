@@ -39,6 +39,21 @@ def decrypt_eac3(stream, key, iv):
     return bytes(out)
 
 
+# Lengths in 16-bit words at 48 kHz, by `frmsizecod` (ETSI TS 102 366 table 4.13).
+AC3_WORDS = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1152, 1280)
+
+
+def decrypt_ac3(stream, key, iv):
+    out = bytearray()
+    while stream:
+        assert stream[:2] == b"\x0b\x77" and stream[4] >> 6 == 0, "48 kHz"
+        length = 2 * AC3_WORDS[(stream[4] & 63) >> 1]
+        frame, stream = stream[:length], stream[length:]
+        whole = max(len(frame) - 16, 0) // 16 * 16
+        out += frame[:16] + _decryptor(key, iv).update(frame[16 : 16 + whole]) + frame[16 + whole :]
+    return bytes(out)
+
+
 def decrypt_adts(stream, key, iv):
     out = bytearray()
     while stream:
