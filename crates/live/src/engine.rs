@@ -5,10 +5,12 @@
 //! * Pictures are cut at key frames, by the rule of `grid`. Sound waits until the pictures have come to the same moment
 //!   and is cut at the first frame at or after a row's start; without pictures it makes the rows itself.
 //! * Sound is counted in samples. Time stamps that differ from the count by less than [`SOUND_SLACK_MS`] are rounding.
+//! * Where the event asks for it, silence and black pictures stand in for what is missing (`filling`).
 //! * A hole of up to [`HOLE_MS`] is bridged by the unit before it. After a longer one pictures begin at a key frame and
 //!   with a discontinuity.
 
 mod cues;
+mod filling;
 mod opening;
 mod sound;
 mod stats;
@@ -17,6 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+pub use filling::{Black, BlackWanted, Fill};
 pub use stats::TrackStats;
 
 use crate::cue::Said;
@@ -28,6 +31,7 @@ use crate::stream::{Kind, StreamConfig};
 use crate::timeline::{Change, Config, Segment, Timeline, TrackIndex};
 use crate::track::{Builder, Made, Unit};
 use crate::{LiveError, clock_of_ms};
+use filling::{Filling, Standing};
 use opening::Opening;
 use sound::{Held, Sound};
 
@@ -42,6 +46,9 @@ const SILENT_MS: i64 = 2_000;
 
 /// Largest access unit: 4K key frames have some megabytes.
 pub const MAX_UNIT_BYTES: usize = 8 << 20;
+
+/// Tracks of an event, those that ended included.
+const MOST_TRACKS: TrackIndex = 64;
 
 /// Where an event is to go on, and how it is cut.
 #[derive(Debug, Clone)]
@@ -120,6 +127,7 @@ struct TrackState {
     /// When it began to wait for a row, event clock.
     since: Option<i64>,
     sound: Sound,
+    standing: Standing,
     stats: TrackStats,
 }
 
@@ -138,6 +146,7 @@ pub struct Engine {
     early: VecDeque<(SourceId, Said)>,
     /// While it is looked how late the first data was. `None` from then on.
     opening: Option<Opening>,
+    filling: Filling,
 }
 
 impl Engine {
@@ -160,7 +169,7 @@ impl Engine {
             let config = track.configs.last().cloned();
             TrackState::resumed(track.kind, config, track.configs.len(), &settings)
         });
-        Self {
+        let mut engine = Self {
             tracks: tracks.collect(),
             grid,
             settings,
@@ -170,7 +179,10 @@ impl Engine {
             out: VecDeque::new(),
             early: VecDeque::new(),
             opening,
-        }
+            filling: Filling::new(now_ms),
+        };
+        engine.stand_from();
+        engine
     }
 
     /// What there is.
@@ -256,10 +268,13 @@ impl Engine {
                 continue;
             }
             let taken = track.active.is_some_and(|active| active != source) && live(track);
-            match track.stream == stream {
+            let aside = &mut track.standing.aside;
+            match *aside.as_ref().unwrap_or(&track.stream) == stream {
+                true if aside.is_some() => {}
                 true => track.pending = None,
                 // The other of a redundant pair must send the same.
                 false if taken => return Err(Reason::CodecNotSupported),
+                false if aside.is_some() => *aside = Some(stream),
                 false => track.pending = Some(stream),
             }
             return Ok(index);
@@ -275,7 +290,8 @@ impl Engine {
             .filter(|t| t.kind == kind && live(t))
             .count();
         let index = TrackIndex::try_from(self.tracks.len()).ok();
-        let (true, Some(index)) = (now_live < most && self.tracks.len() < 64, index) else {
+        let (true, Some(index)) = (now_live < most, index.filter(|index| *index < MOST_TRACKS))
+        else {
             return Err(Reason::TooManyQualities);
         };
         if u64::from(bitrate) > limits.layer_bitrate {
@@ -407,24 +423,45 @@ impl Engine {
                 (false, false) => Drop::Overlap,
             };
             track.stats.dropped(drop);
+            let stays_behind = track.standing.is_late(now_ms);
             self.out.push_back(Output::Dropped {
                 track: index,
                 time,
                 drop,
             });
+            if stays_behind {
+                self.place_anew(source);
+            }
             return Ok(());
         }
+        if !self.may_come_back(index, unit.sync) {
+            return Ok(());
+        }
+        let Some(track) = self.tracks.get_mut(at) else {
+            return Ok(());
+        };
+        let shift = time.saturating_sub(unit.dts);
+        let shown = unit.pts.saturating_add(shift);
+        if track.standing.is_filled() {
+            self.give_way(now_ms, index, shown);
+        }
+        let Some(track) = self.tracks.get_mut(at) else {
+            return Ok(());
+        };
         track.last_ms = now_ms;
+        track.standing.came(now_ms, time);
+        if let Some(own) = track.standing.aside.take() {
+            track.pending = Some(own);
+        }
         if !self.early.is_empty() {
             self.say_early(source);
         }
         let Some(track) = self.tracks.get_mut(at) else {
             return Ok(());
         };
-        let shift = time.saturating_sub(unit.dts);
         let mapped = Unit {
             dts: time,
-            pts: unit.pts.saturating_add(shift),
+            pts: shown,
             sync: unit.sync,
             bytes: unit.bytes,
         };
@@ -438,6 +475,16 @@ impl Engine {
         self.release_sound(now_ms, Held::Waits);
         self.drain();
         Ok(())
+    }
+
+    /// What a source sends next gets a new place.
+    fn place_anew(&mut self, source: SourceId) {
+        if let Some(source) = self.sources.get_mut(&source) {
+            if source.mapping.offset() == self.shared {
+                self.shared = None;
+            }
+            source.mapping = Mapping::default();
+        }
     }
 
     fn push_video(&mut self, index: TrackIndex, unit: Unit) {
@@ -573,6 +620,7 @@ impl Engine {
         if let Some(track) = self.tracks.get_mut(usize::from(index)) {
             let _ = track.builder.finish();
             (track.last, track.kept, track.since) = (None, None, None);
+            track.standing.rests();
         }
         self.drain();
     }
@@ -624,9 +672,10 @@ impl Engine {
         // What is refused of it was sent by somebody who hears of it with what comes next.
         let _ = self.open(now_ms);
         self.release_sound(now_ms, Held::Waits);
+        self.fill_in(now_ms);
         for track in &mut self.tracks {
             // A connection that was cut short comes back within seconds: what it left is not closed before.
-            let silent = now_ms.saturating_sub(track.last_ms) >= SILENT_MS.saturating_mul(2);
+            let silent = now_ms.saturating_sub(track.heard_ms()) >= SILENT_MS.saturating_mul(2);
             if silent && track.builder.row().is_some() {
                 let _ = track.builder.finish();
             }
@@ -731,6 +780,7 @@ impl TrackState {
             row: None,
             since: None,
             sound: Sound::default(),
+            standing: Standing::default(),
             stats: TrackStats::default(),
         }
     }

@@ -42,6 +42,7 @@ pub mod journal;
 pub mod limits;
 pub mod message;
 pub mod reason;
+pub mod silence;
 pub mod smooth;
 pub mod source;
 pub mod stream;
@@ -62,6 +63,6 @@ pub const CLOCK_PER_MS: i64 = 90;
 
 /// Milliseconds in ticks of [`CLOCK`].
 #[must_use]
-pub fn clock_of_ms(ms: i64) -> i64 {
+pub const fn clock_of_ms(ms: i64) -> i64 {
     ms.saturating_mul(CLOCK_PER_MS)
 }

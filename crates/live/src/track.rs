@@ -160,6 +160,22 @@ impl Builder {
         self.waiting.as_ref().map(|sample| sample.decode)
     }
 
+    /// Up to where there is something to decode, or will be: the unit that waits lasts as long as those before it.
+    pub(crate) fn reaches(&self) -> i64 {
+        let waiting = self.head().map(|head| head.saturating_add(self.usual));
+        waiting.map_or(self.end, |end| end.max(self.end))
+    }
+
+    /// How much later samples are shown than they came to be decoded, at least.
+    pub(crate) fn shift(&self) -> i64 {
+        self.shift
+    }
+
+    /// The last duration known, in ticks of the track.
+    pub(crate) fn usual(&self) -> i64 {
+        self.usual
+    }
+
     pub(crate) fn set_usual(&mut self, ticks: i64) {
         self.usual = ticks.max(1);
     }
@@ -177,7 +193,8 @@ impl Builder {
             }
         }
         // What ended without a next unit was given its usual length, which may have been some ticks too much.
-        let decode = unit.dts.saturating_add(self.shift).max(self.end);
+        let least = self.head().map_or(self.end, |head| head.saturating_add(1));
+        let decode = unit.dts.saturating_add(self.shift).max(least);
         if let Some(waiting) = self.waiting.take() {
             let lasting = decode.saturating_sub(waiting.decode).max(1);
             self.usual = lasting;

@@ -44,7 +44,7 @@ impl Engine {
     /// Lets go on what has waited for long enough, or for what has come.
     pub(super) fn release_sound(&mut self, now_ms: i64, held: Held) {
         let pictures = self.tracks.iter().filter(|track| {
-            track.kind == Kind::Video && now_ms.saturating_sub(track.last_ms) < SILENT_MS
+            track.kind == Kind::Video && now_ms.saturating_sub(track.heard_ms()) < SILENT_MS
         });
         let mut pictures = pictures.peekable();
         let alone = pictures.peek().is_none();
@@ -109,11 +109,11 @@ impl Engine {
         if let Some((mark, new)) = cut {
             self.begin(index, mark, new);
         }
-        self.count(index, unit, cut.map(|(mark, _)| mark));
+        self.count(index, unit, cut.map(|(mark, _)| mark), changed);
     }
 
     /// Gives a frame its place among the samples and hands it on.
-    fn count(&mut self, index: TrackIndex, unit: Unit, cut: Option<Mark>) {
+    fn count(&mut self, index: TrackIndex, unit: Unit, cut: Option<Mark>, changed: bool) {
         let Some(track) = self.tracks.get_mut(usize::from(index)) else {
             return;
         };
@@ -133,7 +133,8 @@ impl Engine {
             });
             return;
         }
-        let place = if rounding {
+        // Frames of other parameters are counted anew, not from before their row.
+        let place = if rounding && !(changed && off > 0) {
             expected
         } else {
             stamped.max(expected)

@@ -473,12 +473,15 @@ proptest! {
     fn whatever_encoders_do_times_and_numbers_go_forward(
         acts in prop::collection::vec((0_u8..10, 1_usize..120, -400_000_i64..400_000), 1..14),
         sound: bool,
+        filled: bool,
     ) {
         let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+        engine.set_fill(filled.then_some(crate::filling::FILL));
         let (mut seen, mut now) = (Seen::default(), NOW);
         let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000, 900_000], sound);
         let mut source = 1;
         for (act, frames, jump) in acts {
+            make_black(&mut engine);
             match act {
                 // Pictures and sound that never came.
                 0 => encoder.frame += frames as i64,
@@ -486,7 +489,10 @@ proptest! {
                 // The clock jumps.
                 2 => encoder.base += jump,
                 // Time without data.
-                3 => now += frames as i64 * 100,
+                3 => {
+                    now += frames as i64 * 100;
+                    engine.tick(now);
+                }
                 // Another connection.
                 4 => {
                     engine.disconnect(now, source);

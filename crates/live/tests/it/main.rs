@@ -2,5 +2,6 @@
 
 mod cues;
 mod engine;
+mod filling;
 mod group;
 mod support;

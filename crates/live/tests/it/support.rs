@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use headwater_live::engine::{AccessUnit, Engine, Output, Settings};
+use headwater_live::engine::{AccessUnit, Black, BlackWanted, Engine, Output, Settings};
 use headwater_live::journal;
 use headwater_live::limits::Limits;
 use headwater_live::reason::Drop;
@@ -50,6 +50,22 @@ pub(crate) fn audio() -> StreamConfig {
         unit_duration: Some(1024),
         nal_length_size: None,
     }
+}
+
+/// Makes the black pictures that are asked for, as a worker does.
+pub(crate) fn make_black(engine: &mut Engine) -> Vec<BlackWanted> {
+    let asked = engine.black_wanted();
+    for wanted in &asked {
+        let black = Black {
+            config: StreamConfig {
+                init: b"black".to_vec(),
+                ..video()
+            },
+            group: vec![Bytes::from_static(b"black"); wanted.pictures],
+        };
+        engine.set_black(wanted.track, black);
+    }
+    asked
 }
 
 /// What has come out, held to what every output must be.
