@@ -12,7 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_live::cue::Said;
 use headwater_live::edge::Snapshot;
-use headwater_live::engine::{AccessUnit, Engine, Output, Settings, SourceId};
+use headwater_live::engine::{
+    AccessUnit, Black, BlackWanted, Engine, Fill, Output, Settings, SourceId,
+};
 use headwater_live::limits::Limits;
 use headwater_live::reason::Reason;
 use headwater_live::stream::{Kind, StreamConfig};
@@ -21,7 +23,7 @@ use headwater_trace::Here;
 use headwater_work::live::facts::{
     ChunkDropped, Discontinuity, Fact, Heartbeat, StreamsOutOfSync, VideoStreamsOutOfSync,
 };
-use headwater_work::live::{Assignment, EncodingType, IpRange, StreamOption};
+use headwater_work::live::{Assignment, EncodingType, FillWith, IpRange, StreamOption};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -43,6 +45,9 @@ const ROWS_KNOWN: u64 = 600;
 
 /// Rows that the edge shows. What is older is in storage, unless storage is away for minutes.
 const ROWS_SHOWN: usize = 64;
+
+/// Of sound that says nothing of its bit rate, bits per second.
+const SOUND_BITRATE: u32 = 128_000;
 
 /// What a recording is told.
 pub(crate) enum Told {
@@ -113,6 +118,8 @@ struct Inner {
     /// Measured bits per second by source.
     rates: BTreeMap<SourceId, u64>,
     next_source: SourceId,
+    /// Of which kind something stands in for what does not come.
+    filled: Vec<Kind>,
     /// The disk refused: nothing more is taken in.
     broken: Option<String>,
 }
@@ -162,6 +169,19 @@ fn settings(assignment: &Assignment) -> (Settings, Limits) {
     (settings, incoming)
 }
 
+fn fill(assignment: &Assignment) -> Option<Fill> {
+    let asked = assignment.input.fill?;
+    let encoded = !assignment.encoding.encoding_type.is_passthrough();
+    Some(Fill {
+        black: asked.with == FillWith::BlackAndSilence,
+        after_ms: u32::try_from(asked.after_ms).unwrap_or(u32::MAX),
+        sound_bitrate: match encoded {
+            true => crate::encode::SOUND_BITRATE,
+            false => SOUND_BITRATE,
+        },
+    })
+}
+
 fn is_low_latency(assignment: &Assignment) -> bool {
     assignment.stream_option != StreamOption::Default
 }
@@ -175,26 +195,30 @@ impl Live {
         lease: Arc<Lease>,
     ) -> Result<Self, String> {
         let (settings, limits) = settings(assignment);
+        let (interval_ms, part_ms) = (settings.interval_ms, settings.part_ms);
+        let inherited = timeline.next_number.unwrap_or(0);
+        let mut engine = Engine::new(settings, timeline, crate::now_ms());
+        engine.set_fill(fill(assignment));
         Ok(Self {
             id: assignment.event_id,
             generation: assignment.generation,
             limits,
-            encoding: Encoding::of(assignment, settings.interval_ms)?,
+            encoding: Encoding::of(assignment, interval_ms)?,
             facts: Facts::default(),
             stats: Mutex::default(),
             stop: CancellationToken::new(),
             encoders: watch::Sender::new(0),
-            interval_ms: settings.interval_ms,
-            part_ms: settings.part_ms,
+            interval_ms,
+            part_ms,
             low_latency: is_low_latency(assignment),
             version: watch::Sender::new(0),
             over: AtomicBool::new(false),
-            inherited: timeline.next_number.unwrap_or(0),
+            inherited,
             allow: Mutex::new(assignment.input.allow.clone()),
             here: Mutex::default(),
             lease,
             inner: Mutex::new(Inner {
-                engine: Engine::new(settings, timeline, crate::now_ms()),
+                engine,
                 spool,
                 media: BTreeMap::new(),
                 media_bytes: 0,
@@ -203,6 +227,7 @@ impl Live {
                 streams: BTreeMap::new(),
                 rates: BTreeMap::new(),
                 next_source: 1,
+                filled: Vec::new(),
                 broken: None,
             }),
         })
@@ -267,7 +292,7 @@ impl Live {
         let mut inner = self.lock();
         let kind = config.kind;
         let bitrate = match kind {
-            Kind::Audio => bitrate.unwrap_or(128_000),
+            Kind::Audio => bitrate.unwrap_or(SOUND_BITRATE),
             Kind::Video => {
                 let others: Vec<u32> = inner
                     .streams
@@ -383,10 +408,31 @@ impl Live {
         self.settle(&mut inner);
     }
 
-    pub(crate) fn tick(&self) {
+    /// Gives the black pictures that are to be made for [`Self::set_black`].
+    pub(crate) fn tick(&self) -> Vec<BlackWanted> {
         let mut inner = self.lock();
         inner.engine.tick(crate::now_ms());
         self.settle(&mut inner);
+        let kinds = [Kind::Video, Kind::Audio];
+        let filled = kinds
+            .into_iter()
+            .filter(|kind| inner.engine.is_filled(*kind));
+        let filled: Vec<Kind> = filled.collect();
+        if filled != inner.filled {
+            let names: Vec<_> = filled.iter().map(|kind| kind.name()).collect();
+            tracing::info!(event = %self.id, kinds = ?names, "stands in for what does not come");
+            inner.filled = filled;
+        }
+        inner.engine.black_wanted()
+    }
+
+    pub(crate) fn set_black(&self, track: TrackIndex, black: Black) {
+        self.lock().engine.set_black(track, black);
+    }
+
+    /// Of which kind something stands in for what does not come.
+    pub(crate) fn filled(&self) -> Vec<Kind> {
+        self.lock().filled.clone()
     }
 
     /// Brings out everything that was growing.

@@ -20,7 +20,7 @@ use crate::hub::{Hub, Open};
 use crate::lease::Lease;
 use crate::recording::{self, Handle};
 use crate::spool::Spool;
-use crate::{Bound, Config, measure, resume, srt};
+use crate::{Bound, Config, black, measure, resume, srt};
 
 /// What all events of a worker share.
 pub(crate) struct Around {
@@ -161,7 +161,7 @@ async fn tell_time(live: Arc<Live>) {
     loop {
         tokio::select! {
             () = live.stop.cancelled() => return,
-            _ = tick.tick() => live.tick(),
+            _ = tick.tick() => black::provide(&live, live.tick()),
         }
     }
 }

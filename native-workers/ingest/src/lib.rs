@@ -20,6 +20,7 @@
 //! is in the storage of every output. Another machine goes on from the heads in storage.
 
 mod api;
+mod black;
 mod edge;
 mod encode;
 mod event;

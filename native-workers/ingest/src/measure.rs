@@ -29,6 +29,12 @@ pub(crate) fn health(live: &Live, of: (&str, &str)) -> Health {
             .collect();
         (stats.health(now), lost)
     };
+    let filled = live.filled();
+    let filled = filled.iter().map(|kind| kind.name().to_owned());
+    let health = Health {
+        filled: filled.collect(),
+        ..health
+    };
     tell(&health, &lost, of);
     health
 }

@@ -273,6 +273,7 @@ impl Stats {
         Health {
             encoders,
             tracks,
+            filled: Vec::new(),
             av_drift_ms: pictures
                 .zip(sound)
                 .map(|(pictures, sound)| pictures.saturating_sub(sound)),

@@ -24,6 +24,7 @@ pub(crate) const ENCODING_TYPES: &[&str] = &[
     "Premium1080p",
 ];
 pub(crate) const STREAM_OPTIONS: &[&str] = &["Default", "LowLatency", "LowLatencyV2"];
+pub(crate) const FILLS: &[&str] = &["None", "Silence", "BlackAndSilence"];
 pub(crate) const STRETCH_MODES: &[&str] = &["None", "AutoSize", "AutoFit"];
 
 /// Most transcriptions that are kept.
@@ -184,6 +185,8 @@ fn read_input(input: Object<'_>, empty_is_everybody: bool) -> Result<Json, ApiEr
         "accessToken",
         "keyFrameIntervalDuration",
         "accessControl",
+        "fillWith",
+        "fillAfter",
         // Read only.
         "endpoints",
         "timedMetadataEndpoints",
@@ -191,6 +194,8 @@ fn read_input(input: Object<'_>, empty_is_everybody: bool) -> Result<Json, ApiEr
     let mut made = Part::new(input);
     made.one_of("streamingProtocol", PROTOCOLS)?;
     made.duration("keyFrameIntervalDuration")?;
+    made.one_of("fillWith", FILLS)?;
+    made.duration("fillAfter")?;
     let access = read_access(&made.from, empty_is_everybody)?;
     made.keep("accessControl", access);
     Ok(Json::Object(made.made))

@@ -83,6 +83,7 @@ fn render(event: &LiveEvent, measured: &[Measured], now: Timestamp) -> Json {
         "incomingBitrate": newest.map_or(0, incoming),
         "encoders": [],
         "tracks": [],
+        "filled": newest.map_or(&[][..], |newest| &newest.health.filled),
         "history": measured.iter().map(point).collect::<Vec<_>>(),
     });
     if let (Some(newest), Json::Object(members)) = (newest, &mut shown) {
@@ -397,6 +398,7 @@ mod tests {
                 encoders: vec![encoder],
                 tracks: vec![track()],
                 av_drift_ms: Some(-700),
+                filled: Vec::new(),
             },
         };
         let reasons = judge(&measured, 2_000);

@@ -1,13 +1,13 @@
 //! The ingest worker's side: claim, renew, release. The contract is `headwater_work::live`.
 
 use headwater_blob::HttpClient;
-use headwater_catalog::Sql;
 use headwater_catalog::jobs::queue::Location;
 use headwater_catalog::live::queue::{self, Assigned, Report};
 use headwater_catalog::live::{LiveOutput, LiveOutputState, source};
+use headwater_catalog::{IsoDuration, Sql};
 use headwater_work::live::{
-    Assignment, Claim, ClaimRequest, Encoding, Input, Output, OutputWanted, Preview,
-    ReleaseRequest, RenewRequest, StreamOption,
+    Assignment, Claim, ClaimRequest, Encoding, Fill, FillWith, Input, Output, OutputWanted,
+    Preview, ReleaseRequest, RenewRequest, StreamOption,
 };
 use http::StatusCode;
 use serde_json::json;
@@ -107,6 +107,7 @@ fn assignment<S, C: HttpClient>(
                 .key_frame_interval_duration
                 .map(|interval| interval.as_millis()),
             allow: properties.input.access_control.ip.allow,
+            fill: fill(properties.input.fill_with, properties.input.fill_after),
         },
         preview: Preview {
             locator: properties.preview.preview_locator,
@@ -124,6 +125,13 @@ fn assignment<S, C: HttpClient>(
         stream_option,
         static_hostname,
         outputs,
+    })
+}
+
+fn fill(with: Option<FillWith>, after: Option<IsoDuration>) -> Option<Fill> {
+    Some(Fill {
+        with: with.filter(|with| *with != FillWith::None)?,
+        after_ms: after?.as_millis(),
     })
 }
 

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use headwater_seal::Seal;
-use headwater_work::live::{EncodingType, Endpoints, IpRange, Protocol, StreamOption, StretchMode};
+use headwater_work::live::{
+    EncodingType, Endpoints, FillWith, IpRange, Protocol, StreamOption, StretchMode,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -78,6 +80,12 @@ pub struct Input {
     /// Of the encoder that sends. Pass-through events have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_frame_interval_duration: Option<IsoDuration>,
+    /// What stands in for what the encoder does not send. Nothing, if it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill_with: Option<FillWith>,
+    /// How long nothing has to come before. Events that something stands in for have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill_after: Option<IsoDuration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +146,8 @@ impl Properties {
                 streaming_protocol: Protocol::Rtmp,
                 access_control: open.clone(),
                 key_frame_interval_duration: None,
+                fill_with: None,
+                fill_after: None,
             },
             preview: Preview {
                 preview_locator,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_work::live::{EncodingType, Protocol, StretchMode};
+use headwater_work::live::{EncodingType, FillWith, Protocol, StretchMode};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -26,6 +26,10 @@ const LONGEST_NAME: usize = 256;
 const KEY_FRAME_INTERVALS: std::ops::RangeInclusive<IsoDuration> =
     IsoDuration::from_millis(500)..=IsoDuration::from_millis(20_000);
 const DEFAULT_KEY_FRAME_INTERVAL: IsoDuration = IsoDuration::from_millis(2_000);
+
+const FILL_AFTER: std::ops::RangeInclusive<IsoDuration> =
+    IsoDuration::from_millis(500)..=IsoDuration::from_millis(30_000);
+const DEFAULT_FILL_AFTER: IsoDuration = IsoDuration::from_millis(1_000);
 
 const SHORTEST_WINDOW: IsoDuration = IsoDuration::from_mins(1);
 const FRAGMENTS_PER_TS_SEGMENT: std::ops::RangeInclusive<u32> = 1..=10;
@@ -74,8 +78,25 @@ pub(super) fn changed(
 fn merged(base: &Properties, write: &Map<String, Json>) -> Result<Properties, CatalogError> {
     let mut merged = as_json(base);
     merge(&mut merged, write);
-    serde_json::from_value(merged)
-        .map_err(|error| CatalogError::invalid("properties", error.to_string()))
+    let mut properties: Properties = serde_json::from_value(merged)
+        .map_err(|error| CatalogError::invalid("properties", error.to_string()))?;
+    let input = &mut properties.input;
+    let is_filled = input.fill_with.is_some_and(|with| with != FillWith::None);
+    let says_when = write.get("input").and_then(|input| input.get("fillAfter"));
+    match (is_filled, says_when) {
+        (true, _) => {
+            input.fill_after.get_or_insert(DEFAULT_FILL_AFTER);
+        }
+        (false, Some(_)) => {
+            return invalid(
+                "input.fillAfter",
+                "needs input.fillWith to be Silence or BlackAndSilence",
+            );
+        }
+        // What was said of it goes with it.
+        (false, None) => input.fill_after = None,
+    }
+    Ok(properties)
 }
 
 /// Refuses a change of what was decided when the event was made.
@@ -159,6 +180,12 @@ fn check(properties: &Properties, default_preset: Option<&str>) -> Result<(), Ca
     }
     check_encoding(properties, default_preset)?;
     let (input, preview) = (&properties.input, &properties.preview);
+    if input
+        .fill_after
+        .is_some_and(|after| !FILL_AFTER.contains(&after))
+    {
+        return invalid("input.fillAfter", "must be 0.5 to 30 seconds");
+    }
     check_access("input", &input.access_control)?;
     check_access("preview", &preview.access_control)?;
     if preview

@@ -19,6 +19,9 @@ pub struct Health {
     /// behind. `None` without both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub av_drift_ms: Option<i64>,
+    /// Of which kind (`video`, `audio`) something stands in for what does not come. Told by workers of events that ask for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filled: Vec<String>,
 }
 
 /// A connection of an encoder.

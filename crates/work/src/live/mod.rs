@@ -93,6 +93,19 @@ pub struct Input {
     pub key_frame_interval_ms: Option<u64>,
     /// An address has to be in one of them. Empty: nobody may.
     pub allow: Vec<IpRange>,
+    /// What stands in for what an encoder does not send. `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<Fill>,
+}
+
+/// What stands in for what an encoder does not send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fill {
+    /// Never [`FillWith::None`].
+    pub with: FillWith,
+    /// How long nothing has to come before.
+    pub after_ms: u64,
 }
 
 /// Who may look at it before it is published.
@@ -339,6 +352,15 @@ pub enum StreamOption {
     Default,
     LowLatency,
     LowLatencyV2,
+}
+
+/// What stands in for what an encoder does not send. Not known to AMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FillWith {
+    None,
+    /// For sound alone.
+    Silence,
+    BlackAndSilence,
 }
 
 /// AMS `StretchMode`.

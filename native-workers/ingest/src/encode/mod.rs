@@ -37,6 +37,7 @@ use crate::event::Live;
 use crate::facts;
 use pictures::Pictures;
 use queue::{Item, Queue, Taken};
+pub(crate) use sound::BITRATE as SOUND_BITRATE;
 use sound::Sound;
 
 /// Connections of one event at once: a redundant pair, and one that comes back before the old one is given up.

@@ -17,7 +17,7 @@ use crate::event::Live;
 
 /// What layers of both presets have (management reference, 1.12).
 const RATE: u32 = 48_000;
-const BITRATE: u32 = 96_000;
+pub(crate) const BITRATE: u32 = 96_000;
 
 /// 90 kHz ticks.
 const SLACK: i64 = clock(SOUND_SLACK_MS);

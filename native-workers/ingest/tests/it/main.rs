@@ -3,6 +3,7 @@
 mod cues;
 mod encoding;
 mod faults;
+mod filling;
 mod killed;
 mod publishing;
 mod support;

@@ -10,7 +10,7 @@ use crate::openapi::shape::{
     Member, Properties, Shape, accepted, defaulted, optional, required, resource, shown,
 };
 use crate::resources::live_event_body::{
-    ENCODING_TYPES, MOST_TRANSCRIPTIONS, PROTOCOLS, STREAM_OPTIONS, STRETCH_MODES,
+    ENCODING_TYPES, FILLS, MOST_TRANSCRIPTIONS, PROTOCOLS, STREAM_OPTIONS, STRETCH_MODES,
 };
 
 pub(super) fn shapes() -> Vec<Shape> {
@@ -114,6 +114,16 @@ fn parts() -> Vec<Shape> {
                 optional("keyFrameIntervalDuration", duration())
                     .written_as(interval("Of pass-through events: 0.5 to 20 seconds.")),
                 access("From where encoders may send."),
+                optional(
+                    "fillWith",
+                    one_of(FILLS).about(
+                        "What stands in for what the encoder does not send: silence for sound, black for pictures (H.264). \
+                         `None` if it is not said.",
+                    ),
+                ),
+                optional("fillAfter", duration()).written_as(interval(
+                    "How long nothing has to come before something stands in: 0.5 to 30 seconds, 1 if it is not said.",
+                )),
                 shown("endpoints", list(shape("LiveEventEndpoint"))),
                 shown("timedMetadataEndpoints", list(shape("LiveEventTimedMetadataEndpoint"))),
             ],

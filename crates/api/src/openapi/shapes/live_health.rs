@@ -41,6 +41,11 @@ pub(super) fn shapes() -> Vec<Shape> {
                 shown("encoders", list(shape("LiveEventHealthEncoder"))),
                 shown("tracks", list(shape("LiveEventHealthTrack"))),
                 shown(
+                    "filled",
+                    list(one_of(&["video", "audio"]))
+                        .about("For which of both something stands in now, as `input.fillWith` of the event has it."),
+                ),
+                shown(
                     "history",
                     list(shape("LiveEventHealthPoint"))
                         .about("The last ten minutes, one point for every five seconds, the oldest first."),

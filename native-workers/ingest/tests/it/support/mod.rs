@@ -116,6 +116,7 @@ impl Fake {
                 access_token: TOKEN.into(),
                 key_frame_interval_ms: Some(1_000),
                 allow: allow.clone(),
+                fill: None,
             },
             preview: Preview {
                 locator: Uuid::from_u128(9),
@@ -349,11 +350,17 @@ impl State {
 
     /// A track as one file: what a player would have fetched.
     pub fn film(&self, track: TrackIndex) -> Vec<u8> {
+        self.film_of(track, 0, &self.rows())
+    }
+
+    /// Likewise what some rows have of it under one of its configurations.
+    pub fn film_of(&self, track: TrackIndex, config: u16, rows: &[Row]) -> Vec<u8> {
         let recording = self.recording().unwrap();
         let known = &recording.open.tracks[usize::from(track)];
-        let mut film = self.blobs[&archive::header_name(known, 0)].to_vec();
-        for row in self.rows() {
-            if let Some(segment) = row.segments.get(&track) {
+        let mut film = self.blobs[&archive::header_name(known, config)].to_vec();
+        for row in rows {
+            let segment = row.segments.get(&track);
+            if let Some(segment) = segment.filter(|segment| segment.config == config) {
                 let bytes = &self.blobs[&archive::segment_name(known, segment.start)];
                 assert_eq!(bytes.len() as u64, segment.size());
                 film.extend_from_slice(bytes);
