@@ -14,7 +14,7 @@ import { Act, Confirm, Copy, Facts, Heading, Opener, Section, State } from "../u
 import { Await, Empty } from "../ui/states";
 import { stamp } from "./encode";
 import { encodingLabel, type LiveEvent } from "./live";
-import { LiveForm } from "./live-form";
+import { FILLS, LiveForm } from "./live-form";
 import { labelLinks } from "./labels";
 import { pairText } from "./pairs";
 import { listed } from "./ranges";
@@ -138,6 +138,7 @@ export function LiveEventPage({ name }: { name: string }) {
                 ["Qualities", encodingLabel(one.properties.encoding.encodingType)],
                 ["Latency", one.properties.streamOptions.some((option) => option.startsWith("Low")) ? "low" : "standard"],
                 ["Key frames", keyFrames(one)],
+                ["Without an encoder", standsIn(one)],
                 ["Host name", one.properties.useStaticHostname ? `its own: ${one.properties.hostnamePrefix ?? one.name}` : ""],
                 ["Preview's media id", one.properties.preview.alternativeMediaId],
                 ["Preview for", listed(one.properties.preview.accessControl.ip.allow) || "whoever has its address"],
@@ -153,6 +154,11 @@ export function LiveEventPage({ name }: { name: string }) {
       </Await>
     </>
   );
+}
+
+function standsIn({ properties: { input } }: LiveEvent): string {
+  const what = FILLS.find(([value]) => value === input.fillWith && value !== "None")?.[1];
+  return what === undefined ? "" : `${what}, after ${isoSeconds(input.fillAfter ?? "") ?? 1} s`;
 }
 
 function keyFrames({ properties: { encoding, input } }: LiveEvent): string {

@@ -26,6 +26,13 @@ const STRETCHES: [string, string][] = [
   ["AutoFit", "Within it, with black bars"],
 ];
 
+/** What stands in for what an encoder does not send. */
+export const FILLS: [string, string][] = [
+  ["None", "Nothing: the event waits for it"],
+  ["Silence", "Silence for sound that is missing"],
+  ["BlackAndSilence", "Black pictures and silence"],
+];
+
 export function encodes(type: string): boolean {
   return type === "Standard" || type === "Premium1080p";
 }
@@ -42,6 +49,9 @@ interface Draft {
   /** Empty until somebody says it, so that low latency has its own. */
   keyFrames: string;
   stretch: string;
+  fill: string;
+  /** Seconds. Empty until somebody says it. */
+  fillAfter: string;
   token: string;
   fixedHost: boolean;
   hostPrefix: string;
@@ -67,6 +77,8 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
     lowLatency: was?.streamOptions.some((option) => option.startsWith("Low")) ?? false,
     keyFrames: keyFramesWas === undefined ? "" : String(isoSeconds(keyFramesWas) ?? ""),
     stretch: was?.encoding.stretchMode ?? "AutoSize",
+    fill: was?.input.fillWith ?? "None",
+    fillAfter: was?.input.fillAfter == null ? "" : String(isoSeconds(was.input.fillAfter) ?? ""),
     token: "",
     fixedHost: was?.useStaticHostname ?? false,
     hostPrefix: was?.hostnamePrefix ?? "",
@@ -81,10 +93,15 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
   const encoded = encodes(draft.encoding);
   const usual = draft.lowLatency ? KEY_FRAMES.low : KEY_FRAMES.standard;
   const interval = `PT${draft.keyFrames.trim() || usual}S`;
+  const fill = () => ({
+    ...(draft.fill === first.fill ? {} : { fillWith: draft.fill as "None" }),
+    ...(draft.fill === "None" || draft.fillAfter === first.fillAfter ? {} : { fillAfter: draft.fillAfter.trim() === "" ? "PT1S" : `PT${draft.fillAfter.trim()}S` }),
+  });
   const changeable = (): Schemas["LiveEventPropertiesWrite"] => ({
     input: {
       accessControl: { ip: { allow: rangesOf(draft.ingest, known.ingest) } },
       ...(encoded ? {} : { keyFrameIntervalDuration: interval }),
+      ...fill(),
     },
     preview: { accessControl: { ip: { allow: rangesOf(draft.preview, known.preview) } } },
     ...(encoded ? { encoding: { keyFrameInterval: interval, stretchMode: draft.stretch as "AutoSize" } } : {}),
@@ -93,13 +110,16 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
   const edited = (): Schemas["LiveEventPropertiesWrite"] => {
     const { input, preview, encoding } = changeable();
     const differs = (...members: (keyof Draft)[]) => members.some((member) => draft[member] !== first[member]);
-    const { accessControl, ...keyFrames } = input ?? {};
+    const { accessControl, keyFrameIntervalDuration } = input ?? {};
+    const edits = {
+      ...(differs("ingest") ? { accessControl: accessControl ?? null } : {}),
+      ...(!encoded && differs("keyFrames") ? { keyFrameIntervalDuration: keyFrameIntervalDuration ?? null } : {}),
+      ...fill(),
+    };
     return {
       ...changed({ description: draft.description }, first),
       ...(differs("hostPrefix") ? { hostnamePrefix: draft.hostPrefix.trim() || draft.name } : {}),
-      ...(differs("ingest") || (!encoded && differs("keyFrames"))
-        ? { input: { ...(differs("ingest") ? { accessControl: accessControl ?? null } : {}), ...(differs("keyFrames") ? keyFrames : {}) } }
-        : {}),
+      ...(Object.keys(edits).length > 0 ? { input: edits } : {}),
       ...(differs("preview") ? { preview: preview ?? null } : {}),
       ...(encoded && differs("keyFrames", "stretch")
         ? {
@@ -209,6 +229,21 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
           />
           {encoded && (
             <Select label="The picture is fitted" name="stretchMode" value={draft.stretch} change={(stretch) => change({ stretch })} options={STRETCHES} />
+          )}
+          <Select label="When the encoder sends nothing" name="fillWith" value={draft.fill} change={(fill) => change({ fill })} options={FILLS} />
+          {draft.fill !== "None" && (
+            <Text
+              label="After so many seconds without"
+              name="fillAfter"
+              type="number"
+              min={0.5}
+              max={30}
+              step="any"
+              value={draft.fillAfter}
+              change={(fillAfter) => change({ fillAfter })}
+              placeholder="1"
+              hint="Then viewers see and hear that instead, until the encoder is back. Black is made for H.264."
+            />
           )}
           <Text
             label="Encoders' addresses"

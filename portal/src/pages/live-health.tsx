@@ -77,6 +77,11 @@ function Verdict({ of: health, name }: { of: Health; name: string }) {
         {health.state === "NotRunning" && "What follows is from before it stopped."}
         {health.state === "Unhealthy" && "Unhealthy because:"}
       </p>
+      {health.filled.length > 0 && (
+        <p data-filled={health.filled.join(" ")}>
+          Viewers get {health.filled.map((kind) => (kind === "video" ? "black pictures" : "silence")).join(" and ")} instead of what does not come.
+        </p>
+      )}
       {health.state === "Unhealthy" && (
         <ul>
           {health.reasons.map(({ code, message }) => (

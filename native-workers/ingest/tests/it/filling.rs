@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Fake, frames, publish, source};
-use headwater_live::stream::Kind;
+use headwater_bmff::write::{SegmentHeader, SegmentSample, segment_header};
+use headwater_live::silence;
+use headwater_live::stream::{Kind, StreamConfig};
 use headwater_live::timeline::Row;
 use headwater_work::live::{EncodingType, Fill, FillWith, Protocol, Wanted};
 
@@ -220,4 +222,54 @@ async fn layers_that_are_encoded_here_go_on_in_black() {
     }
     sizes.sort_unstable();
     assert_eq!(sizes, [(320, 180)]);
+}
+
+#[test]
+fn silence_is_what_a_decoder_hears_of_every_layout() {
+    // AAC-LC of one, two, six and eight channels; HE-AAC and HE-AAC v2 at 48 kHz; Opus.
+    let aac: [(&[u8], u16); 6] = [
+        (&[0x11, 0x88], 1),
+        (&[0x12, 0x10], 2),
+        (&[0x11, 0xb0], 6),
+        (&[0x11, 0xb8], 8),
+        (&[0x2b, 0x11, 0x88, 0], 2),
+        (&[0xeb, 0x09, 0x88, 0], 2),
+    ];
+    let aac = aac.map(|(asc, channels)| (StreamConfig::aac(asc).unwrap(), channels));
+    let head = b"OpusHead\x01\x02\0\0\x80\xbb\0\0\0\0\0";
+    let opus = [(StreamConfig::opus(head).unwrap(), 2)];
+    let folder = tempfile::tempdir().unwrap();
+    for (stream, channels) in aac.into_iter().chain(opus) {
+        let silence = silence::of(&stream).unwrap();
+        let sample = SegmentSample {
+            size: u32::try_from(silence.bytes.len()).unwrap(),
+            duration: silence.duration,
+            cto: 0,
+            sync: true,
+        };
+        let header = segment_header(&SegmentHeader {
+            sequence_number: 1,
+            track_id: 1,
+            decode_time: 0,
+            samples: &[sample; 50],
+        });
+        let film = folder.path().join("film.mp4");
+        let bytes = [
+            &stream.init[..],
+            &header.unwrap(),
+            &silence.bytes.repeat(50),
+        ]
+        .concat();
+        std::fs::write(&film, bytes).unwrap();
+        let samples = decoded(&film, &["-f", "s16le"]);
+        // Opus leaves out what its decoder begins with.
+        let least = 49 * silence.duration as usize * usize::from(channels) * 2;
+        let name = (&stream.codec, stream.channels);
+        assert!(
+            samples.len() >= least,
+            "{name:?}: {} of {least}",
+            samples.len()
+        );
+        assert!(samples.iter().all(|byte| *byte == 0), "{name:?}");
+    }
 }
