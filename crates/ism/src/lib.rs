@@ -117,6 +117,10 @@ pub struct TrackEntry {
     pub arm_id: Option<String>,
     /// `outputFlag` of a text track; 3 has been seen for visible ones.
     pub output_flag: Option<u32>,
+    /// `Subtype`: `DATA` is a sparse track of messages.
+    pub subtype: Option<String>,
+    /// `Scheme` of a sparse track's messages, a URN.
+    pub scheme: Option<String>,
 }
 
 impl TrackEntry {
@@ -138,6 +142,8 @@ impl TrackEntry {
             is_default: false,
             is_forced: false,
             hls_characteristics: None,
+            subtype: None,
+            scheme: None,
             arm_id: None,
             output_flag: None,
         }

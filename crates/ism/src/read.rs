@@ -166,6 +166,8 @@ fn track(node: Node<'_, '_>, kind: EntryKind) -> Result<TrackEntry, String> {
         arm_id: owned(either("armId")),
         // Its bits are not documented, so one that is no number says nothing.
         output_flag: either("outputFlag").and_then(|text| text.parse().ok()),
+        subtype: owned(either("Subtype")),
+        scheme: owned(either("Scheme")),
     })
 }
 

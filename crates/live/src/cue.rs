@@ -18,8 +18,8 @@ pub const MAX_SECTION_BYTES: usize = 4_098;
 /// Longest id of a cue, and longest scheme or value of a message.
 pub const MAX_TEXT_BYTES: usize = 255;
 
-/// Longest message.
-pub const MAX_MESSAGE_BYTES: usize = 64 << 10;
+/// Longest message: what AMS took by HTTP, with the tag around it.
+pub const MAX_MESSAGE_BYTES: usize = 257 << 10;
 
 /// Cues that a timeline keeps: the newest.
 pub const MOST_CUES: usize = 512;

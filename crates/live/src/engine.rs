@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+pub use cues::Clock;
 pub use filling::{Black, BlackWanted, Fill};
 pub use stats::TrackStats;
 
@@ -398,8 +399,9 @@ impl Engine {
         };
         if placed {
             self.shared = offset;
-            // The first source of all fits, as there is nothing before it.
-            if self.grid.newest().is_some() || self.grid.is_broken() {
+            // The first source of all fits, as there is nothing before it. What comes after black breaks off where it begins.
+            let after_black = self.is_filled(Kind::Video);
+            if (self.grid.newest().is_some() || self.grid.is_broken()) && !after_black {
                 self.grid.break_next();
             }
         }

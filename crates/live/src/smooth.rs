@@ -41,8 +41,15 @@ pub enum Found {
     Config { track: u32, config: StreamConfig },
     /// An access unit. Times in 90 kHz.
     Unit { track: u32, unit: Unit },
-    /// A track that is neither; its fragments are passed over.
+    /// A track that is neither: a sparse one, as a rule.
     Passed { track: u32, codec: String },
+    /// A sample of such a track. Time in 90 kHz; `scale`: what the track itself counts in, a second.
+    Data {
+        track: u32,
+        time: i64,
+        scale: Timescale,
+        bytes: Bytes,
+    },
 }
 
 /// Why a connection cannot be read on.
@@ -84,8 +91,9 @@ pub struct Demux {
 #[derive(Debug)]
 struct Init {
     bytes: Bytes,
-    /// Tracks that are passed on.
+    /// Tracks of pictures and sound, and others.
     tracks: Vec<u32>,
+    others: Vec<u32>,
 }
 
 /// The head of a box.
@@ -194,7 +202,7 @@ impl Demux {
     fn movie(&mut self, moov: &Bytes, offset: u64) -> Result<(), SmoothError> {
         let bytes = joined(&[&self.ftyp, moov]);
         let movie = read(bytes.clone(), *b"moov", offset)?;
-        let mut tracks = Vec::new();
+        let (mut tracks, mut others) = (Vec::new(), Vec::new());
         for track in movie.tracks.iter().take(MOST_TRACKS) {
             let id = track.config.id;
             match config(&track.config) {
@@ -202,14 +210,21 @@ impl Demux {
                     tracks.push(id);
                     self.found.push_back(Found::Config { track: id, config });
                 }
-                Ok(None) => self.found.push_back(Found::Passed {
-                    track: id,
-                    codec: track.config.codec.name().to_owned(),
-                }),
+                Ok(None) => {
+                    others.push(id);
+                    self.found.push_back(Found::Passed {
+                        track: id,
+                        codec: track.config.codec.name().to_owned(),
+                    });
+                }
                 Err(error) => return Err(SmoothError::Codec { track: id, error }),
             }
         }
-        self.init = Some(Init { bytes, tracks });
+        self.init = Some(Init {
+            bytes,
+            tracks,
+            others,
+        });
         Ok(())
     }
 
@@ -222,7 +237,8 @@ impl Demux {
         let movie = read(file.clone(), *b"moof", offset)?;
         for track in &movie.tracks {
             let id = track.config.id;
-            if !init.tracks.contains(&id) {
+            let is_data = init.others.contains(&id);
+            if !is_data && !init.tracks.contains(&id) {
                 continue;
             }
             let scale = track.config.timescale;
@@ -246,7 +262,15 @@ impl Demux {
                         "a sample is beyond its media, or its time beyond all time",
                     )
                 })?;
-                self.found.push_back(Found::Unit { track: id, unit });
+                self.found.push_back(match is_data {
+                    true => Found::Data {
+                        track: id,
+                        time: unit.pts,
+                        scale,
+                        bytes: unit.bytes,
+                    },
+                    false => Found::Unit { track: id, unit },
+                });
             }
         }
         Ok(())

@@ -95,8 +95,8 @@ const SPARE: i64 = 8;
 /// Most bytes of a part: it is closed early when it would grow beyond.
 const MAX_PART_BYTES: usize = 8 << 20;
 
-/// Most bytes of `emsg` boxes in front of a part.
-const MAX_MESSAGES_BYTES: usize = 256 << 10;
+/// Most bytes of `emsg` boxes in front of a part: two of the largest and what goes with them.
+const MAX_MESSAGES_BYTES: usize = 640 << 10;
 
 impl Builder {
     pub(crate) fn new(scale: Timescale, part_ms: u32) -> Self {

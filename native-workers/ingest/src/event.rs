@@ -13,7 +13,7 @@ use bytes::Bytes;
 use headwater_live::cue::Said;
 use headwater_live::edge::Snapshot;
 use headwater_live::engine::{
-    AccessUnit, Black, BlackWanted, Engine, Fill, Output, Settings, SourceId,
+    AccessUnit, Black, BlackWanted, Clock, Engine, Fill, Output, Settings, SourceId,
 };
 use headwater_live::limits::Limits;
 use headwater_live::reason::Reason;
@@ -33,6 +33,7 @@ use crate::facts::{self, Facts};
 use crate::lease::Lease;
 use crate::spool::{Kept, Spool};
 use crate::stats::Stats;
+use crate::told;
 
 /// Rows whose media stay in memory.
 const ROWS_IN_MEMORY: u64 = 12;
@@ -98,6 +99,8 @@ pub(crate) struct Live {
     inherited: u64,
     /// Who may send, by the newest assignment.
     allow: Mutex<Vec<IpRange>>,
+    /// Messages that came by HTTP.
+    pub(crate) told: told::Pace,
     /// Where the connection of the encoder is traced that came last.
     here: Mutex<Option<Here>>,
     /// Under which it is taken in.
@@ -215,6 +218,7 @@ impl Live {
             over: AtomicBool::new(false),
             inherited,
             allow: Mutex::new(assignment.input.allow.clone()),
+            told: told::Pace::default(),
             here: Mutex::default(),
             lease,
             inner: Mutex::new(Inner {
@@ -380,6 +384,14 @@ impl Live {
         Ok(inner.engine.ahead_ms(now))
     }
 
+    /// Something is said beside what a source sends. False if there is no media yet that it could be said of.
+    pub(crate) fn say_by(&self, clock: Clock, said: Said) -> bool {
+        let mut inner = self.lock();
+        let said = inner.engine.say_by(clock, said);
+        self.settle(&mut inner);
+        said
+    }
+
     /// An encoder says something of a moment.
     pub(crate) fn say(&self, source: SourceId, said: Said) {
         let mut inner = self.lock();
@@ -435,17 +447,19 @@ impl Live {
         self.lock().filled.clone()
     }
 
-    /// Brings out everything that was growing.
+    /// Brings out everything that was growing, as nothing more comes.
     pub(crate) fn flush(&self) {
         let mut inner = self.lock();
+        inner.engine.set_fill(None);
         inner.engine.flush(crate::now_ms());
         self.settle(&mut inner);
     }
 
-    /// As [`Self::flush`] if no encoder is there: what the last one left would be closed in some seconds anyway.
+    /// Brings out what was growing if no encoder is there, and nothing stands in for one: it would be closed in some seconds anyway.
     pub(crate) fn flush_what_was_left(&self) {
         let mut inner = self.lock();
-        if !inner.engine.has_sources() {
+        let filled = [Kind::Video, Kind::Audio].map(|kind| inner.engine.is_filled(kind));
+        if !inner.engine.has_sources() && !filled.contains(&true) {
             inner.engine.flush(crate::now_ms());
             self.settle(&mut inner);
         }

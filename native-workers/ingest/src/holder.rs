@@ -511,6 +511,27 @@ impl Holder {
             }
             Protocol::Rtmps => input.extend(path("rtmps", &self.around.bound.rtmps)),
         }
+        // Not of SRT, which has a port for each event and no HTTP.
+        let posts = |scheme: &'static str, ports: &[std::net::SocketAddr]| {
+            let urls = ports.iter().take(1).map(|at| {
+                format!(
+                    "{scheme}://{host}:{}/{token}/ingest.isml/eventdata",
+                    at.port()
+                )
+            });
+            urls.collect::<Vec<_>>()
+        };
+        let bound = &self.around.bound;
+        let mut timed_metadata = match self.assignment.input.protocol {
+            Protocol::Srt => Vec::new(),
+            _ => posts("https", &bound.rtmps),
+        };
+        if matches!(
+            self.assignment.input.protocol,
+            Protocol::Rtmp | Protocol::FragmentedMp4
+        ) {
+            timed_metadata.extend(posts("http", &bound.rtmp));
+        }
         let preview = Endpoint {
             protocol: "FragmentedMP4".to_owned(),
             url: format!(
@@ -522,7 +543,7 @@ impl Holder {
         Endpoints {
             input,
             preview: vec![preview],
-            timed_metadata: Vec::new(),
+            timed_metadata,
         }
     }
 

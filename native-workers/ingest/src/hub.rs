@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use headwater_live::cue::Said;
-use headwater_live::engine::{AccessUnit, SourceId};
+use headwater_live::engine::{AccessUnit, Clock, SourceId};
 use headwater_live::reason::Reason;
 use headwater_live::stream::StreamConfig;
 use headwater_live::timeline::TrackIndex;
@@ -283,15 +283,7 @@ impl Publication {
 
     /// Something that the encoder says of a moment: a cue, or a message for players.
     pub(crate) fn say(&mut self, said: Said) {
-        let (since, count) = self.said;
-        self.said = match since.elapsed() < Duration::from_secs(1) {
-            true => (since, count + 1),
-            false => (Instant::now(), 1),
-        };
-        if self.said.1 > MOST_SAID {
-            if self.said.1 == MOST_SAID + 1 {
-                tracing::info!(event = %self.live.id, "an encoder sends more than {MOST_SAID} cues and messages a second");
-            }
+        if self.says_too_much() {
             return;
         }
         if let (Some(session), Said::Signal(signal)) = (&self.session, &said) {
@@ -302,6 +294,28 @@ impl Publication {
             end.into_iter().for_each(|end| session.key_at(end));
         }
         self.live.say(self.source, said);
+    }
+
+    /// Likewise, where this connection has no media that would say what its clock is: it is that of the encoder's others.
+    pub(crate) fn say_beside(&mut self, said: Said) {
+        if !self.tracks.is_empty() {
+            self.say(said);
+        } else if !self.says_too_much() && !self.live.say_by(Clock::Encoder, said) {
+            tracing::info!(event = %self.live.id, "an encoder says something before it has sent media");
+        }
+    }
+
+    /// Counts what is said in a second.
+    fn says_too_much(&mut self) -> bool {
+        let (since, count) = self.said;
+        self.said = match since.elapsed() < Duration::from_secs(1) {
+            true => (since, count + 1),
+            false => (Instant::now(), 1),
+        };
+        if self.said.1 == MOST_SAID + 1 {
+            tracing::info!(event = %self.live.id, "an encoder sends more than {MOST_SAID} cues and messages a second");
+        }
+        self.said.1 > MOST_SAID
     }
 
     /// Says why it ends. Without, the encoder closed the connection.

@@ -38,6 +38,7 @@ mod spool;
 mod srt;
 mod stats;
 mod store;
+mod told;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

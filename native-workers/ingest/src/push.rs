@@ -2,6 +2,8 @@
 //!
 //! `POST http://host:1935/{accessToken}/ingest.isml/streams({streamName})`, in any case of letters, with a body that lasts as
 //! long as the stream. A body without a byte asks whether the token is good. What is carried: [`headwater_live::smooth`].
+//!
+//! `POST .../{accessToken}/ingest.isml/eventdata` with JSON is a message for players ([`told`]).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::{Hub, Open, Publication};
+use crate::{said, told};
 
 /// Without a byte: an encoder sends a fragment when it is whole, and groups of pictures last up to twenty seconds.
 const IDLE: Duration = Duration::from_secs(30);
@@ -59,18 +62,27 @@ async fn answer(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
-    let Some((token, name)) = place(request.uri().path()) else {
+    let Some((token, what)) = place(request.uri().path()) else {
         return told(
             StatusCode::NOT_FOUND,
-            "POST to /{accessToken}/ingest.isml/streams({streamName}).",
+            "POST to /{accessToken}/ingest.isml/streams({streamName}), or messages to /{accessToken}/ingest.isml/eventdata.",
         );
     };
     if !matches!(*request.method(), Method::POST | Method::PUT) {
-        return told(StatusCode::METHOD_NOT_ALLOWED, "Media is pushed with POST.");
+        return told(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Media and messages come with POST.",
+        );
     }
     let Some(open) = hub.find(&token) else {
         tracing::info!(%peer, reason = %Reason::AuthFailure, "an encoder was not let in");
         return refused(Reason::AuthFailure);
+    };
+    let Target::Stream(name) = what else {
+        return match open.live.allows(peer.ip()) {
+            true => told::take(&open.live, request).await,
+            false => refused(Reason::ConnectionDenied),
+        };
     };
     if !open.live.allows(peer.ip()) {
         // Told to the event's followers, too.
@@ -86,6 +98,7 @@ async fn answer(
         peer,
         demux: Demux::default(),
         rates: Vec::new(),
+        schemes: Vec::new(),
         publications: Vec::new(),
         tracks: Vec::new(),
         pictures: 0,
@@ -120,8 +133,9 @@ fn refused(reason: Reason) -> Response<Full<Bytes>> {
     told(status, reason.code())
 }
 
-fn told(status: StatusCode, what: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(what));
+/// An answer in words, which ends the connection.
+pub(crate) fn told(status: StatusCode, what: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(what.into()));
     *response.status_mut() = status;
     let text = http::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
@@ -131,8 +145,17 @@ fn told(status: StatusCode, what: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-/// Token and stream name of a path.
-fn place(path: &str) -> Option<(String, String)> {
+/// What is sent to.
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    /// A stream of this name.
+    Stream(String),
+    /// Messages for players.
+    Messages,
+}
+
+/// Token of a path, and what is sent to.
+fn place(path: &str) -> Option<(String, Target)> {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let mut token = parts.next()?;
     if token.eq_ignore_ascii_case("live") {
@@ -142,6 +165,9 @@ fn place(path: &str) -> Option<(String, String)> {
         return None;
     }
     let streams = parts.next()?;
+    if streams.eq_ignore_ascii_case("eventdata") {
+        return (parts.next().is_none()).then(|| (token.to_owned(), Target::Messages));
+    }
     let prefix = streams.get(..8)?;
     let name = streams.get(8..)?.strip_suffix(')')?;
     if !prefix.eq_ignore_ascii_case("streams(") || parts.next().is_some() {
@@ -150,7 +176,7 @@ fn place(path: &str) -> Option<(String, String)> {
     let name = percent_encoding::percent_decode_str(name)
         .decode_utf8()
         .ok()?;
-    Some((token.to_owned(), name.into_owned()))
+    Some((token.to_owned(), Target::Stream(name.into_owned())))
 }
 
 struct Encoder {
@@ -161,6 +187,8 @@ struct Encoder {
     demux: Demux,
     /// Bit rates by track, as the live server manifest has them.
     rates: Vec<(u32, u32)>,
+    /// Schemes of sparse tracks, likewise.
+    schemes: Vec<(u32, String)>,
     /// One for each stream of pictures; sound goes with the first.
     publications: Vec<Publication>,
     /// Track, publication, and the event's track.
@@ -214,6 +242,11 @@ impl Encoder {
                         Some((track.track_id?, rate))
                     });
                     self.rates = rates.collect();
+                    let schemes = manifest.tracks.iter().filter_map(|track| {
+                        let data = track.subtype.as_deref()?.eq_ignore_ascii_case("data");
+                        Some((track.track_id?, track.scheme.clone().filter(|_| data)?))
+                    });
+                    self.schemes = schemes.collect();
                 }
                 Ok(None)
             }
@@ -243,11 +276,42 @@ impl Encoder {
                     None => Ok(None),
                 }
             }
+            Found::Passed { track, .. } if self.scheme(track).is_some() => {
+                // Who sends nothing else is an encoder like any other.
+                if self.publications.is_empty() {
+                    self.begin()?;
+                }
+                Ok(None)
+            }
+            Found::Data {
+                track,
+                time,
+                scale,
+                bytes,
+            } => {
+                let scheme = self.scheme(track);
+                let said = scheme.map(|scheme| said::of_sparse(scheme, (time, scale), &bytes));
+                match (self.publications.first_mut(), said) {
+                    (Some(publication), Some(Ok(said))) => publication.say_beside(said),
+                    (_, Some(Err(fault))) => {
+                        tracing::info!(peer = %self.peer, track, "a message of an encoder is passed over: {fault}");
+                    }
+                    _ => {}
+                }
+                Ok(None)
+            }
             Found::Passed { track, codec } => {
                 tracing::info!(peer = %self.peer, track, codec, "a track of an encoder is not passed on");
                 Ok(None)
             }
         }
+    }
+
+    /// What the messages of a sparse track are.
+    fn scheme(&self, track: u32) -> Option<&str> {
+        let mut schemes = self.schemes.iter();
+        let known = schemes.find(|(known, _)| *known == track);
+        known.map(|(_, scheme)| scheme.as_str())
     }
 
     /// Where a track goes: one of sound to the first publication; one of pictures to a publication, and under a name, of its
@@ -290,12 +354,16 @@ impl Encoder {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{Target, place};
 
     #[test]
     fn urls_are_those_of_encoders() {
-        let found = |path: &str| place(path).unwrap_or_default();
-        let is = |token: &str, name: &str| (token.to_owned(), name.to_owned());
+        let found = |path: &str| place(path).unwrap();
+        let is = |token: &str, name: &str| (token.to_owned(), Target::Stream(name.to_owned()));
+        assert_eq!(
+            found("/abc/ingest.isml/EventData"),
+            ("abc".to_owned(), Target::Messages)
+        );
         assert_eq!(found("/abc/ingest.isml/Streams(video)"), is("abc", "video"));
         assert_eq!(
             found("/live/abc/ingest.isml/streams(a%20b)"),
@@ -309,6 +377,7 @@ mod tests {
             "/abc/ingest.isml/streams(x",
             "/abc/other.isml/streams(x)",
             "/abc/ingest.isml/streams(x)/y",
+            "/abc/ingest.isml/eventdata/y",
             "/abc/ingest.isml/ströme(x)",
         ] {
             assert_eq!(place(wrong), None, "{wrong}");

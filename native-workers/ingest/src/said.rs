@@ -6,7 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use headwater_live::cue::{
     self, Body, ID3_SCHEME, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES, Message, Role, Said, Signal,
 };
+use headwater_live::timeline::clock_of_ticks;
 use headwater_rtmp::amf0::Value;
+use headwater_time::Timescale;
 
 /// What a message says. `now`: its own time stamp, 90 kHz. Ok `None` for messages of other names.
 ///
@@ -22,6 +24,42 @@ pub(crate) fn of_data(name: &str, values: &[Value], now: i64) -> Result<Option<S
         },
         _ => Ok(None),
     }
+}
+
+/// What a sample of a sparse track of Smooth ingest says (streaming reference, 5.8). `time`: of its fragment,
+/// 90 kHz; `scale`: what the track counts in.
+///
+/// Errors: what is wrong with it, for an operator.
+pub(crate) fn of_sparse(
+    scheme: &str,
+    (time, scale): (i64, Timescale),
+    sample: &[u8],
+) -> Result<Said, String> {
+    let Some((head, data)) = sample.split_first_chunk::<12>() else {
+        return Err(format!("it has {} bytes", sample.len()));
+    };
+    let [v0, v1, v2, v3, i0, i1, i2, i3, d0, d1, d2, d3] = *head;
+    let version = u32::from_be_bytes([v0, v1, v2, v3]);
+    if version != 1 {
+        return Err(format!("its version is {version}"));
+    }
+    let id = u32::from_be_bytes([i0, i1, i2, i3]);
+    let delta = u32::from_be_bytes([d0, d1, d2, d3]);
+    let time = time.saturating_add(clock_of_ticks(delta.into(), scale));
+    if scheme.eq_ignore_ascii_case(cue::SPLICE_SCHEME) {
+        return spliced(data, Some(id.to_string()), time, None);
+    }
+    if data.len() > MAX_MESSAGE_BYTES {
+        return Err(format!("its data has {} bytes", data.len()));
+    }
+    Ok(Said::Message(Message {
+        scheme: short(scheme),
+        value: String::new(),
+        time,
+        duration: None,
+        id,
+        data: data.to_vec(),
+    }))
 }
 
 /// Seconds of a member in 90 kHz ticks.
@@ -110,24 +148,36 @@ fn splice(value: &Value, now: i64) -> Result<Said, String> {
     let section = STANDARD
         .decode(encoded.trim())
         .map_err(|error| format!("its cue is not base64: {error}"))?;
-    let found = cue::splice(&section).map_err(|error| error.to_string())?;
+    let id = text(value.get("id"));
+    // The time in the section is of the transport stream that it came from.
+    let time = ticks(value, "time").unwrap_or(now);
+    spliced(&section, id, time, duration(value))
+}
+
+/// A splice section. `id`, `duration`: as they were said beside it.
+fn spliced(
+    section: &[u8],
+    id: Option<String>,
+    time: i64,
+    duration: Option<u64>,
+) -> Result<Said, String> {
+    let found = cue::splice(section).map_err(|error| error.to_string())?;
     let found = found.ok_or("its cue splices nothing")?;
     let event = || match found.event {
         Some(event) => event.to_string(),
-        None => crc32fast::hash(&section).to_string(),
+        None => crc32fast::hash(section).to_string(),
     };
     Ok(Said::Signal(Signal {
-        id: text(value.get("id")).unwrap_or_else(event),
-        // The time in the section is of the transport stream that it came from.
-        time: ticks(value, "time").unwrap_or(now),
+        id: id.unwrap_or_else(event),
+        time,
         duration: match found.role {
             Role::In => None,
-            Role::Out | Role::Other => duration(value).or(found.duration),
+            Role::Out | Role::Other => duration.or(found.duration),
         },
         cancel: found.cancel,
         body: Body::Splice {
             role: found.role,
-            section,
+            section: section.to_vec(),
         },
     }))
 }

@@ -7,11 +7,11 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Makes and starts an event with one output and a locator: `{ ingest, hls, ts, dash, manifest(options), until(url, there), end() }`.
- * `policies`: what the locator says of them.
+ * `policies`: what the locator says of them; `input`: what the event's input says beside.
  */
 export async function goLive(
   to,
-  { lowLatency, interval, protocol = "RTMP", policies = { streamingPolicyName: "Predefined_ClearStreamingOnly" } },
+  { lowLatency, interval, protocol = "RTMP", input = {}, policies = { streamingPolicyName: "Predefined_ClearStreamingOnly" } },
 ) {
   const name = `live-${randomUUID().slice(0, 8)}`;
   const call = async (method, path, body) => {
@@ -29,7 +29,7 @@ export async function goLive(
   await call("PUT", event, {
     location: "local",
     properties: {
-      input: { streamingProtocol: protocol, keyFrameIntervalDuration: interval },
+      input: { streamingProtocol: protocol, keyFrameIntervalDuration: interval, ...input },
       encoding: { encodingType: "PassthroughStandard" },
       streamOptions: [lowLatency ? "LowLatency" : "Default"],
     },

@@ -592,6 +592,18 @@ fn events_say_which_member_is_wrong() {
             json!({"keyFrameIntervalDuration": "00:00:02"}),
             "input.keyFrameIntervalDuration",
         ),
+        ("input", json!({"fillWith": "Slate"}), "input.fillWith"),
+        ("input", json!({"fillAfter": "PT2S"}), "input.fillAfter"),
+        (
+            "input",
+            json!({"fillWith": "None", "fillAfter": "PT2S"}),
+            "input.fillAfter",
+        ),
+        (
+            "input",
+            json!({"fillWith": "Silence", "fillAfter": "PT31S"}),
+            "input.fillAfter",
+        ),
         (
             "input",
             json!({"accessControl": {"ip": {"allow": [{"address": "example.com"}]}}}),
@@ -671,6 +683,39 @@ fn events_say_which_member_is_wrong() {
     let started = world.put(&format!("{ARM}/liveEvents/e?autoStart=perhaps"), event());
     assert_eq!(started.expect(400).body["error"]["target"], "autoStart");
     world.get(&format!("{ARM}/liveEvents/e")).expect(404);
+}
+
+#[test]
+fn what_stands_in_for_an_encoder_is_said_by_the_event_and_reaches_the_worker() {
+    let world = World::new();
+    let path = format!("{ARM}/liveEvents/e");
+    let input = |path: &str| world.get(path).expect(200).body["properties"]["input"].clone();
+    world.put(&path, event()).expect(201);
+    // Clients of AMS, which did not know of it, are shown nothing that they did not ask for.
+    assert!(input(&path).get("fillWith").is_none() && input(&path).get("fillAfter").is_none());
+    let change = |input: Json| {
+        world.patch(
+            &path,
+            json!({"location": "local", "properties": {"input": input}}),
+        )
+    };
+    change(json!({"fillWith": "BlackAndSilence"})).expect(200);
+    assert_eq!(input(&path)["fillAfter"], "PT1S");
+    change(json!({"fillAfter": "PT2.5S"})).expect(200);
+    assert_eq!(input(&path)["fillWith"], "BlackAndSilence");
+
+    world
+        .post(&format!("{path}/allocate"), Json::Null)
+        .expect(202);
+    let mut worker = Ingest::claim(&world);
+    let told = json!({"with": "BlackAndSilence", "afterMs": 2500});
+    assert_eq!(worker.told["input"]["fill"], told);
+    worker.renew("standBy", json!([])).expect(200);
+    // What was said of it goes with it.
+    change(json!({"fillWith": "None"})).expect(200);
+    assert!(input(&path).get("fillAfter").is_none());
+    worker.renew("standBy", json!([])).expect(200);
+    assert_eq!(worker.told["input"].get("fill"), None);
 }
 
 #[test]

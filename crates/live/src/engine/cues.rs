@@ -14,7 +14,44 @@ const FAR_MS: i64 = 60 * 60 * 1_000;
 /// Cues are said again in every segment that begins so soon before them (streaming reference, 5.7).
 const SOON_MS: i64 = 15_000;
 
+/// Whose times a saying has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Those of a source that sends media, too, now or later.
+    Source(SourceId),
+    /// Those of the encoder that sends media elsewhere.
+    Encoder,
+    /// None: the moment is that of the newest media, whatever time it has.
+    Newest,
+}
+
 impl Engine {
+    /// Something is said of a moment beside the media. Cues become part of the timeline, and said again they change nothing;
+    /// messages go into the next part of every track. False if there is no media yet to have that clock.
+    pub fn say_by(&mut self, clock: Clock, said: Said) -> bool {
+        let time = match &said {
+            Said::Signal(signal) => signal.time,
+            Said::Message(message) => message.time,
+        };
+        let placed = match clock {
+            Clock::Source(source) => {
+                self.say(source, said);
+                return true;
+            }
+            Clock::Encoder => self.shared.map(|offset| self.near(time, offset)),
+            Clock::Newest => self.tracks.iter().filter_map(|track| track.last).max(),
+        };
+        let Some(start) = placed else {
+            return false;
+        };
+        match said {
+            Said::Signal(signal) => self.cue(start, signal),
+            Said::Message(message) => self.put(start, &message),
+        }
+        self.drain();
+        true
+    }
+
     /// An encoder says something of a moment. Cues become part of the timeline, and said again they change nothing;
     /// messages go into the next part of every track.
     pub fn say(&mut self, source: SourceId, said: Said) {
@@ -44,14 +81,18 @@ impl Engine {
     /// A time of a source's clock on the event's. One that cannot be meant is now.
     fn placed(&self, source: SourceId, time: i64) -> Option<i64> {
         let offset = self.sources.get(&source)?.mapping.offset()?;
+        Some(self.near(time, offset))
+    }
+
+    fn near(&self, time: i64, offset: i64) -> i64 {
         let start = time.saturating_add(offset);
         let newest = self.tracks.iter().filter_map(|track| track.last).max();
         let newest = newest.unwrap_or(start);
         let off = start.saturating_sub(newest).saturating_abs();
-        Some(match off > clock_of_ms(FAR_MS) {
+        match off > clock_of_ms(FAR_MS) {
             true => newest,
             false => start,
-        })
+        }
     }
 
     fn cue(&mut self, start: i64, signal: Signal) {

@@ -57,7 +57,7 @@ fn is_whole(rows: &[Row], track: u16, slack: u64) {
             "track {track}: {apart} ticks between {pair:?}"
         );
     }
-    assert_eq!(segments.len(), rows.len());
+    assert_eq!(segments.len(), rows.len(), "track {track}: {rows:#?}");
 }
 
 fn is_filled(fake: &Fake, kinds: &[&str]) -> impl Future<Output = ()> {

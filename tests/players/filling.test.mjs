@@ -1,0 +1,113 @@
+// An encoder goes away and comes back: players go on, show black and hear nothing meanwhile, and then what it sends.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { launch, openPage } from "./lib/browser.mjs";
+import { connection } from "./lib/headwater.mjs";
+import { goLive, pushPictures } from "./lib/live.mjs";
+import { serve } from "./lib/server.mjs";
+
+/** Of the encoder's key frames. */
+const GROUP_S = 1;
+/** How long the encoder is away: longer than any player has in store. */
+const AWAY_S = 15;
+
+const PLAYERS = [
+  ["hls.js, low-latency HLS", "hls", "hls", "low"],
+  ["Shaka Player, DASH", "shaka", "dash", ""],
+  ["dash.js, low-latency DASH", "dash", "dash", "low"],
+];
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+let browser;
+let files;
+let show;
+let encoder;
+
+before(
+  async () => {
+    files = await serve();
+    browser = await launch();
+    show = await goLive(connection(), { lowLatency: true, interval: `PT${GROUP_S}S`, input: { fillWith: "BlackAndSilence" } });
+    encoder = pushPictures(show.ingest, GROUP_S);
+    await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
+  },
+  { timeout: 120_000 },
+);
+
+after(async () => {
+  encoder?.kill("SIGKILL");
+  await show?.end();
+  await browser?.close();
+  await files?.close();
+});
+
+/** What the video shows: its mean luma, from 0 to 255. */
+function luma() {
+  const video = document.querySelector("video");
+  const canvas = new OffscreenCanvas(16, 9);
+  const to = canvas.getContext("2d", { willReadFrequently: true });
+  to.drawImage(video, 0, 0, 16, 9);
+  const { data } = to.getImageData(0, 0, 16, 9);
+  let sum = 0;
+  for (let at = 0; at < data.length; at += 4) sum += 0.2126 * data[at] + 0.7152 * data[at + 1] + 0.0722 * data[at + 2];
+  return sum / (data.length / 4);
+}
+
+async function until(tab, what, is) {
+  const seen = [];
+  for (const deadline = Date.now() + 30_000; ; await pause(250)) {
+    const value = await tab.evaluate(luma);
+    seen.push(Math.round(value));
+    if (is(value)) return;
+    if (Date.now() > deadline) assert.fail(`no ${what}: ${seen} ${JSON.stringify(await tab.evaluate(() => window.state()))}`);
+  }
+}
+
+describe("while the encoder is away and back", () => {
+  test("players go on", { timeout: 240_000 }, async (t) => {
+    const tabs = [];
+    try {
+      for (const [title, page, protocol, mode] of PLAYERS) {
+        const { context, page: tab } = await openPage(browser);
+        tabs.push({ title, context, tab });
+        await tab.goto(`${files.origin}/pages/${page}.html`);
+        await tab.waitForFunction(() => window.player !== undefined);
+        if (mode === "low") await tab.evaluate(() => window.player.lowLatency());
+        await tab.evaluate((url) => window.player.load(url), show[protocol]);
+        await tab.evaluate(() => document.querySelector("video").play());
+        await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, { timeout: 40_000 });
+      }
+      for (const { tab } of tabs) await until(tab, "picture", (value) => value > 60);
+      const gone = new Promise((resolve) => encoder.once("exit", resolve));
+      encoder.kill("SIGKILL");
+      await gone;
+      const begun = Date.now();
+      for (const { tab } of tabs) await until(tab, "black", (value) => value < 3);
+      const from = await Promise.all(tabs.map(({ tab }) => tab.evaluate(() => window.state())));
+      const since = Date.now();
+      await pause(AWAY_S * 1000 - (since - begun));
+      const passed = (Date.now() - since) / 1000;
+      for (const [at, { title, tab }] of tabs.entries()) {
+        const now = await tab.evaluate(() => window.state());
+        assert.ok(now.time - from[at].time > passed * 0.7, `${title}: ${JSON.stringify({ from: from[at], now, passed })}`);
+        assert.ok((await tab.evaluate(luma)) < 3, title);
+      }
+      encoder = pushPictures(show.ingest, GROUP_S);
+      for (const { tab } of tabs) await until(tab, "picture again", (value) => value > 60);
+      await pause(3_000);
+      for (const { title, tab } of tabs) {
+        const { time, errors } = await tab.evaluate(() => window.state());
+        await pause(2_000);
+        const later = await tab.evaluate(() => window.state());
+        assert.ok(later.time - time > 1, `${title} stands still: ${JSON.stringify(later)}`);
+        const told = errors.filter((text) => !text.includes("bufferSeekOverHole"));
+        if (told.length < errors.length) t.diagnostic(`${title} stepped over ${errors.length - told.length} holes`);
+        assert.deepEqual(told, [], title);
+      }
+    } finally {
+      for (const { context } of tabs) await context.close();
+    }
+  });
+});
