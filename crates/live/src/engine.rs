@@ -114,6 +114,7 @@ struct TrackState {
     builder: Builder,
     stream: StreamConfig,
     config: u16,
+    uses: Uses,
     /// Configuration to take on with the next row.
     pending: Option<StreamConfig>,
     /// The newest decode time that was taken, event clock.
@@ -130,6 +131,39 @@ struct TrackState {
     sound: Sound,
     standing: Standing,
     stats: TrackStats,
+}
+
+/// Configurations of a track that are kept apart though they say the same, before they are used again.
+const MOST_CONFIGS: usize = 32;
+
+/// In which rows a track's configurations came into use last.
+#[derive(Debug, Default)]
+struct Uses(Vec<u64>);
+
+impl Uses {
+    fn used(&mut self, config: usize, row: u64) {
+        if self.0.len() <= config {
+            self.0.resize(config.saturating_add(1), 0);
+        }
+        if let Some(used) = self.0.get_mut(config) {
+            *used = row;
+        }
+    }
+
+    /// Which of the known configurations is to be in use again. Not one that others have followed, for as long as there are few:
+    /// by their configurations a track's periods are told apart. `now`: the one that is in use.
+    fn again(&self, known: &[Config], now: u16, config: &Config) -> Option<usize> {
+        let now = usize::from(now);
+        if known.get(now) == Some(config) {
+            return Some(now);
+        }
+        if known.len() < MOST_CONFIGS {
+            return None;
+        }
+        let same = (0..).zip(known).filter(|(_, known)| *known == config);
+        let longest_ago = |(at, _): &(usize, &Config)| self.0.get(*at).copied().unwrap_or(0);
+        same.min_by_key(longest_ago).map(|(at, _)| at)
+    }
 }
 
 /// The engine of one event.
@@ -603,9 +637,10 @@ impl Engine {
             let configs = known
                 .map(|track| track.configs.as_slice())
                 .unwrap_or_default();
-            let at = configs.iter().position(|known| *known == config);
+            let at = track.uses.again(configs, track.config, &config);
             let number = at.unwrap_or(configs.len());
             track.config = u16::try_from(number).unwrap_or(u16::MAX);
+            track.uses.used(number, mark.number);
             track.stream = stream;
             if at.is_none() {
                 self.change(Change::Config {
@@ -774,6 +809,7 @@ impl TrackState {
             builder,
             stream,
             config: 0,
+            uses: Uses::default(),
             pending: None,
             last: None,
             kept: None,

@@ -61,7 +61,7 @@ pub struct Track {
     pub name: String,
     /// Bits per second, as announced or measured when the track came up.
     pub bitrate: u32,
-    /// In the order in which they came into use; not empty once media has come.
+    /// In the order in which they came into use; not empty once media has come. What came back after another is there twice.
     pub configs: Vec<Config>,
 }
 

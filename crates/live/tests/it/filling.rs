@@ -211,6 +211,32 @@ fn pictures_without_sound_get_a_track_of_silence_from_the_first_row_on() {
 }
 
 #[test]
+fn what_comes_back_is_another_period_until_there_were_very_many() {
+    let mut show = Show::new(FILL);
+    let mut source = 0;
+    let mut seen = Vec::new();
+    for _ in 0..24 {
+        source += 1;
+        let mut encoder = show.encoder(source, &[3_000_000], false);
+        show.run(&mut encoder, 60);
+        show.engine.disconnect(show.now, source);
+        show.pass(3_000);
+    }
+    for (_, segment) in show.seen.timeline.segments(0) {
+        if seen.last() != Some(&segment.config) {
+            seen.push(segment.config);
+        }
+    }
+    // Forty-eight changes between two configurations: none comes twice among any thirty in a row.
+    assert!(seen.len() >= 46, "{seen:?}");
+    for thirty in seen.windows(30) {
+        let different: std::collections::BTreeSet<_> = thirty.iter().collect();
+        assert_eq!(different.len(), 30, "{seen:?}");
+    }
+    assert!(show.seen.timeline.tracks[0].configs.len() <= 33);
+}
+
+#[test]
 fn nothing_stands_in_that_was_not_asked_for() {
     for (fill, tracks) in [
         (None, 2),
