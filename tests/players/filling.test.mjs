@@ -1,4 +1,5 @@
-// An encoder goes away and comes back: players go on, show black and hear nothing meanwhile, and then what it sends.
+// An encoder goes away and comes back: players go on, show black and hear nothing meanwhile, and then what it sends. Messages that come
+// by HTTP are told to them all the while.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -65,6 +66,20 @@ async function until(tab, what, is) {
   }
 }
 
+/** Posts a message, as curl would in AMS's tutorials. */
+async function say(message) {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(show.messages, { method: "POST", headers, body: JSON.stringify({ message }) });
+  assert.equal(response.status, 200, await response.text());
+}
+
+async function hear(tabs, message) {
+  for (const { title, tab } of tabs) {
+    const told = tab.waitForFunction((wanted) => window.heard.some(({ tag }) => tag === wanted), message, { timeout: 20_000 });
+    await told.catch(async () => assert.fail(`${title} did not hear '${message}': ${JSON.stringify(await tab.evaluate(() => window.heard))}`));
+  }
+}
+
 describe("while the encoder is away and back", () => {
   test("players go on", { timeout: 240_000 }, async (t) => {
     const tabs = [];
@@ -75,11 +90,14 @@ describe("while the encoder is away and back", () => {
         await tab.goto(`${files.origin}/pages/${page}.html`);
         await tab.waitForFunction(() => window.player !== undefined);
         if (mode === "low") await tab.evaluate(() => window.player.lowLatency());
+        await tab.evaluate(() => window.player.listen());
         await tab.evaluate((url) => window.player.load(url), show[protocol]);
         await tab.evaluate(() => document.querySelector("video").play());
         await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, { timeout: 40_000 });
       }
       for (const { tab } of tabs) await until(tab, "picture", (value) => value > 60);
+      await say("tag 1");
+      await hear(tabs, "tag 1");
       const gone = new Promise((resolve) => encoder.once("exit", resolve));
       encoder.kill("SIGKILL");
       await gone;
@@ -87,6 +105,8 @@ describe("while the encoder is away and back", () => {
       for (const { tab } of tabs) await until(tab, "black", (value) => value < 3);
       const from = await Promise.all(tabs.map(({ tab }) => tab.evaluate(() => window.state())));
       const since = Date.now();
+      await say("tag 2");
+      await hear(tabs, "tag 2");
       await pause(AWAY_S * 1000 - (since - begun));
       const passed = (Date.now() - since) / 1000;
       for (const [at, { title, tab }] of tabs.entries()) {

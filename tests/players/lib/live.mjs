@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Makes and starts an event with one output and a locator: `{ ingest, hls, ts, dash, manifest(options), until(url, there), end() }`.
+ * Makes and starts an event with one output and a locator: `{ ingest, messages, hls, ts, dash, manifest(options), until(url, there), end() }`.
  * `policies`: what the locator says of them; `input`: what the event's input says beside.
  */
 export async function goLive(
@@ -42,14 +42,17 @@ export async function goLive(
   });
   await call("POST", `${event}/start`);
   let ingest;
+  let messages;
   for (const deadline = Date.now() + 30_000; ingest === undefined; await pause(200)) {
     if (Date.now() > deadline) throw new Error(`${name} has no address to send to`);
     const { properties } = await call("GET", event);
     ingest = properties.input.endpoints?.find(({ url }) => url.startsWith(`${protocol.toLowerCase()}:`))?.url;
+    messages = properties.input.timedMetadataEndpoints?.find(({ url }) => url.startsWith("http:"))?.url;
   }
   const base = `${to.streamingUrl}/${locator.properties.streamingLocatorId}/show.ism/manifest`;
   return {
     ingest,
+    messages,
     manifest: (options) => `${base}(${options})`,
     hls: `${base}(format=m3u8-cmaf)`,
     ts: `${base}(format=m3u8-aapl)`,

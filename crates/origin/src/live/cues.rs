@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use headwater_dash as dash;
 use headwater_hls as hls;
-use headwater_live::cue::{Body, Cue, Role, SPLICE_SCHEME};
+use headwater_live::cue::{Body, Cue, ID3_SCHEME, Role, SPLICE_SCHEME};
 use headwater_live::{CLOCK, CLOCK_PER_MS};
 use headwater_smooth as smooth;
 
@@ -207,14 +207,21 @@ pub(super) fn events(show: &Show, start: i64, end: i64) -> Vec<dash::EventStream
     streams.filter(|stream| !stream.events.is_empty()).collect()
 }
 
-/// Messages that the window's media carries.
+/// Messages that the window's media carries, and while it is live ID3 tags in any case: Shaka Player looks for what it was told of when
+/// it began and for nothing else, and the first message may come an hour later.
 pub(super) fn inband(show: &Show) -> Vec<dash::Inband> {
-    let schemes = show.timeline.schemes.iter();
-    let schemes = schemes.map(|(scheme, value)| dash::Inband {
+    let known = &show.timeline.schemes;
+    let schemes = known.iter().map(|(scheme, value)| dash::Inband {
         scheme: scheme.clone(),
         value: value.clone(),
     });
-    schemes.collect()
+    let tags = dash::Inband {
+        scheme: ID3_SCHEME.to_owned(),
+        value: String::new(),
+    };
+    let is_tag = |(scheme, value): &(String, String)| scheme == ID3_SCHEME && value.is_empty();
+    let may_come = !show.ended && !known.iter().any(is_tag);
+    schemes.chain(may_come.then_some(tags)).collect()
 }
 
 /// Name of the stream of cues in Smooth Streaming; its bit rate is 0.
