@@ -122,8 +122,9 @@ describe("while the encoder is away and back", () => {
         await pause(2_000);
         const later = await tab.evaluate(() => window.state());
         assert.ok(later.time - time > 1, `${title} stands still: ${JSON.stringify(later)}`);
-        const told = errors.filter((text) => !text.includes("bufferSeekOverHole"));
-        if (told.length < errors.length) t.diagnostic(`${title} stepped over ${errors.length - told.length} holes`);
+        // Until black begins nothing comes for a second, for which hls.js waits less long, and then asks again.
+        const told = errors.filter((text) => !/bufferSeekOverHole|(level|audioTrack)LoadTimeOut/.test(text));
+        for (const text of errors.filter((text) => !told.includes(text))) t.diagnostic(`${title}: ${text}`);
         assert.deepEqual(told, [], title);
       }
     } finally {

@@ -28,6 +28,7 @@ pub mod filters;
 pub mod formats;
 pub mod images;
 pub mod inserter;
+pub mod live;
 mod model;
 mod read;
 pub mod standard;
@@ -37,6 +38,7 @@ pub use filters::{Crop, Deinterlace, Fade, Filters, Overlay, OverlayKind, Parity
 pub use formats::{Container, OutputFormat, Pattern};
 pub use images::{ImageFormat, ImageLayer, Images, Place};
 pub use inserter::Insert;
+pub use live::{LiveLadder, LiveLayer};
 pub use model::{
     AudioCodec, AudioEncode, AudioFormat, Complexity, H264Profile, Ladder, Layer, Length, Limits,
     Preset, RateControl, Stretch, SyncMode, VideoCodec, VideoEncode, VideoFormat, VideoLayer,

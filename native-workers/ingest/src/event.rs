@@ -179,7 +179,7 @@ fn fill(assignment: &Assignment) -> Option<Fill> {
         black: asked.with == FillWith::BlackAndSilence,
         after_ms: u32::try_from(asked.after_ms).unwrap_or(u32::MAX),
         sound_bitrate: match encoded {
-            true => crate::encode::SOUND_BITRATE,
+            true => crate::encode::sound_bitrate(assignment),
             false => SOUND_BITRATE,
         },
     })

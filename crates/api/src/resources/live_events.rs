@@ -65,6 +65,9 @@ pub(super) fn resource(
         .map(|url| json!({ "url": url }))
         .collect();
     let mut properties = json!(event.properties);
+    if let Some(Json::Object(encoding)) = properties.get_mut("encoding") {
+        encoding.remove("ladder");
+    }
     if let Some(Json::Object(input)) = properties.get_mut("input") {
         let shown = |list: Json| token.map_or_else(|| json!([]), |_| list);
         input.insert("endpoints".into(), shown(urls(&endpoints.input)));

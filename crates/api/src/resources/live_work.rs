@@ -121,6 +121,7 @@ fn assignment<S, C: HttpClient>(
                 .key_frame_interval
                 .map(|interval| interval.as_millis()),
             stretch_mode: properties.encoding.stretch_mode,
+            ladder: properties.encoding.ladder,
         },
         stream_option,
         static_hostname,

@@ -1,23 +1,26 @@
 //! Live events as resources: made, changed, listed.
 
+use headwater_preset::{Preset, Stretch};
 use headwater_seal::Seal;
+use headwater_work::live::{Ladder, Layer, StretchMode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::actions;
 use super::machine::{Action, LiveEventState};
 use super::model::{
-    EVENT_COLUMNS, LiveEvent, LiveEventWrite, Properties, event_from_row, token_context,
+    EVENT_COLUMNS, Encoding, LiveEvent, LiveEventWrite, Properties, event_from_row, token_context,
 };
 use super::rules;
 use super::sweep::sweep;
 use crate::entity::Entity;
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
+use crate::iso_duration::IsoDuration;
 use crate::operations::Operation;
 use crate::query::{Field, FieldKind, Listing, Page};
 use crate::sql::{Sql, Value, transaction};
-use crate::{Written, labels, names};
+use crate::{Written, labels, names, transforms};
 
 pub(super) const ENTITY: Entity<LiveEvent> = Entity {
     one: "Live event",
@@ -127,7 +130,14 @@ fn refuse_other(
     write: &LiveEventWrite,
 ) -> Result<(), CatalogError> {
     // What was made up when the event was made counts as not said.
-    let base = Properties::new(event.properties.preview.preview_locator);
+    let mut base = Properties::new(event.properties.preview.preview_locator);
+    let encoding = &event.properties.encoding;
+    if rules::own_preset(&write.properties) == encoding.preset_name.as_deref() {
+        // What its transform said then.
+        base.encoding.ladder.clone_from(&encoding.ladder);
+        base.encoding.key_frame_interval = encoding.key_frame_interval;
+        base.encoding.stretch_mode = encoding.stretch_mode;
+    }
     let wanted = rules::written(&base, &write.properties)?;
     let mut other = rules::difference(&event.properties, &wanted);
     if let Some(token) = &write.access_token
@@ -152,6 +162,49 @@ fn refuse_other(
     }
 }
 
+/// Takes over what the preset of a transform says, which then is the event's.
+async fn take_ladder<S: Sql>(
+    sql: &S,
+    project: &ProjectId,
+    transform: &str,
+    encoding: &mut Encoding,
+) -> Result<(), CatalogError> {
+    let refuse = |what: String| {
+        let message = format!("names transform '{transform}', and {what}");
+        CatalogError::invalid("properties.encoding.presetName", message)
+    };
+    let found = match transforms::get(sql, project, transform).await {
+        Ok(found) => found,
+        // Said by the rules, which know what else there is.
+        Err(CatalogError::NotFound { .. } | CatalogError::Invalid { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let [output] = &found.outputs[..] else {
+        return Err(refuse("that has several outputs".into()));
+    };
+    let preset = Preset::parse(&output.preset).map_err(|error| refuse(error.to_string()))?;
+    let ladder = preset
+        .live_ladder()
+        .map_err(|what| refuse(format!("its preset {what}")))?;
+    let layers = ladder.layers.iter().map(|layer| Layer {
+        width: layer.width,
+        height: layer.height,
+        bitrate: layer.bitrate,
+    });
+    encoding.ladder = Some(Ladder {
+        layers: layers.collect(),
+        sound_bitrate: ladder.sound_bitrate,
+    });
+    let interval = IsoDuration::from_millis(ladder.key_frame_ms);
+    encoding.key_frame_interval = Some(interval);
+    encoding.stretch_mode = Some(match ladder.stretch {
+        Stretch::None => StretchMode::None,
+        Stretch::AutoSize => StretchMode::AutoSize,
+        Stretch::AutoFit => StretchMode::AutoFit,
+    });
+    Ok(())
+}
+
 async fn insert<S: Sql>(
     sql: &S,
     seal: &Seal,
@@ -161,7 +214,10 @@ async fn insert<S: Sql>(
     moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
     let id = moment.ids.uuid();
-    let base = Properties::new(moment.ids.uuid());
+    let mut base = Properties::new(moment.ids.uuid());
+    if let Some(transform) = rules::own_preset(&write.properties) {
+        take_ladder(sql, project, transform, &mut base.encoding).await?;
+    }
     let properties = rules::written(&base, &write.properties)?;
     let token = match &write.access_token {
         Some(token) => {

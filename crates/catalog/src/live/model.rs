@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use headwater_seal::Seal;
 use headwater_work::live::{
-    EncodingType, Endpoints, FillWith, IpRange, Protocol, StreamOption, StretchMode,
+    EncodingType, Endpoints, FillWith, IpRange, Ladder, Protocol, StreamOption, StretchMode,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,9 @@ pub struct Encoding {
     pub key_frame_interval: Option<IsoDuration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stretch_mode: Option<StretchMode>,
+    /// Of the transform that `preset_name` names, as it was when the event was made. Not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<Ladder>,
 }
 
 /// The range of every address, as AMS's samples call it.
@@ -160,6 +163,7 @@ impl Properties {
                 preset_name: None,
                 key_frame_interval: None,
                 stretch_mode: None,
+                ladder: None,
             },
             stream_options: vec![StreamOption::Default],
             use_static_hostname: false,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_work::live::{EncodingType, FillWith, Protocol, StretchMode};
+use headwater_work::live::{EncodingType, FillWith, Layer, Protocol, StretchMode};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -240,13 +240,39 @@ fn check_encoding(
             "is for pass-through events; set encoding.keyFrameInterval",
         );
     }
-    if encoding.preset_name.as_deref() != Some(default_preset) {
+    if encoding.preset_name.as_deref() == Some(default_preset) {
+        return Ok(());
+    }
+    let Some(ladder) = &encoding.ladder else {
         return invalid(
             "encoding.presetName",
-            format!("must be {default_preset}, the only preset of this encodingType here"),
+            format!(
+                "must be {default_preset}, or the name of a transform with a StandardEncoderPreset"
+            ),
         );
+    };
+    let (width, height) = match encoding.encoding_type {
+        EncodingType::Premium1080p => (1920, 1080),
+        _ => (1280, 720),
+    };
+    let large = |layer: &&Layer| layer.width > width || layer.height > height;
+    match ladder.layers.iter().find(large) {
+        Some(layer) => invalid(
+            "encoding.presetName",
+            format!(
+                "names a transform with a layer of {}x{}; this encodingType goes up to {width}x{height}",
+                layer.width, layer.height
+            ),
+        ),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The preset that is asked for by a name which is none of those that are built in.
+pub(super) fn own_preset(write: &Map<String, Json>) -> Option<&str> {
+    let name = write.get("encoding")?.get("presetName")?.as_str()?;
+    let built_in = ["Default720p", "Default1080p"].contains(&name);
+    (!built_in).then_some(name)
 }
 
 fn check_access(side: &str, access: &AccessControl) -> Result<(), CatalogError> {

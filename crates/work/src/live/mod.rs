@@ -170,6 +170,30 @@ pub struct Encoding {
     /// Length of fragments and distance of key frames.
     pub key_frame_interval_ms: Option<u64>,
     pub stretch_mode: Option<StretchMode>,
+    /// Instead of a preset's that is built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<Ladder>,
+}
+
+/// What an event is encoded to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ladder {
+    /// Largest first.
+    pub layers: Vec<Layer>,
+    /// Bit/s; the usual ones if `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound_bitrate: Option<u32>,
+}
+
+/// A rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    pub width: u32,
+    pub height: u32,
+    /// Bit/s.
+    pub bitrate: u32,
 }
 
 /// One recording.

@@ -37,7 +37,6 @@ use crate::event::Live;
 use crate::facts;
 use pictures::Pictures;
 use queue::{Item, Queue, Taken};
-pub(crate) use sound::BITRATE as SOUND_BITRATE;
 use sound::Sound;
 
 /// Connections of one event at once: a redundant pair, and one that comes back before the old one is given up.
@@ -55,7 +54,9 @@ const OVERLOAD: &str = "FragmentDrop_EncoderOverload";
 
 /// How an event is encoded.
 pub(crate) struct Encoding {
-    layers: &'static [Layer],
+    layers: Vec<Layer>,
+    /// Bits per second.
+    sound_bitrate: u32,
     stretch: Stretch,
     interval_ms: u32,
     desk: Desk,
@@ -78,6 +79,13 @@ struct Sessions {
     stream: String,
 }
 
+/// Of the sound of an event that is encoded, bits per second.
+pub(crate) fn sound_bitrate(assignment: &Assignment) -> u32 {
+    let own = assignment.encoding.ladder.as_ref();
+    own.and_then(|own| own.sound_bitrate)
+        .unwrap_or(sound::BITRATE)
+}
+
 impl Encoding {
     /// What an assignment asks for; `None`: incoming layers are passed on.
     ///
@@ -92,11 +100,27 @@ impl Encoding {
             EncodingType::Premium1080p => "Default1080p",
         };
         let name = asked.preset_name.as_deref().unwrap_or(default);
-        let layers = ladder::preset(name).ok_or_else(|| {
-            format!(
-                "encoding.presetName '{name}' is not known; there are Default720p and Default1080p"
-            )
-        })?;
+        let own = asked.ladder.as_ref().filter(|own| !own.layers.is_empty());
+        let layers = match own {
+            Some(own) => {
+                let layers = own.layers.iter().map(|layer| Layer {
+                    size: ladder::Size {
+                        width: layer.width,
+                        height: layer.height,
+                    },
+                    bitrate: layer.bitrate,
+                });
+                layers.collect()
+            }
+            None => {
+                let known = ladder::preset(name).ok_or_else(|| {
+                    format!(
+                        "encoding.presetName '{name}' is not known; there are Default720p and Default1080p"
+                    )
+                })?;
+                known.to_vec()
+            }
+        };
         let stretch = match asked.stretch_mode {
             None | Some(StretchMode::None) => Stretch::None,
             Some(StretchMode::AutoSize) => Stretch::AutoSize,
@@ -104,6 +128,7 @@ impl Encoding {
         };
         Ok(Some(Self {
             layers,
+            sound_bitrate: sound_bitrate(assignment),
             stretch,
             interval_ms,
             desk: Desk::default(),
@@ -315,7 +340,7 @@ fn encode(live: &Arc<Live>, source: SourceId, queue: &Arc<Queue>) {
                 None => Pictures::new(live.clone(), source, queue.clone(), video)
                     .map(|made| pictures = Some(made)),
             },
-            Item::Audio(audio) => Sound::new(&audio).map(|made| {
+            Item::Audio(audio) => Sound::new(&audio, encoding.sound_bitrate).map(|made| {
                 // What the old one holds is less than a frame.
                 sound = Some(made);
             }),

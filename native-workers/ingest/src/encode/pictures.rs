@@ -110,7 +110,7 @@ impl Pictures {
                 return Ok(());
             };
             let level = encoding.desk.level.load(Ordering::Relaxed);
-            self.shapes = ladder::shapes(encoding.layers, encoding.stretch, video.displayed);
+            self.shapes = ladder::shapes(&encoding.layers, encoding.stretch, video.displayed);
             self.relief = Relief::new(self.shapes.len(), level);
             for shape in &self.shapes {
                 let lane = Lane::start(&self.shared, *shape, video.colour);

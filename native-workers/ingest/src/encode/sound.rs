@@ -32,6 +32,8 @@ const STEREO: usize = 2;
 
 pub(super) struct Sound {
     decoder: Decoder,
+    /// Bits per second.
+    bitrate: u32,
     config: StreamConfig,
     track: std::cell::Cell<Option<TrackIndex>>,
     /// As the last access unit was.
@@ -70,11 +72,12 @@ fn fault(error: impl std::fmt::Display) -> Reason {
 
 impl Sound {
     /// Errors: `CodecNotSupported` for a configuration that cannot be decoded.
-    pub(super) fn new(audio: &Audio) -> Result<Self, Reason> {
+    pub(super) fn new(audio: &Audio, bitrate: u32) -> Result<Self, Reason> {
         let decoder = Decoder::new(&audio.config).map_err(fault)?;
-        let encoder = Encoder::new(RATE, BITRATE).map_err(fault)?;
+        let encoder = Encoder::new(RATE, bitrate).map_err(fault)?;
         Ok(Self {
             decoder,
+            bitrate,
             config: StreamConfig::aac(encoder.config()).map_err(fault)?,
             track: None.into(),
             format: None,
@@ -92,7 +95,9 @@ impl Sound {
         for unit in units {
             let track = match self.track.get() {
                 Some(track) => track,
-                None => live.announce_layer(source, Kind::Audio, BITRATE, self.config.clone())?,
+                None => {
+                    live.announce_layer(source, Kind::Audio, self.bitrate, self.config.clone())?
+                }
             };
             self.track.set(Some(track));
             // Who comes back sends some of what it has sent already.
@@ -130,7 +135,7 @@ impl Sound {
         };
         if !self.run.as_ref().is_some_and(fits) {
             let lag = i64::from(self.decoder.delay());
-            match Run::new(unit.pts, format.sample_rate, lag) {
+            match Run::new(unit.pts, (format.sample_rate, self.bitrate), lag) {
                 Ok(run) => self.run = Some(run),
                 Err(error) => {
                     tracing::warn!("incoming sound: {error}");
@@ -155,11 +160,11 @@ impl Sound {
 impl Run {
     fn new(
         start: i64,
-        rate: u32,
+        (rate, bitrate): (u32, u32),
         lag: i64,
     ) -> Result<Self, headwater_transcoder::aac::encoder::EncodeError> {
         Ok(Self {
-            encoder: Encoder::new(RATE, BITRATE)?,
+            encoder: Encoder::new(RATE, bitrate)?,
             resampler: Resampler::new(rate, RATE),
             start,
             rate,

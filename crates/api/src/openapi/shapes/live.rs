@@ -152,7 +152,11 @@ fn parts() -> Vec<Shape> {
                 defaulted("encodingType", one_of(ENCODING_TYPES).about("Cannot be changed.")),
                 optional(
                     "presetName",
-                    text().about("`Default720p` for Standard, `Default1080p` for Premium1080p."),
+                    text().about(
+                        "`Default720p` for Standard, `Default1080p` for Premium1080p, or the name of a transform with one output and a \\
+                         StandardEncoderPreset of one H264Video (its layers, key frames and stretch mode) and one AacAudio at most. \\
+                         What it says when the event is made counts.",
+                    ),
                 ),
                 optional("keyFrameInterval", duration()).written_as(interval("0.5 to 20 seconds.")),
                 optional("stretchMode", one_of(STRETCH_MODES)),

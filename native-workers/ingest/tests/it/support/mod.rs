@@ -127,6 +127,7 @@ impl Fake {
                 preset_name: None,
                 key_frame_interval_ms: None,
                 stretch_mode: None,
+                ladder: None,
             },
             stream_option: StreamOption::LowLatency,
             static_hostname: None,
