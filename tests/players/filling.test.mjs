@@ -16,7 +16,7 @@ const AWAY_S = 15;
 const PLAYERS = [
   ["hls.js, low-latency HLS", "hls", "hls", "low"],
   ["Shaka Player, DASH", "shaka", "dash", ""],
-  ["dash.js, low-latency DASH", "dash", "dash", "low"],
+  ["dash.js, DASH", "dash", "dash", ""],
 ];
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -49,6 +49,8 @@ interface Draft {
   /** Empty until somebody says it, so that low latency has its own. */
   keyFrames: string;
   stretch: string;
+  /** A transform whose layers it gets; empty for the usual ones. */
+  preset: string;
   fill: string;
   /** Seconds. Empty until somebody says it. */
   fillAfter: string;
@@ -77,6 +79,7 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
     lowLatency: was?.streamOptions.some((option) => option.startsWith("Low")) ?? false,
     keyFrames: keyFramesWas === undefined ? "" : String(isoSeconds(keyFramesWas) ?? ""),
     stretch: was?.encoding.stretchMode ?? "AutoSize",
+    preset: "",
     fill: was?.input.fillWith ?? "None",
     fillAfter: was?.input.fillAfter == null ? "" : String(isoSeconds(was.input.fillAfter) ?? ""),
     token: "",
@@ -156,7 +159,11 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
           properties: {
             ...properties,
             ...(draft.description === "" ? {} : { description: draft.description }),
-            encoding: { ...properties.encoding, encodingType: draft.encoding as "Standard" },
+            encoding: {
+              ...properties.encoding,
+              encodingType: draft.encoding as "Standard",
+              ...(encoded && draft.preset.trim() !== "" ? { presetName: draft.preset.trim() } : {}),
+            },
             ...(draft.fixedHost ? { useStaticHostname: true } : {}),
             ...(draft.fixedHost && draft.hostPrefix.trim() !== "" ? { hostnamePrefix: draft.hostPrefix.trim() } : {}),
             preview: {
@@ -266,6 +273,15 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
         <>
           <details>
             <summary>More</summary>
+            {encoded && (
+              <Text
+                label="Layers of a transform"
+                name="presetName"
+                value={draft.preset}
+                change={(preset) => change({ preset })}
+                hint="The name of one that makes H.264 in layers of its own. Empty: the usual layers."
+              />
+            )}
             <Text
               label="Encoder's secret"
               name="accessToken"

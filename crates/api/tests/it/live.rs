@@ -719,6 +719,89 @@ fn what_stands_in_for_an_encoder_is_said_by_the_event_and_reaches_the_worker() {
 }
 
 #[test]
+fn an_event_is_encoded_to_the_ladder_of_a_transform() {
+    let world = World::new();
+    let layer = |bitrate: u32, width: &str, height: &str| json!({"bitrate": bitrate, "width": width, "height": height});
+    let transform = |layers: Json| {
+        json!({"properties": {"outputs": [{"preset": {
+            "@odata.type": "#Microsoft.Media.StandardEncoderPreset",
+            "codecs": [
+                {"@odata.type": "#Microsoft.Media.AacAudio", "bitrate": 128_000},
+                {"@odata.type": "#Microsoft.Media.H264Video", "keyFrameInterval": "PT1S", "stretchMode": "AutoFit", "layers": layers},
+            ],
+            "formats": [{"@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}_{Bitrate}{Extension}"}],
+        }}]}})
+    };
+    let small = json!([
+        layer(400_000, "640", "360"),
+        layer(1_500_000, "1280", "720")
+    ]);
+    world
+        .put(&format!("{ARM}/transforms/mine"), transform(small))
+        .expect(201);
+    let large = json!([layer(4_000_000, "1920", "1080")]);
+    world
+        .put(&format!("{ARM}/transforms/large"), transform(large))
+        .expect(201);
+    let built_in = json!({"properties": {"outputs": [{"preset": {
+        "@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": "AdaptiveStreaming"}}]}});
+    world
+        .put(&format!("{ARM}/transforms/built-in"), built_in)
+        .expect(201);
+    let encoded = |name: &str, kind: &str| json!({"location": "local", "properties": {"encoding": {"encodingType": kind, "presetName": name}}});
+    let path = format!("{ARM}/liveEvents/e");
+    for (name, words) in [
+        (
+            "nobody's",
+            "must be Default720p, or the name of a transform",
+        ),
+        ("Default1080p", "must be Default720p"),
+        (
+            "large",
+            "a layer of 1920x1080; this encodingType goes up to 1280x720",
+        ),
+        ("built-in", "names transform 'built-in', and its preset "),
+    ] {
+        let refusal = world.put(&path, encoded(name, "Standard")).expect(400);
+        let error = &refusal.body["error"];
+        assert_eq!(error["target"], "properties.encoding.presetName");
+        let said = error["message"].as_str().unwrap();
+        assert!(said.contains(words), "{said}");
+    }
+    let passed_through = world.put(&path, encoded("mine", "PassthroughStandard"));
+    passed_through.expect(400);
+
+    world.put(&path, encoded("mine", "Standard")).expect(201);
+    let shown = world.get(&path).expect(200).body["properties"]["encoding"].clone();
+    let wanted = json!({"encodingType": "Standard", "presetName": "mine", "keyFrameInterval": "PT1S", "stretchMode": "AutoFit"});
+    assert_eq!(shown, wanted);
+    world
+        .put(
+            &format!("{ARM}/liveEvents/l"),
+            encoded("large", "Premium1080p"),
+        )
+        .expect(201);
+    // What the transform says counts when the event is made, and then no more.
+    world.delete(&format!("{ARM}/transforms/mine")).expect(200);
+    world.put(&path, encoded("mine", "Standard")).expect(200);
+    world
+        .post(&format!("{path}/allocate"), Json::Null)
+        .expect(202);
+    let worker = Ingest::claim(&world);
+    let told = &worker.told["encoding"];
+    let layer = |bitrate: u32, width: u32, height: u32| json!({"bitrate": bitrate, "width": width, "height": height});
+    let layers = json!([layer(1_500_000, 1280, 720), layer(400_000, 640, 360)]);
+    assert_eq!(
+        told["ladder"],
+        json!({"layers": layers, "soundBitrate": 128_000})
+    );
+    assert_eq!(
+        (&told["keyFrameIntervalMs"], &told["stretchMode"]),
+        (&json!(1_000), &json!("AutoFit"))
+    );
+}
+
+#[test]
 fn outputs_say_which_member_is_wrong() {
     let world = World::new();
     let basic = json!({"properties": {"encoding": {"encodingType": "PassthroughBasic"}}});

@@ -7,7 +7,7 @@ use crate::support::{Fake, publish, source};
 use headwater_live::stream::Kind;
 use headwater_live::timeline::Row;
 use headwater_work::live::facts::Fact;
-use headwater_work::live::{EncodingType, Protocol, StretchMode, Wanted};
+use headwater_work::live::{EncodingType, Ladder, Layer, Protocol, StretchMode, Wanted};
 
 /// An event of type `Standard` with a key frame every second.
 fn queue(fake: &Fake, protocol: Protocol, stretch: StretchMode) {
@@ -93,6 +93,76 @@ fn counted(path: &Path, seconds: u32, size: &str, options: &str) {
 fn whole(rows: &[Row], tracks: usize) -> Vec<&Row> {
     let whole = rows.iter().filter(|row| row.segments.len() == tracks);
     whole.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ladder_of_its_own_is_what_an_event_is_encoded_to() {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    counted(&file, 6, "640x360", "");
+    queue(&fake, Protocol::Rtmp, StretchMode::AutoSize);
+    let layer = |bitrate, width, height| Layer {
+        width,
+        height,
+        bitrate,
+    };
+    fake.state
+        .lock()
+        .unwrap()
+        .waiting
+        .as_mut()
+        .unwrap()
+        .encoding
+        .ladder = Some(Ladder {
+        layers: vec![
+            layer(900_000, 1280, 720),
+            layer(600_000, 480, 270),
+            layer(300_000, 256, 144),
+        ],
+        sound_bitrate: Some(64_000),
+    });
+    let worker = fake.worker(folder.path()).await;
+    let url = fake.until_running().await;
+    fake.until("an empty recording", |state| state.recording().is_some())
+        .await;
+    let mut encoder = publish(&file, "flv", &format!("{url}/main"));
+    assert!(encoder.0.wait().unwrap().success());
+    fake.change(|assignment| assignment.wanted = Wanted::Stop);
+    fake.until("the release", |state| !state.released.is_empty())
+        .await;
+    worker.end().await;
+    let state = fake.state.lock().unwrap();
+    assert_eq!(state.released[0].failure, None);
+    let tracks = &state.recording().unwrap().open.tracks;
+    let mut found: Vec<(u32, u32, u32)> = tracks
+        .iter()
+        .map(|track| {
+            (
+                track.bitrate,
+                track.configs[0].width,
+                track.configs[0].height,
+            )
+        })
+        .collect();
+    found.sort_unstable();
+    // The largest would enlarge the source.
+    assert_eq!(
+        found,
+        [(64_000, 0, 0), (300_000, 256, 144), (600_000, 480, 270)]
+    );
+    for (at, track) in (0..)
+        .zip(tracks)
+        .filter(|(_, track)| track.kind == Kind::Video)
+    {
+        let film = folder.path().join(format!("{at}.mp4"));
+        std::fs::write(&film, state.film(at)).unwrap();
+        let (width, height, keys) = pictures(&film);
+        let config = &track.configs[0];
+        assert_eq!(
+            (width, height, keys.len()),
+            (config.width, config.height, 150)
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
