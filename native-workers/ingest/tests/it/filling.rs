@@ -117,7 +117,7 @@ async fn black_and_silence_stand_in_until_the_encoder_is_back() {
         let shown = film("own.mp4", state.film_of(video, own, &rows));
         assert_eq!(frames(&shown, "v"), frames(&file, "v"));
         let black = lumas(&film("black.mp4", state.film_of(video, black, &rows)));
-        assert!((40..200).contains(&black.len()), "{}", black.len());
+        assert!((40..400).contains(&black.len()), "{}", black.len());
         assert!(black.iter().all(|luma| *luma <= 17), "{black:?}");
     }
     // Sound is one film, without a change of its parameters: what was sent, and nothing.
