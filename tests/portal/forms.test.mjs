@@ -389,15 +389,22 @@ describe("forms of the portal", () => {
     // Low latency has a key frame every second, unless somebody says otherwise.
     assert.equal(await form.getByLabel("Seconds between key frames").getAttribute("placeholder"), "1");
     await form.getByLabel("The picture is fitted").selectOption("AutoFit");
+    assert.equal(await form.getByLabel("After so many seconds without").count(), 0);
+    await form.getByLabel("Without an encoder", { exact: true }).selectOption("BlackAndSilence");
+    await form.getByLabel("After so many seconds without").fill("2.5");
     await form.getByLabel("Labels").fill("team=news");
     await form.getByLabel("Encoders' addresses").fill("203.0.113.0/24 nowhere");
     await form.getByLabel("Addresses that may see the preview").fill("198.51.100.7");
     await form.locator("summary", { hasText: "More" }).click();
+    await form.getByLabel("Layers of a transform").fill("nobody-made-it");
     await form.getByLabel("Encoder's secret").fill("short");
     await form.getByLabel("Start it at once").uncheck();
     await form.getByRole("button", { name: "Make live event" }).click();
     await complained(form, "Encoders' addresses", /IPv4 or IPv6/);
     await form.getByLabel("Encoders' addresses").fill("203.0.113.0/24 2001:db8::1");
+    await form.getByRole("button", { name: "Make live event" }).click();
+    await complained(form, "Layers of a transform", /or the name of a transform/);
+    await form.getByLabel("Layers of a transform").fill("");
     await form.getByRole("button", { name: "Make live event" }).click();
     await complained(form, "Encoder's secret", /10 to 79/);
     await form.getByLabel("Encoder's secret").fill("a-passphrase-of-ours");
@@ -417,6 +424,8 @@ describe("forms of the portal", () => {
     const made = await properties();
     assert.deepEqual(made.encoding, { encodingType: "Standard", presetName: "Default720p", keyFrameInterval: "PT1S", stretchMode: "AutoFit" });
     assert.equal(made.input.accessToken, "a-passphrase-of-ours");
+    assert.deepEqual([made.input.fillWith, made.input.fillAfter], ["BlackAndSilence", "PT2.5S"]);
+    await page.getByText("Black pictures and silence, after 2.5 s").waitFor();
     assert.deepEqual(
       made.input.accessControl.ip.allow.map(({ address, subnetPrefixLength }) => [address, subnetPrefixLength]),
       [["203.0.113.0", 24], ["2001:db8::1", undefined]],
@@ -441,10 +450,12 @@ describe("forms of the portal", () => {
     await form.getByLabel("Tags").fill("cost=low, or less");
     await form.getByLabel("The picture is fitted").selectOption("AutoSize");
     await form.getByLabel("Addresses that may see the preview").fill("");
+    await form.getByLabel("Without an encoder", { exact: true }).selectOption("None");
     await form.getByLabel("Description").fill("Changed");
     await form.getByRole("button", { name: "Save live event" }).click();
     await page.locator(".facts").getByText("every 4 s").waitFor();
     const changed = await properties();
+    assert.deepEqual([changed.input.fillWith, changed.input.fillAfter], ["None", undefined]);
     const { labels, tags } = await read(`/liveEvents/${name}`);
     assert.deepEqual([labels, tags], [{ team: "sport" }, { cost: "low, or less" }]);
     assert.deepEqual([changed.encoding.keyFrameInterval, changed.encoding.stretchMode, changed.description], ["PT4S", "AutoSize", "Changed"]);

@@ -237,7 +237,7 @@ export function LiveForm({ of, done }: { of?: LiveEvent; done: (name: string) =>
           {encoded && (
             <Select label="The picture is fitted" name="stretchMode" value={draft.stretch} change={(stretch) => change({ stretch })} options={STRETCHES} />
           )}
-          <Select label="When the encoder sends nothing" name="fillWith" value={draft.fill} change={(fill) => change({ fill })} options={FILLS} />
+          <Select label="Without an encoder" name="fillWith" value={draft.fill} change={(fill) => change({ fill })} options={FILLS} />
           {draft.fill !== "None" && (
             <Text
               label="After so many seconds without"
