@@ -137,6 +137,30 @@ pub enum Said {
     Message(Message),
 }
 
+impl Said {
+    /// Of which moment, 90 kHz ticks of the source's clock.
+    #[must_use]
+    pub fn time(&self) -> i64 {
+        match self {
+            Self::Signal(signal) => signal.time,
+            Self::Message(message) => message.time,
+        }
+    }
+
+    /// When an encoder is to make key frames: where a break begins, and where it ends.
+    pub fn key_times(&self) -> impl Iterator<Item = i64> + use<> {
+        let (begin, end) = match self {
+            Self::Signal(signal) => {
+                let lasts = signal.duration;
+                let end = lasts.and_then(|ticks| signal.time.checked_add_unsigned(ticks));
+                (Some(signal.time), end)
+            }
+            Self::Message(_) => (None, None),
+        };
+        begin.into_iter().chain(end)
+    }
+}
+
 /// What a splice section says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Splice {

@@ -2,7 +2,7 @@
 
 use crate::{
     AudioCodec, AudioFormat, Filters, H264Profile, Ladder, Length, Preset, RateControl, Stretch,
-    VideoCodec, VideoFormat, VideoLayer,
+    SyncMode, VideoCodec, VideoFormat, VideoLayer,
 };
 
 /// Layers of a ladder at most.
@@ -71,6 +71,9 @@ impl Preset {
                 "has sceneChangeDetection, but all layers have key frames at even distances",
             );
         }
+        if video.sync != SyncMode::Auto {
+            return refuse("has a syncMode");
+        }
         if !(1..=MOST_LAYERS).contains(&layers.len()) {
             return Err(format!(
                 "has {} layers; there may be 1 to {MOST_LAYERS}",
@@ -132,6 +135,10 @@ fn live_layer(layer: &VideoLayer) -> Result<LiveLayer, String> {
     }
     let own = [
         ("frameRate", layer.frame_rate.is_some()),
+        (
+            "maxBitrate",
+            layer.max_bitrate.is_some_and(|most| most != layer.bitrate),
+        ),
         ("bFrames", layer.b_frames.is_some_and(|count| count > 0)),
         ("slices", layer.slices.is_some()),
         ("referenceFrames", layer.reference_frames.is_some()),
@@ -207,6 +214,7 @@ mod tests {
             ("width", json!("641"), "641x360"),
             ("bitrate", json!(20_000), "20000 bit/s"),
             ("frameRate", json!("25"), "frameRate"),
+            ("maxBitrate", json!(500_000), "maxBitrate"),
             ("bFrames", json!(2), "bFrames"),
             ("profile", json!("High"), "profile"),
             ("level", json!("4.0"), "level"),

@@ -392,6 +392,14 @@ impl Live {
         said
     }
 
+    /// Likewise, what an encoder says on a connection without media. False before it has sent any on another.
+    pub(crate) fn say_beside(&self, said: Said) -> bool {
+        if let Some(encoding) = &self.encoding {
+            said.key_times().for_each(|time| encoding.key_at(time));
+        }
+        self.say_by(Clock::Encoder, said)
+    }
+
     /// An encoder says something of a moment.
     pub(crate) fn say(&self, source: SourceId, said: Said) {
         let mut inner = self.lock();

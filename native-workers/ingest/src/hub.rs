@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use headwater_live::cue::Said;
-use headwater_live::engine::{AccessUnit, Clock, SourceId};
+use headwater_live::engine::{AccessUnit, SourceId};
 use headwater_live::reason::Reason;
 use headwater_live::stream::StreamConfig;
 use headwater_live::timeline::TrackIndex;
@@ -93,13 +93,41 @@ pub(crate) struct Publication {
     /// Tracks announced, and whether media has come.
     tracks: Vec<(TrackIndex, Announced)>,
     window: (Instant, u64),
-    /// What it has said of moments in the second that began then.
-    said: (Instant, u32),
+    talk: Talk,
     ended: Reason,
     /// From its first word to its last.
     span: Span,
     /// Until its end has been told.
     _counted: Counted,
+}
+
+/// What a connection has said of moments in the second that began then.
+pub(crate) struct Talk {
+    since: Instant,
+    count: u32,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            count: 0,
+        }
+    }
+}
+
+impl Talk {
+    /// Counts what is said; whether that is more than is listened to.
+    pub(crate) fn is_too_much(&mut self, event: Uuid) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self::default();
+        }
+        self.count = self.count.saturating_add(1);
+        if self.count == MOST_SAID + 1 {
+            tracing::info!(%event, "an encoder sends more than {MOST_SAID} cues and messages a second");
+        }
+        self.count > MOST_SAID
+    }
 }
 
 struct Announced {
@@ -170,7 +198,7 @@ impl Publication {
             encoder,
             tracks: Vec::new(),
             window: (Instant::now(), 0),
-            said: (Instant::now(), 0),
+            talk: Talk::default(),
             ended: Reason::ClientTerminated,
             span,
             _counted: open.live.count_encoder(),
@@ -283,39 +311,13 @@ impl Publication {
 
     /// Something that the encoder says of a moment: a cue, or a message for players.
     pub(crate) fn say(&mut self, said: Said) {
-        if self.says_too_much() {
+        if self.talk.is_too_much(self.live.id) {
             return;
         }
-        if let (Some(session), Said::Signal(signal)) = (&self.session, &said) {
-            let end = signal
-                .duration
-                .and_then(|ticks| signal.time.checked_add_unsigned(ticks));
-            session.key_at(signal.time);
-            end.into_iter().for_each(|end| session.key_at(end));
+        if let Some(session) = &self.session {
+            said.key_times().for_each(|time| session.key_at(time));
         }
         self.live.say(self.source, said);
-    }
-
-    /// Likewise, where this connection has no media that would say what its clock is: it is that of the encoder's others.
-    pub(crate) fn say_beside(&mut self, said: Said) {
-        if !self.tracks.is_empty() {
-            self.say(said);
-        } else if !self.says_too_much() && !self.live.say_by(Clock::Encoder, said) {
-            tracing::info!(event = %self.live.id, "an encoder says something before it has sent media");
-        }
-    }
-
-    /// Counts what is said in a second.
-    fn says_too_much(&mut self) -> bool {
-        let (since, count) = self.said;
-        self.said = match since.elapsed() < Duration::from_secs(1) {
-            true => (since, count + 1),
-            false => (Instant::now(), 1),
-        };
-        if self.said.1 == MOST_SAID + 1 {
-            tracing::info!(event = %self.live.id, "an encoder sends more than {MOST_SAID} cues and messages a second");
-        }
-        self.said.1 > MOST_SAID
     }
 
     /// Says why it ends. Without, the encoder closed the connection.

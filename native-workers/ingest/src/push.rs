@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use headwater_live::cue::Said;
 use headwater_live::reason::Reason;
 use headwater_live::smooth::{Demux, Found, SmoothError};
 use headwater_live::stream::Kind;
@@ -23,11 +24,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::{Hub, Open, Publication};
+use crate::hub::{Hub, Open, Publication, Talk};
 use crate::{said, told};
 
 /// Without a byte: an encoder sends a fragment when it is whole, and groups of pictures last up to twenty seconds.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// Likewise, of who sends sparse tracks alone.
+const SPARSE_IDLE: Duration = Duration::from_secs(60 * 60);
 
 /// Until a request's head is there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -100,6 +104,7 @@ async fn answer(
         rates: Vec::new(),
         schemes: Vec::new(),
         publications: Vec::new(),
+        talk: Talk::default(),
         tracks: Vec::new(),
         pictures: 0,
         sounds: 0,
@@ -191,6 +196,7 @@ struct Encoder {
     schemes: Vec<(u32, String)>,
     /// One for each stream of pictures; sound goes with the first.
     publications: Vec<Publication>,
+    talk: Talk,
     /// Track, publication, and the event's track.
     tracks: Vec<(u32, usize, TrackIndex)>,
     pictures: usize,
@@ -201,7 +207,7 @@ impl Encoder {
     /// Why it ended.
     async fn run(&mut self, mut body: Incoming) -> Reason {
         loop {
-            let frame = match tokio::time::timeout(IDLE, body.frame()).await {
+            let frame = match tokio::time::timeout(self.patience(), body.frame()).await {
                 Err(_) => return Reason::IdleTimeout,
                 Ok(None) if self.demux.is_at_a_box() => return Reason::Ok,
                 Ok(None | Some(Err(_))) => return Reason::ClientTerminated,
@@ -276,13 +282,7 @@ impl Encoder {
                     None => Ok(None),
                 }
             }
-            Found::Passed { track, .. } if self.scheme(track).is_some() => {
-                // Who sends nothing else is an encoder like any other.
-                if self.publications.is_empty() {
-                    self.begin()?;
-                }
-                Ok(None)
-            }
+            Found::Passed { track, .. } if self.scheme(track).is_some() => Ok(None),
             Found::Data {
                 track,
                 time,
@@ -292,7 +292,8 @@ impl Encoder {
                 let scheme = self.scheme(track);
                 let said = scheme.map(|scheme| said::of_sparse(scheme, (time, scale), &bytes));
                 match (self.publications.first_mut(), said) {
-                    (Some(publication), Some(Ok(said))) => publication.say_beside(said),
+                    (Some(publication), Some(Ok(said))) => publication.say(said),
+                    (None, Some(Ok(said))) => self.say_beside(said),
                     (_, Some(Err(fault))) => {
                         tracing::info!(peer = %self.peer, track, "a message of an encoder is passed over: {fault}");
                     }
@@ -304,6 +305,22 @@ impl Encoder {
                 tracing::info!(peer = %self.peer, track, codec, "a track of an encoder is not passed on");
                 Ok(None)
             }
+        }
+    }
+
+    /// Something is said on a connection that has nothing else: no encoder is counted for it.
+    fn say_beside(&mut self, said: Said) {
+        let live = &self.open.live;
+        if !self.talk.is_too_much(live.id) && !live.say_beside(said) {
+            tracing::info!(event = %live.id, "an encoder says something before it has sent media");
+        }
+    }
+
+    /// Without a byte for so long, it is taken for gone. A sparse track has nothing to say for most of the time.
+    fn patience(&self) -> Duration {
+        match self.publications.is_empty() && !self.schemes.is_empty() {
+            true => SPARSE_IDLE,
+            false => IDLE,
         }
     }
 

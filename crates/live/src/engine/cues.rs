@@ -14,11 +14,9 @@ const FAR_MS: i64 = 60 * 60 * 1_000;
 /// Cues are said again in every segment that begins so soon before them (streaming reference, 5.7).
 const SOON_MS: i64 = 15_000;
 
-/// Whose times a saying has.
+/// Whose times has what is said beside a source's media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
-    /// Those of a source that sends media, too, now or later.
-    Source(SourceId),
     /// Those of the encoder that sends media elsewhere.
     Encoder,
     /// None: the moment is that of the newest media, whatever time it has.
@@ -26,44 +24,29 @@ pub enum Clock {
 }
 
 impl Engine {
-    /// Something is said of a moment beside the media. Cues become part of the timeline, and said again they change nothing;
-    /// messages go into the next part of every track. False if there is no media yet to have that clock.
-    pub fn say_by(&mut self, clock: Clock, said: Said) -> bool {
-        let time = match &said {
-            Said::Signal(signal) => signal.time,
-            Said::Message(message) => message.time,
-        };
-        let placed = match clock {
-            Clock::Source(source) => {
-                self.say(source, said);
-                return true;
-            }
-            Clock::Encoder => self.shared.map(|offset| self.near(time, offset)),
-            Clock::Newest => self.tracks.iter().filter_map(|track| track.last).max(),
-        };
-        let Some(start) = placed else {
-            return false;
-        };
-        match said {
-            Said::Signal(signal) => self.cue(start, signal),
-            Said::Message(message) => self.put(start, &message),
-        }
-        self.drain();
-        true
-    }
-
     /// An encoder says something of a moment. Cues become part of the timeline, and said again they change nothing;
     /// messages go into the next part of every track.
     pub fn say(&mut self, source: SourceId, said: Said) {
-        let time = match &said {
-            Said::Signal(signal) => signal.time,
-            Said::Message(message) => message.time,
+        match self.placed(source, said.time()) {
+            Some(start) => self.say_at(start, said),
+            None if self.early.len() < MOST_EARLY => self.early.push_back((source, said)),
+            None => {}
+        }
+    }
+
+    /// Likewise, by somebody who sends no media. False if there is none yet to have that clock.
+    pub fn say_by(&mut self, clock: Clock, said: Said) -> bool {
+        let placed = match clock {
+            Clock::Encoder => self.shared.map(|offset| self.near(said.time(), offset)),
+            Clock::Newest => self.tracks.iter().filter_map(|track| track.last).max(),
         };
-        match (self.placed(source, time), said) {
-            (Some(start), Said::Signal(signal)) => self.cue(start, signal),
-            (Some(start), Said::Message(message)) => self.put(start, &message),
-            (None, said) if self.early.len() < MOST_EARLY => self.early.push_back((source, said)),
-            (None, _) => {}
+        placed.map(|start| self.say_at(start, said)).is_some()
+    }
+
+    fn say_at(&mut self, start: i64, said: Said) {
+        match said {
+            Said::Signal(signal) => self.cue(start, signal),
+            Said::Message(message) => self.put(start, &message),
         }
         self.drain();
     }

@@ -107,8 +107,8 @@ pub(super) struct Standing {
     /// before them.
     delay: i64,
     black: Option<Arc<Black>>,
-    /// It has been asked for.
-    asked: bool,
+    /// For what it has been asked for: codec and size.
+    asked: Option<(String, u32, u32)>,
     silence: Option<(Run, Silence)>,
     /// Since when what comes is behind what stood in.
     late_since_ms: Option<i64>,
@@ -226,7 +226,7 @@ impl Engine {
         }
     }
 
-    /// Black pictures that are to be made for [`Self::set_black`]. Each is asked for once.
+    /// Black pictures that are to be made for [`Self::set_black`]. Each is asked for once, and anew when a track's size changes.
     pub fn black_wanted(&mut self) -> Vec<BlackWanted> {
         if self.filling.fill.is_none_or(|fill| !fill.black) {
             return Vec::new();
@@ -236,11 +236,21 @@ impl Engine {
             // Known by then is how often pictures come.
             let here = track.standing.own.is_some() && track.builder.row().is_some();
             let resumed = track.standing.own.is_some() && track.last.is_none();
-            if track.kind != Kind::Video || track.standing.asked || !(here || resumed) {
+            if track.kind != Kind::Video || !(here || resumed) {
                 continue;
             }
-            track.standing.asked = true;
-            if !track.stream.codec.starts_with("avc") {
+            let standing = &mut track.standing;
+            let own = standing.aside.as_ref().unwrap_or(&track.stream);
+            let (width, height) = (own.width, own.height);
+            let is = |(codec, across, down): &(String, u32, u32)| {
+                (codec, *across, *down) == (&own.codec, width, height)
+            };
+            if standing.asked.as_ref().is_some_and(is) {
+                continue;
+            }
+            standing.asked = Some((own.codec.clone(), width, height));
+            if !own.codec.starts_with("avc") {
+                standing.black = None;
                 continue;
             }
             let usual = track.builder.usual();
@@ -252,8 +262,8 @@ impl Engine {
             let pictures = interval.saturating_add(step / 2).checked_div(step);
             wanted.push(BlackWanted {
                 track: index,
-                width: track.stream.width,
-                height: track.stream.height,
+                width,
+                height,
                 step,
                 pictures: usize::try_from(pictures.unwrap_or(1)).unwrap_or(1).max(1),
             });

@@ -21,7 +21,7 @@ mod source;
 mod threads;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use headwater_live::encode::ladder::{self, Layer, Stretch};
@@ -77,6 +77,7 @@ struct Sessions {
     count: usize,
     /// Stream name of those that are there.
     stream: String,
+    queues: Vec<Weak<Queue>>,
 }
 
 /// Of the sound of an event that is encoded, bits per second.
@@ -133,6 +134,14 @@ impl Encoding {
             interval_ms,
             desk: Desk::default(),
         }))
+    }
+
+    /// The picture at that time of the encoder is to be a key frame, whichever of its connections has it.
+    pub(crate) fn key_at(&self, time: i64) {
+        let queues = self.sessions().queues.clone();
+        for queue in queues.iter().filter_map(Weak::upgrade) {
+            queue.push(Item::Key(time));
+        }
     }
 
     /// Whether something is given up.
@@ -208,6 +217,11 @@ impl Session {
             sessions.stream = stream.to_owned();
         }
         let queue = Arc::new(Queue::default());
+        {
+            let queues = &mut encoding.sessions().queues;
+            queues.retain(|known| known.strong_count() > 0);
+            queues.push(Arc::downgrade(&queue));
+        }
         let seat = Seat {
             live: live.clone(),
             source,
