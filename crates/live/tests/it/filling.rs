@@ -343,3 +343,37 @@ fn an_encoder_that_goes_on_where_it_stopped_is_placed_anew() {
     // Two seconds of its own until that is clear, and what is left of a group.
     assert!((3..=5).contains(&show.black_rows(0).len()));
 }
+
+#[test]
+fn black_is_made_anew_for_another_size_and_not_for_another_codec() {
+    let mut show = Show::new(FILL);
+    let mut encoder = show.encoder(1, &[3_000_000], false);
+    show.run(&mut encoder, 60);
+    for (codec, width, height, asked) in [
+        ("avc1.64001f", 1280, 720, 0),
+        ("avc1.64001f", 640, 360, 1),
+        ("hvc1.1.6.L93.90", 640, 360, 0),
+        ("avc1.64001f", 640, 360, 1),
+    ] {
+        let stream = StreamConfig {
+            codec: codec.into(),
+            init: format!("{codec} {width}").into_bytes(),
+            width,
+            height,
+            ..video()
+        };
+        let announced = show
+            .engine
+            .announce(show.now, 1, "video", 3_000_000, stream);
+        assert_eq!(announced, Ok(encoder.video[0]));
+        // Its first key frame is the next group's.
+        encoder.run(&mut show.engine, &mut show.seen, &mut show.now, 60);
+        let wanted = make_black(&mut show.engine);
+        assert_eq!(wanted.len(), asked, "{codec} {width}");
+        assert!(
+            wanted
+                .iter()
+                .all(|wanted| (wanted.width, wanted.height) == (width, height))
+        );
+    }
+}

@@ -2,9 +2,11 @@
 
 use crate::support::rtmp::{Encoder, Tag, data, tags};
 use crate::support::{Fake, publish, push, source};
-use headwater_live::cue::{Body, ID3_SCHEME, Role, SPLICE_SCHEME};
+use headwater_live::cue::{Body, Cue, ID3_SCHEME, Role, SPLICE_SCHEME};
+use headwater_live::timeline::Row;
 use headwater_rtmp::amf0::Value;
-use headwater_work::live::{EncodingType, Protocol, Wanted};
+use headwater_work::live::facts::Fact;
+use headwater_work::live::{EncodingType, Protocol};
 
 /// ANSI/SCTE 35, 14.2.
 const CUE: &str = "/DAvAAAAAAAA///wFAVIAACPf+/+c2nALv4AUsz1AAAAAAAKAAhDVUVJAAABNWLbowo=";
@@ -53,10 +55,7 @@ async fn run(encoding: EncodingType, options: &str) {
     let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
     let tags = said(folder.path(), options);
     fake.queue(Protocol::Rtmp, encoding);
-    let worker = fake.worker(&folder.path().join("data")).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(&folder.path().join("data")).await;
     tokio::task::spawn_blocking(move || Encoder::publish(&format!("{url}/main")).send(&tags))
         .await
         .unwrap();
@@ -67,10 +66,7 @@ async fn run(encoding: EncodingType, options: &str) {
             .is_some_and(|(end, start)| end - start > 5 * 90_000)
     })
     .await;
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     let recording = state.recording().unwrap();
     let [cue] = &recording.open.cues[..] else {
@@ -137,8 +133,8 @@ fn boxed(name: &[u8; 4], payload: &[&[u8]]) -> Vec<u8> {
     [&size.to_be_bytes()[..], name, &payload].concat()
 }
 
-/// What an encoder sends of a sparse track of splice sections: header, and a fragment at `seconds` that speaks of a second later.
-fn sparse(seconds: u64) -> Vec<u8> {
+/// What an encoder sends of a sparse track of splice sections: header, and a fragment at `ms` that speaks of a second later.
+fn sparse(ms: u64) -> Vec<u8> {
     const SCALE: u32 = 10_000_000;
     let manifest = "<smil xmlns='http://www.w3.org/2001/SMIL20/Language'><body><switch><textstream src='Streams' systemBitrate='0'>\
         <param name='trackID' value='1'/><param name='trackName' value='scte35'/><param name='Scheme' value='urn:scte:scte35:2013:bin'/>\
@@ -173,7 +169,7 @@ fn sparse(seconds: u64) -> Vec<u8> {
 
     let section = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, CUE).unwrap();
     let sample = [&be(1)[..], &be(77), &be(SCALE), &section].concat();
-    let time = (seconds * u64::from(SCALE)).to_be_bytes();
+    let time = (ms * u64::from(SCALE) / 1_000).to_be_bytes();
     let size = be(u32::try_from(sample.len()).unwrap());
     let moof = |offset: u32| {
         let tfhd = boxed(b"tfhd", &[&be(0x02_0000), &be(1)]);
@@ -223,40 +219,55 @@ fn post(url: &str, kind: &str, body: &[u8]) -> (u16, String) {
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sparse_track_of_splice_sections_is_cues() {
+/// An encoder whose sparse track has a connection of its own, as they have it, and comes first.
+async fn sparse_beside(encoding: EncodingType) -> (Cue, Vec<Row>) {
     let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
     let file = folder.path().join("source.mp4");
     source(&file, 8, "");
-    fake.queue(Protocol::FragmentedMp4, EncodingType::PassthroughStandard);
-    let worker = fake.worker(&folder.path().join("data")).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    fake.queue(Protocol::FragmentedMp4, encoding);
+    let (worker, url) = fake.recording(&folder.path().join("data")).await;
+    let to = format!("{url}/Streams(scte35)");
+    let say = move || {
+        let to = to.clone();
+        tokio::task::spawn_blocking(move || post(&to, "video/mp4", &sparse(4_300)))
+    };
+    // Of what nobody has seen yet nothing can be said; that is no reason to turn anybody away.
+    assert_eq!(say().await.unwrap(), (200, String::new()));
     let mut encoder = push(&file, &url);
     fake.until("rows", |state| !state.rows().is_empty()).await;
-    let to = format!("{url}/Streams(scte35)");
-    let answered = tokio::task::spawn_blocking(move || post(&to, "video/mp4", &sparse(4)));
-    assert_eq!(answered.await.unwrap(), (200, String::new()));
+    assert_eq!(say().await.unwrap(), (200, String::new()));
     assert!(encoder.0.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
+    let connected = state
+        .facts
+        .iter()
+        .filter(|fact| matches!(fact, Fact::EncoderConnected(_)));
+    assert_eq!(connected.count(), 1);
+    assert_eq!(state.rejections(), ["S_OK"]);
     let recording = state.recording().unwrap();
     let [cue] = &recording.open.cues[..] else {
         panic!("{:?}", recording.open.cues);
     };
-    // Five seconds after the first picture; the duration is the section's.
-    let first = state.rows()[0].start;
-    assert!(
-        (cue.start - first - 5 * 90_000).abs() < 90 * 100,
-        "{}",
-        cue.start - first
-    );
+    (cue.clone(), state.rows())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sparse_track_of_splice_sections_is_cues() {
+    let (cue, rows) = sparse_beside(EncodingType::PassthroughStandard).await;
+    // A second after the fragment; the duration is the section's.
+    let after = cue.start - rows[0].start;
+    assert!((after - 5_300 * 90).abs() < 90 * 100, "{after}");
     assert_eq!((cue.id.as_str(), cue.duration), ("77", Some(0x52_ccf5)));
-    assert_eq!(recording.open.tracks.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_encoded_has_a_key_frame_where_a_sparse_track_says() {
+    let (cue, rows) = sparse_beside(EncodingType::Standard).await;
+    let near = rows
+        .iter()
+        .any(|row| (row.start - cue.start).abs() <= 90 * 40);
+    assert!(near, "{} of {rows:?}", cue.start);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,10 +276,7 @@ async fn messages_by_http_are_id3_tags_at_the_newest_moment() {
     let file = folder.path().join("source.mp4");
     source(&file, 8, "");
     fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
-    let worker = fake.worker(&folder.path().join("data")).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(&folder.path().join("data")).await;
     let endpoints = fake
         .state
         .lock()
@@ -315,10 +323,7 @@ async fn messages_by_http_are_id3_tags_at_the_newest_moment() {
         (429, "An event takes 2 messages a second.")
     );
     assert!(encoder.0.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     let recording = state.recording().unwrap();
     assert_eq!(

@@ -7,7 +7,7 @@ use crate::support::{Fake, publish, source};
 use headwater_live::stream::Kind;
 use headwater_live::timeline::Row;
 use headwater_work::live::facts::Fact;
-use headwater_work::live::{EncodingType, Ladder, Layer, Protocol, StretchMode, Wanted};
+use headwater_work::live::{EncodingType, Ladder, Layer, Protocol, StretchMode};
 
 /// An event of type `Standard` with a key frame every second.
 fn queue(fake: &Fake, protocol: Protocol, stretch: StretchMode) {
@@ -121,16 +121,10 @@ async fn a_ladder_of_its_own_is_what_an_event_is_encoded_to() {
         ],
         sound_bitrate: Some(64_000),
     });
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = publish(&file, "flv", &format!("{url}/main"));
     assert!(encoder.0.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     assert_eq!(state.released[0].failure, None);
     let tracks = &state.recording().unwrap().open.tracks;
@@ -171,10 +165,7 @@ async fn one_stream_becomes_a_ladder_whose_layers_are_cut_together() {
     let file = folder.path().join("source.mp4");
     counted(&file, 8, "640x360", "");
     queue(&fake, Protocol::Rtmp, StretchMode::AutoSize);
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = publish(&file, "flv", &format!("{url}/main"));
     // Another stream name is another stream, and there is one.
     fake.until("pictures", |state| {
@@ -187,10 +178,7 @@ async fn one_stream_becomes_a_ladder_whose_layers_are_cut_together() {
     let mut other = publish(&file, "flv", &format!("{url}/other"));
     assert!(!other.0.wait().unwrap().success());
     assert!(encoder.0.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
 
     let state = fake.state.lock().unwrap();
     assert_eq!(state.released[0].failure, None);
@@ -311,10 +299,7 @@ async fn encoders_that_come_back_and_workers_too_go_on_with_the_same_layers() {
         discontinuities(state) == 2 && state.rows().len() >= stored + 3
     })
     .await;
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     let after = state.recording().unwrap();
     let names = |recording: &headwater_live::archive::Recording| {

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::support::{Fake, TOKEN, frames, packets, publish, push, source};
-use headwater_work::live::{EncodingType, Protocol, Wanted};
+use headwater_work::live::{EncodingType, Protocol};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_drains_leaves_everything_for_the_next() {
@@ -85,10 +85,7 @@ async fn recording(
     source(&file, seconds, "");
     fake.state.lock().unwrap().lease_seconds = Some(5);
     fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
-    let worker = fake.worker(folder).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder).await;
     let encoder = publish(&file, "flv", &format!("{url}/main"));
     fake.until_stored(2).await;
     (worker, encoder)
@@ -96,10 +93,7 @@ async fn recording(
 
 /// The event ends: what was recorded has the frames that were sent.
 async fn whole(fake: &Fake, folder: &std::path::Path, worker: crate::support::Running) {
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let film = folder.join("film.mp4");
     std::fs::write(&film, fake.state.lock().unwrap().film(0)).unwrap();
     let source = folder.join("source.mp4");
@@ -248,10 +242,7 @@ async fn whoever_means_no_good_is_cut_off_and_the_others_go_on() {
     );
     fake.until_stored(8).await;
     // An address that is not allowed, and one more encoder for it to be turned away: both are told.
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     assert_eq!(state.rejections(), ["MPI_REST_API_CHANNEL_STOP"]);
 }
@@ -373,10 +364,7 @@ async fn pushes_that_are_refused_say_why_and_disturb_nobody() {
     }
     assert!(encoder.0.wait().unwrap().success());
     fake.until_stored(4).await;
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     assert!(state.rows().iter().all(|row| !row.discontinuity));
     let film = folder.path().join("film.mp4");

@@ -8,7 +8,7 @@ use headwater_bmff::write::{SegmentHeader, SegmentSample, segment_header};
 use headwater_live::silence;
 use headwater_live::stream::{Kind, StreamConfig};
 use headwater_live::timeline::Row;
-use headwater_work::live::{EncodingType, Fill, FillWith, Protocol, Wanted};
+use headwater_work::live::{EncodingType, Fill, FillWith, Protocol};
 
 fn queue(fake: &Fake, encoding_type: EncodingType, with: FillWith) {
     fake.queue(Protocol::Rtmp, encoding_type);
@@ -78,20 +78,14 @@ async fn black_and_silence_stand_in_until_the_encoder_is_back() {
         EncodingType::PassthroughStandard,
         FillWith::BlackAndSilence,
     );
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder.path()).await;
     for _ in 0..2 {
         let mut encoder = publish(&file, "flv", &format!("{url}/main"));
         assert!(encoder.0.wait().unwrap().success());
         is_filled(&fake, &["video", "audio"]).await;
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
 
     let state = fake.state.lock().unwrap();
     assert_eq!(state.released[0].failure, None);
@@ -152,17 +146,11 @@ async fn a_stream_without_sound_gets_silence() {
         ],
     );
     queue(&fake, EncodingType::PassthroughStandard, FillWith::Silence);
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = publish(&file, "flv", &format!("{url}/main"));
     is_filled(&fake, &["audio"]).await;
     assert!(encoder.0.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
 
     let state = fake.state.lock().unwrap();
     let recording = state.recording().unwrap();
@@ -183,18 +171,12 @@ async fn layers_that_are_encoded_here_go_on_in_black() {
     let file = folder.path().join("source.mp4");
     source(&file, 4, "");
     queue(&fake, EncodingType::Standard, FillWith::BlackAndSilence);
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = publish(&file, "flv", &format!("{url}/main"));
     assert!(encoder.0.wait().unwrap().success());
     is_filled(&fake, &["video", "audio"]).await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
 
     let state = fake.state.lock().unwrap();
     let recording = state.recording().unwrap();

@@ -16,10 +16,7 @@ async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
     let file = folder.path().join("source.mp4");
     source(&file, 8, "-bf 2");
     fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = publish(&file, "flv", &format!("{url}/main"));
 
     // The edge: parts before the segment is complete, and waits that end in time.
@@ -127,10 +124,7 @@ async fn what_comes_by_rtmp_is_recorded_frame_by_frame_and_becomes_a_film() {
     );
 
     assert!(encoder.0.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
 
     let state = fake.state.lock().unwrap();
     assert_eq!(state.released[0].failure, None);
@@ -214,10 +208,7 @@ async fn two_bit_rates_are_cut_at_the_same_times() {
         .spawn()
         .unwrap();
     assert!(encoder.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     let recording = state.recording().unwrap();
     let pictures: Vec<u16> = (0..3)
@@ -261,10 +252,7 @@ async fn what_comes_by_srt_is_recorded_frame_by_frame() {
     let mut encoder = publish(&file, "mpegts", &url);
     assert!(encoder.0.wait().unwrap().success());
     fake.until_stored(4).await;
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     assert!(state.rows().iter().all(|row| !row.discontinuity));
     let film = folder.path().join("film.mp4");
@@ -283,17 +271,11 @@ async fn is_recorded_whole(
     let path = folder.path().join("source.mp4");
     file(&path);
     fake.queue(protocol, EncodingType::PassthroughStandard);
-    let worker = fake.worker(folder.path()).await;
-    let url = fake.until_running().await;
-    fake.until("an empty recording", |state| state.recording().is_some())
-        .await;
+    let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = encoder(&path, &url);
     assert!(encoder.0.wait().unwrap().success());
     fake.until_stored(4).await;
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
     assert!(state.rows().iter().all(|row| !row.discontinuity));
     assert_eq!(state.rejections(), ["S_OK"]);
@@ -360,10 +342,7 @@ async fn a_recording_begins_with_the_moment_that_is_asked_for() {
         }
     });
     assert!(encoder.0.wait().unwrap().success());
-    fake.change(|assignment| assignment.wanted = Wanted::Stop);
-    fake.until("the release", |state| !state.released.is_empty())
-        .await;
-    worker.end().await;
+    fake.finish(worker).await;
 
     let state = fake.state.lock().unwrap();
     let whole = state.rows();

@@ -188,6 +188,23 @@ impl Fake {
     }
 
     /// Complete segments of a track in storage.
+    /// A worker that has the event, and the recording of which has begun; the URL to send to.
+    pub async fn recording(&self, data: &Path) -> (Running, String) {
+        let worker = self.worker(data).await;
+        let url = self.until_running().await;
+        self.until("an empty recording", |state| state.recording().is_some())
+            .await;
+        (worker, url)
+    }
+
+    /// The event is stopped: waits until the worker has let it go.
+    pub async fn finish(&self, worker: Running) {
+        self.change(|assignment| assignment.wanted = Wanted::Stop);
+        self.until("the release", |state| !state.released.is_empty())
+            .await;
+        worker.end().await;
+    }
+
     pub async fn until_stored(&self, segments: usize) {
         self.until("storing segments", |state| {
             let stored = state.recording().map_or(0, |r| r.open.segments(0).count());
