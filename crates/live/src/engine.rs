@@ -171,6 +171,8 @@ impl Uses {
 pub struct Engine {
     settings: Settings,
     timeline: Timeline,
+    /// Where its media ends, which every access unit is compared with.
+    timeline_end: Option<i64>,
     grid: Grid,
     sources: BTreeMap<SourceId, Source>,
     tracks: Vec<TrackState>,
@@ -208,6 +210,7 @@ impl Engine {
             tracks: tracks.collect(),
             grid,
             settings,
+            timeline_end: timeline.end(),
             timeline,
             sources: BTreeMap::new(),
             shared: None,
@@ -416,7 +419,7 @@ impl Engine {
     ) -> Result<(), Reason> {
         let at = usize::from(index);
         let newest = self.tracks.iter().filter_map(|track| track.last).max();
-        let newest = newest.max(self.timeline.end());
+        let newest = newest.max(self.timeline_end);
         let Some(from) = self.sources.get_mut(&source) else {
             return Err(Reason::DescriptionNotReceived);
         };
@@ -670,7 +673,7 @@ impl Engine {
             return false;
         };
         let newest = self.tracks.iter().filter_map(|track| track.last).max();
-        let newest = newest.max(self.timeline.end());
+        let newest = newest.max(self.timeline_end);
         let mut mapping = match self.sources.get(&source) {
             Some(source) => source.mapping,
             None => Mapping::default(),
@@ -787,6 +790,7 @@ impl Engine {
         let applied: Result<(), LiveError> = self.timeline.apply(&change);
         debug_assert_eq!(applied, Ok(()), "{change:?}");
         if applied.is_ok() {
+            self.timeline_end = self.timeline.end();
             self.out.push_back(Output::Change(change));
         }
     }

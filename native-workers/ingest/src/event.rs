@@ -91,7 +91,7 @@ pub(crate) struct Live {
     encoders: watch::Sender<usize>,
     interval_ms: u32,
     part_ms: u32,
-    low_latency: bool,
+    pub(crate) low_latency: bool,
     version: watch::Sender<u64>,
     /// Nothing more is taken in.
     over: AtomicBool,

@@ -210,6 +210,11 @@ impl Publication {
         self.live.limits
     }
 
+    /// Whether players want what comes within seconds.
+    pub(crate) fn is_low_latency(&self) -> bool {
+        self.live.low_latency
+    }
+
     /// Whether what comes is encoded: one picture and one sound.
     pub(crate) fn is_encoded(&self) -> bool {
         self.session.is_some()

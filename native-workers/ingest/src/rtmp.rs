@@ -4,7 +4,7 @@
 //! the stream's name, as encoders split URLs where they like.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +37,13 @@ const PATIENCE_TO_PUBLISH: Duration = Duration::from_secs(10);
 
 /// Without a message of media.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// What comes in so many milliseconds is read at once, unless players want it with low latency. Reading and waking up for it cost
+/// the same for one message as for ten.
+const GATHERED_MS: u64 = 50;
+
+/// Likewise where players want it with low latency: a picture's length.
+const GATHERED_LOW_LATENCY_MS: u64 = 20;
 
 /// A peer takes what it is told within this.
 const PATIENCE_TO_WRITE: Duration = Duration::from_secs(5);
@@ -142,6 +149,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
         media: Media::default(),
         deadline,
         wait: None,
+        gather: None,
     };
     let reason = tokio::select! {
         reason = encoder.run() => reason,
@@ -172,6 +180,16 @@ struct Encoder<'a, S> {
     deadline: Instant,
     /// It is ahead of time, and read more slowly.
     wait: Option<Duration>,
+    /// It publishes, and is read this often, in milliseconds.
+    gather: Option<u64>,
+}
+
+/// When connections are read next that are read every so many milliseconds: all at the same moments, so that one awakening
+/// serves them all.
+fn next_reading(every_ms: u64) -> Instant {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let passed = u64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(u64::MAX);
+    *BEGUN + Duration::from_millis((passed / every_ms).saturating_add(1).saturating_mul(every_ms))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {
@@ -215,8 +233,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {
             if self.send().await.is_err() {
                 return Reason::ClientTerminated;
             }
-            if let Some(wait) = self.wait.take() {
-                tokio::time::sleep(wait).await;
+            // A full buffer: there is more, which its sender may be waiting to be rid of.
+            let gather = self.gather.filter(|_| count < buffer.len());
+            match (self.wait.take(), gather) {
+                (Some(wait), _) => tokio::time::sleep(wait).await,
+                (None, Some(every_ms)) => tokio::time::sleep_until(next_reading(every_ms)).await,
+                (None, None) => {}
             }
         }
     }
@@ -248,7 +270,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {
                 };
                 let open: Open = self.hub.find(token).ok_or(Reason::AuthFailure)?;
                 let url = format!("{}://{}:{}/live", self.scheme, open.host, self.port);
-                self.publication = Some(Publication::begin(&open, &url, name, self.peer)?);
+                let publication = Publication::begin(&open, &url, name, self.peer)?;
+                self.gather = Some(match publication.is_low_latency() {
+                    true => GATHERED_LOW_LATENCY_MS,
+                    false => GATHERED_MS,
+                });
+                self.publication = Some(publication);
                 self.session.accept();
                 self.deadline = Instant::now() + IDLE;
             }
