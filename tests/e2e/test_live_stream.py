@@ -331,6 +331,53 @@ def test_the_command_line_runs_an_event(installed, source, tmp_path):
     assert "not found" in run("live", "show", name, code=1)
 
 
+def growing(playlist: str) -> tuple[int, list[str]]:
+    """Number of the segment that is not complete, and addresses of its parts."""
+    tail = playlist[playlist.rindex("#EXTINF:") :]
+    return sequence(playlist) + len(segments(playlist)), re.findall(r'#EXT-X-PART:.*URI="([^"]+)"', tail)
+
+
+def test_what_grew_when_the_worker_was_killed_stays(installed, source, tmp_path):
+    show = Show(Account(installed.connection()), low_latency=True)
+    encoder = show.push(source)
+    playlists = show.playlists()
+    video, text = playlists["video"], ""
+    deadline = time.monotonic() + 20
+    # Just after its second part, in which some sound has come as well.
+    while len(segments(text)) < 4 or len(growing(text)[1]) != 2:
+        assert time.monotonic() < deadline, text
+        text = show.get(video).text
+    number, parts = growing(text)
+    seen = b"".join(show.get(urljoin(video, part)).content for part in parts)
+    killed = installed.worker("ingest")
+    os.kill(killed, signal.SIGKILL)
+    encoder.wait()
+    deadline, grown = time.monotonic() + 20, text
+    while sequence(grown) + len(segments(grown)) <= number + 2:
+        assert time.monotonic() < deadline, grown
+        # Refused until the worker is back.
+        if encoder.poll() is not None:
+            encoder = show.push(source)
+        time.sleep(0.3)
+        answer = show.http.get(video, timeout=30)
+        grown = answer.text if answer.ok else grown
+    assert installed.worker("ingest") != killed
+    assert "#EXT-X-GAP" not in grown, grown
+    # What players have of it is there still, and no more than its encoder sent.
+    names = dict(enumerate(segments(grown), sequence(grown)))
+    whole = show.get(urljoin(video, names[number])).content
+    assert whole.startswith(seen) and len(whole) < 3 * len(seen)
+    encoder.kill()
+    encoder.wait()
+    time.sleep(2)
+    show.end()
+    ended = show.until(video, lambda text: "#EXT-X-ENDLIST" in text, 15).text
+    assert show.get(urljoin(video, dict(enumerate(segments(ended), sequence(ended)))[number])).content == whole
+    # One break, where the worker was away, and no picture is missing before it.
+    found = runs(media.read_counter(show.film(tmp_path)))
+    assert len(found) == 2, found
+
+
 def test_a_killed_worker(installed, source, tmp_path):
     show = Show(Account(installed.connection()), low_latency=False)
     encoder = show.push(source, "-stream_loop", "2")

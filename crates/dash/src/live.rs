@@ -2,8 +2,8 @@
 //! static afterwards.
 //!
 //! A dynamic presentation's media times count from the Unix epoch, which is its availability start for ever; so nothing
-//! that players remember of it changes from update to update. A Period ends where the parameters of a track change; missing
-//! time is a gap in `SegmentTimeline`.
+//! that players remember of it changes from update to update. A Period ends where the parameters of a track change; time that
+//! is missing within it counts to the segment in front.
 
 use crate::events::EventStream;
 use crate::mpd::{AdaptationSet, Profile, write_key_frames};

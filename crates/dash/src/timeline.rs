@@ -11,11 +11,15 @@ pub struct Segment {
     pub duration: u64,
 }
 
-/// Appends the timeline: one `S` per run of equal durations. `@t` is written on the first and wherever the media has
-/// a gap, as everywhere else it follows.
+/// Appends the timeline: one `S` per run of equal durations. `@t` is written on the first and wherever segments overlap, as
+/// everywhere else it follows.
+///
+/// Time that is missing counts to the segment in front of it. To dash.js the next segment is the one that covers the moment at
+/// which the last one ends (5.2, `getSegmentByIndex`): it waits for ever where none does.
 pub(crate) fn write(out: &mut String, segments: &[Segment]) {
     out.push_str("<SegmentTimeline>");
-    let mut rest = segments.iter().filter(|s| s.duration > 0).peekable();
+    let there: Vec<Segment> = segments.iter().copied().filter(|s| s.duration > 0).collect();
+    let mut rest = whole(&there).peekable();
     let mut expected: Option<u64> = None;
     while let Some(first) = rest.next() {
         let mut end = first.start.saturating_add(first.duration);
@@ -36,4 +40,16 @@ pub(crate) fn write(out: &mut String, segments: &[Segment]) {
         expected = Some(end);
     }
     out.push_str("</SegmentTimeline>");
+}
+
+/// The segments, each until the next one begins.
+fn whole(segments: &[Segment]) -> impl Iterator<Item = Segment> + '_ {
+    let next = segments.iter().skip(1).map(Some).chain([None]);
+    segments.iter().zip(next).map(|(segment, next)| {
+        let until_next = next.map_or(0, |next| next.start.saturating_sub(segment.start));
+        Segment {
+            start: segment.start,
+            duration: segment.duration.max(until_next),
+        }
+    })
 }

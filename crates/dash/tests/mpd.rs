@@ -193,7 +193,7 @@ fn open_groups_are_access_points_of_another_type_and_not_cmaf() {
 }
 
 #[test]
-fn gaps_are_shown_and_empty_segments_are_not() {
+fn missing_time_counts_to_the_segment_in_front_and_empty_segments_are_not_shown() {
     let segments = [(100, 10), (110, 10), (120, 0), (130, 10)]
         .map(|(start, duration)| Segment { start, duration });
     let text = Mpd {
@@ -210,7 +210,7 @@ fn gaps_are_shown_and_empty_segments_are_not() {
     .write();
     assert!(
         text.contains(
-            r#"<SegmentTimeline><S t="100" d="10" r="1"/><S t="130" d="10"/></SegmentTimeline>"#
+            r#"<SegmentTimeline><S t="100" d="10"/><S d="20"/><S d="10"/></SegmentTimeline>"#
         ),
         "{text}"
     );

@@ -4,9 +4,9 @@
 //! frame "HWLJ" { timeline } | frame "HWLC" { change } | frame "HWLC" { change } | ...
 //! ```
 //!
-//! Parts are not among the changes: a segment is kept once it is complete, and so is its media. A row is kept before
-//! anybody hears of it, so that its number is not given twice. A process that is killed while it appends leaves a torn last
-//! frame: [`read`] says where the good bytes end.
+//! A row is kept before anybody hears of it, so that its number is not given twice. What grows is kept part by part: whoever
+//! finds its media goes on behind it ([`Timeline::close_what_grew`]). A process that is killed while it appends leaves a torn
+//! last frame: [`read`] says where the good bytes end.
 
 use crate::LiveError;
 use crate::timeline::{
@@ -19,26 +19,30 @@ const CHANGE: [u8; 4] = *b"HWLC";
 const VERSION: u16 = TIMELINE_VERSION;
 const CHANGE_VERSION: u16 = 1;
 
-/// The first bytes of a journal.
+/// The first bytes of a journal: a snapshot of what is complete, and how what grows has come to be.
 #[must_use]
 pub fn snapshot(timeline: &Timeline) -> Vec<u8> {
+    let mut complete = timeline.clone();
+    complete.drop_incomplete();
     let mut w = Writer::default();
-    write_timeline(&mut w, timeline);
-    frame(SNAPSHOT, VERSION, &w.0)
+    write_timeline(&mut w, &complete);
+    let mut bytes = frame(SNAPSHOT, VERSION, &w.0);
+    for change in timeline.what_grows() {
+        bytes.extend(appended(&change));
+    }
+    bytes
 }
 
-/// What is appended for `change`; `None` if a journal does not keep it.
+/// What is appended for `change`; `None` if a journal does not keep it: a segment that is complete is told of as a whole.
 #[must_use]
 pub fn record(change: &Change) -> Option<Vec<u8>> {
-    if matches!(
-        change,
-        Change::Open { .. } | Change::Part { .. } | Change::Close { .. }
-    ) {
-        return None;
-    }
+    (!matches!(change, Change::Close { .. })).then(|| appended(change))
+}
+
+fn appended(change: &Change) -> Vec<u8> {
     let mut w = Writer::default();
     write_change(&mut w, change);
-    Some(frame(CHANGE, CHANGE_VERSION, &w.0))
+    frame(CHANGE, CHANGE_VERSION, &w.0)
 }
 
 /// What a journal held.

@@ -506,6 +506,65 @@ impl Timeline {
         ends.chain(self.rows.back().map(|row| row.start)).max()
     }
 
+    /// The changes by which what grows has come to be.
+    pub fn what_grows(&self) -> impl Iterator<Item = Change> {
+        self.rows.iter().flat_map(|row| {
+            let growing = row.segments.iter().filter(|(_, segment)| !segment.complete);
+            growing.flat_map(move |(track, segment)| {
+                let (track, number) = (*track, row.number);
+                let open = Change::Open {
+                    track,
+                    number,
+                    start: segment.start,
+                    config: segment.config,
+                };
+                let parts = segment.parts.iter().map(move |part| Change::Part {
+                    track,
+                    number,
+                    part: *part,
+                });
+                std::iter::once(open).chain(parts)
+            })
+        })
+    }
+
+    /// Closes what was growing when its worker was lost, behind the last part whose media there is. `there`: how many bytes of a
+    /// segment. What has no part is taken out; the rows stay, as their numbers have been given out.
+    ///
+    /// Gives what was growing, and of how many bytes it is now; 0: it is gone.
+    pub fn close_what_grew(
+        &mut self,
+        there: impl Fn(TrackIndex, u64) -> u64,
+    ) -> Vec<(TrackIndex, u64, u64)> {
+        let mut grew = Vec::new();
+        for row in &mut self.rows {
+            let number = row.number;
+            row.segments.retain(|track, segment| {
+                if segment.complete {
+                    return true;
+                }
+                let there = there(*track, number);
+                let mut size = 0_u64;
+                let whole = segment.parts.iter().take_while(|part| {
+                    let end = size.saturating_add(u64::from(part.size));
+                    let is_whole = end <= there;
+                    if is_whole {
+                        size = end;
+                    }
+                    is_whole
+                });
+                let parts = whole.count();
+                segment.parts.truncate(parts);
+                let last = segment.parts.last();
+                segment.duration = last.map_or(0, |part| part.offset.saturating_add(part.duration));
+                segment.complete = segment.duration > 0;
+                grew.push((*track, number, if segment.complete { size } else { 0 }));
+                segment.complete
+            });
+        }
+        grew
+    }
+
     /// Takes out what was growing when its worker was lost: nobody has all of it. The rows stay, as their numbers have
     /// been given out.
     pub fn drop_incomplete(&mut self) {

@@ -533,6 +533,7 @@ impl Live {
         inner.listeners.push(teller);
         let timeline = inner.engine.timeline().clone();
         let mut kept = BTreeMap::new();
+        let inner = &mut *inner;
         for row in &timeline.rows {
             for (track, segment) in &row.segments {
                 if !segment.complete {
@@ -567,9 +568,7 @@ impl Live {
             match output {
                 Output::Change(change) => {
                     if let Err(error) = inner.keep(change) {
-                        tracing::error!(event = %self.id, "the journal cannot be written: {error}");
-                        inner.broken =
-                            Some(format!("the worker's disk cannot be written: {error}"));
+                        inner.refuse(self.id, &error);
                     }
                 }
                 Output::Media {
@@ -577,6 +576,9 @@ impl Live {
                     number,
                     bytes,
                 } => {
+                    if let Err(error) = inner.spool.grow(track, number, &bytes) {
+                        inner.refuse(self.id, &error);
+                    }
                     inner.media_bytes += bytes.len();
                     inner.media.entry((number, track)).or_default().push(bytes);
                 }
@@ -785,6 +787,12 @@ impl Inner {
         self.engine.timeline().tracks.get(usize::from(index))
     }
 
+    /// The disk cannot be written: nothing more is taken in.
+    fn refuse(&mut self, event: Uuid, error: &io::Error) {
+        tracing::error!(%event, "the journal cannot be written: {error}");
+        self.broken = Some(format!("the worker's disk cannot be written: {error}"));
+    }
+
     /// Records a change, then tells of it.
     fn keep(&mut self, change: Change) -> io::Result<()> {
         self.spool.record(&change, self.engine.timeline())?;
@@ -797,7 +805,10 @@ impl Inner {
                 let parts = self.media.get(&key).map(Vec::as_slice).unwrap_or_default();
                 // Without a recording nobody needs it beyond memory.
                 let kept = match self.listeners.is_empty() {
-                    true => None,
+                    true => {
+                        self.spool.discard(track, number);
+                        None
+                    }
                     false => Some(self.spool.keep(track, number, parts)?),
                 };
                 if let Some(kept) = &kept {

@@ -3,11 +3,14 @@
 //! ```text
 //! {data}/{event id}-{generation}/journal              see headwater_live::journal
 //! {data}/{event id}-{generation}/{track}-{number}     a complete segment that some output has not stored yet
+//! {data}/{event id}-{generation}/{track}-{number}.new one that grows
 //! ```
 //!
 //! Writes are not synced: they outlive the process, and a machine that loses power loses the seconds that its encoders send
 //! again or not. What is in storage is safe.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -26,6 +29,8 @@ pub(crate) struct Spool {
     folder: PathBuf,
     journal: File,
     grown: u64,
+    /// Segments that grow.
+    growing: BTreeMap<(u64, TrackIndex), File>,
     /// Segments stay when their owners go: the process ends, and another may still store them.
     leaving: Arc<AtomicBool>,
 }
@@ -45,23 +50,43 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let timeline = found.map(|read| read.timeline);
+        let mut timeline = found.map(|read| read.timeline);
         let mut spool = Self {
             journal: OpenOptions::new().create(true).append(true).open(&path)?,
             folder,
             grown: 0,
+            growing: BTreeMap::new(),
             leaving: Arc::default(),
         };
+        if let Some(timeline) = &mut timeline {
+            spool.close_what_grew(timeline)?;
+        }
         spool.compact(&timeline.clone().unwrap_or_default())?;
         Ok((spool, timeline))
+    }
+
+    /// What grew when the worker's last life ended is complete with what there is of it: players may have its parts already.
+    fn close_what_grew(&self, timeline: &mut Timeline) -> io::Result<()> {
+        let there = |track, number| {
+            let found = std::fs::metadata(self.growing_path(track, number));
+            found.map_or(0, |found| found.len())
+        };
+        for (track, number, bytes) in timeline.close_what_grew(there) {
+            let growing = self.growing_path(track, number);
+            if bytes == 0 {
+                let _ = std::fs::remove_file(growing);
+                continue;
+            }
+            OpenOptions::new().write(true).open(&growing)?.set_len(bytes)?;
+            std::fs::rename(growing, self.path(track, number))?;
+        }
+        Ok(())
     }
 
     /// Puts a snapshot in the place of the journal.
     fn compact(&mut self, timeline: &Timeline) -> io::Result<()> {
         let (new, path) = (self.folder.join("journal.new"), self.folder.join("journal"));
-        let mut complete = timeline.clone();
-        complete.drop_incomplete();
-        std::fs::write(&new, journal::snapshot(&complete))?;
+        std::fs::write(&new, journal::snapshot(timeline))?;
         std::fs::rename(&new, &path)?;
         self.journal = OpenOptions::new().append(true).open(&path)?;
         self.journal.seek(SeekFrom::End(0))?;
@@ -86,18 +111,41 @@ impl Spool {
         self.folder.join(format!("{track}-{number}"))
     }
 
-    /// Keeps a complete segment until the last owner of what is returned has let go.
+    fn growing_path(&self, track: TrackIndex, number: u64) -> PathBuf {
+        self.path(track, number).with_extension("new")
+    }
+
+    /// Appends a part to a segment that grows.
+    pub(crate) fn grow(&mut self, track: TrackIndex, number: u64, part: &[u8]) -> io::Result<()> {
+        let path = self.growing_path(track, number);
+        let file = match self.growing.entry((number, track)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(File::create(path)?),
+        };
+        file.write_all(part)
+    }
+
+    /// Nobody needs a segment that grew.
+    pub(crate) fn discard(&mut self, track: TrackIndex, number: u64) {
+        if self.growing.remove(&(number, track)).is_some() {
+            let _ = std::fs::remove_file(self.growing_path(track, number));
+        }
+    }
+
+    /// Keeps a complete segment until the last owner of what is returned has let go. `parts`: its media, for one that did not grow
+    /// here.
     pub(crate) fn keep(
-        &self,
+        &mut self,
         track: TrackIndex,
         number: u64,
         parts: &[Bytes],
     ) -> io::Result<Arc<Kept>> {
-        let path = self.path(track, number);
-        let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
-        for part in parts {
-            file.write_all(part)?;
+        let (path, new) = (self.path(track, number), self.growing_path(track, number));
+        if self.growing.remove(&(number, track)).is_none() {
+            let mut file = File::create(&new)?;
+            for part in parts {
+                file.write_all(part)?;
+            }
         }
         std::fs::rename(&new, &path)?;
         Ok(self.kept(path))

@@ -2,6 +2,8 @@
 
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -85,4 +87,20 @@ export function pushPictures(ingest, groupS) {
     ],
     { stdio: ["ignore", "inherit", "inherit"] },
   );
+}
+
+/** The process id of the ingest worker of the installation that HEADWATER_CONNECTION names, on this machine; undefined while there is none. */
+export function ingestWorker() {
+  const data = `--data=${join(dirname(process.env.HEADWATER_CONNECTION), "ingest")}`;
+  const found = readdirSync("/proc").filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0");
+      return words[1] === "ingest" && words.includes(data);
+    } catch {
+      // It ended meanwhile.
+      return false;
+    }
+  });
+  return found.length === 0 ? undefined : Number(found[0]);
 }

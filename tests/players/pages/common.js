@@ -7,6 +7,9 @@
 //   select(id)       plays that rendition and no other from now on
 //   texts()          [{ language, name }], one per text track; pages of players that are asked for it
 //   showText(lang)   shows the text track of that language
+//   goBack(time)     to what was broadcast then; pages of players that are asked for it, and so with live()
+//   live()           to the edge, as its button does
+//   latency()        how far behind the edge it is, in seconds
 //   listen()         has the player tell of messages and cues from then on; pages that are asked for it
 // and pushes what its player complains of to `errors`, and what it is told beside the pictures to `heard`.
 

@@ -33,6 +33,9 @@ window.player = {
       .sort((a, b) => a.bitrate - b.bitrate),
   // The manifest says whether it is; a page may let the player catch up.
   lowLatency: () => player.updateSettings({ streaming: { liveCatchup: { enabled: true } } }),
+  // Its own seek: what is sought past it, and is farther than `liveCatchup.maxDrift` from the edge, it takes for a player that lost its way.
+  goBack: (time) => player.seekToPresentationTime(time),
+  live: () => player.seekToOriginalLive(),
   latency: () => (player.isDynamic() ? player.getCurrentLiveLatency() : null),
   select: (id) => {
     player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });

@@ -81,6 +81,8 @@ window.player = {
     lowLatencyMode = true;
   },
   latency: () => hls.latency,
+  goBack: (time) => void (video.currentTime = time),
+  live: () => void (video.currentTime = hls.liveSyncPosition),
   listen: () => {
     listening = true;
   },

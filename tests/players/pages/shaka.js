@@ -35,6 +35,9 @@ window.player = {
     const track = player.getVariantTracks().find((candidate) => candidate.id === id);
     player.selectVariantTrack(track, /* clearBuffer= */ true, /* safeMargin= */ 0);
   },
+  latency: () => (player.isLive() ? (Date.now() - player.getPlayheadTimeAsDate().getTime()) / 1000 : null),
+  goBack: (time) => void (video.currentTime = time),
+  live: () => player.goToLive(),
   /** Plays at another rate, from key frames where the manifest has any. */
   fast: (rate) => player.trickPlay(rate),
   normal: () => player.cancelTrickPlay(),

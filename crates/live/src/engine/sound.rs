@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Engine, HOLE_MS, Output, SILENT_MS, SOUND_SLACK_MS};
+use super::{Engine, HOLE_MS, Output, SILENT_MS, SOUND_SLACK_MS, TrackState};
+use crate::clock_of_ms;
 use crate::grid::{Ask, Mark};
 use crate::reason::Drop;
 use crate::stream::Kind;
@@ -37,6 +38,15 @@ pub(super) enum Held {
 impl Sound {
     pub(super) fn hold(&mut self, now_ms: i64, unit: Unit) {
         self.held.push_back((now_ms, unit));
+    }
+}
+
+impl TrackState {
+    /// Whether time is missing between the last frame and one that begins at `pts`.
+    fn is_behind_a_hole(&self, pts: i64) -> bool {
+        let next = self.sound.next.and_then(|next| u64::try_from(next).ok());
+        let next = next.map(|next| clock_of_ticks(next, self.builder.scale()));
+        next.is_some_and(|next| pts.saturating_sub(next) > clock_of_ms(HOLE_MS))
     }
 }
 
@@ -92,6 +102,7 @@ impl Engine {
         };
         let row = track.builder.row();
         let after = row.or(track.row);
+        let is_behind_a_hole = track.is_behind_a_hole(unit.pts);
         let cut = if alone || changed {
             let anew = Ask::Anew {
                 after,
@@ -99,11 +110,18 @@ impl Engine {
             };
             self.grid.cut(row.map_or(anew, Ask::Within), unit.pts)
         } else {
-            let begun = self.grid.after(after).filter(|mark| mark.start <= unit.pts);
+            // An encoder that comes back may begin with sound by a frame.
+            let early = match is_behind_a_hole {
+                true => self.grid.tolerance(),
+                false => 0,
+            };
+            let by = unit.pts.saturating_add(early);
+            let begun = self.grid.after(after).filter(|mark| mark.start <= by);
             begun.last().map(|mark| (mark, false))
         };
-        if cut.is_none() && row.is_none() {
-            // From before the first picture.
+        let is_next_begun = || self.grid.after(after).next().is_some();
+        if cut.is_none() && (row.is_none() || is_behind_a_hole && is_next_begun()) {
+            // From before the first picture, at all or after a hole: it has no row.
             return;
         }
         if let Some((mark, new)) = cut {

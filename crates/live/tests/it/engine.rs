@@ -226,6 +226,41 @@ fn an_encoder_that_comes_back_in_the_middle_of_a_row_waits_for_nothing() {
 }
 
 #[test]
+fn sound_that_comes_back_before_the_pictures_is_not_put_before_the_hole() {
+    let mut engine = Engine::new(settings(), Timeline::default(), NOW);
+    let (mut seen, mut now) = (Seen::default(), NOW);
+    let mut encoder = Encoder::new(&mut engine, 1, 0, now, &[3_000_000], true);
+    encoder.run(&mut engine, &mut seen, &mut now, 120);
+    engine.disconnect(now, 1);
+    now += 1_500;
+    engine.tick(now);
+    // Started anew: its clock begins somewhere else, and sound by three frames earlier.
+    let mut again = Encoder::new(&mut engine, 2, 9_000_000, now, &[3_000_000], true);
+    for early in (1..=3).rev() {
+        let time = again.base - early * 1920;
+        let unit = AccessUnit {
+            dts: time,
+            pts: time,
+            sync: true,
+            bytes: Bytes::from_static(b"early"),
+        };
+        engine.push(now, 2, again.audio.unwrap(), unit).unwrap();
+    }
+    again.run(&mut engine, &mut seen, &mut now, 200);
+    engine.end(now);
+    seen.drain(&mut engine);
+    seen.check();
+    assert_eq!(seen.discontinuities(), 1);
+    let sound: Vec<_> = seen.timeline.segments(1).collect();
+    // Two seconds and a few frames at most: none spans what is missing.
+    assert!(sound.iter().all(|(_, segment)| segment.duration <= 99_072));
+    let back = sound.iter().find(|(row, _)| row.discontinuity);
+    let (row, segment) = back.unwrap();
+    let early = row.start - clock_of_ticks(segment.start, Timescale::new(48_000).unwrap());
+    assert!((0..=5_400).contains(&early), "{early}");
+}
+
+#[test]
 fn pictures_that_wait_for_a_key_frame_too_long_are_missing() {
     let mut engine = Engine::new(settings(), Timeline::default(), NOW);
     let (mut seen, mut now) = (Seen::default(), NOW);
@@ -386,8 +421,24 @@ fn a_restarted_worker_goes_on_with_the_next_number() {
     // Killed while it wrote: the last record is torn.
     let mut torn = seen.journal.clone().unwrap();
     torn.truncate(torn.len() - 3);
-    let read = journal::read(&torn).unwrap();
+    let mut read = journal::read(&torn).unwrap();
     assert!(read.good < torn.len());
+    // Nothing is left of one track's last segment, and of the other's all but a byte of its last part.
+    let last = seen.timeline.rows.back().unwrap().clone();
+    let [pictures, sound] = [&last.segments[&0], &last.segments[&1]];
+    assert!(!pictures.complete && pictures.parts.len() > 1 && !sound.complete);
+    let there = |track, number| match (track, number == last.number) {
+        (1, true) => 0,
+        _ => pictures.size() - 1,
+    };
+    let grew = read.timeline.close_what_grew(there);
+    let kept = &read.timeline.rows.back().unwrap().segments;
+    let parts = pictures.parts.len() - 1;
+    let end = pictures.parts[parts].offset;
+    assert_eq!(kept[&0].parts, pictures.parts[..parts]);
+    assert_eq!((kept[&0].duration, kept[&0].complete), (end, true));
+    assert_eq!(grew, [(0, last.number, kept[&0].size()), (1, last.number, 0)]);
+    assert!(!kept.contains_key(&1));
     let mut engine = Engine::new(settings(), read.timeline.clone(), now);
     let mut after = Seen {
         timeline: read.timeline,

@@ -262,9 +262,8 @@ fn missing_sound_is_a_gap_and_pictures_go_on() {
         .text()
         .to_owned();
     let gap = format!(
-        "<S t=\"{}\" d=\"48000\" r=\"2\"/><S t=\"{}\"",
-        FIRST * 48_000,
-        (FIRST + 4) * 48_000
+        "<S t=\"{}\" d=\"48000\" r=\"1\"/><S d=\"96000\"/><S d=\"48000\"",
+        FIRST * 48_000
     );
     assert!(mpd.contains(&gap), "{mpd}");
 }
