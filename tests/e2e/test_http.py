@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import socket
 import ssl
 import subprocess
@@ -12,7 +14,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from azure.mgmt.media.models import IPAccessControl, IPRange, StreamingEndpoint, StreamingEndpointAccessControl
+from azure.mgmt.media.models import (
+    AkamaiAccessControl,
+    AkamaiSignatureHeaderAuthenticationKey,
+    CrossSiteAccessPolicies,
+    IPAccessControl,
+    IPRange,
+    StreamingEndpoint,
+    StreamingEndpointAccessControl,
+)
 
 import media
 
@@ -252,6 +262,78 @@ def test_an_endpoint_of_its_own_host_name_serves_whom_it_is_for(account, counted
         served = next(got for got in get(host) if got.status_code == 200)
         assert served.headers["Cache-Control"] == "public, max-age=5"
         assert next(get()).headers["Cache-Control"] == "public, max-age=60"
+    finally:
+        endpoints.begin_stop(*where, name).result()
+        endpoints.begin_delete(*where, name).result()
+
+
+def signed(url: str, key: bytes, identifier: str, at: float | None = None) -> dict[str, str]:
+    """Headers with which Akamai's servers ask for `url`: signature header authentication, version 5."""
+    parts = urlsplit(url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    data = f"5, 192.0.2.4, 203.0.113.9, {int(at or time.time())}, {uuid.uuid4().hex}, {identifier}"
+    signature = hmac.new(key, (data + path).encode(), "sha256").digest()
+    return {"X-Akamai-G2O-Auth-Data": data, "X-Akamai-G2O-Auth-Sign": base64.b64encode(signature).decode()}
+
+
+def test_an_endpoint_behind_akamai_serves_what_is_signed(account, counted_published, http, segment):
+    endpoints, where = account.client.streaming_endpoints, account.where
+    name, host = account.name("ep").replace("_", "-")[:24].strip("-"), f"{uuid.uuid4().hex[:8]}.example"
+    keys = {"first": b"a key of the CDN", "second": b"another one of it"}
+    listed = [
+        AkamaiSignatureHeaderAuthenticationKey(identifier=identifier, base64_key=base64.b64encode(key).decode())
+        for identifier, key in keys.items()
+    ]
+    flash = '<cross-domain-policy><allow-access-from domain="*"/></cross-domain-policy>'
+    wanted = StreamingEndpoint(
+        location="local",
+        scale_units=0,
+        custom_host_names=[host],
+        access_control=StreamingEndpointAccessControl(
+            akamai=AkamaiAccessControl(akamai_signature_header_authentication_key_list=listed)
+        ),
+        cross_site_access_policies=CrossSiteAccessPolicies(cross_domain_policy=flash),
+    )
+    endpoints.begin_create(*where, name, wanted, auto_start=True).result()
+    try:
+        shown = endpoints.get(*where, name)
+        kept = shown.access_control.akamai.akamai_signature_header_authentication_key_list
+        assert [(key.identifier, base64.b64decode(key.base64_key)) for key in kept] == list(keys.items())
+
+        def ask(url: str, headers: dict[str, str]) -> requests.Response:
+            return http.get(url, headers={"Host": host, **headers})
+
+        # An instance knows a locator for some seconds.
+        deadline = time.monotonic() + 60
+        while (refused := ask(segment, {})).status_code == 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        assert (refused.status_code, refused.json()["code"]) == (403, "MPE_UNAUTHORIZED")
+        assert "not signed by a CDN" in refused.json()["detail"]
+        whole = http.get(segment)
+        assert whole.status_code == 200, "others are served where they were"
+        for identifier, key in keys.items():
+            served = ask(segment, signed(segment, key, identifier))
+            assert (served.status_code, served.content) == (200, whole.content)
+        queried = f"{counted_published.hls}?cdn=1&x"
+        assert ask(queried, signed(queried, keys["first"], "first")).status_code == 200
+        for url, key, identifier, at, why in [
+            (segment, keys["second"], "first", None, "wrong"),
+            (counted_published.hls, keys["first"], "first", None, "wrong"),
+            (segment, keys["first"], "third", None, "not one of the endpoint's"),
+            (segment, keys["first"], "first", time.time() - 60, "not of this time"),
+        ]:
+            answer = ask(segment, signed(url, key, identifier, at))
+            assert answer.status_code == 403 and why in answer.json()["detail"], answer.text
+        # Of Flash's players this host says something, and no other does.
+        base = urlsplit(segment)
+        policy = f"{base.scheme}://{base.netloc}/crossdomain.xml"
+        answer = ask(policy, {})
+        assert (answer.status_code, answer.text, answer.headers["Content-Type"]) == (200, flash, "text/xml")
+        assert ask(f"{base.scheme}://{base.netloc}/clientaccesspolicy.xml", {}).status_code == 404
+        # What a script has read it may write: the keys stay.
+        endpoints.begin_update(*where, name, shown).result()
+        assert ask(segment, signed(segment, keys["second"], "second")).status_code == 200
     finally:
         endpoints.begin_stop(*where, name).result()
         endpoints.begin_delete(*where, name).result()

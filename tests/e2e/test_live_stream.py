@@ -373,9 +373,9 @@ def test_what_grew_when_the_worker_was_killed_stays(installed, source, tmp_path)
     show.end()
     ended = show.until(video, lambda text: "#EXT-X-ENDLIST" in text, 15).text
     assert show.get(urljoin(video, dict(enumerate(segments(ended), sequence(ended)))[number])).content == whole
-    # One break, where the worker was away, and no picture is missing before it.
+    # Both lives of the encoder from their first picture on, one behind the other; where each was cut off, what was to be reordered is missing.
     found = runs(media.read_counter(show.film(tmp_path)))
-    assert len(found) == 2, found
+    assert [first for first, last in found if last - first > 3] == [0, 0] and len(found) <= 4, found
 
 
 def test_a_killed_worker(installed, source, tmp_path):

@@ -1,11 +1,13 @@
 //! `cargo xtask fuzz` and `bench`: what takes long, or measures, and is no part of the tests.
 
 use crate::debian::Need;
+use crate::installation::Installation;
 use crate::run::{cargo, run};
 use crate::suites::example;
-use crate::{build, debian, paths};
+use crate::{build, debian, node, paths};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The mutation suites with as many inputs as are asked for, optimised. They are among the tests with some thousand.
 pub(crate) fn fuzz(count: u64, first: u64) -> Result<()> {
@@ -29,6 +31,47 @@ pub(crate) fn fuzz(count: u64, first: u64) -> Result<()> {
         .env("HEADWATER_MUTATIONS", count.to_string())
         .current_dir(paths::root());
     run(&mut command)
+}
+
+/// Players stay at the edge for so long, minutes.
+const AT_THE_EDGE: u64 = 10;
+
+/// What takes as long as it plays: the suite's test of three players with more time, and beside it an hour of one encoder.
+pub(crate) fn soak(minutes: u64) -> Result<()> {
+    debian::ensure(&[
+        Need::program("ffmpeg", "ffmpeg"),
+        Need::program("chromium", "chromium"),
+    ])?;
+    let binary = match std::env::var_os("HEADWATER_BINARY") {
+        Some(binary) => PathBuf::from(binary),
+        None => build::everything()?,
+    };
+    let folder = paths::root().join("tests/players");
+    node::install(&folder)?;
+    // One each: the players' worker is killed.
+    let steady = Installation::start(&binary, "soak-drift", &["--no-demo"])?;
+    let shaken = Installation::start(&binary, "soak-players", &["--no-demo"])?;
+    let test = |file: &str, installation: &Installation| {
+        let mut command = Command::new("node");
+        command
+            .args(["--test", file])
+            .env("HEADWATER_CONNECTION", &installation.connection)
+            .env("SOAK_MINUTES", minutes.to_string())
+            .env(
+                "LIVE_SECONDS",
+                minutes.min(AT_THE_EDGE).saturating_mul(60).to_string(),
+            )
+            .current_dir(&folder);
+        command
+    };
+    std::thread::scope(|scope| {
+        let drift = scope.spawn(|| run(&mut test("soak/drift.mjs", &steady)));
+        let players = run(&mut test("endurance.test.mjs", &shaken));
+        let drift = drift
+            .join()
+            .map_err(|_| anyhow::anyhow!("the drift's thread"))?;
+        players.and(drift)
+    })
 }
 
 /// Benchmarks: the numbers go to the terminal, and by hand into docs/benchmarks.md.

@@ -72,6 +72,13 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         first: u64,
     },
+    /// Live for long: three players at the edge for ten minutes, through a restarted encoder and a killed worker; pictures and
+    /// sound together for an hour.
+    Soak {
+        /// How long pictures and sound are looked at; players at most as long.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
     /// Formatting, lints, docs, and the Wasm build of the pure crates.
     Check,
     /// Measure; prints tables. `api`, `hosts`, `keys`, `live`, `origin`, `start`, `transcode` or `workers`.
@@ -93,6 +100,7 @@ fn main() -> std::process::ExitCode {
         Command::E2e => suites::test(&suites::Selection::EndToEnd),
         Command::Bed { args } => bed::bed(&args),
         Command::Fuzz { count, first } => by_hand::fuzz(count, first),
+        Command::Soak { minutes } => by_hand::soak(minutes),
         Command::Check => checks::check(),
         Command::Bench { what, args } => by_hand::bench(&what, &args),
     };

@@ -1,5 +1,12 @@
-//! Streaming endpoints: whether a project's locators are served.
+//! Streaming endpoints: whether a project's locators are served, and to whom.
+//!
+//! Of `accessControl.akamai` the keys are kept apart from the other properties, sealed ([`keys`]).
 
+mod keys;
+
+pub use keys::SignatureKey;
+
+use headwater_seal::Seal;
 use headwater_work::live::IpRange;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -32,12 +39,26 @@ impl EndpointState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamingEndpoint {
     pub name: String,
-    /// What a writer may set, in AMS's names.
-    pub properties: Map<String, Json>,
+    /// What a writer may set, in AMS's names, but for the keys of [`Self::opened`].
+    properties: Map<String, Json>,
+    keys: Option<keys::Sealed>,
     pub tags: Map<String, Json>,
     pub state: EndpointState,
     pub created: Timestamp,
     pub modified: Timestamp,
+}
+
+impl StreamingEndpoint {
+    /// What a writer may set, in AMS's names, as it was written.
+    ///
+    /// Errors: [`CatalogError::Seal`], or [`CatalogError::Corrupt`] for what was not sealed here.
+    pub fn opened(&self, seal: &Seal) -> Result<Map<String, Json>, CatalogError> {
+        let mut properties = self.properties.clone();
+        if let Some(sealed) = &self.keys {
+            keys::put_back(&mut properties, sealed.open(seal)?);
+        }
+        Ok(properties)
+    }
 }
 
 /// What a running endpoint says of whom it serves, and for how long answers are kept.
@@ -47,6 +68,8 @@ pub struct EndpointRules {
     pub hosts: Vec<String>,
     /// `accessControl.ip.allow`: everybody if `None`, nobody if empty.
     pub allow: Option<Vec<IpRange>>,
+    /// `accessControl.akamai`: if there are keys, what is asked for has to be signed with one of them.
+    pub signed_with: Vec<SignatureKey>,
     /// `maxCacheAge`, seconds.
     pub max_age: Option<u32>,
 }
@@ -75,26 +98,79 @@ impl EndpointRules {
         Ok(Self {
             hosts,
             allow,
+            signed_with: keys::read(properties).ok_or_else(corrupt)?,
             max_age,
         })
     }
 
     /// Whether there is anything to look at when serving.
     fn bind(&self) -> bool {
-        self.allow.is_some() || self.max_age.is_some()
+        self.allow.is_some() || self.max_age.is_some() || !self.signed_with.is_empty()
     }
+}
+
+/// XML with which players of an older kind ask a host who may read its media, if endpoints say any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CrossSite {
+    /// `customHostNames`
+    pub hosts: Vec<String>,
+    /// `/crossdomain.xml`, of Flash.
+    pub cross_domain: Option<String>,
+    /// `/clientaccesspolicy.xml`, of Silverlight.
+    pub client_access: Option<String>,
+}
+
+impl CrossSite {
+    fn of(properties: &Map<String, Json>) -> Self {
+        let policy = |name: &str| {
+            let policy = properties.get("crossSiteAccessPolicies")?.get(name)?;
+            policy.as_str().filter(|text| !text.is_empty())
+        };
+        let hosts = properties.get("customHostNames").map(Vec::deserialize);
+        Self {
+            hosts: hosts.and_then(Result::ok).unwrap_or_default(),
+            cross_domain: policy("crossDomainPolicy").map(str::to_owned),
+            client_access: policy("clientAccessPolicy").map(str::to_owned),
+        }
+    }
+}
+
+/// What all say that run, of all projects, as one address serves them all: endpoints, and live events, whose previews are there.
+pub async fn cross_site<S: Sql>(sql: &S) -> Result<(Vec<CrossSite>, Vec<CrossSite>), CatalogError> {
+    let endpoints = cross_site_of(sql, "streaming_endpoints").await?;
+    let events = cross_site_of(sql, "live_events").await?;
+    Ok((endpoints, events))
+}
+
+async fn cross_site_of<S: Sql>(sql: &S, table: &str) -> Result<Vec<CrossSite>, CatalogError> {
+    let rows = sql
+        .query(
+            &format!(
+                "SELECT properties_json FROM {table}
+                 WHERE state = 'Running' AND properties_json LIKE '%\"crossSiteAccessPolicies\"%'
+                 ORDER BY project_id, name"
+            ),
+            &[],
+        )
+        .await?;
+    let said = rows.iter().map(|row| {
+        let properties: Map<String, Json> = row.json("properties_json")?;
+        Ok(CrossSite::of(&properties))
+    });
+    said.collect()
 }
 
 /// The rules of a project's running endpoints, by name.
 pub(crate) async fn rules<S: Sql>(
     sql: &S,
+    seal: &Seal,
     project: &ProjectId,
 ) -> Result<Vec<EndpointRules>, CatalogError> {
     all(sql, project)
         .await?
         .iter()
         .filter(|endpoint| endpoint.state == EndpointState::Running)
-        .map(|endpoint| EndpointRules::of(&endpoint.properties))
+        .map(|endpoint| EndpointRules::of(&endpoint.opened(seal)?))
         .collect()
 }
 
@@ -102,7 +178,7 @@ const ENTITY: Entity<StreamingEndpoint> = Entity {
     one: "Streaming endpoint",
     many: "streaming endpoints",
     table: "streaming_endpoints",
-    columns: "name, properties_json, tags_json, state, created, modified",
+    columns: "name, properties_json, akamai_id, akamai_sealed, tags_json, state, created, modified",
     read: from_row,
     tie: "name",
     fields: &[
@@ -118,6 +194,7 @@ fn from_row(row: &Row<'_>) -> Result<StreamingEndpoint, CatalogError> {
     Ok(StreamingEndpoint {
         name: row.text("name")?,
         properties: row.json("properties_json")?,
+        keys: keys::Sealed::of(row)?,
         tags: row.json("tags_json")?,
         state: match row.text("state")?.as_str() {
             "Running" => EndpointState::Running,
@@ -172,11 +249,12 @@ pub struct EndpointWrite {
 /// Errors: [`CatalogError::Invalid`] for the name; [`CatalogError::Conflict`] beyond [`MOST`].
 pub async fn put<S: Sql>(
     sql: &S,
+    seal: &Seal,
     project: &ProjectId,
     name: &str,
     endpoint: &EndpointWrite,
     auto_start: bool,
-    now: Timestamp,
+    moment: Moment<'_>,
 ) -> Result<(StreamingEndpoint, Written), CatalogError> {
     names::endpoint("name", name)?;
     transaction(sql, async |sql| {
@@ -198,13 +276,17 @@ pub async fn put<S: Sql>(
         let tags = endpoint.tags.clone().unwrap_or_default();
         let mut properties = endpoint.properties.clone();
         properties.retain(|_, value| !value.is_null());
+        let ruled = EndpointRules::of(&properties)?.bind();
+        let (id, sealed) = keys::seal(&mut properties, seal, moment)?;
         let rows = sql
             .query(
                 &format!(
-                    "INSERT INTO streaming_endpoints (project_id, name, properties_json, tags_json, state, created, modified, ruled)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)
+                    "INSERT INTO streaming_endpoints (project_id, name, properties_json, tags_json, state, created, modified, ruled,
+                         akamai_id, akamai_sealed)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9)
                      ON CONFLICT (project_id, name) DO UPDATE SET properties_json = excluded.properties_json,
-                         tags_json = excluded.tags_json, modified = excluded.modified, ruled = excluded.ruled
+                         tags_json = excluded.tags_json, modified = excluded.modified, ruled = excluded.ruled,
+                         akamai_id = excluded.akamai_id, akamai_sealed = excluded.akamai_sealed
                      RETURNING {}",
                     ENTITY.columns
                 ),
@@ -214,8 +296,10 @@ pub async fn put<S: Sql>(
                     json(&properties),
                     json(&tags),
                     state.name().into(),
-                    now.into(),
-                    EndpointRules::of(&endpoint.properties)?.bind().into(),
+                    moment.now.into(),
+                    ruled.into(),
+                    id,
+                    sealed,
                 ],
             )
             .await?;
@@ -229,22 +313,26 @@ pub async fn put<S: Sql>(
 /// Errors: [`CatalogError::NotFound`].
 pub async fn update<S: Sql>(
     sql: &S,
+    seal: &Seal,
     project: &ProjectId,
     name: &str,
     endpoint: &EndpointWrite,
-    now: Timestamp,
+    moment: Moment<'_>,
 ) -> Result<StreamingEndpoint, CatalogError> {
     transaction(sql, async |sql| {
         let old = get(sql, project, name).await?;
-        let mut properties = old.properties;
+        let mut properties = old.opened(seal)?;
         properties.extend(endpoint.properties.clone());
         // `null` takes back what was there.
         properties.retain(|_, value| !value.is_null());
+        let ruled = EndpointRules::of(&properties)?.bind();
+        let (id, sealed) = keys::seal(&mut properties, seal, moment)?;
         let tags = endpoint.tags.clone().unwrap_or(old.tags);
         let rows = sql
             .query(
                 &format!(
-                    "UPDATE streaming_endpoints SET properties_json = ?3, tags_json = ?4, modified = ?5, ruled = ?6
+                    "UPDATE streaming_endpoints SET properties_json = ?3, tags_json = ?4, modified = ?5, ruled = ?6,
+                         akamai_id = ?7, akamai_sealed = ?8
                      WHERE project_id = ?1 AND name = ?2 RETURNING {}",
                     ENTITY.columns
                 ),
@@ -253,8 +341,10 @@ pub async fn update<S: Sql>(
                     name.into(),
                     json(&properties),
                     json(&tags),
-                    now.into(),
-                    EndpointRules::of(&properties)?.bind().into(),
+                    moment.now.into(),
+                    ruled.into(),
+                    id,
+                    sealed,
                 ],
             )
             .await?;

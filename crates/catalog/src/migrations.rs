@@ -164,5 +164,10 @@ pub fn all() -> &'static [Migration] {
             name: "key rotation",
             sql: include_str!("../migrations/sqlite/0022_key_rotation.sql"),
         },
+        Migration {
+            number: 23,
+            name: "endpoint keys",
+            sql: include_str!("../migrations/sqlite/0023_endpoint_keys.sql"),
+        },
     ]
 }

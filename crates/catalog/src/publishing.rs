@@ -114,7 +114,7 @@ pub async fn published_locator<S: Sql>(
     let endpoints = match row.opt_integer("ruled")? {
         None => Vec::new(),
         Some(0) => vec![EndpointRules::default()],
-        Some(_) => endpoints::rules(sql, &project).await?,
+        Some(_) => endpoints::rules(sql, seal, &project).await?,
     };
     Ok(Some(PublishedLocator {
         project,

@@ -73,6 +73,17 @@ const SEALED: &[Sealed] = &[
         context: |row| Ok(format!("content-key-policy/{}", row.text("policy_id")?)),
     },
     Sealed {
+        table: "streaming_endpoints",
+        column: "akamai_sealed",
+        id: "akamai_id",
+        context: |row| {
+            Ok(format!(
+                "streaming-endpoint/{}/akamai",
+                row.text("akamai_id")?
+            ))
+        },
+    },
+    Sealed {
         table: "webhook_rules",
         column: "authentication_sealed",
         id: "rule_id",

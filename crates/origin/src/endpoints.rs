@@ -4,8 +4,9 @@
 //! those that have its host name for their own, or all where none has. Spec: AMS `StreamingEndpoint`, `accessControl` and
 //! `maxCacheAge` (management API reference, 1.7 and 2.11).
 
-use crate::answer::Body;
+use crate::answer::{Body, Request};
 use crate::error::{Code, OriginError};
+use crate::signed::{self, SignatureKey, Signed};
 use headwater_work::live::IpRange;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response};
@@ -18,6 +19,8 @@ pub struct Endpoint {
     pub hosts: Vec<String>,
     /// Who is served: an address has to be in one of the ranges. `None`: everybody.
     pub allow: Option<Vec<IpRange>>,
+    /// With keys, what is asked for has to be signed with one of them ([`crate::signed`]).
+    pub signed_with: Vec<SignatureKey>,
     /// Seconds for which caches keep fragments, and manifests of what is not live. `None`: as is right for each.
     pub max_age: Option<u32>,
 }
@@ -30,39 +33,59 @@ pub(crate) fn admits(ranges: &[IpRange], client: Option<IpAddr>) -> bool {
     })
 }
 
-/// The endpoint that serves a request, of those that run. `host`: what was asked for, perhaps with a port.
+/// The endpoint that serves a request, of those that run.
 ///
-/// Errors: 403 if none is for the client's address.
+/// Errors: 403 if none is for the client's address, or none that is takes the request's signature.
 pub(crate) fn choose<'e>(
     running: &'e [Endpoint],
-    host: Option<&str>,
-    client: Option<IpAddr>,
+    request: &Request<'_>,
 ) -> Result<Option<&'e Endpoint>, OriginError> {
-    let own = |endpoint: &&Endpoint| {
-        host.is_some_and(|host| endpoint.hosts.iter().any(|name| is_host(name, host)))
-    };
-    let any_own = running.iter().any(|endpoint| own(&endpoint));
-    let mut asked = running
-        .iter()
-        .filter(|endpoint| !any_own || own(endpoint))
-        .peekable();
-    if asked.peek().is_none() {
+    let asked = of_host(running, request.host, |endpoint| &endpoint.hosts);
+    if asked.is_empty() {
         return Ok(None);
     }
-    asked
-        .find(|endpoint| {
-            endpoint
-                .allow
-                .as_ref()
-                .is_none_or(|ranges| admits(ranges, client))
-        })
-        .map(Some)
-        .ok_or_else(|| {
-            OriginError::new(
-                Code::AddressNotAllowed,
-                "no streaming endpoint is for your address",
-            )
-        })
+    let mut why = None;
+    for endpoint in asked {
+        let allow = endpoint.allow.as_ref();
+        if !allow.is_none_or(|ranges| admits(ranges, request.client)) {
+            continue;
+        }
+        if endpoint.signed_with.is_empty() {
+            return Ok(Some(endpoint));
+        }
+        let signed = Signed {
+            path: request.path,
+            query: request.query,
+            headers: request.headers,
+            now: request.now,
+        };
+        match signed::check(&endpoint.signed_with, signed) {
+            Ok(()) => return Ok(Some(endpoint)),
+            Err(wrong) => why = Some(wrong),
+        }
+    }
+    Err(match why {
+        None => OriginError::new(
+            Code::AddressNotAllowed,
+            "no streaming endpoint is for your address",
+        ),
+        Some(why) => OriginError::new(
+            Code::NotSigned,
+            format!("no streaming endpoint takes this request: {why}"),
+        ),
+    })
+}
+
+/// Those that answer for a host's name: whose own it is, or all if it is nobody's. `host`: what was asked for, perhaps with a port.
+pub(crate) fn of_host<'e, T>(
+    all: &'e [T],
+    host: Option<&str>,
+    names: impl Fn(&T) -> &Vec<String> + Copy,
+) -> Vec<&'e T> {
+    let own =
+        move |one: &&T| host.is_some_and(|host| names(one).iter().any(|name| is_host(name, host)));
+    let any_own = all.iter().any(|one| own(&one));
+    all.iter().filter(|one| !any_own || own(one)).collect()
 }
 
 /// `name`: as it was configured, with a port or for all of them.
@@ -82,7 +105,8 @@ pub(crate) fn rule(
     response: &mut Response<Body>,
 ) {
     let headers = response.headers_mut();
-    if running.iter().any(|endpoint| endpoint.allow.is_some()) {
+    let minds = |endpoint: &Endpoint| endpoint.allow.is_some() || !endpoint.signed_with.is_empty();
+    if running.iter().any(minds) {
         // The host's cache does not know whom an answer is for.
         headers.remove(crate::serve::HOST_CACHE);
     }
@@ -100,6 +124,11 @@ pub(crate) fn rule(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, Method};
+    use jiff::Timestamp;
+
+    /// Of `/film` by the key `abcdefg`, by Python's `hmac`.
+    const SIGNATURE: &str = "QD7EmJLu3SHNG+Kz98WqQ8Os7Oca/NatJe94B5k5h+Q=";
 
     fn range(address: &str, bits: u8) -> IpRange {
         IpRange {
@@ -110,9 +139,81 @@ mod tests {
     }
 
     fn chosen(running: &[Endpoint], host: &str, client: &str) -> Result<Option<usize>, Code> {
-        choose(running, Some(host), client.parse().ok())
+        asked(running, host, client, &HeaderMap::new())
+    }
+
+    fn asked(
+        running: &[Endpoint],
+        host: &str,
+        client: &str,
+        headers: &HeaderMap,
+    ) -> Result<Option<usize>, Code> {
+        let request = Request {
+            method: &Method::GET,
+            path: "/film",
+            query: "",
+            host: Some(host),
+            client: client.parse().ok(),
+            headers,
+            now: Timestamp::from_second(1_302_112_359).unwrap(),
+        };
+        choose(running, &request)
             .map(|found| found.map(|found| running.iter().position(|e| e == found).unwrap()))
             .map_err(|error| error.code())
+    }
+
+    #[test]
+    fn an_endpoint_with_keys_serves_what_is_signed_and_nobody_else() {
+        let signed = Endpoint {
+            allow: Some(vec![range("10.0.0.0", 8)]),
+            signed_with: vec![SignatureKey {
+                identifier: "token".into(),
+                key: b"abcdefg".to_vec(),
+                expires: None,
+            }],
+            ..Endpoint::default()
+        };
+        let running = [signed.clone()];
+        let none = HeaderMap::new();
+        assert_eq!(
+            asked(&running, "localhost", "10.1.2.3", &none),
+            Err(Code::NotSigned)
+        );
+        let mut headers = HeaderMap::new();
+        let data = "5, 192.168.0.1, 192.168.1.1, 1302112359, 123, token";
+        headers.insert("x-akamai-g2o-auth-data", HeaderValue::from_static(data));
+        headers.insert(
+            "x-akamai-g2o-auth-sign",
+            HeaderValue::from_static(SIGNATURE),
+        );
+        assert_eq!(
+            asked(&running, "localhost", "10.1.2.3", &headers),
+            Ok(Some(0))
+        );
+        let denied = Err(Code::AddressNotAllowed);
+        assert_eq!(asked(&running, "localhost", "192.0.2.1", &headers), denied);
+        // Another endpoint, for whoever is inside.
+        let inside = Endpoint {
+            allow: Some(vec![range("192.0.2.0", 24)]),
+            ..Endpoint::default()
+        };
+        let running = [signed, inside];
+        assert_eq!(
+            asked(&running, "localhost", "192.0.2.1", &none),
+            Ok(Some(1))
+        );
+        assert_eq!(
+            asked(&running, "localhost", "10.1.2.3", &none),
+            Err(Code::NotSigned)
+        );
+        // The host's cache does not know what is signed.
+        let mut response = Response::new(Body::Empty);
+        let cached = HeaderValue::from_static("1");
+        response
+            .headers_mut()
+            .insert(crate::serve::HOST_CACHE, cached);
+        rule(&running[..1], None, true, &mut response);
+        assert!(response.headers().is_empty());
     }
 
     #[test]
@@ -121,12 +222,13 @@ mod tests {
             Endpoint {
                 hosts: vec!["inside.example".into()],
                 allow: Some(vec![range("10.0.0.0", 8)]),
-                max_age: None,
+                ..Endpoint::default()
             },
             Endpoint {
                 hosts: vec!["outside.example:8443".into()],
                 allow: Some(vec![range("192.0.2.0", 24)]),
                 max_age: Some(5),
+                ..Endpoint::default()
             },
         ];
         let denied = Err(Code::AddressNotAllowed);

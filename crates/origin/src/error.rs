@@ -43,6 +43,8 @@ pub enum Code {
     OutputFormatBlocked,
     /// The client's address is not one that may look.
     AddressNotAllowed,
+    /// A CDN has to sign what it asks for, and this is not signed, or wrongly.
+    NotSigned,
     /// The URL leaves the encryption open where it has to say it.
     EncryptionNotSpecified,
     /// Encryption is asked for where the policy has none.
@@ -113,7 +115,7 @@ impl Code {
         match self {
             Self::BadUrlSyntax => "MPE_BAD_URL_SYNTAX",
             Self::OutputFormatBlocked => "MPE_OUTPUT_FORMAT_BLOCKED",
-            Self::AddressNotAllowed => "MPE_UNAUTHORIZED",
+            Self::AddressNotAllowed | Self::NotSigned => "MPE_UNAUTHORIZED",
             Self::EncryptionNotSpecified => "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL",
             Self::EncryptionNotSetInDeliveryPolicy => {
                 "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY"
@@ -158,6 +160,7 @@ impl Code {
             Self::BadUrlSyntax | Self::EncryptionNotSpecified => Kind::InvalidArgument,
             Self::OutputFormatBlocked
             | Self::AddressNotAllowed
+            | Self::NotSigned
             | Self::EncryptionNotSetInDeliveryPolicy
             | Self::StorageAuthentication => Kind::PermissionDenied,
             Self::ResourceNotFound

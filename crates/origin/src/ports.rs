@@ -1,6 +1,7 @@
 //! What the origin needs from outside: a catalog that resolves locators and a store that holds the assets.
 
 use crate::added::AddedTrack;
+use crate::cross_site::CrossSite;
 use crate::endpoints::Endpoint;
 use crate::filter::Filter;
 use crate::live::{Broadcast, Edge};
@@ -92,6 +93,9 @@ pub trait Catalog {
     /// The tracks that were added to the locator's asset, in the order in which players list them. None if there is no such
     /// locator.
     async fn added_tracks(&self, locator: &str) -> Result<Vec<AddedTrack>, CatalogError>;
+
+    /// The documents of all endpoints that run, of whatever project, and of all live events that do.
+    async fn cross_site(&self) -> Result<(Vec<CrossSite>, Vec<CrossSite>), CatalogError>;
 }
 
 /// What a store says of an object.

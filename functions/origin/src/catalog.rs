@@ -1,7 +1,7 @@
 //! The origin's catalog port over the instance's shared database connection.
 
 use headwater_blob::{Auth, Container};
-use headwater_catalog::endpoints::EndpointRules;
+use headwater_catalog::endpoints::{self, EndpointRules};
 use headwater_catalog::live::{self, LivePreview, LiveSource};
 use headwater_catalog::policies;
 use headwater_catalog::protection as stored;
@@ -12,9 +12,9 @@ use headwater_catalog::tracks::{self, TrackKind};
 use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
-    AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, Edge,
+    AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, CrossSite, Edge,
     Encrypted, Endpoint, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published,
-    RowsPerSegment, SchemeProtection, Tracks, Way,
+    RowsPerSegment, SchemeProtection, SignatureKey, Tracks, Way,
 };
 use headwater_protect::Key;
 use headwater_seal::Seal;
@@ -103,6 +103,24 @@ impl Catalog for SpinCatalog {
             AddedTrack::read(track.name, kind, track.file_name, &track.properties)
         });
         Ok(added.collect())
+    }
+
+    async fn cross_site(&self) -> Result<(Vec<CrossSite>, Vec<CrossSite>), CatalogError> {
+        let connection = sql::shared().await.map_err(failed)?;
+        let found = endpoints::cross_site(&*connection).await;
+        let (endpoints, events) = found.map_err(|error| {
+            sql::forget_shared();
+            failed(error)
+        })?;
+        let said = |all: Vec<endpoints::CrossSite>| {
+            let all = all.into_iter().map(|one| CrossSite {
+                hosts: one.hosts,
+                cross_domain: one.cross_domain,
+                client_access: one.client_access,
+            });
+            all.collect()
+        };
+        Ok((said(endpoints), said(events)))
     }
 }
 
@@ -194,6 +212,15 @@ fn endpoint(rules: EndpointRules) -> Endpoint {
     Endpoint {
         hosts: rules.hosts,
         allow: rules.allow,
+        signed_with: rules
+            .signed_with
+            .into_iter()
+            .map(|key| SignatureKey {
+                identifier: key.identifier,
+                key: key.key.expose().to_vec(),
+                expires: key.expires,
+            })
+            .collect(),
         max_age: rules.max_age,
     }
 }

@@ -24,9 +24,14 @@ export function EndpointsPage({ path }: PageProps) {
 
 /** Whom an endpoint serves. A list that AMS's clients have left empty is for nobody. */
 function served({ accessControl }: Endpoint["properties"]): string {
-  if (accessControl === undefined) return "everybody";
-  const { allow } = accessControl.ip;
-  return allow.length === 0 ? "nobody" : listed(allow) || "everybody";
+  const allow = accessControl?.ip?.allow;
+  const whom = allow === undefined ? "everybody" : allow.length === 0 ? "nobody" : listed(allow) || "everybody";
+  return keysOf(accessControl) === 0 ? whom : `${whom}, if Akamai has signed it`;
+}
+
+/** How many keys Akamai's servers sign with. */
+function keysOf(accessControl: Endpoint["properties"]["accessControl"]): number {
+  return accessControl?.akamai?.akamaiSignatureHeaderAuthenticationKeyList?.length ?? 0;
 }
 
 function changing({ properties }: Endpoint): boolean {
@@ -66,13 +71,20 @@ function EndpointList() {
 
 const HOST = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*(?::\d+)?$/i;
 
+/** What is said of access: the ranges, and what was there of keys, which are made by scripts. */
+function accessWith(allow: ReturnType<typeof rangesOf>, of: Endpoint | undefined) {
+  const { akamai } = of?.properties.accessControl ?? {};
+  const access = { ...(allow.length === 0 ? {} : { ip: { allow } }), ...(akamai === undefined ? {} : { akamai }) };
+  return Object.keys(access).length === 0 ? null : access;
+}
+
 /** `of`: the endpoint to change. */
 function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => void }) {
   const initial = {
     name: of?.name ?? "",
     description: of?.properties.description ?? "",
     hosts: (of?.properties.customHostNames ?? []).join(" "),
-    served: listed(of?.properties.accessControl?.ip.allow ?? []),
+    served: listed(of?.properties.accessControl?.ip?.allow ?? []),
     age: String(of?.properties.maxCacheAge ?? ""),
     tags: pairText(of?.tags),
     start: true,
@@ -87,9 +99,9 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
         const odd = customHostNames.find((host) => !HOST.test(host));
         // Said before anything is asked for.
         if (odd !== undefined) throw new Failure("invalid", `${odd} is not the name of a host.`, "customHostNames");
-        const allow = rangesOf(draft.served, of?.properties.accessControl?.ip.allow);
+        const allow = rangesOf(draft.served, of?.properties.accessControl?.ip?.allow);
         const rules = {
-          ...(draft.served === was.served ? {} : { accessControl: allow.length === 0 ? null : { ip: { allow } } }),
+          ...(draft.served === was.served ? {} : { accessControl: accessWith(allow, of) }),
           ...(draft.age === was.age ? {} : { maxCacheAge: draft.age === "" ? null : Number(draft.age) }),
         };
         const tags = draft.tags === was.tags ? {} : pairsChanged("tags", draft.tags, of?.tags);

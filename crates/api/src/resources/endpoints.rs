@@ -3,6 +3,8 @@
 //! Starting and stopping is done when the request is answered; clients that expect a long-running operation get one that
 //! has succeeded.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use headwater_blob::HttpClient;
 use headwater_catalog::Sql;
 use headwater_catalog::endpoints::{
@@ -13,6 +15,7 @@ use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use super::account_changes::tags;
+use super::cross_site;
 use super::live_event_body::allowed;
 use super::locators::segment;
 use super::{light_state, listed, long_running, status};
@@ -37,7 +40,7 @@ const OPERATIONS: &str = "streamingEndpointOperations";
 
 fn render<S, C>(call: &Call<'_, S, C>, endpoint: &StreamingEndpoint) -> Result<Json, ApiError> {
     let project = call.project()?;
-    let mut properties = endpoint.properties.clone();
+    let mut properties = endpoint.opened(call.seal)?;
     let host = call
         .settings
         .public_url
@@ -128,11 +131,11 @@ fn read(body: &Json, home: &str, empty_is_everybody: bool) -> Result<EndpointWri
             "customHostNames",
             "accessControl",
             "maxCacheAge",
+            "crossSiteAccessPolicies",
             // Refused below unless they ask for nothing.
             "cdnEnabled",
             "cdnProvider",
             "cdnProfile",
-            "crossSiteAccessPolicies",
             "availabilitySetName",
             "advancedSettingsName",
             "urlStyle",
@@ -140,7 +143,6 @@ fn read(body: &Json, home: &str, empty_is_everybody: bool) -> Result<EndpointWri
         // MK.IO's other style of URLs is not served.
         given.one_of("urlStyle", &["AMS"], |style| (style == "AMS").then_some(()))?;
         for member in [
-            "crossSiteAccessPolicies",
             "availabilitySetName",
             "advancedSettingsName",
             "cdnProvider",
@@ -176,6 +178,9 @@ fn read(body: &Json, home: &str, empty_is_everybody: bool) -> Result<EndpointWri
             let access = access(&given, empty_is_everybody)?;
             properties.insert("accessControl".into(), access.unwrap_or(Json::Null));
         }
+        if let Some(policies) = cross_site::read(&given)? {
+            properties.insert("crossSiteAccessPolicies".into(), policies);
+        }
         if given.names_member("maxCacheAge") {
             let age = given.whole("maxCacheAge")?;
             if age.is_some_and(|age| age > LONGEST_AGE) {
@@ -208,19 +213,77 @@ fn read(body: &Json, home: &str, empty_is_everybody: bool) -> Result<EndpointWri
     Ok(EndpointWrite { properties, tags })
 }
 
-/// Who is served. An empty list is nobody in AMS and everybody in MK.IO.
+/// Who is served, and with which keys Akamai's servers sign. An empty list of ranges is nobody in AMS and everybody in MK.IO.
 fn access(properties: &Object<'_>, empty_is_everybody: bool) -> Result<Option<Json>, ApiError> {
     let Some(access) = properties.object("accessControl")? else {
         return Ok(None);
     };
     access.only(&["ip", "akamai"])?;
-    if access.get("akamai").is_some_and(asks) {
+    let mut made = Map::new();
+    if let Some(Json::Object(allowed)) = allowed(&access, empty_is_everybody)? {
+        made.extend(allowed);
+    }
+    if let Some(keys) = signature_keys(&access)? {
+        made.insert("akamai".into(), json!({KEY_LIST: keys}));
+    }
+    Ok((!made.is_empty()).then_some(Json::Object(made)))
+}
+
+const KEY_LIST: &str = "akamaiSignatureHeaderAuthenticationKeyList";
+
+/// Most keys of an endpoint: more than one at a time is for changing them.
+pub(crate) const MOST_KEYS: usize = 10;
+/// Longest identifier of a key, and longest key, bytes.
+pub(crate) const LONGEST_KEY: usize = 128;
+/// Shortest key, bytes.
+const SHORTEST_KEY: usize = 8;
+
+/// Akamai's `akamaiSignatureHeaderAuthenticationKeyList`. `None`: there are none.
+fn signature_keys(access: &Object<'_>) -> Result<Option<Vec<Json>>, ApiError> {
+    let Some(akamai) = access.object("akamai")? else {
+        return Ok(None);
+    };
+    akamai.only(&[KEY_LIST])?;
+    let given = akamai.objects(KEY_LIST)?.unwrap_or_default();
+    if given.len() > MOST_KEYS {
         return Err(ApiError::invalid(
-            access.path("akamai"),
-            "is not supported: signatures of Akamai's servers are not checked here; allow their addresses instead",
+            akamai.path(KEY_LIST),
+            format!("must have at most {MOST_KEYS} keys"),
         ));
     }
-    allowed(&access, empty_is_everybody)
+    let mut keys: Vec<Json> = Vec::new();
+    for key in &given {
+        key.only(&["identifier", "base64Key", "expiration"])?;
+        let identifier = key.required_text("identifier")?;
+        let valid = |c: char| c.is_ascii_graphic() && c != ',';
+        if identifier.is_empty() || identifier.len() > LONGEST_KEY || !identifier.chars().all(valid)
+        {
+            return Err(ApiError::invalid(
+                key.path("identifier"),
+                format!("must have 1 to {LONGEST_KEY} ASCII characters, without spaces and commas"),
+            ));
+        }
+        if keys.iter().any(|known| known["identifier"] == *identifier) {
+            return Err(ApiError::invalid(
+                key.path("identifier"),
+                "is that of another key",
+            ));
+        }
+        let base64_key = key.required_text("base64Key")?;
+        let bytes = STANDARD.decode(&base64_key).ok();
+        if !bytes.is_some_and(|bytes| (SHORTEST_KEY..=LONGEST_KEY).contains(&bytes.len())) {
+            return Err(ApiError::invalid(
+                key.path("base64Key"),
+                format!("must be {SHORTEST_KEY} to {LONGEST_KEY} bytes in base64"),
+            ));
+        }
+        let mut made = json!({"identifier": identifier, "base64Key": base64_key});
+        if let Some(expiration) = key.time("expiration")? {
+            made["expiration"] = expiration.to_string().into();
+        }
+        keys.push(made);
+    }
+    Ok((!keys.is_empty()).then_some(keys))
 }
 
 /// Whether a setting asks for anything: not where it is empty, zero or false all the way down.
@@ -256,11 +319,12 @@ pub(super) async fn put<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<
     let auto_start = call.incoming.query.flag("autoStart")?.unwrap_or(false);
     let (endpoint, written) = endpoints::put(
         call.sql,
+        call.seal,
         &call.project()?.id,
         call.var("endpoint"),
         &write,
         auto_start,
-        call.moment.now,
+        call.moment,
     )
     .await?;
     Ok(Reply::json(status(written), render(call, &endpoint)?))
@@ -279,7 +343,8 @@ async fn change<S: Sql, C: HttpClient>(
 ) -> Result<Reply, ApiError> {
     let project = &call.project()?.id;
     let name = call.var("endpoint");
-    let endpoint = endpoints::update(call.sql, project, name, write, call.moment.now).await?;
+    let endpoint =
+        endpoints::update(call.sql, call.seal, project, name, write, call.moment).await?;
     Ok(Reply::ok(render(call, &endpoint)?))
 }
 

@@ -112,19 +112,14 @@ pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<LiveEventWrite, ApiErr
         "useStaticHostname",
         "hostnamePrefix",
         "transcriptions",
-        // Refused unless they ask for nothing.
         "crossSiteAccessPolicies",
+        // Refused unless it asks for nothing.
         "pipeline",
     ])?;
     refuse(
         &properties,
         "pipeline",
         "is not supported by this installation: it transcribes nothing",
-    )?;
-    refuse(
-        &properties,
-        "crossSiteAccessPolicies",
-        "is not supported by this installation: one address serves every event",
     )?;
     let empty_is_everybody = !call.is_arm();
     if let Some(input) = properties.object("input")? {
@@ -154,6 +149,8 @@ pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<LiveEventWrite, ApiErr
             Some(prefix.map_or(Json::Null, Json::from)),
         );
     }
+    let policies = super::cross_site::read(&made.from)?;
+    made.keep("crossSiteAccessPolicies", policies);
     let transcriptions = read_transcriptions(&made.from, call.is_arm())?;
     made.keep("transcriptions", transcriptions);
     write.properties = made.made;

@@ -6,6 +6,7 @@ mod accounts;
 pub(crate) mod assets;
 mod audit_log;
 mod clients;
+pub(crate) mod cross_site;
 pub(crate) mod endpoints;
 mod facts;
 mod file_access;

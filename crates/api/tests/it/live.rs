@@ -558,7 +558,7 @@ fn events_say_which_member_is_wrong() {
         (
             "crossSiteAccessPolicies",
             json!({"crossDomainPolicy": "<x/>"}),
-            "crossSiteAccessPolicies",
+            "crossSiteAccessPolicies.crossDomainPolicy",
         ),
         (
             "transcriptions",

@@ -467,6 +467,48 @@ fn endpoints_keep_who_is_served_and_for_how_long_answers_are_kept() {
     );
 }
 
+/// Eight bytes.
+const SIGNING_KEY: &str = "ZWlnaHQgYnk=";
+
+fn akamai(keys: Json) -> Json {
+    json!({"akamai": {"akamaiSignatureHeaderAuthenticationKeyList": keys}})
+}
+
+#[test]
+fn endpoints_keep_akamais_keys_and_cross_site_policies() {
+    let world = World::new();
+    let path = format!("{ARM}/streamingEndpoints/second");
+    let keys = json!([
+        {"identifier": "1", "base64Key": SIGNING_KEY, "expiration": "2030-01-01T00:00:00Z"},
+        {"identifier": "2", "base64Key": "c2Vjb25kIGtleQ=="},
+    ]);
+    let policies = json!({"clientAccessPolicy": "<access-policy/>", "crossDomainPolicy": "<cross-domain-policy/>"});
+    let body = json!({"location": "local", "properties": {"accessControl": akamai(keys.clone()), "crossSiteAccessPolicies": policies}});
+    world.put(&path, body).expect(201);
+    let shown = world.get(&path).expect(200).body["properties"].clone();
+    assert_eq!(shown["accessControl"], akamai(keys.clone()));
+    assert_eq!(shown["crossSiteAccessPolicies"], policies);
+    // What is not mentioned stays, and what a client read it may write.
+    let other = json!({"properties": {"description": "x", "crossSiteAccessPolicies": null}});
+    world.patch(&path, other).expect(200);
+    let shown = world.get(&path).expect(200).body["properties"].clone();
+    assert_eq!(shown["accessControl"], akamai(keys));
+    assert!(shown.get("crossSiteAccessPolicies").is_none());
+    world.patch(&path, json!({"properties": shown})).expect(200);
+    assert_eq!(
+        world.get(&path).expect(200).body["properties"]["accessControl"],
+        shown["accessControl"]
+    );
+    world
+        .patch(&path, json!({"properties": {"accessControl": null}}))
+        .expect(200);
+    assert!(
+        world.get(&path).expect(200).body["properties"]
+            .get("accessControl")
+            .is_none()
+    );
+}
+
 #[test]
 fn endpoints_refuse_what_one_address_for_all_cannot_do() {
     let world = World::new();
@@ -478,14 +520,18 @@ fn endpoints_refuse_what_one_address_for_all_cannot_do() {
         ("cdnEnabled", json!(true)),
         ("maxCacheAge", json!(31_536_001)),
         (
-            "crossSiteAccessPolicies",
-            json!({"clientAccessPolicy": "<access-policy/>"}),
+            "crossSiteAccessPolicies.clientAccessPolicy",
+            json!("<cross-domain-policy/>"),
         ),
         ("scaleUnits", json!(11)),
         ("customHostNames[0]", json!(["a b"])),
         ("elastic", json!(true)),
     ] {
-        let body = json!({"location": "local", "properties": {member: value}});
+        let properties = match member.split_once('.') {
+            Some((object, member)) => json!({object: {member: value}}),
+            None => json!({member: value}),
+        };
+        let body = json!({"location": "local", "properties": properties});
         let refusal = world.put(&path, body).expect(400).body;
         assert_eq!(refusal["error"]["target"], format!("properties.{member}"));
     }
@@ -499,8 +545,22 @@ fn endpoints_refuse_what_one_address_for_all_cannot_do() {
             "ip.allow[0].subnetPrefixLength",
         ),
         (
-            json!({"akamai": {"akamaiSignatureHeaderAuthenticationKeyList": [{"identifier": "a", "base64Key": "YQ=="}]}}),
-            "akamai",
+            akamai(json!([{"identifier": "a", "base64Key": "YQ=="}])),
+            "akamai.akamaiSignatureHeaderAuthenticationKeyList[0].base64Key",
+        ),
+        (
+            akamai(json!([{"identifier": "a,b", "base64Key": SIGNING_KEY}])),
+            "akamai.akamaiSignatureHeaderAuthenticationKeyList[0].identifier",
+        ),
+        (
+            akamai(
+                json!([{"identifier": "a", "base64Key": SIGNING_KEY}, {"identifier": "a", "base64Key": SIGNING_KEY}]),
+            ),
+            "akamai.akamaiSignatureHeaderAuthenticationKeyList[1].identifier",
+        ),
+        (
+            akamai(json!([{"identifier": "a", "base64Key": SIGNING_KEY, "expiration": "soon"}])),
+            "akamai.akamaiSignatureHeaderAuthenticationKeyList[0].expiration",
         ),
     ] {
         let body = json!({"location": "local", "properties": {"accessControl": access}});

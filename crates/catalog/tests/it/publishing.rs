@@ -2,7 +2,9 @@
 
 use crate::support::Catalog;
 use futures::executor::block_on;
-use headwater_catalog::endpoints::{self, EndpointRules, EndpointState, EndpointWrite, Switched};
+use headwater_catalog::endpoints::{
+    self, CrossSite, EndpointRules, EndpointState, EndpointWrite, Switched,
+};
 use headwater_catalog::filters::{self, Owner};
 use headwater_catalog::jobs::queue;
 use headwater_catalog::locators::{self, IfExists, NewLocator};
@@ -147,27 +149,69 @@ fn the_origin_finds_a_locator_with_everything_it_needs() {
     assert!(found.policy.clear.hls && found.policy.clear.download);
     assert_eq!(found.endpoints, [EndpointRules::default()]);
     let rules = serde_json::json!({
-        "accessControl": {"ip": {"allow": [{"address": "192.0.2.0", "subnetPrefixLength": 24}]}},
+        "accessControl": {
+            "ip": {"allow": [{"address": "192.0.2.0", "subnetPrefixLength": 24}]},
+            "akamai": {"akamaiSignatureHeaderAuthenticationKeyList": [
+                {"identifier": "first", "base64Key": "Zmlyc3Qga2V5", "expiration": "2030-01-01T00:00:00Z"},
+                {"identifier": "second", "base64Key": "c2Vjb25k"},
+            ]},
+        },
         "customHostNames": ["films.example"],
         "maxCacheAge": 60,
+        "crossSiteAccessPolicies": {"crossDomainPolicy": "<cross-domain-policy/>", "clientAccessPolicy": ""},
     });
     let write = EndpointWrite {
         properties: rules.as_object().unwrap().clone(),
         tags: None,
     };
-    let now = catalog.now();
-    block_on(endpoints::update(
+    let written = block_on(endpoints::update(
         &catalog.sql,
+        &catalog.seal,
         &catalog.project,
         "default",
         &write,
-        now,
+        catalog.moment(),
     ))
     .unwrap();
+    let shown = written.opened(&catalog.seal).unwrap();
+    assert_eq!(shown["accessControl"], rules["accessControl"]);
+    let stored = block_on(catalog.sql.query(
+        "SELECT properties_json, akamai_sealed FROM streaming_endpoints",
+        &[],
+    ))
+    .unwrap();
+    let stored = stored.first().unwrap();
+    let sealed = stored.blob("akamai_sealed").unwrap();
+    assert!(
+        !stored
+            .text("properties_json")
+            .unwrap()
+            .contains("base64Key")
+    );
+    assert!(!sealed.windows(12).any(|bytes| bytes == b"Zmlyc3Qga2V5"));
+    let said = block_on(endpoints::cross_site(&catalog.sql)).unwrap();
+    let expected = CrossSite {
+        hosts: vec!["films.example".into()],
+        cross_domain: Some("<cross-domain-policy/>".into()),
+        client_access: None,
+    };
+    assert_eq!(said, (vec![expected], Vec::new()));
     let ruled = find(&made.locator_id.to_string()).unwrap().endpoints;
     assert_eq!(ruled.len(), 1);
     assert_eq!(ruled[0].hosts, ["films.example"]);
     assert_eq!(ruled[0].max_age, Some(60));
+    let keys = ruled[0].signed_with.iter();
+    let keys: Vec<_> = keys
+        .map(|key| (&*key.identifier, key.key.expose(), key.expires))
+        .collect();
+    let end = "2030-01-01T00:00:00Z".parse().ok();
+    assert_eq!(
+        keys,
+        [
+            ("first", &b"first key"[..], end),
+            ("second", &b"second"[..], None)
+        ]
+    );
     assert!(ruled[0].allow.as_ref().unwrap()[0].contains("192.0.2.7".parse().unwrap()));
     assert!(find("nonsense").is_none());
     assert!(find(&uuid::Uuid::nil().to_string()).is_none());

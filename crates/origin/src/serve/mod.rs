@@ -18,6 +18,7 @@ use crate::added::AddedTrack;
 use crate::address::{self, Address, Options, Target};
 use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
 use crate::cache::Cache;
+use crate::cross_site::Document;
 use crate::documents::Documents;
 use crate::endpoints;
 use crate::error::{Code, OriginError};
@@ -190,18 +191,50 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         request: &Request<'_>,
         freshness: Freshness,
     ) -> Result<Response<Body>, OriginError> {
+        if let Some(document) = Document::at(request.path) {
+            return self.cross_site(request, document).await;
+        }
         let mut address = address::parse(request.path)?;
         let published = self
             .resolve(&address.locator, request.now, freshness)
             .await?;
         policy::admit(&published, &mut address.target, request.now)?;
-        let serving = endpoints::choose(&published.endpoints, request.host, request.client)?;
+        let serving = endpoints::choose(&published.endpoints, request)?;
         let mut response = self
             .respond(request, &address, &published, freshness)
             .await?;
         let stays = published.live.is_none() || matches!(address.target, Target::Fragment { .. });
         endpoints::rule(&published.endpoints, serving, stays, &mut response);
         Ok(response)
+    }
+
+    /// Who may read the host's media.
+    async fn cross_site(
+        &self,
+        request: &Request<'_>,
+        document: Document,
+    ) -> Result<Response<Body>, OriginError> {
+        let (endpoints, events) = self.catalog.cross_site().await.map_err(catalog_error)?;
+        let text = document
+            .of(request.host, &endpoints, &events)
+            .ok_or_else(|| {
+                OriginError::new(
+                    Code::ResourceNotFound,
+                    "nobody says who may read this host's media",
+                )
+            })?;
+        let mut tag = Tag::new();
+        tag.text(text);
+        let meta = Meta {
+            content_type: "text/xml",
+            etag: tag.finish(),
+            last_modified: None,
+            cache_control: MANIFEST_CACHE,
+            coding: Coding::Plain,
+            prefetch: None,
+        };
+        let body = Content::Bytes(Bytes::copy_from_slice(text.as_bytes()));
+        answer::answer(request, Resource { body, meta })
     }
 
     /// The answer, whoever it is for.

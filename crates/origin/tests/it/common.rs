@@ -436,6 +436,15 @@ impl Catalog for OneLocator {
         assert_eq!(locator, LOCATOR);
         Ok(self.3.clone())
     }
+
+    async fn cross_site(&self) -> Result<(Vec<CrossSite>, Vec<CrossSite>), CatalogError> {
+        self.4.catalog_answers().await?;
+        let endpoint = CrossSite {
+            client_access: Some("<access-policy/>".into()),
+            ..CrossSite::default()
+        };
+        Ok((vec![endpoint], Vec::new()))
+    }
 }
 
 /// Why a plan was not carried out.

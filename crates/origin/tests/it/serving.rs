@@ -1,8 +1,10 @@
 //! Conditions, ranges, indexes, caches and refusals, over real media in memory.
 
 use crate::common::*;
-use headwater_origin::{Encrypted, Endpoint, Freshness, Protocols, Published, Request};
-use http::Method;
+use bytes::Bytes;
+use futures::executor::block_on;
+use headwater_origin::{Body, Encrypted, Endpoint, Freshness, Protocols, Published, Request};
+use http::{HeaderMap, Method};
 
 fn film() -> Bench {
     let storage = Memory::default();
@@ -535,6 +537,39 @@ mod hostile {
 }
 
 #[test]
+fn documents_of_older_players_are_at_the_host_and_nowhere_else() {
+    let bench = film();
+    let ask = |method, path: &str| {
+        let headers = HeaderMap::new();
+        let request = Request {
+            method: &method,
+            path,
+            query: "",
+            host: Some("localhost:8080"),
+            client: None,
+            headers: &headers,
+            now: bench.now,
+        };
+        let answer = block_on(bench.origin.handle(&request, Freshness::Remembered));
+        let (head, body) = answer.into_parts();
+        (head.status.as_u16(), head.headers, body)
+    };
+    let (status, headers, body) = ask(Method::GET, "/clientaccesspolicy.xml");
+    assert_eq!((status, body), (200, Body::Bytes(Bytes::from_static(b"<access-policy/>"))));
+    assert_eq!(headers["content-type"], "text/xml");
+    assert_eq!(headers["cache-control"], "public, max-age=60");
+    let (status, headers, body) = ask(Method::HEAD, "/clientaccesspolicy.xml");
+    assert_eq!(headers["content-length"], "16");
+    assert_eq!((status, body), (200, Body::Empty));
+    // Nobody says anything of Flash.
+    assert_eq!(ask(Method::GET, "/crossdomain.xml").0, 404);
+    assert_eq!(ask(Method::GET, "/clientaccesspolicy.xml/").0, 404);
+    assert_eq!(bench.get("clientaccesspolicy.xml").status, 404);
+    bench.storage.be(Presence::There, Presence::Away);
+    assert_eq!(ask(Method::GET, "/clientaccesspolicy.xml").0, 503);
+}
+
+#[test]
 fn endpoints_serve_whom_they_are_for_and_say_how_long_to_keep() {
     let range = |address: &str| headwater_work::live::IpRange {
         name: None,
@@ -548,11 +583,11 @@ fn endpoints_serve_whom_they_are_for_and_say_how_long_to_keep() {
                 hosts: vec!["inside.example".into()],
                 allow: Some(vec![range("10.0.0.0")]),
                 max_age: Some(5),
+                ..Endpoint::default()
             },
             Endpoint {
-                hosts: Vec::new(),
                 allow: Some(vec![range("192.0.2.0")]),
-                max_age: None,
+                ..Endpoint::default()
             },
         ],
         ..published()

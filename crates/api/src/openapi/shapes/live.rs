@@ -70,7 +70,7 @@ fn event() -> Vec<Shape> {
                 .at_most(MOST_TRANSCRIPTIONS as u64)
                 .about("Kept, and nothing else: nothing is transcribed."),
         ),
-        accepted("crossSiteAccessPolicies", nothing()),
+        optional("crossSiteAccessPolicies", shape("CrossSiteAccessPolicies")),
         accepted("pipeline", nothing()),
     ]);
     Vec::from(resource(

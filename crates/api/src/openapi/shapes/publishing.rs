@@ -11,7 +11,8 @@ use crate::openapi::schema::{
 use crate::openapi::shape::{
     Properties, Shape, accepted, defaulted, ignored, optional, required, resource, shown,
 };
-use crate::resources::endpoints::{LONGEST_AGE, MOST_UNITS};
+use crate::resources::cross_site::{LONGEST_POLICY, POLICIES};
+use crate::resources::endpoints::{LONGEST_AGE, LONGEST_KEY, MOST_KEYS, MOST_UNITS};
 use crate::resources::policy_schemes::MOST;
 use headwater_catalog::protection::Encryption;
 
@@ -191,7 +192,7 @@ fn endpoints() -> Vec<Shape> {
                     "Seconds for which caches keep fragments, and manifests of what is not live. 0: as is right for each.",
                 ),
             ),
-            accepted("crossSiteAccessPolicies", nothing()),
+            optional("crossSiteAccessPolicies", shape("CrossSiteAccessPolicies")),
             accepted("availabilitySetName", nothing()),
             accepted("advancedSettingsName", nothing()),
             accepted(
@@ -219,9 +220,44 @@ fn endpoints() -> Vec<Shape> {
         "StreamingEndpointAccessControl",
         "Who is served.",
         vec![
-            defaulted("ip", shape("LiveEventIpAccess")),
-            accepted("akamai", nothing()),
+            optional("ip", shape("LiveEventIpAccess")),
+            optional("akamai", shape("AkamaiAccessControl")),
         ],
+    ));
+    shapes.push(Shape::same(
+        "AkamaiAccessControl",
+        "With keys, what is not signed by Akamai's servers (signature header authentication, encryption versions 3 to 5) is not \
+         served. Clients' addresses have to be allowed as well.",
+        vec![optional(
+            "akamaiSignatureHeaderAuthenticationKeyList",
+            list(shape("AkamaiSignatureHeaderAuthenticationKey")).at_most(MOST_KEYS as u64),
+        )],
+    ));
+    shapes.push(Shape::same(
+        "AkamaiSignatureHeaderAuthenticationKey",
+        "",
+        vec![
+            required(
+                "identifier",
+                text()
+                    .at_least(1)
+                    .at_most(LONGEST_KEY as u64)
+                    .about("What Akamai's configuration calls the nonce."),
+            ),
+            required("base64Key", text().about("8 to 128 bytes in base64.")),
+            optional("expiration", time().about("Not taken from then on.")),
+        ],
+    ));
+    shapes.push(Shape::same(
+        "CrossSiteAccessPolicies",
+        "XML for players of Silverlight and Flash, at the host's `/clientaccesspolicy.xml` and `/crossdomain.xml`. Endpoints answer \
+         for their own `customHostNames`, and together for other names of the host: where they do not say the same there is none.",
+        POLICIES
+            .map(|(member, root)| {
+                let about = format!("A document whose element is `{root}`.");
+                optional(member, text().at_most(LONGEST_POLICY as u64).about(&about))
+            })
+            .to_vec(),
     ));
     shapes.extend([
         Shape::answer(
