@@ -1,6 +1,6 @@
 //! Streaming endpoints: whether a project's locators are served, and to whom.
 //!
-//! Of `accessControl.akamai` the keys are kept apart from the other properties, sealed ([`keys`]).
+//! Of `accessControl.akamai` the keys are kept apart from the other properties, sealed: see `keys`.
 
 mod keys;
 

@@ -18,7 +18,11 @@ pub struct Segment {
 /// which the last one ends (5.2, `getSegmentByIndex`): it waits for ever where none does.
 pub(crate) fn write(out: &mut String, segments: &[Segment]) {
     out.push_str("<SegmentTimeline>");
-    let there: Vec<Segment> = segments.iter().copied().filter(|s| s.duration > 0).collect();
+    let there: Vec<Segment> = segments
+        .iter()
+        .copied()
+        .filter(|s| s.duration > 0)
+        .collect();
     let mut rest = whole(&there).peekable();
     let mut expected: Option<u64> = None;
     while let Some(first) = rest.next() {

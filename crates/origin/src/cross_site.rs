@@ -48,10 +48,12 @@ impl Document {
 
     /// Ok `None`: they say different things. `None`: nothing.
     fn agreed<'e>(self, host: Option<&str>, all: &'e [CrossSite]) -> Option<Option<&'e str>> {
-        let mut said = of_host(all, host, |one| &one.hosts).into_iter().filter_map(move |one| match self {
-            Self::CrossDomain => one.cross_domain.as_deref(),
-            Self::ClientAccess => one.client_access.as_deref(),
-        });
+        let mut said = of_host(all, host, |one| &one.hosts)
+            .into_iter()
+            .filter_map(move |one| match self {
+                Self::CrossDomain => one.cross_domain.as_deref(),
+                Self::ClientAccess => one.client_access.as_deref(),
+            });
         let first = said.next()?;
         Some(said.all(|other| other == first).then_some(first))
     }

@@ -19,7 +19,7 @@ pub struct Endpoint {
     pub hosts: Vec<String>,
     /// Who is served: an address has to be in one of the ranges. `None`: everybody.
     pub allow: Option<Vec<IpRange>>,
-    /// With keys, what is asked for has to be signed with one of them ([`crate::signed`]).
+    /// With keys, what is asked for has to be signed with one of them, as Akamai's servers do.
     pub signed_with: Vec<SignatureKey>,
     /// Seconds for which caches keep fragments, and manifests of what is not live. `None`: as is right for each.
     pub max_age: Option<u32>,

@@ -12,8 +12,8 @@ use headwater_catalog::tracks::{self, TrackKind};
 use headwater_edge::{config, sql};
 use headwater_origin::filter::Filter;
 use headwater_origin::{
-    AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, CrossSite, Edge,
-    Encrypted, Endpoint, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published,
+    AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, CrossSite,
+    Edge, Encrypted, Endpoint, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published,
     RowsPerSegment, SchemeProtection, SignatureKey, Tracks, Way,
 };
 use headwater_protect::Key;

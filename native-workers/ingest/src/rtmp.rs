@@ -189,7 +189,8 @@ struct Encoder<'a, S> {
 fn next_reading(every_ms: u64) -> Instant {
     static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
     let passed = u64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(u64::MAX);
-    *BEGUN + Duration::from_millis((passed / every_ms).saturating_add(1).saturating_mul(every_ms))
+    let next = (passed / every_ms).saturating_add(1);
+    *BEGUN + Duration::from_millis(next.saturating_mul(every_ms))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Encoder<'_, S> {

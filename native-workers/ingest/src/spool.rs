@@ -77,7 +77,10 @@ impl Spool {
                 let _ = std::fs::remove_file(growing);
                 continue;
             }
-            OpenOptions::new().write(true).open(&growing)?.set_len(bytes)?;
+            OpenOptions::new()
+                .write(true)
+                .open(&growing)?
+                .set_len(bytes)?;
             std::fs::rename(growing, self.path(track, number))?;
         }
         Ok(())

@@ -263,7 +263,10 @@ fn signature_keys(access: &Object<'_>) -> Result<Option<Vec<Json>>, ApiError> {
                 format!("must have 1 to {LONGEST_KEY} ASCII characters, without spaces and commas"),
             ));
         }
-        if keys.iter().any(|known| known["identifier"] == *identifier) {
+        if keys
+            .iter()
+            .any(|known| known.get("identifier") == Some(&Json::from(identifier.as_str())))
+        {
             return Err(ApiError::invalid(
                 key.path("identifier"),
                 "is that of another key",
@@ -277,11 +280,14 @@ fn signature_keys(access: &Object<'_>) -> Result<Option<Vec<Json>>, ApiError> {
                 format!("must be {SHORTEST_KEY} to {LONGEST_KEY} bytes in base64"),
             ));
         }
-        let mut made = json!({"identifier": identifier, "base64Key": base64_key});
+        let mut made = Map::from_iter([
+            ("identifier".to_owned(), identifier.into()),
+            ("base64Key".to_owned(), base64_key.into()),
+        ]);
         if let Some(expiration) = key.time("expiration")? {
-            made["expiration"] = expiration.to_string().into();
+            made.insert("expiration".into(), expiration.to_string().into());
         }
-        keys.push(made);
+        keys.push(made.into());
     }
     Ok((!keys.is_empty()).then_some(keys))
 }

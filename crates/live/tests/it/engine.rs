@@ -437,7 +437,10 @@ fn a_restarted_worker_goes_on_with_the_next_number() {
     let end = pictures.parts[parts].offset;
     assert_eq!(kept[&0].parts, pictures.parts[..parts]);
     assert_eq!((kept[&0].duration, kept[&0].complete), (end, true));
-    assert_eq!(grew, [(0, last.number, kept[&0].size()), (1, last.number, 0)]);
+    assert_eq!(
+        grew,
+        [(0, last.number, kept[&0].size()), (1, last.number, 0)]
+    );
     assert!(!kept.contains_key(&1));
     let mut engine = Engine::new(settings(), read.timeline.clone(), now);
     let mut after = Seen {

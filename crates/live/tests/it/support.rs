@@ -153,7 +153,10 @@ impl Seen {
         }
         let journal = self.journal.as_ref().unwrap();
         let read = journal::read(journal).unwrap();
-        assert_eq!((read.timeline, read.good), (self.timeline.clone(), journal.len()));
+        assert_eq!(
+            (read.timeline, read.good),
+            (self.timeline.clone(), journal.len())
+        );
     }
 
     /// What is missing of a picture track that never rests is told.

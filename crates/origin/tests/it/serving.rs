@@ -555,7 +555,10 @@ fn documents_of_older_players_are_at_the_host_and_nowhere_else() {
         (head.status.as_u16(), head.headers, body)
     };
     let (status, headers, body) = ask(Method::GET, "/clientaccesspolicy.xml");
-    assert_eq!((status, body), (200, Body::Bytes(Bytes::from_static(b"<access-policy/>"))));
+    assert_eq!(
+        (status, body),
+        (200, Body::Bytes(Bytes::from_static(b"<access-policy/>")))
+    );
     assert_eq!(headers["content-type"], "text/xml");
     assert_eq!(headers["cache-control"], "public, max-age=60");
     let (status, headers, body) = ask(Method::HEAD, "/clientaccesspolicy.xml");
