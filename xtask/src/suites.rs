@@ -14,13 +14,31 @@ use std::process::Command;
 use std::time::Instant;
 
 /// What the tests need beyond the build.
-const TEST_TOOLS: [Need; 6] = [
+const TEST_TOOLS: [Need; 11] = [
     Need::program("ffmpeg", "ffmpeg"),
     Need::program("chromium", "chromium"),
     Need::python("venv, ensurepip", "python3-venv"),
     Need::program("curl", "curl"),
     Need::program("nginx", "nginx"),
     Need::program("srt-live-transmit", "srt-tools"),
+    // An encoder beside ffmpeg. Its plug-ins are where the architecture says.
+    Need::program("gst-launch-1.0", "gstreamer1.0-tools"),
+    Need::path(
+        "/usr/share/doc/gstreamer1.0-plugins-base",
+        "gstreamer1.0-plugins-base",
+    ),
+    Need::path(
+        "/usr/share/doc/gstreamer1.0-plugins-good",
+        "gstreamer1.0-plugins-good",
+    ),
+    Need::path(
+        "/usr/share/doc/gstreamer1.0-plugins-bad",
+        "gstreamer1.0-plugins-bad",
+    ),
+    Need::path(
+        "/usr/share/doc/gstreamer1.0-plugins-ugly",
+        "gstreamer1.0-plugins-ugly",
+    ),
 ];
 
 /// What a suite printed, and whether it called itself a success.
@@ -263,8 +281,9 @@ pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
 const WORKERLESS: &str = "--no-ingest";
 
 /// What runs as long as it plays, on installations of its own.
-const LIVE: [&str; 4] = [
+const LIVE: [&str; 5] = [
     "test_live_cues.py",
+    "test_live_encoders.py",
     "test_live_protected.py",
     "test_live_stream.py",
     "test_live_told.py",
