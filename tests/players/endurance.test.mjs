@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, openPage } from "./lib/browser.mjs";
+import { launch } from "./lib/browser.mjs";
 import { connection } from "./lib/headwater.mjs";
-import { goLive, ingestWorker, pushPictures } from "./lib/live.mjs";
+import { PLAYERS, goLive, ingestWorker, pushPictures, watch } from "./lib/live.mjs";
 import { serve } from "./lib/server.mjs";
 
 /** At the edge, before anything happens. `cargo xtask soak` makes it ten minutes. */
@@ -15,13 +15,7 @@ const GROUP_S = 1;
 /** How far back players go. */
 const BACK_S = 15;
 /** Farthest from the edge, seconds: low latency with room for a busy machine, and what Shaka Player keeps from MPDs. */
-const FARTHEST_S = { low: 8, "": 15 };
-
-const PLAYERS = [
-  ["hls.js, low-latency HLS", "hls", "hls", "low"],
-  ["Shaka Player, DASH", "shaka", "dash", ""],
-  ["dash.js, low-latency DASH", "dash", "dash", "low"],
-];
+const farthestFor = (low) => (low ? 8 : 15);
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -45,16 +39,7 @@ before(
     show = await goLive(connection(), { lowLatency: true, interval: `PT${GROUP_S}S` });
     push();
     await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
-    for (const [title, page, protocol, mode] of PLAYERS) {
-      const { context, page: tab } = await openPage(browser);
-      tabs.push({ title, mode, context, tab });
-      await tab.goto(`${files.origin}/pages/${page}.html`);
-      await tab.waitForFunction(() => window.player !== undefined);
-      if (mode === "low") await tab.evaluate(() => window.player.lowLatency());
-      await tab.evaluate((url) => window.player.load(url), show[protocol]);
-      await tab.evaluate(() => document.querySelector("video").play());
-      await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, { timeout: 40_000 });
-    }
+    await watch(browser, files, show, PLAYERS, tabs);
   },
   { timeout: 180_000 },
 );
@@ -74,14 +59,14 @@ const stateOf = (tab) => tab.evaluate(() => ({ ...window.state(), latency: windo
 /** Waits until every player is at the edge, and shows new pictures with sound for three seconds. */
 async function atTheEdge(t, after, patience) {
   await Promise.all(
-    tabs.map(async ({ title, mode, tab }) => {
+    tabs.map(async ({ title, low, tab }) => {
       const begun = Date.now();
       for (;;) {
         const from = await stateOf(tab);
         await pause(3_000);
         const now = await stateOf(tab);
         const moves = now.time - from.time > 2 && now.frames - from.frames > 3 * 25 * 0.5 && now.audioBytes > from.audioBytes;
-        if (moves && now.latency < FARTHEST_S[mode]) {
+        if (moves && now.latency < farthestFor(low)) {
           t.diagnostic(`${title}: ${now.latency.toFixed(2)} s behind, ${((Date.now() - begun) / 1000).toFixed(0)} s after ${after}`);
           return;
         }
@@ -103,14 +88,14 @@ describe("three players watch one event", () => {
       farthest = farthest.map((most, at) => Math.max(most, latencies[at]));
     }
     const passed = (Date.now() - begun) / 1000;
-    for (const [at, { title, mode, tab }] of tabs.entries()) {
+    for (const [at, { title, low, tab }] of tabs.entries()) {
       const now = await stateOf(tab);
       // Parts of 0.3 s come late on a busy machine, and hls.js then steps over them; it says so, and goes on.
       const steps = now.errors.filter((text) => text.includes("bufferSeekOverHole"));
       t.diagnostic(`${title}: ${farthest[at].toFixed(2)} s behind at most, ${now.dropped - from[at].dropped} pictures dropped, ${steps.length} holes stepped over`);
       assert.ok(steps.length <= passed / 5, steps.join("; "));
       assert.deepEqual(now.errors.filter((text) => !steps.includes(text)), [], title);
-      assert.ok(farthest[at] < FARTHEST_S[mode], `${title}: ${farthest[at]} s behind`);
+      assert.ok(farthest[at] < farthestFor(low), `${title}: ${farthest[at]} s behind`);
       // A busy machine drops frames and stalls now and then; a player that is stuck does neither.
       assert.ok(now.time - from[at].time > passed * 0.9, `${title}: ${JSON.stringify({ from: from[at], now, passed })}`);
       assert.ok(now.frames - from[at].frames > passed * 25 * 0.6, `${title}: ${JSON.stringify({ from: from[at], now, passed })}`);

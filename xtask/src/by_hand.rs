@@ -33,6 +33,14 @@ pub(crate) fn fuzz(count: u64, first: u64) -> Result<()> {
     run(&mut command)
 }
 
+/// What is to be built, or another build that is named, for comparison.
+fn binary() -> Result<PathBuf> {
+    match std::env::var_os("HEADWATER_BINARY") {
+        Some(binary) => Ok(PathBuf::from(binary)),
+        None => build::everything(),
+    }
+}
+
 /// Players stay at the edge for so long, minutes.
 const AT_THE_EDGE: u64 = 10;
 
@@ -42,10 +50,7 @@ pub(crate) fn soak(minutes: u64) -> Result<()> {
         Need::program("ffmpeg", "ffmpeg"),
         Need::program("chromium", "chromium"),
     ])?;
-    let binary = match std::env::var_os("HEADWATER_BINARY") {
-        Some(binary) => PathBuf::from(binary),
-        None => build::everything()?,
-    };
+    let binary = binary()?;
     let folder = paths::root().join("tests/players");
     node::install(&folder)?;
     // One each: the players' worker is killed.
@@ -76,11 +81,7 @@ pub(crate) fn soak(minutes: u64) -> Result<()> {
 
 /// Benchmarks: the numbers go to the terminal, and by hand into docs/benchmarks.md.
 pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
-    // Another build to measure, for comparison.
-    let binary = match std::env::var_os("HEADWATER_BINARY") {
-        Some(binary) => PathBuf::from(binary),
-        None => build::everything()?,
-    };
+    let binary = binary()?;
     match what {
         "origin" => {
             debian::ensure(&[

@@ -1,12 +1,13 @@
 //! One authorised request, with what its handler needs.
 
-use headwater_auth::Caller;
+use headwater_auth::{Caller, Permission};
 use headwater_catalog::Moment;
 use headwater_catalog::projects::Project;
 use headwater_catalog::query::Listing;
 use headwater_seal::Seal;
 use serde_json::Value as Json;
 
+use crate::access::place;
 use crate::dialect::Dialect;
 use crate::error::ApiError;
 use crate::query::Url;
@@ -41,6 +42,13 @@ impl<S, C> Call<'_, S, C> {
         self.caller.as_ref().ok_or_else(|| {
             ApiError::internal("a route without a token reached a handler that needs one")
         })
+    }
+
+    /// Whether the caller may do this in the project of the path: what is shown may depend on it.
+    pub(crate) fn may(&self, permission: Permission) -> bool {
+        self.caller
+            .as_ref()
+            .is_some_and(|caller| caller.may(permission, place(self.project.as_ref())))
     }
 
     /// Whether the caller has anything to do with a project.

@@ -40,7 +40,7 @@ impl EndpointState {
 pub struct StreamingEndpoint {
     pub name: String,
     /// What a writer may set, in AMS's names, but for the keys of [`Self::opened`].
-    properties: Map<String, Json>,
+    pub properties: Map<String, Json>,
     keys: Option<keys::Sealed>,
     pub tags: Map<String, Json>,
     pub state: EndpointState,
@@ -109,7 +109,7 @@ impl EndpointRules {
     }
 }
 
-/// XML with which players of an older kind ask a host who may read its media, if endpoints say any.
+/// What an endpoint or a live event says to players of an older kind, who ask a host for XML about who may read its media.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CrossSite {
     /// `customHostNames`
@@ -135,7 +135,8 @@ impl CrossSite {
     }
 }
 
-/// What all say that run, of all projects, as one address serves them all: endpoints, and live events, whose previews are there.
+/// What all say that run, of all projects, as one address serves them all: endpoints, with those that have host names of their own
+/// and say nothing; and live events, whose previews are there.
 pub async fn cross_site<S: Sql>(sql: &S) -> Result<(Vec<CrossSite>, Vec<CrossSite>), CatalogError> {
     let endpoints = cross_site_of(sql, "streaming_endpoints").await?;
     let events = cross_site_of(sql, "live_events").await?;
@@ -147,7 +148,8 @@ async fn cross_site_of<S: Sql>(sql: &S, table: &str) -> Result<Vec<CrossSite>, C
         .query(
             &format!(
                 "SELECT properties_json FROM {table}
-                 WHERE state = 'Running' AND properties_json LIKE '%\"crossSiteAccessPolicies\"%'
+                 WHERE state = 'Running' AND (properties_json LIKE '%\"crossSiteAccessPolicies\"%'
+                                              OR properties_json LIKE '%\"customHostNames\"%')
                  ORDER BY project_id, name"
             ),
             &[],

@@ -35,7 +35,7 @@ impl Document {
         }
     }
 
-    /// The document of a host. `endpoints` and `events`: those that run and have documents.
+    /// The document of a host. `endpoints` and `events`: those that run, at least if they have documents or host names.
     pub(crate) fn of<'e>(
         self,
         host: Option<&str>,
@@ -48,12 +48,11 @@ impl Document {
 
     /// Ok `None`: they say different things. `None`: nothing.
     fn agreed<'e>(self, host: Option<&str>, all: &'e [CrossSite]) -> Option<Option<&'e str>> {
-        let mut said = of_host(all, host, |one| &one.hosts)
-            .into_iter()
-            .filter_map(move |one| match self {
-                Self::CrossDomain => one.cross_domain.as_deref(),
-                Self::ClientAccess => one.client_access.as_deref(),
-            });
+        let asked = of_host(all, host, |one| &one.hosts);
+        let mut said = asked.filter_map(|one| match self {
+            Self::CrossDomain => one.cross_domain.as_deref(),
+            Self::ClientAccess => one.client_access.as_deref(),
+        });
         let first = said.next()?;
         Some(said.all(|other| other == first).then_some(first))
     }
@@ -102,6 +101,14 @@ mod tests {
             Document::ClientAccess.of(Some("localhost"), &own, &event),
             None
         );
+        // Whose own the name is, and who says nothing, is not spoken for.
+        let silent = CrossSite {
+            hosts: vec!["films.example".into()],
+            ..CrossSite::default()
+        };
+        let beside = [silent, says("", "all")];
+        assert_eq!(of("films.example", &beside, &[]), None);
+        assert_eq!(of("localhost", &beside, &[]).as_deref(), Some("all"));
         assert_eq!(Document::at("/crossdomain.xml/"), None);
     }
 }

@@ -40,8 +40,8 @@ pub(crate) fn choose<'e>(
     running: &'e [Endpoint],
     request: &Request<'_>,
 ) -> Result<Option<&'e Endpoint>, OriginError> {
-    let asked = of_host(running, request.host, |endpoint| &endpoint.hosts);
-    if asked.is_empty() {
+    let mut asked = of_host(running, request.host, |endpoint| &endpoint.hosts).peekable();
+    if asked.peek().is_none() {
         return Ok(None);
     }
     let mut why = None;
@@ -80,12 +80,12 @@ pub(crate) fn choose<'e>(
 pub(crate) fn of_host<'e, T>(
     all: &'e [T],
     host: Option<&str>,
-    names: impl Fn(&T) -> &Vec<String> + Copy,
-) -> Vec<&'e T> {
+    names: impl Fn(&T) -> &[String],
+) -> impl Iterator<Item = &'e T> {
     let own =
-        move |one: &&T| host.is_some_and(|host| names(one).iter().any(|name| is_host(name, host)));
-    let any_own = all.iter().any(|one| own(&one));
-    all.iter().filter(|one| !any_own || own(one)).collect()
+        move |one: &T| host.is_some_and(|host| names(one).iter().any(|name| is_host(name, host)));
+    let any_own = all.iter().any(&own);
+    all.iter().filter(move |one| !any_own || own(one))
 }
 
 /// `name`: as it was configured, with a port or for all of them.

@@ -545,7 +545,8 @@ impl Live {
                 let file = file.or_else(|| {
                     from.filter(|from| row.start >= *from)?;
                     let parts = inner.media.get(&key)?;
-                    inner.spool.keep(*track, row.number, parts).ok()
+                    let size = segment.size();
+                    inner.spool.keep(*track, row.number, size, parts).ok()
                 });
                 if let Some(file) = file {
                     inner.kept.insert(key, Arc::downgrade(&file));
@@ -809,7 +810,7 @@ impl Inner {
                         self.spool.discard(track, number);
                         None
                     }
-                    false => Some(self.spool.keep(track, number, parts)?),
+                    false => Some(self.spool.keep(track, number, segment.size(), parts)?),
                 };
                 if let Some(kept) = &kept {
                     self.kept.insert(key, Arc::downgrade(kept));

@@ -135,16 +135,19 @@ impl Spool {
         }
     }
 
-    /// Keeps a complete segment until the last owner of what is returned has let go. `parts`: its media, for one that did not grow
-    /// here.
+    /// Keeps a complete segment of `size` bytes until the last owner of what is returned has let go. `parts`: its media, for one
+    /// that did not grow here, or of which the disk did not take all.
     pub(crate) fn keep(
         &mut self,
         track: TrackIndex,
         number: u64,
+        size: u64,
         parts: &[Bytes],
     ) -> io::Result<Arc<Kept>> {
         let (path, new) = (self.path(track, number), self.growing_path(track, number));
-        if self.growing.remove(&(number, track)).is_none() {
+        let grown = self.growing.remove(&(number, track));
+        let grown = grown.and_then(|file| file.metadata().ok());
+        if grown.is_none_or(|grown| grown.len() != size) {
             let mut file = File::create(&new)?;
             for part in parts {
                 file.write_all(part)?;

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { openPage } from "./browser.mjs";
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -103,4 +104,29 @@ export function ingestWorker() {
     }
   });
   return found.length === 0 ? undefined : Number(found[0]);
+}
+
+/** How the three players are told to play what is live: `[title, page, protocol, whether with low latency]`. */
+export const PLAYERS = [
+  ["hls.js, low-latency HLS", "hls", "hls", true],
+  ["Shaka Player, DASH", "shaka", "dash", false],
+  ["dash.js, low-latency DASH", "dash", "dash", true],
+];
+
+/**
+ * Has players play an event, each in a tab of its own, until they show pictures: `watched`
+ * gets `{ title, low, tab, context }` of each as soon as it is open, so that it can be closed whatever comes. `listen`: they tell of messages, too.
+ */
+export async function watch(browser, files, show, players, watched, { listen = false } = {}) {
+  for (const [title, page, protocol, low] of players) {
+    const { context, page: tab } = await openPage(browser);
+    watched.push({ title, low, context, tab });
+    await tab.goto(`${files.origin}/pages/${page}.html`);
+    await tab.waitForFunction(() => window.player !== undefined);
+    if (low) await tab.evaluate(() => window.player.lowLatency());
+    if (listen) await tab.evaluate(() => window.player.listen());
+    await tab.evaluate((url) => window.player.load(url), show[protocol]);
+    await tab.evaluate(() => document.querySelector("video").play());
+    await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, { timeout: 40_000 });
+  }
 }

@@ -86,6 +86,11 @@ pub(crate) fn ignored(name: &'static str) -> Member {
     member(name, anything(), Shown::Never, Written::Ignored)
 }
 
+/// Must be written; shown to those who may see secrets.
+pub(crate) fn guarded(name: &'static str, schema: Schema) -> Member {
+    member(name, schema, Shown::Sometimes, Written::Required)
+}
+
 /// Must be written; shown by the operations that reveal secrets, and elsewhere as `null`.
 pub(crate) fn secret(name: &'static str, schema: Schema) -> Member {
     member(name, schema, Shown::Blank, Written::Required)

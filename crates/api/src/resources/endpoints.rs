@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use headwater_auth::{Permission, ResourceKind, Verb};
 use headwater_blob::HttpClient;
 use headwater_catalog::Sql;
 use headwater_catalog::endpoints::{
@@ -38,9 +39,14 @@ const LONGEST_HOST: usize = 253;
 /// The collection of operations on endpoints.
 const OPERATIONS: &str = "streamingEndpointOperations";
 
+/// An endpoint as it is shown: the keys with which a CDN signs to those who may see secrets.
 fn render<S, C>(call: &Call<'_, S, C>, endpoint: &StreamingEndpoint) -> Result<Json, ApiError> {
     let project = call.project()?;
-    let mut properties = endpoint.opened(call.seal)?;
+    let reveal = Permission::new(ResourceKind::StreamingEndpoint, Verb::Reveal);
+    let mut properties = match call.may(reveal) {
+        true => endpoint.opened(call.seal)?,
+        false => endpoint.properties.clone(),
+    };
     let host = call
         .settings
         .public_url

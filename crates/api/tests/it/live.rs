@@ -548,6 +548,41 @@ fn a_host_name_of_its_own_can_be_taken_back() {
 }
 
 #[test]
+fn cross_site_policies_are_kept_and_taken_back() {
+    let world = World::new();
+    let path = format!("{ARM}/liveEvents/crossed");
+    let policies = json!({"clientAccessPolicy": "<access-policy/>"});
+    let mut body = event();
+    body["properties"]["crossSiteAccessPolicies"] = policies.clone();
+    let made = world.put(&path, body).expect(201).body;
+    assert_eq!(made["properties"]["crossSiteAccessPolicies"], policies);
+    let more = json!({"properties": {"crossSiteAccessPolicies": {"crossDomainPolicy": "<cross-domain-policy/>"}}});
+    let changed = world.patch(&path, more).expect(200).body;
+    let both = json!({"clientAccessPolicy": "<access-policy/>", "crossDomainPolicy": "<cross-domain-policy/>"});
+    assert_eq!(changed["properties"]["crossSiteAccessPolicies"], both);
+    // The origin is told of them while it runs.
+    let told = || {
+        let said = headwater_catalog::endpoints::cross_site(&world.sql);
+        futures::executor::block_on(said).unwrap().1
+    };
+    assert_eq!(told(), []);
+    world.post(&format!("{path}/start"), Json::Null).expect(202);
+    Ingest::claim(&world).runs();
+    let [said] = told().try_into().unwrap();
+    assert_eq!(said.client_access.as_deref(), Some("<access-policy/>"));
+    assert_eq!(said.cross_domain.as_deref(), Some("<cross-domain-policy/>"));
+    world.wait(3600);
+    world.post(&format!("{path}/stop"), Json::Null).expect(202);
+    let none = json!({"properties": {"crossSiteAccessPolicies": null}});
+    let changed = world.patch(&path, none).expect(200).body;
+    assert!(
+        changed["properties"]
+            .get("crossSiteAccessPolicies")
+            .is_none()
+    );
+}
+
+#[test]
 fn events_say_which_member_is_wrong() {
     let world = World::new();
     let standard = json!({"encodingType": "Standard"});

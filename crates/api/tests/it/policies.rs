@@ -488,6 +488,15 @@ fn endpoints_keep_akamais_keys_and_cross_site_policies() {
     let shown = world.get(&path).expect(200).body["properties"].clone();
     assert_eq!(shown["accessControl"], akamai(keys.clone()));
     assert_eq!(shown["crossSiteAccessPolicies"], policies);
+    // Who sees no secret sees which keys there are.
+    let seen = world
+        .as_role(Role::Viewer, "GET", &path, "")
+        .expect(200)
+        .body;
+    let seen = &seen["properties"]["accessControl"];
+    let named =
+        json!([{"identifier": "1", "expiration": "2030-01-01T00:00:00Z"}, {"identifier": "2"}]);
+    assert_eq!(*seen, akamai(named));
     // What is not mentioned stays, and what a client read it may write.
     let other = json!({"properties": {"description": "x", "crossSiteAccessPolicies": null}});
     world.patch(&path, other).expect(200);

@@ -68,6 +68,9 @@ pub struct Properties {
     pub use_static_hostname: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname_prefix: Option<String>,
+    /// XML, checked by the caller: see [`crate::endpoints::cross_site`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_site_access_policies: Option<Map<String, Json>>,
     /// Kept as they came, for MK.IO, where they are accepted and mean nothing.
     pub transcriptions: Vec<Json>,
 }
@@ -168,6 +171,7 @@ impl Properties {
             stream_options: vec![StreamOption::Default],
             use_static_hostname: false,
             hostname_prefix: None,
+            cross_site_access_policies: None,
             transcriptions: Vec::new(),
         }
     }

@@ -9,7 +9,7 @@ use crate::openapi::schema::{
     written_time,
 };
 use crate::openapi::shape::{
-    Properties, Shape, accepted, defaulted, ignored, optional, required, resource, shown,
+    Properties, Shape, accepted, defaulted, guarded, ignored, optional, required, resource, shown,
 };
 use crate::resources::cross_site::{LONGEST_POLICY, POLICIES};
 use crate::resources::endpoints::{LONGEST_AGE, LONGEST_KEY, MOST_KEYS, MOST_UNITS};
@@ -244,7 +244,10 @@ fn endpoints() -> Vec<Shape> {
                     .at_most(LONGEST_KEY as u64)
                     .about("What Akamai's configuration calls the nonce."),
             ),
-            required("base64Key", text().about("8 to 128 bytes in base64.")),
+            guarded(
+                "base64Key",
+                base64().about("8 to 128 bytes. Shown to those who may see secrets."),
+            ),
             optional("expiration", time().about("Not taken from then on.")),
         ],
     ));
