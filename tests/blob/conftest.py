@@ -1,16 +1,23 @@
-"""The store under test: the one that the environment names, or one of our own."""
+"""The store under test: the one that the environment names, or those of our own, in a folder and in a bucket."""
 
 import json
+import logging
 import os
 import subprocess
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
 from azure.storage.blob import BlobServiceClient
+from moto.server import ThreadedMotoServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+# One line for each request.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -18,28 +25,83 @@ class Connection:
     url: str
     account: str
     key: str
+    # Whether blobs are objects of a bucket.
+    in_bucket: bool = False
 
-    def service(self):
-        return BlobServiceClient(self.url, credential={"account_name": self.account, "account_key": self.key})
+    def service(self, **options):
+        credential = {"account_name": self.account, "account_key": self.key}
+        return BlobServiceClient(self.url, credential=credential, **options)
 
 
-@pytest.fixture(scope="session")
-def connection(tmp_path_factory):
-    if url := os.environ.get("HEADWATER_BLOB_URL"):
-        yield Connection(url, os.environ["HEADWATER_BLOB_ACCOUNT"], os.environ["HEADWATER_BLOB_KEY"])
-        return
+@dataclass(frozen=True)
+class Bucket:
+    """An S3 server of somebody else's with an empty bucket."""
+
+    endpoint: str
+    name: str
+
+    def client(self):
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        return boto3.client("s3", endpoint_url=self.endpoint, **keys)
+
+    def arguments(self, prefix="media"):
+        return ["--s3-endpoint", self.endpoint, "--s3-bucket", self.name, "--s3-prefix", prefix]
+
+
+def program():
     if program := os.environ.get("HEADWATER_BLOB_SERVE"):
-        command = [program]
-    else:
-        command = ["cargo", "run", "-q", "-p", "headwater-blobstore", "--release", "--example", "serve", "--"]
-    command += ["--root", str(tmp_path_factory.mktemp("blob")), "--port", "0", "--print", "--until-eof"]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as store:
+        return [program]
+    return ["cargo", "run", "-q", "-p", "headwater-blobstore", "--release", "--example", "serve", "--"]
+
+
+@contextmanager
+def serving(root, *arguments, in_bucket=False):
+    """A store of our own, until the block ends."""
+    command = [*program(), "--root", str(root), "--port", "0", "--print", "--until-eof", *arguments]
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env={**os.environ, **keys}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as store:
         line = store.stdout.readline()
         assert line, "the store did not start"
         facts = json.loads(line)
-        yield Connection(facts["url"], facts["account"], facts["key"])
+        yield Connection(facts["url"], facts["account"], facts["key"], in_bucket)
         store.stdin.close()
         assert store.wait(timeout=30) == 0
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    # In this process: it ends with it, and its port is known.
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def new_bucket(s3_server):
+    def new():
+        bucket = Bucket(s3_server, f"bucket-{uuid.uuid4().hex[:12]}")
+        bucket.client().create_bucket(Bucket=bucket.name)
+        return bucket
+
+    return new
+
+
+@pytest.fixture(scope="session", params=["folder", "bucket"])
+def connection(request, tmp_path_factory):
+    if url := os.environ.get("HEADWATER_BLOB_URL"):
+        if request.param == "bucket":
+            pytest.skip("the environment names the store")
+        yield Connection(url, os.environ["HEADWATER_BLOB_ACCOUNT"], os.environ["HEADWATER_BLOB_KEY"])
+        return
+    arguments = []
+    if request.param == "bucket":
+        arguments = request.getfixturevalue("new_bucket")().arguments()
+    with serving(tmp_path_factory.mktemp("blob"), *arguments, in_bucket=bool(arguments)) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@
 
 pub mod auth;
 mod aws;
+mod buckets;
 mod cloud_events;
 mod delivery;
 mod event;
@@ -40,6 +41,7 @@ mod place;
 mod preflight;
 mod s3;
 
+pub use buckets::Buckets;
 pub use delivery::{Batch, Delivery, MAX_BODY_BYTES, MAX_EVENTS, ReadError, read};
 pub use event::{Change, StorageEvent};
 pub use preflight::{Permission, preflight};

@@ -111,6 +111,16 @@ pub async fn event_secret() -> Result<headwater_seal::Secret, ConfigError> {
     Ok(variable("event_secret").await?.trim().into())
 }
 
+/// Which buckets' notifications are about which storage account (`event_buckets`).
+pub async fn event_buckets<T>(
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, ConfigError> {
+    parse(&variable("event_buckets").await?).map_err(|reason| ConfigError {
+        variable: "event_buckets",
+        reason,
+    })
+}
+
 /// Where the catalog is: the address of a PostgreSQL server (`catalog_url`), empty for the manifest's SQLite database, and
 /// the certificate that TLS to it trusts (`catalog_ca`, PEM), empty for the roots of the web.
 pub async fn catalog() -> Result<(String, String), ConfigError> {

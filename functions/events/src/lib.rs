@@ -21,7 +21,7 @@ use headwater_edge::config;
 use headwater_edge::http::SpinHttp;
 use headwater_edge::sql::SpinSql;
 use headwater_events::auth::authenticate;
-use headwater_events::{Batch, Delivery, MAX_BODY_BYTES, preflight, read};
+use headwater_events::{Batch, Buckets, Delivery, MAX_BODY_BYTES, preflight, read};
 use http::Method;
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -80,7 +80,10 @@ async fn respond(head: &Parts, body: &Bytes) -> Result<Answer, Refusal> {
                 ..Tally::default()
             }))
         }
-        Delivery::Events(batch) => Ok(Answer::Taken(take_in(&batch).await?)),
+        Delivery::Events(batch) => {
+            let buckets = config::event_buckets(Buckets::parse).await?;
+            Ok(Answer::Taken(take_in(&buckets.place(batch)).await?))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Parser;
 use headwater_blob::AccountKey;
-use headwater_blobstore::{Config, EventSink, serve};
+use headwater_blobstore::{Config, EventSink, S3Config, S3Credentials, serve};
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,6 +35,13 @@ struct Arguments {
     events_url: Option<String>,
     #[arg(long, default_value = "secret")]
     events_secret: String,
+    /// An S3 endpoint for the blobs, with keys from the environment as AWS's tools take them.
+    #[arg(long, requires = "s3_bucket")]
+    s3_endpoint: Option<String>,
+    #[arg(long)]
+    s3_bucket: Option<String>,
+    #[arg(long, default_value = "")]
+    s3_prefix: String,
     /// Print the connection as one line of JSON once the store answers.
     #[arg(long)]
     print: bool,
@@ -57,6 +64,16 @@ async fn main() -> anyhow::Result<()> {
         url,
         secret: arguments.events_secret,
     });
+    if let Some((endpoint, bucket)) = arguments.s3_endpoint.zip(arguments.s3_bucket) {
+        let keys = S3Credentials::Keys {
+            id: std::env::var("AWS_ACCESS_KEY_ID")?,
+            secret: std::env::var("AWS_SECRET_ACCESS_KEY")?,
+            token: None,
+        };
+        let mut s3 = S3Config::new(endpoint, "us-east-1", bucket, keys);
+        s3.prefix = arguments.s3_prefix;
+        config.s3 = Some(s3);
+    }
     let running = serve(config).await?;
     if arguments.print {
         let connection = serde_json::json!({

@@ -8,13 +8,16 @@ use std::time::Duration;
 use headwater_blob::AccountKey;
 
 pub use crate::events::EventSink;
+use crate::s3::S3Config;
 
 /// Everything a store needs to know. Start from [`Config::new`] and change what differs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// The folder with everything in it; created if missing. One process at a time.
+    /// The folder with everything in it; created if missing. One process at a time. With a bucket: of what is on its way.
     pub root: PathBuf,
+    /// A bucket for the blobs, in place of the folder.
+    pub s3: Option<S3Config>,
     /// Port 0 picks a free one.
     pub listen: SocketAddr,
     /// The first segment of every path.
@@ -53,6 +56,7 @@ impl Config {
         );
         Self {
             root: root.into(),
+            s3: None,
             listen,
             account,
             key,

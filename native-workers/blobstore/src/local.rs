@@ -14,13 +14,14 @@ use headwater_blob::server::{
 use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 
-use crate::disk::Failure;
+use crate::disk::{Disk, Failure};
 use crate::handler::Engine;
 
 /// Opens blobs of a store in the same process. Clones share the store; calls block on the disk only.
 #[derive(Debug, Clone)]
 pub struct LocalReader {
     engine: Arc<Engine>,
+    disk: Arc<Disk>,
     /// `scheme://host:port` of every way to address the store.
     origins: Arc<[String]>,
 }
@@ -52,9 +53,10 @@ pub enum LocalError {
 }
 
 impl LocalReader {
-    pub(crate) fn new(engine: Arc<Engine>, origins: Vec<String>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, disk: Arc<Disk>, origins: Vec<String>) -> Self {
         Self {
             engine,
+            disk,
             origins: origins.into(),
         }
     }
@@ -104,7 +106,7 @@ impl LocalReader {
             &engine.key,
             caller,
         )?;
-        let open = engine
+        let open = self
             .disk
             .open_blob(container, blob)
             .map_err(|failure| match failure {

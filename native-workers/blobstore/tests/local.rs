@@ -32,7 +32,7 @@ async fn a_signed_url_opens_the_file() {
         )
         .await
         .unwrap();
-    let reader = running.local_reader();
+    let reader = running.local_reader().unwrap();
     let url = store.container().signed_blob_url(
         "dir/a b.mp4",
         jiff::Timestamp::now(),
@@ -127,7 +127,7 @@ async fn a_file_that_was_cut_short_fails_its_blob_only() {
             std::fs::write(&path, b"0123").unwrap();
         }
     }
-    let reader = running.local_reader();
+    let reader = running.local_reader().unwrap();
     let signed = sas("asset-1", "r", 5);
     let url = |name: &str| format!("http://{}/local/asset-1/{name}?{signed}", running.addr);
     match reader.open(&url("cut"), None) {

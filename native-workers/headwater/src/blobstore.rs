@@ -1,6 +1,7 @@
 //! `headwater blobstore`: the embedded object store on a machine of its own, for installations of several hosts that have no
-//! other. It is one process on one folder; who needs more than one machine's disk uses Azure Blob.
+//! other. It is one process on one folder, or any number of processes on one bucket of S3.
 
+use crate::bucket::{self, BucketArgs};
 use crate::connect;
 use crate::fault::{self, Blame, Kind};
 use crate::files;
@@ -16,6 +17,8 @@ pub(crate) struct Args {
     /// Folder of the installation; blobs are in `blobs`, as those of `headwater up` are.
     #[arg(long, env = "HEADWATER_DATA", default_value = ".headwater")]
     data: PathBuf,
+    #[command(flatten)]
+    bucket: BucketArgs,
     /// Where the Azure Blob protocol is spoken.
     #[arg(long, env = "HEADWATER_BLOB_LISTEN", default_value = "127.0.0.1:10000", value_parser = crate::up::address)]
     blob_listen: SocketAddr,
@@ -50,10 +53,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             connect::origin(url, setting)?;
         }
     }
+    let s3 = args.bucket.config()?;
     files::writable(&args.data, fault::DATA)?;
     let _lock = crate::up::lock(&args.data, fault::DATA)?;
-    let root = args.data.join("blobs");
+    let root = args.data.join(folder(s3.is_some()));
     let mut config = Config::new(root, args.blob_listen, args.storage_account, key);
+    config.s3 = s3;
     config.public_url = args.blob_public_url;
     config.events_ca_pem = files::ca(args.ca_file.as_deref())?;
     config.events = args
@@ -63,11 +68,15 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             url: format!("{}/events/storage", url.trim_end_matches('/')),
             secret,
         });
-    let store = serve(config)
-        .await
-        .blame(Kind::CannotCreate, fault::BLOB_LISTEN)?;
+    let store = serve(config).await;
+    let store = store.map_err(|error| bucket::blame(error, fault::DATA))?;
     tracing::info!(address = %store.addr, "keeping blobs");
     crate::up::stop_signal().await;
     store.shutdown().await;
     Ok(())
+}
+
+/// The store's folder in that of the installation: of all blobs, or of what is on its way to a bucket.
+pub(crate) fn folder(in_bucket: bool) -> &'static str {
+    if in_bucket { "bucket" } else { "blobs" }
 }

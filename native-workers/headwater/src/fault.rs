@@ -70,6 +70,13 @@ settings! {
     TLS_CERT = "--tls-cert" "HEADWATER_INGEST_CERT";
     EDGE_URL = "--edge-url" "HEADWATER_EDGE_URL";
     STREAMING_URL = "--streaming-url" "HEADWATER_STREAMING_URL";
+    S3_BUCKET = "--s3-bucket" "HEADWATER_S3_BUCKET";
+    S3_URL = "--s3-url" "HEADWATER_S3_URL";
+    S3_FOLDER = "--s3-folder" "HEADWATER_S3_FOLDER";
+    S3_ACCESS_KEY = "--s3-access-key" "HEADWATER_S3_ACCESS_KEY";
+    S3_CREDENTIALS_COMMAND = "--s3-credentials-command" "HEADWATER_S3_CREDENTIALS_COMMAND";
+    S3_CA_FILE = "--s3-ca-file" "HEADWATER_S3_CA_FILE";
+    EVENT_BUCKETS = "--event-buckets" "HEADWATER_EVENT_BUCKETS";
     SCRATCH = "--scratch" "HEADWATER_SCRATCH";
 }
 

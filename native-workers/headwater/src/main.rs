@@ -2,6 +2,7 @@
 
 mod app;
 mod blobstore;
+mod bucket;
 mod catalog;
 mod cli;
 mod client;

@@ -3,6 +3,7 @@
 use crate::fault::{self, Fault};
 use crate::secrets::Secrets;
 use anyhow::Result;
+use headwater_events::Buckets;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -14,6 +15,10 @@ pub(crate) struct Args {
     /// --storage-url there is no such client unless this is given. At least 16 characters.
     #[arg(long, env = "HEADWATER_CLIENT_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
+    /// Buckets of S3 whose notifications are about a storage account, `{account}={bucket}[/{folder}]`, separated by commas: for
+    /// hosts whose storage is a `headwater blobstore` with a bucket.
+    #[arg(long, env = "HEADWATER_EVENT_BUCKETS", value_delimiter = ',')]
+    pub(crate) event_buckets: Vec<String>,
     /// Encode nothing: `headwater transcoder` elsewhere does.
     #[arg(long, env = "HEADWATER_NO_TRANSCODER")]
     pub(crate) no_transcoder: bool,
@@ -36,6 +41,8 @@ impl Args {
                 return Err(Fault::bad(setting, why));
             }
         }
+        Buckets::parse(&self.event_buckets.join(" "))
+            .map_err(|why| Fault::bad(fault::EVENT_BUCKETS, why))?;
         Ok(())
     }
 
@@ -61,6 +68,7 @@ mod tests {
         Args {
             event_secret: event.map(str::to_owned),
             client_secret: client.map(str::to_owned),
+            event_buckets: Vec::new(),
             no_transcoder: false,
             no_notifier: false,
         }
@@ -87,5 +95,9 @@ mod tests {
                 .to_string()
                 .starts_with("--event-secret (HEADWATER_EVENT_SECRET)")
         );
+        let mut buckets = args(None, None);
+        buckets.event_buckets.push("media".into());
+        let error = buckets.check().unwrap_err().to_string();
+        assert!(error.starts_with("--event-buckets"), "{error}");
     }
 }

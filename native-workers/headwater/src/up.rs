@@ -3,6 +3,7 @@
 //! Order: keys, addresses, catalog, blob store, functions, worker. `connection.json` is written when each of them
 //! answers and removed on exit.
 
+use crate::bucket::{self, BucketArgs};
 use crate::catalog::CatalogArgs;
 use crate::client::ApiClient;
 use crate::connection::{self, ConnectionFile};
@@ -17,12 +18,15 @@ use crate::storage::{Account, EMBEDDED, StorageArgs};
 use crate::supervisor::{Worker, supervise};
 use crate::tls::Tls;
 use crate::token::Who;
-use crate::{app, connect, demo, descriptors, files, live, local, metrics, shared, tls, token};
+use crate::{
+    app, blobstore, connect, demo, descriptors, files, live, local, metrics, shared, tls, token,
+};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use headwater_api::limits::Limits as RateLimits;
 use headwater_auth::{Issuer, Role};
 use headwater_blob::AccountKey;
+use headwater_blobstore::S3Config;
 use headwater_catalog::RandomIds;
 use headwater_catalog::bootstrap::{BootstrapClient, BootstrapConfig, bootstrap};
 use headwater_host::{
@@ -47,6 +51,8 @@ pub(crate) struct Args {
     master_key: MasterKeyArgs,
     #[command(flatten)]
     storage: StorageArgs,
+    #[command(flatten)]
+    bucket: BucketArgs,
     #[command(flatten)]
     shared: shared::Args,
     /// Address of API, portal, streaming and keys. Port 0 takes a free one.
@@ -162,7 +168,7 @@ pub(crate) async fn stop_signal() {
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let started = Instant::now();
-    let external = check(&args)?;
+    let (external, s3) = check(&args)?;
     let data = prepare_folder(&args.data)?;
     let _lock = lock(&data, fault::DATA)?;
     let _ = std::fs::remove_file(connection::path(&data));
@@ -202,7 +208,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 url: format!("{base}/events/storage"),
                 secret: secrets.event_secret.clone(),
             };
-            let (blob, own) = embedded(&args, &data, &secrets, tls.as_ref(), sink).await?;
+            let (blob, own) = embedded(&args, &data, &secrets, tls.as_ref(), sink, s3).await?;
             let account = Account {
                 url: match &args.blob_public_url {
                     Some(public) => format!("{}/{EMBEDDED}", public.trim_end_matches('/')),
@@ -256,7 +262,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             live: &args.live.hosts(ports.as_ref()),
         },
         tls.as_ref(),
-        blob.as_ref().map(|blob| blob.local_reader()),
+        blob.as_ref().and_then(|blob| blob.local_reader()),
     )?;
     let metering = Metering::of(&host, &args.catalog, &data);
     let server_config = ServerConfig {
@@ -426,7 +432,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 }
 
 /// What can be said about the settings before anything is touched. Ok: the storage account elsewhere, if there is one.
-fn check(args: &Args) -> Result<Option<Account>> {
+/// And the bucket in place of the embedded store's folder.
+fn check(args: &Args) -> Result<(Option<Account>, Option<S3Config>)> {
     if let Some(url) = &args.public_url {
         connect::origin(url, fault::PUBLIC_URL)?;
     }
@@ -441,9 +448,14 @@ fn check(args: &Args) -> Result<Option<Account>> {
         let why = format!("there is no embedded store with {}", fault::STORAGE_URL);
         return Err(Fault::bad(fault::BLOB_PUBLIC_URL, why));
     }
+    let s3 = args.bucket.config()?;
+    if external.is_some() && s3.is_some() {
+        let why = format!("blobs cannot be there and behind {}", fault::STORAGE_URL);
+        return Err(Fault::bad(fault::S3_BUCKET, why));
+    }
     args.shared.check()?;
     files::writable(&args.data, fault::DATA)?;
-    Ok(external)
+    Ok((external, s3))
 }
 
 /// Starts the embedded store. Its account has the address at which this process reaches it.
@@ -453,19 +465,20 @@ async fn embedded(
     secrets: &Secrets,
     tls: Option<&Tls>,
     events: headwater_blobstore::EventSink,
+    s3: Option<S3Config>,
 ) -> Result<(headwater_blobstore::Running, Account)> {
     let key = AccountKey::from_base64(&secrets.account_key)
         .blame(Kind::Configuration, "secrets.json: accountKey")?;
-    let root = data.join("blobs");
+    let root = data.join(blobstore::folder(s3.is_some()));
     let mut blob = headwater_blobstore::Config::new(root, args.blob_listen, EMBEDDED, key.clone());
+    blob.s3 = s3;
     blob.tls = tls.map(|tls| tls.server.clone());
     blob.public_url = args.blob_public_url.clone();
     blob.events_ca_pem = tls.map(|tls| std::fs::read(&tls.ca_file)).transpose()?;
     blob.events = Some(events);
-    let blob = headwater_blobstore::serve(blob)
-        .await
-        .blame(Kind::CannotCreate, fault::BLOB_LISTEN)
-        .context("starting the blob store")?;
+    let blob = headwater_blobstore::serve(blob).await;
+    let blob = blob.map_err(|error| bucket::blame(error, fault::DATA));
+    let blob = blob.context("starting the blob store")?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let account = Account {
         name: EMBEDDED.into(),
@@ -541,6 +554,7 @@ fn load_host(
         ("metrics_url".into(), at.metrics.to_owned()),
         ("live_hosts".into(), at.live.to_owned()),
         ("event_secret".into(), secrets.event_secret.clone()),
+        ("event_buckets".into(), event_buckets(args)),
         ("public_gallery".into(), gallery_is_public(args).to_string()),
         ("oidc_issuers".into(), oidc.issuers),
         ("oidc_hosts".into(), oidc.hosts),
@@ -569,6 +583,13 @@ fn load_host(
     )?;
     crate::release_freed_memory();
     Ok(Arc::new(host))
+}
+
+/// Whose notifications are about which account.
+fn event_buckets(args: &Args) -> String {
+    let own = args.bucket.events(EMBEDDED);
+    let all = args.shared.event_buckets.iter().cloned().chain(own);
+    all.collect::<Vec<_>>().join(" ")
 }
 
 fn media_cache(args: &Args, data: &Path) -> Result<Option<MediaCache>> {

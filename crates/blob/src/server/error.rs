@@ -41,6 +41,7 @@ codes! {
     BlockListTooLong = BAD_REQUEST, "The block list may not contain more than 50,000 blocks.";
     ConditionNotMet = PRECONDITION_FAILED, "The condition specified using HTTP conditional header(s) is not met.";
     ContainerAlreadyExists = CONFLICT, "The specified container already exists.";
+    ContainerBeingDeleted = CONFLICT, "The specified container is being deleted. Try operation later.";
     ContainerNotFound = NOT_FOUND, "The specified container does not exist.";
     Crc64Mismatch = BAD_REQUEST, "The CRC64 value specified in the request did not match with the CRC64 value calculated by the server.";
     /// Status 500: the operation may or may not have happened.

@@ -58,14 +58,19 @@ struct Found {
     old: Option<BlobMeta>,
 }
 
-/// A part of the sidecar to be replaced.
-#[derive(Debug)]
+/// A part of what is said about a blob, to be replaced.
+#[derive(Debug, Clone)]
 pub(crate) enum Replacement {
     Headers(HttpHeaders),
     Metadata(Vec<(String, String)>),
 }
 
-fn check(conditions: &Preconditions, intent: Use, meta: Option<&BlobMeta>) -> Result<()> {
+/// Fails if the conditions do not hold of the blob that is there, if any.
+pub(crate) fn check(
+    conditions: &Preconditions,
+    intent: Use,
+    meta: Option<&BlobMeta>,
+) -> Result<()> {
     let state = meta.map(|meta| State {
         etag: &meta.etag,
         last_modified: meta.last_modified,

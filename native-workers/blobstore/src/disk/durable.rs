@@ -105,6 +105,11 @@ impl SyncedFile {
         }))
     }
 
+    /// For reading it at places: its cursor means nothing.
+    pub(crate) fn file(&self) -> &File {
+        &self.0.file
+    }
+
     /// Moves the file. The caller syncs the folder. After an error the file is where it was, so that the move can be
     /// tried again.
     pub(crate) fn move_to(&mut self, target: &Path) -> io::Result<()> {

@@ -35,7 +35,7 @@ impl<L: Default> Named<L> {
 
 /// All locks of a store.
 #[derive(Debug, Default)]
-pub(super) struct Locks {
+pub(crate) struct Locks {
     /// By container and digest of the blob's name: that is all a folder of uncommitted blocks tells.
     turns: Named<tokio::sync::Mutex<()>>,
     containers: Named<RwLock<()>>,
@@ -44,19 +44,19 @@ pub(super) struct Locks {
 /// The right to write one blob; nobody else has it meanwhile.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    pub(super) container: String,
-    pub(super) blob: String,
+    pub(crate) container: String,
+    pub(crate) blob: String,
     _guard: OwnedMutexGuard<()>,
 }
 
 /// What a blob is called where its name may not fit: 64 hex digits.
-pub(super) fn digest(blob: &str) -> String {
+pub(crate) fn digest(blob: &str) -> String {
     const_hex::encode(Sha256::digest(blob.as_bytes()))
 }
 
 impl Locks {
     /// Waits until the blob is nobody else's.
-    pub(super) async fn turn(&self, container: &str, blob: &str) -> Turn {
+    pub(crate) async fn turn(&self, container: &str, blob: &str) -> Turn {
         let lock = self.turn_lock(container, &digest(blob));
         Turn {
             container: container.to_owned(),

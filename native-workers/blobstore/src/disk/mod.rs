@@ -48,15 +48,14 @@ use headwater_blob::names::InvalidName;
 use headwater_blob::server::{ErrorCode, ServiceError};
 use jiff::Timestamp;
 
-pub(crate) use blobs::{Content, Replacement, Terms, Write};
-pub(crate) use containers::ContainerMeta;
+pub(crate) use blobs::{Content, Replacement, Terms, Write, check};
+pub(crate) use containers::{ContainerMeta, ContainerPage};
 pub(crate) use durable::{ScratchFile, SyncedFile};
-pub(crate) use locks::Turn;
+pub(crate) use locks::{Locks, Turn, digest};
 pub(crate) use meta::{BlobMeta, HttpHeaders};
 pub(crate) use walk::Listing;
 
 use crate::events::{Outbox, Subject};
-use locks::Locks;
 use meta::BlobFiles;
 
 const FORMAT: &str = "1\n";
@@ -99,7 +98,7 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 pub(crate) struct Disk {
     root: PathBuf,
     locks: Locks,
-    last_stamp: AtomicU64,
+    stamps: Stamps,
     outbox: Option<Arc<Outbox>>,
     /// Keeps a second process out. Released by the kernel however we end.
     _lock: File,
@@ -108,18 +107,7 @@ pub(crate) struct Disk {
 impl Disk {
     /// Opens or creates a store. Fails if another process has it open or the layout is of another version.
     pub(crate) fn open(root: &Path, with_events: bool) -> io::Result<Self> {
-        fs::create_dir_all(root)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(root.join("lock"))?;
-        lock.try_lock().map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!("{} is in use by another process", root.display()),
-            )
-        })?;
+        let lock = claim(root)?;
         for folder in ["containers", "scratch", "trash", "outbox"] {
             fs::create_dir_all(root.join(folder))?;
         }
@@ -139,14 +127,7 @@ impl Disk {
             }
             Err(error) => return Err(error),
         }
-        for leftover in fs::read_dir(root.join("scratch"))? {
-            let leftover = leftover?;
-            if leftover.file_type()?.is_dir() {
-                fs::remove_dir_all(leftover.path())?;
-            } else {
-                fs::remove_file(leftover.path())?;
-            }
-        }
+        empty(&root.join("scratch"))?;
         durable::sync_folder(root)?;
         let (outbox, last_event) = if with_events {
             let (outbox, last) = Outbox::open(root.join("outbox"))?;
@@ -157,7 +138,7 @@ impl Disk {
         Ok(Self {
             root: root.to_owned(),
             locks: Locks::default(),
-            last_stamp: AtomicU64::new(last_event),
+            stamps: Stamps::after(last_event),
             outbox,
             _lock: lock,
         })
@@ -208,14 +189,8 @@ impl Disk {
         self.container(container).map(drop)
     }
 
-    /// A number that grows with every call: the time in nanoseconds unless that did not advance.
     fn stamp(&self, now: Timestamp) -> u64 {
-        let now = u64::try_from(now.as_nanosecond()).unwrap_or(0);
-        let next = |last: u64| now.max(last + 1);
-        let last = self
-            .last_stamp
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
-        next(last.unwrap_or_else(|last| last))
+        self.stamps.next(now)
     }
 
     /// An etag that no blob had before, without quotes. The random part covers a clock that went back while the
@@ -238,8 +213,59 @@ impl Disk {
     }
 }
 
+/// Numbers for what follows one another.
+#[derive(Debug)]
+pub(crate) struct Stamps(AtomicU64);
+
+impl Stamps {
+    /// All of them are larger than `last`.
+    pub(crate) fn after(last: u64) -> Self {
+        Self(AtomicU64::new(last))
+    }
+
+    /// A number that grows with every call: the time in nanoseconds unless that did not advance.
+    pub(crate) fn next(&self, now: Timestamp) -> u64 {
+        let now = u64::try_from(now.as_nanosecond()).unwrap_or(0);
+        let next = |last: u64| now.max(last + 1);
+        let last = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
+        next(last.unwrap_or_else(|last| last))
+    }
+}
+
+/// Creates a folder and keeps every other process out of it for as long as the file is open.
+pub(crate) fn claim(root: &Path) -> io::Result<File> {
+    fs::create_dir_all(root)?;
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(root.join("lock"))?;
+    lock.try_lock().map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            format!("{} is in use by another process", root.display()),
+        )
+    })?;
+    Ok(lock)
+}
+
+/// Removes everything in a folder.
+pub(crate) fn empty(folder: &Path) -> io::Result<()> {
+    for leftover in fs::read_dir(folder)? {
+        let leftover = leftover?;
+        if leftover.file_type()?.is_dir() {
+            fs::remove_dir_all(leftover.path())?;
+        } else {
+            fs::remove_file(leftover.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether a blob is an index file of ours, about which nobody wants events.
-fn is_internal(blob: &str) -> bool {
+pub(crate) fn is_internal(blob: &str) -> bool {
     blob.rsplit_once('/')
         .is_some_and(|(folders, _)| folders.split('/').any(|part| part == ".headwater"))
 }

@@ -124,7 +124,7 @@ impl Sink {
 }
 
 /// A range of a file, read as the socket takes it.
-pub(super) fn send(file: File, range: Range<u64>) -> AnswerBody {
+pub(crate) fn send(file: File, range: Range<u64>) -> AnswerBody {
     let file = Arc::new(file);
     let frames = futures::stream::try_unfold(range, move |rest| {
         let file = Arc::clone(&file);
@@ -148,7 +148,7 @@ pub(super) fn send(file: File, range: Range<u64>) -> AnswerBody {
 }
 
 /// Reads exactly `len` bytes.
-pub(super) fn read_range(file: &File, offset: u64, len: usize) -> io::Result<Bytes> {
+pub(crate) fn read_range(file: &File, offset: u64, len: usize) -> io::Result<Bytes> {
     let mut buffer = vec![0; len];
     file.read_exact_at(&mut buffer, offset)?;
     Ok(buffer.into())

@@ -23,7 +23,8 @@ impl Engine {
         let from = decode_marker(list.marker.as_deref())?;
         let (prefix, limit) = (list.prefix.clone().unwrap_or_default(), list.limit());
         let page = self
-            .on_disk(move |disk| disk.list_containers(&prefix, &from, limit))
+            .store
+            .list_containers(&prefix, from, limit, list.include_metadata)
             .await?;
         let text = write_containers(&ListContainersAnswer {
             service_endpoint: &call.service_endpoint(&self.account),
@@ -38,9 +39,10 @@ impl Engine {
     }
 
     pub(super) async fn create_container(self: &Arc<Self>, call: Call) -> Result<Answer> {
-        let (container, metadata) = (call.container()?.to_owned(), metadata(&call.head.headers)?);
+        let metadata = metadata(&call.head.headers)?;
         let meta = self
-            .on_disk(move |disk| disk.create_container(&container, metadata, Timestamp::now()))
+            .store
+            .create_container(call.container()?, metadata, Timestamp::now())
             .await?;
         let mut answer = bare(StatusCode::CREATED);
         set_version(answer.headers_mut(), &meta);
@@ -48,16 +50,15 @@ impl Engine {
     }
 
     pub(super) async fn delete_container(self: &Arc<Self>, call: Call) -> Result<Answer> {
-        let container = call.container()?.to_owned();
         let conditions = Preconditions::from_headers(&call.head.headers)?;
-        self.on_disk(move |disk| disk.delete_container(&container, &conditions))
+        self.store
+            .delete_container(call.container()?, conditions)
             .await?;
         Ok(bare(StatusCode::ACCEPTED))
     }
 
     pub(super) async fn container_properties(self: &Arc<Self>, call: Call) -> Result<Answer> {
-        let container = call.container()?.to_owned();
-        let meta = self.on_disk(move |disk| disk.container(&container)).await?;
+        let meta = self.store.container(call.container()?).await?;
         let mut answer = bare(StatusCode::OK);
         let headers = answer.headers_mut();
         set_version(headers, &meta);

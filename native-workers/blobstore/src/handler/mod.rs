@@ -28,7 +28,9 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use jiff::Timestamp;
 
-use crate::disk::{Disk, Failure};
+use crate::backing::Backing;
+use crate::disk::Failure;
+pub(crate) use body::{read_range, send as send_file};
 pub(crate) use cors::Cors;
 
 /// Longest request target, bytes.
@@ -46,7 +48,7 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 /// What answers requests.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    pub(crate) disk: Arc<Disk>,
+    pub(crate) store: Backing,
     pub(crate) account: String,
     pub(crate) key: AccountKey,
     pub(crate) cors: Cors,
@@ -193,16 +195,6 @@ impl Engine {
             Operation::SetBlobMetadata => self.set_metadata(call).await,
             Operation::DeleteBlob => self.delete_blob(call).await,
         }
-    }
-
-    /// Runs something that touches the disk where blocking is allowed.
-    async fn on_disk<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Disk) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let disk = Arc::clone(&self.disk);
-        let done = tokio::task::spawn_blocking(move || work(&disk)).await;
-        done.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
     }
 }
 

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use headwater_blob::server::{
-    ErrorCode, ListBlobs, Outcome, Preconditions, ServiceError, State, Use, parse_range,
+    ByteRange, ErrorCode, ListBlobs, Outcome, Preconditions, ServiceError, State, Use, parse_range,
 };
 use headwater_blob::xml::{ListBlobsAnswer, write_blob_page, write_stored_blocks};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_RANGE, RANGE};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    RANGE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::checksum::md5_base64;
 use super::headers::{set, set_blob, set_version};
-use super::{Answer, Call, Engine, Result, bare, body, full_body, xml};
-use crate::disk::{BlobMeta, Listing};
+use super::{Answer, Call, Engine, Result, bare, full_body, xml};
+use crate::backing::{Page, Source};
+use crate::disk::BlobMeta;
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const BLOB_CONTENT_MD5: HeaderName = HeaderName::from_static("x-ms-blob-content-md5");
@@ -25,9 +29,10 @@ const MAX_CHECKED_RANGE: u64 = 4 << 20;
 
 impl Engine {
     pub(super) async fn get_blob(self: &Arc<Self>, call: Call) -> Result<Answer> {
-        let (container, name) = (call.container()?.to_owned(), call.blob()?.to_owned());
+        let expected = expected(&call.head.headers);
         let blob = self
-            .on_disk(move |disk| disk.open_blob(&container, &name))
+            .store
+            .open(call.container()?, call.blob()?, expected)
             .await?;
         if let Some(answer) = unmet(&call.head.headers, &blob.meta)? {
             return Ok(answer);
@@ -49,9 +54,9 @@ impl Engine {
             .into());
         }
         let mut answer = if wants_md5 && range.is_some() {
-            checked_range(&blob.file, &sent).await?
+            checked_range(blob.source, &sent).await?
         } else {
-            http::Response::new(body::send(blob.file, sent.clone()))
+            http::Response::new(blob.source.send(sent.clone()).await?)
         };
         let headers = answer.headers_mut();
         set_blob(headers, &blob.meta, &call.authorized.overrides);
@@ -76,9 +81,9 @@ impl Engine {
     }
 
     pub(super) async fn blob_properties(self: &Arc<Self>, call: Call) -> Result<Answer> {
-        let (container, name) = (call.container()?.to_owned(), call.blob()?.to_owned());
         let meta = self
-            .on_disk(move |disk| disk.properties(&container, &name))
+            .store
+            .properties(call.container()?, call.blob()?)
             .await?;
         if let Some(answer) = unmet(&call.head.headers, &meta)? {
             return Ok(answer);
@@ -101,8 +106,8 @@ impl Engine {
         committed: bool,
         uncommitted: bool,
     ) -> Result<Answer> {
-        let turn = self.disk.turn(call.container()?, call.blob()?).await;
-        let (mut list, meta) = self.on_disk(move |disk| disk.block_list(&turn)).await?;
+        let turn = self.store.turn(call.container()?, call.blob()?).await;
+        let (mut list, meta) = self.store.block_list(turn).await?;
         list.committed = list.committed.filter(|_| committed);
         list.uncommitted = list.uncommitted.filter(|_| uncommitted);
         let mut answer = xml(StatusCode::OK, write_stored_blocks(&list));
@@ -122,24 +127,14 @@ impl Engine {
         call: Call,
         list: ListBlobs,
     ) -> Result<Answer> {
-        let container = call.container()?.to_owned();
-        let from = decode_marker(list.marker.as_deref())?;
-        let limit = usize::try_from(list.limit()).unwrap_or(usize::MAX);
-        let (prefix, delimiter) = (list.prefix.clone(), list.delimiter.clone());
-        let mut page = self
-            .on_disk(move |disk| {
-                let prefix = prefix.as_deref().unwrap_or_default();
-                disk.list_blobs(
-                    &container,
-                    Listing {
-                        prefix,
-                        delimiter: delimiter.as_deref(),
-                        from: &from,
-                        limit,
-                    },
-                )
-            })
-            .await?;
+        let page = Page {
+            prefix: list.prefix.clone().unwrap_or_default(),
+            delimiter: list.delimiter.clone(),
+            from: decode_marker(list.marker.as_deref())?,
+            limit: usize::try_from(list.limit()).unwrap_or(usize::MAX),
+            with_metadata: list.include_metadata,
+        };
+        let mut page = self.store.list_blobs(call.container()?, page).await?;
         page.next_marker = page.next_marker.as_deref().map(encode_marker);
         let text = write_blob_page(&ListBlobsAnswer {
             service_endpoint: &call.service_endpoint(&self.account),
@@ -190,7 +185,7 @@ fn unmet(headers: &HeaderMap, meta: &BlobMeta) -> Result<Option<Answer>> {
 }
 
 /// The range asked for; `x-ms-range` wins over `Range`. `If-Range` with another version means the whole blob.
-fn asked_range(headers: &HeaderMap, meta: &BlobMeta) -> Option<headwater_blob::server::ByteRange> {
+fn asked_range(headers: &HeaderMap, meta: &BlobMeta) -> Option<ByteRange> {
     if let Some(validator) = headers.get(IF_RANGE) {
         let same = validator
             .to_str()
@@ -222,17 +217,23 @@ fn outside(meta: &BlobMeta) -> Answer {
     answer
 }
 
+/// What will be read of the blob if nothing comes between, as [`crate::backing::Backing::open`] takes it. With conditions it may be nothing.
+fn expected(headers: &HeaderMap) -> Option<Option<ByteRange>> {
+    let conditional = [IF_RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE];
+    if conditional.iter().any(|name| headers.contains_key(name)) {
+        return None;
+    }
+    let header = headers.get("x-ms-range").or_else(|| headers.get(RANGE));
+    Some(header.and_then(|header| parse_range(header.to_str().ok()?)))
+}
+
 /// A range with its MD5 in front, as asked for by `x-ms-range-get-content-md5`.
-async fn checked_range(file: &std::fs::File, range: &Range<u64>) -> Result<Answer> {
-    let len = range.end - range.start;
-    if len > MAX_CHECKED_RANGE {
+async fn checked_range(source: Source, range: &Range<u64>) -> Result<Answer> {
+    if range.end - range.start > MAX_CHECKED_RANGE {
         let detail = "A checksum is computed for ranges of at most 4 MiB.";
         return Err(ServiceError::new(ErrorCode::OutOfRangeInput, detail).into());
     }
-    let (file, start) = (file.try_clone()?, range.start);
-    let len = usize::try_from(len).map_err(std::io::Error::other)?;
-    let read = tokio::task::spawn_blocking(move || body::read_range(&file, start, len)).await;
-    let bytes = read.map_err(std::io::Error::other)??;
+    let bytes = source.read(range.clone()).await?;
     let md5 = md5_base64(&bytes);
     let mut answer = http::Response::new(full_body(bytes));
     set(answer.headers_mut(), CONTENT_MD5, &md5);

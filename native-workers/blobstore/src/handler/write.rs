@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use super::checksum::{Checksums, Expected};
 use super::headers::{blob_headers, metadata, set, set_version};
 use super::{Answer, Call, Engine, Result, bare, body};
-use crate::disk::{BlobMeta, Content, HttpHeaders, Replacement, Terms, Write};
+use crate::backing::Commit;
+use crate::disk::{BlobMeta, Content, HttpHeaders, Replacement};
 
 /// Largest body of Put Blob: 5000 MiB.
 const MAX_BLOB: u64 = 5000 << 20;
@@ -21,23 +22,14 @@ const MAX_BLOCK: u64 = 4000 << 20;
 /// A block list of 50 000 ids of 88 characters in their tags fits.
 const MAX_BLOCK_LIST: u64 = 8 << 20;
 
-/// A commit as the blocking pool takes it.
-struct Commit {
-    headers: HttpHeaders,
-    metadata: Vec<(String, String)>,
-    conditions: Preconditions,
-    overwrite: bool,
-}
-
-impl Commit {
-    fn new(call: &Call, headers: HttpHeaders) -> Result<Self> {
-        Ok(Self {
-            headers,
-            metadata: metadata(&call.head.headers)?,
-            conditions: Preconditions::from_headers(&call.head.headers)?,
-            overwrite: call.authorized.overwrite,
-        })
-    }
+/// What a request says about the blob it commits.
+fn commit(call: &Call, headers: HttpHeaders) -> Result<Commit> {
+    Ok(Commit {
+        headers,
+        metadata: metadata(&call.head.headers)?,
+        conditions: Preconditions::from_headers(&call.head.headers)?,
+        overwrite: call.authorized.overwrite,
+    })
 }
 
 impl Engine {
@@ -51,7 +43,7 @@ impl Engine {
             &call.head.headers,
             &["content-md5", "x-ms-blob-content-md5"],
         )?;
-        let mut commit = Commit::new(&call, blob_headers(&call.head.headers, true)?)?;
+        let mut commit = commit(&call, blob_headers(&call.head.headers, true)?)?;
         self.must_take(&call).await?;
         let received = self.receive(body, Checksums::new(expected, true)).await?;
         commit.headers.content_md5.clone_from(&received.md5);
@@ -59,7 +51,7 @@ impl Engine {
             bytes: received.bytes,
             len: received.len,
         };
-        let mut answer = created(&self.commit(&call, commit, content).await?);
+        let mut answer = created(&self.write(&call, commit, content).await?);
         if let Some(md5) = &received.md5 {
             set(
                 answer.headers_mut(),
@@ -84,8 +76,9 @@ impl Engine {
         let expected = Expected::from_headers(&call.head.headers, &["content-md5"])?;
         self.must_take(&call).await?;
         let received = self.receive(body, Checksums::new(expected, false)).await?;
-        let turn = self.disk.turn(call.container()?, call.blob()?).await;
-        self.on_disk(move |disk| disk.put_block(&turn, &id, received.bytes))
+        let turn = self.store.turn(call.container()?, call.blob()?).await;
+        self.store
+            .put_block(turn, id, received.bytes, received.len)
             .await?;
         let mut answer = bare(StatusCode::CREATED);
         if let Some(md5) = &received.md5 {
@@ -106,7 +99,7 @@ impl Engine {
     ) -> Result<Answer> {
         body::announced_len(body, MAX_BLOCK_LIST)?;
         // Content-Type, Content-MD5 and the like describe the XML here, not the blob.
-        let commit = Commit::new(&call, blob_headers(&call.head.headers, false)?)?;
+        let commit = commit(&call, blob_headers(&call.head.headers, false)?)?;
         let mut sums = Checksums::new(
             Expected::from_headers(&call.head.headers, &["content-md5"])?,
             false,
@@ -120,7 +113,7 @@ impl Engine {
             other => ServiceError::new(ErrorCode::InvalidXmlDocument, other.to_string()),
         })?;
         Ok(created(
-            &self.commit(&call, commit, Content::Blocks(blocks)).await?,
+            &self.write(&call, commit, Content::Blocks(blocks)).await?,
         ))
     }
 
@@ -136,8 +129,9 @@ impl Engine {
 
     pub(super) async fn delete_blob(self: &Arc<Self>, call: Call) -> Result<Answer> {
         let conditions = Preconditions::from_headers(&call.head.headers)?;
-        let turn = self.disk.turn(call.container()?, call.blob()?).await;
-        self.on_disk(move |disk| disk.delete_blob(&turn, &conditions, Timestamp::now()))
+        let turn = self.store.turn(call.container()?, call.blob()?).await;
+        self.store
+            .delete_blob(turn, conditions, Timestamp::now())
             .await?;
         let mut answer = bare(StatusCode::ACCEPTED);
         let permanent = HeaderName::from_static("x-ms-delete-type-permanent");
@@ -149,9 +143,10 @@ impl Engine {
 
     async fn change(self: &Arc<Self>, call: Call, replacement: Replacement) -> Result<Answer> {
         let conditions = Preconditions::from_headers(&call.head.headers)?;
-        let turn = self.disk.turn(call.container()?, call.blob()?).await;
+        let turn = self.store.turn(call.container()?, call.blob()?).await;
         let meta = self
-            .on_disk(move |disk| disk.change(&turn, replacement, &conditions, Timestamp::now()))
+            .store
+            .change(turn, replacement, conditions, Timestamp::now())
             .await?;
         let mut answer = bare(StatusCode::OK);
         set_version(answer.headers_mut(), &meta);
@@ -160,9 +155,7 @@ impl Engine {
 
     /// Before gigabytes are received for a container that is not there, or under a name that cannot be stored.
     async fn must_take(self: &Arc<Self>, call: &Call) -> Result<()> {
-        let (container, blob) = (call.container()?.to_owned(), call.blob()?.to_owned());
-        self.on_disk(move |disk| disk.takes(&container, &blob))
-            .await
+        self.store.takes(call.container()?, call.blob()?).await
     }
 
     async fn receive(
@@ -170,30 +163,20 @@ impl Engine {
         body: &mut Incoming,
         checksums: Checksums,
     ) -> Result<body::Received> {
-        let scratch = self.on_disk(|disk| Ok(disk.scratch()?)).await?;
+        let scratch = self.store.scratch().await?;
         body::receive(body, scratch, checksums, self.idle_timeout).await
     }
 
-    async fn commit(
+    async fn write(
         self: &Arc<Self>,
         call: &Call,
         commit: Commit,
         content: Content,
     ) -> Result<BlobMeta> {
-        let turn = self.disk.turn(call.container()?, call.blob()?).await;
-        self.on_disk(move |disk| {
-            let write = Write {
-                headers: commit.headers,
-                metadata: commit.metadata,
-                terms: Terms {
-                    conditions: &commit.conditions,
-                    overwrite: commit.overwrite,
-                },
-                content,
-            };
-            disk.write(&turn, write, Timestamp::now())
-        })
-        .await
+        let turn = self.store.turn(call.container()?, call.blob()?).await;
+        self.store
+            .write(turn, commit, content, Timestamp::now())
+            .await
     }
 }
 

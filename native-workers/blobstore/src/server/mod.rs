@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use headwater_blob::client::InvalidCa;
 use headwater_blob::{HyperClient, HyperOptions};
@@ -21,11 +21,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backing::Backing;
 use crate::config::{Config, reachable};
 use crate::disk::Disk;
 use crate::events::{self, Delivery};
 use crate::handler::{Cors, Engine, Peer};
 use crate::local::LocalReader;
+use crate::s3::{ObjectStore, OpenError};
 use headwater_net::Patience;
 
 /// How often housekeeping goes through the store.
@@ -43,6 +45,8 @@ pub enum StartError {
     #[error("cannot listen on {addr}: {error}")]
     Listen { addr: SocketAddr, error: io::Error },
     #[error(transparent)]
+    Bucket(#[from] OpenError),
+    #[error(transparent)]
     EventCa(#[from] InvalidCa),
 }
 
@@ -51,14 +55,14 @@ pub enum StartError {
 pub struct Running {
     /// The real address, also if port 0 was asked for.
     pub addr: SocketAddr,
-    local: LocalReader,
+    local: Option<LocalReader>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Running {
-    /// For reading blobs in this process.
-    pub fn local_reader(&self) -> LocalReader {
+    /// For reading blobs in this process; `None` if they are in a bucket.
+    pub fn local_reader(&self) -> Option<LocalReader> {
         self.local.clone()
     }
 
@@ -72,18 +76,7 @@ impl Running {
 
 /// Opens the folder and listens. When this returns, requests are answered.
 pub async fn serve(config: Config) -> Result<Running, StartError> {
-    let (root, with_events) = (config.root.clone(), config.events.is_some());
-    let folder_error = |error| StartError::Folder {
-        path: config.root.clone(),
-        error,
-    };
-    let opened = tokio::task::spawn_blocking(move || Disk::open(&root, with_events)).await;
-    let disk = Arc::new(
-        opened
-            .map_err(io::Error::other)
-            .and_then(|disk| disk)
-            .map_err(folder_error)?,
-    );
+    let backing = open(&config).await?;
     let listen_error = |error| StartError::Listen {
         addr: config.listen,
         error,
@@ -93,7 +86,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         .map_err(listen_error)?;
     let addr = listener.local_addr().map_err(listen_error)?;
     let engine = Arc::new(Engine {
-        disk: Arc::clone(&disk),
+        store: backing.clone(),
         account: config.account.clone(),
         key: config.key.clone(),
         cors: Cors::new(config.cors_origins.clone()),
@@ -101,7 +94,7 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
     });
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let base_url = config.base_url(addr);
-    if let (Some(sink), Some(outbox)) = (&config.events, disk.outbox()) {
+    if let (Some(sink), Some(outbox)) = (&config.events, backing.outbox()) {
         let options = HyperOptions {
             extra_ca_pem: config.events_ca_pem.clone(),
             timeout: Duration::from_secs(30),
@@ -117,8 +110,15 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         };
         tasks.spawn(events::run(Arc::clone(outbox), delivery, stop.clone()));
     }
-    tasks.spawn(sweep(disk, stop.clone()));
-    let local = LocalReader::new(Arc::clone(&engine), origins(&config, addr, base_url));
+    let local = match &backing {
+        Backing::Disk(disk) => {
+            let origins = origins(&config, addr, base_url);
+            let (engine, disk) = (Arc::clone(&engine), Arc::clone(disk));
+            Some(LocalReader::new(engine, disk, origins))
+        }
+        Backing::S3(_) => None,
+    };
+    tasks.spawn(sweep(backing, stop.clone()));
     tasks.spawn(accept(listener, engine, config, stop.clone()));
     Ok(Running {
         addr,
@@ -138,14 +138,28 @@ fn origins(config: &Config, addr: SocketAddr, base_url: String) -> Vec<String> {
     origins
 }
 
+/// The folder, or the bucket.
+async fn open(config: &Config) -> Result<Backing, StartError> {
+    let (root, with_events) = (config.root.clone(), config.events.is_some());
+    if let Some(bucket) = &config.s3 {
+        let store = ObjectStore::open(bucket, &root, with_events).await?;
+        return Ok(Backing::S3(Arc::new(store)));
+    }
+    let opened = tokio::task::spawn_blocking(move || Disk::open(&root, with_events)).await;
+    let disk = opened.map_err(io::Error::other).and_then(|disk| disk);
+    let disk = disk.map_err(|error| StartError::Folder {
+        path: config.root.clone(),
+        error,
+    })?;
+    Ok(Backing::Disk(Arc::new(disk)))
+}
+
 /// Keeps house until `stop`, which also cuts a sweep short: a large store takes longer than a shutdown may.
-async fn sweep(disk: Arc<Disk>, stop: CancellationToken) {
+async fn sweep(backing: Backing, stop: CancellationToken) {
     loop {
-        let (disk, stopped) = (Arc::clone(&disk), stop.clone());
-        let sweep = move || disk.sweep(SystemTime::now(), &|| stopped.is_cancelled());
-        match tokio::task::spawn_blocking(sweep).await {
-            Ok(swept) => tracing::debug!(?swept, "blob store swept"),
-            Err(_) => return,
+        let stopped = stop.clone();
+        if let Err(failure) = backing.sweep(move || stopped.is_cancelled()).await {
+            tracing::warn!(?failure, "the blob store was not swept");
         }
         tokio::select! {
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}

@@ -8,6 +8,6 @@ async fn a_shutdown_does_not_wait_for_a_sweep_to_go_through_the_store() {
     std::fs::create_dir(&trash).unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
-    sweep(Arc::new(disk), stop).await;
+    sweep(Backing::Disk(Arc::new(disk)), stop).await;
     assert!(trash.exists());
 }
