@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import secrets
 import shutil
@@ -63,12 +64,15 @@ def postgres(folder: Path) -> Postgres:
 
 
 class Bed:
-    """All of them. `nginx` is where clients go. `azurite`: the program of Azurite, to be the store in place of our own."""
+    """All of them. `nginx` is where clients go. `azurite`: the program of Azurite, to be the store in place of our own; `s3`: a server
+    with the bucket `bed`, for our own to keep its blobs in. `tls`: clients come by https, workers as before."""
 
-    def __init__(self, folder: Path, azurite: str | None = None):
+    def __init__(self, folder: Path, azurite: str | None = None, s3: str | None = None, tls: bool = False):
         self.folder, self.binary = folder, os.environ["HEADWATER_BINARY"]
-        self.ports = {name: free_port() for name in ("nginx", "blobs", "host-1", "host-2")}
-        self.public = f"http://127.0.0.1:{self.ports['nginx']}"
+        self.ports = {name: free_port() for name in ("nginx", "nginx-tls", "blobs", "host-1", "host-2")}
+        self.inside = f"http://127.0.0.1:{self.ports['nginx']}"
+        self.public = f"https://127.0.0.1:{self.ports['nginx-tls']}" if tls else self.inside
+        self.s3, self.tls = s3, tls
         self.postgres = postgres(folder)
         self.common = {
             "HEADWATER_CATALOG": f"postgres://postgres@127.0.0.1:{self.postgres.port}/postgres",
@@ -90,12 +94,15 @@ class Bed:
 
     def _blobs(self) -> Part:
         part = self._headwater(
-            "blobs", "blobstore", {"HEADWATER_API_URL": self.public, "HEADWATER_DATA": str(self.folder / "blobs"),
+            "blobs", "blobstore", {"HEADWATER_API_URL": self.inside, "HEADWATER_DATA": str(self.folder / "blobs"),
                                    "HEADWATER_BLOB_LISTEN": f"127.0.0.1:{self.ports['blobs']}"},
             port=self.ports["blobs"],
         )  # fmt: skip
         for unwanted in ("HEADWATER_STORAGE_URL", "HEADWATER_CATALOG"):
             part.environment.pop(unwanted)
+        if self.s3:
+            keys = {"HEADWATER_S3_ACCESS_KEY": "bed", "HEADWATER_S3_SECRET_KEY": "bed"}
+            part.environment.update({"HEADWATER_S3_URL": self.s3, "HEADWATER_S3_BUCKET": "bed", **keys})
         return part
 
     def _azurite(self, program: str) -> Part:
@@ -131,7 +138,11 @@ class Bed:
             assert name in text
             text = text.replace(name, f"127.0.0.1:{self.ports[there]}")
         assert "listen 8000;" in text
-        text = text.replace("listen 8000;", f"listen 127.0.0.1:{self.ports['nginx']};")
+        listen = f"listen 127.0.0.1:{self.ports['nginx']};"
+        if self.tls:
+            key, certificate = self._certificate()
+            listen += f" listen 127.0.0.1:{self.ports['nginx-tls']} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};"
+        text = text.replace("listen 8000;", listen)
         text = text.replace("/tmp/nginx", f"{self.folder}/nginx")
         if os.geteuid() == 0:
             text = "user root;\n" + text
@@ -140,11 +151,23 @@ class Bed:
         command = ["nginx", "-e", "stderr", "-c", str(config), "-g", "daemon off;"]
         return Part("nginx", command, self.folder / "nginx.log", port=self.ports["nginx"])
 
+    def _certificate(self) -> tuple[Path, Path]:
+        """Key and certificate of nginx, where the suites look for those of an installation with `--tls`."""
+        folder = Path(self.hosts[0].environment["HEADWATER_DATA"]) / "tls"
+        folder.mkdir(parents=True)
+        key, certificate = folder / "key.pem", folder / "cert.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+             "-subj", "/CN=bed", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return key, certificate
+
     def _worker(self, name: str, verb: str, environment: dict[str, str]) -> Part:
         health = free_port()
         part = self._headwater(
             name, verb,
-            {"HEADWATER_API_URL": self.public, "HEADWATER_TOKEN": self.token,
+            {"HEADWATER_API_URL": self.inside, "HEADWATER_TOKEN": self.token,
              "HEADWATER_HEALTH_LISTEN": f"127.0.0.1:{health}", **environment},
             health=health,
         )  # fmt: skip
@@ -194,8 +217,16 @@ class Bed:
         for worker in [*self.transcoders, *self.ingests, *self.notifiers]:
             worker.port = worker.health
             worker.wait_up(60)
-        self.started = HeadwaterConnection(str(Path(data) / "connection.json"))
+        self.started = HeadwaterConnection(self._told(Path(data) / "connection.json"))
         return self.started
+
+    def _told(self, connection: Path) -> str:
+        """A host's `connection.json`, with the certificate that is not the host's own."""
+        if not self.tls:
+            return str(connection)
+        told = connection.with_name("connection-tls.json")
+        told.write_text(json.dumps({**json.loads(connection.read_text()), "caFile": str(connection.parent / "tls/cert.pem")}))
+        return str(told)
 
     def _wait_connection(self, host: Part, patience_s: float = 300) -> None:
         path = Path(host.environment["HEADWATER_DATA"]) / "connection.json"

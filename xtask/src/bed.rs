@@ -3,7 +3,7 @@
 
 use crate::debian::Need;
 use crate::suites::{azurite_modules, python};
-use crate::{build, debian, paths, run};
+use crate::{build, debian, node, paths, run};
 use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +19,7 @@ const TOOLS: [Need; 4] = [
 /// Builds everything and runs tests/bed. `args`: for pytest.
 pub(crate) fn bed(args: &[String]) -> Result<()> {
     debian::ensure(&TOOLS)?;
+    node::install(&paths::root().join("tests/sdk-js"))?;
     let azurite = azurite_modules()?.join("node_modules/.bin/azurite-blob");
     let mut command = pytest(&build::everything()?, "bed")?;
     run::run(command.args(args).env("HEADWATER_AZURITE", azurite))

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { request } from "node:https";
+import http from "node:http";
+import https from "node:https";
 import { AzureMediaServices } from "@azure/arm-mediaservices";
 import { noted } from "./called.mjs";
 
@@ -113,6 +114,8 @@ export async function refused(call, status, { field, says, code = CODES[status] 
 /** A request as it is, over TLS. Answers status, headers and text. */
 function sent(to, url, options, body) {
   return new Promise((resolve, reject) => {
+    // Storage may be elsewhere, and come by http.
+    const { request } = new URL(url).protocol === "http:" ? http : https;
     const asked = request(url, { ca: to.tls.ca, ...options }, (answer) => {
       const chunks = [];
       answer.on("data", (chunk) => chunks.push(chunk));

@@ -84,7 +84,7 @@ pub(super) async fn claim<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         Err(error) => {
             // Without a place to work in there is no claim.
             let ending = Ending::Unprepared(unprepared(&error));
-            queue::finish(call.sql, job, &lease, &ending, call.moment).await?;
+            queue::finish(call.sql, job, &lease, &ending, None, call.moment).await?;
             Err(error)
         }
     }
@@ -199,7 +199,6 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
     let request: FinishRequest = read(call)?;
-    let engine = request.engine.clone();
     let ending = match request.outcome {
         Outcome::Finished {
             manifests,
@@ -218,12 +217,10 @@ pub(super) async fn finish<S: Sql, C: HttpClient>(
         job_id(call)?,
         &request.lease,
         &ending,
+        request.engine.as_ref(),
         call.moment,
     )
     .await?;
-    if let Some(engine) = &engine {
-        queue::note_engine(call.sql, job_id(call)?, &request.lease, engine).await?;
-    }
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 

@@ -289,7 +289,7 @@ pub async fn note_engine<S: Sql>(
     let text = serde_json::to_string(engine).unwrap_or_default();
     let rows = sql
         .query(
-            "UPDATE jobs SET engine_json = ?3 WHERE id = ?1 AND (lease = ?2 OR finished_lease = ?2) RETURNING id",
+            "UPDATE jobs SET engine_json = ?3 WHERE id = ?1 AND lease = ?2 RETURNING id",
             &[job_id.into(), lease.into(), text.into()],
         )
         .await?;
@@ -321,6 +321,8 @@ pub enum Ending {
 
 /// Gives a job back. Repeating it with the same lease changes nothing. A helper leaves it, whatever the ending.
 ///
+/// `engine`: what made it. It is kept in the same transaction, because who sees that a job is over has seen the last of it.
+///
 /// Errors: [`CatalogError::LeaseLost`]; [`CatalogError::Invalid`] if the number of manifests is not that of outputs,
 /// more tracks were encoded than anybody can, or an output failed without which the job was not to go on.
 pub async fn finish<S: Sql>(
@@ -328,6 +330,7 @@ pub async fn finish<S: Sql>(
     job_id: Uuid,
     lease: &str,
     ending: &Ending,
+    engine: Option<&EngineChoice>,
     moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
     transaction(sql, async |sql| {
@@ -347,6 +350,9 @@ pub async fn finish<S: Sql>(
                 true => Ok(()),
                 false => Err(CatalogError::LeaseLost),
             };
+        }
+        if let Some(engine) = engine {
+            note_engine(sql, job_id, lease, engine).await?;
         }
         let attempt = row.unsigned("attempt")?;
         let project = ProjectId(row.text("project_id")?);

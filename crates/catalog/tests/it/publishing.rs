@@ -467,6 +467,7 @@ fn what_a_job_finished_without_a_manifest_is_served() {
             claimed.job_id,
             &claimed.lease,
             ending,
+            None,
             catalog.moment(),
         );
         block_on(finished).unwrap();

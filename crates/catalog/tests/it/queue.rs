@@ -10,7 +10,9 @@ use headwater_catalog::projects::{self, NewProject};
 use headwater_catalog::transforms::{self, TransformOutput};
 use headwater_catalog::{CatalogError, assets, storage};
 use headwater_test_database::Database;
-use headwater_work::{ChunkRecord, JobErrorCode, JobFailure, OutputFailure, OutputProgress};
+use headwater_work::{
+    ChunkRecord, EngineChoice, JobErrorCode, JobFailure, OutputFailure, OutputProgress,
+};
 use serde_json::json;
 
 impl Catalog {
@@ -48,6 +50,7 @@ impl Catalog {
             claimed.job_id,
             &claimed.lease,
             &ending,
+            None,
             self.moment(),
         ))
     }
@@ -123,6 +126,36 @@ fn a_job_goes_from_queued_to_finished() {
     let asset = block_on(assets::get(&catalog.sql, &catalog.project, "out-a")).unwrap();
     assert_eq!(asset.manifest.as_deref(), Some("film.ism"));
     assert!(catalog.claim().is_none());
+}
+
+#[test]
+fn a_job_is_over_together_with_what_is_said_of_its_engine() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let claimed = catalog.claim().unwrap();
+    let finish = |name: String| {
+        let engine = EngineChoice {
+            name,
+            reason: "It can.".into(),
+        };
+        block_on(queue::finish(
+            &catalog.sql,
+            claimed.job_id,
+            &claimed.lease,
+            &done(),
+            Some(&engine),
+            catalog.moment(),
+        ))
+    };
+    // One transaction: what refuses the engine leaves the job as it was.
+    let refused = finish("x".repeat(65)).unwrap_err();
+    assert!(matches!(&refused, CatalogError::Invalid { field, .. } if field == "engine"));
+    assert_eq!(catalog.job_now("a").state, JobState::Scheduled);
+    finish("ffmpeg".into()).unwrap();
+    let ended = catalog.job_now("a");
+    assert_eq!(ended.engine.as_ref().unwrap().name, "ffmpeg");
+    finish("builtin".into()).unwrap();
+    assert_eq!(catalog.job_now("a"), ended);
 }
 
 #[test]

@@ -99,6 +99,7 @@ impl Catalog {
             of.job_id,
             &of.lease,
             ending,
+            None,
             self.moment(),
         ))
     }

@@ -1,0 +1,167 @@
+"""An installation whose blobs are in a bucket of somebody else's S3 server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import time
+import uuid
+
+import boto3
+import pytest
+import requests
+from azure.storage.blob import ContainerClient
+from moto.server import ThreadedMotoServer
+
+import media
+from headwater import Account, Mkio, needs_binary, player_session
+from installation import Installation
+
+FOLDER = "headwater"
+
+# One line for each request.
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def s3(server):
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    return boto3.client("s3", endpoint_url=server, **keys)
+
+
+def settings(server, bucket):
+    return [
+        f"--s3-url={server}",
+        f"--s3-bucket={bucket}",
+        f"--s3-folder={FOLDER}",
+        "--s3-access-key=test",
+        "--s3-secret-key=test",
+    ]
+
+
+@pytest.fixture(scope="module")
+def bucket(server, s3):
+    name = f"media-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def in_bucket(tmp_path_factory, server, bucket):
+    made = Installation(tmp_path_factory.mktemp("bucket"))
+    made.start("--no-ingest", *settings(server, bucket))
+    yield made
+    made.stop()
+    made.log.close()
+
+
+def keys(s3, bucket, prefix):
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{FOLDER}/{prefix}")
+    return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+def frames(http, published, folder):
+    variant = next(r for r in media.read_master(http, published.hls) if r.kind == "video")
+    playlist = media.read_media_playlist(http, variant.url)
+    file = media.download(http, [playlist.init, *(s.url for s in playlist.segments)], folder / "v.mp4", "video")
+    return media.read_counter(file)
+
+
+def encoded(account, stem):
+    """The published output of the upload rule for a file."""
+    deadline = time.monotonic() + 120
+    while True:
+        found = account.client.assets.list(*account.where, filter=f"name ge '{stem}' and name lt '{stem}~'")
+        outputs = [asset for asset in found if not asset.name.endswith("-source")]
+        if outputs:
+            break
+        assert time.monotonic() < deadline, "no job started"
+        time.sleep(0.5)
+    (output,) = outputs
+    rule = next(r for r in Mkio(account.connection).call("GET", "/uploadRules")["value"] if r["properties"]["container"] == "uploads")
+    ended = account.wait(rule["properties"]["transformName"], output.name)
+    assert ended.state == "Finished", ended.outputs[0].error
+    (locator,) = account.client.assets.list_streaming_locators(*account.where, output.name).streaming_locators
+    return output, account.published(locator.name, output.name, str(locator.streaming_locator_id))
+
+
+def test_a_dropped_file_plays_from_the_bucket_also_after_a_restart(in_bucket, server, s3, bucket, counted, tmp_path):
+    connection = in_bucket.connection()
+    account, http = Account(connection), player_session(connection)
+    stem = f"drop{uuid.uuid4().hex[:8]}"
+    uploads = ContainerClient.from_connection_string(connection.blobConnectionString, "uploads")
+    with counted.open("rb") as file:
+        uploads.upload_blob(f"{stem}.mp4", file)
+    assert keys(s3, bucket, "uploads/") == [f"{FOLDER}/uploads/{stem}.mp4"]
+    output, published = encoded(account, stem)
+    assert frames(http, published, tmp_path) == list(range(300))
+    made = keys(s3, bucket, f"{output.container}/")
+    assert any(key.endswith(".mp4") for key in made), made
+    assert not list((in_bucket.data / "bucket/scratch").iterdir())
+    in_bucket.stop()
+    connection = in_bucket.start("--no-ingest", *settings(server, bucket))
+    again = Account(connection).published(published.locator, output.name, published.locator_id)
+    assert frames(player_session(connection), again, tmp_path) == list(range(300))
+
+
+def test_what_another_client_put_there_starts_a_job_when_s3_tells(in_bucket, s3, bucket, counted, tmp_path):
+    connection = in_bucket.connection()
+    stem = f"theirs{uuid.uuid4().hex[:8]}"
+    key = f"{FOLDER}/uploads/{stem}.mp4"
+    s3.upload_file(str(counted), bucket, key)
+    secret = json.loads((in_bucket.data / "secrets.json").read_text())["eventSecret"]
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-11-29T09:00:00.000Z",
+        "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": counted.stat().st_size, "sequencer": "0055AED6DCD90281E5"}},
+    }
+    tell = lambda: requests.post(  # noqa: E731
+        f"{connection.apiUrl}/events/storage", json={"Records": [record]}, headers={"Authorization": f"Bearer {secret}"}, timeout=30
+    )
+    told = tell()
+    assert (told.status_code, told.json()["started"]) == (200, 1), told.text
+    assert tell().json()["duplicate"] == 1
+    _, published = encoded(Account(connection), stem)
+    assert frames(player_session(connection), published, tmp_path) == list(range(300))
+
+
+def test_an_assets_container_goes_with_it(in_bucket, s3, bucket, counted):
+    account = Account(in_bucket.connection())
+    asset = account.upload(counted)
+    container = account.client.assets.get(*account.where, asset).container
+    assert keys(s3, bucket, f"{container}/")
+    account.client.assets.delete(*account.where, asset)
+    deadline = time.monotonic() + 30
+    while keys(s3, bucket, f"{container}/"):
+        assert time.monotonic() < deadline, "objects of a deleted asset are still there"
+        time.sleep(0.2)
+
+
+def refusal(folder, *arguments):
+    ended = subprocess.run(
+        [needs_binary(), "up", "--no-demo", f"--data={folder}", "--listen=:0", "--blob-listen=:0", "--metrics-listen=:0", *arguments],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+def test_settings_of_a_bucket_that_cannot_be_used_are_named(server, tmp_path):
+    code, said = refusal(tmp_path, *settings(server, "nowhere"))
+    assert (code, "--s3-bucket (HEADWATER_S3_BUCKET)" in said, "NoSuchBucket" in said) == (78, True, True), said
+    code, said = refusal(tmp_path, *settings("http://127.0.0.1:9", "media"))
+    assert (code, "--s3-url (HEADWATER_S3_URL)" in said) == (69, True), said
+    code, said = refusal(tmp_path, "--s3-bucket=media")
+    assert (code, "--s3-access-key (HEADWATER_S3_ACCESS_KEY)" in said) == (78, True), said
+    code, said = refusal(tmp_path, "--s3-bucket=media", "--s3-credentials-command=exit 3")
+    assert (code, "--s3-credentials-command" in said, "exit status: 3" in said) == (69, True, True), said
