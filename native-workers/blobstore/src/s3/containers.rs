@@ -155,11 +155,11 @@ impl ObjectStore {
         let ends = [
             created_names
                 .clone()
-                .last()
+                .next_back()
                 .filter(|_| created.token.is_some()),
             folder_names
                 .clone()
-                .last()
+                .next_back()
                 .filter(|_| folders.token.is_some()),
         ];
         let end = ends.iter().flatten().map(|(name, ..)| in_order(name)).min();
