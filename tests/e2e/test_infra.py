@@ -47,10 +47,12 @@ def render(text: str, values: dict) -> str:
         r"\{\{- range \$pod := until \(int (?P<list>[.\w]+)\) \}\}(?P<body>.*?)\n\{\{- end \}\}",
         repeat, text, flags=re.S, count=1,
     )  # fmt: skip
-    text = re.sub(
-        r"\{\{- if (?P<if>[.\w]+) \}\}(?P<body>.*?)\n\{\{- end \}\}",
-        lambda match: match.group("body") if look(match.group("if")) else "", text, flags=re.S,
-    )  # fmt: skip
+    # What is indented stands inside of what is not.
+    for indent in (r"\n +", r""):
+        text = re.sub(
+            indent + r"\{\{- if (?P<if>[.\w]+) \}\}(?P<body>.*?)" + (indent or r"\n") + r"\{\{- end \}\}",
+            lambda match: match.group("body") if look(match.group("if")) else "", text, flags=re.S,
+        )  # fmt: skip
 
     def value(match: re.Match) -> str:
         first, *pipe = [part.strip() for part in match.group(1).split("|")]
@@ -119,7 +121,9 @@ def test_alerts_and_dashboards_ask_for_metrics_that_are_exported(connection, htt
 
 
 def test_the_chart_sets_what_the_commands_read(settings):
-    for container in containers(chart()):
+    everything = chart(s3__bucket="media", s3__url="https://minio.example")
+    assert {c["args"][0] for c in containers(everything)} == settings.keys()
+    for container in containers(everything):
         verb = container["args"][0]
         named = {entry["name"] for entry in container["env"]} - {"POD_NAME"}
         assert named <= settings[verb], f"{verb}: {sorted(named - settings[verb])}"
@@ -142,7 +146,9 @@ def test_the_chart_with_everything_off_and_on():
     assert "PodMonitor" in [document["kind"] for document in chart(monitors=True)]
     names = [document["metadata"]["name"] for document in chart() if document["kind"] == "Service"]
     assert {f"test-ingest-{n}" for n in range(6)} <= set(names)
-    for document in chart():
+    in_azure = {entry["name"] for container in containers(chart()) for entry in container["env"]}
+    assert "HEADWATER_EVENT_BUCKETS" not in in_azure and "blobstore" not in {c["args"][0] for c in containers(chart())}
+    for document in chart(s3__bucket="media"):
         if document["kind"] in ("Deployment", "StatefulSet"):
             wanted, has = document["spec"]["selector"]["matchLabels"], document["spec"]["template"]["metadata"]["labels"]
             assert wanted.items() <= has.items()

@@ -27,4 +27,4 @@ mod server;
 pub use config::{Config, EventSink};
 pub use local::{LocalBlob, LocalError, LocalReader};
 pub use s3::{CredentialsError, OpenError, S3Config, S3Credentials, S3Error};
-pub use server::{Running, StartError, serve};
+pub use server::{Pulse, Running, StartError, serve};

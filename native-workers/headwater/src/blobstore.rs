@@ -5,6 +5,8 @@ use crate::bucket::{self, BucketArgs};
 use crate::connect;
 use crate::fault::{self, Blame, Kind};
 use crate::files;
+use crate::health::{Ask, Health};
+use crate::metrics;
 use anyhow::Result;
 use clap::Parser;
 use headwater_blob::AccountKey;
@@ -37,6 +39,9 @@ pub(crate) struct Args {
     /// What is shown there: the hosts' `--event-secret`.
     #[arg(long, env = "HEADWATER_EVENT_SECRET", hide_env_values = true)]
     event_secret: Option<String>,
+    /// Where `/livez`, `/readyz` and `/metrics` are answered; nowhere if not given.
+    #[arg(long, env = "HEADWATER_HEALTH_LISTEN", value_parser = crate::up::address)]
+    health_listen: Option<SocketAddr>,
     /// A PEM file of roots to trust besides the public ones.
     #[arg(long, env = "HEADWATER_CA_FILE")]
     ca_file: Option<PathBuf>,
@@ -70,8 +75,18 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         });
     let store = serve(config).await;
     let store = store.map_err(|error| bucket::blame(error, fault::DATA))?;
+    let pulse = store.pulse();
+    let ask: Ask = Box::new(move || {
+        let pulse = pulse.clone();
+        Box::pin(async move { pulse.ask().await })
+    });
+    let health = Health::new(vec![("storage", ask)]);
+    if let Some(address) = args.health_listen {
+        metrics::serve(address, health.clone(), fault::HEALTH_LISTEN).await?;
+    }
     tracing::info!(address = %store.addr, "keeping blobs");
     crate::up::stop_signal().await;
+    health.stop();
     store.shutdown().await;
     Ok(())
 }

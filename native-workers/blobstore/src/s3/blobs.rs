@@ -271,7 +271,7 @@ impl ObjectStore {
             } else {
                 Api::PutBlob
             };
-            self.tell(turn, api, &meta, now)?;
+            self.tell(turn, api, &meta, now).await?;
             if let Some(old) = &old {
                 self.drop_list(turn, &old.generation).await;
             }
@@ -356,7 +356,7 @@ impl ObjectStore {
                 Err(error) if error.is_missing() => {}
                 Err(error) => return Err(error.into()),
             }
-            self.tell(turn, Api::DeleteBlob, &meta, now)?;
+            self.tell(turn, Api::DeleteBlob, &meta, now).await?;
             if meta.blocks {
                 self.drop_list(turn, &meta.generation).await;
                 self.drop_blocks(turn).await;
@@ -366,20 +366,25 @@ impl ObjectStore {
         Err(ErrorCode::ServerBusy.into())
     }
 
-    /// Records the event of a write that is in the bucket. It blocks for one small file.
-    fn tell(&self, turn: &Turn, api: Api, meta: &BlobMeta, now: Timestamp) -> Result<()> {
+    /// Records the event of a write that is in the bucket.
+    async fn tell(&self, turn: &Turn, api: Api, meta: &BlobMeta, now: Timestamp) -> Result<()> {
         let Some(outbox) = self.outbox.as_ref().filter(|_| !is_internal(&turn.blob)) else {
             return Ok(());
         };
-        let subject = Subject {
-            container: &turn.container,
-            blob: &turn.blob,
-            api,
-            meta,
-            time: now,
+        let (outbox, stamp) = (Arc::clone(outbox), self.stamps.next(now));
+        let (container, blob, meta) = (turn.container.clone(), turn.blob.clone(), meta.clone());
+        let record = move || {
+            let subject = Subject {
+                container: &container,
+                blob: &blob,
+                api,
+                meta: &meta,
+                time: now,
+            };
+            outbox.record(stamp, &subject)
         };
-        let record = || outbox.record(self.stamps.next(now), &subject);
-        tokio::task::block_in_place(record)?.committed();
+        let recorded = tokio::task::spawn_blocking(record).await;
+        recorded.map_err(io::Error::other)??.committed();
         Ok(())
     }
 
@@ -395,6 +400,7 @@ impl ObjectStore {
         if len > SINGLE {
             return self.multipart(key, headers, guard, jobs).await;
         }
+        let _permit = self.permit().await?;
         let mut bytes = BytesMut::new();
         for job in jobs {
             bytes.extend_from_slice(&self.gather(&job).await?);
@@ -471,6 +477,7 @@ impl ObjectStore {
             let answer = self.client.send(&Call::new(what).with(headers)).await?;
             return Ok(format!("\"{}\"", copied(answer.body())?));
         }
+        let _permit = self.permit().await?;
         let bytes = self.gather(&job).await?;
         let call = Call::new(what)
             .with(vec![("content-md5".to_owned(), md5_of(&bytes))])
@@ -478,6 +485,12 @@ impl ObjectStore {
         let answer = self.client.send(&call).await?;
         let etag = header(answer.headers(), "etag").ok_or_else(|| unusable("no entity tag".into()));
         Ok(etag?.to_owned())
+    }
+
+    /// Room for one more part in memory.
+    async fn permit(&self) -> Outcome<tokio::sync::SemaphorePermit<'_>> {
+        let permit = self.sending.acquire().await;
+        permit.map_err(|closed| S3Error::Local(io::Error::other(closed)))
     }
 
     /// The bytes of a part, in memory.

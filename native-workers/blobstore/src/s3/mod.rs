@@ -38,6 +38,7 @@ use headwater_blob::server::{ErrorCode, ServiceError};
 use headwater_blob::{HyperClient, HyperOptions};
 use http::HeaderMap;
 use rusty_s3::{Bucket, UrlStyle};
+use tokio::sync::Semaphore;
 
 pub(crate) use blobs::ObjectReader;
 pub use client::S3Error;
@@ -51,6 +52,8 @@ use layout::Layout;
 
 /// For a request and its whole answer; the store may take minutes to put a large upload together.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(300);
+/// Requests with bodies of ours that are made at a time, whoever wants them: each holds a part of some 16 MiB in memory.
+const SENDING: usize = 24;
 /// How often a write is tried again that lost against another writer of its blob.
 const ATTEMPTS: usize = 8;
 
@@ -130,6 +133,7 @@ pub(crate) struct ObjectStore {
     scratch: PathBuf,
     /// How long the block ids of blobs are that are being uploaded, by their folder of blocks.
     id_lengths: Mutex<HashMap<String, usize>>,
+    sending: Semaphore,
     /// Keeps a second process out of the folder. Released by the kernel however we end.
     _lock: File,
 }
@@ -183,6 +187,7 @@ impl ObjectStore {
             outbox,
             scratch,
             id_lengths: Mutex::default(),
+            sending: Semaphore::new(SENDING),
             _lock: lock,
         };
         store.probe().await?;
@@ -201,6 +206,11 @@ impl ObjectStore {
     /// A file for bytes that are on their way in.
     pub(crate) fn scratch(&self) -> io::Result<ScratchFile> {
         ScratchFile::create(&self.scratch)
+    }
+
+    /// `Err` while the bucket does not answer. It asks for what is not there, which is the cheapest question.
+    pub(crate) async fn answers(&self) -> std::result::Result<(), S3Error> {
+        self.head(&self.layout.probe("pulse")).await.map(drop)
     }
 
     /// Writes an object with conditions that do not hold, and sees that it is told so.

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::backing::Backing;
 use crate::config::{Config, reachable};
-use crate::disk::Disk;
+use crate::disk::{Disk, Failure};
 use crate::events::{self, Delivery};
 use crate::handler::{Cors, Engine, Peer};
 use crate::local::LocalReader;
@@ -56,6 +56,7 @@ pub struct Running {
     /// The real address, also if port 0 was asked for.
     pub addr: SocketAddr,
     local: Option<LocalReader>,
+    backing: Backing,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -66,11 +67,34 @@ impl Running {
         self.local.clone()
     }
 
+    /// What tells whether folder or bucket answer.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.backing.clone())
+    }
+
     /// Accepts no more, lets requests end (within the configured time), stops background work.
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Asks a running store's folder or bucket.
+#[derive(Debug, Clone)]
+pub struct Pulse(Backing);
+
+impl Pulse {
+    /// `Err`: what is wrong, for an operator.
+    pub async fn ask(&self) -> Result<(), String> {
+        match &self.0 {
+            Backing::S3(store) => store.answers().await.map_err(|error| error.to_string()),
+            Backing::Disk(_) => match self.0.list_containers("", String::new(), 1, false).await {
+                Ok(_) => Ok(()),
+                Err(Failure::Service(error)) => Err(error.to_string()),
+                Err(Failure::Io(error)) => Err(error.to_string()),
+            },
+        }
     }
 }
 
@@ -118,11 +142,12 @@ pub async fn serve(config: Config) -> Result<Running, StartError> {
         }
         Backing::S3(_) => None,
     };
-    tasks.spawn(sweep(backing, stop.clone()));
+    tasks.spawn(sweep(backing.clone(), stop.clone()));
     tasks.spawn(accept(listener, engine, config, stop.clone()));
     Ok(Running {
         addr,
         local,
+        backing,
         stop,
         tasks,
     })
