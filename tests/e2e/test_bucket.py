@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import subprocess
@@ -17,6 +18,7 @@ from moto.server import ThreadedMotoServer
 import media
 from headwater import Account, Mkio, needs_binary, player_session
 from installation import Installation
+from processes import free_port
 
 FOLDER = "headwater"
 
@@ -165,3 +167,38 @@ def test_settings_of_a_bucket_that_cannot_be_used_are_named(server, tmp_path):
     assert (code, "--s3-access-key (HEADWATER_S3_ACCESS_KEY)" in said) == (78, True), said
     code, said = refusal(tmp_path, "--s3-bucket=media", "--s3-credentials-command=exit 3")
     assert (code, "--s3-credentials-command" in said, "exit status: 3" in said) == (69, True, True), said
+
+
+def test_a_store_is_not_ready_while_its_bucket_is_away(tmp_path):
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://%s:%s" % server.get_host_and_port()
+    boto3.client("s3", endpoint_url=url, aws_access_key_id="t", aws_secret_access_key="t", region_name="us-east-1").create_bucket(Bucket="media")
+    health, blobs = free_port(), free_port()
+    key = base64.b64encode(b"k" * 64).decode()
+    command = [needs_binary(), "blobstore", f"--data={tmp_path}", f"--blob-listen=127.0.0.1:{blobs}", f"--health-listen=127.0.0.1:{health}",
+               f"--storage-key={key}", f"--s3-url={url}", "--s3-bucket=media", "--s3-access-key=t", "--s3-secret-key=t"]  # fmt: skip
+
+    def asked(path):
+        try:
+            answer = requests.get(f"http://127.0.0.1:{health}{path}", timeout=10)
+            return answer.status_code, answer.text
+        except requests.ConnectionError:
+            return 0, ""
+
+    def eventually(status):
+        deadline = time.monotonic() + 60
+        while (said := asked("/readyz"))[0] != status:
+            assert time.monotonic() < deadline, said
+            time.sleep(0.2)
+        return said[1]
+
+    store = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        eventually(200)
+        server.stop()
+        assert "storage" in eventually(503)
+        assert asked("/livez")[0] == 200
+    finally:
+        store.terminate()
+        assert store.wait(timeout=30) == 0

@@ -97,7 +97,7 @@ def settings() -> dict[str, set[str]]:
     found = {}
     for verb in ("up", "transcoder", "ingest", "notifier", "blobstore"):
         told = subprocess.run([binary, verb, "--help"], capture_output=True, text=True, check=True).stdout
-        found[verb] = set(re.findall(r"\[env: (HEADWATER_[A-Z_]+)", told))
+        found[verb] = set(re.findall(r"\[env: (HEADWATER_[A-Z0-9_]+)", told))
     # It is hidden from --help, because it should come from elsewhere.
     found["up"].add("HEADWATER_MASTER_KEY")
     return found
