@@ -345,9 +345,12 @@ fn response(
     trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
 ) -> Result<WasiResponse, TransportError> {
     let (response, _sent) = WasiResponse::new(fields(headers)?, body, trailers);
-    response
-        .set_status_code(status.as_u16())
-        .map_err(|()| TransportError::Broken("the status cannot be sent".to_owned()))?;
+    // What it is until something else is said.
+    if status != StatusCode::OK {
+        response
+            .set_status_code(status.as_u16())
+            .map_err(|()| TransportError::Broken("the status cannot be sent".to_owned()))?;
+    }
     Ok(response)
 }
 

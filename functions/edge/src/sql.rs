@@ -11,7 +11,7 @@ mod sqlite;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use headwater_catalog::postgres::{Failure, Postgres};
+use headwater_catalog::postgres::Postgres;
 use headwater_catalog::{Rows, Sql, SqlError, Value};
 
 use crate::config;
@@ -61,14 +61,10 @@ impl SpinSql {
         if place.address.is_empty() {
             return Sqlite::open().map(|open| Self(Engine::Sqlite(open)));
         }
-        let session = async {
-            let session = Session::open(&place.address, &place.ca).await?;
-            if writes {
-                session.prepare_writing().await?;
-            }
-            Ok::<_, Failure>(session)
-        };
-        let session = session.await.map_err(SqlError::from)?;
+        let session = Session::open(&place.address, &place.ca)?;
+        if writes {
+            session.prepare_writing()?;
+        }
         Ok(Self(Engine::Postgres(Postgres::new(session))))
     }
 }

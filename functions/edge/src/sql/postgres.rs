@@ -1,10 +1,13 @@
 //! The catalog over `spin:postgres`.
+//!
+//! As in [`super::sqlite`], the older operations, which answer in one: the newer ones give a stream of rows, and each row that is
+//! read from it is a turn of the host's event loop, which took longer than all else about a row. The instance waits either way:
+//! it has one request at a time (ADR 0003). What it has asked of others meanwhile goes on, as the host looks after that.
 
 use headwater_catalog::postgres::{self, Failure};
 use headwater_catalog::{Rows, Value};
-use spin_sdk::pg::{
-    Certificate, Connection, DbValue, Error, OpenOptions, ParameterValue, PgError, QueryError,
-};
+use spin_sdk::pg::wit::postgres::{Connection, ConnectionBuilder};
+use spin_sdk::pg::{DbValue, ParameterValue, PgError, QueryError};
 
 pub(super) struct Session {
     connection: Connection,
@@ -12,27 +15,23 @@ pub(super) struct Session {
 
 impl Session {
     /// `ca`: the certificate that TLS trusts, in PEM; empty for the roots of the web.
-    pub(super) async fn open(address: &str, ca: &str) -> Result<Self, Failure> {
-        let options = OpenOptions {
-            ca_root: (!ca.trim().is_empty()).then(|| Certificate::Text(ca.to_owned())),
-        };
-        let connection = Connection::open_with_options(address, options)
-            .await
-            .map_err(failed)?;
+    pub(super) fn open(address: &str, ca: &str) -> Result<Self, Failure> {
+        let builder = ConnectionBuilder::new(address);
+        if !ca.trim().is_empty() {
+            builder.set_ca_root(ca).map_err(failed)?;
+        }
+        let connection = builder.build().map_err(failed)?;
         Ok(Self { connection })
     }
 
     /// Makes the session fit for writing.
-    pub(super) async fn prepare_writing(&self) -> Result<(), Failure> {
+    pub(super) fn prepare_writing(&self) -> Result<(), Failure> {
         for statement in [
             // Not every host gives out a session on which the last request's transaction is over.
             "ROLLBACK",
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
         ] {
-            self.connection
-                .execute(statement, Vec::new())
-                .await
-                .map_err(failed)?;
+            self.connection.execute(statement, &[]).map_err(failed)?;
         }
         Ok(())
     }
@@ -41,15 +40,16 @@ impl Session {
 impl postgres::Connection for Session {
     async fn run(&self, sql: &str, params: &[Value]) -> Result<Rows, Failure> {
         let params: Vec<_> = params.iter().map(parameter).collect();
-        let answer = self.connection.query(sql, params).await.map_err(failed)?;
-        let columns = answer.columns().iter().map(|c| c.name.clone()).collect();
-        let (_, mut stream, done) = answer.into_inner();
-        let mut rows = Vec::new();
-        while let Some(row) = stream.next().await {
-            rows.push(row.into_iter().map(value).collect::<Result<_, _>>()?);
-        }
-        done.await.map_err(|error| failed(error.into()))?;
-        Ok(Rows { columns, rows })
+        let answer = self.connection.query(sql, &params).map_err(failed)?;
+        let values = |row: Vec<DbValue>| row.into_iter().map(value).collect();
+        Ok(Rows {
+            columns: answer.columns.into_iter().map(|c| c.name).collect(),
+            rows: answer
+                .rows
+                .into_iter()
+                .map(values)
+                .collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -84,12 +84,10 @@ fn value(value: DbValue) -> Result<Value, Failure> {
     })
 }
 
-fn failed(error: Error) -> Failure {
+fn failed(error: PgError) -> Failure {
     let (code, message) = match error {
-        Error::PgError(PgError::QueryFailed(QueryError::DbError(error))) => {
-            (Some(error.code), error.message)
-        }
-        Error::PgError(PgError::QueryFailed(QueryError::Text(text))) => (None, text),
+        PgError::QueryFailed(QueryError::DbError(error)) => (Some(error.code), error.message),
+        PgError::QueryFailed(QueryError::Text(text)) => (None, text),
         other => (None, other.to_string()),
     };
     Failure { code, message }
