@@ -6,7 +6,7 @@ use headwater_auth::{
     Verified, Verifier,
 };
 use headwater_blob::HttpClient;
-use headwater_catalog::projects::{Named, Project};
+use headwater_catalog::projects::{Asked, Brought, Project};
 use headwater_catalog::rights::{self, Standing, TokenId};
 use headwater_catalog::{Sql, teams};
 use http::{HeaderMap, header};
@@ -17,15 +17,15 @@ use crate::routes::{Access, Matched};
 use crate::{Api, verifier};
 
 impl<S: Sql, C: HttpClient> Api<'_, S, C> {
-    /// Whoever asks, and the project that is `asked` about where it could be read along with their rights.
+    /// Whoever asks, and what is `asked` about where it could be read along with their rights.
     pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
-        asked: Option<Named<'_>>,
-    ) -> Result<(Caller, Option<Project>), ApiError> {
+        asked: Option<Asked<'_>>,
+    ) -> Result<(Caller, Brought), ApiError> {
         let token = needed(headers)?;
         match self.foreign_issuer(token) {
-            Some(issuer) => Ok((self.foreigner(issuer, token).await?, None)),
+            Some(issuer) => Ok((self.foreigner(issuer, token).await?, Brought::default())),
             None => self.own(token, asked).await,
         }
     }
@@ -34,8 +34,8 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
     async fn own(
         &self,
         token: &str,
-        asked: Option<Named<'_>>,
-    ) -> Result<(Caller, Option<Project>), ApiError> {
+        asked: Option<Asked<'_>>,
+    ) -> Result<(Caller, Brought), ApiError> {
         let Verified { claims, kid } = self.verified(token, Verifier::verify).await?;
         let standing = self.standing(&claims, &kid, asked).await?;
         if standing.revoked {
@@ -48,7 +48,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             (Some(own), Some(held)) if *own != held => caller.grants.clear(),
             (Some(_), _) => {}
         }
-        Ok((caller, standing.asked))
+        Ok((caller, standing.brought))
     }
 
     /// Whoever holds a token for the files of one asset. The asset's id is its subject; it grants nothing else.
@@ -89,7 +89,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         &self,
         claims: &Claims,
         kid: &str,
-        asked: Option<Named<'_>>,
+        asked: Option<Asked<'_>>,
     ) -> Result<Standing, ApiError> {
         let (sql, subject) = (self.sql, claims.sub.as_str());
         let token = TokenId {

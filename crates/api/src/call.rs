@@ -1,7 +1,10 @@
 //! One authorised request, with what its handler needs.
 
+use std::cell::Cell;
+
 use headwater_auth::{Caller, Permission};
 use headwater_catalog::Moment;
+use headwater_catalog::assets::Asset;
 use headwater_catalog::projects::Project;
 use headwater_catalog::query::Listing;
 use headwater_seal::Seal;
@@ -24,6 +27,8 @@ pub(crate) struct Call<'a, S, C> {
     pub vars: Vars,
     /// Of the path, if it names one.
     pub project: Option<Project>,
+    /// The asset of the path, where it was read along with rights and project; there for the first who takes it.
+    pub asset: Cell<Option<Asset>>,
     /// Whose token it is, if one was needed.
     pub caller: Option<Caller>,
     pub incoming: Incoming<'a>,

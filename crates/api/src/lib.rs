@@ -48,11 +48,13 @@ mod resources;
 pub mod routes;
 mod storage_check;
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use headwater_auth::{Caller, Issuer, Verifier};
 use headwater_blob::HttpClient;
 use headwater_catalog::audit::{self, Entry, Journal};
-use headwater_catalog::projects::Named;
+use headwater_catalog::projects::{Asked, Brought, Named};
 use headwater_catalog::{CatalogError, Ids, Moment, Sql, keys, projects};
 use headwater_keys::KeyVendor;
 use headwater_seal::Seal;
@@ -63,7 +65,7 @@ use uuid::Uuid;
 use call::Call;
 use dialect::Dialect;
 use error::{ApiError, Kind};
-use ledger::{Asked, Outside, Whose};
+use ledger::{Outside, Whose};
 use limits::Limiter;
 use query::Query;
 use reply::Reply;
@@ -223,20 +225,23 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
                 format!("The request body must have at most {MAX_BODY} bytes."),
             ));
         }
-        let mut brought = None;
+        let mut brought = Brought::default();
         let caller = match matched.route.access {
             Access::Open => None,
             Access::Gallery(_) if self.settings.public_gallery => None,
             Access::Token(_) | Access::Gallery(_) | Access::TeamAdmin(_) => {
                 let id = matched.vars.get("projectId").to_ascii_lowercase();
-                let asked = named(&matched, &id);
-                let (caller, project) = self.authenticate(incoming.headers, asked).await?;
-                brought = project;
+                let asked = named(&matched, &id).map(|project| Asked {
+                    project,
+                    asset: asset_read(&matched),
+                });
+                let (caller, read) = self.authenticate(incoming.headers, asked).await?;
+                brought = read;
                 Some(caller)
             }
             Access::FileToken => Some(self.reader_of_files(incoming.headers).await?),
         };
-        let asked = Asked {
+        let asked = ledger::Asked {
             id: request_id,
             at: self.now,
             method,
@@ -256,7 +261,8 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         loop {
             left = left.saturating_sub(1);
             // What was read along is as old as the rights; another attempt is one because something has changed.
-            let done = self.attempt(&matched, &incoming, &caller, brought.take(), entry.clone());
+            let brought = std::mem::take(&mut brought);
+            let done = self.attempt(&matched, &incoming, &caller, brought, entry.clone());
             match done.await {
                 Attempt::Done(result) => return *result,
                 Attempt::GaveWay(_) if left > 0 => {}
@@ -271,10 +277,11 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         matched: &Matched,
         incoming: &Incoming<'_>,
         caller: &Option<Caller>,
-        brought: Option<projects::Project>,
+        brought: Brought,
         mut entry: Option<Entry>,
     ) -> Attempt {
-        let project = self.project(matched, caller.as_ref(), brought).await;
+        let Brought { project, asset } = brought;
+        let project = self.project(matched, caller.as_ref(), project).await;
         if let Some(entry) = &mut entry {
             entry.project = match &project {
                 Ok(project) => project.as_ref().map(|project| project.name.clone()),
@@ -291,7 +298,8 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         let journal = Journal::new(self.sql, entry, kept);
         let outcome = match project {
             Ok(project) => {
-                self.perform(matched, incoming, caller.clone(), project, &journal)
+                let brought = Brought { project, asset };
+                self.perform(matched, incoming, caller.clone(), brought, &journal)
                     .await
             }
             Err(error) => Err(error),
@@ -339,7 +347,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         matched: &Matched,
         incoming: &Incoming<'_>,
         caller: Option<Caller>,
-        project: Option<projects::Project>,
+        Brought { project, asset }: Brought,
         journal: &Journal<'_, S>,
     ) -> Result<Reply, ApiError> {
         if let Some(caller) = &caller {
@@ -360,6 +368,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             dialect: matched.surface,
             vars: matched.vars.clone(),
             project,
+            asset: Cell::new(asset),
             caller,
             incoming: incoming.clone(),
         };
@@ -410,6 +419,11 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             .unwrap_or_default();
         Err(CatalogError::not_found(what, named).into())
     }
+}
+
+/// The asset that an operation gives and reads nothing else for, so that it may be read along.
+fn asset_read(matched: &Matched) -> Option<&str> {
+    (matched.route.operation == Operation::AssetGet).then(|| matched.vars.get("asset"))
 }
 
 /// The project that a path is about. `id`: its `projectId` in lower case.

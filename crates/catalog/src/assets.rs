@@ -119,7 +119,7 @@ fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
         sub_path: row.text("sub_path")?,
         description: row.opt_text("description")?,
         alternate_id: row.opt_text("alternate_id")?,
-        deletion_policy: DeletionPolicy::parse(&row.text("deletion_policy")?)
+        deletion_policy: DeletionPolicy::parse(row.str("deletion_policy")?)
             .ok_or_else(|| CatalogError::corrupt("deletion_policy", "unknown"))?,
         labels: row.json("labels_json")?,
         extra: row.json("extra_json")?,
@@ -130,6 +130,18 @@ fn from_row(row: &Row<'_>) -> Result<Asset, CatalogError> {
         created: row.time("created")?,
         modified: row.time("modified")?,
     })
+}
+
+/// The columns where they come along with others. Written out: the text is put together for every request.
+pub(crate) const ALONG: &str = "a.name, a.asset_id, a.storage_account, a.container, a.sub_path, a.description, \
+    a.alternate_id, a.deletion_policy, a.labels_json, a.extra_json, a.manifest, a.duration_ms, a.created, a.modified";
+
+/// The asset that came along with a row, if there is one.
+pub(crate) fn brought(row: &Row<'_>) -> Result<Option<Asset>, CatalogError> {
+    match row.opt_str("asset_id")? {
+        Some(_) => from_row(row).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// One asset, if it exists.

@@ -296,7 +296,7 @@ pub async fn default_ids<S: Sql>(
 }
 
 fn encryption(row: &Row<'_>) -> Result<Encryption, CatalogError> {
-    Encryption::parse(&row.text("type")?).ok_or_else(|| CatalogError::corrupt("type", "unknown"))
+    Encryption::parse(row.str("type")?).ok_or_else(|| CatalogError::corrupt("type", "unknown"))
 }
 
 fn from_row(seal: &Seal, project: &ProjectId, row: &Row<'_>) -> Result<ContentKey, CatalogError> {

@@ -196,7 +196,7 @@ fn from_row(row: &Row<'_>) -> Result<Operation, CatalogError> {
         id: row.text("id")?,
         collection: row.text("collection")?,
         resource: row.text("resource")?,
-        status: OperationStatus::parse(&row.text("status")?)
+        status: OperationStatus::parse(row.str("status")?)
             .ok_or_else(|| CatalogError::corrupt("status", "unknown"))?,
         error: row
             .opt_text("error_json")?

@@ -9,14 +9,14 @@
 use headwater_auth::{Capabilities, Grant, Over, Powers, Role};
 
 use crate::error::CatalogError;
-use crate::projects::{self, Named, Project};
+use crate::projects::{self, Asked, Brought};
 use crate::sql::{Row, Rows, Sql, Value};
 
 /// How a table names the organization as a scope.
 pub const ORGANIZATION: &str = "*";
 
 /// How things stand with a token and its subject.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Standing {
     /// The token or the key that signed it has been revoked.
     pub revoked: bool,
@@ -24,8 +24,8 @@ pub struct Standing {
     pub grants: Vec<Grant>,
     /// The one project that the subject is held to, by name.
     pub project: Option<String>,
-    /// The project that was asked about along with it, if it exists.
-    pub asked: Option<Project>,
+    /// What was asked about along with it.
+    pub brought: Brought,
 }
 
 /// Identifies a token for its revocation.
@@ -65,7 +65,7 @@ pub async fn is_token_revoked<S: Sql>(sql: &S, token: TokenId<'_>) -> Result<boo
 pub async fn of_nobody<S: Sql>(
     sql: &S,
     token: TokenId<'_>,
-    asked: Option<Named<'_>>,
+    asked: Option<Asked<'_>>,
 ) -> Result<Standing, CatalogError> {
     let along = projects::along(asked, 3);
     let mut params = token.parameters().to_vec();
@@ -83,15 +83,15 @@ pub async fn of_nobody<S: Sql>(
         .await?;
     Ok(Standing {
         revoked: is_revoked(&rows)?,
-        asked: brought(&rows)?,
+        brought: brought(&rows, asked)?,
         ..Standing::default()
     })
 }
 
-fn brought(rows: &Rows) -> Result<Option<Project>, CatalogError> {
+fn brought(rows: &Rows, asked: Option<Asked<'_>>) -> Result<Brought, CatalogError> {
     match rows.first() {
-        Some(row) => projects::brought(&row),
-        None => Ok(None),
+        Some(row) => projects::brought(&row, asked),
+        None => Ok(Brought::default()),
     }
 }
 
@@ -100,7 +100,7 @@ pub async fn of_user<S: Sql>(
     sql: &S,
     user: &str,
     token: TokenId<'_>,
-    asked: Option<Named<'_>>,
+    asked: Option<Asked<'_>>,
 ) -> Result<Option<Standing>, CatalogError> {
     let along = projects::along(asked, 4);
     let mut params = token.parameters().to_vec();
@@ -142,7 +142,7 @@ pub async fn of_user<S: Sql>(
         revoked: is_revoked(&rows)?,
         grants,
         project: None,
-        asked: brought(&rows)?,
+        brought: brought(&rows, asked)?,
     }))
 }
 
@@ -151,7 +151,7 @@ pub async fn of_client<S: Sql>(
     sql: &S,
     client: &str,
     token: TokenId<'_>,
-    asked: Option<Named<'_>>,
+    asked: Option<Asked<'_>>,
 ) -> Result<Option<Standing>, CatalogError> {
     let along = projects::along(asked, 4);
     let mut params = token.parameters().to_vec();
@@ -180,7 +180,7 @@ pub async fn of_client<S: Sql>(
             .into_iter()
             .collect(),
         project: row.opt_text("project")?,
-        asked: projects::brought(&row)?,
+        brought: projects::brought(&row, asked)?,
     }))
 }
 
@@ -212,7 +212,7 @@ pub fn built_in(name: &str) -> Option<Role> {
 
 /// The powers of a row's `role`; `None` if it does not exist any more.
 fn powers(row: &Row<'_>) -> Result<Option<Powers>, CatalogError> {
-    if let Some(role) = built_in(&row.text("role")?) {
+    if let Some(role) = built_in(row.str("role")?) {
         return Ok(Some(Powers::Role(role)));
     }
     match row.opt_text("capabilities_json")? {

@@ -4,6 +4,8 @@
 //! [`postgres`](crate::postgres) says it in PostgreSQL's words. Begin and commit are statements like any other, so one
 //! `Sql` is one connection, and a write needs a connection that nobody else is using meanwhile: see [`transaction`].
 
+use std::cell::Cell;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
@@ -152,36 +154,54 @@ impl Rows {
         self.rows.iter().map(|values| Row {
             columns: &self.columns,
             values,
+            next: Cell::new(0),
         })
     }
 }
 
 /// One row, read by column name. A missing column or an unexpected type is [`CatalogError::Corrupt`]: the schema and
 /// this crate disagree, or somebody else wrote to the database.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Row<'a> {
     columns: &'a [String],
     values: &'a [Value],
+    /// The column after the one that was read last. Readers go by the order in which columns are selected, mostly, and then
+    /// a name is compared with one other and not with all before it.
+    next: Cell<usize>,
 }
 
 impl<'a> Row<'a> {
     fn get(&self, column: &str) -> Result<&'a Value, CatalogError> {
-        self.columns
-            .iter()
-            .position(|c| c == column)
-            .and_then(|at| self.values.get(at))
-            .ok_or_else(|| CatalogError::corrupt(column, "missing"))
+        let next = self.next.get();
+        let at = match self.columns.get(next) {
+            Some(name) if name == column => Some(next),
+            _ => self.columns.iter().position(|name| name == column),
+        };
+        at.and_then(|at| {
+            self.next.set(at.saturating_add(1));
+            self.values.get(at)
+        })
+        .ok_or_else(|| CatalogError::corrupt(column, "missing"))
     }
 
     pub fn text(&self, column: &str) -> Result<String, CatalogError> {
-        self.opt_text(column)?
-            .ok_or_else(|| CatalogError::corrupt(column, "NULL"))
+        self.str(column).map(str::to_owned)
     }
 
     pub fn opt_text(&self, column: &str) -> Result<Option<String>, CatalogError> {
+        Ok(self.opt_str(column)?.map(str::to_owned))
+    }
+
+    /// A text that is only looked at.
+    pub fn str(&self, column: &str) -> Result<&'a str, CatalogError> {
+        self.opt_str(column)?
+            .ok_or_else(|| CatalogError::corrupt(column, "NULL"))
+    }
+
+    pub fn opt_str(&self, column: &str) -> Result<Option<&'a str>, CatalogError> {
         match self.get(column)? {
             Value::Null => Ok(None),
-            Value::Text(text) => Ok(Some(text.clone())),
+            Value::Text(text) => Ok(Some(text)),
             _ => Err(CatalogError::corrupt(column, "not text")),
         }
     }
@@ -237,12 +257,12 @@ impl<'a> Row<'a> {
     }
 
     pub fn uuid(&self, column: &str) -> Result<uuid::Uuid, CatalogError> {
-        uuid::Uuid::parse_str(&self.text(column)?)
+        uuid::Uuid::parse_str(self.str(column)?)
             .map_err(|_| CatalogError::corrupt(column, "not a UUID"))
     }
 
     pub fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, CatalogError> {
-        serde_json::from_str(&self.text(column)?)
+        serde_json::from_str(self.str(column)?)
             .map_err(|_| CatalogError::corrupt(column, "not the JSON expected"))
     }
 }
@@ -324,4 +344,23 @@ where
     }
     sql.query("RELEASE part", &[]).await?;
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_found_in_any_order() {
+        let rows = Rows {
+            columns: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            rows: vec![[1_i64, 2, 3].map(Value::from).to_vec()],
+        };
+        let row = rows.first().unwrap();
+        for (column, value) in [("a", 1), ("b", 2), ("c", 3), ("a", 1), ("c", 3), ("c", 3)] {
+            assert_eq!(row.integer(column).unwrap(), value, "{column}");
+        }
+        assert!(row.integer("d").is_err());
+        assert_eq!(row.integer("b").unwrap(), 2);
+    }
 }

@@ -77,7 +77,7 @@ const COLUMNS: &str = "id, kind, subject, description, roles_json, project, issu
 fn from_row(row: &Row<'_>) -> Result<TokenRecord, CatalogError> {
     Ok(TokenRecord {
         id: row.text("id")?,
-        kind: TokenKind::parse(&row.text("kind")?)
+        kind: TokenKind::parse(row.str("kind")?)
             .ok_or_else(|| CatalogError::corrupt("kind", "unknown"))?,
         subject: row.text("subject")?,
         description: row.opt_text("description")?,

@@ -86,7 +86,7 @@ const ENTITY: Entity<Track> = Entity {
 fn from_row(row: &Row<'_>) -> Result<Track, CatalogError> {
     Ok(Track {
         name: row.text("name")?,
-        kind: TrackKind::parse(&row.text("kind")?)
+        kind: TrackKind::parse(row.str("kind")?)
             .ok_or_else(|| CatalogError::corrupt("kind", "unknown"))?,
         file_name: row.text("file_name")?,
         properties: row.json("properties_json")?,

@@ -143,7 +143,7 @@ pub struct Reading {
 
 /// `None`: of a meter that only a newer version knows, which may be at work beside this one.
 fn from_row(row: &Row<'_>) -> Result<Option<Reading>, CatalogError> {
-    let Some(meter) = Meter::parse(&row.text("meter")?) else {
+    let Some(meter) = Meter::parse(row.str("meter")?) else {
         return Ok(None);
     };
     Ok(Some(Reading {

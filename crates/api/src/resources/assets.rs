@@ -124,6 +124,9 @@ pub(super) fn open<'a, S, C: HttpClient>(
 }
 
 async fn asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, ApiError> {
+    if let Some(brought) = call.asset.take() {
+        return Ok(brought);
+    }
     Ok(assets::get(call.sql, &call.project()?.id, call.var("asset")).await?)
 }
 

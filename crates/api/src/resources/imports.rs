@@ -5,6 +5,8 @@
 //! would be made, what cannot be, and what of each asset will play. Making it is what a client's own PUTs would do, one
 //! after the other; what cannot be made does not keep the rest from it, and the same document again makes what is missing.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use headwater_auth::{Permission, ResourceKind, Verb};
 use headwater_blob::HttpClient;
@@ -173,6 +175,7 @@ pub(super) fn instead<'c, S, C>(
         dialect: call.dialect,
         vars: Vars::of(vars),
         project: call.project.clone(),
+        asset: Cell::default(),
         caller: call.caller.clone(),
         incoming: Incoming {
             path: call.incoming.path,

@@ -118,7 +118,7 @@ fn from_row(row: &Row<'_>) -> Result<Delivery, CatalogError> {
         kind: row.text("event_type")?,
         subject: row.text("subject")?,
         created: row.time("created")?,
-        status: Status::parse(&row.text("status")?)
+        status: Status::parse(row.str("status")?)
             .ok_or_else(|| CatalogError::corrupt("status", "unknown"))?,
         attempts: row.unsigned("attempt")?,
         last_attempt: row.opt_time("last_attempt")?,
@@ -297,7 +297,7 @@ async fn take<S: Sql>(
 }
 
 fn read(row: &Row<'_>) -> Result<(Payload, EventType), CatalogError> {
-    let kind = EventType::parse(&row.text("event_type")?)
+    let kind = EventType::parse(row.str("event_type")?)
         .ok_or_else(|| CatalogError::corrupt("event_type", "unknown"))?;
     Ok((row.json("payload_json")?, kind))
 }

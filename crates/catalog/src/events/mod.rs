@@ -110,7 +110,7 @@ pub(crate) async fn wanted<S: Sql>(
         .await?;
     rows.iter()
         .map(|row| {
-            EventType::parse(&row.text("event_type")?)
+            EventType::parse(row.str("event_type")?)
                 .ok_or_else(|| CatalogError::corrupt("event_type", "unknown"))
         })
         .collect()

@@ -46,7 +46,7 @@ impl Before {
         let project = ProjectId(row.text("project_id")?);
         Ok(Self {
             job_id: row.uuid("id")?,
-            state: JobState::parse(&row.text("state")?)
+            state: JobState::parse(row.str("state")?)
                 .ok_or_else(|| CatalogError::corrupt("state", "unknown"))?,
             started: row.opt_time("started")?.is_some(),
             wanted: events::wanted(sql, &project).await?,

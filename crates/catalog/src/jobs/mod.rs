@@ -75,7 +75,7 @@ fn from_row(row: &Row<'_>) -> Result<Job, CatalogError> {
         correlation: row.json("correlation_json")?,
         priority: Priority::from_rank(row.integer("priority")?)
             .ok_or_else(|| CatalogError::corrupt("priority", "unknown"))?,
-        state: JobState::parse(&row.text("state")?)
+        state: JobState::parse(row.str("state")?)
             .ok_or_else(|| CatalogError::corrupt("state", "unknown"))?,
         created: row.time("created")?,
         modified: row.time("modified")?,
@@ -97,7 +97,7 @@ fn output_from_row(row: &Row<'_>) -> Result<JobOutput, CatalogError> {
         label: row.opt_text("label")?,
         preset: row.json("preset_json")?,
         overridden: row.flag("overridden")?,
-        state: JobState::parse(&row.text("state")?)
+        state: JobState::parse(row.str("state")?)
             .ok_or_else(|| CatalogError::corrupt("state", "unknown"))?,
         progress: u8::try_from(row.integer("progress")?)
             .map_err(|_| CatalogError::corrupt("progress", "out of range"))?,

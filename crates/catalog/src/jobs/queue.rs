@@ -801,7 +801,7 @@ async fn requeue<S: Sql>(
 }
 
 fn state_of(row: &Row<'_>) -> Result<JobState, CatalogError> {
-    JobState::parse(&row.text("state")?).ok_or_else(|| CatalogError::corrupt("state", "unknown"))
+    JobState::parse(row.str("state")?).ok_or_else(|| CatalogError::corrupt("state", "unknown"))
 }
 
 pub(crate) fn check_lease_seconds(lease_seconds: u32) -> Result<(), CatalogError> {

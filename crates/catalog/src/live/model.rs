@@ -205,7 +205,7 @@ pub(super) fn event_from_row(row: &Row<'_>) -> Result<LiveEvent, CatalogError> {
         properties: row.json("properties_json")?,
         tags: row.json("tags_json")?,
         labels: row.json("labels_json")?,
-        state: LiveEventState::parse(&row.text("state")?)
+        state: LiveEventState::parse(row.str("state")?)
             .ok_or_else(|| CatalogError::corrupt("state", "unknown"))?,
         generation: row.unsigned("generation")?,
         created: row.time("created")?,
@@ -343,7 +343,7 @@ pub(super) fn output_from_row(row: &Row<'_>) -> Result<LiveOutput, CatalogError>
         asset_name: row.text("asset_name")?,
         manifest_name: row.text("manifest_name")?,
         properties: row.json("properties_json")?,
-        state: LiveOutputState::parse(&row.text("state")?)
+        state: LiveOutputState::parse(row.str("state")?)
             .ok_or_else(|| CatalogError::corrupt("state", "unknown"))?,
         created: row.time("created")?,
         modified: row.time("modified")?,

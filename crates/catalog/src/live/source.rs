@@ -102,7 +102,7 @@ pub async fn preview<S: Sql>(
 }
 
 fn is_running(row: &Row<'_>) -> Result<bool, CatalogError> {
-    let state = LiveEventState::parse(&row.text("event_state")?);
+    let state = LiveEventState::parse(row.str("event_state")?);
     let state = state.ok_or_else(|| CatalogError::corrupt("state", "unknown"))?;
     Ok(state == LiveEventState::Running)
 }

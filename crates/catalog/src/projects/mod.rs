@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use crate::assets::{self, Asset};
 use crate::error::CatalogError;
 use crate::ids::{Moment, ProjectId};
 use crate::operations::{self, Operation};
@@ -41,24 +42,24 @@ impl Project {
 
 const COLUMNS: &str = "id, name, display_name, location, subscription_id, resource_group, account_name, tags_json, created, modified";
 
-fn from_row(row: &Row<'_>) -> Result<Project, CatalogError> {
-    read(row, "")
-}
+/// The same where they come along with others. Written out: the text is put together for every request.
+const ALONG: &str = "p.id AS project_id, p.name AS project_name, p.display_name AS project_display_name, \
+    p.location AS project_location, p.subscription_id AS project_subscription_id, \
+    p.resource_group AS project_resource_group, p.account_name AS project_account_name, \
+    p.tags_json AS project_tags_json, p.created AS project_created, p.modified AS project_modified";
 
-/// `prefix`: of the columns' names.
-fn read(row: &Row<'_>, prefix: &str) -> Result<Project, CatalogError> {
-    let column = |name: &str| format!("{prefix}{name}");
+fn from_row(row: &Row<'_>) -> Result<Project, CatalogError> {
     Ok(Project {
-        id: ProjectId(row.text(&column("id"))?),
-        name: row.text(&column("name"))?,
-        display_name: row.text(&column("display_name"))?,
-        location: row.text(&column("location"))?,
-        subscription_id: row.text(&column("subscription_id"))?,
-        resource_group: row.text(&column("resource_group"))?,
-        account_name: row.text(&column("account_name"))?,
-        tags: row.json(&column("tags_json"))?,
-        created: row.time(&column("created"))?,
-        modified: row.time(&column("modified"))?,
+        id: ProjectId(row.text("id")?),
+        name: row.text("name")?,
+        display_name: row.text("display_name")?,
+        location: row.text("location")?,
+        subscription_id: row.text("subscription_id")?,
+        resource_group: row.text("resource_group")?,
+        account_name: row.text("account_name")?,
+        tags: row.json("tags_json")?,
+        created: row.time("created")?,
+        modified: row.time("modified")?,
     })
 }
 
@@ -109,7 +110,31 @@ impl Named<'_> {
     }
 }
 
-/// A project that a statement about something else brings along, so that it need not be asked for.
+/// What a request is about, to be brought along by a statement about something else, so that it need not be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    pub project: Named<'a>,
+    /// An asset of that project, by name.
+    pub asset: Option<&'a str>,
+}
+
+impl<'a> From<Named<'a>> for Asked<'a> {
+    fn from(project: Named<'a>) -> Self {
+        let asset = None;
+        Self { project, asset }
+    }
+}
+
+/// What came along, as far as it exists.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Brought {
+    pub project: Option<Project>,
+    /// `None` as well if it was not asked for.
+    pub asset: Option<Asset>,
+}
+
+/// The parts of a statement that bring something along.
+#[derive(Default)]
 pub(crate) struct Along {
     /// After what else is selected; begins with a comma.
     pub(crate) columns: String,
@@ -119,32 +144,55 @@ pub(crate) struct Along {
     pub(crate) params: Vec<Value>,
 }
 
-/// `first`: the number of the first parameter. No project: nothing is added to the statement.
-pub(crate) fn along(named: Option<Named<'_>>, first: usize) -> Along {
-    let Some(named) = named else {
-        return Along {
-            columns: String::new(),
-            join: String::new(),
-            params: Vec::new(),
-        };
+/// `first`: the number of the first parameter. Nothing asked: nothing is added to the statement.
+pub(crate) fn along(asked: Option<Asked<'_>>, first: usize) -> Along {
+    let Some(Asked { project, asset }) = asked else {
+        return Along::default();
     };
-    let (condition, params) = named.condition(first);
-    let columns = COLUMNS
-        .split(", ")
-        .map(|column| format!(", p.{column} AS project_{column}"));
+    let (condition, mut params) = project.condition(first);
+    let mut columns = format!(", {ALONG}");
+    let mut join = format!(" LEFT JOIN projects p ON {condition}");
+    if let Some(asset) = asset {
+        let name = first.saturating_add(params.len());
+        columns.push_str(", ");
+        columns.push_str(assets::ALONG);
+        join.push_str(&format!(
+            " LEFT JOIN assets a ON a.project_id = p.id AND a.name = ?{name}"
+        ));
+        params.push(asset.into());
+    }
     Along {
-        columns: columns.collect(),
-        join: format!(" LEFT JOIN projects p ON {condition}"),
+        columns,
+        join,
         params,
     }
 }
 
-/// The project that came along with a row, if there is one.
-pub(crate) fn brought(row: &Row<'_>) -> Result<Option<Project>, CatalogError> {
-    match row.opt_text("project_id") {
-        Ok(Some(_)) => read(row, "project_").map(Some),
-        _ => Ok(None),
-    }
+/// What came along with a row.
+pub(crate) fn brought(row: &Row<'_>, asked: Option<Asked<'_>>) -> Result<Brought, CatalogError> {
+    let Some(Asked { asset, .. }) = asked else {
+        return Ok(Brought::default());
+    };
+    let project = match row.opt_text("project_id")? {
+        Some(id) => Some(Project {
+            id: ProjectId(id),
+            name: row.text("project_name")?,
+            display_name: row.text("project_display_name")?,
+            location: row.text("project_location")?,
+            subscription_id: row.text("project_subscription_id")?,
+            resource_group: row.text("project_resource_group")?,
+            account_name: row.text("project_account_name")?,
+            tags: row.json("project_tags_json")?,
+            created: row.time("project_created")?,
+            modified: row.time("project_modified")?,
+        }),
+        None => None,
+    };
+    let asset = match asset {
+        Some(_) => assets::brought(row)?,
+        None => None,
+    };
+    Ok(Brought { project, asset })
 }
 
 /// The project that is named so.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::support::Catalog;
 use futures::executor::block_on;
 use headwater_auth::{Over, Powers, Role};
-use headwater_catalog::projects::{self, DEFAULT, Named};
+use headwater_catalog::assets::{self, AssetWrite};
+use headwater_catalog::projects::{self, Asked, Brought, DEFAULT, Named};
 use headwater_catalog::rights::{self, ORGANIZATION, TokenId};
 use headwater_catalog::teams::{self, Team, TeamSpec};
 use headwater_catalog::{CatalogError, keys};
@@ -160,21 +161,63 @@ fn the_project_that_is_asked_about_comes_along_with_the_rights() {
         Named::Id(project.id.as_str()),
         account,
     ];
+    let sql = &catalog.sql;
     for asked in known {
-        let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN, Some(asked)))
+        let standing = block_on(rights::of_user(sql, &owner, TOKEN, Some(asked.into())))
             .unwrap()
             .unwrap();
-        assert_eq!(standing.asked.as_ref(), Some(&project), "{asked:?}");
+        let brought = Brought {
+            project: Some(project.clone()),
+            asset: None,
+        };
+        assert_eq!(standing.brought, brought, "{asked:?}");
         assert!(!standing.grants.is_empty());
-        let nobody = block_on(rights::of_nobody(&catalog.sql, TOKEN, Some(asked))).unwrap();
-        assert_eq!(nobody.asked.as_ref(), Some(&project), "{asked:?}");
+        let nobody = block_on(rights::of_nobody(sql, TOKEN, Some(asked.into()))).unwrap();
+        assert_eq!(nobody.brought, brought, "{asked:?}");
         assert_eq!(
-            block_on(projects::find(&catalog.sql, asked)).unwrap(),
+            block_on(projects::find(sql, asked)).unwrap(),
             Some(project.clone())
         );
     }
-    for asked in [Some(Named::Name("none of ours")), None] {
-        let standing = block_on(rights::of_user(&catalog.sql, &owner, TOKEN, asked)).unwrap();
-        assert_eq!(standing.unwrap().asked, None);
+    for asked in [Some(Named::Name("none of ours").into()), None] {
+        let standing = block_on(rights::of_user(sql, &owner, TOKEN, asked)).unwrap();
+        assert_eq!(standing.unwrap().brought, Brought::default());
+    }
+}
+
+#[test]
+fn an_asset_comes_along_with_the_project_that_it_is_in() {
+    let catalog = Catalog::new();
+    let sql = &catalog.sql;
+    let project = block_on(projects::by_name(sql, DEFAULT)).unwrap().unwrap();
+    let owner = block_on(teams::first_owner(sql)).unwrap().unwrap();
+    catalog.asset("film");
+    let write = AssetWrite {
+        description: Some("of a river".into()),
+        ..AssetWrite::default()
+    };
+    let now = catalog.now();
+    let film = block_on(assets::update(sql, &project.id, "film", &write, now)).unwrap();
+    let account = Named::Account {
+        subscription_id: &project.subscription_id,
+        resource_group: &project.resource_group,
+        account: &project.account_name,
+    };
+    for (named, name, there) in [
+        (Named::Name(DEFAULT), "film", true),
+        (Named::Id(project.id.as_str()), "film", true),
+        (account, "film", true),
+        (account, "Film", false),
+        (Named::Name("none of ours"), "film", false),
+    ] {
+        let asked = Some(Asked {
+            project: named,
+            asset: Some(name),
+        });
+        let expected = there.then(|| film.clone());
+        let standing = block_on(rights::of_user(sql, &owner, TOKEN, asked)).unwrap();
+        assert_eq!(standing.unwrap().brought.asset, expected, "{asked:?}");
+        let nobody = block_on(rights::of_nobody(sql, TOKEN, asked)).unwrap();
+        assert_eq!(nobody.brought.asset, expected, "{asked:?}");
     }
 }
