@@ -43,8 +43,11 @@ impl Envelope<'_> {
         let mut id = account_path(self.project);
         let mut kind = String::from("Microsoft.Media/mediaservices");
         for (collection, name) in self.path {
-            id.push_str(&format!("/{collection}/{name}"));
-            kind.push_str(&format!("/{collection}"));
+            for part in ["/", collection, "/", name] {
+                id.push_str(part);
+            }
+            kind.push('/');
+            kind.push_str(collection);
         }
         let name = self.path.last().map_or("", |(_, name)| *name);
         let mut resource = Map::new();

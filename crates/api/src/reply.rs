@@ -17,12 +17,17 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn json(status: StatusCode, body: Json) -> Self {
+        // Not as text that is formatted, which goes through a formatter letter by letter. Values have nothing that cannot
+        // be written.
         Self {
             status,
-            headers: Vec::new(),
-            body: Some(body.to_string().into()),
-            content_type: "application/json; charset=utf-8",
+            ..Self::written(serde_json::to_vec(&body).unwrap_or_default())
         }
+    }
+
+    /// 200 with JSON that is text already.
+    pub(crate) fn written(json: Vec<u8>) -> Self {
+        Self::bytes("application/json; charset=utf-8", json.into())
     }
 
     /// 200 with what is ready made.

@@ -63,8 +63,6 @@ use headwater_catalog::live::Action;
 use headwater_catalog::query::Page;
 use serde_json::Value as Json;
 
-use assets::query_page;
-
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::openapi;
@@ -314,20 +312,8 @@ fn listed<S, C, T>(
     page: Page<T>,
     render: impl Fn(T) -> Result<Json, ApiError>,
 ) -> Result<Reply, ApiError> {
-    let items: Vec<_> = page
-        .items
-        .into_iter()
-        .map(render)
-        .collect::<Result<_, _>>()?;
-    let page = query_page(page.offset, page.total, page.next, items);
-    let (dialect, url) = (call.dialect, call.url());
-    Ok(Reply::ok(query::render(
-        dialect,
-        kind,
-        &url,
-        page,
-        |item| item,
-    )))
+    let text = query::write(call.dialect, kind, &call.url(), page, render)?;
+    Ok(Reply::written(text))
 }
 
 /// A list without pages.
