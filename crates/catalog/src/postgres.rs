@@ -8,6 +8,7 @@
 //! | `?1` | `$1` |
 //! | `BEGIN IMMEDIATE` | `BEGIN ISOLATION LEVEL SERIALIZABLE` |
 //! | `LIKE` (does not tell ASCII cases apart) | `ILIKE` |
+//! | `/*pg x */` | `x`: what only makes it faster, and there only |
 //! | `INTEGER`, `REAL`, `BLOB` | `BIGINT`, `DOUBLE PRECISION`, `BYTEA` |
 //! | `TEXT` (ordered by bytes) | `TEXT COLLATE "C"` |
 //! | `INTEGER PRIMARY KEY AUTOINCREMENT` | `BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY` |
@@ -172,16 +173,35 @@ pub fn schema(sql: &str) -> String {
     })
 }
 
+/// The beginning of a comment for SQLite.
+const ONLY_HERE: &str = "/*pg ";
+
 /// Hands every word outside of quotation marks and comments to `replace`, and copies what is between them.
 fn rewrite(sql: &str, replace: impl Fn(&str, &mut String)) -> String {
     let mut out = String::with_capacity(sql.len().saturating_add(32));
     let mut rest = sql;
-    while let Some(first) = rest.chars().next() {
+    while let Some(first) = rest.bytes().next() {
         let len = match first {
-            '\'' | '"' => quoted(rest, first),
-            '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
-            c => c.len_utf8(),
+            b'\'' | b'"' => quoted(rest, first.into()),
+            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
+            byte if is_word(byte) => rest
+                .bytes()
+                .position(|byte| !is_word(byte))
+                .unwrap_or(rest.len()),
+            b'/' if rest.starts_with(ONLY_HERE) => {
+                rest = rest.get(ONLY_HERE.len()..).unwrap_or_default();
+                continue;
+            }
+            b'*' if rest.starts_with("*/") => {
+                rest = rest.get(2..).unwrap_or_default();
+                continue;
+            }
+            // All that is between two words, at once. The first is one of it, even where it begins nothing after all.
+            _ => rest
+                .bytes()
+                .skip(1)
+                .position(|byte| is_word(byte) || b"'\"-/*".contains(&byte))
+                .map_or(rest.len(), |at| at.saturating_add(1)),
         };
         let (piece, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
         if is_word(first) {
@@ -194,8 +214,8 @@ fn rewrite(sql: &str, replace: impl Fn(&str, &mut String)) -> String {
     out
 }
 
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '?')
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'?')
 }
 
 /// Length of the quotation at the front of `text`. A doubled mark opens the next one, which comes to the same.
@@ -223,6 +243,14 @@ mod tests {
             "SELECT 'why? it''s LIKE ?1' FROM t WHERE a = $1 AND b ILIKE $12 ESCAPE '\\' -- ?3"
         );
         assert_eq!(statement("SELECT 'open ?1"), "SELECT 'open ?1");
+        assert_eq!(
+            statement("SELECT a - ?1, -?2 FROM größe WHERE é=?3 AND'?4'<>?5--LIKE ?6\n-- -?7"),
+            "SELECT a - $1, -$2 FROM größe WHERE é=$3 AND'?4'<>$5--LIKE ?6\n-- -?7"
+        );
+        assert_eq!(
+            statement("SELECT 4*2/ 2 WHERE (/*pg a like ?1 OR */a LIKE ?1)"),
+            "SELECT 4*2/ 2 WHERE (a like $1 OR a ILIKE $1)"
+        );
         assert_eq!(
             schema(
                 "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a TEXT DEFAULT 'TEXT', b BLOB, c INTEGER);"

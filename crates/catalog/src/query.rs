@@ -283,10 +283,23 @@ async fn page<S: Sql, T>(
         }
     }
     let top = listing.top.unwrap_or(PAGE).clamp(1, PAGE);
+    // A place is told by columns that are selected anyway, mostly.
+    let mut columns = entity.columns.to_owned();
+    let mut place = |expression: &str, name: &'static str| {
+        let mut selected = entity.columns.split(", ");
+        // One of a join goes by another name in the answer.
+        let selected = selected.find(|one| *one == expression && !one.contains('.'));
+        selected.unwrap_or_else(|| {
+            columns.push_str(&format!(", {expression} AS {name}"));
+            name
+        })
+    };
+    let (value, tie) = (
+        place(&expression, "order_value"),
+        place(entity.tie, "order_tie"),
+    );
     let text = format!(
-        "SELECT {}, {expression} AS order_value, {} AS order_tie FROM {}{} ORDER BY {expression} {direction}, {} {direction} LIMIT {} OFFSET {offset}",
-        entity.columns,
-        entity.tie,
+        "SELECT {columns} FROM {}{} ORDER BY {expression} {direction}, {} {direction} LIMIT {} OFFSET {offset}",
         entity.table,
         query.filters(),
         entity.tie,
@@ -297,7 +310,8 @@ async fn page<S: Sql, T>(
     let more = rows.rows.len() > page;
     rows.rows.truncate(page);
     let next = if more {
-        rows.iter().last().map(|row| position(&row)).transpose()?
+        let last = rows.iter().last();
+        last.map(|row| position(&row, value, tie)).transpose()?
     } else {
         None
     };
@@ -322,16 +336,17 @@ async fn page<S: Sql, T>(
     })
 }
 
-fn position(row: &Row<'_>) -> Result<Position, CatalogError> {
-    let value = |column: &str| -> Result<Value, CatalogError> {
+/// Where a row is, by these two columns.
+fn position(row: &Row<'_>, value: &str, tie: &str) -> Result<Position, CatalogError> {
+    let read = |column: &str| -> Result<Value, CatalogError> {
         Ok(match row.opt_integer(column) {
             Ok(number) => number.into(),
             Err(_) => row.opt_text(column)?.into(),
         })
     };
     Ok(Position {
-        value: value("order_value")?,
-        tie: value("order_tie")?,
+        value: read(value)?,
+        tie: read(tie)?,
     })
 }
 
@@ -437,7 +452,12 @@ impl Builder {
                     ));
                 }
                 let parameter = self.bind(pattern(*place, text).into());
-                format!("{} LIKE {parameter} ESCAPE '\\'", field.expression())
+                let text = field.expression();
+                // On PostgreSQL the same in the same case finds most of what is found in half the time: the other one makes
+                // lower-case copies of both for every row.
+                format!(
+                    "(/*pg {text} like {parameter} ESCAPE '\\' OR */{text} LIKE {parameter} ESCAPE '\\')"
+                )
             }
         })
     }

@@ -86,7 +86,10 @@ fn lists_filter_order_and_page_without_gaps_while_items_come_and_go() {
         place: Place::Anywhere,
         text: text.into(),
     };
-    assert_eq!(filtered(matches("SET1")).len(), 10);
+    for text in ["SET1", "set1", "SeT1"] {
+        assert_eq!(filtered(matches(text)).len(), 10, "{text}");
+    }
+    assert!(filtered(matches("set3")).is_empty());
     assert!(
         filtered(matches("%")).is_empty(),
         "wildcards are plain characters"
