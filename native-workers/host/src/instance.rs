@@ -37,6 +37,7 @@ impl HasData for ComponentData {
 pub(crate) struct HostView<'a> {
     pub(crate) table: &'a mut ResourceTable,
     pub(crate) component: &'a LoadedComponent,
+    pub(crate) running: &'a Running,
 }
 
 impl InstanceData {
@@ -53,6 +54,7 @@ impl InstanceData {
         HostView {
             table: &mut self.table,
             component: &self.component,
+            running: &self.running,
         }
     }
 

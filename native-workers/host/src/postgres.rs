@@ -29,8 +29,10 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use futures::TryStreamExt;
+use futures::future::{Either, select};
 use headwater_postgres::{Address, reason, roots, tls};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
@@ -438,6 +440,20 @@ impl HostView<'_> {
     }
 }
 
+/// What one of the older operations waits for, as long as the request is in time. Nothing else of the instance goes on while it
+/// waits, so that nobody else would notice.
+async fn in_time<T>(
+    late: impl Future<Output = ()>,
+    asked: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match select(pin!(asked), pin!(late)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(Error::ConnectionFailed(
+            "no answer before the request's deadline".into(),
+        )),
+    }
+}
+
 impl Host for HostView<'_> {}
 
 impl HostConnectionBuilder for HostView<'_> {
@@ -492,7 +508,8 @@ impl HostConnection for HostView<'_> {
         params: Vec<ParameterValue>,
     ) -> Result<RowSet, Error> {
         let connection = self.connection(&connection)?;
-        let answer = connection.query(&statement, &params).await?;
+        let asked = connection.query(&statement, &params);
+        let answer = in_time(self.running.late(), asked).await?;
         Ok(RowSet {
             columns: answer.columns,
             rows: answer.rows,
@@ -506,7 +523,8 @@ impl HostConnection for HostView<'_> {
         params: Vec<ParameterValue>,
     ) -> Result<u64, Error> {
         let connection = self.connection(&connection)?;
-        Ok(connection.query(&statement, &params).await?.affected)
+        let asked = connection.query(&statement, &params);
+        Ok(in_time(self.running.late(), asked).await?.affected)
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
@@ -580,6 +598,15 @@ mod tests {
         ] {
             assert_eq!(Kind::of(statement), kind, "{statement}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_answer_waits_no_longer_than_the_request_has() {
+        let answered = async { Ok(1) };
+        assert_eq!(in_time(std::future::pending(), answered).await.unwrap(), 1);
+        let never = std::future::pending::<Result<(), Error>>();
+        let late = in_time(std::future::ready(()), never).await;
+        assert!(matches!(late, Err(Error::ConnectionFailed(_))));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The catalog over `spin:postgres`.
 //!
 //! As in [`super::sqlite`], the older operations, which answer in one: the newer ones give a stream of rows, and each row that is
-//! read from it is a turn of the host's event loop, which took longer than all else about a row. The instance waits either way:
-//! it has one request at a time (ADR 0003). What it has asked of others meanwhile goes on, as the host looks after that.
+//! read from it is a turn of the host's event loop, which took longer than all else about a row. Nothing else of the instance goes
+//! on meanwhile; it has one request at a time (ADR 0003).
 
 use headwater_catalog::postgres::{self, Failure};
 use headwater_catalog::{Rows, Value};
