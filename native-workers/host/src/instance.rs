@@ -107,6 +107,8 @@ pub(crate) struct Running {
     expired: AtomicBool,
     /// Who waits for that.
     late: AtomicWaker,
+    /// It passed while a call of the host's kept the guest waiting: what is done to the guest then says nothing of it.
+    kept_waiting: AtomicBool,
     /// Ticks of the epoch clock that found the guest computing since it answered.
     ticks_after_head: AtomicU64,
 }
@@ -117,6 +119,7 @@ impl Running {
             phase: Mutex::new((Phase::Idle, Instant::now())),
             expired: AtomicBool::new(false),
             late: AtomicWaker::new(),
+            kept_waiting: AtomicBool::new(false),
             ticks_after_head: AtomicU64::new(0),
         }
     }
@@ -136,6 +139,16 @@ impl Running {
                 false => Poll::Pending,
             }
         })
+    }
+
+    /// As [`Self::late`], for a call of the host's during which nothing else of the instance goes on.
+    pub(crate) async fn late_while_waiting(&self) {
+        self.late().await;
+        self.kept_waiting.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_kept_waiting(&self) -> bool {
+        self.kept_waiting.load(Ordering::Relaxed)
     }
 
     /// Why a guest that is computing at `now` has to stop.

@@ -509,7 +509,7 @@ impl HostConnection for HostView<'_> {
     ) -> Result<RowSet, Error> {
         let connection = self.connection(&connection)?;
         let asked = connection.query(&statement, &params);
-        let answer = in_time(self.running.late(), asked).await?;
+        let answer = in_time(self.running.late_while_waiting(), asked).await?;
         Ok(RowSet {
             columns: answer.columns,
             rows: answer.rows,
@@ -524,7 +524,9 @@ impl HostConnection for HostView<'_> {
     ) -> Result<u64, Error> {
         let connection = self.connection(&connection)?;
         let asked = connection.query(&statement, &params);
-        Ok(in_time(self.running.late(), asked).await?.affected)
+        Ok(in_time(self.running.late_while_waiting(), asked)
+            .await?
+            .affected)
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
