@@ -97,6 +97,21 @@ def encoded(account, stem):
     return output, account.published(locator.name, output.name, str(locator.streaming_locator_id))
 
 
+def told_by_s3(installation, bucket, key, file):
+    """What comes of a notification of S3's."""
+    secret = json.loads((installation.data / "secrets.json").read_text())["eventSecret"]
+    record = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-11-29T09:00:00.000Z",
+        "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": file.stat().st_size, "sequencer": "0055AED6DCD90281E5"}},
+    }
+    url = f"{installation.connection().apiUrl}/events/storage"
+    answer = requests.post(url, json={"Records": [record]}, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
 def test_a_dropped_file_plays_from_the_bucket_also_after_a_restart(in_bucket, server, s3, bucket, counted, tmp_path):
     connection = in_bucket.connection()
     account, http = Account(connection), player_session(connection)
@@ -107,6 +122,9 @@ def test_a_dropped_file_plays_from_the_bucket_also_after_a_restart(in_bucket, se
     assert keys(s3, bucket, "uploads/") == [f"{FOLDER}/uploads/{stem}.mp4"]
     output, published = encoded(account, stem)
     assert frames(http, published, tmp_path) == list(range(300))
+    # S3 tells of it as well, and it is known in this version.
+    told = told_by_s3(in_bucket, bucket, f"{FOLDER}/uploads/{stem}.mp4", counted)
+    assert (told["started"], told["ignored"]) == (0, 1), told
     made = keys(s3, bucket, f"{output.container}/")
     assert any(key.endswith(".mp4") for key in made), made
     assert not list((in_bucket.data / "bucket/scratch").iterdir())
@@ -121,19 +139,9 @@ def test_what_another_client_put_there_starts_a_job_when_s3_tells(in_bucket, s3,
     stem = f"theirs{uuid.uuid4().hex[:8]}"
     key = f"{FOLDER}/uploads/{stem}.mp4"
     s3.upload_file(str(counted), bucket, key)
-    secret = json.loads((in_bucket.data / "secrets.json").read_text())["eventSecret"]
-    record = {
-        "eventSource": "aws:s3",
-        "eventName": "ObjectCreated:Put",
-        "eventTime": "2026-11-29T09:00:00.000Z",
-        "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": counted.stat().st_size, "sequencer": "0055AED6DCD90281E5"}},
-    }
-    tell = lambda: requests.post(  # noqa: E731
-        f"{connection.apiUrl}/events/storage", json={"Records": [record]}, headers={"Authorization": f"Bearer {secret}"}, timeout=30
-    )
-    told = tell()
-    assert (told.status_code, told.json()["started"]) == (200, 1), told.text
-    assert tell().json()["duplicate"] == 1
+    told = told_by_s3(in_bucket, bucket, key, counted)
+    assert told["started"] == 1, told
+    assert told_by_s3(in_bucket, bucket, key, counted)["duplicate"] == 1
     _, published = encoded(Account(connection), stem)
     assert frames(player_session(connection), published, tmp_path) == list(range(300))
 
