@@ -1,6 +1,7 @@
-"""The bed shares its steps with the end-to-end suite."""
+"""The bed shares its steps with the end-to-end suite, and what that shares with others."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+for folder in ("lib", "e2e"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / folder))

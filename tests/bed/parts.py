@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import s3
 from headwater import HeadwaterConnection
 from processes import Part, free_port
 
@@ -64,15 +65,15 @@ def postgres(folder: Path) -> Postgres:
 
 
 class Bed:
-    """All of them. `nginx` is where clients go. `azurite`: the program of Azurite, to be the store in place of our own; `s3`: a server
+    """All of them. `nginx` is where clients go. `azurite`: the program of Azurite, to be the store in place of our own; `bucket`: an S3 server
     with the bucket `bed`, for our own to keep its blobs in. `tls`: clients come by https, workers as before."""
 
-    def __init__(self, folder: Path, azurite: str | None = None, s3: str | None = None, tls: bool = False):
+    def __init__(self, folder: Path, azurite: str | None = None, bucket: str | None = None, tls: bool = False):
         self.folder, self.binary = folder, os.environ["HEADWATER_BINARY"]
         self.ports = {name: free_port() for name in ("nginx", "nginx-tls", "blobs", "host-1", "host-2")}
         self.inside = f"http://127.0.0.1:{self.ports['nginx']}"
         self.public = f"https://127.0.0.1:{self.ports['nginx-tls']}" if tls else self.inside
-        self.s3, self.tls = s3, tls
+        self.bucket, self.tls = bucket, tls
         self.postgres = postgres(folder)
         self.common = {
             "HEADWATER_CATALOG": f"postgres://postgres@127.0.0.1:{self.postgres.port}/postgres",
@@ -100,9 +101,9 @@ class Bed:
         )  # fmt: skip
         for unwanted in ("HEADWATER_STORAGE_URL", "HEADWATER_CATALOG"):
             part.environment.pop(unwanted)
-        if self.s3:
-            keys = {"HEADWATER_S3_ACCESS_KEY": "bed", "HEADWATER_S3_SECRET_KEY": "bed"}
-            part.environment.update({"HEADWATER_S3_URL": self.s3, "HEADWATER_S3_BUCKET": "bed", **keys})
+        if self.bucket:
+            keys = {"HEADWATER_S3_ACCESS_KEY": s3.ACCESS_KEY, "HEADWATER_S3_SECRET_KEY": s3.SECRET_KEY}
+            part.environment.update({"HEADWATER_S3_URL": self.bucket, "HEADWATER_S3_BUCKET": "bed", **keys})
         return part
 
     def _azurite(self, program: str) -> Part:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import boto3
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
+import s3
 from parts import Bed
 from processes import Part
 
@@ -61,16 +59,11 @@ def served(host: Part) -> int:
 
 
 @pytest.fixture
-def s3():
-    """An S3 server of somebody else's with the bucket of the bed."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"aws_access_key_id": "bed", "aws_secret_access_key": "bed", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}", **keys).create_bucket(Bucket="bed")
-    yield f"http://{host}:{port}"
-    server.stop()
+def bucket():
+    """An S3 server with the bucket of the bed."""
+    with s3.server() as endpoint:
+        s3.client(endpoint).create_bucket(Bucket="bed")
+        yield endpoint
 
 
 @pytest.mark.parametrize("store", ["blobs", "bucket", "azurite"])
@@ -79,7 +72,7 @@ def test_the_contract_of_the_sdks(store, request, tmp_path_factory):
     if store == "azurite":
         others["azurite"] = azurite()
     elif store == "bucket":
-        others["s3"] = request.getfixturevalue("s3")
+        others["bucket"] = request.getfixturevalue("bucket")
     bed = Bed(tmp_path_factory.mktemp(store), **others)
     try:
         connection = bed.start()

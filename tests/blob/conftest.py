@@ -1,23 +1,21 @@
 """The store under test: the one that the environment names, or those of our own, in a folder and in a bucket."""
 
 import json
-import logging
 import os
 import subprocess
+import sys
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import pytest
 from azure.storage.blob import BlobServiceClient
-from moto.server import ThreadedMotoServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tests/lib"))
 
-# One line for each request.
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
+import s3  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,14 @@ class Bucket:
     name: str
 
     def client(self):
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-        return boto3.client("s3", endpoint_url=self.endpoint, **keys)
+        return s3.client(self.endpoint)
 
     def arguments(self, prefix="media"):
         return ["--s3-endpoint", self.endpoint, "--s3-bucket", self.name, "--s3-prefix", prefix]
+
+
+#: As AWS's tools take them.
+S3_KEYS = {"AWS_ACCESS_KEY_ID": s3.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY}
 
 
 def program():
@@ -58,9 +59,8 @@ def program():
 def serving(root, *arguments, in_bucket=False):
     """A store of our own, until the block ends."""
     command = [*program(), "--root", str(root), "--port", "0", "--print", "--until-eof", *arguments]
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     with subprocess.Popen(
-        command, cwd=REPOSITORY, env={**os.environ, **keys}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, cwd=REPOSITORY, env={**os.environ, **S3_KEYS}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as store:
         line = store.stdout.readline()
         assert line, "the store did not start"
@@ -72,12 +72,8 @@ def serving(root, *arguments, in_bucket=False):
 
 @pytest.fixture(scope="session")
 def s3_server():
-    # In this process: it ends with it, and its port is known.
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3.server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, ContentSettings
-from conftest import REPOSITORY, Bucket, program, serving
+from conftest import REPOSITORY, S3_KEYS, Bucket, program, serving
 
 MIB = 1 << 20
 
@@ -41,6 +42,8 @@ class Relay(BaseHTTPRequestHandler):
     target: str
     dropped = ()
     away = False
+    # Does the next request of which this is true, and says nothing.
+    mute = None
 
     def relay(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -51,6 +54,10 @@ class Relay(BaseHTTPRequestHandler):
         server.request(self.command, self.path, body, headers)
         answer = server.getresponse()
         content = answer.read()
+        if (mute := type(self).mute) and mute[0](self):
+            type(self).mute = None
+            self.close_connection = True
+            return self.connection.shutdown(socket.SHUT_RDWR)
         kept = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("connection", "transfer-encoding", "content-length")]
         length = answer.getheader("Content-Length") if self.command == "HEAD" else len(content)
         self.respond(answer.status, dict(kept), content, length)
@@ -292,11 +299,46 @@ def test_a_bucket_that_is_away_is_busy_and_nothing_is_lost(tmp_path, new_bucket)
         assert [b.name for b in container.list_blobs()] == ["after", "before"]
 
 
+def test_a_write_whose_answer_is_lost_is_no_other_writers(tmp_path, new_bucket):
+    """The store asks again and finds what it wrote itself: who made a condition must not take it for somebody else's."""
+    bucket = new_bucket()
+    with relayed(bucket) as (relay, seen), store(tmp_path, seen, retry_total=0, max_single_put_size=64 * MIB) as service:
+
+        def lost(method, word):
+            relay.mute = [lambda asked: asked.command == method and word in asked.path]
+
+        container = service.create_container("films")
+        lost("PUT", "/only")
+        container.upload_blob("only", b"first")
+        assert relay.mute is None and container.download_blob("only").readall() == b"first"
+        with pytest.raises(ResourceExistsError):
+            container.upload_blob("only", b"second")
+
+        etag = container.get_blob_client("only").get_blob_properties().etag
+        same = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        lost("PUT", "/only")
+        container.upload_blob("only", b"third", overwrite=True, **same)
+        assert relay.mute is None and container.download_blob("only").readall() == b"third"
+        with pytest.raises(ResourceModifiedError):
+            container.upload_blob("only", b"fourth", overwrite=True, **same)
+
+        data = os.urandom(20 * MIB)
+        lost("POST", "uploadId=")
+        container.upload_blob("whole", data)
+        assert relay.mute is None and container.download_blob("whole").readall() == data
+
+        blob = container.get_blob_client("blocks")
+        blob.stage_block("000000", data)
+        lost("POST", "uploadId=")
+        blob.commit_block_list([BlobBlock("000000")], match_condition=MatchConditions.IfMissing)
+        assert relay.mute is None and blob.download_blob().readall() == data
+        assert [(b.id, b.size) for b in blob.get_block_list()[0]] == [("000000", len(data))]
+
+
 def refusal(tmp_path, bucket):
     """What a store says that does not start."""
     command = [*program(), "--root", str(tmp_path / "refused"), "--port", "0", *bucket.arguments()]
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    ended = subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **keys}, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **S3_KEYS}, capture_output=True, text=True, timeout=60)
     assert ended.returncode != 0
     return ended.stderr
 

@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import subprocess
 import time
 import uuid
+from contextlib import ExitStack
 
-import boto3
 import pytest
 import requests
 from azure.storage.blob import ContainerClient
-from moto.server import ThreadedMotoServer
 
 import media
 from headwater import Account, Mkio, needs_binary, player_session
 from installation import Installation
 from processes import free_port
+from s3 import ACCESS_KEY, SECRET_KEY
+from s3 import client as s3client
+from s3 import server as s3server
 
 FOLDER = "headwater"
 
-# One line for each request.
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 
 @pytest.fixture(scope="module")
 def server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="module")
 def s3(server):
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    return boto3.client("s3", endpoint_url=server, **keys)
+    return s3client(server)
 
 
 def settings(server, bucket):
@@ -46,8 +41,8 @@ def settings(server, bucket):
         f"--s3-url={server}",
         f"--s3-bucket={bucket}",
         f"--s3-folder={FOLDER}",
-        "--s3-access-key=test",
-        "--s3-secret-key=test",
+        f"--s3-access-key={ACCESS_KEY}",
+        f"--s3-secret-key={SECRET_KEY}",
     ]
 
 
@@ -178,14 +173,13 @@ def test_settings_of_a_bucket_that_cannot_be_used_are_named(server, tmp_path):
 
 
 def test_a_store_is_not_ready_while_its_bucket_is_away(tmp_path):
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://%s:%s" % server.get_host_and_port()
-    boto3.client("s3", endpoint_url=url, aws_access_key_id="t", aws_secret_access_key="t", region_name="us-east-1").create_bucket(Bucket="media")
+    there = ExitStack()
+    url = there.enter_context(s3server())
+    s3client(url).create_bucket(Bucket="media")
     health, blobs = free_port(), free_port()
     key = base64.b64encode(b"k" * 64).decode()
     command = [needs_binary(), "blobstore", f"--data={tmp_path}", f"--blob-listen=127.0.0.1:{blobs}", f"--health-listen=127.0.0.1:{health}",
-               f"--storage-key={key}", f"--s3-url={url}", "--s3-bucket=media", "--s3-access-key=t", "--s3-secret-key=t"]  # fmt: skip
+               f"--storage-key={key}", *settings(url, "media")]  # fmt: skip
 
     def asked(path):
         try:
@@ -204,9 +198,10 @@ def test_a_store_is_not_ready_while_its_bucket_is_away(tmp_path):
     store = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         eventually(200)
-        server.stop()
+        there.close()
         assert "storage" in eventually(503)
         assert asked("/livez")[0] == 200
     finally:
+        there.close()
         store.terminate()
         assert store.wait(timeout=30) == 0

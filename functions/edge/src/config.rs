@@ -80,8 +80,16 @@ pub async fn metrics_url() -> Result<Option<String>, ConfigError> {
 pub async fn oidc_issuers<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, ConfigError> {
-    parse(&variable("oidc_issuers").await?).map_err(|reason| ConfigError {
-        variable: "oidc_issuers",
+    parsed("oidc_issuers", parse).await
+}
+
+/// What `parse` makes of a variable's text.
+async fn parsed<T>(
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, ConfigError> {
+    parse(&variable(name).await?).map_err(|reason| ConfigError {
+        variable: name,
         reason,
     })
 }
@@ -100,10 +108,7 @@ pub async fn number(name: &'static str) -> Result<u32, ConfigError> {
 pub async fn licence_backends<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, ConfigError> {
-    parse(&variable("licence_backends").await?).map_err(|reason| ConfigError {
-        variable: "licence_backends",
-        reason,
-    })
+    parsed("licence_backends", parse).await
 }
 
 /// What senders of storage events share with us (`event_secret`).
@@ -115,10 +120,7 @@ pub async fn event_secret() -> Result<headwater_seal::Secret, ConfigError> {
 pub async fn event_buckets<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, ConfigError> {
-    parse(&variable("event_buckets").await?).map_err(|reason| ConfigError {
-        variable: "event_buckets",
-        reason,
-    })
+    parsed("event_buckets", parse).await
 }
 
 /// Where the catalog is: the address of a PostgreSQL server (`catalog_url`), empty for the manifest's SQLite database, and

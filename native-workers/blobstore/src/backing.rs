@@ -223,11 +223,9 @@ impl Backing {
                 })
             }
             Self::S3(store) => {
-                let open = store.open_blob(container, blob, expected).await?;
-                Ok(Open {
-                    meta: open.meta,
-                    source: Source::Object(open.reader),
-                })
+                let (meta, reader) = store.open_blob(container, blob, expected).await?;
+                let source = Source::Object(reader);
+                Ok(Open { meta, source })
             }
         }
     }

@@ -130,7 +130,7 @@ impl Checksums {
 }
 
 /// MD5 of a short run of bytes, base64.
-pub(super) fn md5_base64(bytes: &[u8]) -> String {
+pub(crate) fn md5_base64(bytes: &[u8]) -> String {
     STANDARD.encode(Md5::digest(bytes))
 }
 

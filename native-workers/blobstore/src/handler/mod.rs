@@ -31,6 +31,7 @@ use jiff::Timestamp;
 use crate::backing::Backing;
 use crate::disk::Failure;
 pub(crate) use body::{read_range, send as send_file};
+pub(crate) use checksum::md5_base64;
 pub(crate) use cors::Cors;
 
 /// Longest request target, bytes.

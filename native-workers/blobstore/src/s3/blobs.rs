@@ -1,28 +1,22 @@
 //! Blobs: opened, committed, changed and deleted.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
-use futures::{StreamExt as _, TryStreamExt as _};
-use headwater_blob::names::encode_blob;
+use bytes::Bytes;
 use headwater_blob::server::{ByteRange, ErrorCode, Preconditions, Use};
 use http::{Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use md5::{Digest as _, Md5};
 
-use super::client::{Call, Headers, What, header, refused};
+use super::client::{Answered, Call, Headers, What, header};
 use super::meta::Said;
-use super::parts::{MAX_OBJECT, SINGLE, cut, cut_copies};
+use super::parts::{MAX_OBJECT, cut, cut_copies};
+use super::upload::{Job, Object, copied, in_bytes};
 use super::{ATTEMPTS, ObjectStore, S3Error, meta, unusable};
 use crate::disk::{
     BlobMeta, Content, Replacement, Result, SyncedFile, Terms, Turn, Write, check, is_internal,
@@ -33,17 +27,6 @@ use crate::events::{Api, Subject};
 const IDLE: Duration = Duration::from_secs(60);
 /// The largest object that is copied in one request.
 const MAX_COPY: u64 = 5 << 30;
-/// Parts of one upload that are on their way at a time.
-const PARTS_AT_ONCE: usize = 4;
-
-type Outcome<T> = std::result::Result<T, S3Error>;
-
-/// An object opened for reading.
-#[derive(Debug)]
-pub(crate) struct OpenObject {
-    pub(crate) meta: BlobMeta,
-    pub(crate) reader: ObjectReader,
-}
 
 /// Reads of one object, as it was when it was opened.
 #[derive(Debug)]
@@ -53,23 +36,6 @@ pub(crate) struct ObjectReader {
     etag: String,
     /// What is on its way already.
     ready: Option<(Range<u64>, Incoming)>,
-}
-
-/// Bytes of one part of a multipart upload.
-pub(super) enum Job {
-    Held(Bytes),
-    File(Arc<SyncedFile>, Range<u64>),
-    /// Copied inside the store.
-    Copied(Object, Range<u64>),
-    /// Read and sent again.
-    Sent(Vec<(Object, Range<u64>)>),
-}
-
-/// An object that bytes are taken from. It must not change meanwhile.
-#[derive(Debug, Clone)]
-pub(super) struct Object {
-    pub(super) key: String,
-    pub(super) etag: String,
 }
 
 impl ObjectReader {
@@ -140,7 +106,7 @@ impl ObjectStore {
         }
     }
 
-    pub(super) async fn look(&self, key: &str) -> Outcome<Option<BlobMeta>> {
+    pub(super) async fn look(&self, key: &str) -> Answered<Option<BlobMeta>> {
         let headers = self.head(key).await?;
         headers
             .map(|headers| meta::blob(&headers).map_err(unusable))
@@ -154,7 +120,7 @@ impl ObjectStore {
         container: &str,
         blob: &str,
         expected: Option<Option<ByteRange>>,
-    ) -> Result<OpenObject> {
+    ) -> Result<(BlobMeta, ObjectReader)> {
         let key = self.layout.blob(container, blob)?;
         let mut ready = None;
         let mut found = None;
@@ -188,7 +154,7 @@ impl ObjectStore {
             etag: meta.etag.clone(),
             ready,
         };
-        Ok(OpenObject { meta, reader })
+        Ok((meta, reader))
     }
 
     /// Commits a blob. When this returns, the blob is in the bucket and its event is durable here.
@@ -198,89 +164,115 @@ impl ObjectStore {
         write: Write<'_>,
         now: Timestamp,
     ) -> Result<BlobMeta> {
-        let Turn {
-            container, blob, ..
-        } = turn;
-        let key = self.layout.blob(container, blob)?;
-        let Write {
-            headers,
-            metadata,
-            terms,
-            content,
-        } = write;
-        let content = match content {
+        let key = self.layout.blob(&turn.container, &turn.blob)?;
+        let (terms, blocks) = (write.terms, matches!(write.content, Content::Blocks(_)));
+        let source = match write.content {
             Content::Whole { bytes, len } => Source::Whole(Arc::new(bytes), len),
             Content::Blocks(list) => Source::Blocks(list),
         };
         for _ in 0..ATTEMPTS {
-            let seen = async { Result::Ok(self.look(&key).await?) };
-            let (_, old) = futures::try_join!(self.container(container), seen)?;
-            if old.is_some() && !terms.overwrite {
-                return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
-            }
-            check(terms.conditions, Use::Put, old.as_ref())?;
-            let mut said = Said {
-                headers: headers.clone(),
-                metadata: metadata.clone(),
+            let old = self.writable(turn, &key, terms).await?;
+            let said = Said {
+                headers: write.headers.clone(),
+                metadata: write.metadata.clone(),
                 created: old.as_ref().map_or(now, |old| old.created),
-                generation: String::new(),
+                generation: uuid::Uuid::new_v4().simple().to_string(),
+                blocks,
             };
-            let guard = guard(terms, old.as_ref());
-            let (stored, len) = match &content {
-                Source::Whole(bytes, len) => {
-                    let jobs = cut(*len).map(|range| Job::File(Arc::clone(bytes), range));
-                    let stored = self.store(&key, said.to_headers()?, guard, *len, jobs.collect());
-                    (stored.await, *len)
-                }
-                Source::Blocks(list) => {
-                    let pieces = self.find_pieces(turn, old.as_ref(), list).await?;
-                    let len = pieces.iter().map(|piece| piece.len()).sum();
-                    if len > MAX_OBJECT {
-                        return Err(ErrorCode::RequestBodyTooLarge.into());
-                    }
-                    said.generation = self.keep_list(turn, list, &pieces).await?;
-                    let jobs = super::blocks::jobs(pieces, len);
-                    let stored = self.store(&key, said.to_headers()?, guard, len, jobs).await;
-                    let stored = self
-                        .unless_it_is_there(stored, &key, &said.generation)
-                        .await;
-                    if stored.is_err() {
-                        self.drop_list(turn, &said.generation).await;
-                    }
-                    (stored, len)
-                }
-            };
-            let etag = match stored {
-                Ok(etag) => etag,
-                // Somebody else wrote it since it was looked at: whether the conditions still hold is to be seen.
-                Err(error) if error.is_conflict() => continue,
-                Err(error) => return Err(error.into()),
+            let put = self.put(turn, &key, &source, &said, terms, old.as_ref());
+            // Somebody else wrote it since it was looked at: whether the conditions still hold is to be seen.
+            let Some((etag, len)) = put.await? else {
+                continue;
             };
             let meta = BlobMeta {
-                blocks: !said.generation.is_empty(),
                 generation: said.generation,
                 etag,
                 len,
                 created: said.created,
                 last_modified: now,
-                headers,
-                metadata,
+                headers: said.headers,
+                metadata: said.metadata,
+                blocks,
             };
-            let api = if meta.blocks {
+            let api = if blocks {
                 Api::PutBlockList
             } else {
                 Api::PutBlob
             };
             self.tell(turn, api, &meta, now).await?;
-            if let Some(old) = &old {
+            if let Some(old) = old.filter(|old| old.blocks) {
                 self.drop_list(turn, &old.generation).await;
             }
-            if meta.blocks {
+            if blocks {
                 self.drop_blocks(turn).await;
             }
             return Ok(meta);
         }
         Err(ErrorCode::ServerBusy.into())
+    }
+
+    /// What is there now, if a write may go ahead over it.
+    async fn writable(&self, turn: &Turn, key: &str, terms: Terms<'_>) -> Result<Option<BlobMeta>> {
+        let seen = async { Result::Ok(self.look(key).await?) };
+        let (_, old) = futures::try_join!(self.container(&turn.container), seen)?;
+        if old.is_some() && !terms.overwrite {
+            return Err(ErrorCode::UnauthorizedBlobOverwrite.into());
+        }
+        check(terms.conditions, Use::Put, old.as_ref())?;
+        Ok(old)
+    }
+
+    /// Writes the object once. Ok: its entity tag and length; `None` if another writer was faster.
+    async fn put(
+        &self,
+        turn: &Turn,
+        key: &str,
+        source: &Source,
+        said: &Said,
+        terms: Terms<'_>,
+        old: Option<&BlobMeta>,
+    ) -> Result<Option<(String, u64)>> {
+        let (jobs, len) = match source {
+            Source::Whole(bytes, len) => {
+                let job = |range| Job::File(Arc::clone(bytes), range);
+                (cut(*len).map(job).collect(), *len)
+            }
+            Source::Blocks(list) => {
+                let pieces = self.find_pieces(turn, old, list).await?;
+                let len = pieces.iter().map(|piece| piece.len()).sum();
+                if len > MAX_OBJECT {
+                    return Err(ErrorCode::RequestBodyTooLarge.into());
+                }
+                self.keep_list(turn, &said.generation, list, &pieces)
+                    .await?;
+                (super::blocks::jobs(pieces, len), len)
+            }
+        };
+        let stored = self.store(key, said.to_headers()?, guard(terms, old), len, jobs);
+        let stored = match stored.await {
+            Err(error) => self.unless_it_is_there(error, key, said).await,
+            stored => stored,
+        };
+        if stored.is_err() && said.blocks {
+            self.drop_list(turn, &said.generation).await;
+        }
+        match stored {
+            Ok(etag) => Ok(Some((etag, len))),
+            Err(error) if error.is_conflict() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A write may have come through although its answer was lost. The next try finds its own object, which does not meet the
+    /// condition, or no such multipart upload: no other writer was there, and nobody is to be told of one.
+    async fn unless_it_is_there(&self, error: S3Error, key: &str, said: &Said) -> Answered<String> {
+        if !error.is_missing() && !error.is_conflict() {
+            return Err(error);
+        }
+        match self.look(key).await? {
+            Some(meta) if meta.generation == said.generation => Ok(meta.etag),
+            _ => Err(error),
+        }
     }
 
     /// Replaces headers or metadata: the object is copied onto itself.
@@ -308,6 +300,7 @@ impl ObjectStore {
                 metadata: meta.metadata.clone(),
                 created: meta.created,
                 generation: meta.generation.clone(),
+                blocks: meta.blocks,
             };
             let mut headers = said.to_headers()?;
             let stored = if meta.len <= MAX_COPY {
@@ -387,177 +380,6 @@ impl ObjectStore {
         recorded.map_err(io::Error::other)??.committed();
         Ok(())
     }
-
-    /// Stores an object of `len` bytes, in one request if it is small. Ok: its entity tag.
-    pub(super) async fn store(
-        &self,
-        key: &str,
-        headers: Headers,
-        guard: Headers,
-        len: u64,
-        jobs: Vec<Job>,
-    ) -> Outcome<String> {
-        if len > SINGLE {
-            return self.multipart(key, headers, guard, jobs).await;
-        }
-        let _permit = self.permit().await?;
-        let mut bytes = BytesMut::new();
-        for job in jobs {
-            bytes.extend_from_slice(&self.gather(&job).await?);
-        }
-        let bytes = bytes.freeze();
-        let call = Call::new(What::PutObject(key))
-            .with(headers)
-            .with(guard)
-            .with(vec![("content-md5".to_owned(), md5_of(&bytes))])
-            .sending(bytes);
-        let answer = self.client.send(&call).await?;
-        meta::etag(answer.headers()).map_err(unusable)
-    }
-
-    /// Stores an object in parts. Ok: its entity tag. What a failure leaves is taken back.
-    pub(super) async fn multipart(
-        &self,
-        key: &str,
-        headers: Headers,
-        guard: Headers,
-        jobs: Vec<Job>,
-    ) -> Outcome<String> {
-        let call = Call::new(What::CreateUpload(key)).with(headers);
-        let answer = self.client.send(&call).await?;
-        let upload = field(answer.body(), "UploadId")?;
-        let outcome = self.fill(key, &upload, guard, jobs).await;
-        if outcome.is_err() {
-            let upload = &upload;
-            let abort = Call::new(What::AbortUpload { key, upload });
-            if let Err(error) = self.client.send(&abort).await
-                && !error.is_missing()
-            {
-                tracing::warn!(key, %error, "a multipart upload could not be taken back");
-            }
-        }
-        outcome
-    }
-
-    async fn fill(
-        &self,
-        key: &str,
-        upload: &str,
-        guard: Headers,
-        jobs: Vec<Job>,
-    ) -> Outcome<String> {
-        let etags: Vec<String> = futures::stream::iter((1u16..).zip(jobs))
-            .map(|(number, job)| self.part(key, upload, number, job))
-            .buffered(PARTS_AT_ONCE)
-            .try_collect()
-            .await?;
-        let client = &self.client;
-        let etags = etags.iter().map(String::as_str);
-        let body = client
-            .bucket
-            .complete_multipart_upload(None, key, upload, etags)
-            .body();
-        let call = Call::new(What::CompleteUpload { key, upload })
-            .with(guard)
-            .sending(body.into());
-        let answer = client.send(&call).await?;
-        copied(answer.body())
-    }
-
-    /// Ok: the part's entity tag, with its quotes.
-    async fn part(&self, key: &str, upload: &str, number: u16, job: Job) -> Outcome<String> {
-        let what = What::UploadPart {
-            key,
-            upload,
-            number,
-        };
-        if let Job::Copied(from, range) = &job {
-            let mut headers = self.copied_from(from);
-            headers.push(("x-amz-copy-source-range".to_owned(), in_bytes(range)));
-            let answer = self.client.send(&Call::new(what).with(headers)).await?;
-            return Ok(format!("\"{}\"", copied(answer.body())?));
-        }
-        let _permit = self.permit().await?;
-        let bytes = self.gather(&job).await?;
-        let call = Call::new(what)
-            .with(vec![("content-md5".to_owned(), md5_of(&bytes))])
-            .sending(bytes);
-        let answer = self.client.send(&call).await?;
-        let etag = header(answer.headers(), "etag").ok_or_else(|| unusable("no entity tag".into()));
-        Ok(etag?.to_owned())
-    }
-
-    /// Room for one more part in memory.
-    async fn permit(&self) -> Outcome<tokio::sync::SemaphorePermit<'_>> {
-        let permit = self.sending.acquire().await;
-        permit.map_err(|closed| S3Error::Local(io::Error::other(closed)))
-    }
-
-    /// The bytes of a part, in memory.
-    async fn gather(&self, job: &Job) -> Outcome<Bytes> {
-        match job {
-            Job::Held(bytes) => Ok(bytes.clone()),
-            Job::File(file, range) => {
-                let (file, range) = (Arc::clone(file), range.clone());
-                let read =
-                    tokio::task::spawn_blocking(move || read_range(file.file(), &range)).await;
-                let bytes = read.map_err(io::Error::other).and_then(|bytes| bytes);
-                bytes.map_err(S3Error::Local)
-            }
-            Job::Copied(from, range) => self.fetch(from, range).await,
-            Job::Sent(spans) => {
-                let mut whole = BytesMut::new();
-                for (from, range) in spans {
-                    whole.extend_from_slice(&self.fetch(from, range).await?);
-                }
-                Ok(whole.freeze())
-            }
-        }
-    }
-
-    async fn fetch(&self, from: &Object, range: &Range<u64>) -> Outcome<Bytes> {
-        let headers = vec![
-            ("if-match".to_owned(), format!("\"{}\"", from.etag)),
-            ("range".to_owned(), in_bytes(range)),
-        ];
-        let call = Call::new(What::GetObject(&from.key)).with(headers);
-        let bytes = self.client.send(&call).await?.into_body();
-        if u64::try_from(bytes.len()).ok() != range.end.checked_sub(range.start) {
-            return Err(unusable(format!(
-                "{} bytes of {}",
-                bytes.len(),
-                in_bytes(range)
-            )));
-        }
-        Ok(bytes)
-    }
-
-    fn copied_from(&self, from: &Object) -> Headers {
-        let source = format!("/{}/{}", self.client.bucket.name(), encode_blob(&from.key));
-        vec![
-            ("x-amz-copy-source".to_owned(), source),
-            (
-                "x-amz-copy-source-if-match".to_owned(),
-                format!("\"{}\"", from.etag),
-            ),
-        ]
-    }
-
-    /// A multipart upload may have ended although its answer was lost, and the next try finds no such upload.
-    async fn unless_it_is_there(
-        &self,
-        stored: Outcome<String>,
-        key: &str,
-        generation: &str,
-    ) -> Outcome<String> {
-        match stored {
-            Err(error) if error.is_missing() => match self.look(key).await? {
-                Some(meta) if meta.generation == generation => Ok(meta.etag),
-                _ => Err(error),
-            },
-            other => other,
-        }
-    }
 }
 
 /// What is to be written, kept for as often as it is tried.
@@ -575,50 +397,6 @@ fn guard(terms: Terms<'_>, old: Option<&BlobMeta>) -> Headers {
         Some(old) => ("if-match".to_owned(), format!("\"{}\"", old.etag)),
         None => ("if-none-match".to_owned(), "*".to_owned()),
     }]
-}
-
-/// The entity tag in the answer to a copy or to the end of an upload, which may be an error although its status is 200.
-fn copied(body: &[u8]) -> Outcome<String> {
-    if body.windows(7).any(|at| at == b"<Error>") {
-        let conflict = body.windows(18).any(|at| at == b"PreconditionFailed");
-        let status = if conflict {
-            StatusCode::PRECONDITION_FAILED
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
-        return Err(refused(status, body));
-    }
-    let etag = field(body, "ETag")?;
-    let etag = etag.replace("&quot;", "").replace("&#34;", "");
-    Ok(meta::bare_etag(&etag).to_owned())
-}
-
-/// The text of the first element of this name.
-fn field(body: &[u8], name: &str) -> Outcome<String> {
-    let text = String::from_utf8_lossy(body);
-    let value = text
-        .split_once(&format!("<{name}>"))
-        .and_then(|(_, rest)| rest.split_once(&format!("</{name}>")));
-    match value {
-        Some((value, _)) => Ok(value.to_owned()),
-        None => Err(unusable(format!("no {name}"))),
-    }
-}
-
-fn md5_of(bytes: &[u8]) -> String {
-    STANDARD.encode(Md5::digest(bytes))
-}
-
-fn read_range(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
-    let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-    let mut bytes = vec![0; len];
-    file.read_exact_at(&mut bytes, range.start)?;
-    Ok(bytes.into())
-}
-
-/// Not empty.
-fn in_bytes(range: &Range<u64>) -> String {
-    format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
 }
 
 fn as_sent(range: ByteRange) -> String {
@@ -644,21 +422,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_behind_a_200_is_one() {
-        let body = b"<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>again</Message></Error>";
-        assert!(copied(body).unwrap_err().is_passing());
-        let body = b"<Error><Code>PreconditionFailed</Code></Error>";
-        assert!(copied(body).unwrap_err().is_conflict());
-        let body = b"<CompleteMultipartUploadResult><ETag>&quot;abc-2&quot;</ETag></CompleteMultipartUploadResult>";
-        assert_eq!(copied(body).unwrap(), "abc-2");
-        assert!(copied(b"<html>").is_err());
-    }
-
-    #[test]
     fn ranges_are_read_as_they_are_sent() {
         assert_eq!(sent_range("bytes 0-9/1234"), Some(0..10));
         assert_eq!(sent_range("bytes */1234"), None);
-        assert_eq!(in_bytes(&(5..6)), "bytes=5-5");
         assert_eq!(as_sent(ByteRange::Suffix { count: 3 }), "bytes=-3");
     }
 }

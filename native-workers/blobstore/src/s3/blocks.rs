@@ -8,9 +8,9 @@ use bytes::Bytes;
 use headwater_blob::server::{ErrorCode, ServiceError};
 use headwater_blob::xml::{BlockList, BlockRef, BlockSource, StoredBlock};
 
-use super::blobs::{Job, Object};
 use super::client::{Call, List, What};
 use super::parts::{Part, Span, cut, plan};
+use super::upload::{Job, Object};
 use super::{ObjectStore, layout};
 use crate::disk::{BlobMeta, Result, SyncedFile, Turn};
 
@@ -157,14 +157,8 @@ impl ObjectStore {
     /// Id (base64) and place of each uncommitted block, in the order of ids.
     async fn staged(&self, turn: &Turn) -> Result<Vec<(String, Piece)>> {
         let prefix = self.layout.blocks(&turn.container, &turn.blob);
-        let keys = self
-            .keys(List {
-                prefix: &prefix,
-                limit: usize::MAX,
-                ..List::default()
-            })
-            .await?;
-        let blocks = keys.objects.into_iter().filter_map(|found| {
+        let found = self.all(&prefix).await?;
+        let blocks = found.into_iter().filter_map(|found| {
             let id = layout::block_id(&found.key)?;
             let piece = Piece {
                 from: Object {
@@ -216,28 +210,25 @@ impl ObjectStore {
         list.iter().map(piece).collect()
     }
 
-    /// Writes down which blocks a blob will be made of. Ok: the name of the list.
+    /// Writes down which blocks the blob of this write will be made of.
     pub(super) async fn keep_list(
         &self,
         turn: &Turn,
+        generation: &str,
         list: &[BlockRef],
         pieces: &[Piece],
-    ) -> Result<String> {
-        let generation = uuid::Uuid::new_v4().simple().to_string();
-        let key = self.layout.list(&turn.container, &turn.blob, &generation);
+    ) -> Result<()> {
+        let key = self.layout.list(&turn.container, &turn.blob, generation);
         let lengths = pieces.iter().map(Piece::len);
         let blocks: Vec<_> = list.iter().map(|block| &block.id).zip(lengths).collect();
         let json = serde_json::to_vec(&blocks).map_err(std::io::Error::other)?;
         let call = Call::new(What::PutObject(&key)).sending(Bytes::from(json));
         self.client.send(&call).await?;
-        Ok(generation)
+        Ok(())
     }
 
-    /// Forgets the list of a blob that is replaced or was not written; none if it came whole.
+    /// Forgets the list of a blob that is replaced or was not written.
     pub(super) async fn drop_list(&self, turn: &Turn, generation: &str) {
-        if generation.is_empty() {
-            return;
-        }
         let key = self.layout.list(&turn.container, &turn.blob, generation);
         if let Err(error) = self.remove(&key).await {
             tracing::warn!(key, %error, "a block list that nobody needs could not be removed");

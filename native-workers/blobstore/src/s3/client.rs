@@ -7,6 +7,7 @@ use headwater_blob::client::HttpClient as _;
 use headwater_blob::{HyperClient, TransportError};
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use rusty_s3::{Bucket, Method, S3Action};
 
@@ -14,12 +15,17 @@ use super::credentials::{CredentialsError, Source};
 
 /// How long a signature is good for: the clocks of both sides may differ by as much.
 const SIGNED_FOR: Duration = Duration::from_secs(900);
-/// Tries of one request, the first included.
-const TRIES: u32 = 4;
-/// The pause before the second try; each further one is twice as long.
+/// How often a request is repeated.
+const REPEATS: u32 = 3;
+/// The pause before it is; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest text of an error's message that is kept.
 const MAX_MESSAGE: usize = 300;
+/// Longest body of an error that is read, bytes.
+const MAX_REFUSAL: usize = 64 << 10;
+
+/// What the bucket says to a request, or why it does not.
+pub(super) type Answered<T> = std::result::Result<T, S3Error>;
 
 /// Headers of a request, by their names in lower case. All of them are signed.
 pub(super) type Headers = Vec<(String, String)>;
@@ -169,25 +175,28 @@ impl<'a> Call<'a> {
 
 impl Client {
     /// Sends a request until it is answered by something other than a passing trouble. Ok: a 2xx.
-    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response<Bytes>, S3Error> {
-        let mut pause = FIRST_PAUSE;
-        for tried in 1.. {
-            let outcome = self.once(call).await;
-            match outcome {
-                Err(error) if tried < TRIES && error.is_passing() => {
-                    tracing::debug!(%error, tried, "a request to the bucket is repeated");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                // Credentials of a role end; the next try asks for new ones.
-                Err(error) if tried == 1 && error.is_denied() && self.credentials.forget() => {}
-                outcome => return outcome,
+    pub(super) async fn send(&self, call: &Call<'_>) -> Answered<Response<Bytes>> {
+        let mut tries = self.tries();
+        loop {
+            match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => tries.after(error).await?,
             }
         }
-        unreachable!("the loop returns at the last try")
     }
 
-    async fn once(&self, call: &Call<'_>) -> Result<Response<Bytes>, S3Error> {
+    /// The same, as soon as the headers are there; the caller reads the body.
+    pub(super) async fn stream(&self, call: &Call<'_>) -> Answered<Response<Incoming>> {
+        let mut tries = self.tries();
+        loop {
+            match self.begin(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => tries.after(error).await?,
+            }
+        }
+    }
+
+    async fn once(&self, call: &Call<'_>) -> Answered<Response<Bytes>> {
         let answer = self.http.send(self.sign(call).await?).await?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -195,33 +204,28 @@ impl Client {
         Err(refused(answer.status(), answer.body()))
     }
 
-    /// Sends a request once and returns as soon as the headers are there. Ok: a 2xx; the caller reads the body.
-    pub(super) async fn stream(&self, call: &Call<'_>) -> Result<Response<Incoming>, S3Error> {
-        let mut pause = FIRST_PAUSE;
-        for tried in 1.. {
-            let answer = match self.http.stream(self.sign(call).await?).await {
-                Ok(answer) if answer.status().is_success() => return Ok(answer),
-                Ok(answer) => {
-                    let status = answer.status();
-                    let body = http_body_util::Limited::new(answer.into_body(), 64 << 10);
-                    let body = http_body_util::BodyExt::collect(body).await;
-                    refused(
-                        status,
-                        &body.map(|body| body.to_bytes()).unwrap_or_default(),
-                    )
-                }
-                Err(error) => error.into(),
-            };
-            if tried == TRIES || !answer.is_passing() {
-                return Err(answer);
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+    async fn begin(&self, call: &Call<'_>) -> Answered<Response<Incoming>> {
+        let answer = self.http.stream(self.sign(call).await?).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
         }
-        unreachable!("the loop returns at the last try")
+        let body = Limited::new(answer.into_body(), MAX_REFUSAL)
+            .collect()
+            .await;
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        Err(refused(status, &body))
     }
 
-    async fn sign(&self, call: &Call<'_>) -> Result<Request<Bytes>, S3Error> {
+    fn tries(&self) -> Tries<'_> {
+        Tries {
+            credentials: &self.credentials,
+            left: REPEATS,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    async fn sign(&self, call: &Call<'_>) -> Answered<Request<Bytes>> {
         let credentials = self.credentials.current().await?;
         let (bucket, who) = (&self.bucket, Some(&credentials));
         let headers = &call.headers;
@@ -268,6 +272,29 @@ impl Client {
             "the URL names the host"
         );
         Ok(request)
+    }
+}
+
+/// How often a request may still be made.
+struct Tries<'a> {
+    credentials: &'a Source,
+    left: u32,
+    pause: Duration,
+}
+
+impl Tries<'_> {
+    /// Ok, after a pause: the request may be made again. `Err`: what it ends with.
+    async fn after(&mut self, error: S3Error) -> Answered<()> {
+        // Credentials of a role end; those that were kept are not given again.
+        let renewed = error.is_denied() && self.credentials.forget();
+        if self.left == 0 || !(renewed || error.is_passing()) {
+            return Err(error);
+        }
+        tracing::debug!(%error, left = self.left, "a request to the bucket is repeated");
+        tokio::time::sleep(self.pause).await;
+        self.left -= 1;
+        self.pause *= 2;
+        Ok(())
     }
 }
 

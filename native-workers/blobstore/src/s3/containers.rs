@@ -11,9 +11,9 @@ use headwater_blob::server::{ErrorCode, Outcome, Preconditions, State, Use};
 use headwater_blob::xml::ContainerEntry;
 use jiff::Timestamp;
 
-use super::client::{Call, List, What};
+use super::client::{Answered, Call, List, What};
 use super::meta::Said;
-use super::{ObjectStore, S3Error, layout, meta, unusable};
+use super::{ObjectStore, layout, meta, unusable};
 use crate::disk::{ContainerMeta, ContainerPage, HttpHeaders, Result};
 
 impl ObjectStore {
@@ -34,7 +34,8 @@ impl ObjectStore {
             headers: HttpHeaders::default(),
             metadata,
             created: now,
-            generation: String::new(),
+            generation: uuid::Uuid::new_v4().simple().to_string(),
+            blocks: false,
         };
         let key = self.layout.created(container);
         let mut headers = said.to_headers()?;
@@ -97,7 +98,7 @@ impl ObjectStore {
     }
 
     /// Removes what a deleted container held, and its mark last.
-    pub(super) async fn clear(&self, container: &str) -> std::result::Result<(), S3Error> {
+    pub(super) async fn clear(&self, container: &str) -> Answered<()> {
         let layout = &self.layout;
         for prefix in [
             layout.container(container),
@@ -199,16 +200,9 @@ impl ObjectStore {
     }
 
     /// Names of the containers that are on their way out.
-    pub(super) async fn being_deleted(&self) -> std::result::Result<BTreeSet<String>, S3Error> {
-        let prefix = self.layout.deleting("");
-        let keys = self
-            .keys(List {
-                prefix: &prefix,
-                limit: usize::MAX,
-                ..List::default()
-            })
-            .await?;
-        let names = keys.objects.iter().map(|found| layout::last(&found.key));
+    pub(super) async fn being_deleted(&self) -> Answered<BTreeSet<String>> {
+        let marks = self.all(&self.layout.deleting("")).await?;
+        let names = marks.iter().map(|found| layout::last(&found.key));
         Ok(names.map(str::to_owned).collect())
     }
 }

@@ -8,9 +8,9 @@ use headwater_blob::xml::{BlobEntry, BlobPage};
 use jiff::Timestamp;
 use rusty_s3::actions::{DeleteObjects, ListObjectsV2, ObjectIdentifier};
 
-use super::client::{Call, List, What, refused};
+use super::client::{Answered, Call, List, What, refused};
 use super::layout::fits_xml;
-use super::{ObjectStore, S3Error, meta, unusable};
+use super::{ObjectStore, meta, unusable};
 use crate::disk::{Listing, Result};
 
 /// Most keys of one answer, and of one request that deletes.
@@ -39,7 +39,7 @@ pub(super) struct Keys {
 
 impl ObjectStore {
     /// At most `list.limit` keys, in as many requests as that takes.
-    pub(super) async fn keys(&self, list: List<'_>) -> std::result::Result<Keys, S3Error> {
+    pub(super) async fn keys(&self, list: List<'_>) -> Answered<Keys> {
         let mut keys = Keys::default();
         let mut token = list.token.map(str::to_owned);
         loop {
@@ -69,6 +69,16 @@ impl ObjectStore {
                 return Ok(keys);
             }
         }
+    }
+
+    /// Everything whose key begins so: for what there is little of.
+    pub(super) async fn all(&self, prefix: &str) -> Answered<Vec<Found>> {
+        let list = List {
+            prefix,
+            limit: usize::MAX,
+            ..List::default()
+        };
+        Ok(self.keys(list).await?.objects)
     }
 
     /// One page; its marker is the store's. Fails with `ContainerNotFound`.
@@ -140,7 +150,7 @@ impl ObjectStore {
     pub(super) async fn heads(
         &self,
         keys: Vec<String>,
-    ) -> std::result::Result<BTreeMap<usize, http::HeaderMap>, S3Error> {
+    ) -> Answered<BTreeMap<usize, http::HeaderMap>> {
         use futures::{StreamExt as _, TryStreamExt as _};
         futures::stream::iter(keys.into_iter().enumerate())
             .map(|(n, key)| async move { Ok((n, self.head(&key).await?)) })
@@ -151,7 +161,7 @@ impl ObjectStore {
     }
 
     /// Deletes everything whose key begins so.
-    pub(super) async fn remove_all(&self, prefix: &str) -> std::result::Result<(), S3Error> {
+    pub(super) async fn remove_all(&self, prefix: &str) -> Answered<()> {
         loop {
             let keys = self
                 .keys(List {
@@ -172,7 +182,7 @@ impl ObjectStore {
     }
 
     /// Deletes at most a page of objects, in one request where it can name them.
-    pub(super) async fn remove_these(&self, keys: Vec<String>) -> std::result::Result<(), S3Error> {
+    pub(super) async fn remove_these(&self, keys: Vec<String>) -> Answered<()> {
         let (together, alone): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| fits_xml(key));
         for key in alone {
             self.remove(&key).await?;

@@ -12,7 +12,8 @@ use crate::disk::{BlobMeta, ContainerMeta, HttpHeaders, Result};
 const USER: &str = "x-amz-meta-";
 /// Our own: no name of Azure's metadata has a hyphen in it.
 const MD5: &str = "x-amz-meta-headwater-md5";
-const LIST: &str = "x-amz-meta-headwater-list";
+const WRITE: &str = "x-amz-meta-headwater-write";
+const BLOCKS: &str = "x-amz-meta-headwater-blocks";
 const CREATED: &str = "x-amz-meta-headwater-created";
 /// Most bytes of an object's metadata, names and values together, ours included.
 const MAX_METADATA: usize = 2 << 10;
@@ -23,8 +24,10 @@ pub(super) struct Said {
     pub(super) headers: HttpHeaders,
     pub(super) metadata: Vec<(String, String)>,
     pub(super) created: Timestamp,
-    /// Which block list belongs to the object; empty if it came whole.
+    /// Which write it was, and which block list is the object's if it has one.
     pub(super) generation: String,
+    /// Whether it was put together from blocks.
+    pub(super) blocks: bool,
 }
 
 impl Said {
@@ -44,8 +47,9 @@ impl Said {
         .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
         .collect();
         out.push((CREATED.to_owned(), self.created.to_string()));
-        if !self.generation.is_empty() {
-            out.push((LIST.to_owned(), self.generation.clone()));
+        out.push((WRITE.to_owned(), self.generation.clone()));
+        if self.blocks {
+            out.push((BLOCKS.to_owned(), "true".to_owned()));
         }
         for (name, value) in &self.metadata {
             out.push((format!("{USER}{name}"), value.clone()));
@@ -71,10 +75,9 @@ pub(super) fn blob(headers: &HeaderMap) -> std::result::Result<BlobMeta, String>
     };
     let last_modified = modified(headers)?;
     let created = header(headers, CREATED).and_then(|text| text.parse().ok());
-    let generation = text(LIST).unwrap_or_default();
     Ok(BlobMeta {
-        blocks: !generation.is_empty(),
-        generation,
+        blocks: headers.contains_key(BLOCKS),
+        generation: text(WRITE).unwrap_or_default(),
         etag: etag(headers)?,
         len: len.ok_or("no length")?,
         created: created.unwrap_or(last_modified),
@@ -159,6 +162,7 @@ mod tests {
             metadata: vec![("a_b".into(), "1".into()), ("title".into(), "x y".into())],
             created: "2026-11-01T10:00:00.5Z".parse().unwrap(),
             generation: "g1".into(),
+            blocks: true,
         };
         let mut stored = said.to_headers().unwrap();
         for (name, value) in [
@@ -187,6 +191,7 @@ mod tests {
             metadata: vec![("long".into(), "x".repeat(2048))],
             created: Timestamp::UNIX_EPOCH,
             generation: String::new(),
+            blocks: false,
         };
         let error = said.to_headers().unwrap_err();
         assert!(format!("{error:?}").contains("MetadataTooLarge"));

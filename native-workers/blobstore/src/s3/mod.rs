@@ -5,6 +5,7 @@
 //! | `layout` | which key is what |
 //! | `meta` | an object's headers as a blob's, and back |
 //! | `parts` | how blocks become a multipart upload |
+//! | `upload` | bytes into the bucket, in one request or in parts |
 //! | `client`, `credentials` | requests, signed and repeated |
 //! | `blobs`, `blocks`, `containers`, `listing`, `sweep` | the operations |
 //!
@@ -25,6 +26,7 @@ mod listing;
 mod meta;
 mod parts;
 mod sweep;
+mod upload;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -46,7 +48,7 @@ pub use credentials::{CredentialsError, S3Credentials};
 
 use crate::disk::{Failure, Locks, ScratchFile, Stamps, Turn, claim, empty};
 use crate::events::Outbox;
-use client::{Call, Client, What};
+use client::{Answered, Call, Client, What};
 use credentials::Source;
 use layout::Layout;
 
@@ -209,7 +211,7 @@ impl ObjectStore {
     }
 
     /// `Err` while the bucket does not answer. It asks for what is not there, which is the cheapest question.
-    pub(crate) async fn answers(&self) -> std::result::Result<(), S3Error> {
+    pub(crate) async fn answers(&self) -> Answered<()> {
         self.head(&self.layout.probe("pulse")).await.map(drop)
     }
 
@@ -236,7 +238,7 @@ impl ObjectStore {
                     &key,
                     Vec::new(),
                     guard,
-                    vec![blobs::Job::Held(Bytes::from_static(b"probe"))],
+                    vec![upload::Job::Held(Bytes::from_static(b"probe"))],
                 )
                 .await;
             heeded(upload, "If-None-Match at the end of a multipart upload")
@@ -249,7 +251,7 @@ impl ObjectStore {
     }
 
     /// The headers of an object; `None` if there is none.
-    async fn head(&self, key: &str) -> std::result::Result<Option<HeaderMap>, S3Error> {
+    async fn head(&self, key: &str) -> Answered<Option<HeaderMap>> {
         match self.client.send(&Call::new(What::HeadObject(key))).await {
             Ok(answer) => Ok(Some(answer.into_parts().0.headers)),
             Err(error) if error.is_missing() => Ok(None),
@@ -258,7 +260,7 @@ impl ObjectStore {
     }
 
     /// Removes an object; it being gone already is fine.
-    async fn remove(&self, key: &str) -> std::result::Result<(), S3Error> {
+    async fn remove(&self, key: &str) -> Answered<()> {
         match self.client.send(&Call::new(What::DeleteObject(key))).await {
             Err(error) if !error.is_missing() => Err(error),
             _ => Ok(()),
@@ -267,10 +269,7 @@ impl ObjectStore {
 }
 
 /// Whether a write whose condition does not hold was refused for it.
-fn heeded<T>(
-    outcome: std::result::Result<T, S3Error>,
-    condition: &'static str,
-) -> std::result::Result<(), OpenError> {
+fn heeded<T>(outcome: Answered<T>, condition: &'static str) -> std::result::Result<(), OpenError> {
     match outcome {
         Ok(_) => Err(OpenError::Heedless(condition)),
         Err(error) if error.is_conflict() => Ok(()),

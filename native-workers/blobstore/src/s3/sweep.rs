@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::client::List;
-use super::{ObjectStore, S3Error};
+use super::ObjectStore;
+use super::client::{Answered, List};
 
 /// How long uncommitted blocks live after the last of them was written, as in Azure.
 const BLOCK_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -19,7 +19,7 @@ impl ObjectStore {
         &self,
         now: Timestamp,
         stopped: &(dyn Fn() -> bool + Sync),
-    ) -> std::result::Result<(), S3Error> {
+    ) -> Answered<()> {
         for container in self.being_deleted().await? {
             self.clear(&container).await?;
         }
