@@ -163,17 +163,33 @@ pub(crate) fn render<T>(
     Json::Object(body)
 }
 
-/// As [`render`], as the text that it comes to. Each item is gone before the next is made: a page of a thousand is much less
-/// work for the allocator.
-pub(crate) fn write<T, E>(
+/// Items of a list as text, one after the other. Each is gone before the next is made: a page of a thousand is much less work for
+/// the allocator.
+#[derive(Default)]
+pub(crate) struct Items {
+    text: Vec<u8>,
+}
+
+impl Items {
+    pub(crate) fn push(&mut self, item: &Json) {
+        if !self.text.is_empty() {
+            self.text.push(b',');
+        }
+        // Values have nothing that cannot be written.
+        let _ = serde_json::to_writer(&mut self.text, item);
+    }
+}
+
+/// As [`render`], as the text that it comes to. `page`: of `items`, one for one.
+pub(crate) fn write<T>(
     dialect: Dialect,
     kind: &str,
     url: &Url<'_>,
-    page: Page<T>,
-    item: impl Fn(T) -> Result<Json, E>,
-) -> Result<Vec<u8>, E> {
-    let frame = frame(dialect, kind, url, &page);
-    // Values have nothing that cannot be written.
+    page: &Page<T>,
+    items: &Items,
+) -> Vec<u8> {
+    let frame = frame(dialect, kind, url, page);
+    // As of the items.
     let mut text = serde_json::to_vec(&frame).unwrap_or_default();
     text.pop();
     if !frame.is_empty() {
@@ -181,14 +197,9 @@ pub(crate) fn write<T, E>(
     }
     // The last of the members by name.
     text.extend_from_slice(br#""value":["#);
-    for (at, one) in page.items.into_iter().enumerate() {
-        if at > 0 {
-            text.push(b',');
-        }
-        let _ = serde_json::to_writer(&mut text, &item(one)?);
-    }
+    text.extend_from_slice(&items.text);
     text.extend_from_slice(b"]}");
-    Ok(text)
+    text
 }
 
 /// What a list says of itself beside its items.
@@ -285,11 +296,12 @@ mod tests {
                         next,
                     };
                     let rendered = render(dialect, "Asset", &url, page.clone(), item);
-                    let written = write(dialect, "Asset", &url, page, |name| {
-                        Ok::<_, ApiError>(item(name))
-                    });
-                    let written = String::from_utf8(written.unwrap()).unwrap();
-                    assert_eq!(written, rendered.to_string());
+                    let mut items = Items::default();
+                    for name in &page.items {
+                        items.push(&item(name));
+                    }
+                    let written = write(dialect, "Asset", &url, &page, &items);
+                    assert_eq!(String::from_utf8(written).unwrap(), rendered.to_string());
                 }
             }
         }

@@ -169,6 +169,16 @@ pub async fn list<S: Sql>(
     ENTITY.list(sql, project, listing).await
 }
 
+/// As [`list`], of what `each` makes of the assets, while the database counts them where it is a server.
+pub async fn list_each<S: Sql, R, E: From<CatalogError>>(
+    sql: &S,
+    project: &ProjectId,
+    listing: &Listing,
+    each: impl FnMut(Asset) -> Result<R, E>,
+) -> Result<Page<R>, E> {
+    ENTITY.list_each(sql, project, listing, each).await
+}
+
 /// The container of an asset that names none.
 pub fn default_container(asset_id: Uuid) -> String {
     format!("asset-{asset_id}")

@@ -301,6 +301,18 @@ fn statement(sql: &str) -> Statement {
 }
 
 impl<S: Sql> Sql for Journal<'_, S> {
+    async fn query_during<R>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        work: impl FnOnce() -> R,
+    ) -> (Result<Rows, SqlError>, R) {
+        if self.entry.is_none() {
+            return self.sql.query_during(sql, params, work).await;
+        }
+        (self.query(sql, params).await, work())
+    }
+
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError> {
         if self.entry.is_none() {
             return self.sql.query(sql, params).await;

@@ -108,6 +108,18 @@ impl<T> Entity<T> {
         query::list(sql, self, &[("project_id", project.into())], listing).await
     }
 
+    /// As [`Self::list`], of what `each` makes of the items.
+    pub(crate) async fn list_each<S: Sql, R, E: From<CatalogError>>(
+        &self,
+        sql: &S,
+        project: &ProjectId,
+        listing: &Listing,
+        each: impl FnMut(T) -> Result<R, E>,
+    ) -> Result<Page<R>, E> {
+        let scope = [("project_id", project.into())];
+        query::list_each(sql, self, &scope, listing, each).await
+    }
+
     /// Deletes an item's row. Says whether there was one.
     pub(crate) async fn delete<S: Sql>(
         &self,

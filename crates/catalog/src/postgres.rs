@@ -29,6 +29,16 @@ use crate::sql::{Rows, Sql, SqlError, Value};
 pub trait Connection {
     /// Runs one statement in PostgreSQL's words and returns its rows.
     async fn run(&self, sql: &str, params: &[Value]) -> Result<Rows, Failure>;
+
+    /// As [`Self::run`], and `work` while the server is at it, where that can be.
+    async fn run_during<R>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        work: impl FnOnce() -> R,
+    ) -> (Result<Rows, Failure>, R) {
+        (self.run(sql, params).await, work())
+    }
 }
 
 /// Why the server, or the way to it, failed.
@@ -137,6 +147,26 @@ impl<C: Connection> Sql for Postgres<C> {
             }
         }
     }
+
+    async fn query_during<R>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        work: impl FnOnce() -> R,
+    ) -> (Result<Rows, SqlError>, R) {
+        if !self.is(State::Idle) {
+            return (self.query(sql, params).await, work());
+        }
+        let (answer, done) = self
+            .connection
+            .run_during(&statement(sql), params, work)
+            .await;
+        let answer = match answer.map_err(SqlError::from) {
+            Err(SqlError::Conflict(_)) => self.query(sql, params).await,
+            answer => answer,
+        };
+        (answer, done)
+    }
 }
 
 /// A statement in PostgreSQL's words.
@@ -232,7 +262,7 @@ mod tests {
     use crate::sql::transaction;
     use crate::{CatalogError, migrations};
     use futures::executor::block_on;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
 
     #[test]
     fn statements_are_translated_outside_of_quotation_marks() {
@@ -307,6 +337,41 @@ mod tests {
                 None => Ok(Rows::default()),
             }
         }
+
+        async fn run_during<R>(
+            &self,
+            sql: &str,
+            params: &[Value],
+            work: impl FnOnce() -> R,
+        ) -> (Result<Rows, Failure>, R) {
+            self.seen.borrow_mut().push("meanwhile".into());
+            let done = work();
+            (self.run(sql, params).await, done)
+        }
+    }
+
+    #[test]
+    fn work_is_done_once_while_a_server_counts_but_never_beside_a_transaction() {
+        let sql = Scripted::new(&[Some("40001")]);
+        let done = Cell::new(0);
+        let work = || done.set(done.get() + 1);
+        let (counted, ()) = block_on(sql.query_during("SELECT ?1", &[], work));
+        assert_eq!((counted, done.get()), (Ok(Rows::default()), 1));
+        let seen = sql.connection.seen.take();
+        assert_eq!(seen, ["meanwhile", "SELECT $1", "SELECT $1"]);
+
+        block_on(transaction(&sql, async |sql| {
+            let (counted, ()) = sql.query_during("SELECT ?1", &[], work).await;
+            counted?;
+            Ok(())
+        }))
+        .unwrap();
+        assert_eq!(done.get(), 2);
+        let seen = sql.connection.seen.take();
+        assert_eq!(
+            seen,
+            ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT $1", "COMMIT"]
+        );
     }
 
     #[test]

@@ -177,6 +177,18 @@ pub struct Page<T> {
     pub next: Option<Position>,
 }
 
+impl<T> Page<T> {
+    /// The page of what `each` makes of its items.
+    pub fn each<R, E>(self, each: impl FnMut(T) -> Result<R, E>) -> Result<Page<R>, E> {
+        Ok(Page {
+            items: self.items.into_iter().map(each).collect::<Result<_, _>>()?,
+            offset: self.offset,
+            total: self.total,
+            next: self.next,
+        })
+    }
+}
+
 /// Lists the items of `entity` within `scope` (columns that must equal).
 ///
 /// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
@@ -202,12 +214,24 @@ pub(crate) async fn list_where<S: Sql, T>(
 ) -> Result<Page<T>, CatalogError> {
     let mut query = Builder::new(entity);
     for (column, is, value) in scope {
-        let parameter = query.bind(value.clone());
-        query
-            .conditions
-            .push(format!("{column} {} {parameter}", is.sql()));
+        query.must(column, *is, value.clone());
     }
-    page(sql, entity, query, listing).await
+    page(sql, entity, query, listing, Ok).await
+}
+
+/// As [`list`], of what `each` makes of the items. The server counts the whole meanwhile, where there is a server.
+pub(crate) async fn list_each<S: Sql, T, R, E: From<CatalogError>>(
+    sql: &S,
+    entity: &Entity<T>,
+    scope: &[(&str, Value)],
+    listing: &Listing,
+    each: impl FnMut(T) -> Result<R, E>,
+) -> Result<Page<R>, E> {
+    let mut query = Builder::new(entity);
+    for (column, value) in scope {
+        query.must(column, Comparison::Equal, value.clone());
+    }
+    page(sql, entity, query, listing, each).await
 }
 
 /// As [`list`], of the items of which a column has one of some values.
@@ -224,15 +248,16 @@ pub(crate) async fn list_within<S: Sql, T>(
     } else {
         format!("{column} IN ({})", parameters.join(", "))
     });
-    page(sql, entity, query, listing).await
+    page(sql, entity, query, listing, Ok).await
 }
 
-async fn page<S: Sql, T>(
+async fn page<S: Sql, T, R, E: From<CatalogError>>(
     sql: &S,
     entity: &Entity<T>,
     mut query: Builder,
     listing: &Listing,
-) -> Result<Page<T>, CatalogError> {
+    mut each: impl FnMut(T) -> Result<R, E>,
+) -> Result<Page<R>, E> {
     if let Some(filter) = &listing.filter {
         let condition = query.condition(filter)?;
         query.conditions.push(condition);
@@ -305,7 +330,10 @@ async fn page<S: Sql, T>(
         entity.tie,
         top.saturating_add(1),
     );
-    let mut rows = sql.query(&text, &query.params).await?;
+    let mut rows = sql
+        .query(&text, &query.params)
+        .await
+        .map_err(CatalogError::from)?;
     let page = usize::try_from(top).unwrap_or(usize::MAX);
     let more = rows.rows.len() > page;
     rows.rows.truncate(page);
@@ -315,21 +343,25 @@ async fn page<S: Sql, T>(
     } else {
         None
     };
-    let read = u32::try_from(rows.rows.len()).unwrap_or(u32::MAX);
-    let total = match counting {
-        None => None,
+    let length = u32::try_from(rows.rows.len()).unwrap_or(u32::MAX);
+    let mut read = || {
+        let items = rows.iter().map(|row| each((entity.read)(&row)?));
+        items.collect::<Result<Vec<_>, E>>()
+    };
+    let (total, items) = match counting {
+        None => (None, read()),
         // The list ends with this page, so its length is known.
-        Some(_) if !more && listing.start == Start::First => Some(read),
-        Some(_) if !more && read > 0 && matches!(listing.start, Start::Offset(_)) => {
-            Some(offset.saturating_add(read))
+        Some(_) if !more && listing.start == Start::First => (Some(length), read()),
+        Some(_) if !more && length > 0 && matches!(listing.start, Start::Offset(_)) => {
+            (Some(offset.saturating_add(length)), read())
         }
-        Some((text, params)) => Some(sql.query(&text, &params).await?.total()?),
+        Some((text, params)) => {
+            let (counted, items) = sql.query_during(&text, &params, read).await;
+            (Some(counted.map_err(CatalogError::from)?.total()?), items)
+        }
     };
     Ok(Page {
-        items: rows
-            .iter()
-            .map(|row| (entity.read)(&row))
-            .collect::<Result<_, _>>()?,
+        items: items?,
         offset,
         total,
         next,
@@ -367,6 +399,13 @@ impl Builder {
             params: Vec::new(),
             conditions: Vec::new(),
         }
+    }
+
+    /// Of items whose column compares so.
+    fn must(&mut self, column: &str, is: Comparison, value: Value) {
+        let parameter = self.bind(value);
+        self.conditions
+            .push(format!("{column} {} {parameter}", is.sql()));
     }
 
     fn field(&self, path: &str, parameter: &str) -> Result<&'static Field, CatalogError> {

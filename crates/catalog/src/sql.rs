@@ -118,11 +118,30 @@ impl SqlError {
 pub trait Sql {
     /// Runs one statement and returns its rows, in order; none for a statement that returns nothing.
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError>;
+
+    /// Runs one statement that changes nothing, and `work` meanwhile, where the database is a server that works for itself.
+    async fn query_during<R>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        work: impl FnOnce() -> R,
+    ) -> (Result<Rows, SqlError>, R) {
+        (self.query(sql, params).await, work())
+    }
 }
 
 impl<T: Sql + ?Sized> Sql for &T {
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Rows, SqlError> {
         (**self).query(sql, params).await
+    }
+
+    async fn query_during<R>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        work: impl FnOnce() -> R,
+    ) -> (Result<Rows, SqlError>, R) {
+        (**self).query_during(sql, params, work).await
     }
 }
 

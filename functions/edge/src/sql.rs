@@ -92,4 +92,16 @@ impl Sql for SpinSql {
             Engine::Postgres(postgres) => postgres.query(sql, params).await,
         }
     }
+
+    async fn query_during<R>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        work: impl FnOnce() -> R,
+    ) -> (Result<Rows, SqlError>, R) {
+        match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.query_during(sql, params, work).await,
+            Engine::Postgres(postgres) => postgres.query_during(sql, params, work).await,
+        }
+    }
 }

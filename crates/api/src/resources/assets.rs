@@ -8,12 +8,13 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::{light_state, listed, locators, status};
+use super::{light_state, locators, status, written};
 use crate::call::Call;
 use crate::dialect::Envelope;
 use crate::error::{ApiError, Kind};
 use crate::fields::{ENVELOPE, Object};
 use crate::place::Place;
+use crate::query;
 use crate::reply::Reply;
 
 /// How far ahead a container's signature may reach.
@@ -131,8 +132,11 @@ async fn asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, Ap
 }
 
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
-    let page = assets::list(call.sql, &call.project()?.id, &call.listing()?).await?;
-    listed(call, "Asset", page, |asset| render(call, asset))
+    // Thousands are listed at a time: they are written while a server counts all there are.
+    let mut items = query::Items::default();
+    let each = |asset| Ok::<_, ApiError>(items.push(&render(call, asset)?));
+    let page = assets::list_each(call.sql, &call.project()?.id, &call.listing()?, each).await?;
+    Ok(written(call, "Asset", &page, &items))
 }
 
 /// A page whose items are rendered already.

@@ -312,8 +312,20 @@ fn listed<S, C, T>(
     page: Page<T>,
     render: impl Fn(T) -> Result<Json, ApiError>,
 ) -> Result<Reply, ApiError> {
-    let text = query::write(call.dialect, kind, &call.url(), page, render)?;
-    Ok(Reply::written(text))
+    let mut items = query::Items::default();
+    let page = page.each(|item| Ok::<_, ApiError>(items.push(&render(item)?)))?;
+    Ok(written(call, kind, &page, &items))
+}
+
+/// A list whose items are written already.
+fn written<S, C, T>(
+    call: &Call<'_, S, C>,
+    kind: &str,
+    page: &Page<T>,
+    items: &query::Items,
+) -> Reply {
+    let text = query::write(call.dialect, kind, &call.url(), page, items);
+    Reply::written(text)
 }
 
 /// A list without pages.

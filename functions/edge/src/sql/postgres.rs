@@ -2,8 +2,12 @@
 //!
 //! As in [`super::sqlite`], the older operations, which answer in one: the newer ones give a stream of rows, and each row that is
 //! read from it is a turn of the host's event loop, which took longer than all else about a row. Nothing else of the instance goes
-//! on meanwhile; it has one request at a time (ADR 0003).
+//! on meanwhile; it has one request at a time (ADR 0003). The newer ones are for a statement of few rows that takes the server
+//! long, while there is something to do here.
 
+use std::task::Poll;
+
+use futures::future::{join, poll_fn};
 use headwater_catalog::postgres::{self, Failure};
 use headwater_catalog::{Rows, Value};
 use spin_sdk::pg::wit::postgres::{Connection, ConnectionBuilder};
@@ -41,7 +45,6 @@ impl postgres::Connection for Session {
     async fn run(&self, sql: &str, params: &[Value]) -> Result<Rows, Failure> {
         let params: Vec<_> = params.iter().map(parameter).collect();
         let answer = self.connection.query(sql, &params).map_err(failed)?;
-        let values = |row: Vec<DbValue>| row.into_iter().map(value).collect();
         Ok(Rows {
             columns: answer.columns.into_iter().map(|c| c.name).collect(),
             rows: answer
@@ -50,6 +53,45 @@ impl postgres::Connection for Session {
                 .map(values)
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    async fn run_during<R>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        work: impl FnOnce() -> R,
+    ) -> (Result<Rows, Failure>, R) {
+        let params = params.iter().map(parameter).collect();
+        let asking = async {
+            let (columns, mut rows, ended) = self
+                .connection
+                .query_async(sql.to_owned(), params)
+                .await
+                .map_err(failed)?;
+            let mut answer = Rows {
+                columns: columns.into_iter().map(|c| c.name).collect(),
+                rows: Vec::new(),
+            };
+            while let Some(row) = rows.next().await {
+                answer.rows.push(values(row)?);
+            }
+            ended.await.map_err(failed)?;
+            Ok(answer)
+        };
+        let working = async {
+            let mut asked = false;
+            // Once round the host's loop, which sends what was asked.
+            poll_fn(|context| {
+                if std::mem::replace(&mut asked, true) {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+            work()
+        };
+        join(asking, working).await
     }
 }
 
@@ -61,6 +103,10 @@ fn parameter(value: &Value) -> ParameterValue {
         Value::Text(text) => ParameterValue::Str(text.clone()),
         Value::Blob(bytes) => ParameterValue::Binary(bytes.clone()),
     }
+}
+
+fn values(row: Vec<DbValue>) -> Result<Vec<Value>, Failure> {
+    row.into_iter().map(value).collect()
 }
 
 /// Integers and truth values widened, as the catalog's statements expect.
