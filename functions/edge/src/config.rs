@@ -3,6 +3,7 @@
 //! Each call reads one variable. A component reads what it needs once per instance and keeps it: variables do not change
 //! while an application runs.
 
+use crate::memory;
 use headwater_seal::Seal;
 use spin_sdk::variables::{self, Error};
 
@@ -22,6 +23,7 @@ impl std::fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 async fn variable(name: &'static str) -> Result<String, ConfigError> {
+    memory::others().await;
     variables::get(name).await.map_err(|error| ConfigError {
         variable: name,
         reason: match error {

@@ -4,6 +4,7 @@
 //! answer whose body has not been touched: [`Opened::hand_on`] makes it the body of our own response, in which case
 //! the host connects both ends and no byte enters the component; [`Opened::next`] reads it in pieces.
 
+use crate::memory;
 use bytes::Bytes;
 use headwater_blob::{HttpClient, TransportError};
 use http::header::{CONTENT_LENGTH, HOST};
@@ -81,6 +82,7 @@ pub struct Opened {
 
 /// Sends `request` and returns as soon as the answer's head is there.
 pub async fn open(request: Request<Bytes>) -> Result<Opened, TransportError> {
+    memory::others().await;
     let response = spin_sdk::wasip3::http::client::send(outgoing(request)?)
         .await
         .map_err(transport)?;
@@ -171,9 +173,15 @@ impl Asked {
     pub fn read(request: &WasiRequest) -> Result<Self, ErrorCode> {
         let method = Method::try_from(request.get_method())
             .map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
-        let mut headers = HeaderMap::new();
+        let target = request.get_path_with_query().unwrap_or_default();
+        Ok(Self::new(method, target, request.get_headers().copy_all()))
+    }
+
+    /// `headers`: as the host has them.
+    pub(crate) fn new(method: Method, target: String, all: Vec<(String, Vec<u8>)>) -> Self {
+        let mut headers = HeaderMap::with_capacity(all.len());
         let mut client = None;
-        for (name, value) in request.get_headers().copy_all() {
+        for (name, value) in all {
             if name.starts_with("spin-") {
                 if name == "spin-client-addr" {
                     client = std::str::from_utf8(&value)
@@ -190,12 +198,12 @@ impl Asked {
                 headers.append(name, value);
             }
         }
-        Ok(Self {
+        Self {
             method,
-            target: request.get_path_with_query().unwrap_or_default(),
+            target,
             headers,
             client,
-        })
+        }
     }
 
     /// The request as `http` has it, with `body`. `authority`: the server that was asked, which stands in its URI.

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use headwater_catalog::postgres::Postgres;
 use headwater_catalog::{Rows, Sql, SqlError, Value};
 
-use crate::config;
+use crate::{config, memory};
 use postgres::Session;
 use sqlite::Sqlite;
 
@@ -71,6 +71,7 @@ impl SpinSql {
 
 /// The instance's connection for reads, which others use at the same time. Never begin a transaction on it.
 pub async fn shared() -> Result<Rc<SpinSql>, SqlError> {
+    memory::others().await;
     if let Some(open) = SHARED.with_borrow(Clone::clone) {
         return Ok(open);
     }

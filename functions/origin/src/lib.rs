@@ -10,6 +10,7 @@ use catalog::SpinCatalog;
 use headwater_blob::TransportError;
 use headwater_edge::config;
 use headwater_edge::http::{Asked, SpinHttp, open, whole};
+use headwater_edge::memory;
 use headwater_origin::{
     BlobStorage, Body, CacheSizes, Code, Freshness, Growing, Origin, OriginError,
     Request as OriginRequest, failure,
@@ -53,19 +54,50 @@ impl Guest for Component {
     }
 }
 
+memory::export!(Component with_types_in memory::bindings);
+
+impl memory::Guest for Component {
+    fn recall(question: memory::Question) -> Option<memory::Answer> {
+        let (request, host) = memory::asked(question);
+        memory::recall(from_memory(&request, host.as_deref()))?
+    }
+}
+
+/// `None`: the handler has to see to it.
+async fn from_memory(request: &Asked, host: Option<&str>) -> Option<memory::Answer> {
+    let origin = ORIGIN.with(Rc::clone);
+    let asked = asked(request, host).await;
+    let (head, body) = decide(&origin, &asked, Freshness::Remembered).await;
+    let body = match body {
+        Body::Empty => memory::Body::Empty,
+        Body::Bytes(bytes) => memory::Body::Bytes(bytes.into()),
+        // Should the store no longer have what the plan was made for, the handler is asked.
+        Body::Plan(plan) => memory::Body::HandedOn(memory::Post {
+            url: ASSEMBLER.to_owned(),
+            body: plan.encode().into(),
+        }),
+        Body::Growing(_) => return None,
+    };
+    Some(memory::answer(head.status, &head.headers, body))
+}
+
+async fn asked<'a>(request: &'a Asked, host: Option<&'a str>) -> OriginRequest<'a> {
+    OriginRequest {
+        method: &request.method,
+        path: request.path(),
+        query: request.query(),
+        host,
+        client: client(request).await,
+        headers: &request.headers,
+        now: Timestamp::now(),
+    }
+}
+
 async fn handle(request: Request) -> Result<Response, ErrorCode> {
     let origin = ORIGIN.with(Rc::clone);
     let host = request.get_authority();
     let request = Asked::read(&request)?;
-    let asked = OriginRequest {
-        method: &request.method,
-        path: request.path(),
-        query: request.query(),
-        host: host.as_deref(),
-        client: client(&request).await,
-        headers: &request.headers,
-        now: Timestamp::now(),
-    };
+    let asked = asked(&request, host.as_deref()).await;
     let sent = match respond(&origin, &asked, Freshness::Remembered).await {
         Ok(Sent::Response(response)) => Ok(response),
         // The store no longer has what the instance remembers: once more, with fresh eyes.
@@ -107,17 +139,27 @@ enum Sent {
     Outdated,
 }
 
-async fn respond(
+/// What the origin answers, and how long that took it.
+async fn decide(
     origin: &SpinOrigin,
     asked: &OriginRequest<'_>,
     freshness: Freshness,
-) -> Result<Sent, TransportError> {
+) -> (http::response::Parts, Body) {
     let begun = Instant::now();
     let (mut head, body) = origin.handle(asked, freshness).await.into_parts();
     let spent = format!("origin;dur={:.1}", begun.elapsed().as_secs_f64() * 1000.0);
     if let Ok(spent) = HeaderValue::from_str(&spent) {
         head.headers.insert("server-timing", spent);
     }
+    (head, body)
+}
+
+async fn respond(
+    origin: &SpinOrigin,
+    asked: &OriginRequest<'_>,
+    freshness: Freshness,
+) -> Result<Sent, TransportError> {
+    let (head, body) = decide(origin, asked, freshness).await;
     let body = match body {
         Body::Empty => bytes::Bytes::new(),
         Body::Bytes(bytes) => bytes,
@@ -151,6 +193,7 @@ async fn follow(
 }
 
 async fn pause(ms: u64) {
+    memory::others().await;
     spin_sdk::wasip3::clocks::monotonic_clock::wait_for(ms.saturating_mul(1_000_000)).await;
 }
 

@@ -27,3 +27,12 @@ wasmtime::component::bindgen!({
         "spin:sqlite/sqlite.connection": crate::sqlite::Connection,
     },
 });
+
+/// What a component answers from memory (`headwater:edge/memory`).
+pub(crate) mod memory {
+    wasmtime::component::bindgen!({
+        path: "../../functions/edge/wit",
+        world: "headwater:edge/remembering",
+        exports: { default: async | store },
+    });
+}

@@ -1,6 +1,7 @@
 //! A component of the manifest, compiled and linked, ready to be instantiated from the pool.
 
 use crate::bindings;
+use crate::bindings::memory::{Remembering, RememberingIndices};
 use crate::instance::{ComponentData, InstanceData};
 use crate::manifest::RequestHeaders;
 use crate::outbound::AllowedHosts;
@@ -11,12 +12,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::FsPerms;
-use wasmtime_wasi_http::handler::ProxyPre;
+use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::p3;
+use wasmtime_wasi_http::p3::bindings::ServiceIndices;
 
 /// Bounds of one component's instances.
 #[derive(Debug, Clone, Copy)]
@@ -72,9 +76,45 @@ pub(crate) struct LoadedComponent {
     pub(crate) stale_if_error: Duration,
     /// The parameter of its routes that requests are counted by.
     pub(crate) count_by: Option<String>,
-    pub(crate) pre: Arc<ProxyPre<InstanceData>>,
+    pub(crate) exports: Exports,
     pub(crate) engine: Engine,
 }
+
+/// A component's code, with what its imports ask for, and where its answers come from.
+pub(crate) struct Exports {
+    pre: InstancePre<InstanceData>,
+    handler: ServiceIndices,
+    /// Whether it can be asked for what it remembers.
+    memory: Option<RememberingIndices>,
+}
+
+impl Exports {
+    fn of(pre: InstancePre<InstanceData>) -> wasmtime::Result<Self> {
+        let memory = pre.component().get_export_index(None, MEMORY);
+        Ok(Self {
+            handler: ServiceIndices::new(&pre)?,
+            memory: memory.map(|_| RememberingIndices::new(&pre)).transpose()?,
+            pre,
+        })
+    }
+
+    pub(crate) fn has_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    pub(crate) async fn instantiate(
+        &self,
+        store: &mut Store<InstanceData>,
+    ) -> wasmtime::Result<(Proxy, Option<Remembering>)> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        let handler = Proxy::P3(self.handler.load(&mut *store, &instance)?);
+        let memory = self.memory.as_ref();
+        let memory = memory.map(|memory| memory.load(&mut *store, &instance));
+        Ok((handler, memory.transpose()?))
+    }
+}
+
+const MEMORY: &str = "headwater:edge/memory@1.0.0";
 
 /// A folder a component may read.
 #[derive(Debug, Clone)]
@@ -134,16 +174,12 @@ pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
 }
 
 /// Gives `component` what its imports ask for.
-pub(crate) fn link(
-    engine: &Engine,
-    component: &Component,
-) -> wasmtime::Result<ProxyPre<InstanceData>> {
+pub(crate) fn link(engine: &Engine, component: &Component) -> wasmtime::Result<Exports> {
     let mut linker = Linker::<InstanceData>::new(engine);
     // Rust's standard library still imports WASI 0.2; the SDK brings 0.3.
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     p3::add_to_linker(&mut linker)?;
     bindings::HostImports::add_to_linker::<_, ComponentData>(&mut linker, InstanceData::view)?;
-    let pre = linker.instantiate_pre(component)?;
-    Ok(ProxyPre::P3(p3::bindings::ServicePre::new(pre)?))
+    Exports::of(linker.instantiate_pre(component)?)
 }

@@ -5,15 +5,25 @@
 //!
 //! An instance is a task of its own. It has one request at a time (ADR 3), and is free for the next when the guest is done
 //! with the last one altogether, its body written.
+//!
+//! A component that can say what it remembers is asked for that first, in a single call ([`Dispatcher::recall`]): its handler
+//! costs thirty of them (ADR 48).
 
+use crate::bindings::memory::Remembering;
+use crate::bindings::memory::exports::headwater::edge::memory::{Answer, Body, Question};
 use crate::component::LoadedComponent;
 use crate::host::Registry;
 use crate::instance::{InstanceData, Overdue, Phase, Running, Watch, new_store};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{self, Outgoing, full_body};
+use bytes::Bytes;
 use futures::channel::oneshot;
+use futures::future::BoxFuture;
 use futures::task::AtomicWaker;
 use headwater_trace::Here;
-use http::{Request, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, response};
+use http_body::Body as _;
+use metrics::Counter;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -21,8 +31,8 @@ use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut, Store};
-use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{ExpirationError, Prepared, Proxy};
+use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -44,6 +54,28 @@ struct Job {
     /// goes away: the guest cannot be told, and goes on.
     place: OwnedSemaphorePermit,
     answer: oneshot::Sender<wasmtime::Result<Response<WasiBody>>>,
+    /// Where to say what is not an answer yet, if the component is asked for what it remembers only.
+    recalled: Option<oneshot::Sender<(Rest, OwnedSemaphorePermit)>>,
+}
+
+/// A request that memory does not answer in full.
+struct Rest {
+    request: Request<WasiBody>,
+    /// `None`: it is one for the handler.
+    handed_on: Option<Box<HandedOn>>,
+}
+
+/// An answer whose body is another component's.
+struct HandedOn {
+    head: response::Parts,
+    post: Request<WasiBody>,
+}
+
+/// What a component remembers.
+pub(crate) enum Recalled {
+    Answer(Response<WasiBody>),
+    /// Nothing that answers the request, which keeps its place.
+    Nothing(Request<WasiBody>, OwnedSemaphorePermit),
 }
 
 /// Where an instance that has nothing to do waits for its next request.
@@ -82,11 +114,18 @@ struct Instances {
     registry: Weak<Registry>,
     /// Those that have nothing to do; the one that answered last is at the end.
     idle: Mutex<Vec<Arc<Mailbox>>>,
+    /// Requests that memory answered, and that it did not.
+    recalls: (Counter, Counter),
 }
 
 impl Dispatcher {
     pub(crate) fn new(component: Arc<LoadedComponent>, registry: Weak<Registry>) -> Self {
+        let recalls = |outcome| {
+            metrics::counter!("headwater_component_recalls_total",
+                "component" => component.id.clone(), "outcome" => outcome)
+        };
         Self(Arc::new(Instances {
+            recalls: (recalls("answered"), recalls("asked")),
             component,
             registry,
             idle: Mutex::default(),
@@ -104,20 +143,72 @@ impl Dispatcher {
             request,
             place,
             answer,
+            recalled: None,
         });
         answered
             .await
             .map_err(|oneshot::Canceled| Unanswered::Lost)?
-            .map_err(|error| {
-                if error.is::<ExpirationError>() {
-                    Unanswered::Late
-                } else {
-                    match error.downcast::<NoInstance>() {
-                        Ok(NoInstance(error)) => Unanswered::NoInstance(error),
-                        Err(error) => Unanswered::Refused(error),
-                    }
-                }
-            })
+            .map_err(unanswered)
+    }
+
+    /// Asks an instance for what it remembers, if the component has a memory and the request is one for it: without a body, and
+    /// not to change anything.
+    pub(crate) async fn recall(
+        &self,
+        place: OwnedSemaphorePermit,
+        request: Request<WasiBody>,
+    ) -> Result<Recalled, Unanswered> {
+        let component = &self.0.component;
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !reads || !request.body().is_end_stream() || !component.exports.has_memory() {
+            return self.handle(place, request).await.map(Recalled::Answer);
+        }
+        let (answer, answered) = oneshot::channel();
+        let (rest, recalled) = oneshot::channel();
+        self.0.give(Job {
+            request,
+            place,
+            answer,
+            recalled: Some(rest),
+        });
+        let (remembered, other) = &self.0.recalls;
+        if let Ok(answer) = answered.await {
+            remembered.increment(1);
+            return answer.map(Recalled::Answer).map_err(unanswered);
+        }
+        let (rest, place) = recalled
+            .await
+            .map_err(|oneshot::Canceled| Unanswered::Lost)?;
+        let request = rest.request;
+        let Some(handed_on) = rest.handed_on else {
+            other.increment(1);
+            return Ok(Recalled::Nothing(request, place));
+        };
+        let HandedOn { head, post } = *handed_on;
+        let here = request.extensions().get::<Here>().cloned();
+        let asked = self.0.send(post, here);
+        let answered = tokio::time::timeout(component.limits.request_deadline, asked).await;
+        Ok(match answered.map_err(|_| Unanswered::Late)? {
+            Ok(answered) if answered.status() == StatusCode::OK => {
+                remembered.increment(1);
+                Recalled::Answer(Response::from_parts(head, answered.into_body()))
+            }
+            // The handler knows what to do about it, or how to say it.
+            _ => {
+                other.increment(1);
+                Recalled::Nothing(request, place)
+            }
+        })
+    }
+}
+
+fn unanswered(error: wasmtime::Error) -> Unanswered {
+    if error.is::<ExpirationError>() {
+        return Unanswered::Late;
+    }
+    match error.downcast::<NoInstance>() {
+        Ok(NoInstance(error)) => Unanswered::NoInstance(error),
+        Err(error) => Unanswered::Refused(error),
     }
 }
 
@@ -138,17 +229,35 @@ impl Instances {
         }
     }
 
-    async fn instantiate(&self) -> wasmtime::Result<(Store<InstanceData>, Proxy)> {
+    async fn instantiate(
+        &self,
+    ) -> wasmtime::Result<(Store<InstanceData>, Proxy, Option<Remembering>)> {
         let hooks = Outgoing {
             component: self.component.clone(),
             registry: self.registry.clone(),
             here: None,
         };
         let mut store = new_store(&self.component, hooks)?;
-        let proxy = self.component.pre.instantiate_async(&mut store).await?;
+        let (proxy, memory) = self.component.exports.instantiate(&mut store).await?;
         metrics::counter!("headwater_component_instances_total", "component" => self.component.id.clone())
             .increment(1);
-        Ok((store, proxy))
+        Ok((store, proxy, memory))
+    }
+
+    /// Sends what a component asks of another. Boxed, as that one may ask others in the same way.
+    fn send(
+        &self,
+        request: Request<WasiBody>,
+        here: Option<Here>,
+    ) -> BoxFuture<'_, Result<Response<WasiBody>, Error>> {
+        let registry = self.registry.clone();
+        Box::pin(outgoing::send(
+            &self.component,
+            registry,
+            request,
+            None,
+            here,
+        ))
     }
 
     /// Takes an instance from those that wait; false if a request has found it before.
@@ -161,7 +270,7 @@ impl Instances {
 
 /// The life of an instance: from its first request until it has idled for long, has answered often enough, or is ended.
 async fn live(instances: Arc<Instances>, first: Job) {
-    let (mut store, proxy) = match instances.instantiate().await {
+    let (mut store, proxy, memory) = match instances.instantiate().await {
         Ok(made) => made,
         Err(error) => {
             // Nobody may be waiting any more.
@@ -174,7 +283,14 @@ async fn live(instances: Arc<Instances>, first: Job) {
     let mut watch = Watch::new(instances.component.limits, running.clone());
     let ended = {
         let mut serving = pin!(store.run_concurrent(async |accessor| {
-            serve(&instances, accessor, &proxy, &mailbox, &running, first).await
+            let guest = Guest {
+                instances: &instances,
+                accessor,
+                proxy: &proxy,
+                memory: memory.as_ref(),
+                running: &running,
+            };
+            guest.serve(&mailbox, first).await
         }));
         poll_fn(|cx| {
             loop {
@@ -217,40 +333,123 @@ async fn live(instances: Arc<Instances>, first: Job) {
     }
 }
 
-/// Answers one request after the other.
-async fn serve(
-    instances: &Instances,
-    accessor: &Accessor<InstanceData>,
-    proxy: &Proxy,
-    mailbox: &Arc<Mailbox>,
-    running: &Running,
-    first: Job,
-) -> wasmtime::Result<()> {
-    let mut job = first;
-    let mut left = instances.component.limits.requests_per_instance;
-    loop {
-        running.enter(Phase::Answering);
+/// An instance, and what it takes to have it answer.
+struct Guest<'a> {
+    instances: &'a Instances,
+    accessor: &'a Accessor<InstanceData>,
+    proxy: &'a Proxy,
+    memory: Option<&'a Remembering>,
+    running: &'a Running,
+}
+
+impl Guest<'_> {
+    /// Answers one request after the other.
+    async fn serve(&self, mailbox: &Arc<Mailbox>, first: Job) -> wasmtime::Result<()> {
+        let mut job = first;
+        let mut left = self.instances.component.limits.requests_per_instance;
+        loop {
+            self.running.enter(Phase::Answering);
+            let in_time = self.answer(job).await?;
+            self.running.enter(Phase::After);
+            poll_fn(|cx| self.accessor.poll_no_interesting_tasks(cx)).await;
+            left = left.saturating_sub(1);
+            if !in_time || left == 0 {
+                return Ok(());
+            }
+            self.running.enter(Phase::Idle);
+            lock(&self.instances.idle).push(mailbox.clone());
+            job = poll_fn(|cx| mailbox.poll(cx)).await;
+        }
+    }
+
+    /// Answers a request. False: not before its deadline.
+    async fn answer(&self, job: Job) -> wasmtime::Result<bool> {
         let Job {
             request,
             place,
             answer,
+            recalled,
         } = job;
+        if let (Some(memory), Some(unanswered)) = (self.memory, recalled) {
+            // Nobody may be waiting any more.
+            match self.recall(memory, request).await? {
+                Ok(response) => {
+                    drop(place);
+                    let _ = answer.send(Ok(response));
+                }
+                Err(rest) => {
+                    let _ = unanswered.send((rest, place));
+                }
+            }
+            return Ok(true);
+        }
         let view = InstanceData::http_view;
         let here = request.extensions().get::<Here>().cloned();
-        let prepared = accessor.with(|mut store| {
+        let prepared = self.accessor.with(|mut store| {
             store.as_context_mut().data_mut().answers_within(here);
-            Prepared::new(store.as_context_mut(), proxy, request, view, answer)
+            Prepared::new(store.as_context_mut(), self.proxy, request, view, answer)
         })?;
-        let in_time = prepared.run(accessor, running.late()).await?;
-        drop(place);
-        running.enter(Phase::After);
-        poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-        left = left.saturating_sub(1);
-        if !in_time || left == 0 {
-            return Ok(());
+        prepared.run(self.accessor, self.running.late()).await
+    }
+
+    /// What the guest remembers.
+    ///
+    /// Errors: it traps.
+    async fn recall(
+        &self,
+        memory: &Remembering,
+        request: Request<WasiBody>,
+    ) -> wasmtime::Result<Result<Response<WasiBody>, Rest>> {
+        let recalled = memory
+            .headwater_edge_memory()
+            .call_recall(self.accessor, question(&request))
+            .await?;
+        let Some(Answer {
+            status,
+            headers,
+            body,
+        }) = recalled
+        else {
+            return Ok(Err(Rest {
+                request,
+                handed_on: None,
+            }));
+        };
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(status)?;
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes())?;
+            let value = HeaderValue::from_maybe_shared(Bytes::from(value))?;
+            response.headers_mut().append(name, value);
         }
-        running.enter(Phase::Idle);
-        lock(&instances.idle).push(mailbox.clone());
-        job = poll_fn(|cx| mailbox.poll(cx)).await;
+        let bytes = match body {
+            Body::Empty => Bytes::new(),
+            Body::Bytes(bytes) => bytes.into(),
+            Body::HandedOn(post) => {
+                let handed_on = HandedOn {
+                    head: response.into_parts().0,
+                    post: Request::post(post.url).body(full_body(post.body))?,
+                };
+                return Ok(Err(Rest {
+                    request,
+                    handed_on: Some(Box::new(handed_on)),
+                }));
+            }
+        };
+        Ok(Ok(response.map(|()| full_body(bytes))))
+    }
+}
+
+/// A request as the guest's memory takes it.
+fn question(request: &Request<WasiBody>) -> Question {
+    let headers = request.headers().iter();
+    let target = request.uri().path_and_query();
+    Question {
+        head: *request.method() == Method::HEAD,
+        target: target.map_or("/", PathAndQuery::as_str).to_owned(),
+        authority: request.uri().authority().map(ToString::to_string),
+        headers: headers
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect(),
     }
 }

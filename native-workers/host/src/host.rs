@@ -5,7 +5,7 @@ use crate::compiled::Compiler;
 use crate::component::{Limits, LoadedComponent, Mount, engine, link};
 use crate::compose::{self, compose};
 use crate::delivered::Delivered;
-use crate::dispatch::{Dispatcher, Unanswered};
+use crate::dispatch::{Dispatcher, Recalled, Unanswered};
 use crate::instance::EPOCH;
 use crate::lately::Lately;
 use crate::manifest::{self, Manifest, RequestHeaders};
@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -160,7 +160,7 @@ impl Host {
             // One after the other: each is compiled by all cores, and what the compiler holds of several is hundreds of megabytes.
             let bytes = composed(source, &manifest, component)
                 .with_context(|| format!("component `{id}`"))?;
-            let pre = compiler
+            let exports = compiler
                 .component(&bytes)
                 .and_then(|compiled| link(&engine, &compiled))
                 .map_err(anyhow::Error::from)
@@ -198,7 +198,7 @@ impl Host {
                 cached: component.tool.headwater.cache,
                 count_by: component.tool.headwater.count_by.clone(),
                 stale_if_error: Duration::from_secs(component.tool.headwater.stale_if_error),
-                pre: Arc::new(pre),
+                exports,
                 engine: engine.clone(),
             }));
         }
@@ -344,6 +344,15 @@ impl Failure {
 }
 
 impl Runnable {
+    /// A place among the requests in flight.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let queue = self.component.limits.queue;
+        tokio::time::timeout(queue, self.places.clone().acquire_owned())
+            .await
+            .map_err(|_| Failure::Busy)?
+            .map_err(|_| Failure::Broken)
+    }
+
     /// The component's answer, or the problem it has.
     async fn answer(&self, request: Request<WasiBody>) -> Response<WasiBody> {
         let started = Instant::now();
@@ -373,32 +382,31 @@ impl Runnable {
         request: Request<WasiBody>,
     ) -> Result<Response<WasiBody>, Failure> {
         let limits = &self.component.limits;
-        let place = tokio::time::timeout(limits.queue, self.places.clone().acquire_owned())
-            .await
-            .map_err(|_| Failure::Busy)?
-            .map_err(|_| Failure::Broken)?;
         let started = Instant::now();
         let id = &self.component.id;
-        self.instances
-            .handle(place, request)
-            .await
-            .map_err(|unanswered| match unanswered {
-                Unanswered::Late => Failure::Deadline,
-                // The deadline ends a guest that is computing.
-                _ if started.elapsed() >= limits.request_deadline => Failure::Deadline,
-                Unanswered::NoInstance(error) => {
-                    tracing::error!(component = %id, "no instance: {error:?}");
-                    Failure::Busy
-                }
-                Unanswered::Refused(error) => {
-                    tracing::error!(component = %id, "no answer: {error:?}");
-                    Failure::Broken
-                }
-                Unanswered::Lost => {
-                    tracing::error!(component = %id, "no answer: its instance ended");
-                    Failure::Broken
-                }
-            })
+        let place = self.place().await?;
+        let answered = match self.instances.recall(place, request).await {
+            Ok(Recalled::Answer(response)) => Ok(response),
+            Ok(Recalled::Nothing(request, place)) => self.instances.handle(place, request).await,
+            Err(unanswered) => Err(unanswered),
+        };
+        answered.map_err(|unanswered| match unanswered {
+            Unanswered::Late => Failure::Deadline,
+            // The deadline ends a guest that is computing.
+            _ if started.elapsed() >= limits.request_deadline => Failure::Deadline,
+            Unanswered::NoInstance(error) => {
+                tracing::error!(component = %id, "no instance: {error:?}");
+                Failure::Busy
+            }
+            Unanswered::Refused(error) => {
+                tracing::error!(component = %id, "no answer: {error:?}");
+                Failure::Broken
+            }
+            Unanswered::Lost => {
+                tracing::error!(component = %id, "no answer: its instance ended");
+                Failure::Broken
+            }
+        })
     }
 }
 

@@ -136,7 +136,8 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-async fn send(
+/// Sends a component's request to where it is for.
+pub(crate) async fn send(
     component: &LoadedComponent,
     registry: Weak<Registry>,
     mut request: Request<WasiBody>,

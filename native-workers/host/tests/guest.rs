@@ -62,7 +62,16 @@ impl StandIn for Native {
             if path == "/slow" {
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
-            Ok(Response::new(full_body(format!("native {path}"))))
+            let body = request.into_body().collect().await?.to_bytes();
+            let told = match std::str::from_utf8(&body).unwrap() {
+                "" => format!("native {path}"),
+                told => format!("native {path}: {told}"),
+            };
+            let mut response = Response::new(full_body(told));
+            if path == "/refuse" {
+                *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+            }
+            Ok(response)
         })
     }
 }
@@ -225,6 +234,82 @@ fn the_instance_that_answered_last_answers_next() {
             assert_eq!(served, last + 1, "another instance answered");
             last = served;
         }
+    });
+}
+
+#[test]
+fn what_a_component_remembers_it_is_asked_for_in_one_call() {
+    runtime().block_on(async {
+        let response = host().handle(connection(), request("/recall/bytes")).await;
+        let told: Vec<_> = response.headers().get_all("x-told").iter().collect();
+        assert_eq!(told, ["get", "example.test"]);
+        let remembered = (StatusCode::from_u16(203).unwrap(), "from memory".into());
+        assert_eq!(answer(response).await, remembered);
+        assert_eq!(get("/recall/nothing").await.1, "");
+
+        let mut head = request("/recall/bytes");
+        *head.method_mut() = http::Method::HEAD;
+        let response = host().handle(connection(), head).await;
+        assert_eq!(response.headers()["x-told"], "head");
+
+        let handled = (StatusCode::OK, "from the handler".into());
+        assert_eq!(get("/recall/of-nothing").await, handled);
+        let mut post = request("/recall/bytes");
+        *post.method_mut() = http::Method::POST;
+        assert_eq!(ask(post).await, handled, "what changes something");
+        let mut with_body = request("/recall/bytes");
+        *with_body.body_mut() = full_body("a body");
+        assert_eq!(ask(with_body).await, handled, "what has a body");
+
+        // What a client says in the host's name does not reach the component here, either.
+        let mut spoofed = request("/recall/headers");
+        let header = ("spin-client-addr", "1.2.3.4:5");
+        spoofed
+            .headers_mut()
+            .insert(header.0, header.1.parse().unwrap());
+        let (_, told) = ask(spoofed).await;
+        let value = |text: &str| format!("{:?}", text.as_bytes());
+        assert!(!told.contains(&value("1.2.3.4:5")), "{told}");
+        assert!(told.contains(&value("10.1.2.3:4567")), "{told}");
+    });
+}
+
+#[test]
+fn a_remembered_answer_may_have_the_body_of_another_component() {
+    runtime().block_on(async {
+        let (status, body) = get("/recall/post?http://native.spin.internal/x").await;
+        assert_eq!((status.as_u16(), body.as_str()), (203, "native /x: a plan"));
+        // What does not come is the handler's to explain.
+        for elsewhere in [
+            "http://native.spin.internal/refuse",
+            "http://inner.spin.internal/trap",
+            "http://denied.invalid/",
+            "not a URL",
+        ] {
+            let escaped = elsewhere.replace(' ', "%20");
+            let (status, body) = get(&format!("/recall/post?{escaped}")).await;
+            assert_eq!(
+                (status, body.as_str()),
+                (StatusCode::OK, "from the handler"),
+                "{elsewhere}"
+            );
+        }
+        let (status, body) = get("/recall/post?http://silent.spin.internal/").await;
+        assert_eq!((status.as_u16(), problem(&body)), (504, 504));
+    });
+}
+
+#[test]
+fn a_memory_that_fails_harms_nobody_else() {
+    runtime().block_on(async {
+        let (status, body) = get("/recall/trap").await;
+        assert_eq!((status.as_u16(), problem(&body)), (500, 500));
+        let started = Instant::now();
+        let (late, other) = tokio::join!(get("/recall/loop"), get("/recall/bytes"));
+        assert_eq!((late.0.as_u16(), problem(&late.1)), (504, 504));
+        assert!(started.elapsed() < Duration::from_secs(4));
+        assert_eq!(other.1, "from memory");
+        assert_eq!(get("/ok").await, (StatusCode::OK, "ok".into()));
     });
 }
 

@@ -13,6 +13,55 @@ mod wit {
     wit_bindgen::generate!({ path: "wit", world: "guest", runtime_path: "spin_sdk::wit_bindgen::rt" });
 }
 
+/// What the guest remembers: paths below `/recall`.
+#[allow(unsafe_code, reason = "what a component exports")]
+mod memory {
+    use spin_sdk::wit_bindgen;
+    wit_bindgen::generate!({
+        path: "../../functions/edge/wit",
+        world: "remembering",
+        runtime_path: "spin_sdk::wit_bindgen::rt",
+    });
+
+    use exports::headwater::edge::memory::{Answer, Body, Guest, Post, Question};
+
+    struct Memory;
+    export!(Memory);
+
+    impl Guest for Memory {
+        fn recall(question: Question) -> Option<Answer> {
+            let (path, query) = question
+                .target
+                .split_once('?')
+                .unwrap_or((&question.target, ""));
+            let body = match path {
+                "/recall/bytes" => Body::Bytes(b"from memory".into()),
+                "/recall/nothing" => Body::Empty,
+                "/recall/headers" => Body::Bytes(format!("{:?}", question.headers).into_bytes()),
+                "/recall/post" => Body::HandedOn(Post {
+                    url: query.to_owned(),
+                    body: b"a plan".into(),
+                }),
+                "/recall/trap" => panic!("asked to"),
+                "/recall/loop" => loop {
+                    std::hint::black_box(query);
+                },
+                _ => return None,
+            };
+            let told = if question.head { "head" } else { "get" };
+            let host = question.authority.unwrap_or_default();
+            Some(Answer {
+                status: 203,
+                headers: vec![
+                    ("x-told".into(), told.into()),
+                    ("x-told".into(), host.into_bytes()),
+                ],
+                body,
+            })
+        }
+    }
+}
+
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 #[http_service]
@@ -61,6 +110,7 @@ async fn guest(request: Request) -> Response<Full<Bytes>> {
         "/sql" => sql().await,
         "/greet" => Ok(wit::headwater::test::greeter::greet(&query)),
         "/left-open" => left_open().await,
+        _ if path.starts_with("/recall") => Ok("from the handler".into()),
         _ => Err(format!("nothing at {path}")),
     };
     let (status, text) = match text {
