@@ -164,6 +164,23 @@ impl Plan {
         self.total
     }
 
+    /// About how many bytes of memory the plan takes, if it only puts pieces of objects together.
+    pub fn footprint(&self) -> Option<usize> {
+        if self.cover.is_some() {
+            return None;
+        }
+        let mut bytes = self.steps.len().saturating_mul(size_of::<Step>());
+        for step in &self.steps {
+            match step {
+                Step::Inline(inline) => bytes = bytes.saturating_add(inline.len()),
+                Step::Range { .. } => {}
+                Step::Packetise(_) => return None,
+            }
+        }
+        let urls = self.objects.iter().map(|object| object.url().len());
+        Some(bytes.saturating_add(urls.sum()))
+    }
+
     /// The body, if the plan reads no object and encrypts nothing: such a body needs no assembler.
     pub fn inline_only(&self) -> Option<Bytes> {
         if self.cover.is_some() {

@@ -46,7 +46,7 @@ const LOCATOR_TTL: SignedDuration = SignedDuration::from_secs(5);
 const FILTER_TTL: SignedDuration = SignedDuration::from_secs(5);
 /// How long a server manifest is believed.
 const LISTING_TTL: SignedDuration = SignedDuration::from_secs(5);
-/// How long an answer that is known in full is given again without asking what it was made from. Whether it may be given is
+/// How long an answer, or how a segment is put together, is given again without asking what it was made from. Whether it may be given is
 /// asked every time by an instance; the host's cache asks again after it ([`keepable`]).
 const ANSWER_TTL: SignedDuration = SignedDuration::from_secs(2);
 
@@ -110,7 +110,7 @@ pub struct Origin<C: Catalog, S> {
     images: Cache<Option<Arc<Images>>>,
     /// By place, file, track and version; `None` where it could not be found out.
     captions: Cache<Option<Captions>>,
-    /// Manifests and init segments by their path.
+    /// Manifests, init segments and plans of segments by their path.
     answers: Cache<Arc<Resource>>,
     indexes: Indexes,
     recordings: live::Memory,
@@ -256,7 +256,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             && let Some(resource) = self.answers.get(&key, request.now)
         {
             let response = answer::answer(request, Resource::clone(&resource))?;
-            return Ok(keepable(response, published, request.now, Keep::Answer));
+            return Ok(match resource.body {
+                Content::Bytes(_) => keepable(response, published, request.now, Keep::Answer),
+                Content::Plan(_) => response,
+            });
         }
         let visit = Visit {
             locator: &address.locator,
@@ -301,17 +304,24 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         };
         match resource {
             Made::Resource(resource) => {
-                if let Content::Bytes(bytes) = &resource.body {
+                let (bytes, known) = match &resource.body {
+                    Content::Bytes(bytes) => (Some(bytes.len()), true),
+                    // What a thousand players ask for within a second is not looked up a thousand times.
+                    Content::Plan(plan) => (plan.footprint(), false),
+                };
+                if let Some(bytes) = bytes {
                     self.answers.put(
                         &key,
                         Arc::new(resource.clone()),
-                        bytes.len().saturating_add(key.len()),
+                        bytes.saturating_add(key.len()),
                         request.now.checked_add(ANSWER_TTL).ok(),
                     );
-                    let response = answer::answer(request, resource)?;
-                    return Ok(keepable(response, published, request.now, Keep::Answer));
                 }
-                answer::answer(request, resource)
+                let response = answer::answer(request, resource)?;
+                Ok(match known {
+                    true => keepable(response, published, request.now, Keep::Answer),
+                    false => response,
+                })
             }
             Made::NotModified(meta) => answer::not_modified(&meta),
         }
