@@ -5,7 +5,7 @@
 //! ringing on graphics. Chroma is scaled on its own grid; the quarter-sample shift of left-sited 4:2:0 chroma that this
 //! ignores is the same at every size and below what a viewer can see.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pic_scale::{ImageSize, ImageStore, ImageStoreMut, Resampling, ResamplingFunction, Scaler};
 
@@ -28,6 +28,8 @@ pub struct Step {
     to: Size,
     luma: Planar,
     chroma: Planar,
+    /// Kept from picture to picture: megabytes that would be cleared for every one.
+    scratch: Mutex<Scratch>,
 }
 
 impl Step {
@@ -37,6 +39,7 @@ impl Step {
             to,
             luma: Planar::new(from.plane(Plane::Y), to.plane(Plane::Y))?,
             chroma: Planar::new(from.plane(Plane::Cb), to.plane(Plane::Cb))?,
+            scratch: Mutex::default(),
         })
     }
 
@@ -50,7 +53,7 @@ impl Step {
             )));
         }
         let mut out = Picture::black(self.to);
-        let mut scratch = Scratch::default();
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         for plane in PLANES {
             let planar = if plane == Plane::Y {
                 &self.luma
@@ -77,12 +80,20 @@ struct Planar {
     columns: Option<Arc<Resampling<u8, 1>>>,
 }
 
-/// Planes on the way.
+/// Planes on the way, as large as the largest so far.
 #[derive(Default)]
 struct Scratch {
     rows: Vec<u8>,
     turned: Vec<u8>,
     columns: Vec<u8>,
+}
+
+/// The first `samples` of `plane`, whatever they are.
+fn room(plane: &mut Vec<u8>, samples: usize) -> &mut [u8] {
+    if plane.len() < samples {
+        plane.resize(samples, 0);
+    }
+    &mut plane[..samples]
 }
 
 impl Planar {
@@ -116,22 +127,17 @@ impl Planar {
         };
         let squeezed = match &self.rows {
             Some(rows) => {
-                scratch.rows.resize(width * to_height, 0);
-                resample(rows, (from, height), (&mut scratch.rows, to_height), width)?;
-                &scratch.rows
+                let squeezed = room(&mut scratch.rows, width * to_height);
+                resample(rows, (from, height), (squeezed, to_height), width)?;
+                squeezed
             }
             None => from,
         };
-        scratch.turned.resize(width * to_height, 0);
-        turn_over(squeezed, &mut scratch.turned, width);
-        scratch.columns.resize(to_width * to_height, 0);
-        resample(
-            columns,
-            (&scratch.turned, width),
-            (&mut scratch.columns, to_width),
-            to_height,
-        )?;
-        turn_over(&scratch.columns, to, to_height);
+        let turned = room(&mut scratch.turned, width * to_height);
+        turn_over(squeezed, turned, width);
+        let scaled = room(&mut scratch.columns, to_width * to_height);
+        resample(columns, (turned, width), (scaled, to_width), to_height)?;
+        turn_over(scaled, to, to_height);
         Ok(())
     }
 }
