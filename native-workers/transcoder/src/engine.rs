@@ -10,6 +10,7 @@ use headwater_work::{
     ChunkRecord, Claim, EncodedTrack, EngineChoice, MAX_REASON_BYTES, OutputFailure,
     OutputProgress, WorkOutput,
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::division::Division;
@@ -58,6 +59,8 @@ pub struct Job {
     pub wind_down: CancellationToken,
     /// Who makes which chunks.
     pub division: Division,
+    /// Wakes who reports finished chunks.
+    pub(crate) finished: Notify,
     cancel_requested: AtomicBool,
     reports: Mutex<Reports>,
 }
@@ -85,6 +88,7 @@ impl Job {
             stop,
             wind_down: CancellationToken::new(),
             division: Division::default(),
+            finished: Notify::new(),
             cancel_requested: AtomicBool::new(false),
             reports: Mutex::default(),
         }
@@ -123,6 +127,8 @@ impl Job {
         let mut reports = self.reports();
         reports.chunks.push(record);
         reports.finished_chunks += 1;
+        drop(reports);
+        self.finished.notify_one();
     }
 
     /// How many were told of in all.

@@ -6,7 +6,8 @@
 //! Video is cut into segments (two seconds, the same for every rendition) and segments into chunks of eight to sixteen
 //! seconds, the unit of work and of resumption. Where in that span a chunk ends is chosen so that little of the source
 //! has to be decoded twice: best is right before a sync sample of the source. Where those are far apart, chunks share a
-//! pass over the source, which decodes on from one to the next.
+//! pass over the source, which decodes on from one to the next. The last half minute of a film that several workers may
+//! make is cut into chunks of four to eight seconds: whoever is done first waits for the others' last chunk.
 
 use headwater_bmff::{AvcConfig, Colour, SampleTable};
 
@@ -15,10 +16,16 @@ use crate::picture::{Rotation, Size};
 use crate::timeline::VideoTimeline;
 
 /// Moves when the bytes of outputs do.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Segments of a chunk, at least and at most.
 const CHUNK_SEGMENTS: std::ops::RangeInclusive<usize> = 4..=8;
+/// The same of the chunks at a film's end.
+const LAST_SEGMENTS: std::ops::RangeInclusive<usize> = 2..=4;
+/// How many segments the end is.
+const END: usize = 16;
+/// Segments of a film that has such an end: below, one worker makes it, and small chunks only cost.
+const LONG: usize = 24;
 
 /// The video of one output.
 #[derive(Debug, Clone)]
@@ -185,21 +192,10 @@ pub fn video_chunks(
     let mut chunks = Vec::new();
     let mut from = 0;
     while from < segments.len() {
-        let left = segments.len() - from;
-        // What is left goes into one chunk, or two; never a crumb at the end.
-        let to = if left <= *CHUNK_SEGMENTS.end() {
-            segments.len()
-        } else {
-            CHUNK_SEGMENTS
-                .map(|length| from + length)
-                .filter(|&to| segments.len() - to >= *CHUNK_SEGMENTS.start())
-                .min_by_key(|&to| {
-                    let frame = frame_at(to);
-                    let again = order.needed(timeline, frame..frame + 1);
-                    (again.len(), to)
-                })
-                .unwrap_or(segments.len())
-        };
+        let to = chunk_end(segments.len(), from, |to| {
+            let frame = frame_at(to);
+            order.needed(timeline, frame..frame + 1).len()
+        });
         let frames = frame_at(from)..frame_at(to);
         chunks.push(VideoChunk {
             segments: from..to,
@@ -209,6 +205,28 @@ pub fn video_chunks(
         from = to;
     }
     chunks
+}
+
+/// Where the chunk ends that begins with segment `from` of `count`. `again`: what is decoded twice where it ends with that
+/// segment.
+fn chunk_end(count: usize, from: usize, again: impl Fn(usize) -> usize) -> usize {
+    let left = count - from;
+    let long = count >= LONG;
+    let lengths = if long && left <= END {
+        LAST_SEGMENTS
+    } else {
+        CHUNK_SEGMENTS
+    };
+    let least = *lengths.start();
+    // What is left goes into one chunk; never a crumb at the end.
+    if left < 2 * least || (!long && left <= *lengths.end()) {
+        return count;
+    }
+    lengths
+        .map(|length| from + length)
+        .filter(|&to| to + least <= count)
+        .min_by_key(|&to| (again(to), to))
+        .unwrap_or(count)
 }
 
 /// FNV-1a over whatever identifies a plan: not for defence, only to tell plans apart.
@@ -277,6 +295,44 @@ mod tests {
                     assert!(pass.samples.start <= samples.start && samples.end <= pass.samples.end);
                 }
             }
+        }
+    }
+
+    /// The lengths of the chunks of `count` segments, each of which begins with a sync sample.
+    fn lengths(count: usize) -> Vec<usize> {
+        let mut ends = vec![0];
+        while let Some(&from) = ends.last()
+            && from < count
+        {
+            ends.push(chunk_end(count, from, |_| 1));
+        }
+        ends.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    #[test]
+    fn chunks_of_a_long_film_are_small_at_its_end() {
+        assert_eq!(lengths(60), [[4; 11].as_slice(), &[2; 8]].concat());
+        for count in LONG..200 {
+            let lengths = lengths(count);
+            assert_eq!(lengths.iter().sum::<usize>(), count);
+            let (last, before) = lengths.split_last().unwrap();
+            assert!(*last <= 3, "{count}: {lengths:?}");
+            assert!(
+                before.iter().all(|&length| (2..=8).contains(&length)),
+                "{count}: {lengths:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_short_film_has_no_small_chunks() {
+        for count in 1..LONG {
+            let lengths = lengths(count);
+            assert_eq!(lengths.iter().sum::<usize>(), count);
+            assert!(
+                lengths.len() == 1 || lengths.iter().all(|&length| (4..=8).contains(&length)),
+                "{count}: {lengths:?}"
+            );
         }
     }
 

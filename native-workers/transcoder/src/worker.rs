@@ -85,7 +85,7 @@ const CLAIM_LASTS: Duration = Duration::from_secs(20 * 3600);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Between two questions whether somebody needs help.
-const OFFER_HELP_EVERY: Duration = Duration::from_secs(2);
+const OFFER_HELP_EVERY: Duration = Duration::from_secs(1);
 /// How long a job is left alone with which this worker could not help.
 const LEAVE_ALONE: Duration = Duration::from_secs(60);
 
@@ -289,7 +289,8 @@ async fn help(
                 job.stop.cancel();
                 break (tokio::time::timeout(STOP_WITHIN, &mut running).await.ok(), false);
             }
-            _ = renewals.tick() => if keeper.renew().await.is_some() {
+            // A finished chunk is told at once: the holder may be waiting for just this one.
+            () = either(renewals.tick(), job.finished.notified()) => if keeper.renew().await.is_some() {
                 job.stop.cancel();
                 break (tokio::time::timeout(STOP_WITHIN, &mut running).await.ok(), true);
             }
@@ -309,6 +310,13 @@ async fn help(
     let made = job.finished_chunks();
     tracing::info!(job = %claim.job_id, chunks = made, seconds = started.elapsed().as_secs_f64(), "helped with a job");
     made
+}
+
+async fn either(one: impl Future, other: impl Future) {
+    tokio::select! {
+        _ = one => {}
+        _ = other => {}
+    }
 }
 
 /// Why the engine was told to stop.

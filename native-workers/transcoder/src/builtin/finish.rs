@@ -24,10 +24,11 @@ use crate::poster;
 use crate::video::{self, Shared};
 
 impl OutputRun<'_> {
-    /// Makes everything visible: track files and their indexes, poster, manifest.
+    /// Makes everything visible: track files and their indexes, poster, manifest. The poster is made unless it is given.
     pub(super) async fn commit(
         &self,
         records: &HashMap<u32, Record>,
+        made: Option<Vec<u8>>,
         visible: &mut Vec<String>,
     ) -> Step<String> {
         let mut entries = Vec::new();
@@ -67,7 +68,10 @@ impl OutputRun<'_> {
                 entries.push(entry);
             }
             let poster = format!("{}_Thumbnail000001.jpg", self.base);
-            let jpeg = self.poster(shared).await?;
+            let jpeg = match made {
+                Some(made) => made,
+                None => self.poster(shared).await?,
+            };
             visible.push(poster.clone());
             self.place.put(&poster, "image/jpeg", jpeg.into()).await?;
         }
@@ -139,7 +143,7 @@ impl OutputRun<'_> {
     }
 
     /// The first picture worth showing, near a tenth of the way in.
-    async fn poster(&self, shared: &Arc<Shared>) -> Step<Vec<u8>> {
+    pub(super) async fn poster(&self, shared: &Arc<Shared>) -> Step<Vec<u8>> {
         let plan = &shared.plan;
         let frames = plan.timeline.frames.len();
         let mut best: Option<(u32, Picture)> = None;

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{self, TryStreamExt as _};
 use headwater_work::{ChunkRecord, Claim, MAX_LOT, TakeResponse, WorkOutput};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::analysis::{Analysis, Plan};
 use crate::audio::AudioPlan;
@@ -201,6 +202,9 @@ enum Task {
     },
 }
 
+/// Among how many chunks are under way.
+type Pass = Arc<Option<OwnedSemaphorePermit>>;
+
 impl<'a> OutputRun<'a> {
     fn new(
         engine: &BuiltIn,
@@ -291,6 +295,7 @@ impl<'a> OutputRun<'a> {
         division
             .share(output, &self.fingerprint, lots, stop)
             .await?;
+        let mut poster = None;
         // Until all are there, whoever made them.
         while records.len() < self.units().count() {
             if self.job.wind_down.is_cancelled() {
@@ -310,19 +315,30 @@ impl<'a> OutputRun<'a> {
                     .share(output, &self.fingerprint, again, stop)
                     .await?;
             } else if others.is_empty() {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                // What is left of the work, while others have theirs.
+                match &self.video {
+                    Some(video) if poster.is_none() => poster = Some(self.poster(video).await?),
+                    _ => tokio::time::sleep(LOOK_AGAIN).await,
+                }
             }
             records.extend(others);
         }
-        self.commit(&records, visible).await
+        self.commit(&records, poster, visible).await
     }
 
     /// Makes `first`, and then what there is to take, until there is nothing.
     async fn make_chunks(&self, first: Option<TakeResponse>) -> Step<Vec<(u32, Record)>> {
-        // Enough at a time to keep every slot busy, few enough to bound memory.
+        // Enough at a time to keep every slot busy, few enough to bound memory. One slot is busy with one chunk, and what
+        // is taken early is what another worker has not got at the end.
         let renditions = self.video_files.len().max(1);
-        let at_once = self.slots.count().div_ceil(renditions) + 1;
+        let under_way = match self.slots.count() {
+            1 => 1,
+            count => count.div_ceil(renditions) + 1,
+        };
+        let gate = Arc::new(Semaphore::new(under_way));
         stream::try_unfold(first, async |first| {
+            // Closed never.
+            let pass = Arc::new(Arc::clone(&gate).acquire_owned().await.ok());
             if self.job.wind_down.is_cancelled() {
                 return Ok::<_, Stopped>(None);
             }
@@ -336,13 +352,15 @@ impl<'a> OutputRun<'a> {
             };
             self.note_made(&taken.made);
             let units = self.units_of(&taken.chunks);
-            let tasks = stream::iter(self.tasks(&units).into_iter().map(Ok::<_, Stopped>));
+            let tasks = self.tasks(&units).into_iter();
+            let tasks = tasks.map(move |task| Ok::<_, Stopped>((task, Arc::clone(&pass))));
+            let tasks = stream::iter(tasks);
             Ok((!units.is_empty()).then_some((tasks, None)))
         })
         .try_flatten()
         .try_take_while(|_| ready(Ok(!self.job.wind_down.is_cancelled())))
-        .map_ok(|task| self.do_task(task))
-        .try_buffer_unordered(at_once)
+        .map_ok(|(task, pass)| self.do_task(task, pass))
+        .try_buffer_unordered(under_way + 1)
         .try_concat()
         .await
     }
@@ -504,13 +522,14 @@ impl<'a> OutputRun<'a> {
         Ok(kept)
     }
 
-    async fn do_task(&self, task: Task) -> Step<Vec<(u32, Record)>> {
+    /// `pass`: let go when all of the source is read, so that the next chunk's is there when this one is made.
+    async fn do_task(&self, task: Task, pass: Pass) -> Step<Vec<(u32, Record)>> {
         match task {
-            Task::Video(pass) => {
+            Task::Video(chunks) => {
                 // Video chunks are the first units. Encoders count pictures as they go.
                 self.counted
-                    .add(pass.chunks.iter().map(|&chunk| chunk as u32));
-                self.make_video(pass).await
+                    .add(chunks.chunks.iter().map(|&chunk| chunk as u32));
+                self.make_video(chunks, pass).await
             }
             Task::Audio {
                 number,
@@ -519,7 +538,7 @@ impl<'a> OutputRun<'a> {
             } => {
                 let unit = Unit::Audio { track, chunk };
                 self.counted.add([number]);
-                let made = self.make_audio(track, chunk).await?;
+                let made = self.make_audio(track, chunk, pass).await?;
                 Ok(vec![(number, self.keep(number, unit, vec![made]).await?)])
             }
         }
@@ -549,7 +568,7 @@ impl<'a> OutputRun<'a> {
     }
 
     /// Makes the chunks of `pass`, or as many as there are before the job winds down.
-    async fn make_video(&self, pass: VideoPass) -> Step<Vec<(u32, Record)>> {
+    async fn make_video(&self, pass: VideoPass, gate: Pass) -> Step<Vec<(u32, Record)>> {
         let Some(shared) = &self.video else {
             return Err(failure::internal("There is no video to encode."));
         };
@@ -557,6 +576,7 @@ impl<'a> OutputRun<'a> {
         // A chunk is in memory while the next is made.
         let (made, mut finished) = mpsc::channel::<(usize, Vec<EncodedChunk>)>(1);
         let fed = feed(self.source, &shared.plan.samples, pass.samples.clone(), to);
+        let fed = fed.inspect(|_| drop(gate));
         let work = {
             let (shared, wind_down) = (Arc::clone(shared), self.job.wind_down.clone());
             tokio::task::spawn_blocking(move || {
@@ -589,7 +609,7 @@ impl<'a> OutputRun<'a> {
         Ok(records)
     }
 
-    async fn make_audio(&self, track: usize, chunk: usize) -> Step<EncodedChunk> {
+    async fn make_audio(&self, track: usize, chunk: usize, gate: Pass) -> Step<EncodedChunk> {
         let plan = &self.audio[track];
         let (to, mut from) = mpsc::channel::<Bytes>(feed::QUEUE);
         let fed = feed(self.source, &plan.samples, plan.samples_of(chunk), to);
@@ -603,6 +623,7 @@ impl<'a> OutputRun<'a> {
         };
         let (fed, units) = tokio::join!(fed, collect);
         fed?;
+        drop(gate);
         let (plan, slots, stop, done) = (
             Arc::clone(plan),
             Arc::clone(&self.slots),

@@ -17,3 +17,25 @@ pub mod support;
 pub const fn has_assembly() -> bool {
     cfg!(openh264_asm)
 }
+
+#[cfg(test)]
+mod tests {
+    /// The macros for it are set in the workspace's `.cargo/config.toml`, where they could get lost without anybody's
+    /// noticing more than a bill.
+    #[cfg(all(
+        openh264_asm,
+        target_arch = "x86_64",
+        target_os = "linux",
+        target_env = "gnu"
+    ))]
+    #[test]
+    fn openh264_has_its_avx2_code() {
+        // Put together here, so that this program does not hold the name but for the function.
+        let name = ["WelsSampleSatd16x16", "avx2"].join("_");
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let found = program
+            .windows(name.len())
+            .any(|window| window == name.as_bytes());
+        assert!(found, "`cargo clean -p openh264-sys2`, and build again");
+    }
+}
