@@ -286,7 +286,8 @@ impl MediaCache {
             }
         }
         self.0.hits.increment(blocks.len() as u64);
-        for (index, coming) in self.fetch(client, object, id, &missing) {
+        let coming = self.fetch(client, object, id, &missing, &mut blocks);
+        for (index, coming) in coming {
             // The task that fetches is gone with the runtime alone.
             let outcome = coming.await.unwrap_or(Err(StatusCode::SERVICE_UNAVAILABLE));
             blocks.insert(index, outcome?);
@@ -294,13 +295,15 @@ impl MediaCache {
         Ok(Some(blocks))
     }
 
-    /// Has blocks fetched that nobody fetches yet, neighbours in one request.
+    /// Has blocks fetched that nobody fetches yet, neighbours in one request. Those that somebody has fetched since they were
+    /// found to be missing are put into `blocks`.
     fn fetch(
         &self,
         client: &HttpClient,
         object: &Object,
         id: [u8; DIGEST_BYTES],
         missing: &[u32],
+        blocks: &mut Blocks,
     ) -> Vec<(u32, Coming)> {
         let mut coming = self.0.coming();
         let mut waited = Vec::with_capacity(missing.len());
@@ -309,6 +312,11 @@ impl MediaCache {
             let name = Name { object: id, index };
             if let Some(known) = coming.get(&name) {
                 waited.push((index, known.clone()));
+                continue;
+            }
+            // A block is kept before it is taken off the list, so that it is on one of them until it has to go.
+            if let Some(bytes) = self.0.get(&name) {
+                blocks.insert(index, bytes);
                 continue;
             }
             let (sender, receiver) = oneshot::channel();

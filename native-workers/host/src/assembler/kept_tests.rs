@@ -66,6 +66,26 @@ fn what_was_fetched_before_it_was_found_is_there_once() {
 }
 
 #[test]
+fn what_came_after_it_was_missed_is_not_fetched_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = cache(folder.path(), 8 << 20);
+    let object = Object::new("http://127.0.0.1:1/object", Some("\"0x1\"".into())).unwrap();
+    assert!(cache.0.get(&name(0)).is_none());
+    cache.0.keep(name(0), block(0, 10_000));
+    let mut blocks = Blocks::new();
+    // Outside of a runtime, where nothing can be fetched.
+    let coming = cache.fetch(
+        &crate::assembler::client(&[]),
+        &object,
+        name(0).object,
+        &[0],
+        &mut blocks,
+    );
+    assert!(coming.is_empty());
+    assert!(blocks[&0] == block(0, 10_000));
+}
+
+#[test]
 fn what_a_crash_has_left_is_told_and_goes() {
     let folder = tempfile::tempdir().unwrap();
     let before = cache(folder.path(), 8 << 20);
