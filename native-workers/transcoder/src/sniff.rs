@@ -1,54 +1,39 @@
 //! What a file that is not MP4 is instead, for a message that helps. Only the first bytes are looked at.
 
+use crate::ffmpeg::container::{self, Demuxer};
+
 /// Bytes that [`other_container`] wants to see.
 pub const SNIFFED_BYTES: u64 = 64 << 10;
 
 /// A sentence part such as "a Matroska/WebM file with VP8 and Vorbis tracks"; `None` when `head` may be MP4 or
 /// QuickTime, or nothing that is known.
 pub fn other_container(head: &[u8]) -> Option<String> {
-    if head.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]) {
-        return Some(matroska(head));
+    match container::demuxer(head) {
+        Ok(Demuxer { name: "mov", .. }) => None,
+        Ok(Demuxer {
+            name: "matroska", ..
+        }) => Some(matroska(head)),
+        Ok(known) => Some(known.called.into()),
+        Err(document) => document.map(str::to_owned),
     }
-    let at = |offset: usize, wanted: &[u8]| {
-        head.get(offset..)
-            .is_some_and(|rest| rest.starts_with(wanted))
+}
+
+/// What is no media, and what some of it would have others open.
+pub fn document(head: &[u8]) -> Option<&'static str> {
+    // Behind a byte order mark, or without one.
+    let begins = |wanted: &[u8]| {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        text.starts_with(wanted)
     };
-    let name = if at(0, b"#EXTM3U") || at(3, b"#EXTM3U") {
-        "an HLS playlist, not a media file"
-    } else if at(0, b"<?xml") || at(3, b"<?xml") || at(0, b"<MPD") || at(0, b"<smil") {
-        "an XML document, not a media file"
-    } else if at(0, b"RIFF") && at(8, b"AVI ") {
-        "an AVI file"
-    } else if at(0, b"RIFF") && at(8, b"WAVE") {
-        "a WAVE file"
-    } else if at(0, b"FLV\x01") {
-        "a Flash video (FLV) file"
-    } else if at(0, b"OggS") {
-        "an Ogg file"
-    } else if at(0, b"fLaC") {
-        "a FLAC file"
-    } else if at(0, b"ID3") || at(0, &[0xff, 0xfb]) || at(0, &[0xff, 0xf3]) {
-        "an MP3 file"
-    } else if at(0, &[0xff, 0xf1]) || at(0, &[0xff, 0xf9]) {
-        "an AAC file in ADTS framing"
-    } else if at(0, &[0, 0, 1, 0xba]) {
-        "an MPEG program stream"
-    } else if at(0, &[0x47]) && at(188, &[0x47]) && at(376, &[0x47]) {
-        "an MPEG transport stream"
-    } else if at(0, &[0x30, 0x26, 0xb2, 0x75]) {
-        "a Windows Media (ASF) file"
-    } else if at(0, &[0x06, 0x0e, 0x2b, 0x34]) {
-        "an MXF file"
-    } else if at(0, &[0xff, 0xd8, 0xff]) {
-        "a JPEG image"
-    } else if at(0, b"\x89PNG") {
-        "a PNG image"
-    } else if at(0, b"WEBVTT") || at(3, b"WEBVTT") {
-        "a WebVTT file"
+    if begins(b"#EXTM3U") {
+        Some("an HLS playlist, not a media file")
+    } else if begins(b"<?xml") || begins(b"<MPD") || begins(b"<smil") {
+        Some("an XML document, not a media file")
+    } else if begins(b"WEBVTT") {
+        Some("a WebVTT file")
     } else {
-        return None;
-    };
-    Some(name.into())
+        None
+    }
 }
 
 /// Codec identifiers of Matroska (`CodecID`, RFC 9559) as they stand in the track entries.
@@ -94,6 +79,15 @@ mod tests {
         assert_eq!(other_container(b"....ftypisom"), None);
         assert_eq!(other_container(b""), None);
         assert!(other_container(b"#EXTM3U\n").is_some_and(|name| name.contains("playlist")));
+        for (head, name) in [
+            (&b"DKIF\0\0\x20\0VP80"[..], "IVF"),
+            (b"\x1f\x07\0\xbf\xf8xxx", "DV"),
+            (b"FORM\0\0\0\0AIFF", "AIFF"),
+            (b"\0\0\0\x01\x67\x64", "H.264"),
+        ] {
+            let called = other_container(head);
+            assert!(called.is_some_and(|called| called.contains(name)), "{name}");
+        }
         let webm = [&[0x1a, 0x45, 0xdf, 0xa3][..], b"....V_VP8....A_VORBIS"].concat();
         assert_eq!(
             other_container(&webm).as_deref(),

@@ -9,31 +9,36 @@ use crate::sniff;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demuxer {
     pub name: &'static str,
+    /// What it opens: "an AVI file".
+    pub called: &'static str,
     /// The file states how long it is, so that one that was cut off is known.
     pub states_duration: bool,
     /// A single picture.
     pub still: bool,
 }
 
-const fn stated(name: &'static str) -> Demuxer {
+const fn stated(name: &'static str, called: &'static str) -> Demuxer {
     Demuxer {
         name,
+        called,
         states_duration: true,
         still: false,
     }
 }
 
-const fn stream(name: &'static str) -> Demuxer {
+const fn stream(name: &'static str, called: &'static str) -> Demuxer {
     Demuxer {
         name,
+        called,
         states_duration: false,
         still: false,
     }
 }
 
-const fn picture(name: &'static str) -> Demuxer {
+const fn picture(name: &'static str, called: &'static str) -> Demuxer {
     Demuxer {
         name,
+        called,
         states_duration: false,
         still: true,
     }
@@ -42,7 +47,7 @@ const fn picture(name: &'static str) -> Demuxer {
 /// The demuxer for a file that begins with `head` ([`sniff::SNIFFED_BYTES`] of it, or all).
 ///
 /// Err: a sentence part that says what the file is instead, if anything is known.
-pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<String>> {
+pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<&'static str>> {
     let at = |offset: usize, wanted: &[u8]| {
         head.get(offset..)
             .is_some_and(|rest| rest.starts_with(wanted))
@@ -63,59 +68,66 @@ pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<String>> {
         .iter()
         .any(|name| at(4, name.as_bytes()))
         {
-            stated("mov")
+            stated("mov", "an MP4 or QuickTime file")
         } else if at(0, &[0x1a, 0x45, 0xdf, 0xa3]) {
-            stated("matroska")
+            stated("matroska", "a Matroska/WebM file")
         } else if at(0, b"RIFF") && at(8, b"AVI ") {
-            stated("avi")
+            stated("avi", "an AVI file")
         } else if (at(0, b"RIFF") || at(0, b"RF64")) && at(8, b"WAVE") {
-            stated("wav")
+            stated("wav", "a WAVE file")
         } else if at(0, b"FORM") && (at(8, b"AIFF") || at(8, b"AIFC")) {
-            stated("aiff")
+            stated("aiff", "an AIFF file")
         } else if at(0, b"FLV\x01") {
-            stream("flv")
+            stream("flv", "a Flash video (FLV) file")
         } else if at(0, b"OggS") {
-            stream("ogg")
+            stream("ogg", "an Ogg file")
         } else if at(0, b"fLaC") {
-            stated("flac")
+            stated("flac", "a FLAC file")
         } else if at(0, b"caff") {
-            stated("caf")
+            stated("caf", "a Core Audio file")
         } else if at(0, &[0x30, 0x26, 0xb2, 0x75]) {
-            stated("asf")
+            stated("asf", "a Windows Media (ASF) file")
         } else if at(0, &[0x06, 0x0e, 0x2b, 0x34]) {
-            stated("mxf")
+            stated("mxf", "an MXF file")
         } else if at(0, b"DKIF") {
-            stream("ivf")
+            stream("ivf", "an IVF file")
         } else if at(0, b"YUV4MPEG2 ") {
-            stream("yuv4mpegpipe")
+            stream("yuv4mpegpipe", "a YUV4MPEG2 file")
+        } else if at(0, &[0x1f, 0x07, 0x00]) {
+            // The header block of the first DIF sequence (IEC 61834-2, 11.2; SMPTE 314M, 6.4).
+            stream("dv", "a DV recording")
         } else if at(0, b"#!AMR") {
-            stream("amr")
+            stream("amr", "an AMR file")
         } else if at(0, &[0, 0, 1, 0xba]) {
-            stream("mpeg")
+            stream("mpeg", "an MPEG program stream")
         } else if at(0, &[0, 0, 1, 0xb3]) {
-            stream("mpegvideo")
+            stream("mpegvideo", "MPEG video without a container")
         } else if at(0, &[0x0b, 0x77]) {
-            stream(if head.get(5).is_some_and(|byte| byte >> 3 > 10) {
-                "eac3"
+            if head.get(5).is_some_and(|byte| byte >> 3 > 10) {
+                stream("eac3", "a Dolby Digital Plus (E-AC-3) file")
             } else {
-                "ac3"
-            })
+                stream("ac3", "a Dolby Digital (AC-3) file")
+            }
         } else if at(0, &[0xff, 0xd8, 0xff]) {
-            picture("jpeg_pipe")
+            picture("jpeg_pipe", "a JPEG image")
         } else if at(0, b"\x89PNG\r\n\x1a\n") {
-            picture("png_pipe")
+            picture("png_pipe", "a PNG image")
         } else if at(0, b"GIF8") {
-            picture("gif")
+            if moves(head) {
+                stream("gif", "an animated GIF")
+            } else {
+                picture("gif", "a GIF image")
+            }
         } else if let Some(found) = elementary(head) {
             found
         } else if at(0, &[0xff, 0xf1]) || at(0, &[0xff, 0xf9]) {
-            stream("aac")
+            stream("aac", "an AAC file in ADTS framing")
         } else if mpeg_audio(head) {
-            stream("mp3")
+            stream("mp3", "an MP3 file")
         } else if at(0, &[0x47]) && synced(0, 188) || at(4, &[0x47]) && synced(4, 192) {
-            stream("mpegts")
+            stream("mpegts", "an MPEG transport stream")
         } else {
-            return Err(sniff::other_container(head));
+            return Err(sniff::document(head));
         },
     )
 }
@@ -132,9 +144,18 @@ fn after_id3(head: &[u8]) -> Option<Demuxer> {
         .fold(0_usize, |sum, &byte| sum << 7 | usize::from(byte & 0x7f));
     let size = size + 10;
     Some(match head.get(size..size + 2) {
-        Some([0xff, 0xf1 | 0xf9]) => stream("aac"),
-        _ => stream("mp3"),
+        Some([0xff, 0xf1 | 0xf9]) => stream("aac", "an AAC file in ADTS framing"),
+        _ => stream("mp3", "an MP3 file"),
     })
+}
+
+/// Whether a GIF has more than one picture: a loop (Netscape's extension), or a second graphic control block.
+fn moves(head: &[u8]) -> bool {
+    let count = |wanted: &[u8]| {
+        let windows = head.windows(wanted.len());
+        windows.filter(|window| *window == wanted).count()
+    };
+    count(b"NETSCAPE2.0") > 0 || count(&[0x21, 0xf9, 0x04]) > 1
 }
 
 fn mpeg_audio(head: &[u8]) -> bool {
@@ -151,10 +172,10 @@ fn elementary(head: &[u8]) -> Option<Demuxer> {
     match unit {
         // Access unit delimiter, sequence parameter set, SEI.
         [first, ..] if first & 0x80 == 0 && matches!(first & 0x1f, 7 | 9 | 6) && *first != 0x46 => {
-            Some(stream("h264"))
+            Some(stream("h264", "H.264 without a container"))
         }
         // Video and sequence parameter sets, access unit delimiter, in the first layer.
-        [0x40 | 0x42 | 0x44 | 0x46, 1, ..] => Some(stream("hevc")),
+        [0x40 | 0x42 | 0x44 | 0x46, 1, ..] => Some(stream("hevc", "H.265 without a container")),
         _ => None,
     }
 }
