@@ -29,7 +29,7 @@ use headwater_work::Place;
 use super::inputs::{LIMITS, Loader, full, open_own};
 use super::manifest::NANOS;
 use super::sandbox::{Limits, Program};
-use super::{fault, pack};
+use super::{UNRIPE, fault, pack};
 use crate::builtin::language_name;
 use crate::failure::{self, Step};
 use crate::retry::retrying;
@@ -505,6 +505,7 @@ async fn together(loader: &Loader<'_>, tracks: &[Archived], paths: &[PathBuf]) -
         ]);
     }
     add(&["-c", "copy", "-map_metadata", "-1"]);
+    add(&UNRIPE);
     add(&["-avoid_negative_ts", "make_zero", "-f", "mp4"]);
     add(&[&format!("file:{}", out.display())]);
     let program = Program {

@@ -89,6 +89,8 @@ pub struct Ffmpeg {
 
 /// Without a word from a child that encodes.
 const SILENCE: Duration = Duration::from_secs(300);
+/// For copies: FLAC in MP4 was new when ffmpeg 5.1 was, which asks for a word of consent.
+const UNRIPE: [&str; 2] = ["-strict", "experimental"];
 /// Processor time of a run: so much, and so much more for every second of the source and rendition. AV1 at its slowest
 /// takes some hundred times as long as it plays.
 const LEAST_CPU: f64 = 300.0;

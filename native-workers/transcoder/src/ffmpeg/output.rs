@@ -17,7 +17,7 @@ use super::pack::{self, Made};
 use super::planning::Plan;
 use super::sandbox::Program;
 use super::tracks::{self, File, Track, Work};
-use super::{Ffmpeg, fault, images};
+use super::{Ffmpeg, UNRIPE, fault, images};
 use crate::builtin::{duration_ms, language_name};
 use crate::engine::Job;
 use crate::failure::{self, Step};
@@ -356,6 +356,7 @@ impl<'a> OutputRun<'a> {
                 Work::CopyVideo(stream) => {
                     add(&["-map", &format!("{}:{}", stream.input, stream.index)]);
                     add(&["-c:v", "copy"]);
+                    add(&UNRIPE);
                     if stream.codec == "hevc" {
                         add(&["-tag:v", "hvc1"]);
                     }
@@ -363,6 +364,7 @@ impl<'a> OutputRun<'a> {
                 Work::CopyAudio(stream) => {
                     add(&["-map", &format!("{}:{}", stream.input, stream.index)]);
                     add(&["-c:a", "copy"]);
+                    add(&UNRIPE);
                 }
             }
             let kind = if track.is_video() { "v" } else { "a" };
@@ -552,6 +554,7 @@ impl<'a> OutputRun<'a> {
             ]);
         }
         add(&["-c", "copy", "-map_metadata", "-1"]);
+        add(&UNRIPE);
         match file.container {
             Container::TransportStream => add(&["-f", "mpegts"]),
             _ => add(&["-movflags", "+faststart", "-f", "mp4"]),
