@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz` and `bench`: what takes long, or measures, and is no part of the tests.
+//! `cargo xtask fuzz`, `matrix`, `soak` and `bench`: what takes long, or measures, and is no part of the tests.
 
 use crate::debian::Need;
 use crate::installation::Installation;
@@ -29,6 +29,20 @@ pub(crate) fn fuzz(count: u64, first: u64) -> Result<()> {
         .args(["test", "--release", "--package", "headwater-keys", "--lib"])
         .args(["--", "no_mutated_token_is_accepted"])
         .env("HEADWATER_MUTATIONS", count.to_string())
+        .current_dir(paths::root());
+    run(&mut command)
+}
+
+/// Every source of the transcoder's tests through every preset, or what has `word` in its name.
+pub(crate) fn matrix(word: Option<&str>) -> Result<()> {
+    debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
+    let mut command = cargo();
+    command
+        .args(["test", "--release", "--no-fail-fast", "--test", "it"])
+        // With all workers, or what they share would be compiled once more.
+        .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
+        .args(["--", "matrix::", "--nocapture"])
+        .env("HEADWATER_MATRIX", word.unwrap_or("all"))
         .current_dir(paths::root());
     run(&mut command)
 }

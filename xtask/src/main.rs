@@ -72,6 +72,13 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         first: u64,
     },
+    /// Put sources of every kind through every preset of the transcoder, which takes two or three hours; the tests take one preset
+    /// for each source.
+    Matrix {
+        /// Only sources and presets with this in their name; or a number: one preset for each source, so many further on in
+        /// the list than the tests'.
+        word: Option<String>,
+    },
     /// Live for long: three players at the edge for ten minutes, through a restarted encoder and a killed worker; pictures and
     /// sound together for an hour.
     Soak {
@@ -100,6 +107,7 @@ fn main() -> std::process::ExitCode {
         Command::E2e => suites::test(&suites::Selection::EndToEnd),
         Command::Bed { args } => bed::bed(&args),
         Command::Fuzz { count, first } => by_hand::fuzz(count, first),
+        Command::Matrix { word } => by_hand::matrix(word.as_deref()),
         Command::Soak { minutes } => by_hand::soak(minutes),
         Command::Check => checks::check(),
         Command::Bench { what, args } => by_hand::bench(&what, &args),

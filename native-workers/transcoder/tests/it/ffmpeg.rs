@@ -10,25 +10,13 @@ use serde_json::{Value, json};
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_and_codecs_come_in_and_stay_in_step() {
     let folder = tempfile::tempdir().unwrap();
+    // Others are in the matrix.
     for (name, arguments) in [
         (
             "vp9.webm",
             "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 300k -c:a libopus",
         ),
-        (
-            "h264.mkv",
-            "-c:v libx264 -preset ultrafast -bf 3 -c:a libvorbis",
-        ),
-        ("prores.mov", "-c:v prores_ks -profile:v 0 -c:a pcm_s16le"),
-        ("ts.ts", "-c:v libx264 -preset ultrafast -bf 2 -c:a aac"),
         ("mpeg2.ts", "-c:v mpeg2video -b:v 2M -bf 2 -c:a mp2"),
-        ("mpeg4.avi", "-c:v mpeg4 -b:v 1M -c:a mp3"),
-        ("flv.flv", "-c:v flv1 -b:v 1M -ar 44100 -c:a mp3"),
-        (
-            "hevc.mp4",
-            "-c:v libx265 -preset ultrafast -x265-params log-level=none -tag:v hvc1 -c:a aac",
-        ),
-        ("ps.mpg", "-c:v mpeg2video -b:v 2M -c:a mp2 -f vob"),
         ("wmv.wmv", "-c:v wmv2 -b:v 1M -c:a wmav2"),
     ] {
         let source = flash(folder.path(), name, arguments);
@@ -41,7 +29,7 @@ async fn containers_and_codecs_come_in_and_stay_in_step() {
         assert!(made.manifest.ends_with(".ism"));
         let (large, tiny) = (made.path("small"), made.path("tiny"));
         let frames = media::packets(&large, "v:0");
-        // flv1 and wmv in their containers lose or repeat one at the ends.
+        // wmv in its container loses or repeats one at the ends.
         assert!(frames.len().abs_diff(150) <= 2, "{name}: {}", frames.len());
         assert!(frames[0].pts.abs() < 0.001, "{name}");
         let cuts = keys(&large);

@@ -9,6 +9,7 @@ mod ffmpeg;
 mod helpers;
 mod inputs;
 mod inserter;
+mod matrix;
 mod pipeline;
 mod presets;
 mod sources;
