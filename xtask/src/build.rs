@@ -104,7 +104,7 @@ fn components(packages: &[&str], dist: &Path, prefix: &str) -> Result<()> {
 }
 
 /// The portal's files, in portal/dist.
-fn portal() -> Result<()> {
+pub(crate) fn portal() -> Result<()> {
     let portal = paths::root().join("portal");
     node::install(&portal)?;
     // Its client of the API is generated from the document.

@@ -64,13 +64,12 @@ const fn suite(name: &'static str, run: Run) -> Suite {
 }
 
 /// In the order in which they are run: what fails soonest first.
-const SUITES: [Suite; 14] = [
-    suite("pure crates", Run::Sources(pure)),
+const SUITES: [Suite; 13] = [
+    suite("pure crates and functions", Run::Sources(pure)),
     suite(
         "catalog and API on PostgreSQL",
         Run::Sources(catalog_on_postgres),
     ),
-    suite("functions", Run::Built(functions)),
     suite("portal", Run::Built(portal)),
     suite("workers", Run::Built(workers)),
     suite("blob store with the Azure SDK", Run::Built(blob)),
@@ -187,10 +186,12 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
 
 /// `cargo nextest` where it is, `cargo test` elsewhere; the words differ, the tests do not.
 fn cargo_tests(profile: Option<&str>, packages: &[String]) -> Outcome {
-    tee(&mut tests_of(profile, packages))
+    tee(&mut tests_of(profile, packages, None))
 }
 
-fn tests_of(profile: Option<&str>, packages: &[String]) -> Command {
+/// The tests of `packages`, or of `only` some of them: built together all the same, as another selection would unite other
+/// features of what they share, and compile it once more.
+fn tests_of(profile: Option<&str>, packages: &[String], only: Option<&[&str]>) -> Command {
     let mut command = cargo();
     let nextest = has("cargo-nextest");
     command.args(if nextest {
@@ -201,33 +202,43 @@ fn tests_of(profile: Option<&str>, packages: &[String]) -> Command {
     if profile == Some("release") {
         command.arg("--release");
     }
+    let filter = only.filter(|_| nextest);
     for package in packages {
-        command.args(["--package", package]);
+        let chosen = only.is_none_or(|only| only.contains(&package.as_str()));
+        if chosen || filter.is_some() {
+            command.args(["--package", package]);
+        }
+    }
+    if let Some(only) = filter {
+        let packages: Vec<_> = only.iter().map(|name| format!("package({name})")).collect();
+        command.args(["-E", &packages.join(" | ")]);
     }
     command.current_dir(paths::root());
     command
 }
 
-fn pure() -> Outcome {
+/// What is tested with debug assertions: the pure crates, what the functions add to them (what they do in the host is tested
+/// end to end), the client of PostgreSQL, and this program.
+fn debugged() -> Result<Vec<String>> {
     let mut packages = pure_crates()?;
-    packages.push("xtask".into());
-    cargo_tests(None, &packages)
+    packages.extend(build::FUNCTIONS.map(|name| format!("headwater-fn-{name}")));
+    packages.extend(["headwater-postgres", "xtask"].map(String::from));
+    Ok(packages)
+}
+
+fn pure() -> Outcome {
+    // One of the functions has it in it.
+    build::portal()?;
+    cargo_tests(None, &debugged()?)
 }
 
 /// What talks to the catalog, on a server instead of a file.
 fn catalog_on_postgres() -> Outcome {
+    build::portal()?;
     let server = Postgres::start()?;
-    let packages = ["headwater-catalog", "headwater-api", "headwater-postgres"].map(String::from);
-    let mut command = tests_of(None, &packages);
+    let only = ["headwater-catalog", "headwater-api", "headwater-postgres"];
+    let mut command = tests_of(None, &debugged()?, Some(&only));
     tee(command.env("HEADWATER_TEST_POSTGRES", server.address()))
-}
-
-/// The functions' own logic, natively: what they are made of is tested as pure crates, what they do in the host end to end.
-fn functions() -> Outcome {
-    cargo_tests(
-        None,
-        &build::FUNCTIONS.map(|name| format!("headwater-fn-{name}")),
-    )
 }
 
 fn portal() -> Outcome {
@@ -456,7 +467,7 @@ fn blob() -> Outcome {
 pub(crate) fn example(name: &str) -> Result<Command> {
     let mut examples = cargo();
     examples
-        .args(["build", "--release", "--examples"])
+        .args(["build", "--release", "--example", name])
         .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
         .current_dir(paths::root());
     crate::run::run(&mut examples)?;

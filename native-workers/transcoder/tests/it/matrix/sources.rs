@@ -303,7 +303,7 @@ pub(super) const CODECS: [Recipe; 31] = [
         "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 800k -pix_fmt yuv420p",
     )
     .silent(),
-    film("raw.y4m", "-c:v rawvideo -pix_fmt yuv420p").silent(),
+    film("raw.y4m", "-pix_fmt yuv420p").silent(),
     film("animated.gif", "-c:v gif")
         .silent()
         .loose(1)
