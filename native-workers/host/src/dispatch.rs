@@ -54,27 +54,32 @@ struct Job {
     /// goes away: the guest cannot be told, and goes on.
     place: OwnedSemaphorePermit,
     answer: oneshot::Sender<wasmtime::Result<Response<WasiBody>>>,
-    /// Where to say what is not an answer yet, if the component is asked for what it remembers only.
-    recalled: Option<oneshot::Sender<(Rest, OwnedSemaphorePermit)>>,
-}
-
-/// A request that memory does not answer in full.
-struct Rest {
-    request: Request<WasiBody>,
-    /// `None`: it is one for the handler.
-    handed_on: Option<Box<HandedOn>>,
+    /// Where to say what is not an answer yet, if the component is asked first for what it remembers.
+    recalled: Option<oneshot::Sender<HandedOn>>,
 }
 
 /// An answer whose body is another component's.
 struct HandedOn {
     head: response::Parts,
     post: Request<WasiBody>,
+    /// What was asked, should that body not come.
+    request: Request<WasiBody>,
+    place: OwnedSemaphorePermit,
 }
 
-/// What a component remembers.
+/// What came of asking for what is remembered.
+enum Remembered {
+    Answer(Response<WasiBody>),
+    /// The head of an answer, and where its body comes from.
+    HandedOn(response::Parts, Request<WasiBody>),
+    /// The question is one for the handler.
+    Nothing,
+}
+
+/// What a component that may remember something has answered.
 pub(crate) enum Recalled {
     Answer(Response<WasiBody>),
-    /// Nothing that answers the request, which keeps its place.
+    /// Nothing yet; the request keeps its place.
     Nothing(Request<WasiBody>, OwnedSemaphorePermit),
 }
 
@@ -151,8 +156,8 @@ impl Dispatcher {
             .map_err(unanswered)
     }
 
-    /// Asks an instance for what it remembers, if the component has a memory and the request is one for it: without a body, and
-    /// not to change anything.
+    /// Has an instance answer of what it remembers, or else by its handler; by that alone if the component has no memory or the
+    /// request is none for it: with a body, or to change something.
     pub(crate) async fn recall(
         &self,
         place: OwnedSemaphorePermit,
@@ -164,30 +169,28 @@ impl Dispatcher {
             return self.handle(place, request).await.map(Recalled::Answer);
         }
         let (answer, answered) = oneshot::channel();
-        let (rest, recalled) = oneshot::channel();
+        let (handed_on, recalled) = oneshot::channel();
         self.0.give(Job {
             request,
             place,
             answer,
-            recalled: Some(rest),
+            recalled: Some(handed_on),
         });
-        let (remembered, other) = &self.0.recalls;
         if let Ok(answer) = answered.await {
-            remembered.increment(1);
             return answer.map(Recalled::Answer).map_err(unanswered);
         }
-        let (rest, place) = recalled
+        let HandedOn {
+            head,
+            post,
+            request,
+            place,
+        } = recalled
             .await
             .map_err(|oneshot::Canceled| Unanswered::Lost)?;
-        let request = rest.request;
-        let Some(handed_on) = rest.handed_on else {
-            other.increment(1);
-            return Ok(Recalled::Nothing(request, place));
-        };
-        let HandedOn { head, post } = *handed_on;
         let here = request.extensions().get::<Here>().cloned();
         let asked = self.0.send(post, here);
         let answered = tokio::time::timeout(component.limits.request_deadline, asked).await;
+        let (remembered, other) = &self.0.recalls;
         Ok(match answered.map_err(|_| Unanswered::Late)? {
             Ok(answered) if answered.status() == StatusCode::OK => {
                 remembered.increment(1);
@@ -370,18 +373,31 @@ impl Guest<'_> {
             answer,
             recalled,
         } = job;
-        if let (Some(memory), Some(unanswered)) = (self.memory, recalled) {
-            // Nobody may be waiting any more.
-            match self.recall(memory, request).await? {
-                Ok(response) => {
+        if let (Some(memory), Some(handed_on)) = (self.memory, recalled) {
+            let (remembered, other) = &self.instances.recalls;
+            match self.recall(memory, question(&request)).await? {
+                Remembered::Answer(response) => {
+                    remembered.increment(1);
                     drop(place);
+                    // Nobody may be waiting any more.
                     let _ = answer.send(Ok(response));
+                    return Ok(true);
                 }
-                Err(rest) => {
-                    let _ = unanswered.send((rest, place));
+                Remembered::HandedOn(head, post) => {
+                    let _ = handed_on.send(HandedOn {
+                        head,
+                        post,
+                        request,
+                        place,
+                    });
+                    return Ok(true);
+                }
+                // Of the same instance, which remembers what comes of it.
+                Remembered::Nothing => {
+                    other.increment(1);
+                    self.running.enter(Phase::Answering);
                 }
             }
-            return Ok(true);
         }
         let view = InstanceData::http_view;
         let here = request.extensions().get::<Here>().cloned();
@@ -394,15 +410,15 @@ impl Guest<'_> {
 
     /// What the guest remembers.
     ///
-    /// Errors: it traps.
+    /// Errors: it traps, or its answer is none.
     async fn recall(
         &self,
         memory: &Remembering,
-        request: Request<WasiBody>,
-    ) -> wasmtime::Result<Result<Response<WasiBody>, Rest>> {
+        question: Question,
+    ) -> wasmtime::Result<Remembered> {
         let recalled = memory
             .headwater_edge_memory()
-            .call_recall(self.accessor, question(&request))
+            .call_recall(self.accessor, question)
             .await?;
         let Some(Answer {
             status,
@@ -410,10 +426,7 @@ impl Guest<'_> {
             body,
         }) = recalled
         else {
-            return Ok(Err(Rest {
-                request,
-                handed_on: None,
-            }));
+            return Ok(Remembered::Nothing);
         };
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(status)?;
@@ -426,17 +439,14 @@ impl Guest<'_> {
             Body::Empty => Bytes::new(),
             Body::Bytes(bytes) => bytes.into(),
             Body::HandedOn(post) => {
-                let handed_on = HandedOn {
-                    head: response.into_parts().0,
-                    post: Request::post(post.url).body(full_body(post.body))?,
-                };
-                return Ok(Err(Rest {
-                    request,
-                    handed_on: Some(Box::new(handed_on)),
+                let post = Request::post(post.url).body(full_body(post.body));
+                // Nowhere: the handler has its own words for that.
+                return Ok(post.map_or(Remembered::Nothing, |post| {
+                    Remembered::HandedOn(response.into_parts().0, post)
                 }));
             }
         };
-        Ok(Ok(response.map(|()| full_body(bytes))))
+        Ok(Remembered::Answer(response.map(|()| full_body(bytes))))
     }
 }
 

@@ -118,7 +118,7 @@ async fn fault(source: &Source, case: &Case) -> Result<(), String> {
     match &left.outcome {
         // A copy of what is damaged is as damaged.
         Outcome::Finished { .. } if source.recipe.traits.damaged && case.copies => Ok(()),
-        Outcome::Finished { .. } if source.recipe.traits.damaged => decodes(&left),
+        Outcome::Finished { .. } if source.recipe.traits.damaged => decoded(&left).map(drop),
         Outcome::Finished { .. } => {
             finished(source, case, &left).map_err(|why| format!("{why} (engine {})", left.engine))
         }
@@ -166,20 +166,26 @@ fn refusable(source: &Source, case: &Case) -> Option<&'static [JobErrorCode]> {
     refused.then_some(&NOT_THERE)
 }
 
-/// Every file decodes without a complaint.
-fn decodes(left: &Left) -> Result<(), String> {
+type Seen<'a, T> = Vec<(&'a PathBuf, T)>;
+
+/// Pictures and sound of every file, each of which decodes without a complaint.
+fn decoded(left: &Left) -> Result<(Seen<'_, Pictures>, Seen<'_, Sound>), String> {
+    let calm = |file: &Path, said: &str| match said {
+        "" => Ok(()),
+        said => Err(format!("{}: {said}", name(file))),
+    };
+    let (mut videos, mut sounds) = (Vec::new(), Vec::new());
     for file in left.with(&["mp4", "ts"]) {
-        for said in [
-            seen::pictures(file)?.map(|(_, said)| said),
-            seen::sound(file)?.map(|(_, said)| said),
-        ] {
-            match said {
-                Some(said) if !said.is_empty() => return Err(format!("{}: {said}", name(file))),
-                _ => {}
-            }
+        if let Some((seen, said)) = seen::pictures(file)? {
+            calm(file, &said)?;
+            videos.push((file, seen));
+        }
+        if let Some((seen, said)) = seen::sound(file)? {
+            calm(file, &said)?;
+            sounds.push((file, seen));
         }
     }
-    Ok(())
+    Ok((videos, sounds))
 }
 
 fn name(file: &Path) -> String {
@@ -190,12 +196,7 @@ fn name(file: &Path) -> String {
 }
 
 fn finished(source: &Source, case: &Case, left: &Left) -> Result<(), String> {
-    decodes(left)?;
-    let (mut videos, mut sounds) = (Vec::new(), Vec::new());
-    for file in left.with(&["mp4", "ts"]) {
-        videos.extend(seen::pictures(file)?.map(|(seen, _)| (file, seen)));
-        sounds.extend(seen::sound(file)?.map(|(seen, _)| (file, seen)));
-    }
+    let (videos, sounds) = decoded(left)?;
     let wanted = |kind: Option<&str>, there: bool| kind.is_some() && there;
     if wanted(case.video, source.pictures.is_some()) == videos.is_empty() {
         return Err(format!("{} files with pictures", videos.len()));
