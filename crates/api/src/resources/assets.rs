@@ -134,7 +134,10 @@ async fn asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, Ap
 pub(super) async fn list<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     // Thousands are listed at a time: they are written while a server counts all there are.
     let mut items = query::Items::default();
-    let each = |asset| Ok::<_, ApiError>(items.push(&render(call, asset)?));
+    let each = |asset| {
+        items.push(&render(call, asset)?);
+        Ok::<_, ApiError>(())
+    };
     let page = assets::list_each(call.sql, &call.project()?.id, &call.listing()?, each).await?;
     Ok(written(call, "Asset", &page, &items))
 }

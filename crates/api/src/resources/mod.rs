@@ -313,7 +313,10 @@ fn listed<S, C, T>(
     render: impl Fn(T) -> Result<Json, ApiError>,
 ) -> Result<Reply, ApiError> {
     let mut items = query::Items::default();
-    let page = page.each(|item| Ok::<_, ApiError>(items.push(&render(item)?)))?;
+    let page = page.each(|item| {
+        items.push(&render(item)?);
+        Ok::<_, ApiError>(())
+    })?;
     Ok(written(call, kind, &page, &items))
 }
 
