@@ -71,7 +71,7 @@ struct HandedOn {
 enum Remembered {
     Answer(Response<WasiBody>),
     /// The head of an answer, and where its body comes from.
-    HandedOn(response::Parts, Request<WasiBody>),
+    HandedOn(Box<(response::Parts, Request<WasiBody>)>),
     /// The question is one for the handler.
     Nothing,
 }
@@ -383,7 +383,8 @@ impl Guest<'_> {
                     let _ = answer.send(Ok(response));
                     return Ok(true);
                 }
-                Remembered::HandedOn(head, post) => {
+                Remembered::HandedOn(answer) => {
+                    let (head, post) = *answer;
                     let _ = handed_on.send(HandedOn {
                         head,
                         post,
@@ -442,7 +443,7 @@ impl Guest<'_> {
                 let post = Request::post(post.url).body(full_body(post.body));
                 // Nowhere: the handler has its own words for that.
                 return Ok(post.map_or(Remembered::Nothing, |post| {
-                    Remembered::HandedOn(response.into_parts().0, post)
+                    Remembered::HandedOn(Box::new((response.into_parts().0, post)))
                 }));
             }
         };
