@@ -285,8 +285,8 @@ impl MediaCache {
                 None => missing.push(index),
             }
         }
-        self.0.hits.increment(blocks.len() as u64);
         let coming = self.fetch(client, object, id, &missing, &mut blocks);
+        self.0.hits.increment(blocks.len() as u64);
         for (index, coming) in coming {
             // The task that fetches is gone with the runtime alone.
             let outcome = coming.await.unwrap_or(Err(StatusCode::SERVICE_UNAVAILABLE));
