@@ -18,24 +18,6 @@ pub fn other_container(head: &[u8]) -> Option<String> {
     }
 }
 
-/// What is no media, and what some of it would have others open.
-pub fn document(head: &[u8]) -> Option<&'static str> {
-    // Behind a byte order mark, or without one.
-    let begins = |wanted: &[u8]| {
-        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-        text.starts_with(wanted)
-    };
-    if begins(b"#EXTM3U") {
-        Some("an HLS playlist, not a media file")
-    } else if begins(b"<?xml") || begins(b"<MPD") || begins(b"<smil") {
-        Some("an XML document, not a media file")
-    } else if begins(b"WEBVTT") {
-        Some("a WebVTT file")
-    } else {
-        None
-    }
-}
-
 /// Codec identifiers of Matroska (`CodecID`, RFC 9559) as they stand in the track entries.
 const MATROSKA_CODECS: [(&[u8], &str); 14] = [
     (b"V_VP8", "VP8"),

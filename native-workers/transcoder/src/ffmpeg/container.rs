@@ -3,8 +3,6 @@
 //! Never by ffmpeg's own guess: among its demuxers are ones that open what the file names (playlists, concatenations,
 //! descriptions), and a guess can be led there. What is not in this table is not opened.
 
-use crate::sniff;
-
 /// A demuxer of ffmpeg, for `-f`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demuxer {
@@ -44,7 +42,7 @@ const fn picture(name: &'static str, called: &'static str) -> Demuxer {
     }
 }
 
-/// The demuxer for a file that begins with `head` ([`sniff::SNIFFED_BYTES`] of it, or all).
+/// The demuxer for a file that begins with `head` ([`crate::sniff::SNIFFED_BYTES`] of it, or all).
 ///
 /// Err: a sentence part that says what the file is instead, if anything is known.
 pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<&'static str>> {
@@ -127,9 +125,27 @@ pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<&'static str>> {
         } else if at(0, &[0x47]) && synced(0, 188) || at(4, &[0x47]) && synced(4, 192) {
             stream("mpegts", "an MPEG transport stream")
         } else {
-            return Err(sniff::document(head));
+            return Err(document(head));
         },
     )
+}
+
+/// What is no media, and what some of it would have others open.
+fn document(head: &[u8]) -> Option<&'static str> {
+    // Behind a byte order mark, or without one.
+    let begins = |wanted: &[u8]| {
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        text.starts_with(wanted)
+    };
+    if begins(b"#EXTM3U") {
+        Some("an HLS playlist, not a media file")
+    } else if begins(b"<?xml") || begins(b"<MPD") || begins(b"<smil") {
+        Some("an XML document, not a media file")
+    } else if begins(b"WEBVTT") {
+        Some("a WebVTT file")
+    } else {
+        None
+    }
 }
 
 /// What follows an ID3 tag: MPEG audio, or AAC.
