@@ -29,6 +29,7 @@ mod overlays;
 pub mod pack;
 mod planning;
 pub mod probe;
+mod publish;
 pub mod rungs;
 pub mod sandbox;
 pub mod scratch;
@@ -89,7 +90,7 @@ pub struct Ffmpeg {
 
 /// Without a word from a child that encodes.
 const SILENCE: Duration = Duration::from_secs(300);
-/// For copies: FLAC in MP4 was new when ffmpeg 5.1 was, which asks for a word of consent.
+/// For copies: Debian's ffmpeg 5.1 calls FLAC in MP4 experimental, and writes none without consent.
 const UNRIPE: [&str; 2] = ["-strict", "experimental"];
 /// Processor time of a run: so much, and so much more for every second of the source and rendition. AV1 at its slowest
 /// takes some hundred times as long as it plays.

@@ -1,0 +1,228 @@
+//! From tracks in files of their own to the files of the asset: uploaded or joined, metered, and named by the manifest.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use headwater_cmaf::track_file::SegmentRecord;
+use headwater_ism::{EntryKind, TrackEntry};
+use headwater_preset::Container;
+use headwater_work::{EncodedTrack, PictureSize};
+
+use super::chunks::Joined;
+use super::output::OutputRun;
+use super::pack::{self, Made};
+use super::planning::Plan;
+use super::tracks::{File, Track, Work};
+use super::{UNRIPE, fault};
+use crate::builtin::{duration_ms, language_name};
+use crate::failure::{self, Step};
+
+impl OutputRun<'_> {
+    /// Uploads the files; gives the manifest's entries for those that can be streamed.
+    pub(super) async fn publish(
+        &self,
+        plan: &Plan,
+        files: &[File],
+        joined: &HashMap<usize, Joined>,
+        progressive: bool,
+        visible: &mut Vec<String>,
+    ) -> Step<Vec<TrackEntry>> {
+        let mut entries = Vec::new();
+        let mut boundaries = None;
+        let mut metered = vec![false; plan.tracks.len()];
+        for file in files {
+            visible.push(file.name.clone());
+            if file.container == Container::Mp4 && !progressive {
+                let index = file.tracks[0];
+                let track = &plan.tracks[index];
+                if let Some(rendition) = joined.get(&index) {
+                    let published = self.commit(&file.name, rendition).await?;
+                    let duration = duration_ms(&published.segments, published.scale);
+                    self.meter(track, duration);
+                    let bits = bits_per_second(&published.segments, duration);
+                    entries.push(entry(track, (bits, 0), &file.name, 1, &entries));
+                    boundaries.get_or_insert((published.starts, published.scale));
+                    continue;
+                }
+                let made = Made::open(&self.temporary(index))?;
+                let cuts = boundaries
+                    .as_ref()
+                    .map(|(starts, scale): &(Vec<u64>, _)| (starts.as_slice(), *scale));
+                let published = pack::publish(
+                    &made,
+                    &file.name,
+                    &track.language,
+                    &self.place,
+                    plan.key_frame_ms,
+                    cuts,
+                )
+                .await?;
+                if track.is_video() {
+                    self.check_aligned(&file.name, &published, boundaries.as_ref(), plan)?;
+                    boundaries.get_or_insert((published.starts.clone(), published.scale));
+                }
+                let duration = duration_ms(&published.segments, published.scale);
+                self.meter(track, duration);
+                entries.push(entry(track, made.shape(), &file.name, 1, &entries));
+                continue;
+            }
+            let path = self.join(plan, file).await?;
+            let content_type = match file.container {
+                Container::TransportStream => "video/mp2t",
+                _ if plan.tracks[file.tracks[0]].is_video() => "video/mp4",
+                _ => "audio/mp4",
+            };
+            pack::upload(&path, &file.name, content_type, &self.place).await?;
+            let _ = std::fs::remove_file(&path);
+            for (number, &index) in (1..).zip(&file.tracks) {
+                let track = &plan.tracks[index];
+                let made = Made::open(&self.temporary(index))?;
+                if !std::mem::replace(&mut metered[index], true) {
+                    self.meter(track, (made.seconds() * 1000.0) as u32);
+                }
+                if file.container == Container::Mp4 {
+                    entries.push(entry(track, made.shape(), &file.name, number, &entries));
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Makes the blocks of a rendition's chunks its file.
+    async fn commit(&self, name: &str, rendition: &Joined) -> Step<pack::Published> {
+        let (writer, segments) = (&rendition.writer, &rendition.segments);
+        let blocks = rendition.blocks.clone();
+        self.place.commit(name, writer, segments, blocks).await?;
+        Ok(pack::Published {
+            starts: segments.iter().map(|segment| segment.start).collect(),
+            scale: writer.config().timescale,
+            segments: segments.clone(),
+        })
+    }
+
+    fn meter(&self, track: &Track, duration_ms: u32) {
+        if !track.is_encoded() {
+            return;
+        }
+        let picture = match &track.work {
+            Work::Picture { rung, .. } => Some(PictureSize {
+                width: rung.size.width,
+                height: rung.size.height,
+            }),
+            _ => None,
+        };
+        self.job.encoded(EncodedTrack {
+            picture,
+            duration_ms,
+        });
+    }
+
+    /// All renditions are cut at the same times, unless they were asked for at different frame rates.
+    fn check_aligned(
+        &self,
+        name: &str,
+        published: &pack::Published,
+        first: Option<&(Vec<u64>, headwater_time::Timescale)>,
+        plan: &Plan,
+    ) -> Step<()> {
+        let own_rate = |track: &Track| matches!(&track.work, Work::Picture { rung, .. } if rung.frame_rate.is_some());
+        match first {
+            Some((starts, _))
+                if *starts != published.starts && !plan.tracks.iter().any(own_rate) =>
+            {
+                Err(failure::internal(format!(
+                    "The segments of '{name}' do not begin where those of the other renditions do."
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the tracks of `file` into one, without encoding.
+    async fn join(&self, plan: &Plan, file: &File) -> Step<PathBuf> {
+        let path = self.folder.join("joined");
+        let mut arguments = self.opening(self.threads());
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        // Each track's file may begin later than the presentation, and is to stay so.
+        add(&["-copyts"]);
+        for &index in &file.tracks {
+            let from = format!("file:{}", self.temporary(index).display());
+            add(&["-protocol_whitelist", "file,pipe", "-f", "mov", "-i", &from]);
+        }
+        for (place, &index) in file.tracks.iter().enumerate() {
+            add(&["-map", &format!("{place}:0")]);
+            add(&[
+                &format!("-metadata:s:{place}"),
+                &format!("language={}", language_name(&plan.tracks[index].language)),
+            ]);
+        }
+        add(&["-c", "copy", "-map_metadata", "-1"]);
+        add(&UNRIPE);
+        match file.container {
+            Container::TransportStream => add(&["-f", "mpegts"]),
+            _ => add(&["-movflags", "+faststart", "-f", "mp4"]),
+        }
+        add(&[&format!("file:{}", path.display())]);
+        let program = self.program(arguments, 0);
+        let ended = program.run(&self.job.stop, None).await;
+        fault::outcome(&self.sources.name, ended)?;
+        Ok(path)
+    }
+}
+
+fn bits_per_second(segments: &[SegmentRecord], duration_ms: u32) -> u32 {
+    let bytes: u64 = segments
+        .iter()
+        .map(|segment| u64::from(segment.len()))
+        .sum();
+    u32::try_from(bytes * 8000 / u64::from(duration_ms.max(1))).unwrap_or(u32::MAX)
+}
+
+/// The manifest's entry of `track` in `file`, with a name that no other has.
+///
+/// `shape`: bits a second on average, and channels.
+fn entry(
+    track: &Track,
+    (bits_per_second, channels): (u32, u16),
+    file: &str,
+    number: u32,
+    others: &[TrackEntry],
+) -> TrackEntry {
+    let kind = if track.is_video() {
+        EntryKind::Video
+    } else {
+        EntryKind::Audio
+    };
+    let mut entry = TrackEntry::new(kind, file);
+    let bitrate = match track.kbps {
+        0 | 400_000 => bits_per_second,
+        kbps => kbps.saturating_mul(1000),
+    };
+    entry.bitrate = Some(bitrate);
+    entry.track_id = Some(number);
+    if track.is_video() {
+        entry.track_name = Some("video".into());
+        return entry;
+    }
+    entry.language = (track.language != "und").then(|| track.language.clone());
+    let name = format!(
+        "{}_{}_{channels}_{bitrate}",
+        track.short_codec(),
+        language_name(&track.language)
+    );
+    let alike = others
+        .iter()
+        .filter(|other| other.kind == EntryKind::Audio)
+        .filter(|other| {
+            other
+                .track_name
+                .as_ref()
+                .is_some_and(|taken| taken.starts_with(&name))
+        })
+        .count();
+    entry.track_name = Some(match alike {
+        0 => name,
+        count => format!("{name}_{}", count + 1),
+    });
+    entry
+}
