@@ -7,7 +7,7 @@ mod presets;
 mod seen;
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(120);
 const APART: f64 = 0.02;
 /// Rounding of containers whose unit is a millisecond, seconds.
 const ROUNDING: f64 = 0.0035;
+/// Seconds from key frame to key frame, of all presets.
+const GRID: f64 = 2.0;
 /// SSIM that every rendition reaches. The smallest ones of a moving pattern are the worst.
 const LIKENESS: f64 = 0.8;
 
@@ -76,6 +78,8 @@ struct Left {
     outcome: Outcome,
     folder: tempfile::TempDir,
     files: Vec<PathBuf>,
+    /// Track files that have an index beside them.
+    indexed: BTreeSet<String>,
     engine: String,
 }
 
@@ -100,8 +104,13 @@ async fn run(source: &Source, case: &Case) -> Result<Left, String> {
     let folder = tempfile::tempdir().unwrap();
     save(&files, folder.path());
     let engine = fake.state.lock().unwrap().engines.pop();
+    let indexed = |name: &String| {
+        let own = name.strip_prefix(".headwater/")?.strip_suffix(".hwx")?;
+        Some(own.to_owned())
+    };
     Ok(Left {
         outcome,
+        indexed: files.keys().filter_map(indexed).collect(),
         files: files
             .keys()
             .filter(|name| !name.starts_with(".headwater/"))
@@ -213,6 +222,12 @@ fn finished(source: &Source, case: &Case, left: &Left) -> Result<(), String> {
         }
         aligned(case, &videos)?;
     }
+    let unindexed = |file: &&&PathBuf| !left.indexed.contains(&name(file));
+    if !case.copies
+        && let Some(file) = left.with(&["mp4"]).iter().find(unindexed)
+    {
+        return Err(format!("{} has no index", name(file)));
+    }
     if let Some(own) = &source.sound {
         for (file, seen) in &sounds {
             sound(own, case, seen).map_err(|why| format!("{}: {why}", name(file)))?;
@@ -271,6 +286,13 @@ fn video(
             Err("the copy decodes to other pictures".into())
         };
     }
+    let (wide, high) = seen.size;
+    if wide % 2.0 != 0.0 || high % 2.0 != 0.0 {
+        return Err(format!("{wide}x{high} is odd"));
+    }
+    if case.video != Some("av1") {
+        on_grid(&seen.times, &keys(file))?;
+    }
     if case.other_pictures || source.recipe.traits.other_pictures || lost > 0 {
         return Ok(());
     }
@@ -287,7 +309,7 @@ fn video(
     Ok(())
 }
 
-/// Even sides, and the shape that the preset makes of the source's.
+/// The shape that the preset makes of the source's.
 fn shape(own: &Pictures, case: &Case, seen: &Pictures) -> Result<(), String> {
     let (wide, high) = own.size;
     let (wide, high) = match case.shape {
@@ -302,6 +324,23 @@ fn shape(own: &Pictures, case: &Case, seen: &Pictures) -> Result<(), String> {
     let most = 1.0 + wide / high;
     if off > most.max(2.0) {
         return Err(format!("{seen_wide}x{seen_high} of {wide}x{high}"));
+    }
+    Ok(())
+}
+
+/// Every key frame is the first picture of two seconds; the first one of a file may come later.
+fn on_grid(times: &[f64], keys: &[f64]) -> Result<(), String> {
+    let Some((start, first)) = times.first().zip(keys.first()) else {
+        return Err("there is no key frame".into());
+    };
+    // By the clock of a player: a transport stream has another.
+    let keys: Vec<f64> = keys.iter().map(|key| key - first + start).collect();
+    for key in &keys {
+        let grid = (key / GRID + 0.01).floor() * GRID;
+        let begins = times.iter().find(|time| **time > grid - ROUNDING);
+        if begins.is_none_or(|begins| (begins - key).abs() > ROUNDING) {
+            return Err(format!("key frames at {keys:?}"));
+        }
     }
     Ok(())
 }
