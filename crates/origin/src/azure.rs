@@ -339,7 +339,7 @@ impl<H: HttpClient> Storage for BlobStorage<H> {
             .and_then(|object| plan.range(object, range));
         planned.map_err(|error| unexpected(error.to_string()))?;
         let request = http::Request::post(ASSEMBLER)
-            .body(plan.finish().encode())
+            .body(plan.finish().into_encoded())
             .map_err(|error| unexpected(error.to_string()))?;
         let answer = self.http.send(request).await;
         let answer = answer.map_err(|error| StorageError::Unavailable(error.to_string()))?;

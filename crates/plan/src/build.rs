@@ -1,11 +1,12 @@
 //! Building plans: limits are checked as steps arrive, touching ranges of one object become one step.
 
 use crate::{
-    MAX_INLINE_BYTES, MAX_OBJECTS, MAX_STEPS, MAX_TOTAL_BYTES, Object, Packetise, Plan, PlanError,
-    Step,
+    MAX_INLINE_BYTES, MAX_OBJECTS, MAX_STEPS, MAX_TOTAL_BYTES, Object, Packetise, Parts, Plan,
+    PlanError, Step,
 };
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// Collects the steps of a [`Plan`].
 #[derive(Default)]
@@ -117,12 +118,13 @@ impl PlanBuilder {
 
     /// The plan.
     pub fn finish(self) -> Plan {
-        Plan {
+        Plan(Arc::new(Parts {
             objects: self.objects,
             steps: self.steps,
             cover: None,
             total: self.total,
-        }
+            encoded: OnceLock::new(),
+        }))
     }
 
     /// Appends a step as it is, not merged: the decoder keeps what the encoder wrote.

@@ -7,6 +7,7 @@ use crate::{MAX_TOTAL_BYTES, Plan, PlanBuilder, PlanError};
 use bytes::Bytes;
 use headwater_protect::{Cipher, Engine, Key, ProtectError};
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// Most bytes of a cipher run in its wire form: the subsamples that `headwater-protect` lets a run have, and its head.
 pub const MAX_CIPHER_BYTES: usize = (1 << 18) * 11 + 64;
@@ -77,10 +78,10 @@ impl Plan {
     ///
     /// Errors: [`PlanError::Cipher`] if the run is for another number of bytes, or there is one already.
     pub fn cover(self, clear: u64, cipher: Cipher, key: Key) -> Result<Self, PlanError> {
-        if self.cover.is_some() {
+        if self.0.cover.is_some() {
             return Err(PlanError::Cipher("there is one already"));
         }
-        if clear.checked_add(cipher.input_len()) != Some(self.total) {
+        if clear.checked_add(cipher.input_len()) != Some(self.0.total) {
             return Err(PlanError::Cipher(
                 "it covers other bytes than the steps have",
             ));
@@ -97,20 +98,22 @@ impl Plan {
 
     pub(crate) fn covered(mut self, cover: Cover) -> Result<Self, PlanError> {
         cover.check(self.given())?;
-        self.total = cover.len;
-        self.cover = Some(cover);
+        let parts = Arc::make_mut(&mut self.0);
+        parts.total = cover.len;
+        parts.cover = Some(cover);
+        parts.encoded = OnceLock::new();
         Ok(self)
     }
 
     /// Bytes of the steps together: of the body, unless there is a cover.
     pub(crate) fn given(&self) -> u64 {
-        let steps = self.steps.iter().map(crate::Step::len);
+        let steps = self.0.steps.iter().map(crate::Step::len);
         steps.fold(0, u64::saturating_add)
     }
 
     /// How the body is encrypted.
     pub fn encryption(&self) -> Option<&Cover> {
-        self.cover.as_ref()
+        self.0.cover.as_ref()
     }
 
     /// The part `range` of the body, which is inside of it.
@@ -162,7 +165,7 @@ pub struct Covering {
 impl Covering {
     /// `None` if the plan has no cover.
     pub fn of(plan: &Plan) -> Option<Self> {
-        let cover = plan.cover.as_ref()?;
+        let cover = plan.0.cover.as_ref()?;
         Some(Self {
             engine: Some(Engine::new(&cover.cipher, &cover.key)),
             clear: cover.clear,

@@ -53,14 +53,14 @@ impl fmt::Display for Plan {
         writeln!(
             f,
             "plan of {} bytes, {} objects, {} steps",
-            self.total,
-            self.objects.len(),
-            self.steps.len()
+            self.0.total,
+            self.0.objects.len(),
+            self.0.steps.len()
         )?;
-        for (index, object) in self.objects.iter().enumerate() {
+        for (index, object) in self.0.objects.iter().enumerate() {
             writeln!(f, "object {index} {object}")?;
         }
-        if let Some(cover) = &self.cover {
+        if let Some(cover) = &self.0.cover {
             let run = match cover.cipher() {
                 Cipher::Ctr { samples, .. } => format!("counter mode, {} samples", samples.len()),
                 Cipher::Cbcs { samples, .. } => {
@@ -77,7 +77,7 @@ impl fmt::Display for Plan {
             )?;
         }
         let mut position: u64 = 0;
-        for step in &self.steps {
+        for step in &self.0.steps {
             let len = step.len();
             write!(f, "{position:>12} {len:>10} ")?;
             match step {

@@ -84,20 +84,29 @@ pub enum DecodeError {
 }
 
 impl Plan {
-    /// The wire form.
+    /// The wire form. It is written once, and kept with the plan.
     pub fn encode(&self) -> Bytes {
+        self.0.encoded.get_or_init(|| self.write()).clone()
+    }
+
+    /// The wire form of a plan that is done with: nobody else has the bytes then.
+    pub fn into_encoded(self) -> Bytes {
+        self.encode()
+    }
+
+    fn write(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(self.encoded_len());
         out.put_slice(MAGIC);
         out.put_u16_le(FORMAT_VERSION);
         // The counts and lengths below are within the limits of the crate, all of which fit.
-        out.put_u16_le(u16::try_from(self.objects.len()).unwrap_or(u16::MAX));
-        out.put_u32_le(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
+        out.put_u16_le(u16::try_from(self.0.objects.len()).unwrap_or(u16::MAX));
+        out.put_u32_le(u32::try_from(self.0.steps.len()).unwrap_or(u32::MAX));
         out.put_u64_le(self.given());
-        for object in &self.objects {
+        for object in &self.0.objects {
             put_text(&mut out, &object.url);
             put_text(&mut out, object.if_match.as_deref().unwrap_or_default());
         }
-        for step in &self.steps {
+        for step in &self.0.steps {
             match step {
                 Step::Inline(bytes) => {
                     out.put_u8(INLINE);
@@ -120,21 +129,21 @@ impl Plan {
                 }
             }
         }
-        match &self.cover {
+        match &self.0.cover {
             None => out.put_u8(0),
             Some(cover) => cover::put(&mut out, cover),
         }
         out.freeze()
     }
 
-    fn encoded_len(&self) -> usize {
-        let objects = self.objects.iter().map(|o| {
+    pub(crate) fn encoded_len(&self) -> usize {
+        let objects = self.0.objects.iter().map(|o| {
             o.url
                 .len()
                 .saturating_add(o.if_match.as_deref().map_or(0, str::len))
                 .saturating_add(4)
         });
-        let steps = self.steps.iter().map(|s| match s {
+        let steps = self.0.steps.iter().map(|s| match s {
             Step::Inline(bytes) => bytes.len().saturating_add(5),
             Step::Range { .. } => 19,
             Step::Packetise(step) => packets::encoded_len(step).saturating_add(1),
@@ -150,13 +159,13 @@ impl Plan {
         if reader.take(4)?.as_ref() != MAGIC {
             return Err(DecodeError::Magic);
         }
-        let version = reader.take(2)?.get_u16_le();
+        let version = reader.u16()?;
         if version != FORMAT_VERSION {
             return Err(DecodeError::Version(version));
         }
-        let objects = reader.take(2)?.get_u16_le();
-        let steps = reader.take(4)?.get_u32_le();
-        let declared = reader.take(8)?.get_u64_le();
+        let objects = reader.u16()?;
+        let steps = reader.u32()?;
+        let declared = reader.u64()?;
         let mut plan = PlanBuilder::new();
         for _ in 0..objects {
             let url = reader.text()?;
@@ -164,9 +173,9 @@ impl Plan {
             plan.object(Object::new(url, (!etag.is_empty()).then_some(etag))?)?;
         }
         for _ in 0..steps {
-            match reader.take(1)?.get_u8() {
+            match reader.u8()? {
                 INLINE => {
-                    let len = reader.take(4)?.get_u32_le();
+                    let len = reader.u32()?;
                     let bytes = reader.take(usize::try_from(len).unwrap_or(usize::MAX))?;
                     if bytes.is_empty() {
                         return Err(DecodeError::Total {
@@ -177,9 +186,9 @@ impl Plan {
                     plan.inline(bytes)?;
                 }
                 RANGE => {
-                    let object = reader.take(2)?.get_u16_le();
-                    let offset = reader.take(8)?.get_u64_le();
-                    let len = reader.take(8)?.get_u64_le();
+                    let object = reader.u16()?;
+                    let offset = reader.u64()?;
+                    let len = reader.u64()?;
                     if object >= objects {
                         return Err(PlanError::NoSuchObject(object.into()).into());
                     }
@@ -200,7 +209,7 @@ impl Plan {
                 kind => return Err(DecodeError::Step(kind)),
             }
         }
-        let cover = match reader.take(1)?.get_u8() {
+        let cover = match reader.u8()? {
             0 => None,
             1 => Some(cover::read(&mut reader)?),
             kind => return Err(DecodeError::Step(kind)),
@@ -209,10 +218,10 @@ impl Plan {
             return Err(DecodeError::Length("too long", reader.position()));
         }
         let plan = plan.finish();
-        if plan.total != declared {
+        if plan.0.total != declared {
             return Err(DecodeError::Total {
                 declared,
-                actual: plan.total,
+                actual: plan.0.total,
             });
         }
         match cover {
@@ -251,13 +260,36 @@ impl Reader {
 
     pub(crate) fn take(&mut self, len: usize) -> Result<Bytes, DecodeError> {
         if self.rest.len() < len {
-            return Err(DecodeError::Length("cut short", self.position()));
+            return Err(self.cut_short());
         }
         Ok(self.rest.split_to(len))
     }
 
+    // Numbers are read where they are: to split each off would count who shares the bytes up and down again, twelve hundred
+    // times in a segment of interleaved sound.
+
+    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
+        self.rest.try_get_u8().map_err(|_| self.cut_short())
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
+        self.rest.try_get_u16_le().map_err(|_| self.cut_short())
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
+        self.rest.try_get_u32_le().map_err(|_| self.cut_short())
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
+        self.rest.try_get_u64_le().map_err(|_| self.cut_short())
+    }
+
+    fn cut_short(&self) -> DecodeError {
+        DecodeError::Length("cut short", self.position())
+    }
+
     fn text(&mut self) -> Result<String, DecodeError> {
-        let len = self.take(2)?.get_u16_le();
+        let len = self.u16()?;
         let bytes = self.take(len.into())?;
         String::from_utf8(bytes.into()).map_err(|_| DecodeError::Text)
     }

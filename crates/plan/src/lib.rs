@@ -43,6 +43,7 @@ pub use scan::{MAX_SCAN_BYTES, Scan, ScanCodec, Scanning, SubsampleMap, scan};
 pub use store::{StoreAnswer, StoreFault};
 
 use bytes::Bytes;
+use std::sync::{Arc, OnceLock};
 
 /// Most steps in one plan. A two second segment of a frame-by-frame interleaved file has about a hundred.
 pub const MAX_STEPS: usize = 16 * 1024;
@@ -140,64 +141,82 @@ impl Step {
 /// An ordered, validated list of steps. Built by [`PlanBuilder`] or [`Plan::decode`], so its invariants hold:
 /// limits kept, no empty steps, every step's object exists, the total is the sum of the steps or what their cover makes of
 /// them.
+///
+/// Clones share what they consist of, their wire form too.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct Plan(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
     objects: Vec<Object>,
     steps: Vec<Step>,
     cover: Option<Cover>,
     total: u64,
+    /// The wire form, once somebody asked for it.
+    encoded: OnceLock<Bytes>,
 }
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        // The wire form follows from the rest.
+        self.total == other.total
+            && self.objects == other.objects
+            && self.steps == other.steps
+            && self.cover == other.cover
+    }
+}
+
+impl Eq for Parts {}
 
 impl Plan {
     /// The objects that steps refer to.
     pub fn objects(&self) -> &[Object] {
-        &self.objects
+        &self.0.objects
     }
 
     /// The steps, in body order.
     pub fn steps(&self) -> &[Step] {
-        &self.steps
+        &self.0.steps
     }
 
     /// Length of the body, in bytes.
     pub fn total_len(&self) -> u64 {
-        self.total
+        self.0.total
     }
 
-    /// About how many bytes of memory the plan takes, if it only puts pieces of objects together.
+    /// About how many bytes of memory the plan takes with its wire form, if it only puts pieces of objects together.
     pub fn footprint(&self) -> Option<usize> {
-        if self.cover.is_some() {
+        if self.0.cover.is_some() {
             return None;
         }
-        let mut bytes = self.steps.len().saturating_mul(size_of::<Step>());
-        for step in &self.steps {
+        let mut bytes = self.0.steps.len().saturating_mul(size_of::<Step>());
+        for step in &self.0.steps {
             match step {
                 Step::Inline(inline) => bytes = bytes.saturating_add(inline.len()),
                 Step::Range { .. } => {}
                 Step::Packetise(_) => return None,
             }
         }
-        let urls = self.objects.iter().map(|object| object.url().len());
-        Some(bytes.saturating_add(urls.sum()))
+        let urls = self.0.objects.iter().map(|object| object.url().len());
+        let bytes = bytes.saturating_add(urls.sum());
+        Some(bytes.saturating_add(self.encoded_len()))
     }
 
     /// The body, if the plan reads no object and encrypts nothing: such a body needs no assembler.
     pub fn inline_only(&self) -> Option<Bytes> {
-        if self.cover.is_some() {
+        if self.0.cover.is_some() {
             return None;
         }
-        match self.steps.as_slice() {
+        match self.0.steps.as_slice() {
             [] => Some(Bytes::new()),
             [Step::Inline(bytes)] => Some(bytes.clone()),
             steps => {
-                let mut body = Vec::new();
-                for step in steps {
-                    let Step::Inline(bytes) = step else {
-                        return None;
-                    };
-                    body.extend_from_slice(bytes);
-                }
-                Some(body.into())
+                let inline = |step: &Step| match step {
+                    Step::Inline(bytes) => Some(bytes.clone()),
+                    _ => None,
+                };
+                let parts: Option<Vec<Bytes>> = steps.iter().map(inline).collect();
+                Some(parts?.concat().into())
             }
         }
     }

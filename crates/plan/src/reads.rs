@@ -35,7 +35,7 @@ pub struct Run<'a> {
 impl Plan {
     /// The reads that produce the body, in order.
     pub fn reads(&self) -> impl Iterator<Item = Read<'_>> {
-        let mut rest = self.steps.as_slice();
+        let mut rest = self.0.steps.as_slice();
         std::iter::from_fn(move || {
             let (first, after) = rest.split_first()?;
             match first {
@@ -66,7 +66,7 @@ impl Plan {
 
     /// Every range of an object that the plan needs: index into [`Plan::objects`], bytes.
     pub fn ranges(&self) -> impl Iterator<Item = (u32, Range<u64>)> {
-        self.steps.iter().flat_map(|step| {
+        self.0.steps.iter().flat_map(|step| {
             let (own, sources) = match step {
                 Step::Inline(_) => (None, None),
                 Step::Range {
@@ -126,7 +126,7 @@ fn run(plan: &Plan, ranges: impl Iterator<Item = (u32, Range<u64>)>) -> Option<R
         keep.push(range);
     }
     Some(Run {
-        object: plan.objects.get(usize::try_from(of).ok()?)?,
+        object: plan.0.objects.get(usize::try_from(of).ok()?)?,
         range: all,
         keep,
     })

@@ -16,7 +16,7 @@
 use crate::encoding::Reader;
 use crate::{AssembleError, DecodeError, MAX_ENCODED_BYTES, MAX_PES_BYTES, MAX_UNITS, Plan};
 use crate::{PlanError, RangeSource, SampleKey, Sink, assemble};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use headwater_protect::sample_aes::SampleAes;
 use headwater_protect::{Cipher, ProtectError, Scanner, Scheme, Subsample};
 use headwater_ts::encrypted_len;
@@ -148,21 +148,21 @@ impl Scan {
         if reader.take(4)?.as_ref() != MAGIC {
             return Err(DecodeError::Magic);
         }
-        let version = reader.take(2)?.get_u16_le();
+        let version = reader.u16()?;
         if version != VERSION {
             return Err(DecodeError::Version(version));
         }
-        let scheme = match reader.take(1)?.get_u8() {
+        let scheme = match reader.u8()? {
             0 => Scheme::Cenc,
             1 => Scheme::Cbcs,
             _ => return Err(DecodeError::Cipher),
         };
-        let codec = match reader.take(1)?.get_u8() {
+        let codec = match reader.u8()? {
             0 => {
-                let nal_length_size = reader.take(1)?.get_u8();
+                let nal_length_size = reader.u8()?;
                 let mut sets = Vec::new();
-                for _ in 0..reader.take(1)?.get_u8() {
-                    let len = reader.take(2)?.get_u16_le();
+                for _ in 0..reader.u8()? {
+                    let len = reader.u16()?;
                     sets.push(reader.take(len.into())?.to_vec());
                 }
                 ScanCodec::Avc {
@@ -171,7 +171,7 @@ impl Scan {
                 }
             }
             kind @ (1 | 3) => {
-                let len = reader.take(4)?.get_u32_le();
+                let len = reader.u32()?;
                 let len = usize::try_from(len).unwrap_or(usize::MAX);
                 let record = reader.take(len)?.to_vec();
                 match kind {
@@ -183,8 +183,8 @@ impl Scan {
             kind => return Err(DecodeError::Step(kind)),
         };
         let mut sizes = Vec::new();
-        for _ in 0..reader.take(4)?.get_u32_le() {
-            sizes.push(reader.take(4)?.get_u32_le());
+        for _ in 0..reader.u32()? {
+            sizes.push(reader.u32()?);
         }
         let scan = Self {
             scheme,

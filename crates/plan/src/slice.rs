@@ -8,14 +8,14 @@ impl Plan {
     ///
     /// Errors: [`PlanError::SliceOutside`] unless `start <= end <= total`.
     pub fn slice(&self, range: Range<u64>) -> Result<Plan, PlanError> {
-        if range.start > range.end || range.end > self.total {
+        if range.start > range.end || range.end > self.0.total {
             return Err(PlanError::SliceOutside {
                 start: range.start,
                 end: range.end,
-                total: self.total,
+                total: self.0.total,
             });
         }
-        match &self.cover {
+        match &self.0.cover {
             Some(cover) => self.slice_covered(cover, range),
             None => self.part(range),
         }
@@ -26,7 +26,7 @@ impl Plan {
         let mut out = PlanBuilder::new();
         let mut objects = Objects::of(self);
         let mut position: u64 = 0;
-        for step in &self.steps {
+        for step in &self.0.steps {
             let begin = position;
             position = position.saturating_add(step.len());
             let from = range.start.max(begin).saturating_sub(begin);
@@ -66,7 +66,7 @@ impl<'a> Objects<'a> {
     fn of(plan: &'a Plan) -> Self {
         Self {
             plan,
-            renamed: vec![None; plan.objects.len()],
+            renamed: vec![None; plan.0.objects.len()],
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Objects<'a> {
         match *slot {
             Some(object) => Ok(object),
             None => {
-                let new = out.object(self.plan.objects.get(index).ok_or(none)?.clone())?;
+                let new = out.object(self.plan.0.objects.get(index).ok_or(none)?.clone())?;
                 *slot = Some(new);
                 Ok(new)
             }

@@ -180,6 +180,24 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
+fn the_wire_form_is_kept_and_not_that_of_another_plan() {
+    let mut builder = PlanBuilder::new();
+    builder.inline(vec![7; 32]).unwrap();
+    let plain = builder.finish();
+    let wire = plain.encode();
+    assert_eq!(plain.clone().encode().as_ptr(), wire.as_ptr());
+    let run = Cipher::Envelope {
+        iv: [0; 16],
+        len: 32,
+    };
+    let covered = plain.clone().cover(0, run, key()).unwrap();
+    assert_ne!(covered.encode(), wire);
+    assert_eq!(Plan::decode(covered.encode()).unwrap(), covered);
+    assert_eq!(Plan::decode(covered.clone().into_encoded()), Ok(covered));
+    assert_eq!(Plan::decode(plain.into_encoded()).unwrap().encode(), wire);
+}
+
+#[test]
 fn text_shows_no_key() {
     let key_text = format!("{:?}", [9u8; 16]);
     let (plan, _) = plan(b"head", &[vec![(1, 2)]], 0);

@@ -74,7 +74,7 @@ async fn from_memory(request: &Asked, host: Option<&str>) -> Option<memory::Answ
         // Should the store no longer have what the plan was made for, the handler is asked.
         Body::Plan(plan) => memory::Body::HandedOn(memory::Post {
             url: ASSEMBLER.to_owned(),
-            body: plan.encode().into(),
+            body: plan.into_encoded().into(),
         }),
         Body::Growing(_) => return None,
     };

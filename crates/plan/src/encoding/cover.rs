@@ -2,7 +2,7 @@
 
 use super::{DecodeError, Reader};
 use crate::{Cover, MAX_CIPHER_BYTES, PlanError};
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, BytesMut};
 use headwater_protect::{Cipher, Key};
 
 pub(super) fn put(out: &mut BytesMut, cover: &Cover) {
@@ -17,11 +17,11 @@ pub(super) fn put(out: &mut BytesMut, cover: &Cover) {
 }
 
 pub(super) fn read(reader: &mut Reader) -> Result<Cover, DecodeError> {
-    let clear = reader.take(8)?.get_u64_le();
-    let skip = reader.take(8)?.get_u64_le();
-    let len = reader.take(8)?.get_u64_le();
+    let clear = reader.u64()?;
+    let skip = reader.u64()?;
+    let len = reader.u64()?;
     let key = Key::from_slice(&reader.take(16)?).map_err(|_| DecodeError::Cipher)?;
-    let bytes = usize::try_from(reader.take(4)?.get_u32_le()).unwrap_or(usize::MAX);
+    let bytes = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
     if bytes > MAX_CIPHER_BYTES {
         return Err(DecodeError::Plan(PlanError::Limit {
             what: "bytes of a cipher run",

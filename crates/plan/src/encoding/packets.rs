@@ -2,7 +2,7 @@
 
 use super::{DecodeError, INLINE, RANGE, Reader};
 use crate::{MAX_PIECES, MAX_STREAMS, Packetise, Piece, PlanError, SampleKey, Source};
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, BytesMut};
 use headwater_protect::Key;
 use headwater_ts::{Framing, Pes, Unit};
 
@@ -117,24 +117,24 @@ impl SampleKey {
 }
 
 pub(super) fn read(reader: &mut Reader) -> Result<Packetise, DecodeError> {
-    let skip = reader.take(8)?.get_u64_le();
-    let len = reader.take(8)?.get_u64_le();
-    let key = match reader.take(1)?.get_u8() {
+    let skip = reader.u64()?;
+    let len = reader.u64()?;
+    let key = match reader.u8()? {
         0 => None,
         1 => Some(SampleKey::read(reader)?),
         kind => return Err(DecodeError::Step(kind)),
     };
-    let stream_count = usize::from(reader.take(1)?.get_u8());
-    let piece_count = reader.take(4)?.get_u32_le();
+    let stream_count = usize::from(reader.u8()?);
+    let piece_count = reader.u32()?;
     limit(stream_count, MAX_STREAMS, "streams to packetise")?;
     let mut streams = Vec::with_capacity(stream_count);
     for _ in 0..stream_count {
         let mut sources = Vec::new();
-        for _ in 0..reader.take(4)?.get_u32_le() {
+        for _ in 0..reader.u32()? {
             limit(sources.len(), MAX_PIECES, "ranges to packetise")?;
-            let object = u32::from(reader.take(2)?.get_u16_le());
-            let start = reader.take(8)?.get_u64_le();
-            let len = reader.take(8)?.get_u64_le();
+            let object = u32::from(reader.u16()?);
+            let start = reader.u64()?;
+            let len = reader.u64()?;
             let end = start.checked_add(len).ok_or(PlanError::RangeOverflow)?;
             sources.push(Source {
                 object,
@@ -146,13 +146,13 @@ pub(super) fn read(reader: &mut Reader) -> Result<Packetise, DecodeError> {
     let mut pieces = Vec::new();
     for _ in 0..piece_count {
         limit(pieces.len(), MAX_PIECES, "pieces to packetise")?;
-        pieces.push(match reader.take(1)?.get_u8() {
+        pieces.push(match reader.u8()? {
             PACKETS_PIECE => {
-                let len = reader.take(4)?.get_u32_le();
+                let len = reader.u32()?;
                 Piece::Packets(reader.take(usize::try_from(len).unwrap_or(usize::MAX))?)
             }
             PES_PIECE => Piece::Pes {
-                stream: reader.take(1)?.get_u8(),
+                stream: reader.u8()?,
                 pes: read_pes(reader)?,
             },
             kind => return Err(DecodeError::Step(kind)),
@@ -172,15 +172,15 @@ fn limit(count: usize, limit: usize, what: &'static str) -> Result<(), PlanError
 }
 
 fn read_pes(reader: &mut Reader) -> Result<Pes, DecodeError> {
-    let pid = reader.take(2)?.get_u16_le();
-    let stream_id = reader.take(1)?.get_u8();
-    let counter = reader.take(1)?.get_u8();
-    let flags = reader.take(1)?.get_u8();
+    let pid = reader.u16()?;
+    let stream_id = reader.u8()?;
+    let counter = reader.u8()?;
+    let flags = reader.u8()?;
     let has = |flag: u8| flags & flag != 0;
-    let packets = reader.take(4)?.get_u32_le();
-    let pts = reader.take(8)?.get_u64_le();
+    let packets = reader.u32()?;
+    let pts = reader.u64()?;
     let mut time = |flag: u8| match has(flag) {
-        true => Ok::<_, DecodeError>(Some(reader.take(8)?.get_u64_le())),
+        true => Ok::<_, DecodeError>(Some(reader.u64()?)),
         false => Ok(None),
     };
     let (pcr, dts) = (time(PCR)?, time(DTS)?);
@@ -192,13 +192,13 @@ fn read_pes(reader: &mut Reader) -> Result<Pes, DecodeError> {
         (false, true) => Framing::ProtectedFrame,
     };
     let mut units = Vec::new();
-    for _ in 0..reader.take(2)?.get_u16_le() {
-        let len = reader.take(4)?.get_u32_le();
+    for _ in 0..reader.u16()? {
+        let len = reader.u32()?;
         let becomes = match framing {
-            Framing::ProtectedAvc => reader.take(4)?.get_u32_le(),
+            Framing::ProtectedAvc => reader.u32()?,
             _ => len,
         };
-        let prefix = reader.take(2)?.get_u16_le();
+        let prefix = reader.u16()?;
         units.push(Unit {
             prefix: reader.take(prefix.into())?.to_vec(),
             len,
