@@ -155,8 +155,8 @@ async fn answer(
     })?;
     let len = plan.total_len();
     let body = match stores.map_all(&plan).await? {
-        Some(frames) => Frames {
-            frames,
+        Some(mapped) => Frames {
+            mapped,
             covering: Covering::of(&plan),
             left: len,
         }
@@ -175,7 +175,7 @@ async fn answer(
 
 impl Stores {
     /// The frames of a plan whose objects are all local or kept; `None` if one is neither.
-    async fn map_all(&self, plan: &Plan) -> Result<Option<VecDeque<Output>>, StatusCode> {
+    async fn map_all(&self, plan: &Plan) -> Result<Option<Outputs>, StatusCode> {
         let mut opened = Vec::with_capacity(plan.objects().len());
         for object in plan.objects() {
             let local = self.local.as_deref();
@@ -212,7 +212,30 @@ impl Stores {
             .await?
             .into_iter()
             .collect();
-        maps.map(|maps| frames(plan, &maps)).transpose()
+        let outputs = |maps: Vec<Mapped>| {
+            Ok(Outputs {
+                frames: frames(plan, &maps)?,
+                maps,
+            })
+        };
+        maps.map(outputs).transpose()
+    }
+}
+
+/// What a body is made of.
+struct Outputs {
+    frames: VecDeque<Output>,
+    /// By the number of the object.
+    maps: Vec<Mapped>,
+}
+
+impl Outputs {
+    /// A piece of a mapped object, which was found to have it.
+    fn piece(&self, map: usize, at: Range<usize>) -> &[u8] {
+        match self.maps.get(map) {
+            Some(Mapped::Whole(map)) => map.get(at).unwrap_or_default(),
+            _ => &[],
+        }
     }
 }
 
@@ -223,15 +246,19 @@ enum Mapped {
 }
 
 impl Mapped {
+    /// Where a range is in the mapping of the whole object; `None` if it has no such range, or is mapped in blocks.
+    fn within(&self, range: &Range<u64>) -> Option<Range<usize>> {
+        let Self::Whole(map) = self else { return None };
+        let from = usize::try_from(range.start).ok()?;
+        let to = usize::try_from(range.end).ok()?;
+        (from <= to && to <= map.len()).then_some(from..to)
+    }
+
     /// The bytes of a range, in one piece or several; `None` if the object has no such range.
     fn slices(&self, range: &Range<u64>) -> Option<Vec<Bytes>> {
         match self {
             Self::Blocks(blocks) => kept::slices(blocks, range),
-            Self::Whole(map) => {
-                let from = usize::try_from(range.start).ok()?;
-                let to = usize::try_from(range.end).ok()?;
-                (from <= to && to <= map.len()).then(|| vec![map.slice(from..to)])
-            }
+            Self::Whole(map) => Some(vec![map.slice(self.within(range)?)]),
         }
     }
 }
@@ -247,14 +274,17 @@ impl Maps {
 
 /// The frames of a plan over mapped objects.
 fn frames(plan: &Plan, maps: &[Mapped]) -> Result<VecDeque<Output>, StatusCode> {
-    let mapped = |object: u32, range: Range<u64>| {
-        let map = usize::try_from(object).ok().and_then(|i| maps.get(i));
-        map.ok_or(StatusCode::BAD_REQUEST)?
-            .slices(&range)
-            // It is not the object that the plan was made for.
-            .ok_or(StatusCode::PRECONDITION_FAILED)
+    let map = |object: u32| {
+        let index = usize::try_from(object).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let map = maps.get(index).ok_or(StatusCode::BAD_REQUEST)?;
+        Ok::<_, StatusCode>((index, map))
     };
-    let mut frames = VecDeque::new();
+    let mapped = |object: u32, range: Range<u64>| {
+        let (_, map) = map(object)?;
+        // If it has none, it is not the object that the plan was made for.
+        map.slices(&range).ok_or(StatusCode::PRECONDITION_FAILED)
+    };
+    let mut frames = VecDeque::with_capacity(plan.steps().len());
     for step in plan.steps() {
         match step {
             Step::Inline(bytes) => frames.push_back(Output::Ready(bytes.clone())),
@@ -263,6 +293,13 @@ fn frames(plan: &Plan, maps: &[Mapped]) -> Result<VecDeque<Output>, StatusCode> 
                 offset,
                 len,
             } => {
+                let (index, map) = map(*object)?;
+                if *len < SMALL_BYTES as u64
+                    && let Some(at) = map.within(&(*offset..*offset + *len))
+                {
+                    frames.push_back(Output::Small { map: index, at });
+                    continue;
+                }
                 for mut rest in mapped(*object, *offset..*offset + *len)? {
                     while rest.len() > FRAME_BYTES {
                         frames.push_back(Output::Ready(rest.split_to(FRAME_BYTES)));
@@ -279,11 +316,11 @@ fn frames(plan: &Plan, maps: &[Mapped]) -> Result<VecDeque<Output>, StatusCode> 
                     }
                     streams.push(slices);
                 }
-                frames.push_back(Output::Packets(Packets {
+                frames.push_back(Output::Packets(Box::new(Packets {
                     step: step.as_ref().clone(),
                     streams,
                     next: 0,
-                }));
+                })));
             }
             _ => return Err(StatusCode::NOT_IMPLEMENTED),
         }
@@ -301,7 +338,24 @@ fn packetises(plan: &Plan) -> bool {
 /// What a body of mapped files consists of.
 enum Output {
     Ready(Bytes),
-    Packets(Packets),
+    /// Fewer than [`SMALL_BYTES`] of a mapped object, which most likely are copied: a slice of the mapping would be counted as
+    /// one of its users for that.
+    Small {
+        map: usize,
+        at: Range<usize>,
+    },
+    Packets(Box<Packets>),
+}
+
+impl Output {
+    /// The length of what is copied together with its neighbours.
+    fn small(&self) -> Option<usize> {
+        match self {
+            Self::Ready(bytes) => Some(bytes.len()).filter(|len| *len < SMALL_BYTES),
+            Self::Small { at, .. } => Some(at.len()),
+            Self::Packets(_) => None,
+        }
+    }
 }
 
 /// A transport stream, made piece by piece.
@@ -356,7 +410,7 @@ fn take(stream: &mut VecDeque<Bytes>, len: u64, out: &mut Vec<u8>) {
 
 /// Frames of mapped files.
 struct Frames {
-    frames: VecDeque<Output>,
+    mapped: Outputs,
     covering: Option<Covering>,
     left: u64,
 }
@@ -365,38 +419,44 @@ impl Frames {
     /// The next bytes of the steps; `None` once there are no more.
     fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            match self.frames.front_mut() {
-                None => return Ok(None),
-                Some(Output::Ready(bytes)) => {
-                    let bytes = std::mem::take(bytes);
-                    self.frames.pop_front();
-                    return Ok(Some(self.gather(bytes)));
-                }
-                Some(Output::Packets(packets)) => match packets.frame()? {
+            if let Some(Output::Packets(packets)) = self.mapped.frames.front_mut() {
+                match packets.frame()? {
                     Some(bytes) => return Ok(Some(bytes)),
-                    None => drop(self.frames.pop_front()),
-                },
+                    None => drop(self.mapped.frames.pop_front()),
+                }
+                continue;
             }
+            if let Some(gathered) = self.gather() {
+                return Ok(Some(gathered));
+            }
+            return Ok(match self.mapped.frames.pop_front() {
+                Some(Output::Ready(bytes)) => Some(bytes),
+                Some(Output::Small { map, at }) => {
+                    Some(Bytes::copy_from_slice(self.mapped.piece(map, at)))
+                }
+                Some(Output::Packets(_)) | None => None,
+            });
         }
     }
 
-    /// `first`, and the small slices that follow it if it is small, too.
-    fn gather(&mut self, first: Bytes) -> Bytes {
-        let small = |output: Option<&Output>| match output {
-            Some(Output::Ready(next)) if next.len() < SMALL_BYTES => Some(next.len()),
-            _ => None,
-        };
-        if first.len() >= SMALL_BYTES || small(self.frames.front()).is_none() {
-            return first;
-        }
-        let mut frame = Vec::from(first);
-        while let Some(len) = small(self.frames.front())
+    /// The small pieces in front, copied into one frame; `None` if there are not two of them.
+    fn gather(&mut self) -> Option<Bytes> {
+        self.mapped.frames.front()?.small()?;
+        self.mapped.frames.get(1)?.small()?;
+        // As much as there may be: a frame that grows is copied again and again.
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let mut frame = Vec::with_capacity(left.min(GATHERED_BYTES));
+        while let Some(len) = self.mapped.frames.front().and_then(Output::small)
             && frame.len() + len <= GATHERED_BYTES
-            && let Some(Output::Ready(next)) = self.frames.pop_front()
+            && let Some(output) = self.mapped.frames.pop_front()
         {
-            frame.extend_from_slice(&next);
+            match output {
+                Output::Ready(bytes) => frame.extend_from_slice(&bytes),
+                Output::Small { map, at } => frame.extend_from_slice(self.mapped.piece(map, at)),
+                Output::Packets(_) => {}
+            }
         }
-        frame.into()
+        Some(frame.into())
     }
 
     /// The next bytes of the body; `None` once there are no more.
@@ -439,7 +499,7 @@ impl Body for Frames {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Err(error) => {
-                self.frames.clear();
+                self.mapped.frames.clear();
                 self.covering = None;
                 Poll::Ready(Some(Err(error)))
             }

@@ -2,7 +2,7 @@
 //! touched. From other stores, where nothing of them is kept, by the reference implementation.
 
 use super::packets::{Refusal, Store};
-use super::{Output, Stores};
+use super::{Output, Outputs, Stores};
 use crate::outgoing::full_body;
 use bytes::Bytes;
 use headwater_plan::{AssembleError, Scan, Scanning, SubsampleMap, scan};
@@ -20,7 +20,7 @@ pub(super) async fn answer(
         StatusCode::BAD_REQUEST
     })?;
     let map = match stores.map_all(&asked.plan).await? {
-        Some(frames) => mapped(&asked, frames.into_iter())?,
+        Some(found) => mapped(&asked, &found)?,
         None => match scan(&asked, &Store::new(stores.client)).await {
             Ok(map) => map,
             Err(AssembleError::Source(Refusal(status))) => return Err(status),
@@ -38,13 +38,15 @@ fn damaged(error: impl Display) -> StatusCode {
     StatusCode::UNPROCESSABLE_ENTITY
 }
 
-fn mapped(asked: &Scan, frames: impl Iterator<Item = Output>) -> Result<SubsampleMap, StatusCode> {
+fn mapped(asked: &Scan, found: &Outputs) -> Result<SubsampleMap, StatusCode> {
     let mut scanning = Scanning::new(asked).map_err(damaged)?;
-    for frame in frames {
-        let Output::Ready(bytes) = frame else {
-            return Err(StatusCode::BAD_REQUEST);
+    for output in &found.frames {
+        let bytes = match output {
+            Output::Ready(bytes) => bytes,
+            Output::Small { map, at } => found.piece(*map, at.clone()),
+            Output::Packets(_) => return Err(StatusCode::BAD_REQUEST),
         };
-        scanning.push(&bytes).map_err(damaged)?;
+        scanning.push(bytes).map_err(damaged)?;
     }
     scanning.finish().map_err(damaged)
 }
