@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use headwater_blob::query::Query;
 use headwater_blob::sas::Caller;
@@ -11,11 +12,16 @@ use headwater_blob::server::{
     Operation, Outcome, Preconditions, RequestHead, ServiceError, State, Use, authorize,
     parse_operation, parse_target,
 };
+use headwater_blob::time::parse_sas_time;
 use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 
 use crate::disk::{Disk, Failure};
 use crate::handler::Engine;
+
+mod known;
+
+use known::{FileId, Found, Known};
 
 /// Opens blobs of a store in the same process. Clones share the store; calls block on the disk only.
 #[derive(Debug, Clone)]
@@ -24,6 +30,7 @@ pub struct LocalReader {
     disk: Arc<Disk>,
     /// `scheme://host:port` of every way to address the store.
     origins: Arc<[String]>,
+    known: Arc<Known>,
 }
 
 /// An open blob. The file stays readable, and its bytes the same, whatever happens to the blob.
@@ -58,6 +65,7 @@ impl LocalReader {
             engine,
             disk,
             origins: origins.into(),
+            known: Arc::default(),
         }
     }
 
@@ -74,6 +82,9 @@ impl LocalReader {
     pub fn open(&self, url: &str, if_match: Option<&str>) -> Result<LocalBlob, LocalError> {
         if !self.owns(url) {
             return Err(LocalError::Elsewhere);
+        }
+        if let Some(blob) = self.known.open(url, if_match) {
+            return Ok(blob);
         }
         let uri: Uri = url.parse().map_err(|_| LocalError::Elsewhere)?;
         let query =
@@ -106,13 +117,15 @@ impl LocalReader {
             &engine.key,
             caller,
         )?;
-        let open = self
-            .disk
-            .open_blob(container, blob)
-            .map_err(|failure| match failure {
-                Failure::Service(error) => LocalError::Refused(error),
-                Failure::Io(error) => LocalError::Io(error),
-            })?;
+        let refused = |failure| match failure {
+            Failure::Service(error) => LocalError::Refused(error),
+            Failure::Io(error) => LocalError::Io(error),
+        };
+        let files = self.disk.files(container, blob).map_err(refused)?;
+        let sidecar = files.meta();
+        // Before it is read: whatever takes its place meanwhile is then another one.
+        let id = FileId::of(&sidecar);
+        let open = self.disk.open_blob(container, blob).map_err(refused)?;
         if let Some(etag) = if_match {
             let state = State {
                 etag: &open.meta.etag,
@@ -125,11 +138,27 @@ impl LocalReader {
             }
         }
         let content_type = open.meta.headers.content_type.clone();
-        Ok(LocalBlob {
+        let blob = LocalBlob {
             len: open.meta.len,
             etag: format!("\"{}\"", open.meta.etag),
             content_type: content_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
             file: open.file,
-        })
+        };
+        let expiry = query.get("se").and_then(parse_sas_time);
+        if let (Ok(id), Some(expiry)) = (id, expiry)
+            && let Ok(signed) = Duration::try_from(expiry.duration_since(caller.now))
+        {
+            let found = Found {
+                if_match: if_match.map(str::to_owned),
+                bytes: files.bytes(&open.meta.generation),
+                sidecar,
+                id,
+                len: blob.len,
+                etag: blob.etag.clone(),
+                content_type: blob.content_type.clone(),
+            };
+            self.known.put(url, found, signed);
+        }
+        Ok(blob)
     }
 }

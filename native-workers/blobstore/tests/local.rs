@@ -107,6 +107,58 @@ async fn a_signed_url_opens_the_file() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_a_url_ends_with_the_blob_and_with_its_signature() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), None).await;
+    let store = store(running.addr, "asset-1");
+    store.create_container().await.unwrap();
+    let put = async |body: &'static [u8]| {
+        let body = Bytes::from_static(body);
+        let any = Conditions::default();
+        let put = store.put("a.mp4", "video/mp4", body, &any);
+        put.await.unwrap().etag
+    };
+    let reader = running.local_reader().unwrap();
+    let signed = |seconds| {
+        store.container().signed_blob_url(
+            "a.mp4",
+            jiff::Timestamp::now(),
+            jiff::SignedDuration::from_secs(seconds),
+        )
+    };
+    let url = signed(60);
+    let read = |etag: Option<&str>| {
+        let blob = reader.open(&url, etag).unwrap();
+        let mut bytes = vec![0; blob.len as usize];
+        blob.file.read_exact_at(&mut bytes, 0).unwrap();
+        (bytes, blob.etag)
+    };
+    let first = put(b"0123").await;
+    for _ in 0..3 {
+        assert_eq!(read(Some(&first)), (b"0123".to_vec(), first.clone()));
+    }
+    // As long as the one before, and in the same moment.
+    let second = put(b"4567").await;
+    assert_eq!(
+        refused(&reader, &url, Some(&first)),
+        ErrorCode::ConditionNotMet
+    );
+    for etag in [None, Some(&*second), None] {
+        assert_eq!(read(etag), (b"4567".to_vec(), second.clone()));
+    }
+    let brief = signed(2);
+    assert_eq!(reader.open(&brief, None).unwrap().len, 4);
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    assert_eq!(
+        refused(&reader, &brief, None),
+        ErrorCode::AuthenticationFailed
+    );
+    store.delete("a.mp4", None).await.unwrap();
+    assert_eq!(refused(&reader, &url, None), ErrorCode::BlobNotFound);
+    running.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_file_that_was_cut_short_fails_its_blob_only() {
     let folder = tempfile::tempdir().unwrap();
     let running = start(folder.path(), None).await;

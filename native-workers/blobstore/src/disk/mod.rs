@@ -169,7 +169,7 @@ impl Disk {
     }
 
     /// Where the blob's files are. The container need not exist.
-    fn files(&self, container: &str, blob: &str) -> Result<BlobFiles> {
+    pub(crate) fn files(&self, container: &str, blob: &str) -> Result<BlobFiles> {
         let path = escape::blob_path(blob).map_err(|error| {
             ServiceError::new(ErrorCode::InvalidResourceName, error.to_string())
         })?;
