@@ -1,6 +1,6 @@
 //! npm packages, installed from lock files.
 
-use crate::run::{has, quiet, step};
+use crate::run::{has, one_at_a_time, quiet, step};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
@@ -35,6 +35,7 @@ fn recent_enough(version: &str) -> bool {
 
 /// `npm ci` in `directory`, unless its lock file is the one that was installed last.
 pub(crate) fn install(directory: &Path) -> Result<()> {
+    let _turn = one_at_a_time();
     ensure_node()?;
     let lock = std::fs::read(directory.join("package-lock.json"))
         .with_context(|| format!("{} has no package-lock.json", directory.display()))?;
@@ -70,6 +71,7 @@ pub(crate) fn install(directory: &Path) -> Result<()> {
 
 /// Installs the pinned packages of a package.json without a lock file into a folder outside the checkout.
 pub(crate) fn install_into(package: &Path, directory: &Path) -> Result<()> {
+    let _turn = one_at_a_time();
     ensure_node()?;
     let text = std::fs::read(package).with_context(|| format!("reading {}", package.display()))?;
     let stamp = directory.join(".headwater-package");

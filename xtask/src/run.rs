@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The cargo that runs us, without what it told us about our own package: build scripts of dependencies watch some of
@@ -38,6 +39,12 @@ pub(crate) fn step<T>(what: &str, action: impl FnOnce() -> Result<T>) -> Result<
         eprintln!("    {what}: {:.0} s", started.elapsed().as_secs_f64());
     }
     Ok(result)
+}
+
+/// Installs what several suites need: one at a time, so that the second of two that start together finds it there.
+pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs with our own outputs; an exit code other than 0 is an error.

@@ -4,7 +4,7 @@ use crate::checks::pure_crates;
 use crate::debian::Need;
 use crate::installation::Installation;
 use crate::postgres::Postgres;
-use crate::run::{cargo, has, quiet, step, tee};
+use crate::run::{cargo, has, one_at_a_time, quiet, step, tee};
 use crate::tally::Tally;
 use crate::{build, debian, failures, node, paths};
 use anyhow::{Context, Result, bail};
@@ -63,27 +63,37 @@ const fn suite(name: &'static str, run: Run) -> Suite {
     Suite { name, run }
 }
 
-/// In the order in which they are run: what fails soonest first.
-const SUITES: [Suite; 13] = [
-    suite("pure crates and functions", Run::Sources(pure)),
-    suite(
+/// Suites that are run one after the other.
+type Row = &'static [Suite];
+
+/// In the order in which they are run: what fails soonest first. The rows of a stage are run at the same time: whoever plays,
+/// browses or asks again later waits more than he works.
+const STAGES: [&[Row]; 9] = [
+    &[&[suite("pure crates and functions", Run::Sources(pure))]],
+    &[&[suite(
         "catalog and API on PostgreSQL",
         Run::Sources(catalog_on_postgres),
-    ),
-    suite("portal", Run::Built(portal)),
-    suite("workers", Run::Built(workers)),
-    suite("blob store with the Azure SDK", Run::Built(blob)),
-    suite("blob client with Azurite", Run::Built(azurite)),
-    suite("protection with other tools", Run::Built(protection)),
-    suite("SDKs", Run::EndToEnd(sdks)),
-    suite(
-        "SDKs, catalog on PostgreSQL",
-        Run::EndToEnd(sdks_on_postgres),
-    ),
-    suite("JavaScript SDK", Run::EndToEnd(javascript)),
-    suite("OpenAPI contract", Run::EndToEnd(contract)),
-    suite("players", Run::EndToEnd(players)),
-    suite("portal in a browser", Run::EndToEnd(portal_pages)),
+    )]],
+    &[&[suite("portal", Run::Built(portal))]],
+    &[&[suite("workers", Run::Built(workers))]],
+    &[&[suite("blob store with the Azure SDK", Run::Built(blob))]],
+    &[&[suite("blob client with Azurite", Run::Built(azurite))]],
+    &[&[suite("protection with other tools", Run::Built(protection))]],
+    &[
+        &[suite("SDKs", Run::EndToEnd(sdks))],
+        &[
+            suite(
+                "SDKs, catalog on PostgreSQL",
+                Run::EndToEnd(sdks_on_postgres),
+            ),
+            suite("JavaScript SDK", Run::EndToEnd(javascript)),
+            suite("OpenAPI contract", Run::EndToEnd(contract)),
+        ],
+    ],
+    &[
+        &[suite("players", Run::EndToEnd(players))],
+        &[suite("portal in a browser", Run::EndToEnd(portal_pages))],
+    ],
 ];
 
 /// Which suites to run.
@@ -116,72 +126,130 @@ pub(crate) fn up(args: &[String]) -> Result<()> {
     Err(error).context("starting headwater")
 }
 
+/// What became of a suite.
+struct Report {
+    name: &'static str,
+    outcome: Outcome,
+}
+
 /// Runs the suites and prints one line that sums them.
 pub(crate) fn test(selection: &Selection) -> Result<()> {
-    let chosen: Vec<_> = SUITES.iter().filter(|suite| selection.has(suite)).collect();
-    if chosen.is_empty() {
-        let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
+    let chosen = |row: &&'static [Suite]| -> Vec<&'static Suite> {
+        row.iter().filter(|suite| selection.has(suite)).collect()
+    };
+    let stages: Vec<Vec<_>> = STAGES
+        .iter()
+        .map(|rows| rows.iter().map(chosen).collect())
+        .collect();
+    if stages.iter().flatten().all(Vec::is_empty) {
+        let suites = STAGES.iter().copied().flatten().copied().flatten();
+        let names: Vec<_> = suites.map(|suite| suite.name).collect();
         bail!("no suite is named so; there are: {}", names.join("; "));
     }
     debian::ensure(&TEST_TOOLS)?;
-    let mut total = Tally::default();
-    let mut broken = Vec::new();
-    let mut told = Vec::new();
+    let mut sum = Sum::default();
     let mut built = None;
-    for suite in chosen {
-        let name = suite.name;
+    for rows in stages {
+        let sources = |suite: &&Suite| matches!(suite.run, Run::Sources(_));
+        if !rows.iter().flatten().all(sources) {
+            // What the build lacks, the suites that need none of it do not miss.
+            built.get_or_insert_with(build::everything);
+        }
+        let built = built.as_ref();
+        let reports: Vec<Report> = std::thread::scope(|scope| {
+            let run = |row: Vec<&'static Suite>| {
+                scope.spawn(move || row.into_iter().map(|suite| suite.report(built)).collect())
+            };
+            let running: Vec<_> = rows.into_iter().map(run).collect();
+            let ended = running.into_iter().map(|row| row.join());
+            ended.collect::<std::thread::Result<Vec<Vec<_>>>>()
+        })
+        .map_err(|_| anyhow::anyhow!("the thread of a suite"))?
+        .into_iter()
+        .flatten()
+        .collect();
+        for report in reports {
+            sum.add(report);
+        }
+    }
+    sum.tell()
+}
+
+impl Suite {
+    fn report(&self, built: Option<&Result<PathBuf>>) -> Report {
         let started = Instant::now();
-        let outcome = match suite.run {
-            Run::Sources(run) => run(),
-            Run::Built(run) => {
-                // What the build lacks, the suites that need none of it do not miss.
-                let _ = built.get_or_insert_with(build::everything);
-                run()
+        let outcome = match (&self.run, built) {
+            (Run::Sources(run) | Run::Built(run), _) => run(),
+            (Run::EndToEnd(run), Some(Ok(binary))) => run(binary),
+            (Run::EndToEnd(_), Some(Err(error))) => {
+                Err(anyhow::anyhow!("there is no binary: {error:#}"))
             }
-            Run::EndToEnd(run) => match built.get_or_insert_with(build::everything) {
-                Ok(binary) => run(binary),
-                Err(error) => Err(anyhow::anyhow!("there is no binary: {error:#}")),
-            },
+            (Run::EndToEnd(_), None) => Err(anyhow::anyhow!("nothing was built")),
         };
-        match outcome {
-            Ok((success, output)) => {
-                let tally = Tally::read(&output).unwrap_or_default();
+        match &outcome {
+            Ok((_, output)) => {
+                let tally = Tally::read(output).unwrap_or_default();
                 println!(
-                    "---- {name}: {} passed, {} failed, {} s",
+                    "---- {}: {} passed, {} failed, {} s",
+                    self.name,
                     tally.passed,
                     tally.failed,
                     started.elapsed().as_secs()
                 );
-                total.add(tally);
-                if !success || tally.failed > 0 {
-                    told.extend(failures::excerpts(&output));
-                }
-                if tally == Tally::default() || (!success && tally.failed == 0) {
-                    broken.push(format!("{name} did not finish"));
-                    total.failed += 1;
-                } else if tally.failed > 0 {
-                    broken.push(name.to_owned());
-                }
             }
-            Err(error) => {
-                println!("---- {name} could not run: {error:#}");
-                broken.push(format!("{name} could not run"));
-                total.failed += 1;
-            }
+            Err(error) => println!("---- {} could not run: {error:#}", self.name),
+        }
+        Report {
+            name: self.name,
+            outcome,
         }
     }
-    for words in &told {
-        println!("{words}");
+}
+
+/// All suites together.
+#[derive(Default)]
+struct Sum {
+    total: Tally,
+    broken: Vec<String>,
+    /// What the tests that failed said.
+    told: Vec<String>,
+}
+
+impl Sum {
+    fn add(&mut self, Report { name, outcome }: Report) {
+        let Ok((success, output)) = outcome else {
+            self.broken.push(format!("{name} could not run"));
+            self.total.failed += 1;
+            return;
+        };
+        let tally = Tally::read(&output).unwrap_or_default();
+        self.total.add(tally);
+        if !success || tally.failed > 0 {
+            self.told.extend(failures::excerpts(&output));
+        }
+        if tally == Tally::default() || (!success && tally.failed == 0) {
+            self.broken.push(format!("{name} did not finish"));
+            self.total.failed += 1;
+        } else if tally.failed > 0 {
+            self.broken.push(name.to_owned());
+        }
     }
-    for name in &broken {
-        println!("failed: {name}");
+
+    /// Prints what failed, and how many tests did; ends the process with 1 if any did.
+    fn tell(self) -> Result<()> {
+        for words in &self.told {
+            println!("{words}");
+        }
+        for name in &self.broken {
+            println!("failed: {name}");
+        }
+        // The last line is for machines that count; nothing may follow it.
+        println!("{} passed, {} failed", self.total.passed, self.total.failed);
+        if self.total.failed > 0 {
+            std::process::exit(1);
+        }
+        Ok(())
     }
-    // The last line is for machines that count; nothing may follow it.
-    println!("{} passed, {} failed", total.passed, total.failed);
-    if total.failed > 0 {
-        std::process::exit(1);
-    }
-    Ok(())
 }
 
 /// `cargo nextest` where it is, `cargo test` elsewhere; the words differ, the tests do not.
@@ -262,6 +330,7 @@ pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
         .and_then(Path::file_name)
         .unwrap_or_default();
     let venv = paths::cache()?.join("python").join(suite);
+    let _turn = one_at_a_time();
     let python = venv.join("bin/python");
     let stamp = venv.join("requirements.done");
     if std::fs::read(&stamp).is_ok_and(|done| done == text) && python.exists() {
@@ -304,9 +373,6 @@ const LIVE: [&str; 5] = [
 fn sdks(binary: &Path) -> Outcome {
     let plain = Installation::start(binary, "sdk", &["--no-demo", WORKERLESS])?;
     let tls = Installation::start(binary, "sdk-tls", &["--no-demo", WORKERLESS, "--tls"])?;
-    // Both need the same packages, and one is to fetch them.
-    python(&paths::root().join("tests/e2e/requirements.txt"))?;
-    shaka_packager()?;
     let (live, rest) = std::thread::scope(|scope| {
         let live = scope.spawn(|| end_to_end(binary, &plain, &tls, &Files::Of(&LIVE)));
         let rest = end_to_end(binary, &plain, &tls, &Files::Without(&LIVE));
