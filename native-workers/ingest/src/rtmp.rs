@@ -356,6 +356,37 @@ struct Media {
     video: Option<(TrackIndex, Bytes)>,
     audio: Option<(TrackIndex, Bytes)>,
     clock: Option<Unwrap>,
+    pictures: DecodeTimes,
+}
+
+/// Decode times of a stream's pictures, in milliseconds.
+///
+/// The first pictures of a stream with B-frames have decode times before zero, which FLV cannot say: GStreamer's muxer sends
+/// all of them at zero, and x264 has two at one time at a stream's end. All that follow need each of them, so one that comes at
+/// the time of another is moved behind it.
+#[derive(Default)]
+struct DecodeTimes {
+    sent: Option<i64>,
+    given: i64,
+}
+
+impl DecodeTimes {
+    /// How far a picture is moved at most: a clock that stands still is no stream.
+    const FARTHEST_MS: i64 = 16;
+
+    fn next(&mut self, sent: i64) -> i64 {
+        // Going back is another matter, which is the event's.
+        let goes_on = self.sent.is_some_and(|last| sent >= last);
+        let behind = self.given.saturating_add(1);
+        let fits = behind.saturating_sub(sent) <= Self::FARTHEST_MS;
+        self.given = if goes_on && fits {
+            sent.max(behind)
+        } else {
+            sent
+        };
+        self.sent = Some(sent);
+        self.given
+    }
 }
 
 impl Media {
@@ -439,10 +470,15 @@ impl Media {
                     return Err(Reason::DescriptionNotReceived);
                 };
                 let clock = self.clock.get_or_insert(Unwrap::RTMP);
-                let dts = clock.next(timestamp.into()).saturating_mul(CLOCK_PER_MS);
+                let sent = clock.next(timestamp.into());
+                let decoded = match line {
+                    Line::Video => self.pictures.next(sent),
+                    Line::Audio => sent,
+                };
+                let shown = sent.saturating_add(offset.into()).max(decoded);
                 let unit = AccessUnit {
-                    dts,
-                    pts: dts.saturating_add(i64::from(offset).saturating_mul(CLOCK_PER_MS)),
+                    dts: decoded.saturating_mul(CLOCK_PER_MS),
+                    pts: shown.saturating_mul(CLOCK_PER_MS),
                     sync,
                     bytes,
                 };
@@ -454,7 +490,23 @@ impl Media {
 
 #[cfg(test)]
 mod tests {
-    use super::parts;
+    use super::{DecodeTimes, parts};
+
+    #[test]
+    fn pictures_of_one_time_follow_each_other() {
+        let given = |sent: &[i64]| -> Vec<i64> {
+            let mut times = DecodeTimes::default();
+            sent.iter().map(|time| times.next(*time)).collect()
+        };
+        // What GStreamer sends of two B-frames, and of pictures a millisecond apart behind them.
+        assert_eq!(given(&[0, 0, 0, 40, 80]), [0, 1, 2, 40, 80]);
+        assert_eq!(given(&[7, 7, 7, 8, 9, 40]), [7, 8, 9, 10, 11, 40]);
+        // What goes back is left as it is, and so is what follows it.
+        assert_eq!(given(&[40, 0, 0, 40]), [40, 0, 1, 40]);
+        // A clock that stands still.
+        let still = given(&[5; 40]);
+        assert_eq!((still[16], still[17], still[18]), (21, 5, 6));
+    }
 
     #[test]
     fn urls_are_split_in_many_ways() {
