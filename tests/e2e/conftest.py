@@ -22,7 +22,11 @@ SHARED_MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 LAST = "test_operations_called.py"
 """Looks back at all others."""
 
-LIVE = {"test_live_cues.py", "test_live_protected.py", "test_live_stream.py", "test_live_told.py", "test_mpd_schema.py"}
+APART = {
+    *("test_live_cues.py", "test_live_encoders.py", "test_live_protected.py", "test_live_stream.py", "test_live_told.py"),
+    *("test_assemblers.py", "test_bad_night.py", "test_bucket.py", "test_killed_parts.py", "test_licence_servers.py"),
+    *("test_master_key.py", "test_memory.py", "test_outages.py", "test_traces.py", "test_usage.py", "test_mpd_schema.py"),
+}
 """May run by themselves, and call nothing that others do not."""
 
 
@@ -30,7 +34,7 @@ def pytest_collection_modifyitems(session, config, items):
     ours = {path.name for path in Path(__file__).parent.glob("test_*.py")}
     # What is left out by name is not collected, what is left out by a word is still here.
     chosen = config.option.keyword or config.option.markexpr or any("::" in argument for argument in config.args)
-    config.whole_suite = not chosen and ours - LIVE <= {item.path.name for item in items}
+    config.whole_suite = not chosen and ours - APART <= {item.path.name for item in items}
     items.sort(key=lambda item: item.path.name == LAST)
 
 

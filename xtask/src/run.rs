@@ -47,6 +47,16 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// From now on, what this thread starts has a lower priority. Where that cannot be had, nothing is lost but time.
+pub(crate) fn give_way() {
+    // Linux has a priority for each thread, and it is handed down.
+    let Ok(thread) = std::fs::read_link("/proc/thread-self") else {
+        return;
+    };
+    let number = thread.file_name().unwrap_or_default();
+    let _ = quiet(Command::new("renice").args(["-n", "5", "-p"]).arg(number));
+}
+
 /// Runs with our own outputs; an exit code other than 0 is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();

@@ -4,7 +4,7 @@ use crate::checks::pure_crates;
 use crate::debian::Need;
 use crate::installation::Installation;
 use crate::postgres::Postgres;
-use crate::run::{cargo, has, one_at_a_time, quiet, step, tee};
+use crate::run::{cargo, give_way, has, one_at_a_time, quiet, step, tee};
 use crate::tally::Tally;
 use crate::{build, debian, failures, node, paths};
 use anyhow::{Context, Result, bail};
@@ -66,8 +66,8 @@ const fn suite(name: &'static str, run: Run) -> Suite {
 /// Suites that are run one after the other.
 type Row = &'static [Suite];
 
-/// In the order in which they are run: what fails soonest first. The rows of a stage are run at the same time: whoever plays,
-/// browses or asks again later waits more than he works.
+/// In the order in which they are run: what fails soonest first. The rows of a stage are run at the same time, as whoever plays,
+/// browses or asks again later waits more than he works; the others give way to the first, where media come in live.
 const STAGES: [&[Row]; 9] = [
     &[&[suite("pure crates and functions", Run::Sources(pure))]],
     &[&[suite(
@@ -88,6 +88,7 @@ const STAGES: [&[Row]; 9] = [
             ),
             suite("JavaScript SDK", Run::EndToEnd(javascript)),
             suite("OpenAPI contract", Run::EndToEnd(contract)),
+            suite("what falls and comes back", Run::EndToEnd(falling)),
         ],
     ],
     &[
@@ -157,10 +158,15 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
         }
         let built = built.as_ref();
         let reports: Vec<Report> = std::thread::scope(|scope| {
-            let run = |row: Vec<&'static Suite>| {
-                scope.spawn(move || row.into_iter().map(|suite| suite.report(built)).collect())
+            let run = |(place, row): (usize, Vec<&'static Suite>)| {
+                scope.spawn(move || {
+                    if place > 0 {
+                        give_way();
+                    }
+                    row.into_iter().map(|suite| suite.report(built)).collect()
+                })
             };
-            let running: Vec<_> = rows.into_iter().map(run).collect();
+            let running: Vec<_> = rows.into_iter().enumerate().map(run).collect();
             let ended = running.into_iter().map(|row| row.join());
             ended.collect::<std::thread::Result<Vec<Vec<_>>>>()
         })
@@ -369,13 +375,28 @@ const LIVE: [&str; 5] = [
     "test_live_told.py",
 ];
 
+/// What starts, kills and starts again installations of its own.
+const FALLING: [&str; 10] = [
+    "test_assemblers.py",
+    "test_bad_night.py",
+    "test_bucket.py",
+    "test_killed_parts.py",
+    "test_licence_servers.py",
+    "test_master_key.py",
+    "test_memory.py",
+    "test_outages.py",
+    "test_traces.py",
+    "test_usage.py",
+];
+
 /// Live media comes in beside all the rest, which gives way to it.
 fn sdks(binary: &Path) -> Outcome {
     let plain = Installation::start(binary, "sdk", &["--no-demo", WORKERLESS])?;
     let tls = Installation::start(binary, "sdk-tls", &["--no-demo", WORKERLESS, "--tls"])?;
+    let both = [&plain, &tls];
     let (live, rest) = std::thread::scope(|scope| {
-        let live = scope.spawn(|| end_to_end(binary, &plain, &tls, &Files::Of(&LIVE)));
-        let rest = end_to_end(binary, &plain, &tls, &Files::Without(&LIVE));
+        let live = scope.spawn(|| end_to_end(binary, &both, &Files::Of(&LIVE)));
+        let rest = end_to_end(binary, &both, &Files::Without(&[&LIVE, &FALLING]));
         (live.join(), rest)
     });
     let (live_well, live) = live.map_err(|_| anyhow::anyhow!("the live tests' thread"))??;
@@ -401,22 +422,22 @@ fn sdks_on_postgres(binary: &Path) -> Outcome {
         "test_people.py",
         "test_concurrent_writers.py",
     ];
-    end_to_end(binary, &plain, &tls, &Files::Of(&files))
+    end_to_end(binary, &[&plain, &tls], &Files::Of(&files))
+}
+
+fn falling(binary: &Path) -> Outcome {
+    end_to_end(binary, &[], &Files::Of(&FALLING))
 }
 
 /// Files of the end-to-end suite.
 enum Files<'a> {
     Of(&'a [&'a str]),
     /// All others, at a lower priority.
-    Without(&'a [&'a str]),
+    Without(&'a [&'a [&'a str]]),
 }
 
-fn end_to_end(
-    binary: &Path,
-    plain: &Installation,
-    tls: &Installation,
-    files: &Files<'_>,
-) -> Outcome {
+/// `installations`: one that speaks HTTP, one that speaks HTTPS, or none.
+fn end_to_end(binary: &Path, installations: &[&Installation], files: &Files<'_>) -> Outcome {
     let folder = paths::root().join("tests/e2e");
     let python = python(&folder.join("requirements.txt"))?;
     let mut command = match files {
@@ -430,17 +451,17 @@ fn end_to_end(
     command.args(["-m", "pytest", "-q", "-ra", "--durations=10"]);
     match files {
         Files::Of(files) => command.args(files.iter().map(|file| folder.join(file))),
-        Files::Without(files) => command
-            .args(
-                files
-                    .iter()
-                    .map(|file| format!("--ignore={}", folder.join(file).display())),
-            )
-            .arg(&folder),
+        Files::Without(others) => {
+            let others = others.iter().copied().flatten();
+            let left_out = others.map(|file| format!("--ignore={}", folder.join(file).display()));
+            command.args(left_out).arg(&folder)
+        }
     };
+    let names = ["HEADWATER_CONNECTION", "HEADWATER_CONNECTION_TLS"];
+    for (name, installation) in names.iter().zip(installations) {
+        command.env(name, &installation.connection);
+    }
     tee(command
-        .env("HEADWATER_CONNECTION", &plain.connection)
-        .env("HEADWATER_CONNECTION_TLS", &tls.connection)
         .env("HEADWATER_BINARY", binary)
         .env("SHAKA_PACKAGER", shaka_packager()?)
         .current_dir(paths::root()))
