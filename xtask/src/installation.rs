@@ -1,7 +1,7 @@
 //! A Headwater to test and to measure, in a folder of its own.
 
 use crate::paths;
-use crate::run::quiet;
+use crate::run::{one_at_a_time, quiet};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -65,10 +65,14 @@ impl Installation {
         let directory = Self::folder(name)?;
         let own = directory.join("cache/compiled");
         let kept = paths::target()?.join("compiled");
-        if kept.exists() {
-            copy_files(&kept, &own)?;
+        {
+            let _turn = one_at_a_time();
+            if kept.exists() {
+                copy_files(&kept, &own)?;
+            }
         }
         let started = Self::start_in(&mut Command::new(binary), directory, args)?;
+        let _turn = one_at_a_time();
         if kept.exists() {
             std::fs::remove_dir_all(&kept)?;
         }

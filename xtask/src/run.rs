@@ -41,7 +41,7 @@ pub(crate) fn step<T>(what: &str, action: impl FnOnce() -> Result<T>) -> Result<
     Ok(result)
 }
 
-/// Installs what several suites need: one at a time, so that the second of two that start together finds it there.
+/// For what several suites need: one at a time installs it, and the second of two that start together finds it there.
 pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     static INSTALLING: Mutex<()> = Mutex::new(());
     INSTALLING.lock().unwrap_or_else(PoisonError::into_inner)

@@ -426,7 +426,9 @@ fn sdks_on_postgres(binary: &Path) -> Outcome {
 }
 
 fn falling(binary: &Path) -> Outcome {
-    end_to_end(binary, &[], &Files::Of(&FALLING))
+    // Theirs begin with its compiled components.
+    let plain = Installation::start(binary, "falling", &["--no-demo", WORKERLESS])?;
+    end_to_end(binary, &[&plain], &Files::Of(&FALLING))
 }
 
 /// Files of the end-to-end suite.
@@ -436,7 +438,7 @@ enum Files<'a> {
     Without(&'a [&'a [&'a str]]),
 }
 
-/// `installations`: one that speaks HTTP, one that speaks HTTPS, or none.
+/// `installations`: one that speaks HTTP, and, where it is asked for, one that speaks HTTPS.
 fn end_to_end(binary: &Path, installations: &[&Installation], files: &Files<'_>) -> Outcome {
     let folder = paths::root().join("tests/e2e");
     let python = python(&folder.join("requirements.txt"))?;
