@@ -9,6 +9,7 @@ mod ffmpeg;
 mod helpers;
 mod inputs;
 mod inserter;
+mod kills;
 mod matrix;
 mod pipeline;
 mod presets;

@@ -21,8 +21,8 @@ use headwater_transcoder::builtin::BuiltIn;
 use headwater_transcoder::worker::run_with_claims_of;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use headwater_work::{
-    ChunkRecord, Claim, ClaimRequest, EngineChoice, FinishRequest, Outcome, Place, RenewRequest,
-    Selection, WorkInput, WorkOutput,
+    AssistRequest, ChunkRecord, Claim, ClaimRequest, EngineChoice, FinishRequest, Outcome, Place,
+    RenewRequest, Selection, WorkInput, WorkOutput,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -39,6 +39,8 @@ pub struct State {
     /// Names of blobs in the order in which they were written.
     pub written: Vec<String>,
     staged: HashMap<String, BTreeMap<Vec<u8>, Bytes>>,
+    /// The blocks of committed blobs, in order.
+    committed: HashMap<String, Vec<(Vec<u8>, Bytes)>>,
     queue: Vec<Claim>,
     pub chunks: Vec<ChunkRecord>,
     pub progress: Vec<u8>,
@@ -53,6 +55,14 @@ pub struct State {
     pub sharing: sharing::Sharing,
     /// Answer the next so many blob requests with 503.
     pub busy: usize,
+    /// What was written and what was reported, in order.
+    pub journal: Vec<Change>,
+    /// Kill the worker when the journal is as long: of what it sends afterwards nothing arrives.
+    pub kill_after: Option<usize>,
+    /// Leases up to this one are those of workers that were killed.
+    dead: usize,
+    /// How long a block takes to be stored: a worker reports what it has made when it renews its lease, after 0.8 s.
+    pub slow: Duration,
     /// Lose the lease as soon as so many chunks are reported.
     pub lose_lease_after: Option<usize>,
     /// Ask for cancellation as soon as so many blocks are staged.
@@ -63,6 +73,19 @@ pub struct State {
     pub refuse_chunks: bool,
     /// Refuse writes, as storage with a read-only signature does.
     pub read_only: bool,
+}
+
+/// The name of the worker that is killed.
+const KILLED: &str = "killed";
+
+/// Something that a worker leaves behind when it falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Block,
+    /// So many chunks were reported as finished.
+    Chunks(usize),
+    /// A blob came to be, or went.
+    Blob,
 }
 
 #[derive(Clone)]
@@ -113,10 +136,11 @@ impl Fake {
             .insert(format!("in/{name}"), bytes.into());
     }
 
-    fn place(&self, container: &str) -> Place {
+    /// What the holder of a lease is given of a container; 0 for what is only read.
+    fn place(&self, container: &str, lease: usize) -> Place {
         Place {
             container_url: format!("{}/blob/{container}", self.url),
-            sas: "sig=secret".into(),
+            sas: format!("sig=secret&lease={lease}"),
             sub_path: String::new(),
         }
     }
@@ -128,7 +152,7 @@ impl Fake {
 
     pub fn cut_input(&self, file: &str, selection: Selection) -> WorkInput {
         WorkInput::Asset {
-            place: self.place("in"),
+            place: self.place("in", 0),
             files: if file.is_empty() {
                 vec![]
             } else {
@@ -157,11 +181,12 @@ impl Fake {
     pub fn queue_with(&self, input: WorkInput, presets: Vec<serde_json::Value>) {
         let mut state = self.state.lock().unwrap();
         state.lease += 1;
+        let lease = state.lease;
         let claim = Claim {
             job_id: self.job,
-            lease: format!("lease-{}", state.lease),
+            lease: format!("lease-{lease}"),
             lease_seconds: 15,
-            attempt: state.lease as u32,
+            attempt: lease as u32,
             input,
             outputs: presets
                 .into_iter()
@@ -169,7 +194,7 @@ impl Fake {
                 .map(|(index, preset)| WorkOutput {
                     index: index as u32,
                     asset_name: format!("out{index}"),
-                    place: self.place(&format!("out{index}")),
+                    place: self.place(&format!("out{index}"), lease),
                     preset,
                     continues: false,
                     urgency: 1,
@@ -215,6 +240,25 @@ impl Fake {
         }
         stop.cancel();
         worker.await.unwrap().unwrap();
+    }
+
+    /// Runs a worker until it is killed, as [`State::kill_after`] says. False: the job had an outcome before that.
+    pub async fn killed(&self, threads: usize) -> bool {
+        let config = WorkerConfig {
+            name: KILLED.into(),
+            ..self.config(threads)
+        };
+        let run = headwater_transcoder::run(config, CancellationToken::new());
+        let worker = tokio::spawn(run);
+        let over = |state: &State| state.dead > 0 || !state.outcomes.is_empty();
+        while !over(&self.state.lock().unwrap()) {
+            assert!(!worker.is_finished(), "the worker ended");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        worker.abort();
+        assert!(worker.await.unwrap_err().is_cancelled());
+        let state = self.state.lock().unwrap();
+        state.dead > 0 && state.outcomes.is_empty()
     }
 
     /// Runs a worker that gives jobs back after `claim_lasts`, until there is an outcome.
@@ -268,10 +312,19 @@ impl Fake {
             .decode_utf8()
             .unwrap()
             .into_owned();
+        let slow = self.state.lock().unwrap().slow;
+        if parameter("comp").as_deref() == Some("block") && !slow.is_zero() {
+            tokio::time::sleep(slow).await;
+        }
         let mut state = self.state.lock().unwrap();
         if state.busy > 0 {
             state.busy -= 1;
             return status(503);
+        }
+        let lease = parameter("lease").and_then(|lease| lease.parse::<usize>().ok());
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        if !reads && lease.is_some_and(|lease| lease > 0 && lease <= state.dead) {
+            return status(403);
         }
         match (&parts.method, parameter("comp").as_deref()) {
             (&Method::GET, Some("list")) => {
@@ -283,16 +336,24 @@ impl Fake {
                 let id = BASE64.decode(parameter("blockid").unwrap()).unwrap();
                 state.staged.entry(name).or_default().insert(id, body);
                 state.blocks_put += 1;
+                state.changed(Change::Block);
                 written("")
             }
             (&Method::PUT, Some("blocklist")) => state.commit(&name, &body),
             (&Method::PUT, None) => {
                 state.written.push(name.clone());
+                state.committed.remove(&name);
+                state.staged.remove(&name);
                 state.blobs.insert(name, body.clone());
+                state.changed(Change::Blob);
                 written(&etag(&body))
             }
             (&Method::DELETE, None) => match state.blobs.remove(&name) {
-                Some(_) => status(202),
+                Some(_) => {
+                    state.committed.remove(&name);
+                    state.changed(Change::Blob);
+                    status(202)
+                }
                 None => status(404),
             },
             (&Method::HEAD | &Method::GET, None) => match state.blobs.get(&name) {
@@ -317,9 +378,12 @@ impl Fake {
     fn api(&self, path: &str, body: &Bytes) -> Response<Full<Bytes>> {
         let mut state = self.state.lock().unwrap();
         if path == "claim" {
+            let request: ClaimRequest = serde_json::from_slice(body).unwrap();
+            if state.is_dead(&request.worker) {
+                return status(204);
+            }
             return match state.queue.pop() {
                 Some(claim) => {
-                    let request: ClaimRequest = serde_json::from_slice(body).unwrap();
                     let lease = state.holder();
                     state.sharing.employ(&lease, &request.worker);
                     state.sharing.job = Some(claim.clone());
@@ -329,10 +393,9 @@ impl Fake {
             };
         }
         if path == "assist" {
-            let offered = match state.sharing.unknown {
-                true => None,
-                false => state.assist(&serde_json::from_slice(body).unwrap()),
-            };
+            let request: AssistRequest = serde_json::from_slice(body).unwrap();
+            let nobody = state.sharing.unknown || state.is_dead(&request.worker);
+            let offered = if nobody { None } else { state.assist(&request) };
             return offered.map_or(status(204), |assist| json(&assist));
         }
         let (_, verb) = path.split_once('/').unwrap();
@@ -365,6 +428,9 @@ impl Fake {
             }
             state.renewals += 1;
             state.note_chunks(&request);
+            if !request.chunks.is_empty() {
+                state.changed(Change::Chunks(request.chunks.len()));
+            }
             state.engines.extend(request.engine);
             state
                 .progress
@@ -403,38 +469,67 @@ impl Fake {
 }
 
 impl State {
+    /// Whether a worker was killed. What it asks for on its way out is not given to it: leases do not run out here.
+    fn is_dead(&self, worker: &str) -> bool {
+        worker == KILLED && self.dead > 0
+    }
+
     /// The lease of whoever has the job.
     fn holder(&self) -> String {
         format!("lease-{}", self.lease)
     }
 
+    fn changed(&mut self, change: Change) {
+        self.journal.push(change);
+        if self.kill_after == Some(self.journal.len()) {
+            self.dead = self.lease;
+            self.lease += 1;
+        }
+    }
+
     fn block_list(&self, name: &str) -> Response<Full<Bytes>> {
-        let Some(staged) = self.staged.get(name) else {
+        let (committed, staged) = (self.committed.get(name), self.staged.get(name));
+        if committed.is_none() && staged.is_none() {
             return status(404);
-        };
-        let uncommitted = staged.iter().map(|(id, bytes)| StoredBlock {
+        }
+        let stored = |(id, bytes): (&Vec<u8>, &Bytes)| StoredBlock {
             id: BASE64.encode(id),
             len: bytes.len() as u64,
-        });
+        };
+        let committed = committed
+            .into_iter()
+            .flatten()
+            .map(|(id, bytes)| (id, bytes));
         let list = BlockList {
-            committed: Some(vec![]),
-            uncommitted: Some(uncommitted.collect()),
+            committed: Some(committed.map(stored).collect()),
+            uncommitted: Some(staged.into_iter().flatten().map(stored).collect()),
         };
         Response::new(Full::from(write_stored_blocks(&list)))
     }
 
+    /// Put Block List: blocks that it does not name are gone, as they are in Azure's store.
     fn commit(&mut self, name: &str, body: &Bytes) -> Response<Full<Bytes>> {
-        let mut blob = Vec::new();
-        let staged = self.staged.get(name).cloned().unwrap_or_default();
+        let mut blocks = Vec::new();
         for block in parse_block_list(body).unwrap() {
-            match staged.get(&BASE64.decode(block.id).unwrap()) {
-                Some(bytes) => blob.extend_from_slice(bytes),
+            let id = BASE64.decode(block.id).unwrap();
+            let staged = self.staged.get(name).and_then(|staged| staged.get(&id));
+            let committed = || {
+                let blocks = self.committed.get(name)?;
+                let (_, bytes) = blocks.iter().find(|(own, _)| *own == id)?;
+                Some(bytes)
+            };
+            match staged.or_else(committed) {
+                Some(bytes) => blocks.push((id, bytes.clone())),
                 None => return status(400),
             }
         }
-        let blob = Bytes::from(blob);
+        let parts: Vec<&[u8]> = blocks.iter().map(|(_, bytes)| &bytes[..]).collect();
+        let blob = Bytes::from(parts.concat());
         let tag = etag(&blob);
+        self.staged.remove(name);
+        self.committed.insert(name.to_owned(), blocks);
         self.blobs.insert(name.to_owned(), blob);
+        self.changed(Change::Blob);
         written(&tag)
     }
 }
