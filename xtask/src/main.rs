@@ -22,6 +22,7 @@ mod probe;
 mod run;
 mod startup;
 mod suites;
+mod sum;
 mod tally;
 mod wasm;
 

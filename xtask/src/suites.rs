@@ -5,8 +5,9 @@ use crate::debian::Need;
 use crate::installation::Installation;
 use crate::postgres::Postgres;
 use crate::run::{cargo, give_way, has, one_at_a_time, quiet, step, tee};
+use crate::sum::{Outcome, Report, Sum};
 use crate::tally::Tally;
-use crate::{build, debian, failures, node, paths};
+use crate::{build, debian, node, paths};
 use anyhow::{Context, Result, bail};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -40,9 +41,6 @@ const TEST_TOOLS: [Need; 11] = [
         "gstreamer1.0-plugins-ugly",
     ),
 ];
-
-/// What a suite printed, and whether it called itself a success.
-type Outcome = Result<(bool, String)>;
 
 /// How a suite is run, and what has to be there first.
 enum Run {
@@ -127,12 +125,6 @@ pub(crate) fn up(args: &[String]) -> Result<()> {
     Err(error).context("starting headwater")
 }
 
-/// What became of a suite.
-struct Report {
-    name: &'static str,
-    outcome: Outcome,
-}
-
 /// Runs the suites and prints one line that sums them.
 pub(crate) fn test(selection: &Selection) -> Result<()> {
     let chosen = |row: &&'static [Suite]| -> Vec<&'static Suite> {
@@ -209,52 +201,6 @@ impl Suite {
             name: self.name,
             outcome,
         }
-    }
-}
-
-/// All suites together.
-#[derive(Default)]
-struct Sum {
-    total: Tally,
-    broken: Vec<String>,
-    /// What the tests that failed said.
-    told: Vec<String>,
-}
-
-impl Sum {
-    fn add(&mut self, Report { name, outcome }: Report) {
-        let Ok((success, output)) = outcome else {
-            self.broken.push(format!("{name} could not run"));
-            self.total.failed += 1;
-            return;
-        };
-        let tally = Tally::read(&output).unwrap_or_default();
-        self.total.add(tally);
-        if !success || tally.failed > 0 {
-            self.told.extend(failures::excerpts(&output));
-        }
-        if tally == Tally::default() || (!success && tally.failed == 0) {
-            self.broken.push(format!("{name} did not finish"));
-            self.total.failed += 1;
-        } else if tally.failed > 0 {
-            self.broken.push(name.to_owned());
-        }
-    }
-
-    /// Prints what failed, and how many tests did; ends the process with 1 if any did.
-    fn tell(self) -> Result<()> {
-        for words in &self.told {
-            println!("{words}");
-        }
-        for name in &self.broken {
-            println!("failed: {name}");
-        }
-        // The last line is for machines that count; nothing may follow it.
-        println!("{} passed, {} failed", self.total.passed, self.total.failed);
-        if self.total.failed > 0 {
-            std::process::exit(1);
-        }
-        Ok(())
     }
 }
 
