@@ -1,8 +1,9 @@
 //! Which bytes of a segment's samples stay clear, found in mapped files where they lie: only pages with NAL headers are
 //! touched. From other stores, where nothing of them is kept, by the reference implementation.
 
+use super::Stores;
+use super::frames::{Output, Outputs};
 use super::packets::{Refusal, Store};
-use super::{Output, Outputs, Stores};
 use crate::outgoing::full_body;
 use bytes::Bytes;
 use headwater_plan::{AssembleError, Scan, Scanning, SubsampleMap, scan};
