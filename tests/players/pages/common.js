@@ -45,6 +45,7 @@ window.state = () => {
     ended,
     paused: video.paused,
     readyState: video.readyState,
+    buffered: Array.from({ length: video.buffered.length }, (_, at) => [video.buffered.start(at), video.buffered.end(at)]),
     audioBytes: video.webkitAudioDecodedByteCount,
     start: video.seekable.length > 0 ? video.seekable.start(0) : null,
     errors: [...errors],

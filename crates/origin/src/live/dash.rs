@@ -59,7 +59,10 @@ pub(crate) fn mpd(
         .iter()
         .map(|listed| (listed, show.lane(listed.0)))
         .collect();
-    let stretches = stretches(show, shield);
+    let mut stretches = stretches(show, shield);
+    while stretches.len() > 1 && stretches.last().is_some_and(|last| awaits(&lanes, last)) {
+        stretches.pop();
+    }
     let zero = match show.ended {
         true => first_start(&lanes),
         false => 0,
@@ -193,6 +196,17 @@ fn stretches(show: &Show, shield: Option<&Shield>) -> Vec<Stretch> {
         }
     }
     stretches
+}
+
+/// Whether a track has nothing of the stretch yet and may still: a period that is first listed without its sound has none for players
+/// that do not look for more tracks in what they know (Shaka Player).
+fn awaits(lanes: &[(&Listed<'_>, Lane<'_>)], stretch: &Stretch) -> bool {
+    let first = *stretch.rows.start();
+    lanes.iter().any(|(_, lane)| {
+        let growing = lane.growing.filter(|(row, _)| row.number >= first);
+        let begun = growing.is_some_and(|(_, segment)| !segment.parts.is_empty());
+        lane.next_number <= first && !begun
+    })
 }
 
 /// Takes over a row's init segments; says whether one is another.
