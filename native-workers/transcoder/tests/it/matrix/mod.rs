@@ -311,7 +311,7 @@ fn video(
         ""
     };
     let filters = format!("{every}{}", case.shape.filters());
-    let alike = seen::likeness(file, &source.file, &filters)?;
+    let alike = seen::likeness(file, (&source.file, case.shape.reading()), &filters)?;
     if alike < LIKENESS {
         return Err(format!("SSIM {alike}"));
     }
@@ -323,7 +323,7 @@ fn shape(own: &Pictures, case: &Case, seen: &Pictures) -> Result<(), String> {
     let (wide, high) = own.size;
     let (wide, high) = match case.shape {
         Shape::Same => (wide, high),
-        Shape::Turned => (high, wide),
+        Shape::Turned => (own.stored.1, own.stored.0),
         Shape::Half => (wide / 2.0, high),
         Shape::Fixed(wide, high) => (wide as f64, high as f64),
     };

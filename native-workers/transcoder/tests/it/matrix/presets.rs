@@ -28,7 +28,7 @@ pub(super) struct Case {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Shape {
     Same,
-    /// By a quarter, to the right.
+    /// By a quarter, to the right, as it is coded: who says how to turn takes no heed of what the file says.
     Turned,
     /// The left half.
     Half,
@@ -43,6 +43,14 @@ impl Shape {
             Self::Same | Self::Fixed(..) => "",
             Self::Turned => "transpose=clock,",
             Self::Half => "crop=iw/2:ih:0:0,",
+        }
+    }
+
+    /// ffmpeg's options that read the source for it.
+    pub(super) fn reading(self) -> &'static [&'static str] {
+        match self {
+            Self::Turned => &["-noautorotate"],
+            Self::Same | Self::Half | Self::Fixed(..) => &[],
         }
     }
 }

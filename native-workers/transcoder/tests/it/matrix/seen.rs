@@ -14,6 +14,8 @@ pub(super) struct Pictures {
     pub(super) codec: String,
     /// Upright, with square pixels.
     pub(super) size: (f64, f64),
+    /// The same before it is turned as the file says.
+    pub(super) stored: (f64, f64),
     /// Of each decoded picture, seconds by the clock of a player.
     pub(super) times: Vec<f64>,
     /// When they turn white. Not the first one, which may be shown from an earlier time than its own.
@@ -82,6 +84,7 @@ pub(super) fn pictures(file: &Path) -> Result<Option<(Pictures, String)>, String
     let seen = Pictures {
         codec: text(&stream["codec_name"]),
         size: shown(stream),
+        stored: stored(stream),
         times,
         flashes,
     };
@@ -103,15 +106,20 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The size in square pixels, turned as the file says.
-fn shown(stream: &Value) -> (f64, f64) {
+/// The size in square pixels, as it is coded.
+fn stored(stream: &Value) -> (f64, f64) {
     let side = |name: &str| stream[name].as_f64().unwrap_or_default();
     let ratio = stream["sample_aspect_ratio"].as_str().and_then(|ratio| {
         let (wide, high) = ratio.split_once(':')?;
         let (wide, high): (f64, f64) = (wide.parse().ok()?, high.parse().ok()?);
         (wide > 0.0 && high > 0.0).then_some(wide / high)
     });
-    let (wide, high) = (side("width") * ratio.unwrap_or(1.0), side("height"));
+    (side("width") * ratio.unwrap_or(1.0), side("height"))
+}
+
+/// The size in square pixels, turned as the file says.
+fn shown(stream: &Value) -> (f64, f64) {
+    let (wide, high) = stored(stream);
     let turned = stream["side_data_list"].as_array().is_some_and(|list| {
         let mut turns = list.iter().filter_map(|data| data["rotation"].as_i64());
         turns.any(|degrees| degrees % 180 != 0)
@@ -170,8 +178,13 @@ fn beeps(samples: &[f32]) -> Vec<f64> {
     found
 }
 
-/// SSIM of all planes of `made` against `source`, picture by picture, after `filters` (a comma behind each) on the source.
-pub(super) fn likeness(made: &Path, source: &Path, filters: &str) -> Result<f64, String> {
+/// SSIM of all planes of `made` against `source`, picture by picture, after `filters` (a comma behind each) on the source, which is read
+/// as `reading` says.
+pub(super) fn likeness(
+    made: &Path,
+    (source, reading): (&Path, &[&str]),
+    filters: &str,
+) -> Result<f64, String> {
     let graph = format!(
         "[1:v:0]bwdif=deint=interlaced,{filters}format=yuv420p[source];[0:v:0]format=yuv420p[made];\
          [source][made]scale2ref=flags=bicubic[one][other];[other]settb=AVTB,setpts=N/25/TB[m];\
@@ -180,6 +193,7 @@ pub(super) fn likeness(made: &Path, source: &Path, filters: &str) -> Result<f64,
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-i"])
         .arg(made)
+        .args(reading)
         .arg("-i")
         .arg(source)
         .args(["-filter_complex", &graph, "-f", "null", "-"])
