@@ -131,7 +131,8 @@ impl Bench<'_> {
             match shown["properties"]["state"].as_str() {
                 Some("Finished") => return Ok(started.elapsed()),
                 Some("Error" | "Canceled") | None => bail!("the job did not finish: {shown}"),
-                _ => std::thread::sleep(Duration::from_millis(100)),
+                // Asking starts a program, which takes from the workers where there are as many as processors.
+                _ => std::thread::sleep(Duration::from_millis(500)),
             }
         }
     }

@@ -49,12 +49,21 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
 
 /// From now on, what this thread starts has a lower priority. Where that cannot be had, nothing is lost but time.
 pub(crate) fn give_way() {
-    // Linux has a priority for each thread, and it is handed down.
+    of_this_thread(Command::new("renice").args(["-n", "5", "-p"]));
+}
+
+/// From now on, what this thread starts has what nobody else wants of the processors, or next to nothing where there is no such class.
+pub(crate) fn only_when_idle() {
+    of_this_thread(Command::new("renice").args(["-n", "19", "-p"]));
+    of_this_thread(Command::new("chrt").args(["--idle", "--pid", "0"]));
+}
+
+/// Linux has a priority for each thread, and it is handed down.
+fn of_this_thread(command: &mut Command) {
     let Ok(thread) = std::fs::read_link("/proc/thread-self") else {
         return;
     };
-    let number = thread.file_name().unwrap_or_default();
-    let _ = quiet(Command::new("renice").args(["-n", "5", "-p"]).arg(number));
+    let _ = quiet(command.arg(thread.file_name().unwrap_or_default()));
 }
 
 /// Runs with our own outputs; an exit code other than 0 is an error.

@@ -4,7 +4,7 @@ use crate::checks::pure_crates;
 use crate::debian::Need;
 use crate::installation::Installation;
 use crate::postgres::Postgres;
-use crate::run::{cargo, give_way, has, one_at_a_time, quiet, step, tee};
+use crate::run::{cargo, give_way, has, one_at_a_time, only_when_idle, quiet, step, tee};
 use crate::sum::{Outcome, Report, Sum};
 use crate::tally::Tally;
 use crate::{build, debian, node, paths};
@@ -64,14 +64,19 @@ const fn suite(name: &'static str, run: Run) -> Suite {
 /// Suites that are run one after the other.
 type Row = &'static [Suite];
 
-/// In the order in which they are run: what fails soonest first. The rows of a stage are run at the same time, as whoever plays,
-/// browses or asks again later waits more than he works; the others give way to the first, where media come in live.
-const STAGES: [&[Row]; 9] = [
-    &[&[suite("pure crates and functions", Run::Sources(pure))]],
-    &[&[suite(
+/// What only computes, whatever time it takes. With the first suite that needs a running Headwater it begins, in what that and those
+/// behind it leave of the machine; without one it is run before everything else.
+const MEANWHILE: Row = &[
+    suite("pure crates and functions", Run::Sources(pure)),
+    suite(
         "catalog and API on PostgreSQL",
         Run::Sources(catalog_on_postgres),
-    )]],
+    ),
+];
+
+/// In the order in which they are run: what fails soonest first. The rows of a stage are run at the same time, as whoever plays,
+/// browses or asks again later waits more than he works; the others give way to the first, where media come in live.
+const STAGES: [&[Row]; 7] = [
     &[&[suite("portal", Run::Built(portal))]],
     &[&[suite("workers", Run::Built(workers))]],
     &[&[suite("blob store with the Azure SDK", Run::Built(blob))]],
@@ -127,50 +132,80 @@ pub(crate) fn up(args: &[String]) -> Result<()> {
 
 /// Runs the suites and prints one line that sums them.
 pub(crate) fn test(selection: &Selection) -> Result<()> {
-    let chosen = |row: &&'static [Suite]| -> Vec<&'static Suite> {
+    let chosen = |row: &Row| -> Vec<&'static Suite> {
         row.iter().filter(|suite| selection.has(suite)).collect()
     };
-    let stages: Vec<Vec<_>> = STAGES
-        .iter()
-        .map(|rows| rows.iter().map(chosen).collect())
+    let meanwhile = chosen(&MEANWHILE);
+    let stages = STAGES.iter().map(|rows| rows.iter().map(chosen).collect());
+    let stages: Vec<Vec<_>> = stages
+        .filter(|rows: &Vec<Vec<_>>| rows.iter().any(|row| !row.is_empty()))
         .collect();
-    if stages.iter().flatten().all(Vec::is_empty) {
+    if meanwhile.is_empty() && stages.is_empty() {
         let suites = STAGES.iter().copied().flatten().copied().flatten();
-        let names: Vec<_> = suites.map(|suite| suite.name).collect();
+        let names: Vec<_> = MEANWHILE.iter().chain(suites).map(|s| s.name).collect();
         bail!("no suite is named so; there are: {}", names.join("; "));
     }
     debian::ensure(&TEST_TOOLS)?;
+    let waits = |rows: &Vec<Vec<&Suite>>| {
+        let mut suites = rows.iter().flatten();
+        suites.any(|suite| matches!(suite.run, Run::EndToEnd(_)))
+    };
+    let first = stages.iter().position(waits);
     let mut sum = Sum::default();
-    let mut built = None;
-    for rows in stages {
-        let sources = |suite: &&Suite| matches!(suite.run, Run::Sources(_));
-        if !rows.iter().flatten().all(sources) {
-            // What the build lacks, the suites that need none of it do not miss.
-            built.get_or_insert_with(build::everything);
-        }
-        let built = built.as_ref();
-        let reports: Vec<Report> = std::thread::scope(|scope| {
-            let run = |(place, row): (usize, Vec<&'static Suite>)| {
-                scope.spawn(move || {
-                    if place > 0 {
-                        give_way();
-                    }
-                    row.into_iter().map(|suite| suite.report(built)).collect()
-                })
-            };
-            let running: Vec<_> = rows.into_iter().enumerate().map(run).collect();
-            let ended = running.into_iter().map(|row| row.join());
-            ended.collect::<std::thread::Result<Vec<Vec<_>>>>()
-        })
-        .map_err(|_| anyhow::anyhow!("the thread of a suite"))?
-        .into_iter()
-        .flatten()
-        .collect();
-        for report in reports {
-            sum.add(report);
-        }
+    if first.is_none() {
+        sum.extend(in_turn(&meanwhile, None));
     }
+    // What the build lacks, the suites that need none of it do not miss.
+    let built = (!stages.is_empty()).then(build::everything);
+    std::thread::scope(|scope| {
+        let mut beside = None;
+        for (at, rows) in stages.iter().enumerate() {
+            if first == Some(at) {
+                beside = Some(scope.spawn(|| {
+                    only_when_idle();
+                    in_turn(&meanwhile, None)
+                }));
+            }
+            sum.extend(at_once(rows, built.as_ref())?);
+        }
+        if let Some(beside) = beside {
+            sum.extend(joined(beside)?);
+        }
+        Ok::<_, anyhow::Error>(())
+    })?;
     sum.tell()
+}
+
+/// The rows of a stage.
+fn at_once(rows: &[Vec<&'static Suite>], built: Option<&Result<PathBuf>>) -> Result<Vec<Report>> {
+    std::thread::scope(|scope| {
+        let run = |(place, row): (usize, &Vec<&'static Suite>)| {
+            let row = row.clone();
+            scope.spawn(move || {
+                if place > 0 {
+                    give_way();
+                }
+                in_turn(&row, built)
+            })
+        };
+        let running: Vec<_> = rows.iter().enumerate().map(run).collect();
+        let ended = running.into_iter().map(joined);
+        Ok(ended
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect())
+    })
+}
+
+fn in_turn(row: &[&'static Suite], built: Option<&Result<PathBuf>>) -> Vec<Report> {
+    row.iter().map(|suite| suite.report(built)).collect()
+}
+
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> Result<T> {
+    thread
+        .join()
+        .map_err(|_| anyhow::anyhow!("the thread of a suite"))
 }
 
 impl Suite {

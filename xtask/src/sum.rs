@@ -23,7 +23,13 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
-    pub(crate) fn add(&mut self, Report { name, outcome }: Report) {
+    pub(crate) fn extend(&mut self, reports: Vec<Report>) {
+        for report in reports {
+            self.add(report);
+        }
+    }
+
+    fn add(&mut self, Report { name, outcome }: Report) {
         let Ok((success, output)) = outcome else {
             self.broken.push(format!("{name} could not run"));
             self.total.failed += 1;

@@ -60,7 +60,8 @@ pub(crate) fn mpd(
         .map(|listed| (listed, show.lane(listed.0)))
         .collect();
     let mut stretches = stretches(show, shield);
-    while stretches.len() > 1 && stretches.last().is_some_and(|last| awaits(&lanes, last)) {
+    let waits = |last: Option<&Stretch>| last.is_some_and(|last| awaits(&lanes, last));
+    while !show.ended && stretches.len() > 1 && waits(stretches.last()) {
         stretches.pop();
     }
     let zero = match show.ended {
