@@ -103,9 +103,15 @@ pub(crate) fn timeline(changes: &[Change]) -> Timeline {
 
 /// Puts a recording of `count` rows where it belongs.
 pub(crate) fn record(storage: &Memory, count: u64, ended: bool) {
+    let changes = [tracks(), rows(0..count, None)].concat();
+    record_all(storage, &changes, ended);
+}
+
+/// Puts a recording of what `changes` say where it belongs.
+pub(crate) fn record_all(storage: &Memory, changes: &[Change], ended: bool) {
     let mut recording = Recording::default();
-    for change in tracks().into_iter().chain(rows(0..count, None)) {
-        recording.apply(&change).unwrap();
+    for change in changes {
+        recording.apply(change).unwrap();
     }
     while let Some(page) = recording.seal("show", u64::MAX) {
         storage.write(&page.name, page.bytes);
@@ -479,8 +485,7 @@ fn other_parameters_are_another_init_segment_and_another_period() {
 fn a_period_is_listed_once_every_track_has_something_of_it() {
     let storage = Memory::default();
     record(&storage, 0, false);
-    let mpd = |changes: &[Change], low_latency| {
-        tell(&storage, timeline(changes), low_latency);
+    let periods = |storage: &Memory| {
         let bench = Bench::with(storage.clone(), on_air(None));
         let mpd = bench.get("show.ism/manifest(format=mpd-time-cmaf)");
         let text = mpd.text().to_owned();
@@ -489,6 +494,10 @@ fn a_period_is_listed_once_every_track_has_something_of_it() {
             count(first, "<AdaptationSet"),
             count(second, "<AdaptationSet"),
         )
+    };
+    let mpd = |changes: &[Change], low_latency| {
+        tell(&storage, timeline(changes), low_latency);
+        periods(&storage)
     };
     let all = other_parameters();
     let fifth =
@@ -522,8 +531,9 @@ fn a_period_is_listed_once_every_track_has_something_of_it() {
     // Sound that does not come is not waited for, least of all where nothing follows.
     let lost = |change: &Change| matches!(change, Change::Whole { track: 1, number, .. } if *number >= FIRST + 4);
     let mut silent: Vec<Change> = all.iter().filter(|change| !lost(change)).cloned().collect();
-    let ended = [&silent[..], &[Change::End]].concat();
-    assert_eq!(mpd(&ended, false), (2, 1));
+    let film = Memory::default();
+    record_all(&film, &silent, true);
+    assert_eq!(periods(&film), (2, 1));
     silent.extend(rows(6..9, None).into_iter().filter(|change| !lost(change)));
     assert_eq!(mpd(&silent, false), (2, 1));
 }

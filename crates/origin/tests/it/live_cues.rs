@@ -2,7 +2,6 @@
 
 use crate::common::*;
 use crate::live::*;
-use headwater_live::archive::Recording;
 use headwater_live::cue::{Body, Cue, Role, SPLICE_SCHEME};
 use headwater_live::timeline::Change;
 
@@ -168,19 +167,8 @@ fn an_mpd_has_events_and_names_what_media_carries() {
 #[test]
 fn a_recording_keeps_its_cues() {
     let storage = Memory::default();
-    let mut recording = Recording::default();
-    for change in [tracks(), rows(0..100, None), cues(), vec![Change::End]].concat() {
-        recording.apply(&change).unwrap();
-    }
-    while let Some(page) = recording.seal("show", u64::MAX) {
-        storage.write(&page.name, page.bytes);
-    }
-    storage.write(
-        "show.ism",
-        r#"<smil><head><meta name="formats" content="vod-cmaf"/></head><body><switch/></body></smil>"#,
-    );
-    let head = recording.head("show");
-    storage.write(&head.name, head.bytes);
+    let changes = [tracks(), rows(0..100, None), cues()].concat();
+    record_all(&storage, &changes, true);
     let bench = Bench::with(storage, published());
     let playlist = bench.get(VIDEO).text().to_owned();
     assert!(playlist.ends_with("#EXT-X-ENDLIST\n"));
