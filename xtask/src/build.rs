@@ -6,6 +6,7 @@ use crate::{debian, node, paths, wasm};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// The components of `spin.toml`.
 pub(crate) const FUNCTIONS: [&str; 6] = ["api", "origin", "assembler", "events", "keys", "portal"];
@@ -105,6 +106,9 @@ fn components(packages: &[&str], dist: &Path, prefix: &str) -> Result<()> {
 
 /// The portal's files, in portal/dist.
 pub(crate) fn portal() -> Result<()> {
+    // Suites of the sources want it while the build makes it.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _turn = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let portal = paths::root().join("portal");
     node::install(&portal)?;
     // Its client of the API is generated from the document.

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// Something that has to be there.
 pub(crate) struct Need {
@@ -61,6 +62,9 @@ impl Need {
 ///
 /// As root on a Debian-like machine what is missing is installed; anywhere else one line says what to install.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
+    // apt takes one at a time, and the second may find there what the first has installed.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = needs
         .iter()
         .filter(|need| !need.is_met())

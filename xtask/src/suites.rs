@@ -64,8 +64,8 @@ const fn suite(name: &'static str, run: Run) -> Suite {
 /// Suites that are run one after the other.
 type Row = &'static [Suite];
 
-/// What only computes, whatever time it takes. With the first suite that needs a running Headwater it begins, in what that and those
-/// behind it leave of the machine; without one it is run before everything else.
+/// What only computes, whatever time it takes. Where a suite needs a running Headwater, it is run in what everything else leaves of
+/// the machine, from the build on; elsewhere before everything else.
 const MEANWHILE: Row = &[
     suite("pure crates and functions", Run::Sources(pure)),
     suite(
@@ -146,26 +146,22 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
         bail!("no suite is named so; there are: {}", names.join("; "));
     }
     debian::ensure(&TEST_TOOLS)?;
-    let waits = |rows: &Vec<Vec<&Suite>>| {
-        let mut suites = rows.iter().flatten();
-        suites.any(|suite| matches!(suite.run, Run::EndToEnd(_)))
-    };
-    let first = stages.iter().position(waits);
+    let mut suites = stages.iter().flatten().flatten();
+    let waits = suites.any(|suite| matches!(suite.run, Run::EndToEnd(_)));
     let mut sum = Sum::default();
-    if first.is_none() {
+    if !waits {
         sum.extend(in_turn(&meanwhile, None));
     }
-    // What the build lacks, the suites that need none of it do not miss.
-    let built = (!stages.is_empty()).then(build::everything);
     std::thread::scope(|scope| {
-        let mut beside = None;
-        for (at, rows) in stages.iter().enumerate() {
-            if first == Some(at) {
-                beside = Some(scope.spawn(|| {
-                    only_when_idle();
-                    in_turn(&meanwhile, None)
-                }));
-            }
+        let beside = waits.then(|| {
+            scope.spawn(|| {
+                only_when_idle();
+                in_turn(&meanwhile, None)
+            })
+        });
+        // What the build lacks, the suites that need none of it do not miss.
+        let built = (!stages.is_empty()).then(build::everything);
+        for rows in &stages {
             sum.extend(at_once(rows, built.as_ref())?);
         }
         if let Some(beside) = beside {
