@@ -60,7 +60,7 @@ pub(crate) fn mpd(
         .map(|listed| (listed, show.lane(listed.0)))
         .collect();
     let mut stretches = stretches(show, shield);
-    let waits = |last: Option<&Stretch>| last.is_some_and(|last| awaits(&lanes, last));
+    let waits = |last: Option<&Stretch>| last.is_some_and(|last| awaits(show, &lanes, last));
     while !show.ended && stretches.len() > 1 && waits(stretches.last()) {
         stretches.pop();
     }
@@ -201,11 +201,13 @@ fn stretches(show: &Show, shield: Option<&Shield>) -> Vec<Stretch> {
 
 /// Whether a track has nothing of the stretch yet and may still: a period that is first listed without its sound has none for players
 /// that do not look for more tracks in what they know (Shaka Player).
-fn awaits(lanes: &[(&Listed<'_>, Lane<'_>)], stretch: &Stretch) -> bool {
+fn awaits(show: &Show, lanes: &[(&Listed<'_>, Lane<'_>)], stretch: &Stretch) -> bool {
     let first = *stretch.rows.start();
     lanes.iter().any(|(_, lane)| {
         let growing = lane.growing.filter(|(row, _)| row.number >= first);
         let begun = growing.is_some_and(|(_, segment)| !segment.parts.is_empty());
+        // What grows is listed with low latency alone.
+        let begun = begun && show.part_ms.is_some();
         lane.next_number <= first && !begun
     })
 }
