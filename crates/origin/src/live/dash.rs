@@ -10,7 +10,7 @@ use crate::manifests::dash::{closed_captions, representation_id};
 use crate::shield::Shield;
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
-use headwater_live::timeline::{Config, Row, ticks_of_clock};
+use headwater_live::timeline::{Config, Row, Segment, ticks_of_clock};
 use headwater_live::{CLOCK, CLOCK_PER_MS, clock_of_ms};
 use headwater_protect::Period;
 use headwater_time::{Rounding, rescale};
@@ -202,14 +202,21 @@ fn stretches(show: &Show, shield: Option<&Shield>) -> Vec<Stretch> {
 /// Whether a track has nothing of the stretch yet and may still: a period that is first listed without its sound has none for players
 /// that do not look for more tracks in what they know (Shaka Player).
 fn awaits(show: &Show, lanes: &[(&Listed<'_>, Lane<'_>)], stretch: &Stretch) -> bool {
-    let first = *stretch.rows.start();
-    lanes.iter().any(|(_, lane)| {
-        let growing = lane.growing.filter(|(row, _)| row.number >= first);
-        let begun = growing.is_some_and(|(_, segment)| !segment.parts.is_empty());
-        // What grows is listed with low latency alone.
-        let begun = begun && show.part_ms.is_some();
-        lane.next_number <= first && !begun
-    })
+    let nothing = |lane: &Lane<'_>| lane.next_number <= *stretch.rows.start();
+    let mut lanes = lanes.iter();
+    lanes.any(|(_, lane)| nothing(lane) && growing(show, lane, stretch).is_none())
+}
+
+/// What is listed of a track before it is complete: with low latency alone, once there is a part of it.
+fn growing<'a>(show: &Show, lane: &Lane<'a>, stretch: &Stretch) -> Option<&'a Segment> {
+    let (row, segment) = lane.growing.filter(|_| early(show).is_some())?;
+    (stretch.rows.contains(&row.number) && !segment.parts.is_empty()).then_some(segment)
+}
+
+/// How long before its end a segment can be asked for, milliseconds: with low latency, while it is live.
+fn early(show: &Show) -> Option<u32> {
+    let part = show.part_ms.filter(|_| !show.ended)?;
+    Some(show.interval_ms.saturating_sub(part))
 }
 
 /// Takes over a row's init segments; says whether one is another.
@@ -247,14 +254,7 @@ fn representation(
     }
     // What grows has none yet.
     let count = timeline.len();
-    let early = show
-        .part_ms
-        .filter(|_| !show.ended)
-        .map(|part| show.interval_ms.saturating_sub(part));
-    if let Some((row, segment)) = lane.growing.filter(|_| early.is_some())
-        && stretch.rows.contains(&row.number)
-        && !segment.parts.is_empty()
-    {
+    if let Some(segment) = growing(show, lane, stretch) {
         used = Some(segment.config);
         timeline.push(dash::Segment {
             start: segment.start,
@@ -281,7 +281,7 @@ fn representation(
             presentation_time_offset: ticks_of_clock(start, config.timescale),
             initialization,
             media,
-            available_early_ms: early,
+            available_early_ms: early(show),
             timeline,
         },
         key_frames: key_frames.map(|media| dash::KeyFrames {
