@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::{Fake, Program, edge, publish, source};
 use headwater_ingest::{CancellationToken, Worker};
 use headwater_live::group::RowsPerSegment;
+use headwater_live::timeline::Timeline;
 use headwater_work::live::Wanted;
 
 /// Not a test of its own: the worker of the test below, in a process that can be killed.
@@ -73,14 +74,19 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
         // The first report of a life that goes on is the last one of the life before.
         fake.until("the event's own report", |state| state.renewals.len() > 1)
             .await;
-        let before = fake
-            .state
-            .lock()
-            .unwrap()
-            .recording()
-            .map_or(0, |r| r.open.segments(0).count());
         let encoder = publish(&file, "flv", &format!("{url}/main"));
-        fake.until_stored(before + 3).await;
+        // Three of this life: what the one before left on the disk may come to storage just now, too.
+        let first = shown
+            .last()
+            .and_then(|earlier: &Timeline| earlier.next_number)
+            .unwrap_or(0);
+        fake.until("storing segments of this life", |state| {
+            state.recording().is_some_and(|recording| {
+                let stored = recording.open.segments(0);
+                stored.filter(|(row, _)| row.number >= first).count() >= 3
+            })
+        })
+        .await;
         if life == 1 {
             // The disk remembers what storage was not there for.
             fake.state.lock().unwrap().away = true;
