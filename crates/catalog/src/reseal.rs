@@ -128,10 +128,11 @@ impl Sealed {
             id,
             context,
         } = self;
+        // Empty is what holds no secret any more: a signing key that was replaced.
         let rows = sql
             .query(
                 &format!(
-                    "SELECT * FROM {table} WHERE {id} > ?1 AND {column} IS NOT NULL
+                    "SELECT * FROM {table} WHERE {id} > ?1 AND length({column}) > 0
                      ORDER BY {id} LIMIT {BATCH}"
                 ),
                 &[after.into()],
