@@ -3,6 +3,10 @@
 //! Nothing here sends mail: whoever invites is told a secret once and hands it on. Whoever shows it is the person meant.
 //! It is 256 random bits and only its SHA-256 is kept, so it can be neither guessed nor read from the database; it ends
 //! with the invitation, and shortly after it was used: a repeated request is answered as the first one was.
+//!
+//! A user is meant by their id alone. The address in a profile is whatever its owner wrote there and nobody has checked it:
+//! an invitation by address that meant whoever has it could be taken by anyone who writes it down first, and the secret would
+//! put the rights of the person meant into that stranger's user. So its secret makes somebody new.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Map;
@@ -104,9 +108,10 @@ fn hash(secret: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Records an invitation. `secret`: random, to be shown once. Somebody with the same address is the one who is invited.
+/// Records an invitation. `secret`: random, to be shown once.
 ///
-/// Errors: [`CatalogError::Invalid`]; [`CatalogError::Conflict`] beyond [`MOST`].
+/// Errors: [`CatalogError::Invalid`]; [`CatalogError::Conflict`] beyond [`MOST`], and for the address of a user who is not
+/// named by id: whoever invites has to say whether that is the one.
 pub async fn create<S: Sql>(
     sql: &S,
     invitation: &Invitation,
@@ -141,6 +146,12 @@ pub async fn create<S: Sql>(
             }
         }
         let user = invited(sql, invitation).await?;
+        if let (None, Some(holder)) = (&user, holder(sql, invitation).await?) {
+            return Err(CatalogError::Conflict(format!(
+                "User '{}' has this address already. If that is who is meant, invite them by 'userId'.",
+                holder.id
+            )));
+        }
         let rows = sql
             .query(
                 &format!(
@@ -168,23 +179,30 @@ pub async fn create<S: Sql>(
     .await
 }
 
-/// The user whom an invitation means, if it is somebody known.
+/// The user whom an invitation names, if it names one.
 ///
 /// Errors: [`CatalogError::Invalid`] for an id that nobody has.
 pub async fn invited<S: Sql>(
     sql: &S,
     invitation: &Invitation,
 ) -> Result<Option<User>, CatalogError> {
-    match (&invitation.user_id, &invitation.login_email) {
-        (Some(id), _) => match users::find(sql, id).await? {
-            Some(user) => Ok(Some(user)),
-            None => Err(CatalogError::invalid(
-                "spec.userId",
-                "there is no such user",
-            )),
-        },
-        (None, Some(email)) => users::by_email(sql, email).await,
-        (None, None) => Ok(None),
+    let Some(id) = &invitation.user_id else {
+        return Ok(None);
+    };
+    match users::find(sql, id).await? {
+        Some(user) => Ok(Some(user)),
+        None => Err(CatalogError::invalid(
+            "spec.userId",
+            "there is no such user",
+        )),
+    }
+}
+
+/// Who has the address of an invitation.
+async fn holder<S: Sql>(sql: &S, invitation: &Invitation) -> Result<Option<User>, CatalogError> {
+    match &invitation.login_email {
+        Some(email) => users::by_email(sql, email).await,
+        None => Ok(None),
     }
 }
 
@@ -233,10 +251,10 @@ pub struct Introduction {
     pub login_email: Option<String>,
 }
 
-/// Takes up the invitation with this secret: makes the user, or finds them again, and puts them into its teams.
+/// Takes up the invitation with this secret: makes the user, or lets in the one that it names, and puts them into its teams.
 ///
-/// Errors: [`CatalogError::Invalid`] for a secret of no open invitation; [`CatalogError::Conflict`] for an address that
-/// somebody has.
+/// Errors: [`CatalogError::Invalid`] for a secret of no open invitation; [`CatalogError::Conflict`] for an address of
+/// their own choice that somebody has.
 pub async fn accept<S: Sql>(
     sql: &S,
     secret: &str,
@@ -266,22 +284,23 @@ pub async fn accept<S: Sql>(
             _ => return Err(closed()),
         }
         let invitation = &invite.invitation;
-        // Whom the address means now may be somebody else than whom it meant.
         let user = match &invitation.user_id {
             Some(id) => {
                 let user = users::find(sql, id).await?.ok_or_else(closed)?;
                 users::activate(sql, user, now).await?
             }
             None => {
-                let email = introduction
-                    .login_email
-                    .as_ref()
-                    .or(invitation.login_email.as_ref());
+                // Somebody who has taken the address meanwhile keeps nobody out, and nobody takes it from them.
+                let free = holder(sql, invitation).await?.is_none();
+                let invited = invitation.login_email.as_ref();
+                let own = introduction.login_email.as_ref();
+                let email = own.or(invited.filter(|_| free));
                 let name = introduction
                     .name
                     .as_ref()
                     .or(invitation.name.as_ref())
-                    .or(email);
+                    .or(own)
+                    .or(invited);
                 let profile = Profile {
                     name: name.cloned().unwrap_or_else(|| "new user".into()),
                     login_email: email.cloned(),
@@ -317,7 +336,7 @@ async fn join<S: Sql>(
     Ok(())
 }
 
-/// What a user is invited to and has not answered.
+/// What a user is invited to by their id and has not answered.
 pub async fn pending<S: Sql>(
     sql: &S,
     user: &str,

@@ -169,5 +169,10 @@ pub fn all() -> &'static [Migration] {
             name: "endpoint keys",
             sql: include_str!("../migrations/sqlite/0023_endpoint_keys.sql"),
         },
+        Migration {
+            number: 24,
+            name: "invites by address",
+            sql: include_str!("../migrations/sqlite/0024_invites_by_address.sql"),
+        },
     ]
 }

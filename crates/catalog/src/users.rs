@@ -24,7 +24,7 @@ pub struct User {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     pub name: String,
-    /// Finds them when they are invited again. Nobody else has it.
+    /// Nobody else has it, and nobody has checked that it is theirs.
     pub login_email: Option<String>,
     /// Texts that are only shown, in MK.IO's names.
     pub details: Map<String, Json>,

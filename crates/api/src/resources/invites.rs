@@ -7,7 +7,8 @@
 //!
 //! The second needs no token: the secret is what is known. It is 256 random bits, so there is no rate at which guessing it
 //! is worthwhile; it ends with the invite (`expires`, a week unless said otherwise) and ten minutes after it was used.
-//! Somebody who is a user already (`userId`, or their `loginEmail`) comes in again that way; only owners let them.
+//! Somebody who is a user already (`userId`) comes in again that way; only owners let them. An address (`loginEmail`) is for
+//! somebody new, whatever users say theirs is: see the catalog's `invites`.
 
 use headwater_auth::{Claims, Powers, Role, SubjectKind, random_secret};
 use headwater_blob::HttpClient;

@@ -105,14 +105,65 @@ fn an_invite_makes_a_user_once() {
         2
     );
 
-    // Invited again, by address, the same person comes in again.
+    // Invited again, by id, the same person comes in again. Their address is not enough to say who is meant.
     let body = json!({"spec": {"loginEmail": "kim@example.org"}});
-    let made = world.post(INVITES, body).expect(201).body;
-    assert_eq!(made["spec"]["userId"], user);
+    let refused = world.post(INVITES, body).expect(409).body;
+    assert!(refused.to_string().contains(&user), "{refused}");
+    let made = world
+        .post(INVITES, json!({"spec": {"userId": user}}))
+        .expect(201)
+        .body;
     let again = accept(&world, json!({"secret": made["metadata"]["secret"]}))
         .expect(201)
         .body;
     assert_eq!(again["spec"]["user"], user);
+}
+
+#[test]
+fn an_invite_by_address_is_not_for_whoever_says_that_the_address_is_theirs() {
+    let world = World::new();
+    team(&world, "viewers", "headwater", "viewer");
+    let (stranger, token) = join(&world, &[]);
+    let (organizations, profile) = ("/api/v1/user/organizations", "/api/v1/user/profile");
+    let body = json!({"spec": {"loginEmail": "kim@example.org", "teams": ["viewers"]}});
+    let made = world.post(INVITES, body.clone()).expect(201).body;
+    assert_eq!(made["spec"]["userId"], Json::Null);
+    let taken = json!({"spec": {"loginEmail": "kim@example.org"}}).to_string();
+    world.with(&token, "PATCH", profile, &taken).expect(200);
+    world.post(INVITES, body).expect(409);
+
+    let mine = world
+        .with(&token, "GET", organizations, "")
+        .expect(200)
+        .body;
+    assert_eq!(mine["items"][0]["status"]["invites"], json!([]));
+    let id = text(&made["metadata"]["id"]);
+    world
+        .with(&token, "PATCH", &format!("{organizations}/{id}"), "")
+        .expect(404);
+    world
+        .with(&token, "PATCH", &format!("{organizations}/{NIL}"), "")
+        .expect(200);
+    world
+        .with(&token, "GET", &format!("{MKIO}/assets"), "")
+        .expect(404);
+
+    // Nor do they keep out whoever has the secret, who is somebody else.
+    let secret = &made["metadata"]["secret"];
+    let other = json!({"secret": secret, "loginEmail": "Kim@example.org"});
+    accept(&world, other).expect(409);
+    let came = accept(&world, json!({"secret": secret})).expect(201).body;
+    let (user, theirs) = (text(&came["spec"]["user"]), text(&came["metadata"]["JWT"]));
+    assert_ne!(user, stranger);
+    let came = world.with(&theirs, "GET", profile, "").expect(200).body;
+    assert_eq!(came["spec"]["name"], "kim@example.org");
+    assert_eq!(came["spec"]["loginEmail"], Json::Null);
+    world
+        .with(&theirs, "GET", &format!("{MKIO}/assets"), "")
+        .expect(200);
+    world
+        .with(&token, "GET", &format!("{MKIO}/assets"), "")
+        .expect(404);
 }
 
 #[test]
@@ -210,7 +261,7 @@ fn invites_say_which_member_is_wrong() {
 #[test]
 fn a_profile_is_ones_own_to_write() {
     let world = World::new();
-    let (_, token) = join(&world, &[]);
+    let (user, token) = join(&world, &[]);
     let (profile, older) = ("/api/v1/user/profile", "/api/profile/");
     let send = |method: &str, path: &str, spec: Json| {
         world.with(&token, method, path, &json!({"spec": spec}).to_string())
@@ -271,7 +322,7 @@ fn a_profile_is_ones_own_to_write() {
     send("PATCH", profile, json!({"isActive": false})).expect(200);
     world.with(&token, "GET", profile, "").expect(401);
     let made = world
-        .post(INVITES, json!({"spec": {"loginEmail": "k@x.org"}}))
+        .post(INVITES, json!({"spec": {"userId": user}}))
         .expect(201)
         .body;
     accept(&world, json!({"secret": made["metadata"]["secret"]})).expect(201);
