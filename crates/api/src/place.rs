@@ -178,7 +178,8 @@ impl<'a, C: HttpClient> Place<'a, C> {
         )
     }
 
-    /// Creates the container; says whether it was not there before.
+    /// Creates the container; says whether it was not there before. A SAS for one container, which is what MK.IO asks for,
+    /// makes none, not even one that is there: then it is enough that the place can be listed.
     pub(crate) async fn create(&self) -> Result<bool, ApiError> {
         let build = || self.container.create_container(self.now);
         let done = self
@@ -189,8 +190,27 @@ impl<'a, C: HttpClient> Place<'a, C> {
         match done {
             Ok(()) => Ok(true),
             Err(ClientError::Conflict { code }) if code == "ContainerAlreadyExists" => Ok(false),
+            Err(ClientError::PermissionDenied { .. }) if self.is_there().await => Ok(false),
             Err(error) => Err(upstream(&error)),
         }
+    }
+
+    /// Whether the place can be listed.
+    async fn is_there(&self) -> bool {
+        let prefix = self.prefix();
+        let build = || {
+            let list = List {
+                prefix: &prefix,
+                delimiter: Some("/"),
+                marker: None,
+                max_results: Some(1),
+            };
+            self.container.list(self.now, &list)
+        };
+        let listed = self.call(build, |answer| {
+            decode_list(answer.status(), answer.headers(), answer.body())
+        });
+        listed.await.is_ok()
     }
 
     /// Deletes the container, or with a folder the files in it. Nothing to delete is a success.

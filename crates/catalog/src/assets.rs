@@ -184,11 +184,17 @@ pub fn default_container(asset_id: Uuid) -> String {
     format!("asset-{asset_id}")
 }
 
-/// Checks what can be checked without the database. Field names are those of the resource.
-fn validate(name: &str, write: &AssetWrite) -> Result<(), CatalogError> {
+/// Checks what can be checked without the database, for whoever makes something in storage before [`put`]. Field names are
+/// those of the resource.
+///
+/// Errors: [`CatalogError::Invalid`].
+pub fn validate(name: &str, write: &AssetWrite) -> Result<(), CatalogError> {
     names::resource("name", name)?;
     if let Some(container) = &write.container {
         names::container("properties.container", container)?;
+    }
+    if let Some(sub_path) = &write.sub_path {
+        names::folder("properties.subPath", sub_path)?;
     }
     names::text("properties.description", write.description.as_deref(), 4096)?;
     names::text("properties.alternateId", write.alternate_id.as_deref(), 64)?;

@@ -173,7 +173,7 @@ pub(super) async fn put_as<S: Sql, C: HttpClient>(
     let name = call.var("asset");
     let project = &call.project()?.id;
     let mut write = read(call)?;
-    headwater_catalog::names::resource("name", name)?;
+    assets::validate(name, &write)?;
     let existing = assets::find(call.sql, project, name).await?;
     if existing.is_none() && write.deletion_policy.is_none() {
         // In AMS an asset owns its container; in MK.IO it keeps its hands off.
@@ -187,8 +187,8 @@ pub(super) async fn put_as<S: Sql, C: HttpClient>(
         || wanted.unwrap_or_else(|| call.moment.ids.uuid()),
         |asset| asset.asset_id,
     );
-    // The container comes first: an asset that exists has one. Should the next step fail, an empty container is left,
-    // and the same request again finds or replaces nothing else.
+    // The container comes first: an asset that exists has one. Whatever could be refused has been looked at by now. Should
+    // the next step fail all the same, an empty container is left, and the same request again finds or replaces nothing else.
     let made = match &existing {
         Some(_) => None,
         None => make_container(call, &write, asset_id).await?,
@@ -224,10 +224,7 @@ async fn make_container<'a, S: Sql, C: HttpClient>(
         },
     };
     let container = match &write.container {
-        Some(container) => {
-            headwater_catalog::names::container("properties.container", container)?;
-            container.clone()
-        }
+        Some(container) => container.clone(),
         None => assets::default_container(asset_id),
     };
     let place = open(call, &account, &container, "")?;

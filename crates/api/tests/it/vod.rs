@@ -324,6 +324,35 @@ fn presets_that_cannot_run_are_refused_by_name() {
 }
 
 #[test]
+fn an_asset_over_a_container_that_is_there_needs_no_right_to_make_one() {
+    let world = World::new();
+    world.storage.makes_none.set(true);
+    let asset = |container: Json| {
+        let body = json!({"properties": {"container": container}});
+        world.put(&format!("{MKIO}/assets/a"), body)
+    };
+    asset(Json::Null).expect(502);
+    asset("missing".into()).expect(502);
+    asset("uploads".into()).expect(201);
+}
+
+#[test]
+fn an_asset_that_is_refused_leaves_no_container() {
+    let world = World::new();
+    for (member, value) in [
+        ("description", "x".repeat(5000)),
+        ("alternateId", "x".repeat(65)),
+        ("subPath", "in/../out".into()),
+    ] {
+        let body = json!({"properties": {"container": "fresh", member: value}});
+        world.put(&format!("{MKIO}/assets/a"), body).expect(400);
+    }
+    let body = json!({"labels": {"not a key": "x"}, "properties": {"container": "fresh"}});
+    world.put(&format!("{MKIO}/assets/a"), body).expect(400);
+    assert!(!world.storage.containers.borrow().contains("fresh"));
+}
+
+#[test]
 fn an_asset_is_not_made_when_its_container_cannot_be() {
     let world = World::new();
     world.storage.failing.set(3);

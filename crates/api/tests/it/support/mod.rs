@@ -52,6 +52,8 @@ pub(crate) struct Storage {
     /// What other services answer, by URL.
     pub(crate) documents: RefCell<BTreeMap<String, String>>,
     pub(crate) requests: Cell<u32>,
+    /// Whether the credential is good for no new container, nor for one that is there.
+    pub(crate) makes_none: Cell<bool>,
     /// Refuses every credential with this code.
     pub(crate) refusing: Cell<Option<&'static str>>,
     /// Answers what is sent to `https://vendor.example`.
@@ -104,6 +106,9 @@ impl HttpClient for Storage {
         let listing = query.get("comp").is_some_and(|comp| comp == "list");
         let mut containers = self.containers.borrow_mut();
         Ok(match (request.method().as_str(), blob) {
+            ("PUT", None) if self.makes_none.get() => {
+                coded(StatusCode::FORBIDDEN, "AuthorizationPermissionMismatch")
+            }
             ("PUT", None) if containers.contains(&container) => {
                 coded(StatusCode::CONFLICT, "ContainerAlreadyExists")
             }
