@@ -69,6 +69,8 @@ pub struct AssetWrite {
     pub alternate_id: Option<String>,
     pub deletion_policy: Option<DeletionPolicy>,
     pub labels: Option<BTreeMap<String, String>>,
+    /// Whether the writer is shown no labels: what PUT does not mention of them then stays.
+    pub sees_no_labels: bool,
     pub extra: Map<String, Json>,
 }
 
@@ -371,9 +373,13 @@ async fn change<S: Sql>(
         unchanged("properties.subPath", Some(&asked), &old.sub_path)?;
     }
     let none = BTreeMap::new();
-    let (mut extra, others, old_labels) = match absent {
-        Absent::Kept => (old.extra, (old.description, old.alternate_id), &old.labels),
-        Absent::Default => (Map::new(), (None, None), &none),
+    let (mut extra, others) = match absent {
+        Absent::Kept => (old.extra, (old.description, old.alternate_id)),
+        Absent::Default => (Map::new(), (None, None)),
+    };
+    let old_labels = match absent {
+        Absent::Default if !write.sees_no_labels => &none,
+        _ => &old.labels,
     };
     extra.extend(write.extra.clone());
     let labels = write.labels.as_ref().unwrap_or(old_labels);

@@ -95,6 +95,7 @@ pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<AssetWrite, ApiError> 
             DeletionPolicy::parse,
         )?,
         labels,
+        sees_no_labels: call.is_arm(),
         extra: properties.beyond(&known),
     })
 }

@@ -337,6 +337,24 @@ fn an_asset_over_a_container_that_is_there_needs_no_right_to_make_one() {
 }
 
 #[test]
+fn a_client_that_is_shown_no_labels_takes_none_away() {
+    let world = World::new();
+    let asset = format!("{MKIO}/assets/a");
+    let labels = || world.get(&asset).expect(200).body["labels"].clone();
+    let body = json!({"labels": {"show": "news"}, "properties": {"description": "d"}});
+    world.put(&asset, body).expect(201);
+    let same = world.get(&format!("{ARM}/assets/a")).expect(200).body;
+    world.put(&format!("{ARM}/assets/a"), same).expect(200);
+    assert_eq!(labels(), json!({"show": "news"}));
+    let changed = json!({"labels": {"show": "sport"}});
+    world.put(&format!("{ARM}/assets/a"), changed).expect(200);
+    assert_eq!(labels(), json!({"show": "sport"}));
+    // MK.IO shows them, so what a PUT there leaves out is gone.
+    world.put(&asset, json!({})).expect(200);
+    assert_eq!(labels(), json!({}));
+}
+
+#[test]
 fn an_asset_that_is_refused_leaves_no_container() {
     let world = World::new();
     for (member, value) in [
