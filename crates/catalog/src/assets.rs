@@ -408,26 +408,38 @@ async fn change<S: Sql>(
     ENTITY.returned(&rows, name)
 }
 
-/// Whether another asset, of whichever project, lies in the same container, or an upload rule is for it.
-pub async fn shares_container<S: Sql>(
+/// Whether files of the asset are another's as well, of whichever project, or an upload rule's. Two assets in one container
+/// share none as long as neither is the whole of it, nor a folder above the other's.
+pub async fn shares_files<S: Sql>(
     sql: &S,
     project: &ProjectId,
     asset: &Asset,
 ) -> Result<bool, CatalogError> {
+    // What the names of its files begin with.
+    let prefix = match asset.sub_path.as_str() {
+        "" => String::new(),
+        folder => format!("{folder}/"),
+    };
     // Projects may know the same storage under different names.
     let rows = sql
         .query(
-            "SELECT 1 FROM storage_accounts own JOIN storage_accounts s ON s.url = own.url
-             WHERE own.project_id = ?1 AND own.name = ?2 AND (
-                 EXISTS (SELECT 1 FROM assets a WHERE a.project_id = s.project_id AND a.storage_account = s.name
-                         AND a.container = ?3 AND a.asset_id <> ?4)
-                 OR EXISTS (SELECT 1 FROM upload_rules r WHERE r.project_id = s.project_id
-                            AND r.storage_account = s.name AND r.container = ?3)) LIMIT 1",
+            "WITH taken AS (
+                 SELECT a.project_id, a.storage_account, a.container,
+                        CASE a.sub_path WHEN '' THEN '' ELSE a.sub_path || '/' END AS prefix
+                     FROM assets a WHERE a.container = ?3 AND a.asset_id <> ?4
+                 UNION ALL SELECT r.project_id, r.storage_account, r.container, r.prefix
+                     FROM upload_rules r WHERE r.container = ?3)
+             SELECT 1 FROM storage_accounts own JOIN storage_accounts s ON s.url = own.url
+             JOIN taken t ON t.project_id = s.project_id AND t.storage_account = s.name
+             WHERE own.project_id = ?1 AND own.name = ?2
+               AND (substr(t.prefix, 1, length(CAST(?5 AS TEXT))) = ?5
+                    OR substr(CAST(?5 AS TEXT), 1, length(t.prefix)) = t.prefix) LIMIT 1",
             &[
                 project.into(),
                 Value::from(&asset.storage_account),
                 Value::from(&asset.container),
                 asset.asset_id.into(),
+                prefix.into(),
             ],
         )
         .await?;

@@ -258,7 +258,7 @@ pub(super) async fn delete<S: Sql, C: HttpClient>(
     };
     assets::refuse_if_in_use(call.sql, project, name).await?;
     if asset.deletion_policy == DeletionPolicy::Delete
-        && !assets::shares_container(call.sql, project, &asset).await?
+        && !assets::shares_files(call.sql, project, &asset).await?
     {
         place(call, &asset).await?.delete().await?;
     }

@@ -355,6 +355,48 @@ fn a_client_that_is_shown_no_labels_takes_none_away() {
 }
 
 #[test]
+fn what_is_deleted_with_an_asset_is_its_folder_unless_another_asset_is_in_it() {
+    let world = World::new();
+    let asset = |name: &str, folder: &str| {
+        let body = json!({"properties": {
+            "container": "films", "subPath": folder, "containerDeletionPolicy": "Delete",
+        }});
+        let path = format!("{MKIO}/assets/{name}");
+        world.put(&path, body).expect(201);
+        let file = format!("{folder}/film.mp4");
+        world.storage.put("films", file.trim_start_matches('/'));
+    };
+    let kept = |name: &str| -> Vec<String> {
+        world.delete(&format!("{MKIO}/assets/{name}")).expect(200);
+        let blobs = world.storage.blobs.borrow();
+        blobs.keys().map(|(_, blob)| blob.clone()).collect()
+    };
+    asset("a", "in/a");
+    asset("ab", "in/ab");
+    asset("ab-deep", "in/ab/deep");
+    assert_eq!(kept("a"), ["in/ab/deep/film.mp4", "in/ab/film.mp4"]);
+    assert_eq!(kept("ab"), ["in/ab/deep/film.mp4", "in/ab/film.mp4"]);
+    asset("whole", "");
+    let all = ["film.mp4", "in/ab/deep/film.mp4", "in/ab/film.mp4"];
+    assert_eq!(kept("ab-deep"), all);
+    assert_eq!(kept("whole"), [""; 0]);
+
+    // Files that an upload rule takes up are not an asset's to delete.
+    let rule = |prefix: &str| {
+        json!({"properties": {
+            "storageAccountName": "local", "container": "films", "prefix": prefix, "suffixes": [".mp4"],
+            "transformName": "AdaptiveStreaming", "streamingPolicyName": "Predefined_ClearStreamingOnly",
+        }})
+    };
+    let path = format!("{MKIO}/uploadRules/films");
+    asset("a", "in/a");
+    asset("b", "in/b");
+    world.put(&path, rule("in/b")).expect(201);
+    assert_eq!(kept("b"), ["in/a/film.mp4", "in/b/film.mp4"]);
+    assert_eq!(kept("a"), ["in/b/film.mp4"]);
+}
+
+#[test]
 fn an_asset_that_is_refused_leaves_no_container() {
     let world = World::new();
     for (member, value) in [
