@@ -162,8 +162,9 @@ impl Field {
     }
 }
 
-/// 9999-12-31T23:59:59.999999Z in microseconds.
-pub const END_OF_TIME: i64 = 253_402_300_799_999_999;
+/// The last instant there is here ([`Timestamp::MAX`]) in microseconds, which is what the end of the year 9999 that is shown is
+/// read back as.
+pub const END_OF_TIME: i64 = 253_402_207_200_999_999;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -540,5 +541,15 @@ fn bound(field: &Field, literal: &Literal) -> Result<Value, CatalogError> {
             Err(mismatch("a text in single quotes"))
         }
         (FieldKind::Time | FieldKind::OptionalTime, _) => Err(mismatch("an instant in UTC")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_time_is_the_last_instant() {
+        assert_eq!(Timestamp::MAX.as_microsecond(), END_OF_TIME);
     }
 }

@@ -171,6 +171,37 @@ fn storage_accounts() {
 }
 
 #[test]
+fn an_end_that_is_never_is_found_as_it_is_shown() {
+    let world = World::new();
+    world
+        .put(&format!("{MKIO}/assets/one"), json!({}))
+        .expect(201);
+    for (name, end) in [
+        ("never", Json::Null),
+        ("said", "9999-12-31T23:59:59.9999999Z".into()),
+        ("soon", "2027-01-01T00:00:00Z".into()),
+    ] {
+        let mut body = locator("one", "Predefined_ClearStreamingOnly");
+        body["properties"]["endTime"] = end;
+        let path = format!("{MKIO}/streamingLocators/{name}");
+        world.put(&path, body).expect(201);
+    }
+    let list = format!("{MKIO}/streamingLocators");
+    let shown = world.get(&format!("{list}/never")).expect(200).body;
+    let end = shown["properties"]["endTime"].as_str().unwrap();
+    for (is, found) in [
+        ("eq", &["never", "said"][..]),
+        ("ne", &["soon"]),
+        ("lt", &["soon"]),
+        ("ge", &["never", "said"]),
+        ("gt", &[]),
+    ] {
+        let filter = format!("$filter=properties/endTime%20{is}%20{end}");
+        assert_eq!(names(&world, &list, &filter), found, "{is}");
+    }
+}
+
+#[test]
 fn published_videos() {
     let world = World::new();
     for (name, asset) in [("b", "one"), ("a", "two"), ("c", "one")] {
