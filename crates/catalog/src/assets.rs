@@ -105,7 +105,7 @@ const ENTITY: Entity<Asset> = Entity {
     table: "assets",
     columns: COLUMNS,
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: FIELDS,
     labels: Some(
         "SELECT 1 FROM asset_labels WHERE asset_labels.project_id = assets.project_id AND asset_name = assets.name",

@@ -53,7 +53,7 @@ const ENTITY: Entity<Entry> = Entity {
     table: "audit_log",
     columns: COLUMNS,
     read: from_row,
-    tie: "request_id",
+    tie: Field::new("request_id", "request_id", FieldKind::Text),
     fields: &[
         Field::new("time", "at", FieldKind::Time),
         Field::new("who", "subject", FieldKind::Text),

@@ -182,7 +182,7 @@ const ENTITY: Entity<StreamingEndpoint> = Entity {
     table: "streaming_endpoints",
     columns: "name, properties_json, akamai_id, akamai_sealed, tags_json, state, created, modified",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("name", "name", FieldKind::Text),
         Field::new("properties/created", "created", FieldKind::Time),

@@ -21,8 +21,8 @@ pub(crate) struct Entity<T: 'static> {
     /// What `read` needs, separated by a comma and a space.
     pub(crate) columns: &'static str,
     pub(crate) read: fn(&Row<'_>) -> Result<T, CatalogError>,
-    /// A column that no two items of a list share.
-    pub(crate) tie: &'static str,
+    /// What no two items of a list share. Its path is not used.
+    pub(crate) tie: Field,
     /// What lists can be filtered and ordered by. The first is the default order.
     pub(crate) fields: &'static [Field],
     /// The condition under which an item has labels, as the beginning of an `EXISTS`; its table has the columns `label`

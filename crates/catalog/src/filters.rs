@@ -65,7 +65,7 @@ const ENTITY: Entity<Filter> = Entity {
     table: "filters",
     columns: "name, properties_json, created, modified",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("name", "name", FieldKind::Text),
         Field::new("properties/created", "created", FieldKind::Time),

@@ -41,7 +41,7 @@ const ENTITY: Entity<ContentKeyPolicy> = Entity {
     table: "content_key_policies",
     columns: "name, policy_id, description, options_json, created, modified",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("name", "name", FieldKind::Text),
         Field::new("properties/created", "created", FieldKind::Time),

@@ -109,7 +109,7 @@ pub(crate) const ENTITY: Entity<StreamingLocator> = Entity {
     table: "streaming_locators",
     columns: COLUMNS,
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: FIELDS,
     labels: None,
 };

@@ -194,7 +194,7 @@ const ENTITY: Entity<StreamingPolicy> = Entity {
     table: ALL,
     columns: "name, properties_json, created",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: FIELDS,
     labels: None,
 };

@@ -251,7 +251,7 @@ const ENTITY: Entity<Listed> = Entity {
     table: PLAYABLE,
     columns: "name, locator_id, asset_name, policy_name, key_policy, start_time, end_time, alternative_media_id, content_id, filters_json, keys_json, default_manifest, suppressed, extra_json, created, manifest, duration_ms, properties_json",
     read: listed_from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("created", "created", FieldKind::Time),
         Field::new("name", "name", FieldKind::Text),

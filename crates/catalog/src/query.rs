@@ -160,6 +160,19 @@ impl Field {
             FieldKind::Integer => format!("coalesce({}, 0)", self.column),
         }
     }
+
+    /// Whether the field can have this value in a list.
+    fn may_hold(&self, value: &Value) -> bool {
+        match self.kind {
+            // No database has a text with a zero in it.
+            FieldKind::Text | FieldKind::OptionalText | FieldKind::Uuid => {
+                matches!(value, Value::Text(text) if !text.contains('\0'))
+            }
+            FieldKind::Time | FieldKind::OptionalTime | FieldKind::Integer => {
+                matches!(value, Value::Integer(_))
+            }
+        }
+    }
 }
 
 /// The last instant there is here ([`Timestamp::MAX`]) in microseconds, which is what the end of the year 9999 that is shown is
@@ -192,7 +205,7 @@ impl<T> Page<T> {
 
 /// Lists the items of `entity` within `scope` (columns that must equal).
 ///
-/// Errors: [`CatalogError::Invalid`] naming `$filter` or `$orderby`.
+/// Errors: [`CatalogError::Invalid`] naming `$filter`, `$orderby` or `$skiptoken`.
 pub(crate) async fn list<S: Sql, T>(
     sql: &S,
     entity: &Entity<T>,
@@ -277,19 +290,12 @@ async fn page<S: Sql, T, R, E: From<CatalogError>>(
             query.params.clone(),
         )
     });
-    let (expression, descending) = match &listing.order {
-        Some(order) => (
-            query.field(&order.field, "$orderby")?.expression(),
-            order.descending,
-        ),
-        None => (
-            entity
-                .fields
-                .first()
-                .map_or_else(|| entity.tie.to_owned(), Field::expression),
-            false,
-        ),
+    let tie = &entity.tie;
+    let (field, descending) = match &listing.order {
+        Some(order) => (query.field(&order.field, "$orderby")?, order.descending),
+        None => (entity.fields.first().unwrap_or(tie), false),
     };
+    let expression = field.expression();
     let (direction, beyond) = if descending {
         ("DESC", "<")
     } else {
@@ -300,11 +306,16 @@ async fn page<S: Sql, T, R, E: From<CatalogError>>(
         Start::First => {}
         Start::Offset(skipped) => offset = *skipped,
         Start::After(position) => {
+            // A server would refuse the comparison itself.
+            if !(field.may_hold(&position.value) && tie.may_hold(&position.tie)) {
+                let message = "is not one that this service gave out for this order";
+                return Err(CatalogError::invalid("$skiptoken", message).into());
+            }
             let value = query.bind(position.value.clone());
-            let tie = query.bind(position.tie.clone());
+            let after = query.bind(position.tie.clone());
             query.conditions.push(format!(
-                "({expression} {beyond} {value} OR ({expression} = {value} AND {} {beyond} {tie}))",
-                entity.tie
+                "({expression} {beyond} {value} OR ({expression} = {value} AND {} {beyond} {after}))",
+                tie.column
             ));
         }
     }
@@ -320,15 +331,15 @@ async fn page<S: Sql, T, R, E: From<CatalogError>>(
             name
         })
     };
-    let (value, tie) = (
+    let (value, last) = (
         place(&expression, "order_value"),
-        place(entity.tie, "order_tie"),
+        place(tie.column, "order_tie"),
     );
     let text = format!(
         "SELECT {columns} FROM {}{} ORDER BY {expression} {direction}, {} {direction} LIMIT {} OFFSET {offset}",
         entity.table,
         query.filters(),
-        entity.tie,
+        tie.column,
         top.saturating_add(1),
     );
     let mut rows = sql
@@ -339,8 +350,8 @@ async fn page<S: Sql, T, R, E: From<CatalogError>>(
     let more = rows.rows.len() > page;
     rows.rows.truncate(page);
     let next = if more {
-        let last = rows.iter().last();
-        last.map(|row| position(&row, value, tie)).transpose()?
+        let end = rows.iter().last();
+        end.map(|row| position(&row, value, last)).transpose()?
     } else {
         None
     };

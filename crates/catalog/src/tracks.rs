@@ -78,7 +78,7 @@ const ENTITY: Entity<Track> = Entity {
     table: "asset_tracks",
     columns: "name, kind, file_name, properties_json, created, modified",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[Field::new("name", "name", FieldKind::Text)],
     labels: None,
 };

@@ -66,7 +66,7 @@ const ENTITY: Entity<Transform> = Entity {
     table: "transforms",
     columns: COLUMNS,
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: FIELDS,
     labels: None,
 };

@@ -62,7 +62,7 @@ pub(crate) const ENTITY: Entity<UploadRule> = Entity {
     table: "upload_rules",
     columns: "name, enabled, description, storage_account, container, prefix, suffixes_json, transform_name, policy_name, created, modified",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("name", "name", FieldKind::Text),
         Field::new("properties/created", "created", FieldKind::Time),

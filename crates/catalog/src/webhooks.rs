@@ -122,7 +122,7 @@ pub(crate) const ENTITY: Entity<Rule> = Entity {
     table: "webhook_rules",
     columns: "rule_id, name, enabled, url, events_json, headers_json, query_json, authentication_json, created, modified",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("name", "name", FieldKind::Text),
         Field::new("metadata/created", "created", FieldKind::Time),

@@ -202,6 +202,54 @@ fn an_end_that_is_never_is_found_as_it_is_shown() {
 }
 
 #[test]
+fn a_token_of_another_order_is_refused() {
+    use base64::Engine as _;
+    let world = World::new();
+    let token = |position: Json| {
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(position.to_string())
+    };
+    let list = format!("{ARM}/streamingEndpoints?api-version=2022-08-01");
+    let by_time = format!("{list}&$orderby=properties/created");
+    world
+        .put(
+            &format!("{ARM}/transforms/t"),
+            transform("AdaptiveStreaming"),
+        )
+        .expect(201);
+    let jobs = format!("{ARM}/transforms/t/jobs?api-version=2022-08-01");
+    for (list, fits, others) in [
+        (
+            list,
+            json!(["a", "a"]),
+            vec![
+                json!([7, "a"]),
+                json!(["a", 7]),
+                json!([null, "a"]),
+                json!(["a", null]),
+                json!(["\u{0}", "a"]),
+            ],
+        ),
+        (
+            by_time,
+            json!([0, "a"]),
+            vec![json!(["a", "a"]), json!([0, 0])],
+        ),
+        (
+            jobs,
+            json!(["a", 0]),
+            vec![json!(["a", "a"]), json!([0, 0])],
+        ),
+    ] {
+        let ask = |position| world.get(&format!("{list}&$skiptoken={}", token(position)));
+        ask(fits).expect(200);
+        for other in others {
+            let got = ask(other.clone()).expect(400);
+            assert_eq!(got.body["error"]["target"], "$skiptoken", "{list} {other}");
+        }
+    }
+}
+
+#[test]
 fn published_videos() {
     let world = World::new();
     for (name, asset) in [("b", "one"), ("a", "two"), ("c", "one")] {

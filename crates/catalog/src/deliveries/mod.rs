@@ -103,7 +103,7 @@ const ENTITY: Entity<Delivery> = Entity {
     table: "webhook_deliveries",
     columns: "event_id, event_type, subject, created, status, attempt, last_attempt, due, response_status, error",
     read: from_row,
-    tie: "event_id",
+    tie: Field::new("event_id", "event_id", FieldKind::Text),
     fields: &[
         Field::new("created", "created", FieldKind::Time),
         Field::new("type", "event_type", FieldKind::Text),

@@ -43,7 +43,7 @@ const ENTITY: Entity<Job> = Entity {
     table: "jobs",
     columns: COLUMNS,
     read: from_row,
-    tie: "seq",
+    tie: Field::new("seq", "seq", FieldKind::Integer),
     fields: FIELDS,
     labels: None,
 };

@@ -28,7 +28,7 @@ pub(super) const ENTITY: Entity<LiveEvent> = Entity {
     table: "live_events",
     columns: EVENT_COLUMNS,
     read: event_from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("name", "name", FieldKind::Text),
         Field::new("properties/created", "created", FieldKind::Time),

@@ -22,7 +22,7 @@ const ENTITY: Entity<LiveOutput> = Entity {
     table: "live_outputs",
     columns: OUTPUT_COLUMNS,
     read: output_from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("name", "name", FieldKind::Text),
         Field::new("properties/assetName", "asset_name", FieldKind::Text),

@@ -65,7 +65,7 @@ const ENTITY: Entity<StorageAccount> = Entity {
     table: "opened_storage",
     columns: "name, id, account, url, description, is_primary, created_by, modified_by, created, modified, credential_id, credential_kind, secret_sealed, sanitized, expires, credential_created_by, credential_created",
     read: from_row,
-    tie: "name",
+    tie: Field::new("name", "name", FieldKind::Text),
     fields: &[
         Field::new("metadata/name", "name", FieldKind::Text),
         Field::new("metadata/created", "created", FieldKind::Time),
