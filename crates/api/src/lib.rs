@@ -407,6 +407,11 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         if reached.is_some() || may_be_absent {
             return Ok(reached);
         }
+        // Strangers are not told which projects there are: a guess is answered as an operation that is not there.
+        if matched.route.access == Access::Open {
+            let operation = vars.get("operation");
+            return Err(CatalogError::not_found("Operation", operation).into());
+        }
         let what = if matched.surface == Dialect::Arm {
             "Media services account"
         } else {

@@ -1136,3 +1136,24 @@ fn what_a_worker_says_is_checked_and_its_places_are_signed_anew() {
     );
     assert_eq!(refusal.expect(400).body["field"], "leaseSeconds");
 }
+
+#[test]
+fn strangers_do_not_learn_which_projects_there_are() {
+    let world = World::new();
+    for collection in [
+        "liveEventOperations",
+        "liveOutputOperations",
+        "streamingEndpointOperations",
+    ] {
+        for surface in ["/api/v1/projects/{}/media", "/api/ams/{}"] {
+            let refused = |project: &str| {
+                let path = format!("{}/{collection}/none", surface.replace("{}", project));
+                let request = http::Request::get(path).body(Default::default()).unwrap();
+                let mut body = world.send(request).expect(404).body;
+                body["ref"] = Json::Null;
+                body
+            };
+            assert_eq!(refused("default"), refused("guess"), "{collection}");
+        }
+    }
+}
