@@ -3,7 +3,7 @@
 //! | Request | Row |
 //! |---|---|
 //! | changes something, or hands out a secret, with a genuine token | always, whatever the answer |
-//! | asks for a token | for every one that is issued; for refusals one in a second |
+//! | asks for a token, or accepts an invite that there is | for every one that is issued; for refusals one in a second |
 //! | only reads, or is a worker's own business | none: jobs and deliveries have records of their own |
 //! | without a genuine token | none: a stranger could fill the disk. The access log has it |
 
@@ -21,12 +21,14 @@ use crate::routes::{Matched, Operation};
 /// Longest text of a row, in characters. Paths and client ids come as callers like.
 const LONGEST: usize = 1024;
 
-/// Whose request it is: nobody's known, one with a token, or one that asks for a token under this name.
+/// Whose request it is: nobody's known, one with a token, one that asks for a token under this name, or one that shows the
+/// secret of the invite with this id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Whose<'a> {
     Strangers,
     Known(&'a Caller),
     SigningIn(&'a str),
+    Invited(&'a str),
 }
 
 /// What is known of a request beside its route and its caller.
@@ -42,17 +44,22 @@ pub(crate) struct Asked<'a> {
 
 /// The row of a request as far as it is known before it is answered; none for one that leaves none.
 pub(crate) fn entry(matched: &Matched, whose: Whose<'_>, asked: Asked<'_>) -> Option<Entry> {
-    let (subject, caller) = match (whose, matched.route.access.permission()) {
+    let (subject, caller, resource) = match (whose, matched.route.access.permission()) {
         (Whose::Known(caller), Some(needed)) if is_noted(needed) => {
-            (caller.subject.as_str(), Some(caller))
+            (caller.subject.clone(), Some(caller), resource(matched))
         }
-        (Whose::SigningIn(client), _) => (client, None),
+        (Whose::SigningIn(client), _) => (client.to_owned(), None, resource(matched)),
+        // The user that comes of it is known when it is answered.
+        (Whose::Invited(invite), _) => {
+            let resource = format!("organization/invites/{invite}");
+            (format!("invite/{invite}"), None, Some(resource))
+        }
         _ => return None,
     };
     Some(Entry {
         request_id: asked.id.to_owned(),
         at: asked.at,
-        subject: short(subject),
+        subject: short(&subject),
         token_id: caller.and_then(|caller| caller.token_id.as_deref().map(short)),
         roles: caller.map(roles).unwrap_or_default(),
         address: asked.address.map(short),
@@ -60,7 +67,7 @@ pub(crate) fn entry(matched: &Matched, whose: Whose<'_>, asked: Asked<'_>) -> Op
         method: asked.method.to_string(),
         path: short(asked.path),
         project: None,
-        resource: resource(matched),
+        resource,
         status: None,
         error_code: None,
     })
@@ -88,7 +95,7 @@ fn is_noted(needed: Permission) -> bool {
 
 /// Whether failures of it are strangers' to cause.
 pub(crate) fn is_open(operation: Operation) -> bool {
-    operation == Operation::IssueToken
+    matches!(operation, Operation::IssueToken | Operation::InviteAccept)
 }
 
 fn short(text: &str) -> String {

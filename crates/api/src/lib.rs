@@ -251,10 +251,15 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
         let client = (matched.route.operation == Operation::IssueToken)
             .then(|| resources::client_id(&incoming))
             .flatten();
-        let whose = match (&caller, &client) {
-            (Some(caller), _) => Whose::Known(caller),
-            (None, Some(client)) => Whose::SigningIn(client),
-            (None, None) => Whose::Strangers,
+        let invite = match matched.route.operation {
+            Operation::InviteAccept => resources::invite_shown(self.sql, &incoming).await?,
+            _ => None,
+        };
+        let whose = match (&caller, &client, &invite) {
+            (Some(caller), _, _) => Whose::Known(caller),
+            (None, Some(client), _) => Whose::SigningIn(client),
+            (None, None, Some(invite)) => Whose::Invited(invite),
+            (None, None, None) => Whose::Strangers,
         };
         let entry = ledger::entry(&matched, whose, asked);
         let mut left = ATTEMPTS;
@@ -339,7 +344,8 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             return Ok(());
         }
         let code = outcome.as_ref().err().map(|error| error.kind.code());
-        journal.close(status.as_u16(), code).await
+        let subject = outcome.as_ref().ok().and_then(Reply::subject);
+        journal.close(status.as_u16(), code, subject).await
     }
 
     async fn perform(

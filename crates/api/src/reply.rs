@@ -13,6 +13,8 @@ pub(crate) struct Reply {
     headers: Vec<(HeaderName, String)>,
     body: Option<Bytes>,
     content_type: &'static str,
+    /// Who asked, where only the answer tells.
+    subject: Option<String>,
 }
 
 impl Reply {
@@ -37,6 +39,7 @@ impl Reply {
             headers: Vec::new(),
             body: Some(body),
             content_type,
+            subject: None,
         }
     }
 
@@ -51,6 +54,7 @@ impl Reply {
             headers: Vec::new(),
             body: Some(body.into()),
             content_type,
+            subject: None,
         }
     }
 
@@ -60,6 +64,7 @@ impl Reply {
             headers: Vec::new(),
             body: None,
             content_type: "",
+            subject: None,
         }
     }
 
@@ -75,6 +80,16 @@ impl Reply {
     pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Says who asked, for the audit log.
+    pub(crate) fn of(mut self, subject: &str) -> Self {
+        self.subject = Some(subject.to_owned());
+        self
+    }
+
+    pub(crate) fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     pub(crate) fn status(&self) -> StatusCode {

@@ -184,14 +184,20 @@ impl<'a, S: Sql> Journal<'a, S> {
         }
     }
 
-    /// Writes the row with the answer's status, and commits.
+    /// Writes the row with the answer's status, and commits. `subject`: who asked, if that came out only then.
     ///
     /// Errors: [`CatalogError::Sql`]; then nothing that was held is there, nor the row.
-    pub async fn close(&self, status: u16, error_code: Option<&str>) -> Result<(), CatalogError> {
+    pub async fn close(
+        &self,
+        status: u16,
+        error_code: Option<&str>,
+        subject: Option<&str>,
+    ) -> Result<(), CatalogError> {
         let Some(entry) = &self.entry else {
             return Ok(());
         };
         let entry = Entry {
+            subject: subject.unwrap_or(&entry.subject).to_owned(),
             status: Some(status),
             error_code: error_code.map(str::to_owned),
             ..entry.clone()
@@ -244,7 +250,8 @@ async fn write<S: Sql>(sql: &S, entry: &Entry, kept: SignedDuration) -> Result<(
     sql.query(
         &format!(
             "INSERT INTO audit_log ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT (request_id) DO UPDATE SET status = excluded.status, error_code = excluded.error_code"
+             ON CONFLICT (request_id) DO UPDATE SET subject = excluded.subject, status = excluded.status,
+                 error_code = excluded.error_code"
         ),
         &[
             Value::from(&entry.request_id),

@@ -233,6 +233,17 @@ pub async fn get<S: Sql>(sql: &S, id: &str) -> Result<Invite, CatalogError> {
     from_row(&row)
 }
 
+/// The invitation with this secret, open or not.
+pub async fn by_secret<S: Sql>(sql: &S, secret: &str) -> Result<Option<Invite>, CatalogError> {
+    let rows = sql
+        .query(
+            &format!("SELECT {COLUMNS} FROM invites WHERE secret_hash = ?1"),
+            &[hash(secret).into()],
+        )
+        .await?;
+    rows.first().map(|row| from_row(&row)).transpose()
+}
+
 /// Takes an invitation back. Says whether there was one. Who accepted it stays.
 pub async fn delete<S: Sql>(sql: &S, id: &str) -> Result<bool, CatalogError> {
     let rows = sql
@@ -263,14 +274,8 @@ pub async fn accept<S: Sql>(
 ) -> Result<User, CatalogError> {
     let now = moment.now;
     transaction(sql, async |sql| {
-        let rows = sql
-            .query(
-                &format!("SELECT {COLUMNS} FROM invites WHERE secret_hash = ?1"),
-                &[hash(secret).into()],
-            )
-            .await?;
         let closed = || CatalogError::invalid("secret", "is not that of an open invite");
-        let invite = from_row(&rows.first().ok_or_else(closed)?)?;
+        let invite = by_secret(sql, secret).await?.ok_or_else(closed)?;
         match (invite.state(now), invite.accepted, &invite.accepted_by) {
             (InviteState::Pending, _, _) => {}
             (InviteState::Accepted, Some(at), Some(user))

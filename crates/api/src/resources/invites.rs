@@ -15,7 +15,7 @@ use headwater_blob::HttpClient;
 use headwater_catalog::invites::{self, Introduction, Invitation, Invite};
 use headwater_catalog::tokens::TokenKind;
 use headwater_catalog::users::{self, User};
-use headwater_catalog::{Sql, names, teams};
+use headwater_catalog::{CatalogError, Sql, names, teams};
 use http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::{Value as Json, json};
@@ -23,6 +23,7 @@ use serde_json::{Value as Json, json};
 use super::granting::hand_on;
 use super::tokens::{self, NewToken};
 use super::{items, teams as team_routes};
+use crate::Incoming;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Object;
@@ -124,6 +125,19 @@ pub(super) async fn create<S: Sql, C: HttpClient>(
     ))
 }
 
+/// The id of the invite whose secret a request shows, if there is one.
+pub(crate) async fn invite_shown<S: Sql>(
+    sql: &S,
+    incoming: &Incoming<'_>,
+) -> Result<Option<String>, CatalogError> {
+    let body: Option<Json> = serde_json::from_slice(incoming.body).ok();
+    let secret = body.as_ref().and_then(|body| body.get("secret")?.as_str());
+    match secret {
+        Some(secret) => Ok(invites::by_secret(sql, secret).await?.map(|found| found.id)),
+        None => Ok(None),
+    }
+}
+
 /// Makes whoever has the secret a user, and lets them in.
 pub(super) async fn accept<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
@@ -144,10 +158,7 @@ pub(super) async fn accept<S: Sql, C: HttpClient>(
     }
     let user = invites::accept(call.sql, &secret, &introduction, call.moment).await?;
     let (record, jwt) = login(call, &user).await?;
-    Ok(Reply::json(
-        StatusCode::CREATED,
-        tokens::render(&record, Some(&jwt)),
-    ))
+    Ok(Reply::json(StatusCode::CREATED, tokens::render(&record, Some(&jwt))).of(&user.id))
 }
 
 async fn login<S: Sql, C: HttpClient>(

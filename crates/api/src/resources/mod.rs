@@ -70,6 +70,7 @@ use crate::query;
 use crate::reply::Reply;
 use crate::routes::Operation as Op;
 
+pub(crate) use invites::invite_shown;
 pub(crate) use service::client_id;
 
 pub(crate) async fn dispatch<S: Sql, C: HttpClient>(

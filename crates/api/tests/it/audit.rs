@@ -1,5 +1,6 @@
 //! Who changed what, and how much a project may ask.
 
+use crate::support::people::{INVITES, accept};
 use crate::support::{ARM, MKIO, World};
 use bytes::Bytes;
 use headwater_api::limits::{Limiter, Limits};
@@ -112,6 +113,34 @@ fn tokens_leave_rows_and_strangers_hardly_any() {
         ]
     );
     assert!(!format!("{:?}", world.rows("")).contains("secret"));
+}
+
+#[test]
+fn an_invite_that_is_accepted_leaves_a_row_and_guesses_leave_none() {
+    let world = World::new();
+    let invite = json!({"spec": {"name": "Kim"}});
+    let made = world.post(INVITES, invite).expect(201).body["metadata"].clone();
+    world.wait(1);
+    for _ in 0..3 {
+        accept(&world, json!({"secret": "guess"})).expect(400);
+    }
+    world.wait(1);
+    let came = accept(&world, json!({"secret": made["secret"]})).expect(201);
+    let told: Vec<_> = world
+        .rows("")
+        .iter()
+        .map(|row| json!([row["operation"], row["who"], row["resource"], row["status"]]))
+        .collect();
+    let resource = format!("organization/invites/{}", made["id"].as_str().unwrap());
+    assert_eq!(
+        told,
+        [
+            json!(["InviteCreate", "tester", null, 201]),
+            json!(["InviteAccept", came.body["spec"]["user"], resource, 201]),
+        ]
+    );
+    let secret = made["secret"].as_str().unwrap();
+    assert!(!format!("{:?}", world.rows("")).contains(secret));
 }
 
 #[test]
