@@ -59,6 +59,7 @@ UP = [
     (["--master-key-file=a", "--master-key-command=b"], {}, USAGE, "--master-key-file"),
     (["--data={folder}/file/data"], {}, CANNOT_CREATE, "--data (HEADWATER_DATA)"),
     ([], {"HEADWATER_LISTEN": "nowhere"}, USAGE, "--listen is also read from HEADWATER_LISTEN"),
+    (["--location=here/there"], {}, USAGE, "--location"),
     (["--listen=203.0.113.7:1"], {}, CANNOT_CREATE, "--listen (HEADWATER_LISTEN)"),
     (["--public-url=video.example.com"], {}, CONFIGURATION, "--public-url (HEADWATER_PUBLIC_URL)"),
     (["--storage-url=https://a.blob.core.windows.net"], {}, CONFIGURATION, "--storage-key (HEADWATER_STORAGE_KEY)"),

@@ -37,7 +37,7 @@ pub struct BootstrapConfig {
     pub account_key: Secret,
     pub subscription_id: String,
     pub resource_group: String,
-    /// As the API shows it (AMS `location`).
+    /// As the API shows it (AMS `location`). All projects are there: another one than last time moves them.
     pub location: String,
     /// A program that may sign in with client credentials as owner.
     pub client: Option<BootstrapClient>,
@@ -201,6 +201,12 @@ async fn ensure_project<S: Sql>(
             Value::from(&config.resource_group),
             moment.now.into(),
         ],
+    )
+    .await?;
+    // An installation is in one place. `local` was what it was called before it could be said.
+    sql.query(
+        "UPDATE projects SET location = ?1, modified = ?2 WHERE location <> ?1",
+        &[Value::from(&config.location), moment.now.into()],
     )
     .await?;
     projects::by_name(sql, DEFAULT)

@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// How clients and workers reach the embedded blob store, if not by its own address: scheme, host and port.
     #[arg(long, env = "HEADWATER_BLOB_PUBLIC_URL")]
     blob_public_url: Option<String>,
+    /// What the API calls the place where this installation is, in the words of scripts for Azure Media Services: westeurope.
+    #[arg(long, env = "HEADWATER_LOCATION", default_value = "local", value_parser = place_name)]
+    location: String,
     /// Serve HTTPS with a certificate of an authority made for this installation.
     #[arg(long, env = "HEADWATER_TLS")]
     tls: bool,
@@ -152,6 +155,17 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("{text:?} is neither an address with a port nor a port"))
 }
 
+/// `westeurope`, `West Europe`.
+fn place_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-';
+    match text.trim() {
+        name if !name.is_empty() && name.len() <= 64 && name.chars().all(plain) => {
+            Ok(name.to_owned())
+        }
+        _ => Err("a location has 1 to 64 letters, digits, spaces or hyphens".into()),
+    }
+}
+
 /// Resolves on SIGTERM or SIGINT.
 pub(crate) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -230,7 +244,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             account_key: account.key_text.as_str().into(),
             subscription_id: SUBSCRIPTION.into(),
             resource_group: RESOURCE_GROUP.into(),
-            location: "local".into(),
+            location: args.location.clone(),
             client: (!secrets.client_secret.is_empty()).then(|| BootstrapClient {
                 client_id: CLIENT.into(),
                 secret: secrets.client_secret.as_str().into(),

@@ -125,7 +125,8 @@ function EndpointForm({ of, done }: { of?: Endpoint; done: (name: string) => voi
           to.PUT("/api/v1/projects/{project}/media/streamingEndpoints/{endpoint}", {
             params: { path: here({ endpoint: draft.name }), query: { autoStart: draft.start } },
             body: {
-              location: "local",
+              // That of the project.
+              location: null,
               ...tags,
               properties: {
                 scaleUnits: 0,

@@ -11,6 +11,7 @@ use http::StatusCode;
 use http::header::{LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value as Json, json};
 
+use super::location;
 use super::locators::segment;
 use super::long_running::ASYNC_OPERATION;
 use super::{account_create, accounts};
@@ -30,7 +31,7 @@ async fn read<S: Sql, C: HttpClient>(
 ) -> Result<Option<Map<String, Json>>, ApiError> {
     let body = call.body()?;
     let root = Object::root(&body)?;
-    same(&root, "location", &[&call.project()?.location])?;
+    location::check(&root, "location", &call.project()?.location)?;
     if let Some(properties) = fixed(&root)?
         && let Some(accounts) = properties.objects("storageAccounts")?
     {

@@ -7,6 +7,7 @@ use headwater_catalog::projects::{self, Project};
 use headwater_catalog::{CatalogError, Sql, names, policies, storage};
 use serde_json::{Value as Json, json};
 
+use super::location;
 use crate::call::Call;
 use crate::dialect::{Dialect, account_path};
 use crate::error::ApiError;
@@ -204,8 +205,9 @@ pub(super) async fn get_location<S: Sql, C: HttpClient>(
     call: &Call<'_, S, C>,
 ) -> Result<Reply, ApiError> {
     let name = call.var("location");
-    if locations(call).await?.contains(name) {
-        return Ok(Reply::ok(location_record(name)));
+    let known = locations(call).await?;
+    match known.iter().find(|known| location::is_same(known, name)) {
+        Some(known) => Ok(Reply::ok(location_record(known))),
+        None => Err(CatalogError::not_found("Location", name).into()),
     }
-    Err(CatalogError::not_found("Location", name).into())
 }

@@ -18,6 +18,7 @@ use serde_json::{Map, Value as Json, json};
 use super::account_changes::tags;
 use super::cross_site;
 use super::live_event_body::allowed;
+use super::location;
 use super::locators::segment;
 use super::{light_state, listed, long_running, status};
 use crate::call::Call;
@@ -110,14 +111,7 @@ fn read(body: &Json, home: &str, empty_is_everybody: bool) -> Result<EndpointWri
     let root = Object::root(body)?;
     let known: Vec<_> = ENVELOPE.iter().copied().chain(["sku"]).collect();
     root.only(&known)?;
-    if let Some(location) = root.text("location")?
-        && !location.eq_ignore_ascii_case(home)
-    {
-        return Err(ApiError::invalid(
-            root.path("location"),
-            format!("must be that of the project, '{home}'"),
-        ));
-    }
+    location::check(&root, "location", home)?;
     let tags = tags(&root)?;
     let mut properties = Map::new();
     if let Some(given) = root.object("properties")? {

@@ -11,6 +11,7 @@ use headwater_catalog::live::model::everybody;
 use serde_json::{Map, Value as Json, json};
 
 use super::endpoints::asks;
+use super::location;
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::fields::{ENVELOPE, Object};
@@ -88,7 +89,7 @@ pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<LiveEventWrite, ApiErr
     let body = call.body()?;
     let root = Object::root(&body)?;
     root.only(ENVELOPE)?;
-    check_location(&root, &call.project()?.location)?;
+    location::check(&root, "location", &call.project()?.location)?;
     let mut write = LiveEventWrite {
         tags: root.text_map("tags")?,
         labels: root.text_map("labels")?,
@@ -155,18 +156,6 @@ pub(super) fn read<S, C>(call: &Call<'_, S, C>) -> Result<LiveEventWrite, ApiErr
     made.keep("transcriptions", transcriptions);
     write.properties = made.made;
     Ok(write)
-}
-
-/// ARM's names of places come with and without spaces and capitals.
-fn check_location(root: &Object<'_>, is: &str) -> Result<(), ApiError> {
-    let plain = |name: &str| name.replace(' ', "").to_ascii_lowercase();
-    match root.text("location")? {
-        Some(location) if plain(&location) != plain(is) => Err(ApiError::invalid(
-            root.path("location"),
-            format!("must be that of the account, '{is}'"),
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn refuse(object: &Object<'_>, member: &str, why: &str) -> Result<(), ApiError> {

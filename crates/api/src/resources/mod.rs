@@ -28,6 +28,7 @@ mod live_events;
 mod live_health;
 mod live_outputs;
 mod live_work;
+mod location;
 mod locator_paths;
 pub(crate) mod locators;
 mod long_running;

@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
 use super::accounts::reachable;
+use super::location as place;
 use crate::call::Call;
 use crate::error::{ApiError, Kind};
 use crate::fields::Object;
@@ -83,25 +84,14 @@ pub(super) fn location<'a>(
     field: &str,
     asked: Option<&str>,
 ) -> Result<&'a str, ApiError> {
-    let mut known: Vec<_> = all
-        .iter()
-        .map(|project| project.location.as_str())
-        .collect();
-    known.sort_unstable();
-    known.dedup();
-    let found = match asked {
-        None => known.first(),
-        Some(asked) => known.iter().find(|name| name.eq_ignore_ascii_case(asked)),
-    };
-    found.copied().ok_or_else(|| {
-        ApiError::invalid(
-            field,
-            format!(
-                "must be one of this installation's locations: {}",
-                known.join(", ")
-            ),
-        )
-    })
+    let mut known = all.iter().map(|project| project.location.as_str());
+    let first = known.clone().min().unwrap_or_default();
+    match asked {
+        None => Ok(first),
+        Some(asked) => known
+            .find(|name| place::is_same(name, asked))
+            .ok_or_else(|| place::elsewhere(field, first)),
+    }
 }
 
 /// What a writer says about a project.
@@ -138,13 +128,9 @@ fn no_payment(field: &str) -> ApiError {
 /// A project that exists stays where it is.
 fn stays(project: &Project, described: &Described) -> Result<(), ApiError> {
     match &described.location {
-        Some(asked) if !asked.eq_ignore_ascii_case(&project.location) => Err(ApiError::invalid(
-            "spec.locationName",
-            format!(
-                "cannot be changed once the project exists (it is '{}')",
-                project.location
-            ),
-        )),
+        Some(asked) if !place::is_same(asked, &project.location) => {
+            Err(place::elsewhere("spec.locationName", &project.location))
+        }
         _ => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use headwater_catalog::storage::{self, NewCredential, StorageAccount, StorageWri
 use headwater_catalog::{CatalogError, Sql, names};
 use serde_json::{Value as Json, json};
 
+use super::location;
 use super::status;
 use super::storage_credentials::{check_expiry, new_credential, sas};
 use crate::call::Call;
@@ -208,16 +209,7 @@ fn read_older<S, C>(
         ],
     )?;
     no_private_link(&spec)?;
-    let location = &call.project()?.location;
-    if spec
-        .text("location")?
-        .is_some_and(|asked| !asked.eq_ignore_ascii_case(location))
-    {
-        return Err(ApiError::invalid(
-            "spec.location",
-            format!("must be '{location}', where the project is"),
-        ));
-    }
+    location::check(&spec, "location", &call.project()?.location)?;
     let azure = spec.required_object("azureStorageConfiguration")?;
     azure.only(&["url"])?;
     let url = azure.required_text("url")?;

@@ -1,6 +1,6 @@
 //! What ARM clients change of an account, and what they ask beside it.
 
-use crate::support::{ARM, World};
+use crate::support::{ARM, MKIO, World};
 use headwater_auth::Role;
 use serde_json::json;
 
@@ -109,5 +109,49 @@ fn operations_are_named_after_what_an_account_has() {
         let rest = name.strip_prefix("Microsoft.Media/mediaservices/").unwrap();
         let plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric());
         assert!(rest.split('/').all(plain), "{name}");
+    }
+}
+
+#[test]
+fn a_region_is_named_as_scripts_for_azure_name_it() {
+    use headwater_catalog::Sql as _;
+    let world = World::new();
+    let statement = "UPDATE projects SET location = 'westeurope'";
+    futures::executor::block_on(world.sql.query(statement, &[])).unwrap();
+    for place in ["westeurope", "West Europe", "WESTEUROPE"] {
+        let name = place.replace(' ', "-").to_lowercase();
+        world
+            .put(ARM, json!({"location": place, "tags": {"of": name}}))
+            .expect(200);
+        let event =
+            json!({"location": place, "properties": {"input": {"streamingProtocol": "RTMP"}}});
+        let got = world.put(&format!("{ARM}/liveEvents/{name}"), event.clone());
+        assert!(got.status < 300, "{:#}", got.body);
+        let endpoint = json!({"location": place, "properties": {"scaleUnits": 0}});
+        let path = format!("{ARM}/streamingEndpoints/{name}");
+        let got = world.put(&path, endpoint).status;
+        assert!(got < 300, "{got}");
+        let project = json!({"spec": {"locationName": place}});
+        let path = format!("/api/v1/projects/{name}");
+        let made = world.put(&path, project.clone());
+        assert!(made.status < 300, "{:#}", made.body);
+        assert_eq!(made.body["spec"]["locationName"], "westeurope");
+        world.put(&path, project).expect(200);
+        let shown = format!("/api/v1/locations/{}", place.replace(' ', "%20"));
+        let shown = world.get(&shown).expect(200).body;
+        assert_eq!(shown["metadata"]["name"], "westeurope");
+    }
+    // The answer says where it is, and what says so.
+    for path in [
+        ARM.to_owned(),
+        format!("{ARM}/liveEvents/new"),
+        format!("{MKIO}/streamingEndpoints/new"),
+    ] {
+        let elsewhere = json!({"location": "local", "properties": {}});
+        let refused = world.put(&path, elsewhere).expect(400).body.to_string();
+        assert!(
+            refused.contains("'westeurope'") && refused.contains("HEADWATER_LOCATION"),
+            "{refused}"
+        );
     }
 }

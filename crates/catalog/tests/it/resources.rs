@@ -8,8 +8,8 @@ use headwater_catalog::endpoints::{self, EndpointState};
 use headwater_catalog::query::Listing;
 use headwater_catalog::rights::{self, TokenId};
 use headwater_catalog::{
-    CatalogError, Ids as _, Migrate as _, NativeSqlite, Sql as _, Written, keys, publishing,
-    storage, transforms, upload_rules,
+    CatalogError, Ids as _, Migrate as _, NativeSqlite, Sql as _, Written, keys, projects,
+    publishing, storage, transforms, upload_rules,
 };
 use headwater_test_database::{Connection, Database};
 use serde_json::json;
@@ -50,6 +50,27 @@ fn starting_twice_changes_nothing_and_keeps_what_an_operator_did() {
     assert!(!block_on(publishing::endpoint_running(&sql, &first.project.id)).unwrap());
     let account = block_on(storage::primary(&sql, &first.project.id)).unwrap();
     assert_eq!(account.url, "http://127.0.0.1:10001/local");
+}
+
+#[test]
+fn an_installation_that_is_called_otherwise_takes_its_projects_along() {
+    let sql = headwater_test_database::alone();
+    let ids = CountedIds::default();
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(start(&sql, &config(), &ids, now).project.location, "local");
+    let copy = "INSERT INTO projects (id, name, display_name, location, subscription_id, resource_group, account_name, created, modified)
+                SELECT '22222222-2222-4222-8222-222222222222', 'team', 'team', location, 's', 'g', 'team', created, modified FROM projects";
+    block_on(sql.query(copy, &[])).unwrap();
+    let mut moved = config();
+    moved.location = "westeurope".into();
+    let project = start(&sql, &moved, &ids, now).project;
+    assert_eq!(project.location, "westeurope");
+    let all = block_on(projects::list(&sql, None, None)).unwrap();
+    let places: Vec<_> = all
+        .iter()
+        .map(|project| project.location.as_str())
+        .collect();
+    assert_eq!(places, ["westeurope", "westeurope"]);
 }
 
 #[test]

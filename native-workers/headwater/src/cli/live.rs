@@ -113,10 +113,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 properties["streamOptions"] = json!(["LowLatencyV2"]);
             }
             session
-                .put(
-                    &["liveEvents", &event],
-                    &json!({"location": "local", "properties": properties}),
-                )
+                .put(&["liveEvents", &event], &json!({"properties": properties}))
                 .await?;
             if start {
                 act(&session, &event, "start", None, "Running").await?;
