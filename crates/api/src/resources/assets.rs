@@ -125,7 +125,7 @@ pub(super) fn open<'a, S, C: HttpClient>(
     )
 }
 
-async fn asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, ApiError> {
+pub(super) async fn asset<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Asset, ApiError> {
     if let Some(brought) = call.asset.take() {
         return Ok(brought);
     }
@@ -367,27 +367,4 @@ pub(super) async fn encryption_key<S: Sql, C: HttpClient>(
             "A storage encryption key of asset '{name}' was not found: its files are not encrypted."
         ),
     ))
-}
-
-/// MK.IO's directory listing.
-pub(super) async fn storage<S: Sql, C: HttpClient>(
-    call: &Call<'_, S, C>,
-) -> Result<Reply, ApiError> {
-    let asset = asset(call).await?;
-    let (files, folders) = place(call, &asset).await?.list().await?;
-    let files: Vec<_> = files
-        .iter()
-        .map(|file| json!({"name": file.name, "size": file.len}))
-        .collect();
-    let folders: Vec<_> = folders
-        .iter()
-        .map(|folder| json!({"name": folder.trim_end_matches('/')}))
-        .collect();
-    Ok(Reply::ok(json!({
-        "metadata": {
-            "id": asset.asset_id, "name": asset.name,
-            "created": asset.created.to_string(), "updated": asset.modified.to_string(),
-        },
-        "spec": {"container": asset.container, "files": files, "folders": folders},
-    })))
 }

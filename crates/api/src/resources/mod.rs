@@ -3,6 +3,7 @@
 mod account_changes;
 mod account_create;
 mod accounts;
+mod asset_storage;
 pub(crate) mod assets;
 mod audit_log;
 mod clients;
@@ -161,7 +162,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::AssetState => assets::state(call).await,
         Op::AssetContainerSas => assets::container_sas(call).await,
         Op::AssetLocators => assets::locators(call).await,
-        Op::AssetStorage => assets::storage(call).await,
+        Op::AssetStorage => asset_storage::get(call).await,
         Op::AssetStreaming => streaming_report::get(call).await,
         Op::Import => imports::import(call).await,
 

@@ -1157,3 +1157,60 @@ fn strangers_do_not_learn_which_projects_there_are() {
         }
     }
 }
+
+#[test]
+fn an_asset_says_when_there_are_media_of_what_is_recorded_into_it() {
+    use headwater_live::archive::Recording;
+    use headwater_live::stream::Kind;
+    use headwater_live::timeline::{Config, Track};
+    let world = World::new();
+    let (path, _worker) = running(&world);
+    let spec = || {
+        let shown = world.get(&format!("{MKIO}/assets/a/storage")).expect(200);
+        shown.body["spec"].clone()
+    };
+    assert_eq!(spec()["formatHint"], Json::Null);
+    world
+        .put(&format!("{path}/liveOutputs/o"), output("a"))
+        .expect(201);
+    let waiting = spec();
+    assert_eq!(waiting["formatHint"], "mk.mezz.v0");
+    assert_eq!(waiting["periods"], json!({}));
+
+    let output = world.get(&format!("{path}/liveOutputs/o")).expect(200).body;
+    let manifest = output["properties"]["manifestName"].as_str().unwrap();
+    let container = waiting["container"].as_str().unwrap();
+    let mut recording = Recording::default();
+    let write = |recording: &Recording| {
+        let head = recording.head(manifest);
+        world
+            .storage
+            .put_bytes(container, &head.name, head.bytes.clone());
+    };
+    write(&recording);
+    assert_eq!(spec()["periods"], json!({}));
+    let config = Config {
+        codec: "avc1.64001f".into(),
+        timescale: headwater_live::CLOCK,
+        width: 1280,
+        height: 720,
+        sample_rate: 0,
+        channels: 0,
+        init: Vec::new(),
+    };
+    recording.open.tracks.push(Track {
+        kind: Kind::Video,
+        name: "video".into(),
+        bitrate: 3_000_000,
+        configs: vec![config],
+    });
+    write(&recording);
+    let came = spec();
+    let representation = &came["periods"]["0/index/edge"]["adaptation_set"][0]["representation"][0];
+    assert_eq!(representation["bandwidth"], 3_000_000);
+    assert_eq!(came["tracks"], json!({}));
+    // It stays one when nobody records any more.
+    let name = format!("{manifest}.live/head");
+    world.storage.put_bytes(container, &name, b"junk".to_vec());
+    assert!(spec()["error"]["message"].as_str().unwrap().contains(&name));
+}

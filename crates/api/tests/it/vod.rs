@@ -337,6 +337,56 @@ fn an_asset_over_a_container_that_is_there_needs_no_right_to_make_one() {
 }
 
 #[test]
+fn the_storage_of_an_asset_says_what_its_server_manifest_does() {
+    let world = World::new();
+    let asset = format!("{MKIO}/assets/a");
+    let body = json!({"properties": {"container": "films"}});
+    world.put(&asset, body).expect(201);
+    let storage = || world.get(&format!("{asset}/storage")).expect(200).body;
+    let shown = storage();
+    assert_eq!(shown["metadata"]["createdBy"], Json::Null);
+    assert_eq!(
+        (&shown["spec"]["formatHint"], &shown["spec"]["tracks"]),
+        (&Json::Null, &json!({}))
+    );
+    let manifest = "<smil><head><meta name='formats' content='mp4'/></head><body><switch>
+        <video src='film.mp4' systemBitrate='2'><param name='trackID' value='1'/></video>
+        <audio src='film.mp4' systemBitrate='1' systemLanguage='eng'><param name='trackName' value='sound'/></audio>
+    </switch></body></smil>";
+    world
+        .storage
+        .put_bytes("films", "film.ism", manifest.into());
+    let spec = storage()["spec"].clone();
+    assert_eq!(spec["formatHint"], "ams.v0");
+    assert_eq!(spec["periods"], json!({}));
+    assert_eq!(spec["error"], json!({}));
+    let document = &spec["tracks"]["film.ism"];
+    assert_eq!(document["head"]["formats"], "mp4");
+    assert_eq!(
+        document["body"],
+        json!({
+            "video": [{
+                "src": "film.mp4", "systemBitrate": 2, "systemLanguage": null, "trackID": 1, "trackName": null,
+            }],
+            "audio": [{
+                "src": "film.mp4", "systemBitrate": 1, "systemLanguage": "eng", "trackID": null, "trackName": "sound",
+            }],
+            "textstream": [],
+        })
+    );
+    world
+        .storage
+        .put_bytes("films", "film.ism", b"junk".to_vec());
+    let spec = storage()["spec"].clone();
+    assert!(
+        spec["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("film.ism")
+    );
+}
+
+#[test]
 fn a_client_that_is_shown_no_labels_takes_none_away() {
     let world = World::new();
     let asset = format!("{MKIO}/assets/a");

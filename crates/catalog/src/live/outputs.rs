@@ -62,7 +62,7 @@ pub(super) async fn any<S: Sql>(
 }
 
 /// The output that records an asset, if there is one: its name.
-pub(crate) async fn recording<S: Sql>(
+pub async fn recording<S: Sql>(
     sql: &S,
     project: &ProjectId,
     asset: &str,

@@ -4,7 +4,9 @@ use headwater_catalog::names;
 use serde_json::{Value as Json, json};
 
 use super::common::{folder, labels};
-use crate::openapi::schema::{list, one_of, shape, text, time, url, uuid, whole, written_time};
+use crate::openapi::schema::{
+    anything, list, map, one_of, shape, text, time, url, uuid, whole, written_time,
+};
 use crate::openapi::shape::{
     Properties, Shape, accepted, dates, defaulted, optional, record, required, resource, shown,
     sometimes,
@@ -105,15 +107,40 @@ pub(super) fn shapes() -> Vec<Shape> {
         "AssetStorage",
         "What lies in the asset's container or folder.",
         [
-            vec![shown("id", uuid()), shown("name", text()), created, updated],
+            vec![
+                shown("id", uuid()),
+                shown("name", text()),
+                created,
+                updated,
+                shown("createdBy", text().or_null()),
+                shown("updatedBy", text().or_null()),
+            ],
             vec![
                 shown("container", text()),
                 shown("files", list(shape("StoredFile"))),
                 shown("folders", list(shape("StoredFolder"))),
+                shown(
+                    "formatHint",
+                    one_of(&["ams.v0", "mk.mezz.v0"])
+                        .or_null()
+                        .about("A server manifest with its files, what is or was recorded live, or neither."),
+                ),
+                shown(
+                    "tracks",
+                    map(shape("StoredManifest")).about("Of `ams.v0`: what the server manifest says, by its name."),
+                ),
+                shown(
+                    "periods",
+                    map(shape("StoredPeriod"))
+                        .about("Of `mk.mezz.v0`: what there are media of. Empty until the first came."),
+                ),
+                shown("error", shape("StoredError")),
+                shown("exceptions", list(anything())),
             ],
             vec![],
         ],
     ));
+    shapes.extend(formats());
     shapes.push(Shape::answer(
         "StoredFile",
         "",
@@ -141,6 +168,78 @@ pub(super) fn shapes() -> Vec<Shape> {
         vec![shown("name", text())],
     ));
     shapes
+}
+
+/// `resources/asset_storage.rs`.
+fn formats() -> Vec<Shape> {
+    let entries = || list(shape("StoredTrack"));
+    let head = vec![
+        shown("formats", text().or_null()),
+        shown("compatVersion", text().or_null()),
+        shown("clientManifestRelativePath", text().or_null()),
+        shown("availabilityStartTime", text().or_null()),
+        shown("fragmentsPerHLSSegment", whole().or_null()),
+        shown("extra", map(anything())),
+    ];
+    let track = vec![
+        shown("src", text()),
+        shown("systemBitrate", whole().or_null()),
+        shown("systemLanguage", text().or_null()),
+        shown("trackID", whole().or_null()),
+        shown("trackName", text().or_null()),
+    ];
+    let representation = vec![
+        shown("id", text()),
+        shown("bandwidth", whole()),
+        shown("codecs", text()),
+        sometimes("width", whole()),
+        sometimes("height", whole()),
+        sometimes("audioSamplingRate", whole()),
+        sometimes("audio_channel_configuration", whole().about("Channels.")),
+    ];
+    vec![
+        Shape::answer(
+            "StoredManifest",
+            "",
+            vec![
+                shown("head", shape("StoredManifestHead")),
+                shown("body", shape("StoredManifestBody")),
+            ],
+        ),
+        Shape::answer("StoredManifestHead", "", head),
+        Shape::answer(
+            "StoredManifestBody",
+            "",
+            vec![
+                shown("video", entries()),
+                shown("audio", entries()),
+                shown("textstream", entries()),
+            ],
+        ),
+        Shape::answer("StoredTrack", "", track),
+        Shape::answer(
+            "StoredPeriod",
+            "",
+            vec![shown("adaptation_set", list(shape("StoredSet")))],
+        ),
+        Shape::answer(
+            "StoredSet",
+            "",
+            vec![
+                shown("content_type", one_of(&["video", "audio"])),
+                shown("representation", list(shape("StoredRepresentation"))),
+            ],
+        ),
+        Shape::answer("StoredRepresentation", "", representation),
+        Shape::answer(
+            "StoredError",
+            "",
+            vec![sometimes(
+                "message",
+                text().about("Why what is there cannot be read."),
+            )],
+        ),
+    ]
 }
 
 /// `resources/file_access.rs`.
