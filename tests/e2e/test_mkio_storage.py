@@ -85,10 +85,15 @@ def test_a_film_goes_all_the_way_through_storage_that_a_sas_opens(mkio: Mkio, st
     hls = next(path for entry in paths for path in entry["paths"] if "m3u8-cmaf" in path)
     playlist = http.get(mkio.connection.streamingUrl + hls)
     assert playlist.status_code == 200 and "#EXTM3U" in playlist.text
-    # Nothing can be signed with a signature, and the storage account's own is nobody else's.
-    for path in ("listContainerSas", "getFileAccessInfo"):
-        refusal = mkio.session.post(f"{mkio.base}/assets/in-{run}/{path}", json={}, timeout=30)
-        assert refusal.status_code == 409 and "account key" in refusal.json()["error"]["detail"]
+    # Nothing can be signed with a signature, and the storage account's own is nobody else's: files are handed on.
+    refusal = mkio.session.post(f"{mkio.base}/assets/in-{run}/listContainerSas", json={}, timeout=30)
+    assert refusal.status_code == 409 and "account key" in refusal.json()["error"]["detail"]
+    info = mkio.call("POST", f"/assets/in-{run}/getFileAccessInfo")
+    url, token = f"{info['url']}/{info['subPath']}/film.mp4", {"Authorization": f"Bearer {info['jwt']}"}
+    got = http.get(url, headers=token, timeout=30, allow_redirects=False)
+    assert got.status_code == 200 and int(got.headers["content-length"]) == len(got.content) > 100_000
+    part = http.get(url, headers={**token, "Range": "bytes=1000-1999"}, timeout=30, allow_redirects=False)
+    assert part.status_code == 206 and part.content == got.content[1000:2000]
     kept = mkio.session.delete(f"{mkio.base}/storage/{storage}", timeout=30)
     assert kept.status_code == 409 and "is used by" in kept.json()["error"]["detail"]
 

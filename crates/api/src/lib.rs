@@ -14,6 +14,7 @@
 //! | `captions` | is a subtitle file what its name says |
 //! | [`limits`] | how many requests a project may make |
 //! | `ledger` | what a request leaves in the audit log |
+//! | [`passing`] | files that go through this service |
 //! | [`openapi`] | the document of our own surface, made from the table |
 //! | `place`, `storage_check` | containers: made, deleted, listed, signed for; accounts: tried out |
 //! | `resources` | one file per kind of resource |
@@ -41,6 +42,7 @@ mod ledger;
 pub mod limits;
 mod odata;
 pub mod openapi;
+pub mod passing;
 mod place;
 mod query;
 mod reply;
@@ -136,6 +138,8 @@ pub struct Answer {
     pub request_id: String,
     /// Internal context of a failure. Never shown to a client.
     pub context: Option<String>,
+    /// Where the body is in storage: whoever hands the answer over sends this, and goes on with [`passing::passed`].
+    pub passing: Option<Request<Bytes>>,
 }
 
 /// The answer to a request that could not even be put to the API, in the words of the surface that `path` is on.
@@ -149,6 +153,7 @@ pub fn refusal(path: &str, kind: Kind, message: &str, ids: &dyn Ids) -> Answer {
         response: reply.render(&request_id),
         request_id,
         context: None,
+        passing: None,
     }
 }
 
@@ -196,7 +201,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             }
             Err(missing) => (routes::surface_of(path), Err(no_route(missing))),
         };
-        let (reply, context) = match result {
+        let (mut reply, context) = match result {
             Ok(reply) => (reply, None),
             Err(error) => {
                 let context = error.context.clone();
@@ -204,6 +209,7 @@ impl<S: Sql, C: HttpClient> Api<'_, S, C> {
             }
         };
         Answer {
+            passing: reply.take_passing(),
             response: reply.render(&request_id),
             request_id,
             context,

@@ -95,6 +95,7 @@ impl Limiter {
                 response: reply.render(&request_id),
                 request_id,
                 context: None,
+                passing: None,
             })
         })
     }

@@ -15,7 +15,8 @@ use headwater_catalog::storage::StorageAccount;
 use headwater_cmaf::index::{HeadParse, IndexHead, parse_head};
 use headwater_origin::{BlobFolder, BlobStorage};
 use headwater_seal::Seal;
-use http::{Request, Response};
+use http::header::RANGE;
+use http::{HeaderValue, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{ApiError, Kind};
@@ -149,22 +150,33 @@ impl<'a, C: HttpClient> Place<'a, C> {
         self.sas(permissions, expiry)
     }
 
-    /// Where `file` can be read for some minutes without further ado. `file`: within the container.
-    ///
-    /// Errors: as [`Self::sas`]. A storage account's own SAS is not for strangers.
-    pub(crate) fn file_url(&self, file: &str) -> Result<String, ApiError> {
-        self.can_sign()?;
-        Ok(self
-            .container
-            .signed_blob_url(file, self.now, FILE_URL_LASTS))
+    /// Where `file` can be read for some minutes without further ado. `file`: within the container. `None` where there
+    /// is no account key: a storage account's own SAS is not for strangers.
+    pub(crate) fn file_url(&self, file: &str) -> Option<String> {
+        match &self.auth {
+            Auth::SharedKey { .. } => {
+                let lasts = FILE_URL_LASTS;
+                Some(self.container.signed_blob_url(file, self.now, lasts))
+            }
+            Auth::Sas(_) | Auth::None => None,
+        }
     }
 
-    /// Errors: [`Kind::WrongState`] where there is no account key.
-    pub(crate) fn can_sign(&self) -> Result<(), ApiError> {
-        match &self.auth {
-            Auth::SharedKey { .. } => Ok(()),
-            Auth::Sas(_) | Auth::None => Err(self.nothing_to_sign_with()),
+    /// The request for a file's bytes, for whoever hands them on. `file`: within the container; `stretch`: the value of
+    /// `Range`.
+    pub(crate) fn file_request(
+        &self,
+        file: &str,
+        stretch: Option<&HeaderValue>,
+    ) -> Result<Request<Bytes>, ApiError> {
+        let mut request = self
+            .container
+            .get_range(self.now, file, None, None)
+            .map_err(|error| ApiError::internal(error.to_string()))?;
+        if let Some(stretch) = stretch {
+            request.headers_mut().insert(RANGE, stretch.clone());
         }
+        Ok(request)
     }
 
     fn nothing_to_sign_with(&self) -> ApiError {

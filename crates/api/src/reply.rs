@@ -1,7 +1,7 @@
 //! What a handler answers, before it becomes bytes.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value as Json;
 
 use crate::dialect::Dialect;
@@ -14,7 +14,9 @@ pub(crate) struct Reply {
     body: Option<Bytes>,
     content_type: &'static str,
     /// Who asked, where only the answer tells.
-    subject: Option<String>,
+    subject: Option<Box<str>>,
+    /// Asks storage for what is to be the body. Apart: what is dispatched holds a reply of each operation.
+    passing: Option<Box<Request<Bytes>>>,
 }
 
 impl Reply {
@@ -40,6 +42,7 @@ impl Reply {
             body: Some(body),
             content_type,
             subject: None,
+            passing: None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Reply {
             body: Some(body.into()),
             content_type,
             subject: None,
+            passing: None,
         }
     }
 
@@ -65,7 +69,21 @@ impl Reply {
             body: None,
             content_type: "",
             subject: None,
+            passing: None,
         }
+    }
+
+    /// What storage answers to this request: see [`crate::passing`].
+    pub(crate) fn passing(request: Request<Bytes>) -> Self {
+        Self {
+            passing: Some(Box::new(request)),
+            ..Self::empty(StatusCode::OK)
+        }
+    }
+
+    /// The request to storage, once.
+    pub(crate) fn take_passing(&mut self) -> Option<Request<Bytes>> {
+        self.passing.take().map(|request| *request)
     }
 
     /// What a DELETE answers: 200 for something that was there, 204 for something that was not.
@@ -84,7 +102,7 @@ impl Reply {
 
     /// Says who asked, for the audit log.
     pub(crate) fn of(mut self, subject: &str) -> Self {
-        self.subject = Some(subject.to_owned());
+        self.subject = Some(subject.into());
         self
     }
 

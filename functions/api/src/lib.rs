@@ -4,7 +4,9 @@ mod state;
 
 use bytes::Bytes;
 use headwater_api::error::Kind;
+use headwater_api::passing::{Passed, passed, unreachable};
 use headwater_api::{Answer, Api, MAX_BODY, refusal, writes};
+use headwater_blob::TransportError;
 use headwater_catalog::{RandomIds, Sql};
 use headwater_edge::http::{self as edge, Asked, SpinHttp, Unread, whole};
 use headwater_edge::sql::{self, SpinSql};
@@ -37,13 +39,29 @@ impl Guest for Component {
                 ..answer
             }
         });
-        if let Some(context) = answer.context {
-            eprintln!("request {}: {context}", answer.request_id);
-        }
-        let (parts, body) = answer.response.into_parts();
-        whole(parts.status, parts.headers, body)
-            .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))
+        pass(&path, answer).await
     }
+}
+
+/// Sends the answer; a body that is in storage as it comes from there.
+async fn pass(path: &str, mut answer: Answer) -> Result<Response, ErrorCode> {
+    let failed = |error: TransportError| ErrorCode::InternalError(Some(error.to_string()));
+    if let Some(request) = answer.passing.take() {
+        answer = match edge::open(request).await {
+            Ok(opened) => match passed(answer, path, opened.status, &opened.headers) {
+                Passed::Bytes(status, headers) => {
+                    return opened.hand_on(status, headers).map_err(failed);
+                }
+                Passed::Whole(answer) => *answer,
+            },
+            Err(error) => unreachable(answer, path, error.to_string()),
+        };
+    }
+    if let Some(context) = answer.context {
+        eprintln!("request {}: {context}", answer.request_id);
+    }
+    let (parts, body) = answer.response.into_parts();
+    whole(parts.status, parts.headers, body).map_err(failed)
 }
 
 /// A request that could not even be put to the API.

@@ -189,6 +189,10 @@ fn responses(path: &str, surface: Dialect, route: &Route, description: &Descript
     for code in route.success {
         responses.insert(code.to_string(), success(*code, route, description));
     }
+    if hands_on(route) {
+        let about = "The file has no such bytes.";
+        responses.insert("416".into(), json!({"description": about}));
+    }
     if route.operation == Operation::IssueToken {
         for code in ["400", "401"] {
             let schema = json!({"$ref": "#/components/schemas/OAuthError"});
@@ -242,6 +246,14 @@ fn failure_name(kind: Kind, surface: Dialect) -> String {
     }
 }
 
+/// Whether it answers with a file where storage is opened by a SAS.
+fn hands_on(route: &Route) -> bool {
+    matches!(
+        route.operation,
+        Operation::FileRead | Operation::FileDownload
+    )
+}
+
 fn success(code: u16, route: &Route, description: &Description) -> Json {
     let (about, holds) = match (code, &route.method) {
         (201, _) => ("Created.", true),
@@ -274,6 +286,13 @@ fn success(code: u16, route: &Route, description: &Description) -> Json {
         }
     }
     let mut response = json!({"description": about, "headers": headers});
+    if let (true, 200 | 206, Json::Object(members)) = (hands_on(route), code, &mut response) {
+        members.insert("description".into(), "The file, or the stretch of it that `Range` asks for, where its storage is opened by a SAS.".into());
+        members.insert(
+            "content".into(),
+            json!({"application/octet-stream": {"schema": {}}}),
+        );
+    }
     if let (true, Some(schema), Json::Object(members)) = (holds, &description.answer, &mut response)
     {
         let schema = resolved(schema.clone().json(), Side::Shown);

@@ -2,16 +2,19 @@
 //! Spec: the management API reference, 1.5.
 //!
 //! `GET {url}/{subPath}/{file}` with `Authorization: Bearer {jwt}`. The address is ours: it answers with a redirect to the
-//! file in storage, signed for that file and some minutes, so that media never pass through the control plane. The token
+//! file in storage, signed for that file and some minutes, so that media do not pass through the control plane. The token
 //! opens the files of this one asset for an hour, and nothing else. MK.IO's older way, a POST to `{url}downloadBlob` that
 //! names the file, is answered by a redirect, too (303, so that clients follow with a GET).
+//!
+//! With a SAS there is nothing to sign with, and the SAS itself opens more than the file: then the bytes are handed on
+//! ([`crate::passing`]).
 
 use headwater_auth::{Claims, FILES_AUDIENCE};
 use headwater_blob::HttpClient;
 use headwater_catalog::assets::{self, Asset};
 use headwater_catalog::{CatalogError, Sql, keys, names};
-use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{IF_RANGE, LOCATION, RANGE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::assets::place;
@@ -31,7 +34,8 @@ pub(super) async fn info<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
     }
     let project = call.project()?;
     let asset = assets::get(call.sql, &project.id, call.var("asset")).await?;
-    place(call, &asset).await?.can_sign()?;
+    // Whether it can be opened at all.
+    place(call, &asset).await?;
     let key = keys::signing_key(call.sql, call.seal)
         .await?
         .ok_or_else(|| ApiError::internal("there is no signing key"))?;
@@ -65,7 +69,7 @@ pub(super) async fn info<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
     })))
 }
 
-/// Leads to a file.
+/// Leads to a file, or hands it on.
 pub(super) async fn read<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result<Reply, ApiError> {
     let asset = own_asset(call).await?;
     // Without a folder, clients put two slashes.
@@ -74,8 +78,42 @@ pub(super) async fn read<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Result
     if !is_within(&asset, file) {
         return Err(CatalogError::not_found("File", file).into());
     }
-    let url = place(call, &asset).await?.file_url(file)?;
-    Ok(Reply::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, url))
+    lead(call, &asset, file, StatusCode::TEMPORARY_REDIRECT).await
+}
+
+/// `to`: how clients are told to go where the file is.
+async fn lead<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    asset: &Asset,
+    file: &str,
+    to: StatusCode,
+) -> Result<Reply, ApiError> {
+    let place = place(call, asset).await?;
+    match place.file_url(file) {
+        Some(url) => Ok(Reply::empty(to).with(LOCATION, url)),
+        None => {
+            let stretch = stretch(call.incoming.headers);
+            Ok(Reply::passing(place.file_request(file, stretch)?))
+        }
+    }
+}
+
+/// What of a file is asked for, if it is one stretch from a byte on, which is all that storage knows. Anything else may be
+/// answered with the whole file (RFC 9110, 14.2).
+fn stretch(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let asked = headers.get(RANGE)?;
+    let (first, last) = asked
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes=")?
+        .split_once('-')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let first: u64 = Some(first).filter(|text| digits(text))?.parse().ok()?;
+    let fits = match last {
+        "" => true,
+        last => digits(last) && last.parse::<u64>().is_ok_and(|last| last >= first),
+    };
+    (fits && !headers.contains_key(IF_RANGE)).then_some(asked)
 }
 
 /// As [`read`], for a file that the body names: from the top of the container, or within the asset's folder.
@@ -100,8 +138,7 @@ pub(super) async fn download<S: Sql, C: HttpClient>(
         true => named,
         false => format!("{}/{named}", asset.sub_path),
     };
-    let url = place(call, &asset).await?.file_url(&file)?;
-    Ok(Reply::empty(StatusCode::SEE_OTHER).with(LOCATION, url))
+    lead(call, &asset, &file, StatusCode::SEE_OTHER).await
 }
 
 /// The asset of the path. One that the token is not for is as if it did not exist.

@@ -77,9 +77,9 @@ pub(super) static ACCOUNT: &[Route] = routes! {
     MKIO GET "/storage/{storage}/credentials/{credential}" => CredentialGet, needs(K::Storage, V::Read), [200];
     MKIO DELETE "/storage/{storage}/credentials/{credential}" => CredentialDelete, needs(K::Storage, V::Delete), [200, 204];
     MKIO POST "/assets/{asset}/getFileAccessInfo" => FileAccessInfo, needs(K::Asset, V::Reveal), [200];
-    MKIO GET "/assets/{asset}/files/{file...}" => FileRead, Access::FileToken, [307];
+    MKIO GET "/assets/{asset}/files/{file...}" => FileRead, Access::FileToken, [200, 206, 307];
     // Older clients append the word to the address as it is.
-    MKIO POST "/assets/{asset}/filesdownloadBlob" => FileDownload, Access::FileToken, [303];
+    MKIO POST "/assets/{asset}/filesdownloadBlob" => FileDownload, Access::FileToken, [200, 206, 303];
 
     ALL GET "/assets" => AssetList, needs(K::Asset, V::Read), [200];
     ALL GET "/assets/{asset}" => AssetGet, needs(K::Asset, V::Read), [200];

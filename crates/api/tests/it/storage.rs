@@ -407,16 +407,12 @@ fn with_a_sas_workers_get_it_and_nothing_is_signed_for_strangers() {
         queries.iter().all(|query| query.ends_with(token)),
         "{queries:?}"
     );
-    for path in [
-        format!("{ARM}/assets/in1/listContainerSas"),
-        format!("{MKIO}/assets/in1/getFileAccessInfo"),
-    ] {
-        let refusal = world.post(&path, json!({})).expect(409).body.to_string();
-        assert!(
-            refusal.contains("InvalidOperation") && refusal.contains("account key"),
-            "{refusal}"
-        );
-    }
+    let path = format!("{ARM}/assets/in1/listContainerSas");
+    let refusal = world.post(&path, json!({})).expect(409).body.to_string();
+    assert!(
+        refusal.contains("InvalidOperation") && refusal.contains("account key"),
+        "{refusal}"
+    );
     world
         .put(
             &format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j"),
@@ -450,6 +446,68 @@ fn with_a_sas_workers_get_it_and_nothing_is_signed_for_strangers() {
         "{refusal}"
     );
     claim().expect(409);
+}
+
+#[test]
+fn files_that_a_sas_opens_are_handed_on() {
+    let world = World::new();
+    let mut account = with_sas("2026-06-01T00:00:00Z");
+    account["spec"]["url"] = "http://store.internal:10000/films".into();
+    world
+        .put(&format!("{MKIO}/storage/films"), account)
+        .expect(201);
+    let properties = json!({"storageAccountName": "films", "container": "films", "subPath": "in"});
+    let path = format!("{MKIO}/assets/a");
+    world
+        .put(&path, json!({ "properties": properties }))
+        .expect(201);
+    // The tests read bodies as JSON.
+    world
+        .storage
+        .put_bytes("films", "in/film.mp4", b"123456789".to_vec());
+    let info = world.post(&format!("{path}/getFileAccessInfo"), Json::Null);
+    let info = info.expect(200).body;
+    assert!(!info.to_string().contains("sig="), "{info}");
+    let token = format!("Bearer {}", info["jwt"].as_str().unwrap());
+    let read = |file: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::get(format!("{path}/files/in/{file}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("authorization", &token);
+        world.send(request.body(Default::default()).unwrap())
+    };
+    let whole = read("film.mp4", &[]).expect(200);
+    assert_eq!(whole.body, 123_456_789);
+    assert_eq!(whole.header("content-type"), "application/octet-stream");
+    assert_eq!(whole.header("location"), "");
+    for (range, status, bytes) in [
+        ("bytes=1-3", 206, 234),
+        ("bytes=7-", 206, 89),
+        // What storage does not know.
+        ("bytes=-2", 200, 123_456_789),
+        ("bytes=0-0,2-2", 200, 123_456_789),
+        ("bytes=3-1", 200, 123_456_789),
+        ("lines=1-3", 200, 123_456_789),
+    ] {
+        let part = read("film.mp4", &[("range", range)]).expect(status);
+        assert_eq!(part.body, bytes, "{range}");
+    }
+    let part = read("film.mp4", &[("range", "bytes=1-3")]);
+    assert_eq!(part.header("content-range"), "bytes 1-3/9");
+    let changed = [("range", "bytes=1-3"), ("if-range", "\"other\"")];
+    read("film.mp4", &changed).expect(200);
+    read("film.mp4", &[("range", "bytes=9-")]).expect(416);
+    let missing = read("none.mp4", &[]).expect(404).body;
+    assert_eq!(missing["error"]["code"], "NotFound");
+    world.storage.failing.set(1);
+    read("film.mp4", &[]).expect(503);
+
+    let body =
+        json!({"storageAccountName": "films", "containerName": "films", "fileName": "film.mp4"});
+    let older = Request::post(format!("{path}/filesdownloadBlob")).header("authorization", &token);
+    let older = world.send(older.body(body.to_string().into()).unwrap());
+    assert_eq!(older.expect(200).body, 123_456_789);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use futures::executor::block_on;
 use headwater_api::limits::Limiter;
-use headwater_api::{Api, IssuerKeys, Settings, verifier};
+use headwater_api::passing::{Passed, passed, unreachable};
+use headwater_api::{Answer, Api, IssuerKeys, Settings, verifier};
 use headwater_auth::{Claims, Role, SigningKey, SubjectKind};
 use headwater_blob::{HttpClient, TransportError};
 use headwater_catalog::Ids;
@@ -166,16 +167,22 @@ impl Storage {
         answer
     }
 
-    /// A range, as `bytes=m-n` or `x-ms-range`.
+    /// A range, as `bytes=m-n`, `bytes=m-` or `x-ms-range`; else all of it.
     fn read(&self, key: &(String, String), headers: &HeaderMap) -> Response<Bytes> {
         let blobs = self.blobs.borrow();
         let Some(bytes) = blobs.get(key) else {
             return answer(StatusCode::NOT_FOUND, "");
         };
-        let range = headers.get("range").or(headers.get("x-ms-range")).unwrap();
+        let Some(range) = headers.get("range").or(headers.get("x-ms-range")) else {
+            return Response::new(Bytes::copy_from_slice(bytes));
+        };
         let range = range.to_str().unwrap().strip_prefix("bytes=").unwrap();
         let (first, last) = range.split_once('-').unwrap();
-        let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+        let first: usize = first.parse().unwrap();
+        let last = match last {
+            "" => bytes.len(),
+            last => last.parse().unwrap(),
+        };
         if first >= bytes.len() {
             return answer(StatusCode::RANGE_NOT_SATISFIABLE, "");
         }
@@ -364,7 +371,7 @@ impl World {
             now: self.now(),
             ids: &self.ids,
         };
-        let answer = block_on(api.handle(request));
+        let answer = self.pass(block_on(api.handle(request)), &path);
         let (parts, body) = answer.response.into_parts();
         assert_eq!(parts.headers["x-ms-request-id"], answer.request_id.as_str());
         if parts.status.is_server_error() {
@@ -384,6 +391,34 @@ impl World {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body,
+        }
+    }
+
+    /// What the component does with a body that is in storage.
+    fn pass(&self, mut answer: Answer, path: &str) -> Answer {
+        let Some(request) = answer.passing.take() else {
+            return answer;
+        };
+        match block_on(self.storage.send(request)) {
+            Ok(stored) => match passed(answer, path, stored.status(), stored.headers()) {
+                Passed::Whole(answer) => *answer,
+                Passed::Bytes(status, headers) => {
+                    let mut response = Response::new(stored.into_body());
+                    *response.status_mut() = status;
+                    *response.headers_mut() = headers;
+                    let request_id = response.headers()["x-ms-request-id"]
+                        .to_str()
+                        .unwrap()
+                        .to_owned();
+                    Answer {
+                        response,
+                        request_id,
+                        context: None,
+                        passing: None,
+                    }
+                }
+            },
+            Err(error) => unreachable(answer, path, error.to_string()),
         }
     }
 
