@@ -1,8 +1,9 @@
 //! Reads JSON that strangers send.
 //!
 //! serde_json takes the last of two members with one name and turns numbers that do not fit into floating point. Here both
-//! are errors that name the member, because a client that sends them means something else than what would be stored. Depth
-//! is limited too: a resource is a few levels deep, and what is stored has to be read again.
+//! are errors that name the member, because a client that sends them means something else than what would be stored, but for
+//! times of filters, where a number that is too large stands for none. Depth is limited too: a resource is a few levels
+//! deep, and what is stored has to be read again.
 //!
 //! Spec: RFC 8259; RFC 7493 (I-JSON) sections 2.2 and 2.3 for numbers and member names.
 
@@ -48,6 +49,13 @@ struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// Whether this is a number that Azure Media Services writes as 2^63 - 1 where it is not set: a time of a filter. JavaScript
+    /// makes 9223372036854776000 of that, which is taken for the same.
+    fn may_be_unset(&self) -> bool {
+        let parent = self.path.rsplit_once('.').map(|(parent, _)| parent);
+        parent.is_some_and(|parent| parent.ends_with("presentationTimeRange"))
+    }
+
     fn child(&self, path: String) -> Self {
         Node {
             path,
@@ -110,6 +118,9 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
         if i64::try_from(value).is_err() {
+            if self.may_be_unset() {
+                return Ok(Value::Number(i64::MAX.into()));
+            }
             return Err(self.refuse(self.path.clone(), "is a number that is too large"));
         }
         Ok(Value::Number(value.into()))
@@ -118,6 +129,10 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         // An integer that fits no 64 bits arrives here too.
         const TWO_TO_53: f64 = 9_007_199_254_740_992.0;
+        const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+        if value >= TWO_TO_63 && self.may_be_unset() {
+            return Ok(Value::Number(i64::MAX.into()));
+        }
         if value.fract() == 0.0 && value.abs() > TWO_TO_53 {
             return Err(self.refuse(self.path.clone(), "is a number that is too large"));
         }

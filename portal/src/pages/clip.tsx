@@ -20,6 +20,7 @@ import { useDraft, useLoad } from "../ui/load";
 import { Confirm, Heading, Section } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
 import { assetInput, outputNames, stamp, submitJob, useTransforms } from "./encode";
+import { said } from "./filter-draft";
 import { CLEAR, policyLabel, publish } from "./publish";
 
 type Locator = Schemas["StreamingLocator"];
@@ -40,9 +41,10 @@ interface Policy {
 
 /** The times of a filter that has both. */
 export function timesOf({ properties: { presentationTimeRange: range } }: Schemas["Filter"]): { startMs: number; endMs: number } | null {
-  if (range?.startTimestamp == null || range.endTimestamp == null) return null;
-  const perMs = (range.timescale ?? 10_000_000) / 1000;
-  return { startMs: range.startTimestamp / perMs, endMs: range.endTimestamp / perMs };
+  const [start, end] = [said(range?.startTimestamp), said(range?.endTimestamp)];
+  if (start === null || end === null) return null;
+  const perMs = (said(range?.timescale) ?? 10_000_000) / 1000;
+  return { startMs: start / perMs, endMs: end / perMs };
 }
 
 export function clipsOf(locators: Locator[], filters: Schemas["Filter"][]): Clip[] {

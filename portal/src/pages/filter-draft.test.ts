@@ -26,6 +26,14 @@ describe("a filter in a form", () => {
     expect(draft).toMatchObject({ start: "3.3366667", end: "60", forceEnd: false, window: "", first: "600.5", most: "1500", language: "en", tracks: [other] });
   });
 
+  it("leaves empty what the filter says is not set", () => {
+    const unset = 9_223_372_036_854_776_000;
+    const was = { presentationTimeRange: { startTimestamp: 10_000_000, endTimestamp: unset, presentationWindowDuration: unset, timescale: unset } };
+    const draft = draftOf("f", was);
+    expect(draft).toMatchObject({ start: "1", end: "", window: "", backoff: "" });
+    expect(propertiesOf({ ...draft, start: "2" }, was).presentationTimeRange).toEqual({ startTimestamp: 20_000_000 });
+  });
+
   it("comes out as it was where nobody changed it", () => {
     expect(propertiesOf(draftOf("f", filter), filter)).toEqual(filter);
     expect(changesOf(propertiesOf(draftOf("f", filter), filter), filter)).toEqual({});

@@ -47,9 +47,17 @@ function isOne(track: FilterTrack, type: string, property: Condition["property"]
   return first?.value.toLowerCase() === type ? (second?.value.match(value)?.[1] ?? null) : null;
 }
 
+/** A number of a filter; null where it says "not set", as Azure Media Services writes it. */
+export function said(number: number | null | undefined): number | null {
+  return number == null || number >= 2 ** 63 ? null : number;
+}
+
 export function draftOf(name: string, { presentationTimeRange: time, firstQuality, tracks }: Properties): FilterDraft {
-  const scale = time?.timescale ?? UNSAID;
-  const seconds = (ticks: number | null | undefined) => (ticks == null ? "" : String(ticks / scale));
+  const scale = said(time?.timescale) ?? UNSAID;
+  const seconds = (number: number | null | undefined) => {
+    const ticks = said(number);
+    return ticks === null ? "" : String(ticks / scale);
+  };
   const draft: FilterDraft = {
     name,
     start: seconds(time?.startTimestamp),
@@ -108,18 +116,18 @@ export function propertiesOf(draft: FilterDraft, was: Properties = {}): Write {
 
 function rangeOf(draft: FilterDraft, before: FilterDraft, was: Range | null): Range | null {
   if (draft.forceEnd === before.forceEnd && TIMES.every(([field]) => draft[field] === before[field])) return was;
-  const scale = was === null ? TYPED : (was.timescale ?? UNSAID);
+  const scale = was === null ? TYPED : (said(was.timescale) ?? UNSAID);
   // A scale too coarse for what may be typed is made finer, for all of them.
   const factor = scale < TYPED ? TYPED : 1;
   const range: Range = {};
   for (const [field, member] of TIMES) {
-    const ticks = was?.[member];
+    const ticks = said(was?.[member]);
     if (draft[field] === "") continue;
-    range[member] = draft[field] === before[field] && ticks != null ? ticks * factor : Math.round(Number(draft[field]) * scale * factor);
+    range[member] = draft[field] === before[field] && ticks !== null ? ticks * factor : Math.round(Number(draft[field]) * scale * factor);
   }
   if (draft.forceEnd) range.forceEndTimestamp = true;
   if (Object.keys(range).length === 0) return null;
-  return was !== null && was.timescale == null ? range : { ...range, timescale: scale * factor };
+  return was !== null && said(was.timescale) === null ? range : { ...range, timescale: scale * factor };
 }
 
 /** What PATCH is to be sent; null where something goes, which takes a PUT of all of it. */

@@ -8,7 +8,7 @@ import { Table } from "../ui/list";
 import { useDraft, useLoad, type Loaded } from "../ui/load";
 import { Confirm, Heading, Opener } from "../ui/parts";
 import { Await, Empty } from "../ui/states";
-import { changesOf, draftOf, propertiesOf, simple, type Condition, type FilterTrack } from "./filter-draft";
+import { changesOf, draftOf, propertiesOf, said, simple, type Condition, type FilterTrack } from "./filter-draft";
 
 type Filter = Schemas["Filter"];
 interface Place {
@@ -77,9 +77,12 @@ export function AssetFilters({ asset }: { asset: string }) {
 
 function range({ properties: { presentationTimeRange: time } }: Filter): string {
   if (time == null) return "all";
-  const scale = time.timescale ?? 10_000_000;
-  const at = (ticks: number | null | undefined) => (ticks == null ? "" : clock(ticks / scale));
-  if (time.presentationWindowDuration != null) return `the last ${at(time.presentationWindowDuration)}`;
+  const scale = said(time.timescale) ?? 10_000_000;
+  const at = (number: number | null | undefined) => {
+    const ticks = said(number);
+    return ticks === null ? "" : clock(ticks / scale);
+  };
+  if (said(time.presentationWindowDuration) !== null) return `the last ${at(time.presentationWindowDuration)}`;
   return `${at(time.startTimestamp) || "begin"} to ${at(time.endTimestamp) || "end"}`;
 }
 

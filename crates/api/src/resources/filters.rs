@@ -14,6 +14,8 @@ use crate::reply::Reply;
 
 /// Ticks a second where a filter states no timescale.
 const DEFAULT_TIMESCALE: u64 = 10_000_000;
+/// What Azure Media Services writes for a number that is not set. Of what is above it [`crate::json`] makes this.
+const UNSET: u64 = i64::MAX.unsigned_abs();
 /// Shortest window of a live presentation.
 const SHORTEST_WINDOW_SECONDS: u64 = 60;
 /// Longest delay from the live edge.
@@ -102,7 +104,11 @@ fn time_range(range: &Object<'_>) -> Result<Json, ApiError> {
         out.insert("forceEndTimestamp".into(), force.into());
     }
     let wrong = |member: &str, what: String| Err(ApiError::invalid(range.path(member), what));
-    let number = |name: &str| out.get(name).and_then(Json::as_u64);
+    // A number that is not set is kept as it is written, and compared with nothing.
+    let number = |name: &str| {
+        let number = out.get(name).and_then(Json::as_u64);
+        number.filter(|number| *number < UNSET)
+    };
     let timescale = number("timescale").unwrap_or(DEFAULT_TIMESCALE);
     if timescale == 0 {
         return wrong("timescale", "must be at least 1".into());
@@ -148,7 +154,8 @@ fn track(entry: &Object<'_>) -> Result<Json, ApiError> {
 }
 
 fn condition(selection: &Object<'_>) -> Result<Json, ApiError> {
-    const FIELDS: [&str; 6] = ["Unknown", "Type", "Name", "Language", "FourCC", "Bitrate"];
+    // Not `Unknown`, which their enumeration has too: nobody can tell which tracks it is about.
+    const FIELDS: [&str; 5] = ["Type", "Name", "Language", "FourCC", "Bitrate"];
     const OPERATIONS: [&str; 2] = ["Equal", "NotEqual"];
     selection.only(&["property", "operation", "value"])?;
     let one_of = |member: &str, names: &[&'static str]| {

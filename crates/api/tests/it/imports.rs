@@ -64,7 +64,9 @@ fn document(dry_run: bool) -> Json {
             }],
         }],
         "streamingPolicies": [{"name": "Predefined_ClearKey"}],
-        "accountFilters": [{"name": "first", "presentationTimeRange": {"startTimestamp": 0, "endTimestamp": 10000000}}],
+        "accountFilters": [{"name": "first", "presentationTimeRange": {
+            "startTimestamp": 0, "endTimestamp": 10_000_000, "presentationWindowDuration": i64::MAX,
+        }}],
         "assets": [{
             "name": "film", "assetId": "6e2b1c8e-2c4f-4d5a-9a7e-1b2c3d4e5f60", "alternateId": "42", "container": "films",
             "storageEncryptionFormat": "None",

@@ -88,11 +88,7 @@ fn filters_say_which_member_is_wrong() {
             in_range("startTimestamp"),
         ),
         (
-            range(json!({"startTimestamp": 9_223_372_036_854_775_808_u64})),
-            in_range("startTimestamp"),
-        ),
-        (
-            range(json!({"startTimestamp": 1e20})),
+            range(json!({"startTimestamp": 1.5})),
             in_range("startTimestamp"),
         ),
         (
@@ -111,12 +107,17 @@ fn filters_say_which_member_is_wrong() {
             range(json!({"forceEndTimestamp": true})),
             in_range("forceEndTimestamp"),
         ),
+        (
+            range(json!({"forceEndTimestamp": true, "endTimestamp": i64::MAX})),
+            in_range("forceEndTimestamp"),
+        ),
         (range(json!({"stop": 1})), in_range("stop")),
         (
             json!({"properties": {"firstQuality": {}}}),
             "properties.firstQuality.bitrate".into(),
         ),
         (select("Size", "Equal", json!("1")), at("property")),
+        (select("Unknown", "Equal", json!("1")), at("property")),
         (select("Type", "Like", json!("Audio")), at("operation")),
         (select("Type", "Equal", json!("Smell")), at("value")),
         (select("Bitrate", "Equal", json!("9-1")), at("value")),
@@ -132,6 +133,43 @@ fn filters_say_which_member_is_wrong() {
     let name = world.put(&format!("{ARM}/accountFilters/a%20b"), filter());
     assert_eq!(name.expect(400).body["error"]["target"], "name");
     world.get(&path).expect(404);
+}
+
+#[test]
+fn numbers_that_are_not_set_come_back_as_media_services_wrote_them() {
+    let world = World::new();
+    let path = format!("{ARM}/accountFilters/f");
+    let put = |range: Json| {
+        let body = json!({"properties": {"presentationTimeRange": range}});
+        world.put(&path, body).expect(200).body["properties"]["presentationTimeRange"].clone()
+    };
+    world.put(&path, json!({})).expect(201);
+    // Microsoft's own sample, as JavaScript writes it.
+    let sample = json!({
+        "startTimestamp": 0, "endTimestamp": 170_000_000, "presentationWindowDuration": 9_223_372_036_854_776_000_u64,
+        "liveBackoffDuration": 0, "timescale": 10_000_000, "forceEndTimestamp": false,
+    });
+    let mut kept = sample.clone();
+    kept["presentationWindowDuration"] = i64::MAX.into();
+    assert_eq!(put(sample), kept);
+    assert_eq!(put(kept.clone()), kept);
+    // None of them counts as a number: not the end before the start, not the delay of more than 300 seconds.
+    for unset in [
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(9_223_372_036_854_775_807.0),
+        json!(1e20),
+    ] {
+        let all = |value: &Json| {
+            json!({
+                "startTimestamp": value, "endTimestamp": value, "presentationWindowDuration": value,
+                "liveBackoffDuration": value, "timescale": value,
+            })
+        };
+        assert_eq!(put(all(&unset)), all(&json!(i64::MAX)), "{unset}");
+        let start = json!({"startTimestamp": unset, "endTimestamp": 5});
+        assert_eq!(put(start)["endTimestamp"], 5, "{unset}");
+    }
 }
 
 fn token_restriction(key: &str) -> Json {

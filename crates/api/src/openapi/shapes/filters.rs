@@ -30,7 +30,7 @@ pub(super) fn shapes() -> Vec<Shape> {
     shapes.extend([
         Shape::same(
             "PresentationTimeRange",
-            "Times are in ticks of `timescale`.",
+            "Times are in ticks of `timescale`. 9223372036854775807 and what is above it stand for \"not set\".",
             vec![
                 optional("startTimestamp", ticks("From the start of the content; before `endTimestamp`.")),
                 optional("endTimestamp", ticks("From the start of the content.")),
@@ -71,7 +71,7 @@ pub(super) fn shapes() -> Vec<Shape> {
             vec![
                 required(
                     "property",
-                    one_of(&["Unknown", "Type", "Name", "Language", "FourCC", "Bitrate"]),
+                    one_of(&["Type", "Name", "Language", "FourCC", "Bitrate"]),
                 ),
                 required("operation", one_of(&["Equal", "NotEqual"])),
                 required(
