@@ -56,6 +56,8 @@ pub struct KeyFrames {
     pub peak_bitrate: u64,
     /// RFC 6381 codec string.
     pub codec: String,
+    /// See [`Video::supplemental_codec`].
+    pub supplemental_codec: Option<String>,
     /// Picture size, pixels.
     pub resolution: Option<(u32, u32)>,
     /// Dynamic range of the stream.
@@ -69,6 +71,9 @@ pub struct Video {
     pub uri: String,
     /// RFC 6381 codec string.
     pub codec: String,
+    /// `SUPPLEMENTAL-CODECS`: what players see in the stream that know more than its codec, with the brands that it is
+    /// compatible with, e.g. `dvh1.08.07/db4h`.
+    pub supplemental_codec: Option<String>,
     /// Largest segment bit rate, bit/s, container included.
     pub peak_bitrate: u64,
     /// Average segment bit rate, bit/s, container included.
@@ -263,6 +268,7 @@ fn stream(
     );
     attribute(out, "CODECS", &codecs(video, group, subtitles));
     if let Some(video) = video {
+        supplemental(out, video.supplemental_codec.as_deref());
         resolution(out, video.resolution);
         if let Some(milli) = video.frame_rate.and_then(milli_frames) {
             out.push_str(",FRAME-RATE=");
@@ -287,6 +293,7 @@ fn key_frames(out: &mut String, frames: &KeyFrames) {
     out.push_str("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=");
     number(out, frames.peak_bitrate.max(1));
     attribute(out, "CODECS", &frames.codec);
+    supplemental(out, frames.supplemental_codec.as_deref());
     resolution(out, frames.resolution);
     video_range(out, frames.range);
     attribute(out, "URI", &frames.uri);
@@ -299,6 +306,12 @@ pub(crate) fn resolution(out: &mut String, size: Option<(u32, u32)>) {
         number(out, width.into());
         out.push('x');
         number(out, height.into());
+    }
+}
+
+fn supplemental(out: &mut String, codec: Option<&str>) {
+    if let Some(codec) = codec {
+        attribute(out, "SUPPLEMENTAL-CODECS", codec);
     }
 }
 

@@ -7,6 +7,7 @@ fn video(bitrate: u64, resolution: (u32, u32)) -> Video {
     Video {
         uri: format!("QualityLevels({bitrate})/Manifest(video,format=m3u8-cmaf)"),
         codec: "avc1.640020".to_owned(),
+        supplemental_codec: None,
         peak_bitrate: bitrate + 500_000,
         average_bitrate: bitrate,
         resolution: Some(resolution),
@@ -313,6 +314,38 @@ QualityLevels(128041)/Manifest(b,format=m3u8-cmaf)
 }
 
 #[test]
+fn dolby_vision_is_said_beside_the_codec_that_others_play() {
+    let supplemental_codec = Some("dvh1.08.07/db4h".to_owned());
+    let playlist = Multivariant {
+        version: version::INIT_SEGMENTS,
+        videos: vec![Video {
+            codec: "hvc1.2.4.L120.90".to_owned(),
+            supplemental_codec: supplemental_codec.clone(),
+            range: VideoRange::Hlg,
+            ..video(900_000, (640, 360))
+        }],
+        key_frames: vec![KeyFrames {
+            uri: "keys".to_owned(),
+            peak_bitrate: 1_400_000,
+            codec: "hvc1.2.4.L120.90".to_owned(),
+            supplemental_codec,
+            resolution: Some((640, 360)),
+            range: VideoRange::Hlg,
+        }],
+        ..Multivariant::default()
+    };
+    assert_eq!(
+        playlist.write(),
+        r#"#EXTM3U
+#EXT-X-VERSION:6
+#EXT-X-STREAM-INF:BANDWIDTH=1400000,AVERAGE-BANDWIDTH=900000,CODECS="hvc1.2.4.L120.90",SUPPLEMENTAL-CODECS="dvh1.08.07/db4h",RESOLUTION=640x360,FRAME-RATE=29.970,VIDEO-RANGE=HLG
+QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1400000,CODECS="hvc1.2.4.L120.90",SUPPLEMENTAL-CODECS="dvh1.08.07/db4h",RESOLUTION=640x360,VIDEO-RANGE=HLG,URI="keys"
+"#
+    );
+}
+
+#[test]
 fn key_frames_are_parts_of_segments() {
     let playlist = Multivariant {
         subtitles: vec![],
@@ -325,6 +358,7 @@ fn key_frames_are_parts_of_segments() {
             uri: "keys".to_owned(),
             peak_bitrate: 1_400_000,
             codec: "avc1.640020".to_owned(),
+            supplemental_codec: None,
             resolution: Some((640, 360)),
             range: VideoRange::Sdr,
         }],

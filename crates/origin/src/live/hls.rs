@@ -76,6 +76,7 @@ pub(crate) fn multivariant(
                             // What is shown of a segment is a part of it, and is shown as long.
                             peak_bitrate,
                             codec: config.codec.clone(),
+                            supplemental_codec: None,
                             resolution: Some((config.width, config.height)),
                             range: hls::VideoRange::Sdr,
                         },
@@ -86,6 +87,7 @@ pub(crate) fn multivariant(
                     hls::Video {
                         uri,
                         codec: config.codec.clone(),
+                        supplemental_codec: None,
                         peak_bitrate,
                         average_bitrate,
                         resolution: Some((config.width, config.height)),

@@ -10,7 +10,7 @@ use crate::language::display_name;
 use crate::presentation::{Presentation, Track};
 use crate::shield::Shield;
 use crate::transport;
-use headwater_cmaf::index::{TrackHead, codec_family};
+use headwater_cmaf::index::{TrackHead, VideoRange, codec_family};
 use headwater_hls as hls;
 use headwater_text::captions::Captions;
 use std::collections::HashSet;
@@ -66,6 +66,19 @@ fn bitrates(head: &TrackHead, format: Format) -> (u64, u64) {
     (overhead.on(head.peak_bitrate), overhead.on(head.bitrate))
 }
 
+fn video_range(head: &TrackHead) -> hls::VideoRange {
+    match head.video_range {
+        VideoRange::Sdr => hls::VideoRange::Sdr,
+        VideoRange::Hlg => hls::VideoRange::Hlg,
+        VideoRange::Pq => hls::VideoRange::Pq,
+    }
+}
+
+fn supplemental_codec(head: &TrackHead) -> Option<String> {
+    let codec = head.supplemental_codec.as_str();
+    (!codec.is_empty()).then(|| codec.to_owned())
+}
+
 /// The HLS multivariant playlist.
 ///
 /// With audio in the segments of the video, `presentation` has only the audio that is.
@@ -85,11 +98,12 @@ pub(crate) fn multivariant(
         videos.push(hls::Video {
             uri: carried.media_playlist(track.bitrate, &track.name),
             codec: head.codec.clone(),
+            supplemental_codec: supplemental_codec(head),
             peak_bitrate,
             average_bitrate,
             resolution: display_size(head),
             frame_rate: Some(head.frame_rate),
-            range: hls::VideoRange::Sdr,
+            range: video_range(head),
         });
         if !muxed {
             key_frames.push(hls::KeyFrames {
@@ -97,8 +111,9 @@ pub(crate) fn multivariant(
                 // What is shown of a group of pictures is a part of it, and is shown as long.
                 peak_bitrate,
                 codec: head.codec.clone(),
+                supplemental_codec: supplemental_codec(head),
                 resolution: display_size(head),
-                range: hls::VideoRange::Sdr,
+                range: video_range(head),
             });
         }
     }

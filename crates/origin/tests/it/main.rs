@@ -7,6 +7,7 @@ mod common;
 mod compressed;
 mod filters;
 mod formats;
+mod hdr;
 mod ladder;
 mod live;
 mod live_begins;
