@@ -4,6 +4,7 @@ use crate::cache::Cache;
 use crate::error::{Code, OriginError};
 use crate::index::{Freshness, MediaFile, storage_error};
 use crate::ports::{Storage, StorageError};
+use crate::presentation::TextEntry;
 use headwater_text::{MAX_BYTES, Text, thumbnails};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 const TTL: SignedDuration = SignedDuration::from_secs(5);
 /// What a parsed document costs, in sizes of its file: text of its own for every cue.
 const COST: usize = 4;
+
+/// Why a track of text is none whose cues are parts of pictures.
+pub(crate) const NO_TEXT: &str = "parts of pictures are no text";
 
 /// A text file in one state.
 #[derive(Debug)]
@@ -43,6 +47,42 @@ impl Document {
 struct Known {
     etag: String,
     outcome: Result<Arc<Document>, OriginError>,
+}
+
+/// Reads the documents of an asset.
+pub(crate) struct Reader<'a, S: Storage> {
+    pub(crate) storage: &'a S,
+    pub(crate) documents: &'a Documents,
+    pub(crate) at: &'a S::Location,
+    /// See [`crate::Published::place`].
+    pub(crate) place: &'a str,
+    pub(crate) now: Timestamp,
+    pub(crate) freshness: Freshness,
+    pub(crate) log: fn(&str),
+}
+
+impl<S: Storage> Reader<'_, S> {
+    /// See [`Documents::load`].
+    pub(crate) async fn document(&self, file: &str) -> Result<Arc<Document>, OriginError> {
+        let media = MediaFile {
+            at: self.at,
+            place: self.place,
+            file,
+        };
+        self.documents
+            .load(self.storage, &media, self.now, self.freshness, self.log)
+            .await
+    }
+
+    /// The document of a text track: the file, or what was packaged from it where that is all that is left.
+    pub(crate) async fn of_entry(&self, entry: &TextEntry) -> Result<Arc<Document>, OriginError> {
+        match (self.document(&entry.file).await, &entry.packaged) {
+            (Err(error), Some(packaged)) if error.code() == Code::ResourceNotFound => {
+                self.document(packaged).await
+            }
+            (found, _) => found,
+        }
+    }
 }
 
 /// The documents that an instance has served.

@@ -4,7 +4,11 @@
 //! the files are called. Their segments are the pictures, numbered from 1.
 
 use crate::address::child::Carried;
-use crate::presentation::is_inside;
+use crate::documents::Reader;
+use crate::error::OriginError;
+use crate::index::storage_error;
+use crate::ports::Storage;
+use crate::presentation::{LIST_LIMIT, TextEntry, is_inside};
 use headwater_dash as dash;
 use headwater_hls as hls;
 use headwater_text::thumbnails;
@@ -12,6 +16,9 @@ use percent_encoding::percent_decode_str;
 
 /// Stream name of the track in URLs.
 pub(crate) const NAME: &str = "thumbnails";
+
+/// Most files that are looked at to find sheets of pictures.
+const MAX_SHEET_FILES: usize = 8;
 
 /// A track of sheets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +30,62 @@ pub(crate) struct Images {
     pub(crate) bitrate: u32,
     /// Entity tag of the WebVTT file.
     pub(crate) etag: String,
+}
+
+/// The sheets of pictures that an asset has for the presentation `name`, and the WebVTT file that says so. `texts`: what else
+/// its text files are. Whatever is wrong with these files, the presentation plays without.
+pub(crate) async fn find<S: Storage>(
+    reader: &Reader<'_, S>,
+    name: &str,
+    texts: &[TextEntry],
+) -> Option<(String, Images)> {
+    let files = match reader.storage.list(reader.at, LIST_LIMIT).await {
+        Ok(files) => files,
+        Err(error) => {
+            (reader.log)(&format!(
+                "{name}: the asset's files cannot be listed: {error}"
+            ));
+            return None;
+        }
+    };
+    let is_vtt = |file: &String| file.to_ascii_lowercase().ends_with(".vtt");
+    let is_text = |file: &str| texts.iter().any(|text| text.file == file);
+    let files = files.into_iter();
+    let mut files: Vec<String> = files.filter(|f| is_vtt(f) && !is_text(f)).collect();
+    // Of several, what is named like the presentation.
+    files.sort_by_key(|file| !file.starts_with(name));
+    for file in files.into_iter().take(MAX_SHEET_FILES) {
+        match sheets(reader, &file).await {
+            Ok(Some(images)) => return Some((file, images)),
+            Ok(None) => {}
+            Err(error) => (reader.log)(&format!("{file}: {}", error.log_line())),
+        }
+    }
+    None
+}
+
+async fn sheets<S: Storage>(
+    reader: &Reader<'_, S>,
+    file: &str,
+) -> Result<Option<Images>, OriginError> {
+    let document = reader.document(file).await?;
+    let Some(track) = &document.sheets else {
+        return Ok(None);
+    };
+    let Some(files) = files(track) else {
+        return Ok(None);
+    };
+    let Some(first) = files.first() else {
+        return Ok(None);
+    };
+    let info = reader.storage.head(reader.at, first).await;
+    let info = info.map_err(storage_error)?;
+    Ok(Some(Images {
+        bitrate: bitrate(track, info.len),
+        track: track.clone(),
+        files,
+        etag: document.etag.clone(),
+    }))
 }
 
 /// The files of a track's sheets, relative to the asset. `None` if one of them is somewhere else.

@@ -4,28 +4,35 @@
 //! leaves out in silence is said here.
 
 use crate::address::{Format, Options, SmoothVersion, child::Carried};
+use crate::documents::{Documents, NO_TEXT, Reader};
 use crate::error::{Code, OriginError};
-use crate::index::{Found, Freshness, Indexes, LoadedIndex, MediaFile};
-use crate::manifests::{Beside, smooth};
+use crate::images;
+use crate::index::{Found, Freshness, Indexes, LoadedIndex, MediaFile, SegmentTime};
+use crate::manifests::{Beside, grid, smooth};
 use crate::ports::Storage;
-use crate::presentation::{self, Entry, LeftOut, Listing, Presentation, Track};
+use crate::presentation::{self, Entry, LeftOut, Listing, Presentation, TextTrack, Track};
 use crate::serve::listing::leaves_out;
 use crate::transport;
 use headwater_cmaf::index::TrackKind;
+use headwater_text::mp4::{TTML_CODEC, WEBVTT_CODEC};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Room for the indexes of one presentation while it is looked at, bytes.
 const INDEX_BYTES: usize = 4 << 20;
+/// Room for its text.
+const DOCUMENT_BYTES: usize = 8 << 20;
 
 /// What there is of a presentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// A server manifest lists the tracks; else the files' names do.
     pub has_manifest: bool,
-    /// The tracks that play, video first.
+    /// The tracks that play: video, then audio, then text.
     pub tracks: Vec<TrackReport>,
+    /// The WebVTT file whose cues are pictures for seeking, if there is one that plays.
+    pub sheets: Option<String>,
     /// What does not.
     pub left_out: Vec<LeftOut>,
     /// What else operators should know: for example levels that one protocol cannot switch between.
@@ -35,10 +42,10 @@ pub struct Report {
 /// A track that plays, at least somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackReport {
-    /// Media file, or the header of an archived track; relative to the asset.
+    /// Media or text file, or the header of an archived track; relative to the asset.
     pub file: String,
-    /// Track id in it.
-    pub id: u32,
+    /// Track id in it; `None` of text, of which a file has one.
+    pub id: Option<u32>,
     /// Video, audio or text.
     pub kind: TrackKind,
     /// Stream name in URLs.
@@ -81,6 +88,7 @@ pub async fn report<S: Storage>(
     let mut report = Report {
         has_manifest: found.written_down,
         tracks: Vec::new(),
+        sheets: None,
         left_out: found.left_out,
         warnings: Vec::new(),
     };
@@ -120,6 +128,17 @@ pub async fn report<S: Storage>(
             Err(error) => return Err(error),
         }
     }
+    let documents = Documents::new(DOCUMENT_BYTES);
+    let reader = Reader {
+        storage,
+        documents: &documents,
+        at,
+        place,
+        now,
+        freshness: Freshness::Looked,
+        log,
+    };
+    let texts = texts(&reader, &found.listing, &mut report.left_out).await?;
     let presentation = match Presentation::build(&found.listing, &loaded) {
         Ok(presentation) => presentation,
         Err(error) if error.code() == Code::FormatNotSupported => return Ok(report),
@@ -137,6 +156,15 @@ pub async fn report<S: Storage>(
         let media = MediaFile { at, place, file };
         let directory = indexes.directory(storage, &media, &track.index, track.head()?, now);
         timelines.push(directory.await?);
+    }
+    let segments = text_segments(&presentation, &timelines)?;
+    let texts = texts.iter();
+    report
+        .tracks
+        .extend(texts.map(|(file, text)| of_text(file, text, segments)));
+    if !presentation.videos.is_empty() {
+        let sheets = images::find(&reader, name, &found.listing.texts).await;
+        report.sheets = sheets.map(|(file, _)| file);
     }
     let options = Options::of(Format::Smooth(SmoothVersion::V22));
     let carried = Carried::new(&options, None);
@@ -181,7 +209,7 @@ fn of_track(track: &Track) -> Result<TrackReport, OriginError> {
     let ms = ms.checked_div(head.timescale.get().into());
     Ok(TrackReport {
         file: track.index.file.clone(),
-        id: head.id,
+        id: Some(head.id),
         kind: head.kind,
         name: track.name.clone(),
         bitrate: track.bitrate,
@@ -191,6 +219,67 @@ fn of_track(track: &Track) -> Result<TrackReport, OriginError> {
         segments: head.segment_count,
         refusals,
     })
+}
+
+/// The text tracks of a listing with their files; what cannot be shown goes to `left_out`.
+async fn texts<S: Storage>(
+    reader: &Reader<'_, S>,
+    listing: &Listing,
+    left_out: &mut Vec<LeftOut>,
+) -> Result<Vec<(String, TextTrack)>, OriginError> {
+    let mut found = Vec::new();
+    for entry in &listing.texts {
+        let reason = match reader.of_entry(entry).await {
+            Ok(_) if entry.settings.hidden => "the server manifest hides it".to_owned(),
+            Ok(document) if document.sheets.is_some() => NO_TEXT.to_owned(),
+            Ok(document) => {
+                found.push((entry.file.clone(), TextTrack::new(entry, document)));
+                continue;
+            }
+            Err(error) if leaves_out(error.code()) => error.detail().to_owned(),
+            Err(error) => return Err(error),
+        };
+        left_out.push(LeftOut {
+            file: entry.file.clone(),
+            track: None,
+            reason,
+        });
+    }
+    Ok(found)
+}
+
+/// Number of the segments that text is cut into. `timelines`: of the tracks, in order.
+fn text_segments(
+    presentation: &Presentation,
+    timelines: &[Vec<SegmentTime>],
+) -> Result<u32, OriginError> {
+    let grid = grid(presentation)?;
+    let stated = grid.track.fragments_per_hls_segment;
+    let fragments = transport::fragments_per_hls_segment(grid.head, stated);
+    let all = timelines.first().map_or(0, Vec::len);
+    Ok(u32::try_from(all)
+        .unwrap_or(u32::MAX)
+        .div_ceil(fragments.max(1)))
+}
+
+fn of_text(file: &str, text: &TextTrack, segments: u32) -> TrackReport {
+    TrackReport {
+        file: file.to_owned(),
+        id: None,
+        kind: TrackKind::Text,
+        name: text.name.clone(),
+        bitrate: text.bitrate,
+        codec: match text.document.text.format() {
+            headwater_text::Format::WebVtt => WEBVTT_CODEC,
+            headwater_text::Format::Ttml => TTML_CODEC,
+        }
+        .to_owned(),
+        language: text.language.clone(),
+        duration_ms: text.document.text.end_ms(),
+        segments,
+        // Each protocol has a form that it carries text in.
+        refusals: Vec::new(),
+    }
 }
 
 /// Entries whose file has nothing for them.

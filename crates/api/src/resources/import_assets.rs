@@ -133,7 +133,7 @@ fn manifest_of(report: &Report) -> ServerManifest {
         };
         let mut entry = TrackEntry::new(kind, track.file.clone());
         entry.bitrate = Some(track.bitrate);
-        entry.track_id = Some(track.id);
+        entry.track_id = track.id;
         entry.track_name = Some(track.name.clone());
         entry.language = track.language.clone();
         Some(entry)

@@ -34,6 +34,7 @@ pub(super) async fn look<C: HttpClient>(
     let nothing = |left_out| Report {
         has_manifest: false,
         tracks: Vec::new(),
+        sheets: None,
         left_out,
         warnings: Vec::new(),
     };
@@ -135,8 +136,13 @@ pub(super) fn render(streaming: &Streaming) -> Json {
         "leftOut": left_out.collect::<Vec<_>>(),
         "warnings": report.warnings,
     });
-    if let (Json::Object(members), Some(stem)) = (&mut shown, &streaming.stem) {
-        members.insert("name".into(), stem.clone().into());
+    if let Json::Object(members) = &mut shown {
+        if let Some(stem) = &streaming.stem {
+            members.insert("name".into(), stem.clone().into());
+        }
+        if let Some(sheets) = &report.sheets {
+            members.insert("thumbnails".into(), sheets.clone().into());
+        }
     }
     shown
 }

@@ -244,6 +244,64 @@ fn what_does_not_play_is_said_where_tracks_are_shown() {
     assert_eq!(said.len(), 3, "{said:?}");
 }
 
+const VTT: &str = "WEBVTT\n\n00:00.500 --> 00:01.500\nHallo\n";
+const SHEETS: &str = "WEBVTT\n\n00:00.000 --> 00:01.000\nsheet.jpg#xywh=0,0,160,90\n\n\
+    00:01.000 --> 00:02.000\nsheet.jpg#xywh=160,0,160,90\n";
+
+/// The tracks of a report that are text: name, file, language, codec.
+fn texts(streaming: &Json) -> Vec<[Option<&str>; 4]> {
+    let tracks = streaming["tracks"].as_array().unwrap().iter();
+    tracks
+        .filter(|track| track["type"] == "Text")
+        .map(|track| ["name", "fileName", "languageCode", "codec"].map(|m| track[m].as_str()))
+        .collect()
+}
+
+#[test]
+fn text_that_plays_and_text_that_does_not_are_reported() {
+    let manifest = "<smil><body><switch>
+        <video src='film.mp4' systemBitrate='300000'/>
+        <textstream src='good.vtt' systemBitrate='50' systemLanguage='deu'><param name='trackName' value='subs'/></textstream>
+        <textstream src='lost.vtt'/><textstream src='broken.ttml'/><textstream src='sheets.vtt'/>
+        <textstream src='hidden.vtt'><param name='outputFlag' value='0'/></textstream>
+    </switch></body></smil>";
+    let world = world(&[
+        ("film.mp4", film(Some("libx264"), "aac")),
+        ("film.ism", manifest.into()),
+        ("good.vtt", VTT.into()),
+        ("hidden.vtt", VTT.into()),
+        ("broken.ttml", b"<tt".to_vec()),
+        ("sheets.vtt", SHEETS.into()),
+    ]);
+    let asset = json!({"properties": {"container": "films"}});
+    world.put(&format!("{MKIO}/assets/film"), asset).expect(201);
+    let streaming = world
+        .get(&format!("{MKIO}/assets/film/streaming"))
+        .expect(200)
+        .body;
+    let good = [Some("subs"), Some("good.vtt"), Some("de"), Some("wvtt")];
+    assert_eq!(texts(&streaming), [good], "{streaming:#}");
+    let text = streaming["tracks"].as_array().unwrap().last().unwrap();
+    assert_eq!(text["bitRate"], 50);
+    assert_eq!(text["durationMs"], 1500);
+    assert_eq!(text["segments"], 1);
+    assert_eq!(text["protocols"].as_array().unwrap().len(), 4);
+    assert!(text.get("mpeg4TrackId").is_none(), "{text:#}");
+    let left_out = streaming["leftOut"].as_array().unwrap();
+    let said: Vec<_> = left_out
+        .iter()
+        .map(|left| (left["fileName"].as_str().unwrap(), left["reason"].as_str().unwrap()))
+        .collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert_eq!(
+        said[0],
+        ("lost.vtt", "a file of the asset is not in its storage")
+    );
+    assert_eq!(said[1].0, "broken.ttml");
+    assert_eq!(said[2], ("sheets.vtt", "parts of pictures are no text"));
+    assert_eq!(said[3], ("hidden.vtt", "the server manifest hides it"));
+}
+
 #[test]
 fn what_cannot_be_imported_does_not_keep_the_rest() {
     let world = world(&[("film.mp4", film(None, "aac"))]);

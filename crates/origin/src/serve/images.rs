@@ -7,16 +7,12 @@ use crate::answer::{self, Coding, Request};
 use crate::error::{Code, OriginError};
 use crate::filter::Selection;
 use crate::images::{self, Images};
-use crate::index::storage_error;
 use crate::ports::{Catalog, Storage};
-use crate::presentation::LIST_LIMIT;
 use crate::presentation::{Listing, Presentation};
 use crate::tag::Tag;
 use jiff::SignedDuration;
 use std::sync::Arc;
 
-/// Most files that are looked at to find sheets of pictures.
-const MAX_SHEET_FILES: usize = 8;
 /// How long it is believed that an asset has such sheets, or none.
 const IMAGES_TTL: SignedDuration = SignedDuration::from_secs(60);
 
@@ -32,36 +28,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(known) = self.images.get(&key, visit.now) {
             return known;
         }
-        let at = &visit.published.location;
-        // Whatever is wrong with these files, the presentation plays without.
-        let files = match self.storage.list(at, LIST_LIMIT).await {
-            Ok(files) => files,
-            Err(error) => {
-                (self.log)(&format!(
-                    "{name}: the asset's files cannot be listed: {error}"
-                ));
-                return None;
-            }
-        };
-        let is_vtt = |file: &&String| file.to_ascii_lowercase().ends_with(".vtt");
-        let is_text = |file: &str| listing.texts.iter().any(|t| t.file == file);
-        let mut files: Vec<&String> = files
-            .iter()
-            .filter(is_vtt)
-            .filter(|f| !is_text(f))
-            .collect();
-        // Of several, what is named like the presentation.
-        files.sort_by_key(|file| !file.starts_with(name));
-        let mut found = None;
-        for file in files.into_iter().take(MAX_SHEET_FILES) {
-            match self.sheets(visit, file).await {
-                Ok(sheets) => found = sheets.map(Arc::new),
-                Err(error) => (self.log)(&format!("{file}: {}", error.log_line())),
-            }
-            if found.is_some() {
-                break;
-            }
-        }
+        let found = images::find(&self.documents(visit), name, &listing.texts).await;
+        let found = found.map(|(_, images)| Arc::new(images));
         let sheets = found
             .as_ref()
             .map_or(0, |images: &Arc<Images>| images.files.len());
@@ -69,31 +37,6 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let bytes = sheets.saturating_mul(128).saturating_add(128);
         self.images.put(&key, found.clone(), bytes, until);
         found
-    }
-
-    async fn sheets(
-        &self,
-        visit: &Visit<'_, C::Location>,
-        file: &str,
-    ) -> Result<Option<Images>, OriginError> {
-        let document = self.document(visit, file).await?;
-        let Some(track) = &document.sheets else {
-            return Ok(None);
-        };
-        let Some(files) = images::files(track) else {
-            return Ok(None);
-        };
-        let Some(first) = files.first() else {
-            return Ok(None);
-        };
-        let info = self.storage.head(&visit.published.location, first).await;
-        let info = info.map_err(storage_error)?;
-        Ok(Some(Images {
-            bitrate: images::bitrate(track, info.len),
-            track: track.clone(),
-            files,
-            etag: document.etag.clone(),
-        }))
     }
 
     /// The sheets that a URL names, if it names them.

@@ -4,7 +4,7 @@ use super::listing::leaves_out;
 use super::{MANIFEST_CACHE, Made, Origin, SEGMENT_CACHE, Visit, made};
 use crate::address::{Format, Noun, Options, Part, TrackAddress, child::Carried};
 use crate::answer::{self, Coding, Content, Meta, Request};
-use crate::documents::Document;
+use crate::documents::{NO_TEXT, Reader};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
 use crate::index::SegmentTime;
@@ -48,28 +48,15 @@ impl ShownText {
 }
 
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
-    pub(super) async fn document(
-        &self,
-        visit: &Visit<'_, C::Location>,
-        file: &str,
-    ) -> Result<Arc<Document>, OriginError> {
-        let media = visit.media(file);
-        self.documents
-            .load(&self.storage, &media, visit.now, visit.freshness, self.log)
-            .await
-    }
-
-    /// The document of a text track: the file, or what was packaged from it where that is all that is left.
-    async fn entry_document(
-        &self,
-        visit: &Visit<'_, C::Location>,
-        entry: &TextEntry,
-    ) -> Result<Arc<Document>, OriginError> {
-        match (self.document(visit, &entry.file).await, &entry.packaged) {
-            (Err(error), Some(packaged)) if error.code() == Code::ResourceNotFound => {
-                self.document(visit, packaged).await
-            }
-            (found, _) => found,
+    pub(super) fn documents<'a>(&'a self, visit: &'a Visit<'_, C::Location>) -> Reader<'a, S> {
+        Reader {
+            storage: &self.storage,
+            documents: &self.documents,
+            at: &visit.published.location,
+            place: &visit.published.place,
+            now: visit.now,
+            freshness: visit.freshness,
+            log: self.log,
         }
     }
 
@@ -80,15 +67,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         listing: &Listing,
     ) -> Result<Vec<TextTrack>, OriginError> {
         let visible = listing.texts.iter().filter(|t| !t.settings.hidden);
-        let loads =
-            visible.map(|entry| async move { (entry, self.entry_document(visit, entry).await) });
+        let documents = &self.documents(visit);
+        let loads = visible.map(|entry| async move { (entry, documents.of_entry(entry).await) });
         let mut texts = Vec::new();
         for (entry, loaded) in join_all(loads).await {
             match loaded {
                 Ok(document) if document.sheets.is_none() => {
                     texts.push(TextTrack::new(entry, document));
                 }
-                Ok(_) => (self.log)(&format!("{}: parts of pictures are no text", entry.file)),
+                Ok(_) => (self.log)(&format!("{}: {NO_TEXT}", entry.file)),
                 Err(error) if leaves_out(error.code()) => {
                     (self.log)(&format!("{}: {}", entry.file, error.log_line()));
                 }
@@ -134,7 +121,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let Some(entry) = listing.texts.iter().find(|t| t.name == address.name) else {
             return Ok(None);
         };
-        let text = TextTrack::new(entry, self.entry_document(visit, entry).await?);
+        let text = TextTrack::new(entry, self.documents(visit).of_entry(entry).await?);
         if text.bitrate != address.bitrate {
             return Err(OriginError::new(
                 Code::ManifestMediaEntryNotFound,
