@@ -125,24 +125,26 @@ async fn write_manifest<C: HttpClient>(
 }
 
 fn manifest_of(report: &Report) -> ServerManifest {
-    let tracks = report.tracks.iter().filter_map(|track| {
+    let tracks = report.tracks.iter().map(|track| {
         let kind = match track.kind {
             TrackKind::Video => EntryKind::Video,
             TrackKind::Audio => EntryKind::Audio,
-            TrackKind::Text => return None,
+            // Once there is a server manifest, nobody looks for text beside the media.
+            TrackKind::Text => EntryKind::Text,
         };
         let mut entry = TrackEntry::new(kind, track.file.clone());
         entry.bitrate = Some(track.bitrate);
         entry.track_id = track.id;
         entry.track_name = Some(track.name.clone());
         entry.language = track.language.clone();
-        Some(entry)
+        entry
     });
     let smooth = |file: &str| {
         let file = file.to_ascii_lowercase();
         file.ends_with(".ismv") || file.ends_with(".isma")
     };
-    let all_smooth = report.tracks.iter().all(|track| smooth(&track.file));
+    let mut media = report.tracks.iter().filter(|t| t.kind != TrackKind::Text);
+    let all_smooth = media.all(|track| smooth(&track.file));
     ServerManifest {
         formats: Some(if all_smooth { "fmp4" } else { "mp4" }.to_owned()),
         tracks: tracks.collect(),

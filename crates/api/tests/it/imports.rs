@@ -258,6 +258,42 @@ fn texts(streaming: &Json) -> Vec<[Option<&str>; 4]> {
 }
 
 #[test]
+fn text_beside_the_media_is_in_the_server_manifest_that_an_import_writes() {
+    let world = world(&[
+        ("film.mp4", film(Some("libx264"), "aac")),
+        ("film.de.vtt", VTT.into()),
+        ("film.fr.ttml", b"<tt".to_vec()),
+        ("film_sheets.vtt", SHEETS.into()),
+        ("sheet.jpg", vec![0; 100]),
+    ]);
+    let assets = json!([{"name": "film", "container": "films"}]);
+    let items = import(&world, json!({"dryRun": false, "assets": assets}));
+    let streaming = &items[0]["streaming"];
+    let german = [Some("text_de"), Some("film.de.vtt"), Some("de"), Some("wvtt")];
+    assert_eq!(texts(streaming), [german], "{streaming:#}");
+    assert_eq!(streaming["thumbnails"], "film_sheets.vtt");
+    assert_eq!(streaming["leftOut"][0]["fileName"], "film.fr.ttml");
+    assert_eq!(streaming["leftOut"].as_array().unwrap().len(), 1);
+
+    let manifest = world.storage.blobs.borrow()[&("films".into(), "film.ism".into())].clone();
+    let manifest = headwater_ism::parse(&manifest).unwrap();
+    assert_eq!(manifest.formats.as_deref(), Some("mp4"));
+    let text = manifest.tracks.last().unwrap();
+    assert_eq!(text.kind, headwater_ism::EntryKind::Text);
+    assert_eq!(
+        (text.source.as_str(), text.track_name.as_deref(), text.language.as_deref()),
+        ("film.de.vtt", Some("text_de"), Some("de"))
+    );
+    // From now on the manifest says it, and it is the same.
+    let now = world
+        .get(&format!("{MKIO}/assets/film/streaming"))
+        .expect(200)
+        .body;
+    assert_eq!(now["hasManifest"], true);
+    assert_eq!(now["tracks"], streaming["tracks"]);
+}
+
+#[test]
 fn text_that_plays_and_text_that_does_not_are_reported() {
     let manifest = "<smil><body><switch>
         <video src='film.mp4' systemBitrate='300000'/>
