@@ -65,6 +65,22 @@ impl CodecConfig {
         }
     }
 
+    /// Whether pictures may be fields of interlaced video: of H.264 those that are not all coded as frames, of HEVC what says so.
+    #[must_use]
+    pub fn may_be_interlaced(&self) -> bool {
+        match self {
+            Self::Avc(avc) => {
+                let mut sets = avc.sps.iter().filter_map(|sps| crate::sps::Sps::parse(sps));
+                sets.any(|sps| !sps.frames_only)
+            }
+            Self::Boxed(codec) => {
+                codec.kind == crate::BoxedKind::Hevc
+                    && crate::hevc::interlaced(&codec.config).unwrap_or_default()
+            }
+            Self::Aac(_) | Self::Other(_) => false,
+        }
+    }
+
     /// Another `codecs` value for players that know it (HLS `SUPPLEMENTAL-CODECS`).
     #[must_use]
     pub fn supplemental(&self) -> Option<&str> {

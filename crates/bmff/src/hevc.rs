@@ -37,6 +37,13 @@ pub fn rfc6381(sample_entry: FourCc, record: &[u8]) -> Option<String> {
     Some(text)
 }
 
+/// Whether the record says that its pictures are fields of interlaced video and none are frames of progressive video:
+/// `general_interlaced_source_flag` without `general_progressive_source_flag` (ITU-T H.265 §7.4.4). `None` if it is cut off.
+#[must_use]
+pub fn interlaced(record: &[u8]) -> Option<bool> {
+    Some(record.get(6)? & 0xc0 == 0x40)
+}
+
 /// The NAL units of the record, in its order: VPS, SPS, PPS and SEI, each with its header. `None` if it is cut off.
 #[must_use]
 pub fn parameter_sets(record: &[u8]) -> Option<Vec<&[u8]>> {

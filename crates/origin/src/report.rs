@@ -4,6 +4,7 @@
 //! leaves out in silence is said here.
 
 use crate::address::{Format, Options, SmoothVersion, child::Carried};
+use crate::codec::Decoder;
 use crate::documents::{Documents, NO_TEXT, Reader};
 use crate::error::{Code, OriginError};
 use crate::images;
@@ -149,6 +150,7 @@ pub async fn report<S: Storage>(
         .extend(without_track(&found.listing, &loaded));
     for track in presentation.tracks() {
         report.tracks.push(of_track(track)?);
+        report.warnings.extend(warnings(track)?);
     }
     let mut timelines = Vec::new();
     for track in presentation.tracks() {
@@ -188,6 +190,28 @@ pub async fn report<S: Storage>(
         Err(error) => return Err(error),
     }
     Ok(report)
+}
+
+/// What plays, but not everywhere or not well.
+fn warnings(track: &Track) -> Result<Vec<String>, OriginError> {
+    let head = track.head()?;
+    let mut warnings = Vec::new();
+    if head.kind != TrackKind::Video {
+        return Ok(warnings);
+    }
+    let (file, id) = (&track.index.file, head.id);
+    if Decoder::of(head).is_some_and(|decoder| decoder.config.may_be_interlaced()) {
+        warnings.push(format!(
+            "{file}: the pictures of track {id} may be interlaced; players on iOS play such video without pictures"
+        ));
+    }
+    if head.open_groups {
+        warnings.push(format!(
+            "{file}: some groups of pictures of track {id} begin with pictures that need the group before (open GOPs); \
+             they can be missing or damaged after a switch of levels, and some players show no pictures at all"
+        ));
+    }
+    Ok(warnings)
 }
 
 fn of_track(track: &Track) -> Result<TrackReport, OriginError> {

@@ -10,6 +10,11 @@ const LOCATOR: &str = "1d2f3a4b-0000-4000-8000-00112233aabb";
 
 /// A file of two seconds: pictures if `video` is an encoder, and sound.
 fn film(video: Option<&str>, audio: &str) -> Vec<u8> {
+    film_with(2, video, audio, &[])
+}
+
+/// As `film`, of so many seconds, with more arguments for the encoders.
+fn film_with(seconds: u32, video: Option<&str>, audio: &str, more: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("film.mp4");
     let mut ffmpeg = Command::new("ffmpeg");
@@ -20,14 +25,14 @@ fn film(video: Option<&str>, audio: &str) -> Vec<u8> {
         "-f",
         "lavfi",
         "-i",
-        "sine=duration=2:sample_rate=48000",
+        &format!("sine=duration={seconds}:sample_rate=48000"),
     ]);
     if let Some(video) = video {
         ffmpeg.args([
             "-f",
             "lavfi",
             "-i",
-            "testsrc=size=64x64:rate=25:duration=2",
+            &format!("testsrc=size=64x64:rate=25:duration={seconds}"),
             "-c:v",
             video,
             "-pix_fmt",
@@ -36,6 +41,7 @@ fn film(video: Option<&str>, audio: &str) -> Vec<u8> {
     }
     let done = ffmpeg
         .args(["-c:a", audio, "-strict", "-2"])
+        .args(more)
         .arg(&file)
         .status()
         .expect("ffmpeg is installed");
@@ -244,6 +250,50 @@ fn what_does_not_play_is_said_where_tracks_are_shown() {
     assert_eq!(said.len(), 3, "{said:?}");
 }
 
+#[test]
+fn pictures_that_some_players_do_not_show_are_flagged() {
+    let h264 = |params| film_with(6, Some("libx264"), "aac", &["-x264-params", params]);
+    let h265 = |params| {
+        film_with(
+            6,
+            Some("libx265"),
+            "aac",
+            &["-tag:v", "hvc1", "-x265-params", params],
+        )
+    };
+    for (film, flagged) in [
+        (h264("keyint=10:open-gop=0"), vec![]),
+        (
+            h264("keyint=10:open-gop=0:interlaced=1"),
+            vec!["interlaced"],
+        ),
+        (
+            h264("keyint=50:min-keyint=50:scenecut=0:bframes=3:b-adapt=0:open-gop=1"),
+            vec!["open GOPs"],
+        ),
+        (h265("log-level=none:keyint=10:open-gop=0"), vec![]),
+        (
+            h265("log-level=none:keyint=10:open-gop=0:interlace=tff"),
+            vec!["interlaced"],
+        ),
+    ] {
+        let world = world(&[("film.mp4", film)]);
+        let asset = json!({"properties": {"container": "films"}});
+        world.put(&format!("{MKIO}/assets/film"), asset).expect(201);
+        let streaming = world
+            .get(&format!("{MKIO}/assets/film/streaming"))
+            .expect(200)
+            .body;
+        let warnings = streaming["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), flagged.len(), "{flagged:?}: {warnings:?}");
+        for (warning, word) in warnings.iter().zip(flagged) {
+            let warning = warning.as_str().unwrap();
+            assert!(warning.starts_with("film.mp4: "), "{warning}");
+            assert!(warning.contains(word), "{warning}");
+        }
+    }
+}
+
 const VTT: &str = "WEBVTT\n\n00:00.500 --> 00:01.500\nHallo\n";
 const SHEETS: &str = "WEBVTT\n\n00:00.000 --> 00:01.000\nsheet.jpg#xywh=0,0,160,90\n\n\
     00:01.000 --> 00:02.000\nsheet.jpg#xywh=160,0,160,90\n";
@@ -269,7 +319,12 @@ fn text_beside_the_media_is_in_the_server_manifest_that_an_import_writes() {
     let assets = json!([{"name": "film", "container": "films"}]);
     let items = import(&world, json!({"dryRun": false, "assets": assets}));
     let streaming = &items[0]["streaming"];
-    let german = [Some("text_de"), Some("film.de.vtt"), Some("de"), Some("wvtt")];
+    let german = [
+        Some("text_de"),
+        Some("film.de.vtt"),
+        Some("de"),
+        Some("wvtt"),
+    ];
     assert_eq!(texts(streaming), [german], "{streaming:#}");
     assert_eq!(streaming["thumbnails"], "film_sheets.vtt");
     assert_eq!(streaming["leftOut"][0]["fileName"], "film.fr.ttml");
@@ -281,7 +336,11 @@ fn text_beside_the_media_is_in_the_server_manifest_that_an_import_writes() {
     let text = manifest.tracks.last().unwrap();
     assert_eq!(text.kind, headwater_ism::EntryKind::Text);
     assert_eq!(
-        (text.source.as_str(), text.track_name.as_deref(), text.language.as_deref()),
+        (
+            text.source.as_str(),
+            text.track_name.as_deref(),
+            text.language.as_deref()
+        ),
         ("film.de.vtt", Some("text_de"), Some("de"))
     );
     // From now on the manifest says it, and it is the same.
@@ -326,7 +385,12 @@ fn text_that_plays_and_text_that_does_not_are_reported() {
     let left_out = streaming["leftOut"].as_array().unwrap();
     let said: Vec<_> = left_out
         .iter()
-        .map(|left| (left["fileName"].as_str().unwrap(), left["reason"].as_str().unwrap()))
+        .map(|left| {
+            (
+                left["fileName"].as_str().unwrap(),
+                left["reason"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(said.len(), 4, "{said:?}");
     assert_eq!(
