@@ -92,6 +92,12 @@ impl CodecConfig {
 }
 
 impl OtherCodec {
+    /// Whether the samples are encrypted, whatever they are (ISO/IEC 14496-12 §8.12).
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        matches!(&self.fourcc.0, b"encv" | b"enca" | b"enct" | b"encs")
+    }
+
     /// A codec that would be described, were its configuration not missing or broken.
     #[must_use]
     pub fn broken(fourcc: FourCc) -> Self {

@@ -21,6 +21,12 @@ pub enum CmafError {
         /// What is in the way.
         reason: String,
     },
+    /// Nothing of the file is in the clear.
+    #[error("track {track} is encrypted already; what is packaged has to be stored in the clear")]
+    Encrypted {
+        /// Track id.
+        track: u32,
+    },
     /// The edit list of a track cannot be applied.
     #[error("track {track}: {fault}")]
     EditList {

@@ -87,6 +87,8 @@ pub enum Code {
     FilterMultipleFirstQuality,
     /// The stored media is not something that can be streamed.
     FormatNotSupported,
+    /// The stored media is encrypted already.
+    AlreadyEncrypted,
     /// The stored video's samples are not NAL units, or whatever its codec consists of.
     InvalidVideoNalUnit,
     /// The stored video has sync samples too far apart.
@@ -141,6 +143,7 @@ impl Code {
                 "MPE_FILTER_COMPOSITION_MULTIPLE_FIRST_QUALITY_OPERATOR_NOT_ALLOWED"
             }
             Self::FormatNotSupported => "MPE_FORMAT_NOT_SUPPORTED",
+            Self::AlreadyEncrypted => "MPE_ENC_ALREADY_ENCRYPTED",
             Self::InvalidVideoNalUnit => "MPE_INVALID_VIDEO_NAL_UNIT",
             Self::KeyFrameIntervalTooLarge => "MPE_KEY_FRAME_INTERVAL_TOO_LARGE",
             Self::PreconditionFailed => "MPE_PRECONDITION_FAILED",
@@ -179,6 +182,7 @@ impl Code {
             | Self::FilterCountOverLimit
             | Self::FilterMultipleFirstQuality
             | Self::FormatNotSupported
+            | Self::AlreadyEncrypted
             | Self::InvalidVideoNalUnit
             | Self::KeyFrameIntervalTooLarge => Kind::UnsupportedMedia,
             Self::PreconditionFailed | Self::FragmentNotReady => Kind::PreconditionFailed,

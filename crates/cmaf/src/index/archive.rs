@@ -20,6 +20,7 @@ use headwater_bmff::{
 use super::assemble::{Room, assemble};
 use super::bytes::{Fields, checked, push_crc, push_varint};
 use super::package::Made;
+use super::playable::not_playable;
 use super::{SegmentOrigin, SourceId, record};
 use crate::CmafError;
 use crate::segments::{MAX_SEGMENT_SAMPLES, MAX_SEGMENTS};
@@ -236,7 +237,7 @@ impl ArchiveBuilder {
     /// `header`: the object of that name. `source`: its state.
     ///
     /// Errors: `Movie` if it does not parse, `NoMedia` without a track of pictures, sound or text, `Unsupported` for codecs
-    /// that are not packaged.
+    /// that are not packaged, `Encrypted`.
     pub fn new(header: Bytes, source: SourceId) -> Result<Self, CmafError> {
         let movie = parse_movie(header.clone())?;
         let mut tracks: Vec<TrackConfig> = movie.tracks.into_iter().map(|t| t.config).collect();
@@ -246,13 +247,7 @@ impl ArchiveBuilder {
             .position(|config| !matches!(config.codec, CodecConfig::Other(_)));
         let config = match (playable, tracks.first()) {
             (Some(place), _) => tracks.swap_remove(place),
-            (None, Some(first)) => {
-                return Err(CmafError::Unsupported {
-                    track: first.id,
-                    codec: first.codec.name().to_owned(),
-                    reason: "it cannot be packaged without transcoding".to_owned(),
-                });
-            }
+            (None, Some(first)) => return Err(not_playable(first)),
             (None, None) => return Err(CmafError::NoMedia),
         };
         Ok(Self {

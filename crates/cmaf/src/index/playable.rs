@@ -19,7 +19,10 @@ pub(super) fn playable<'t>(
             _ if samples == 0 || config.kind == TrackKind::Other => {}
             CodecConfig::Other(other) => warnings.push(TrackWarning {
                 track: config.id,
-                reason: format!("{} cannot be packaged without transcoding", other.name),
+                reason: match other.is_encrypted() {
+                    true => CmafError::Encrypted { track: config.id }.to_string(),
+                    false => format!("{} cannot be packaged without transcoding", other.name),
+                },
             }),
             _ => places.push(place),
         }
@@ -45,12 +48,22 @@ pub(super) fn nothing_playable(warnings: &[TrackWarning], tracks: &[&Track]) -> 
         tracks.find(|track| track.config.id == warning.track)
     });
     match (first, track) {
-        (Some(warning), Some(track)) => CmafError::Unsupported {
-            track: warning.track,
-            codec: track.config.codec.name().to_owned(),
+        (Some(_), Some(track)) => not_playable(&track.config),
+        _ => CmafError::NoMedia,
+    }
+}
+
+/// What a track of a codec that is not packaged is refused with.
+pub(super) fn not_playable(config: &TrackConfig) -> CmafError {
+    match &config.codec {
+        CodecConfig::Other(other) if other.is_encrypted() => {
+            CmafError::Encrypted { track: config.id }
+        }
+        codec => CmafError::Unsupported {
+            track: config.id,
+            codec: codec.name().to_owned(),
             reason: "it cannot be packaged without transcoding".to_owned(),
         },
-        _ => CmafError::NoMedia,
     }
 }
 

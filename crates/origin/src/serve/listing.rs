@@ -241,6 +241,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
 pub(crate) fn leaves_out(code: Code) -> bool {
     matches!(
         code,
-        Code::FormatNotSupported | Code::KeyFrameIntervalTooLarge | Code::ResourceNotFound
+        Code::FormatNotSupported
+            | Code::AlreadyEncrypted
+            | Code::KeyFrameIntervalTooLarge
+            | Code::ResourceNotFound
     )
 }

@@ -751,3 +751,36 @@ fn smooth_fragments_decrypt_to_the_clear_frames() {
     assert!(piff.windows(16).any(|bytes| bytes == id));
     assert!(served.ends_with(&piff[piff.len() - 10_000..]));
 }
+
+#[test]
+fn media_that_is_encrypted_already_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str, more: &str| {
+        let args = format!(
+            "-f lavfi -i testsrc2=size=128x72:rate=25:duration=2 -f lavfi -i sine=duration=2:sample_rate=48000 \
+             -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac {more} {name}"
+        );
+        ffmpeg(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+        std::fs::read(folder.path().join(name)).unwrap()
+    };
+    let key = "-encryption_scheme cenc-aes-ctr -encryption_key 00112233445566778899aabbccddeeff \
+        -encryption_kid 0123456789abcdef0123456789abcdef";
+    let storage = Memory::default();
+    storage.write("secret.mp4", make("secret.mp4", key));
+    storage.write(
+        "live.ism",
+        r#"<smil><head><meta name="formats" content="vod-fmp4"/></head><body><switch><video src="live"/></switch></body></smil>"#,
+    );
+    let flags = "-an -movflags empty_moov+frag_keyframe";
+    storage.write("live/header", make("header.mp4", &format!("{key} {flags}")));
+    let bench = Bench::new(storage);
+    for name in ["secret", "live"] {
+        let refused = bench.get(&format!("{name}.ism/manifest(format=m3u8-cmaf)"));
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (415, "MPE_ENC_ALREADY_ENCRYPTED"),
+            "{}",
+            refused.text()
+        );
+    }
+}
