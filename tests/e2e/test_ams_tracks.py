@@ -177,6 +177,6 @@ def test_the_origin_gives_out_nothing_that_is_to_be_protected(account: Account, 
 
     assert status([], "format=mpd-time-cmaf") == (200, None)
     assert status([], "format=m3u8-cmaf") == (400, "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL")
-    assert status([], "format=m3u8-aapl") == (403, "MPE_OUTPUT_FORMAT_BLOCKED")
+    assert status([], "format=m3u8-aapl") == (403, "MPE_ENC_ENCRYPTION_REQUIRED")
     assert status([], "format=m3u8-aapl,encryption=cenc") == (415, "MPE_ENCRYPTION_NOT_SUPPORTED")
     assert status([filter], "format=mpd-time-cmaf") == (200, None)

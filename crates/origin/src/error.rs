@@ -47,6 +47,8 @@ pub enum Code {
     NotSigned,
     /// The URL leaves the encryption open where it has to say it.
     EncryptionNotSpecified,
+    /// The URL asks for the clear where the policy has the protocol encrypted only.
+    EncryptionRequired,
     /// Encryption is asked for where the policy has none.
     EncryptionNotSetInDeliveryPolicy,
     /// No such locator, manifest or file.
@@ -119,6 +121,7 @@ impl Code {
             Self::OutputFormatBlocked => "MPE_OUTPUT_FORMAT_BLOCKED",
             Self::AddressNotAllowed | Self::NotSigned => "MPE_UNAUTHORIZED",
             Self::EncryptionNotSpecified => "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL",
+            Self::EncryptionRequired => "MPE_ENC_ENCRYPTION_REQUIRED",
             Self::EncryptionNotSetInDeliveryPolicy => {
                 "MPE_ENC_ENCRYPTION_NOT_SET_IN_DELIVERY_POLICY"
             }
@@ -164,6 +167,7 @@ impl Code {
             Self::OutputFormatBlocked
             | Self::AddressNotAllowed
             | Self::NotSigned
+            | Self::EncryptionRequired
             | Self::EncryptionNotSetInDeliveryPolicy
             | Self::StorageAuthentication => Kind::PermissionDenied,
             Self::ResourceNotFound

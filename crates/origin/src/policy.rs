@@ -91,7 +91,8 @@ fn enables(protocols: Protocols, format: Format) -> bool {
     }
 }
 
-/// Formats: 403 for those whose protocol the policy does not enable.
+/// Formats: 403 for those whose protocol the policy does not enable, or not in the clear and in no encryption that the format
+/// goes with.
 /// Encryption: 403 where the policy has none of that kind, and 415 where the format does not go with it. What a
 /// policy only lets out encrypted never goes out in the clear.
 fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), OriginError> {
@@ -108,6 +109,14 @@ fn admit_options<L>(options: &Options, published: &Published<L>) -> Result<(), O
         ));
     }
     if !enables(protocols, options.format) {
+        let encrypted = &published.encrypted;
+        let mut schemes = [encrypted.envelope, encrypted.cenc, encrypted.cbcs].into_iter();
+        if options.encryption.is_none() && schemes.any(|p| enables(p, options.format)) {
+            return Err(OriginError::new(
+                Code::EncryptionRequired,
+                "this protocol is served encrypted only, in a way that does not go with this format",
+            ));
+        }
         return Err(OriginError::new(
             Code::OutputFormatBlocked,
             match options.encryption {
@@ -319,12 +328,14 @@ mod tests {
         let unset = Some(Code::EncryptionNotSetInDeliveryPolicy);
         let unsupported = Some(Code::EncryptionNotSupported);
         let unspecified = Some(Code::EncryptionNotSpecified);
+        let required = Some(Code::EncryptionRequired);
         let ts = Format::HlsTs(TsVersion::V4);
         let smooth = Format::Smooth(SmoothVersion::V22);
         for (format, encryption, on_mixed, on_drm) in [
             (Format::HlsCmaf, None, None, unspecified),
             (Format::DashCmaf, None, unspecified, unspecified),
             (smooth, None, blocked, blocked),
+            (Format::HlsTs(TsVersion::V3), None, None, required),
             (Format::DashCmaf, Some(Encryption::Cenc), None, None),
             (Format::HlsCmaf, Some(Encryption::Cenc), blocked, blocked),
             (Format::HlsCmaf, Some(Encryption::Cbcs), None, None),
@@ -383,7 +394,7 @@ mod tests {
             (smooth, Ok(Encryption::Envelope), Ok(Encryption::Cenc)),
             (Format::DashCsf, Ok(Encryption::Envelope), open),
             (v4, Ok(Encryption::Envelope), Ok(Encryption::Cbcs)),
-            (v3, Ok(Encryption::Envelope), Err(Code::OutputFormatBlocked)),
+            (v3, Ok(Encryption::Envelope), Err(Code::EncryptionRequired)),
             (Format::HlsCmaf, open, open),
             (Format::DashCmaf, open, open),
         ] {

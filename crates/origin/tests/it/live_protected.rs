@@ -264,7 +264,7 @@ fn nothing_goes_out_in_the_clear() {
                     "m3u8-cmaf" | "mpd-time-cmaf" => {
                         (400, "MPE_ENC_ENCRYPTION_NOT_SPECIFIED_IN_URL")
                     }
-                    _ => (403, "MPE_OUTPUT_FORMAT_BLOCKED"),
+                    _ => (403, "MPE_ENC_ENCRYPTION_REQUIRED"),
                 };
                 assert_eq!((got.status, got.code().as_str()), refused, "{url}");
             }
