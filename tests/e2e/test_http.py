@@ -255,7 +255,7 @@ def test_an_endpoint_of_its_own_host_name_serves_whom_it_is_for(account, counted
     made = endpoints.begin_create(*where, name, wanted, auto_start=True).result()
     try:
         assert made.access_control.ip.allow[0].address == "192.0.2.0" and made.max_cache_age == 5
-        refused = next(got for got in get(host) if got.status_code == 403)
+        refused = next(got for got in get(host) if got.status_code == 404)
         assert refused.json()["code"] == "MPE_UNAUTHORIZED"
         assert next(get()).status_code == 200, "others are served where they were"
         endpoints.begin_update(*where, name, StreamingEndpoint(location="local", access_control=allow(here))).result()
@@ -308,7 +308,7 @@ def test_an_endpoint_behind_akamai_serves_what_is_signed(account, counted_publis
         while (refused := ask(segment, {})).status_code == 200:
             assert time.monotonic() < deadline
             time.sleep(0.5)
-        assert (refused.status_code, refused.json()["code"]) == (403, "MPE_UNAUTHORIZED")
+        assert (refused.status_code, refused.json()["code"]) == (404, "MPE_UNAUTHORIZED")
         assert "not signed by a CDN" in refused.json()["detail"]
         whole = http.get(segment)
         assert whole.status_code == 200, "others are served where they were"
@@ -324,7 +324,7 @@ def test_an_endpoint_behind_akamai_serves_what_is_signed(account, counted_publis
             (segment, keys["first"], "first", time.time() - 60, "not of this time"),
         ]:
             answer = ask(segment, signed(url, key, identifier, at))
-            assert answer.status_code == 403 and why in answer.json()["detail"], answer.text
+            assert answer.status_code == 404 and why in answer.json()["detail"], answer.text
         # Of Flash's players this host says something, and no other does.
         base = urlsplit(segment)
         policy = f"{base.scheme}://{base.netloc}/crossdomain.xml"

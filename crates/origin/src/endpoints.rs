@@ -35,7 +35,7 @@ pub(crate) fn admits(ranges: &[IpRange], client: Option<IpAddr>) -> bool {
 
 /// The endpoint that serves a request, of those that run.
 ///
-/// Errors: 403 if none is for the client's address, or none that is takes the request's signature.
+/// Errors: 404 if none is for the client's address, or none that is takes the request's signature.
 pub(crate) fn choose<'e>(
     running: &'e [Endpoint],
     request: &Request<'_>,

@@ -12,6 +12,9 @@ pub enum Kind {
     InvalidArgument,
     /// Somebody decided that this must not be served.
     PermissionDenied,
+    /// It is served to others, and to whoever asks it is as if it were not there: 404, which no cache keeps, as Azure Media
+    /// Services had it.
+    Withheld,
     /// Nothing is there (yet).
     NotFound,
     /// Nothing is there yet; it is expected within seconds.
@@ -165,11 +168,10 @@ impl Code {
         match self {
             Self::BadUrlSyntax | Self::EncryptionNotSpecified => Kind::InvalidArgument,
             Self::OutputFormatBlocked
-            | Self::AddressNotAllowed
-            | Self::NotSigned
             | Self::EncryptionRequired
             | Self::EncryptionNotSetInDeliveryPolicy
             | Self::StorageAuthentication => Kind::PermissionDenied,
+            Self::AddressNotAllowed | Self::NotSigned => Kind::Withheld,
             Self::ResourceNotFound
             | Self::EgressFilterNotFound
             | Self::EgressTimestampNotFound
@@ -206,7 +208,7 @@ impl Kind {
         match self {
             Self::InvalidArgument => 400,
             Self::PermissionDenied => 403,
-            Self::NotFound | Self::NotYet => 404,
+            Self::Withheld | Self::NotFound | Self::NotYet => 404,
             Self::MethodNotAllowed => 405,
             Self::Gone => 410,
             Self::PreconditionFailed => 412,
@@ -227,6 +229,7 @@ impl Kind {
             Self::NotYet => "public, max-age=1",
             Self::Gone => "public, max-age=3600",
             Self::PermissionDenied
+            | Self::Withheld
             | Self::MethodNotAllowed
             | Self::PreconditionFailed
             | Self::RangeNotSatisfiable
@@ -239,7 +242,7 @@ impl Kind {
     fn title(self) -> &'static str {
         match self {
             Self::InvalidArgument => "The URL is not a valid streaming URL",
-            Self::PermissionDenied => "This is not allowed",
+            Self::PermissionDenied | Self::Withheld => "This is not allowed",
             Self::NotFound => "Not found",
             Self::NotYet => "Not there yet",
             Self::MethodNotAllowed => "Method not allowed",
@@ -256,7 +259,7 @@ impl Kind {
     fn slug(self) -> &'static str {
         match self {
             Self::InvalidArgument => "InvalidArgument",
-            Self::PermissionDenied => "PermissionDenied",
+            Self::PermissionDenied | Self::Withheld => "PermissionDenied",
             Self::NotFound => "NotFound",
             Self::NotYet => "NotYetAvailable",
             Self::MethodNotAllowed => "MethodNotAllowed",
