@@ -227,6 +227,56 @@ impl BoxedCodec {
         Some(())
     }
 
+    /// The speakers that Dolby Digital Plus is for, as a channel mask of `WAVEFORMATEXTENSIBLE`, without those that it has no
+    /// bit for. `None` for other codecs.
+    #[must_use]
+    pub fn speakers(&self) -> Option<u32> {
+        const FRONT: u32 = 0x3;
+        const CENTRE: u32 = 0x4;
+        const LOW_FREQUENCY: u32 = 0x8;
+        const BACK: u32 = 0x30;
+        const BACK_CENTRE: u32 = 0x100;
+        const SIDE: u32 = 0x600;
+        if self.kind != BoxedKind::Eac3 {
+            return None;
+        }
+        let mut bits = BitReader::new(&self.config);
+        bits.skip(28)?;
+        let mut speakers = match bits.bits(3)? {
+            1 => CENTRE,
+            3 => FRONT | CENTRE,
+            4 => FRONT | BACK_CENTRE,
+            5 => FRONT | CENTRE | BACK_CENTRE,
+            6 => FRONT | BACK,
+            7 => FRONT | CENTRE | BACK,
+            _ => FRONT,
+        };
+        if bits.bit()? {
+            speakers |= LOW_FREQUENCY;
+        }
+        bits.skip(3)?;
+        if bits.bits(4)? > 0 {
+            let locations = bits.bits(9)?;
+            // Of two pairs of surround speakers those of the first are at the sides.
+            if locations & 0b10 != 0 && speakers & BACK != 0 {
+                speakers |= SIDE;
+            }
+            for (location, mask) in [
+                (0b1, 0xc0), // between the front's and the centre
+                (0b10, BACK),
+                (0b100, BACK_CENTRE),
+                (0b1000, 0x800),       // top
+                (0b100_0000, 0x5000),  // above the front's
+                (0b1000_0000, 0x2000), // above the centre
+            ] {
+                if locations & location != 0 {
+                    speakers |= mask;
+                }
+            }
+        }
+        Some(speakers)
+    }
+
     /// `dfLa`: version and flags | metadata blocks, the first of which is STREAMINFO (RFC 9639 §8.2).
     fn flac(&mut self) -> Option<()> {
         let mut bits = BitReader::new(&self.config);
@@ -325,6 +375,15 @@ mod tests {
         // The same with a dependent substream of a pair (Lrs/Rrs): 7.1.
         let eac3 = parse(b"ec-3", &[0x1f, 0xf8, 0x20, 0x0f, 0x02, 0x02]);
         assert_eq!((eac3.sample_rate, eac3.channels), (48_000, 8));
+    }
+
+    #[test]
+    fn speakers_of_dolby_digital_plus() {
+        let of = |dec3: &[u8]| parse(b"ec-3", dec3).speakers();
+        assert_eq!(of(&[0x06, 0, 0x20, 0x04, 0]), Some(0x3));
+        assert_eq!(of(&[0x06, 0, 0x20, 0x0f, 0]), Some(0x3f));
+        assert_eq!(of(&[0x1f, 0xf8, 0x20, 0x0f, 0x02, 0x02]), Some(0x63f));
+        assert_eq!(parse(b"ac-3", &[0x10, 0x3d, 0xe0]).speakers(), None);
     }
 
     #[test]

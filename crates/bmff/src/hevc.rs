@@ -65,6 +65,19 @@ pub fn parameter_sets(record: &[u8]) -> Option<Vec<&[u8]>> {
     Some(units)
 }
 
+/// Whether a NAL unit is a VPS, SPS or PPS.
+#[must_use]
+pub fn is_parameter_set(nal: &[u8]) -> bool {
+    nal.first()
+        .is_some_and(|header| matches!((header >> 1) & 0x3f, 32..=34))
+}
+
+/// Bytes of a sample's NAL lengths. `None` if the record is cut off.
+#[must_use]
+pub fn nal_length_size(record: &[u8]) -> Option<u8> {
+    Some((record.get(21)? & 3).saturating_add(1))
+}
+
 /// A record for the parameter sets of a byte stream, NAL headers included, with NAL lengths of four bytes, and the size of its
 /// pictures. `None` while there is none of a kind, for a sequence parameter set that does not parse, and for more of a kind
 /// than the record has room for.

@@ -22,7 +22,7 @@ mod text;
 
 pub use fragment::{Following, Fragment, Sample, TooLarge};
 pub use manifest::{Chunk, Level, Live, Manifest, Media, Stream, Version};
-pub use private::{aac_private_data, avc_private_data};
+pub use private::{aac_private_data, eac3_private_data, video_private_data};
 pub use sparse::{Message, Sparse};
 
 /// Value for `Content-Type` of manifests.

@@ -97,11 +97,11 @@ pub enum Level {
     Video {
         /// bit/s: what `{bitrate}` stands for.
         bitrate: u32,
-        /// `H264`.
+        /// `H264`, `hvc1`, `hev1`.
         four_cc: &'static str,
         /// Coded size, pixels.
         size: (u32, u32),
-        /// See [`crate::avc_private_data`].
+        /// See [`crate::video_private_data`].
         private_data: String,
         /// Bytes of a sample's NAL lengths.
         nal_length_size: u8,
@@ -118,7 +118,7 @@ pub enum Level {
         sample_rate: u32,
         /// Count.
         channels: u16,
-        /// See [`crate::aac_private_data`].
+        /// See [`crate::aac_private_data`] and [`crate::eac3_private_data`].
         private_data: String,
     },
     /// TTML documents.

@@ -298,9 +298,7 @@ pub(super) fn refused(error: CmafError) -> OriginError {
         CmafError::KeyFrameInterval { .. } => {
             OriginError::new(Code::KeyFrameIntervalTooLarge, error.to_string())
         }
-        CmafError::Encrypted { .. } => {
-            OriginError::new(Code::AlreadyEncrypted, error.to_string())
-        }
+        CmafError::Encrypted { .. } => OriginError::new(Code::AlreadyEncrypted, error.to_string()),
         other => OriginError::new(
             Code::FormatNotSupported,
             format!("the stored media cannot be streamed: {other}"),

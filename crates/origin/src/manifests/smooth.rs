@@ -10,7 +10,7 @@ use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::presentation::{Presentation, Track};
 use crate::shield::Shield;
-use headwater_bmff::{AudioObjectType, CodecConfig};
+use headwater_bmff::{AudioObjectType, BoxedKind, CodecConfig, hevc};
 use headwater_cmaf::index::TrackHead;
 use headwater_smooth as smooth;
 use headwater_time::{Rounding, Timescale, rescale};
@@ -179,6 +179,14 @@ fn stream<'a>(
 
 /// The level that a track is; `None` if the protocol does not carry it.
 pub(crate) fn level(bitrate: u32, head: &TrackHead) -> Option<smooth::Level> {
+    let audio = |four_cc, tag, private_data| smooth::Level::Audio {
+        bitrate,
+        four_cc,
+        tag,
+        sample_rate: head.sample_rate,
+        channels: head.channels,
+        private_data,
+    };
     match Decoder::of(head)?.config {
         CodecConfig::Avc(avc) => {
             let sets = avc.sps.iter().chain(&avc.pps).map(Vec::as_slice);
@@ -186,21 +194,36 @@ pub(crate) fn level(bitrate: u32, head: &TrackHead) -> Option<smooth::Level> {
                 bitrate,
                 four_cc: "H264",
                 size: (head.width.into(), head.height.into()),
-                private_data: smooth::avc_private_data(sets),
+                private_data: smooth::video_private_data(sets),
                 nal_length_size: avc.nal_length_size,
             })
         }
-        CodecConfig::Aac(aac) => Some(smooth::Level::Audio {
-            bitrate,
-            four_cc: match aac.object_type {
+        CodecConfig::Boxed(codec) if codec.kind == BoxedKind::Hevc => {
+            let sets = hevc::parameter_sets(&codec.config)?.into_iter();
+            Some(smooth::Level::Video {
+                bitrate,
+                four_cc: match &codec.sample_entry.0 {
+                    b"hev1" => "hev1",
+                    _ => "hvc1",
+                },
+                size: (head.width.into(), head.height.into()),
+                private_data: smooth::video_private_data(
+                    sets.filter(|nal| hevc::is_parameter_set(nal)),
+                ),
+                nal_length_size: hevc::nal_length_size(&codec.config)?,
+            })
+        }
+        CodecConfig::Aac(aac) => {
+            let four_cc = match aac.object_type {
                 AudioObjectType::Lc => "AACL",
                 AudioObjectType::He | AudioObjectType::HeV2 => "AACH",
-            },
-            tag: 255,
-            sample_rate: head.sample_rate,
-            channels: head.channels,
-            private_data: smooth::aac_private_data(&aac.asc),
-        }),
+            };
+            Some(audio(four_cc, 255, smooth::aac_private_data(&aac.asc)))
+        }
+        CodecConfig::Boxed(codec) if codec.kind == BoxedKind::Eac3 => {
+            let private_data = smooth::eac3_private_data(codec.speakers()?, &codec.config);
+            Some(audio("EC-3", 65_534, private_data))
+        }
         _ => None,
     }
 }

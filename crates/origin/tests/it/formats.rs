@@ -855,6 +855,81 @@ fn smooth_fragments_carry_the_source() {
 }
 
 #[test]
+fn smooth_carries_hevc_and_dolby_digital_plus() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = "-f lavfi -i testsrc2=size=128x72:rate=25:duration=4 -f lavfi -i sine=duration=4:sample_rate=48000 \
+        -c:v libx265 -preset ultrafast -pix_fmt yuv420p -tag:v hvc1 -x265-params log-level=none:keyint=50:open-gop=0 \
+        -ac 6 -c:a eac3 -b:a 192k film.mp4";
+    ffmpeg(folder.path(), &args.split_whitespace().collect::<Vec<_>>());
+    let source = folder.path().join("film.mp4");
+    let storage = Memory::default();
+    storage.write("film.mp4", std::fs::read(&source).unwrap());
+    let bench = Bench::new(storage);
+    let manifest = ok(&bench, "film.ism/Manifest");
+    let document = roxmltree::Document::parse(manifest.text()).unwrap();
+    let levels = document.descendants();
+    let levels = levels.filter(|n| n.has_tag_name("QualityLevel"));
+    let [video, audio] = levels.collect::<Vec<_>>()[..] else {
+        panic!("{}", manifest.text());
+    };
+    assert_eq!(video.attribute("FourCC"), Some("hvc1"));
+    for (name, value) in [
+        ("FourCC", "EC-3"),
+        ("AudioTag", "65534"),
+        ("Channels", "6"),
+        ("SamplingRate", "48000"),
+    ] {
+        assert_eq!(audio.attribute(name), Some(value));
+    }
+    let private = audio.attribute("CodecPrivateData").unwrap();
+    let format = "00063F000000AF87FBA7022DFB42A4D405CD93843BDD";
+    assert_eq!(&private[..format.len()], format);
+    assert_eq!(private.len(), format.len() + 10);
+
+    // With its private data in front, what the fragments hold is the source.
+    let raw = |level: roxmltree::Node<'_, '_>| {
+        let stream = level.parent().unwrap();
+        let (name, bitrate) = (
+            stream.attribute("Name").unwrap(),
+            level.attribute("Bitrate").unwrap(),
+        );
+        let mut start = 0;
+        let mut bodies = Vec::new();
+        for chunk in stream.children().filter(|n| n.has_tag_name("c")) {
+            let number = |name: &str| chunk.attribute(name).map(|v| v.parse::<u64>().unwrap());
+            start = number("t").unwrap_or(start);
+            for _ in 0..number("r").unwrap_or(1) {
+                let url = format!("film.ism/QualityLevels({bitrate})/RawFragments({name}={start})");
+                bodies.push(ok(&bench, &url).body.to_vec());
+                start += number("d").unwrap();
+            }
+        }
+        bodies.concat()
+    };
+    let private = video.attribute("CodecPrivateData").unwrap();
+    let digits = private.as_bytes().chunks(2);
+    let mut stream: Vec<u8> = digits
+        .map(|digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap())
+        .collect();
+    assert_eq!(stream[..5], [0, 0, 0, 1, 0x40], "the VPS is first");
+    let samples = raw(video);
+    let mut rest = samples.as_slice();
+    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+        let (unit, behind) = behind.split_at(u32::from_be_bytes(*length) as usize);
+        stream.extend([0, 0, 0, 1]);
+        stream.extend(unit);
+        rest = behind;
+    }
+    assert_eq!(pictures(write(&stream, ".hevc").path()), pictures(&source));
+    let args = ["-i", "film.mp4", "-map", "0:a", "-c", "copy", "film.eac3"];
+    ffmpeg(folder.path(), &args);
+    let frames = std::fs::read(folder.path().join("film.eac3")).unwrap();
+    // All but the frame that only primes the decoder.
+    let frame = 192_000 / 8 * 1536 / 48_000;
+    assert_eq!(raw(audio), frames[frame..]);
+}
+
+#[test]
 fn old_dash_clients_get_the_same_segments() {
     let (storage, _folder) = film();
     let bench = Bench::new(storage);

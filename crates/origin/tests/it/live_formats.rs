@@ -462,7 +462,7 @@ fn what_a_container_does_not_carry_is_said() {
     );
     let text = ok(&bench, "show.ism/manifest").text().to_owned();
     assert!(
-        !text.contains("Type=\"video\"") && text.contains("Type=\"audio\""),
+        text.contains("FourCC=\"hvc1\"") && text.contains("Type=\"audio\""),
         "{text}"
     );
     for (format, code) in [
