@@ -1,11 +1,27 @@
 //! Text files of assets, read and parsed: subtitles, and what says which part of a sprite sheet is when.
+//!
+//! The text of a live archive is a folder of fragments. They are read once and joined to one file, which is kept beside the
+//! packaging indexes, `{folder}/.headwater/header.text`, and is of one state of the folder's movie header:
+//!
+//! ```text
+//! headwater text 1
+//! "entity tag of the movie header", empty without one
+//! name of the last fragment that is in it, or `all`
+//! the file: the fragments that say something, and at last what they say as WebVTT
+//! ```
+//!
+//! It is safe to delete, and made anew then.
 
 use crate::cache::Cache;
 use crate::error::{Code, OriginError};
-use crate::index::{Freshness, MediaFile, storage_error};
+use crate::index::{Freshness, MediaFile, archive_folder, fragment_names, storage_error};
 use crate::ports::{Storage, StorageError};
-use crate::presentation::TextEntry;
-use headwater_text::{MAX_BYTES, Text, thumbnails};
+use crate::presentation::{Grid, TextEntry, TextTrack};
+use crate::tag::Tag;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt as _};
+use headwater_cmaf::index::blob_name;
+use headwater_text::{MAX_BYTES, Text, archive, thumbnails};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
@@ -13,6 +29,17 @@ use std::sync::Arc;
 const TTL: SignedDuration = SignedDuration::from_secs(5);
 /// What a parsed document costs, in sizes of its file: text of its own for every cue.
 const COST: usize = 4;
+
+/// Fragments of an archive that are read at a time, and between two times that what they hold is stored.
+const AT_A_TIME: usize = 16;
+const CHECKPOINT: usize = 2048;
+/// Most that the fragments of an archive may hold until they are joined: what is said in some ten hours.
+const MAX_JOINED_BYTES: usize = 24 << 20;
+/// Largest fragment of text.
+const MAX_FRAGMENT_BYTES: u64 = 1 << 20;
+const TITLE: &str = "headwater text 1";
+/// Stands where the last fragment does, when there is no other.
+const ALL: &str = "all";
 
 /// Why a track of text is none whose cues are parts of pictures.
 pub(crate) const NO_TEXT: &str = "parts of pictures are no text";
@@ -29,6 +56,8 @@ pub(crate) struct Document {
     pub(crate) language: Option<String>,
     /// What it is if its cues are parts of pictures.
     pub(crate) sheets: Option<thumbnails::Track>,
+    /// Its times are those of the media, rather than counted from where the presentation starts.
+    absolute: bool,
 }
 
 impl Document {
@@ -83,6 +112,14 @@ impl<S: Storage> Reader<'_, S> {
             (found, _) => found,
         }
     }
+
+    /// Lets a track's document count from where the presentation starts.
+    pub(crate) fn place(&self, text: &mut TextTrack, grid: Grid<'_>) {
+        let start_ms = grid.clock.zero_ms();
+        text.document = self
+            .documents
+            .placed(self.place, &text.document, start_ms, self.now);
+    }
 }
 
 /// The documents that an instance has served.
@@ -113,17 +150,53 @@ impl Documents {
             if let Some(known) = self.known.get(&key, now) {
                 return known.outcome;
             }
-            if let Some(known) = self.known.stale(&key) {
-                let info = storage.head(media.at, media.file).await;
-                if info.map_err(storage_error)?.etag == known.etag {
-                    self.keep(&key, &known, now);
-                    return known.outcome;
-                }
+            if let Some(known) = self.known.stale(&key)
+                && state(storage, media).await? == known.etag
+            {
+                self.keep(&key, &known, now);
+                return known.outcome;
             }
         }
-        let known = self.read(storage, media, log).await?;
+        let known = match archive_folder(media.file) {
+            Some(folder) => self.read_archive(storage, media, folder, log).await?,
+            None => self.read(storage, media, log).await?,
+        };
         self.keep(&key, &known, now);
         known.outcome
+    }
+
+    /// The document as it counts from where its presentation starts. `start_ms`: that, in the time of the media.
+    fn placed(
+        &self,
+        place: &str,
+        document: &Arc<Document>,
+        start_ms: u64,
+        now: Timestamp,
+    ) -> Arc<Document> {
+        if !document.absolute || start_ms == 0 {
+            return Arc::clone(document);
+        }
+        let key = format!("{place}\n{}\n{start_ms}", document.etag);
+        if let Some(known) = self.known.get(&key, now)
+            && known.etag == document.etag
+            && let Ok(placed) = known.outcome
+        {
+            return placed;
+        }
+        let placed = Arc::new(Document {
+            etag: document.etag.clone(),
+            len: document.len,
+            text: document.text.earlier(start_ms),
+            language: document.language.clone(),
+            sheets: None,
+            absolute: false,
+        });
+        let known = Known {
+            etag: document.etag.clone(),
+            outcome: Ok(Arc::clone(&placed)),
+        };
+        self.keep(&key, &known, now);
+        placed
     }
 
     fn keep(&self, key: &str, known: &Known, now: Timestamp) {
@@ -169,6 +242,7 @@ impl Documents {
                         language: text.language().map(str::to_owned),
                         sheets: thumbnails::Track::of(text.cues()),
                         text,
+                        absolute: false,
                     }))
                 }
             }
@@ -178,4 +252,172 @@ impl Documents {
             outcome,
         })
     }
+
+    /// The text of an archive: from the file that was joined before, or joined now.
+    async fn read_archive<S: Storage>(
+        &self,
+        storage: &S,
+        media: &MediaFile<'_, S::Location>,
+        folder: &str,
+        log: fn(&str),
+    ) -> Result<Known, OriginError> {
+        let etag = state(storage, media).await?;
+        let refuse = |why: String| OriginError::new(Code::FormatNotSupported, why);
+        let outcome = match joined(storage, media, folder, &etag, log).await {
+            Ok(file) => match Text::parse(&file) {
+                Err(error) => Err(refuse(error.to_string())),
+                Ok((text, _)) => {
+                    let mut tag = Tag::new();
+                    tag.bytes(&file);
+                    Ok(Arc::new(Document {
+                        etag: tag.finish(),
+                        len: file.len(),
+                        language: text.language().map(str::to_owned),
+                        sheets: None,
+                        // Whatever it was, so that it is the same where it is placed.
+                        text: text.earlier(0),
+                        absolute: true,
+                    }))
+                }
+            },
+            Err(error) if error.code() == Code::FormatNotSupported => Err(error),
+            Err(error) => return Err(error),
+        };
+        Ok(Known { etag, outcome })
+    }
+}
+
+/// The state of a text file: its entity tag. An archive without a movie header has always the same.
+async fn state<S: Storage>(
+    storage: &S,
+    media: &MediaFile<'_, S::Location>,
+) -> Result<String, OriginError> {
+    match storage.head(media.at, media.file).await {
+        Ok(info) => Ok(info.etag),
+        Err(StorageError::NotFound) if archive_folder(media.file).is_some() => Ok(String::new()),
+        Err(error) => Err(storage_error(error)),
+    }
+}
+
+/// Name of the joined file of an archive with this movie header.
+fn joined_name(header: &str) -> String {
+    let index = blob_name(header);
+    let stem = index.strip_suffix(".hwx").unwrap_or(&index);
+    format!("{stem}.text")
+}
+
+/// What is stored of the state `etag`: the last fragment in it, `None` for all of them, and the file. `None` if it is of
+/// another state, or none.
+fn read_joined(stored: &Bytes, etag: &str) -> Option<(Option<u64>, Bytes)> {
+    let mut lines = stored.splitn(4, |byte| *byte == b'\n');
+    let ours = lines.next()? == TITLE.as_bytes() && lines.next()? == etag.as_bytes();
+    let last = std::str::from_utf8(lines.next().filter(|_| ours)?).ok()?;
+    let last = match last {
+        ALL => None,
+        number => Some(number.parse().ok()?),
+    };
+    Some((last, stored.slice_ref(lines.next()?)))
+}
+
+/// What the fragments of an archive say, as WebVTT in the time of the media.
+///
+/// Errors: 404 for an empty folder, 415 for more text than is joined, and what storage says.
+async fn joined<S: Storage>(
+    storage: &S,
+    media: &MediaFile<'_, S::Location>,
+    folder: &str,
+    etag: &str,
+    log: fn(&str),
+) -> Result<Bytes, OriginError> {
+    let (at, name) = (media.at, joined_name(media.file));
+    let limit = u64::try_from(MAX_JOINED_BYTES).unwrap_or(u64::MAX);
+    let most = limit.saturating_add(4096);
+    let (mut replaces, mut begun) = (None, None);
+    match storage.read(at, &name, 0..most, None).await {
+        Ok(stored) => {
+            match read_joined(&stored.bytes, etag) {
+                Some((None, file)) => return Ok(file),
+                other => begun = other,
+            }
+            replaces = Some(stored.etag);
+        }
+        Err(StorageError::NotFound | StorageError::RangeNotSatisfiable) => {}
+        Err(error) => return Err(storage_error(error)),
+    }
+    let header = match storage
+        .read(at, media.file, 0..MAX_FRAGMENT_BYTES, None)
+        .await
+    {
+        Ok(read) => read.bytes,
+        Err(StorageError::NotFound | StorageError::RangeNotSatisfiable) => Bytes::new(),
+        Err(error) => return Err(storage_error(error)),
+    };
+    let init = archive::init(&header).map_err(|error| {
+        OriginError::new(Code::FormatNotSupported, "the text has no place").because(error)
+    })?;
+    let names = fragment_names(storage, at, folder).await?;
+    if names.is_empty() {
+        return Err(OriginError::new(
+            Code::ResourceNotFound,
+            "a folder of the asset has no fragments",
+        ));
+    }
+    let (last, mut file) = match begun {
+        Some((last, file)) => (last, file.to_vec()),
+        None => (None, init.clone()),
+    };
+    let left = names.partition_point(|name| last.is_some_and(|last| *name <= last));
+    let mut rest = names
+        .get(left..)
+        .unwrap_or_default()
+        .chunks(CHECKPOINT)
+        .peekable();
+    let mut unread = 0_u32;
+    while let Some(starts) = rest.next() {
+        let reads = starts.iter().map(|start| async move {
+            let name = format!("{folder}/{start}");
+            storage.read(at, &name, 0..MAX_FRAGMENT_BYTES, None).await
+        });
+        let mut reads = stream::iter(reads).buffered(AT_A_TIME);
+        while let Some(read) = reads.next().await {
+            let read = match read {
+                Ok(read) => read.bytes,
+                // Archives lose their oldest fragments.
+                Err(StorageError::NotFound | StorageError::RangeNotSatisfiable) => continue,
+                Err(error) => return Err(storage_error(error)),
+            };
+            match archive::fragment(&init, &read) {
+                Ok(Some(fragment)) => file.extend_from_slice(&fragment),
+                Ok(None) => {}
+                Err(_) => unread = unread.saturating_add(1),
+            }
+        }
+        if file.len() > MAX_JOINED_BYTES {
+            return Err(OriginError::new(
+                Code::FormatNotSupported,
+                format!("the archive has more than {limit} bytes of text"),
+            ));
+        }
+        let last = match (rest.peek(), starts.last()) {
+            (Some(_), Some(last)) => last.to_string(),
+            _ => {
+                let text = archive::webvtt(&file).map_err(|error| {
+                    OriginError::new(Code::FormatNotSupported, error.to_string())
+                })?;
+                file = text.into_bytes();
+                ALL.to_owned()
+            }
+        };
+        let stored = [format!("{TITLE}\n{etag}\n{last}\n").as_bytes(), &file].concat();
+        let put = storage.put(at, &name, Bytes::from(stored), replaces.as_deref());
+        match put.await {
+            Ok(etag) => replaces = Some(etag),
+            // Somebody else is at it, too, or may write here and we may not.
+            Err(error) => log(&format!("{name} could not be stored: {error}")),
+        }
+    }
+    if unread > 0 {
+        log(&format!("{folder}: {unread} fragments are no text"));
+    }
+    Ok(Bytes::from(file))
 }

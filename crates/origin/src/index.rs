@@ -10,7 +10,7 @@ mod archive;
 mod build;
 mod stored;
 
-pub(crate) use archive::{archive_folder, archive_header};
+pub(crate) use archive::{archive_folder, archive_header, fragment_names};
 
 use crate::cache::Cache;
 use crate::error::{Code, Kind, OriginError};

@@ -160,10 +160,13 @@ pub async fn report<S: Storage>(
         timelines.push(directory.await?);
     }
     let segments = text_segments(&presentation, &timelines)?;
-    let texts = texts.iter();
+    let grid = grid(&presentation)?;
     report
         .tracks
-        .extend(texts.map(|(file, text)| of_text(file, text, segments)));
+        .extend(texts.into_iter().map(|(file, mut text)| {
+            reader.place(&mut text, grid);
+            of_text(file, text, segments)
+        }));
     if !presentation.videos.is_empty() {
         let sheets = images::find(&reader, name, &found.listing.texts).await;
         report.sheets = sheets.map(|(file, _)| file);
@@ -286,20 +289,20 @@ fn text_segments(
         .div_ceil(fragments.max(1)))
 }
 
-fn of_text(file: &str, text: &TextTrack, segments: u32) -> TrackReport {
+fn of_text(file: String, text: TextTrack, segments: u32) -> TrackReport {
     TrackReport {
-        file: file.to_owned(),
+        file,
         id: None,
         kind: TrackKind::Text,
-        name: text.name.clone(),
         bitrate: text.bitrate,
         codec: match text.document.text.format() {
             headwater_text::Format::WebVtt => WEBVTT_CODEC,
             headwater_text::Format::Ttml => TTML_CODEC,
         }
         .to_owned(),
-        language: text.language.clone(),
         duration_ms: text.document.text.end_ms(),
+        name: text.name,
+        language: text.language,
         segments,
         // Each protocol has a form that it carries text in.
         refusals: Vec::new(),

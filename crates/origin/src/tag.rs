@@ -90,7 +90,7 @@ impl Tag {
         format!("\"hw{FORMAT_VERSION}-{:016x}\"", self.0)
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }

@@ -1,7 +1,7 @@
 //! A file of either format, and what segments of it there are.
 
 use crate::error::{TextError, Warning};
-use crate::time::Clock;
+use crate::time::{Clock, Span};
 use crate::{convert, packaged, ttml, vtt};
 use std::ops::Range;
 
@@ -81,6 +81,29 @@ impl Text {
     pub fn end_ms(&self) -> u64 {
         let ends = self.vtt.cues.iter().map(|cue| cue.span.end_ms);
         ends.filter(|end| *end < u64::MAX).max().unwrap_or_default()
+    }
+
+    /// The same text `ms` milliseconds earlier, as WebVTT. What is over before time 0 is not there any more.
+    #[must_use]
+    pub fn earlier(&self, ms: u64) -> Self {
+        let earlier = |at: u64| match at {
+            u64::MAX => at,
+            at => at.saturating_sub(ms),
+        };
+        let cues = self.vtt.cues.iter().filter_map(|cue| {
+            let span = Span {
+                start_ms: earlier(cue.span.start_ms),
+                end_ms: earlier(cue.span.end_ms),
+            };
+            (!span.is_empty()).then(|| vtt::Cue {
+                span,
+                ..cue.clone()
+            })
+        });
+        Self::of_vtt(vtt::Document {
+            blocks: self.vtt.blocks.clone(),
+            cues: cues.collect(),
+        })
     }
 
     /// A WebVTT segment: every cue that touches `window` (ticks of the track), with its own times.

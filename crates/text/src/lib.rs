@@ -24,6 +24,7 @@
     )
 )]
 
+pub mod archive;
 pub mod captions;
 mod convert;
 mod document;

@@ -41,6 +41,40 @@ pub(crate) fn archive_folder(file: &str) -> Option<&str> {
     file.strip_suffix(ARCHIVE_HEADER)?.strip_suffix('/')
 }
 
+/// Starts of all fragments in a folder, ascending: names that are decimal numbers as they are written.
+///
+/// Errors: 415 for too many, and what storage says.
+pub(crate) async fn fragment_names<S: Storage>(
+    storage: &S,
+    at: &S::Location,
+    folder: &str,
+) -> Result<Vec<u64>, OriginError> {
+    let mut starts: Vec<u64> = Vec::new();
+    let mut marker: Option<String> = None;
+    loop {
+        let page = storage.list_page(at, folder, marker.as_deref());
+        let (names, next) = page.await.map_err(storage_error)?;
+        let numbers = names.iter().filter_map(|name| {
+            let start = name.parse::<u64>().ok()?;
+            (start.to_string() == *name).then_some(start)
+        });
+        starts.extend(numbers);
+        if starts.len() > MAX_FRAGMENTS {
+            return Err(OriginError::new(
+                Code::FormatNotSupported,
+                "the archive has too many fragments",
+            ));
+        }
+        match next {
+            Some(next) => marker = Some(next),
+            None => break,
+        }
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    Ok(starts)
+}
+
 /// A folder of fragments.
 pub(super) struct Archive<'a, S: Storage> {
     pub(super) storage: &'a S,
@@ -89,7 +123,7 @@ impl<S: Storage> Archive<'_, S> {
             len: self.info.len,
         };
         let mut builder = ArchiveBuilder::new(header.bytes, source).map_err(refused)?;
-        let names = self.names().await?;
+        let names = fragment_names(self.storage, self.media.at, self.folder).await?;
         let notes = self.notes_name();
         let mut noted = None;
         if names.len() > CHECKPOINT
@@ -150,36 +184,6 @@ impl<S: Storage> Archive<'_, S> {
             .storage
             .read(self.media.at, name, 0..MAX_NOTES_BYTES, None);
         read.await.map(|read| (read.bytes, read.etag))
-    }
-
-    /// Starts of all fragments, ascending: names that are decimal numbers as they are written.
-    async fn names(&self) -> Result<Vec<u64>, OriginError> {
-        let mut starts: Vec<u64> = Vec::new();
-        let mut marker: Option<String> = None;
-        loop {
-            let page = self
-                .storage
-                .list_page(self.media.at, self.folder, marker.as_deref());
-            let (names, next) = page.await.map_err(storage_error)?;
-            let numbers = names.iter().filter_map(|name| {
-                let start = name.parse::<u64>().ok()?;
-                (start.to_string() == *name).then_some(start)
-            });
-            starts.extend(numbers);
-            if starts.len() > MAX_FRAGMENTS {
-                return Err(OriginError::new(
-                    Code::FormatNotSupported,
-                    "the archive has too many fragments",
-                ));
-            }
-            match next {
-                Some(next) => marker = Some(next),
-                None => break,
-            }
-        }
-        starts.sort_unstable();
-        starts.dedup();
-        Ok(starts)
     }
 
     /// Reads fragments and notes them.

@@ -193,13 +193,12 @@ impl Listing {
         let unused = manifest.tracks.iter().filter_map(|track| {
             let reason = match track.kind {
                 _ if !is_inside(&track.source) => "it lies outside of the asset",
-                EntryKind::Text if TextEntry::of(track).is_none() => {
-                    "packaged text is shown by the document that it was made from, and none is named"
+                EntryKind::Text if TextEntry::of(track).is_some() => return None,
+                EntryKind::Text if track.is_folder() => "it has messages for programs, and no text",
+                EntryKind::Text => {
+                    "it is no kind of file that text is read from, and names none that it was made from"
                 }
-                EntryKind::Text
-                | EntryKind::Video
-                | EntryKind::Audio
-                | EntryKind::Reference => return None,
+                EntryKind::Video | EntryKind::Audio | EntryKind::Reference => return None,
             };
             Some(left_out(&track.source, reason.to_owned()))
         });

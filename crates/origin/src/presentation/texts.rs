@@ -4,6 +4,7 @@ use super::listing::is_inside;
 use crate::added::{AddedTrack, TrackSettings};
 use crate::address::child::track_name;
 use crate::documents::Document;
+use crate::index::archive_header;
 use crate::language::{bcp47, display_name};
 use headwater_ism::TrackEntry;
 use headwater_text::{Clock, Format};
@@ -12,7 +13,8 @@ use std::sync::Arc;
 /// A text track, before its file is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TextEntry {
-    /// File name, relative to the asset: WebVTT, TTML, or MP4 with one of them.
+    /// File name, relative to the asset: WebVTT, TTML, or MP4 with one of them; of an archived track that of its movie header,
+    /// whether there is one or not.
     pub(crate) file: String,
     /// What was made from the file before, for an asset that has lost it.
     pub(crate) packaged: Option<String>,
@@ -46,15 +48,22 @@ fn language_of(file: &str) -> Option<String> {
 
 impl TextEntry {
     /// What a server manifest's `textstream` says. The document that a packaged track was made from is read rather than
-    /// that; `None` for a track that is in neither.
+    /// that; a folder holds the fragments of a live archive. `None` for a track that is in none of them.
     pub(super) fn of(entry: &TrackEntry) -> Option<Self> {
         let files = [entry.transcript.as_deref(), Some(entry.source.as_str())];
         let files = files.into_iter().flatten();
         let mut files = files.filter(|file| is_text(file) && is_inside(file));
-        let file = files.next()?;
+        let messages = entry.subtype.as_deref();
+        let messages = messages.is_some_and(|subtype| subtype.eq_ignore_ascii_case("DATA"));
+        let folder = entry.is_folder() && !messages && is_inside(&entry.source);
+        let file = match files.next() {
+            Some(file) => file.to_owned(),
+            None if folder => archive_header(&entry.source),
+            None => return None,
+        };
         let name = entry.track_name.as_deref().map(track_name);
         Some(Self {
-            file: file.to_owned(),
+            file,
             packaged: files.next().map(str::to_owned),
             name: name
                 .filter(|n| !n.is_empty())

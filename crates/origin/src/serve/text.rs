@@ -10,7 +10,7 @@ use crate::filter::{Instant, Selection, Spanning};
 use crate::index::SegmentTime;
 use crate::manifests::{self, TextCut, hls, smooth::Clock, text};
 use crate::ports::{Catalog, Storage};
-use crate::presentation::{Grid, Listing, Presentation, TextEntry, TextTrack};
+use crate::presentation::{Grid, Listing, Presentation, TextTrack};
 use crate::serve::fragment::{Asked, none, unplannable};
 use crate::shield::Shield;
 use crate::tag::Tag;
@@ -21,7 +21,6 @@ use headwater_protect::{Cipher, IvSpace};
 use headwater_smooth::{Fragment, Sample};
 use headwater_text::{Base, mp4};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A text track, and the presentation that it is cut along with.
 pub(super) struct Found {
@@ -121,7 +120,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let Some(entry) = listing.texts.iter().find(|t| t.name == address.name) else {
             return Ok(None);
         };
-        let text = TextTrack::new(entry, self.documents(visit).of_entry(entry).await?);
+        let documents = self.documents(visit);
+        let mut text = TextTrack::new(entry, documents.of_entry(entry).await?);
         if text.bitrate != address.bitrate {
             return Err(OriginError::new(
                 Code::ManifestMediaEntryNotFound,
@@ -129,6 +129,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             ));
         }
         let presentation = self.join(visit, &listing).await?;
+        documents.place(&mut text, manifests::grid(&presentation)?);
         Ok(Some(Found { presentation, text }))
     }
 

@@ -613,3 +613,137 @@ fn an_empty_header_takes_its_track_away_and_no_other() {
         (415, "MPE_FORMAT_NOT_SUPPORTED")
     );
 }
+
+/// A fragment of text as channels wrote them: `moof` of some track, with `tfxd`, and `mdat` with a TTML document.
+fn caption(start: u64, duration: u32, document: &str) -> Vec<u8> {
+    fn boxed(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(payload.len() + 8).unwrap();
+        [&size.to_be_bytes()[..], name, payload].concat()
+    }
+    let times = [start.to_be_bytes(), u64::from(duration).to_be_bytes()].concat();
+    let tfxd = [&TFXD[..], &[1, 0, 0, 0], &times].concat();
+    let moof = |offset: u32| {
+        let fields = [
+            0x301,
+            1,
+            offset,
+            duration,
+            u32::try_from(document.len()).unwrap(),
+        ];
+        let traf = [
+            boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 5]),
+            boxed(b"trun", &fields.map(u32::to_be_bytes).concat()),
+            boxed(b"uuid", &tfxd),
+        ];
+        let mfhd = boxed(b"mfhd", &[0; 8]);
+        boxed(b"moof", &[mfhd, boxed(b"traf", &traf.concat())].concat())
+    };
+    let offset = u32::try_from(moof(0).len() + 8).unwrap();
+    [moof(offset), boxed(b"mdat", document.as_bytes())].concat()
+}
+
+/// `archive` with captions beside it, which count from the sample as the times of its fragments do: one in the first two
+/// seconds, and one in the second that begins at 8 s.
+fn captioned() -> Archive {
+    let made = archive(Flavour::Regular);
+    let begin = made.video[0];
+    for (at, text) in [(0, "first"), (2, ""), (4, ""), (8, "later")] {
+        let shown = format!("<p begin='00:00:00.200' end='00:00:01'>{text}</p>");
+        let shown = if text.is_empty() { "" } else { &shown };
+        let document = format!(
+            "<tt xmlns='http://www.w3.org/ns/ttml' xml:lang='en'><body><div>{shown}</div></body></tt>"
+        );
+        let start = begin + at * 10_000_000;
+        let blob = caption(start, 20_000_000, &document);
+        made.storage.write(&format!("live-subs/{start}"), blob);
+    }
+    let manifest = made.storage.get("live.ism").unwrap();
+    let manifest = String::from_utf8(manifest.to_vec()).unwrap().replace(
+        "</switch>",
+        r#"<textstream src="live-subs" systemBitrate="1000" systemLanguage="eng"><param name="trackName" value="subs"/>
+            <param name="Subtype" value="SUBT"/></textstream>
+            <textstream src="live-data"><param name="trackName" value="data"/><param name="Subtype" value="DATA"/></textstream>
+            </switch>"#,
+    );
+    made.storage.write("live.ism", manifest);
+    made
+}
+
+#[test]
+fn captions_of_an_archive_are_a_text_track_in_every_protocol() {
+    let made = captioned();
+    let bench = Bench::new(made.storage.clone());
+    for (format, listed) in [
+        ("m3u8-cmaf", "TYPE=SUBTITLES"),
+        ("m3u8-aapl", "TYPE=SUBTITLES"),
+        ("mpd-time-cmaf", r#"contentType="text""#),
+        ("mpd-time-csf", r#"contentType="text""#),
+        ("fmp4-v20", r#"Name="subs""#),
+    ] {
+        let manifest = ok(&bench, &format!("live.ism/manifest(format={format})"));
+        assert!(manifest.text().contains(listed), "{}", manifest.text());
+    }
+    let segments = |bench: &Bench| {
+        let path = "live.ism/QualityLevels(1000)/Manifest(subs,format=m3u8-aapl)";
+        let playlist = ok(bench, path);
+        let uris = uris(playlist.text()).into_iter();
+        let texts = uris.map(|uri| ok(bench, &resolve(path, &uri)).text().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    // Six seconds each. Their times count from where the presentation starts, which is where its pictures do, give or take
+    // the frame that primes the sound.
+    let texts = segments(&bench);
+    assert_eq!(texts.len(), 3);
+    for (text, at) in [("first", 0_u32), ("later", 1)] {
+        for (number, segment) in (0..).zip(&texts) {
+            assert_eq!(segment.contains(text), number == at, "{segment}");
+        }
+    }
+    let line = texts[1].lines().find(|line| line.contains("-->")).unwrap();
+    assert!(line.starts_with("00:00:08.2"), "{line}");
+    assert!(line.contains("--> 00:00:09.0"), "{line}");
+    // In the time of the media where a format has no other.
+    let start = made.video[0];
+    let smooth = format!("live.ism/QualityLevels(1000)/Fragments(subs={start})");
+    let fragment = ok(&bench, &smooth).body;
+    assert!(fragment.windows(5).any(|w| w == b"first"));
+
+    // The fragments were read once.
+    let joined = made
+        .storage
+        .get("live-subs/.headwater/header.text")
+        .unwrap();
+    assert!(joined.starts_with(b"headwater text 1\n\nall\n"));
+    made.storage.calls();
+    assert_eq!(segments(&Bench::new(made.storage.clone())), texts);
+    let (calls, _) = made.storage.calls();
+    let read = calls.iter().filter(|c| c.contains("live-subs/1"));
+    let read: Vec<_> = read.collect();
+    assert!(read.is_empty(), "{read:?}");
+}
+
+#[test]
+fn captions_that_were_joined_in_part_are_joined_to_the_end() {
+    let made = captioned();
+    let whole = Bench::new(made.storage.clone());
+    let path = "live.ism/QualityLevels(1000)/Manifest(subs,format=m3u8-aapl)";
+    ok(&whole, path);
+    let name = "live-subs/.headwater/header.text";
+    let joined = made.storage.get(name).unwrap();
+    // As if whoever joined them had been stopped after two fragments, which nobody reads again.
+    let init = headwater_text::archive::init(b"").unwrap();
+    let mut partly = init.clone();
+    for at in [0, 20_000_000] {
+        let name = format!("live-subs/{}", made.video[0] + at);
+        let fragment = made.storage.get(&name).unwrap();
+        made.storage.write(&name, b"no longer".to_vec());
+        let fragment = headwater_text::archive::fragment(&init, &fragment);
+        partly.extend(fragment.unwrap().unwrap_or_default());
+    }
+    let head = format!("headwater text 1\n\n{}\n", made.video[0] + 20_000_000);
+    made.storage
+        .write(name, [head.as_bytes(), &partly].concat());
+    let bench = Bench::new(made.storage.clone());
+    ok(&bench, path);
+    assert_eq!(made.storage.get(name).unwrap(), joined);
+}
