@@ -1,9 +1,10 @@
-// hls.js, Shaka Player and dash.js show the cues of text tracks, whatever carries them.
+// hls.js, Shaka Player and dash.js show the cues of text tracks, whatever carries them: of files, and of what was live.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch, openPage } from "./lib/browser.mjs";
-import { connection, makeClip, publishWithTexts } from "./lib/headwater.mjs";
+import { addTexts, connection, makeClip, publishWithTexts } from "./lib/headwater.mjs";
+import { goLive, pushPictures } from "./lib/live.mjs";
 import { serve } from "./lib/server.mjs";
 
 const PATIENCE = 60_000;
@@ -35,22 +36,42 @@ const CUES = {
   ],
 };
 
+const TEXTS = [
+  { name: "english", file: "en.vtt", content: VTT, properties: { displayName: "English", languageCode: "en" } },
+  { name: "german", file: "de.ttml", content: TTML, properties: { displayName: "Deutsch", languageCode: "de" } },
+];
+/** A little more than the last cue. */
+const RECORDED_MS = 12_000;
+
 let browser;
 let files;
-let urls;
+let film;
+let recording;
+
+/** Records an event, and adds the text when it is over. */
+async function record(to) {
+  const show = await goLive(to, { lowLatency: false, interval: "PT1S" });
+  const encoder = pushPictures(show.ingest, 1);
+  try {
+    await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
+    await new Promise((resolve) => setTimeout(resolve, RECORDED_MS));
+  } finally {
+    encoder.kill("SIGKILL");
+    await show.end();
+  }
+  await show.until(show.dash, (text) => text.includes('type="static"'));
+  await addTexts(to, show.asset, TEXTS);
+  await show.until(show.hls, (text) => text.includes("TYPE=SUBTITLES"));
+  return show;
+}
 
 before(
   async () => {
     const { PLAYER_TEXT_URL: base } = process.env;
-    if (base) {
-      const url = (format) => `${base}(format=${format})`;
-      urls = { hls: url("m3u8-cmaf"), ts: url("m3u8-aapl"), dash: url("mpd-time-cmaf"), csf: url("mpd-time-csf"), smooth: base };
-    } else {
-      urls = await publishWithTexts(connection(), makeClip().bytes, [
-        { name: "english", file: "en.vtt", content: VTT, properties: { displayName: "English", languageCode: "en" } },
-        { name: "german", file: "de.ttml", content: TTML, properties: { displayName: "Deutsch", languageCode: "de" } },
-      ]);
-    }
+    const url = (format) => `${base}(format=${format})`;
+    const given = { hls: url("m3u8-cmaf"), ts: url("m3u8-aapl"), dash: url("mpd-time-cmaf"), csf: url("mpd-time-csf"), smooth: base };
+    film = base ? given : await publishWithTexts(connection(), makeClip().bytes, TEXTS);
+    recording = base ? given : await record(connection());
     files = await serve();
     browser = await launch();
   },
@@ -82,13 +103,16 @@ const close = (found, expected) =>
     return Math.abs(start - cue.start) < 0.1 && Math.abs(end - cue.end) < 0.1 && text === cue.text;
   });
 
-for (const [title, page, protocol] of [
+for (const [title, page, protocol, of = () => film] of [
   ["hls.js, HLS CMAF", "hls", "hls"],
   ["hls.js, HLS of transport streams", "hls", "ts"],
   ["Shaka Player, HLS CMAF", "shaka", "hls"],
   ["Shaka Player, HLS of transport streams", "shaka", "ts"],
   ["Shaka Player, DASH", "shaka", "dash"],
   ["Shaka Player, older DASH", "shaka", "csf"],
+  ["hls.js, a recording as HLS CMAF", "hls", "hls", () => recording],
+  ["hls.js, a recording as HLS of transport streams", "hls", "ts", () => recording],
+  ["Shaka Player, a recording as DASH", "shaka", "dash", () => recording],
 ]) {
   describe(title, () => {
     for (const language of ["en", "de"]) {
@@ -96,7 +120,7 @@ for (const [title, page, protocol] of [
         const { context, page: tab, problems } = await openPage(browser);
         await tab.goto(`${files.origin}/pages/${page}.html`);
         await tab.waitForFunction(() => window.player !== undefined);
-        await tab.evaluate((url) => window.player.load(url), urls[protocol]);
+        await tab.evaluate((url) => window.player.load(url), of()[protocol]);
         const texts = await tab.evaluate(() => window.player.texts());
         assert.ok(texts.some((text) => text.language === language), JSON.stringify(texts));
         await tab.evaluate((wanted) => window.player.showText(wanted), language);
@@ -120,16 +144,17 @@ for (const [title, page, protocol] of [
 }
 
 // dash.js draws TTML itself, so what counts is what is on the page.
-for (const [title, protocol] of [
+for (const [title, protocol, of = () => film] of [
   ["dash.js, older DASH", "csf"],
   ["dash.js, Smooth Streaming", "smooth"],
+  ["dash.js, a recording as Smooth Streaming", "smooth", () => recording],
 ]) {
   for (const language of ["en", "de"]) {
     test(`${title}: the text in ${language} is on screen when it should be`, { timeout: 3 * PATIENCE }, async () => {
       const { context, page: tab, problems } = await openPage(browser);
       await tab.goto(`${files.origin}/pages/dash.html`);
       await tab.waitForFunction(() => window.player !== undefined);
-      await tab.evaluate((url) => window.player.load(url), urls[protocol]);
+      await tab.evaluate((url) => window.player.load(url), of()[protocol]);
       await tab.evaluate((wanted) => window.player.showText(wanted), language);
       const shown = () => tab.evaluate(() => document.querySelector("#text").innerText.trim().replace(/\s+/g, " "));
       const until = async (time, expected) => {

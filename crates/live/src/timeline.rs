@@ -492,18 +492,24 @@ impl Timeline {
     /// Where the complete media ends on the event's clock.
     #[must_use]
     pub fn end(&self) -> Option<i64> {
-        let ends = self.rows.iter().rev().take(8).flat_map(|row| {
-            row.segments.iter().filter_map(|(track, segment)| {
-                let config = self.config(*track, segment.config)?;
-                let last = segment.parts.last();
-                let parts = last.map_or(0, |part| part.offset.saturating_add(part.duration));
-                let end = segment
-                    .start
-                    .saturating_add(u64::from(segment.duration.max(parts)));
-                Some(clock_of_ticks(end, config.timescale))
-            })
-        });
+        let rows = self.rows.iter().rev().take(8);
+        let ends = rows.filter_map(|row| self.row_end(row));
         ends.chain(self.rows.back().map(|row| row.start)).max()
+    }
+
+    /// Where the media of one of its rows ends on the event's clock. `None`: it has none.
+    #[must_use]
+    pub fn row_end(&self, row: &Row) -> Option<i64> {
+        let ends = row.segments.iter().filter_map(|(track, segment)| {
+            let config = self.config(*track, segment.config)?;
+            let last = segment.parts.last();
+            let parts = last.map_or(0, |part| part.offset.saturating_add(part.duration));
+            let end = segment
+                .start
+                .saturating_add(u64::from(segment.duration.max(parts)));
+            Some(clock_of_ticks(end, config.timescale))
+        });
+        ends.max()
     }
 
     /// The changes by which what grows has come to be.

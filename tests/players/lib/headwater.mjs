@@ -89,12 +89,17 @@ export async function publishAsIs(to, bytes) {
 export async function publishWithTexts(to, bytes, texts) {
   const asset = `players-texts-${randomUUID().slice(0, 8)}`;
   await upload(to, asset, bytes);
+  await addTexts(to, asset, texts);
+  return locate(to, asset);
+}
+
+/** Uploads text files to an asset and adds them as tracks: `texts` as of `publishWithTexts`. */
+export async function addTexts(to, asset, texts) {
   for (const { name, file, content, properties } of texts) {
     await put(to, asset, file, content, "application/octet-stream");
     const track = { "@odata.type": "#Microsoft.Media.TextTrack", fileName: file, ...properties };
     await call(to, "PUT", `/assets/${asset}/tracks/${name}`, { properties: { track } });
   }
-  return locate(to, asset);
 }
 
 /** Puts `bytes` into a new asset, as clip.mp4. */

@@ -9,7 +9,7 @@ import { openPage } from "./browser.mjs";
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Makes and starts an event with one output and a locator: `{ ingest, messages, hls, ts, dash, manifest(options), until(url, there), end() }`.
+ * Makes and starts an event with one output and a locator: `{ asset, ingest, messages, hls, ts, dash, csf, smooth, manifest(options), until(url, there), end() }`.
  * `policies`: what the locator says of them; `input`: what the event's input says beside.
  */
 export async function goLive(
@@ -54,12 +54,15 @@ export async function goLive(
   }
   const base = `${to.streamingUrl}/${locator.properties.streamingLocatorId}/show.ism/manifest`;
   return {
+    asset: name,
     ingest,
     messages,
     manifest: (options) => `${base}(${options})`,
     hls: `${base}(format=m3u8-cmaf)`,
     ts: `${base}(format=m3u8-aapl)`,
     dash: `${base}(format=mpd-time-cmaf)`,
+    csf: `${base}(format=mpd-time-csf)`,
+    smooth: base,
     async until(url, there) {
       for (const deadline = Date.now() + 30_000; ; await pause(200)) {
         const response = await fetch(url);

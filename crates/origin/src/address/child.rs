@@ -214,6 +214,12 @@ impl<'a> Carried<'a> {
         }
     }
 
+    /// The same of a recording: (init, segments).
+    pub fn live_texts(&self, name: &str) -> (String, LiveSegments) {
+        let (init, prefix, suffix) = self.text_segments(name);
+        (init, LiveSegments { prefix, suffix })
+    }
+
     /// The URLs of sheets of pictures, relative to their HLS playlist: (prefix, suffix) around the sheet's number.
     pub fn sheets(&self, name: &str) -> (String, String) {
         let (_, prefix, suffix) = self.hls_segments(name);

@@ -3,10 +3,12 @@
 use super::cues;
 use super::hls::{Listed, begins_with_key_frame};
 use super::show::{Item, Lane, Show, longest_row_ms};
-use crate::address::TIME;
+use super::texts::{self, pieces};
 use crate::address::child::Carried;
+use crate::address::{Format, TIME};
 use crate::error::{Code, OriginError};
 use crate::manifests::dash::{closed_captions, representation_id};
+use crate::presentation::TextTrack;
 use crate::shield::Shield;
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
@@ -45,12 +47,12 @@ impl Stretch {
     }
 }
 
-/// The MPD of `tracks`.
+/// The MPD of `tracks`, and of `texts` as `format` carries them.
 ///
 /// Errors: 404 if no segment is complete; as those of [`Shield`].
 pub(crate) fn mpd(
     show: &Show,
-    tracks: &[Listed<'_>],
+    (tracks, (texts, format)): (&[Listed<'_>], (&[TextTrack], Format)),
     carried: Carried<'_>,
     shield: Option<&Shield>,
     now: Timestamp,
@@ -67,6 +69,10 @@ pub(crate) fn mpd(
     let zero = match show.ended {
         true => first_start(&lanes),
         false => 0,
+    };
+    let pieces = match texts {
+        [] => Vec::new(),
+        _ => pieces(show),
     };
     let mut periods = Vec::new();
     let mut namespaces = Vec::new();
@@ -101,6 +107,20 @@ pub(crate) fn mpd(
                 set.inband = cues::inband(show);
                 if kind == Kind::Video {
                     set.accessibility = closed_captions(show.captions);
+                }
+                sets.push(set);
+            }
+        }
+        if !sets.is_empty() {
+            let own = texts::of_rows(&pieces, &stretch.rows);
+            let placed = (own.as_slice(), start);
+            let all = texts
+                .iter()
+                .map(|text| texts::adaptation_set(text, placed, format, carried, shield));
+            for set in all {
+                let set = set?;
+                if !set.protection.is_empty() {
+                    namespaces = headwater_protect::dash::NAMESPACES.to_vec();
                 }
                 sets.push(set);
             }

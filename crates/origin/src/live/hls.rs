@@ -8,6 +8,8 @@ use crate::address::child::Carried;
 use crate::address::{Format, TsVersion};
 use crate::error::{Code, OriginError};
 use crate::manifests::hls::{closed_captions, says_independent, version};
+use crate::manifests::text;
+use crate::presentation::TextTrack;
 use crate::shield::Shield;
 use crate::transport;
 use headwater_hls as hls;
@@ -34,12 +36,12 @@ pub(crate) struct Asked<'a> {
     pub(crate) key_frames: bool,
 }
 
-/// The multivariant playlist of `tracks`. Where sound is in the segments of the pictures, they have only that which is.
+/// The multivariant playlist of `tracks` and `texts`. Where sound is in the segments of the pictures, they have only that which is.
 ///
 /// Errors: as those of [`Shield`]; 404 while no segment of several rows is whole.
 pub(crate) fn multivariant(
     show: &Show,
-    tracks: &[Listed<'_>],
+    (tracks, texts): (&[Listed<'_>], &[TextTrack]),
     asked: Asked<'_>,
 ) -> Result<String, OriginError> {
     let mut videos: Vec<(u32, hls::Video)> = Vec::new();
@@ -164,7 +166,7 @@ pub(crate) fn multivariant(
             true => hls::AudioPlace::WithVideo,
             false => hls::AudioPlace::Renditions,
         },
-        subtitles: Vec::new(),
+        subtitles: text::subtitles(texts, asked.format, asked.carried),
         images: Vec::new(),
         captions: closed_captions(show.captions),
         key_frames: key_frames.into_iter().map(|(_, frames)| frames).collect(),

@@ -7,7 +7,7 @@
 //!
 //! [`show`] is the snapshot that a request is answered from: the rows of its window, whoever had them; [`runs`] has a track's
 //! rows as segments. [`hls`], [`dash`] and
-//! [`smooth`] say it in the words of players, [`media`] is what segments are made from. Numbers and times are the timeline's own, so two nodes that ask at the same moment give
+//! [`smooth`] say it in the words of players, [`texts`] what was added to a recording, [`media`] is what segments are made from. Numbers and times are the timeline's own, so two nodes that ask at the same moment give
 //! the same bytes. Reading is in `serve::live`.
 
 pub(crate) mod cues;
@@ -18,6 +18,7 @@ pub(crate) mod messages;
 pub(crate) mod runs;
 pub(crate) mod show;
 pub(crate) mod smooth;
+pub(crate) mod texts;
 
 use crate::endpoints;
 use headwater_live::group::RowsPerSegment;

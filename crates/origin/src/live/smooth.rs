@@ -7,11 +7,14 @@ use super::cues;
 use super::hls::Listed;
 use super::media;
 use super::show::Show;
+use super::texts;
 use crate::address::SmoothVersion;
 use crate::address::child::Carried;
 use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::manifests::smooth::{Clock, chunks, level};
+use crate::manifests::text;
+use crate::presentation::TextTrack;
 use crate::shield::Shield;
 use headwater_cmaf::index::codec_family;
 use headwater_live::stream::Kind;
@@ -37,12 +40,12 @@ struct Gathered<'a> {
     scale: Timescale,
 }
 
-/// The client manifest of `tracks`.
+/// The client manifest of `tracks` and `texts`.
 ///
 /// Errors: 404 while nothing is there; 415 if the protocol has no place for any track; as those of [`Shield`].
 pub(crate) fn manifest(
     show: &Show,
-    tracks: &[Listed<'_>],
+    (tracks, texts): (&[Listed<'_>], &[TextTrack]),
     version: SmoothVersion,
     carried: Carried<'_>,
     shield: Option<&Shield>,
@@ -125,6 +128,11 @@ pub(crate) fn manifest(
             levels: stream.levels.clone(),
         }
     });
+    let (text_chunks, clock) = texts::smooth_chunks(show);
+    let texts = texts
+        .iter()
+        .map(|track| text::stream(track, (&text_chunks, clock.scale), carried));
+    let streams = streams.chain(texts);
     let parent = found.first().map_or("", |stream| &stream.first.1.name);
     let sparse = cues::sparse(show, parent, carried);
     let manifest = smooth::Manifest {

@@ -48,9 +48,15 @@ pub(crate) fn mpd(
             adaptation_sets.push(made);
         }
     }
-    if let Some(cut) = &beside.text {
+    if let Some(shown) = &beside.text {
+        let head = shown.grid.head;
+        let cut = text::Cut {
+            segments: shown.segments,
+            scale: head.timescale,
+            offset: zero.on(head),
+        };
         for text in &presentation.texts {
-            let mut made = text::adaptation_set(text, cut, &zero, format, carried)?;
+            let mut made = text::adaptation_set(text, &cut, format, carried);
             if let Some(shield) = shield
                 && let Some(key) = shield.text_key(text::codec(format, text))?
             {

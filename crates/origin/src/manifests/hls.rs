@@ -160,7 +160,7 @@ pub(crate) fn multivariant(
         } else {
             hls::AudioPlace::Renditions
         },
-        subtitles: text::subtitles(presentation, format, carried),
+        subtitles: text::subtitles(&presentation.texts, format, carried),
         images: asked
             .images
             .map(|images| images.hls(carried))

@@ -109,13 +109,13 @@ pub(crate) fn manifest(
             "the asset has no track that Smooth Streaming carries",
         ));
     }
-    let text_chunks = match &beside.text {
-        Some(cut) => chunks(cut.segments, Clock::of(cut.grid.head)),
-        None => Vec::new(),
-    };
-    if let Some(cut) = &beside.text {
+    let text_chunks = beside.text.map(|cut| {
+        let clock = Clock::of(cut.grid.head);
+        (chunks(cut.segments, clock), clock.scale)
+    });
+    if let Some((chunks, scale)) = &text_chunks {
         let texts = presentation.texts.iter();
-        streams.extend(texts.map(|t| text::stream(t, cut, &text_chunks, carried)));
+        streams.extend(texts.map(|t| text::stream(t, (chunks, *scale), carried)));
     }
     let protection = match shield {
         None => None,

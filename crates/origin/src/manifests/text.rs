@@ -11,16 +11,15 @@
 
 use super::dash::representation_id;
 use super::hls::{Keys, says_independent, segment, version};
-use super::{TextCut, Zero};
 use crate::address::{Format, TsVersion, child};
-use crate::error::OriginError;
 use crate::index::SegmentTime;
 use crate::language::display_name;
-use crate::presentation::{Grid, Presentation, TextTrack};
+use crate::presentation::{Grid, TextTrack};
 use headwater_dash as dash;
 use headwater_hls as hls;
 use headwater_smooth as smooth;
 use headwater_text::mp4::{TTML_CODEC, WEBVTT_CODEC};
+use headwater_time::Timescale;
 use std::collections::HashSet;
 
 /// What carries a text track.
@@ -59,15 +58,15 @@ pub(crate) fn codec(format: Format, text: &TextTrack) -> &'static str {
 }
 
 /// The subtitles of a multivariant playlist.
-pub(super) fn subtitles(
-    presentation: &Presentation,
+pub(crate) fn subtitles(
+    texts: &[TextTrack],
     format: Format,
     carried: child::Carried<'_>,
 ) -> Vec<hls::Subtitles> {
     let mut names: HashSet<String> = HashSet::new();
     let mut has_default = false;
     let mut found = Vec::new();
-    for text in &presentation.texts {
+    for text in texts {
         let settings = &text.settings;
         let base = name_of(text).unwrap_or("Subtitles");
         let mut name = base.to_owned();
@@ -126,15 +125,22 @@ pub(crate) fn media_playlist(
     .write()
 }
 
+/// The segments of text of a period.
+pub(crate) struct Cut<'a> {
+    pub(crate) segments: &'a [SegmentTime],
+    /// Of all times here.
+    pub(crate) scale: Timescale,
+    /// The tick at which the period begins.
+    pub(crate) offset: u64,
+}
+
 /// The adaptation set of a text track (DASH-IF IOP 4.3 §6.4; roles of ISO/IEC 23009-1 §5.8.5.5).
-pub(super) fn adaptation_set(
+pub(crate) fn adaptation_set(
     text: &TextTrack,
-    cut: &TextCut<'_>,
-    zero: &Zero,
+    cut: &Cut<'_>,
     format: Format,
     carried: child::Carried<'_>,
-) -> Result<dash::AdaptationSet, OriginError> {
-    let head = cut.grid.head;
+) -> dash::AdaptationSet {
     let role = |value: &str| dash::Descriptor {
         scheme: dash::ROLE_SCHEME,
         value: value.to_owned(),
@@ -157,7 +163,7 @@ pub(super) fn adaptation_set(
         start: s.start,
         duration: s.duration,
     });
-    Ok(dash::AdaptationSet {
+    dash::AdaptationSet {
         content_type: dash::ContentType::Text,
         language: text.language.clone(),
         label: settings.title.clone(),
@@ -179,8 +185,8 @@ pub(super) fn adaptation_set(
             sample_rate: None,
             channels: None,
             segments: dash::SegmentTemplate {
-                timescale: head.timescale,
-                presentation_time_offset: zero.on(head),
+                timescale: cut.scale,
+                presentation_time_offset: cut.offset,
                 initialization,
                 media,
                 available_early_ms: None,
@@ -188,14 +194,13 @@ pub(super) fn adaptation_set(
             },
             key_frames: None,
         }],
-    })
+    }
 }
 
-/// The stream of a text track.
-pub(super) fn stream<'a>(
+/// The stream of a text track. `scale`: of the times of `chunks`.
+pub(crate) fn stream<'a>(
     text: &TextTrack,
-    cut: &TextCut<'_>,
-    chunks: &'a [smooth::Chunk],
+    (chunks, scale): (&'a [smooth::Chunk], Timescale),
     carried: child::Carried<'_>,
 ) -> smooth::Stream<'a> {
     smooth::Stream {
@@ -205,7 +210,7 @@ pub(super) fn stream<'a>(
         title: text.settings.title.clone(),
         describes_video: false,
         url: carried.smooth_url(&text.name),
-        timescale: super::smooth::Clock::of(cut.grid.head).scale,
+        timescale: scale,
         chunks,
         levels: vec![smooth::Level::Text {
             bitrate: text.bitrate,

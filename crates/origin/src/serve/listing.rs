@@ -124,7 +124,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(Listing::clone(&listing).with(&added))
     }
 
-    async fn added_tracks(
+    pub(super) async fn added_tracks(
         &self,
         visit: &Visit<'_, C::Location>,
     ) -> Result<Arc<Vec<AddedTrack>>, OriginError> {

@@ -43,7 +43,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let shield = shield.as_ref();
         if let Some(shield) = shield {
             self.encryptable(&mut presentation, shield)?;
-            self.encryptable_texts(&mut presentation, options.format, shield);
+            self.encryptable_texts(&mut presentation.texts, options.format, shield);
         }
         let carried = Carried::new(options, with_video.as_deref());
         let mut tag = Tag::new();

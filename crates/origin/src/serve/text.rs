@@ -11,6 +11,7 @@ use crate::index::SegmentTime;
 use crate::manifests::{self, TextCut, hls, smooth::Clock, text};
 use crate::ports::{Catalog, Storage};
 use crate::presentation::{Grid, Listing, Presentation, TextTrack};
+use crate::protection::ContentKey;
 use crate::serve::fragment::{Asked, none, unplannable};
 use crate::shield::Shield;
 use crate::tag::Tag;
@@ -20,6 +21,7 @@ use headwater_plan::PlanBuilder;
 use headwater_protect::{Cipher, IvSpace};
 use headwater_smooth::{Fragment, Sample};
 use headwater_text::{Base, mp4};
+use headwater_time::Timescale;
 use std::ops::Range;
 
 /// A text track, and the presentation that it is cut along with.
@@ -87,11 +89,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     /// Leaves out the text that has no key under an encryption that covers it.
     pub(super) fn encryptable_texts(
         &self,
-        presentation: &mut Presentation,
+        texts: &mut Vec<TextTrack>,
         format: Format,
         shield: &Shield,
     ) {
-        presentation.texts.retain(|track| {
+        texts.retain(|track| {
             let key = shield.text_key(text::codec(format, track));
             if let Err(error) = &key {
                 (self.log)(&format!("{}: {}", track.name, error.log_line()));
@@ -117,20 +119,36 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(None);
         }
         let listing = self.whole_listing(visit, &address.manifest).await?;
+        let Some(mut text) = self.listed_text(visit, &listing, address).await? else {
+            return Ok(None);
+        };
+        let presentation = self.join(visit, &listing).await?;
+        self.documents(visit)
+            .place(&mut text, manifests::grid(&presentation)?);
+        Ok(Some(Found { presentation, text }))
+    }
+
+    /// The text track of a listing that a URL names, if it names one.
+    ///
+    /// Errors: as of [`Self::text_track`].
+    pub(super) async fn listed_text(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        listing: &Listing,
+        address: &TrackAddress,
+    ) -> Result<Option<TextTrack>, OriginError> {
         let Some(entry) = listing.texts.iter().find(|t| t.name == address.name) else {
             return Ok(None);
         };
-        let documents = self.documents(visit);
-        let mut text = TextTrack::new(entry, documents.of_entry(entry).await?);
-        if text.bitrate != address.bitrate {
-            return Err(OriginError::new(
+        let document = self.documents(visit).of_entry(entry).await?;
+        let text = TextTrack::new(entry, document);
+        match text.bitrate == address.bitrate {
+            true => Ok(Some(text)),
+            false => Err(OriginError::new(
                 Code::ManifestMediaEntryNotFound,
                 "the track does not exist at this bit rate",
-            ));
+            )),
         }
-        let presentation = self.join(visit, &listing).await?;
-        documents.place(&mut text, manifests::grid(&presentation)?);
-        Ok(Some(Found { presentation, text }))
     }
 
     /// The segments that text is cut into: so many fragments of the media as make one of HLS over MPEG-2 TS, whatever the
@@ -271,47 +289,21 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = &shield {
             shield.tag_bytes(key, &mut tag);
         }
-        let meta = Meta {
-            content_type: match carrier {
-                text::Carrier::WebVtt => headwater_text::WEBVTT_TYPE,
-                _ => "application/mp4",
-            },
-            etag: tag.finish(),
-            last_modified: None,
-            cache_control: SEGMENT_CACHE,
-            coding: Coding::Plain,
-            prefetch: None,
-        };
+        let meta = segment_meta(carrier, tag);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
         }
-        let is_media = window.is_some();
-        let bytes = match window {
-            None => init(text, grid, carrier)?,
-            Some((number, window)) => {
-                let cut = Cut {
-                    grid,
-                    number,
-                    window,
-                };
-                cut.bytes(text, carrier, asked.noun)?
-            }
-        };
-        // Init segments stay clear, as those of the media do.
-        let Some(key) = key.filter(|_| is_media) else {
+        let Some((number, window)) = window else {
+            let bytes = init(text, grid.head.timescale, carrier)?;
             return Ok(made(Content::Bytes(bytes.into()), meta));
         };
-        let mut plan = PlanBuilder::new();
-        plan.inline(bytes).map_err(unplannable)?;
-        let plan = plan.finish();
-        let cipher = Cipher::Envelope {
-            iv: IvSpace::constant(key.kid),
-            len: plan.total_len(),
+        let cut = Cut {
+            clock: grid.clock,
+            number,
+            window,
         };
-        let plan = plan
-            .cover(0, cipher, key.key.clone())
-            .map_err(unplannable)?;
-        Ok(made(Content::Plan(plan), meta))
+        let bytes = cut.bytes(text, carrier, asked.noun)?;
+        Ok(made(sealed(bytes, key)?, meta))
     }
 
     /// The segment of text that starts at `time`: its number, and ticks of the grid.
@@ -365,8 +357,43 @@ pub(super) fn playlist_meta(tag: Tag, coding: Coding) -> Meta {
     }
 }
 
-fn init(text: &TextTrack, grid: Grid<'_>, carrier: text::Carrier) -> Result<Vec<u8>, OriginError> {
-    let (scale, language) = (grid.head.timescale, text.language.as_deref());
+pub(super) fn segment_meta(carrier: text::Carrier, tag: Tag) -> Meta {
+    Meta {
+        content_type: match carrier {
+            text::Carrier::WebVtt => headwater_text::WEBVTT_TYPE,
+            _ => "application/mp4",
+        },
+        etag: tag.finish(),
+        last_modified: None,
+        cache_control: SEGMENT_CACHE,
+        coding: Coding::Plain,
+        prefetch: None,
+    }
+}
+
+/// A media segment, as a whole under `key` if there is one. Init segments stay clear, as those of the media do.
+pub(super) fn sealed(bytes: Vec<u8>, key: Option<&ContentKey>) -> Result<Content, OriginError> {
+    let Some(key) = key else {
+        return Ok(Content::Bytes(bytes.into()));
+    };
+    let mut plan = PlanBuilder::new();
+    plan.inline(bytes).map_err(unplannable)?;
+    let plan = plan.finish();
+    let cipher = Cipher::Envelope {
+        iv: IvSpace::constant(key.kid),
+        len: plan.total_len(),
+    };
+    let plan = plan.cover(0, cipher, key.key.clone());
+    Ok(Content::Plan(plan.map_err(unplannable)?))
+}
+
+/// `scale`: of the segments' times.
+pub(super) fn init(
+    text: &TextTrack,
+    scale: Timescale,
+    carrier: text::Carrier,
+) -> Result<Vec<u8>, OriginError> {
+    let language = text.language.as_deref();
     match carrier {
         text::Carrier::Wvtt => mp4::wvtt_init(&text.document.text, scale, language),
         text::Carrier::Stpp => mp4::stpp_init(scale, language),
@@ -377,26 +404,26 @@ fn init(text: &TextTrack, grid: Grid<'_>, carrier: text::Carrier) -> Result<Vec<
 }
 
 /// A segment of text.
-struct Cut<'a> {
-    grid: Grid<'a>,
-    number: u32,
-    /// Ticks of the grid.
-    window: Range<u64>,
+pub(super) struct Cut {
+    pub(super) clock: headwater_text::Clock,
+    pub(super) number: u32,
+    /// Ticks of the clock.
+    pub(super) window: Range<u64>,
 }
 
-impl Cut<'_> {
-    fn bytes(
+impl Cut {
+    pub(super) fn bytes(
         &self,
         text: &TextTrack,
         carrier: text::Carrier,
         noun: Noun,
     ) -> Result<Vec<u8>, OriginError> {
         let Self {
-            grid,
+            clock,
             number,
             window,
         } = self;
-        let (clock, language) = (grid.clock, text.language.as_deref());
+        let (clock, language) = (*clock, text.language.as_deref());
         let document = &text.document.text;
         Ok(match carrier {
             text::Carrier::WebVtt => {
@@ -422,7 +449,7 @@ impl Cut<'_> {
         if noun == Noun::RawFragments {
             return Ok(document);
         }
-        let names = Clock::of(self.grid.head);
+        let names = Clock::with(self.clock.scale);
         let start = names.name(self.window.start);
         let duration = names.name(self.window.end).saturating_sub(start);
         let sample = Sample {

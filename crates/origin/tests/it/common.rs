@@ -526,6 +526,11 @@ impl Bench {
         Self::made(storage, published(), filters, None, added)
     }
 
+    /// The same, of what is published in another way.
+    pub fn added_to(storage: Memory, published: Published<()>, added: &[AddedTrack]) -> Self {
+        Self::made(storage, published, &[], None, added)
+    }
+
     /// Nothing goes out in the clear; what `protection` has goes out in every protocol.
     pub fn protected(storage: Memory, protection: Protection) -> Self {
         Self::protected_with(storage, protection, &[])

@@ -44,6 +44,11 @@ pub(crate) fn guarded(storage: &Memory, way: Way, system: KeySystem) -> Bench {
 
 /// Decode times of a file's packets, by ffprobe.
 pub(crate) fn decode_times(file: &[u8], stream: &str) -> Vec<i64> {
+    packet_times(file, stream, "dts")
+}
+
+/// Times of a file's packets, by ffprobe's name of them.
+pub(crate) fn packet_times(file: &[u8], stream: &str, which: &str) -> Vec<i64> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("in.ts"), file).unwrap();
     let output = Command::new("ffprobe")
@@ -54,7 +59,7 @@ pub(crate) fn decode_times(file: &[u8], stream: &str) -> Vec<i64> {
             "-select_streams",
             stream,
             "-show_entries",
-            "packet=dts",
+            &format!("packet={which}"),
         ])
         .args(["-of", "csv=p=0", "in.ts"])
         .output()

@@ -19,6 +19,7 @@ mod live_periods;
 mod live_protected;
 mod live_rotation;
 mod live_runs;
+mod live_texts;
 mod packaged_texts;
 mod playback;
 mod protection;

@@ -616,7 +616,7 @@ fn a_replaced_file_is_noticed() {
     assert_eq!(again.status, 304);
 }
 
-fn protection(way: Way) -> Protection {
+pub(crate) fn protection(way: Way) -> Protection {
     let kid = Kid::parse("0f1e2d3c-0000-4000-8000-000000000001").unwrap();
     Protection {
         schemes: vec![SchemeProtection {

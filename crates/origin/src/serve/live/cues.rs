@@ -1,11 +1,12 @@
 //! Cues as fragments of Smooth Streaming.
 
-use super::super::fragment::{Asked, unplannable};
+use super::super::fragment::Asked;
+use super::super::text::sealed;
 use super::super::{Origin, Visit};
 use super::find::none;
 use super::load::Source;
 use crate::address::Noun;
-use crate::answer::{Coding, Content, Meta, Resource};
+use crate::answer::{Coding, Meta, Resource};
 use crate::error::OriginError;
 use crate::live::cues::sparse_fragment;
 use crate::ports::{Catalog, Storage};
@@ -13,8 +14,6 @@ use crate::shield::Shield;
 use crate::tag::Tag;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use headwater_plan::PlanBuilder;
-use headwater_protect::{Cipher, IvSpace};
 
 /// Encoders may still say it otherwise.
 const CACHE: &str = "public, max-age=2";
@@ -58,20 +57,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(key, &mut tag);
         }
-        let body = match key {
-            None => Content::Bytes(bytes.into()),
-            Some(key) => {
-                let mut plan = PlanBuilder::new();
-                plan.inline(bytes).map_err(unplannable)?;
-                let plan = plan.finish();
-                let cipher = Cipher::Envelope {
-                    iv: IvSpace::constant(key.kid),
-                    len: plan.total_len(),
-                };
-                let plan = plan.cover(0, cipher, key.key.clone());
-                Content::Plan(plan.map_err(unplannable)?)
-            }
-        };
+        let body = sealed(bytes, key)?;
         let meta = Meta {
             content_type: "application/mp4",
             etag: tag.finish(),

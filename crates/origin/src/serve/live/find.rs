@@ -221,6 +221,24 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(None)
     }
 
+    /// The row of that number as storage has it, gone or not.
+    pub(super) async fn stored_row(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        source: Source<'_>,
+        recording: &Recording,
+        number: u64,
+    ) -> Result<Option<Row>, OriginError> {
+        if let Some(row) = recording.open.row(number) {
+            return Ok(Some(row.clone()));
+        }
+        let Some(page) = recording.page_of(number) else {
+            return Ok(None);
+        };
+        let rows = self.page(visit, source, page).await?;
+        Ok(rows.iter().find(|row| row.number == number).cloned())
+    }
+
     /// The row of that number, from whoever has `track` in it. `snapshot`: what the worker tells. Ok `None` if nobody knows of it.
     pub(super) async fn held(
         &self,
@@ -241,13 +259,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             if recording.first.is_some_and(|first| number < first) {
                 return Ok(None);
             }
-            let mut row = recording.open.row(number).cloned();
-            if row.is_none()
-                && let Some(page) = recording.page_of(number)
-            {
-                let rows = self.page(visit, source, page).await?;
-                row = rows.iter().find(|row| row.number == number).cloned();
-            }
+            let row = self.stored_row(visit, source, recording, number).await?;
             known = row.map(|row| of(&recording.open, &row, true));
         }
         if known

@@ -1,7 +1,8 @@
 //! Live presentations, and the recordings that they leave.
 //!
 //! [`load`] brings together what the event's worker and storage have, [`find`] a segment among it, [`chunks`] what its media is
-//! made of; [`segment`], [`packets`] and [`fragments`] are media in CMAF, MPEG-2 TS and Smooth Streaming. Answers about what is
+//! made of; [`segment`], [`packets`] and [`fragments`] are media in CMAF, MPEG-2 TS and Smooth Streaming, [`texts`] what was added to
+//! a recording. Answers about what is
 //! live are not remembered: a playlist is another one a moment later.
 
 mod captions;
@@ -12,6 +13,7 @@ mod fragments;
 mod load;
 mod packets;
 mod segment;
+mod texts;
 
 use super::{Keep, Origin, SEGMENT_CACHE, Visit, fragment};
 use crate::address::{Encryption, Format, Options, Protocol, Target, TsVersion, child::Carried};
@@ -152,9 +154,12 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     noun: *noun,
                     options,
                 };
-                match self.live_segment(visit, source, asked, shield).await? {
-                    segment::Media::Whole(resource) => (resource, Keep::Answer),
-                    segment::Media::Growing(response) => return Ok(Some(response)),
+                match self.film_text_segment(visit, source, asked, shield).await? {
+                    Some(resource) => (resource, Keep::Answer),
+                    None => match self.live_segment(visit, source, asked, shield).await? {
+                        segment::Media::Whole(resource) => (resource, Keep::Answer),
+                        segment::Media::Growing(response) => return Ok(Some(response)),
+                    },
                 }
             }
             Target::Time | Target::File { .. } => return Ok(None),
@@ -204,13 +209,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let mut tracks = self.possible(tracks, options, shield)?;
         let with = with_pictures(&mut tracks, options)?;
         let carried = Carried::new(options, with.map(|(_, track, _)| track.name.as_str()));
+        let texts = self
+            .film_texts(visit, source, &show, (options, &filters), shield)
+            .await?;
+        let texts = texts.as_slice();
         match options.format {
             Format::DashCsf | Format::DashCmaf => {
-                let mpd = dash::mpd(&show, &tracks, carried, shield, visit.now)?;
+                let texts = (texts, options.format);
+                let mpd = dash::mpd(&show, (&tracks, texts), carried, shield, visit.now)?;
                 Ok(text(mpd, headwater_dash::CONTENT_TYPE, &show, None, coding))
             }
             Format::Smooth(version) => {
-                let written = smooth::manifest(&show, &tracks, version, carried, shield)?;
+                let written = smooth::manifest(&show, (&tracks, texts), version, carried, shield)?;
                 for line in written.left_out {
                     (self.log)(&line);
                 }
@@ -226,7 +236,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     first_quality: filters.first_quality,
                     key_frames: false,
                 };
-                let playlist = hls::multivariant(&show, &tracks, asked)?;
+                let playlist = hls::multivariant(&show, (&tracks, texts), asked)?;
                 Ok(text(
                     playlist,
                     headwater_hls::CONTENT_TYPE,
@@ -290,6 +300,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     )
                 })
         };
+        if show.ended
+            && find(&show).is_err()
+            && let Some(track) = self.film_text(visit, source, address).await?
+        {
+            let playlist = self.film_text_playlist(&show, &track, (options, &filters), shield)?;
+            let kind = headwater_hls::CONTENT_TYPE;
+            return Ok(text(playlist, kind, &show, None, coding));
+        }
         let mut index = find(&show)?;
         let waits = asked
             .number
