@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Two seconds of groups with B frames, delimiters in the samples, and two languages: 13 s at 25 pictures a second.
-fn film() -> (Memory, tempfile::TempDir) {
+pub(crate) fn film() -> (Memory, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     ffmpeg(
         folder.path(),
@@ -162,7 +162,7 @@ fn times(file: &Path, stream: &str) -> Vec<i64> {
     times
 }
 
-fn write(bytes: &[u8], suffix: &str) -> tempfile::NamedTempFile {
+pub(crate) fn write(bytes: &[u8], suffix: &str) -> tempfile::NamedTempFile {
     let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     file
@@ -180,7 +180,7 @@ fn ok(bench: &Bench, path: &str) -> Got {
 }
 
 /// The segments of a playlist, and what their EXTINFs say, microseconds.
-fn segments(bench: &Bench, path: &str) -> (Vec<Vec<u8>>, Vec<i64>) {
+pub(crate) fn segments(bench: &Bench, path: &str) -> (Vec<Vec<u8>>, Vec<i64>) {
     let playlist = ok(bench, path);
     let text = playlist.text();
     let lengths = text

@@ -8,6 +8,7 @@ mod compressed;
 mod filters;
 mod formats;
 mod hdr;
+mod gstreamer;
 mod ladder;
 mod live;
 mod live_begins;
