@@ -488,7 +488,7 @@ fn noun(noun: Noun) -> &'static str {
 }
 
 /// The URL of the segment that starts at `next`, relative to the one asked for.
-fn next_url(asked: Asked<'_>, next: Option<u64>) -> Option<String> {
+pub(super) fn next_url(asked: Asked<'_>, next: Option<u64>) -> Option<String> {
     let next = next?;
     let carried = child::Carried::new(asked.options, asked.options.audio_track.as_deref());
     let name = &asked.track.name;

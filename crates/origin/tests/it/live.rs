@@ -315,6 +315,38 @@ fn segments_come_from_storage_or_from_the_worker() {
     assert_eq!(bench.get(init).body, "video");
 }
 
+#[test]
+fn caches_are_told_what_to_fetch_ahead() {
+    let bench = bench(200, 203, false, None);
+    let track = timeline(&tracks()).tracks[0].clone();
+    let file = |at: u64| {
+        let start = (FIRST + at) * 90_000;
+        format!("Fragments(video={start},format=m3u8-cmaf).m4s")
+    };
+    // From a page, from the open rows, and the newest, after which nothing is known.
+    for at in [3, 198, 202] {
+        let start = (FIRST + at) * 90_000;
+        bench
+            .storage
+            .write(&segment_name(&track, start), vec![b's'; 100]);
+        let newest = format!("live/v1/events/e/media/0/{}", FIRST + at);
+        bench.storage.write(&newest, vec![b's'; 100]);
+        let path = format!("show.ism/QualityLevels(2000000)/{}", file(at));
+        let asks = [("cdn-origin-assist-prefetch-enabled", "1")];
+        let got = bench.ask(http::Method::GET, &path, &asks);
+        assert_eq!(got.status, 200, "{at}");
+        let next = match at {
+            202 => String::new(),
+            at => file(at + 1),
+        };
+        assert_eq!(got.header("cdn-origin-assist-prefetch-path"), next, "{at}");
+        assert_eq!(
+            bench.get(&path).header("cdn-origin-assist-prefetch-path"),
+            ""
+        );
+    }
+}
+
 fn growing(parts: u32) -> Vec<Change> {
     let number = FIRST + 10;
     let mut changes = [tracks(), rows(0..10, None)].concat();

@@ -28,6 +28,8 @@ pub(super) struct Found {
     /// The track's next segments that are complete, as far as they are known: at most two. `None` for what is so old that
     /// nobody asks.
     pub(super) following: Option<Vec<SegmentTime>>,
+    /// Where the next complete segment of the track starts, if that is known: what a CDN may fetch ahead.
+    pub(super) next: Option<u64>,
     /// Nothing comes after the rows that are known.
     pub(super) ended: bool,
     /// All of the presentation.
@@ -60,6 +62,7 @@ impl Held {
             segment,
             stored: self.stored,
             following: None,
+            next: None,
             ended: self.ended,
             tracks: self.tracks.clone(),
         })
@@ -207,14 +210,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             let near = place.map_or(0, |place| place.saturating_sub(1));
             for page in recording.pages.iter().skip(near).take(3) {
                 let rows = self.page(visit, source, *page).await?;
-                let row = rows.iter().find_map(|row| {
-                    let segment = row.segments.get(&index)?;
-                    (segment.start == start).then(|| (row.clone(), segment.clone()))
-                });
-                if let Some((row, segment)) = row
+                let mut own = rows
+                    .iter()
+                    .filter_map(|row| Some((row, row.segments.get(&index)?)))
+                    .skip_while(|(_, segment)| segment.start != start);
+                if let Some((row, segment)) = own.next()
                     && recording.first.is_none_or(|first| row.number >= first)
                 {
-                    return Ok(found(timeline, index, row, segment, true));
+                    let found = found(timeline, index, row.clone(), segment.clone(), true);
+                    return Ok(found.map(|found| Found {
+                        next: own.next().map(|(_, next)| next.start),
+                        ..found
+                    }));
                 }
             }
         }
@@ -339,7 +346,7 @@ pub(super) fn found(
     segment: Segment,
     stored: bool,
 ) -> Option<Found> {
-    let following = timeline.row(row.number).map(|_| {
+    let following: Option<Vec<SegmentTime>> = timeline.row(row.number).map(|_| {
         let newer = timeline
             .segments(index)
             .filter(|(other, newer)| other.number > row.number && newer.complete);
@@ -352,6 +359,9 @@ pub(super) fn found(
     Some(Found {
         track: timeline.tracks.get(usize::from(index))?.clone(),
         index,
+        next: following
+            .as_ref()
+            .and_then(|next| Some(next.first()?.start)),
         following,
         row,
         segment,

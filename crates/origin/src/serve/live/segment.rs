@@ -1,6 +1,6 @@
 //! Media of live presentations and recordings in CMAF: init segments, segments, parts.
 
-use super::super::fragment::{Asked, KEY_FRAME, segment_plan, unplannable};
+use super::super::fragment::{Asked, KEY_FRAME, next_url, segment_plan, unplannable};
 use super::super::protected::{Looked, enveloped, wide};
 use super::super::{Origin, Visit};
 use super::chunks::head;
@@ -91,8 +91,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 let found = self.find(visit, source, asked, start).await?;
                 let shield = shield.map(|shield| shield.at(found.row.start));
                 let shield = shield.as_ref();
+                let prefetch = next_url(asked, found.next);
                 if asked.noun == Noun::KeyFrames {
-                    let picture = self.key_frame(visit, source, &found, shield).await?;
+                    let mut picture = self.key_frame(visit, source, &found, shield).await?;
+                    picture.meta.prefetch = prefetch;
                     return Ok(Media::Whole(picture));
                 }
                 if !found.segment.complete {
@@ -103,7 +105,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     let url = edge_url(edge, broadcast, &found, None);
                     return Ok(Media::Growing(growing(url, content_type(found.track.kind))));
                 }
-                self.whole_segment(visit, source, &found, shield).await?
+                let mut resource = self.whole_segment(visit, source, &found, shield).await?;
+                resource.meta.prefetch = prefetch;
+                resource
             }
         };
         Ok(Media::Whole(resource))
