@@ -1,6 +1,7 @@
 //! Which tracks of a file are packaged, and what is said of those that are not.
 
-use headwater_bmff::{BmffError, CodecConfig, Colour, Track, TrackConfig, TrackKind};
+use bytes::Bytes;
+use headwater_bmff::{BmffError, CodecConfig, Colour, Track, TrackConfig, TrackKind, parse_movie};
 
 use super::{TrackWarning, VideoRange};
 use crate::CmafError;
@@ -78,6 +79,21 @@ pub(super) fn warning(track: u32, error: &CmafError) -> Option<TrackWarning> {
         }),
         _ => None,
     }
+}
+
+/// What an init segment says of its pictures beside their codec: dynamic range, and the codec string for players that see more in
+/// them, if there is one ([`TrackHead::supplemental_codec`](super::TrackHead::supplemental_codec)). Of what cannot be read: SDR, and nothing.
+#[must_use]
+pub fn pictures_of(init: &[u8]) -> (VideoRange, Option<String>) {
+    let movie = parse_movie(Bytes::copy_from_slice(init));
+    let track = movie.ok().and_then(|movie| movie.tracks.into_iter().next());
+    track.map_or((VideoRange::Sdr, None), |track| {
+        let config = &track.config;
+        (
+            video_range(config),
+            config.codec.supplemental().map(str::to_owned),
+        )
+    })
 }
 
 /// `VIDEO-RANGE` of the transfer characteristics that container or codec state (ISO/IEC 23091-2 §8.2).

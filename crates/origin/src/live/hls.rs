@@ -7,11 +7,12 @@ use super::show::{Lane, Show, date_ms};
 use crate::address::child::Carried;
 use crate::address::{Format, TsVersion};
 use crate::error::{Code, OriginError};
-use crate::manifests::hls::{closed_captions, says_independent, version};
+use crate::manifests::hls::{closed_captions, says_independent, version, video_range};
 use crate::manifests::text;
 use crate::presentation::TextTrack;
 use crate::shield::Shield;
 use crate::transport;
+use headwater_cmaf::index::pictures_of;
 use headwater_hls as hls;
 use headwater_live::cue::ID3_SCHEME;
 use headwater_live::group::RowsPerSegment;
@@ -69,6 +70,8 @@ pub(crate) fn multivariant(
         let uri = asked.carried.media_playlist(track.bitrate, &track.name);
         match track.kind {
             Kind::Video => {
+                let (range, supplemental) = pictures_of(&config.init);
+                let range = video_range(range);
                 if asked.format != Format::HlsTs(TsVersion::V3) {
                     let carried = asked.carried;
                     key_frames.push((
@@ -78,9 +81,9 @@ pub(crate) fn multivariant(
                             // What is shown of a segment is a part of it, and is shown as long.
                             peak_bitrate,
                             codec: config.codec.clone(),
-                            supplemental_codec: None,
+                            supplemental_codec: supplemental.clone(),
                             resolution: Some((config.width, config.height)),
-                            range: hls::VideoRange::Sdr,
+                            range,
                         },
                     ));
                 }
@@ -89,12 +92,12 @@ pub(crate) fn multivariant(
                     hls::Video {
                         uri,
                         codec: config.codec.clone(),
-                        supplemental_codec: None,
+                        supplemental_codec: supplemental,
                         peak_bitrate,
                         average_bitrate,
                         resolution: Some((config.width, config.height)),
                         frame_rate: None,
-                        range: hls::VideoRange::Sdr,
+                        range,
                     },
                 ));
             }

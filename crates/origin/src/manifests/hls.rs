@@ -66,8 +66,8 @@ fn bitrates(head: &TrackHead, format: Format) -> (u64, u64) {
     (overhead.on(head.peak_bitrate), overhead.on(head.bitrate))
 }
 
-fn video_range(head: &TrackHead) -> hls::VideoRange {
-    match head.video_range {
+pub(crate) fn video_range(range: VideoRange) -> hls::VideoRange {
+    match range {
         VideoRange::Sdr => hls::VideoRange::Sdr,
         VideoRange::Hlg => hls::VideoRange::Hlg,
         VideoRange::Pq => hls::VideoRange::Pq,
@@ -103,7 +103,7 @@ pub(crate) fn multivariant(
             average_bitrate,
             resolution: display_size(head),
             frame_rate: Some(head.frame_rate),
-            range: video_range(head),
+            range: video_range(head.video_range),
         });
         if !muxed {
             key_frames.push(hls::KeyFrames {
@@ -113,7 +113,7 @@ pub(crate) fn multivariant(
                 codec: head.codec.clone(),
                 supplemental_codec: supplemental_codec(head),
                 resolution: display_size(head),
-                range: video_range(head),
+                range: video_range(head.video_range),
             });
         }
     }

@@ -1,6 +1,8 @@
 //! Pictures of high dynamic range: HLS has to say so, or players show them washed out or leave them alone.
 
 use crate::common::*;
+use crate::live;
+use headwater_live::timeline::Change;
 
 /// Two seconds of HEVC in 10 bits with these transfer characteristics.
 fn film(transfer: &str) -> Vec<u8> {
@@ -66,8 +68,11 @@ fn with_box(film: &[u8], added: &[u8]) -> Vec<u8> {
 fn lines(film: Vec<u8>) -> Vec<String> {
     let storage = Memory::default();
     storage.write("film.mp4", film);
-    let bench = Bench::new(storage);
-    let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    streams(&Bench::new(storage), "film.ism/manifest(format=m3u8-cmaf)")
+}
+
+fn streams(bench: &Bench, manifest: &str) -> Vec<String> {
+    let master = bench.get(manifest);
     assert_eq!(master.status, 200, "{}", master.text());
     let lines = master.text().lines();
     let streams = lines.filter(|line| line.contains("STREAM-INF:"));
@@ -88,6 +93,28 @@ fn variants_and_key_frames_say_their_dynamic_range() {
             assert!(!line.contains("SUPPLEMENTAL-CODECS"), "{line}");
         }
     }
+}
+
+#[test]
+fn what_is_live_says_it_as_well() {
+    let storage = Memory::default();
+    storage.write("film.mp4", film("smpte2084"));
+    let bench = Bench::new(storage);
+    let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    let path = resolve("film.ism/manifest", &uris(master.text())[0]);
+    let init = attributes(bench.get(&path).text(), "URI").remove(0);
+    let init = bench.get(&resolve(&path, &init)).body.to_vec();
+    let mut changes = [live::tracks(), live::rows(0..3, None)].concat();
+    for change in &mut changes {
+        if let Change::Config { track: 0, config } = change {
+            config.init.clone_from(&init);
+        }
+    }
+    let storage = Memory::default();
+    live::record_all(&storage, &changes, true);
+    let lines = streams(&Bench::new(storage), live::MANIFEST);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains(",VIDEO-RANGE=PQ")));
 }
 
 #[test]
