@@ -73,24 +73,14 @@ async fn look<S: Sql, C: HttpClient>(
     (files, folders): (&[File], &[String]),
 ) -> Result<Format, ApiError> {
     let there = |name: &str| files.iter().any(|file| file.name == name);
-    let listed = || {
-        let mut names = files.iter().map(|file| file.name.as_str());
-        names.find(|name| name.to_ascii_lowercase().ends_with(".ism"))
-    };
-    // That of a recording is known before it is written.
-    let Some(manifest) = asset.manifest.as_deref().or_else(listed) else {
+    let Some(manifest) = manifest_of(asset, files) else {
         return Ok(Format::default());
     };
-    let stem = manifest.rsplit_once('.').map_or(manifest, |(stem, _)| stem);
-    let recording = format!("{stem}.live/");
-    if folders.contains(&recording) {
+    let stem = stem(manifest);
+    if folders.contains(&timeline_folder(stem)) {
         return recorded(place, stem).await;
     }
-    let project = &call.project()?.id;
-    if live::outputs::recording(call.sql, project, &asset.name)
-        .await?
-        .is_some()
-    {
+    if is_recorded_into(call, asset).await? {
         return Ok(Format {
             hint: Some("mk.mezz.v0"),
             ..Format::default()
@@ -100,6 +90,47 @@ async fn look<S: Sql, C: HttpClient>(
         true => written_down(place, manifest).await,
         false => Ok(Format::default()),
     }
+}
+
+/// Whether the asset has what a live output records or has recorded.
+pub(super) async fn is_recording<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    asset: &Asset,
+    place: &Place<'_, C>,
+) -> Result<bool, ApiError> {
+    let (files, folders) = place.list().await?;
+    let folder = manifest_of(asset, &files).map(|manifest| timeline_folder(stem(manifest)));
+    match folder.is_some_and(|folder| folders.contains(&folder)) {
+        true => Ok(true),
+        false => is_recorded_into(call, asset).await,
+    }
+}
+
+async fn is_recorded_into<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+    asset: &Asset,
+) -> Result<bool, ApiError> {
+    let project = &call.project()?.id;
+    let output = live::outputs::recording(call.sql, project, &asset.name).await?;
+    Ok(output.is_some())
+}
+
+/// The server manifest: that of a recording is known before it is written.
+fn manifest_of<'a>(asset: &'a Asset, files: &'a [File]) -> Option<&'a str> {
+    let listed = || {
+        let mut names = files.iter().map(|file| file.name.as_str());
+        names.find(|name| name.to_ascii_lowercase().ends_with(".ism"))
+    };
+    asset.manifest.as_deref().or_else(listed)
+}
+
+fn stem(manifest: &str) -> &str {
+    manifest.rsplit_once('.').map_or(manifest, |(stem, _)| stem)
+}
+
+/// Where the timeline of a recording is.
+fn timeline_folder(stem: &str) -> String {
+    format!("{stem}.live/")
 }
 
 async fn recorded<C: HttpClient>(place: &Place<'_, C>, stem: &str) -> Result<Format, ApiError> {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json, json};
 use super::assets::place;
 use super::locators::segment;
 use super::media_tracks::{self, MediaTrack};
-use super::{listed, long_running, status, track_fields, whole};
+use super::{asset_storage, listed, long_running, status, track_fields, whole};
 use crate::call::Call;
 use crate::captions;
 use crate::dialect::{Envelope, account_path};
@@ -178,6 +178,17 @@ async fn check_file<S: Sql, C: HttpClient>(
     };
     let checked = match track.kind {
         TrackKind::Audio if start.bytes.is_empty() => return wrong(format!("'{file}' is empty")),
+        // A recording is shown by its timeline, which has no place for a file.
+        TrackKind::Audio if asset_storage::is_recording(call, asset, &place).await? => {
+            return Err(ApiError::new(
+                Kind::WrongState,
+                format!(
+                    "Asset '{}' is the recording of a live event: text can be added to it, sound cannot. Make MP4 files \
+                     of it first ('BuiltInAssetConverterPreset').",
+                    asset.name
+                ),
+            ));
+        }
         TrackKind::Audio => Ok(()),
         TrackKind::Text if file.to_ascii_lowercase().ends_with(".ttml") => {
             captions::check_ttml(&start.bytes, start.whole)

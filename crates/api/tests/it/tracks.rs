@@ -175,6 +175,23 @@ fn a_text_track_lives_through_all_that_clients_do_with_it() {
 }
 
 #[test]
+fn a_recording_takes_text_and_no_sound() {
+    let files = [
+        ("french.m4a", "not really one"),
+        ("en.vtt", VTT),
+        ("show.ism", MANIFEST),
+        ("show.live/head", "its timeline"),
+    ];
+    let world = world(&files);
+    let sound = track("AudioTrack", json!({"fileName": "french.m4a"}));
+    let refused = world.put(&path(ARM, "french"), sound).expect(409).body;
+    let refused = refused.to_string();
+    assert!(refused.contains("recording of a live event"), "{refused}");
+    let text = track("TextTrack", json!({"fileName": "en.vtt"}));
+    world.put(&path(ARM, "english"), text).expect(201);
+}
+
+#[test]
 fn audio_tracks_name_a_file_that_is_there() {
     let world = world(&[("french.m4a", "not really one")]);
     let path = path(ARM, "french");
