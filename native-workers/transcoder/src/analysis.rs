@@ -32,6 +32,8 @@ pub struct Analysis {
     pub movie: Movie,
     pub video: Option<Video>,
     pub audio: Vec<Audio>,
+    /// Sound that is left out because it cannot be decoded, beside some that can: id and codec of each track.
+    pub passed_over: Vec<(u32, String)>,
 }
 
 pub struct Video {
@@ -123,7 +125,7 @@ impl Analysis {
         } else {
             None
         };
-        let audio = find_audio(source, &movie, &audios).await?;
+        let (audio, passed_over) = find_audio(source, &movie, &audios).await?;
         for track in video
             .iter()
             .map(|video| video.track)
@@ -135,6 +137,7 @@ impl Analysis {
             movie,
             video,
             audio,
+            passed_over,
         })
     }
 
@@ -316,8 +319,13 @@ async fn in_band_parameter_sets(
     Ok(())
 }
 
-async fn find_audio(source: &Source, movie: &Movie, tracks: &[usize]) -> Step<Vec<Audio>> {
-    let mut found = Vec::new();
+/// The sound that can be decoded, and what [`Analysis::passed_over`] holds.
+async fn find_audio(
+    source: &Source,
+    movie: &Movie,
+    tracks: &[usize],
+) -> Step<(Vec<Audio>, Vec<(u32, String)>)> {
+    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
     for &at in tracks {
         let track = &movie.tracks[at];
         let CodecConfig::Aac(config) = &track.config.codec else {
@@ -326,6 +334,7 @@ async fn find_audio(source: &Source, movie: &Movie, tracks: &[usize]) -> Step<Ve
                 codec = track.config.codec.name(),
                 "audio track passed over: it cannot be decoded"
             );
+            passed_over.push((track.config.id, track.config.codec.name().to_owned()));
             continue;
         };
         if found.len() == MAX_AUDIO_TRACKS {
@@ -344,7 +353,7 @@ async fn find_audio(source: &Source, movie: &Movie, tracks: &[usize]) -> Step<Ve
     match tracks.first() {
         // Better no output than a silent one.
         Some(&at) if found.is_empty() => Err(undecodable("audio", &movie.tracks[at], "AAC")),
-        _ => Ok(found),
+        _ => Ok((found, passed_over)),
     }
 }
 

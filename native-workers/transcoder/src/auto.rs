@@ -135,7 +135,13 @@ impl Auto {
             Analysis::new(&source, pictures).await
         };
         match analysed.await {
-            Ok(_) => Ok(Ok(())),
+            // Others would miss it: ffmpeg makes all of the sound that it can.
+            Ok(analysis) => Ok(match analysis.passed_over.first() {
+                Some((track, codec)) => Err(format!(
+                    "Track {track} is {codec}, which the built-in engine does not decode."
+                )),
+                None => Ok(()),
+            }),
             Err(Stopped::Failed(failure))
                 if matches!(
                     failure.code,

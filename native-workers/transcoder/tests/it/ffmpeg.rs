@@ -98,6 +98,28 @@ async fn auto_keeps_to_the_built_in_engine_where_it_can() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sound_that_only_ffmpeg_decodes_is_not_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("dubbed.mp4");
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=3 -f lavfi -i sine=440:d=3 -f lavfi -i sine=880:d=3 -map 0 -map 1 -map 2 \
+         -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a:0 aac -c:a:1 ac3 -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu",
+        &source,
+    );
+    let made = encode(&source, named("AdaptiveStreaming")).await;
+    assert_eq!(made.engine, "ffmpeg", "{}", made.reason);
+    assert!(
+        made.reason.contains("Track 3 is Dolby Digital (AC-3)"),
+        "{}",
+        made.reason
+    );
+    for language in ["_eng_", "_deu_"] {
+        let seconds = media::sound(&made.path(language), 8000).len() as f64 / 8000.0;
+        assert!((seconds - 3.0).abs() < 0.1, "{language}: {seconds}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn newer_codecs_are_cut_alike() {
     let folder = tempfile::tempdir().unwrap();
     let source = flash(
