@@ -457,7 +457,12 @@ fn fitted(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> String {
     )
 }
 
-/// The sound of track `track` (a place among the first part's) for `copies` encoders: graph text whose ends are
+/// The sound that is laid over, if it is to be heard.
+pub(super) fn audible<'a>((overlay, part): &Overlaid<'a>) -> Option<&'a AudioStream> {
+    part.audios.first().filter(|_| overlay.gain > 0.0)
+}
+
+/// The sound of track `track` (a place among the parts' own; silence in parts that have none there) for `copies` encoders: graph text whose ends are
 /// `[a{first}]`, `[a{first + 1}]`, ...
 pub fn audio(
     parts: &[Part],
@@ -504,12 +509,21 @@ pub fn audio(
         ));
         from = format!("[q{first}]");
     } else {
-        let audio = parts.first().and_then(|part| part.audios.get(track));
-        from = audio.map_or_else(String::new, |audio| {
-            let (before, label) = source(audio, WHOLE, &first.to_string());
-            chains.extend(before);
-            label
-        });
+        match parts.first().and_then(|part| part.audios.get(track)) {
+            Some(audio) => {
+                let (before, label) = source(audio, WHOLE, &first.to_string());
+                chains.extend(before);
+                from = label;
+            }
+            None => {
+                let over = overlays.iter().find_map(audible);
+                let rate = over.map_or(48_000, |audio| audio.sample_rate);
+                chains.push(format!(
+                    "anullsrc=r={rate}:cl=stereo,atrim=duration={total:.6}[q{first}]"
+                ));
+                from = format!("[q{first}]");
+            }
+        }
         tail.push(WHOLE.to_owned());
     }
     for (wanted, into) in [(&filters.fade_in, true), (&filters.fade_out, false)] {
@@ -517,8 +531,9 @@ pub fn audio(
             tail.push(fade(wanted, into, total).1);
         }
     }
-    for (number, (overlay, part)) in overlays.iter().enumerate() {
-        let Some(audio) = part.audios.first().filter(|_| overlay.gain > 0.0) else {
+    for (number, overlaid) in overlays.iter().enumerate() {
+        let (overlay, part) = overlaid;
+        let Some(audio) = audible(overlaid) else {
             continue;
         };
         let label = format!("{first}x{number}");

@@ -5,6 +5,7 @@ use headwater_preset::{AudioCodec, Filters, Ladder, Preset, SyncMode, VideoCodec
 use super::graph::{self, Canvas, Overlaid, Part};
 use super::measure;
 use super::output::OutputRun;
+use super::probe::AudioStream;
 use super::rungs::{self, Rung};
 use super::tracks::{self, Track, Work};
 use crate::failure::{self, Step};
@@ -147,13 +148,45 @@ impl OutputRun<'_> {
         Ok(plan)
     }
 
+    /// The sound of every place among the tracks, as the first part that has one there describes it. Where there is none at
+    /// all and something audible is laid over, that decides what the only track is like.
+    ///
+    /// Errors: `ContentUnsupported` for silence of no known length.
+    fn sounds(&self, overlays: &[Overlaid<'_>]) -> Step<Vec<AudioStream>> {
+        let parts = &self.sources.parts;
+        let most = parts.iter().map(|part| part.audios.len()).max();
+        let found: Vec<AudioStream> = (0..most.unwrap_or(0))
+            .filter_map(|place| {
+                parts
+                    .iter()
+                    .find_map(|part| part.audios.get(place))
+                    .cloned()
+            })
+            .collect();
+        let encoded = |audio: &AudioCodec| matches!(audio, AudioCodec::Encode(_));
+        if !found.is_empty() || !self.preset.audios.iter().any(encoded) {
+            return Ok(found);
+        }
+        let Some(over) = overlays.iter().find_map(graph::audible) else {
+            return Ok(found);
+        };
+        if self.seconds() <= 0.0 {
+            return Err(failure::unsupported(format!(
+                "The input file '{}' has no sound and does not say how long it is, and the preset lays sound over it.",
+                self.sources.name
+            )));
+        }
+        Ok(vec![over.clone()])
+    }
+
     fn plan_sound(
         &self,
         plan: &mut Plan,
         chains: &mut Vec<String>,
         overlays: &[Overlaid<'_>],
     ) -> Step<()> {
-        let part = self.part()?;
+        let sounds = self.sounds(overlays)?;
+        let silent = self.sources.parts.iter().all(|part| part.audios.is_empty());
         let untouched = self.preset.filters == Filters::default()
             && self.sources.parts.len() == 1
             && self
@@ -162,10 +195,12 @@ impl OutputRun<'_> {
                 .iter()
                 .all(|input| input.start_ms == 0 && input.length_ms.is_none());
         let mut label = 0;
-        for (place, stream) in part.audios.iter().enumerate() {
+        for (place, stream) in sounds.iter().enumerate() {
             let mut encoded = Vec::new();
             for audio in &self.preset.audios {
                 let work = match audio {
+                    // What is laid over is no track of the source.
+                    AudioCodec::Copy { .. } if silent => continue,
                     AudioCodec::Copy { .. } if !stream.feeds.is_empty() => {
                         return Err(failure::configuration(
                             "The job's input definitions put tracks together (channelMapping): a preset that copies tracks cannot make that.",

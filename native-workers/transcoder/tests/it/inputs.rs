@@ -126,6 +126,75 @@ async fn a_sequence_plays_its_parts_one_after_the_other() {
     assert_within(&video, &made.path("aac_"), 0.03, "sequence");
 }
 
+/// When the sound of `file` is first louder than silence, in seconds, and how long all of it is.
+fn first_sound(file: &Path) -> (Option<f64>, f64) {
+    let sound = media::sound(file, 8000);
+    let loud = sound.iter().position(|value| value.abs() > 0.05);
+    (
+        loud.map(|at| at as f64 / 8000.0),
+        sound.len() as f64 / 8000.0,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_without_sound_is_silent_and_the_others_are_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = folder.path().join("silent.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=gray:s=320x180:r=25:d=2 -c:v libx264 -preset ultrafast",
+        &silent,
+    );
+    let loud = folder.path().join("loud.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=gray:s=320x180:r=25:d=3 -f lavfi -i sine=440:d=3:r=48000 -f lavfi -i sine=880:d=3:r=48000 -map 0 \
+         -map 1 -map 2 -c:v libx264 -preset ultrafast -c:a aac -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu",
+        &loud,
+    );
+    let fake = with(&[&silent, &loud]).await;
+    let input = WorkInput::Sequence {
+        inputs: vec![fake.input("silent.mkv"), fake.input("loud.mkv")],
+    };
+    fake.queue_with(input, vec![preset(Value::Null)]);
+    let made = run(&fake).await;
+    for language in ["aac_eng", "aac_deu"] {
+        let (begins, seconds) = first_sound(&made.path(language));
+        assert!((seconds - 5.0).abs() < 0.1, "{language}: {seconds}");
+        let begins = begins.expect("sound");
+        assert!((begins - 2.0).abs() < 0.05, "{language}: {begins}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_is_laid_over_a_silent_film() {
+    let folder = tempfile::tempdir().unwrap();
+    let silent = folder.path().join("silent.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=gray:s=320x180:r=25:d=4 -c:v libx264 -preset ultrafast",
+        &silent,
+    );
+    let jingle = folder.path().join("jingle.mp3");
+    media::ffmpeg("-f lavfi -i sine=1000:d=1:r=44100 -c:a mp3", &jingle);
+    let fake = with(&[&silent, &jingle]).await;
+    let labelled = Selection {
+        label: Some("jingle".into()),
+        ..Selection::default()
+    };
+    let input = WorkInput::Several {
+        inputs: vec![
+            fake.input("silent.mkv"),
+            fake.cut_input("jingle.mp3", labelled),
+        ],
+    };
+    let overlays = json!({"overlays": [
+        {"@odata.type": "#Microsoft.Media.AudioOverlay", "inputLabel": "jingle", "start": "PT2S"}]});
+    fake.queue_with(input, vec![preset(overlays)]);
+    let made = run(&fake).await;
+    let (begins, seconds) = first_sound(&made.path("aac_"));
+    assert!((seconds - 4.0).abs() < 0.1, "{seconds}");
+    let begins = begins.expect("sound");
+    assert!((begins - 2.0).abs() < 0.06, "{begins}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn overlays_are_seen_and_heard_at_their_time() {
     let folder = tempfile::tempdir().unwrap();
