@@ -1,8 +1,8 @@
 //! Pictures that are taken of a source: `JpgImage`, `PngImage`, and thumbnails in the form of MK.IO.
 
-use crate::model::Length;
+use crate::model::{Length, Stretch};
 use crate::read::{Node, PresetError, duration_ms};
-use crate::standard::length;
+use crate::standard::{length, stretch};
 
 /// Pictures of one kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Images {
     pub range: Option<Place>,
     /// Sizes; each is taken at all times. Not empty.
     pub layers: Vec<ImageLayer>,
+    /// How a picture is fitted into a layer's size.
+    pub stretch: Stretch,
     /// Pictures beside each other in a sheet of many, with a WebVTT index; `None` for single files.
     pub sprite_columns: Option<u32>,
     /// Names the pictures for the macro `{Label}`.
@@ -155,6 +157,7 @@ pub(crate) fn parse(node: &Node<'_>, format: ImageFormat) -> Result<Images, Pres
         },
         range: range.filter(|range| *range != Place::Best),
         layers,
+        stretch: stretch(node)?,
         sprite_columns: if sprites {
             node.small("spriteColumn", 1..=100)?
         } else {
@@ -162,4 +165,31 @@ pub(crate) fn parse(node: &Node<'_>, format: ImageFormat) -> Result<Images, Pres
         },
         label: node.text("label")?.map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Preset;
+    use serde_json::json;
+
+    #[test]
+    fn pictures_keep_their_proportions_unless_asked_otherwise() {
+        for (mode, wanted) in [
+            (json!(null), Stretch::AutoSize),
+            (json!("AutoSize"), Stretch::AutoSize),
+            (json!("AutoFit"), Stretch::AutoFit),
+            (json!("None"), Stretch::None),
+        ] {
+            let json = json!({"@odata.type": "#Microsoft.Media.StandardEncoderPreset",
+                "codecs": [{"@odata.type": "#Microsoft.Media.PngImage", "start": "0%", "stretchMode": mode}],
+                "formats": [{"@odata.type": "#Microsoft.Media.PngFormat", "filenamePattern": "{Basename}{Index}{Extension}"}]});
+            assert_eq!(Preset::parse(&json).unwrap().images[0].stretch, wanted);
+        }
+        let json = json!({"@odata.type": "#Microsoft.Media.StandardEncoderPreset",
+            "codecs": [{"@odata.type": "#Microsoft.Media.PngImage", "start": "0%", "stretchMode": "Crop"}],
+            "formats": [{"@odata.type": "#Microsoft.Media.PngFormat", "filenamePattern": "{Basename}{Index}{Extension}"}]});
+        let error = Preset::parse(&json).unwrap_err();
+        assert_eq!(error.field, "codecs[0].stretchMode");
+    }
 }

@@ -243,16 +243,7 @@ fn video(node: &Node<'_>, format: VideoFormat) -> Result<VideoCodec, PresetError
         format,
         ladder: Ladder::Exact(layers),
         key_frame_ms: u32::try_from(key_frame_ms).unwrap_or(2000),
-        stretch: node
-            .choice(
-                "stretchMode",
-                &[
-                    ("None", Stretch::None),
-                    ("AutoSize", Stretch::AutoSize),
-                    ("AutoFit", Stretch::AutoFit),
-                ],
-            )?
-            .unwrap_or(Stretch::AutoSize),
+        stretch: stretch(node)?,
         complexity: node
             .choice("complexity", &COMPLEXITIES)?
             .unwrap_or(Complexity::Balanced),
@@ -272,6 +263,17 @@ fn video(node: &Node<'_>, format: VideoFormat) -> Result<VideoCodec, PresetError
         label: label(node)?,
         thin: false,
     }))
+}
+
+/// `stretchMode`.
+pub(crate) fn stretch(node: &Node<'_>) -> Result<Stretch, PresetError> {
+    let names = [
+        ("None", Stretch::None),
+        ("AutoSize", Stretch::AutoSize),
+        ("AutoFit", Stretch::AutoFit),
+    ];
+    let named = node.choice("stretchMode", &names)?;
+    Ok(named.unwrap_or(Stretch::AutoSize))
 }
 
 fn layer(

@@ -2,7 +2,7 @@
 
 use crate::formats::{Container, OutputFormat, Pattern};
 use crate::images::{ImageFormat, ImageLayer, Images, Place, place};
-use crate::model::Preset;
+use crate::model::{Preset, Stretch};
 use crate::read::{Node, PresetError};
 use crate::standard::length;
 
@@ -80,6 +80,7 @@ fn thumbnail(node: &Node<'_>) -> Result<Images, PresetError> {
             quality: node.small("quality", 0..=100)?.unwrap_or(70),
             label: None,
         }],
+        stretch: Stretch::AutoSize,
         sprite_columns,
         label: node.text("label")?.map(str::to_owned),
     })

@@ -582,10 +582,21 @@ pub fn key_frames(ms: u32) -> String {
     )
 }
 
-/// The filters that make a picture of `size` of a single frame.
-pub fn still(video: &VideoStream, filters: &Filters, canvas: &Canvas, size: Size) -> String {
+/// The filters that make a picture of a single frame: of the size `whole`, with the frame in `inner` of it.
+pub fn still(
+    video: &VideoStream,
+    filters: &Filters,
+    canvas: &Canvas,
+    (whole, inner): (Size, Size),
+) -> String {
     let mut steps = prepared(video, filters, canvas);
-    steps.push(scale(size, Some(video), canvas));
+    steps.push(scale(inner, Some(video), canvas));
+    if inner != whole {
+        steps.push(format!(
+            "pad={}:{}:(ow-iw)/2:(oh-ih)/2",
+            whole.width, whole.height
+        ));
+    }
     // JPEG and PNG have their own range and matrix.
     steps.push(format!(
         "scale=in_color_matrix={}:in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",

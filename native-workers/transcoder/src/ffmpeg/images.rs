@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use headwater_preset::formats::Values;
-use headwater_preset::{
-    Container, ImageFormat, ImageLayer, Images, Length, Place, Turn, VideoCodec,
-};
+use headwater_preset::{Container, ImageFormat, ImageLayer, Images, Place, Turn, VideoCodec};
 
 use super::graph;
 use super::inputs::{Input, milliseconds};
 use super::output::OutputRun;
-use super::{fault, pack};
+use super::{fault, pack, rungs};
 use crate::failure::{self, Step};
 use crate::picture::Size;
 
@@ -42,7 +40,7 @@ pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
         let shown = shown(run, video)?;
         let size = crate::poster::size(shown);
         let path = run.folder.join("poster.jpg");
-        one(run, Place::Best, size, ImageFormat::Jpeg, 85, &path).await?;
+        one(run, Place::Best, (size, size), ImageFormat::Jpeg, 85, &path).await?;
         pack::upload(&path, &name, "image/jpeg", &run.place).await?;
         names.push(name);
     }
@@ -76,7 +74,9 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
     };
     let total = part.seconds;
     let rate = video.frames_per_second;
-    let size = size_of(layer, shown(run, video)?);
+    let asked = (layer.width, layer.height);
+    let sizes = rungs::sizes(asked, images.stretch, shown(run, video)?);
+    let (size, _) = sizes;
     let label = layer.label.clone().or_else(|| images.label.clone());
     let container = match images.format {
         ImageFormat::Jpeg => Container::Jpeg,
@@ -111,7 +111,15 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
     };
     let Some(step) = images.step else {
         let path = run.folder.join("image");
-        one(run, images.start, size, images.format, layer.quality, &path).await?;
+        one(
+            run,
+            images.start,
+            sizes,
+            images.format,
+            layer.quality,
+            &path,
+        )
+        .await?;
         let name = name(Some(1), images.format.extension());
         pack::upload(&path, &name, content_type, &run.place).await?;
         return Ok(vec![name]);
@@ -131,10 +139,10 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
         .map(|index| start + f64::from(index) * step)
         .collect();
     if let Some(columns) = images.sprite_columns {
-        return sheets(run, layer, size, &times, end, columns, &name).await;
+        return sheets(run, layer, sizes, &times, end, columns, &name).await;
     }
     if pattern.uses("Index") || times.len() == 1 {
-        let paths = taken(run, &times, step, size, images.format, layer.quality).await?;
+        let paths = taken(run, &times, step, sizes, images.format, layer.quality).await?;
         let mut names = Vec::with_capacity(paths.len());
         for (index, path) in (1..).zip(&paths) {
             let name = name(Some(index), images.format.extension());
@@ -149,38 +157,18 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
     ))
 }
 
-/// The size of a layer's pictures for a source shown at `shown`.
-fn size_of(layer: &ImageLayer, shown: Size) -> Size {
-    let side = |length: Option<Length>, whole: u32| match length {
-        None => None,
-        Some(Length::Pixels(pixels)) => Some(pixels),
-        Some(Length::Percent(percent)) => Some((f64::from(whole) * percent / 100.0) as u32),
-    };
-    let scaled = |side: u32, by: u32, of: u32| {
-        u32::try_from(u64::from(side) * u64::from(by) / u64::from(of.max(1))).unwrap_or(2)
-    };
-    let (width, height) = (
-        side(layer.width, shown.width),
-        side(layer.height, shown.height),
-    );
-    let (width, height) = match (width, height) {
-        (None, None) => (shown.width, shown.height),
-        (Some(width), None) => (width, scaled(shown.height, width, shown.width)),
-        (None, Some(height)) => (scaled(shown.width, height, shown.height), height),
-        (Some(width), Some(height)) => (width, height),
-    };
-    Size::even(width.clamp(2, 8192), height.clamp(2, 8192))
-}
+/// Of a picture: its size, and that of the frame in it.
+type Sizes = (Size, Size);
 
 /// The filters that make a picture of a frame.
-fn filters(run: &OutputRun<'_>, size: Size) -> Step<String> {
+fn filters(run: &OutputRun<'_>, sizes: Sizes) -> Step<String> {
     let part = run.part()?;
     let video = part
         .video
         .as_ref()
         .ok_or_else(|| failure::internal("There is no video to take pictures of."))?;
     let canvas = graph::canvas(video, &run.preset.filters, false, &run.engine.tools)?;
-    Ok(graph::still(video, &run.preset.filters, &canvas, size))
+    Ok(graph::still(video, &run.preset.filters, &canvas, sizes))
 }
 
 /// The options of the encoder: JPEG's scale goes from 2 (best) to 31.
@@ -226,7 +214,7 @@ fn opened(run: &OutputRun<'_>, seconds: f64) -> Step<(Vec<String>, String)> {
 async fn one(
     run: &OutputRun<'_>,
     place: Place,
-    size: Size,
+    sizes: Sizes,
     format: ImageFormat,
     quality: u32,
     path: &PathBuf,
@@ -239,7 +227,7 @@ async fn one(
     let wanted = at(place, part.seconds, rate);
     for seconds in [wanted, (wanted - 1.0).max(0.0), 0.0] {
         let (mut arguments, map) = opened(run, seconds)?;
-        let mut chain = filters(run, size)?;
+        let mut chain = filters(run, sizes)?;
         if place == Place::Best {
             chain = format!("thumbnail=n={LOOKED_AT},{chain}");
         }
@@ -265,7 +253,7 @@ async fn taken(
     run: &OutputRun<'_>,
     times: &[f64],
     step: f64,
-    size: Size,
+    sizes: Sizes,
     format: ImageFormat,
     quality: u32,
 ) -> Step<Vec<PathBuf>> {
@@ -274,7 +262,7 @@ async fn taken(
         for (index, &time) in times.iter().enumerate() {
             let path = run.folder.join(format!("image{index}"));
             let place = Place::Ms((time * 1000.0) as u64);
-            one(run, place, size, format, quality, &path).await?;
+            one(run, place, sizes, format, quality, &path).await?;
             paths.push(path);
         }
         return Ok(paths);
@@ -283,7 +271,7 @@ async fn taken(
     let (mut arguments, map) = opened(run, start)?;
     let chain = format!(
         "select=gte(t+0.0005\\,selected_n*{step:.6}),{}",
-        filters(run, size)?
+        filters(run, sizes)?
     );
     arguments.extend(["-map", &map, "-vf", &chain, "-fps_mode", "passthrough"].map(str::to_owned));
     arguments.extend(["-frames:v".into(), times.len().to_string()]);
@@ -304,12 +292,13 @@ async fn taken(
 async fn sheets(
     run: &OutputRun<'_>,
     layer: &ImageLayer,
-    size: Size,
+    sizes: Sizes,
     times: &[f64],
     end: f64,
     columns: u32,
     name: &dyn Fn(Option<u32>, &str) -> String,
 ) -> Step<Vec<String>> {
+    let (size, _) = sizes;
     let columns = columns.clamp(1, (LONGEST_SHEET / size.width).max(1));
     let most_rows = (LONGEST_SHEET / size.height).max(1);
     let count = times.len() as u32;
@@ -322,7 +311,7 @@ async fn sheets(
     let (mut arguments, map) = opened(run, start)?;
     let chain = format!(
         "select=gte(t+0.0005\\,selected_n*{step:.6})*lt(selected_n\\,{count}),{},tile={columns}x{rows}",
-        filters(run, size)?
+        filters(run, sizes)?
     );
     arguments.extend(["-map", &map, "-vf", &chain, "-fps_mode", "passthrough"].map(str::to_owned));
     arguments.extend(encoder(ImageFormat::Jpeg, layer.quality));

@@ -53,7 +53,7 @@ pub fn rungs(
     match &video.ladder {
         Ladder::Exact(layers) => {
             for layer in layers {
-                let (size, inner) = sizes(layer, video.stretch, source.size);
+                let (size, inner) = sizes((layer.width, layer.height), video.stretch, source.size);
                 made.push((size, inner, layer.clone()));
             }
             made.sort_by_key(|(size, _, layer)| std::cmp::Reverse((size.area(), layer.bitrate)));
@@ -149,8 +149,13 @@ fn plain_layer(kbps: u32) -> VideoLayer {
     }
 }
 
-/// The size of a layer, and that of the picture in it.
-fn sizes(layer: &VideoLayer, stretch: Stretch, source: Size) -> (Size, Size) {
+/// The size of a layer that asks for `width` and `height`, and that of the picture in it, for a source shown at `source`.
+pub(super) fn sizes(
+    (width, height): (Option<Length>, Option<Length>),
+    stretch: Stretch,
+    source: Size,
+) -> (Size, Size) {
+    let asked = (width, height);
     let side = |length: Option<Length>, side: u32| match length {
         None => None,
         Some(Length::Pixels(pixels)) => Some(pixels),
@@ -160,10 +165,7 @@ fn sizes(layer: &VideoLayer, stretch: Stretch, source: Size) -> (Size, Size) {
     };
     let (width, height) = (u64::from(source.width), u64::from(source.height));
     let narrow = |value: u64| u32::try_from(value.clamp(2, 8192)).unwrap_or(8192);
-    match (
-        side(layer.width, source.width),
-        side(layer.height, source.height),
-    ) {
+    match (side(asked.0, source.width), side(asked.1, source.height)) {
         (None, None) => (source, source),
         (Some(across), None) => {
             let size = Size::even(across, narrow(height * u64::from(across) / width.max(1)));

@@ -198,6 +198,57 @@ async fn pictures_are_taken_where_they_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pictures_are_not_distorted_unless_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("film.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=white:s=320x180:r=25:d=2 -c:v libx264 -preset ultrafast",
+        &source,
+    );
+    let size = |path: &std::path::Path| {
+        let found = stream(path, "v:0");
+        (found["width"].clone(), found["height"].clone())
+    };
+    for (mode, wanted, brightness) in [
+        (Value::Null, (160, 90), 250..256_u32),
+        (json!("AutoSize"), (160, 90), 250..256),
+        (json!("None"), (160, 160), 250..256),
+        // White between black bars: 90 of 160 lines.
+        (json!("AutoFit"), (160, 160), 138..149),
+    ] {
+        let codec = |kind: &str, rest: Value| {
+            let mut codec = json!({"@odata.type": format!("#Microsoft.Media.{kind}"), "start": "PT1S",
+                "stretchMode": mode, "layers": [{"width": 160, "height": 160}]});
+            let all = codec.as_object_mut().unwrap();
+            all.extend(rest.as_object().unwrap().clone());
+            codec
+        };
+        let codecs = json!([
+            codec("PngImage", json!({"range": 1})),
+            codec(
+                "JpgImage",
+                json!({"start": "0%", "step": "50%", "spriteColumn": 2})
+            ),
+        ]);
+        let made = encode(&source, standard(codecs, Value::Null)).await;
+        let one = made.path(".png");
+        assert_eq!(size(&one), (json!(wanted.0), json!(wanted.1)), "{mode}");
+        let [red, ..] = media::average_colour(&one);
+        assert!(brightness.contains(&u32::from(red)), "{mode}: {red}");
+        let sheet = made.path(".jpg");
+        assert_eq!(
+            size(&sheet),
+            (json!(2 * wanted.0), json!(wanted.1)),
+            "{mode}"
+        );
+    }
+    let thumbnails = json!({"@odata.type": "#MediaKind.ThumbnailGeneratorPreset", "baseFilename": "pic",
+        "thumbnails": [{"format": "Jpeg", "width": 160, "height": 160, "start": "PT1S", "label": "one"}]});
+    let made = encode(&source, thumbnails).await;
+    assert_eq!(size(&made.path("pic_one")), (json!(160), json!(90)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn quality_and_content_decide_how_much_is_spent() {
     let folder = tempfile::tempdir().unwrap();
     let still = folder.path().join("still.mkv");
