@@ -32,8 +32,15 @@ pub struct Canvas {
     /// Turned, cropped, in square pixels.
     pub size: Size,
     pub colour: Colour,
-    /// Brightness is mapped to that of a usual screen.
-    pub tone_map: bool,
+    /// Brightness beyond that of a usual screen stays. Otherwise it is mapped to that, in every part that has it.
+    pub keeps_hdr: bool,
+}
+
+impl Canvas {
+    /// Whether brightness of `video` is mapped to that of a usual screen.
+    fn maps(&self, video: &VideoStream) -> bool {
+        video.is_hdr() && !self.keeps_hdr
+    }
 }
 
 /// Pictures of `video` as they are before `filters` crop them: turned, in samples as coded.
@@ -79,10 +86,16 @@ pub(super) fn rectangle(crop: &Crop, size: Size) -> (u32, u32, u32, u32) {
     )
 }
 
-/// What the pictures of the first source become.
+/// What the pictures of `parts` become: of the size of the first.
+///
+/// `hdr`: a high dynamic range may stay. It does where all parts have the same, since what comes of them is in one.
 ///
 /// Errors: `ContentUnsupported` for high dynamic range that this ffmpeg has no filters for.
-pub fn canvas(video: &VideoStream, filters: &Filters, hdr: bool, tools: &Tools) -> Step<Canvas> {
+pub fn canvas(parts: &[Part], filters: &Filters, hdr: bool, tools: &Tools) -> Step<Canvas> {
+    let video = parts
+        .first()
+        .and_then(|part| part.video.as_ref())
+        .ok_or_else(|| failure::internal("There is no video to make pictures of."))?;
     let (coded, sideways) = turned(video, filters);
     let shown = video.shown(sideways);
     let size = match &filters.crop {
@@ -100,33 +113,40 @@ pub fn canvas(video: &VideoStream, filters: &Filters, hdr: bool, tools: &Tools) 
             )
         }
     };
-    let tone_map = video.is_hdr() && !hdr;
-    if tone_map && !(tools.has_filter("zscale") && tools.has_filter("tonemap")) {
+    let transfer = |video: &VideoStream| video.colour.map(|colour| colour.transfer);
+    let videos = || parts.iter().filter_map(|part| part.video.as_ref());
+    let alike = videos().all(|other| transfer(other) == transfer(video));
+    let mut canvas = Canvas {
+        size,
+        colour: Colour {
+            full_range: false,
+            ..crate::colour::decided(video.colour, coded)
+        },
+        keeps_hdr: hdr && video.is_hdr() && alike,
+    };
+    let Some(mapped) = videos().find(|video| canvas.maps(video)) else {
+        return Ok(canvas);
+    };
+    if !(tools.has_filter("zscale") && tools.has_filter("tonemap")) {
         return Err(failure::unsupported(format!(
             "Stream {} ({}) has a high dynamic range, which has to be mapped to that of the preset; the ffmpeg of this \
              worker ({}) lacks zscale and tonemap.",
-            video.index, video.codec, tools.version
+            mapped.index, mapped.codec, tools.version
         )));
     }
-    let colour = if tone_map {
-        Colour {
-            primaries: 1,
-            transfer: 1,
-            matrix: 1,
-            full_range: false,
-        }
-    } else {
-        Colour {
-            full_range: false,
-            ..crate::colour::decided(video.colour, coded)
-        }
-    };
-    Ok(Canvas {
-        size,
-        colour,
-        tone_map,
-    })
+    if canvas.maps(video) {
+        canvas.colour = MAPPED;
+    }
+    Ok(canvas)
 }
+
+/// What brightness is mapped to: BT.709.
+const MAPPED: Colour = Colour {
+    primaries: 1,
+    transfer: 1,
+    matrix: 1,
+    full_range: false,
+};
 
 fn matrix_name(code: u16) -> &'static str {
     match code {
@@ -149,7 +169,13 @@ fn is_rgb(video: &VideoStream) -> bool {
 fn scale(size: Size, from: Option<&VideoStream>, canvas: &Canvas) -> String {
     let matrix = matrix_name(canvas.colour.matrix);
     let source = match from {
-        Some(video) if !is_rgb(video) && !canvas.tone_map => {
+        Some(video) if canvas.maps(video) => {
+            format!(
+                ":in_color_matrix={}:in_range=tv",
+                matrix_name(MAPPED.matrix)
+            )
+        }
+        Some(video) if !is_rgb(video) => {
             let range = if video.colour.is_some_and(|colour| colour.full_range)
                 || video.pixel_format.starts_with("yuvj")
             {
@@ -205,7 +231,7 @@ fn prepared(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> Vec<Stri
         let (left, top, width, height) = rectangle(crop, coded);
         out.push(format!("crop={width}:{height}:{left}:{top}"));
     }
-    if canvas.tone_map {
+    if canvas.maps(video) {
         let transfer = match video.colour.map(|colour| colour.transfer) {
             Some(18) => "arib-std-b67",
             _ => "smpte2084",
@@ -301,11 +327,7 @@ pub fn video(
         let Some(video) = &part.video else {
             continue;
         };
-        let own = Canvas {
-            tone_map: canvas.tone_map && video.is_hdr(),
-            ..*canvas
-        };
-        let mut steps = prepared(video, filters, &own);
+        let mut steps = prepared(video, filters, canvas);
         if several {
             if let Some(rate) = sequence_rate(parts) {
                 // From 0 on, in so many frames: the next part begins where the sound's next part does.
@@ -314,8 +336,12 @@ pub fn video(
                     "fps={rate:.6}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={frames:.0}"
                 ));
             }
-            steps.push(fitted(video, filters, &own));
-            steps.push(format!("format=yuv420p[p{number}]"));
+            steps.push(fitted(video, filters, canvas));
+            let format = match canvas.keeps_hdr {
+                true => "yuv420p10le",
+                false => "yuv420p",
+            };
+            steps.push(format!("format={format}[p{number}]"));
             chains.push(format!(
                 "[{}:{}]{}",
                 video.input,

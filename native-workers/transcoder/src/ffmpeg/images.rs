@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use headwater_preset::formats::Values;
 use headwater_preset::{Container, ImageFormat, ImageLayer, Images, Place, Turn, VideoCodec};
 
-use super::graph;
+use super::graph::{self, Canvas};
 use super::inputs::{Input, milliseconds};
 use super::output::OutputRun;
 use super::{fault, pack, rungs};
@@ -25,7 +25,7 @@ const LONGEST_SHEET: u32 = 16_384;
 pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
     let mut names = Vec::new();
     let part = run.part()?;
-    let Some(video) = &part.video else {
+    if part.video.is_none() {
         if run.preset.images.is_empty() {
             return Ok(names);
         }
@@ -33,11 +33,11 @@ pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
             "The input file '{}' has no video to take pictures of.",
             run.sources.name
         )));
-    };
+    }
     let encodes = |video: &VideoCodec| matches!(video, VideoCodec::Encode(_));
     if run.preset.poster && run.preset.videos.iter().any(encodes) {
         let name = format!("{}_Thumbnail000001.jpg", run.base);
-        let shown = shown(run, video)?;
+        let shown = shown(run)?;
         let size = crate::poster::size(shown);
         let path = run.folder.join("poster.jpg");
         one(run, Place::Best, (size, size), ImageFormat::Jpeg, 85, &path).await?;
@@ -52,9 +52,14 @@ pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
     Ok(names)
 }
 
-fn shown(run: &OutputRun<'_>, video: &super::probe::VideoStream) -> Step<Size> {
-    let tools = &run.engine.tools;
-    Ok(graph::canvas(video, &run.preset.filters, false, tools)?.size)
+/// What pictures are made on. JPEG and PNG know nothing of a high dynamic range.
+fn canvas(run: &OutputRun<'_>) -> Step<Canvas> {
+    let (parts, tools) = (&run.sources.parts, &run.engine.tools);
+    graph::canvas(parts, &run.preset.filters, false, tools)
+}
+
+fn shown(run: &OutputRun<'_>) -> Step<Size> {
+    Ok(canvas(run)?.size)
 }
 
 /// Seconds after the source's start.
@@ -75,7 +80,7 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
     let total = part.seconds;
     let rate = video.frames_per_second;
     let asked = (layer.width, layer.height);
-    let sizes = rungs::sizes(asked, images.stretch, shown(run, video)?);
+    let sizes = rungs::sizes(asked, images.stretch, shown(run)?);
     let (size, _) = sizes;
     let label = layer.label.clone().or_else(|| images.label.clone());
     let container = match images.format {
@@ -167,8 +172,12 @@ fn filters(run: &OutputRun<'_>, sizes: Sizes) -> Step<String> {
         .video
         .as_ref()
         .ok_or_else(|| failure::internal("There is no video to take pictures of."))?;
-    let canvas = graph::canvas(video, &run.preset.filters, false, &run.engine.tools)?;
-    Ok(graph::still(video, &run.preset.filters, &canvas, sizes))
+    Ok(graph::still(
+        video,
+        &run.preset.filters,
+        &canvas(run)?,
+        sizes,
+    ))
 }
 
 /// The options of the encoder: JPEG's scale goes from 2 (best) to 31.

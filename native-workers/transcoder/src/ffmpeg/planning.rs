@@ -101,7 +101,11 @@ impl OutputRun<'_> {
                     if part.video.is_none() {
                         continue;
                     }
-                    let (canvas, thin, made) = self.rungs(part, encode).await?;
+                    let canvas = match &painted {
+                        Some((canvas, _)) => *canvas,
+                        None => self.canvas()?,
+                    };
+                    let (thin, made) = self.rungs(part, encode, &canvas).await?;
                     rungs.extend(made);
                     painted.get_or_insert((canvas, thin));
                     plan.key_frame_ms = encode.key_frame_ms;
@@ -246,14 +250,34 @@ impl OutputRun<'_> {
         Ok(())
     }
 
-    async fn rungs(&self, part: &Part, encode: &VideoEncode) -> Step<(Canvas, u32, Vec<Rung>)> {
+    /// What all pictures of the output are made on, whichever codec they are for: a high dynamic range stays where no layer of
+    /// any has fewer than ten bits.
+    fn canvas(&self) -> Step<Canvas> {
+        let deep = |video: &VideoCodec| match video {
+            VideoCodec::Copy { .. } => true,
+            VideoCodec::Encode(VideoEncode {
+                ladder: Ladder::Exact(layers),
+                ..
+            }) => layers.iter().all(|layer| layer.ten_bits),
+            VideoCodec::Encode(_) => false,
+        };
+        let hdr = self.preset.videos.iter().all(deep);
+        let (parts, tools) = (&self.sources.parts, &self.engine.tools);
+        graph::canvas(parts, &self.preset.filters, hdr, tools)
+    }
+
+    /// How the source is thinned, and the renditions of `encode`.
+    async fn rungs(
+        &self,
+        part: &Part,
+        encode: &VideoEncode,
+        canvas: &Canvas,
+    ) -> Step<(u32, Vec<Rung>)> {
         let video = part
             .video
             .as_ref()
             .ok_or_else(|| failure::internal("There is no video to encode."))?;
-        let hdr = matches!(&encode.ladder, Ladder::Exact(layers) if layers.iter().all(|layer| layer.ten_bits));
         let tools = &self.engine.tools;
-        let canvas = graph::canvas(video, &self.preset.filters, hdr, tools)?;
         let rate = if video.frames_per_second > 0.0 {
             video.frames_per_second
         } else {
@@ -286,7 +310,7 @@ impl OutputRun<'_> {
             _ => 1.0,
         };
         let made = rungs::rungs(encode, source, canvas.colour, content, tools)?;
-        Ok((canvas, thin, made))
+        Ok((thin, made))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The ffmpeg engine: sources of every kind through whole jobs, held against ffprobe and decoded.
 
 use crate::support::jobs::{
-    aac, assert_in_step, encode, failure, flash, keys, named, small, standard, stream,
+    aac, assert_in_step, encode, failure, fake, flash, keys, named, run, small, standard, stream,
 };
 use crate::support::{media, shared_media};
-use headwater_work::JobErrorCode;
+use headwater_transcoder::auto::Choice;
+use headwater_work::{JobErrorCode, WorkInput};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,6 +252,80 @@ async fn shapes_rates_and_layouts_become_what_players_know() {
         let made = encode(&source(name, arguments), named("AACGoodQualityAudio")).await;
         let seconds = media::sound(&made.path("_aac_"), 8000).len() as f64 / 8000.0;
         assert!((seconds - 5.0).abs() < 0.06, "{name}: {seconds}");
+    }
+}
+
+/// A grey picture in PQ.
+fn bright(folder: &std::path::Path) -> std::path::PathBuf {
+    let path = folder.join("hdr.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=0x808080:s=320x180:r=25:d=2 -pix_fmt yuv420p10le -c:v libx265 -preset ultrafast -x265-params \
+         log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc",
+        &path,
+    );
+    path
+}
+
+fn layered(kind: &str, profile: &str) -> Value {
+    json!({"@odata.type": format!("#Microsoft.Media.{kind}"), "complexity": "Speed",
+        "layers": [{"width": "100%", "height": "100%", "bitrate": 500_000, "label": kind, "profile": profile}]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codecs_of_one_preset_agree_about_dynamic_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = bright(folder.path());
+    let (high, plain) = (
+        || layered("H265Video", "Main10"),
+        || layered("H264Video", "Auto"),
+    );
+    let luma = |path: &std::path::Path| media::brightness(path)[10].1;
+    let alone = encode(&source, standard(json!([plain()]), Value::Null)).await;
+    let mapped = luma(&alone.path("_H264Video_"));
+    for codecs in [json!([high(), plain()]), json!([plain(), high()])] {
+        let made = encode(&source, standard(codecs, Value::Null)).await;
+        for name in ["_H264Video_", "_H265Video_"] {
+            let path = made.path(name);
+            assert_eq!(stream(&path, "v:0")["color_transfer"], "bt709", "{name}");
+            let deep = stream(&path, "v:0")["pix_fmt"] == "yuv420p10le";
+            let seen = luma(&path) / if deep { 4.0 } else { 1.0 };
+            assert!((seen - mapped).abs() < 3.0, "{name}: {seen} {mapped}");
+        }
+    }
+    // Ten bits throughout: it stays what it is.
+    let made = encode(&source, standard(json!([high()]), Value::Null)).await;
+    let path = made.path("_H265Video_");
+    assert_eq!(stream(&path, "v:0")["color_transfer"], "smpte2084");
+    assert!((luma(&path) / 4.0 - mapped).abs() > 10.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_part_of_a_sequence_has_its_own_dynamic_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let usual = folder.path().join("usual.mkv");
+    media::ffmpeg(
+        "-f lavfi -i color=black:s=320x180:r=25:d=2 -c:v libx264 -preset ultrafast -pix_fmt yuv420p",
+        &usual,
+    );
+    let high = bright(folder.path());
+    let preset = || standard(json!([layered("H264Video", "Auto")]), Value::Null);
+    let alone = encode(&high, preset()).await;
+    let mapped = media::brightness(&alone.path("_H264Video_"))[10].1;
+    for names in [["usual.mkv", "hdr.mkv"], ["hdr.mkv", "usual.mkv"]] {
+        let fake = fake(Choice::Auto).await;
+        for file in [&usual, &high] {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            fake.upload(name, std::fs::read(file).unwrap());
+        }
+        let inputs = names.iter().map(|name| fake.input(name)).collect();
+        fake.queue_with(WorkInput::Sequence { inputs }, vec![preset()]);
+        let made = run(&fake).await;
+        let frames = media::brightness(&made.path("_H264Video_"));
+        assert_eq!(frames.len(), 100);
+        for (name, luma) in names.iter().zip([frames[20].1, frames[80].1]) {
+            let wanted = if *name == "hdr.mkv" { mapped } else { 16.0 };
+            assert!((luma - wanted).abs() < 3.0, "{names:?}: {luma} {wanted}");
+        }
     }
 }
 
