@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Step, Stopped};
@@ -157,7 +158,10 @@ async fn ask(
     let port = authority
         .port_u16()
         .unwrap_or(if secure { 443 } else { 80 });
-    let addresses = guard.resolve(host, port).await.map_err(|why| match why {
+    let resolved = tokio::time::timeout(PATIENCE, guard.resolve(host, port)).await;
+    let resolved =
+        resolved.map_err(|_| passing(name, "Nobody says in time where the server is."))?;
+    let addresses = resolved.map_err(|why| match why {
         NoAddress::Blocked(why) => refused(
             name,
             format!(
@@ -195,11 +199,22 @@ async fn ask(
         .to_owned();
     let server = ServerName::try_from(plain)
         .map_err(|_| refused(name, "The URL's host is no name for a certificate."))?;
-    let tls = tls(name)?
-        .connect(server, tcp)
-        .await
-        .map_err(|error| refused(name, format!("TLS with the server failed: {error}.")))?;
+    let tls = secured(tls(name)?, server, tcp, name, PATIENCE).await?;
     exchange(tls, request, name, driver).await
+}
+
+/// TLS over `tcp`, agreed upon within `patience`.
+async fn secured(
+    tls: TlsConnector,
+    server: ServerName<'static>,
+    tcp: TcpStream,
+    name: &str,
+    patience: Duration,
+) -> Step<TlsStream<TcpStream>> {
+    tokio::time::timeout(patience, tls.connect(server, tcp))
+        .await
+        .map_err(|_| passing(name, "The server did not agree on TLS in time."))?
+        .map_err(|error| refused(name, format!("TLS with the server failed: {error}.")))
 }
 
 fn tls(name: &str) -> Step<TlsConnector> {
@@ -248,6 +263,11 @@ async fn keep(answer: Response<Incoming>, name: &str, path: &Path, most: u64) ->
     }
     let disk =
         |error: std::io::Error| told(JobErrorCode::ServiceTransientError, name, error.to_string());
+    // What an attempt before this one has left.
+    match tokio::fs::remove_file(path).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(disk(error)),
+        _ => {}
+    }
     let mut file = crate::ffmpeg::inputs::new_file(path).await.map_err(disk)?;
     let mut body = answer.into_body();
     let mut kept = 0_u64;
@@ -287,5 +307,22 @@ mod tests {
             "film.mp4"
         );
         assert_eq!(name_of("https://example.com/"), "media");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_about_tls_is_not_waited_for() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(silent.local_addr().unwrap())
+            .await
+            .unwrap();
+        let server = ServerName::try_from("example.com").unwrap();
+        let patience = Duration::from_millis(50);
+        let outcome = secured(tls("film").unwrap(), server, tcp, "film", patience).await;
+        match outcome.map(|_| ()) {
+            Err(Stopped::Failed(failure)) => {
+                assert_eq!(failure.code, JobErrorCode::DownloadTransientError);
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

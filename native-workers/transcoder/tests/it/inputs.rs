@@ -417,6 +417,11 @@ async fn tracks_of_one_channel_are_put_together() {
 
 /// A server that gives one file, and counts who asked.
 async fn web(body: Vec<u8>) -> (SocketAddr, Arc<AtomicUsize>) {
+    breaking(body, 0).await
+}
+
+/// As [`web`], but the first `broken` answers end in the middle.
+async fn breaking(body: Vec<u8>, broken: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -424,7 +429,7 @@ async fn web(body: Vec<u8>) -> (SocketAddr, Arc<AtomicUsize>) {
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            counted.fetch_add(1, Ordering::SeqCst);
+            let before = counted.fetch_add(1, Ordering::SeqCst);
             let body = body.clone();
             tokio::spawn(async move {
                 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -437,8 +442,12 @@ async fn web(body: Vec<u8>) -> (SocketAddr, Arc<AtomicUsize>) {
                     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len())
                 };
                 let _ = stream.write_all(head.as_bytes()).await;
+                let given = match before < broken {
+                    true => body.len() / 2,
+                    false => body.len(),
+                };
                 if !away {
-                    let _ = stream.write_all(&body).await;
+                    let _ = stream.write_all(&body[..given]).await;
                 }
             });
         }
@@ -500,6 +509,39 @@ async fn urls_are_fetched_past_the_guard_and_never_from_within() {
     fake.queue_with(http("counted.mkv"), vec![preset(Value::Null)]);
     let made = run(&fake).await;
     assert_eq!(media::packets(&made.path("_v_"), "v:0").len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_breaks_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = counted(folder.path());
+    let fetched = async |broken: usize| {
+        let (address, asked) = breaking(std::fs::read(&source).unwrap(), broken).await;
+        let mut fake = fake(Choice::Auto).await;
+        fake.guard = Guard::new(vec!["127.0.0.1".parse().unwrap()]);
+        let input = WorkInput::Http {
+            urls: vec![format!("http://{address}/counted.mkv")],
+            selection: Selection::default(),
+        };
+        fake.queue_with(input, vec![preset(Value::Null)]);
+        (fake, asked)
+    };
+    let (fake, asked) = fetched(2).await;
+    let made = run(&fake).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    assert_eq!(media::packets(&made.path("_v_"), "v:0").len(), 100);
+
+    let (fake, _) = fetched(usize::MAX).await;
+    match fake.finish(1).await {
+        Outcome::Error(failure) => {
+            assert_eq!(
+                failure.code,
+                JobErrorCode::DownloadTransientError,
+                "{failure:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 const LIMITS: Limits = Limits {
