@@ -53,8 +53,8 @@ pub fn renditions(preset: &VideoPreset, source: SourceVideo) -> Vec<Rendition> {
     made
 }
 
-/// What of a ladder is within `limits`; at least one rung stays.
-fn limited(rungs: Vec<Rendition>, limits: Limits) -> Vec<Rendition> {
+/// What of a ladder, largest first, is within `limits`; at least one rung stays.
+pub fn limited(rungs: Vec<Rendition>, limits: Limits) -> Vec<Rendition> {
     let within = |value: u32, least: Option<u32>, most: Option<u32>| {
         least.is_none_or(|least| value >= least) && most.is_none_or(|most| value <= most)
     };

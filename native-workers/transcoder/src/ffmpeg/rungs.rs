@@ -2,8 +2,8 @@
 
 use headwater_bmff::Colour;
 use headwater_preset::{
-    Complexity, H264Profile, Ladder, Length, RateControl, Stretch, VideoEncode, VideoFormat,
-    VideoLayer,
+    Complexity, H264Profile, Ladder, Length, Limits, RateControl, Stretch, VideoEncode,
+    VideoFormat, VideoLayer,
 };
 
 use super::tools::Tools;
@@ -59,23 +59,7 @@ pub fn rungs(
             made.sort_by_key(|(size, _, layer)| std::cmp::Reverse((size.area(), layer.bitrate)));
         }
         Ladder::Boxes(_) | Ladder::Adaptive(_) | Ladder::ContentAware(_) => {
-            let chosen = match &video.ladder {
-                Ladder::Boxes(layers) => {
-                    ladder::renditions(&VideoPreset::Layers(layers.clone()), source)
-                }
-                Ladder::Adaptive(limits) => scaled(
-                    ladder::renditions(&VideoPreset::Adaptive(*limits), source),
-                    video.format,
-                    1.0,
-                ),
-                Ladder::ContentAware(limits) => thinned(scaled(
-                    ladder::renditions(&VideoPreset::Adaptive(*limits), source),
-                    video.format,
-                    content,
-                )),
-                Ladder::Exact(_) => Vec::new(),
-            };
-            for rendition in chosen {
+            for rendition in chosen(video, source, content) {
                 made.push((rendition.size, rendition.size, plain_layer(rendition.kbps)));
             }
         }
@@ -100,6 +84,21 @@ pub fn rungs(
             })
         })
         .collect()
+}
+
+/// The renditions of a ladder that is chosen by the source. Limits are of what is made in the end, whichever codec it is for and
+/// however much the content needs.
+fn chosen(video: &VideoEncode, source: SourceVideo, content: f64) -> Vec<ladder::Rendition> {
+    let adaptive = |limits: Limits, factor: f64| {
+        let all = ladder::renditions(&VideoPreset::Adaptive(Limits::default()), source);
+        ladder::limited(scaled(all, video.format, factor), limits)
+    };
+    match &video.ladder {
+        Ladder::Boxes(layers) => ladder::renditions(&VideoPreset::Layers(layers.clone()), source),
+        Ladder::Adaptive(limits) => adaptive(*limits, 1.0),
+        Ladder::ContentAware(limits) => thinned(adaptive(*limits, content)),
+        Ladder::Exact(_) => Vec::new(),
+    }
 }
 
 fn scaled(
@@ -390,5 +389,40 @@ impl Arguments {
     pub fn push(&mut self, name: &str, value: impl Into<String>) {
         self.0.push(name.to_owned());
         self.0.push(value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_of_what_is_made() {
+        let source = SourceVideo {
+            size: Size {
+                width: 1920,
+                height: 1080,
+            },
+            frames_per_second: 30.0,
+            bits_per_second: 12_000_000,
+        };
+        let rates = |name: &str, content: f64| -> Vec<u32> {
+            let json = serde_json::json!({
+                "@odata.type": "BuiltInStandardEncoderPreset", "presetName": name,
+                "configurations": {"maxBitrateBps": 3_000_000, "minBitrateBps": 500_000}});
+            let preset = crate::preset::parse(&json).unwrap();
+            let headwater_preset::VideoCodec::Encode(video) = &preset.videos[0] else {
+                panic!();
+            };
+            let made = chosen(video, source, content);
+            made.iter().map(|rendition| rendition.kbps).collect()
+        };
+        // 6780, 3520, 2210, 1150, 720, 380 of H.264; six tenths of that in H.265.
+        assert_eq!(
+            rates("H265AdaptiveStreaming", 1.0),
+            [3000, 2110, 1330, 690, 500, 500]
+        );
+        assert_eq!(rates("ContentAwareEncoding", 1.5), [3000, 1730, 1080, 570]);
+        assert_eq!(rates("ContentAwareEncoding", 0.25), [1700, 880, 550]);
     }
 }
