@@ -13,7 +13,7 @@ pub struct Images {
     pub start: Place,
     /// How far the next ones are apart; `None`: only one is taken.
     pub step: Option<Place>,
-    /// When taking them ends, from the start of the source; `None` for its end.
+    /// How long they are taken, from the first on (a frame count or percentage likewise); `None`: to the end of the source.
     pub range: Option<Place>,
     /// Sizes; each is taken at all times. Not empty.
     pub layers: Vec<ImageLayer>,

@@ -305,6 +305,41 @@ impl Window {
     }
 }
 
+/// The pictures of `parts` one after the other, on the canvas: chains of which the last ends in `[whole]`.
+fn in_sequence(parts: &[Part], filters: &Filters, canvas: &Canvas) -> Vec<String> {
+    let mut chains: Vec<String> = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let Some(video) = &part.video else {
+            continue;
+        };
+        let mut steps = prepared(video, filters, canvas);
+        if let Some(rate) = sequence_rate(parts) {
+            // From 0 on, in so many frames: the next part begins where the sound's next part does.
+            let frames = (part.seconds * rate).round().max(1.0);
+            steps.push(format!(
+                "fps={rate:.6}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={frames:.0}"
+            ));
+        }
+        steps.push(fitted(video, filters, canvas));
+        let format = match canvas.keeps_hdr {
+            true => "yuv420p10le",
+            false => "yuv420p",
+        };
+        steps.push(format!("format={format}[p{number}]"));
+        chains.push(format!(
+            "[{}:{}]{}",
+            video.input,
+            video.index,
+            steps.join(",")
+        ));
+    }
+    let labels: String = (0..parts.len())
+        .map(|number| format!("[p{number}]"))
+        .collect();
+    chains.push(format!("{labels}concat=n={}:v=1:a=0[whole]", parts.len()));
+    chains
+}
+
 /// The pictures of all renditions: graph text whose ends are `[v0]`, `[v1]`, ...
 ///
 /// `parts`: one after the other, each with video. `thin`: every so many pictures one is kept. `window`: of a single part,
@@ -323,52 +358,19 @@ pub fn video(
     let total: f64 = parts.iter().map(|part| part.seconds).sum();
     let several = parts.len() > 1;
     let mut tail: Vec<String> = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        let Some(video) = &part.video else {
-            continue;
-        };
-        let mut steps = prepared(video, filters, canvas);
-        if several {
-            if let Some(rate) = sequence_rate(parts) {
-                // From 0 on, in so many frames: the next part begins where the sound's next part does.
-                let frames = (part.seconds * rate).round().max(1.0);
-                steps.push(format!(
-                    "fps={rate:.6}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={frames:.0}"
-                ));
-            }
-            steps.push(fitted(video, filters, canvas));
-            let format = match canvas.keeps_hdr {
-                true => "yuv420p10le",
-                false => "yuv420p",
-            };
-            steps.push(format!("format={format}[p{number}]"));
-            chains.push(format!(
-                "[{}:{}]{}",
-                video.input,
-                video.index,
-                steps.join(",")
-            ));
-        } else {
-            if let Some(window) = window {
-                // Whoever makes pictures whole looks at those before and after.
-                let at = usize::from(steps.first().is_some_and(|step| step.starts_with("bwdif")));
-                steps.splice(at..at, window.filters());
-            }
-            tail = steps;
+    let mut from = String::new();
+    if several {
+        chains = in_sequence(parts, filters, canvas);
+        from = "[whole]".to_owned();
+    } else if let Some(video) = parts.first().and_then(|part| part.video.as_ref()) {
+        tail = prepared(video, filters, canvas);
+        if let Some(window) = window {
+            // Whoever makes pictures whole looks at those before and after.
+            let at = usize::from(tail.first().is_some_and(|step| step.starts_with("bwdif")));
+            tail.splice(at..at, window.filters());
         }
+        from = format!("[{}:{}]", video.input, video.index);
     }
-    let mut from = if several {
-        let labels: String = (0..parts.len())
-            .map(|number| format!("[p{number}]"))
-            .collect();
-        chains.push(format!("{labels}concat=n={}:v=1:a=0[whole]", parts.len()));
-        "[whole]".to_owned()
-    } else {
-        let video = parts.first().and_then(|part| part.video.as_ref());
-        video.map_or_else(String::new, |video| {
-            format!("[{}:{}]", video.input, video.index)
-        })
-    };
     if thin > 1 {
         tail.push(format!("select=not(mod(n\\,{thin}))"));
     }
@@ -608,15 +610,45 @@ pub fn key_frames(ms: u32) -> String {
     )
 }
 
-/// The filters that make a picture of a single frame: of the size `whole`, with the frame in `inner` of it.
+/// The filters that make a picture of a frame of `part`: of the size `whole`, with the frame in `inner` of it. `alone`: the part is
+/// all there is; otherwise its frame is shown on the canvas, as in the sequence.
 pub fn still(
     video: &VideoStream,
     filters: &Filters,
     canvas: &Canvas,
-    (whole, inner): (Size, Size),
+    sizes: (Size, Size),
+    alone: bool,
 ) -> String {
     let mut steps = prepared(video, filters, canvas);
-    steps.push(scale(inner, Some(video), canvas));
+    if !alone {
+        steps.push(fitted(video, filters, canvas));
+    }
+    steps.extend(finished(alone.then_some(video), canvas, sizes));
+    steps.join(",")
+}
+
+/// As [`still`], of those frames of a sequence that the filter `which` picks, and then `last`: graph text.
+pub fn stills(
+    parts: &[Part],
+    filters: &Filters,
+    canvas: &Canvas,
+    sizes: (Size, Size),
+    which: &str,
+    last: &str,
+) -> String {
+    let mut chains = in_sequence(parts, filters, canvas);
+    let steps = finished(None, canvas, sizes).join(",");
+    chains.push(format!("[whole]{which},{steps}{last}"));
+    chains.join(";")
+}
+
+/// What a frame goes through on its way into a file of pictures. `from`: as of [`scale`].
+fn finished(
+    from: Option<&VideoStream>,
+    canvas: &Canvas,
+    (whole, inner): (Size, Size),
+) -> Vec<String> {
+    let mut steps = vec![scale(inner, from, canvas)];
     if inner != whole {
         steps.push(format!(
             "pad={}:{}:(ow-iw)/2:(oh-ih)/2",
@@ -628,5 +660,5 @@ pub fn still(
         "scale=in_color_matrix={}:in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p",
         matrix_name(canvas.colour.matrix)
     ));
-    steps.join(",")
+    steps
 }

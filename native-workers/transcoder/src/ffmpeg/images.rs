@@ -1,13 +1,15 @@
 //! Pictures of a source: the poster of built-in presets, thumbnails, and sheets of many with a WebVTT index.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use headwater_preset::formats::Values;
 use headwater_preset::{Container, ImageFormat, ImageLayer, Images, Place, Turn, VideoCodec};
 
-use super::graph::{self, Canvas};
+use super::graph::{self, Canvas, Part};
 use super::inputs::{Input, milliseconds};
 use super::output::OutputRun;
+use super::tracks::unique;
 use super::{fault, pack, rungs};
 use crate::failure::{self, Step};
 use crate::picture::Size;
@@ -24,6 +26,8 @@ const LONGEST_SHEET: u32 = 16_384;
 /// Takes all pictures of the output's preset; gives the files' names.
 pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
     let mut names = Vec::new();
+    // Names that are taken: an output of several kinds and sizes of pictures keeps them all.
+    let mut used = HashSet::new();
     let part = run.part()?;
     if part.video.is_none() {
         if run.preset.images.is_empty() {
@@ -37,6 +41,7 @@ pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
     let encodes = |video: &VideoCodec| matches!(video, VideoCodec::Encode(_));
     if run.preset.poster && run.preset.videos.iter().any(encodes) {
         let name = format!("{}_Thumbnail000001.jpg", run.base);
+        used.insert(name.to_lowercase());
         let shown = shown(run)?;
         let size = crate::poster::size(shown);
         let path = run.folder.join("poster.jpg");
@@ -46,7 +51,7 @@ pub(super) async fn take(run: &OutputRun<'_>) -> Step<Vec<String>> {
     }
     for images in &run.preset.images {
         for layer in &images.layers {
-            names.extend(layer_of(run, images, layer).await?);
+            names.extend(layer_of(run, images, layer, &mut used).await?);
         }
     }
     Ok(names)
@@ -62,7 +67,7 @@ fn shown(run: &OutputRun<'_>) -> Step<Size> {
     Ok(canvas(run)?.size)
 }
 
-/// Seconds after the source's start.
+/// Seconds after the presentation's start.
 fn at(place: Place, total: f64, rate: f64) -> f64 {
     match place {
         Place::Best => total * 0.1,
@@ -72,13 +77,13 @@ fn at(place: Place, total: f64, rate: f64) -> f64 {
     }
 }
 
-async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> Step<Vec<String>> {
-    let part = run.part()?;
-    let Some(video) = &part.video else {
-        return Ok(Vec::new());
-    };
-    let total = part.seconds;
-    let rate = video.frames_per_second;
+async fn layer_of(
+    run: &OutputRun<'_>,
+    images: &Images,
+    layer: &ImageLayer,
+    used: &mut HashSet<String>,
+) -> Step<Vec<String>> {
+    let (total, rate) = (run.seconds(), rate(run));
     let asked = (layer.width, layer.height);
     let sizes = rungs::sizes(asked, images.stretch, shown(run)?);
     let (size, _) = sizes;
@@ -94,15 +99,16 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
         .find(|format| format.container == container)
         .map(|format| &format.pattern)
         .ok_or_else(|| failure::configuration("The preset has no format for its pictures."))?;
-    let name = |index: Option<u32>, extension: &str| {
-        pattern.expand(&Values {
+    let mut name = |index: Option<u32>, extension: &str| {
+        let name = pattern.expand(&Values {
             basename: run.basename(),
             extension: extension.into(),
             label: label.clone(),
             index,
             resolution: Some((size.width, size.height)),
             ..Values::default()
-        })
+        });
+        unique(name.replace(".jpg.vtt", ".vtt"), used)
     };
     let start = at(images.start, total, rate);
     if total > 0.0 && start >= total {
@@ -130,10 +136,11 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
         return Ok(vec![name]);
     };
     let step = at(step, total, rate).max(0.04);
-    // A range counts from the start of the source.
-    let end = images
-        .range
-        .map_or(total, |range| at(range, total, rate).min(total));
+    // A range counts from the first picture.
+    let end = images.range.map_or(total, |range| {
+        let end = start + at(range, total, rate);
+        if total > 0.0 { end.min(total) } else { end }
+    });
     let count = ((end - start) / step).ceil().max(1.0);
     if count > MOST as f64 {
         return Err(failure::configuration(format!(
@@ -144,7 +151,7 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
         .map(|index| start + f64::from(index) * step)
         .collect();
     if let Some(columns) = images.sprite_columns {
-        return sheets(run, layer, sizes, &times, end, columns, &name).await;
+        return sheets(run, layer, sizes, &times, end, columns, &mut name).await;
     }
     if pattern.uses("Index") || times.len() == 1 {
         let paths = taken(run, &times, step, sizes, images.format, layer.quality).await?;
@@ -165,19 +172,27 @@ async fn layer_of(run: &OutputRun<'_>, images: &Images, layer: &ImageLayer) -> S
 /// Of a picture: its size, and that of the frame in it.
 type Sizes = (Size, Size);
 
-/// The filters that make a picture of a frame.
-fn filters(run: &OutputRun<'_>, sizes: Sizes) -> Step<String> {
-    let part = run.part()?;
-    let video = part
-        .video
-        .as_ref()
-        .ok_or_else(|| failure::internal("There is no video to take pictures of."))?;
-    Ok(graph::still(
-        video,
-        &run.preset.filters,
-        &canvas(run)?,
-        sizes,
-    ))
+/// Frames a second of the first part.
+fn rate(run: &OutputRun<'_>) -> f64 {
+    let video = run
+        .sources
+        .parts
+        .first()
+        .and_then(|part| part.video.as_ref());
+    video.map_or(25.0, |video| video.frames_per_second)
+}
+
+/// The part that is seen at `seconds` of the presentation, and how far into it that is.
+fn placed(parts: &[Part], seconds: f64) -> Option<(&Part, f64)> {
+    let (last, before) = parts.split_last()?;
+    let mut inside = seconds;
+    for part in before {
+        if inside < part.seconds {
+            return Some((part, inside));
+        }
+        inside -= part.seconds;
+    }
+    Some((last, inside))
 }
 
 /// The options of the encoder: JPEG's scale goes from 2 (best) to 31.
@@ -193,19 +208,18 @@ fn encoder(format: ImageFormat, quality: u32) -> Vec<String> {
     }
 }
 
-/// What opens the source at `seconds`, and the stream's name.
-fn opened(run: &OutputRun<'_>, seconds: f64) -> Step<(Vec<String>, String)> {
-    let video = run
-        .part()?
-        .video
-        .as_ref()
-        .ok_or_else(|| failure::internal("There is no video to take pictures of."))?;
+/// What opens the source at `seconds` and makes pictures of `sizes` of its frames; `before`: filters that come first.
+fn opened(run: &OutputRun<'_>, seconds: f64, sizes: Sizes, before: &str) -> Step<Vec<String>> {
+    let parts = &run.sources.parts;
+    let missing = || failure::internal("There is no video to take pictures of.");
+    let (part, inside) = placed(parts, seconds).ok_or_else(missing)?;
+    let video = part.video.as_ref().ok_or_else(missing)?;
     let input = run
         .sources
         .inputs
         .get(video.input)
         .ok_or_else(|| failure::internal("A source is missing."))?;
-    let from = (seconds.max(0.0) * 1000.0) as u64;
+    let from = (inside.max(0.0) * 1000.0) as u64;
     let input = Input {
         start_ms: input.start_ms + from,
         length_ms: input
@@ -213,10 +227,45 @@ fn opened(run: &OutputRun<'_>, seconds: f64) -> Step<(Vec<String>, String)> {
             .map(|length| length.saturating_sub(from).max(1)),
         ..input.clone()
     };
-    let autorotate = run.preset.filters.turn == Turn::Auto;
+    let filters = &run.preset.filters;
     let mut arguments = run.opening(run.threads());
-    arguments.extend(input.arguments(autorotate));
-    Ok((arguments, format!("0:{}", video.index)))
+    arguments.extend(input.arguments(filters.turn == Turn::Auto));
+    let map = format!("0:{}", video.index);
+    let chain = graph::still(video, filters, &canvas(run)?, sizes, parts.len() == 1);
+    arguments.extend(["-map", &map, "-vf", &format!("{before}{chain}")].map(str::to_owned));
+    Ok(arguments)
+}
+
+/// What opens the source for one picture every `step` seconds from `start` on, at most `count`; `after`: filters that come last.
+fn opened_for_many(
+    run: &OutputRun<'_>,
+    (start, step, count): (f64, f64, u32),
+    sizes: Sizes,
+    after: &str,
+) -> Step<Vec<String>> {
+    let parts = &run.sources.parts;
+    let which = |start: f64| {
+        format!("select=gte(t+0.0005\\,{start:.6}+selected_n*{step:.6})*lt(selected_n\\,{count})")
+    };
+    let mut arguments;
+    if parts.len() == 1 {
+        arguments = opened(run, start, sizes, &format!("{},", which(0.0)))?;
+        if let Some(chain) = arguments.last_mut() {
+            chain.push_str(after);
+        }
+    } else {
+        let filters = &run.preset.filters;
+        arguments = run.opening(run.threads());
+        for input in &run.sources.inputs {
+            arguments.extend(input.arguments(filters.turn == Turn::Auto));
+        }
+        let canvas = canvas(run)?;
+        let last = format!("{after}[out]");
+        let graph = graph::stills(parts, filters, &canvas, sizes, &which(start), &last);
+        arguments.extend(["-filter_complex", &graph, "-map", "[out]"].map(str::to_owned));
+    }
+    arguments.extend(["-fps_mode", "passthrough"].map(str::to_owned));
+    Ok(arguments)
 }
 
 /// One picture at `place`, into `path`. Near the end of a source there may be none: then one from further ahead.
@@ -228,19 +277,14 @@ async fn one(
     quality: u32,
     path: &PathBuf,
 ) -> Step<()> {
-    let part = run.part()?;
-    let rate = part
-        .video
-        .as_ref()
-        .map_or(25.0, |video| video.frames_per_second);
-    let wanted = at(place, part.seconds, rate);
+    let wanted = at(place, run.seconds(), rate(run));
+    let before = match place {
+        Place::Best => format!("thumbnail=n={LOOKED_AT},"),
+        _ => String::new(),
+    };
     for seconds in [wanted, (wanted - 1.0).max(0.0), 0.0] {
-        let (mut arguments, map) = opened(run, seconds)?;
-        let mut chain = filters(run, sizes)?;
-        if place == Place::Best {
-            chain = format!("thumbnail=n={LOOKED_AT},{chain}");
-        }
-        arguments.extend(["-map", &map, "-vf", &chain, "-frames:v", "1"].map(str::to_owned));
+        let mut arguments = opened(run, seconds, sizes, &before)?;
+        arguments.extend(["-frames:v", "1"].map(str::to_owned));
         arguments.extend(encoder(format, quality));
         arguments.extend(["-f".into(), "image2".into(), "-update".into(), "1".into()]);
         arguments.push(OutputRun::argument(path));
@@ -277,12 +321,8 @@ async fn taken(
         return Ok(paths);
     }
     let start = times.first().copied().unwrap_or(0.0);
-    let (mut arguments, map) = opened(run, start)?;
-    let chain = format!(
-        "select=gte(t+0.0005\\,selected_n*{step:.6}),{}",
-        filters(run, sizes)?
-    );
-    arguments.extend(["-map", &map, "-vf", &chain, "-fps_mode", "passthrough"].map(str::to_owned));
+    let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
+    let mut arguments = opened_for_many(run, (start, step, count), sizes, "")?;
     arguments.extend(["-frames:v".into(), times.len().to_string()]);
     arguments.extend(encoder(format, quality));
     arguments.extend(["-f".into(), "image2".into()]);
@@ -305,7 +345,7 @@ async fn sheets(
     times: &[f64],
     end: f64,
     columns: u32,
-    name: &dyn Fn(Option<u32>, &str) -> String,
+    name: &mut dyn FnMut(Option<u32>, &str) -> String,
 ) -> Step<Vec<String>> {
     let (size, _) = sizes;
     let columns = columns.clamp(1, (LONGEST_SHEET / size.width).max(1));
@@ -317,12 +357,8 @@ async fn sheets(
         .get(1)
         .map_or(end - start, |second| second - start)
         .max(0.04);
-    let (mut arguments, map) = opened(run, start)?;
-    let chain = format!(
-        "select=gte(t+0.0005\\,selected_n*{step:.6})*lt(selected_n\\,{count}),{},tile={columns}x{rows}",
-        filters(run, sizes)?
-    );
-    arguments.extend(["-map", &map, "-vf", &chain, "-fps_mode", "passthrough"].map(str::to_owned));
+    let tile = format!(",tile={columns}x{rows}");
+    let mut arguments = opened_for_many(run, (start, step, count), sizes, &tile)?;
     arguments.extend(encoder(ImageFormat::Jpeg, layer.quality));
     arguments.extend(["-f".into(), "image2".into()]);
     arguments.push(OutputRun::argument(&run.folder.join("sheet%d")));
@@ -346,7 +382,7 @@ async fn sheets(
         )));
     }
     let index = webvtt(times, end, &names, (columns, rows), size);
-    let index_name = name(None, "vtt").replace(".jpg.vtt", ".vtt");
+    let index_name = name(None, "vtt");
     run.place
         .put(&index_name, "text/vtt", index.into_bytes().into())
         .await?;

@@ -254,7 +254,7 @@ fn own_name(track: &Track, base: &str) -> String {
 }
 
 /// `name`, or with a number before its extension if it is taken.
-fn unique(name: String, used: &mut HashSet<String>) -> String {
+pub(super) fn unique(name: String, used: &mut HashSet<String>) -> String {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name.as_str(), ""));
     let mut candidate = name.clone();
     let mut number = 2;

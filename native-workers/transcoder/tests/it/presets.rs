@@ -1,7 +1,9 @@
 //! What presets ask for, beyond layers: filters, files, pictures, copies.
 
-use crate::support::jobs::{aac, encode, flash, keys, named, small, standard, stream};
+use crate::support::jobs::{aac, encode, fake, flash, keys, named, run, small, standard, stream};
 use crate::support::{media, shared_media};
+use headwater_transcoder::auto::Choice;
+use headwater_work::WorkInput;
 use serde_json::{Value, json};
 
 fn layer(filters: Value) -> Value {
@@ -195,6 +197,103 @@ async fn pictures_are_taken_where_they_are_asked_for() {
             "pic_row000004.jpg"
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_pictures_counts_from_the_first_and_none_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = flash(
+        folder.path(),
+        "film.mkv",
+        "-c:v libx264 -preset ultrafast -c:a aac",
+    );
+    let taken = async |start: &str, step: &str, range: &str| {
+        let codec = json!({"@odata.type": "#Microsoft.Media.PngImage", "start": start, "step": step, "range": range,
+            "layers": [{"width": 64}]});
+        let made = encode(&source, standard(json!([codec]), Value::Null)).await;
+        made.names(".png").len()
+    };
+    // Of six seconds: from 2 s to 4 s, from 3 s to 4.5 s, from 2 s to 4 s, and to the end.
+    assert_eq!(taken("PT2S", "PT1S", "PT2S").await, 2);
+    assert_eq!(taken("50%", "PT1S", "25%").await, 2);
+    assert_eq!(taken("50", "25", "50").await, 2);
+    assert_eq!(taken("PT4S", "PT1S", "100%").await, 2);
+
+    let mut preset = standard(
+        json!([{"@odata.type": "#Microsoft.Media.PngImage", "start": "PT1S", "range": 1,
+            "layers": [{"width": 64}, {"width": 128}]}]),
+        Value::Null,
+    );
+    preset["formats"] = json!([{"@odata.type": "#Microsoft.Media.PngFormat", "filenamePattern": "{Basename}-{Index}{Extension}"}]);
+    let made = encode(&source, preset).await;
+    let width = |name: &str| stream(&made.folder.path().join(name), "v:0")["width"].clone();
+    assert_eq!(made.names(".png").len(), 2);
+    assert_eq!(width("film-000001.png"), 64);
+    assert_eq!(width("film-000001_2.png"), 128);
+    let thumbnails = json!({"@odata.type": "#MediaKind.ThumbnailGeneratorPreset", "thumbnails": [
+        {"format": "Jpeg", "width": 64, "start": "PT2S"}, {"format": "Jpeg", "width": 80, "start": "PT3S"},
+    ]});
+    let made = encode(&source, thumbnails).await;
+    assert_eq!(made.names(".jpg").len(), 2, "{:?}", made.names(""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_of_a_sequence_are_of_all_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = fake(Choice::Auto).await;
+    for (name, colour, size, seconds) in [
+        ("red.mkv", "red", "320x180", 2),
+        ("blue.mkv", "blue", "320x180", 8),
+    ] {
+        let path = folder.path().join(name);
+        media::ffmpeg(
+            &format!(
+                "-f lavfi -i color={colour}:s={size}:r=25:d={seconds} -c:v libx264 -preset ultrafast"
+            ),
+            &path,
+        );
+        fake.upload(name, std::fs::read(&path).unwrap());
+    }
+    let picture = |label: &str, rest: Value| {
+        let mut codec = json!({"@odata.type": "#Microsoft.Media.JpgImage", "start": "0%",
+            "layers": [{"width": 64, "height": 36, "quality": 95, "label": label}]});
+        let all = codec.as_object_mut().unwrap();
+        all.extend(rest.as_object().unwrap().clone());
+        codec
+    };
+    let codecs = json!([
+        picture("half", json!({"start": "50%", "range": 1})),
+        // So many that they are taken in one run.
+        picture("many", json!({"step": "PT0.2S"})),
+        picture("sheet", json!({"step": "10%", "spriteColumn": 10})),
+    ]);
+    let inputs = vec![fake.input("red.mkv"), fake.input("blue.mkv")];
+    fake.queue_with(
+        WorkInput::Sequence { inputs },
+        vec![standard(codecs, Value::Null)],
+    );
+    let made = run(&fake).await;
+    let is_blue = |path: &std::path::Path| {
+        let [red, _, blue] = media::average_colour(path);
+        assert!(red.abs_diff(blue) > 150, "{red} {blue}");
+        blue > red
+    };
+    assert!(is_blue(&made.path("_half_")));
+    let many = made.names("_many_");
+    let seen: Vec<bool> = many
+        .iter()
+        .map(|name| is_blue(&made.folder.path().join(name)))
+        .collect();
+    let wanted: Vec<bool> = (0..50).map(|index| index >= 10).collect();
+    assert_eq!(seen, wanted);
+    // The third of the sheet is the first that is blue.
+    for (place, wanted) in [(0, false), (1, false), (2, true), (9, true)] {
+        let cell = made.folder.path().join("cell.png");
+        let sheet = made.path("_sheet_000001");
+        let from = format!("-i {} -vf crop=64:36:{}:0", sheet.display(), place * 64);
+        media::ffmpeg(&from, &cell);
+        assert_eq!(is_blue(&cell), wanted, "{place}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
