@@ -23,6 +23,11 @@ pub fn check(field: &str, preset: &Json) -> Result<(), CatalogError> {
     }
 }
 
+/// Whether a preset adds a track to what its output asset has already.
+pub(crate) fn is_insert(preset: &Json) -> bool {
+    headwater_preset::Preset::parse(preset).is_ok_and(|preset| preset.insert.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

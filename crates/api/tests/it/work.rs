@@ -199,6 +199,52 @@ fn inputs_of_every_kind_reach_the_worker_and_keep_their_secrets() {
 }
 
 #[test]
+fn a_track_is_added_to_the_asset_that_has_its_text() {
+    let world = World::new();
+    world
+        .put(&format!("{MKIO}/assets/film"), json!({"properties": {}}))
+        .expect(201);
+    let text =
+        json!({"@odata.type": "#MediaKind.TextTrack", "trackName": "fr", "languageCode": "fr"});
+    let inserter = json!({"@odata.type": "#MediaKind.TrackInserterPreset", "baseFilename": "film_fr", "tracks": [text]});
+    world
+        .put(
+            &format!("{MKIO}/transforms/subtitles"),
+            json!({"properties": {"outputs": [{"preset": inserter}]}}),
+        )
+        .expect(201);
+    let encoder = "#Microsoft.Media.BuiltInStandardEncoderPreset";
+    let path = format!("{MKIO}/transforms/subtitles/jobs/j");
+    let mut body = job("film", "film.vtt", "film");
+    // With another preset it would write over what it reads.
+    body["properties"]["outputs"][0]["presetOverride"] =
+        json!({"@odata.type": encoder, "presetName": "AdaptiveStreaming"});
+    let refused = world.put(&path, body);
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    world
+        .put(&path, job("film", "film.vtt", "film"))
+        .expect(201);
+    let claim = world
+        .worker("claim", json!({"worker": "w", "leaseSeconds": 30}))
+        .expect(200)
+        .body;
+    assert_eq!(
+        claim["input"]["place"]["containerUrl"],
+        claim["outputs"][0]["place"]["containerUrl"]
+    );
+    let id = claim["jobId"].as_str().unwrap();
+    let outcome = json!({"state": "finished", "manifests": ["film.ism"]});
+    world
+        .worker(
+            &format!("{id}/finish"),
+            json!({"lease": claim["lease"], "outcome": outcome}),
+        )
+        .expect(204);
+    let shown = world.get(&path).expect(200).body;
+    assert_eq!(shown["properties"]["state"], "Finished", "{shown}");
+}
+
+#[test]
 fn an_input_that_no_worker_reads_is_refused_when_it_is_asked_for() {
     let world = World::new();
     let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");

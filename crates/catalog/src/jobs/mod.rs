@@ -347,7 +347,10 @@ pub(crate) async fn insert<S: Sql>(
                 "two outputs cannot go to the same asset",
             ));
         }
-        if read.iter().any(|(_, asset, _)| *asset == output.asset_name) {
+        let preset = output.preset_override.as_ref().unwrap_or(&recipe.preset);
+        // Who adds a track to an asset may read its text there; an encoder would write over its own source.
+        let is_read = read.iter().any(|(_, asset, _)| *asset == output.asset_name);
+        if is_read && !presets::is_insert(preset) {
             return Err(CatalogError::invalid(
                 field("assetName"),
                 "must not be the input asset",
@@ -365,7 +368,6 @@ pub(crate) async fn insert<S: Sql>(
         if let Some(preset) = &output.preset_override {
             presets::check(&field("presetOverride"), preset)?;
         }
-        let preset = output.preset_override.as_ref().unwrap_or(&recipe.preset);
         sql.query(
             "INSERT INTO job_outputs (job_id, output, asset_name, label, preset_json, overridden, state, progress, continues, urgency)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'Queued', 0, ?7, ?8)",
