@@ -35,6 +35,8 @@ pub struct Input {
     pub length_ms: Option<u64>,
     /// The file's clock at its start, in seconds.
     pub file_start: f64,
+    /// Seconds from the start of the part to that of the file: ffmpeg lets every file begin at 0.
+    pub late: f64,
 }
 
 impl Input {
@@ -46,6 +48,7 @@ impl Input {
             ..self.clone()
         };
         let mut out = Vec::new();
+        let seconds = seconds - self.late;
         if seconds > 0.0 {
             // Not to the frame: what is let through is decided by the graph.
             out.extend([
@@ -65,11 +68,18 @@ impl Input {
         if !autorotate {
             out.push("-noautorotate".into());
         }
-        if self.start_ms > 0 {
-            out.extend(["-ss".into(), milliseconds(self.start_ms)]);
+        // By the file's own clock: where the clip begins in it, or how much later it begins itself.
+        let start = self.start_ms as f64 / 1000.0;
+        let (inside, after) = ((start - self.late).max(0.0), (self.late - start).max(0.0));
+        if inside > 0.0 {
+            out.extend(["-ss".into(), format!("{inside:.6}")]);
+        }
+        if after > 0.0 {
+            out.extend(["-itsoffset".into(), format!("{after:.6}")]);
         }
         if let Some(length) = self.length_ms {
-            out.extend(["-t".into(), milliseconds(length)]);
+            let length = (length as f64 / 1000.0 - after).max(0.001);
+            out.extend(["-t".into(), format!("{length:.6}")]);
         }
         out.extend([
             "-f".into(),
@@ -253,8 +263,10 @@ impl Loader<'_> {
                 start_ms: 0,
                 length_ms: None,
                 file_start: media.start,
+                late: 0.0,
             });
         }
+        on_one_clock(&mut sources.inputs[first..]);
         cut(&mut sources.inputs[first..], &mut part, &selection)?;
         let videos = chosen(videos, &selection.tracks, false).into_iter();
         let mut videos: Vec<VideoStream> = videos.map(|(video, _)| video).collect();
@@ -457,6 +469,19 @@ pub fn full(name: &str, error: &std::io::Error) -> Stopped {
     })
 }
 
+/// Tells the files of a part how much later than the first they begin. Clocks of MP4 and Matroska count from the start of what
+/// they were made of, so a track that begins late still does in a file of its own; others begin with their files.
+fn on_one_clock(inputs: &mut [Input]) {
+    let start = |input: &Input| match input.demuxer.name {
+        "mov" | "matroska" => input.file_start,
+        _ => 0.0,
+    };
+    let first = inputs.iter().map(start).min_by(f64::total_cmp);
+    for input in inputs {
+        input.late = start(input) - first.unwrap_or(0.0);
+    }
+}
+
 /// Applies start and end to `part` and its `inputs`.
 fn cut(inputs: &mut [Input], part: &mut Part, selection: &Selection) -> Step<()> {
     let start = selection.start_ms.unwrap_or(0);
@@ -619,6 +644,48 @@ mod tests {
         std::fs::remove_file(&secret).unwrap();
         assert!(new_file(&planted).await.is_err());
         assert!(!secret.exists());
+    }
+
+    #[test]
+    fn a_clip_begins_in_every_file_at_the_same_moment() {
+        let input = |name: &str, file_start: f64| {
+            let head: &[u8] = match name {
+                "mov" => b"\0\0\0\x18ftypisom\0\0\0\0isomavc1",
+                _ => b"RIFF\0\0\0\0WAVEfmt ",
+            };
+            Input {
+                path: "in".into(),
+                demuxer: container::demuxer(head).unwrap(),
+                start_ms: 0,
+                length_ms: None,
+                file_start,
+                late: 0.0,
+            }
+        };
+        let after = |input: &Input, what: &str| {
+            let arguments = input.arguments(true);
+            let at = arguments.iter().position(|word| word == what)?;
+            Some(arguments[at + 1].clone())
+        };
+        let mut inputs = [input("mov", 1.0), input("mov", 1.7)];
+        on_one_clock(&mut inputs);
+        assert_eq!(after(&inputs[0], "-itsoffset"), None);
+        assert_eq!(after(&inputs[1], "-itsoffset").unwrap(), "0.700000");
+        for input in &mut inputs {
+            (input.start_ms, input.length_ms) = (500, Some(2000));
+        }
+        assert_eq!(after(&inputs[0], "-ss").unwrap(), "0.500000");
+        assert_eq!(after(&inputs[0], "-t").unwrap(), "2.000000");
+        assert_eq!(after(&inputs[1], "-ss"), None);
+        assert_eq!(after(&inputs[1], "-itsoffset").unwrap(), "0.200000");
+        assert_eq!(after(&inputs[1], "-t").unwrap(), "1.800000");
+        inputs[1].start_ms = 1500;
+        assert_eq!(after(&inputs[1], "-ss").unwrap(), "0.800000");
+        assert_eq!(after(&inputs[1], "-itsoffset"), None);
+        // What a file without such a clock says of its start is its encoder's affair.
+        let mut inputs = [input("mov", 0.0), input("wav", 3.0)];
+        on_one_clock(&mut inputs);
+        assert_eq!(after(&inputs[1], "-itsoffset"), None);
     }
 
     #[test]

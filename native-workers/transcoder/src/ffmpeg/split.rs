@@ -118,7 +118,7 @@ pub(super) fn depth(rung: &Rung) -> usize {
 /// What the source's packets say of its pictures.
 #[derive(Debug, Default)]
 struct Scan {
-    /// Seconds from the start of the file, by which they are shown; ascending.
+    /// Seconds from the start of the part, by which they are shown; ascending.
     times: Vec<f64>,
     fingerprint: Fingerprint,
     /// Why the times are of no use.
@@ -328,7 +328,7 @@ impl OutputRun<'_> {
         }
         scan.times.sort_by(f64::total_cmp);
         for time in &mut scan.times {
-            *time -= input.file_start;
+            *time += input.late - input.file_start;
         }
         if scan.times.windows(2).any(|pair| pair[0] == pair[1]) {
             scan.unusable = Some("its pictures have no times of their own");

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::jobs::{aac, assert_within, fake, flash, named, run, standard, stream};
+use crate::support::jobs::{
+    aac, assert_as_in, assert_within, beeps, fake, flash, flashes, named, run, sound_start,
+    standard, stream,
+};
 use crate::support::{Fake, media, save};
 use headwater_net::egress::Guard;
 use headwater_transcoder::CancellationToken;
@@ -413,6 +416,70 @@ async fn tracks_of_one_channel_are_put_together() {
         let mut state = fake.state.lock().unwrap();
         state.blobs.retain(|name, _| name.starts_with("in/"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_begins_late_still_does_in_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = flash(
+        folder.path(),
+        "film.mkv",
+        "-c:v libx264 -preset ultrafast -bf 0 -ac 2 -c:a aac -b:a 96k",
+    );
+    let late = folder.path().join("late.ts");
+    let from = film.display();
+    media::ffmpeg(
+        &format!("-i {from} -itsoffset 0.7 -i {from} -map 0:v -map 1:a -c copy"),
+        &late,
+    );
+    let copier = with(&[&late]).await;
+    copier.queue_with(
+        copier.input("late.ts"),
+        vec![named("CopyAllBitrateNonInterleaved")],
+    );
+    let copied = run(&copier).await;
+    assert_eq!(copied.names(".mp4").len(), 2);
+    let fake = fake(Choice::Auto).await;
+    for (name, bytes) in &copied.files {
+        fake.upload(name, bytes.clone());
+    }
+    // Sound that goes over as it is, and sound that is encoded.
+    for wanted in [named("AdaptiveStreaming"), preset(Value::Null)] {
+        fake.queue_with(fake.input(""), vec![wanted]);
+        let made = run(&fake).await;
+        assert_eq!(made.engine, "ffmpeg", "{}", made.reason);
+        let files = made.names(".mp4");
+        let of = |kind: &str| {
+            let paths = files.iter().map(|name| made.folder.path().join(name));
+            let mut found = paths.filter(|path| !stream(path, kind).is_null());
+            found.next().unwrap()
+        };
+        assert_as_in(&late, &of("v:0"), &of("a:0"));
+        clear(&fake);
+    }
+    fake.queue_with(
+        fake.cut_input("", between(1500, 4500)),
+        vec![preset(Value::Null)],
+    );
+    let made = run(&fake).await;
+    let (video, sound) = (made.path("_v_"), made.path("aac_"));
+    let seen = flashes(&video);
+    let shift = sound_start(&sound);
+    let heard: Vec<f64> = beeps(&sound).iter().map(|time| time + shift).collect();
+    for (times, wanted) in [(&seen, [0.5, 1.5, 2.5]), (&heard, [0.2, 1.2, 2.2])] {
+        assert_eq!(times.len(), 3, "{times:?}");
+        for (time, wanted) in times.iter().zip(wanted) {
+            assert!((time - wanted).abs() < 0.02, "{times:?}");
+        }
+    }
+    assert!((media::packets(&video, "v:0").len() as i64 - 75).abs() <= 1);
+}
+
+/// Removes what a job has made.
+fn clear(fake: &Fake) {
+    let mut state = fake.state.lock().unwrap();
+    state.blobs.retain(|name, _| name.starts_with("in/"));
+    state.chunks.clear();
 }
 
 /// A server that gives one file, and counts who asked.
