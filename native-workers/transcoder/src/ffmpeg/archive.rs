@@ -519,7 +519,7 @@ async fn together(loader: &Loader<'_>, tracks: &[Archived], paths: &[PathBuf]) -
         reads: paths.to_vec(),
     };
     let name = tracks.first().map_or("", |track| track.name.as_str());
-    let ended = program.run(loader.stop, Some(&mut |_| ())).await;
+    let ended = program.run_counted(loader.stop, &mut |_| ()).await;
     fault::outcome(name, ended)?;
     Ok(out)
 }

@@ -16,7 +16,7 @@ use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
 use headwater_work::{ChunkRecord, Claim, TakeResponse};
 use serde::{Deserialize, Serialize};
 
-use super::output::OutputRun;
+use super::output::{OutputRun, patience};
 use super::pack::{self, Made};
 use super::planning::Plan;
 use super::split::{Chunk, Split, TICKS, depth};
@@ -394,19 +394,7 @@ impl OutputRun<'_> {
         };
         let threads = THREADS.to_string();
         let mut arguments = self.opening(THREADS);
-        arguments.extend(
-            [
-                "-progress",
-                "pipe:1",
-                "-stats_period",
-                "0.5",
-                "-copyts",
-                "-start_at_zero",
-                "-threads",
-                &threads,
-            ]
-            .map(str::to_owned),
-        );
+        arguments.extend(["-copyts", "-start_at_zero", "-threads", &threads].map(str::to_owned));
         let seek = chunk.from.map_or(0.0, |from| (from - RUN_UP).max(0.0));
         let autorotate = self.preset.filters.turn == headwater_preset::Turn::Auto;
         arguments.extend(input.from(autorotate, seek));
@@ -456,8 +444,9 @@ impl OutputRun<'_> {
                 tell((time / 1000).saturating_sub(begin).min(whole));
             }
         };
-        let program = self.program(arguments, renditions.len());
-        let ended = program.run(&self.job.stop, Some(&mut line)).await;
+        let mut program = self.program(arguments, renditions.len());
+        program.limits.silence *= patience(&plan.tracks);
+        let ended = program.run_counted(&self.job.stop, &mut line).await;
         fault::outcome(&self.sources.name, ended)?;
         tell(whole);
         Ok(())

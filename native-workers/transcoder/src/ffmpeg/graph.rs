@@ -627,18 +627,17 @@ pub fn still(
     steps.join(",")
 }
 
-/// As [`still`], of those frames of a sequence that the filter `which` picks, and then `last`: graph text.
+/// As [`still`], of those frames of a sequence that the filters `which` pick: graph text whose end is open.
 pub fn stills(
     parts: &[Part],
     filters: &Filters,
     canvas: &Canvas,
     sizes: (Size, Size),
     which: &str,
-    last: &str,
 ) -> String {
     let mut chains = in_sequence(parts, filters, canvas);
     let steps = finished(None, canvas, sizes).join(",");
-    chains.push(format!("[whole]{which},{steps}{last}"));
+    chains.push(format!("[whole]{which},{steps}"));
     chains.join(";")
 }
 

@@ -237,6 +237,7 @@ fn opened(run: &OutputRun<'_>, seconds: f64, sizes: Sizes, before: &str) -> Step
 }
 
 /// What opens the source for one picture every `step` seconds from `start` on, at most `count`; `after`: filters that come last.
+/// [`SEEN`] is to be the last output.
 fn opened_for_many(
     run: &OutputRun<'_>,
     (start, step, count): (f64, f64, u32),
@@ -244,28 +245,57 @@ fn opened_for_many(
     after: &str,
 ) -> Step<Vec<String>> {
     let parts = &run.sources.parts;
-    let which = |start: f64| {
-        format!("select=gte(t+0.0005\\,{start:.6}+selected_n*{step:.6})*lt(selected_n\\,{count})")
+    let filters = &run.preset.filters;
+    let canvas = canvas(run)?;
+    let alone = match parts.as_slice() {
+        [part] => part.video.as_ref(),
+        _ => None,
     };
-    let mut arguments;
-    if parts.len() == 1 {
-        arguments = opened(run, start, sizes, &format!("{},", which(0.0)))?;
-        if let Some(chain) = arguments.last_mut() {
-            chain.push_str(after);
+    let mut arguments = run.opening(run.threads());
+    let mut from = start;
+    for (number, input) in run.sources.inputs.iter().enumerate() {
+        let mut input = input.clone();
+        if let Some(video) = alone {
+            if video.input != number {
+                continue;
+            }
+            let skipped = (start * 1000.0) as u64;
+            input.start_ms += skipped;
+            input.length_ms = input
+                .length_ms
+                .map(|length| length.saturating_sub(skipped).max(1));
+            from = 0.0;
         }
-    } else {
-        let filters = &run.preset.filters;
-        arguments = run.opening(run.threads());
-        for input in &run.sources.inputs {
-            arguments.extend(input.arguments(filters.turn == Turn::Auto));
-        }
-        let canvas = canvas(run)?;
-        let last = format!("{after}[out]");
-        let graph = graph::stills(parts, filters, &canvas, sizes, &which(start), &last);
-        arguments.extend(["-filter_complex", &graph, "-map", "[out]"].map(str::to_owned));
+        arguments.extend(input.arguments(filters.turn == Turn::Auto));
     }
+    // Nothing of interest comes later, but the last may have to be waited for.
+    let end = from + f64::from(count) * step + LAST_WAIT;
+    let which = format!(
+        "trim=end={end:.6},split=2[x][seen];[x]select=gte(t+0.0005\\,{from:.6}+selected_n*{step:.6})*lt(selected_n\\,{count})"
+    );
+    let graph = match alone {
+        Some(video) => format!(
+            "[0:{}]{which},{}{after}[out]",
+            video.index,
+            graph::still(video, filters, &canvas, sizes, true)
+        ),
+        None => graph::stills(parts, filters, &canvas, sizes, &which) + after + "[out]",
+    };
+    arguments.extend(["-filter_complex", &graph, "-map", "[out]"].map(str::to_owned));
     arguments.extend(["-fps_mode", "passthrough"].map(str::to_owned));
     Ok(arguments)
+}
+
+/// Counts all pictures that go by: there may be hours between two that are taken.
+const SEEN: [&str; 5] = ["-map", "[seen]", "-f", "null", "-"];
+/// How long after its time a picture may come, in a source where they are far apart.
+const LAST_WAIT: f64 = 60.0;
+
+async fn finish(run: &OutputRun<'_>, arguments: Vec<String>) -> Step<()> {
+    let program = run.program(arguments, 1);
+    let ended = program.run_counted(&run.job.stop, &mut |_| ()).await;
+    fault::outcome(&run.sources.name, ended)?;
+    Ok(())
 }
 
 /// One picture at `place`, into `path`. Near the end of a source there may be none: then one from further ahead.
@@ -289,8 +319,7 @@ async fn one(
         arguments.extend(["-f".into(), "image2".into(), "-update".into(), "1".into()]);
         arguments.push(OutputRun::argument(path));
         let _ = std::fs::remove_file(path);
-        let program = run.program(arguments, 1);
-        fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+        finish(run, arguments).await?;
         if std::fs::metadata(path).is_ok_and(|made| made.len() > 0) {
             return Ok(());
         }
@@ -327,8 +356,8 @@ async fn taken(
     arguments.extend(encoder(format, quality));
     arguments.extend(["-f".into(), "image2".into()]);
     arguments.push(OutputRun::argument(&run.folder.join("image%d")));
-    let program = run.program(arguments, 1);
-    fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+    arguments.extend(SEEN.map(str::to_owned));
+    finish(run, arguments).await?;
     paths.extend(
         (1..=times.len())
             .map(|index| run.folder.join(format!("image{index}")))
@@ -362,8 +391,8 @@ async fn sheets(
     arguments.extend(encoder(ImageFormat::Jpeg, layer.quality));
     arguments.extend(["-f".into(), "image2".into()]);
     arguments.push(OutputRun::argument(&run.folder.join("sheet%d")));
-    let program = run.program(arguments, 1);
-    fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+    arguments.extend(SEEN.map(str::to_owned));
+    finish(run, arguments).await?;
     let mut names = Vec::new();
     for number in 1.. {
         let path = run.folder.join(format!("sheet{number}"));

@@ -55,7 +55,8 @@ pub(super) async fn content(run: &OutputRun<'_>, part: &Part) -> Step<f64> {
         );
         arguments.push(OutputRun::argument(&out));
         let program = run.program(arguments, 1);
-        fault::outcome(&run.sources.name, program.run(&run.job.stop, None).await)?;
+        let ended = program.run_counted(&run.job.stop, &mut |_| ()).await;
+        fault::outcome(&run.sources.name, ended)?;
         if let Ok(made) = std::fs::metadata(&out) {
             bits += made.len() as f64 * 8.0;
             seconds += look as f64 / 1000.0;

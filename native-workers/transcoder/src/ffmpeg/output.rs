@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use headwater_ism::{FORMATS_CMAF, ServerManifest};
-use headwater_preset::{Container, Preset};
+use headwater_preset::{Container, Preset, VideoFormat};
 use headwater_work::{Claim, WorkOutput};
 
 use super::chunks::Joined;
@@ -191,7 +191,7 @@ impl<'a> OutputRun<'a> {
         self.engine.settings.threads.max(1)
     }
 
-    /// What every command begins with.
+    /// What every command begins with. It reports its progress, for [`Program::run_counted`].
     pub(super) fn opening(&self, threads: usize) -> Vec<String> {
         let threads = threads.to_string();
         [
@@ -200,6 +200,10 @@ impl<'a> OutputRun<'a> {
             "-y",
             "-v",
             "error",
+            "-progress",
+            "pipe:1",
+            "-stats_period",
+            "0.5",
             "-filter_complex_threads",
             &threads,
             "-filter_threads",
@@ -318,7 +322,6 @@ impl<'a> OutputRun<'a> {
     ) -> Step<String> {
         let threads = self.threads().to_string();
         let mut arguments = self.opening(self.threads());
-        arguments.extend(["-progress", "pipe:1", "-stats_period", "0.5"].map(str::to_owned));
         let autorotate = self.preset.filters.turn == headwater_preset::Turn::Auto;
         for input in &self.sources.inputs {
             arguments.extend(["-threads".into(), threads.clone()]);
@@ -378,8 +381,9 @@ impl<'a> OutputRun<'a> {
                 &format!("file:{}", self.temporary(index).display()),
             ]);
         }
-        let program = self.program(arguments, plan.tracks.len());
-        let ended = program.run(&self.job.stop, Some(line)).await;
+        let mut program = self.program(arguments, plan.tracks.len());
+        program.limits.silence *= patience(&plan.tracks);
+        let ended = program.run_counted(&self.job.stop, line).await;
         Ok(fault::outcome(&self.sources.name, ended)?.1)
     }
 
@@ -418,6 +422,15 @@ impl<'a> OutputRun<'a> {
     pub(super) fn argument(path: &Path) -> String {
         format!("file:{}", path.display())
     }
+}
+
+/// How many times the usual silence an encode may take: AV1 encoders look at some twenty pictures before they give anything,
+/// at seconds a picture, and all of an output share the processor.
+pub(super) fn patience(tracks: &[Track]) -> u32 {
+    let slow = tracks.iter().filter(|track| {
+        matches!(&track.work, Work::Picture { rung, .. } if rung.format == VideoFormat::Av1)
+    });
+    1 + slow.count() as u32
 }
 
 /// Whether a track can be a track file of ours: encoded here, or sound that stands by itself.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use headwater_cmaf::track_file::SegmentRecord;
 use headwater_ism::{EntryKind, TrackEntry};
@@ -16,6 +17,9 @@ use super::tracks::{File, Track, Work};
 use super::{UNRIPE, fault};
 use crate::builtin::{duration_ms, language_name};
 use crate::failure::{self, Step};
+
+/// Bytes that the slowest disk reads and writes in a second.
+const MOVED_PER_SECOND: u64 = 10 << 20;
 
 impl OutputRun<'_> {
     /// Uploads the files; gives the manifest's entries for those that can be streamed.
@@ -163,8 +167,16 @@ impl OutputRun<'_> {
             _ => add(&["-movflags", "+faststart", "-f", "mp4"]),
         }
         add(&[&format!("file:{}", path.display())]);
-        let program = self.program(arguments, 0);
-        let ended = program.run(&self.job.stop, None).await;
+        let mut program = self.program(arguments, 0);
+        // Nothing is reported while the index is moved to the front, which goes through the whole file.
+        let bytes: u64 = file
+            .tracks
+            .iter()
+            .filter_map(|&index| std::fs::metadata(self.temporary(index)).ok())
+            .map(|made| made.len())
+            .sum();
+        program.limits.silence += Duration::from_secs(bytes / MOVED_PER_SECOND);
+        let ended = program.run_counted(&self.job.stop, &mut |_| ()).await;
         fault::outcome(&self.sources.name, ended)?;
         Ok(path)
     }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(target_os = "linux")]
@@ -33,7 +34,7 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Processor time.
     pub cpu: Duration,
-    /// How long it may go without a word on standard output.
+    /// How long it may go without a word on standard output, or without getting on ([`Program::run_counted`]).
     pub silence: Duration,
 }
 
@@ -87,6 +88,26 @@ impl Program {
         stop: &CancellationToken,
         line: Option<&mut (dyn FnMut(&str) + Send + '_)>,
     ) -> Ended {
+        self.watched(stop, line, None).await
+    }
+
+    /// As [`Self::run`], of an ffmpeg that reports its progress on standard output (`-progress pipe:1`): what counts is not that it
+    /// says something, which it does every so often whatever becomes of it, but that something it counts has grown.
+    pub async fn run_counted(
+        &self,
+        stop: &CancellationToken,
+        line: &mut (dyn FnMut(&str) + Send + '_),
+    ) -> Ended {
+        self.watched(stop, Some(line), Some(Counts::default()))
+            .await
+    }
+
+    async fn watched(
+        &self,
+        stop: &CancellationToken,
+        line: Option<&mut (dyn FnMut(&str) + Send + '_)>,
+        mut counts: Option<Counts>,
+    ) -> Ended {
         let mut command = self.command();
         let mut child = match command.spawn() {
             Ok(child) => child,
@@ -103,9 +124,16 @@ impl Program {
                 return Some(kept);
             };
             let mut lines = BufReader::new(stdout).lines();
+            let mut moved = Instant::now();
             loop {
-                match tokio::time::timeout(self.limits.silence, lines.next_line()).await {
-                    Ok(Ok(Some(text))) => line(&text),
+                let patience = moved + self.limits.silence;
+                match tokio::time::timeout_at(patience, lines.next_line()).await {
+                    Ok(Ok(Some(text))) => {
+                        if counts.as_mut().is_none_or(|counts| counts.grow(&text)) {
+                            moved = Instant::now();
+                        }
+                        line(&text);
+                    }
                     Ok(_) => return Some(kept),
                     Err(_) => {
                         group.kill();
@@ -172,6 +200,33 @@ impl Program {
             .kill_on_drop(true);
         confine(&mut command, self);
         command
+    }
+}
+
+/// What ffmpeg has counted so far.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Of [`Self::NAMES`].
+    most: [u64; 3],
+}
+
+impl Counts {
+    const NAMES: [&str; 3] = ["frame", "total_size", "out_time_us"];
+
+    /// Whether a line of its report says more than the ones before.
+    fn grow(&mut self, line: &str) -> bool {
+        let Some((name, value)) = line.split_once('=') else {
+            return false;
+        };
+        let most = Self::NAMES.iter().zip(&mut self.most);
+        let known = most.into_iter().find(|(known, _)| **known == name);
+        match (known, value.trim().parse::<u64>()) {
+            (Some((_, most)), Ok(value)) if value > *most => {
+                *most = value;
+                true
+            }
+            _ => false,
+        }
     }
 }
 

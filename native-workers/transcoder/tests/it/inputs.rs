@@ -685,6 +685,36 @@ async fn a_child_reaches_nobody_and_ends_when_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_talks_and_gets_nowhere_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    let run = async |report: &str| {
+        let script = format!("n=0; while [ $n -lt 30 ]; do n=$((n+1)); {report}; sleep 0.1; done");
+        let mut program = child(folder.path(), "/bin/sh", &["-c", &script]);
+        program.limits.silence = Duration::from_secs(1);
+        program.run_counted(&stop, &mut |_| ()).await
+    };
+    for stuck in [
+        "echo out_time_us=40000; echo progress=continue",
+        "echo fps=$n; echo frame=0; echo out_time_us=N/A",
+        "true",
+    ] {
+        let began = Instant::now();
+        let ended = run(stuck).await;
+        assert!(matches!(ended, Ended::Silent { .. }), "{stuck}: {ended:?}");
+        assert!(began.elapsed() < Duration::from_millis(2500), "{stuck}");
+    }
+    for moving in [
+        "echo frame=$n",
+        "echo total_size=${n}000",
+        "echo out_time_us=$n",
+    ] {
+        let ended = run(moving).await;
+        assert!(matches!(ended, Ended::Done { .. }), "{moving}: {ended:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_child_reads_its_source_and_no_other_file() {
     let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let stop = CancellationToken::new();
