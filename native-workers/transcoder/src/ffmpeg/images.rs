@@ -313,14 +313,7 @@ async fn one(
         _ => String::new(),
     };
     for seconds in [wanted, (wanted - 1.0).max(0.0), 0.0] {
-        let mut arguments = opened(run, seconds, sizes, &before)?;
-        arguments.extend(["-frames:v", "1"].map(str::to_owned));
-        arguments.extend(encoder(format, quality));
-        arguments.extend(["-f".into(), "image2".into(), "-update".into(), "1".into()]);
-        arguments.push(OutputRun::argument(path));
-        let _ = std::fs::remove_file(path);
-        finish(run, arguments).await?;
-        if std::fs::metadata(path).is_ok_and(|made| made.len() > 0) {
+        if shot(run, seconds, &before, sizes, (format, quality), path).await? {
             return Ok(());
         }
     }
@@ -328,6 +321,25 @@ async fn one(
         "The input file '{}' has no picture that could be taken.",
         run.sources.name
     )))
+}
+
+/// The first picture at or after `seconds`, into `path`. False: there is none. `before`: as of [`opened`].
+async fn shot(
+    run: &OutputRun<'_>,
+    seconds: f64,
+    before: &str,
+    sizes: Sizes,
+    (format, quality): (ImageFormat, u32),
+    path: &PathBuf,
+) -> Step<bool> {
+    let mut arguments = opened(run, seconds, sizes, before)?;
+    arguments.extend(["-frames:v", "1"].map(str::to_owned));
+    arguments.extend(encoder(format, quality));
+    arguments.extend(["-f".into(), "image2".into(), "-update".into(), "1".into()]);
+    arguments.push(OutputRun::argument(path));
+    let _ = std::fs::remove_file(path);
+    finish(run, arguments).await?;
+    Ok(std::fs::metadata(path).is_ok_and(|made| made.len() > 0))
 }
 
 /// Pictures at `times`, which are `step` apart.
@@ -343,8 +355,16 @@ async fn taken(
     if times.len() <= ONE_BY_ONE {
         for (index, &time) in times.iter().enumerate() {
             let path = run.folder.join(format!("image{index}"));
-            let place = Place::Ms((time * 1000.0) as u64);
-            one(run, place, sizes, format, quality, &path).await?;
+            // Sound may go on when the pictures are over: the last is not taken twice.
+            let may_be_over = index > 0 && run.sources.parts.len() == 1;
+            if may_be_over {
+                if !shot(run, time, "", sizes, (format, quality), &path).await? {
+                    break;
+                }
+            } else {
+                let place = Place::Ms((time * 1000.0) as u64);
+                one(run, place, sizes, format, quality, &path).await?;
+            }
             paths.push(path);
         }
         return Ok(paths);
