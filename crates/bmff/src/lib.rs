@@ -51,5 +51,5 @@ pub use read::{
     Limits, MovieOutline, MovieReader, OutlineReader, OutlineStep, OutlineTrack, Step, TrackWalk,
     WalkFields, WalkStep, parse_movie,
 };
-pub use read::{MFRO_LEN, mfra_len, mfra_places, sidx_places};
+pub use read::{MFRO_LEN, matrix_places, mfra_len, mfra_places, sidx_places};
 pub use table::{Sample, SampleTable, Samples};

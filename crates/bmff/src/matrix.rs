@@ -37,6 +37,16 @@ impl Matrix {
         }
     }
 
+    /// As `tkhd` has it.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 36] {
+        let mut bytes = [0; 36];
+        for (place, value) in bytes.chunks_exact_mut(4).zip(self.0) {
+            place.copy_from_slice(&value.to_be_bytes());
+        }
+        bytes
+    }
+
     /// The quarter turn nearest to this matrix. Mirroring and scale do not count.
     #[must_use]
     pub fn rotation(&self) -> Rotation {

@@ -7,6 +7,7 @@ mod cursor;
 mod entry;
 mod esds;
 mod fragment_places;
+mod matrices;
 mod moof;
 mod moov;
 mod outline;
@@ -18,6 +19,7 @@ mod walk;
 mod window;
 
 pub use fragment_places::{MFRO_LEN, mfra_len, mfra_places, sidx_places};
+pub use matrices::matrix_places;
 pub use outline::{MovieOutline, OutlineReader, OutlineStep, OutlineTrack};
 pub use pull::{Limits, MovieReader, Step, parse_movie};
 pub use walk::{TrackWalk, WalkFields, WalkStep};

@@ -47,8 +47,10 @@ pub enum Turn {
     /// As the file says that it is to be shown.
     #[default]
     Auto,
-    /// Not at all, whatever the file says.
+    /// Not at all: what the file says is said of what is made of it, too, where its format has a place for that.
     None,
+    /// Not at all, and what the file says is dropped.
+    Zero,
     /// A quarter.
     Quarter,
     /// Half.
@@ -150,7 +152,7 @@ pub(crate) fn parse(node: &Node<'_>) -> Result<Filters, PresetError> {
         &[
             ("Auto", Turn::Auto),
             ("None", Turn::None),
-            ("Rotate0", Turn::None),
+            ("Rotate0", Turn::Zero),
             ("Rotate90", Turn::Quarter),
             ("Rotate180", Turn::Half),
             ("Rotate270", Turn::ThreeQuarters),
@@ -303,6 +305,16 @@ fn overlay(node: &Node<'_>) -> Result<Overlay, PresetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_that_is_not_turned_may_still_be_said_to_be() {
+        let read = |rotation: &str| {
+            let json = serde_json::json!({ "rotation": rotation });
+            parse(&Node::root(&json).unwrap()).unwrap().turn
+        };
+        assert_eq!(read("None"), Turn::None);
+        assert_eq!(read("Rotate0"), Turn::Zero);
+    }
 
     #[test]
     fn colours_are_read_in_every_form() {

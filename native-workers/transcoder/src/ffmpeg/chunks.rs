@@ -471,7 +471,8 @@ fn pack_chunk(
     let Work::Picture { rung, .. } = &track.work else {
         return Err("it is no encoded video".into());
     };
-    let mut made = Made::open(path).map_err(|_| "the encoder made nothing of a part of it")?;
+    let made = Made::open(path).map_err(|_| "the encoder made nothing of a part of it")?;
+    let mut made = made.turned(rung.turn);
     let times = split
         .times
         .get(chunk.pictures.clone())

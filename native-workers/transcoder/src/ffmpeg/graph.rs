@@ -47,7 +47,7 @@ impl Canvas {
 fn turned(video: &VideoStream, filters: &Filters) -> (Size, bool) {
     let sideways = match filters.turn {
         Turn::Auto => video.rotation % 180 == 90,
-        Turn::None | Turn::Half => false,
+        Turn::None | Turn::Zero | Turn::Half => false,
         Turn::Quarter | Turn::ThreeQuarters => true,
     };
     let coded = video.coded;
@@ -221,7 +221,7 @@ fn prepared(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> Vec<Stri
         }
     }
     match filters.turn {
-        Turn::Auto | Turn::None => {}
+        Turn::Auto | Turn::None | Turn::Zero => {}
         Turn::Quarter => out.push("transpose=clock".into()),
         Turn::Half => out.push("hflip,vflip".into()),
         Turn::ThreeQuarters => out.push("transpose=cclock".into()),

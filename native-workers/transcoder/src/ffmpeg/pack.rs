@@ -11,7 +11,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use headwater_bmff::{
-    Matrix, Movie, MovieReader, Sample, Step as ReaderStep, Track, TrackConfig, TrackKind,
+    Matrix, Movie, MovieReader, Rotation, Sample, Step as ReaderStep, Track, TrackConfig,
+    TrackKind, matrix_places,
 };
 use headwater_cmaf::track_file::{MediaSample, SegmentRecord, TrackFile};
 use headwater_time::Timescale;
@@ -38,6 +39,8 @@ pub struct Made {
     samples: Vec<Sample>,
     /// When each is shown, in ticks from the start of the presentation.
     shown: Vec<i64>,
+    /// How players are told to turn its pictures.
+    turn: Rotation,
 }
 
 impl Made {
@@ -68,7 +71,13 @@ impl Made {
             track,
             samples,
             shown,
+            turn: Rotation::None,
         })
+    }
+
+    /// The same, to be turned by players.
+    pub(super) fn turned(self, turn: Rotation) -> Self {
+        Self { turn, ..self }
     }
 
     pub fn scale(&self) -> Timescale {
@@ -439,11 +448,12 @@ pub async fn publish(
 
 /// What a track file says of the track of `made`.
 fn config(made: &Made, language: &str) -> TrackConfig {
+    let config = made.track.config.clone();
     TrackConfig {
         id: 1,
-        matrix: Matrix::IDENTITY,
+        matrix: Matrix::rotate(made.turn, config.width, config.height),
         language: language.to_owned(),
-        ..made.track.config.clone()
+        ..config
     }
 }
 
@@ -527,6 +537,59 @@ pub(super) fn writer_of(init: &[u8]) -> Option<TrackFile> {
         .ok()?;
     let writer = TrackFile::reordered(track.config, u32::try_from(window.start).ok()?).ok()?;
     (writer.init() == init).then_some(writer)
+}
+
+/// Tells players how to turn the tracks of the MP4 file at `path`: `matrices` in the order of its tracks, `None` for those that
+/// stay as they are.
+pub(super) fn turn(path: &Path, matrices: &[Option<Matrix>]) -> Step<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let written = || -> std::io::Result<()> {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)?;
+        let (start, len) = movie_box(&file)?;
+        let mut moov = vec![0; len];
+        file.read_exact_at(&mut moov, start)?;
+        let places = matrix_places(&moov, start).map_err(std::io::Error::other)?;
+        for (place, matrix) in places.into_iter().zip(matrices) {
+            if let Some(matrix) = matrix {
+                file.write_all_at(&matrix.to_bytes(), place)?;
+            }
+        }
+        Ok(())
+    };
+    written().map_err(|error| damaged(path, error))
+}
+
+/// Where the payload of `moov` begins, and how long it is.
+fn movie_box(file: &File) -> std::io::Result<(u64, usize)> {
+    let no_movie = || std::io::Error::other("it has no moov box");
+    let mut at = 0_u64;
+    loop {
+        let mut head = [0; 16];
+        // The last box may be shorter than the longest header.
+        let read = file.read_at(&mut head, at)?;
+        let (Some(small), Some(name)) = (head.first_chunk::<4>(), head.get(4..8)) else {
+            return Err(no_movie());
+        };
+        let (header, size) = match u32::from_be_bytes(*small) {
+            1 => (
+                16,
+                u64::from_be_bytes(*head.last_chunk().unwrap_or(&[0; 8])),
+            ),
+            small => (8, u64::from(small)),
+        };
+        if read < header || size < header as u64 {
+            return Err(no_movie());
+        }
+        if name == b"moov" {
+            let len = usize::try_from(size - header as u64).map_err(std::io::Error::other)?;
+            return Ok((at + header as u64, len));
+        }
+        at = at.checked_add(size).ok_or_else(no_movie)?;
+    }
 }
 
 /// Uploads the file at `path` as it is.

@@ -1,6 +1,9 @@
 //! What an output consists of: tracks, and the filter graph that they come from.
 
-use headwater_preset::{AudioCodec, Filters, Ladder, Preset, SyncMode, VideoCodec, VideoEncode};
+use headwater_bmff::Rotation;
+use headwater_preset::{
+    AudioCodec, Filters, Ladder, Preset, SyncMode, Turn, VideoCodec, VideoEncode,
+};
 
 use super::graph::{self, Canvas, Overlaid, Part};
 use super::measure;
@@ -112,6 +115,10 @@ impl OutputRun<'_> {
                     plan.sync = encode.sync;
                 }
             }
+        }
+        let turn = self.turn();
+        for rung in &mut rungs {
+            rung.turn = turn;
         }
         if let Some((canvas, thin)) = painted {
             // The graph goes from the largest to the smallest, whichever codec they are for.
@@ -264,6 +271,30 @@ impl OutputRun<'_> {
         let hdr = self.preset.videos.iter().all(deep);
         let (parts, tools) = (&self.sources.parts, &self.engine.tools);
         graph::canvas(parts, &self.preset.filters, hdr, tools)
+    }
+
+    /// How players are told to turn the pictures: as the source says, where the preset leaves them as they are coded and all parts
+    /// say the same.
+    fn turn(&self) -> Rotation {
+        if self.preset.filters.turn != Turn::None {
+            return Rotation::None;
+        }
+        let videos = self
+            .sources
+            .parts
+            .iter()
+            .filter_map(|part| part.video.as_ref());
+        let mut turns = videos.map(|video| match video.rotation {
+            90 => Rotation::Cw90,
+            180 => Rotation::Cw180,
+            270 => Rotation::Cw270,
+            _ => Rotation::None,
+        });
+        let first = turns.next().unwrap_or(Rotation::None);
+        match turns.all(|turn| turn == first) {
+            true => first,
+            false => Rotation::None,
+        }
     }
 
     /// How the source is thinned, and the renditions of `encode`.

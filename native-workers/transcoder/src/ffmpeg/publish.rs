@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use headwater_bmff::{Matrix, Rotation};
 use headwater_cmaf::track_file::SegmentRecord;
 use headwater_ism::{EntryKind, TrackEntry};
 use headwater_preset::Container;
@@ -48,7 +49,7 @@ impl OutputRun<'_> {
                     boundaries.get_or_insert((published.starts, published.scale));
                     continue;
                 }
-                let made = Made::open(&self.temporary(index))?;
+                let made = Made::open(&self.temporary(index))?.turned(turn(track));
                 let cuts = boundaries
                     .as_ref()
                     .map(|(starts, scale): &(Vec<u64>, _)| (starts.as_slice(), *scale));
@@ -178,8 +179,31 @@ impl OutputRun<'_> {
         program.limits.silence += Duration::from_secs(bytes / MOVED_PER_SECOND);
         let ended = program.run_counted(&self.job.stop, &mut |_| ()).await;
         fault::outcome(&self.sources.name, ended)?;
+        let turns = file.tracks.iter().map(|&index| &plan.tracks[index]);
+        let matrices: Vec<Option<Matrix>> = turns.map(matrix).collect();
+        if file.container == Container::Mp4 && matrices.iter().any(Option::is_some) {
+            pack::turn(&path, &matrices)?;
+        }
         Ok(path)
     }
+}
+
+/// How players are told to turn `track`.
+fn turn(track: &Track) -> Rotation {
+    match &track.work {
+        Work::Picture { rung, .. } => rung.turn,
+        _ => Rotation::None,
+    }
+}
+
+/// In the words of MP4; `None` where nothing is to be told.
+fn matrix(track: &Track) -> Option<Matrix> {
+    let Work::Picture { rung, .. } = &track.work else {
+        return None;
+    };
+    let side = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX);
+    let (width, height) = (side(rung.size.width), side(rung.size.height));
+    (rung.turn != Rotation::None).then(|| Matrix::rotate(rung.turn, width, height))
 }
 
 fn bits_per_second(segments: &[SegmentRecord], duration_ms: u32) -> u32 {

@@ -1,6 +1,6 @@
 //! Which renditions of the video are made, and the encoder's settings for each.
 
-use headwater_bmff::Colour;
+use headwater_bmff::{Colour, Rotation};
 use headwater_preset::{
     Complexity, H264Profile, Ladder, Length, Limits, RateControl, Stretch, VideoEncode,
     VideoFormat, VideoLayer,
@@ -24,6 +24,8 @@ pub struct Rung {
     pub frame_rate: Option<(u32, u32)>,
     pub label: Option<String>,
     pub ten_bits: bool,
+    /// How players are told to turn it.
+    pub turn: Rotation,
     /// What follows `-c:v`: the encoder and its options.
     pub options: Vec<String>,
 }
@@ -80,6 +82,7 @@ pub fn rungs(
                 frame_rate: layer.frame_rate,
                 label: layer.label.clone().or_else(|| video.label.clone()),
                 ten_bits: layer.ten_bits,
+                turn: Rotation::None,
                 options: options(video, &layer, size, colour, tools)?,
             })
         })

@@ -5,7 +5,7 @@ use crate::support::jobs::{
 };
 use crate::support::{media, shared_media};
 use headwater_transcoder::auto::Choice;
-use headwater_work::{JobErrorCode, WorkInput};
+use headwater_work::{JobErrorCode, Selection, WorkInput};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,6 +252,82 @@ async fn shapes_rates_and_layouts_become_what_players_know() {
         let made = encode(&source(name, arguments), named("AACGoodQualityAudio")).await;
         let seconds = media::sound(&made.path("_aac_"), 8000).len() as f64 / 8000.0;
         assert!((seconds - 5.0).abs() < 0.06, "{name}: {seconds}");
+    }
+}
+
+/// Coded size, and by how many degrees it is to be turned before it is shown.
+fn turned(file: &std::path::Path) -> (u64, u64, i64) {
+    let entries = "-select_streams v:0 -show_entries stream=width,height:stream_side_data=rotation";
+    let found = media::probe(file, entries);
+    let stream = &found["streams"][0];
+    let list = stream["side_data_list"].as_array();
+    let degrees = list.and_then(|list| list.iter().find_map(|data| data["rotation"].as_i64()));
+    let side = |name: &str| stream[name].as_u64().unwrap();
+    (side("width"), side("height"), degrees.unwrap_or(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_says_of_a_turn_is_kept_or_dropped_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let lying = folder.path().join("lying.mp4");
+    // Long enough for chunks.
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=160x90:r=5:d=45 -f lavfi -i sine=440:d=45 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac",
+        &lying,
+    );
+    let upright = folder.path().join("upright.mov");
+    media::ffmpeg(
+        &format!("-i {} -c copy -metadata:s:v:0 rotate=90", lying.display()),
+        &upright,
+    );
+    let (.., wanted) = turned(&upright);
+    assert_eq!(wanted.abs(), 90);
+    let preset = |rotation: &str| {
+        let mut video = layered("H264Video", "Auto");
+        video["layers"][0]["bitrate"] = json!(100_000);
+        standard(json!([aac(), video]), json!({ "rotation": rotation }))
+    };
+    for (rotation, size) in [
+        ("None", (160, 90, wanted)),
+        ("Rotate0", (160, 90, 0)),
+        ("Auto", (90, 160, 0)),
+    ] {
+        let made = encode(&upright, preset(rotation)).await;
+        assert!(made.reason.contains("chunks"), "{}", made.reason);
+        assert_eq!(turned(&made.path("_H264Video_")), size, "{rotation}");
+    }
+    // Of files with several tracks, MP4 has a place for it.
+    let mut together = preset("None");
+    together["codecs"][0]["label"] = json!("sound");
+    together["formats"] = json!([
+        {"@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}-all{Extension}",
+         "outputFiles": [{"labels": ["sound", "H264Video"]}]},
+        {"@odata.type": "#Microsoft.Media.TransportStreamFormat", "filenamePattern": "{Basename}{Extension}"},
+    ]);
+    let made = encode(&upright, together).await;
+    assert_eq!(turned(&made.path("-all.mp4")), (160, 90, wanted));
+    assert_eq!(media::packets(&made.path("-all.mp4"), "v:0").len(), 225);
+    assert_eq!(turned(&made.path(".ts")), (160, 90, 0));
+    // And of a sequence only what all parts say.
+    for (names, degrees) in [
+        (["upright.mov", "upright.mov"], wanted),
+        (["upright.mov", "lying.mp4"], 0),
+    ] {
+        let fake = fake(Choice::Auto).await;
+        let inputs = names.iter().map(|name| {
+            fake.upload(name, std::fs::read(folder.path().join(name)).unwrap());
+            fake.cut_input(
+                name,
+                Selection {
+                    end_ms: Some(2000),
+                    ..Selection::default()
+                },
+            )
+        });
+        let inputs = inputs.collect();
+        fake.queue_with(WorkInput::Sequence { inputs }, vec![preset("None")]);
+        let made = run(&fake).await;
+        assert_eq!(turned(&made.path("_H264Video_")), (160, 90, degrees));
     }
 }
 

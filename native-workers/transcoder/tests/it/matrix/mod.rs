@@ -324,6 +324,7 @@ fn shape(own: &Pictures, case: &Case, seen: &Pictures) -> Result<(), String> {
     let (wide, high) = match case.shape {
         Shape::Same => (wide, high),
         Shape::Turned => (own.stored.1, own.stored.0),
+        Shape::Coded => own.stored,
         Shape::Half => (wide / 2.0, high),
         Shape::Fixed(wide, high) => (wide as f64, high as f64),
     };

@@ -30,6 +30,8 @@ pub(super) enum Shape {
     Same,
     /// By a quarter, to the right, as it is coded: who says how to turn takes no heed of what the file says.
     Turned,
+    /// As it is coded, whatever the file says.
+    Coded,
     /// The left half.
     Half,
     /// Exactly so large, whatever was there.
@@ -40,7 +42,7 @@ impl Shape {
     /// ffmpeg's filters that do it to the source, each with a comma behind.
     pub(super) fn filters(self) -> &'static str {
         match self {
-            Self::Same | Self::Fixed(..) => "",
+            Self::Same | Self::Coded | Self::Fixed(..) => "",
             Self::Turned => "transpose=clock,",
             Self::Half => "crop=iw/2:ih:0:0,",
         }
@@ -49,7 +51,7 @@ impl Shape {
     /// ffmpeg's options that read the source for it.
     pub(super) fn reading(self) -> &'static [&'static str] {
         match self {
-            Self::Turned => &["-noautorotate"],
+            Self::Turned | Self::Coded => &["-noautorotate"],
             Self::Same | Self::Half | Self::Fixed(..) => &[],
         }
     }
@@ -236,6 +238,12 @@ fn encoders() -> Vec<Case> {
         Case {
             shape: Shape::Turned,
             ..filtered("rotate", json!({"rotation": "Rotate90"}))
+        },
+        // Players turn what is made as they turn the source.
+        filtered("keep the turn", json!({"rotation": "None"})),
+        Case {
+            shape: Shape::Coded,
+            ..filtered("drop the turn", json!({"rotation": "Rotate0"}))
         },
         Case {
             shape: Shape::Half,
