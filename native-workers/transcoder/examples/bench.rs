@@ -3,8 +3,8 @@
 //! `cargo run --release -p headwater-transcoder --example bench -- [FILE] [PRESET] [THREADS]`
 //!
 //! Without a file, ffmpeg makes one: 20 s of moving 1080p30 with grain, 48 Mbit/s, as a camera records it. Runs whole jobs against an API and a store in memory,
-//! once with each engine, and then ffmpeg alone with the presets `veryfast` and `medium` for the renditions that the engines
-//! made. Compares every rendition with the source. Prints CPU seconds per content second, of this process and its
+//! once with each engine, and then ffmpeg alone for the renditions that the engines made: with the preset that its engine uses,
+//! against which that is held, and with those before and after it, `veryfast` and `medium`. Compares every rendition with the source. Prints CPU seconds per content second, of this process and its
 //! children, and bitrate, largest share of the rate in any two seconds, and SSIM per rendition.
 
 #[path = "../tests/it/support/mod.rs"]
@@ -13,7 +13,9 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use headwater_preset::Complexity;
 use headwater_transcoder::auto::Choice;
+use headwater_transcoder::ffmpeg::rungs;
 use headwater_work::Outcome;
 use support::{Fake, media, save};
 
@@ -201,7 +203,7 @@ async fn main() {
             .collect();
         run.print(&folder, &names);
     }
-    for preset in ["veryfast", "medium"] {
+    for preset in ["veryfast", rungs::speed(Complexity::Balanced), "medium"] {
         let inside = folder.path().join(preset);
         std::fs::create_dir(&inside).expect("a folder");
         let (started, before) = (Instant::now(), cpu_seconds());

@@ -228,10 +228,7 @@ fn options(
             out.push("-row-mt", "1");
             out.push("-lag-in-frames", "19");
         }
-        _ => out.push(
-            "-preset",
-            pick(video.complexity, ["veryfast", "fast", "slow"]),
-        ),
+        _ => out.push("-preset", speed(video.complexity)),
     }
     rate(&mut out, video, layer, encoder);
     out.push("-g", "100000");
@@ -251,6 +248,11 @@ fn options(
     }
     out.push("-color_range", "tv");
     Ok(out.0)
+}
+
+/// The preset of x264 and x265. Built-in presets ask for [`Complexity::Balanced`].
+pub fn speed(complexity: Complexity) -> &'static str {
+    pick(complexity, ["veryfast", "fast", "slow"])
 }
 
 fn pick(complexity: Complexity, names: [&'static str; 3]) -> &'static str {
