@@ -24,6 +24,8 @@ pub(crate) fn parse(node: &Node<'_>) -> Result<Preset, PresetError> {
         options.only(&[])?;
     }
     let mut preset = Preset::empty();
+    // What all video of an output has in common.
+    let mut common: Option<(u32, SyncMode)> = None;
     let codecs = node.objects("codecs")?;
     if codecs.is_empty() || codecs.len() > MOST {
         return Err(node.fault("codecs", format!("must have 1 to {MOST} members")));
@@ -47,11 +49,18 @@ pub(crate) fn parse(node: &Node<'_>) -> Result<Preset, PresetError> {
             "DDAudio" => preset
                 .audios
                 .push(audio(codec, Some(AudioFormat::DolbyDigital))?),
-            "H264Video" => preset.videos.push(video(codec, VideoFormat::H264)?),
-            "H265Video" => preset.videos.push(video(codec, VideoFormat::H265)?),
+            "H264Video" => {
+                let video = video(codec, VideoFormat::H264, &mut common)?;
+                preset.videos.push(video);
+            }
+            "H265Video" => {
+                let video = video(codec, VideoFormat::H265, &mut common)?;
+                preset.videos.push(video);
+            }
             // Ours: neither service has it. It reads as H265Video does.
             "AV1Video" | "#Headwater.AV1Video" => {
-                preset.videos.push(video(codec, VideoFormat::Av1)?)
+                let video = video(codec, VideoFormat::Av1, &mut common)?;
+                preset.videos.push(video)
             }
             "JpgImage" => preset.images.push(images::parse(codec, ImageFormat::Jpeg)?),
             "PngImage" => preset.images.push(images::parse(codec, ImageFormat::Png)?),
@@ -203,8 +212,13 @@ fn audio(node: &Node<'_>, format: Option<AudioFormat>) -> Result<AudioCodec, Pre
     }))
 }
 
-fn video(node: &Node<'_>, format: VideoFormat) -> Result<VideoCodec, PresetError> {
-    let common = [
+/// `common`: what the video codecs before have in common, if there are any.
+fn video(
+    node: &Node<'_>,
+    format: VideoFormat,
+    common: &mut Option<(u32, SyncMode)>,
+) -> Result<VideoCodec, PresetError> {
+    let members = [
         "@odata.type",
         "label",
         "keyFrameInterval",
@@ -215,12 +229,37 @@ fn video(node: &Node<'_>, format: VideoFormat) -> Result<VideoCodec, PresetError
         "layers",
     ];
     let own = (format == VideoFormat::H264).then_some("rateControlMode");
-    let known: Vec<&str> = common.into_iter().chain(own).collect();
+    let known: Vec<&str> = members.into_iter().chain(own).collect();
     node.only(&known)?;
     let key_frame_ms = node.duration_ms("keyFrameInterval")?.unwrap_or(2000);
     if !(500..=20_000).contains(&key_frame_ms) {
         return Err(node.fault("keyFrameInterval", "must be PT0.5S to PT20S"));
     }
+    let key_frame_ms = u32::try_from(key_frame_ms).unwrap_or(2000);
+    let sync = node
+        .choice(
+            "syncMode",
+            &[
+                ("Auto", SyncMode::Auto),
+                ("Passthrough", SyncMode::Passthrough),
+                ("Cfr", SyncMode::Cfr),
+                ("Vfr", SyncMode::Vfr),
+            ],
+        )?
+        .unwrap_or(SyncMode::Auto);
+    let (same_key_frames, same_sync) = *common.get_or_insert((key_frame_ms, sync));
+    for (member, same) in [
+        ("keyFrameInterval", same_key_frames == key_frame_ms),
+        ("syncMode", same_sync == sync),
+    ] {
+        if !same {
+            return Err(node.fault(
+                member,
+                "must be the same for all video codecs: players change between their renditions at key frames",
+            ));
+        }
+    }
+    let listed = node.objects("layers")?;
     let rate = node
         .choice(
             "rateControlMode",
@@ -231,8 +270,20 @@ fn video(node: &Node<'_>, format: VideoFormat) -> Result<VideoCodec, PresetError
             ],
         )?
         .unwrap_or(RateControl::Average);
-    let layers = node
-        .objects("layers")?
+    // H.265 has no such member: its layers say how they are encoded, and all alike.
+    let with_quality = |layer: &Node<'_>| layer.get("crf").is_some();
+    let rate = match format {
+        VideoFormat::H264 => rate,
+        _ if listed.iter().any(with_quality) => RateControl::Quality,
+        _ => rate,
+    };
+    if format != VideoFormat::H264
+        && rate == RateControl::Quality
+        && let Some(without) = listed.iter().find(|layer| !with_quality(layer))
+    {
+        return Err(without.fault("crf", "must be given for all layers or for none"));
+    }
+    let layers = listed
         .iter()
         .map(|object| layer(object, format, rate))
         .collect::<Result<Vec<_>, _>>()?;
@@ -242,22 +293,12 @@ fn video(node: &Node<'_>, format: VideoFormat) -> Result<VideoCodec, PresetError
     Ok(VideoCodec::Encode(VideoEncode {
         format,
         ladder: Ladder::Exact(layers),
-        key_frame_ms: u32::try_from(key_frame_ms).unwrap_or(2000),
+        key_frame_ms,
         stretch: stretch(node)?,
         complexity: node
             .choice("complexity", &COMPLEXITIES)?
             .unwrap_or(Complexity::Balanced),
-        sync: node
-            .choice(
-                "syncMode",
-                &[
-                    ("Auto", SyncMode::Auto),
-                    ("Passthrough", SyncMode::Passthrough),
-                    ("Cfr", SyncMode::Cfr),
-                    ("Vfr", SyncMode::Vfr),
-                ],
-            )?
-            .unwrap_or(SyncMode::Auto),
+        sync,
         scene_changes: node.flag("sceneChangeDetection")?.unwrap_or(false),
         rate,
         label: label(node)?,
@@ -525,6 +566,45 @@ mod tests {
             let error = Preset::parse(&preset(codecs, formats)).unwrap_err();
             assert_eq!(error.field, field, "{error}");
         }
+    }
+
+    #[test]
+    fn codecs_of_one_preset_are_cut_alike() {
+        let codec = |kind: &str, member: &str, value: &str| json!({"@odata.type": format!("#Microsoft.Media.{kind}"), member: value, "layers": [{"bitrate": 600_000}]});
+        for (member, one, other) in [
+            ("keyFrameInterval", "PT2S", "PT4S"),
+            ("syncMode", "Cfr", "Vfr"),
+        ] {
+            let both = |second: &str| {
+                let codecs = json!([
+                    codec("H264Video", member, one),
+                    codec("H265Video", member, second)
+                ]);
+                Preset::parse(&preset(codecs, mp4()))
+            };
+            both(one).unwrap();
+            let error = both(other).unwrap_err();
+            assert_eq!(error.field, format!("codecs[1].{member}"));
+        }
+    }
+
+    #[test]
+    fn quality_of_h265_is_what_its_layers_say() {
+        let read = |layers: serde_json::Value| {
+            let codecs = json!([{"@odata.type": "#Microsoft.Media.H265Video", "layers": layers}]);
+            Preset::parse(&preset(codecs, mp4()))
+        };
+        let made = read(json!([{"crf": 24}, {"crf": 26, "bitrate": 600_000}])).unwrap();
+        let VideoCodec::Encode(video) = &made.videos[0] else {
+            panic!();
+        };
+        assert_eq!(video.rate, RateControl::Quality);
+        let error = read(json!([{"crf": 24}, {"bitrate": 600_000}])).unwrap_err();
+        assert_eq!(error.field, "codecs[0].layers[1].crf");
+        let made = read(json!([{"bitrate": 600_000}])).unwrap();
+        assert!(
+            matches!(&made.videos[0], VideoCodec::Encode(video) if video.rate == RateControl::Average)
+        );
     }
 
     #[test]
