@@ -372,6 +372,7 @@ pub async fn finish<S: Sql>(
                     ));
                 }
                 record_manifests(sql, &project, job_id, manifests).await?;
+                forget_failures(sql, job_id).await?;
                 note_failures(sql, job_id, failed).await?;
                 sql.query(
                     "UPDATE job_outputs SET progress = 100 WHERE job_id = ?1 AND error_json IS NULL",
@@ -397,15 +398,16 @@ pub async fn finish<S: Sql>(
             }
             Ending::Failed(failure) if failure.code.may_retry() && attempt < MAX_ATTEMPTS => {
                 let retry = retry_at(AFTER_FAILURE, attempt, moment.now);
+                tell_failure(sql, job_id, &error_of(failure)).await?;
                 requeue(sql, job_id, attempt, retry, moment).await?;
             }
-            Ending::Unprepared(_) if attempt < MAX_ATTEMPTS => {
+            Ending::Unprepared(failure) if attempt < MAX_ATTEMPTS => {
                 let retry = retry_at(AFTER_UNPREPARED, attempt, moment.now);
+                tell_failure(sql, job_id, &error_of(failure)).await?;
                 requeue(sql, job_id, attempt, retry, moment).await?;
             }
             Ending::Failed(failure) | Ending::Unprepared(failure) => {
-                let error = JobError::new(failure.code, failure.message.clone(), &failure.details);
-                fail(sql, job_id, &error, moment).await?;
+                fail(sql, job_id, &error_of(failure), moment).await?;
             }
         }
         sql.query(
@@ -436,6 +438,33 @@ async fn mark_started<S: Sql>(
     before.tell(sql, moment).await
 }
 
+/// Shows with a job why it was not made: for good, or the last time, if it is tried again.
+async fn tell_failure<S: Sql>(sql: &S, job_id: Uuid, error: &JobError) -> Result<(), CatalogError> {
+    sql.query(
+        "UPDATE job_outputs SET error_json = ?2 WHERE job_id = ?1",
+        &[
+            job_id.into(),
+            serde_json::to_string(error).unwrap_or_default().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+fn error_of(failure: &JobFailure) -> JobError {
+    JobError::new(failure.code, failure.message.clone(), &failure.details)
+}
+
+/// Of attempts that no longer matter.
+async fn forget_failures<S: Sql>(sql: &S, job_id: Uuid) -> Result<(), CatalogError> {
+    sql.query(
+        "UPDATE job_outputs SET error_json = NULL WHERE job_id = ?1",
+        &[job_id.into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Notes why outputs are missing from a job that went on without them.
 async fn note_failures<S: Sql>(
     sql: &S,
@@ -444,7 +473,7 @@ async fn note_failures<S: Sql>(
 ) -> Result<(), CatalogError> {
     for (at, output) in failed.iter().enumerate() {
         let OutputFailure { index, failure } = output;
-        let error = JobError::new(failure.code, failure.message.clone(), &failure.details);
+        let error = error_of(failure);
         let noted = sql
             .query(
                 "UPDATE job_outputs SET error_json = ?3 WHERE job_id = ?1 AND output = ?2 AND continues = 1 RETURNING output",
@@ -742,6 +771,9 @@ pub(super) async fn end<S: Sql>(
 ) -> Result<(), CatalogError> {
     let before = look(sql, job_id).await?;
     set_state(sql, job_id, state, moment.now).await?;
+    if state == JobState::Canceled {
+        forget_failures(sql, job_id).await?;
+    }
     if state == JobState::Finished {
         sql.query(
             "UPDATE job_outputs SET state = ?2 WHERE job_id = ?1 AND error_json IS NOT NULL",
@@ -771,14 +803,7 @@ async fn fail<S: Sql>(
     error: &JobError,
     moment: Moment<'_>,
 ) -> Result<(), CatalogError> {
-    sql.query(
-        "UPDATE job_outputs SET error_json = ?2 WHERE job_id = ?1",
-        &[
-            job_id.into(),
-            serde_json::to_string(error).unwrap_or_default().into(),
-        ],
-    )
-    .await?;
+    tell_failure(sql, job_id, error).await?;
     end(sql, job_id, JobState::Error, moment).await
 }
 

@@ -599,6 +599,42 @@ fn a_job_can_finish_without_an_output_of_which_the_transform_says_so() {
 }
 
 #[test]
+fn a_job_that_is_tried_again_says_why_until_it_is_over() {
+    let catalog = Catalog::new();
+    catalog.job("a", Priority::Normal);
+    let claimed = catalog.claim().unwrap();
+    let failed = Ending::Failed(JobFailure {
+        code: JobErrorCode::DownloadTransientError,
+        message: "The input file could not be fetched.".into(),
+        details: vec!["The connection to the server broke.".into()],
+    });
+    catalog.finish(&claimed, failed).unwrap();
+    let waiting = catalog.job_now("a");
+    assert_eq!(waiting.state, JobState::Queued);
+    let error = waiting.outputs[0].error.as_ref().unwrap();
+    assert_eq!(
+        (error.code.as_str(), error.retry.as_str()),
+        ("DownloadTransientError", "MayRetry")
+    );
+    catalog.wait(600);
+    let claimed = catalog.claim().unwrap();
+    assert!(catalog.job_now("a").outputs[0].error.is_some());
+    let made = Ending::Finished {
+        manifests: vec!["a.ism".into()],
+        encoded: vec![],
+        failed: vec![],
+    };
+    catalog.finish(&claimed, made).unwrap();
+    let job = catalog.job_now("a");
+    assert_eq!(job.state, JobState::Finished);
+    let output = &job.outputs[0];
+    assert_eq!(
+        (output.state, output.progress, output.error.is_some()),
+        (JobState::Finished, 100, false)
+    );
+}
+
+#[test]
 fn a_job_that_went_on_without_all_of_its_outputs_has_failed() {
     let catalog = Catalog::new();
     catalog.job("a", Priority::Normal);
