@@ -20,7 +20,7 @@ use crate::error::ApiError;
 use crate::fields::Object;
 
 /// Inputs of a list.
-pub(crate) const MAX_INPUTS: usize = 20;
+pub(crate) const MAX_INPUTS: usize = 50;
 
 /// Reads `properties.input`.
 pub(super) fn read(input: &Object<'_>) -> Result<JobInput, ApiError> {

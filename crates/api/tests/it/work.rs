@@ -199,6 +199,25 @@ fn inputs_of_every_kind_reach_the_worker_and_keep_their_secrets() {
 }
 
 #[test]
+#[test]
+fn a_job_reads_fifty_inputs_and_no_more() {
+    let world = World::new();
+    world
+        .put(&format!("{MKIO}/assets/one"), json!({"properties": {}}))
+        .expect(201);
+    let body = |count: usize| {
+        let input = json!({"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "one", "files": ["a.mp4"]});
+        let inputs = vec![input; count];
+        json!({"properties": {
+            "input": {"@odata.type": "#Microsoft.Media.JobInputSequence", "inputs": inputs},
+            "outputs": [{"@odata.type": "JobOutputAsset", "assetName": "out"}],
+        }})
+    };
+    let path = |name: &str| format!("{MKIO}/transforms/AdaptiveStreaming/jobs/{name}");
+    world.put(&path("fifty"), body(50)).expect(201);
+    world.put(&path("more"), body(51)).expect(400);
+}
+
 fn a_track_is_added_to_the_asset_that_has_its_text() {
     let world = World::new();
     world
