@@ -119,9 +119,16 @@ pub struct TrackChoice {
     #[serde(default)]
     pub file: Option<String>,
     pub by: ChoiceBy,
+    /// In every file for itself (AMS `FromEachInputFile`), rather than among the tracks of all.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub each: bool,
     /// Of sound with one channel: which channel of a track that is put together it becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping: Option<Channel>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A channel of a track that is put together of several (AMS `ChannelMapping`).

@@ -266,8 +266,9 @@ fn time(input: &Object<'_>, member: &str) -> Result<Option<ClipTime>, ApiError> 
 }
 
 fn definition_of(definition: &Object<'_>, tracks: &mut Vec<TrackChoice>) -> Result<(), ApiError> {
-    let file = match discriminator(definition)?.as_str() {
-        // Tracks of all files are taken together here, so both mean the same.
+    let kind = discriminator(definition)?;
+    let each = kind == "FromEachInputFile";
+    let file = match kind.as_str() {
         "FromAllInputFile" | "FromEachInputFile" => {
             definition.only(&["@odata.type", "includedTracks"])?;
             None
@@ -290,6 +291,7 @@ fn definition_of(definition: &Object<'_>, tracks: &mut Vec<TrackChoice>) -> Resu
                 audio,
                 file: file.clone(),
                 by: ChoiceBy::All,
+                each,
                 mapping: None,
             });
         }
@@ -300,6 +302,7 @@ fn definition_of(definition: &Object<'_>, tracks: &mut Vec<TrackChoice>) -> Resu
             audio,
             file: file.clone(),
             by,
+            each,
             mapping: if audio { mapping(track)? } else { None },
         });
     }

@@ -145,7 +145,7 @@ fn inputs_of_every_kind_reach_the_worker_and_keep_their_secrets() {
             {"@odata.type": "#Microsoft.Media.JobInputSequence", "inputs": [
                 {"@odata.type": "#Microsoft.Media.JobInputAsset", "assetName": "one", "files": ["a.mp4"], "start": clip},
                 {"@odata.type": "JobInputHttp", "baseUri": "https://example.com/films?sig=secret", "files": ["b.mkv"],
-                 "inputDefinitions": [{"@odata.type": "FromAllInputFile", "includedTracks": [
+                 "inputDefinitions": [{"@odata.type": "FromEachInputFile", "includedTracks": [
                     {"@odata.type": "SelectAudioTrackByAttribute", "attribute": "Language", "filter": "ValueEquals",
                      "filterValue": "de"}]}]},
             ]},
@@ -176,6 +176,7 @@ fn inputs_of_every_kind_reach_the_worker_and_keep_their_secrets() {
         sequence[1]["selection"]["tracks"][0]["by"]["language"],
         "de"
     );
+    assert_eq!(sequence[1]["selection"]["tracks"][0]["each"], true);
     assert_eq!(claim["input"]["inputs"][1]["selection"]["label"], "logo");
     let id = claim["jobId"].as_str().unwrap();
     let engine = json!({"name": "ffmpeg", "reason": "The input is a sequence."});
@@ -199,7 +200,6 @@ fn inputs_of_every_kind_reach_the_worker_and_keep_their_secrets() {
 }
 
 #[test]
-#[test]
 fn a_job_reads_fifty_inputs_and_no_more() {
     let world = World::new();
     world
@@ -218,6 +218,7 @@ fn a_job_reads_fifty_inputs_and_no_more() {
     world.put(&path("more"), body(51)).expect(400);
 }
 
+#[test]
 fn a_track_is_added_to_the_asset_that_has_its_text() {
     let world = World::new();
     world

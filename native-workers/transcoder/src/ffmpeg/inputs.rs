@@ -520,6 +520,10 @@ pub(super) trait Choosable {
     fn id(&self) -> u64;
     fn bitrate(&self) -> u64;
     fn language(&self) -> &str;
+    /// Which file it is in, where files may have the same name.
+    fn file(&self) -> usize {
+        0
+    }
 }
 
 impl Choosable for VideoStream {
@@ -532,6 +536,9 @@ impl Choosable for VideoStream {
     fn language(&self) -> &str {
         &self.language
     }
+    fn file(&self) -> usize {
+        self.input
+    }
 }
 
 impl Choosable for AudioStream {
@@ -543,6 +550,9 @@ impl Choosable for AudioStream {
     }
     fn language(&self) -> &str {
         &self.language
+    }
+    fn file(&self) -> usize {
+        self.input
     }
 }
 
@@ -570,33 +580,19 @@ pub(super) fn chosen<T: Choosable>(
             })
             .map(|(index, _)| index)
             .collect();
-        let of = |index: &usize| &streams[*index].1;
-        let found: Vec<usize> = match &choice.by {
-            ChoiceBy::All => here,
-            ChoiceBy::Id { id } => here
-                .into_iter()
-                .filter(|index| of(index).id() == *id)
-                .collect(),
-            ChoiceBy::TopBitrate => here
-                .into_iter()
-                .rev()
-                .max_by_key(|index| of(index).bitrate())
-                .into_iter()
-                .collect(),
-            ChoiceBy::BottomBitrate => here
-                .into_iter()
-                .min_by_key(|index| of(index).bitrate())
-                .into_iter()
-                .collect(),
-            ChoiceBy::Bitrate { bits_per_second } => here
-                .into_iter()
-                .filter(|index| of(index).bitrate() == *bits_per_second)
-                .collect(),
-            ChoiceBy::Language { language } => here
-                .into_iter()
-                .filter(|index| same_language(of(index).language(), language))
-                .collect(),
-        };
+        let mut found = Vec::new();
+        if choice.each {
+            let mut rest = here;
+            while let Some(&first) = rest.first() {
+                let file = |index: usize| (&streams[index].0, streams[index].1.file());
+                let of_file = |index: &usize| file(*index) == file(first);
+                let (inside, others) = rest.into_iter().partition(of_file);
+                found.extend(picked(&streams, inside, &choice.by));
+                rest = others;
+            }
+        } else {
+            found = picked(&streams, here, &choice.by);
+        }
         for index in found {
             let kept: &mut Option<Option<Channel>> = &mut keep[index];
             *kept = Some(choice.mapping.or(kept.flatten()));
@@ -607,6 +603,37 @@ pub(super) fn chosen<T: Choosable>(
         .zip(keep)
         .filter_map(|((_, stream), keep)| Some((stream, keep?)))
         .collect()
+}
+
+/// Those of `streams` at the places `here` that `by` means.
+fn picked<T: Choosable>(streams: &[(String, T)], here: Vec<usize>, by: &ChoiceBy) -> Vec<usize> {
+    let of = |index: &usize| &streams[*index].1;
+    match by {
+        ChoiceBy::All => here,
+        ChoiceBy::Id { id } => here
+            .into_iter()
+            .filter(|index| of(index).id() == *id)
+            .collect(),
+        ChoiceBy::TopBitrate => here
+            .into_iter()
+            .rev()
+            .max_by_key(|index| of(index).bitrate())
+            .into_iter()
+            .collect(),
+        ChoiceBy::BottomBitrate => here
+            .into_iter()
+            .min_by_key(|index| of(index).bitrate())
+            .into_iter()
+            .collect(),
+        ChoiceBy::Bitrate { bits_per_second } => here
+            .into_iter()
+            .filter(|index| of(index).bitrate() == *bits_per_second)
+            .collect(),
+        ChoiceBy::Language { language } => here
+            .into_iter()
+            .filter(|index| same_language(of(index).language(), language))
+            .collect(),
+    }
 }
 
 #[cfg(test)]
@@ -702,6 +729,7 @@ mod tests {
                 audio: true,
                 file: file.map(str::to_owned),
                 by,
+                each: false,
                 mapping: None,
             };
             chosen(streams(), &[choice], true)
@@ -720,5 +748,28 @@ mod tests {
         assert_eq!(ids(language("fra"), Some("film.mp4")), [3]);
         assert!(ids(ChoiceBy::All, Some("other.mp4")).is_empty());
         assert_eq!(chosen(streams(), &[], true).len(), 3);
+        // The best of all files, and the best of each.
+        let several = || {
+            let mut streams = streams();
+            let mut add = |id: u64, bits_per_second: u64| {
+                let (_, stream) = audio(id, "eng", bits_per_second);
+                streams.push(("other.mp4".into(), stream));
+            };
+            add(4, 64);
+            add(5, 96);
+            streams
+        };
+        for (each, wanted) in [(false, vec![1]), (true, vec![1, 5])] {
+            let choice = TrackChoice {
+                audio: true,
+                file: None,
+                by: ChoiceBy::TopBitrate,
+                each,
+                mapping: None,
+            };
+            let found = chosen(several(), &[choice], true);
+            let ids: Vec<u64> = found.iter().map(|(stream, _)| stream.id).collect();
+            assert_eq!(ids, wanted);
+        }
     }
 }

@@ -244,6 +244,7 @@ fn channels(wanted: &[Wanted]) -> Vec<TrackChoice> {
         audio: wanted.entry.kind == EntryKind::Audio,
         file: None,
         by: ChoiceBy::Id { id },
+        each: false,
         mapping: wanted.channel,
     };
     // The file's tracks are counted in this order.
@@ -299,6 +300,7 @@ mod tests {
                 by: ChoiceBy::Language {
                     language: "fr".into(),
                 },
+                each: false,
                 mapping: None,
             }],
             ..Selection::default()

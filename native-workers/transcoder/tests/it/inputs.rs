@@ -261,6 +261,7 @@ async fn tracks_come_from_several_files_and_are_chosen() {
         audio,
         file: None,
         by,
+        each: false,
         mapping: None,
     };
     let WorkInput::Asset { place, .. } = fake.input("film.mkv") else {
@@ -349,6 +350,7 @@ async fn tracks_of_one_channel_are_put_together() {
             audio: false,
             file: None,
             by: ChoiceBy::All,
+            each: false,
             mapping: None,
         };
         let sound = channels.iter().map(|channel| {
@@ -359,6 +361,7 @@ async fn tracks_of_one_channel_are_put_together() {
                 by: ChoiceBy::Id {
                     id: place as u64 + 2,
                 },
+                each: false,
                 mapping: Some(Channel::ALL[place].1),
             }
         });
