@@ -490,8 +490,8 @@ pub(super) fn audible<'a>((overlay, part): &Overlaid<'a>) -> Option<&'a AudioStr
     part.audios.first().filter(|_| overlay.gain > 0.0)
 }
 
-/// The sound of track `track` (a place among the parts' own; silence in parts that have none there) for `copies` encoders: graph text whose ends are
-/// `[a{first}]`, `[a{first + 1}]`, ...
+/// The sound of track `track`, a place among the parts' own, for `copies` encoders: graph text whose ends are `[a{first}]`,
+/// `[a{first + 1}]`, ... Parts that have none there are silent.
 pub fn audio(
     parts: &[Part],
     track: usize,
@@ -610,7 +610,7 @@ pub fn key_frames(ms: u32) -> String {
     )
 }
 
-/// The filters that make a picture of a frame of `part`: of the size `whole`, with the frame in `inner` of it. `alone`: the part is
+/// The filters that make a picture of a frame of `video`. `sizes`: of the picture, and of the frame in it. `alone`: the video is
 /// all there is; otherwise its frame is shown on the canvas, as in the sequence.
 pub fn still(
     video: &VideoStream,
