@@ -130,14 +130,16 @@ fn thinned(rungs: Vec<ladder::Rendition>) -> Vec<ladder::Rendition> {
     kept
 }
 
+/// In any two seconds a buffer lets through what comes in two seconds and all that it holds: 1.1 * (2 + 0.72) is 1.5 times the
+/// rate for two.
 fn plain_layer(kbps: u32) -> VideoLayer {
     VideoLayer {
         width: None,
         height: None,
         label: None,
         bitrate: kbps * 1000,
-        max_bitrate: Some(kbps * 1300),
-        buffer_ms: 1500,
+        max_bitrate: Some(kbps * 1100),
+        buffer_ms: 720,
         b_frames: None,
         adaptive_b_frames: true,
         frame_rate: None,

@@ -13,5 +13,6 @@ mod kills;
 mod matrix;
 mod pipeline;
 mod presets;
+mod rates;
 mod sources;
 mod support;
