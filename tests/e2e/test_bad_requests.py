@@ -462,10 +462,17 @@ def test_a_member_that_is_there_twice(subject: Subject):
 BEYOND = ["9223372036854775808", "18446744073709551616", "-9223372036854775809", "1e300"]
 
 
+def means_not_set(at: str, number: str) -> bool:
+    """In a filter's times AMS writes 2^63 - 1 for what is not set, and clients that know no such number write more."""
+    return ".presentationTimeRange." in at and not number.startswith("-")
+
+
 def test_numbers_that_do_not_fit(subject: Subject):
     """Wherever they are, also in members that nobody reads."""
     for at, _ in members(subject.body):
         for number in BEYOND:
+            if means_not_set(at, number):
+                continue
             assert touches(subject.refused(with_value(subject.body, at, number), f"{at} = {number[:30]}"), at)
     for number in BEYOND:
         body = copy.deepcopy(subject.body) | {"unheard": 0}
