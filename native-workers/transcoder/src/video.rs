@@ -18,7 +18,7 @@ use crate::failure::{self, Step, Stopped};
 use crate::h264::decoder::{DecodeError, Decoded, Decoder};
 use crate::h264::encoder::{Coded, Encoder, EncoderConfig, ParameterSets, Profile};
 use crate::h264::level;
-use crate::h264::rate::{Look, RateControl, Trial};
+use crate::h264::rate::{RateControl, Trial};
 use crate::ladder::Rendition;
 use crate::picture::Picture;
 use crate::plan::{VideoChunk, VideoPass, VideoPlan};
@@ -355,18 +355,12 @@ fn encode_rendition(
         segments: Vec::new(),
         parameter_sets: None,
     };
-    let mut before: Option<Arc<Picture>> = None;
     for segment in chunk.segments.clone() {
         let frames = plan.frames_of(segment);
         let start = plan.start_of(segment);
         let ticks = plan.timeline.end_of(frames.end - 1) - start;
         let seconds = ticks as f64 / f64::from(plan.timeline.timescale.get());
-        let is_last = segment + 1 == chunk.segments.end;
-        rate.start_gop(
-            seconds,
-            u32::try_from(frames.len()).unwrap_or(u32::MAX),
-            is_last,
-        );
+        rate.start_gop(seconds, u32::try_from(frames.len()).unwrap_or(u32::MAX));
         let mut coded: Vec<Coded> = Vec::with_capacity(frames.len());
         for frame in frames.clone() {
             if shared.stop.is_cancelled() {
@@ -377,18 +371,11 @@ fn encode_rendition(
                 None => next()?,
             };
             let idr = frame == frames.start;
-            let shown = Arc::clone(&picture);
+            let quantiser = rate.quantiser(idr);
             let picture = shared
                 .slots
-                .run(|| {
-                    let order = rate.order(idr, look(&picture, before.as_deref()));
-                    match order.softer {
-                        0 => encoder.encode(&picture, idr, order.quantiser),
-                        times => encoder.encode(&picture.softened(times), idr, order.quantiser),
-                    }
-                })
+                .run(|| encoder.encode(&picture, idr, quantiser))
                 .map_err(fault)?;
-            before = Some(shown);
             if picture.idr != idr {
                 return Err(failure::internal(
                     "The H.264 encoder put an IDR picture where none belongs.",
@@ -433,15 +420,6 @@ fn encode_rendition(
     Ok(out)
 }
 
-/// `before`: the picture before it.
-fn look(picture: &Picture, before: Option<&Picture>) -> Look {
-    Look {
-        area: picture.size().area(),
-        detail: picture.detail(),
-        change: before.map_or(0, |before| picture.change_from(before)),
-    }
-}
-
 fn trial(
     encoder: &mut Encoder,
     pictures: &[Arc<Picture>],
@@ -455,10 +433,5 @@ fn trial(
         quantiser: Trial::QUANTISER,
         intra_bits: bits[0],
         predicted_bits: bits[1],
-        detail: pictures.first().map_or(0, |first| first.detail()),
-        change: match pictures {
-            [first, second, ..] => second.change_from(first),
-            _ => 0,
-        },
     })
 }
