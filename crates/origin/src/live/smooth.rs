@@ -17,6 +17,7 @@ use crate::manifests::text;
 use crate::presentation::TextTrack;
 use crate::shield::Shield;
 use headwater_cmaf::index::codec_family;
+use headwater_live::CLOCK;
 use headwater_live::stream::Kind;
 use headwater_smooth as smooth;
 use headwater_time::Timescale;
@@ -128,7 +129,10 @@ pub(crate) fn manifest(
             levels: stream.levels.clone(),
         }
     });
-    let (text_chunks, clock) = texts::smooth_chunks(show);
+    let (text_chunks, clock) = match texts {
+        [] => (Vec::new(), Clock::with(CLOCK)),
+        _ => texts::smooth_chunks(show),
+    };
     let texts = texts
         .iter()
         .map(|track| text::stream(track, (&text_chunks, clock.scale), carried));

@@ -92,43 +92,41 @@ pub(crate) fn media_playlist(
 ) -> Result<String, OriginError> {
     let pieces = pieces(show);
     let codec = text::codec(format, track);
-    let period = |piece: &Piece| -> Option<Period> {
-        shield?.period(i64::try_from(piece.start).unwrap_or(i64::MAX))
-    };
-    let mut periods: Vec<Option<Period>> = pieces.iter().map(period).collect();
-    periods.dedup();
-    let (mut keys, mut least) = (Vec::with_capacity(periods.len()), 0);
-    for period in &periods {
-        let tags = match shield.map(|shield| shield.in_period(*period)) {
-            Some(shield) => match shield.text_key(codec)? {
-                Some(key) => shield.hls(key)?,
-                None => Vec::new(),
-            },
-            None => Vec::new(),
-        };
-        least = tags.iter().map(KeyTag::version).fold(least, u8::max);
-        keys.push(hls::LiveKeys {
-            lines: tags.iter().map(KeyTag::key_line).collect(),
-            cover_init: false,
-        });
-    }
     let (init, names) = carried.live_texts(&track.name);
     let init = (format == Format::HlsCmaf).then_some(init);
-    let of_period = |piece: &Piece| {
-        let own = period(piece);
-        periods.iter().position(|known| *known == own)
-    };
-    let segments = pieces.iter().map(|piece| hls::LiveSegment {
-        uri: names.uri(piece.start, piece.rows),
-        duration: piece.time().duration,
-        date_ms: date_ms(piece.start, CLOCK),
-        discontinuity: piece.discontinuity,
-        gap: false,
-        init_uri: init.clone(),
-        parts: Vec::new(),
-        keys: of_period(piece).unwrap_or(usize::MAX),
-        cues: Vec::new(),
-    });
+    let (mut keys, mut least) = (Vec::new(), 0);
+    let mut segments = Vec::with_capacity(pieces.len());
+    let mut last: Option<Option<Period>> = None;
+    for piece in &pieces {
+        let start = i64::try_from(piece.start).unwrap_or(i64::MAX);
+        let period = shield.and_then(|shield| shield.period(start));
+        if last.replace(period) != Some(period) {
+            let shield = shield.map(|shield| shield.in_period(period));
+            let tags = match &shield {
+                Some(shield) => match shield.text_key(codec)? {
+                    Some(key) => shield.hls(key)?,
+                    None => Vec::new(),
+                },
+                None => Vec::new(),
+            };
+            least = tags.iter().map(KeyTag::version).fold(least, u8::max);
+            keys.push(hls::LiveKeys {
+                lines: tags.iter().map(KeyTag::key_line).collect(),
+                cover_init: false,
+            });
+        }
+        segments.push(hls::LiveSegment {
+            uri: names.uri(piece.start, piece.rows),
+            duration: piece.time().duration,
+            date_ms: date_ms(piece.start, CLOCK),
+            discontinuity: piece.discontinuity,
+            gap: false,
+            init_uri: init.clone(),
+            parts: Vec::new(),
+            keys: keys.len().saturating_sub(1),
+            cues: Vec::new(),
+        });
+    }
     let first = pieces.first().map_or(0, |piece| piece.row);
     Ok(hls::LivePlaylist {
         version: version(format).max(least),
@@ -137,7 +135,7 @@ pub(crate) fn media_playlist(
         first_number: show.timeline.segment_number(first, show.rows_per_segment),
         discontinuity_sequence: show.timeline.discontinuity_sequence(first),
         target_duration: u64::from(show.segment_ms()).div_ceil(1000),
-        segments: segments.collect(),
+        segments,
         low_latency: None,
         ended: show.ended,
         independent: says_independent(format),

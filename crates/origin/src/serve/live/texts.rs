@@ -107,6 +107,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         shield: Option<&Shield>,
     ) -> Result<Option<Resource>, OriginError> {
         let address = asked.track;
+        // Parts are of what is live, and asked for often: storage has no say in them, and may be away.
+        if let (Part::Start(_), Some(_)) = (asked.part, asked.options.part) {
+            return Ok(None);
+        }
         let Some(recording) = self.stored(visit, source, true).await? else {
             return Ok(None);
         };
