@@ -63,7 +63,8 @@ pub struct State {
     dead: usize,
     /// How long a block takes to be stored: a worker reports what it has made when it renews its lease, after 0.8 s.
     pub slow: Duration,
-    /// Lose the lease as soon as so many chunks are reported.
+    /// Lose the lease as soon as so many chunks are reported. Until then a block takes two seconds, so that the worker
+    /// cannot be done with its job before it reports.
     pub lose_lease_after: Option<usize>,
     /// Ask for cancellation as soon as so many blocks are staged.
     pub cancel_after: Option<usize>,
@@ -312,7 +313,7 @@ impl Fake {
             .decode_utf8()
             .unwrap()
             .into_owned();
-        let slow = self.state.lock().unwrap().slow;
+        let slow = self.state.lock().unwrap().block_takes();
         if parameter("comp").as_deref() == Some("block") && !slow.is_zero() {
             tokio::time::sleep(slow).await;
         }
@@ -472,6 +473,13 @@ impl State {
     /// Whether a worker was killed. What it asks for on its way out is not given to it: leases do not run out here.
     fn is_dead(&self, worker: &str) -> bool {
         worker == KILLED && self.dead > 0
+    }
+
+    fn block_takes(&self) -> Duration {
+        match self.lose_lease_after {
+            Some(_) => Duration::from_secs(2),
+            None => self.slow,
+        }
     }
 
     /// The lease of whoever has the job.
