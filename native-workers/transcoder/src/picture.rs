@@ -184,6 +184,51 @@ impl Picture {
         out
     }
 
+    /// How much luma differs from sample to sample, in 256ths: next to nothing for a still of one colour, thousands for noise.
+    /// Every fourth row is looked at.
+    pub fn detail(&self) -> u32 {
+        let (width, _) = self.size.plane(Plane::Y);
+        let rows = self.plane(Plane::Y).chunks_exact(width).step_by(4);
+        mean_difference(rows.map(|row| (&row[1..], &row[..width - 1])))
+    }
+
+    /// How much luma differs from that of `other`, a picture of the same size, likewise.
+    pub fn change_from(&self, other: &Self) -> u32 {
+        let (width, _) = self.size.plane(Plane::Y);
+        debug_assert_eq!(self.size, other.size);
+        let own = self.plane(Plane::Y).chunks_exact(width).step_by(4);
+        let others = other.plane(Plane::Y).chunks_exact(width).step_by(4);
+        mean_difference(own.zip(others))
+    }
+
+    /// The picture with less detail: `times` times every sample becomes the mean of itself and its neighbours.
+    pub fn softened(&self, times: u8) -> Self {
+        let mut out = self.clone();
+        for _ in 0..times {
+            for plane in PLANES {
+                let (width, height) = self.size.plane(plane);
+                let source = out.plane(plane).to_vec();
+                let across: Vec<u8> = source
+                    .chunks_exact(width)
+                    .flat_map(|row| {
+                        let left = |x: usize| row[x.saturating_sub(1)];
+                        let right = |x: usize| row[(x + 1).min(width - 1)];
+                        (0..width).map(move |x| quarter(left(x), row[x], right(x)))
+                    })
+                    .collect();
+                for (y, row) in out.plane_mut(plane).chunks_exact_mut(width).enumerate() {
+                    let at = |y: usize| &across[y * width..(y + 1) * width];
+                    let (above, below) = (at(y.saturating_sub(1)), at((y + 1).min(height - 1)));
+                    let rows = above.iter().zip(at(y)).zip(below);
+                    for (to, ((above, own), below)) in row.iter_mut().zip(rows) {
+                        *to = quarter(*above, *own, *below);
+                    }
+                }
+            }
+        }
+        out
+    }
+
     /// Mean and mean absolute deviation of luma, over every 4th sample each way: enough to tell black, white and
     /// fades from a picture worth showing.
     pub fn luma_statistics(&self) -> (u32, u32) {
@@ -202,6 +247,23 @@ impl Picture {
             / count;
         (mean as u32, deviation as u32)
     }
+}
+
+/// The mean of a sample and its two neighbours, of which it counts twice.
+fn quarter(before: u8, own: u8, after: u8) -> u8 {
+    ((u16::from(before) + 2 * u16::from(own) + u16::from(after) + 2) / 4) as u8
+}
+
+/// Of rows, in 256ths of a sample's unit.
+fn mean_difference<'a>(rows: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> u32 {
+    let (mut sum, mut count) = (0_u64, 0_u64);
+    for (one, other) in rows {
+        let pairs = one.iter().zip(other);
+        let row: u32 = pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        sum += u64::from(row);
+        count += one.len() as u64;
+    }
+    u32::try_from(sum * 256 / count.max(1)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::failure::{self, Step, Stopped};
 use crate::h264::decoder::{DecodeError, Decoded, Decoder};
 use crate::h264::encoder::{Coded, Encoder, EncoderConfig, ParameterSets, Profile};
 use crate::h264::level;
-use crate::h264::rate::{RateControl, Trial};
+use crate::h264::pace::Pace;
 use crate::ladder::Rendition;
 use crate::picture::Picture;
 use crate::plan::{VideoChunk, VideoPass, VideoPlan};
@@ -343,11 +343,11 @@ fn encode_rendition(
     if chunk.frames.len() > 1 {
         tried.push(next()?);
     }
-    let trial = shared
+    let firsts: Vec<&Picture> = tried.iter().map(|picture| &**picture).collect();
+    let mut pace = shared
         .slots
-        .run(|| trial(&mut encoder, &tried))
+        .run(|| Pace::begin(&mut encoder, rendition.kbps * 1000, &firsts))
         .map_err(fault)?;
-    let mut rate = RateControl::new(rendition.kbps * 1000, trial);
     let mut tried = tried.into_iter();
     let mut writer: Option<TrackFile> = None;
     let mut out = EncodedChunk {
@@ -360,7 +360,12 @@ fn encode_rendition(
         let start = plan.start_of(segment);
         let ticks = plan.timeline.end_of(frames.end - 1) - start;
         let seconds = ticks as f64 / f64::from(plan.timeline.timescale.get());
-        rate.start_gop(seconds, u32::try_from(frames.len()).unwrap_or(u32::MAX));
+        let is_last = segment + 1 == chunk.segments.end;
+        pace.start_gop(
+            seconds,
+            u32::try_from(frames.len()).unwrap_or(u32::MAX),
+            is_last,
+        );
         let mut coded: Vec<Coded> = Vec::with_capacity(frames.len());
         for frame in frames.clone() {
             if shared.stop.is_cancelled() {
@@ -371,17 +376,15 @@ fn encode_rendition(
                 None => next()?,
             };
             let idr = frame == frames.start;
-            let quantiser = rate.quantiser(idr);
             let picture = shared
                 .slots
-                .run(|| encoder.encode(&picture, idr, quantiser))
+                .run(|| pace.encode(&mut encoder, picture, idr))
                 .map_err(fault)?;
             if picture.idr != idr {
                 return Err(failure::internal(
                     "The H.264 encoder put an IDR picture where none belongs.",
                 ));
             }
-            rate.spent(picture.bytes.len());
             coded.push(picture);
         }
         let samples: Vec<MediaSample<'_>> = coded
@@ -418,20 +421,4 @@ fn encode_rendition(
     }
     out.parameter_sets = encoder.parameter_sets().cloned();
     Ok(out)
-}
-
-fn trial(
-    encoder: &mut Encoder,
-    pictures: &[Arc<Picture>],
-) -> Result<Trial, crate::h264::encoder::EncodeError> {
-    let mut bits = [0_u64; 2];
-    for (index, picture) in pictures.iter().take(2).enumerate() {
-        let coded = encoder.encode(picture, index == 0, Trial::QUANTISER)?;
-        bits[index] = coded.bytes.len() as u64 * 8;
-    }
-    Ok(Trial {
-        quantiser: Trial::QUANTISER,
-        intra_bits: bits[0],
-        predicted_bits: bits[1],
-    })
 }

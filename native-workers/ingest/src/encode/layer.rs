@@ -14,7 +14,7 @@ use headwater_live::stream::{Kind, StreamConfig};
 use headwater_live::timeline::TrackIndex;
 use headwater_transcoder::h264::encoder::{EncodeError, Encoder, EncoderConfig, Profile};
 use headwater_transcoder::h264::level;
-use headwater_transcoder::h264::rate::{RateControl, Trial};
+use headwater_transcoder::h264::pace::Pace;
 use headwater_transcoder::picture::{PLANES, Picture, Plane, Size};
 
 use super::pictures::Shared;
@@ -74,7 +74,7 @@ impl Lane {
             black: if colour.full_range { 0 } else { 16 },
             bitrate: shape.bitrate,
             track: None,
-            rate: None,
+            pace: None,
             last: None,
             step: None,
         };
@@ -130,7 +130,7 @@ struct Layer {
     /// Bits per second.
     bitrate: u32,
     track: Option<TrackIndex>,
-    rate: Option<RateControl>,
+    pace: Option<Pace>,
     last: Option<i64>,
     /// 90 kHz ticks from picture to picture.
     step: Option<i64>,
@@ -151,7 +151,7 @@ impl Layer {
                 }
                 Order::Encode(frame) => {
                     let frame = self.framed(frame);
-                    match (self.rate.is_some(), first.take()) {
+                    match (self.pace.is_some(), first.take()) {
                         (true, _) => self.encode(&frame),
                         (false, None) => {
                             first = Some(frame);
@@ -189,19 +189,12 @@ impl Layer {
 
     /// Tries the first two pictures, announces the track, and encodes them.
     fn begin(&mut self, first: &Frame, second: Option<&Frame>) -> Result<(), Reason> {
-        let mut bits = [0; 2];
-        let tried = std::iter::once(first).chain(second);
-        for (frame, (bits, idr)) in tried.zip(bits.iter_mut().zip([true, false])) {
-            let coded = self.encoder.encode(&frame.picture, idr, Trial::QUANTISER);
-            let coded = coded.map_err(|error| self.fault(&error))?;
-            *bits = coded.bytes.len() as u64 * 8;
-        }
-        let trial = Trial {
-            quantiser: Trial::QUANTISER,
-            intra_bits: bits[0],
-            predicted_bits: bits[1],
-        };
-        self.rate = Some(RateControl::new(self.bitrate, trial));
+        let tried: Vec<&Picture> = std::iter::once(first)
+            .chain(second)
+            .map(|frame| &*frame.picture)
+            .collect();
+        let pace = Pace::begin(&mut self.encoder, self.bitrate, &tried);
+        self.pace = Some(pace.map_err(|error| self.fault(&error))?);
         self.step = second.map(|second| second.pts - first.pts);
         if let Some(sets) = self.encoder.parameter_sets() {
             let config = StreamConfig::avc_sets(vec![sets.sps.clone()], vec![sets.pps.clone()]);
@@ -222,21 +215,22 @@ impl Layer {
         if let Some(last) = self.last.replace(frame.pts) {
             self.step = Some(frame.pts - last);
         }
-        let (Some(rate), Some(track)) = (&mut self.rate, self.track) else {
+        let (Some(pace), Some(track)) = (&mut self.pace, self.track) else {
             return Ok(());
         };
         if frame.key {
             let interval = i64::from(self.shared.interval_ms) * 90;
             let step = self.step.unwrap_or(3_600).clamp(3_000, interval.max(3_000));
             let pictures = u32::try_from((interval + step / 2) / step).unwrap_or(1);
-            rate.start_gop(f64::from(self.shared.interval_ms) / 1_000.0, pictures);
+            // Nobody knows which will be the last, and what comes after it is not ours.
+            pace.start_gop(
+                f64::from(self.shared.interval_ms) / 1_000.0,
+                pictures,
+                false,
+            );
         }
-        let quantiser = rate.quantiser(frame.key);
-        let coded = self.encoder.encode(&frame.picture, frame.key, quantiser);
+        let coded = pace.encode(&mut self.encoder, frame.picture.clone(), frame.key);
         let coded = coded.map_err(|error| self.fault(&error))?;
-        if let Some(rate) = &mut self.rate {
-            rate.spent(coded.bytes.len());
-        }
         let unit = AccessUnit {
             dts: frame.pts,
             pts: frame.pts,

@@ -3,12 +3,14 @@
 //! * [`support`] refuses by name what OpenH264's decoder does not have, before anything is decoded.
 //! * [`nal`] converts between length-prefixed samples (ISO/IEC 14496-15) and Annex B byte streams.
 //! * [`decoder`] and [`encoder`] are the only places that call the C++ library.
-//! * [`rate`] holds a rendition's bitrate: OpenH264's own control needs to drop frames for that, and we never do.
+//! * [`rate`] holds a rendition's bitrate: OpenH264's own control needs to drop frames for that, and we never do. [`pace`] is an encoder
+//!   under it.
 
 pub mod decoder;
 pub mod encoder;
 pub mod level;
 pub mod nal;
+pub mod pace;
 pub mod rate;
 pub mod support;
 

@@ -58,7 +58,7 @@ async fn no_two_seconds_take_more_than_players_have_buffered() {
          -filter_complex [0][1][2]concat=n=3,format=yuv420p -c:v libx264 -preset ultrafast -crf 12 -g 50",
         &source,
     );
-    for engine in [Choice::Ffmpeg] {
+    for engine in [Choice::BuiltIn, Choice::Ffmpeg] {
         let made = ladder(&source, engine).await;
         let all = renditions(&made);
         assert!(all.len() >= 3, "{:?}", made.files.keys());
@@ -78,7 +78,7 @@ async fn what_needs_its_rate_gets_it() {
          -c:v libx264 -preset ultrafast -crf 12 -g 50",
         &source,
     );
-    for engine in [Choice::Ffmpeg] {
+    for engine in [Choice::BuiltIn, Choice::Ffmpeg] {
         let made = ladder(&source, engine).await;
         for (name, rate, bits) in renditions(&made) {
             let spent = bits.iter().sum::<f64>() * RATE / bits.len() as f64 / rate;
