@@ -16,20 +16,18 @@ use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
 use headwater_work::{ChunkRecord, Claim, TakeResponse};
 use serde::{Deserialize, Serialize};
 
+use super::fault;
 use super::output::{OutputRun, patience};
 use super::pack::{self, Made};
 use super::planning::Plan;
 use super::split::{Chunk, Split, TICKS, depth};
 use super::tracks::{File, Track, Work};
-use super::{fault, graph};
 use crate::division::{Counted, LOOK_AGAIN};
 use crate::failure::{self, Step, Stopped};
 use crate::output::{OutputPlace, Staged};
 
 /// Of one encoder. More of them change what it writes; what a machine has more is used by more chunks at a time.
 pub(super) const THREADS: usize = 1;
-/// How far before a chunk decoding begins at least, in seconds: filters that compare pictures have seen one.
-const RUN_UP: f64 = 1.0;
 /// How far a picture may be from its planned time: a millisecond of the container, and rounding.
 const TOLERANCE: u64 = TICKS * 2 / 1000;
 
@@ -389,38 +387,10 @@ impl OutputRun<'_> {
         renditions: &[Rendition<'_>],
         paths: &[PathBuf],
     ) -> Step<()> {
-        let (Some((video, input)), Some(pictures)) = (self.source_video(), &plan.pictures) else {
-            return Err(failure::internal("There is no video to encode."));
-        };
         let threads = THREADS.to_string();
         let mut arguments = self.opening(THREADS);
-        arguments.extend(["-copyts", "-start_at_zero", "-threads", &threads].map(str::to_owned));
-        let seek = chunk.from.map_or(0.0, |from| (from - RUN_UP).max(0.0));
-        let autorotate = self.preset.filters.turn == headwater_preset::Turn::Auto;
-        arguments.extend(input.from(autorotate, seek));
-        let window = graph::Window {
-            from: chunk.from,
-            to: chunk.to,
-            shift: input.start_ms as f64 / 1000.0,
-            first: chunk.pictures.start == 0,
-        };
-        let mut part = self.part()?.clone();
-        part.video = Some(super::probe::VideoStream {
-            input: 0,
-            ..video.clone()
-        });
-        arguments.extend([
-            "-filter_complex".into(),
-            graph::video(
-                &[part],
-                &self.preset.filters,
-                &pictures.canvas,
-                &pictures.rungs,
-                &[],
-                split.thin,
-                Some(&window),
-            ),
-        ]);
+        arguments.extend(["-copyts", "-start_at_zero"].map(str::to_owned));
+        arguments.extend(self.stretch(plan, split, chunk)?);
         let key_frames = split.key_frames(chunk);
         for (rendition, path) in renditions.iter().zip(paths) {
             let Some(track) = plan.tracks.get(rendition.track) else {

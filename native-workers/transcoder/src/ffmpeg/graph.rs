@@ -3,6 +3,8 @@
 //!
 //! Everything that is written into the graph is a number or a word of ours: nothing of a file or a preset needs escaping.
 
+use std::ops::Range;
+
 use headwater_bmff::Colour;
 use headwater_preset::{
     Crop, Deinterlace, Fade, Filters, Length, Overlay, OverlayKind, Parity, SyncMode, Turn,
@@ -277,18 +279,43 @@ pub fn sequence_rate(parts: &[Part]) -> Option<f64> {
 /// What is laid over the presentation: the filter's words and the source.
 pub type Overlaid<'a> = (&'a Overlay, &'a Part);
 
-/// The stretch of a source that is let through, in seconds of the source from its start on.
-#[derive(Debug, Clone, Copy)]
+/// What of a presentation a chunk is made of.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    pub from: Option<f64>,
-    pub to: Option<f64>,
-    /// Where in the source the presentation begins.
-    pub shift: f64,
-    /// It is the beginning of the presentation.
-    pub first: bool,
+    /// Seconds of the presentation at which it begins.
+    pub begins: f64,
+    pub cut: Cut,
 }
 
-impl Window {
+/// The stretch of the sources that is let through.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cut {
+    /// Of a single source.
+    Single(Limits),
+    /// Of a sequence: parts that follow each other.
+    Sequence(Vec<Piece>),
+}
+
+/// Seconds of a source, from its start on.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    pub from: Option<f64>,
+    pub to: Option<f64>,
+    /// Where in the source the clip begins.
+    pub shift: f64,
+}
+
+/// Frames of one part of a sequence, at the rate of the sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// Place among the parts.
+    pub part: usize,
+    pub frames: Range<u64>,
+    /// Of its clip, if the source is not opened there already.
+    pub limits: Limits,
+}
+
+impl Limits {
     fn filters(&self) -> Vec<String> {
         let mut out = Vec::new();
         let limits: Vec<String> = [("start", self.from), ("end", self.to)]
@@ -303,23 +330,66 @@ impl Window {
         }
         out
     }
+
+    /// Puts these limits into what [`prepared`] gave: whoever makes pictures whole looks at those before and after.
+    fn inside(&self, steps: &mut Vec<String>) {
+        let at = usize::from(steps.first().is_some_and(|step| step.starts_with("bwdif")));
+        steps.splice(at..at, self.filters());
+    }
 }
 
-/// The pictures of `parts` one after the other, on the canvas: chains of which the last ends in `[whole]`.
-fn in_sequence(parts: &[Part], filters: &Filters, canvas: &Canvas) -> Vec<String> {
+/// Frames of `part` in a sequence of `rate` frames a second: the next part begins where the sound's next part does.
+pub fn frames_of(part: &Part, rate: f64) -> u64 {
+    (part.seconds * rate).round().max(1.0) as u64
+}
+
+/// The parts as a whole, of inputs that are opened where their clips begin.
+fn whole(parts: &[Part], rate: f64) -> Vec<Piece> {
+    parts
+        .iter()
+        .enumerate()
+        .map(|(number, part)| Piece {
+            part: number,
+            frames: 0..frames_of(part, rate),
+            limits: Limits::default(),
+        })
+        .collect()
+}
+
+/// The pictures of `parts` one after the other, on the canvas: chains of which the last ends in `[whole]`. `pieces`: only
+/// those, shown when they are in the whole.
+fn in_sequence(
+    parts: &[Part],
+    filters: &Filters,
+    canvas: &Canvas,
+    pieces: Option<&[Piece]>,
+) -> Vec<String> {
     let mut chains: Vec<String> = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        let Some(video) = &part.video else {
+    let mut labels = String::new();
+    let rate = sequence_rate(parts).unwrap_or(25.0);
+    let all;
+    let pieces = match pieces {
+        Some(pieces) => pieces,
+        None => {
+            all = whole(parts, rate);
+            all.as_slice()
+        }
+    };
+    for (number, piece) in pieces.iter().enumerate() {
+        let Some(video) = parts.get(piece.part).and_then(|part| part.video.as_ref()) else {
             continue;
         };
         let mut steps = prepared(video, filters, canvas);
-        if let Some(rate) = sequence_rate(parts) {
-            // From 0 on, in so many frames: the next part begins where the sound's next part does.
-            let frames = (part.seconds * rate).round().max(1.0);
-            steps.push(format!(
-                "fps={rate:.6}:start_time=0,tpad=stop=-1:stop_mode=clone,trim=end_frame={frames:.0}"
-            ));
-        }
+        piece.limits.inside(&mut steps);
+        // From 0 on, in so many frames, whatever the part's own are.
+        let Range { start, end } = piece.frames;
+        let from = match start {
+            0 => String::new(),
+            start => format!("start_frame={start}:"),
+        };
+        steps.push(format!(
+            "fps={rate:.6}:start_time=0,tpad=stop=-1:stop_mode=clone,trim={from}end_frame={end}"
+        ));
         steps.push(fitted(video, filters, canvas));
         let format = match canvas.keeps_hdr {
             true => "yuv420p10le",
@@ -332,18 +402,28 @@ fn in_sequence(parts: &[Part], filters: &Filters, canvas: &Canvas) -> Vec<String
             video.index,
             steps.join(",")
         ));
+        labels += &format!("[p{number}]");
     }
-    let labels: String = (0..parts.len())
-        .map(|number| format!("[p{number}]"))
-        .collect();
-    chains.push(format!("{labels}concat=n={}:v=1:a=0[whole]", parts.len()));
+    let first = pieces.first().map_or(0, |first| {
+        let before = parts.iter().take(first.part);
+        before.map(|part| frames_of(part, rate)).sum::<u64>() + first.frames.start
+    });
+    let joint = match pieces.len() {
+        // Of the same precision as what is put together.
+        1 => "settb=AVTB".to_owned(),
+        count => format!("concat=n={count}:v=1:a=0"),
+    };
+    // By number: parts end when their sources do for `concat`, which may be a frame later.
+    chains.push(format!(
+        "{labels}{joint},setpts=(N+{first})/({rate:.6}*TB)[whole]"
+    ));
     chains
 }
 
 /// The pictures of all renditions: graph text whose ends are `[v0]`, `[v1]`, ...
 ///
-/// `parts`: one after the other, each with video. `thin`: every so many pictures one is kept. `window`: of a single part,
-/// if not all of it.
+/// `parts`: one after the other, each with video. `thin`: every so many pictures one is kept. `window`: what of it, if not
+/// all; inputs are those of that, then.
 #[allow(clippy::too_many_arguments)] // all of them are what pictures are made from
 pub fn video(
     parts: &[Part],
@@ -360,14 +440,16 @@ pub fn video(
     let mut tail: Vec<String> = Vec::new();
     let mut from = String::new();
     if several {
-        chains = in_sequence(parts, filters, canvas);
+        let pieces = window.and_then(|window| match &window.cut {
+            Cut::Sequence(pieces) => Some(pieces.as_slice()),
+            Cut::Single(_) => None,
+        });
+        chains = in_sequence(parts, filters, canvas, pieces);
         from = "[whole]".to_owned();
     } else if let Some(video) = parts.first().and_then(|part| part.video.as_ref()) {
         tail = prepared(video, filters, canvas);
-        if let Some(window) = window {
-            // Whoever makes pictures whole looks at those before and after.
-            let at = usize::from(tail.first().is_some_and(|step| step.starts_with("bwdif")));
-            tail.splice(at..at, window.filters());
+        if let Some(Cut::Single(limits)) = window.map(|window| &window.cut) {
+            limits.inside(&mut tail);
         }
         from = format!("[{}:{}]", video.input, video.index);
     }
@@ -385,6 +467,10 @@ pub fn video(
         let OverlayKind::Picture { .. } = overlay.kind else {
             continue;
         };
+        let begins = window.map_or(0.0, |window| window.begins);
+        let Some(over) = laid_over(overlay, part, canvas, total, number, begins) else {
+            continue;
+        };
         // Positions are those of the presentation's own size.
         if !scaled {
             let video = parts.first().and_then(|part| part.video.as_ref());
@@ -393,7 +479,7 @@ pub fn video(
         }
         chains.push(format!("{from}{}[u{number}]", joined(&tail)));
         tail.clear();
-        chains.push(laid_over(overlay, part, canvas, total, number));
+        chains.push(over);
         from = format!("[u{number}][o{number}]");
         // The overlay's picture is away before it begins and after it ends.
         let (left, top) = place(overlay, canvas.size);
@@ -403,7 +489,7 @@ pub fn video(
         number += 1;
     }
     // What is first on screen is so from the start; encoders count key frames from their first picture.
-    if window.is_none_or(|window| window.first) {
+    if window.is_none_or(|window| window.begins <= 0.0) {
         tail.push("setpts=if(eq(N\\,0)\\,0\\,PTS)".into());
     }
     // Scaled step by step: from the canvas to the largest, from there to the next.
@@ -635,7 +721,7 @@ pub fn stills(
     sizes: (Size, Size),
     which: &str,
 ) -> String {
-    let mut chains = in_sequence(parts, filters, canvas);
+    let mut chains = in_sequence(parts, filters, canvas, None);
     let steps = finished(None, canvas, sizes).join(",");
     chains.push(format!("[whole]{which},{steps}"));
     chains.join(";")

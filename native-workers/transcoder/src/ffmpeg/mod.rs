@@ -34,6 +34,7 @@ pub mod rungs;
 pub mod sandbox;
 pub mod scratch;
 mod split;
+mod stretch;
 pub mod tools;
 pub mod tracks;
 

@@ -19,14 +19,19 @@ pub(super) fn place(overlay: &Overlay, size: Size) -> (u32, u32) {
     }
 }
 
-/// The picture of an overlay, ready at its time: `[o0]`, `[o1]`, ...
+/// Frames a second of a still picture that is laid over.
+const STILL_RATE: f64 = 25.0;
+
+/// The picture of an overlay, ready at its time: `[o0]`, `[o1]`, ... `begins`: seconds of the presentation that are over.
+/// `None`: a still that was over with them.
 pub(super) fn laid_over(
     overlay: &Overlay,
     part: &Part,
     canvas: &Canvas,
     total: f64,
     number: usize,
-) -> String {
+    begins: f64,
+) -> Option<String> {
     let mut steps: Vec<String> = Vec::new();
     let start = overlay.start_ms as f64 / 1000.0;
     let end = overlay
@@ -39,9 +44,17 @@ pub(super) fn laid_over(
     }
     .max(0.04);
     if part.still {
-        steps.push("loop=loop=-1:size=1:start=0,setpts=N/(25*TB)".into());
+        // One frame more than has to be: that which is there when the first picture comes.
+        let over = (((begins - start) * STILL_RATE).floor() - 1.0).max(0.0);
+        if over / STILL_RATE >= length {
+            return None;
+        }
+        steps.push(format!(
+            "loop=loop=-1:size=1:start=0,setpts=(N+{over})/({STILL_RATE}*TB),trim=end={length:.3}"
+        ));
+    } else {
+        steps.push(format!("trim=duration={length:.3},setpts=PTS-STARTPTS"));
     }
-    steps.push(format!("trim=duration={length:.3},setpts=PTS-STARTPTS"));
     let source = part.video.as_ref();
     let (input, index) = source.map_or((0, 0), |video| (video.input, video.index));
     if let (
@@ -85,10 +98,10 @@ pub(super) fn laid_over(
             steps.push(format!("fade=t=out:st={from:.3}:d={duration:.3}:alpha=1"));
         }
     }
-    format!(
+    Some(format!(
         "[{input}:{index}]{},setpts=PTS+{start:.3}/TB[o{number}]",
         steps.join(",")
-    )
+    ))
 }
 
 /// The sound `from` of an overlay, ready at its time: `[t{label}]`.

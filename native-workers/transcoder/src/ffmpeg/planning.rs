@@ -38,7 +38,10 @@ pub(super) struct Pictures {
 }
 
 impl OutputRun<'_> {
-    fn overlays(&self) -> Step<Vec<Overlaid<'_>>> {
+    /// What is laid over, in the order of the preset.
+    ///
+    /// Errors: `ConfigurationUnsupported`, for a label that no input has.
+    pub(super) fn overlays(&self) -> Step<Vec<Overlaid<'_>>> {
         self.preset
             .filters
             .overlays

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use headwater_preset::{RateControl, SyncMode, VideoCodec, VideoFormat};
+use headwater_preset::{OverlayKind, RateControl, SyncMode, VideoCodec, VideoFormat};
 
 use super::inputs::LIMITS;
 use super::output::OutputRun;
@@ -18,7 +18,7 @@ use super::probe::VideoStream;
 use super::rungs::Rung;
 use super::sandbox::{Limits, Program};
 use super::tracks::Work;
-use super::{SILENCE, fault};
+use super::{SILENCE, fault, graph};
 use crate::failure::{Step, Stopped};
 use crate::plan::Fingerprint;
 
@@ -32,6 +32,11 @@ const SLACK: u64 = 45;
 const MOST_REORDERING: u64 = TICKS;
 /// Most pictures that are planned with: two days of 60 a second.
 const MOST_PICTURES: usize = 48 * 3600 * 60;
+
+const TOO_MANY: &str = "it has more pictures than are planned with";
+
+/// Where a clip begins in its source, and ends if that is before the source does, in seconds.
+type Clip = (f64, Option<f64>);
 
 /// The pictures of an output, divided.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,12 +132,7 @@ struct Scan {
 
 /// Divides pictures that are shown at `times` (seconds of the source, ascending), of which every `thin`th is kept.
 /// `start`: where the presentation begins. `end`: where the clip ends, if it does before the source.
-fn divide(
-    times: &[f64],
-    thin: u32,
-    grid_ms: u32,
-    (start, end): (f64, Option<f64>),
-) -> Option<Split> {
+fn divide(times: &[f64], thin: u32, grid_ms: u32, (start, end): Clip) -> Option<Split> {
     let thin = (thin as usize).max(1);
     let mut split = Split {
         times: Vec::with_capacity(times.len() / thin + 1),
@@ -195,23 +195,23 @@ impl OutputRun<'_> {
         if let Err(why) = self.may_split(plan, whole) {
             return Ok(Err(why));
         }
-        let Some((video, input)) = self.source_video() else {
-            return Ok(Err("it has no pictures".into()));
+        let (times, clip, fingerprint) = match graph::sequence_rate(&self.sources.parts) {
+            // Whatever its parts are like, a sequence has frames of one rate.
+            Some(rate) => {
+                let parts = self.sources.parts.iter();
+                let count: u64 = parts.map(|part| graph::frames_of(part, rate)).sum();
+                if count > MOST_PICTURES as u64 {
+                    return Ok(Err(TOO_MANY.into()));
+                }
+                let times = (0..count).map(|frame| frame as f64 / rate).collect();
+                (times, (0.0, None), Fingerprint::default())
+            }
+            None => match self.scan_single().await? {
+                Ok(scanned) => scanned,
+                Err(why) => return Ok(Err(why.into())),
+            },
         };
-        let scan = self.scan(video, input).await?;
-        if let Some(why) = scan.unusable {
-            return Ok(Err(why.into()));
-        }
-        let start = input.start_ms as f64 / 1000.0;
-        let end = input.length_ms.map(|length| start + length as f64 / 1000.0);
-        let inside: Vec<f64> = scan
-            .times
-            .iter()
-            .copied()
-            .filter(|&time| time >= start - 1e-7 || input.start_ms == 0)
-            .filter(|&time| end.is_none_or(|end| time < end - 1e-7))
-            .collect();
-        let Some(mut split) = divide(&inside, plan.thin, plan.key_frame_ms, (start, end)) else {
+        let Some(mut split) = divide(&times, plan.thin, plan.key_frame_ms, clip) else {
             return Ok(Err("its pictures have no times of their own".into()));
         };
         let short = self.seconds() - split.seconds();
@@ -230,8 +230,7 @@ impl OutputRun<'_> {
             return Ok(Err("its pictures are shown for long, one by one".into()));
         }
         let works: Vec<&Work> = plan.tracks.iter().map(|track| &track.work).collect();
-        split.fingerprint = scan
-            .fingerprint
+        split.fingerprint = fingerprint
             .with("ffmpeg")
             .with(&self.engine.tools.version)
             .with(&self.sources.etags)
@@ -240,6 +239,29 @@ impl OutputRun<'_> {
             .with((&split.chunks, split.times.len(), super::chunks::THREADS))
             .text();
         Ok(Ok(split))
+    }
+
+    /// When the pictures of the only source are shown that are inside its clip, in seconds of it; and the clip.
+    async fn scan_single(&self) -> Step<Result<(Vec<f64>, Clip, Fingerprint), &'static str>> {
+        let part = self.sources.parts.first();
+        let video = part.and_then(|part| part.video.as_ref());
+        let found = video.and_then(|video| Some((video, self.sources.inputs.get(video.input)?)));
+        let Some((video, input)) = found else {
+            return Ok(Err("it has no pictures"));
+        };
+        let scan = self.scan(video, input).await?;
+        if let Some(why) = scan.unusable {
+            return Ok(Err(why));
+        }
+        let start = input.start_ms as f64 / 1000.0;
+        let end = input.length_ms.map(|length| start + length as f64 / 1000.0);
+        let inside = scan
+            .times
+            .into_iter()
+            .filter(|&time| time >= start - 1e-7 || input.start_ms == 0)
+            .filter(|&time| end.is_none_or(|end| time < end - 1e-7))
+            .collect();
+        Ok(Ok((inside, (start, end), scan.fingerprint)))
     }
 
     /// Err: what in the preset or the source stands against it.
@@ -254,37 +276,35 @@ impl OutputRun<'_> {
         let constant = self.preset.videos.iter().any(
             |video| matches!(video, VideoCodec::Encode(encode) if encode.rate == RateControl::Constant),
         );
-        let filters = &self.preset.filters;
+        let moving = self.overlays().is_ok_and(|overlays| {
+            overlays.iter().any(|(overlay, part)| {
+                matches!(overlay.kind, OverlayKind::Picture { .. }) && !part.still
+            })
+        });
+        // Others are searched by guess, or have no times for their packets.
+        let mut sources = self.sources.parts.iter().map(|part| {
+            let video = part.video.as_ref()?;
+            self.sources.inputs.get(video.input)
+        });
+        let searched = sources.all(|input| {
+            input.is_some_and(|input| ["mov", "matroska"].contains(&input.demuxer.name))
+        });
         let reason = if !pictures {
             "it has no pictures to encode"
         } else if whole {
             "its files are put together of several tracks"
-        } else if self.sources.parts.len() > 1 {
-            "it is a sequence"
-        } else if !filters.overlays.is_empty() {
-            "something is laid over it"
-        } else if filters.fade_in.is_some() || filters.fade_out.is_some() {
-            "it fades"
+        } else if moving {
+            "something that moves is laid over it"
         } else if rates || plan.sync == SyncMode::Cfr {
             "its frame rate is made another"
         } else if constant {
             "the buffer of a constant rate goes through all of it"
+        } else if !searched {
+            "in a source of this container nothing says where its key frames are"
         } else {
-            match self.source_video() {
-                // Others are searched by guess, or have no times for their packets.
-                Some((_, input)) if !["mov", "matroska"].contains(&input.demuxer.name) => {
-                    "in a source of this container nothing says where its key frames are"
-                }
-                _ => return Ok(()),
-            }
+            return Ok(());
         };
         Err(reason.into())
-    }
-
-    /// The stream that pictures are made of, and its file.
-    pub(super) fn source_video(&self) -> Option<(&VideoStream, &super::inputs::Input)> {
-        let video = self.sources.parts.first()?.video.as_ref()?;
-        Some((video, self.sources.inputs.get(video.input)?))
     }
 
     /// Reads the times of all packets of `video`.
@@ -352,7 +372,7 @@ fn read_packet(text: &str, scan: &mut Scan) {
     match time {
         _ if discarded => {}
         _ if scan.times.len() >= MOST_PICTURES => {
-            scan.unusable = Some("it has more pictures than are planned with");
+            scan.unusable = Some(TOO_MANY);
         }
         Some(time) => scan.times.push(time),
         None => scan.unusable = Some("its pictures have no times of their own"),

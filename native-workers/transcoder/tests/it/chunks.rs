@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::jobs::{aac, assert_as_in, fake, keys, small, standard};
 use crate::support::{Fake, media, save};
 use headwater_transcoder::auto::Choice;
-use headwater_work::{Outcome, Selection};
+use headwater_work::{Outcome, Selection, WorkInput};
 use serde_json::{Value, json};
 
 /// A minute with a flash and a beep every second, at an odd frame rate, in groups of pictures of any length.
@@ -33,12 +33,52 @@ fn moving(folder: &Path, rate: &str, filters: &str) -> PathBuf {
         .args(["-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", &video])
         .args("-f lavfi -i sine=1000:d=44:r=48000 -fps_mode vfr".split(' '))
         .args("-c:v libx264 -preset veryfast -g 170 -bf 3 -x264-params open-gop=1".split(' '))
-        .args(["-c:a", "aac"])
+        .args(["-c:a", "mp3"])
         .arg(&path)
         .status()
         .unwrap();
     assert!(status.success());
     path
+}
+
+/// Sound that is copied, and not AAC: outputs that have some are made in one piece.
+fn copy() -> Value {
+    json!({"@odata.type": "#Microsoft.Media.CopyAudio", "label": "copied"})
+}
+
+/// What a job made, in a folder.
+type Kept = (tempfile::TempDir, Vec<String>);
+
+/// The only file whose name has `part` in it.
+fn path((folder, names): &Kept, part: &str) -> PathBuf {
+    let mut found = names.iter().filter(|name| name.contains(part));
+    folder.path().join(found.next().unwrap())
+}
+
+/// Encodes `input` of `files` with the first preset in chunks, and with the second in one piece.
+async fn both_ways(
+    files: &[&Path],
+    input: impl Fn(&Fake) -> WorkInput,
+    presets: &[Value; 2],
+) -> [Kept; 2] {
+    let mut made = Vec::new();
+    for (how, preset) in ["in 2 chunks", "in one piece"].iter().zip(presets) {
+        let fake = fake(Choice::Ffmpeg).await;
+        for file in files {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            fake.upload(name, std::fs::read(file).unwrap());
+        }
+        fake.queue_with(input(&fake), vec![preset.clone()]);
+        let outcome = fake.finish(2).await;
+        assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+        assert!(reason(&fake).contains(how), "{how}: {}", reason(&fake));
+        let files = fake.files("out0");
+        let folder = tempfile::tempdir().unwrap();
+        save(&files, folder.path());
+        let names = files.into_keys().filter(|name| !name.starts_with('.'));
+        made.push((folder, names.collect()));
+    }
+    made.try_into().unwrap()
 }
 
 /// Encodes `film` with `codec` in chunks and in one piece, and holds both against each other and the source.
@@ -47,31 +87,14 @@ async fn joins_like_one_piece(film: &Path, codec: &str) {
                         {"width": 64, "height": 36, "bitrate": 80_000, "label": "tiny"}]);
     let video = json!({"@odata.type": format!("#Microsoft.Media.{codec}Video"), "complexity": "Speed",
                        "layers": layers});
-    let folder = tempfile::tempdir().unwrap();
-    let mut made = Vec::new();
-    // Whatever fades is made in one piece: here but for its last picture.
-    let fade =
-        json!({"fadeOut": {"start": "PT43.99S", "duration": "PT0.01S", "fadeColor": "black"}});
-    for (how, filters) in [("in 2 chunks", Value::Null), ("in one piece", fade)] {
-        let fake = with(film).await;
-        let preset = standard(json!([aac(), video.clone()]), filters);
-        fake.queue_with(fake.input("film.mkv"), vec![preset]);
-        let outcome = fake.finish(2).await;
-        assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
-        assert!(reason(&fake).contains(how), "{codec}: {}", reason(&fake));
-        let inside = folder.path().join(how.replace(' ', "_"));
-        std::fs::create_dir(&inside).unwrap();
-        let files = fake.files("out0");
-        save(&files, &inside);
-        let path = |part: &str| {
-            let mut found = files.keys().filter(|name| name.contains(part));
-            inside.join(found.find(|name| !name.starts_with('.')).unwrap())
-        };
-        made.push((path("small"), path("tiny"), path("aac_")));
-    }
+    let ways = [json!([aac(), video.clone()]), json!([aac(), video, copy()])]
+        .map(|codecs| standard(codecs, Value::Null));
+    let kept = both_ways(&[film], |fake| fake.input("film.mkv"), &ways).await;
+    let paths = |made| ["small", "tiny", "aac_"].map(|part| path(made, part));
+    let made = kept.each_ref().map(paths);
     let (chunked, whole) = (&made[0], &made[1]);
     let own = media::packets(film, "v:0");
-    for (chunked, whole) in [(&chunked.0, &whole.0), (&chunked.1, &whole.1)] {
+    for (chunked, whole) in chunked.iter().zip(whole).take(2) {
         let (parts, one) = (media::packets(chunked, "v:0"), media::packets(whole, "v:0"));
         assert_eq!(parts.len(), own.len(), "{codec}");
         assert_eq!(one.len(), own.len(), "{codec}");
@@ -92,18 +115,119 @@ async fn joins_like_one_piece(film: &Path, codec: &str) {
         let alike = media::ssim(chunked, whole);
         assert!(alike > 0.9, "{codec}: {alike}");
     }
-    assert_eq!(keys(&chunked.0), keys(&chunked.1));
+    assert_eq!(keys(&chunked[0]), keys(&chunked[1]));
     // Sound is one piece in both.
     let times = |file: &Path| -> Vec<f64> {
         let packets = media::packets(file, "a:0").into_iter();
         packets.map(|packet| packet.pts).collect()
     };
-    assert_eq!(times(&chunked.2), times(&whole.2));
+    assert_eq!(times(&chunked[2]), times(&whole[2]));
 }
 
 const STEADY: &str = "";
 /// Two seconds of every picture, two seconds of every third.
 const UNSTEADY: &str = ",select='lt(mod(t\\,4)\\,2)+not(mod(n\\,3))'";
+
+/// Asserts that both files show the same pictures at the same times.
+fn assert_same_pictures(chunked: &Path, whole: &Path) {
+    let (parts, one) = (media::packets(chunked, "v:0"), media::packets(whole, "v:0"));
+    assert_eq!(parts.len(), one.len());
+    for (parts, one) in parts.iter().zip(&one) {
+        assert!((parts.pts - one.pts).abs() < 0.0015, "{parts:?} {one:?}");
+        assert_eq!(parts.key, one.key, "{parts:?} {one:?}");
+    }
+    assert_eq!(media::frame_sums(chunked).len(), parts.len());
+    let luma = media::brightness(chunked).into_iter();
+    for (own, other) in luma.zip(media::brightness(whole)) {
+        assert!((own.1 - other.1).abs() < 3.0, "{own:?} {other:?}");
+    }
+    let alike = media::ssim(chunked, whole);
+    assert!(alike > 0.9, "{alike}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fades_and_has_pictures_laid_over_it_goes_in_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = moving(folder.path(), "30000/1001", STEADY);
+    let (logo, bug) = (
+        folder.path().join("logo.png"),
+        folder.path().join("bug.png"),
+    );
+    media::ffmpeg("-f lavfi -i color=white:s=64x64 -frames:v 1", &logo);
+    media::ffmpeg("-f lavfi -i color=red:s=64x64 -frames:v 1", &bug);
+    let labelled = |label: &str| Selection {
+        label: Some(label.into()),
+        ..Selection::default()
+    };
+    // One across the seam, which comes and goes slowly; one that is over before it; fades that take seconds at both ends.
+    let over = |label: &str, start: &str, end: &str| {
+        json!({"@odata.type": "#Microsoft.Media.VideoOverlay", "inputLabel": label, "start": start, "end": end,
+               "opacity": 0.8, "fadeInDuration": "PT8S", "fadeOutDuration": "PT5S",
+               "position": {"left": "10%", "top": "10%", "width": "50%", "height": "50%"}})
+    };
+    let filters = json!({
+        "overlays": [over("logo", "PT14S", "PT38S"), over("bug", "PT2S", "PT15S")],
+        "fadeIn": {"start": "PT1S", "duration": "PT4S", "fadeColor": "blue"},
+        "fadeOut": {"start": "PT18S", "duration": "PT20S", "fadeColor": "black"},
+    });
+    let input = |fake: &Fake| WorkInput::Several {
+        inputs: vec![
+            fake.input("film.mkv"),
+            fake.cut_input("logo.png", labelled("logo")),
+            fake.cut_input("bug.png", labelled("bug")),
+        ],
+    };
+    let video = small("H264Video");
+    let ways = [json!([aac(), video]), json!([aac(), video, copy()])]
+        .map(|codecs| standard(codecs, filters.clone()));
+    let made = both_ways(&[&film, &logo, &bug], input, &ways).await;
+    for part in ["small", "tiny"] {
+        let [chunked, whole] = made.each_ref().map(|made| path(made, part));
+        assert_same_pictures(&chunked, &whole);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_go_in_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = moving(folder.path(), "25", UNSTEADY);
+    let other = folder.path().join("other.mp4");
+    media::ffmpeg(
+        "-f lavfi -i testsrc=s=176x144:r=30000/1001:d=30 -f lavfi -i sine=500:d=30 -c:v libx264 -preset ultrafast -g 90 -c:a aac",
+        &other,
+    );
+    let between = |start: u64, end: Option<u64>| Selection {
+        start_ms: Some(start),
+        end_ms: end,
+        ..Selection::default()
+    };
+    // The seam is in the second part, which is over in the second chunk.
+    let input = |fake: &Fake| WorkInput::Sequence {
+        inputs: vec![
+            fake.cut_input("film.mkv", between(1_300, Some(15_300))),
+            fake.cut_input("other.mp4", between(3_100, Some(22_000))),
+            fake.cut_input("film.mkv", between(29_000, None)),
+        ],
+    };
+    // A rate of its own keeps it in one piece; the sequence has the same.
+    let mut rated = small("H264Video");
+    for layer in rated["layers"].as_array_mut().unwrap() {
+        layer["frameRate"] = json!("25");
+    }
+    let filters = json!({"fadeOut": {"start": "PT40S", "duration": "PT7S", "fadeColor": "black"}});
+    let ways =
+        [small("H264Video"), rated].map(|video| standard(json!([aac(), video]), filters.clone()));
+    let made = both_ways(&[&film, &other], input, &ways).await;
+    for part in ["small", "tiny"] {
+        let [chunked, whole] = made.each_ref().map(|made| path(made, part));
+        // Of one rate throughout, whatever the parts' own.
+        for (number, picture) in media::packets(&chunked, "v:0").iter().enumerate() {
+            let time = number as f64 / 25.0;
+            assert!((picture.pts - time).abs() < 0.0015, "{number}: {picture:?}");
+        }
+        assert_same_pictures(&chunked, &whole);
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_of_x264_join_like_one_piece() {
@@ -232,16 +356,19 @@ async fn what_stays_whole_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let film = source(folder.path());
     let fake = with(&film).await;
-    let fading = standard(
-        json!([small("H264Video")]),
-        json!({"fadeIn": {"duration": "PT1S", "fadeColor": "black"}}),
-    );
+    let mut rated = small("H264Video");
+    rated["layers"][0]["frameRate"] = json!("15");
+    let rated = standard(json!([rated]), Value::Null);
     let short = Selection {
         end_ms: Some(3_000),
         ..Selection::default()
     };
     for (selection, preset, says) in [
-        (Selection::default(), fading, "it fades"),
+        (
+            Selection::default(),
+            rated,
+            "its frame rate is made another",
+        ),
         (short, preset(), "it is short"),
     ] {
         fake.queue_with(fake.cut_input("film.mkv", selection), vec![preset]);
