@@ -74,6 +74,12 @@ impl Input {
         if inside > 0.0 {
             out.extend(["-ss".into(), format!("{inside:.6}")]);
         }
+        // Left alone, ffmpeg lets a transport stream begin with the first of the tracks that a run uses: pictures and sound that are
+        // made by themselves would both begin at 0. With any offset it keeps to the file's own start.
+        let after = match self.demuxer.name {
+            "mpegts" => after.max(0.000_001),
+            _ => after,
+        };
         if after > 0.0 {
             out.extend(["-itsoffset".into(), format!("{after:.6}")]);
         }
@@ -273,6 +279,15 @@ impl Loader<'_> {
         videos.sort_by_key(|video: &VideoStream| {
             std::cmp::Reverse((video.coded.area(), video.bits_per_second))
         });
+        for number in first..sources.inputs.len() {
+            let next = sources.inputs.len();
+            let input = match sources.inputs.get(number) {
+                Some(input) if main => (number, input),
+                _ => continue,
+            };
+            let copy = self.indexed(input, part.seconds, &mut videos, next).await?;
+            sources.inputs.extend(copy);
+        }
         part.audios = channels::put_together(chosen(audios, &selection.tracks, true))?;
         part.video = videos.first().cloned();
         if part.video.is_none() && part.audios.is_empty() {

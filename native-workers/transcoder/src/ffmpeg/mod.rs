@@ -18,6 +18,7 @@ pub mod container;
 pub mod fault;
 pub mod graph;
 pub mod images;
+mod indexed;
 pub mod inputs;
 #[cfg(target_os = "linux")]
 pub mod landlock;

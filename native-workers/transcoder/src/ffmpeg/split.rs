@@ -11,10 +11,10 @@ use std::ops::Range;
 
 use headwater_preset::{OverlayKind, RateControl, SyncMode, VideoCodec, VideoFormat};
 
-use super::inputs::LIMITS;
+use super::indexed::has_index;
+use super::inputs::{Input, LIMITS};
 use super::output::OutputRun;
 use super::planning::Plan;
-use super::probe::VideoStream;
 use super::rungs::Rung;
 use super::sandbox::{Limits, Program};
 use super::tracks::Work;
@@ -25,7 +25,7 @@ use crate::plan::Fingerprint;
 /// Of track times.
 pub(super) const TICKS: u64 = 90_000;
 /// How long a chunk lasts, about: what is lost with a worker. Rate control begins anew in each, so not shorter.
-const CHUNK_MS: u64 = 20_000;
+pub(super) const CHUNK_MS: u64 = 20_000;
 /// Encoder's slack at the limits of stretches: half a millisecond.
 const SLACK: u64 = 45;
 /// Longest lead of decoding that a track's edit list is given.
@@ -37,6 +37,9 @@ const TOO_MANY: &str = "it has more pictures than are planned with";
 
 /// Where a clip begins in its source, and ends if that is before the source does, in seconds.
 type Clip = (f64, Option<f64>);
+
+/// When pictures are shown, in seconds of their source; its clip; and what tells it from others.
+type Scanned = (Vec<f64>, Clip, Fingerprint);
 
 /// The pictures of an output, divided.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,14 +245,14 @@ impl OutputRun<'_> {
     }
 
     /// When the pictures of the only source are shown that are inside its clip, in seconds of it; and the clip.
-    async fn scan_single(&self) -> Step<Result<(Vec<f64>, Clip, Fingerprint), &'static str>> {
+    async fn scan_single(&self) -> Step<Result<Scanned, &'static str>> {
         let part = self.sources.parts.first();
         let video = part.and_then(|part| part.video.as_ref());
         let found = video.and_then(|video| Some((video, self.sources.inputs.get(video.input)?)));
         let Some((video, input)) = found else {
             return Ok(Err("it has no pictures"));
         };
-        let scan = self.scan(video, input).await?;
+        let scan = self.scan(video.index, input).await?;
         if let Some(why) = scan.unusable {
             return Ok(Err(why));
         }
@@ -286,9 +289,7 @@ impl OutputRun<'_> {
             let video = part.video.as_ref()?;
             self.sources.inputs.get(video.input)
         });
-        let searched = sources.all(|input| {
-            input.is_some_and(|input| ["mov", "matroska"].contains(&input.demuxer.name))
-        });
+        let searched = sources.all(|input| input.is_some_and(|input| has_index(&input.demuxer)));
         let reason = if !pictures {
             "it has no pictures to encode"
         } else if whole {
@@ -307,8 +308,8 @@ impl OutputRun<'_> {
         Err(reason.into())
     }
 
-    /// Reads the times of all packets of `video`.
-    async fn scan(&self, video: &VideoStream, input: &super::inputs::Input) -> Step<Scan> {
+    /// Reads the times of all packets of the stream `index`.
+    async fn scan(&self, index: u32, input: &Input) -> Step<Scan> {
         let mut arguments: Vec<String> = ["-v", "error", "-of", "compact=p=0:nk=1"]
             .map(str::to_owned)
             .to_vec();
@@ -316,7 +317,7 @@ impl OutputRun<'_> {
         arguments.extend(
             [
                 "-select_streams",
-                &video.index.to_string(),
+                &index.to_string(),
                 "-show_entries",
                 "packet=pts_time,size,flags",
                 "-f",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::jobs::{aac, assert_as_in, fake, keys, small, standard};
+use crate::support::jobs::{aac, assert_as_in, fake, keys, run, small, standard};
 use crate::support::{Fake, media, save};
 use headwater_transcoder::auto::Choice;
 use headwater_work::{Outcome, Selection, WorkInput};
@@ -79,6 +79,22 @@ async fn both_ways(
         made.push((folder, names.collect()));
     }
     made.try_into().unwrap()
+}
+
+/// `film` in a transport stream that begins when nobody expects it, its sound moved by `shift` seconds.
+fn transported(film: &Path, name: &str, shift: &str) -> PathBuf {
+    let path = film.with_file_name(name);
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y", "-i"])
+        .arg(film)
+        .args(["-itsoffset", shift, "-i"])
+        .arg(film)
+        .args("-map 0:v -map 1:a -c:v copy -c:a mp2 -output_ts_offset 4000 -f mpegts".split(' '))
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
 }
 
 /// Encodes `film` with `codec` in chunks and in one piece, and holds both against each other and the source.
@@ -188,6 +204,41 @@ async fn what_fades_and_has_pictures_laid_over_it_goes_in_chunks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn transport_streams_go_in_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = moving(folder.path(), "30000/1001", STEADY);
+    let film = transported(&film, "film.ts", "-0.25");
+    for (start, end) in [(None, None), (Some(1_500), Some(43_600))] {
+        let input = |fake: &Fake| {
+            let selection = Selection {
+                start_ms: start,
+                end_ms: end,
+                ..Selection::default()
+            };
+            fake.cut_input("film.ts", selection)
+        };
+        let video = small("H264Video");
+        let ways = [json!([aac(), video]), json!([aac(), video, copy()])]
+            .map(|codecs| standard(codecs, Value::Null));
+        let made = both_ways(&[&film], input, &ways).await;
+        for part in ["small", "tiny"] {
+            let [chunked, whole] = made.each_ref().map(|made| path(made, part));
+            assert_same_pictures(&chunked, &whole);
+        }
+    }
+    // Pictures and sound are made by themselves, and stay together, whichever begins first.
+    for (name, shift) in [("early.ts", "-0.4"), ("late.ts", "0.4")] {
+        let flashing = source(folder.path());
+        let film = transported(&flashing, name, shift);
+        let fake = with(&film).await;
+        fake.queue_with(fake.input(name), vec![preset()]);
+        let made = run(&fake).await;
+        assert!(made.reason.contains("in 2 chunks"), "{}", made.reason);
+        assert_as_in(&film, &made.path("small"), &made.path("aac_"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sequences_go_in_chunks() {
     let folder = tempfile::tempdir().unwrap();
     let film = moving(folder.path(), "25", UNSTEADY);
@@ -258,7 +309,8 @@ fn preset() -> Value {
 
 async fn with(source: &Path) -> Fake {
     let fake = fake(Choice::Ffmpeg).await;
-    fake.upload("film.mkv", std::fs::read(source).unwrap());
+    let name = source.file_name().unwrap().to_str().unwrap();
+    fake.upload(name, std::fs::read(source).unwrap());
     fake
 }
 

@@ -1,0 +1,118 @@
+//! Sources in whose container nothing says where key frames are: their pictures, as they are, in a file where it is said.
+//!
+//! A transport stream can only be searched by guess, and decoding begins with the next key frame after that: the pictures up to there
+//! would be missing from a clip. So pictures that are gone to are copied to a QuickTime file beside it.
+
+use super::container::Demuxer;
+use super::inputs::{Input, LIMITS, Loader};
+use super::probe::VideoStream;
+use super::sandbox::{Limits, Program};
+use super::split::CHUNK_MS;
+use super::{UNRIPE, fault};
+use crate::failure::{Step, Stopped};
+
+/// Demuxers of containers without an index, whose packets say when they are shown.
+const WITHOUT: [&str; 2] = ["mpegts", "flv"];
+
+/// Whether the pictures of a file for `demuxer` can be gone to.
+pub(super) fn has_index(demuxer: &Demuxer) -> bool {
+    ["mov", "matroska"].contains(&demuxer.name)
+}
+
+impl Loader<'_> {
+    /// Puts `videos` of `input`, which is the job's `number`th and `seconds` long, into a file with an index if they are going to be gone
+    /// to, and tells them that they are the `next` input. `None`: they are not, or it cannot be done.
+    ///
+    /// Errors: `Interrupted` if the job is.
+    pub(super) async fn indexed(
+        &self,
+        (number, input): (usize, &Input),
+        seconds: f64,
+        videos: &mut [VideoStream],
+        next: usize,
+    ) -> Step<Option<Input>> {
+        let gone_to = input.start_ms > 0 || seconds * 1000.0 >= 2.0 * CHUNK_MS as f64;
+        let own = || videos.iter().filter(|video| video.input == number);
+        if !gone_to || !WITHOUT.contains(&input.demuxer.name) || own().next().is_none() {
+            return Ok(None);
+        }
+        let streams: Vec<u32> = own().map(|video| video.index).collect();
+        let copy = match self.copied(input, seconds, &streams).await {
+            Ok(copy) => copy,
+            // Encoding it says more exactly what is wrong with it.
+            Err(Stopped::Failed(_)) => return Ok(None),
+            Err(stopped) => return Err(stopped),
+        };
+        let own = videos.iter_mut().filter(|video| video.input == number);
+        for (index, video) in own.enumerate() {
+            video.input = next;
+            video.index = index as u32;
+        }
+        Ok(Some(copy))
+    }
+
+    async fn copied(&self, input: &Input, seconds: f64, streams: &[u32]) -> Step<Input> {
+        let path = self.path();
+        let mut arguments: Vec<String> = Vec::new();
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        add(&["-hide_banner", "-nostdin", "-y", "-v", "error"]);
+        // So that a long one is not taken for one that hangs.
+        add(&["-progress", "pipe:1", "-stats_period", "5"]);
+        let whole = Input {
+            start_ms: 0,
+            length_ms: None,
+            late: 0.0,
+            ..input.clone()
+        };
+        arguments.extend(whole.arguments(true));
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        for stream in streams {
+            add(&["-map", &format!("0:{stream}")]);
+        }
+        add(&["-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1"]);
+        add(&UNRIPE);
+        let file = format!("file:{}", path.display());
+        add(&["-video_track_timescale", "90000", "-f", "mov", &file]);
+        let program = Program {
+            path: self.engine.tools.ffmpeg.clone(),
+            arguments,
+            folder: self.folder.to_owned(),
+            limits: self.engine.limits(seconds, streams.len()),
+            reads: vec![input.path.clone()],
+        };
+        let name = input.demuxer.called;
+        let ended = program.run_counted(self.stop, &mut |_| ()).await;
+        fault::outcome(name, ended)?;
+        let mut arguments: Vec<String> = ["-v", "error", "-of", "default=nk=1:nw=1"]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(LIMITS.map(str::to_owned));
+        let wanted = ["-show_entries", "format=start_time", "-f", "mov", "-i"];
+        arguments.extend(wanted.map(str::to_owned));
+        arguments.push(file);
+        let program = Program {
+            path: self.engine.tools.ffprobe.clone(),
+            arguments,
+            folder: self.folder.to_owned(),
+            limits: Limits {
+                file_bytes: 0,
+                ..self.engine.limits(seconds, 0)
+            },
+            reads: vec![path.clone()],
+        };
+        let (said, _) = fault::outcome(name, program.run(self.stop, None).await)?;
+        // By the clock of the source, which ffmpeg lets begin at 0.
+        let said = String::from_utf8_lossy(&said);
+        let start: f64 = said.trim().parse().unwrap_or(0.0);
+        Ok(Input {
+            path,
+            demuxer: Demuxer {
+                name: "mov",
+                ..input.demuxer
+            },
+            file_start: start,
+            late: input.late + start,
+            ..input.clone()
+        })
+    }
+}
