@@ -128,8 +128,8 @@ for (const [title, page, protocol, of = () => film] of [
           document.querySelector("video").loop = true;
           return document.querySelector("video").play();
         });
-        // What was live begins with its sound, and its pictures a moment later, which Shaka Player 5.2 jumps to. A jump while it fetches its
-        // first text leaves it fetching the init segment for ever.
+        // Shaka Player 5.2 jumps over what is missing in front of the first picture. A jump while it fetches its first text leaves it fetching
+        // the init segment for ever.
         await tab.waitForFunction(() => document.querySelector("video").currentTime > 0.3, null, { timeout: PATIENCE });
         await tab.evaluate((wanted) => window.player.showText(wanted), language);
         const deadline = Date.now() + PATIENCE;

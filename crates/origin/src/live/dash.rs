@@ -22,6 +22,8 @@ use jiff::Timestamp;
 const LEAST_LATENCY_MS: u64 = 2_000;
 /// Pictures in a second, at least as many as there usually are.
 const USUAL_RATE: u32 = 24;
+/// So little sound in front of the first picture is cut: about two frames of it.
+const MOMENT_MS: i64 = 50;
 /// Others stay so many segments behind.
 const DELAY_SEGMENTS: u64 = 3;
 
@@ -184,15 +186,30 @@ fn date(clock: i64) -> String {
     format!("{at:.3}")
 }
 
-/// The earliest time of complete media, on the event's clock and rounded down, so that no time is negative.
+/// Where a recording begins, on the event's clock and rounded down: with its earliest complete media, but with the first picture where
+/// only a moment of sound is in front of it. Players cut that moment; one that starts in front of the first picture has nothing to
+/// show, and Shaka Player 5.2 jumps over the gap. A picture is never cut: all up to the next key frame would go with it.
 fn first_start(lanes: &[(&Listed<'_>, Lane<'_>)]) -> i64 {
-    let starts = lanes.iter().filter_map(|(_, lane)| {
-        let mut items = lane.items.iter();
-        let first = items.find(|item| item.segment.is_some())?;
-        let clock = rescale(first.start, lane.scale, CLOCK, Rounding::Floor)?;
-        i64::try_from(clock).ok()
-    });
-    starts.min().unwrap_or(0)
+    let earliest = |kind: Kind| {
+        let own = lanes.iter().filter(|((_, track, _), _)| track.kind == kind);
+        let starts = own.filter_map(|(_, lane)| {
+            let mut items = lane.items.iter();
+            let first = items.find(|item| item.segment.is_some())?;
+            let clock = rescale(first.start, lane.scale, CLOCK, Rounding::Floor)?;
+            i64::try_from(clock).ok()
+        });
+        starts.min()
+    };
+    match (earliest(Kind::Video), earliest(Kind::Audio)) {
+        // Sound that begins later than the pictures is waited for.
+        (Some(pictures), Some(sound))
+            if pictures.saturating_sub(sound) < clock_of_ms(MOMENT_MS) =>
+        {
+            pictures
+        }
+        (Some(_), Some(sound)) => sound,
+        (pictures, sound) => pictures.or(sound).unwrap_or(0),
+    }
 }
 
 /// The window's rows by init segments and keys.

@@ -128,3 +128,40 @@ fn a_period_is_listed_once_every_track_has_something_of_it() {
     silent.extend(rows(6..9, None).into_iter().filter(|change| !lost(change)));
     assert_eq!(mpd(&silent, false), (2, 1));
 }
+
+#[test]
+fn a_recording_begins_with_its_first_picture_where_a_moment_of_sound_is_in_front_of_it() {
+    /// Milliseconds between the first sound and the first picture; where the period begins in pictures and in sound.
+    fn begins(later_ms: i64) -> (String, Vec<String>) {
+        let mut changes = [tracks(), rows(0..3, None)].concat();
+        for change in &mut changes {
+            if let Change::Whole {
+                track: 0, segment, ..
+            } = change
+            {
+                segment.start = segment.start.checked_add_signed(later_ms * 90).unwrap();
+            }
+        }
+        let storage = Memory::default();
+        record_all(&storage, &changes, true);
+        let bench = Bench::new(storage);
+        let mpd = bench.get("show.ism/manifest(format=mpd-time-cmaf)");
+        let offsets = attributes(mpd.text(), "presentationTimeOffset");
+        let first = attributes(mpd.text(), " t").swap_remove(0);
+        (first, offsets)
+    }
+    let (pictures, sound) = (FIRST * 90_000, FIRST * 48_000);
+    let at = |ms: u64| {
+        vec![
+            (pictures + ms * 90).to_string(),
+            (sound + ms * 48).to_string(),
+        ]
+    };
+    assert_eq!(begins(1), ((pictures + 90).to_string(), at(1)));
+    assert_eq!(begins(49).1, at(49));
+    // That is more than a moment.
+    assert_eq!(begins(50).1, at(0));
+    // What comes later than the pictures is no reason to cut them.
+    let before = vec![(pictures - 90).to_string(), (sound - 48).to_string()];
+    assert_eq!(begins(-1), ((pictures - 90).to_string(), before));
+}
