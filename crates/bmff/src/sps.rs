@@ -1,4 +1,4 @@
-//! H.264 sequence parameter sets (ISO/IEC 14496-10 §7.3.2.1.1, annex E): size, pixel shape and colour.
+//! H.264 sequence parameter sets (ISO/IEC 14496-10 §7.3.2.1.1, annex E): size, pixel shape, colour and timing.
 
 use crate::bits::BitReader;
 use crate::{Colour, PixelAspect};
@@ -35,6 +35,20 @@ pub struct Sps {
     /// Colour, unless nothing is stated. A stream may state the full range of values and nothing else: its code points
     /// are then 2, "unspecified".
     pub colour: Option<Colour>,
+    /// What the stream says of its frames' distances, if it does.
+    pub timing: Option<Timing>,
+}
+
+/// `time_scale` and `num_units_in_tick` (§E.2.1): two ticks are a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// So many frames, not 0,
+    pub frames: u32,
+    /// in so many seconds, not 0. The fraction is in lowest terms.
+    pub seconds: u32,
+    /// All frames are so far apart (`fixed_frame_rate_flag`). Else that is what their times are counted in; x264 has the frame rate there
+    /// if its input has one.
+    pub fixed: bool,
 }
 
 /// Sample aspect ratios of table E-1, from index 1.
@@ -115,10 +129,12 @@ impl Sps {
         if width == 0 || height == 0 || width > 16_384 || height > 16_384 {
             return None;
         }
-        let (mut pixel_aspect, mut colour, mut reordering) = (None, None, in_order.then_some(0));
+        let (mut pixel_aspect, mut colour, mut timing) = (None, None, None);
+        let mut reordering = in_order.then_some(0);
         if bits.bit()? {
             // Decoders manage without usability information, so a cut-off one is no reason to refuse the stream.
             (pixel_aspect, colour) = usability(&mut bits).unwrap_or((None, None));
+            timing = self::timing(&mut bits).flatten();
             reordering = reordering.or_else(|| restriction(&mut bits));
         }
         Some(Self {
@@ -135,6 +151,7 @@ impl Sps {
             reordering,
             pixel_aspect,
             colour,
+            timing,
         })
     }
 }
@@ -270,15 +287,38 @@ fn usability(bits: &mut BitReader<'_>) -> Option<Usability> {
     Some((aspect, colour))
 }
 
-/// `max_num_reorder_frames`, from where [`usability`] stopped.
-fn restriction(bits: &mut BitReader<'_>) -> Option<u32> {
+/// From `chroma_loc_info_present_flag` to `fixed_frame_rate_flag`, from where [`usability`] stopped. Inner `None`: nothing is said.
+fn timing(bits: &mut BitReader<'_>) -> Option<Option<Timing>> {
     if bits.bit()? {
         bits.ue()?; // chroma_sample_loc_type_top_field
         bits.ue()?; // chroma_sample_loc_type_bottom_field
     }
-    if bits.bit()? {
-        bits.skip(65)?; // num_units_in_tick, time_scale, fixed_frame_rate_flag
+    if !bits.bit()? {
+        return Some(None);
     }
+    let (units, scale) = (u64::from(bits.bits(32)?), u64::from(bits.bits(32)?));
+    let fixed = bits.bit()?;
+    let units = units.saturating_mul(2);
+    let (mut divisor, mut rest) = (scale, units);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor.checked_rem(rest)?);
+    }
+    let lowest = |value: u64| {
+        let reduced = value.checked_div(divisor)?;
+        u32::try_from(reduced).ok().filter(|value| *value > 0)
+    };
+    let timing = || {
+        Some(Timing {
+            frames: lowest(scale)?,
+            seconds: lowest(units)?,
+            fixed,
+        })
+    };
+    Some(timing())
+}
+
+/// `max_num_reorder_frames`, from where [`timing`] stopped.
+fn restriction(bits: &mut BitReader<'_>) -> Option<u32> {
     let mut conformance = false;
     for _ in 0..2 {
         if bits.bit()? {
@@ -354,6 +394,12 @@ mod tests {
         assert!(sps.frames_only);
         assert_eq!(sps.reordering, Some(2));
         assert_eq!(sps.colour, None);
+        let timing = Timing {
+            frames: 30,
+            seconds: 1,
+            fixed: false,
+        };
+        assert_eq!(sps.timing, Some(timing));
     }
 
     #[test]

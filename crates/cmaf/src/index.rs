@@ -69,7 +69,7 @@ pub use from_movie::build_from_movie;
 pub use head::{HeadParse, parse_head};
 pub use naming::{codec_family, default_name};
 pub use page::parse_page;
-pub use playable::pictures_of;
+pub use playable::{Pictures, pictures_of};
 pub use record::SegmentSamples;
 
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.

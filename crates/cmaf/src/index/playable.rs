@@ -1,8 +1,10 @@
 //! Which tracks of a file are packaged, and what is said of those that are not.
 
 use bytes::Bytes;
+use headwater_bmff::sps::{Sps, Timing};
 use headwater_bmff::{BmffError, CodecConfig, Colour, Track, TrackConfig, TrackKind, parse_movie};
 
+use super::rates::is_usual;
 use super::{TrackWarning, VideoRange};
 use crate::CmafError;
 
@@ -81,19 +83,50 @@ pub(super) fn warning(track: u32, error: &CmafError) -> Option<TrackWarning> {
     }
 }
 
-/// What an init segment says of its pictures beside their codec: dynamic range, and the codec string for players that see more in
-/// them, if there is one ([`TrackHead::supplemental_codec`](super::TrackHead::supplemental_codec)). Of what cannot be read: SDR, and nothing.
+/// What an init segment says of its pictures beside their codec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pictures {
+    /// Dynamic range.
+    pub range: VideoRange,
+    /// The codec string for players that see more in them, if there is one
+    /// ([`TrackHead::supplemental_codec`](super::TrackHead::supplemental_codec)).
+    pub supplemental_codec: Option<String>,
+    /// Frames and seconds, if the codec's own configuration says it: of H.264, where frames are equally far apart, or their times are
+    /// counted at a usual rate.
+    pub frame_rate: Option<(u32, u32)>,
+}
+
+/// What `init` says of its pictures. Of what cannot be read: SDR, and nothing.
 #[must_use]
-pub fn pictures_of(init: &[u8]) -> (VideoRange, Option<String>) {
+pub fn pictures_of(init: &[u8]) -> Pictures {
     let movie = parse_movie(Bytes::copy_from_slice(init));
     let track = movie.ok().and_then(|movie| movie.tracks.into_iter().next());
-    track.map_or((VideoRange::Sdr, None), |track| {
-        let config = &track.config;
-        (
-            video_range(config),
-            config.codec.supplemental().map(str::to_owned),
-        )
-    })
+    let config = track.as_ref().map(|track| &track.config);
+    Pictures {
+        range: config.map_or(VideoRange::Sdr, video_range),
+        supplemental_codec: config.and_then(|c| c.codec.supplemental().map(str::to_owned)),
+        frame_rate: config.and_then(|config| stated_frame_rate(&config.codec)),
+    }
+}
+
+/// Faster is no frame rate but a clock, as x264 states where frames come at any time.
+const FASTEST: u32 = 300;
+
+fn stated_frame_rate(codec: &CodecConfig) -> Option<(u32, u32)> {
+    let CodecConfig::Avc(avc) = codec else {
+        return None;
+    };
+    rate_of(Sps::parse(avc.sps.first()?)?.timing?)
+}
+
+fn rate_of(timing: Timing) -> Option<(u32, u32)> {
+    let rate = (timing.frames, timing.seconds);
+    let per_second = timing.frames.checked_div(timing.seconds)?;
+    let known = match timing.fixed {
+        true => (1..=FASTEST).contains(&per_second),
+        false => is_usual(rate),
+    };
+    known.then_some(rate)
 }
 
 /// `VIDEO-RANGE` of the transfer characteristics that container or codec state (ISO/IEC 23091-2 §8.2).
@@ -106,5 +139,29 @@ pub(super) fn video_range(config: &TrackConfig) -> VideoRange {
         Some(16) => VideoRange::Pq,
         Some(18) => VideoRange::Hlg,
         _ => VideoRange::Sdr,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_no_frame_rate() {
+        let rate = |frames, seconds, fixed| {
+            rate_of(Timing {
+                frames,
+                seconds,
+                fixed,
+            })
+        };
+        assert_eq!(rate(25, 1, false), Some((25, 1)));
+        assert_eq!(rate(30_000, 1001, false), Some((30_000, 1001)));
+        assert_eq!(rate(27, 2, true), Some((27, 2)));
+        // Milliseconds, and what only some frames are apart.
+        assert_eq!(rate(1000, 1, false), None);
+        assert_eq!(rate(1000, 1, true), None);
+        assert_eq!(rate(27, 2, false), None);
+        assert_eq!(rate(1, 2, true), None);
     }
 }

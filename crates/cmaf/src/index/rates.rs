@@ -106,6 +106,11 @@ const COMMON: [(u32, u32); 15] = [
     (120, 1),
 ];
 
+/// Whether a frame rate in lowest terms is one that is in common use.
+pub(super) fn is_usual(rate: (u32, u32)) -> bool {
+    COMMON.contains(&rate)
+}
+
 /// Frames per second of `frames` frames that last `ticks`, as a fraction: the usual one if it is within 0.05 %, else
 /// exact if its terms are small, else in thousandths.
 pub(super) fn frame_rate(timescale: Timescale, frames: u64, ticks: u64) -> (u32, u32) {

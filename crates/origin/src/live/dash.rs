@@ -10,6 +10,7 @@ use crate::error::{Code, OriginError};
 use crate::manifests::dash::{closed_captions, representation_id};
 use crate::presentation::TextTrack;
 use crate::shield::Shield;
+use headwater_cmaf::index::pictures_of;
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
 use headwater_live::timeline::{Config, Row, Segment, ticks_of_clock};
@@ -310,7 +311,9 @@ fn representation(
         bandwidth: track.bitrate,
         codecs: config.codec.clone(),
         resolution: is_video.then_some((config.width, config.height)),
-        frame_rate: None,
+        frame_rate: is_video
+            .then(|| pictures_of(&config.init).frame_rate)
+            .flatten(),
         sample_rate: (!is_video).then_some(config.sample_rate),
         channels: (!is_video).then_some(config.channels),
         segments: dash::SegmentTemplate {

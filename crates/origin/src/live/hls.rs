@@ -70,8 +70,9 @@ pub(crate) fn multivariant(
         let uri = asked.carried.media_playlist(track.bitrate, &track.name);
         match track.kind {
             Kind::Video => {
-                let (range, supplemental) = pictures_of(&config.init);
-                let range = video_range(range);
+                let pictures = pictures_of(&config.init);
+                let (supplemental, range) =
+                    (pictures.supplemental_codec, video_range(pictures.range));
                 if asked.format != Format::HlsTs(TsVersion::V3) {
                     let carried = asked.carried;
                     key_frames.push((
@@ -96,7 +97,7 @@ pub(crate) fn multivariant(
                         peak_bitrate,
                         average_bitrate,
                         resolution: Some((config.width, config.height)),
-                        frame_rate: None,
+                        frame_rate: pictures.frame_rate,
                         range,
                     },
                 ));

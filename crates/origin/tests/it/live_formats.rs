@@ -708,3 +708,49 @@ fn encrypted_rows_have_pictures_of_their_own() {
         }
     }
 }
+
+#[test]
+fn the_frame_rate_is_listed_where_the_pictures_state_one() {
+    let rates = |air: &Air, ended: bool| {
+        let storage = match ended {
+            true => {
+                let storage = Memory::default();
+                air.record(&storage, 0..7, true);
+                storage
+            }
+            false => air.airing(true),
+        };
+        let bench = match ended {
+            true => Bench::new(storage),
+            false => clear(&storage),
+        };
+        let text = |format: &str| {
+            let manifest = ok(&bench, &format!("show.ism/manifest(format={format})"));
+            manifest.text().to_owned()
+        };
+        let (hls, dash) = (text("m3u8-cmaf"), text("mpd-time-cmaf"));
+        let rate = hls.split("FRAME-RATE=").nth(1);
+        let rate = rate.map(|rest| rest[..6].to_owned());
+        assert_eq!(text("m3u8-aapl").contains("FRAME-RATE="), rate.is_some());
+        (rate, attributes(&dash, "frameRate"))
+    };
+    let fixed = ["-c:v", "libx264", "-x264-params", "force-cfr=1:log-level=1"];
+    let clock = ["-c:v", "libx264", "-enc_time_base:v", "1:1000"];
+    let strings = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (air, hls, dash) in [
+        (Air::avc(), Some("25.000"), &["25"][..]),
+        (Air::new(&fixed), Some("25.000"), &["25"]),
+        // Frames may be any number of milliseconds apart.
+        (Air::new(&clock), None, &[]),
+    ] {
+        for ended in [false, true] {
+            let (in_hls, in_dash) = rates(&air, ended);
+            assert_eq!((in_hls.as_deref(), in_dash), (hls, strings(dash)));
+        }
+    }
+}
