@@ -280,8 +280,8 @@ fn describe(response: &mut Response<Body>, meta: &Meta) -> Result<(), OriginErro
     if meta.coding != Coding::Plain {
         set_static(response, VARY, "Accept-Encoding");
     }
-    if meta.coding == Coding::Gzip {
-        set_static(response, CONTENT_ENCODING, "gzip");
+    if let Some(name) = meta.coding.name() {
+        set_static(response, CONTENT_ENCODING, name);
     }
     set_static(response, CACHE_CONTROL, meta.cache_control);
     // Stored files are what somebody uploaded; nothing may be executed because it looks like a page.

@@ -247,9 +247,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Response<Body>, OriginError> {
         let proxied = Proxied::read(request.query, &address.target)?;
         // Of a path there may be an answer in each coding.
-        let key = match Coding::of(request.headers) {
-            Coding::Gzip => format!("gzip {}", request.path),
-            Coding::Identity | Coding::Plain => request.path.to_owned(),
+        let key = match Coding::of(request.headers).name() {
+            Some(coding) => format!("{coding} {}", request.path),
+            None => request.path.to_owned(),
         };
         if proxied.is_none()
             && freshness == Freshness::Remembered
