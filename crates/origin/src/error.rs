@@ -78,6 +78,12 @@ pub enum Code {
     EncryptionNotSupported,
     /// A stored filter has a presentation time range that cannot be applied.
     FilterRangeInvalid,
+    /// A stored filter has a window of what is live that cannot be applied.
+    FilterWindowInvalid,
+    /// A stored filter has a back-off that cannot be applied.
+    FilterBackOffInvalid,
+    /// The filters put the newest moment back behind all that there is of a live presentation.
+    FilterBackOffOverWindow,
     /// A stored filter has track conditions that cannot be applied.
     FilterTrackInvalid,
     /// A stored filter has a first quality that cannot be applied.
@@ -90,6 +96,8 @@ pub enum Code {
     FilterCountOverLimit,
     /// Several filters choose a first quality.
     FilterMultipleFirstQuality,
+    /// What may be shown of a live presentation holds no three segments of HLS.
+    HlsSegmentTooLarge,
     /// The stored media is not something that can be streamed.
     FormatNotSupported,
     /// The stored media is encrypted already.
@@ -140,6 +148,9 @@ impl Code {
             Self::OutputFormatNotSupported => "MPE_OUTPUT_FORMAT_NOT_SUPPORTED",
             Self::EncryptionNotSupported => "MPE_ENCRYPTION_NOT_SUPPORTED",
             Self::FilterRangeInvalid => "MPE_FILTER_RANGE_ATTRIBUTE_INVALID",
+            Self::FilterWindowInvalid => "MPE_FILTER_PRESENTATION_WINDOW_INVALID",
+            Self::FilterBackOffInvalid => "MPE_FILTER_LIVE_BACKOFF_INVALID",
+            Self::FilterBackOffOverWindow => "MPE_FILTER_LIVE_BACKOFF_OVER_DVRWINDOW",
             Self::FilterTrackInvalid => "MPE_FILTER_TRACK_ATTRIBUTE_INVALID",
             Self::FilterFirstQualityInvalid => "MPE_FILTER_FIRST_QUALITY_ATTRIBUTE_INVALID",
             Self::FilterRemovedAllStreams => "MPE_FILTER_REMOVED_ALL_STREAMS",
@@ -148,6 +159,7 @@ impl Code {
             Self::FilterMultipleFirstQuality => {
                 "MPE_FILTER_COMPOSITION_MULTIPLE_FIRST_QUALITY_OPERATOR_NOT_ALLOWED"
             }
+            Self::HlsSegmentTooLarge => "MPE_HLS_SEGMENT_TOO_LARGE",
             Self::FormatNotSupported => "MPE_FORMAT_NOT_SUPPORTED",
             Self::AlreadyEncrypted => "MPE_ENC_ALREADY_ENCRYPTED",
             Self::InvalidVideoNalUnit => "MPE_INVALID_VIDEO_NAL_UNIT",
@@ -182,6 +194,10 @@ impl Code {
             Self::OutputFormatNotSupported
             | Self::EncryptionNotSupported
             | Self::FilterRangeInvalid
+            | Self::FilterWindowInvalid
+            | Self::FilterBackOffInvalid
+            | Self::FilterBackOffOverWindow
+            | Self::HlsSegmentTooLarge
             | Self::FilterTrackInvalid
             | Self::FilterFirstQualityInvalid
             | Self::FilterRemovedAllStreams

@@ -11,9 +11,15 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterFault {
-    /// Something of `presentationTimeRange`.
+    /// Something of `presentationTimeRange` but its two durations.
     #[error("its presentation time range is not valid")]
     Range,
+    /// `presentationWindowDuration`.
+    #[error("its presentation window is not valid")]
+    Window,
+    /// `liveBackoffDuration`.
+    #[error("its back-off is not valid")]
+    BackOff,
     /// Something of `tracks`.
     #[error("its track conditions are not valid")]
     Tracks,
@@ -45,8 +51,9 @@ impl Filter {
                 let micros = micros.checked_div(scale.into()).unwrap_or_default();
                 u64::try_from(micros).unwrap_or(u64::MAX)
             };
-            filter.window_micros = number("presentationWindowDuration")?.map(micros);
-            filter.back_off_micros = number("liveBackoffDuration")?.map(micros);
+            let duration = |name, fault| Ok(self::number(range, name, fault)?.map(micros));
+            filter.window_micros = duration("presentationWindowDuration", FilterFault::Window)?;
+            filter.back_off_micros = duration("liveBackoffDuration", FilterFault::BackOff)?;
             filter.force_end = match range.get("forceEndTimestamp") {
                 None | Some(Value::Null) => false,
                 Some(value) => value.as_bool().ok_or(FilterFault::Range)?,
@@ -72,6 +79,8 @@ impl From<FilterFault> for OriginError {
     fn from(fault: FilterFault) -> Self {
         let code = match fault {
             FilterFault::Range => Code::FilterRangeInvalid,
+            FilterFault::Window => Code::FilterWindowInvalid,
+            FilterFault::BackOff => Code::FilterBackOffInvalid,
             FilterFault::Tracks => Code::FilterTrackInvalid,
             FilterFault::FirstQuality => Code::FilterFirstQualityInvalid,
         };
@@ -202,6 +211,14 @@ mod tests {
             (
                 r#"{"presentationTimeRange": {"startTimestamp": -1}}"#,
                 FilterFault::Range,
+            ),
+            (
+                r#"{"presentationTimeRange": {"presentationWindowDuration": -1}}"#,
+                FilterFault::Window,
+            ),
+            (
+                r#"{"presentationTimeRange": {"liveBackoffDuration": "10"}}"#,
+                FilterFault::BackOff,
             ),
             (
                 r#"{"firstQuality": {"bitrate": "x"}}"#,

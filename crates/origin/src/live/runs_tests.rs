@@ -143,6 +143,7 @@ impl Event {
         let begun = recording.filter(|recording| recording.first.is_none());
         let mut show = Show {
             interval_ms: 2_000,
+            promised: snapshot.is_some(),
             part_ms: None,
             ended,
             window_ms,

@@ -4,6 +4,7 @@
 //! renumbers anything.
 
 use super::hls::Listed;
+use crate::error::{Code, OriginError};
 use headwater_live::archive::{PageRef, Recording};
 use headwater_live::edge::Snapshot;
 use headwater_live::group::RowsPerSegment;
@@ -31,6 +32,8 @@ pub(crate) struct Show {
     pub(crate) timeline: Timeline,
     /// Promised distance of key frames; of a recording whose worker is gone, the longest row.
     pub(crate) interval_ms: u32,
+    /// There is a worker that promises it.
+    pub(crate) promised: bool,
     /// The longest part, with low latency.
     pub(crate) part_ms: Option<u32>,
     /// Nothing follows: a film, or a window whose end has passed.
@@ -363,6 +366,25 @@ impl Show {
     pub(crate) fn segment_ms(&self) -> u32 {
         self.interval_ms
             .saturating_mul(self.rows_per_segment.get().into())
+    }
+
+    /// Whether HLS can be told of what is shown: while it is live, a playlist has to hold three of its longest segments (RFC 8216 §6.2.2),
+    /// as much is shown as the window is long, and that may be less.
+    ///
+    /// Errors: 415 if it is.
+    pub(crate) fn holds_three_segments(&self) -> Result<(), OriginError> {
+        let three = u64::from(self.segment_ms()).saturating_mul(3);
+        match self.promised && !self.ended && three > self.window_ms {
+            true => Err(OriginError::new(
+                Code::HlsSegmentTooLarge,
+                format!(
+                    "segments of {} ms are more than a third of the {} ms that are shown",
+                    self.segment_ms(),
+                    self.window_ms
+                ),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// When a row begins that players play early, on the event's clock: of what is live the newest.

@@ -576,6 +576,56 @@ fn filters_cut_what_is_live() {
 }
 
 #[test]
+fn a_back_off_beyond_what_may_be_shown_is_refused_while_it_is_live() {
+    let filter = |seconds: u64| {
+        format!(
+            r#"{{"presentationTimeRange": {{"timescale": 1, "liveBackoffDuration": {seconds}}}}}"#
+        )
+    };
+    let (near, far) = (filter(10), filter(60));
+    let window = r#"{"presentationTimeRange": {"timescale": 1, "presentationWindowDuration": 20}}"#;
+    let filters = [
+        ("near", near.as_str()),
+        ("far", far.as_str()),
+        ("window", window),
+    ];
+    let storage = Memory::default();
+    record(&storage, 200, false);
+    let told = timeline(&[tracks(), rows(0..203, None)].concat());
+    tell(&storage, told, false);
+    let of = |rewind_ms, names: &str| {
+        let bench = Bench::filtered(storage.clone(), on_air(Some(rewind_ms)), &filters);
+        bench.get(&format!(
+            "show.ism/QualityLevels(2000000)/Manifest(video,format=m3u8-cmaf,filter={names})"
+        ))
+    };
+    for names in ["far", "near;far"] {
+        let refused = of(60_000, names);
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (415, "MPE_FILTER_LIVE_BACKOFF_OVER_DVRWINDOW"),
+            "{names}"
+        );
+    }
+    assert_eq!(count(of(60_000, "near").text(), "#EXTINF"), 50);
+    assert_eq!(count(of(70_000, "far").text(), "#EXTINF"), 10);
+    // A filter's own window is one of what is put back, so it may be shorter.
+    assert_eq!(count(of(600_000, "far;window").text(), "#EXTINF"), 20);
+    // Of a film nothing is put back.
+    let film = Memory::default();
+    record(&film, 200, true);
+    let mut over = on_air(Some(60_000));
+    over.live = None;
+    let bench = Bench::filtered(film, over, &filters);
+    assert_eq!(
+        bench
+            .get("show.ism/manifest(format=m3u8-cmaf,filter=far)")
+            .status,
+        200
+    );
+}
+
+#[test]
 fn a_preview_is_for_those_it_is_for() {
     let storage = Memory::default();
     tell(

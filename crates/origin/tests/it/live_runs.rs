@@ -637,6 +637,9 @@ fn long_events_keep_their_numbers_whoever_has_the_rows() {
         assert_eq!(*all.keys().next().unwrap(), FIRST / each);
         assert_eq!(*all.keys().last().unwrap(), (FIRST + 203) / each - 1 + cut);
         for rewind_ms in (20_000..200_000).step_by(7_000) {
+            if rewind_ms < 3_000 * each {
+                continue;
+            }
             let part = get(Some(rewind_ms));
             let expected: Vec<_> = all.iter().rev().take(part.len()).rev().collect();
             assert_eq!(
@@ -685,4 +688,42 @@ fn long_events_keep_their_numbers_whoever_has_the_rows() {
             assert_eq!(all.get(number), Some(uri), "{length}");
         }
     }
+}
+
+#[test]
+fn a_window_without_three_segments_is_refused_in_hls() {
+    let mut air = Air::avc();
+    air.rows_per_segment = RowsPerSegment::new(2).unwrap();
+    let storage = air.airing(false);
+    let codes = |rewind_ms, filter: Option<&str>| {
+        let mut published = on_air(published());
+        published.live.as_mut().unwrap().rewind_ms = Some(rewind_ms);
+        let window =
+            r#"{"presentationTimeRange": {"presentationWindowDuration": 5, "timescale": 1}}"#;
+        let bench = Bench::filtered(storage.clone(), published, &[("short", window)]);
+        let filter = filter.map_or(String::new(), |name| format!(",filter={name}"));
+        [
+            "manifest(format=m3u8-aapl",
+            "QualityLevels(2000000)/Manifest(video,format=m3u8-aapl",
+            "manifest(format=m3u8-cmaf",
+            "manifest(format=mpd-time-cmaf",
+        ]
+        .map(|url| {
+            let got = bench.get(&format!("show.ism/{url}{filter})"));
+            match got.status {
+                200 => (200, String::new()),
+                status => (status, got.code()),
+            }
+        })
+    };
+    let fine = || (200, String::new());
+    let large = || (415, "MPE_HLS_SEGMENT_TOO_LARGE".to_owned());
+    assert_eq!(codes(6_000, None), [fine(), fine(), fine(), fine()]);
+    // Others have a segment for each row.
+    let refused = [large(), large(), fine(), fine()];
+    assert_eq!(codes(5_999, None), refused);
+    assert_eq!(codes(60_000, Some("short")), refused);
+    // Without a worker nobody promises how long segments are.
+    storage.remove("live/v1/events/e/timeline");
+    assert_eq!(codes(5_999, None), [fine(), fine(), fine(), fine()]);
 }

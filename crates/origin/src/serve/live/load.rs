@@ -84,7 +84,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     /// What of `source` is shown, by the segments of `format`. `window`: which time that is, given where the recording starts on
     /// the event's clock.
     ///
-    /// Errors: 404 while there is nothing, and for a time that is not there any more.
+    /// Errors: 404 while there is nothing, and for a time that is not there any more; 415 where filters leave no time at all.
     pub(super) async fn show(
         &self,
         visit: &Visit<'_, C::Location>,
@@ -124,6 +124,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }),
             Source::Film(_) => u64::MAX,
         };
+        let whole = clock_of_ms(i64::try_from(window_ms).unwrap_or(i64::MAX));
+        if !ended && span.back_off > 0 && span.back_off >= whole {
+            return Err(OriginError::new(
+                Code::FilterBackOffOverWindow,
+                "the filters put the newest moment back behind all that may be shown",
+            ));
+        }
         let window_ms = match span.start.is_some() && span.end.is_some() {
             true => window_ms,
             false => window_ms.min(DEFAULT_WINDOW_MS),
@@ -149,6 +156,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let longest = show::longest_row_ms(&timeline).max(1_000);
         let mut show = Show {
             interval_ms: snapshot.as_ref().map_or(longest, |s| s.interval_ms),
+            promised: snapshot.is_some(),
             part_ms: snapshot
                 .as_ref()
                 .and_then(|s| s.low_latency.then_some(s.part_ms)),

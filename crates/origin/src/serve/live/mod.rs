@@ -195,6 +195,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await?;
         show.captions = self.live_captions(visit, source, &show).await;
         in_whole_segments(&mut show, options);
+        if options.format.protocol() == Protocol::Hls {
+            show.holds_three_segments()?;
+        }
         let has_periods = options.format.protocol() == Protocol::Dash && !show.ended;
         if let Some(shield) = shield.filter(|shield| has_periods && shield.rotates()) {
             show.keys_began = self.keys_began(visit, source, &show, shield).await?;
@@ -290,6 +293,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let format = options.format;
         let mut show = self.show(visit, source, format, None, &windowed).await?;
         in_whole_segments(&mut show, options);
+        show.holds_three_segments()?;
         let find = |show: &Show| {
             show.timeline
                 .find(&address.name, address.bitrate)
