@@ -20,7 +20,7 @@ FORMS = ("m3u8-cmaf", "m3u8-aapl", "m3u8-aapl-v3", "mpd-time-cmaf", "mpd-time-cs
 #: Headers that the answer goes by.
 CONDITIONS = (
     {}, {"Range": "bytes=0-99"}, {"Range": "bytes=-7"}, {"Range": "bytes=9999999999-"}, {"Accept-Encoding": "gzip"},
-    {"Accept-Encoding": "identity"}, {"If-None-Match": "*"}, {"Origin": "https://player.example"},
+    {"Accept-Encoding": "gzip, br"}, {"Accept-Encoding": "identity"}, {"If-None-Match": "*"}, {"Origin": "https://player.example"},
 )  # fmt: skip
 
 
