@@ -132,7 +132,7 @@ impl<'a, C: HttpClient> Place<'a, C> {
                         .sign(account, key),
                 )
             }
-            Auth::Sas(_) | Auth::None => Err(self.nothing_to_sign_with()),
+            Auth::Sas(_) | Auth::Renewed(_) | Auth::None => Err(self.nothing_to_sign_with()),
         }
     }
 
@@ -158,7 +158,7 @@ impl<'a, C: HttpClient> Place<'a, C> {
                 let lasts = FILE_URL_LASTS;
                 Some(self.container.signed_blob_url(file, self.now, lasts))
             }
-            Auth::Sas(_) | Auth::None => None,
+            Auth::Sas(_) | Auth::Renewed(_) | Auth::None => None,
         }
     }
 

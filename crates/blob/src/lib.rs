@@ -35,7 +35,8 @@ pub mod xml;
 
 pub use account_url::{AccountUrl, InvalidAccountUrl};
 pub use client::{
-    Auth, ClientError, Clock, Conditions, Container, HttpClient, List, Store, TransportError,
+    Auth, ClientError, Clock, Conditions, Container, HttpClient, List, RenewedSas, Store,
+    TransportError,
 };
 #[cfg(feature = "hyper")]
 pub use client::{HyperClient, HyperOptions};

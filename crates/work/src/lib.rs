@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `jobs/claim` | [`ClaimRequest`] | `200` [`Claim`], or `204` when nothing is queued |
 //! | `jobs/{jobId}/renew` | [`RenewRequest`] | `200` [`RenewResponse`]; `409` when the lease is lost |
+//! | `jobs/{jobId}/places` | [`PlacesRequest`] | `200` [`PlacesResponse`]; `409` when the lease is lost |
 //! | `jobs/{jobId}/finish` | [`FinishRequest`] | `204`; `409` when the lease is lost |
 //! | `jobs/{jobId}/share` | [`ShareRequest`] | `204`; `409` when the lease is lost |
 //! | `jobs/{jobId}/take` | [`TakeRequest`] | `200` [`TakeResponse`]; `409` when the lease is lost |
@@ -58,9 +59,19 @@ pub struct Claim {
     pub chunks: Vec<ChunkRecord>,
 }
 
-/// How long the signatures of a claim's places last. A claim cannot get new ones: a worker that needs longer reports its
-/// finished chunks, gives the job back with [`Outcome::Canceled`] well before, and whoever claims it next goes on from
-/// the chunks with fresh signatures.
+impl Claim {
+    /// Where the worker may read and write: those of the input in its order, then those of the outputs in theirs.
+    pub fn places(&self) -> Vec<&Place> {
+        let mut places = Vec::new();
+        self.input.add_places(&mut places);
+        places.extend(self.outputs.iter().map(|output| &output.place));
+        places
+    }
+}
+
+/// How long the signatures of a claim's places last. A worker that needs longer asks for others ([`PlacesRequest`]) well
+/// before. Where the API does not know of that yet, it reports its finished chunks and gives the job back with
+/// [`Outcome::Canceled`]; whoever claims it next goes on from the chunks with fresh signatures.
 pub const PLACES_LAST: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
 /// Where the source is. URLs are complete and, where they need to be, signed for [`PLACES_LAST`].
@@ -89,6 +100,20 @@ pub enum WorkInput {
     Sequence { inputs: Vec<WorkInput> },
     /// The first is the source, the others are what a preset calls by their labels. Only the first may be a `Sequence`.
     Several { inputs: Vec<WorkInput> },
+}
+
+impl WorkInput {
+    fn add_places<'a>(&'a self, places: &mut Vec<&'a Place>) {
+        match self {
+            Self::Asset { place, .. } => places.push(place),
+            Self::Http { .. } => {}
+            Self::Sequence { inputs } | Self::Several { inputs } => {
+                for input in inputs {
+                    input.add_places(places);
+                }
+            }
+        }
+    }
 }
 
 /// What is used of an input.
@@ -269,6 +294,21 @@ pub struct OutputProgress {
 pub struct RenewResponse {
     /// Somebody asked for the job to be cancelled: stop, remove what is half written, finish with [`Outcome::Canceled`].
     pub cancel: bool,
+}
+
+/// Asks for signatures that last [`PLACES_LAST`] from now on; for the holder of the job and for helpers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlacesRequest {
+    pub lease: String,
+}
+
+/// The claim's places with fresh signatures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacesResponse {
+    /// In the order of [`Claim::places`]. One whose container is another by now is of an asset that was made anew.
+    pub places: Vec<Place>,
 }
 
 /// Says what there is to make of an output, so that others can have a hand in it. Saying it again leaves to helpers what

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_blob::{HttpClient as _, HyperClient, TransportError};
 use headwater_work::{
-    Assist, AssistRequest, ChunkRecord, Claim, ClaimRequest, FinishRequest, RecordsRequest,
-    RecordsResponse, RenewRequest, RenewResponse, ShareRequest, TakeRequest, TakeResponse,
+    Assist, AssistRequest, ChunkRecord, Claim, ClaimRequest, FinishRequest, Place, PlacesRequest,
+    PlacesResponse, RecordsRequest, RecordsResponse, RenewRequest, RenewResponse, ShareRequest,
+    TakeRequest, TakeResponse,
 };
 use http::{Method, Request, StatusCode, header};
 use serde::Serialize;
@@ -80,6 +81,12 @@ impl Api {
         self.post(&format!("{job}/finish"), request)
             .await
             .map(|_| ())
+    }
+
+    /// The places of the job with fresh signatures, in the claim's order.
+    pub async fn places(&self, job: Uuid, request: &PlacesRequest) -> Result<Vec<Place>, ApiError> {
+        let (_, body) = self.post(&format!("{job}/places"), request).await?;
+        read::<PlacesResponse>(&body).map(|answer| answer.places)
     }
 
     /// Ok `None`: nobody needs help.

@@ -131,7 +131,7 @@ impl Auto {
             }
         }
         let analysed = async {
-            let source = Source::open(&job.client, &claim.input, &job.stop).await?;
+            let source = Source::open(&job.storage, &claim.input, &job.stop).await?;
             Analysis::new(&source, pictures).await
         };
         match analysed.await {

@@ -15,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::division::Division;
 use crate::failure::{Step, Stopped};
+use crate::storage::Storage;
 
 /// Turns a claimed job's input into its outputs.
 ///
 /// An engine stops within a second or so of `job.stop` being cancelled and then returns `Interrupted`; it may be
 /// dropped at any await. Once `job.wind_down` is cancelled it begins no more chunks, finishes those in hand and, unless that
-/// was all, returns `Interrupted`. It leaves nothing behind that the same job, taken up by another worker, could not
+/// was all, returns `Interrupted`; what it makes in one piece it goes on with. It leaves nothing behind that the same job, taken up by another worker, could not
 /// build on.
 pub trait Engine: Send + Sync {
     /// For logs and job properties.
@@ -52,7 +53,7 @@ pub fn by_urgency(claim: &Claim) -> Vec<(usize, &WorkOutput)> {
 /// What an engine gets besides the claim, and where it reports.
 #[derive(Debug)]
 pub struct Job {
-    pub client: HyperClient,
+    pub storage: Storage,
     /// Cancelled when the engine is to stop, whatever the reason.
     pub stop: CancellationToken,
     /// Cancelled when the engine is to begin nothing more.
@@ -84,7 +85,7 @@ struct Reports {
 impl Job {
     pub fn new(client: HyperClient, stop: CancellationToken) -> Self {
         Self {
-            client,
+            storage: Storage::new(client),
             stop,
             wind_down: CancellationToken::new(),
             division: Division::default(),

@@ -11,7 +11,7 @@
 //! their track in.
 
 use bytes::Bytes;
-use headwater_blob::{ClientError, Conditions, HyperClient};
+use headwater_blob::{ClientError, Conditions};
 use headwater_ism::{EntryKind, TrackEntry};
 use headwater_preset::Insert;
 use headwater_text::mp4::{stpp_init, stpp_segment};
@@ -25,6 +25,7 @@ use crate::output::{OutputPlace, base_name};
 use crate::preset;
 use crate::retry::retrying;
 use crate::source::{self, Source, blob_name};
+use crate::storage::Storage;
 
 /// How long a document is in force, in ms.
 const SEGMENT_MS: u64 = 10_000;
@@ -56,7 +57,7 @@ pub(crate) fn of(claim: &Claim) -> Step<Option<Vec<Insert>>> {
 /// outputs without a server manifest, those of storage.
 pub(crate) async fn run(claim: &Claim, job: &Job, inserts: &[Insert]) -> Step<Vec<String>> {
     job.chose("builtin", "A text track is added: nothing is encoded.");
-    let source = input(&job.client, &claim.input, job).await?;
+    let source = input(&job.storage, &claim.input, job).await?;
     if source.len > MAX_BYTES as u64 {
         return Err(failure::unsupported(format!(
             "The text file '{}' has {} bytes; at most {MAX_BYTES} are read.",
@@ -83,7 +84,7 @@ pub(crate) async fn run(claim: &Claim, job: &Job, inserts: &[Insert]) -> Step<Ve
     for (at, output) in by_urgency(claim) {
         let insert = &inserts[at];
         let done = job.start(output.index, 2);
-        let place = OutputPlace::new(&job.client, &output.place, claim, &job.stop)?;
+        let place = OutputPlace::new(&job.storage, &output.place, claim, &job.stop)?;
         let one = One {
             job,
             output,
@@ -105,7 +106,7 @@ pub(crate) async fn run(claim: &Claim, job: &Job, inserts: &[Insert]) -> Step<Ve
 }
 
 /// The text file of the input.
-async fn input(client: &HyperClient, input: &WorkInput, job: &Job) -> Step<Source> {
+async fn input(storage: &Storage, input: &WorkInput, job: &Job) -> Step<Source> {
     let WorkInput::Asset {
         place,
         files,
@@ -125,7 +126,7 @@ async fn input(client: &HyperClient, input: &WorkInput, job: &Job) -> Step<Sourc
     let file = match named.as_slice() {
         [one] => (*one).clone(),
         [] => {
-            let found = inside(client, place, job).await?;
+            let found = inside(storage, place, job).await?;
             let mut texts = found.into_iter().filter(|file| {
                 let lower = file.to_ascii_lowercase();
                 [".vtt", ".ttml"].iter().any(|end| lower.ends_with(end))
@@ -150,12 +151,12 @@ async fn input(client: &HyperClient, input: &WorkInput, job: &Job) -> Step<Sourc
             ));
         }
     };
-    Source::named(client, place, &file, &job.stop).await
+    Source::named(storage, place, &file, &job.stop).await
 }
 
 /// Names directly in a place.
-async fn inside(client: &HyperClient, place: &Place, job: &Job) -> Step<Vec<String>> {
-    let store = source::store(client, place).map_err(failure::internal)?;
+async fn inside(storage: &Storage, place: &Place, job: &Job) -> Step<Vec<String>> {
+    let store = storage.store(place).map_err(failure::internal)?;
     let prefix = blob_name(place, "");
     let prefix = if place.sub_path.is_empty() {
         ""
@@ -216,7 +217,7 @@ impl One<'_> {
     /// Names `entry` in the output's server manifest, and gives that one's name.
     async fn name(&self, entry: &TrackEntry) -> Step<String> {
         let place = &self.output.place;
-        let mut names = inside(&self.job.client, place, self.job).await?;
+        let mut names = inside(&self.job.storage, place, self.job).await?;
         names.retain(|name| source::is_manifest(name));
         let [name] = names.as_slice() else {
             return Err(failure::configuration(format!(
@@ -225,10 +226,10 @@ impl One<'_> {
                 names.len()
             )));
         };
-        let store = source::store(&self.job.client, place).map_err(failure::internal)?;
+        let store = self.job.storage.store(place).map_err(failure::internal)?;
         let blob = blob_name(place, name);
         for _ in 0..TRIES {
-            let source = Source::named(&self.job.client, place, name, &self.job.stop).await?;
+            let source = Source::named(&self.job.storage, place, name, &self.job.stop).await?;
             if source.len > headwater_ism::MAX_BYTES as u64 {
                 return Err(failure::malformed(format!(
                     "The server manifest '{name}' is too long."

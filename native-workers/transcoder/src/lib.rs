@@ -42,6 +42,7 @@ pub mod scale;
 pub mod slots;
 pub mod sniff;
 pub mod source;
+pub mod storage;
 pub mod timeline;
 pub mod video;
 pub mod worker;

@@ -20,7 +20,8 @@ use uuid::Uuid;
 use crate::failure::{self, Step};
 use crate::h264::encoder::ParameterSets;
 use crate::retry::retrying;
-use crate::source::{blob_name, store};
+use crate::source::blob_name;
+use crate::storage::Storage;
 use crate::video::EncodedChunk;
 
 /// The folder of one output.
@@ -103,13 +104,13 @@ pub type Staged = HashMap<Vec<u8>, u64>;
 
 impl OutputPlace {
     pub fn new(
-        client: &HyperClient,
+        storage: &Storage,
         place: &Place,
         claim: &Claim,
         stop: &CancellationToken,
     ) -> Step<Self> {
         Ok(Self {
-            store: store(client, place).map_err(failure::internal)?,
+            store: storage.store(place).map_err(failure::internal)?,
             place: place.clone(),
             job: claim.job_id,
             hand: hand(&claim.lease),

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use headwater_blob::{Auth, ClientError, Container, HyperClient, List, Store};
+use headwater_blob::{ClientError, HyperClient, List, Store};
 use headwater_bmff::{Movie, MovieReader, Step as ReaderStep};
 use headwater_work::{Place, Selection, WorkInput};
 use tokio_util::sync::CancellationToken;
@@ -14,18 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::{self, Step, Stopped};
 use crate::retry::retrying;
 use crate::sniff;
-
-/// A place as a store with a client.
-pub fn store(client: &HyperClient, place: &Place) -> Result<Store<HyperClient>, String> {
-    let auth = if place.sas.is_empty() {
-        Auth::None
-    } else {
-        Auth::Sas(place.sas.clone())
-    };
-    let container =
-        Container::new(&place.container_url, auth).map_err(|error| error.to_string())?;
-    Ok(Store::new(client.clone(), container, jiff::Timestamp::now))
-}
+use crate::storage::Storage;
 
 /// The name of `file` in the container of `place`.
 pub fn blob_name(place: &Place, file: &str) -> String {
@@ -51,7 +40,7 @@ pub struct Source {
 impl Source {
     /// Finds the file and learns its length and entity tag.
     pub async fn open(
-        client: &HyperClient,
+        storage: &Storage,
         input: &WorkInput,
         stop: &CancellationToken,
     ) -> Step<Self> {
@@ -69,7 +58,7 @@ impl Source {
         };
         let files: Vec<&String> = files.iter().filter(|file| !file.is_empty()).collect();
         let file = match files.as_slice() {
-            [] => match asset_files(client, place, stop, false).await? {
+            [] => match asset_files(storage, place, stop, false).await? {
                 AssetFiles::Media(mut media) => media.remove(0),
                 AssetFiles::Manifest(name) => return Err(by_manifest(&name)),
             },
@@ -82,17 +71,17 @@ impl Source {
                 )));
             }
         };
-        Self::named(client, place, &file, stop).await
+        Self::named(storage, place, &file, stop).await
     }
 
     /// The file `file` of `place`.
     pub async fn named(
-        client: &HyperClient,
+        storage: &Storage,
         place: &Place,
         file: &str,
         stop: &CancellationToken,
     ) -> Step<Self> {
-        let store = store(client, place).map_err(failure::internal)?;
+        let store = storage.store(place).map_err(failure::internal)?;
         let blob = blob_name(place, file);
         let name = blob.rsplit('/').next().unwrap_or(&blob).to_owned();
         let properties = retrying(
@@ -210,12 +199,12 @@ pub fn is_manifest(file: &str) -> bool {
 ///
 /// Errors: `DownloadNotAccessible` for none, `ConfigurationUnsupported` for several where one is wanted.
 pub async fn asset_files(
-    client: &HyperClient,
+    storage: &Storage,
     place: &Place,
     stop: &CancellationToken,
     all: bool,
 ) -> Step<AssetFiles> {
-    let store = store(client, place).map_err(failure::internal)?;
+    let store = storage.store(place).map_err(failure::internal)?;
     let prefix = if place.sub_path.is_empty() {
         String::new()
     } else {

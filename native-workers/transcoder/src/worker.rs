@@ -11,7 +11,7 @@
 //! | `409` on renewal | the engine stops, nothing is said or touched any more |
 //! | `400` or `413` on renewal | a report that is never accepted: the job ends with `ServiceError` |
 //! | no renewal got through for a whole lease | as with `409`: another worker may have the job by now |
-//! | the claim is 20 hours old | as with shutdown, but the chunks in hand are finished first: the claim's signatures end soon |
+//! | the claim is 20 hours old, and there are no fresh signatures for its places | as with shutdown, but what is in hand is finished first: the old ones end soon |
 //! | shutdown | the engine stops, what is finished is reported, the job goes back into the queue at once |
 //! | a panic | the job ends with `ServiceError`; the worker goes on |
 
@@ -24,7 +24,7 @@ use headwater_net::egress::Guard;
 use headwater_trace::{Here, Kind, Span};
 use headwater_work::{
     Assist, AssistRequest, Claim, ClaimRequest, EncodedTrack, FinishRequest, JobErrorCode,
-    JobFailure, MAX_EXCEPT, Outcome, OutputFailure, RenewRequest,
+    JobFailure, MAX_EXCEPT, Outcome, OutputFailure, PlacesRequest, RenewRequest,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -79,8 +79,11 @@ const LEASE_SECONDS: u32 = 15;
 const RENEW_EVERY: Duration = Duration::from_millis(800);
 /// Longest wait between attempts to reach an API that is away.
 const MOST_PATIENCE: Duration = Duration::from_secs(10);
-/// Age at which a claim is given back: the API signs its URLs for 24 hours. Leaves hours for the chunks in hand.
+/// Age at which a claim's signatures are replaced: the API makes them for 24 hours. Where it does not know how to replace them,
+/// that leaves hours for the chunks in hand.
 const CLAIM_LASTS: Duration = Duration::from_secs(20 * 3600);
+/// Between two attempts to have them replaced.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// How long an engine may take to stop before its job is given up.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
@@ -117,7 +120,7 @@ pub async fn run_with(
     run_with_claims_of(CLAIM_LASTS, config, engine, shutdown).await
 }
 
-/// As [`run_with`], but gives every job back that is not done after `claim_lasts`.
+/// As [`run_with`], but with signatures that are replaced every `claim_lasts`, or jobs that are given back after that.
 pub async fn run_with_claims_of(
     claim_lasts: Duration,
     config: WorkerConfig,
@@ -280,11 +283,12 @@ async fn help(
         job: &job,
         renewed: Instant::now(),
     };
+    let mut old = started + lasts;
     let (result, lost) = loop {
         tokio::select! {
             biased;
             result = &mut running => break (Some(result), false),
-            () = tokio::time::sleep_until(started + lasts), if !job.wind_down.is_cancelled() => job.wind_down.cancel(),
+            () = tokio::time::sleep_until(old) => old = keeper.replace_signatures(lasts).await,
             () = shutdown.cancelled() => {
                 job.stop.cancel();
                 break (tokio::time::timeout(STOP_WITHIN, &mut running).await.ok(), false);
@@ -328,7 +332,7 @@ enum Ended {
     LeaseLost,
     /// The API does not accept what the engine reports, and would not however often it is told.
     Refused,
-    /// By itself, after it was told to begin nothing more because the claim has grown old.
+    /// By itself, after it was told to begin nothing more because its signatures end soon.
     WoundDown,
     Shutdown,
 }
@@ -363,6 +367,7 @@ async fn work(
         job: &job,
         renewed: Instant::now(),
     };
+    let mut old = started + claim_lasts;
     let (result, ended) = loop {
         tokio::select! {
             biased;
@@ -371,10 +376,7 @@ async fn work(
                 let ended = if wound_down { Ended::WoundDown } else { Ended::ByItself };
                 break (Some(result), ended);
             }
-            () = tokio::time::sleep_until(started + claim_lasts), if !job.wind_down.is_cancelled() => {
-                tracing::info!(job = %claim.job_id, "the claim has grown old, the job is about to be given back");
-                job.wind_down.cancel();
-            }
+            () = tokio::time::sleep_until(old) => old = keeper.replace_signatures(claim_lasts).await,
             () = shutdown.cancelled() => {
                 job.stop.cancel();
                 break (wait_for(&mut running).await, Ended::Shutdown);
@@ -499,6 +501,28 @@ impl Keeper<'_> {
                 let lapsed = self.renewed.elapsed()
                     > Duration::from_secs(u64::from(self.claim.lease_seconds));
                 lapsed.then_some(Ended::LeaseLost)
+            }
+        }
+    }
+
+    /// Asks for signatures that last longer; gives when to do so the next time. Without them, what is made in chunks winds down:
+    /// whoever goes on with it gets others. What is made in one piece has nothing to go on from, so it is asked for again.
+    async fn replace_signatures(&self, last: Duration) -> Instant {
+        let request = PlacesRequest {
+            lease: self.claim.lease.clone(),
+        };
+        match self.api.places(self.claim.job_id, &request).await {
+            Ok(fresh) => {
+                tracing::info!(job = %self.claim.job_id, "the job has fresh signatures");
+                for (place, fresh) in self.claim.places().into_iter().zip(&fresh) {
+                    self.job.storage.renew(place, fresh);
+                }
+                Instant::now() + last
+            }
+            Err(error) => {
+                tracing::warn!(job = %self.claim.job_id, %error, "the job has no fresh signatures");
+                self.job.wind_down.cancel();
+                Instant::now() + ASK_AGAIN
             }
         }
     }

@@ -512,6 +512,7 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
         | Op::WorkAssist
         | Op::WorkClaim
         | Op::WorkRecords
+        | Op::WorkPlaces
         | Op::WorkRenew
         | Op::WorkShare
         | Op::WorkTake

@@ -266,6 +266,7 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
         Op::WorkShare => work::share(call).await,
         Op::WorkTake => work::take(call).await,
         Op::WorkRecords => work::records(call).await,
+        Op::WorkPlaces => work::places(call).await,
         Op::WorkAssist => work::assist(call).await,
         Op::WorkFinish => work::finish(call).await,
 

@@ -6,8 +6,9 @@ use headwater_catalog::jobs::queue::{self, Claimed, ClaimedInput, Ending, Locati
 use headwater_catalog::jobs::sharing;
 use headwater_work::{
     Assist, AssistRequest, Claim, ClaimRequest, FinishRequest, JobErrorCode, JobFailure, Outcome,
-    PLACES_LAST, Place as WorkPlace, RecordsRequest, RecordsResponse, RenewRequest, RenewResponse,
-    ShareRequest, TakeRequest, TakeResponse, WorkInput, WorkOutput,
+    PLACES_LAST, Place as WorkPlace, PlacesRequest, PlacesResponse, RecordsRequest,
+    RecordsResponse, RenewRequest, RenewResponse, ShareRequest, TakeRequest, TakeResponse,
+    WorkInput, WorkOutput,
 };
 use http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -193,6 +194,16 @@ pub(super) async fn renew<S: Sql, C: HttpClient>(call: &Call<'_, S, C>) -> Resul
         queue::note_engine(call.sql, job_id(call)?, &request.lease, engine).await?;
     }
     Ok(Reply::ok(json!(RenewResponse { cancel })))
+}
+
+pub(super) async fn places<S: Sql, C: HttpClient>(
+    call: &Call<'_, S, C>,
+) -> Result<Reply, ApiError> {
+    let request: PlacesRequest = read(call)?;
+    let claimed = sharing::claimed(call.sql, call.seal, job_id(call)?, &request.lease).await?;
+    let claim = prepare(call, claimed, 0, Containers::Are).await?;
+    let places = claim.places().into_iter().cloned().collect();
+    Ok(Reply::ok(json!(PlacesResponse { places })))
 }
 
 pub(super) async fn finish<S: Sql, C: HttpClient>(

@@ -192,6 +192,7 @@ pub enum Operation {
     WorkShare,
     WorkTake,
     WorkRecords,
+    WorkPlaces,
     WorkAssist,
     WorkFinish,
     UserList,

@@ -310,6 +310,7 @@ pub(super) static ROOT: &[Route] = routes! {
 
     OWN POST "/internal/v1/jobs/claim" => WorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/jobs/{id}/renew" => WorkRenew, needs(K::WorkQueue, V::Act), [200];
+    OWN POST "/internal/v1/jobs/{id}/places" => WorkPlaces, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/jobs/assist" => WorkAssist, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/jobs/{id}/share" => WorkShare, needs(K::WorkQueue, V::Act), [204];
     OWN POST "/internal/v1/jobs/{id}/take" => WorkTake, needs(K::WorkQueue, V::Act), [200];

@@ -52,6 +52,55 @@ fn a_job_longer_than_its_signatures_goes_on_from_its_chunks_with_new_ones() {
 }
 
 #[test]
+fn who_has_a_hand_in_a_job_gets_fresh_signatures() {
+    let world = World::new();
+    world
+        .put(&format!("{ARM}/assets/in1"), json!({}))
+        .expect(201);
+    let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/j");
+    world.put(&path, job("in1", "a.mp4", "out")).expect(201);
+    let claimed = world
+        .worker("claim", json!({"worker": "w", "leaseSeconds": 300}))
+        .expect(200)
+        .body;
+    let id = claimed["jobId"].as_str().unwrap();
+    let share = json!({"lease": claimed["lease"], "output": 0, "plan": "p", "lots": [[0], [1], [2], [3], [4], [5]]});
+    world.worker(&format!("{id}/share"), share).expect(204);
+    let assist = json!({"worker": "h", "leaseSeconds": 300});
+    let helper = world.worker("assist", assist).expect(200).body;
+    let places = |lease: &Json| world.worker(&format!("{id}/places"), json!({"lease": lease}));
+    world.wait(20);
+    let later = (world.now() + headwater_work::PLACES_LAST).to_string();
+    for lease in [&claimed["lease"], &helper["claim"]["lease"]] {
+        let fresh = places(lease).expect(200).body;
+        let fresh = fresh["places"].as_array().unwrap();
+        let old = [&claimed["input"]["place"], &claimed["outputs"][0]["place"]];
+        assert_eq!(fresh.len(), old.len());
+        for (fresh, old) in fresh.iter().zip(old) {
+            assert_eq!(fresh["containerUrl"], old["containerUrl"]);
+            assert_eq!(fresh["subPath"], old["subPath"]);
+            let (sas, before) = (fresh["sas"].as_str().unwrap(), old["sas"].as_str().unwrap());
+            assert!(
+                sas.replace("%3A", ":").contains(&format!("se={later}")),
+                "{sas}"
+            );
+            let permissions = |sas: &str| {
+                let mut parts = sas.split('&').map(str::to_owned);
+                parts.find(|part| part.starts_with("sp=")).unwrap()
+            };
+            assert_eq!(permissions(sas), permissions(before));
+        }
+    }
+    places(&json!("somebody")).expect(409);
+
+    // The holder gives it back: a helper works on until it hears of that.
+    let stopped = json!({"lease": claimed["lease"], "outcome": {"state": "canceled"}});
+    world.worker(&format!("{id}/finish"), stopped).expect(204);
+    places(&claimed["lease"]).expect(409);
+    places(&helper["claim"]["lease"]).expect(200);
+}
+
+#[test]
 fn a_job_whose_container_cannot_be_made_holds_up_no_other() {
     let world = World::new();
     world

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +26,8 @@ use crate::xml::{BlockRef, BlockSource, write_block_list};
 pub enum Auth {
     /// A shared access signature, without a leading `?`.
     Sas(String),
+    /// One that is replaced while it is in use.
+    Renewed(RenewedSas),
     /// The account's key: everything is allowed.
     SharedKey { account: String, key: AccountKey },
     /// Anonymous.
@@ -35,9 +38,40 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sas(_) => "Auth::Sas(..)",
+            Self::Renewed(_) => "Auth::Renewed(..)",
             Self::SharedKey { .. } => "Auth::SharedKey(..)",
             Self::None => "Auth::None",
         })
+    }
+}
+
+/// A shared access signature that whoever handed it out replaces before it lapses. All clones are the same one: requests that
+/// are built after [`Self::replace`] carry the new one, whichever store builds them.
+#[derive(Clone)]
+pub struct RenewedSas(Arc<RwLock<String>>);
+
+impl RenewedSas {
+    /// `sas`: without a leading `?`.
+    pub fn new(sas: String) -> Self {
+        Self(Arc::new(RwLock::new(sas)))
+    }
+
+    /// `sas`: as in [`Self::new`].
+    pub fn replace(&self, sas: String) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sas;
+    }
+
+    fn get(&self) -> String {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl fmt::Debug for RenewedSas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RenewedSas(..)")
     }
 }
 
@@ -173,6 +207,7 @@ impl Container {
         match &self.auth {
             Auth::None => url,
             Auth::Sas(sas) => format!("{url}?{sas}"),
+            Auth::Renewed(sas) => format!("{url}?{}", sas.get()),
             Auth::SharedKey { account, key } => {
                 let expiry = now.saturating_add(ttl).unwrap_or(Timestamp::MAX);
                 let sas = ServiceSas::for_blob(&self.name, blob, Permissions::READ, expiry);
@@ -365,12 +400,12 @@ impl Container {
             }
             None => self.url.clone(),
         };
-        let sas = if let Auth::Sas(sas) = &self.auth {
-            sas.as_str()
-        } else {
-            ""
+        let sas = match &self.auth {
+            Auth::Sas(sas) => sas.clone(),
+            Auth::Renewed(sas) => sas.get(),
+            Auth::SharedKey { .. } | Auth::None => String::new(),
         };
-        for part in [query, sas].into_iter().filter(|part| !part.is_empty()) {
+        for part in [query, &sas].into_iter().filter(|part| !part.is_empty()) {
             target.push(if target.contains('?') { '&' } else { '?' });
             target.push_str(part);
         }

@@ -49,6 +49,17 @@ fn container_urls_are_checked() {
 }
 
 #[test]
+fn a_renewed_signature_goes_with_the_next_request() {
+    let sas = RenewedSas::new("sig=first".into());
+    let container = Container::new("https://h/c", Auth::Renewed(sas.clone())).unwrap();
+    let uri = || container.head(now(), "a").unwrap().uri().to_string();
+    assert_eq!(uri(), "https://h/c/a?sig=first");
+    sas.replace("sig=second".into());
+    assert_eq!(uri(), "https://h/c/a?sig=second");
+    assert!(!format!("{sas:?} {container:?}").contains("sig"));
+}
+
+#[test]
 fn sas_urls_are_split_and_joined() {
     let container =
         Container::from_sas_url("https://acct.blob.core.windows.net/c-1?sv=2021-12-02&sig=a%2Bb")

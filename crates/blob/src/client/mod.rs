@@ -10,7 +10,9 @@ pub use answer::{BlobProperties, ClientError, RangeRead, Written};
 pub use answer::{
     decode_block_list, decode_done, decode_list, decode_properties, decode_range, decode_written,
 };
-pub use container::{Auth, Conditions, Container, InvalidContainer, List, RequestError};
+pub use container::{
+    Auth, Conditions, Container, InvalidContainer, List, RenewedSas, RequestError,
+};
 #[cfg(feature = "hyper")]
 pub use hyper_client::{HyperClient, HyperOptions, InvalidCa};
 pub use store::{Clock, HttpClient, Store, TransportError};

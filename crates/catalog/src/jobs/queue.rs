@@ -665,7 +665,8 @@ pub(super) async fn load<S: Sql>(
     }
     Ok(Ok(Claimed {
         job_id,
-        lease: row.text("lease")?,
+        // One that goes back into the queue has none; its helpers work on.
+        lease: row.opt_text("lease")?.unwrap_or_default(),
         attempt: row.unsigned("attempt")?,
         input,
         outputs,

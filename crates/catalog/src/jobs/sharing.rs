@@ -315,6 +315,24 @@ pub async fn assist<S: Sql>(
     .await
 }
 
+/// The job of whoever has `lease`, the holder or a helper: as it was claimed, without chunks.
+///
+/// Errors: [`CatalogError::LeaseLost`], also if an asset of the job's is gone.
+pub async fn claimed<S: Sql>(
+    sql: &S,
+    seal: &Seal,
+    job_id: Uuid,
+    lease: &str,
+) -> Result<Claimed, CatalogError> {
+    role(sql, job_id, lease).await?;
+    let Ok(mut claimed) = queue::load(sql, seal, job_id).await? else {
+        return Err(CatalogError::LeaseLost);
+    };
+    claimed.lease = lease.to_owned();
+    claimed.chunks = Vec::new();
+    Ok(claimed)
+}
+
 async fn find<S: Sql>(
     sql: &S,
     except: &[Uuid],

@@ -67,7 +67,7 @@ impl BuiltIn {
             };
             presets.push(preset);
         }
-        let source = Source::open(&job.client, &claim.input, &job.stop).await?;
+        let source = Source::open(&job.storage, &claim.input, &job.stop).await?;
         let pictures = presets
             .iter()
             .flatten()
@@ -251,7 +251,7 @@ impl<'a> OutputRun<'a> {
             job,
             output,
             source,
-            place: OutputPlace::new(&job.client, &output.place, claim, &job.stop)?,
+            place: OutputPlace::new(&job.storage, &output.place, claim, &job.stop)?,
             base,
             fingerprint: plan.fingerprint,
             video: plan.video.map(|plan| {

@@ -89,7 +89,7 @@ impl Archived {
         entry: &TrackEntry,
     ) -> Step<Self> {
         let header = format!("{path}/{ARCHIVE_HEADER}");
-        let source = Source::named(loader.client, place, &header, loader.stop).await?;
+        let source = Source::named(loader.storage, place, &header, loader.stop).await?;
         if source.len > MAX_HEADER_BYTES {
             return Err(failure::malformed(format!(
                 "The header of the archived track '{path}' has {} bytes.",
@@ -106,7 +106,7 @@ impl Archived {
                 "The archived track '{path}' cannot be read: {error}."
             ))
         })?;
-        let store = source::store(loader.client, place).map_err(failure::internal)?;
+        let store = loader.storage.store(place).map_err(failure::internal)?;
         let prefix = format!("{}/", blob_name(place, path));
         let names = source::listing(&store, &prefix, loader.stop).await?;
         let later = format!("{ARCHIVE_HEADER}-1");
@@ -149,7 +149,7 @@ impl Archived {
         file: &str,
         entry: &TrackEntry,
     ) -> Step<Self> {
-        let source = Source::named(loader.client, place, file, loader.stop).await?;
+        let source = Source::named(loader.storage, place, file, loader.stop).await?;
         let path = loader.path();
         loader.download(&source, &path).await?;
         let movie = open_own(&path)
@@ -445,7 +445,7 @@ async fn fragment(
     folder: &str,
     start: u64,
 ) -> Step<Option<Bytes>> {
-    let store = source::store(loader.client, place).map_err(failure::internal)?;
+    let store = loader.storage.store(place).map_err(failure::internal)?;
     let name = format!("{folder}/{start}");
     let blob = blob_name(place, &name);
     let read = retrying(

@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 
 use futures::stream::{self, StreamExt as _};
-use headwater_blob::HyperClient;
 use headwater_work::{Channel, ChoiceBy, Selection, TrackChoice, WorkInput};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +19,7 @@ use crate::failure::{self, Step, Stopped};
 use crate::remote;
 use crate::sniff;
 use crate::source::{self, AssetFiles, Source};
+use crate::storage::Storage;
 
 /// Bytes of one read.
 const READ_BYTES: u64 = 4 << 20;
@@ -159,7 +159,7 @@ fn timed(selection: &Selection) -> Step<Selection> {
 /// What sources are loaded with.
 pub struct Loader<'a> {
     pub engine: &'a Ffmpeg,
-    pub client: &'a HyperClient,
+    pub storage: &'a Storage,
     pub stop: &'a CancellationToken,
     pub folder: &'a Path,
     /// An asset without named files gives all of them, and not the only one.
@@ -322,7 +322,7 @@ impl Loader<'_> {
                     .collect();
                 let found = match named.as_slice() {
                     [] => {
-                        source::asset_files(self.client, place, self.stop, self.all_files).await?
+                        source::asset_files(self.storage, place, self.stop, self.all_files).await?
                     }
                     [one] if source::is_manifest(one) => AssetFiles::Manifest(one.clone()),
                     _ => AssetFiles::Media(named),
@@ -336,7 +336,7 @@ impl Loader<'_> {
                     AssetFiles::Media(blobs) => {
                         for blob in blobs {
                             let source =
-                                Source::named(self.client, place, &blob, self.stop).await?;
+                                Source::named(self.storage, place, &blob, self.stop).await?;
                             let path = self.path();
                             self.download(&source, &path).await?;
                             sources.etags.push(source.etag.clone());

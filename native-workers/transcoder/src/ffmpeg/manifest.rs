@@ -117,7 +117,7 @@ impl Loader<'_> {
         selection: &Selection,
         sources: &mut Sources,
     ) -> Step<(Vec<Fetched>, Selection)> {
-        let source = Source::named(self.client, place, name, self.stop).await?;
+        let source = Source::named(self.storage, place, name, self.stop).await?;
         let damaged = |why: String| {
             failure::malformed(format!(
                 "The server manifest '{name}' cannot be read: {why}."
@@ -169,7 +169,7 @@ impl Loader<'_> {
                 continue;
             };
             let source =
-                Source::named(self.client, place, &beside(&entry.source), self.stop).await?;
+                Source::named(self.storage, place, &beside(&entry.source), self.stop).await?;
             let path = self.path();
             self.download(&source, &path).await?;
             sources.etags.push(source.etag.clone());

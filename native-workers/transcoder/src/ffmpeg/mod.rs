@@ -143,7 +143,7 @@ impl Ffmpeg {
         })?;
         let loader = Loader {
             engine: self,
-            client: &job.client,
+            storage: &job.storage,
             stop: &job.stop,
             folder: folder.path(),
             all_files: presets.iter().all(copies),

@@ -75,7 +75,7 @@ impl<'a> OutputRun<'a> {
             output,
             preset,
             sources,
-            place: OutputPlace::new(&job.client, &output.place, claim, &job.stop)?,
+            place: OutputPlace::new(&job.storage, &output.place, claim, &job.stop)?,
             folder,
             done,
             base: base_name(&sources.name),

@@ -14,5 +14,6 @@ mod matrix;
 mod pipeline;
 mod presets;
 mod rates;
+mod signatures;
 mod sources;
 mod support;

@@ -9,20 +9,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use headwater_blob::xml::{BlockList, StoredBlock, parse_block_list, write_stored_blocks};
 use headwater_net::egress::Guard;
+use headwater_transcoder::auto::Auto;
 use headwater_transcoder::auto::Choice;
-use headwater_transcoder::builtin::BuiltIn;
+use headwater_transcoder::ffmpeg::Settings;
 use headwater_transcoder::worker::run_with_claims_of;
 use headwater_transcoder::{CancellationToken, WorkerConfig};
 use headwater_work::{
     AssistRequest, ChunkRecord, Claim, ClaimRequest, EngineChoice, FinishRequest, Outcome, Place,
-    RenewRequest, Selection, WorkInput, WorkOutput,
+    PlacesRequest, PlacesResponse, RenewRequest, Selection, WorkInput, WorkOutput,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -61,6 +62,8 @@ pub struct State {
     pub kill_after: Option<usize>,
     /// Leases up to this one are those of workers that were killed.
     dead: usize,
+    /// Blocks that begin a file and are on their way, and the most there were.
+    pub beginnings: (usize, usize),
     /// How long a block takes to be stored: a worker reports what it has made when it renews its lease, after 0.8 s.
     pub slow: Duration,
     /// Lose the lease as soon as so many chunks are reported. Until then a block takes two seconds, so that the worker
@@ -72,6 +75,12 @@ pub struct State {
     pub cancel_on_progress: bool,
     /// Answer 400 to renewals with chunks, as the API does when a record is too long.
     pub refuse_chunks: bool,
+    /// How long signatures last; for ever if `None`.
+    pub signatures_last: Option<Duration>,
+    /// As a control plane that signs a claim's places once.
+    pub signs_once: bool,
+    /// How often fresh signatures were asked for.
+    pub asked_to_sign: usize,
     /// Refuse writes, as storage with a read-only signature does.
     pub read_only: bool,
 }
@@ -93,6 +102,7 @@ pub enum Change {
 pub struct Fake {
     pub state: Arc<Mutex<State>>,
     pub url: String,
+    started: Instant,
     pub job: Uuid,
     /// Of the workers that are started.
     pub engine: Choice,
@@ -106,6 +116,7 @@ impl Fake {
         let fake = Self {
             state: Arc::default(),
             url,
+            started: Instant::now(),
             job: Uuid::from_u128(7),
             engine: Choice::BuiltIn,
             guard: Guard::default(),
@@ -262,13 +273,17 @@ impl Fake {
         state.dead > 0 && state.outcomes.is_empty()
     }
 
-    /// Runs a worker that gives jobs back after `claim_lasts`, until there is an outcome.
+    /// Runs a worker that asks for signatures or gives jobs back after `claim_lasts`, until there is an outcome.
     pub async fn finish_within(&self, threads: usize, claim_lasts: Duration) -> Outcome {
         let stop = CancellationToken::new();
+        let settings = Settings {
+            threads,
+            ..Settings::default()
+        };
         let worker = tokio::spawn(run_with_claims_of(
             claim_lasts,
             self.config(threads),
-            Arc::new(BuiltIn::new(threads)),
+            Auto::find(self.engine, settings, None).await,
             stop.clone(),
         ));
         while self.state.lock().unwrap().outcomes.is_empty() {
@@ -278,6 +293,29 @@ impl Fake {
         stop.cancel();
         worker.await.unwrap().unwrap();
         self.state.lock().unwrap().outcomes.remove(0)
+    }
+
+    /// A claim whose signatures are made now.
+    fn signed(&self, claim: &Claim) -> Claim {
+        fn sign(value: &mut serde_json::Value, now: u128) {
+            match value {
+                serde_json::Value::Object(members) => {
+                    for (name, value) in members {
+                        match value.as_str() {
+                            Some(sas) if name == "sas" => *value = format!("{sas}&at={now}").into(),
+                            _ => sign(value, now),
+                        }
+                    }
+                }
+                serde_json::Value::Array(values) => {
+                    values.iter_mut().for_each(|value| sign(value, now));
+                }
+                _ => {}
+            }
+        }
+        let mut value = serde_json::to_value(claim).unwrap();
+        sign(&mut value, self.started.elapsed().as_millis());
+        serde_json::from_value(value).unwrap()
     }
 
     /// The files of a container, by name.
@@ -313,11 +351,24 @@ impl Fake {
             .decode_utf8()
             .unwrap()
             .into_owned();
+        let arrived = self.started.elapsed();
         let slow = self.state.lock().unwrap().block_takes();
         if parameter("comp").as_deref() == Some("block") && !slow.is_zero() {
+            let id = BASE64.decode(parameter("blockid").unwrap()).unwrap();
+            let begins = usize::from(id.ends_with(b"-header"));
+            self.state.lock().unwrap().begin(begins);
             tokio::time::sleep(slow).await;
+            self.state.lock().unwrap().beginnings.0 -= begins;
         }
         let mut state = self.state.lock().unwrap();
+        let signed = parameter("at").and_then(|at| at.parse().ok());
+        let signed = Duration::from_millis(signed.expect("when it was signed"));
+        if state
+            .signatures_last
+            .is_some_and(|last| arrived > signed + last)
+        {
+            return status(403);
+        }
         if state.busy > 0 {
             state.busy -= 1;
             return status(503);
@@ -388,7 +439,7 @@ impl Fake {
                     let lease = state.holder();
                     state.sharing.employ(&lease, &request.worker);
                     state.sharing.job = Some(claim.clone());
-                    json(&claim)
+                    json(&self.signed(&claim))
                 }
                 None => status(204),
             };
@@ -397,7 +448,10 @@ impl Fake {
             let request: AssistRequest = serde_json::from_slice(body).unwrap();
             let nobody = state.sharing.unknown || state.is_dead(&request.worker);
             let offered = if nobody { None } else { state.assist(&request) };
-            return offered.map_or(status(204), |assist| json(&assist));
+            return offered.map_or(status(204), |mut assist| {
+                assist.claim = self.signed(&assist.claim);
+                json(&assist)
+            });
         }
         let (_, verb) = path.split_once('/').unwrap();
         if matches!(verb, "share" | "take" | "records") {
@@ -415,6 +469,18 @@ impl Fake {
             };
         }
         let current = state.holder();
+        if verb == "places" {
+            state.asked_to_sign += 1;
+            let request: PlacesRequest = serde_json::from_slice(body).unwrap();
+            return match &state.sharing.job {
+                _ if state.signs_once => status(404),
+                Some(claim) if state.holds(&request.lease) => {
+                    let places = self.signed(claim).places().into_iter().cloned().collect();
+                    json(&PlacesResponse { places })
+                }
+                _ => status(409),
+            };
+        }
         if verb == "renew" {
             let request: RenewRequest = serde_json::from_slice(body).unwrap();
             if state.sharing.helpers.contains(&request.lease) {
@@ -473,6 +539,11 @@ impl State {
     /// Whether a worker was killed. What it asks for on its way out is not given to it: leases do not run out here.
     fn is_dead(&self, worker: &str) -> bool {
         worker == KILLED && self.dead > 0
+    }
+
+    fn begin(&mut self, files: usize) {
+        let (now, most) = self.beginnings;
+        self.beginnings = (now + files, most.max(now + files));
     }
 
     fn block_takes(&self) -> Duration {

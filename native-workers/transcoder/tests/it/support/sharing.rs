@@ -50,7 +50,7 @@ impl Sharing {
 }
 
 impl State {
-    fn holds(&self, lease: &str) -> bool {
+    pub(super) fn holds(&self, lease: &str) -> bool {
         lease == self.holder() || self.sharing.helpers.iter().any(|helper| helper == lease)
     }
 
