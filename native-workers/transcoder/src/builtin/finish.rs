@@ -23,6 +23,20 @@ use crate::plan::{VideoPlan, look_at};
 use crate::poster;
 use crate::video::{self, Shared};
 
+/// A track file of which all chunks are there.
+struct Whole<'a> {
+    name: &'a str,
+    file: TrackFile,
+    segments: Vec<SegmentRecord>,
+    /// Ids of its blocks, in order.
+    blocks: Vec<Vec<u8>>,
+    /// Not copied.
+    is_encoded: bool,
+    metered: EncodedTrack,
+    /// In the manifest.
+    entry: TrackEntry,
+}
+
 impl OutputRun<'_> {
     /// Makes everything visible: track files and their indexes, poster, manifest. The poster is made unless it is given.
     pub(super) async fn commit(
@@ -31,7 +45,45 @@ impl OutputRun<'_> {
         made: Option<Vec<u8>>,
         visible: &mut Vec<String>,
     ) -> Step<String> {
-        let mut entries = Vec::new();
+        let files = self.whole(records)?;
+        visible.extend(files.iter().map(|whole| whole.name.to_owned()));
+        // Storage takes as long for each of them as for all: the other workers have nothing to do any more.
+        let committed = files.iter().map(|whole| {
+            let blocks = whole.blocks.clone();
+            self.place
+                .commit(whole.name, &whole.file, &whole.segments, blocks)
+        });
+        futures::future::try_join_all(committed).await?;
+        for whole in &files {
+            if whole.is_encoded {
+                self.job.encoded(whole.metered);
+            }
+        }
+        if let Some(shared) = &self.video {
+            let poster = format!("{}_Thumbnail000001.jpg", self.base);
+            let jpeg = match made {
+                Some(made) => made,
+                None => self.poster(shared).await?,
+            };
+            visible.push(poster.clone());
+            self.place.put(&poster, "image/jpeg", jpeg.into()).await?;
+        }
+        let manifest = format!("{}.ism", self.base);
+        let text = headwater_ism::write(&ServerManifest {
+            formats: Some(FORMATS_CMAF.into()),
+            tracks: files.into_iter().map(|whole| whole.entry).collect(),
+            ..ServerManifest::default()
+        });
+        visible.push(manifest.clone());
+        self.place
+            .put(&manifest, "application/smil+xml", text.into_bytes().into())
+            .await?;
+        Ok(manifest)
+    }
+
+    /// The output's track files in the order of its manifest.
+    fn whole(&self, records: &HashMap<u32, Record>) -> Step<Vec<Whole<'_>>> {
+        let mut files = Vec::with_capacity(self.video_files.len() + self.audio_files.len());
         let mut next = 0;
         if let Some(shared) = &self.video {
             let plan = &shared.plan;
@@ -44,36 +96,26 @@ impl OutputRun<'_> {
                 let sets =
                     sets.ok_or_else(|| failure::internal("A rendition has no parameter sets."))?;
                 let config = video::track_config(plan, rendition, &sets)?;
-                let duration_ms = duration_ms(&segments, config.timescale);
-                visible.push(file.name.clone());
-                self.place
-                    .commit(
-                        &file.name,
-                        &track_file(config)?,
-                        &segments,
-                        self.blocks(records, chunks.clone())?,
-                    )
-                    .await?;
-                self.job.encoded(EncodedTrack {
-                    picture: Some(PictureSize {
-                        width: rendition.size.width,
-                        height: rendition.size.height,
-                    }),
-                    duration_ms,
-                });
                 let mut entry = TrackEntry::new(EntryKind::Video, &file.name);
                 entry.bitrate = Some(file.kbps * 1000);
                 entry.track_id = Some(1);
                 entry.track_name = Some("video".into());
-                entries.push(entry);
+                files.push(Whole {
+                    name: &file.name,
+                    metered: EncodedTrack {
+                        picture: Some(PictureSize {
+                            width: rendition.size.width,
+                            height: rendition.size.height,
+                        }),
+                        duration_ms: duration_ms(&segments, config.timescale),
+                    },
+                    is_encoded: true,
+                    file: track_file(config)?,
+                    segments,
+                    blocks: self.blocks(records, chunks.clone())?,
+                    entry,
+                });
             }
-            let poster = format!("{}_Thumbnail000001.jpg", self.base);
-            let jpeg = match made {
-                Some(made) => made,
-                None => self.poster(shared).await?,
-            };
-            visible.push(poster.clone());
-            self.place.put(&poster, "image/jpeg", jpeg.into()).await?;
         }
         let mut names: Vec<String> = Vec::new();
         for (file, plan) in self.audio_files.iter().zip(&self.audio) {
@@ -81,22 +123,6 @@ impl OutputRun<'_> {
             next = chunks.end;
             let (segments, _) = gather(records, chunks.clone(), 0)?;
             let config = plan.track_config()?;
-            let duration_ms = duration_ms(&segments, config.timescale);
-            visible.push(file.name.clone());
-            self.place
-                .commit(
-                    &file.name,
-                    &track_file(config)?,
-                    &segments,
-                    self.blocks(records, chunks)?,
-                )
-                .await?;
-            if matches!(plan.work, AudioWork::Encode(_)) {
-                self.job.encoded(EncodedTrack {
-                    picture: None,
-                    duration_ms,
-                });
-            }
             let mut entry = TrackEntry::new(EntryKind::Audio, &file.name);
             entry.bitrate = Some(file.kbps * 1000);
             entry.language = (plan.language != "und").then(|| plan.language.clone());
@@ -111,19 +137,20 @@ impl OutputRun<'_> {
             }
             names.push(name.clone());
             entry.track_name = Some(name);
-            entries.push(entry);
+            files.push(Whole {
+                name: &file.name,
+                metered: EncodedTrack {
+                    picture: None,
+                    duration_ms: duration_ms(&segments, config.timescale),
+                },
+                is_encoded: matches!(plan.work, AudioWork::Encode(_)),
+                file: track_file(config)?,
+                segments,
+                blocks: self.blocks(records, chunks)?,
+                entry,
+            });
         }
-        let manifest = format!("{}.ism", self.base);
-        let text = headwater_ism::write(&ServerManifest {
-            formats: Some(FORMATS_CMAF.into()),
-            tracks: entries,
-            ..ServerManifest::default()
-        });
-        visible.push(manifest.clone());
-        self.place
-            .put(&manifest, "application/smil+xml", text.into_bytes().into())
-            .await?;
-        Ok(manifest)
+        Ok(files)
     }
 
     /// The blocks of `chunks`, whoever staged them.

@@ -104,3 +104,19 @@ async fn shared_media_comes_out_aligned_and_complete() {
         );
     }
 }
+
+/// The other workers have nothing to do any more while files are put together.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_put_together_side_by_side() {
+    let fake = Fake::start().await;
+    let film = std::fs::read(shared_media().join("bigbuckbunny.mp4")).unwrap();
+    fake.upload("film.mp4", film);
+    fake.state.lock().unwrap().slow = std::time::Duration::from_millis(200);
+    fake.queue("film.mp4", &["AdaptiveStreaming"]);
+    let outcome = fake.finish(2).await;
+    assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+    let files = fake.files("out0").into_keys();
+    let tracks = files.filter(|name| name.ends_with(".mp4")).count();
+    let (_, most) = fake.state.lock().unwrap().beginnings;
+    assert_eq!(most, tracks);
+}
