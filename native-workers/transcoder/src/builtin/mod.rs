@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, ready};
 use futures::stream::{self, TryStreamExt as _};
 use headwater_work::{ChunkRecord, Claim, MAX_LOT, TakeResponse, WorkOutput};
@@ -202,6 +201,10 @@ enum Task {
     },
 }
 
+/// Samples of a chunk that are yet to be decoded when the next one is taken. What that takes, the call and the first read, is
+/// done before they are; sooner it would be work that another worker, who has none left, cannot have.
+const TO_GO: usize = 25;
+
 /// Among how many chunks are under way.
 type Pass = Arc<Option<OwnedSemaphorePermit>>;
 
@@ -323,6 +326,7 @@ impl<'a> OutputRun<'a> {
             }
             records.extend(others);
         }
+        tracing::debug!(output, "all chunks are there");
         self.commit(&records, poster, visible).await
     }
 
@@ -351,6 +355,7 @@ impl<'a> OutputRun<'a> {
                 }
             };
             self.note_made(&taken.made);
+            tracing::debug!(output, chunks = ?taken.chunks, left = taken.left, "chunks taken");
             let units = self.units_of(&taken.chunks);
             let tasks = self.tasks(&units).into_iter();
             let tasks = tasks.map(move |task| Ok::<_, Stopped>((task, Arc::clone(&pass))));
@@ -522,7 +527,7 @@ impl<'a> OutputRun<'a> {
         Ok(kept)
     }
 
-    /// `pass`: let go when all of the source is read, so that the next chunk's is there when this one is made.
+    /// `pass`: let go shortly before the task is done, so that the next one's source is there when it is.
     async fn do_task(&self, task: Task, pass: Pass) -> Step<Vec<(u32, Record)>> {
         match task {
             Task::Video(chunks) => {
@@ -552,11 +557,13 @@ impl<'a> OutputRun<'a> {
             hand: self.place.hand().to_owned(),
             tracks: encoded.iter().map(TrackRecord::new).collect(),
         };
+        tracing::debug!(output = self.output.index, chunk = number, "chunk encoded");
         for (file, chunk) in self.files_of(unit).iter().zip(encoded) {
             self.place
                 .stage(&file.name, &id, chunk.bytes.into())
                 .await?;
         }
+        tracing::debug!(output = self.output.index, chunk = number, "chunk stored");
         self.job.finished_chunk(ChunkRecord {
             output: self.output.index,
             chunk: number,
@@ -567,7 +574,8 @@ impl<'a> OutputRun<'a> {
         Ok(record)
     }
 
-    /// Makes the chunks of `pass`, or as many as there are before the job winds down.
+    /// Makes the chunks of `pass`, or as many as there are before the job winds down. Lets `gate` go when there are [`TO_GO`]
+    /// samples to decode.
     async fn make_video(&self, pass: VideoPass, gate: Pass) -> Step<Vec<(u32, Record)>> {
         let Some(shared) = &self.video else {
             return Err(failure::internal("There is no video to encode."));
@@ -576,10 +584,11 @@ impl<'a> OutputRun<'a> {
         // A chunk is in memory while the next is made.
         let (made, mut finished) = mpsc::channel::<(usize, Vec<EncodedChunk>)>(1);
         let fed = feed(self.source, &shared.plan.samples, pass.samples.clone(), to);
-        let fed = fed.inspect(|_| drop(gate));
         let work = {
             let (shared, wind_down) = (Arc::clone(shared), self.job.wind_down.clone());
+            let count = pass.samples.len();
             tokio::task::spawn_blocking(move || {
+                let mut next = letting_go(count, gate, move || from.blocking_recv());
                 let mut made = |chunk, encoded| {
                     let listens = made.blocking_send((chunk, encoded)).is_ok();
                     if listens && !wind_down.is_cancelled() {
@@ -588,7 +597,7 @@ impl<'a> OutputRun<'a> {
                         ControlFlow::Break(())
                     }
                 };
-                video::encode_pass(&shared, &pass, &mut || from.blocking_recv(), &mut made)
+                video::encode_pass(&shared, &pass, &mut next, &mut made)
             })
         };
         let keep = async move {
@@ -640,8 +649,46 @@ impl<'a> OutputRun<'a> {
     }
 }
 
+/// Gives the `count` samples of `next`, and lets `gate` go when [`TO_GO`] of them are yet to come.
+fn letting_go<G>(
+    count: usize,
+    gate: G,
+    mut next: impl FnMut() -> Option<Bytes>,
+) -> impl FnMut() -> Option<Bytes> {
+    let (mut to_come, mut gate) = (count, Some(gate));
+    move || {
+        if to_come <= TO_GO {
+            drop(gate.take());
+        }
+        to_come = to_come.saturating_sub(1);
+        next()
+    }
+}
+
 fn panicked(error: tokio::task::JoinError) -> Stopped {
     failure::internal(format!(
         "A part of the transcoder failed unexpectedly: {error}."
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_chunk_is_taken_when_one_is_nearly_decoded() {
+        let held = Arc::new(());
+        let gives = || Some(Bytes::new());
+        let mut next = letting_go(100, Arc::clone(&held), gives);
+        for _ in 0..100 - TO_GO {
+            next().unwrap();
+            assert_eq!(Arc::strong_count(&held), 2);
+        }
+        next().unwrap();
+        assert_eq!(Arc::strong_count(&held), 1);
+
+        let mut next = letting_go(TO_GO, Arc::clone(&held), gives);
+        next().unwrap();
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
 }
