@@ -5,7 +5,7 @@
 
 use crate::installation::Installation;
 use crate::run::{quiet, step};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -125,16 +125,10 @@ impl Bench<'_> {
         let (transform, name) = ("AdaptiveStreaming", &format!("{row}-{count}"));
         let started = Instant::now();
         self.command(&["jobs", "submit", "--input", "film", transform, name])?;
-        loop {
-            let shown = self.command(&["jobs", "show", transform, name, "--json"])?;
-            let shown: serde_json::Value = serde_json::from_str(&shown)?;
-            match shown["properties"]["state"].as_str() {
-                Some("Finished") => return Ok(started.elapsed()),
-                Some("Error" | "Canceled") | None => bail!("the job did not finish: {shown}"),
-                // Asking starts a program, which takes from the workers where there are as many as processors.
-                _ => std::thread::sleep(Duration::from_millis(500)),
-            }
-        }
+        // One program that asks now and then: starting one for each question takes from the workers, where there are as many as
+        // processors.
+        self.command(&["jobs", "watch", transform, name])?;
+        Ok(started.elapsed())
     }
 }
 
