@@ -53,7 +53,7 @@ class Collector:
             for scope in resource.scope_spans:
                 self.spans += [Span(names["service.name"], span) for span in scope.spans]
 
-    def until(self, what: str, there, patience_s: float = 20):
+    def until(self, what: str, there, patience_s: float = 90):
         deadline = time.monotonic() + patience_s
         while True:
             found = there(list(self.spans))

@@ -229,7 +229,7 @@ class Mkio:
         self.session.headers["Authorization"] = f"Bearer {token or connection.token}"
 
     def call(self, method: str, path: str, body=None, expect=(200, 201), **options) -> dict:
-        response = self.session.request(method, self.base + path, json=body, timeout=30, **options)
+        response = self.session.request(method, self.base + path, json=body, timeout=60, **options)
         assert response.status_code in expect, f"{method} {path}: {response.status_code} {response.text}"
         return response.json() if response.content else {}
 

@@ -22,6 +22,14 @@ def started(folder: Path, *arguments: str) -> Iterator[Installation]:
     made.log.close()
 
 
+def told(path: Path) -> bytes:
+    """What the kernel says of a thread or process; nothing of one that has just ended."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 class Installation:
     """A Headwater of a test's own, to be stopped, killed and started again on the same folder."""
 
@@ -44,14 +52,15 @@ class Installation:
             [self.binary, "up", "--no-demo", f"--data={self.data}", *ports, *arguments],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
         )  # fmt: skip
-        deadline = time.monotonic() + 120
+        # Where nothing is compiled yet, several may do it at once.
+        deadline = time.monotonic() + 600
         path = self.data / "connection.json"
         while True:
             # A killed one leaves its own behind.
             if path.exists() and HeadwaterConnection(str(path)).pid == self.process.pid:
                 return HeadwaterConnection(str(path))
             assert self.process.poll() is None, f"it ended with {self.process.returncode}"
-            assert time.monotonic() < deadline, "it was not ready within two minutes"
+            assert time.monotonic() < deadline, "it was not ready within ten minutes"
             time.sleep(0.05)
 
     def connection(self) -> HeadwaterConnection:
@@ -59,15 +68,14 @@ class Installation:
 
     def worker(self, name: str = "transcoder") -> int:
         """The process id of a worker."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            children = []
             # The kernel lists the children of one thread only; the others have lists of their own.
             for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-                children += (thread / "children").read_text().split()
+                children += told(thread / "children").decode().split()
             for child in dict.fromkeys(children):
-                command = Path(f"/proc/{child}/cmdline")
-                if command.exists() and name.encode() in command.read_bytes().split(b"\0"):
+                if name.encode() in told(Path(f"/proc/{child}/cmdline")).split(b"\0"):
                     return int(child)
             time.sleep(0.1)
         raise AssertionError(f"no {name} runs")
@@ -84,4 +92,4 @@ class Installation:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=180)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headwater import HeadwaterConnection, needs_binary, player_session
 
-LEASE_S = 5
+LEASE_S = 20
 PAUSE_S = 0.1
 
 

@@ -15,6 +15,8 @@ class Receiver:
     `takes_s`: after so long."""
 
     def __init__(self, takes_s: float = 0):
+        #: Once more are received, they get no answer until there is none.
+        self.most: int | None = None
         self.received: list[tuple[str, dict, dict]] = []
         self.planned: dict[str, list[int]] = {}
         receiver = self
@@ -25,6 +27,8 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()} | {"raw": body}
                 receiver.received.append((self.path, headers, json.loads(body)))
                 time.sleep(takes_s)
+                while receiver.most is not None and len(receiver.received) > receiver.most:
+                    time.sleep(0.05)
                 plan = receiver.planned.get(self.path, [])
                 self.send_response(plan.pop(0) if plan else 204)
                 self.end_headers()
@@ -44,7 +48,7 @@ class Receiver:
         self.server.server_close()
 
 
-def eventually(what, timeout_s: float = 60):
+def eventually(what, timeout_s: float = 180):
     deadline = time.monotonic() + timeout_s
     while not (found := what()):
         assert time.monotonic() < deadline, "it did not come about"

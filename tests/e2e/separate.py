@@ -56,7 +56,7 @@ class Separate:
     def _start(self, part: Part) -> Part:
         self.parts.append(part)
         part.start()
-        part.wait_up(30)
+        part.wait_up()
         return part
 
     def stop(self) -> None:

@@ -126,7 +126,7 @@ def test_a_job_can_be_cancelled(account: Account, tmp_path):
     long = media.make_counted(tmp_path / "long.mp4", seconds=120)
     transform, job, _ = account.submit(account.upload(long), "H264MultipleBitrate720p")
     account.client.jobs.cancel_job(*account.where, transform, job)
-    ended = account.wait(transform, job, timeout_s=60)
+    ended = account.wait(transform, job, timeout_s=300)
     assert ended.state == "Canceled"
     assert ended.outputs[0].state == "Canceled"
     # Repeating a cancel is what the client does after a lost answer.
@@ -199,7 +199,7 @@ def test_predefined_policies_and_the_default_endpoint_are_there(any_account: Acc
     assert endpoint.resource_state == "Running"
     assert endpoint.host_name
     # A start of what runs already succeeds, and the poller ends.
-    client.streaming_endpoints.begin_start(*where, "default").result(timeout=30)
+    client.streaming_endpoints.begin_start(*where, "default").result(timeout=120)
 
 
 def test_a_locator_keeps_its_id_and_its_window(account: Account, counted_published, http):

@@ -94,26 +94,26 @@ def test_an_installation_elsewhere_is_reached_with_a_token(headwater, connection
     environment = {"HEADWATER_TOKEN": token}
     if connection.get("caFile"):
         environment["HEADWATER_CA_FILE"] = connection.get("caFile")
-    seen = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    seen = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180, check=False)
     assert seen.returncode == 0, seen.stderr
     assert seen.stdout.startswith("NAME")
     refused = subprocess.run(
         [headwater.binary, "assets", "create", name, "--api-url", connection.apiUrl, *nowhere],
-        capture_output=True, text=True, env=environment, timeout=60, check=False,
+        capture_output=True, text=True, env=environment, timeout=180, check=False,
     )
     assert refused.returncode == 1 and "403" in refused.stderr
-    bare = subprocess.run(command, capture_output=True, text=True, env={}, timeout=60, check=False)
+    bare = subprocess.run(command, capture_output=True, text=True, env={}, timeout=180, check=False)
     assert bare.returncode == 1 and "HEADWATER_TOKEN" in bare.stderr
 
 
 def test_completions_know_the_verbs(headwater):
     for shell in ("bash", "zsh", "fish"):
         script = subprocess.run(
-            [headwater.binary, "completions", shell], capture_output=True, text=True, timeout=60, check=True
+            [headwater.binary, "completions", shell], capture_output=True, text=True, timeout=180, check=True
         ).stdout
         assert "end-recording" in script, shell
     # A reader that goes away early is not told of as a failure.
     early = subprocess.run(
-        f"'{headwater.binary}' completions bash | head -1", shell=True, capture_output=True, text=True, timeout=60, check=True
+        f"'{headwater.binary}' completions bash | head -1", shell=True, capture_output=True, text=True, timeout=180, check=True
     )
     assert early.stderr == ""

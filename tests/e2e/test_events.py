@@ -146,7 +146,7 @@ def test_an_event_told_often_and_in_every_language_starts_one_job(door, account:
         assert door(cloud, headers={"Content-Type": "application/cloudevents+json"}).status_code == 200
         assert door([cloud], headers={"Content-Type": "application/cloudevents-batch+json"}).status_code == 200
         assert door(grid["data"], headers=binary).status_code == 200
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while not (found := outputs_of(account, stem)):
         assert time.monotonic() < deadline
         time.sleep(0.5)

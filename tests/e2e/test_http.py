@@ -210,18 +210,29 @@ def test_requests_are_counted_and_logged(http, connection, segment):
     locator = urlsplit(segment).path.split("/")[1]
     missing = f"{connection.streamingUrl}/{uuid.uuid4()}/film.ism/manifest"
     assert http.get(missing).status_code == 404
-    metrics = requests.get(connection.metricsUrl, timeout=30).text
-    value = lambda series: next(float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(series + " "))  # noqa: E731
-    assert value('headwater_route_requests_total{route="/:locator/...",status="2xx"}') >= 1
-    assert value('headwater_route_seconds_count{route="/:locator/..."}') >= 2
-    assert value(f'headwater_locator_requests{{locator="{locator}",status="2xx"}}') >= 1
-    assert value(f'headwater_locator_bytes{{locator="{locator}"}}') >= len(answer.content)
-    # Who makes locators up fills no table.
-    assert value('headwater_locator_requests{locator="other",status="4xx"}') >= 1 and missing.split("/")[3] not in metrics
+    wanted = {
+        'headwater_route_requests_total{route="/:locator/...",status="2xx"}': 1,
+        'headwater_route_seconds_count{route="/:locator/..."}': 2,
+        f'headwater_locator_requests{{locator="{locator}",status="2xx"}}': 1,
+        f'headwater_locator_bytes{{locator="{locator}"}}': len(answer.content),
+        # Who makes locators up fills no table.
+        'headwater_locator_requests{locator="other",status="4xx"}': 1,
+    }
+    # Counted when the last byte is sent, at once or a moment later.
+    deadline = time.monotonic() + 60
+    while True:
+        metrics = requests.get(connection.metricsUrl, timeout=60).text
+        lines = [line.rpartition(" ") for line in metrics.splitlines() if not line.startswith("#")]
+        values = {series: float(value) for series, _, value in lines if series in wanted}
+        if all(values.get(series, 0) >= least for series, least in wanted.items()):
+            break
+        assert time.monotonic() < deadline, values
+        time.sleep(0.1)
+    assert missing.split("/")[3] not in metrics
     assert 'headwater_http_requests_total{status="2xx"}' in metrics
     assert 'headwater_component_seconds_count{component="origin"}' in metrics
     # Written by a thread of its own, at once or a moment later.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     log = connection.path.parent / "access.log"
     while not any(agent in line for line in log.read_text().splitlines()):
         assert time.monotonic() < deadline, "the request is not in the access log"

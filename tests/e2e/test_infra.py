@@ -107,7 +107,7 @@ def test_alerts_and_dashboards_ask_for_metrics_that_are_exported(connection, htt
     # A request that is answered from memory, one of each kind of component, one that is refused.
     for path in ("/", "/api/ready", "/nothing/here", "/robots.txt"):
         http.get(connection.apiUrl + path, timeout=30)
-    exported = set(METRIC.findall(http.get(connection.metricsUrl, timeout=10).text))
+    exported = set(METRIC.findall(http.get(connection.metricsUrl, timeout=60).text))
     alerts = yaml.safe_load((INFRA / "prometheus/alerts.yaml").read_text())
     expressions = [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
     dashboard = json.loads((INFRA / "grafana/headwater.json").read_text())

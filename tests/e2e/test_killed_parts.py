@@ -48,7 +48,7 @@ class Worker(threading.Thread):
 
     def end(self) -> None:
         self.over.set()
-        self.join(120)
+        self.join(300)
         if self.failure is not None:
             raise self.failure
 
@@ -156,17 +156,23 @@ def test_the_store_is_killed_while_clients_upload_and_a_job_runs(separate: Separ
         store.kill()
         time.sleep(chance.uniform(0, 0.7))
         store.start()
-        store.wait_up(30)
+        store.wait_up()
     assert killed_at_work >= 3, "the job was over before it could be disturbed"
     time.sleep(2)
+
+    def done() -> dict[str, int]:
+        return {kind: sum(uploader.done[kind] for uploader in uploaders) for kind in uploaders[0].done}
+
+    # On a busy machine little is done until then. Who has failed says so below.
+    eventually(lambda: min(done().values()) >= 3 or any(uploader.failure for uploader in uploaders))
     for uploader in uploaders:
         uploader.end()
-    carrier.join(120)
+    carrier.join(300)
     assert not carrier.is_alive()
 
     # Once more, so that nothing is only in its memory.
     store.restart()
-    store.wait_up(30)
+    store.wait_up()
     container = ContainerClient.from_container_url(url)
     listed = {blob.name: blob.size for blob in container.list_blobs()}
     for uploader in uploaders:
@@ -182,8 +188,7 @@ def test_the_store_is_killed_while_clients_upload_and_a_job_runs(separate: Separ
     assert [digest(container.download_blob(f"film-{at}").readall()) for at in range(len(films))] == films and films
     known = {name for uploader in uploaders for name in uploader.blobs} | {f"film-{at}" for at in range(len(films) + 1)}
     assert set(listed) <= known
-    done = {kind: sum(uploader.done[kind] for uploader in uploaders) for kind in uploaders[0].done}
-    assert min(done.values()) >= 3, done
+    assert min(done().values()) >= 3, done()
     assert sum(uploader.cut_off for uploader in uploaders) >= 4, "the store was killed while nobody wrote"
 
     ended = account.wait(transform, job)
@@ -209,14 +214,17 @@ def test_the_notifier_is_killed_while_it_delivers_for_many_rules(separate: Separ
     kills = 3
     for _ in range(kills):
         before = len(receiver.received)
+        # However fast it is, it does not get further than that, and what is under way, until it is killed.
+        receiver.most = before + 60
         eventually(lambda before=before: len(receiver.received) >= before + 60)
         assert len(receiver.received) < len(names) * locators, "all was delivered before it could be disturbed"
         notifier.kill()
+        receiver.most = None
         notifier.start()
-        notifier.wait_up(30)
+        notifier.wait_up()
 
     # A lease that nobody holds any more runs out, and then the delivery is another's.
-    eventually(lambda: all(entry["status"] == "Sent" for name in names for entry in log_of(rules, name)), 120)
+    eventually(lambda: all(entry["status"] == "Sent" for name in names for entry in log_of(rules, name)))
     for name in names:
         entries = log_of(rules, name)
         arrived = [event for path, _, event in receiver.received if path == f"/{name}"]
@@ -241,9 +249,9 @@ def test_a_helper_is_killed_while_three_workers_make_one_job(separate: Separate,
     source = account.upload(media.make_counted(tmp_path / "counted.mp4", seconds=seconds))
     transform, job, output = account.submit(source, "H264SingleBitrateSD")
     helpers = lambda: [worker for worker in workers if said(worker, "helping with a job")]  # noqa: E731
-    eventually(lambda: len(helpers()) == 2, 60)
+    eventually(lambda: len(helpers()) == 2)
     progress = lambda: account.client.jobs.get(*account.where, transform, job).outputs[0].progress  # noqa: E731
-    eventually(lambda: progress() >= 20, 120)
+    eventually(lambda: progress() >= 20)
     helpers()[0].kill()
     seen = []
     ended = account.wait(transform, job, on_poll=lambda found: seen.append(found.outputs[0].progress))
@@ -252,8 +260,12 @@ def test_a_helper_is_killed_while_three_workers_make_one_job(separate: Separate,
 
     # One of them had the job throughout, the other made a part of it; nothing is missing or doubled at the seams.
     assert sum(said(worker, "job taken") for worker in workers) == 1
-    made = re.search(r"helped with a job.* chunks=(\d+)", re.sub(r"\x1b\[[0-9]*m", "", helpers()[1].log.read_text()))
-    assert made and int(made.group(1)) > 0, helpers()[1].tail()
+    def helped() -> int:
+        told = re.sub(r"\x1b\[[0-9]*m", "", helpers()[1].log.read_text(errors="replace"))
+        return sum(map(int, re.findall(r"helped with a job.* chunks=(\d+)", told)))
+
+    # Said when the helper notices that there is nothing more to make.
+    eventually(helped)
     session, published = player_session(account.connection), account.publish(output)
     for kind, check in (("video", lambda file: media.read_counter(file) == list(range(seconds * 25))),
                         ("audio", lambda file: [round(at) for at in media.tone_starts(file)] == list(range(seconds)))):  # fmt: skip

@@ -49,10 +49,10 @@ def test_what_gstreamer_sends_is_played_and_recorded(installed, source, tmp_path
     encoder = gstreamer(source, show.ingest_urls()[0])
     playlists = show.playlists()
     show.until(playlists["video"], lambda text: len(segments(text)) >= 4 and "#EXT-X-PART:" in text)
-    assert encoder.wait(timeout=60) == 0
-    time.sleep(2)
+    assert encoder.wait(timeout=180) == 0
+    show.settle(playlists["video"])
     show.end()
-    show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text, 15)
+    show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text)
     frames = media.read_counter(show.film(tmp_path))
     # SRT joins at the first key frame whose packets are all there, and loses what is on its way as GStreamer ends. By RTMP the first pictures
     # have one decode time, and so have the last.
@@ -74,11 +74,12 @@ def test_one_of_two_encoders_is_lost_and_nobody_sees_it(installed, source, tmp_p
     at = time.monotonic()
     # The next segments come as if nothing had been.
     text = show.until(playlists["video"], lambda text: sequence(text) + len(segments(text)) >= sequence(killed) + len(segments(killed)) + 3).text
-    assert time.monotonic() - at < 5
-    assert encoders[1].wait(timeout=60) == 0
+    # Three seconds. On a busy machine they may be late; what waits for somebody who says nothing any more waits ten.
+    assert time.monotonic() - at < 9
+    assert encoders[1].wait(timeout=180) == 0
     assert "#EXT-X-DISCONTINUITY" not in text and "#EXT-X-GAP" not in text
-    time.sleep(2)
+    show.settle(playlists["video"])
     show.end()
-    ended = show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text, 15).text
+    ended = show.until(playlists["video"], lambda text: "#EXT-X-ENDLIST" in text).text
     assert "#EXT-X-DISCONTINUITY" not in ended and "#EXT-X-GAP" not in ended
     assert runs(media.read_counter(show.film(tmp_path))) == [(0, SECONDS * RATE - 1)]

@@ -111,7 +111,7 @@ class Told:
         by_id = {event["id"]: event for event in sent if event["subject"].endswith(f"/{self.name}")}
         return sorted(by_id.values(), key=lambda event: at(event))
 
-    def wait(self, kind: str, count: int = 1, timeout_s: float = 120) -> list[dict]:
+    def wait(self, kind: str, count: int = 1, timeout_s: float = 180) -> list[dict]:
         return eventually(lambda: found if len(found := self.of(kind)) >= count else None, timeout_s)
 
     def beats(self, track_type: str, state: str) -> list[dict]:
@@ -137,7 +137,7 @@ def number(text: str) -> int:
 def gone(encoder: subprocess.Popen) -> int:
     if encoder.poll() is None:
         encoder.kill()
-    return encoder.wait(timeout=60)
+    return encoder.wait(timeout=180)
 
 
 def test_an_encoder_from_its_coming_to_its_end(installed, receiver, source, long):
@@ -200,7 +200,7 @@ def test_an_encoder_from_its_coming_to_its_end(installed, receiver, source, long
         assert told.of("EncoderDisconnected") == []
     finally:
         encoder.send_signal(signal.SIGKILL)
-        encoder.wait(timeout=60)
+        encoder.wait(timeout=180)
 
     (left,) = told.wait("EncoderDisconnected")
     assert set(left["data"]) == {"ingestUrl", "streamId", "encoderIp", "encoderPort", "resultCode"}
@@ -209,16 +209,16 @@ def test_an_encoder_from_its_coming_to_its_end(installed, receiver, source, long
 
     # The tracks are still told of, and that nothing comes.
     for kind in ("video", "audio"):
-        (beat, *_) = eventually(lambda kind=kind: told.beats(kind, "Stopped"), 120)
+        (beat, *_) = eventually(lambda kind=kind: told.beats(kind, "Stopped"))
         assert beat["data"]["healthy"] is False and beat["data"]["trackName"] == names[kind]
         assert at(left) <= at(beat)
 
     # One that ends its stream says so.
     encoder = told.push(source)
-    assert encoder.wait(timeout=120) == 0
+    assert encoder.wait(timeout=180) == 0
     _, ended = told.wait("EncoderDisconnected", 2)
     assert ended["data"]["resultCode"] == "S_OK"
-    ports = [event["data"]["encoderPort"] for event in told.of("EncoderConnected")]
+    ports = [event["data"]["encoderPort"] for event in told.wait("EncoderConnected", 2)]
     assert ports == [event["data"]["encoderPort"] for event in (left, ended)] and len(set(ports)) == 2
     assert told.of("ConnectionRejected") == []
     told.stop()
@@ -241,7 +241,7 @@ def test_the_url_that_is_told_is_the_one_that_was_given_out(installed, receiver,
         told = Told(installed, receiver, protocol)
         encoder = told.push(source)
         (connected,) = told.wait("EncoderConnected")
-        assert encoder.wait(timeout=120) == 0
+        assert encoder.wait(timeout=180) == 0
         told.stop()
         given, _, _ = told.url.rpartition(secret)
         assert connected["data"]["ingestUrl"] == given
@@ -252,11 +252,11 @@ def test_a_wrong_passphrase_lets_nobody_in(installed, receiver, source):
     told = Told(installed, receiver, "SRT")
     assert told.token in told.url
     encoder = told.push(source, told.url.replace(told.token, str(uuid.uuid4())))
-    assert encoder.wait(timeout=120) != 0
+    assert encoder.wait(timeout=180) != 0
     # It keeps out nobody else.
     right = told.push(source)
     told.wait("EncoderConnected")
-    assert right.wait(timeout=120) == 0
+    assert right.wait(timeout=180) == 0
     told.wait("EncoderDisconnected")
     assert len(told.of("EncoderConnected")) == 1
     told.stop()
@@ -269,7 +269,7 @@ def test_an_encoder_by_srt(installed, receiver, source):
     received = told.wait("IncomingStreamReceived", 2)
     assert connected["data"]["ingestUrl"].startswith("srt://") and told.token not in str(connected)
     assert {event["data"]["trackType"] for event in received} == {"audio", "video"}
-    assert encoder.wait(timeout=120) == 0
+    assert encoder.wait(timeout=180) == 0
     (left,) = told.wait("EncoderDisconnected")
     assert {**left["data"], "resultCode": None} == connected["data"] | {"resultCode": None}
     assert left["data"]["resultCode"] in ("S_OK", "MPE_CLIENT_TERMINATED_SESSION")
@@ -280,16 +280,17 @@ def test_a_gap_is_told_of(installed, receiver, source):
     """Nothing came for five seconds."""
     told = Told(installed, receiver)
     first = told.push(source)
-    assert first.wait(timeout=120) == 0
+    assert first.wait(timeout=180) == 0
     told.wait("EncoderDisconnected")
     time.sleep(5)
     second = told.push(source)
-    assert second.wait(timeout=120) == 0
+    assert second.wait(timeout=180) == 0
     told.wait("EncoderDisconnected", 2)
-    gaps = told.wait("TrackDiscontinuityDetected")
+    # Each is delivered by itself, and in any order.
+    shown = lambda kind: [event for event in told.of(kind) if event["data"]["trackType"] == "video"]  # noqa: E731
+    gaps, all_received = (eventually(lambda kind=kind: shown(kind)) for kind in ("TrackDiscontinuityDetected", "IncomingStreamReceived"))
     members = {"trackType", "trackName", "bitrate", "previousTimestamp", "newTimestamp", "timescale", "discontinuityGap"}
-    (received, *_) = [event for event in told.of("IncomingStreamReceived") if event["data"]["trackType"] == "video"]
-    (gap,) = [event["data"] for event in gaps if event["data"]["trackType"] == "video"]
+    received, (gap,) = all_received[0], [event["data"] for event in gaps]
     assert set(gap) == members
     assert (gap["trackName"], gap["bitrate"]) == (received["data"]["trackName"], received["data"]["bitrate"])
     missing = number(gap["newTimestamp"]) - number(gap["previousTimestamp"])
@@ -317,11 +318,11 @@ def test_a_token_that_nobody_has_leads_nowhere(installed, receiver, source):
     told = Told(installed, receiver)
     assert told.token in told.url
     encoder = told.push(source, told.url.replace(told.token, str(uuid.uuid4())))
-    assert encoder.wait(timeout=120) != 0
+    assert encoder.wait(timeout=180) != 0
     # Whoever has it comes in afterwards, and is the first that is told of.
     encoder = told.push(source)
     told.wait("EncoderConnected")
-    assert encoder.wait(timeout=120) == 0
+    assert encoder.wait(timeout=180) == 0
     told.wait("EncoderDisconnected")
     assert told.of("ConnectionRejected") == []
     told.stop()

@@ -178,7 +178,8 @@ def test_what_was_encoded_is_in_the_usage(connection, counted_published):
     # Twelve seconds in at least one rendition.
     assert quantities["encodedVideoSD"] >= 0.2
     today = datetime.now(timezone.utc).date()
-    wanted = {"startDate": str(today), "endDate": str(today + timedelta(days=1)), "format": "csv"}
+    # What was encoded may have been encoded before midnight.
+    wanted = {"startDate": str(today - timedelta(days=1)), "endDate": str(today + timedelta(days=1)), "format": "csv"}
     reports = Mkio(connection, prefix="/api/v1/organization/reports/usage")
     answer = reports.session.post(reports.base, json=wanted, timeout=30)
     assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/csv")

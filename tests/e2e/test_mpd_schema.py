@@ -113,7 +113,7 @@ def test_in_the_clear_with_text_and_pictures(account, counted_published, titled,
         for form in FORMS:
             url = f"{titled}(format={form})"
             # New files of an asset are noticed after a minute.
-            deadline = time.monotonic() + 75
+            deadline = time.monotonic() + 180
             while "thumbnail_tile" not in http.get(url, timeout=30).text:
                 assert time.monotonic() < deadline, url
                 time.sleep(0.5)

@@ -29,7 +29,7 @@ def binary() -> str:
 def run(binary: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADWATER_")}
     return subprocess.run(
-        [binary, *arguments], capture_output=True, text=True, env={**clean, **environment}, timeout=60,
+        [binary, *arguments], capture_output=True, text=True, env={**clean, **environment}, timeout=180,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -124,9 +124,9 @@ def test_a_folder_that_somebody_has(binary, connection):
 
 def test_probes(connection, http):
     base = connection.metricsUrl.removesuffix("/metrics")
-    live, ready = http.get(base + "/livez", timeout=5), http.get(base + "/readyz", timeout=5)
+    live, ready = http.get(base + "/livez", timeout=60), http.get(base + "/readyz", timeout=60)
     assert (live.status_code, live.json()) == (200, {"status": "live"})
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
-    metrics = http.get(connection.metricsUrl, timeout=5).text
+    metrics = http.get(connection.metricsUrl, timeout=60).text
     assert 'headwater_dependency_up{dependency="catalog"} 1' in metrics
     assert 'headwater_dependency_up{dependency="storage"} 1' in metrics

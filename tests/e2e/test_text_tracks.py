@@ -62,7 +62,7 @@ def titled(account, counted_published):
 
 def wait_for(http, url: str, text: str) -> str:
     """A manifest that has what was added a moment ago: instances remember for some seconds, and say so."""
-    for _ in range(40):
+    for _ in range(180):
         body = http.get(url).text
         if text in body:
             return body
@@ -145,7 +145,7 @@ def test_a_broken_file_leaves_only_itself_out(account, titled, counted_published
     wait_for(http, f"{titled}(format=m3u8-cmaf)", 'NAME="Deutsch"')
     container.upload_blob("de.ttml", b"no longer TTML", overwrite=True)
     try:
-        for _ in range(40):
+        for _ in range(180):
             answer = http.get(f"{titled}(format=m3u8-cmaf)")
             assert answer.status_code == 200, answer.text
             if "Deutsch" not in answer.text:
@@ -172,7 +172,7 @@ def test_sheets_of_pictures(account, counted_published, http):
         container.upload_blob(name, content, overwrite=True)
     try:
         url = base(counted_published)
-        for _ in range(150):
+        for _ in range(300):
             master = http.get(f"{url}(format=m3u8-cmaf)").text
             if "EXT-X-IMAGE-STREAM-INF" in master:
                 break

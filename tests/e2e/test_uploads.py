@@ -25,7 +25,7 @@ def assets_of(account: Account, stem: str) -> list[str]:
     return sorted(asset.name for asset in found if not asset.name.endswith("-source"))
 
 
-def wait_for(what: str, find, timeout_s: float = 120):
+def wait_for(what: str, find, timeout_s: float = 180):
     deadline = time.monotonic() + timeout_s
     while not (found := find()):
         assert time.monotonic() < deadline, f"{what} did not appear within {timeout_s} s"
@@ -37,7 +37,7 @@ def test_a_dropped_file_becomes_a_published_asset(account: Account, mkio: Mkio, 
     stem = f"drop{uuid.uuid4().hex[:8]}"
     with counted.open("rb") as file:
         uploads.upload_blob(f"{stem}.mp4", file)
-    (output,) = wait_for("the output asset", lambda: assets_of(account, stem), 30)
+    (output,) = wait_for("the output asset", lambda: assets_of(account, stem))
 
     locators = account.client.assets.list_streaming_locators(*account.where, output).streaming_locators
     assert len(locators) == 1
@@ -79,7 +79,7 @@ def test_a_rule_of_ones_own_is_followed_and_can_be_switched_off(account: Account
         watched.upload_blob(f"out/{stem}a.mp4", file)
     with counted.open("rb") as file:
         watched.upload_blob(f"in/{stem}b.MP4", file)
-    (output,) = wait_for("the output asset", lambda: assets_of(account, stem), 30)
+    (output,) = wait_for("the output asset", lambda: assets_of(account, stem))
     assert output.startswith(f"{stem}b")
     mkio.call("DELETE", rule, expect=(200, 204))
     with counted.open("rb") as file:

@@ -113,7 +113,7 @@ describe("jobs", { skip }, () => {
   }
 
   async function ended(name, of = transform) {
-    for (const deadline = Date.now() + 60_000; ; await sleep(200)) {
+    for (const deadline = Date.now() + 300_000; ; await sleep(200)) {
       const job = await jobs.get(...where, of, name);
       if (FINAL.includes(job.state)) return job;
       assert.ok(Date.now() < deadline, `the job is still ${job.state}`);

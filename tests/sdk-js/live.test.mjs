@@ -173,7 +173,7 @@ describe("live events", { skip }, () => {
       // A reset deletes the outputs.
       await outputs.beginCreateAndWait(...where, name, "main", await properties());
       await events.beginResetAndWait(...where, name);
-      const deadline = Date.now() + 60_000;
+      const deadline = Date.now() + 180_000;
       while ((await all(outputs.list(...where, name))).length > 0) {
         assert.ok(Date.now() < deadline, "the output is still there");
         await sleep(200);

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { api } from "./headwater.mjs";
 
-const LEASE_S = 5;
+const LEASE_S = 20;
 const PAUSE_MS = 100;
 
 /** Why there can be no worker, for the `skip` of a suite; `false` if there can. In CI nothing is skipped. */
