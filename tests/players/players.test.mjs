@@ -78,7 +78,8 @@ for (const [title, page, protocol] of PLAYERS) {
     const seek = async (time) => {
       const landed = await tab.evaluate((wanted) => window.seek(wanted), time);
       // Playback goes on while the event is on its way here.
-      assert.ok(landed > time - 0.1 && landed < time + 0.5, `a seek to ${time} landed at ${landed}`);
+      // For longer on a busy machine, and never by as much as a segment.
+      assert.ok(landed > time - 0.1 && landed < time + 1.5, `a seek to ${time} landed at ${landed}`);
       await advances(`after a seek to ${time}`);
     };
 
@@ -90,7 +91,7 @@ for (const [title, page, protocol] of PLAYERS) {
         await tab.evaluate((url) => window.player.load(url), urls[protocol]);
         await tab.evaluate(() => document.querySelector("video").play());
       },
-      { timeout: PATIENCE },
+      { timeout: 5 * PATIENCE },
     );
     after(() => context?.close());
 
@@ -109,7 +110,14 @@ for (const [title, page, protocol] of PLAYERS) {
         // Room to play: never let the end come before the switch.
         if ((await state()).time > duration / 2) await seek(1);
         await tab.evaluate((wanted) => window.player.select(wanted), id);
-        await until(`${width}x${height} is on screen`, (now) => now.width === width && now.height === height);
+        // Where it takes long, the film begins anew meanwhile.
+        const onScreen = (now) => now.width === width && now.height === height;
+        const nearEnd = (now) => now.time > duration * 0.8;
+        for (const deadline = Date.now() + 3 * PATIENCE; ; ) {
+          if (onScreen(await until(`${width}x${height} is on screen`, (now) => onScreen(now) || nearEnd(now)))) break;
+          assert.ok(Date.now() < deadline, `${width}x${height} never comes`);
+          await seek(1);
+        }
         await advances(`at ${width}x${height}`);
       }
     });
@@ -139,7 +147,7 @@ for (const [title, page, protocol] of PLAYERS) {
 
 describe("a file with B-frames, packaged as it is", () => {
   for (const [title, page, protocol] of PLAYERS) {
-    test(`${title}: each picture is shown at its own time, to the end`, { timeout: 2 * PATIENCE }, async () => {
+    test(`${title}: each picture is shown at its own time, to the end`, { timeout: 5 * PATIENCE }, async () => {
       const { context, page: tab, problems } = await openPage(browser);
       await tab.goto(`${files.origin}/pages/${page}.html`);
       await tab.waitForFunction(() => window.player !== undefined);
@@ -177,7 +185,7 @@ describe("DASH with sets of key frames", () => {
   const keyFrames = (url) => url.includes("/KeyFrames(");
   const withKeyFrames = () => asIs.dash.replace(/\)$/, ",type=keyframes)");
 
-  test("Shaka Player plays fast from them, and goes on as before", { timeout: 2 * PATIENCE }, async () => {
+  test("Shaka Player plays fast from them, and goes on as before", { timeout: 5 * PATIENCE }, async () => {
     const { context, tab, problems, asked } = await opened("shaka", withKeyFrames());
     assert.ok(!asked.some(keyFrames), "none is asked for at the usual rate");
     const from = (await tab.evaluate(() => window.state())).time;
@@ -198,7 +206,7 @@ describe("DASH with sets of key frames", () => {
     await context.close();
   });
 
-  test("dash.js leaves them alone", { timeout: 2 * PATIENCE }, async () => {
+  test("dash.js leaves them alone", { timeout: 5 * PATIENCE }, async () => {
     const [plain, tricky] = [await opened("dash", asIs.dash), await opened("dash", withKeyFrames())];
     const renditions = ({ tab }) => tab.evaluate(() => window.player.renditions());
     assert.deepEqual(await renditions(tricky), await renditions(plain));

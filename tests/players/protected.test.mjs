@@ -126,7 +126,7 @@ for (const [title, page, protocol, scheme, format] of PLAYERS) {
         await opened.context.close();
       }
     };
-    const timeout = 3 * PATIENCE;
+    const timeout = 6 * PATIENCE;
     test("with no token, where none is asked for", { timeout }, tried("open", () => ({}), plays));
     test("with a token", { timeout }, tried("restricted", () => ({ token: token() }), plays));
     test(
@@ -144,7 +144,7 @@ for (const [title, page, protocol, scheme, format] of PLAYERS) {
 
 describe("Shaka Player plays fast from encrypted pictures", () => {
   for (const format of ["m3u8-cmaf", "m3u8-aapl"]) {
-    test(format, { timeout: 2 * PATIENCE }, async () => {
+    test(format, { timeout: 6 * PATIENCE }, async () => {
       const { context, tab, problems } = await open("shaka");
       const asked = [];
       tab.on("request", (request) => asked.push(decodeURIComponent(request.url())));
@@ -178,7 +178,7 @@ describe("a token in the playlist's URL, for players that cannot add headers", (
     // Chromium 156 gives up on fMP4 under AES-128, with or without a token.
     ["the browser's own HLS, transport streams", "native", "m3u8-aapl"],
   ]) {
-    test(title, { timeout: 3 * PATIENCE }, async () => {
+    test(title, { timeout: 6 * PATIENCE }, async () => {
       const opened = await open(page);
       try {
         const url = published.restricted.url("Hls", ENVELOPE, format);
@@ -192,7 +192,7 @@ describe("a token in the playlist's URL, for players that cannot add headers", (
 
   // The others' ways without a token, and with a bad one, are above.
   const native = (title, then) =>
-    test(`the browser's own HLS, transport streams, ${title}`, { timeout: 3 * PATIENCE }, async () => {
+    test(`the browser's own HLS, transport streams, ${title}`, { timeout: 6 * PATIENCE }, async () => {
       const opened = await open("native");
       try {
         await then(opened, (name) => published[name].url("Hls", ENVELOPE, "m3u8-aapl"));
@@ -269,11 +269,11 @@ describe("hls.js hands over what was there before it was encrypted", () => {
     ["AES-128", ENVELOPE],
     ["SAMPLE-AES", CBCS],
   ]) {
-    test(`pictures under ${title}`, { timeout: 3 * PATIENCE }, async () => {
+    test(`pictures under ${title}`, { timeout: 6 * PATIENCE }, async () => {
       const got = hashes(await handedOver((await playlists(scheme)).video), "video");
       assert.deepEqual(got, hashes(clip, "video"));
     });
-    test(`sound under ${title}`, { timeout: 3 * PATIENCE }, async () => {
+    test(`sound under ${title}`, { timeout: 6 * PATIENCE }, async () => {
       const got = hashes(await handedOver((await playlists(scheme)).audio), "audio");
       // The clip's edit list leaves out what the encoder put before its beginning.
       const all = hashes(clip, "audio");

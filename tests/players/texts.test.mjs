@@ -41,7 +41,7 @@ const TEXTS = [
   { name: "german", file: "de.ttml", content: TTML, properties: { displayName: "Deutsch", languageCode: "de" } },
 ];
 /** A little more than the last cue. */
-const RECORDED_MS = 12_000;
+const RECORDED_S = 12;
 
 let browser;
 let files;
@@ -53,8 +53,11 @@ async function record(to) {
   const show = await goLive(to, { lowLatency: false, interval: "PT1S" });
   const encoder = pushPictures(show.ingest, 1);
   try {
-    await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
-    await new Promise((resolve) => setTimeout(resolve, RECORDED_MS));
+    const master = await show.until(show.hls, (text) => text.includes("#EXT-X-STREAM-INF"));
+    const pictures = new URL(/#EXT-X-STREAM-INF:.*\n(.+)/.exec(master)[1], show.hls).href;
+    // An encoder on a busy machine is slower than the clock.
+    const recorded = (text) => [...text.matchAll(/#EXTINF:([\d.]+)/g)].reduce((sum, [, seconds]) => sum + Number(seconds), 0);
+    await show.until(pictures, (text) => recorded(text) >= RECORDED_S);
   } finally {
     encoder.kill("SIGKILL");
     await show.end();
@@ -75,7 +78,7 @@ before(
     files = await serve();
     browser = await launch();
   },
-  { timeout: 5 * PATIENCE },
+  { timeout: 15 * PATIENCE },
 );
 
 after(async () => {
@@ -116,7 +119,7 @@ for (const [title, page, protocol, of = () => film] of [
 ]) {
   describe(title, () => {
     for (const language of ["en", "de"]) {
-      test(`the cues in ${language} are shown at their times`, { timeout: 2 * PATIENCE }, async () => {
+      test(`the cues in ${language} are shown at their times`, { timeout: 8 * PATIENCE }, async () => {
         const { context, page: tab, problems } = await openPage(browser);
         await tab.goto(`${files.origin}/pages/${page}.html`);
         await tab.waitForFunction(() => window.player !== undefined);
@@ -130,7 +133,7 @@ for (const [title, page, protocol, of = () => film] of [
         });
         // Shaka Player 5.2 jumps over what is missing in front of the first picture. A jump while it fetches its first text leaves it fetching
         // the init segment for ever.
-        await tab.waitForFunction(() => document.querySelector("video").currentTime > 0.3, null, { timeout: PATIENCE });
+        await tab.waitForFunction(() => document.querySelector("video").currentTime > 0.3, null, { timeout: 2 * PATIENCE });
         await tab.evaluate((wanted) => window.player.showText(wanted), language);
         const deadline = Date.now() + PATIENCE;
         for (let found; ; await new Promise((resolve) => setTimeout(resolve, 200))) {
@@ -153,7 +156,7 @@ for (const [title, protocol, of = () => film] of [
   ["dash.js, a recording as Smooth Streaming", "smooth", () => recording],
 ]) {
   for (const language of ["en", "de"]) {
-    test(`${title}: the text in ${language} is on screen when it should be`, { timeout: 3 * PATIENCE }, async () => {
+    test(`${title}: the text in ${language} is on screen when it should be`, { timeout: 10 * PATIENCE }, async () => {
       const { context, page: tab, problems } = await openPage(browser);
       await tab.goto(`${files.origin}/pages/dash.html`);
       await tab.waitForFunction(() => window.player !== undefined);

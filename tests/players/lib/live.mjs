@@ -46,7 +46,7 @@ export async function goLive(
   await call("POST", `${event}/start`);
   let ingest;
   let messages;
-  for (const deadline = Date.now() + 30_000; ingest === undefined; await pause(200)) {
+  for (const deadline = Date.now() + 120_000; ingest === undefined; await pause(200)) {
     if (Date.now() > deadline) throw new Error(`${name} has no address to send to`);
     const { properties } = await call("GET", event);
     ingest = properties.input.endpoints?.find(({ url }) => url.startsWith(`${protocol.toLowerCase()}:`))?.url;
@@ -64,7 +64,7 @@ export async function goLive(
     csf: `${base}(format=mpd-time-csf)`,
     smooth: base,
     async until(url, there) {
-      for (const deadline = Date.now() + 30_000; ; await pause(200)) {
+      for (const deadline = Date.now() + 120_000; ; await pause(200)) {
         const response = await fetch(url);
         const text = await response.text();
         if (response.ok && there(text)) return text;
@@ -130,6 +130,6 @@ export async function watch(browser, files, show, players, watched, { listen = f
     if (listen) await tab.evaluate(() => window.player.listen());
     await tab.evaluate((url) => window.player.load(url), show[protocol]);
     await tab.evaluate(() => document.querySelector("video").play());
-    await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, { timeout: 40_000 });
+    await tab.waitForFunction(() => document.querySelector("video").currentTime > 0 && window.state().frames > 5, null, { timeout: 120_000 });
   }
 }
