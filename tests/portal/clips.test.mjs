@@ -32,7 +32,7 @@ describe("clips of a live event", () => {
     await call(to, "POST", media(to, `/liveEvents/${name}/stop`), { removeOutputsOnStop: true });
   });
 
-  test("is marked while it is live, plays at its length, and stays when the event ends", { timeout: 5 * 60_000 }, async (t) => {
+  test("is marked while it is live, plays at its length, and stays when the event ends", { timeout: 15 * 60_000 }, async (t) => {
     const encoder = encodeTo(await startEvent(to, name, { segmentSeconds: SEGMENT_SECONDS }));
     t.after(() => encoder.kill());
 
@@ -101,7 +101,7 @@ describe("clips of a live event", () => {
     await shot(page, "journey-clip-file");
     await page.getByRole("button", { name: "Make clip" }).click();
     await page.getByRole("heading", { level: 1, name: `${name}-file` }).waitFor();
-    await page.getByText("Finished").first().waitFor({ timeout: 60_000 });
+    await page.getByText("Finished").first().waitFor({ timeout: 180_000 });
     const { spec } = await api("GET", `/assets/${name}-file/storage`);
     const [file] = spec.files.filter(({ name }) => name.endsWith(".mp4"));
     const { assetContainerSasUrls } = await api("POST", `/assets/${name}-file/listContainerSas`, {

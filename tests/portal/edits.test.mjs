@@ -172,7 +172,7 @@ describe("edits in the portal", () => {
     await context.close();
   });
 
-  test("a track's names, language and visibility are changed, and taken back", { timeout: 3 * 60_000 }, async (t) => {
+  test("a track's names, language and visibility are changed, and taken back", { timeout: 15 * 60_000 }, async (t) => {
     const asset = `tracks-${run}`;
     t.after(() => call(to, "DELETE", media(to, `/assets/${asset}`)));
     await copyDemo(to, asset);
@@ -390,7 +390,7 @@ describe("edits in the portal", () => {
     await context.close();
   });
 
-  test("a locator is changed where it stands: addresses and keys stay, and it comes off the air and back", { timeout: 3 * 60_000 }, async (t) => {
+  test("a locator is changed where it stands: addresses and keys stay, and it comes off the air and back", { timeout: 15 * 60_000 }, async (t) => {
     const name = `edits-${run}`;
     const { assetName } = await demo(to);
     const path = media(to, `/streamingLocators/${name}`);
@@ -725,7 +725,7 @@ describe("edits in the portal", () => {
     await context.close();
     // Without a project there is a profile still.
     const own = await openPage(browser);
-    own.page.setDefaultTimeout(60_000);
+    own.page.setDefaultTimeout(120_000);
     await own.page.goto(`${to.portalUrl}/#token=${token}`);
     await own.page.getByText("Your token does not reach any project").waitFor();
     await own.page.getByRole("link", { name: "Profile", exact: true }).click();

@@ -173,7 +173,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("an encode reads a part of a file elsewhere, and each output has its asset: a film, and pictures", { timeout: 4 * 60_000 }, async (t) => {
+  test("an encode reads a part of a file elsewhere, and each output has its asset: a film, and pictures", { timeout: 15 * 60_000 }, async (t) => {
     const name = `http-${run}`;
     const film = makeFilm(6);
     const server = createServer((request, response) => {
@@ -218,7 +218,7 @@ describe("forms of the portal", () => {
     await form.getByLabel("From", { exact: true }).fill("0:01.5");
     await form.getByRole("button", { name: "Start encode" }).click();
     await page.getByRole("heading", { level: 1, name }).waitFor();
-    await page.locator(".facts .state", { hasText: "Finished" }).waitFor({ timeout: 120_000 });
+    await page.locator(".facts .state", { hasText: "Finished" }).waitFor({ timeout: 300_000 });
     const { properties } = await read(`/transforms/${name}/jobs/${name}`);
     assert.equal(properties.input["@odata.type"], "#Microsoft.Media.JobInputHttp");
     assert.deepEqual([properties.input.start.time, properties.input.end.time], ["PT1.5S", "PT4S"]);
@@ -323,7 +323,7 @@ describe("forms of the portal", () => {
     );
     // It is long enough to be cancelled before it is done.
     await page.getByRole("button", { name: "Cancel job" }).click();
-    await page.locator(".facts .state", { hasText: "Canceled" }).waitFor({ timeout: 60_000 });
+    await page.locator(".facts .state", { hasText: "Canceled" }).waitFor({ timeout: 180_000 });
     assert.equal((await read(`/transforms/AdaptiveStreaming/jobs/${name}`)).properties.state, "Canceled");
     await page.getByRole("button", { name: "Delete" }).click();
     await form.getByRole("button", { name: "Delete" }).click();
@@ -332,7 +332,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("an encode reads some of the tracks, carries data of a program's own, and has another preset for once", { timeout: 3 * 60_000 }, async (t) => {
+  test("an encode reads some of the tracks, carries data of a program's own, and has another preset for once", { timeout: 15 * 60_000 }, async (t) => {
     const name = `more-${run}`;
     const { assetName } = await demo(to);
     t.after(async () => {
@@ -371,13 +371,13 @@ describe("forms of the portal", () => {
     assert.equal(properties.description, "The sound alone");
     assert.deepEqual(properties.input.inputDefinitions[0].includedTracks.map((track) => track["@odata.type"]), ["#Microsoft.Media.AudioTrackDescriptor"]);
     assert.equal(properties.outputs[0].presetOverride.codecs[0].bitrate, 64000);
-    await facts.locator(".state", { hasText: "Finished" }).waitFor({ timeout: 120_000 });
+    await facts.locator(".state", { hasText: "Finished" }).waitFor({ timeout: 300_000 });
     const files = (await read(`/assets/${name}/storage`)).spec.files.map(({ name }) => name);
     assert.deepEqual(files.filter((file) => file.endsWith(".mp4")).length, 1, files.join());
     await context.close();
   });
 
-  test("a live event says how it is encoded and who may come, is changed, and is recorded for days", { timeout: 3 * 60_000 }, async (t) => {
+  test("a live event says how it is encoded and who may come, is changed, and is recorded for days", { timeout: 15 * 60_000 }, async (t) => {
     const name = `forms-${run}`;
     t.after(() => call(to, "DELETE", media(to, `/liveEvents/${name}`)));
     const { context, page, form } = await opened("/live", "New live event");
@@ -548,7 +548,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("a streaming endpoint is made, started, scaled, stopped and deleted", { timeout: 3 * 60_000 }, async (t) => {
+  test("a streaming endpoint is made, started, scaled, stopped and deleted", { timeout: 15 * 60_000 }, async (t) => {
     const name = `ep-${run}`;
     t.after(async () => {
       await call(to, "POST", media(to, `/streamingEndpoints/${name}/stop`));
@@ -711,7 +711,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("key policies and the streaming policies over them are made for each kind of encryption", { timeout: 3 * 60_000 }, async (t) => {
+  test("key policies and the streaming policies over them are made for each kind of encryption", { timeout: 15 * 60_000 }, async (t) => {
     const made = [];
     t.after(async () => {
       for (const path of made.reverse()) await call(to, "DELETE", media(to, path));
@@ -867,7 +867,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("captions are added to an asset's tracks, and removed", { timeout: 3 * 60_000 }, async (t) => {
+  test("captions are added to an asset's tracks, and removed", { timeout: 15 * 60_000 }, async (t) => {
     const asset = `captions-${run}`;
     t.after(() => call(to, "DELETE", media(to, `/assets/${asset}`)));
     await copyDemo(to, asset);
@@ -893,7 +893,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("an asset says what plays and why the rest does not, and its files can be taken", { timeout: 3 * 60_000 }, async (t) => {
+  test("an asset says what plays and why the rest does not, and its files can be taken", { timeout: 15 * 60_000 }, async (t) => {
     const [asset, same] = [`plays-${run}`, `same-${run}`];
     t.after(async () => {
       await call(to, "DELETE", media(to, `/assets/${same}`));
@@ -945,7 +945,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("what was exported is looked at, made, and made no second time", { timeout: 3 * 60_000 }, async (t) => {
+  test("what was exported is looked at, made, and made no second time", { timeout: 15 * 60_000 }, async (t) => {
     const name = `import-${run}`;
     t.after(async () => {
       await call(to, "DELETE", media(to, `/streamingLocators/${name}`));
@@ -1163,7 +1163,7 @@ describe("forms of the portal", () => {
     await context.close();
   });
 
-  test("content keys leave as a CPIX document, and come back with another locator", { timeout: 3 * 60_000 }, async (t) => {
+  test("content keys leave as a CPIX document, and come back with another locator", { timeout: 15 * 60_000 }, async (t) => {
     const [name, clear] = [`cpix-${run}`, `cpix-clear-${run}`];
     const { assetName } = await demo(to);
     t.after(async () => {

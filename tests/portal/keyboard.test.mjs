@@ -27,7 +27,7 @@ describe("the portal by keyboard", () => {
   );
   after(() => browser?.close());
 
-  test("a table is searched, paged and opened, and back leads to where one was", { timeout: 3 * 60_000 }, async (t) => {
+  test("a table is searched, paged and opened, and back leads to where one was", { timeout: 15 * 60_000 }, async (t) => {
     const names = Array.from({ length: 27 }, (_, at) => `keys-${run}-${String(at).padStart(2, "0")}`);
     t.after(() => Promise.all(names.map((name) => call(to, "DELETE", media(to, `/assets/${name}`)))));
     for (const name of names) await call(to, "PUT", media(to, `/assets/${name}`), { properties: {} });
@@ -112,7 +112,7 @@ describe("the portal by keyboard", () => {
     await context.close();
   });
 
-  test("a film is chosen, paused, gone on with and cancelled", { timeout: 2 * 60_000 }, async (t) => {
+  test("a film is chosen, paused, gone on with and cancelled", { timeout: 15 * 60_000 }, async (t) => {
     const folder = mkdtempSync(join(tmpdir(), "headwater-keys-"));
     t.after(() => rmSync(folder, { recursive: true }));
     const file = join(folder, `keys-${run}.bin`);
@@ -144,7 +144,7 @@ describe("the portal by keyboard", () => {
     await call(to, "DELETE", media(to, `/assets/${asset}`));
   });
 
-  test("a film is played, paused and looked at in another player and quality, and an address copied", { timeout: 3 * 60_000 }, async () => {
+  test("a film is played, paused and looked at in another player and quality, and an address copied", { timeout: 15 * 60_000 }, async () => {
     const { context, page, problems } = await openPortal(browser, to, `/watch/${film.locatorId}`);
     await plays(page);
     await tabTo(page, page.locator("video"));

@@ -206,7 +206,7 @@ describe("pages of the portal", () => {
   }
 
   for (const [shape, options] of Object.entries(SHAPES)) {
-    test(`on a ${shape.replace("-", " in ")} screen every page is sound`, { timeout: 10 * 60_000 }, async () => {
+    test(`on a ${shape.replace("-", " in ")} screen every page is sound`, { timeout: 15 * 60_000 }, async () => {
       const { context, page, problems } = await openPortal(browser, to, "/", options);
       const wrong = [];
       for (const [name, place] of [...LISTS, ...details]) {
@@ -226,7 +226,7 @@ describe("pages of the portal", () => {
   }
 
   for (const shape of Object.keys(SHAPES)) {
-    test(`on a ${shape.replace("-", " in ")} screen every form is sound`, { timeout: 10 * 60_000 }, async () => {
+    test(`on a ${shape.replace("-", " in ")} screen every form is sound`, { timeout: 15 * 60_000 }, async () => {
       const { context, page } = await openPortal(browser, to, "/", SHAPES[shape]);
       const wrong = [];
       for (const [place, button, fill, called] of [...FORMS, ...forms]) {

@@ -32,6 +32,8 @@ export async function launch() {
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
+  // For what is said to take no time: a busy machine takes longer than Playwright's half minute.
+  page.setDefaultTimeout(120_000);
   const problems = [];
   page.on("pageerror", (error) => problems.push(`page error: ${error.message}`));
   page.on("console", (message) => {

@@ -5,7 +5,8 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { openPage, within } from "./browser.mjs";
 
-const PATIENCE = 60_000;
+/** For what is said to take no time: more than a busy machine needs. */
+const PATIENCE = 120_000;
 
 /** What pages are looked at on. */
 export const SHAPES = {
