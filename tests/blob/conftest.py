@@ -67,7 +67,7 @@ def serving(root, *arguments, in_bucket=False):
         facts = json.loads(line)
         yield Connection(facts["url"], facts["account"], facts["key"], in_bucket)
         store.stdin.close()
-        assert store.wait(timeout=30) == 0
+        assert store.wait(timeout=120) == 0
 
 
 @pytest.fixture(scope="session")

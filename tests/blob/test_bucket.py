@@ -95,7 +95,7 @@ def keys(bucket, prefix=""):
     return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
 
-def eventually(holds, what, seconds=10):
+def eventually(holds, what, seconds=60):
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, what

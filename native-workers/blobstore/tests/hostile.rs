@@ -12,7 +12,8 @@ use support::{client, config, raw, sas, start, store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const SHORT: Duration = Duration::from_millis(700);
+/// How long an answer may be waited for. Nobody waits for long: the server closes the connection after each.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn status(answer: &str) -> &str {
     answer.get(9..12).unwrap_or("---")
@@ -270,7 +271,7 @@ async fn malformed_requests_are_refused() {
         ),
     ];
     for (request, expected, code) in cases {
-        let answer = raw(addr, &request, SHORT).await;
+        let answer = raw(addr, &request, PATIENCE).await;
         let shown = String::from_utf8_lossy(&request[..request.len().min(150)]).into_owned();
         assert_eq!(status(&answer), expected, "{shown}\n{answer}");
         assert!(answer.contains(code), "{shown}\n{answer}");
@@ -283,7 +284,7 @@ async fn malformed_requests_are_refused() {
     for n in 0..2000 {
         many.push_str(&format!("x-h-{n}: {}\r\n", "v".repeat(200)));
     }
-    let answer = raw(addr, format!("{many}\r\n").as_bytes(), SHORT).await;
+    let answer = raw(addr, format!("{many}\r\n").as_bytes(), PATIENCE).await;
     assert_eq!(status(&answer), "431", "{answer}");
     assert_alive(addr).await;
     let names = store(addr, "asset-1").list_all("", 10).await.unwrap();
@@ -314,7 +315,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
         stream.write_all(&vec![7; 1_500_000]).await.unwrap();
         drop(stream);
     }
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while scratch_files(folder.path()) > 0 {
         assert!(Instant::now() < deadline, "scratch files stay behind");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -334,7 +335,8 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 async fn slow_clients_are_dropped_and_hold_nobody_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path(), None);
-    config.idle_timeout = Duration::from_millis(600);
+    // Nobody who means well is as slow, on a busy machine either.
+    config.idle_timeout = Duration::from_secs(3);
     config.max_connections = 8;
     let running = headwater_blobstore::serve(config).await.unwrap();
     prepare(running.addr).await;
@@ -364,9 +366,10 @@ async fn slow_clients_are_dropped_and_hold_nobody_up() {
         slow.push(stream);
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
+    // There is no slot until some of them are let go.
     let started = Instant::now();
     assert_alive(running.addr).await;
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(30));
     assert!(store(running.addr, "asset-1").head("y").await.is_err());
     drop(slow);
     running.shutdown().await;

@@ -146,9 +146,9 @@ async fn what_is_known_of_a_url_ends_with_the_blob_and_with_its_signature() {
     for etag in [None, Some(&*second), None] {
         assert_eq!(read(etag), (b"4567".to_vec(), second.clone()));
     }
-    let brief = signed(2);
+    let brief = signed(6);
     assert_eq!(reader.open(&brief, None).unwrap().len, 4);
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(6_100)).await;
     assert_eq!(
         refused(&reader, &brief, None),
         ErrorCode::AuthenticationFailed

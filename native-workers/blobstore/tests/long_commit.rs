@@ -88,7 +88,7 @@ fn callers_who_wait_for_a_commit_take_no_thread_from_the_others() {
                     .unwrap();
             }
         };
-        let others = tokio::time::timeout(Duration::from_secs(15), others).await;
+        let others = tokio::time::timeout(Duration::from_secs(60), others).await;
         open(1).await.unwrap();
         first.await.unwrap();
         assert!(others.is_ok(), "others had to wait");

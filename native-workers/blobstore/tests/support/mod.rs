@@ -38,7 +38,7 @@ pub(crate) async fn start(root: &Path, events: Option<EventSink>) -> Running {
 
 pub(crate) fn client() -> HyperClient {
     HyperClient::new(HyperOptions {
-        timeout: Duration::from_secs(20),
+        timeout: Duration::from_secs(120),
         ..HyperOptions::default()
     })
     .unwrap()

@@ -92,9 +92,9 @@ impl Sink {
         self.inner.events.lock().unwrap().clone()
     }
 
-    /// Waits for an outcome, at most 20 seconds.
+    /// Waits for an outcome, at most two minutes: after refusals it may be half of one until the next attempt.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&[Value]) -> bool) {
-        for _ in 0..400 {
+        for _ in 0..2400 {
             if holds(&self.events()) {
                 return;
             }

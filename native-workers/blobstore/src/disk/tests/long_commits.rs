@@ -70,7 +70,7 @@ fn ends<'scope>(
         work();
         done.send(()).unwrap();
     });
-    ended.recv_timeout(Duration::from_secs(20)).is_ok()
+    ended.recv_timeout(Duration::from_secs(60)).is_ok()
 }
 
 #[test]
