@@ -142,7 +142,8 @@ impl Installation {
             .stderr(log);
         let mut server = Server(command.spawn().context("starting headwater")?);
         let connection = directory.join("connection.json");
-        let deadline = Instant::now() + Duration::from_secs(120);
+        // Where nothing is compiled yet, several do it at once.
+        let deadline = Instant::now() + Duration::from_secs(600);
         while !connection.exists() {
             if let Some(status) = server.0.try_wait()? {
                 let log =
@@ -150,7 +151,7 @@ impl Installation {
                 bail!("headwater ended with {status} before it was ready:\n{log}");
             }
             if Instant::now() > deadline {
-                bail!("headwater was not ready within two minutes");
+                bail!("headwater was not ready within ten minutes");
             }
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -17,6 +17,7 @@ mod installation;
 mod licences;
 mod node;
 mod paths;
+mod ports;
 mod postgres;
 mod probe;
 mod run;

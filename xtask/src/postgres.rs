@@ -3,7 +3,6 @@
 use crate::debian::{self, Need, is_root};
 use crate::run::{quiet, step};
 use anyhow::{Context, Result, bail};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -50,7 +49,7 @@ impl Postgres {
                     .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
                     .current_dir(directory.path()),
             )?;
-            let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            let [port] = crate::ports::free()?;
             let log = std::fs::File::create(directory.path().join("log"))?;
             let server = as_user(&binaries.join("postgres"))
                 .arg("-D")
@@ -112,7 +111,7 @@ impl Postgres {
     }
 
     fn wait(&mut self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             let log = self.directory.path().join("log");
             if let Some(status) = self.server.try_wait()? {
@@ -120,7 +119,7 @@ impl Postgres {
                 bail!("postgres ended with {status}:\n{log}");
             }
             if Instant::now() > deadline {
-                bail!("postgres did not listen within 30 seconds");
+                bail!("postgres did not listen within two minutes");
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -7,9 +7,8 @@ use crate::postgres::Postgres;
 use crate::run::{cargo, give_way, has, one_at_a_time, only_when_idle, quiet, step, tee};
 use crate::sum::{Outcome, Report, Sum};
 use crate::tally::Tally;
-use crate::{build, debian, node, paths};
+use crate::{build, debian, node, paths, ports};
 use anyhow::{Context, Result, bail};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -484,7 +483,7 @@ fn players(binary: &Path) -> Outcome {
 fn portal_pages(binary: &Path) -> Outcome {
     let folder = paths::root().join("tests/portal");
     node::install(&folder)?;
-    let (port, silent) = two_free_ports()?;
+    let [port, silent] = ports::free()?.map(|port: u16| port.to_string());
     let issuers = quiet(
         Command::new("node")
             .arg("lib/issuers.mjs")
@@ -506,15 +505,6 @@ fn portal_pages(binary: &Path) -> Outcome {
         .env("HEADWATER_CONNECTION", &installation.connection)
         .env("HEADWATER_AUTHORITY_PORT", &port)
         .current_dir(&folder))
-}
-
-/// Two ports of this machine that nobody listens at.
-fn two_free_ports() -> Result<(String, String)> {
-    let free = || TcpListener::bind(("127.0.0.1", 0));
-    // Both at once, or they might be the same.
-    let (one, other) = (free()?, free()?);
-    let port = |of: &TcpListener| Ok::<_, std::io::Error>(of.local_addr()?.port().to_string());
-    Ok((port(&one)?, port(&other)?))
 }
 
 fn blob() -> Outcome {

@@ -3,11 +3,12 @@
 #![allow(dead_code, unreachable_pub)] // Every test file uses another part.
 
 mod counting;
+mod cpu;
 
 use counting::{HELD, PEAK};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// splitmix64: the file of a number is the same in every run.
 pub struct Random(pub u64);
@@ -253,9 +254,9 @@ pub fn run(
         let len: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
         let before = HELD.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);
-        let started = Instant::now();
+        let started = cpu::time();
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| digest(nth, &files)));
-        let took = started.elapsed();
+        let took = cpu::time().saturating_sub(started);
         let Ok((result, others)) = result else {
             panic!("{test}: input {nth} panics; {}", kept(test, nth, &files));
         };
