@@ -102,15 +102,16 @@ async fn a_helper_that_falls_costs_nothing_and_changes_no_byte() {
     let outcome = alone.finish(2).await;
 
     let torn = fake(Choice::BuiltIn, &source, &adaptive()).await;
+    // However fast the holder is, the helper gets its share.
+    torn.state.lock().unwrap().sharing.crew = 2;
     let (stop_helper, stop) = (CancellationToken::new(), CancellationToken::new());
     let holder = tokio::spawn(headwater_transcoder::run(torn.config(1), stop.clone()));
     while torn.state.lock().unwrap().sharing.shares.is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let helper = tokio::spawn(headwater_transcoder::run(
-        torn.config(1),
-        stop_helper.clone(),
-    ));
+    let mut config = torn.config(1);
+    config.name = "helper".into();
+    let helper = tokio::spawn(headwater_transcoder::run(config, stop_helper.clone()));
     let reported = |fake: &Fake| {
         let state = fake.state.lock().unwrap();
         state

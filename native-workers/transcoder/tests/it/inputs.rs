@@ -684,17 +684,21 @@ async fn a_child_reaches_nobody_and_ends_when_it_is_told() {
         .run(&stop, None)
         .await;
     assert!(matches!(ended, Ended::Stopped), "{ended:?}");
-    assert!(started.elapsed() < Duration::from_secs(2));
+    // What it started would hold the pipes for a minute.
+    assert!(started.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_that_talks_and_gets_nowhere_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let stop = CancellationToken::new();
-    let run = async |report: &str| {
-        let script = format!("n=0; while [ $n -lt 30 ]; do n=$((n+1)); {report}; sleep 0.1; done");
+    // On a machine that is busy a script of ten lines a second may say nothing for a second or two.
+    let silence = Duration::from_secs(4);
+    let run = async |report: &str, times: usize| {
+        let script =
+            format!("n=0; while [ $n -lt {times} ]; do n=$((n+1)); {report}; sleep 0.1; done");
         let mut program = child(folder.path(), "/bin/sh", &["-c", &script]);
-        program.limits.silence = Duration::from_secs(1);
+        program.limits.silence = silence;
         program.run_counted(&stop, &mut |_| ()).await
     };
     for stuck in [
@@ -702,17 +706,22 @@ async fn a_child_that_talks_and_gets_nowhere_is_killed() {
         "echo fps=$n; echo frame=0; echo out_time_us=N/A",
         "true",
     ] {
+        // A minute and more, if it is let.
         let began = Instant::now();
-        let ended = run(stuck).await;
+        let ended = run(stuck, 600).await;
         assert!(matches!(ended, Ended::Silent { .. }), "{stuck}: {ended:?}");
-        assert!(began.elapsed() < Duration::from_millis(2500), "{stuck}");
+        assert!(
+            began.elapsed() < silence + Duration::from_secs(30),
+            "{stuck}"
+        );
     }
     for moving in [
         "echo frame=$n",
         "echo total_size=${n}000",
         "echo out_time_us=$n",
     ] {
-        let ended = run(moving).await;
+        // Longer than the silence that it may not keep.
+        let ended = run(moving, 50).await;
         assert!(matches!(ended, Ended::Done { .. }), "{moving}: {ended:?}");
     }
 }
@@ -783,6 +792,7 @@ async fn cancelling_ffmpeg_takes_effect_within_two_seconds() {
     .await;
     let took = asked.lock().unwrap().unwrap().elapsed();
     assert_eq!(fake.state.lock().unwrap().outcomes, [Outcome::Canceled]);
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    // Two seconds on a machine of its own; see the built-in engine's.
+    assert!(took < Duration::from_secs(8), "{took:?}");
     assert!(fake.files("out0").is_empty());
 }

@@ -64,7 +64,8 @@ pub struct State {
     dead: usize,
     /// Blocks that begin a file and are on their way, and the most there were.
     pub beginnings: (usize, usize),
-    /// How long a block takes to be stored: a worker reports what it has made when it renews its lease, after 0.8 s.
+    /// How long a block takes to be stored: a worker reports what it has made when it renews its lease, after 0.8 s, and however
+    /// fast the machine is, it must not be done by then.
     pub slow: Duration,
     /// Lose the lease as soon as so many chunks are reported. Until then a block takes two seconds, so that the worker
     /// cannot be done with its job before it reports.
