@@ -223,13 +223,14 @@ fn post(url: &str, kind: &str, body: &[u8]) -> (u16, String) {
 async fn sparse_beside(encoding: EncodingType) -> (Cue, Vec<Row>) {
     let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
     let file = folder.path().join("source.mp4");
-    source(&file, 8, "");
+    source(&file, 14, "");
     fake.queue(Protocol::FragmentedMp4, encoding);
     let (worker, url) = fake.recording(&folder.path().join("data")).await;
     let to = format!("{url}/Streams(scte35)");
     let say = move || {
         let to = to.clone();
-        tokio::task::spawn_blocking(move || post(&to, "video/mp4", &sparse(4_300)))
+        // Of a moment that is to come still when the first row is stored, on a machine that is busy, too.
+        tokio::task::spawn_blocking(move || post(&to, "video/mp4", &sparse(10_300)))
     };
     // Of what nobody has seen yet nothing can be said; that is no reason to turn anybody away.
     assert_eq!(say().await.unwrap(), (200, String::new()));
@@ -257,7 +258,7 @@ async fn a_sparse_track_of_splice_sections_is_cues() {
     let (cue, rows) = sparse_beside(EncodingType::PassthroughStandard).await;
     // A second after the fragment; the duration is the section's.
     let after = cue.start - rows[0].start;
-    assert!((after - 5_300 * 90).abs() < 90 * 100, "{after}");
+    assert!((after - 11_300 * 90).abs() < 90 * 100, "{after}");
     assert_eq!((cue.id.as_str(), cue.duration), ("77", Some(0x52_ccf5)));
 }
 
@@ -274,7 +275,8 @@ async fn an_event_that_is_encoded_has_a_key_frame_where_a_sparse_track_says() {
 async fn messages_by_http_are_id3_tags_at_the_newest_moment() {
     let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
     let file = folder.path().join("source.mp4");
-    source(&file, 8, "");
+    // As long as all that is said takes on a busy machine.
+    source(&file, 20, "");
     fake.queue(Protocol::Rtmp, EncodingType::PassthroughStandard);
     let (worker, url) = fake.recording(&folder.path().join("data")).await;
     let endpoints = fake
@@ -317,11 +319,22 @@ async fn messages_by_http_are_id3_tags_at_the_newest_moment() {
     let large = format!("\"{}\"", "x".repeat((256 << 10) - 2)).into_bytes();
     assert_eq!(say(JSON, hello.clone()).await.unwrap().0, 200);
     assert_eq!(say(JSON, large.clone()).await.unwrap().0, 200);
-    let (status, said) = say(JSON, hello.clone()).await.unwrap();
-    assert_eq!(
-        (status, said.as_str()),
-        (429, "An event takes 2 messages a second.")
-    );
+    // So many at once that three of them come within a second, however busy the machine is.
+    let begun = std::time::Instant::now();
+    let many: Vec<_> = (0..40).map(|_| say(JSON, hello.clone())).collect();
+    let mut taken = 0;
+    for one in many {
+        match one.await.unwrap() {
+            (200, _) => taken += 1,
+            (status, said) => assert_eq!(
+                (status, said.as_str()),
+                (429, "An event takes 2 messages a second.")
+            ),
+        }
+    }
+    let seconds = begun.elapsed().as_secs() as usize + 1;
+    assert!(taken <= 2 * seconds, "{taken} in {seconds} s");
+    assert!(taken < 40, "all were taken");
     assert!(encoder.0.wait().unwrap().success());
     fake.finish(worker).await;
     let state = fake.state.lock().unwrap();
@@ -333,7 +346,7 @@ async fn messages_by_http_are_id3_tags_at_the_newest_moment() {
     for track in 0..2 {
         let film = state.film(track);
         let object = [&b"GEOB\0\0\0\x35\0\0\x03application/json\0\0\0"[..], &hello].concat();
-        assert_eq!(count(&film, &object), 1);
+        assert_eq!(count(&film, &object), 1 + taken);
         assert_eq!(count(&film, &large), 1);
     }
 }

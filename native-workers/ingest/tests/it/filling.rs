@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::support::{Fake, frames, publish, source};
 use headwater_bmff::write::{SegmentHeader, SegmentSample, segment_header};
@@ -10,7 +11,8 @@ use headwater_live::stream::{Kind, StreamConfig};
 use headwater_live::timeline::Row;
 use headwater_work::live::{EncodingType, Fill, FillWith, Protocol};
 
-fn queue(fake: &Fake, encoding_type: EncodingType, with: FillWith) {
+/// `after_ms`: how long nothing has to come before something stands in.
+fn queue(fake: &Fake, encoding_type: EncodingType, with: FillWith, after_ms: u64) {
     fake.queue(Protocol::Rtmp, encoding_type);
     let mut state = fake.state.lock().unwrap();
     let assignment = state.waiting.as_mut().unwrap();
@@ -18,10 +20,7 @@ fn queue(fake: &Fake, encoding_type: EncodingType, with: FillWith) {
         assignment.input.key_frame_interval_ms = None;
         assignment.encoding.key_frame_interval_ms = Some(1_000);
     }
-    assignment.input.fill = Some(Fill {
-        with,
-        after_ms: 500,
-    });
+    assignment.input.fill = Some(Fill { with, after_ms });
 }
 
 /// What ffmpeg makes of a film, without a word of complaint.
@@ -77,15 +76,20 @@ async fn black_and_silence_stand_in_until_the_encoder_is_back() {
         &fake,
         EncodingType::PassthroughStandard,
         FillWith::BlackAndSilence,
+        // An encoder on a busy machine may stop for a second: that is not what is counted here.
+        2_500,
     );
     let (worker, url) = fake.recording(folder.path()).await;
+    let begun = Instant::now();
     for _ in 0..2 {
         let mut encoder = publish(&file, "flv", &format!("{url}/main"));
         assert!(encoder.0.wait().unwrap().success());
         is_filled(&fake, &["video", "audio"]).await;
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
     fake.finish(worker).await;
+    // Nothing stands in for longer than all of it took.
+    let most = begun.elapsed().as_secs() as usize + 1;
 
     let state = fake.state.lock().unwrap();
     assert_eq!(state.released[0].failure, None);
@@ -111,7 +115,7 @@ async fn black_and_silence_stand_in_until_the_encoder_is_back() {
         let shown = film("own.mp4", state.film_of(video, own, &rows));
         assert_eq!(frames(&shown, "v"), frames(&file, "v"));
         let black = lumas(&film("black.mp4", state.film_of(video, black, &rows)));
-        assert!((40..400).contains(&black.len()), "{}", black.len());
+        assert!((40..most * 25).contains(&black.len()), "{}", black.len());
         assert!(black.iter().all(|luma| *luma <= 17), "{black:?}");
     }
     // Sound is one film, without a change of its parameters: what was sent, and nothing.
@@ -121,7 +125,7 @@ async fn black_and_silence_stand_in_until_the_encoder_is_back() {
     let seconds = samples.chunks(2 * 44_100);
     let is_silent = |second: &[u8]| second.iter().all(|byte| *byte == 0);
     let silent = seconds.filter(|second| is_silent(second)).count();
-    assert!((2..=14).contains(&silent), "{silent} seconds of silence");
+    assert!((2..=most).contains(&silent), "{silent} seconds of silence");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +135,7 @@ async fn a_stream_without_sound_gets_silence() {
         folder.path().join("both.mp4"),
         folder.path().join("source.mp4"),
     );
-    source(&both, 6, "-bf 2");
+    source(&both, 8, "-bf 2");
     decoded(
         &both,
         &[
@@ -145,7 +149,12 @@ async fn a_stream_without_sound_gets_silence() {
             "null",
         ],
     );
-    queue(&fake, EncodingType::PassthroughStandard, FillWith::Silence);
+    queue(
+        &fake,
+        EncodingType::PassthroughStandard,
+        FillWith::Silence,
+        500,
+    );
     let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = publish(&file, "flv", &format!("{url}/main"));
     is_filled(&fake, &["audio"]).await;
@@ -170,12 +179,17 @@ async fn layers_that_are_encoded_here_go_on_in_black() {
     let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
     let file = folder.path().join("source.mp4");
     source(&file, 4, "");
-    queue(&fake, EncodingType::Standard, FillWith::BlackAndSilence);
+    queue(
+        &fake,
+        EncodingType::Standard,
+        FillWith::BlackAndSilence,
+        500,
+    );
     let (worker, url) = fake.recording(folder.path()).await;
     let mut encoder = publish(&file, "flv", &format!("{url}/main"));
     assert!(encoder.0.wait().unwrap().success());
     is_filled(&fake, &["video", "audio"]).await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     fake.finish(worker).await;
 
     let state = fake.state.lock().unwrap();

@@ -29,14 +29,21 @@ async fn worker_process() {
         .split(',')
         .map(|address| address.parse().unwrap())
         .collect();
+    config.public_host = config.rtmp[0].ip().to_string();
     let worker = Worker::start(config).await.unwrap();
-    std::fs::write(data.join("edge"), worker.bound().edge.to_string()).unwrap();
+    // Whoever finds it finds all of it.
+    let part = data.join("edge.part");
+    std::fs::write(&part, worker.bound().edge.to_string()).unwrap();
+    std::fs::rename(part, data.join("edge")).unwrap();
     worker.run(CancellationToken::new()).await;
 }
 
-/// Two addresses that are free: a worker that goes on does so under the URLs that encoders know.
+/// Two addresses that are free and stay so while no worker has them: one that goes on does so under the URLs that encoders know.
+/// They are of a host that nobody else on this machine is given ports of.
 fn free() -> String {
-    let bound = [(), ()].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let host = format!("127.77.{high}.{low}:0");
+    let bound = [(), ()].map(|()| std::net::TcpListener::bind(&host).unwrap());
     bound
         .map(|socket| socket.local_addr().unwrap().to_string())
         .join(",")
@@ -69,11 +76,20 @@ async fn a_killed_worker_costs_a_segment_and_no_number_is_given_twice() {
     let rtmp = free();
     let mut shown = Vec::new();
     for life in 0..3_usize {
+        let _ = std::fs::remove_file(data.join("edge"));
         let worker = start(&fake, &data, &rtmp);
+        // The first report of a life that goes on is the last one of the life before; and one that was on its way when that was
+        // killed may come now.
+        fake.until("the event's own report", |state| {
+            let Ok(own) = std::fs::read_to_string(data.join("edge")) else {
+                return false;
+            };
+            let report = state.renewals.last();
+            let edge = report.and_then(|report| report.edge.as_ref());
+            state.input_url().is_some() && edge.is_some_and(|edge| edge.url.ends_with(&own))
+        })
+        .await;
         let url = fake.until_running().await;
-        // The first report of a life that goes on is the last one of the life before.
-        fake.until("the event's own report", |state| state.renewals.len() > 1)
-            .await;
         let encoder = publish(&file, "flv", &format!("{url}/main"));
         // Three of this life: what the one before left on the disk may come to storage just now, too.
         let first = shown

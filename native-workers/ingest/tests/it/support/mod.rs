@@ -174,7 +174,7 @@ impl Fake {
         let started = Instant::now();
         while !done(&self.state.lock().unwrap()) {
             assert!(
-                started.elapsed() < Duration::from_secs(90),
+                started.elapsed() < Duration::from_secs(180),
                 "{what} takes too long"
             );
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -63,7 +63,7 @@ impl Encoder {
         };
         encoder
             .stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         let mut hello = vec![3];
         hello.resize(1 + 1536, 0);
