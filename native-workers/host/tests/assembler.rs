@@ -15,12 +15,12 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ETAG: &str = "\"0x1\"";
 /// Two blocks of the cache and a part of a third.
@@ -35,6 +35,9 @@ fn object() -> &'static [u8] {
             .collect()
     })
 }
+
+/// Paths at which nothing is any more.
+static AWAY: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// How often each path was asked for.
 static ASKED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
@@ -73,7 +76,7 @@ fn store() -> &'static str {
                         let part = Ok(Frame::data(all.slice(..all.len() - 1)));
                         let end = async {
                             // What was handed over is sent by then.
-                            tokio::time::sleep(Duration::from_millis(50)).await;
+                            tokio::time::sleep(Duration::from_millis(500)).await;
                             Err(std::io::Error::other("gone"))
                         };
                         let parts = futures::stream::iter([part]);
@@ -97,6 +100,10 @@ fn stored<B>(request: &Request<B>) -> Response<Full<Bytes>> {
         let value = request.headers().get(name)?;
         Some(value.to_str().unwrap().to_owned())
     };
+    if AWAY.lock().unwrap().contains(request.uri().path()) {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return response;
+    }
     if let Ok(status) = request.uri().path()[1..].parse() {
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         return response;
@@ -398,14 +405,21 @@ fn what_is_kept_is_there_while_the_store_is_not() {
     let plan = of(&object_url, 10..2_000);
     let runtime = runtime();
     assert_eq!(runtime.block_on(answered(&cache, &plan)).0, 200);
+    assert_eq!(asked("/object/away"), 1);
+    AWAY.lock().unwrap().insert("/object/away".to_owned());
     // Another process finds it; in the background, so it may take a moment.
     let other = keeping(&folder);
-    let (status, body) = runtime.block_on(async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        answered(&other, &plan).await
-    });
-    assert!(status == 200 && body == object()[10..2_000]);
-    assert_eq!(asked("/object/away"), 1);
+    let started = Instant::now();
+    loop {
+        let (status, body) = runtime.block_on(answered(&other, &plan));
+        if status == 200 {
+            assert!(body == object()[10..2_000]);
+            break;
+        }
+        assert_eq!(status, 503);
+        assert!(started.elapsed() < Duration::from_secs(60), "never found");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

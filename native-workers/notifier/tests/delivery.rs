@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// What a receiver may take in these tests.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// What a receiver may take in these tests: more than one that answers needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -195,7 +195,7 @@ async fn send(urls: &[String], guard: Guard) -> Vec<(String, DeliveryOutcome)> {
     let sender = tokio::spawn(headwater_notifier::run(config, shutdown.clone()));
     let mut outcomes = Vec::new();
     while outcomes.len() < urls.len() {
-        let report = tokio::time::timeout(Duration::from_secs(20), reported.recv()).await;
+        let report = tokio::time::timeout(Duration::from_secs(60), reported.recv()).await;
         let report = report.expect("a report").unwrap();
         assert_eq!(report.lease, "lease");
         outcomes.push((by_event[&report.event_id].clone(), report.outcome));
@@ -221,11 +221,10 @@ async fn every_receiver_gets_its_due_and_holds_up_nobody() {
     let received = Arc::new(Received::default());
     let at = receivers(received.clone()).await;
     let (silent, garbage) = (blunt(b"").await, blunt(b"SSH-2.0-OpenSSH_9.9\r\n").await);
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // Nobody listens at it, and nobody else comes to.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = held.local_addr().unwrap();
     let mut urls: Vec<_> = [
         "slow",
         "redirect",
