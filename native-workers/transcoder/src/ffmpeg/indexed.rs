@@ -4,9 +4,9 @@
 //! would be missing from a clip. So pictures that are gone to are copied to a QuickTime file beside it.
 
 use super::container::Demuxer;
-use super::inputs::{Input, LIMITS, Loader};
+use super::inputs::{Input, Loader};
 use super::probe::VideoStream;
-use super::sandbox::{Limits, Program};
+use super::sandbox::Program;
 use super::split::CHUNK_MS;
 use super::{UNRIPE, fault};
 use crate::failure::{Step, Stopped};
@@ -83,35 +83,13 @@ impl Loader<'_> {
         let name = input.demuxer.called;
         let ended = program.run_counted(self.stop, &mut |_| ()).await;
         fault::outcome(name, ended)?;
-        let mut arguments: Vec<String> = ["-v", "error", "-of", "default=nk=1:nw=1"]
-            .map(str::to_owned)
-            .to_vec();
-        arguments.extend(LIMITS.map(str::to_owned));
-        let wanted = ["-show_entries", "format=start_time", "-f", "mov", "-i"];
-        arguments.extend(wanted.map(str::to_owned));
-        arguments.push(file);
-        let program = Program {
-            path: self.engine.tools.ffprobe.clone(),
-            arguments,
-            folder: self.folder.to_owned(),
-            limits: Limits {
-                file_bytes: 0,
-                ..self.engine.limits(seconds, 0)
-            },
-            reads: vec![path.clone()],
-        };
-        let (said, _) = fault::outcome(name, program.run(self.stop, None).await)?;
-        // By the clock of the source, which ffmpeg lets begin at 0.
-        let said = String::from_utf8_lossy(&said);
-        let start: f64 = said.trim().parse().unwrap_or(0.0);
+        let (demuxer, media) = self.look(name, &path).await?;
         Ok(Input {
             path,
-            demuxer: Demuxer {
-                name: "mov",
-                ..input.demuxer
-            },
-            file_start: start,
-            late: input.late + start,
+            demuxer,
+            file_start: media.start,
+            // By the clock of the source, which ffmpeg lets begin at 0.
+            late: input.late + media.start,
             ..input.clone()
         })
     }

@@ -399,7 +399,7 @@ impl Loader<'_> {
     }
 
     /// What the file is: first by its bytes, then in ffprobe's words.
-    async fn look(&self, name: &str, path: &Path) -> Step<(Demuxer, probe::Media)> {
+    pub(super) async fn look(&self, name: &str, path: &Path) -> Step<(Demuxer, probe::Media)> {
         let head = head(path).map_err(|error| full(name, &error))?;
         let demuxer = container::demuxer(&head).map_err(|known| {
             failure::unsupported(match known {

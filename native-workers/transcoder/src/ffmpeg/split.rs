@@ -207,7 +207,11 @@ impl OutputRun<'_> {
                     return Ok(Err(TOO_MANY.into()));
                 }
                 let times = (0..count).map(|frame| frame as f64 / rate).collect();
-                (times, (0.0, None), Fingerprint::default())
+                let inputs = self.sources.inputs.iter();
+                let clips: Vec<_> = inputs
+                    .map(|input| (input.start_ms, input.length_ms))
+                    .collect();
+                (times, (0.0, None), Fingerprint::default().with(clips))
             }
             None => match self.scan_single().await? {
                 Ok(scanned) => scanned,

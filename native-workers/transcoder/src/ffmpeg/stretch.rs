@@ -1,6 +1,6 @@
 //! What of the sources a chunk is made of: where they are opened, and the filter graph from there to its renditions.
 
-use headwater_preset::{OverlayKind, Turn};
+use headwater_preset::{Overlay, OverlayKind, Turn};
 
 use super::chunks::THREADS;
 use super::graph::{self, Cut, Limits, Overlaid, Part, Piece, Window};
@@ -16,7 +16,7 @@ const RUN_UP: f64 = 1.0;
 #[derive(Default)]
 struct Opened {
     arguments: Vec<String>,
-    count: u32,
+    count: usize,
 }
 
 impl OutputRun<'_> {
@@ -69,7 +69,7 @@ impl OutputRun<'_> {
             None => input.arguments(autorotate),
         };
         opened.arguments.extend(arguments);
-        video.input = opened.count as usize;
+        video.input = opened.count;
         opened.count += 1;
         let shift = input.start_ms as f64 / 1000.0;
         Ok(Limits {
@@ -130,7 +130,7 @@ impl OutputRun<'_> {
     }
 
     /// Opens the pictures that are laid over.
-    fn open_overlays(&self, opened: &mut Opened) -> Step<Vec<(&headwater_preset::Overlay, Part)>> {
+    fn open_overlays(&self, opened: &mut Opened) -> Step<Vec<(&Overlay, Part)>> {
         self.overlays()?
             .into_iter()
             .filter(|(overlay, _)| matches!(overlay.kind, OverlayKind::Picture { .. }))
