@@ -82,13 +82,10 @@ describe("three players watch one event", () => {
     const from = await Promise.all(tabs.map(({ tab }) => stateOf(tab)));
     const begun = Date.now();
     let farthest = tabs.map(() => 0);
-    const beyond = tabs.map(() => 0);
-    let looks = 0;
-    for (; Date.now() - begun < SECONDS * 1000; looks++) {
+    while (Date.now() - begun < SECONDS * 1000) {
       await pause(1_000);
       const latencies = await Promise.all(tabs.map(({ tab }) => tab.evaluate(() => window.player.latency())));
       farthest = farthest.map((most, at) => Math.max(most, latencies[at]));
-      for (const [at, { low }] of tabs.entries()) if (latencies[at] >= farthestFor(low)) beyond[at] += 1;
     }
     const passed = (Date.now() - begun) / 1000;
     for (const [at, { title, low, tab }] of tabs.entries()) {
@@ -98,10 +95,10 @@ describe("three players watch one event", () => {
       t.diagnostic(`${title}: ${farthest[at].toFixed(2)} s behind at most, ${now.dropped - from[at].dropped} pictures dropped, ${steps.length} holes stepped over`);
       assert.ok(steps.length <= passed / 5, steps.join("; "));
       assert.deepEqual(now.errors.filter((text) => !steps.includes(text)), [], title);
-      // A busy machine drops frames and stalls now and then, and a player catches up after it; one that is stuck does none of that.
-      assert.ok(beyond[at] <= looks / 5, `${title}: ${farthest[at]} s behind, too far ${beyond[at]} times of ${looks}`);
-      assert.ok(now.time - from[at].time > passed * 0.8, `${title}: ${JSON.stringify({ from: from[at], now, passed })}`);
-      assert.ok(now.frames - from[at].frames > passed * 25 * 0.5, `${title}: ${JSON.stringify({ from: from[at], now, passed })}`);
+      assert.ok(farthest[at] < farthestFor(low), `${title}: ${farthest[at]} s behind`);
+      // A busy machine drops frames and stalls now and then; a player that is stuck does neither.
+      assert.ok(now.time - from[at].time > passed * 0.9, `${title}: ${JSON.stringify({ from: from[at], now, passed })}`);
+      assert.ok(now.frames - from[at].frames > passed * 25 * 0.6, `${title}: ${JSON.stringify({ from: from[at], now, passed })}`);
       assert.ok(now.audioBytes > from[at].audioBytes, title);
     }
   });

@@ -53,16 +53,13 @@ for (const [title, page] of PLAYERS) {
         });
         const from = await tab.evaluate(() => window.state());
         const begun = Date.now();
-        let now;
-        do {
-          await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
-          now = await tab.evaluate(() => ({ ...window.state(), latency: window.player.latency?.() ?? null }));
-          // A busy machine drops frames and stalls now and then, and is given as long again; a player that is stuck does neither.
-        } while (now.time - from.time < SECONDS * 0.8 && Date.now() - begun < 3 * SECONDS * 1000);
+        await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
+        const now = await tab.evaluate(() => ({ ...window.state(), latency: window.player.latency?.() ?? null }));
         const passed = (Date.now() - begun) / 1000;
         assert.deepEqual(now.errors, []);
-        assert.ok(now.time - from.time >= SECONDS * 0.8, JSON.stringify({ from, now, passed, problems }));
-        assert.ok(now.frames - from.frames > (now.time - from.time) * 25 * 0.5, JSON.stringify({ from, now, passed }));
+        // A busy machine drops frames and stalls now and then; a player that is stuck does neither.
+        assert.ok(now.time - from.time > passed * 0.8, JSON.stringify({ from, now, passed, problems }));
+        assert.ok(now.frames - from.frames > passed * 25 * 0.6, JSON.stringify({ from, now, passed }));
         assert.ok(now.audioBytes > from.audioBytes);
         if (now.latency !== null) {
           t.diagnostic(`${now.latency.toFixed(2)} s behind`);

@@ -684,8 +684,7 @@ async fn a_child_reaches_nobody_and_ends_when_it_is_told() {
         .run(&stop, None)
         .await;
     assert!(matches!(ended, Ended::Stopped), "{ended:?}");
-    // What it started would hold the pipes for a minute.
-    assert!(started.elapsed() < Duration::from_secs(30));
+    assert!(started.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -792,7 +791,6 @@ async fn cancelling_ffmpeg_takes_effect_within_two_seconds() {
     .await;
     let took = asked.lock().unwrap().unwrap().elapsed();
     assert_eq!(fake.state.lock().unwrap().outcomes, [Outcome::Canceled]);
-    // Two seconds on a machine of its own; see the built-in engine's.
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(fake.files("out0").is_empty());
 }
