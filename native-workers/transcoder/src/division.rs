@@ -114,9 +114,10 @@ impl Division {
         stop: &CancellationToken,
     ) -> Step<TakeResponse> {
         if let Some(own) = self.state().own.get_mut(&output) {
+            let chunks = own.pop_front().unwrap_or_default();
             return Ok(TakeResponse {
-                chunks: own.pop_front().unwrap_or_default(),
-                left: 0,
+                left: (chunks.len() + own.iter().map(Vec::len).sum::<usize>()) as u32,
+                chunks,
                 made: Vec::new(),
             });
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use bytes::Bytes;
 use headwater_bmff::{AvcConfig, TrackConfig};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::{self, Step, Stopped};
 use crate::h264::decoder::{DecodeError, Decoded, Decoder};
-use crate::h264::encoder::{Coded, Encoder, EncoderConfig, ParameterSets, Profile};
+use crate::h264::encoder::{Coded, EncodeError, Encoder, EncoderConfig, ParameterSets, Profile};
 use crate::h264::level;
 use crate::h264::pace::Pace;
 use crate::ladder::Rendition;
@@ -85,6 +85,15 @@ pub fn track_config(
     Ok(track)
 }
 
+/// How a chunk is divided among threads. What is made is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// One for the whole chunk. Threads that hand each other a picture wake each other for it, which takes a fourteenth of the time.
+    One,
+    /// One for each rendition, and one that decodes and scales: nothing else is there to keep all slots busy.
+    PerRendition,
+}
+
 /// Makes the chunks of `pass` one after the other, each in all renditions and in their order.
 ///
 /// `samples`: the bytes of the pass's samples in decode order. `made`: takes a finished chunk by its index, and says
@@ -93,6 +102,7 @@ pub fn track_config(
 pub fn encode_pass(
     shared: &Shared,
     pass: &VideoPass,
+    threads: Threads,
     samples: &mut dyn FnMut() -> Option<Bytes>,
     made: &mut dyn FnMut(usize, Vec<EncodedChunk>) -> ControlFlow<()>,
 ) -> Step<()> {
@@ -106,7 +116,11 @@ pub fn encode_pass(
         .map_err(|error| failure::internal(format!("The ladder cannot be made: {error}.")))?;
     let mut pictures = Pictures::new(shared, pass, samples)?;
     for &index in &pass.chunks {
-        let encoded = encode_chunk(shared, &plan.chunks[index], &mut pictures, &ladder)?;
+        let chunk = &plan.chunks[index];
+        let encoded = match threads {
+            Threads::One => encode_in_turn(shared, chunk, &mut pictures, &ladder)?,
+            Threads::PerRendition => encode_at_once(shared, chunk, &mut pictures, &ladder)?,
+        };
         if made(index, encoded).is_break() {
             break;
         }
@@ -114,7 +128,28 @@ pub fn encode_pass(
     Ok(())
 }
 
-fn encode_chunk(
+/// See [`Threads::One`].
+fn encode_in_turn(
+    shared: &Shared,
+    chunk: &VideoChunk,
+    pictures: &mut Pictures<'_>,
+    ladder: &Ladder,
+) -> Step<Vec<EncodedChunk>> {
+    let renditions = shared.plan.renditions.iter();
+    let mut encoders = renditions
+        .map(|&rendition| RenditionEncoder::new(shared, chunk, rendition))
+        .collect::<Step<Vec<_>>>()?;
+    show_chunk(shared, chunk, pictures, ladder, &mut |scaled| {
+        for (encoder, picture) in encoders.iter_mut().zip(scaled) {
+            encoder.push(Arc::clone(picture))?;
+        }
+        Ok(())
+    })?;
+    encoders.into_iter().map(RenditionEncoder::finish).collect()
+}
+
+/// See [`Threads::PerRendition`].
+fn encode_at_once(
     shared: &Shared,
     chunk: &VideoChunk,
     pictures: &mut Pictures<'_>,
@@ -135,7 +170,14 @@ fn encode_chunk(
                 scope.spawn(move || encode_rendition(shared, chunk, rendition, &pictures))
             })
             .collect();
-        let shown = show_chunk(shared, chunk, pictures, ladder, &senders);
+        let shown = show_chunk(shared, chunk, pictures, ladder, &mut |scaled| {
+            for (sender, picture) in senders.iter().zip(scaled) {
+                sender
+                    .send(Arc::clone(picture))
+                    .map_err(|_| Stopped::Interrupted)?;
+            }
+            Ok(())
+        });
         drop(senders);
         let encoded: Vec<Step<EncodedChunk>> = encoders
             .into_iter()
@@ -250,29 +292,34 @@ impl<'a> Pictures<'a> {
     }
 }
 
-/// Scales the pictures of a chunk and hands them to the encoders. One that is lost is shown as the one before it, and at
-/// the chunk's beginning as the first that comes.
+/// Scales the pictures of a chunk and gives each, in all sizes, to `show`. One that is lost is shown as the one before it, and
+/// at the chunk's beginning as the first that comes.
 fn show_chunk(
     shared: &Shared,
     chunk: &VideoChunk,
     pictures: &mut Pictures<'_>,
     ladder: &Ladder,
-    senders: &[SyncSender<Arc<Picture>>],
+    show: &mut dyn FnMut(&[Arc<Picture>]) -> Step<()>,
 ) -> Step<()> {
+    let mut show = |scaled: &[Arc<Picture>]| {
+        show(scaled)?;
+        shared.shown.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, Stopped>(())
+    };
     let mut last: Option<Vec<Arc<Picture>>> = None;
     let (mut lost, mut owed) = (0_usize, 0_usize);
     for frame in chunk.frames.clone() {
         if let Some(picture) = pictures.take(frame)? {
             let scaled = scale(shared, ladder, picture)?;
             for _ in 0..=std::mem::take(&mut owed) {
-                send(shared, senders, &scaled)?;
+                show(&scaled)?;
             }
             last = Some(scaled);
             continue;
         }
         lost += 1;
         match &last {
-            Some(last) => send(shared, senders, last)?,
+            Some(last) => show(last)?,
             None => owed += 1,
         }
     }
@@ -314,79 +361,117 @@ fn scale(shared: &Shared, ladder: &Ladder, picture: Picture) -> Step<Vec<Arc<Pic
     })
 }
 
-fn send(
-    shared: &Shared,
-    senders: &[SyncSender<Arc<Picture>>],
-    scaled: &[Arc<Picture>],
-) -> Step<()> {
-    for (sender, picture) in senders.iter().zip(scaled) {
-        sender
-            .send(Arc::clone(picture))
-            .map_err(|_| Stopped::Interrupted)?;
-    }
-    shared.shown.fetch_add(1, Ordering::Relaxed);
-    Ok(())
-}
-
+/// Encodes the pictures that come until it has those of the chunk.
 fn encode_rendition(
     shared: &Shared,
     chunk: &VideoChunk,
     rendition: Rendition,
     pictures: &Receiver<Arc<Picture>>,
 ) -> Step<EncodedChunk> {
-    let plan = &shared.plan;
-    let fault = |error: crate::h264::encoder::EncodeError| failure::internal(format!("{error}."));
-    let mut encoder = Encoder::new(encoder_config(plan, rendition)).map_err(fault)?;
-    let next = || pictures.recv().map_err(|_| Stopped::Interrupted);
-    // The first two pictures are tried and then encoded in earnest.
-    let mut tried = vec![next()?];
-    if chunk.frames.len() > 1 {
-        tried.push(next()?);
+    let mut encoder = RenditionEncoder::new(shared, chunk, rendition)?;
+    for _ in chunk.frames.clone() {
+        let picture = pictures.recv().map_err(|_| Stopped::Interrupted)?;
+        encoder.push(picture)?;
     }
-    let firsts: Vec<&Picture> = tried.iter().map(|picture| &**picture).collect();
-    let mut pace = shared
-        .slots
-        .run(|| Pace::begin(&mut encoder, rendition.kbps * 1000, &firsts))
-        .map_err(fault)?;
-    let mut tried = tried.into_iter();
-    let mut writer: Option<TrackFile> = None;
-    let mut out = EncodedChunk {
-        bytes: Vec::new(),
-        segments: Vec::new(),
-        parameter_sets: None,
-    };
-    for segment in chunk.segments.clone() {
-        let frames = plan.frames_of(segment);
-        let start = plan.start_of(segment);
-        let ticks = plan.timeline.end_of(frames.end - 1) - start;
-        let seconds = ticks as f64 / f64::from(plan.timeline.timescale.get());
-        let is_last = segment + 1 == chunk.segments.end;
-        pace.start_gop(
-            seconds,
-            u32::try_from(frames.len()).unwrap_or(u32::MAX),
-            is_last,
-        );
-        let mut coded: Vec<Coded> = Vec::with_capacity(frames.len());
-        for frame in frames.clone() {
-            if shared.stop.is_cancelled() {
-                return Err(Stopped::Interrupted);
-            }
-            let picture = match tried.next() {
-                Some(picture) => picture,
-                None => next()?,
-            };
-            let idr = frame == frames.start;
-            let picture = shared
-                .slots
-                .run(|| pace.encode(&mut encoder, picture, idr))
-                .map_err(fault)?;
-            if picture.idr != idr {
-                return Err(failure::internal(
-                    "The H.264 encoder put an IDR picture where none belongs.",
-                ));
-            }
-            coded.push(picture);
+    encoder.finish()
+}
+
+/// One rendition of a chunk, in the making.
+struct RenditionEncoder<'a> {
+    shared: &'a Shared,
+    chunk: &'a VideoChunk,
+    rendition: Rendition,
+    encoder: Encoder,
+    /// There when the first pictures were tried.
+    pace: Option<Pace>,
+    /// The first two pictures, which are tried and then encoded in earnest.
+    tried: Vec<Arc<Picture>>,
+    /// The frame that the next picture is shown as, and the segment that it belongs to.
+    frame: usize,
+    segment: usize,
+    /// Pictures of that segment.
+    coded: Vec<Coded>,
+    writer: Option<TrackFile>,
+    out: EncodedChunk,
+}
+
+impl<'a> RenditionEncoder<'a> {
+    fn new(shared: &'a Shared, chunk: &'a VideoChunk, rendition: Rendition) -> Step<Self> {
+        let encoder = Encoder::new(encoder_config(&shared.plan, rendition)).map_err(fault)?;
+        Ok(Self {
+            shared,
+            chunk,
+            rendition,
+            encoder,
+            pace: None,
+            tried: Vec::new(),
+            frame: chunk.frames.start,
+            segment: chunk.segments.start,
+            coded: Vec::new(),
+            writer: None,
+            out: EncodedChunk {
+                bytes: Vec::new(),
+                segments: Vec::new(),
+                parameter_sets: None,
+            },
+        })
+    }
+
+    /// Takes the next picture, of at most as many as the chunk has.
+    fn push(&mut self, picture: Arc<Picture>) -> Step<()> {
+        if let Some(pace) = self.pace.take() {
+            self.pace = Some(self.encode(pace, picture)?);
+            return Ok(());
         }
+        self.tried.push(picture);
+        if self.tried.len() < self.chunk.frames.len().min(2) {
+            return Ok(());
+        }
+        let tried = std::mem::take(&mut self.tried);
+        let firsts: Vec<&Picture> = tried.iter().map(|picture| &**picture).collect();
+        let bits = self.rendition.kbps * 1000;
+        let begin = || Pace::begin(&mut self.encoder, bits, &firsts);
+        let mut pace = self.shared.slots.run(begin).map_err(fault)?;
+        for picture in tried {
+            pace = self.encode(pace, picture)?;
+        }
+        self.pace = Some(pace);
+        Ok(())
+    }
+
+    fn encode(&mut self, mut pace: Pace, picture: Arc<Picture>) -> Step<Pace> {
+        let (shared, plan) = (self.shared, &self.shared.plan);
+        if shared.stop.is_cancelled() {
+            return Err(Stopped::Interrupted);
+        }
+        let frames = plan.frames_of(self.segment);
+        let idr = self.frame == frames.start;
+        if idr {
+            let ticks = plan.timeline.end_of(frames.end - 1) - plan.start_of(self.segment);
+            let seconds = ticks as f64 / f64::from(plan.timeline.timescale.get());
+            let count = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+            pace.start_gop(seconds, count, self.segment + 1 == self.chunk.segments.end);
+            self.coded.reserve(frames.len());
+        }
+        let encode = || pace.encode(&mut self.encoder, picture, idr);
+        let coded = shared.slots.run(encode).map_err(fault)?;
+        if coded.idr != idr {
+            return Err(failure::internal(
+                "The H.264 encoder put an IDR picture where none belongs.",
+            ));
+        }
+        self.coded.push(coded);
+        self.frame += 1;
+        if self.frame == frames.end {
+            self.end_segment(frames)?;
+        }
+        Ok(pace)
+    }
+
+    /// Writes the segment of `frames`, all of whose pictures are there.
+    fn end_segment(&mut self, frames: Range<usize>) -> Step<()> {
+        let plan = &self.shared.plan;
+        let coded = std::mem::take(&mut self.coded);
         let samples: Vec<MediaSample<'_>> = coded
             .iter()
             .zip(frames)
@@ -400,25 +485,40 @@ fn encode_rendition(
                 sync: coded.idr,
             })
             .collect();
-        if writer.is_none() {
-            let sets = encoder
-                .parameter_sets()
-                .ok_or_else(|| failure::internal("The H.264 encoder gave no parameter sets."))?;
-            let config = track_config(plan, rendition, sets)?;
-            writer = Some(
-                TrackFile::new(config).map_err(|error| failure::internal(format!("{error}.")))?,
-            );
-        }
-        if let Some(writer) = &writer {
-            let number =
-                u32::try_from(segment).map_err(|_| failure::internal("Too many segments."))?;
-            let (bytes, record) = writer.segment(number, start, &samples).map_err(|error| {
-                failure::internal(format!("A segment cannot be written: {error}."))
-            })?;
-            out.bytes.extend_from_slice(&bytes);
-            out.segments.push(record);
-        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let sets = self.encoder.parameter_sets().ok_or_else(|| {
+                    failure::internal("The H.264 encoder gave no parameter sets.")
+                })?;
+                let config = track_config(plan, self.rendition, sets)?;
+                let writer = TrackFile::new(config)
+                    .map_err(|error| failure::internal(format!("{error}.")))?;
+                none.insert(writer)
+            }
+        };
+        let number =
+            u32::try_from(self.segment).map_err(|_| failure::internal("Too many segments."))?;
+        let start = plan.start_of(self.segment);
+        let (bytes, record) = writer
+            .segment(number, start, &samples)
+            .map_err(|error| failure::internal(format!("A segment cannot be written: {error}.")))?;
+        self.out.bytes.extend_from_slice(&bytes);
+        self.out.segments.push(record);
+        self.segment += 1;
+        Ok(())
     }
-    out.parameter_sets = encoder.parameter_sets().cloned();
-    Ok(out)
+
+    /// The chunk. Errors: `Interrupted` if pictures are missing.
+    fn finish(mut self) -> Step<EncodedChunk> {
+        if self.frame != self.chunk.frames.end {
+            return Err(Stopped::Interrupted);
+        }
+        self.out.parameter_sets = self.encoder.parameter_sets().cloned();
+        Ok(self.out)
+    }
+}
+
+fn fault(error: EncodeError) -> Stopped {
+    failure::internal(format!("{error}."))
 }

@@ -87,8 +87,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// How long an engine may take to stop before its job is given up.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Between two questions whether somebody needs help.
-const OFFER_HELP_EVERY: Duration = Duration::from_secs(1);
 /// How long a job is left alone with which this worker could not help.
 const LEAVE_ALONE: Duration = Duration::from_secs(60);
 
@@ -196,8 +194,6 @@ fn job_of(api: &Api, client: &HyperClient, claim: &Claim) -> Job {
 /// The help that a worker offers while it has no job of its own.
 struct Help<'a> {
     worker: &'a str,
-    /// When it was last offered.
-    offered: Option<Instant>,
     /// Jobs to leave alone, and since when.
     except: Vec<(Uuid, Instant)>,
 }
@@ -206,7 +202,6 @@ impl<'a> Help<'a> {
     fn new(worker: &'a str) -> Self {
         Self {
             worker,
-            offered: None,
             except: Vec::new(),
         }
     }
@@ -220,11 +215,6 @@ impl<'a> Help<'a> {
         lasts: Duration,
         shutdown: &CancellationToken,
     ) -> bool {
-        let early = |at: Instant| at.elapsed() < OFFER_HELP_EVERY;
-        if self.offered.is_some_and(early) {
-            return false;
-        }
-        self.offered = Some(Instant::now());
         self.except
             .retain(|(_, since)| since.elapsed() < LEAVE_ALONE);
         // So many cannot be said no to at once.
@@ -243,9 +233,6 @@ impl<'a> Help<'a> {
         let made = help(api, client, engine, assist, lasts, shutdown).await;
         if made == 0 {
             self.except.push((job, Instant::now()));
-        } else {
-            // There may be more, of another output.
-            self.offered = None;
         }
         made > 0
     }

@@ -26,7 +26,7 @@ use crate::plan::{VideoPass, passes};
 use crate::preset::{self, Preset, VideoPreset};
 use crate::slots::Slots;
 use crate::source::Source;
-use crate::video::{self, EncodedChunk, Shared};
+use crate::video::{self, EncodedChunk, Shared, Threads};
 
 /// See the module.
 #[derive(Debug)]
@@ -205,6 +205,9 @@ enum Task {
 /// done before they are; sooner it would be work that another worker, who has none left, cannot have.
 const TO_GO: usize = 25;
 
+/// Slots of a worker that makes a whole chunk on each: more would need as many decoders and encoders at a time, and as much memory.
+const MOST_IN_TURN: usize = 4;
+
 /// Among how many chunks are under way.
 type Pass = Arc<Option<OwnedSemaphorePermit>>;
 
@@ -336,7 +339,7 @@ impl<'a> OutputRun<'a> {
         // is taken early is what another worker has not got at the end.
         let renditions = self.video_files.len().max(1);
         let under_way = match self.slots.count() {
-            1 => 1,
+            count @ 1..=MOST_IN_TURN => count,
             count => count.div_ceil(renditions) + 1,
         };
         let gate = Arc::new(Semaphore::new(under_way));
@@ -357,17 +360,28 @@ impl<'a> OutputRun<'a> {
             self.note_made(&taken.made);
             tracing::debug!(output, chunks = ?taken.chunks, left = taken.left, "chunks taken");
             let units = self.units_of(&taken.chunks);
+            let threads = self.threads(taken.left as usize);
             let tasks = self.tasks(&units).into_iter();
-            let tasks = tasks.map(move |task| Ok::<_, Stopped>((task, Arc::clone(&pass))));
+            let tasks = tasks.map(move |task| Ok::<_, Stopped>((task, threads, Arc::clone(&pass))));
             let tasks = stream::iter(tasks);
             Ok((!units.is_empty()).then_some((tasks, None)))
         })
         .try_flatten()
         .try_take_while(|_| ready(Ok(!self.job.wind_down.is_cancelled())))
-        .map_ok(|(task, pass)| self.do_task(task, pass))
+        .map_ok(|(task, threads, pass)| self.do_task(task, threads, pass))
         .try_buffer_unordered(under_way + 1)
         .try_concat()
         .await
+    }
+
+    /// How a chunk is made when `left` are yet to be, those in hand among them.
+    fn threads(&self, left: usize) -> Threads {
+        match self.slots.count() {
+            1 => Threads::One,
+            // Enough for all slots after this one.
+            count @ ..=MOST_IN_TURN if left >= count * 2 => Threads::One,
+            _ => Threads::PerRendition,
+        }
     }
 
     /// Numbers of the units that are not in `records`, ascending.
@@ -528,13 +542,13 @@ impl<'a> OutputRun<'a> {
     }
 
     /// `pass`: let go shortly before the task is done, so that the next one's source is there when it is.
-    async fn do_task(&self, task: Task, pass: Pass) -> Step<Vec<(u32, Record)>> {
+    async fn do_task(&self, task: Task, threads: Threads, pass: Pass) -> Step<Vec<(u32, Record)>> {
         match task {
             Task::Video(chunks) => {
                 // Video chunks are the first units. Encoders count pictures as they go.
                 self.counted
                     .add(chunks.chunks.iter().map(|&chunk| chunk as u32));
-                self.make_video(chunks, pass).await
+                self.make_video(chunks, threads, pass).await
             }
             Task::Audio {
                 number,
@@ -576,7 +590,12 @@ impl<'a> OutputRun<'a> {
 
     /// Makes the chunks of `pass`, or as many as there are before the job winds down. Lets `gate` go when there are [`TO_GO`]
     /// samples to decode.
-    async fn make_video(&self, pass: VideoPass, gate: Pass) -> Step<Vec<(u32, Record)>> {
+    async fn make_video(
+        &self,
+        pass: VideoPass,
+        threads: Threads,
+        gate: Pass,
+    ) -> Step<Vec<(u32, Record)>> {
         let Some(shared) = &self.video else {
             return Err(failure::internal("There is no video to encode."));
         };
@@ -597,7 +616,7 @@ impl<'a> OutputRun<'a> {
                         ControlFlow::Break(())
                     }
                 };
-                video::encode_pass(&shared, &pass, &mut next, &mut made)
+                video::encode_pass(&shared, &pass, threads, &mut next, &mut made)
             })
         };
         let keep = async move {
