@@ -8,11 +8,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from headwater import in_ci
+from live_worker import worker_token
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 CHART = INFRA / "helm/headwater"
@@ -152,6 +154,26 @@ def test_the_chart_with_everything_off_and_on():
         if document["kind"] in ("Deployment", "StatefulSet"):
             wanted, has = document["spec"]["selector"]["matchLabels"], document["spec"]["template"]["metadata"]["labels"]
             assert wanted.items() <= has.items()
+
+
+def test_what_scales_workers_is_told_by_the_api(connection, http):
+    scaled = [document for document in chart() if document["kind"] == "ScaledObject"]
+    secrets = {document["metadata"]["name"]: document["spec"]["secretTargetRef"] for document in chart() if document["kind"] == "TriggerAuthentication"}
+    triggers = [trigger for document in scaled for trigger in document["spec"]["triggers"]]
+    assert len(triggers) == 2
+    bearer = {"Authorization": f"Bearer {worker_token(connection)}"}
+    for trigger in triggers:
+        asked = trigger["metadata"]
+        assert trigger["type"] == "metrics-api" and asked["authMode"] == "bearer"
+        (secret,) = secrets[trigger["authenticationRef"]["name"]]
+        assert secret["parameter"] == "token" and secret["key"] == "workerToken"
+        told = http.get(connection.apiUrl + urlsplit(asked["url"]).path, headers=bearer, timeout=30)
+        assert told.status_code == 200, told.text
+        value = told.json()
+        for name in asked["valueLocation"].split("."):
+            value = value[name]
+        assert isinstance(value, int) and value >= 0 and float(asked["targetValue"]) > 0
+        assert http.get(connection.apiUrl + urlsplit(asked["url"]).path, timeout=30).status_code == 401
 
 
 def test_compose_sets_what_the_commands_read(settings):

@@ -45,6 +45,7 @@ pub mod bootstrap;
 pub mod clients;
 pub mod deliveries;
 pub mod delivery;
+pub mod depth;
 pub mod endpoints;
 mod entity;
 mod error;

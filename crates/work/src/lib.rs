@@ -1,7 +1,7 @@
 //! What the API and its workers say to each other: here about jobs, with a transcoding worker; in [`live`] about live
 //! events, with an ingest worker.
 //!
-//! All calls are `POST` with a JSON body under `/internal/v1`, authorised with a token of role `worker`:
+//! Calls are `POST` with a JSON body under `/internal/v1`, authorised with a token of role `worker`:
 //!
 //! | path | body | answer |
 //! |---|---|---|
@@ -13,6 +13,8 @@
 //! | `jobs/{jobId}/take` | [`TakeRequest`] | `200` [`TakeResponse`]; `409` when the lease is lost |
 //! | `jobs/{jobId}/records` | [`RecordsRequest`] | `200` [`RecordsResponse`]; `409` when the lease is lost |
 //! | `jobs/assist` | [`AssistRequest`] | `200` [`Assist`], or `204` when nobody needs help |
+//!
+//! `GET queue` answers [`QueueDepth`], and `GET queue/metrics` the same as text for Prometheus.
 //!
 //! One worker has a job: it plans it, says which chunks there are to make (`share`), puts the outputs together and gives the
 //! job back. Workers for whom nothing is queued help it (`assist`): everybody, the holder included, makes what `take` hands
@@ -30,6 +32,36 @@ pub mod live;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// What `GET queue` answers: how much work waits, by which workers are scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueDepth {
+    pub jobs: JobsDepth,
+    pub live_events: LiveEventsDepth,
+}
+
+/// Jobs of all projects, now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobsDepth {
+    /// That no worker has.
+    pub queued: u32,
+    /// That one has.
+    pub processing: u32,
+    /// Chunks of those that nobody has taken yet.
+    pub chunks_waiting: u32,
+    /// A worker for each job, and a helper for every ten chunks that wait.
+    pub transcoders_wanted: u32,
+}
+
+/// Live events of all projects, now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveEventsDepth {
+    /// That an ingest worker has, or that wait for one.
+    pub running: u32,
+}
 
 /// Asks for one job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

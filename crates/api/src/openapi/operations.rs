@@ -511,6 +511,8 @@ pub(super) fn describe(operation: Op) -> Option<Description> {
         | Op::WebhookReport
         | Op::WorkAssist
         | Op::WorkClaim
+        | Op::WorkDepth
+        | Op::WorkMetrics
         | Op::WorkRecords
         | Op::WorkPlaces
         | Op::WorkRenew

@@ -8,6 +8,7 @@ pub(crate) mod assets;
 mod audit_log;
 mod clients;
 pub(crate) mod cross_site;
+mod depth;
 pub(crate) mod endpoints;
 mod facts;
 mod file_access;
@@ -271,6 +272,8 @@ pub(crate) async fn dispatch<S: Sql, C: HttpClient>(
 
         Op::PublishedList => apart(|| published::list(call)).await,
 
+        Op::WorkDepth => apart(|| depth::depth(call)).await,
+        Op::WorkMetrics => apart(|| depth::metrics(call)).await,
         Op::WorkClaim => apart(|| work::claim(call)).await,
         Op::WorkRenew => apart(|| work::renew(call)).await,
         Op::WorkShare => apart(|| work::share(call)).await,

@@ -187,6 +187,8 @@ pub enum Operation {
     UploadRulePut,
     UploadRuleDelete,
     PublishedList,
+    WorkDepth,
+    WorkMetrics,
     WorkClaim,
     WorkRenew,
     WorkShare,

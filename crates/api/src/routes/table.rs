@@ -308,6 +308,8 @@ pub(super) static ROOT: &[Route] = routes! {
     V1 POST "/api/v1/organization/signingKeys/rotate" => SigningKeyRotate, needs(K::SigningKey, V::Act), [200];
     V1 POST "/api/v1/organization/signingKeys/{key}/revoke" => SigningKeyRevoke, needs(K::SigningKey, V::Act), [200];
 
+    OWN GET "/internal/v1/queue" => WorkDepth, needs(K::WorkQueue, V::Act), [200];
+    OWN GET "/internal/v1/queue/metrics" => WorkMetrics, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/jobs/claim" => WorkClaim, needs(K::WorkQueue, V::Act), [200, 204];
     OWN POST "/internal/v1/jobs/{id}/renew" => WorkRenew, needs(K::WorkQueue, V::Act), [200];
     OWN POST "/internal/v1/jobs/{id}/places" => WorkPlaces, needs(K::WorkQueue, V::Act), [200];

@@ -1,6 +1,7 @@
 //! Jobs as their owners and their workers see them.
 
 use crate::support::{ARM, MKIO, World, job, work};
+use headwater_auth::Role;
 use serde_json::{Value as Json, json};
 
 #[test]
@@ -354,5 +355,53 @@ fn an_input_that_no_worker_reads_is_refused_when_it_is_asked_for() {
         let refusal = world.put(&path, body).expect(400).body.to_string();
         assert!(refusal.contains(field), "{refusal}");
         assert!(!refusal.contains("secret"), "{refusal}");
+    }
+}
+
+#[test]
+fn what_waits_is_told_to_whoever_scales_workers() {
+    let world = World::new();
+    world
+        .put(&format!("{ARM}/assets/in1"), json!({}))
+        .expect(201);
+    let ask = |role, path: &str| world.as_role(role, "GET", &format!("/internal/v1/{path}"), "");
+    let jobs = || ask(Role::Worker, "queue").expect(200).body["jobs"].clone();
+    let told = |queued, processing, chunks, wanted| json!({"queued": queued, "processing": processing, "chunksWaiting": chunks, "transcodersWanted": wanted});
+    assert_eq!(jobs(), told(0, 0, 0, 0));
+    for name in ["a", "b"] {
+        let path = format!("{MKIO}/transforms/AdaptiveStreaming/jobs/{name}");
+        world.put(&path, job("in1", "a.mp4", name)).expect(201);
+    }
+    assert_eq!(jobs(), told(2, 0, 0, 2));
+    let claimed = world
+        .worker("claim", json!({"worker": "w", "leaseSeconds": 300}))
+        .expect(200)
+        .body;
+    let id = claimed["jobId"].as_str().unwrap();
+    let lots: Vec<[u32; 1]> = (0..25).map(|chunk| [chunk]).collect();
+    let share = json!({"lease": claimed["lease"], "output": 0, "plan": "p", "lots": lots});
+    world.worker(&format!("{id}/share"), share).expect(204);
+    assert_eq!(jobs(), told(1, 1, 25, 4));
+    let take = json!({"lease": claimed["lease"], "output": 0, "plan": "p"});
+    world.worker(&format!("{id}/take"), take).expect(200);
+    assert_eq!(jobs(), told(1, 1, 24, 4));
+
+    let text = ask(Role::Worker, "queue/metrics").expect(200);
+    assert!(
+        text.header("content-type")
+            .starts_with("text/plain; version=0.0.4")
+    );
+    let text = text.body.as_str().unwrap().to_owned();
+    for line in [
+        "headwater_jobs_queued 1",
+        "headwater_jobs_processing 1",
+        "headwater_job_chunks_waiting 24",
+        "headwater_transcoders_wanted 4",
+        "headwater_live_events_running 0",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{text}");
+    }
+    for path in ["queue", "queue/metrics"] {
+        ask(Role::Owner, path).expect(403);
     }
 }

@@ -89,6 +89,22 @@ async fn three_workers_make_what_one_makes() {
     makes_the_same_among_three(Choice::BuiltIn, &adaptive()).await;
 }
 
+/// With one thread a chunk is made on it, with two a chunk on each as long as there are enough, with six a rendition on each.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_threads_changes_no_byte() {
+    let source = long_source();
+    let mut made = Vec::new();
+    for threads in [1, 2, 6] {
+        let fake = fake(Choice::BuiltIn, &source, &adaptive()).await;
+        let outcome = fake.finish(threads).await;
+        assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
+        made.push(fake.files("out0"));
+    }
+    for other in &made[1..] {
+        assert!(made[0] == *other);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn three_workers_with_ffmpeg_make_what_one_makes() {
     let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
