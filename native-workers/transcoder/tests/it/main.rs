@@ -1,6 +1,7 @@
 //! The transcoder as a worker: what it is given, what it makes of it, and what is left when it falls.
 
 mod archives;
+mod baits;
 mod chunks;
 mod codecs;
 mod demo;
