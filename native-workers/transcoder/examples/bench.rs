@@ -2,16 +2,20 @@
 //!
 //! `cargo run --release -p headwater-transcoder --example bench -- [FILE] [PRESET] [THREADS]`
 //!
-//! Without a file, ffmpeg makes one: 20 s of moving 1080p30 with grain, 48 Mbit/s, as a camera records it. Runs whole jobs against an API and a store in memory,
+//! Without a file, ffmpeg makes one: 60 s of moving 1080p30 with grain, 48 Mbit/s, as a camera records it, so that both engines make
+//! chunks. Runs whole jobs against an API and a store in memory,
 //! once with each engine, and then ffmpeg alone for the renditions that the engines made: with the preset that its engine uses,
-//! against which that is held, and with those before and after it, `veryfast` and `medium`. Compares every rendition with the source. Prints CPU seconds per content second, of this process and its
-//! children, and bitrate, largest share of the rate in any two seconds, and SSIM per rendition.
+//! against which that is held, and with those before and after it, `veryfast` and `medium`. Compares every rendition with the source. Prints CPU seconds per content second and the most memory at a
+//! time, of this process and its children, and bitrate, largest share of the rate in any two seconds, and SSIM per rendition.
 
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use headwater_preset::Complexity;
 use headwater_transcoder::auto::Choice;
@@ -29,6 +33,74 @@ fn cpu_seconds() -> f64 {
         .collect();
     // Fields 14 to 17 of proc(5), in ticks of 10 ms; the name and the state are fields 2 and 3.
     fields.iter().skip(11).take(4).sum::<f64>() / 100.0
+}
+
+/// Resident memory of this process and those that it started, in MiB; what they share counts once for each.
+fn resident_mib() -> f64 {
+    let mut parents = HashMap::new();
+    let mut pages = HashMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let mut fields = after_name.split_whitespace().skip(1);
+        let parent: Option<u32> = fields.next().and_then(|field| field.parse().ok());
+        // Field 24 of proc(5).
+        let resident: Option<u64> = fields.nth(19).and_then(|field| field.parse().ok());
+        if let (Some(parent), Some(resident)) = (parent, resident) {
+            parents.insert(pid, parent);
+            pages.insert(pid, resident);
+        }
+    }
+    let own = std::process::id();
+    let is_ours = |mut pid: u32| {
+        while pid != own {
+            match parents.get(&pid) {
+                Some(&parent) => pid = parent,
+                None => return false,
+            }
+        }
+        true
+    };
+    let ours = pages.iter().filter(|(pid, _)| is_ours(**pid));
+    ours.map(|(_, resident)| resident * 4096).sum::<u64>() as f64 / f64::from(1 << 20)
+}
+
+/// The most that [`resident_mib`] says while this lives.
+struct Memory {
+    most: Arc<Mutex<f64>>,
+    over: Arc<AtomicBool>,
+}
+
+impl Memory {
+    fn watch() -> Self {
+        let watch = Self {
+            most: Arc::default(),
+            over: Arc::default(),
+        };
+        let (most, over) = (Arc::clone(&watch.most), Arc::clone(&watch.over));
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                let now = resident_mib();
+                let mut most = most.lock().expect("no panic while it is held");
+                *most = most.max(now);
+                drop(most);
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        });
+        watch
+    }
+
+    fn most(self) -> f64 {
+        self.over.store(true, Ordering::Relaxed);
+        *self.most.lock().expect("no panic while it is held")
+    }
 }
 
 /// Largest share of its rate that a rendition spends in two seconds.
@@ -60,17 +132,19 @@ struct Run<'a> {
     seconds: f64,
     wall: f64,
     cpu: f64,
+    memory_mib: f64,
 }
 
 impl Run<'_> {
     fn print(&self, folder: &Path, names: &[String]) {
         println!(
-            "{}: {:.1} s of content in {:.1} s, {:.1} CPU s: {:.2} CPU seconds per content second",
+            "{}: {:.1} s of content in {:.1} s, {:.1} CPU s: {:.2} CPU seconds per content second; {:.0} MiB at most",
             self.what,
             self.seconds,
             self.wall,
             self.cpu,
-            self.cpu / self.seconds
+            self.cpu / self.seconds,
+            self.memory_mib
         );
         for name in names {
             let Some((_, _, target)) = rung(name) else {
@@ -151,7 +225,7 @@ async fn main() {
         || {
             let path = folder.path().join("grain.mp4");
             media::ffmpeg(
-                "-f lavfi -i testsrc2=s=1920x1080:r=30:d=20 -f lavfi -i sine=440:d=20 -vf noise=alls=5:allf=t \
+                "-f lavfi -i testsrc2=s=1920x1080:r=30:d=60 -f lavfi -i sine=440:d=60 -vf noise=alls=5:allf=t \
                  -pix_fmt yuv420p -c:v libx264 -preset veryfast -crf 18 -c:a aac -b:a 256k",
                 &path,
             );
@@ -183,6 +257,7 @@ async fn main() {
         fake.upload("source.mp4", std::fs::read(&source).expect("the source"));
         fake.queue("source.mp4", &[&preset]);
         let (started, before) = (Instant::now(), cpu_seconds());
+        let memory = Memory::watch();
         let outcome = fake.finish(threads).await;
         let run = Run {
             what,
@@ -190,6 +265,7 @@ async fn main() {
             seconds,
             wall: started.elapsed().as_secs_f64(),
             cpu: cpu_seconds() - before,
+            memory_mib: memory.most(),
         };
         assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
         let files = fake.files("out0");
@@ -207,6 +283,7 @@ async fn main() {
         let inside = folder.path().join(preset);
         std::fs::create_dir(&inside).expect("a folder");
         let (started, before) = (Instant::now(), cpu_seconds());
+        let memory = Memory::watch();
         plain(&source, preset, threads, &names, &inside);
         let run = Run {
             what: &format!("ffmpeg -preset {preset}"),
@@ -214,6 +291,7 @@ async fn main() {
             seconds,
             wall: started.elapsed().as_secs_f64(),
             cpu: cpu_seconds() - before,
+            memory_mib: memory.most(),
         };
         run.print(&inside, &names);
     }
