@@ -11,6 +11,7 @@ mod helpers;
 mod inputs;
 mod inserter;
 mod kills;
+mod layers;
 mod matrix;
 mod pipeline;
 mod presets;
