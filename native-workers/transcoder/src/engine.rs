@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::division::Division;
 use crate::failure::{Step, Stopped};
+use crate::output::OutputPlace;
 use crate::storage::Storage;
 
 /// Turns a claimed job's input into its outputs.
@@ -64,6 +65,8 @@ pub struct Job {
     pub(crate) finished: Notify,
     cancel_requested: AtomicBool,
     reports: Mutex<Reports>,
+    /// Files that nobody needs once the job is known to be over.
+    leftovers: Mutex<Vec<(OutputPlace, Vec<String>)>>,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +95,7 @@ impl Job {
             finished: Notify::new(),
             cancel_requested: AtomicBool::new(false),
             reports: Mutex::default(),
+            leftovers: Mutex::default(),
         }
     }
 
@@ -174,6 +178,30 @@ impl Job {
     /// Takes the tracks that were encoded.
     pub fn take_encoded(&self) -> Vec<EncodedTrack> {
         std::mem::take(&mut self.reports().encoded)
+    }
+
+    /// `files` are not to be there any more once the API knows that the job is over. Until then, a worker that takes it up
+    /// goes on from them.
+    pub fn leave(&self, place: &OutputPlace, files: Vec<String>) {
+        let mut leftovers = self
+            .leftovers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        leftovers.push((place.clone(), files));
+    }
+
+    /// Removes what was left for then.
+    pub async fn clear_up(&self) {
+        let leftovers = {
+            let mut leftovers = self
+                .leftovers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *leftovers)
+        };
+        for (place, files) in leftovers {
+            place.remove(&files).await;
+        }
     }
 
     /// What came of an output; `None` if it cannot be made and the job goes on without it.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::failure::{self, Step};
+use crate::failure::{self, Step, Stopped};
 use crate::h264::encoder::ParameterSets;
 use crate::retry::retrying;
 use crate::source::blob_name;
@@ -25,6 +25,7 @@ use crate::storage::Storage;
 use crate::video::EncodedChunk;
 
 /// The folder of one output.
+#[derive(Debug, Clone)]
 pub struct OutputPlace {
     store: Store<HyperClient>,
     place: Place,
@@ -186,6 +187,11 @@ impl OutputPlace {
         Ok(written.etag)
     }
 
+    /// Where a track lies that is put together with others: not among the files of the asset.
+    pub fn part_name(&self, output: u32, track: usize) -> String {
+        format!(".headwater/{}/{output}-{track}.mp4", self.job.simple())
+    }
+
     /// Makes the staged blocks `blocks` (in order) the track file, and writes its packaging index.
     pub async fn commit(
         &self,
@@ -194,17 +200,34 @@ impl OutputPlace {
         segments: &[SegmentRecord],
         blocks: Vec<Vec<u8>>,
     ) -> Step<()> {
-        let fault = |error: headwater_cmaf::CmafError| {
-            failure::internal(format!(
-                "The file '{file}' cannot be put together: {error}."
-            ))
-        };
+        let etag = self.commit_part(file, track, segments, blocks).await?;
+        let index_bytes = track
+            .index(segments, &etag)
+            .map_err(|error| unwritable(file, &error))?;
+        self.put(
+            &index::blob_name(file),
+            "application/octet-stream",
+            index_bytes.into(),
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Makes the staged blocks `blocks` (in order) the track file; gives its entity tag.
+    pub async fn commit_part(
+        &self,
+        file: &str,
+        track: &TrackFile,
+        segments: &[SegmentRecord],
+        blocks: Vec<Vec<u8>>,
+    ) -> Step<String> {
         let content_type = match track.config().kind {
             headwater_bmff::TrackKind::Audio => "audio/mp4",
             _ => "video/mp4",
         };
         let mut header = track.init().to_vec();
-        header.extend_from_slice(&track.sidx(segments).map_err(fault)?);
+        let sidx = track.sidx(segments);
+        header.extend_from_slice(&sidx.map_err(|error| unwritable(file, &error))?);
         self.stage(file, &self.header_id(), header.into()).await?;
         let ids: Vec<Vec<u8>> = std::iter::once(self.header_id()).chain(blocks).collect();
         let blob = blob_name(&self.place, file);
@@ -218,14 +241,7 @@ impl OutputPlace {
             },
         )
         .await?;
-        let index_bytes = track.index(segments, &written.etag).map_err(fault)?;
-        self.put(
-            &index::blob_name(file),
-            "application/octet-stream",
-            index_bytes.into(),
-        )
-        .await?;
-        Ok(())
+        Ok(written.etag)
     }
 
     /// Makes the staged blocks `ids` the file.
@@ -244,7 +260,7 @@ impl OutputPlace {
         Ok(())
     }
 
-    /// Removes what a cancelled job has already made visible. What fails here is left: it harms nobody.
+    /// Removes files that are of no use any more. What fails here is left: it harms nobody.
     pub async fn remove(&self, files: &[String]) {
         for file in files {
             for name in [index::blob_name(file), file.clone()] {
@@ -254,11 +270,17 @@ impl OutputPlace {
                     .await
                     && !matches!(error, ClientError::NotFound { .. })
                 {
-                    tracing::warn!(%error, file = name, "a file of a cancelled job could not be removed");
+                    tracing::warn!(%error, file = name, "a file that is of no use any more could not be removed");
                 }
             }
         }
     }
+}
+
+fn unwritable(file: &str, error: &headwater_cmaf::CmafError) -> Stopped {
+    failure::internal(format!(
+        "The file '{file}' cannot be put together: {error}."
+    ))
 }
 
 /// The name of a lease's hand: its end, which differs between leases however they are counted.

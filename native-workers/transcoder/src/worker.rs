@@ -397,7 +397,10 @@ async fn work(
         span.fail(|| failure.message.clone());
     }
     tracing::info!(job = %claim.job_id, seconds = started.elapsed().as_secs_f64(), outcome = ?outcome, "job over");
-    keeper.finish(outcome).await;
+    let finished = matches!(outcome, Outcome::Finished { .. });
+    if keeper.finish(outcome).await && finished {
+        job.clear_up().await;
+    }
 }
 
 type Joined = Result<Step<Vec<String>>, tokio::task::JoinError>;
@@ -533,8 +536,8 @@ impl Keeper<'_> {
         }
     }
 
-    /// Tells the API, patiently: the outcome of hours of work hangs on one request.
-    async fn finish(&self, outcome: Outcome) {
+    /// Tells the API, patiently: the outcome of hours of work hangs on one request. Whether it knows now.
+    async fn finish(&self, outcome: Outcome) -> bool {
         let mut wait = Duration::from_millis(200);
         let request = FinishRequest {
             lease: self.claim.lease.clone(),
@@ -543,10 +546,10 @@ impl Keeper<'_> {
         };
         for _ in 0..8 {
             match self.api.finish(self.claim.job_id, &request).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(ApiError::LeaseLost) => {
                     tracing::warn!(job = %self.claim.job_id, "lease lost before the job could be given back");
-                    return;
+                    return false;
                 }
                 Err(error) => {
                     tracing::warn!(job = %self.claim.job_id, %error, "the job could not be given back, trying again");
@@ -555,5 +558,6 @@ impl Keeper<'_> {
                 }
             }
         }
+        false
     }
 }

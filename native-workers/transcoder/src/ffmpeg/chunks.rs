@@ -13,11 +13,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::stream::{self, TryStreamExt as _};
 use headwater_cmaf::track_file::{SegmentRecord, TrackFile};
+use headwater_preset::Container;
 use headwater_work::{ChunkRecord, Claim, TakeResponse};
 use serde::{Deserialize, Serialize};
 
 use super::fault;
-use super::output::{OutputRun, patience};
+use super::output::{OutputRun, is_progressive, patience};
 use super::pack::{self, Made};
 use super::planning::Plan;
 use super::split::{Chunk, Split, TICKS, depth};
@@ -76,21 +77,12 @@ pub(super) struct Joined {
 /// The renditions, by place among the plan's tracks; or why the output has to be made in one piece.
 pub(super) type Chunked = Result<HashMap<usize, Joined>, String>;
 
-/// Renditions of a plan: place among its tracks, and the file.
-struct Rendition<'a> {
+/// A rendition of a plan.
+struct Rendition {
+    /// Its place among the plan's tracks.
     track: usize,
-    file: &'a File,
-}
-
-fn renditions<'a>(plan: &Plan, files: &'a [File]) -> Vec<Rendition<'a>> {
-    files
-        .iter()
-        .filter_map(|file| {
-            let &track = file.tracks.first()?;
-            matches!(plan.tracks.get(track)?.work, Work::Picture { .. })
-                .then_some(Rendition { track, file })
-        })
-        .collect()
+    /// Where its chunks are staged.
+    file: String,
 }
 
 /// Numbers of the chunks that are not in `records`, ascending, each by itself.
@@ -115,6 +107,31 @@ fn is_usable(split: &Split, number: usize, record: &Record, renditions: usize) -
 }
 
 impl OutputRun<'_> {
+    /// What files have of the pictures that `plan` has encoded.
+    fn renditions(&self, plan: &Plan, files: &[File]) -> Vec<Rendition> {
+        let tracks = plan.tracks.iter().enumerate();
+        let pictures = tracks.filter(|(_, track)| matches!(track.work, Work::Picture { .. }));
+        let used = pictures
+            .filter(|(index, _)| files.iter().any(|file| file.tracks.contains(index)))
+            .map(|(track, _)| Rendition {
+                track,
+                file: self.track_file(plan, files, track),
+            });
+        used.collect()
+    }
+
+    /// Where the chunks of the track at `index` are staged: in the file that is published, if it is published by itself as it is, and
+    /// otherwise in one from which files are put together.
+    pub(super) fn track_file(&self, plan: &Plan, files: &[File], index: usize) -> String {
+        let published = files
+            .iter()
+            .find(|file| file.container == Container::Mp4 && file.tracks == [index]);
+        match published {
+            Some(file) if !is_progressive(plan, files) => file.name.clone(),
+            _ => self.place.part_name(self.index(), index),
+        }
+    }
+
     /// Encodes and stages what is not there yet of the pictures of `plan`.
     ///
     /// Errors: those of encoding; `Interrupted` if the job winds down before all is there.
@@ -125,7 +142,7 @@ impl OutputRun<'_> {
         split: &Split,
         files: &[File],
     ) -> Step<Chunked> {
-        let renditions = renditions(plan, files);
+        let renditions = self.renditions(plan, files);
         let mut records = self.kept(claim, split, &renditions).await?;
         let counted = Counted::default();
         counted.add(records.keys().map(|&chunk| chunk as u32));
@@ -189,7 +206,7 @@ impl OutputRun<'_> {
         split: &Split,
         files: &[File],
     ) -> Step<()> {
-        let renditions = renditions(plan, files);
+        let renditions = self.renditions(plan, files);
         let counted = Counted::default();
         self.make_chunks(plan, split, &renditions, &counted, None)
             .await
@@ -202,7 +219,7 @@ impl OutputRun<'_> {
         &self,
         plan: &Plan,
         split: &Split,
-        renditions: &[Rendition<'_>],
+        renditions: &[Rendition],
         counted: &Counted,
         first: Option<TakeResponse>,
     ) -> Step<Vec<(usize, Result<Record, String>)>> {
@@ -283,7 +300,7 @@ impl OutputRun<'_> {
         &self,
         claim: &Claim,
         split: &Split,
-        renditions: &[Rendition<'_>],
+        renditions: &[Rendition],
     ) -> Step<HashMap<usize, Record>> {
         let candidates: HashMap<usize, Record> = claim
             .chunks
@@ -301,7 +318,7 @@ impl OutputRun<'_> {
         }
         let mut staged: Vec<Staged> = Vec::with_capacity(renditions.len());
         for rendition in renditions {
-            staged.push(self.place.staged(&rendition.file.name).await?);
+            staged.push(self.place.staged(&rendition.file).await?);
         }
         for (number, record) in candidates {
             let Some(chunk) = split.chunks.get(number) else {
@@ -327,7 +344,7 @@ impl OutputRun<'_> {
         plan: &Plan,
         split: &Split,
         number: usize,
-        renditions: &[Rendition<'_>],
+        renditions: &[Rendition],
     ) -> Step<Result<Record, String>> {
         let Some(chunk) = split.chunks.get(number) else {
             return Err(failure::internal("There is no such chunk."));
@@ -365,7 +382,7 @@ impl OutputRun<'_> {
             });
             let id = self.place.block_id(number as u32);
             self.place
-                .stage(&rendition.file.name, &id, packed.bytes.into())
+                .stage(&rendition.file, &id, packed.bytes.into())
                 .await?;
             let _ = std::fs::remove_file(path);
         }
@@ -384,7 +401,7 @@ impl OutputRun<'_> {
         plan: &Plan,
         split: &Split,
         chunk: &Chunk,
-        renditions: &[Rendition<'_>],
+        renditions: &[Rendition],
         paths: &[PathBuf],
     ) -> Step<()> {
         let threads = THREADS.to_string();
@@ -472,7 +489,7 @@ fn pack_chunk(
 fn joined(
     records: &HashMap<usize, Record>,
     count: usize,
-    renditions: &[Rendition<'_>],
+    renditions: &[Rendition],
     place: &OutputPlace,
 ) -> Chunked {
     let blocks: Vec<Vec<u8>> = (0..count)

@@ -385,17 +385,7 @@ impl Loader<'_> {
                 source.name, source.len
             )));
         }
-        let disk = |error: std::io::Error| full(&source.name, &error);
-        let mut file = new_file(path).await.map_err(disk)?;
-        let starts = (0..source.len).step_by(READ_BYTES as usize);
-        let mut reads = stream::iter(
-            starts.map(|start| source.read(start..source.len.min(start + READ_BYTES))),
-        )
-        .buffered(READS);
-        while let Some(bytes) = reads.next().await {
-            file.write_all(&bytes?).await.map_err(disk)?;
-        }
-        file.flush().await.map_err(disk)
+        download(source, path).await
     }
 
     /// What the file is: first by its bytes, then in ffprobe's words.
@@ -473,6 +463,20 @@ fn read_only(path: &Path) -> Step<()> {
     open_own(path)
         .and_then(|file| file.set_permissions(std::fs::Permissions::from_mode(0o400)))
         .map_err(|error| failure::internal(format!("A source cannot be protected: {error}.")))
+}
+
+/// Copies a file of storage's to `path`.
+pub(super) async fn download(source: &Source, path: &Path) -> Step<()> {
+    let disk = |error: std::io::Error| full(&source.name, &error);
+    let mut file = new_file(path).await.map_err(disk)?;
+    let starts = (0..source.len).step_by(READ_BYTES as usize);
+    let mut reads =
+        stream::iter(starts.map(|start| source.read(start..source.len.min(start + READ_BYTES))))
+            .buffered(READS);
+    while let Some(bytes) = reads.next().await {
+        file.write_all(&bytes?).await.map_err(disk)?;
+    }
+    file.flush().await.map_err(disk)
 }
 
 /// Trouble with the worker's own disk, which may be over on another worker.

@@ -27,7 +27,7 @@ pub struct OutputRun<'a> {
     pub(super) engine: &'a Ffmpeg,
     pub(super) job: &'a Job,
     claim: &'a Claim,
-    output: &'a WorkOutput,
+    pub(super) output: &'a WorkOutput,
     pub(super) preset: &'a Preset,
     pub(super) sources: &'a Sources,
     pub(super) place: OutputPlace,
@@ -39,21 +39,11 @@ pub struct OutputRun<'a> {
 }
 
 /// Whether MP4 files are as others write them, rather than one encoded track a file throughout.
-fn is_progressive(plan: &Plan, files: &[File]) -> bool {
+pub(super) fn is_progressive(plan: &Plan, files: &[File]) -> bool {
     files
         .iter()
         .filter(|file| file.container == Container::Mp4)
         .any(|file| file.tracks.len() > 1 || !streamable(&plan.tracks[file.tracks[0]]))
-}
-
-/// Whether renditions are more, or less, than one track file each.
-fn together(plan: &Plan, files: &[File], progressive: bool) -> bool {
-    progressive
-        || plan.tracks.iter().enumerate().any(|(index, track)| {
-            let uses = files.iter().filter(|file| file.tracks.contains(&index));
-            track.is_video() && uses.count() != 1
-        })
-        || files.iter().any(|file| file.container != Container::Mp4)
 }
 
 impl<'a> OutputRun<'a> {
@@ -96,8 +86,7 @@ impl<'a> OutputRun<'a> {
     pub async fn help(&self) -> Step<()> {
         let plan = self.plan().await?;
         let files = tracks::files(self.preset, &plan.tracks, &self.base, &self.basename());
-        let together = together(&plan, &files, is_progressive(&plan, &files));
-        match self.split(&plan, together).await? {
+        match self.split(&plan).await? {
             Ok(split) => self.help_with_chunks(&plan, &split, &files).await,
             Err(_) => Ok(()),
         }
@@ -115,7 +104,7 @@ impl<'a> OutputRun<'a> {
             );
             let files = tracks::files(self.preset, &plan.tracks, &self.base, &self.basename());
             progressive = is_progressive(&plan, &files);
-            let joined = self.encode(&plan, &files, progressive).await?;
+            let joined = self.encode(&plan, &files).await?;
             entries = self
                 .publish(&plan, &files, &joined, progressive, visible)
                 .await?;
@@ -215,14 +204,8 @@ impl<'a> OutputRun<'a> {
 
     /// Makes all tracks: in chunks, whose renditions are given back by place among the tracks, where that goes, the rest and
     /// otherwise everything as files of one track each.
-    async fn encode(
-        &self,
-        plan: &Plan,
-        files: &[File],
-        progressive: bool,
-    ) -> Step<HashMap<usize, Joined>> {
-        let together = together(plan, files, progressive);
-        let why = match self.split(plan, together).await? {
+    async fn encode(&self, plan: &Plan, files: &[File]) -> Step<HashMap<usize, Joined>> {
+        let why = match self.split(plan).await? {
             Err(why) => why,
             Ok(split) => {
                 let (chunked, ()) = tokio::try_join!(

@@ -11,6 +11,7 @@ use headwater_preset::Container;
 use headwater_work::{EncodedTrack, PictureSize};
 
 use super::chunks::Joined;
+use super::inputs::download;
 use super::output::OutputRun;
 use super::pack::{self, Made};
 use super::planning::Plan;
@@ -18,6 +19,7 @@ use super::tracks::{File, Track, Work};
 use super::{UNRIPE, fault};
 use crate::builtin::{duration_ms, language_name};
 use crate::failure::{self, Step};
+use crate::source::Source;
 
 /// Bytes that the slowest disk reads and writes in a second.
 const MOVED_PER_SECOND: u64 = 10 << 20;
@@ -34,6 +36,8 @@ impl OutputRun<'_> {
     ) -> Step<Vec<TrackEntry>> {
         let mut entries = Vec::new();
         let mut boundaries = None;
+        let parts = self.commit_joined(plan, files, joined, visible).await?;
+        let mut entered = vec![false; plan.tracks.len()];
         let mut metered = vec![false; plan.tracks.len()];
         for file in files {
             visible.push(file.name.clone());
@@ -41,7 +45,7 @@ impl OutputRun<'_> {
                 let index = file.tracks[0];
                 let track = &plan.tracks[index];
                 if let Some(rendition) = joined.get(&index) {
-                    let published = self.commit(&file.name, rendition).await?;
+                    let published = published(rendition);
                     let duration = duration_ms(&published.segments, published.scale);
                     self.meter(track, duration);
                     let bits = bits_per_second(&published.segments, duration);
@@ -71,6 +75,7 @@ impl OutputRun<'_> {
                 entries.push(entry(track, made.shape(), &file.name, 1, &entries));
                 continue;
             }
+            self.fetch_joined(plan, files, file, joined).await?;
             let path = self.join(plan, file).await?;
             let content_type = match file.container {
                 Container::TransportStream => "video/mp2t",
@@ -81,28 +86,79 @@ impl OutputRun<'_> {
             let _ = std::fs::remove_file(&path);
             for (number, &index) in (1..).zip(&file.tracks) {
                 let track = &plan.tracks[index];
-                let made = Made::open(&self.temporary(index))?;
+                let (duration, shape) = match joined.get(&index) {
+                    Some(rendition) => {
+                        let scale = rendition.writer.config().timescale;
+                        let duration = duration_ms(&rendition.segments, scale);
+                        (
+                            duration,
+                            (bits_per_second(&rendition.segments, duration), 0),
+                        )
+                    }
+                    None => {
+                        let made = Made::open(&self.temporary(index))?;
+                        ((made.seconds() * 1000.0) as u32, made.shape())
+                    }
+                };
                 if !std::mem::replace(&mut metered[index], true) {
-                    self.meter(track, (made.seconds() * 1000.0) as u32);
+                    self.meter(track, duration);
                 }
-                if file.container == Container::Mp4 {
-                    entries.push(entry(track, made.shape(), &file.name, number, &entries));
+                // What lies in several files is there once for players.
+                if file.container == Container::Mp4 && !std::mem::replace(&mut entered[index], true)
+                {
+                    entries.push(entry(track, shape, &file.name, number, &entries));
                 }
             }
         }
+        self.job.leave(&self.place, parts);
         Ok(entries)
     }
 
-    /// Makes the blocks of a rendition's chunks its file.
-    async fn commit(&self, name: &str, rendition: &Joined) -> Step<pack::Published> {
-        let (writer, segments) = (&rendition.writer, &rendition.segments);
-        let blocks = rendition.blocks.clone();
-        self.place.commit(name, writer, segments, blocks).await?;
-        Ok(pack::Published {
-            starts: segments.iter().map(|segment| segment.start).collect(),
-            scale: writer.config().timescale,
-            segments: segments.clone(),
-        })
+    /// Makes the blocks of the renditions' chunks their files; gives those that are no files of the asset.
+    async fn commit_joined(
+        &self,
+        plan: &Plan,
+        files: &[File],
+        joined: &HashMap<usize, Joined>,
+        visible: &mut Vec<String>,
+    ) -> Step<Vec<String>> {
+        let mut parts = Vec::new();
+        for (&index, rendition) in joined {
+            let name = self.track_file(plan, files, index);
+            let (writer, segments) = (&rendition.writer, &rendition.segments);
+            let blocks = rendition.blocks.clone();
+            visible.push(name.clone());
+            if files.iter().any(|file| file.name == name) {
+                self.place.commit(&name, writer, segments, blocks).await?;
+            } else {
+                self.place
+                    .commit_part(&name, writer, segments, blocks)
+                    .await?;
+                parts.push(name);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Puts those tracks of `file` that were made in chunks where the others lie.
+    async fn fetch_joined(
+        &self,
+        plan: &Plan,
+        files: &[File],
+        file: &File,
+        joined: &HashMap<usize, Joined>,
+    ) -> Step<()> {
+        for &index in &file.tracks {
+            let path = self.temporary(index);
+            if !joined.contains_key(&index) || path.exists() {
+                continue;
+            }
+            let name = self.track_file(plan, files, index);
+            let (storage, place) = (&self.job.storage, &self.output.place);
+            let source = Source::named(storage, place, &name, &self.job.stop).await?;
+            download(&source, &path).await?;
+        }
+        Ok(())
     }
 
     fn meter(&self, track: &Track, duration_ms: u32) {
@@ -185,6 +241,15 @@ impl OutputRun<'_> {
             pack::turn(&path, &matrices)?;
         }
         Ok(path)
+    }
+}
+
+fn published(rendition: &Joined) -> pack::Published {
+    let segments = &rendition.segments;
+    pack::Published {
+        starts: segments.iter().map(|segment| segment.start).collect(),
+        scale: rendition.writer.config().timescale,
+        segments: segments.clone(),
     }
 }
 

@@ -194,8 +194,8 @@ fn divide(times: &[f64], thin: u32, grid_ms: u32, (start, end): Clip) -> Option<
 
 impl OutputRun<'_> {
     /// How the pictures of `plan` are divided; Err: why they are not.
-    pub(super) async fn split(&self, plan: &Plan, whole: bool) -> Step<Result<Split, String>> {
-        if let Err(why) = self.may_split(plan, whole) {
+    pub(super) async fn split(&self, plan: &Plan) -> Step<Result<Split, String>> {
+        if let Err(why) = self.may_split(plan) {
             return Ok(Err(why));
         }
         let (times, clip, fingerprint) = match graph::sequence_rate(&self.sources.parts) {
@@ -272,7 +272,7 @@ impl OutputRun<'_> {
     }
 
     /// Err: what in the preset or the source stands against it.
-    fn may_split(&self, plan: &Plan, whole: bool) -> Result<(), String> {
+    fn may_split(&self, plan: &Plan) -> Result<(), String> {
         let pictures = plan
             .tracks
             .iter()
@@ -296,8 +296,6 @@ impl OutputRun<'_> {
         let searched = sources.all(|input| input.is_some_and(|input| has_index(&input.demuxer)));
         let reason = if !pictures {
             "it has no pictures to encode"
-        } else if whole {
-            "its files are put together of several tracks"
         } else if moving {
             "something that moves is laid over it"
         } else if rates || plan.sync == SyncMode::Cfr {

@@ -41,10 +41,8 @@ fn moving(folder: &Path, rate: &str, filters: &str) -> PathBuf {
     path
 }
 
-/// Sound that is copied, and not AAC: outputs that have some are made in one piece.
-fn copy() -> Value {
-    json!({"@odata.type": "#Microsoft.Media.CopyAudio", "label": "copied"})
-}
+const IN_CHUNKS: &str = "in 2 chunks";
+const IN_ONE_PIECE: &str = "in one piece";
 
 /// What a job made, in a folder.
 type Kept = (tempfile::TempDir, Vec<String>);
@@ -55,20 +53,54 @@ fn path((folder, names): &Kept, part: &str) -> PathBuf {
     folder.path().join(found.next().unwrap())
 }
 
-/// Encodes `input` of `files` with the first preset in chunks, and with the second in one piece.
+/// A moving picture of a few samples, for a second near the end: what it is laid over is made in one piece.
+fn dot(folder: &Path) -> PathBuf {
+    let path = folder.join("dot.mp4");
+    media::ffmpeg(
+        "-f lavfi -i color=black:s=16x16:r=25:d=1 -c:v libx264",
+        &path,
+    );
+    path
+}
+
+/// `filters` with that.
+fn with_dot(mut filters: Value) -> Value {
+    if filters.is_null() {
+        filters = json!({"overlays": []});
+    }
+    let over = json!({"@odata.type": "#Microsoft.Media.VideoOverlay", "inputLabel": "dot", "start": "PT41S", "end": "PT42S",
+                      "position": {"left": "0", "top": "0", "width": "2", "height": "2"}});
+    filters["overlays"].as_array_mut().unwrap().push(over);
+    filters
+}
+
+/// `inputs`, and that if it is to be in one piece.
+fn over_dot(fake: &Fake, how: &str, mut inputs: Vec<WorkInput>) -> WorkInput {
+    let label = Some("dot".to_owned());
+    if how == IN_ONE_PIECE {
+        let selection = Selection {
+            label,
+            ..Selection::default()
+        };
+        inputs.push(fake.cut_input("dot.mp4", selection));
+    }
+    WorkInput::Several { inputs }
+}
+
+/// Encodes `input` of `files` with the first preset in chunks, and with the second in one piece. `input`: also by that.
 async fn both_ways(
     files: &[&Path],
-    input: impl Fn(&Fake) -> WorkInput,
+    input: impl Fn(&Fake, &str) -> WorkInput,
     presets: &[Value; 2],
 ) -> [Kept; 2] {
     let mut made = Vec::new();
-    for (how, preset) in ["in 2 chunks", "in one piece"].iter().zip(presets) {
+    for (how, preset) in [IN_CHUNKS, IN_ONE_PIECE].into_iter().zip(presets) {
         let fake = fake(Choice::Ffmpeg).await;
         for file in files {
             let name = file.file_name().unwrap().to_str().unwrap();
             fake.upload(name, std::fs::read(file).unwrap());
         }
-        fake.queue_with(input(&fake), vec![preset.clone()]);
+        fake.queue_with(input(&fake, how), vec![preset.clone()]);
         let outcome = fake.finish(2).await;
         assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
         assert!(reason(&fake).contains(how), "{how}: {}", reason(&fake));
@@ -103,9 +135,11 @@ async fn joins_like_one_piece(film: &Path, codec: &str) {
                         {"width": 64, "height": 36, "bitrate": 80_000, "label": "tiny"}]);
     let video = json!({"@odata.type": format!("#Microsoft.Media.{codec}Video"), "complexity": "Speed",
                        "layers": layers});
-    let ways = [json!([aac(), video.clone()]), json!([aac(), video, copy()])]
-        .map(|codecs| standard(codecs, Value::Null));
-    let kept = both_ways(&[film], |fake| fake.input("film.mkv"), &ways).await;
+    let dot = dot(film.parent().unwrap());
+    let input = |fake: &Fake, how: &str| over_dot(fake, how, vec![fake.input("film.mkv")]);
+    let ways = [Value::Null, with_dot(Value::Null)]
+        .map(|filters| standard(json!([aac(), video]), filters));
+    let kept = both_ways(&[film, &dot], input, &ways).await;
     let paths = |made| ["small", "tiny", "aac_"].map(|part| path(made, part));
     let made = kept.each_ref().map(paths);
     let (chunked, whole) = (&made[0], &made[1]);
@@ -186,17 +220,18 @@ async fn what_fades_and_has_pictures_laid_over_it_goes_in_chunks() {
         "fadeIn": {"start": "PT1S", "duration": "PT4S", "fadeColor": "blue"},
         "fadeOut": {"start": "PT18S", "duration": "PT20S", "fadeColor": "black"},
     });
-    let input = |fake: &Fake| WorkInput::Several {
-        inputs: vec![
+    let dot = dot(folder.path());
+    let input = |fake: &Fake, how: &str| {
+        let inputs = vec![
             fake.input("film.mkv"),
             fake.cut_input("logo.png", labelled("logo")),
             fake.cut_input("bug.png", labelled("bug")),
-        ],
+        ];
+        over_dot(fake, how, inputs)
     };
-    let video = small("H264Video");
-    let ways = [json!([aac(), video]), json!([aac(), video, copy()])]
-        .map(|codecs| standard(codecs, filters.clone()));
-    let made = both_ways(&[&film, &logo, &bug], input, &ways).await;
+    let ways = [filters.clone(), with_dot(filters)]
+        .map(|filters| standard(json!([aac(), small("H264Video")]), filters));
+    let made = both_ways(&[&film, &logo, &bug, &dot], input, &ways).await;
     for part in ["small", "tiny"] {
         let [chunked, whole] = made.each_ref().map(|made| path(made, part));
         assert_same_pictures(&chunked, &whole);
@@ -208,19 +243,19 @@ async fn transport_streams_go_in_chunks() {
     let folder = tempfile::tempdir().unwrap();
     let film = moving(folder.path(), "30000/1001", STEADY);
     let film = transported(&film, "film.ts", "-0.25");
+    let dot = dot(folder.path());
     for (start, end) in [(None, None), (Some(1_500), Some(43_600))] {
-        let input = |fake: &Fake| {
+        let input = |fake: &Fake, how: &str| {
             let selection = Selection {
                 start_ms: start,
                 end_ms: end,
                 ..Selection::default()
             };
-            fake.cut_input("film.ts", selection)
+            over_dot(fake, how, vec![fake.cut_input("film.ts", selection)])
         };
-        let video = small("H264Video");
-        let ways = [json!([aac(), video]), json!([aac(), video, copy()])]
-            .map(|codecs| standard(codecs, Value::Null));
-        let made = both_ways(&[&film], input, &ways).await;
+        let ways = [Value::Null, with_dot(Value::Null)]
+            .map(|filters| standard(json!([aac(), small("H264Video")]), filters));
+        let made = both_ways(&[&film, &dot], input, &ways).await;
         for part in ["small", "tiny"] {
             let [chunked, whole] = made.each_ref().map(|made| path(made, part));
             assert_same_pictures(&chunked, &whole);
@@ -253,7 +288,7 @@ async fn sequences_go_in_chunks() {
         ..Selection::default()
     };
     // The seam is in the second part, which is over in the second chunk.
-    let input = |fake: &Fake| WorkInput::Sequence {
+    let input = |fake: &Fake, _: &str| WorkInput::Sequence {
         inputs: vec![
             fake.cut_input("film.mkv", between(1_300, Some(15_300))),
             fake.cut_input("other.mp4", between(3_100, Some(22_000))),
@@ -370,6 +405,74 @@ async fn a_lost_worker_costs_a_chunk_and_changes_no_byte() {
     assert_eq!(keys(&large), keys(&tiny));
     assert_eq!(keys(&large).len(), 25);
     assert_as_in(&film, &large, &sound);
+}
+
+/// Files of several tracks, and transport streams, are put together of what was made in chunks.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_several_tracks_go_in_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = source(folder.path());
+    let mut sound = aac();
+    sound["label"] = json!("sound");
+    let formats = json!([
+        {"@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}_{Label}{Extension}",
+         "outputFiles": [{"labels": ["small", "sound"]}, {"labels": ["tiny", "sound"]}, {"labels": ["tiny"]}]},
+        {"@odata.type": "#Microsoft.Media.TransportStreamFormat", "filenamePattern": "{Basename}_{Label}{Extension}"},
+    ]);
+    let ways = [Value::Null, with_dot(Value::Null)].map(|filters| {
+        let mut preset = standard(json!([sound, small("H264Video")]), filters);
+        preset["formats"] = formats.clone();
+        preset
+    });
+    let dot = dot(folder.path());
+    let input = |fake: &Fake, how: &str| over_dot(fake, how, vec![fake.input("film.mkv")]);
+    let made = both_ways(&[&film, &dot], input, &ways).await;
+    let names = |made: &Kept| {
+        let mut names = made.1.clone();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&made[0]), names(&made[1]));
+    assert_eq!(
+        names(&made[0]),
+        [
+            "film.ism",
+            "film_small.mp4",
+            "film_small.ts",
+            "film_tiny.mp4",
+            "film_tiny.ts",
+            "film_tiny_2.mp4"
+        ]
+    );
+    for (part, tracks) in [
+        ("small.mp4", 2),
+        ("tiny.mp4", 2),
+        ("tiny_2.mp4", 1),
+        ("small.ts", 2),
+        ("tiny.ts", 2),
+    ] {
+        let [chunked, whole] = made.each_ref().map(|made| path(made, part));
+        assert_same_pictures(&chunked, &whole);
+        for file in [&chunked, &whole] {
+            let streams = media::probe(file, "-show_streams");
+            assert_eq!(
+                streams["streams"].as_array().unwrap().len(),
+                tracks,
+                "{part}"
+            );
+        }
+        if tracks == 2 {
+            assert_as_in(&film, &chunked, &chunked);
+            assert_as_in(&film, &whole, &whole);
+        }
+    }
+    // Each track is there once for players, and nothing is left of its parts.
+    let [manifest, other] = made
+        .each_ref()
+        .map(|made| std::fs::read_to_string(path(made, ".ism")).unwrap());
+    assert_eq!(manifest.matches("<audio").count(), 1, "{manifest}");
+    assert_eq!(manifest.matches("<video").count(), 2, "{manifest}");
+    assert_eq!(other.matches("<audio").count(), 1, "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
