@@ -111,3 +111,16 @@ async fn the_built_in_engine_is_killed_after_each_change() {
 async fn the_ffmpeg_engine_is_killed_after_each_change() {
     killed_after_each_change(Choice::Ffmpeg, ladder(), "128x72", 66).await;
 }
+
+/// The tracks of its files are put together where the worker is, and lie in storage until the job is known to be over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_puts_tracks_together_is_killed_after_each_change() {
+    let mut preset = ladder();
+    preset["codecs"][0]["label"] = json!("sound");
+    preset["formats"] = json!([{
+        "@odata.type": "#Microsoft.Media.Mp4Format",
+        "filenamePattern": "{Basename}_{Label}{Extension}",
+        "outputFiles": [{"labels": ["small", "sound"]}, {"labels": ["tiny", "sound"]}],
+    }]);
+    killed_after_each_change(Choice::Ffmpeg, preset, "128x72", 66).await;
+}
