@@ -78,6 +78,11 @@ pub(crate) fn carriage(head: &TrackHead) -> Result<Carriage, String> {
     }
 }
 
+/// Whether `head` is carried.
+pub(crate) fn carries(head: &TrackHead) -> bool {
+    carriage(head).is_ok()
+}
+
 /// Ticks that the stream's decoder holds pictures back at most. Without a word of the stream on it, as many frames as it
 /// has references.
 fn reordering(avc: &AvcConfig, head: &TrackHead) -> u32 {

@@ -4,7 +4,7 @@
 //! manifests put spaces and letters of all kinds into it. The characters that [`track_name`] replaces are those that
 //! the grammar itself uses.
 
-use super::{Encryption, Format, Options, Protocol};
+use super::{AudioTrack, Encryption, Format, Options, Protocol};
 use headwater_protect::Period;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -35,7 +35,7 @@ pub fn track_name(name: &str) -> String {
 #[derive(Debug, Clone, Copy)]
 pub struct Carried<'a> {
     options: &'a Options,
-    audio_track: Option<&'a str>,
+    audio_track: Option<&'a AudioTrack>,
 }
 
 /// What is around a live segment's start in its URL.
@@ -72,8 +72,8 @@ fn which(init: String, config: u16, period: Option<Period>) -> String {
 }
 
 impl<'a> Carried<'a> {
-    /// `options`: of the manifest. `audio_track`: stream name of the audio that is in the video's segments.
-    pub fn new(options: &'a Options, audio_track: Option<&'a str>) -> Self {
+    /// `options`: of the manifest. `audio_track`: the audio that is in the video's segments, where URLs are to say.
+    pub fn new(options: &'a Options, audio_track: Option<&'a AudioTrack>) -> Self {
         Self {
             options,
             audio_track,
@@ -107,7 +107,9 @@ impl<'a> Carried<'a> {
         }
         if let Some(track) = self.audio_track {
             out.push_str(",audioTrack=");
-            out.push_str(&encode(track));
+            if let AudioTrack::Named(name) = track {
+                out.push_str(&encode(name));
+            }
         }
     }
 

@@ -21,7 +21,7 @@ mod parse;
 mod window;
 
 pub use format::{Format, Protocol, SmoothVersion, TsVersion};
-pub use options::{Encryption, Options};
+pub use options::{AudioTrack, Encryption, Options};
 pub(crate) use parse::TIME;
 pub use parse::{MAX_PATH_BYTES, parse};
 pub use window::{Clock, Window};

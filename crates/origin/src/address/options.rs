@@ -21,6 +21,15 @@ pub enum Encryption {
     Piff,
 }
 
+/// Values of `audioTrack`: which sound is in the segments of pictures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AudioTrack {
+    /// None, said by a value that is empty: no track is called so.
+    Silent,
+    /// That of the track with this stream name.
+    Named(String),
+}
+
 /// The options of one URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -30,8 +39,8 @@ pub struct Options {
     pub encryption: Option<Encryption>,
     /// `audio-only=true`: the HLS presentation also has variants without video.
     pub audio_only: bool,
-    /// `audioTrack`: the audio that goes with the video of a muxed HLS presentation, by its stream name.
-    pub audio_track: Option<String>,
+    /// `audioTrack`: the audio that goes with the video of a muxed HLS presentation. `None` leaves the choice to the origin.
+    pub audio_track: Option<AudioTrack>,
     /// `type=keyframes`: the I-frame playlist; of DASH the MPD with sets of key frames.
     pub key_frames: bool,
     /// `filter`: names, in the order given.
@@ -73,7 +82,7 @@ impl Options {
         let mut format: Option<Format> = None;
         let mut encryption: Option<Encryption> = None;
         let mut audio_only: Option<bool> = None;
-        let mut audio_track: Option<String> = None;
+        let mut audio_track: Option<AudioTrack> = None;
         let mut key_frames: Option<()> = None;
         let mut filters: Option<Vec<String>> = None;
         let mut window = Window::default();
@@ -89,7 +98,7 @@ impl Options {
                 "format" => once(&mut format, Format::read(value)?)?,
                 "encryption" => once(&mut encryption, read_encryption(value)?)?,
                 "audio-only" => once(&mut audio_only, read_bool(value)?)?,
-                "audiotrack" if !value.is_empty() => once(&mut audio_track, value.to_owned())?,
+                "audiotrack" => once(&mut audio_track, AudioTrack::read(value))?,
                 "type" if value.eq_ignore_ascii_case("keyframes") => once(&mut key_frames, ())?,
                 "filter" => once(&mut filters, read_filters(value)?)?,
                 "part" => once(&mut live_part, read_number(value, "part is not a number")?)?,
@@ -122,6 +131,15 @@ impl Options {
             fragments,
             period,
         })
+    }
+}
+
+impl AudioTrack {
+    fn read(value: &str) -> Self {
+        match value {
+            "" => Self::Silent,
+            name => Self::Named(name.to_owned()),
+        }
     }
 }
 

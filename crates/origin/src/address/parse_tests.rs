@@ -1,6 +1,6 @@
 use super::*;
 use crate::address::child;
-use crate::address::{Clock, Encryption, Format, SmoothVersion, TsVersion, Window};
+use crate::address::{AudioTrack, Clock, Encryption, Format, SmoothVersion, TsVersion, Window};
 use headwater_live::group::RowsPerSegment;
 use proptest::prelude::*;
 
@@ -272,7 +272,7 @@ fn filters_windows_and_tracks() {
     let start: jiff::Timestamp = "2026-06-01T13:15:00Z".parse().unwrap();
     let expected = Options {
         filters: vec!["low end".to_owned(), "two".to_owned()],
-        audio_track: Some("aac_eng".to_owned()),
+        audio_track: Some(AudioTrack::Named("aac_eng".to_owned())),
         window: Window {
             begin: Some(90_000_000),
             end: Some(120_000_000),
@@ -282,12 +282,29 @@ fn filters_windows_and_tracks() {
         ..Options::of(Format::HlsTs(TsVersion::V3))
     };
     assert_eq!(options, expected);
-    let carried = child::Carried::new(&options, Some("aac_eng"));
+    let carried = child::Carried::new(&options, options.audio_track.as_ref());
     assert_eq!(
         carried.media_playlist(5, "video"),
         "QualityLevels(5)/Manifest(video,format=m3u8-aapl-v3,audioTrack=aac_eng,filter=low%20end;two,vbegin=PT90S,vend=PT120S,\
          start=2026-06-01T13%3A15%3A00Z)"
     );
+}
+
+#[test]
+fn segments_of_pictures_may_have_no_sound() {
+    let path = "film.ism/QualityLevels(5)/Fragments(video=7,format=m3u8-aapl-v3,audioTrack=).ts";
+    let Target::Fragment { options, .. } = target(path) else {
+        panic!("no fragment")
+    };
+    assert_eq!(options.audio_track, Some(AudioTrack::Silent));
+    let carried = child::Carried::new(&options, options.audio_track.as_ref());
+    let (_, prefix, suffix) = carried.hls_segments("video");
+    assert!(
+        path.ends_with(&format!("{prefix}7{suffix}")),
+        "{prefix}7{suffix}"
+    );
+    let elsewhere = "film.ism/manifest(format=m3u8-aapl,audioTrack=)";
+    assert_eq!(code_of(elsewhere), "MPE_BAD_URL_SYNTAX");
 }
 
 #[test]
@@ -324,10 +341,10 @@ fn written_urls_are_read_back() {
             panic!()
         };
         let name = child::track_name(name);
-        let audio = (format == "m3u8-aapl-v3").then_some(name.as_str());
-        let carried = child::Carried::new(&options, audio);
+        let audio = (format == "m3u8-aapl-v3").then(|| AudioTrack::Named(name.clone()));
+        let carried = child::Carried::new(&options, audio.as_ref());
         let got = target(&format!("f.ism/{}", carried.media_playlist(7, &name)));
-        let same = |o: &Options| o.audio_track.as_deref() == audio && o.format == options.format;
+        let same = |o: &Options| o.audio_track == audio && o.format == options.format;
         assert!(
             matches!(&got, Target::MediaPlaylist { track, options: o } if track.name == name && same(o) && o.filters == options.filters),
             "{got:?}"

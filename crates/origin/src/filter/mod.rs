@@ -175,8 +175,7 @@ impl Selection {
     ///
     /// Errors: 415 if the filters leave none, 404 if the time does.
     pub(crate) fn tracks(&self, presentation: &mut Presentation) -> Result<(), OriginError> {
-        retain(presentation, |track, head| self.keeps_track(track, head))?;
-        presentation.texts.retain(|text| self.keeps_text(text));
+        self.listed(presentation)?;
         if presentation.tracks().next().is_none() {
             return Err(OriginError::new(
                 Code::FilterRemovedAllStreams,
@@ -194,6 +193,18 @@ impl Selection {
             Some(_) => Ok(()),
             None => Err(nothing()),
         }
+    }
+
+    /// The tracks of `presentation` that the filters keep.
+    pub(crate) fn listed(&self, presentation: &mut Presentation) -> Result<(), OriginError> {
+        retain(presentation, |track, head| self.keeps_track(track, head))?;
+        presentation.texts.retain(|text| self.keeps_text(text));
+        Ok(())
+    }
+
+    /// Whether tracks are left out at all.
+    pub(crate) fn leaves_out(&self) -> bool {
+        !self.filters.is_empty()
     }
 
     /// Errors: 404 if `track` is not shown.

@@ -13,9 +13,11 @@ pub(crate) use find::{LIST_LIMIT, find};
 pub(crate) use listing::{Entry, Listing, is_inside};
 pub(crate) use texts::{Grid, TextEntry, TextTrack};
 
+use crate::address::AudioTrack;
 use crate::error::{Code, OriginError};
 use crate::index::LoadedIndex;
 use crate::language::bcp47;
+use crate::transport;
 use headwater_cmaf::index::{TrackHead, TrackKind, default_name};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -143,18 +145,23 @@ impl Presentation {
         self.videos.iter().chain(&self.audios)
     }
 
-    /// The audio track that goes with the video where only one can: the one called `name`, else the first that is no audio
-    /// description.
+    /// The audio track that goes with the video in a transport stream, where only one can: the one asked for, else the first
+    /// that is no audio description, of those that such a stream carries.
     ///
     /// Errors: 404 if there is none of that name.
     pub(crate) fn audio_with_video(
         &self,
-        name: Option<&str>,
+        wanted: Option<&AudioTrack>,
     ) -> Result<Option<Track>, OriginError> {
-        let plain = || self.audios.iter().find(|t| !t.describes_video);
-        match name {
-            None => Ok(plain().or(self.audios.first()).cloned()),
-            Some(name) => match self.audios.iter().find(|t| t.name == name) {
+        match wanted {
+            Some(AudioTrack::Silent) => Ok(None),
+            None => {
+                let carried = |track: &&Track| track.head().is_ok_and(transport::carries);
+                let all = || self.audios.iter().filter(carried);
+                let plain = all().find(|track| !track.describes_video);
+                Ok(plain.or(all().next()).cloned())
+            }
+            Some(AudioTrack::Named(name)) => match self.audios.iter().find(|t| t.name == *name) {
                 Some(track) => Ok(Some(track.clone())),
                 None => Err(OriginError::new(
                     Code::EgressTrackNotFound,

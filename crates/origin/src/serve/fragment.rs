@@ -268,7 +268,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let audio = match version {
             TsVersion::V3 if head.kind == TrackKind::Video => {
                 let presentation = self.presentation(visit, &asked.track.manifest).await?;
-                presentation.audio_with_video(asked.options.audio_track.as_deref())?
+                presentation.audio_with_video(asked.options.audio_track.as_ref())?
             }
             _ => None,
         };
@@ -490,7 +490,7 @@ fn noun(noun: Noun) -> &'static str {
 /// The URL of the segment that starts at `next`, relative to the one asked for.
 pub(super) fn next_url(asked: Asked<'_>, next: Option<u64>) -> Option<String> {
     let next = next?;
-    let carried = child::Carried::new(asked.options, asked.options.audio_track.as_deref());
+    let carried = child::Carried::new(asked.options, asked.options.audio_track.as_ref());
     let name = &asked.track.name;
     let (prefix, suffix) = match asked.noun {
         Noun::KeyFrames => carried.hls_key_frames(name),

@@ -1,7 +1,7 @@
 //! Manifests and playlists.
 
 use super::{MANIFEST_CACHE, Made, Origin, Visit, made};
-use crate::address::{Format, Options, TrackAddress, TsVersion, child::Carried};
+use crate::address::{AudioTrack, Format, Options, TrackAddress, TsVersion, child::Carried};
 use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
@@ -38,14 +38,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let zero = manifests::start(&presentation)?;
         let selection = self.selection(visit, options, zero).await?;
         selection.tracks(&mut presentation)?;
-        let with_video = self.carry(&mut presentation, options)?;
+        self.carry(&mut presentation, options)?;
         let shield = self.shield(visit, options).await?;
         let shield = shield.as_ref();
         if let Some(shield) = shield {
             self.encryptable(&mut presentation, shield)?;
             self.encryptable_texts(&mut presentation.texts, options.format, shield);
         }
-        let carried = Carried::new(options, with_video.as_deref());
+        let with_video = with_video(&mut presentation, &whole, options)?;
+        let carried = Carried::new(options, with_video.as_ref());
         let mut tag = Tag::new();
         tag.text(options.format.value().unwrap_or_default());
         tag.text(&carried.media_playlist(0, ""));
@@ -136,15 +137,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(self.text(text, meta))
     }
 
-    /// Leaves out what MPEG-2 TS does not carry. Where the segments of the video hold the audio, leaves only the audio
-    /// that they hold, and says which it is.
-    fn carry(
-        &self,
-        presentation: &mut Presentation,
-        options: &Options,
-    ) -> Result<Option<String>, OriginError> {
-        let Format::HlsTs(version) = options.format else {
-            return Ok(None);
+    /// Leaves out what MPEG-2 TS does not carry.
+    fn carry(&self, presentation: &mut Presentation, options: &Options) -> Result<(), OriginError> {
+        let Format::HlsTs(_) = options.format else {
+            return Ok(());
         };
         let mut last = None;
         let mut carried = |track: &Track| match track.head().map(transport::carriage) {
@@ -161,20 +157,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         };
         presentation.videos.retain(&mut carried);
         presentation.audios.retain(&mut carried);
-        if let (None, Some(error)) = (presentation.tracks().next(), last) {
-            return Err(error);
+        match (presentation.tracks().next(), last) {
+            (None, Some(error)) => Err(error),
+            _ => Ok(()),
         }
-        if version != TsVersion::V3 {
-            return Ok(None);
-        }
-        let wanted = options.audio_track.as_deref();
-        if presentation.videos.is_empty() && wanted.is_none() {
-            return Ok(None);
-        }
-        let audio = presentation.audio_with_video(wanted)?;
-        let name = audio.as_ref().map(|track| track.name.clone());
-        presentation.audios = audio.into_iter().collect();
-        Ok(name.filter(|_| !presentation.videos.is_empty()))
     }
 
     /// Leaves out what cannot be encrypted as asked: it must not go out in the clear.
@@ -260,19 +246,26 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 "only video has I-frame playlists",
             ));
         }
-        let with_video = options
-            .audio_track
-            .as_deref()
-            .filter(|_| head.kind == TrackKind::Video);
-        let carried = Carried::new(options, with_video);
+        let mut with_video = options.audio_track.clone();
+        let mut audio = None;
+        let decided = match with_video {
+            Some(AudioTrack::Silent) => true,
+            Some(AudioTrack::Named(_)) => shield.is_none() && !selection.leaves_out(),
+            None => false,
+        };
+        if options.format != Format::HlsTs(TsVersion::V3) || head.kind != TrackKind::Video {
+            with_video = None;
+        } else if !decided {
+            let mut presentation = self.presentation(visit, &address.manifest).await?;
+            let whole = presentation.clone();
+            selection.listed(&mut presentation)?;
+            with_video = self::with_video(&mut presentation, &whole, options)?;
+            audio = presentation.audios.into_iter().next();
+        }
+        let carried = Carried::new(options, with_video.as_ref());
         let mut keys = Vec::new();
         if let Some(shield) = shield {
             let mut heads = vec![head];
-            let mut audio = None;
-            if options.format == Format::HlsTs(TsVersion::V3) && head.kind == TrackKind::Video {
-                let presentation = self.presentation(visit, &address.manifest).await?;
-                audio = presentation.audio_with_video(with_video)?;
-            }
             if let Some(audio) = &audio {
                 heads.push(audio.head()?);
             }
@@ -343,6 +336,30 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         self.texts.put(&meta.etag, text.clone(), text.len(), None);
         made(Content::Bytes(text), meta)
     }
+}
+
+/// Where the segments of the video hold the audio, leaves only the audio that they hold, and says which it is. `whole`: all
+/// that a segment could hold whose URL does not say.
+fn with_video(
+    presentation: &mut Presentation,
+    whole: &Presentation,
+    options: &Options,
+) -> Result<Option<AudioTrack>, OriginError> {
+    let wanted = options.audio_track.as_ref();
+    let has_video = !presentation.videos.is_empty();
+    if options.format != Format::HlsTs(TsVersion::V3) || (!has_video && wanted.is_none()) {
+        return Ok(None);
+    }
+    let audio = presentation.audio_with_video(wanted)?;
+    let name = audio.as_ref().map(|track| track.name.clone());
+    presentation.audios = audio.into_iter().collect();
+    Ok(match name {
+        _ if !has_video => None,
+        Some(name) => Some(AudioTrack::Named(name)),
+        // Of what has no sound, URLs say nothing of it.
+        None if whole.audios.is_empty() => None,
+        None => Some(AudioTrack::Silent),
+    })
 }
 
 fn content_type(format: Format) -> &'static str {

@@ -48,6 +48,11 @@ pub struct Air {
 impl Air {
     /// `pictures`: arguments for the encoder.
     pub fn new(pictures: &[&str]) -> Self {
+        Self::with_sound(pictures, &["-c:a", "aac"])
+    }
+
+    /// The same, with an encoder for the sound.
+    pub fn with_sound(pictures: &[&str], sound: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let length = SECONDS.to_string();
         let sources = [
@@ -73,7 +78,8 @@ impl Air {
             "-video_track_timescale",
             "90000",
         ]);
-        args.extend(["-c:a", "aac", "-ac", "2", "film.mp4"]);
+        args.extend(sound);
+        args.extend(["-ac", "2", "film.mp4"]);
         ffmpeg(folder.path(), &args);
         let film = Bytes::from(std::fs::read(folder.path().join("film.mp4")).unwrap());
         let movie = parse_movie(film.clone()).unwrap();

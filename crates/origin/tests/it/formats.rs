@@ -483,6 +483,124 @@ fn transport_streams_hold_the_chosen_audio() {
     );
 }
 
+/// The film with sound of a codec that transport streams do not carry: after the others, or alone.
+fn film_with_opus(alone: bool) -> Memory {
+    let (storage, folder) = film();
+    ffmpeg(
+        folder.path(),
+        &[
+            "-i", "film.mp4", "-map", "0:a", "-c:a", "libopus", "-b:a", "48k", "opus.mp4",
+        ],
+    );
+    storage.write(
+        "opus.mp4",
+        std::fs::read(folder.path().join("opus.mp4")).unwrap(),
+    );
+    let ism = String::from_utf8(storage.get("film.ism").unwrap().to_vec()).unwrap();
+    let opus = r#"<audio src="opus.mp4" systemBitrate="48000"><param name="trackName" value="opus"/></audio>"#;
+    let (front, sounds) = ism.split_once("<audio").unwrap();
+    let ism = match alone {
+        true => format!("{front}{opus}</switch></body></smil>"),
+        false => format!("{front}{opus}<audio{sounds}"),
+    };
+    storage.write("film.ism", ism);
+    storage
+}
+
+#[test]
+fn sound_that_transport_streams_do_not_carry_takes_no_pictures_along() {
+    let bench = Bench::new(film_with_opus(true));
+    let master = ok(&bench, "film.ism/manifest(format=m3u8-aapl-v3)");
+    assert!(
+        master.text().contains("CODECS=\"avc1.64000c\""),
+        "{}",
+        master.text()
+    );
+    let silent = "QualityLevels(200000)/Manifest(video,format=m3u8-aapl-v3,audioTrack=)";
+    assert_eq!(uris(master.text()), [silent]);
+    let of_pids = |path: &str| {
+        let (bodies, lengths) = segments(&bench, path);
+        assert_eq!(lengths.iter().sum::<i64>(), 13_000_000);
+        let mut stream = Stream::default();
+        bodies.iter().for_each(|body| stream.feed(body));
+        stream.packets.keys().copied().collect::<Vec<_>>()
+    };
+    assert_eq!(of_pids(&format!("film.ism/{silent}")), [0x100]);
+    // URLs that do not say it are of what can be had.
+    let unsaid = "film.ism/QualityLevels(200000)/Manifest(video,format=m3u8-aapl-v3)";
+    assert_eq!(of_pids(unsaid), [0x100]);
+    let bare = "film.ism/QualityLevels(200000)/Fragments(video=0,format=m3u8-aapl-v3)";
+    let named = "film.ism/QualityLevels(200000)/Fragments(video=0,format=m3u8-aapl-v3,audioTrack=)";
+    assert_eq!(ok(&bench, bare).body, ok(&bench, named).body);
+
+    let bench = Bench::new(film_with_opus(false));
+    let master = ok(&bench, "film.ism/manifest(format=m3u8-aapl-v3)");
+    let english = "QualityLevels(200000)/Manifest(video,format=m3u8-aapl-v3,audioTrack=english)";
+    assert_eq!(uris(master.text()), [english]);
+    let named = bare.replace("-v3", "-v3,audioTrack=english");
+    assert_eq!(ok(&bench, bare).body, ok(&bench, &named).body);
+}
+
+#[test]
+fn sound_that_filters_remove_is_not_in_transport_streams() {
+    let (storage, _folder) = film();
+    let kinds = |value: &str| {
+        format!(
+            r#"{{"tracks": [{{"trackSelections": [{{"property": "Type", "operation": "Equal", "value": "{value}"}}]}}]}}"#
+        )
+    };
+    let french = r#"{"tracks": [{"trackSelections": [{"property": "Name", "operation": "NotEqual", "value": "english"}]}]}"#;
+    let filters = [("pictures", kinds("video")), ("french", french.to_owned())];
+    let filters = filters
+        .each_ref()
+        .map(|(name, text)| (*name, text.as_str()));
+    let pids = |bench: &Bench, path: &str| {
+        let (bodies, _) = segments(bench, path);
+        let mut stream = Stream::default();
+        bodies.iter().for_each(|body| stream.feed(body));
+        stream.packets.keys().copied().collect::<Vec<_>>()
+    };
+    let asked = Bench::filtered(storage.clone(), published(), &filters);
+    let path = "film.ism/manifest(format=m3u8-aapl-v3,filter=pictures)";
+    let master = ok(&asked, path);
+    let silent =
+        "QualityLevels(200000)/Manifest(video,format=m3u8-aapl-v3,audioTrack=,filter=pictures)";
+    assert_eq!(uris(master.text()), [silent]);
+    assert_eq!(pids(&asked, &resolve(path, silent)), [0x100]);
+    // The same where the URL does not say it, as those did that were written before.
+    let unsaid = silent.replace("audioTrack=,", "");
+    assert_eq!(pids(&asked, &resolve(path, &unsaid)), [0x100]);
+    let path = "film.ism/manifest(format=m3u8-aapl-v3,filter=french)";
+    let master = ok(&asked, path);
+    assert!(
+        master.text().contains("audioTrack=french,filter=french"),
+        "{}",
+        master.text()
+    );
+    // Of the locator nobody escapes.
+    let published = headwater_origin::Published {
+        filters: vec!["french".to_owned()],
+        ..published()
+    };
+    let bound = Bench::filtered(storage, published, &filters);
+    let level = "film.ism/QualityLevels(200000)";
+    let unsaid = ok(
+        &bound,
+        &format!("{level}/Manifest(video,format=m3u8-aapl-v3)"),
+    );
+    assert!(
+        uris(unsaid.text())
+            .iter()
+            .all(|uri| uri.contains("audioTrack=french")),
+        "{}",
+        unsaid.text()
+    );
+    let hidden = bound.get(&format!(
+        "{level}/Manifest(video,format=m3u8-aapl-v3,audioTrack=english)"
+    ));
+    assert_eq!(hidden.code(), "MPE_EGRESS_TRACK_NOT_FOUND");
+}
+
 #[test]
 fn key_frames_decode_on_their_own() {
     let (storage, folder) = film();

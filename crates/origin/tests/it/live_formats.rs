@@ -153,6 +153,42 @@ fn old_players_get_sound_in_the_segments_of_the_pictures() {
 }
 
 #[test]
+fn old_players_get_pictures_without_sound_that_is_removed_or_not_carried() {
+    let silent = |bench: &Bench, filter: &str| {
+        let options = format!("format=m3u8-aapl-v3{filter}");
+        let playlists = media_playlists(bench, &options);
+        let [(path, text)] = &playlists[..] else {
+            panic!("{playlists:?}");
+        };
+        assert!(uris(text)[0].ends_with(",audioTrack=).ts"), "{text}");
+        let served = bytes_of(bench, &segment_urls(path, text));
+        let streams = frames(&served, None);
+        assert!(!streams.is_empty() && streams.iter().all(|frame| frame.starts_with('0')));
+        // The same of a URL that does not say it.
+        let unsaid = path.replace(",audioTrack=", "");
+        assert_eq!(ok(bench, &unsaid).text(), text);
+        let bare = segment_urls(path, text)[0].replace(",audioTrack=", "");
+        (served, bare)
+    };
+    let pictures = r#"{"tracks": [{"trackSelections": [{"property": "Type", "operation": "Equal", "value": "video"}]}]}"#;
+    let storage = Air::avc().airing(true);
+    let filtered = Bench::filtered(storage, on_air(published()), &[("pictures", pictures)]);
+    let (removed, _) = silent(&filtered, ",filter=pictures");
+    let air = Air::with_sound(
+        &["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2"],
+        &["-c:a", "libopus"],
+    );
+    let storage = air.airing(true);
+    let bench = clear(&storage);
+    let (not_carried, bare) = silent(&bench, "");
+    assert_eq!(removed.len(), not_carried.len());
+    let bare = ok(&bench, &bare).body.to_vec();
+    assert!(not_carried.starts_with(&bare));
+    air.record(&storage, 0..7, true);
+    assert_eq!(silent(&Bench::new(storage), "").0, not_carried);
+}
+
+#[test]
 fn transport_streams_are_encrypted_as_a_whole() {
     let air = Air::avc();
     let storage = air.airing(true);

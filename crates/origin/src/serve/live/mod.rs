@@ -16,7 +16,9 @@ mod segment;
 mod texts;
 
 use super::{Keep, Origin, SEGMENT_CACHE, Visit, fragment};
-use crate::address::{Encryption, Format, Options, Protocol, Target, TsVersion, child::Carried};
+use crate::address::{
+    AudioTrack, Encryption, Format, Options, Protocol, Target, TsVersion, child::Carried,
+};
 use crate::answer::{self, Body, Coding, Content, Meta, Request, Resource};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection};
@@ -211,7 +213,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let mut tracks = self.possible(tracks, options, shield)?;
         let with = with_pictures(&mut tracks, options)?;
-        let carried = Carried::new(options, with.map(|(_, track, _)| track.name.as_str()));
+        let with = names(with.as_ref(), &tracks, &show, options);
+        let carried = Carried::new(options, with.as_ref());
         let texts = self
             .film_texts(visit, source, &show, (options, &filters), shield)
             .await?;
@@ -352,15 +355,16 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         for config in &track.configs {
             fits(&media::head(track, config), options, shield)?;
         }
+        let named = names(with.as_ref(), &tracks, &show, options);
         let with = with.filter(|_| track.kind == Kind::Video);
+        let named = named.filter(|_| track.kind == Kind::Video);
         let skip = match asked.skip {
             true => Skip::Old,
             false => Skip::No,
         };
-        let name = with.map(|(_, track, _)| track.name.as_str());
         let asked = hls::Asked {
             format: options.format,
-            carried: Carried::new(options, name),
+            carried: Carried::new(options, named.as_ref()),
             shield,
             audio_only: false,
             first_quality: None,
@@ -435,7 +439,7 @@ fn fits(head: &TrackHead, options: &Options, shield: Option<&Shield>) -> Result<
     }
 }
 
-/// Where the segments of the pictures hold the sound, leaves only that which they hold, and says which it is.
+/// Where the segments of the pictures hold the sound, leaves only that which they hold, and gives it back.
 ///
 /// Errors: 404 if there is none of the name asked for.
 fn with_pictures<'a>(
@@ -447,11 +451,32 @@ fn with_pictures<'a>(
         return Ok(None);
     }
     let known = tracks.iter().map(|(index, track, _)| (*index, *track));
-    let wanted = options.audio_track.as_deref();
+    let wanted = options.audio_track.as_ref();
     let sound = packets::sound_with_pictures(known, wanted)?;
     tracks.retain(|(index, track, _)| track.kind == Kind::Video || Some(*index) == sound);
     let found = tracks.iter().find(|(index, _, _)| Some(*index) == sound);
     Ok(found.copied())
+}
+
+/// How URLs of pictures say which sound is in their segments. `with`: that is; `tracks`: all that are listed with it.
+fn names(
+    with: Option<&Listed<'_>>,
+    tracks: &[Listed<'_>],
+    show: &Show,
+    options: &Options,
+) -> Option<AudioTrack> {
+    let has_pictures = tracks.iter().any(|(_, track, _)| track.kind == Kind::Video);
+    if options.format != Format::HlsTs(TsVersion::V3) || !has_pictures {
+        return None;
+    }
+    let mut all = show.timeline.tracks.iter();
+    match with {
+        Some((_, track, _)) => Some(AudioTrack::Named(track.name.clone())),
+        // Of what has no sound, URLs say nothing of it.
+        None => all
+            .any(|track| track.kind == Kind::Audio)
+            .then_some(AudioTrack::Silent),
+    }
 }
 
 /// What of a recording a URL shows. `start`: where the recording starts, on the event's clock.

@@ -9,7 +9,7 @@ use super::chunks::head;
 use super::find::{Found, Held, Told, none, not_ready};
 use super::load::Source;
 use super::media_meta;
-use crate::address::{Noun, TsVersion};
+use crate::address::{AudioTrack, Noun, TsVersion};
 use crate::answer::{Content, Resource};
 use crate::error::{Code, OriginError};
 use crate::live::show::LATE_ROWS;
@@ -44,22 +44,32 @@ struct Stream {
     elementary: Elementary,
 }
 
-/// The sound that is in the segments of pictures: the first track, or the one that is asked for.
+/// The sound that is in the segments of pictures: the first track that they carry, or the one that is asked for.
 ///
 /// Errors: 404 if there is none of that name.
 pub(super) fn sound_with_pictures<'a>(
     tracks: impl Iterator<Item = (TrackIndex, &'a Track)>,
-    name: Option<&str>,
+    wanted: Option<&AudioTrack>,
 ) -> Result<Option<TrackIndex>, OriginError> {
     let mut sounds = tracks.filter(|(_, track)| track.kind == Kind::Audio);
-    let found = sounds.find(|(_, track)| name.is_none_or(|name| track.name == name));
-    match (found, name) {
-        (None, Some(_)) => Err(OriginError::new(
-            Code::EgressTrackNotFound,
-            "the presentation has no audio track of this name",
-        )),
-        (found, _) => Ok(found.map(|(index, _)| index)),
-    }
+    let carried = |track: &Track| {
+        let mut configs = track.configs.iter();
+        configs.all(|config| transport::carries(&media::head(track, config)))
+    };
+    let found = match wanted {
+        Some(AudioTrack::Silent) => None,
+        None => sounds.find(|(_, track)| carried(track)),
+        Some(AudioTrack::Named(name)) => {
+            let found = sounds.find(|(_, track)| track.name == *name);
+            Some(found.ok_or_else(|| {
+                OriginError::new(
+                    Code::EgressTrackNotFound,
+                    "the presentation has no audio track of this name",
+                )
+            })?)
+        }
+    };
+    Ok(found.map(|(index, _)| index))
 }
 
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
@@ -186,7 +196,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             held.push(next);
         }
         let with_sound = version == TsVersion::V3 && first.track.kind == Kind::Video;
-        let wanted = asked.options.audio_track.as_deref();
+        let wanted = asked.options.audio_track.as_ref();
         let (track, config) = (first.track.clone(), first.segment.config);
         let mut rows = Rows {
             own: vec![first],
@@ -241,7 +251,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         source: Source<'_>,
         held: &Held,
-        wanted: Option<&str>,
+        wanted: Option<&AudioTrack>,
         told: &mut Told,
     ) -> Result<Option<Found>, OriginError> {
         let tracks = (0..).zip(&held.tracks);
