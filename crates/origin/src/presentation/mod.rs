@@ -145,8 +145,8 @@ impl Presentation {
         self.videos.iter().chain(&self.audios)
     }
 
-    /// The audio track that goes with the video in a transport stream, where only one can: the one asked for, else the first
-    /// that is no audio description, of those that such a stream carries.
+    /// The audio track that goes with the video in a transport stream, where only one can: the one asked for, else the one
+    /// that the owner chose, else the first that is no audio description, of those that such a stream carries.
     ///
     /// Errors: 404 if there is none of that name.
     pub(crate) fn audio_with_video(
@@ -158,8 +158,9 @@ impl Presentation {
             None => {
                 let carried = |track: &&Track| track.head().is_ok_and(transport::carries);
                 let all = || self.audios.iter().filter(carried);
-                let plain = all().find(|track| !track.describes_video);
-                Ok(plain.or(all().next()).cloned())
+                let chosen = all().find(|track| track.default);
+                let plain = || all().find(|track| !track.describes_video);
+                Ok(chosen.or_else(plain).or(all().next()).cloned())
             }
             Some(AudioTrack::Named(name)) => match self.audios.iter().find(|t| t.name == *name) {
                 Some(track) => Ok(Some(track.clone())),

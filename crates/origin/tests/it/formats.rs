@@ -2,6 +2,7 @@
 //! what ffmpeg forgives.
 
 use crate::common::*;
+use headwater_origin::{AddedKind, AddedTrack};
 use http::Method;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -599,6 +600,30 @@ fn sound_that_filters_remove_is_not_in_transport_streams() {
         "{level}/Manifest(video,format=m3u8-aapl-v3,audioTrack=english)"
     ));
     assert_eq!(hidden.code(), "MPE_EGRESS_TRACK_NOT_FOUND");
+}
+
+#[test]
+fn the_sound_that_the_owner_chose_is_with_the_pictures() {
+    let (storage, _folder) = film();
+    let french = AddedTrack::read(
+        "french".to_owned(),
+        AddedKind::Audio,
+        "fra.m4a".to_owned(),
+        serde_json::json!({"hlsSettings": {"default": true}})
+            .as_object()
+            .unwrap(),
+    );
+    let bench = Bench::added(storage, &[], &[french]);
+    let master = ok(&bench, "film.ism/manifest(format=m3u8-aapl-v3)");
+    let chosen = "QualityLevels(200000)/Manifest(video,format=m3u8-aapl-v3,audioTrack=french)";
+    assert_eq!(uris(master.text()), [chosen]);
+    let first = |option: &str| {
+        let path = format!(
+            "film.ism/QualityLevels(200000)/Fragments(video=0,format=m3u8-aapl-v3{option})"
+        );
+        ok(&bench, &path).body
+    };
+    assert_eq!(first(""), first(",audioTrack=french"));
 }
 
 #[test]
