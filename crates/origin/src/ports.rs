@@ -3,7 +3,7 @@
 use crate::added::AddedTrack;
 use crate::cross_site::CrossSite;
 use crate::endpoints::Endpoint;
-use crate::filter::Filter;
+use crate::filter::Stored;
 use crate::live::{Broadcast, Edge};
 use crate::protection::Protection;
 use bytes::Bytes;
@@ -83,12 +83,13 @@ pub trait Catalog {
     async fn protection(&self, locator: &str) -> Result<Option<Protection>, CatalogError>;
 
     /// The filters called `names`, in that order, as the locator's asset and account have them: an asset's own stands in
-    /// for one of the account that has the same name. `None` for a name that neither has.
+    /// for one of the account that has the same name. `None` for a name that neither has. What is stored and cannot be applied
+    /// is that filter's fault, not the catalog's.
     async fn filters(
         &self,
         locator: &str,
         names: &[String],
-    ) -> Result<Vec<Option<Filter>>, CatalogError>;
+    ) -> Result<Vec<Option<Stored>>, CatalogError>;
 
     /// The tracks that were added to the locator's asset, in the order in which players list them. None if there is no such
     /// locator.

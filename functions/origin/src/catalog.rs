@@ -10,7 +10,7 @@ use headwater_catalog::publishing::{
 };
 use headwater_catalog::tracks::{self, TrackKind};
 use headwater_edge::{config, sql};
-use headwater_origin::filter::Filter;
+use headwater_origin::filter::{Filter, Stored};
 use headwater_origin::{
     AddedKind, AddedTrack, BlobFolder, Broadcast, Catalog, CatalogError, ContentKey, CrossSite,
     Edge, Encrypted, Endpoint, KeyOffer, KeySystem, PREVIEW, Protection, Protocols, Published,
@@ -74,18 +74,15 @@ impl Catalog for SpinCatalog {
         &self,
         locator: &str,
         names: &[String],
-    ) -> Result<Vec<Option<Filter>>, CatalogError> {
+    ) -> Result<Vec<Option<Stored>>, CatalogError> {
         let connection = sql::shared().await.map_err(failed)?;
         let found = applicable_filters(&*connection, locator, names).await;
         let found = found.map_err(|error| {
             sql::forget_shared();
             failed(error)
         })?;
-        let filters = found.iter().map(|properties| {
-            let filter = properties.as_ref().map(Filter::read);
-            filter.transpose().map_err(failed)
-        });
-        filters.collect()
+        let stored = found.iter().map(Option::as_ref);
+        Ok(stored.map(|stored| stored.map(Filter::read)).collect())
     }
 
     async fn added_tracks(&self, locator: &str) -> Result<Vec<AddedTrack>, CatalogError> {

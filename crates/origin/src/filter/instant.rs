@@ -21,7 +21,7 @@ impl Instant {
         }
     }
 
-    /// The instant that is `micros` later. Scales are of 32 bits at most, so there is room.
+    /// The instant that is `micros` later, of one in a track's scale: those are of 32 bits, so there is room.
     pub(crate) fn plus_micros(self, micros: u64) -> Self {
         let here = self.ticks.saturating_mul(MICROS);
         let more = u128::from(micros).saturating_mul(self.per_second.into());
@@ -38,9 +38,16 @@ impl Instant {
 
 impl Ord for Instant {
     fn cmp(&self, other: &Self) -> Ordering {
-        let left = self.ticks.saturating_mul(other.per_second.into());
-        let right = other.ticks.saturating_mul(self.per_second.into());
-        left.cmp(&right)
+        // Whole seconds first: what is left of either is less than its scale, and the products fit.
+        let (own, others) = (u128::from(self.per_second), u128::from(other.per_second));
+        let whole = |ticks: u128, scale| ticks.checked_div(scale).unwrap_or(u128::MAX);
+        let rest = |ticks: u128, scale| ticks.checked_rem(scale).unwrap_or(0);
+        whole(self.ticks, own)
+            .cmp(&whole(other.ticks, others))
+            .then_with(|| {
+                let left = rest(self.ticks, own).saturating_mul(others);
+                left.cmp(&rest(other.ticks, others).saturating_mul(own))
+            })
     }
 }
 
@@ -57,3 +64,21 @@ impl PartialEq for Instant {
 }
 
 impl Eq for Instant {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_of_all_sizes_are_compared_exactly() {
+        let coarse = Instant::new(3, 2);
+        for scale in [10_000_000_000, 1 << 62, 2] {
+            let fine = Instant::new(scale / 2 * 3, scale);
+            assert_eq!(coarse, fine, "{scale}");
+            assert!(coarse < Instant::new(scale / 2 * 3 + 1, scale), "{scale}");
+        }
+        let large = Instant::new(u64::MAX, (1 << 62) - 1);
+        assert!(large > Instant::new(u64::MAX - 1, (1 << 62) - 1));
+        assert!(large < Instant::new(5, 1).plus_micros(1));
+    }
+}

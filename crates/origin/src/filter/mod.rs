@@ -44,6 +44,9 @@ pub struct Filter {
     pub tracks: Vec<Vec<Condition>>,
 }
 
+/// What is stored under a name: a filter, or why it is none.
+pub type Stored = Result<Filter, FilterFault>;
+
 /// One condition on a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {

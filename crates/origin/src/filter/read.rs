@@ -41,7 +41,7 @@ impl Filter {
         if let Some(range) = object(properties, "presentationTimeRange", FilterFault::Range)? {
             let number = |name| number(range, name, FilterFault::Range);
             let scale = number("timescale")?.unwrap_or(TIMESCALE);
-            if scale == 0 || scale > u64::from(u32::MAX) {
+            if scale == 0 {
                 return Err(FilterFault::Range);
             }
             filter.start = number("startTimestamp")?.map(|ticks| Instant::new(ticks, scale));
@@ -199,6 +199,17 @@ mod tests {
             ]]
         );
         assert_eq!(read("{}").unwrap(), Filter::default());
+    }
+
+    #[test]
+    fn scales_may_be_finer_than_those_of_tracks() {
+        let filter = read(
+            r#"{"presentationTimeRange": {"startTimestamp": 25000000000, "timescale": 10000000000,
+                "presentationWindowDuration": 600000000000}}"#,
+        )
+        .unwrap();
+        assert_eq!(filter.start, Some(Instant::new(5, 2)));
+        assert_eq!(filter.window_micros, Some(60_000_000));
     }
 
     #[test]

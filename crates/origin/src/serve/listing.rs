@@ -4,7 +4,7 @@ use super::{FILTER_TTL, LISTING_TTL, Origin, Visit, catalog_error};
 use crate::added::AddedTrack;
 use crate::address::{Options, TrackAddress};
 use crate::error::{Code, OriginError};
-use crate::filter::{Filter, Instant, Selection};
+use crate::filter::{Filter, Instant, Selection, Stored};
 use crate::index::{Found, Freshness, LoadedIndex, SegmentTime};
 use crate::ports::{Catalog, Storage};
 use crate::presentation::{self, Listing, Presentation, Track};
@@ -34,13 +34,14 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         Ok(selection)
     }
 
+    /// Errors: 404 for a name that none has, 415 for one that cannot be applied.
     pub(super) async fn filters(
         &self,
         visit: &Visit<'_, C::Location>,
         names: Vec<String>,
     ) -> Result<Vec<Filter>, OriginError> {
         let key = |name: &str| format!("{}\n{name}", visit.locator);
-        let mut known: HashMap<&str, Option<Filter>> = HashMap::new();
+        let mut known: HashMap<&str, Option<Stored>> = HashMap::new();
         let mut missing = Vec::new();
         for name in &names {
             let remembered = self
@@ -68,9 +69,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 "a filter of this name does not exist",
             )
         };
-        let filters = names
-            .iter()
-            .map(|name| known.remove(name.as_str()).flatten().ok_or_else(none));
+        let filters = names.iter().map(|name| {
+            let stored = known.remove(name.as_str()).flatten();
+            Ok(stored.ok_or_else(none)??)
+        });
         filters.collect()
     }
 

@@ -22,7 +22,7 @@ use crate::cross_site::Document;
 use crate::documents::Documents;
 use crate::endpoints;
 use crate::error::{Code, OriginError};
-use crate::filter::Filter;
+use crate::filter::Stored;
 use crate::images::Images;
 use crate::index::{Freshness, Indexes, MediaFile};
 use crate::policy;
@@ -99,7 +99,7 @@ pub struct Origin<C: Catalog, S> {
     protections: Cache<Arc<Protection>>,
     listings: Cache<Arc<Listing>>,
     /// By locator and name; `None` for one that is not there.
-    filters: Cache<Option<Filter>>,
+    filters: Cache<Option<Stored>>,
     /// By file, version, track and segment.
     maps: Cache<Arc<SubsampleMap>>,
     texts: Cache<Bytes>,

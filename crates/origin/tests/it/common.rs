@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use futures::executor::block_on;
-use headwater_origin::filter::Filter;
+use headwater_origin::filter::{Filter, Stored};
 use headwater_origin::*;
 use headwater_plan::{
     AssembleError, ByteStream, Object, RangeSource, Scan, Sink, SubsampleMap, assemble, scan,
@@ -402,7 +402,7 @@ impl Sink for Collect {
 #[derive(Clone)]
 pub struct OneLocator(
     pub Published<()>,
-    pub BTreeMap<String, Filter>,
+    pub BTreeMap<String, Stored>,
     pub Option<Protection>,
     pub Vec<AddedTrack>,
     pub Memory,
@@ -425,7 +425,7 @@ impl Catalog for OneLocator {
         &self,
         locator: &str,
         names: &[String],
-    ) -> Result<Vec<Option<Filter>>, CatalogError> {
+    ) -> Result<Vec<Option<Stored>>, CatalogError> {
         self.4.catalog_answers().await?;
         assert_eq!(locator, LOCATOR);
         Ok(names.iter().map(|name| self.1.get(name).cloned()).collect())
@@ -579,7 +579,7 @@ impl Bench {
     ) -> Self {
         let filters = filters.iter().map(|(name, properties)| {
             let properties: serde_json::Value = serde_json::from_str(properties).unwrap();
-            let filter = Filter::read(properties.as_object().unwrap()).unwrap();
+            let filter = Filter::read(properties.as_object().unwrap());
             ((*name).to_owned(), filter)
         });
         let origin = Origin::new(

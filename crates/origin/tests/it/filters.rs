@@ -137,6 +137,44 @@ fn tracks_are_left_out_in_every_protocol() {
 }
 
 #[test]
+fn what_cannot_be_applied_is_said_by_its_name() {
+    let range = |member: &str| format!(r#"{{"presentationTimeRange": {{{member}}}}}"#);
+    let faults = [
+        (range(r#""timescale": 0"#), "MPE_FILTER_RANGE_ATTRIBUTE_INVALID"),
+        (
+            range(r#""presentationWindowDuration": -1"#),
+            "MPE_FILTER_PRESENTATION_WINDOW_INVALID",
+        ),
+        (
+            range(r#""liveBackoffDuration": "10""#),
+            "MPE_FILTER_LIVE_BACKOFF_INVALID",
+        ),
+        (
+            r#"{"tracks": [{"trackSelections": []}]}"#.to_owned(),
+            "MPE_FILTER_TRACK_ATTRIBUTE_INVALID",
+        ),
+        (
+            r#"{"firstQuality": {"bitrate": "x"}}"#.to_owned(),
+            "MPE_FILTER_FIRST_QUALITY_ATTRIBUTE_INVALID",
+        ),
+    ];
+    for (properties, code) in faults {
+        let filters = [("broken", properties.as_str())];
+        let bench = Bench::filtered(storage(), published(), &filters);
+        for path in [
+            "film.ism/manifest(format=m3u8-cmaf,filter=broken)",
+            "film.ism/manifest(format=mpd-time-csf,filter=broken)",
+            "film.ism/QualityLevels(2000000)/Manifest(video,format=m3u8-cmaf,filter=broken)",
+        ] {
+            let got = bench.get(path);
+            assert_eq!((got.status, got.code().as_str()), (415, code), "{path}");
+        }
+        // Whoever does not ask for it does not notice.
+        assert_eq!(bench.get("film.ism/manifest").status, 200);
+    }
+}
+
+#[test]
 fn filters_of_the_locator_cannot_be_escaped() {
     let bench = bench(&["low", "first"]);
     let master = bench.get("film.ism/manifest(format=m3u8-cmaf)");
