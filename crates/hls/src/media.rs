@@ -1,7 +1,7 @@
 //! The VOD media playlist, §4.4.3 and §4.4.4 of the draft.
 
 use crate::text::{decimal, number, quoted};
-use crate::{I_FRAMES_ONLY, INDEPENDENT_SEGMENTS};
+use crate::{I_FRAMES_ONLY, INDEPENDENT_SEGMENTS, version};
 use headwater_time::Timescale;
 
 /// One media segment of a track, on the track's own timeline.
@@ -26,10 +26,10 @@ pub struct KeyFrame {
     pub len: u64,
 }
 
-/// What a media playlist lists.
+/// What a media playlist lists. Where one does not start where the one before ends, a gap is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed<'a> {
-    /// Segments, in presentation order. Where one does not start where the one before ends, a gap is listed.
+    /// Segments, in presentation order.
     Segments(&'a [Segment]),
     /// The pictures of an I-frame playlist (§4.4.3.6), in presentation order.
     KeyFrames(&'a [KeyFrame]),
@@ -42,7 +42,7 @@ pub enum Listed<'a> {
 pub struct MediaPlaylist<'a> {
     /// Of every tick in `segments`.
     pub timescale: Timescale,
-    /// `EXT-X-VERSION`; see [`crate::version`].
+    /// The least `EXT-X-VERSION` that has what the segments are; see [`crate::version`]. Gaps raise it.
     pub version: u8,
     /// URL of the init segment; MPEG-2 TS has none.
     pub init_uri: Option<&'a str>,
@@ -82,7 +82,8 @@ impl MediaPlaylist<'_> {
         };
         let mut out = String::with_capacity(count.saturating_mul(line).saturating_add(512));
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
-        number(&mut out, self.version.into());
+        let needs = if self.has_gaps() { version::GAPS } else { 0 };
+        number(&mut out, self.version.max(needs).into());
         out.push_str("\n#EXT-X-TARGETDURATION:");
         number(&mut out, self.target_duration());
         out.push_str("\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n");
@@ -103,24 +104,23 @@ impl MediaPlaylist<'_> {
         if !self.keys_cover_init {
             lines(&mut out, self.keys);
         }
-        match self.listed {
-            Listed::Segments(segments) => {
-                let mut end = None;
-                for segment in segments {
-                    if let Some(end) = end {
-                        self.gap(&mut out, end, segment.start);
-                    }
-                    self.line(&mut out, segment, segment.start, None);
-                    end = Some(segment.start.saturating_add(segment.duration));
-                }
+        let mut end = None;
+        let mut after_gap = |out: &mut String, shown: &Segment| {
+            if let Some(end) = end {
+                self.gap(out, end, shown.start);
             }
-            Listed::Pictures(pictures) => {
-                for picture in pictures {
-                    self.line(&mut out, picture, picture.start, None);
+            end = Some(end_of(shown));
+        };
+        match self.listed {
+            Listed::Segments(segments) | Listed::Pictures(segments) => {
+                for segment in segments {
+                    after_gap(&mut out, segment);
+                    self.line(&mut out, segment, segment.start, None);
                 }
             }
             Listed::KeyFrames(frames) => {
                 for frame in frames {
+                    after_gap(&mut out, &frame.shown);
                     let range = (frame.len, frame.offset);
                     self.line(&mut out, &frame.shown, frame.segment, Some(range));
                 }
@@ -150,15 +150,11 @@ impl MediaPlaylist<'_> {
 
     /// Entries for what is not there (§4.4.4.7), none longer than the longest that is.
     fn gap(&self, out: &mut String, from: u64, to: u64) {
-        let Listed::Segments(segments) = self.listed else {
+        if from >= to {
             return;
-        };
-        let longest = segments
-            .iter()
-            .map(|s| s.duration)
-            .max()
-            .unwrap_or(1)
-            .max(1);
+        }
+        let longest = self.shown().map(|shown| shown.duration).max();
+        let longest = longest.unwrap_or(1).max(1);
         let mut at = from;
         while at < to {
             let duration = longest.min(to.saturating_sub(at));
@@ -172,12 +168,24 @@ impl MediaPlaylist<'_> {
         }
     }
 
-    fn longest(&self) -> u64 {
-        let longest = match self.listed {
-            Listed::Segments(segments) => segments.iter().map(|s| self.micros(s)).max(),
-            Listed::KeyFrames(frames) => frames.iter().map(|f| self.micros(&f.shown)).max(),
-            Listed::Pictures(pictures) => pictures.iter().map(|p| self.micros(p)).max(),
+    /// All that is listed, but for gaps.
+    fn shown(&self) -> impl Iterator<Item = &Segment> {
+        let (segments, frames) = match self.listed {
+            Listed::Segments(segments) | Listed::Pictures(segments) => (segments, &[][..]),
+            Listed::KeyFrames(frames) => (&[][..], frames),
         };
+        let frames = frames.iter().map(|frame| &frame.shown);
+        segments.iter().chain(frames)
+    }
+
+    fn has_gaps(&self) -> bool {
+        let after = self.shown().skip(1);
+        let mut pairs = self.shown().zip(after);
+        pairs.any(|(shown, next)| end_of(shown) < next.start)
+    }
+
+    fn longest(&self) -> u64 {
+        let longest = self.shown().map(|shown| self.micros(shown)).max();
         longest.unwrap_or_default()
     }
 
@@ -198,6 +206,10 @@ impl MediaPlaylist<'_> {
         );
         end.saturating_sub(to_micros(segment.start, self.timescale))
     }
+}
+
+fn end_of(shown: &Segment) -> u64 {
+    shown.start.saturating_add(shown.duration)
 }
 
 fn lines(out: &mut String, lines: &[String]) {

@@ -425,7 +425,7 @@ fn key_frames_of_their_own_are_named_by_when_they_are_shown() {
     assert_eq!(
         playlist.write(),
         "#EXTM3U
-#EXT-X-VERSION:6
+#EXT-X-VERSION:8
 #EXT-X-TARGETDURATION:2
 #EXT-X-MEDIA-SEQUENCE:0
 #EXT-X-PLAYLIST-TYPE:VOD
@@ -437,6 +437,9 @@ fn key_frames_of_their_own_are_named_by_when_they_are_shown() {
 KeyFrames(v=0)
 #EXTINF:2.000000,
 KeyFrames(v=2)
+#EXT-X-GAP
+#EXTINF:2.000000,
+KeyFrames(v=4)
 #EXTINF:2.000000,
 KeyFrames(v=6)
 #EXT-X-ENDLIST

@@ -190,6 +190,19 @@ pub(crate) fn grouped(fragments: &[SegmentEntry], count: u32) -> Vec<&[SegmentEn
     fragments.chunk_by(|a, b| group(a) == group(b)).collect()
 }
 
+/// The same, but no segment spans a gap: what is behind one is in another segment.
+pub(crate) fn unbroken(fragments: &[SegmentEntry], count: u32) -> Vec<&[SegmentEntry]> {
+    let groups = grouped(fragments, count).into_iter();
+    groups
+        .flat_map(|group| group.chunk_by(|a, b| !is_gap(a, b)))
+        .collect()
+}
+
+/// Whether something is missing between a fragment and the one behind it.
+pub(crate) fn is_gap(entry: &SegmentEntry, next: &SegmentEntry) -> bool {
+    entry.start.saturating_add(entry.duration) < next.start
+}
+
 /// A fragment's samples, with their times, for the multiplexer. The tables are in front of it.
 pub(crate) fn fragment(
     entry: &SegmentEntry,

@@ -261,10 +261,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             true => 1,
             false => transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment),
         };
-        let first = reader.at(time).await?;
-        if first.number.checked_rem(count) != Some(0) {
+        let entries = together(&reader, reader.at(time).await?, count).await?;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return Err(none());
-        }
+        };
         let audio = match version {
             TsVersion::V3 if head.kind == TrackKind::Video => {
                 let presentation = self.presentation(visit, &asked.track.manifest).await?;
@@ -272,15 +272,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
             _ => None,
         };
-        let entries = reader
-            .numbered(first.number..first.number.saturating_add(count))
-            .await?;
-        let last = entries.last().unwrap_or(&first);
         let mut tag = Tag::new();
         tag.track_bytes(track);
         tag.text("ts");
         tag.number(first.number.into());
-        tag.number(count.into());
+        tag.number(wide(entries.len()));
         if alone {
             tag.text(KEY_FRAME);
         }
@@ -405,6 +401,41 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             segment_plan(object, Vec::new(), std::slice::from_ref(&whole)).map_err(unplannable)?;
         Ok(made(Content::Plan(plan), meta))
     }
+}
+
+/// The fragments that are one segment of MPEG-2 TS, from `first` on: see [`transport::unbroken`].
+///
+/// Errors: 404 if no segment starts with it.
+async fn together<S: Storage>(
+    reader: &TrackReader<'_, S>,
+    first: SegmentEntry,
+    count: u32,
+) -> Result<Vec<SegmentEntry>, OriginError> {
+    let place = first.number.checked_rem(count).unwrap_or(0);
+    if place > 0 {
+        let before = reader
+            .numbered(first.number.saturating_sub(1)..first.number)
+            .await?;
+        if !before
+            .iter()
+            .any(|before| transport::is_gap(before, &first))
+        {
+            return Err(none());
+        }
+    }
+    let end = first
+        .number
+        .saturating_sub(place)
+        .saturating_add(count.max(1));
+    let mut entries = reader.numbered(first.number..end).await?;
+    let pairs = entries.iter().zip(entries.iter().skip(1));
+    let broken = pairs
+        .map(|(entry, next)| transport::is_gap(entry, next))
+        .position(|gap| gap);
+    if let Some(at) = broken {
+        entries.truncate(at.saturating_add(1));
+    }
+    Ok(entries)
 }
 
 /// The samples of `entries`, those in `span` only if there is one. `objects`: those that the plan has, by name.

@@ -321,7 +321,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 1 => self.directory(visit, &track).await?,
                 count => {
                     let fragments = reader.all().await?;
-                    let groups = transport::grouped(&fragments, count);
+                    let groups = transport::unbroken(&fragments, count);
                     groups.into_iter().map(|group| group.time()).collect()
                 }
             };
@@ -393,7 +393,7 @@ async fn key_frames<S: Storage>(
 ) -> Result<Vec<KeyFrame>, OriginError> {
     let head = reader.head;
     let fragments = reader.all().await?;
-    let groups = selection.cut(transport::grouped(&fragments, count), head)?;
+    let groups = selection.cut(transport::unbroken(&fragments, count), head)?;
     let shown: Vec<SegmentEntry> = groups
         .iter()
         .flat_map(|group| group.iter().cloned())

@@ -196,6 +196,24 @@ fn decoded(file: &Path, kind: &str) -> Vec<String> {
     lines.map(hash).collect()
 }
 
+/// Presentation times of a file's pictures, ascending.
+fn packet_times(file: &Path) -> Vec<i64> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0"])
+        .args(["-show_entries", "packet=pts", "-of", "csv=p=0"])
+        .arg(file)
+        .output()
+        .expect("ffprobe is installed");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let times = text
+        .lines()
+        .filter_map(|l| l.trim_end_matches(',').parse().ok());
+    let mut times: Vec<i64> = times.collect();
+    assert!(!times.is_empty());
+    times.sort_unstable();
+    times
+}
+
 fn write(folder: &Path, name: &str, parts: &[Vec<u8>]) -> std::path::PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, parts.concat()).unwrap();
@@ -393,6 +411,14 @@ fn what_an_archive_has_lost_is_a_gap() {
         "{text}"
     );
     assert_eq!(text.matches("#EXTINF").count(), made.video.len());
+    assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:8\n"), "{text}");
+    let keys = VIDEO.replace("m3u8-cmaf", "m3u8-cmaf,type=keyframes");
+    let keys = ok(&bench, &keys).text().to_owned();
+    assert_eq!(
+        keys.matches("#EXT-X-GAP\n#EXTINF:2.000000,\n").count(),
+        2,
+        "{keys}"
+    );
     let mpd = ok(&bench, "live.ism/manifest(format=mpd-time-cmaf)");
     let video = mpd
         .text()
@@ -421,6 +447,84 @@ fn what_an_archive_has_lost_is_a_gap() {
         made.video[3]
     );
     assert_eq!(ok(&bench, &next).status, 200);
+}
+
+#[test]
+fn no_transport_stream_spans_what_an_archive_has_lost() {
+    let made = archive(Flavour::Regular);
+    for lost in [1, 5] {
+        made.storage
+            .remove(&format!("live-video/{}", made.video[lost]));
+    }
+    let ism = String::from_utf8(made.storage.get("live.ism").unwrap().to_vec()).unwrap();
+    let three = r#"<head><meta name="fragmentsPerHLSSegment" content="3"/>"#;
+    made.storage
+        .write("live.ism", ism.replacen("<head>", three, 1));
+    let bench = Bench::new(made.storage.clone());
+    let level = "live.ism/QualityLevels(300000)";
+    for format in ["m3u8-aapl", "m3u8-aapl-v3", "m3u8-aapl-v8"] {
+        let path = format!("{level}/Manifest(video,format={format})");
+        let text = ok(&bench, &path).text().to_owned();
+        assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:8\n"), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let mut there = Vec::new();
+        let mut listed = Vec::new();
+        for (at, line) in lines.iter().enumerate() {
+            let Some(length) = line.strip_prefix("#EXTINF:") else {
+                continue;
+            };
+            let gap = lines[at - 1] == "#EXT-X-GAP";
+            let uri = lines[at + 1];
+            let time: u64 = uri.split(['=', ',']).nth(1).unwrap().parse().unwrap();
+            listed.push((time, length.trim_end_matches(','), gap));
+            if !gap {
+                there.push(resolve(&path, uri));
+            }
+        }
+        // One fragment; what is lost; two up to the end of the three that go together, and so on.
+        let video = |at: usize| made.video[at];
+        assert_eq!(
+            listed,
+            [
+                (video(0), "2.000000", false),
+                (video(1), "2.000000", true),
+                (video(2), "4.000000", false),
+                (video(4), "2.000000", false),
+                (video(5), "2.000000", true),
+                (video(6), "1.000000", false),
+            ],
+            "{text}"
+        );
+        for uri in &there {
+            let file = write(
+                made.folder.path(),
+                "one.ts",
+                &[ok(&bench, uri).body.to_vec()],
+            );
+            let times = packet_times(&file);
+            let most = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+            assert!(most.is_none_or(|most| most == 3_600), "{uri}: {most:?}");
+        }
+        let inside = format!("{level}/Fragments(video={},format={format})", video(3));
+        assert_eq!(
+            bench.get(&inside).code(),
+            "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND"
+        );
+    }
+    // Pictures of their own are where the segments have them.
+    let keys = format!("{level}/Manifest(video,format=m3u8-aapl,type=keyframes)");
+    let keys = ok(&bench, &keys).text().to_owned();
+    assert_eq!(
+        (
+            keys.matches("#EXT-X-BYTERANGE").count(),
+            keys.matches("#EXT-X-GAP").count()
+        ),
+        (5, 2),
+        "{keys}"
+    );
+    for time in [0, 2, 4, 6].map(|at| made.video[at]) {
+        assert!(keys.contains(&format!("Fragments(video={time},")), "{keys}");
+    }
 }
 
 #[test]

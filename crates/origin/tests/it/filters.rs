@@ -140,7 +140,10 @@ fn tracks_are_left_out_in_every_protocol() {
 fn what_cannot_be_applied_is_said_by_its_name() {
     let range = |member: &str| format!(r#"{{"presentationTimeRange": {{{member}}}}}"#);
     let faults = [
-        (range(r#""timescale": 0"#), "MPE_FILTER_RANGE_ATTRIBUTE_INVALID"),
+        (
+            range(r#""timescale": 0"#),
+            "MPE_FILTER_RANGE_ATTRIBUTE_INVALID",
+        ),
         (
             range(r#""presentationWindowDuration": -1"#),
             "MPE_FILTER_PRESENTATION_WINDOW_INVALID",
