@@ -1,7 +1,10 @@
 //! Manifests and playlists.
 
+use super::text::grid_tag;
 use super::{MANIFEST_CACHE, Made, Origin, Visit, made};
-use crate::address::{AudioTrack, Format, Options, TrackAddress, TsVersion, child::Carried};
+use crate::address::{
+    AudioTrack, Format, Options, Protocol, TrackAddress, TsVersion, child::Carried,
+};
 use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::error::{Code, OriginError};
 use crate::filter::{Instant, Selection, Spanning};
@@ -58,6 +61,10 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         for text in &presentation.texts {
             tag.text_track(text);
+        }
+        let lists_segments = options.format.protocol() != Protocol::Hls;
+        if lists_segments && !presentation.texts.is_empty() {
+            grid_tag(manifests::grid(&whole)?, &mut tag);
         }
         let asked = (options, &selection);
         let images = self

@@ -340,7 +340,7 @@ fn fragments(grid: Grid<'_>) -> u32 {
 }
 
 /// Where text is cut.
-fn grid_tag(grid: Grid<'_>, tag: &mut Tag) {
+pub(super) fn grid_tag(grid: Grid<'_>, tag: &mut Tag) {
     tag.track_bytes(grid.track);
     tag.number(grid.clock.zero);
     tag.number(fragments(grid).into());

@@ -572,6 +572,27 @@ fn smooth_fragments_count_from_their_start() {
 }
 
 #[test]
+fn manifests_that_list_text_change_with_where_it_is_cut() {
+    let storage = storage();
+    let bench = Bench::added(storage.clone(), &[], &texts());
+    let ism = String::from_utf8(storage.get("film.ism").unwrap().to_vec()).unwrap();
+    for path in [
+        "film.ism/manifest(format=mpd-time-cmaf)",
+        "film.ism/manifest",
+    ] {
+        let before = ok(&bench, path);
+        let meta = r#"<head><meta name="fragmentsPerHLSSegment" content="1"/></head><body>"#;
+        storage.write("film.ism", ism.replacen("<body>", meta, 1));
+        let edited = Bench::added(storage.clone(), &[], &texts());
+        let tag = before.header("etag").to_owned();
+        let again = edited.ask(http::Method::GET, path, &[("if-none-match", &tag)]);
+        assert_eq!(again.status, 200, "{path}");
+        assert_ne!(again.text(), before.text(), "{path}");
+        storage.write("film.ism", ism.clone());
+    }
+}
+
+#[test]
 fn filters_choose_among_text() {
     let bench = bench();
     let master = |filter: &str| {
