@@ -305,7 +305,24 @@ fn segments_come_from_storage_or_from_the_worker() {
     let plan = bench.plan(&url(202)).unwrap();
     assert!(!format!("{plan} {plan:?}").contains("key=s"), "{plan}");
     assert_eq!(bench.get(&url(203)).code(), "MPE_FRAGMENT_NOT_READY");
-    assert_eq!(bench.get(&url(1_000_000)).status, 412);
+    let far = |url: &str| {
+        let got = bench.get(url);
+        (got.status, got.code())
+    };
+    let none = (404, "MPE_FRAGMENT_TIMESTAMP_NOT_FOUND".to_owned());
+    assert_eq!(bench.get(&url(210)).status, 412);
+    for at in [300, 1_000_000] {
+        assert_eq!(far(&url(at)), none, "{at}");
+    }
+    let level = "show.ism/QualityLevels(2000000)";
+    for rest in [
+        "Fragments(video=18446744073709551615,format=m3u8-cmaf)",
+        "Fragments(video=18446744073709551615,format=m3u8-aapl)",
+        "Fragments(video=18446744073709551615,format=mpd-time-csf)",
+        "Fragments(video=18446744073709551615)",
+    ] {
+        assert_eq!(far(&format!("{level}/{rest}")), none, "{rest}");
+    }
     let between = format!(
         "show.ism/QualityLevels(2000000)/Fragments(video={},format=m3u8-cmaf)",
         FIRST * 90_000 + 5

@@ -17,6 +17,9 @@ use headwater_plan::Object;
 /// The worker has at least so many of its newest rows in memory.
 const ROWS_AT_EDGE: u64 = 10;
 
+/// What begins so many rows after the newest at most may be asked for too early by a player. Nobody was told of what is later.
+pub(super) const ROWS_AHEAD: u64 = 16;
+
 /// A segment, and where it is.
 pub(super) struct Found {
     pub(super) track: Track,
@@ -176,7 +179,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 return Ok(found);
             }
             let known = timeline.find(&address.name, address.bitrate);
-            if known.is_some_and(|index| is_ahead(timeline, index, start)) {
+            if known.is_some_and(|index| is_ahead(&snapshot, index, start)) {
                 return Err(not_ready());
             }
         }
@@ -377,9 +380,23 @@ pub(super) fn is_old(number: u64, next: Option<u64>) -> bool {
 }
 
 /// Whether a time is beyond what a track has, and near enough to come.
-fn is_ahead(timeline: &Timeline, index: TrackIndex, start: u64) -> bool {
+fn is_ahead(snapshot: &Snapshot, index: TrackIndex, start: u64) -> bool {
+    let timeline = &snapshot.timeline;
+    let track = timeline.tracks.get(usize::from(index));
     let newest = timeline.segments(index).last();
-    newest.is_some_and(|(_, segment)| start > segment.start)
+    let (Some(track), Some((_, newest)), false) = (track, newest, timeline.ended) else {
+        return false;
+    };
+    let Some(config) = track.configs.get(usize::from(newest.config)) else {
+        return false;
+    };
+    let scale = u64::from(config.timescale.get());
+    let ahead_ms = ROWS_AHEAD.saturating_mul(snapshot.interval_ms.into());
+    let ahead = ahead_ms
+        .saturating_mul(scale)
+        .checked_div(1_000)
+        .unwrap_or(0);
+    start > newest.start && start <= newest.start.saturating_add(ahead)
 }
 
 pub(super) fn edge_url(

@@ -4,7 +4,9 @@ use super::super::fragment::{Asked, KEY_FRAME, next_url, segment_plan, unplannab
 use super::super::protected::{Looked, enveloped, wide};
 use super::super::{Origin, Visit};
 use super::chunks::head;
-use super::find::{Found, at_edge, edge_object, edge_url, found, is_old, none, not_ready};
+use super::find::{
+    Found, ROWS_AHEAD, at_edge, edge_object, edge_url, found, is_old, none, not_ready,
+};
 use super::load::Source;
 use super::media_meta;
 use crate::address::{Format, Noun, Part};
@@ -175,8 +177,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if !there {
             // What is hinted at is the next part, or the first one of the next segment.
             let next = snapshot.as_ref().and_then(|s| s.timeline.next_number);
-            if next.is_some_and(|next| number > next) {
-                return Err(not_ready());
+            if let Some(next) = next.filter(|next| number > *next) {
+                return Err(match number > next.saturating_add(ROWS_AHEAD) {
+                    true => none(),
+                    false => not_ready(),
+                });
             }
             let wait = Some((place, PART_PATIENCE_MS));
             snapshot = self.snapshot(visit, broadcast, wait).await?;
