@@ -327,7 +327,7 @@ impl Selection {
     }
 }
 
-fn nothing() -> OriginError {
+pub(crate) fn nothing() -> OriginError {
     OriginError::new(
         Code::EgressTimestampNotFound,
         "the presentation has nothing in the time asked for",

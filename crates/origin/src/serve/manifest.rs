@@ -7,7 +7,7 @@ use crate::address::{
 };
 use crate::answer::{self, Coding, Content, Meta, Request};
 use crate::error::{Code, OriginError};
-use crate::filter::{Instant, Selection, Spanning};
+use crate::filter::{Instant, Selection, Spanning, nothing};
 use crate::index::SegmentTime;
 use crate::manifests::{self, Beside, dash, hls, smooth};
 use crate::ports::{Catalog, Storage};
@@ -111,7 +111,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 hls::multivariant(&presentation, asked)?
             }
             Format::DashCsf | Format::DashCmaf => {
-                let segments = self.shown(visit, &presentation, &selection).await?;
+                let segments = self.shown(visit, &mut presentation, &selection).await?;
                 let cut = self
                     .text_cut(visit, &whole, &presentation, &selection)
                     .await?;
@@ -124,7 +124,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 dash::mpd(&presentation, &segments, format, carried, shield, beside)?
             }
             Format::Smooth(version) => {
-                let segments = self.shown(visit, &presentation, &selection).await?;
+                let segments = self.shown(visit, &mut presentation, &selection).await?;
                 let cut = self
                     .text_cut(visit, &whole, &presentation, &selection)
                     .await?;
@@ -196,17 +196,44 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
     }
 
-    /// Those segments of every track that are shown.
+    /// Those segments of every track that are shown. Leaves out the tracks that have none in the time, as archives have gaps.
+    ///
+    /// Errors: 404 if none is left.
     async fn shown(
         &self,
         visit: &Visit<'_, C::Location>,
-        presentation: &Presentation,
+        presentation: &mut Presentation,
         selection: &Selection,
     ) -> Result<Vec<Vec<SegmentTime>>, OriginError> {
         let tracks = presentation.tracks().map(|track| async move {
-            selection.cut(self.directory(visit, track).await?, track.head()?)
+            let segments = self.directory(visit, track).await?;
+            let cut = selection.cut(segments, track.head()?);
+            self.unless_empty(&track.name, cut)
         });
-        try_join_all(tracks).await
+        let cuts = try_join_all(tracks).await?;
+        let mut there = cuts.iter().map(Option::is_some);
+        let mut keep = |_: &Track| there.next().unwrap_or_default();
+        presentation.videos.retain(&mut keep);
+        presentation.audios.retain(&mut keep);
+        match presentation.tracks().next() {
+            Some(_) => Ok(cuts.into_iter().flatten().collect()),
+            None => Err(nothing()),
+        }
+    }
+
+    /// What is shown of something, or `None` if it has nothing in the time.
+    pub(super) fn unless_empty<T>(
+        &self,
+        name: &str,
+        cut: Result<T, OriginError>,
+    ) -> Result<Option<T>, OriginError> {
+        match cut {
+            Err(error) if error.code() == Code::EgressTimestampNotFound => {
+                (self.log)(&format!("{name}: {}", error.log_line()));
+                Ok(None)
+            }
+            cut => cut.map(Some),
+        }
     }
 
     pub(super) async fn media_playlist(

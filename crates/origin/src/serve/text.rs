@@ -181,7 +181,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         let grid = manifests::grid(whole)?;
         let segments = self.text_segments(visit, grid).await?;
-        Ok(ShownText(Some(selection.cut(segments, grid.head)?)))
+        let cut = selection.cut(segments, grid.head);
+        Ok(ShownText(self.unless_empty("text", cut)?))
     }
 
     pub(super) async fn text_playlist(

@@ -450,6 +450,51 @@ fn what_an_archive_has_lost_is_a_gap() {
 }
 
 #[test]
+fn a_track_that_has_nothing_in_the_time_is_left_out() {
+    let made = archive(Flavour::Regular);
+    for lost in [2, 3] {
+        made.storage
+            .remove(&format!("live-video/{}", made.video[lost]));
+    }
+    made.storage
+        .write("en.vtt", "WEBVTT\n\n00:01.000 --> 00:03.000\nHi\n");
+    let ism = String::from_utf8(made.storage.get("live.ism").unwrap().to_vec()).unwrap();
+    let text = r#"<textstream src="en.vtt" systemBitrate="52"><param name="trackName" value="en"/></textstream></switch>"#;
+    made.storage
+        .write("live.ism", ism.replacen("</switch>", text, 1));
+    let bench = Bench::new(made.storage.clone());
+    for (format, both, sound) in [
+        (
+            "format=mpd-time-cmaf",
+            "contentType=\"video\"",
+            "contentType=\"audio\"",
+        ),
+        (
+            "format=mpd-time-csf",
+            "contentType=\"video\"",
+            "contentType=\"audio\"",
+        ),
+        ("format=fmp4-v20", "Type=\"video\"", "Type=\"audio\""),
+    ] {
+        // A second of what is lost.
+        let inside = format!("live.ism/manifest({format},vbegin=PT5S,vend=PT6S)");
+        let manifest = ok(&bench, &inside).text().to_owned();
+        assert!(
+            !manifest.contains(both) && manifest.contains(sound),
+            "{manifest}"
+        );
+        let around = format!("live.ism/manifest({format},vbegin=PT3S,vend=PT6S)");
+        let manifest = ok(&bench, &around).text().to_owned();
+        assert!(
+            manifest.contains(both) && manifest.contains(sound),
+            "{manifest}"
+        );
+        let behind = format!("live.ism/manifest({format},vbegin=PT100S)");
+        assert_eq!(bench.get(&behind).code(), "MPE_EGRESS_TIMESTAMP_NOT_FOUND");
+    }
+}
+
+#[test]
 fn no_transport_stream_spans_what_an_archive_has_lost() {
     let made = archive(Flavour::Regular);
     for lost in [1, 5] {
