@@ -171,7 +171,10 @@ pub(crate) fn mpd(
         }
     };
     Ok(dash::Recording {
-        profile: dash::Profile::Cmaf,
+        profile: match format {
+            Format::DashCsf => dash::Profile::CommonStreamingFormat,
+            _ => dash::Profile::Cmaf,
+        },
         timing,
         longest_segment_ms: interval_ms.max(longest_row_ms(&show.timeline).into()),
         namespaces,

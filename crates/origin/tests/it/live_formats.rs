@@ -477,6 +477,26 @@ fn smooth_fragments_are_encrypted_as_cmaf_is() {
 }
 
 #[test]
+fn mpds_state_the_profile_of_their_format() {
+    let air = Air::avc();
+    let storage = air.airing(true);
+    let live = clear(&storage);
+    let profiles = |bench: &Bench, format: &str| {
+        let mpd = ok(bench, &format!("show.ism/manifest(format={format})"));
+        let count = |text: &str| mpd.text().matches(text).count();
+        let sets = count("<AdaptationSet");
+        (
+            count(" profiles=\"ccff\"") == sets,
+            count("profile:cmaf:2019"),
+        )
+    };
+    let both = |bench: &Bench| ["mpd-time-csf", "mpd-time-cmaf"].map(|of| profiles(bench, of));
+    assert_eq!(both(&live), [(true, 0), (false, 1)]);
+    air.record(&storage, 0..7, true);
+    assert_eq!(both(&Bench::new(storage)), [(true, 0), (false, 1)]);
+}
+
+#[test]
 fn what_a_container_does_not_carry_is_said() {
     let air = Air::new(&[
         "-c:v",
