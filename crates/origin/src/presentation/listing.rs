@@ -198,7 +198,8 @@ impl Listing {
                 EntryKind::Text => {
                     "it is no kind of file that text is read from, and names none that it was made from"
                 }
-                EntryKind::Video | EntryKind::Audio | EntryKind::Reference => return None,
+                EntryKind::Reference => "it is a reference, which is not packaged",
+                EntryKind::Video | EntryKind::Audio => return None,
             };
             Some(left_out(&track.source, reason.to_owned()))
         });
@@ -394,6 +395,7 @@ mod tests {
             [
                 ("", "track element 2: it names no file"),
                 ("../x.mp4", "it lies outside of the asset"),
+                ("c.mp4", "it is a reference, which is not packaged"),
             ]
         );
     }

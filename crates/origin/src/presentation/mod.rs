@@ -217,3 +217,36 @@ fn matching(entry: &Entry, tracks: &[TrackHead], taken: &HashSet<(String, usize)
             .collect()
     }
 }
+
+/// Entries whose file has nothing for them.
+pub(crate) fn without_track(
+    listing: &Listing,
+    loaded: &HashMap<String, Arc<LoadedIndex>>,
+) -> Vec<LeftOut> {
+    let mut left_out = Vec::new();
+    for (at, entry) in listing.entries.iter().enumerate() {
+        let Some(index) = loaded.get(&entry.file) else {
+            continue;
+        };
+        let same = |other: &&Entry| {
+            other.file == entry.file
+                && other.kinds == entry.kinds
+                && other.track_id == entry.track_id
+        };
+        let before = listing.entries.iter().take(at).filter(same).count();
+        let fitting = index.head().tracks.iter().filter(|track| {
+            entry.kinds.includes(track.kind) && entry.track_id.is_none_or(|id| id == track.id)
+        });
+        let enough = fitting.count() > if entry.all_tracks { 0 } else { before };
+        let warned = index.head().warnings.iter();
+        let said = warned.filter(|w| entry.track_id == Some(w.track)).count() > 0;
+        if !enough && !said {
+            left_out.push(LeftOut {
+                file: entry.file.clone(),
+                track: entry.track_id,
+                reason: "the file has no such track that can be packaged".to_owned(),
+            });
+        }
+    }
+    left_out
+}

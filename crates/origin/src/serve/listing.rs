@@ -200,6 +200,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 Err(error) => return Err(error),
             }
         }
+        for left_out in presentation::without_track(listing, &indexes) {
+            let track = left_out.track.map(|id| format!(" track {id}:"));
+            let track = track.unwrap_or_default();
+            (self.log)(&format!("{}:{track} {}", left_out.file, left_out.reason));
+        }
         match missing {
             Some(error) if indexes.is_empty() => Err(error),
             _ => Presentation::build(listing, &indexes),

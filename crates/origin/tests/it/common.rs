@@ -10,12 +10,23 @@ use headwater_plan::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use jiff::Timestamp;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+
+thread_local! {
+    /// What operators were told by this test.
+    static LOGGED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What operators were told since the last time.
+pub fn logged() -> Vec<String> {
+    LOGGED.take()
+}
 
 pub const LOCATOR: &str = "1d2f3a4b-0000-4000-8000-00112233aabb";
 pub const MEDIA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/media");
@@ -592,7 +603,7 @@ impl Bench {
             ),
             storage.clone(),
             CacheSizes::default(),
-            |_| {},
+            |line| LOGGED.with_borrow_mut(|lines| lines.push(line.to_owned())),
         );
         Self {
             storage,

@@ -137,6 +137,30 @@ fn tracks_are_left_out_in_every_protocol() {
 }
 
 #[test]
+fn operators_are_told_of_tracks_that_files_do_not_have() {
+    let storage = storage();
+    let ism = String::from_utf8(storage.get("film.ism").unwrap().to_vec()).unwrap();
+    let more = r#"<audio src="film.mp4" systemBitrate="5"><param name="trackID" value="77"/></audio>
+        <ref src="meta.mp4"/></switch>"#;
+    storage.write("film.ism", ism.replacen("</switch>", more, 1));
+    logged();
+    let got = Bench::new(storage).get("film.ism/manifest(format=m3u8-cmaf)");
+    assert_eq!(got.status, 200);
+    let lines = logged();
+    let told = |line: &str| lines.iter().filter(|known| *known == line).count();
+    assert_eq!(
+        told("film.mp4: track 77: the file has no such track that can be packaged"),
+        1,
+        "{lines:?}"
+    );
+    assert_eq!(
+        told("film.ism: meta.mp4: it is a reference, which is not packaged"),
+        1,
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn what_cannot_be_applied_is_said_by_its_name() {
     let range = |member: &str| format!(r#"{{"presentationTimeRange": {{{member}}}}}"#);
     let faults = [
