@@ -196,6 +196,30 @@ pub(crate) fn write_key_frames(out: &mut String, sets: &[AdaptationSet], profile
     last
 }
 
+/// `@par` (ISO/IEC 23009-1 §5.3.3.2): the shape of the largest picture in its smallest numbers. `None` if another has a different
+/// one, by more than the rounding of its size.
+fn picture_aspect(sizes: impl Iterator<Item = (u32, u32)> + Clone) -> Option<(u32, u32)> {
+    let (width, height) = sizes
+        .clone()
+        .max_by_key(|(width, height)| u64::from(*width).saturating_mul(u64::from(*height)))?;
+    let (mut divisor, mut rest) = (width, height);
+    while let Some(next) = divisor.checked_rem(rest) {
+        (divisor, rest) = (rest, next);
+    }
+    let (wide, high) = (width.checked_div(divisor)?, height.checked_div(divisor)?);
+    // Encoders take sizes that are even, or multiples of four.
+    const ROUNDED: u64 = 2;
+    let is_so = |(width, height): (u32, u32)| {
+        let (across, down) = (
+            u64::from(width).saturating_mul(high.into()),
+            u64::from(height).saturating_mul(wide.into()),
+        );
+        across.abs_diff(down) <= ROUNDED.saturating_mul(u64::from(wide.max(high)))
+    };
+    let mut sizes = sizes;
+    sizes.all(is_so).then_some((wide, high))
+}
+
 impl AdaptationSet {
     pub(crate) fn write(&self, out: &mut String, id: u64, profile: Profile) {
         self.write_as(out, id, profile, None);
@@ -238,6 +262,9 @@ impl AdaptationSet {
         }
         if let Some(height) = sizes().map(|s| s.1).max() {
             number_attribute(out, "maxHeight", height.into());
+        }
+        if let Some((wide, high)) = picture_aspect(sizes()) {
+            attribute(out, "par", &format!("{wide}:{high}"));
         }
         let frame_rate = self.shared(|r| r.frame_rate);
         let sample_rate = self.shared(|r| r.sample_rate);

@@ -113,7 +113,7 @@ fn ladder_with_audio() {
         r#"<?xml version="1.0" encoding="utf-8"?>
 <MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" profiles="urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019" mediaPresentationDuration="PT58.4584S" minBufferTime="PT2S">
   <Period id="p0" start="PT0S">
-    <AdaptationSet id="1" contentType="video" mimeType="video/mp4" segmentAlignment="true" startWithSAP="1" maxWidth="1280" maxHeight="720" frameRate="30000/1001">
+    <AdaptationSet id="1" contentType="video" mimeType="video/mp4" segmentAlignment="true" startWithSAP="1" maxWidth="1280" maxHeight="720" par="16:9" frameRate="30000/1001">
       <SegmentTemplate timescale="30000" presentationTimeOffset="0" initialization="QualityLevels($Bandwidth$)/Fragments(video=i,format=mpd-time-cmaf)" media="QualityLevels($Bandwidth$)/Fragments(video=$Time$,format=mpd-time-cmaf)"><SegmentTimeline><S t="0" d="60060" r="28"/><S d="12012"/></SegmentTimeline></SegmentTemplate>
       <Representation id="video_3400123" bandwidth="3400123" codecs="avc1.640020" width="1280" height="720"/>
       <Representation id="video_900000" bandwidth="900000" codecs="avc1.640020" width="640" height="360"/>
@@ -243,7 +243,7 @@ fn key_frames_are_a_set_of_their_own_that_old_players_leave_alone() {
     };
     let text = mpd.write();
     schema::check(&text);
-    let expected = r#"    <AdaptationSet id="3" contentType="video" mimeType="video/mp4" lang="de-AT" segmentAlignment="true" startWithSAP="1" maxWidth="4" maxHeight="2" maxPlayoutRate="50" codingDependency="false">
+    let expected = r#"    <AdaptationSet id="3" contentType="video" mimeType="video/mp4" lang="de-AT" segmentAlignment="true" startWithSAP="1" maxWidth="4" maxHeight="2" par="2:1" maxPlayoutRate="50" codingDependency="false">
       <ContentProtection schemeIdUri="urn:mpeg:dash:mp4protection:2011" value="cenc"/>
       <EssentialProperty schemeIdUri="http://dashif.org/guidelines/trickmode" value="2"/>
       <SegmentTemplate timescale="25" presentationTimeOffset="0" initialization="QualityLevels($Bandwidth$)/Fragments(video=i,format=mpd-time-cmaf)" media="QualityLevels($Bandwidth$)/KeyFrames(video=$Time$)"><SegmentTimeline><S t="0" d="50" r="1"/></SegmentTimeline></SegmentTemplate>
