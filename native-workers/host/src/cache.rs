@@ -4,7 +4,8 @@
 //! (RFC 9213, but that fractions of a second count), which no client sees; the manifest says for which components it is believed
 //! (`tool.headwater.cache = true`). Nothing else is kept: not what sets cookies, not what is longer than
 //! [`MAX_BODY_BYTES`], and of what `Vary`s only what does so by `Accept-Encoding` or `Origin`: one answer for each value,
-//! found through an entry that says by which (RFC 9111 §4.1). Requests for the same thing that come while the component makes it wait for that one answer, so a
+//! found through an entry that says by which (RFC 9111 §4.1). What a CDN is told to fetch ahead is in answers to those alone who ask
+//! for it, and they do not say so by `Vary`, with which some CDNs would keep nothing. Requests for the same thing that come while the component makes it wait for that one answer, so a
 //! thousand players at the live edge are one call.
 //!
 //! Requests with `Range`, `Authorization` or conditions other than `If-None-Match` go past it.
@@ -40,6 +41,8 @@ const TARGETED: HeaderName = HeaderName::from_static("headwater-cache-control");
 const VARYING: usize = 2;
 /// Headers that kept answers may vary by, in the order in which keys name them.
 const VARIES_BY: [HeaderName; VARYING] = [ACCEPT_ENCODING, ORIGIN];
+/// Who sets it to 1 is told what to fetch ahead.
+const ASSISTED: HeaderName = HeaderName::from_static("cdn-origin-assist-prefetch-enabled");
 /// Longest value of one of them; requests with a longer one go past the cache.
 const MAX_VARIED_BYTES: usize = 512;
 /// How long it is remembered by what an answer varies.
@@ -146,6 +149,10 @@ impl Question {
         let mut key = String::with_capacity(authority.len() + target.len());
         key.push_str(authority);
         key.push_str(target);
+        if headers.get(ASSISTED).is_some_and(|value| value == "1") {
+            // No target holds a space.
+            key.push_str(" assisted");
+        }
         Some(Self {
             key,
             varied,

@@ -232,6 +232,24 @@ async fn variants_are_kept_side_by_side() {
     assert_eq!(component.calls(), 3);
 }
 
+#[tokio::test]
+async fn who_fetches_ahead_has_answers_of_its_own() {
+    let (cache, component) = (ResponseCache::new(1 << 20), Component::default());
+    let name = "cdn-origin-assist-prefetch-enabled";
+    let varies = ("vary", "accept-encoding");
+    for (headers, body) in [
+        (&[][..], "body 0"),
+        (&[(name, "1")], "body 1"),
+        (&[(name, "0")], "body 0"),
+        (&[(name, "1")], "body 1"),
+        (&[(name, "1"), ("accept-encoding", "br")], "body 2"),
+        (&[], "body 0"),
+    ] {
+        let response = ask(&cache, &component, request("/a", headers), &[KEEP, varies]).await;
+        assert_eq!(text(response).await.1, body, "{headers:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_thousand_who_ask_for_a_variant_are_one_call() {
     let (cache, component) = (ResponseCache::new(1 << 20), Component::default());

@@ -202,17 +202,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(shield) = shield {
             shield.tag_bytes(shield.key(head)?, &mut tag);
         }
-        let next = reader
-            .next_start(&entry)
-            .await?
-            .map(|next| clock.name(next));
-        let next = next.map(|next| {
-            format!(
-                "{}({}={next})",
-                noun(asked.noun),
-                child::encode(&asked.track.name)
-            )
-        });
+        let next = next_smooth_url(asked, clock, reader.next_start(&entry).await?);
         let meta = meta(mp4_type(head.kind), tag, next);
         if answer::is_not_modified(request.headers, &meta)? {
             return Ok(Made::NotModified(meta));
@@ -516,6 +506,12 @@ fn noun(noun: Noun) -> &'static str {
         Noun::RawFragments => "RawFragments",
         Noun::KeyFrames => "KeyFrames",
     }
+}
+
+/// The URL of the Smooth fragment that starts at `next`, relative to the one asked for.
+pub(super) fn next_smooth_url(asked: Asked<'_>, clock: Clock, next: Option<u64>) -> Option<String> {
+    let (noun, name) = (noun(asked.noun), child::encode(&asked.track.name));
+    Some(format!("{noun}({name}={})", clock.name(next?)))
 }
 
 /// The URL of the segment that starts at `next`, relative to the one asked for.

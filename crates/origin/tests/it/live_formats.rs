@@ -477,6 +477,54 @@ fn smooth_fragments_are_encrypted_as_cmaf_is() {
 }
 
 #[test]
+fn who_fetches_ahead_is_told_what_comes_next() {
+    let air = Air::avc();
+    let storage = air.airing(true);
+    let live = clear(&storage);
+    air.record(&storage, 0..7, true);
+    let film = Bench::new(storage);
+    let asks = [("cdn-origin-assist-prefetch-enabled", "1")];
+    let name = "cdn-origin-assist-prefetch-path";
+    let smooth = |row| air.start(Kind::Video, row) * 1000 / 9;
+    let packets = |row| air.start(Kind::Video, row);
+    for bench in [&live, &film] {
+        for (own, next) in [
+            (
+                format!("Fragments(video={},format=m3u8-aapl).ts", packets(2)),
+                format!("Fragments(video={},format=m3u8-aapl).ts", packets(3)),
+            ),
+            (
+                format!(
+                    "Fragments(video={},format=m3u8-aapl-v3,audioTrack=audio).ts",
+                    packets(2)
+                ),
+                format!(
+                    "Fragments(video={},format=m3u8-aapl-v3,audioTrack=audio).ts",
+                    packets(3)
+                ),
+            ),
+            (
+                format!("KeyFrames(video={},format=m3u8-aapl).ts", packets(2)),
+                format!("KeyFrames(video={},format=m3u8-aapl).ts", packets(3)),
+            ),
+            (
+                format!("Fragments(video={})", smooth(2)),
+                format!("Fragments(video={})", smooth(3)),
+            ),
+        ] {
+            let path = format!("{VIDEO}/{own}");
+            let got = bench.ask(http::Method::GET, &path, &asks);
+            assert_eq!(
+                (got.status, got.header(name)),
+                (200, next.as_str()),
+                "{own}"
+            );
+            assert_eq!(ok(bench, &path).header(name), "");
+        }
+    }
+}
+
+#[test]
 fn mpds_state_the_profile_of_their_format() {
     let air = Air::avc();
     let storage = air.airing(true);

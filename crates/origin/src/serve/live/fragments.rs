@@ -1,6 +1,6 @@
 //! Live segments as Smooth Streaming fragments.
 
-use super::super::fragment::{Asked, segment_plan, unplannable};
+use super::super::fragment::{Asked, next_smooth_url, segment_plan, unplannable};
 use super::super::protected::{enveloped, wide};
 use super::super::{Origin, Visit};
 use super::chunks::head;
@@ -60,7 +60,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             shield.check(&head)?;
             shield.tag_bytes(shield.key(&head)?, &mut tag);
         }
-        let meta = media_meta(content_type(found.track.kind), tag);
+        let next = following.first().map(|next| next.start).or(found.next);
+        let mut meta = media_meta(content_type(found.track.kind), tag);
+        meta.prefetch = next_smooth_url(asked, Clock::of(&head), next);
         let count = found.segment.parts.len();
         let chunks = self.chunks(visit, source, &found, count).await?;
         let (entry, samples) = media::samples(&found.row, &found.segment, &chunks);

@@ -2,7 +2,7 @@
 //!
 //! Its URL says which rows, so its bytes do not depend on how many a segment has elsewhere, nor on when somebody asks.
 
-use super::super::fragment::{Asked, KEY_FRAME, unplannable};
+use super::super::fragment::{Asked, KEY_FRAME, next_url, unplannable};
 use super::super::protected::{Looked, enveloped};
 use super::super::{Origin, Visit};
 use super::chunks::head;
@@ -120,7 +120,11 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
             shield.tag_bytes(shield.key_of(&heads)?, &mut tag);
         }
-        let meta = media_meta(headwater_ts::CONTENT_TYPE, tag);
+        let mut meta = media_meta(headwater_ts::CONTENT_TYPE, tag);
+        if asked.options.fragments.is_none() {
+            // Of several rows it is not known how many the next segment has.
+            meta.prefetch = next_url(asked, first.next);
+        }
         let mut plan = PlanBuilder::new();
         let mut streams = Vec::with_capacity(all.len());
         let number = self.counter(visit, source, first.row.number).await?;
