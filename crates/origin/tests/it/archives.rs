@@ -96,23 +96,23 @@ fn source(folder: &Path) {
     );
 }
 
-struct Archive {
-    storage: Memory,
-    folder: tempfile::TempDir,
+pub(crate) struct Archive {
+    pub(crate) storage: Memory,
+    pub(crate) folder: tempfile::TempDir,
     /// Times of the fragments: pictures and sound.
-    video: Vec<u64>,
-    audio: Vec<u64>,
+    pub(crate) video: Vec<u64>,
+    pub(crate) audio: Vec<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Flavour {
+pub(crate) enum Flavour {
     /// `moof` and `mdat` with `tfxd`.
     Regular,
     /// CMAF chunks.
     LowLatency,
 }
 
-fn archive(flavour: Flavour) -> Archive {
+pub(crate) fn archive(flavour: Flavour) -> Archive {
     let folder = tempfile::tempdir().unwrap();
     source(folder.path());
     let storage = Memory::default();

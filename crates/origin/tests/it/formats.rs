@@ -103,7 +103,7 @@ fn hashes(lines: &[String]) -> Vec<&str> {
 }
 
 /// Hashes of the decoded pictures.
-fn pictures(file: &Path) -> Vec<String> {
+pub(crate) fn pictures(file: &Path) -> Vec<String> {
     let lines = ffmpeg_says(
         file,
         &[
@@ -197,17 +197,17 @@ pub(crate) fn segments(bench: &Bench, path: &str) -> (Vec<Vec<u8>>, Vec<i64>) {
 
 /// A transport stream as ISO/IEC 13818-1 has it, and no more forgiving.
 #[derive(Default)]
-struct Stream {
+pub(crate) struct Stream {
     /// Continuity counter that the next packet of a PID has.
     next: BTreeMap<u16, u8>,
     /// PTS, DTS and elementary bytes of every PES packet, by PID.
-    packets: BTreeMap<u16, Vec<(u64, u64, Vec<u8>)>>,
+    pub(crate) packets: BTreeMap<u16, Vec<(u64, u64, Vec<u8>)>>,
     tables: usize,
     clock: Option<u64>,
 }
 
 impl Stream {
-    fn feed(&mut self, segment: &[u8]) {
+    pub(crate) fn feed(&mut self, segment: &[u8]) {
         assert_eq!(segment.len() % 188, 0);
         assert_eq!(segment[1..3], [0x40, 0], "a segment starts with its tables");
         for packet in segment.chunks(188) {
@@ -827,7 +827,7 @@ fn real_films_keep_every_picture_in_transport_streams() {
 }
 
 /// The init segment of a CMAF track with its media timescale changed: what Smooth clients make up themselves.
-fn smooth_init(cmaf: &[u8]) -> Vec<u8> {
+pub(crate) fn smooth_init(cmaf: &[u8]) -> Vec<u8> {
     let mut init = cmaf.to_vec();
     let at = init.windows(4).position(|w| w == b"mdhd").unwrap() + 4;
     let scale = at + if init[at] == 1 { 20 } else { 12 };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Presentation times (nanoseconds, from the first on, in decode order) and sizes of a track's samples. `chain`: from the demuxer's pad on.
-fn samples(file: &Path, demuxer: &str, chain: &str) -> Vec<(i64, usize)> {
+pub(crate) fn samples(file: &Path, demuxer: &str, chain: &str) -> Vec<(i64, usize)> {
     let output = Command::new("gst-launch-1.0")
         .args(["-v", "filesrc"])
         .arg(format!("location={}", file.display()))
@@ -39,6 +39,25 @@ fn samples(file: &Path, demuxer: &str, chain: &str) -> Vec<(i64, usize)> {
     let first = found.iter().map(|(time, _)| *time).min().unwrap_or(0);
     let from_first = found.into_iter().map(|(time, size)| (time - first, size));
     from_first.collect()
+}
+
+/// MD5s of the pictures that the decoder at the end of `chain` gives, in the order in which they are shown.
+pub(crate) fn pictures(file: &Path, demuxer: &str, chain: &str) -> Vec<String> {
+    let output = Command::new("gst-launch-1.0")
+        .arg("filesrc")
+        .arg(format!("location={}", file.display()))
+        .args(["!", demuxer, "name=d", "d.", "!"])
+        .args(chain.split(' '))
+        .args(["!", "checksumsink", "hash=md5", "sync=false"])
+        .output()
+        .expect("GStreamer is installed");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let fault = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}{fault}");
+    // Time and hash.
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    let hashes = lines.filter(|(time, hash)| time.contains(':') && hash.len() == 32);
+    hashes.map(|(_, hash)| hash.to_owned()).collect()
 }
 
 /// The same of the source, by ffprobe.
