@@ -8,6 +8,7 @@ mod compressed;
 mod filters;
 mod formats;
 mod fragments;
+mod golden;
 mod gstreamer;
 mod hdr;
 mod ladder;
