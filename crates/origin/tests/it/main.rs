@@ -33,3 +33,4 @@ mod sealed;
 mod serving;
 mod tables;
 mod texts;
+mod tiling;
