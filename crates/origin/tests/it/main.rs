@@ -1,5 +1,6 @@
 //! The origin over presentations in memory and over real files: one module per part.
 
+mod again;
 mod air;
 mod archives;
 mod captions;

@@ -767,7 +767,7 @@ fn subtitles_beside_the_media_need_no_manifest() {
     );
 }
 
-fn sheets(storage: &Memory) {
+pub(crate) fn sheets(storage: &Memory) {
     let mut text = "WEBVTT\n".to_owned();
     for at in 0..10_u32 {
         let (x, y) = (at % 4 % 2 * 160, at % 4 / 2 * 90);
