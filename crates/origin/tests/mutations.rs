@@ -1,5 +1,5 @@
 //! Broken assets through everything that the origin does with them: server manifests, client manifests, progressive and fragmented
-//! MP4, Smooth Streaming and archives of live events, in every format, in the clear and encrypted. No panic, nothing that takes
+//! MP4, Smooth Streaming and archives of live events of both kinds, with captions, in every format, in the clear and encrypted. No panic, nothing that takes
 //! longer than a second or more memory than 64 MiB or eight times the input; what is answered is well-formed.
 //!
 //! `cargo xtask fuzz` tries 100,000. `HEADWATER_MUTATIONS` sets how many (2000 by default); an asset depends on its number alone, so
@@ -81,6 +81,67 @@ fn server_manifest(formats: &str, files: &[(&str, &[Track<'_>])]) -> String {
     out + "</switch></body></smil>"
 }
 
+fn boxed(name: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(payload.len() + 8).unwrap();
+    [&size.to_be_bytes()[..], name, payload].concat()
+}
+
+/// A TTML document with one cue.
+fn caption(number: u64) -> String {
+    format!(
+        r#"<tt xmlns="http://www.w3.org/ns/ttml" xml:lang="en"><body><div><p begin="00:00:00.200" end="00:00:01.000">cue {number}</p></div></body></tt>"#
+    )
+}
+
+/// A fragment of text as channels and encoders of Smooth Streaming wrote them: one sample, which is a document, and `tfxd`.
+fn caption_fragment(start: u64, duration: u32, document: &str) -> Vec<u8> {
+    let times = [start.to_be_bytes(), u64::from(duration).to_be_bytes()].concat();
+    let tfxd = [&TFXD[..], &[1, 0, 0, 0], &times].concat();
+    let moof = |offset: u32| {
+        let size = u32::try_from(document.len()).unwrap();
+        let fields = [0x301, 1, offset, duration, size];
+        let traf = [
+            boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]),
+            boxed(b"trun", &fields.map(u32::to_be_bytes).concat()),
+            boxed(b"uuid", &tfxd),
+        ];
+        let mfhd = boxed(b"mfhd", &[0; 8]);
+        boxed(b"moof", &[mfhd, boxed(b"traf", &traf.concat())].concat())
+    };
+    let offset = u32::try_from(moof(0).len() + 8).unwrap();
+    [moof(offset), boxed(b"mdat", document.as_bytes())].concat()
+}
+
+/// A file of such fragments.
+fn packaged_captions() -> Vec<u8> {
+    let mut file = headwater_text::archive::init(b"").unwrap();
+    let init = file.clone();
+    for at in [0, 20_000_000, 40_000_000] {
+        let fragment = caption_fragment(at, 20_000_000, &caption(at / 20_000_000));
+        let fragment = headwater_text::archive::fragment(&init, &fragment);
+        file.extend(fragment.unwrap().unwrap());
+    }
+    file
+}
+
+/// What a `uuid` box is called that says when its fragment begins.
+const TFXD: [u8; 16] = [
+    0x6d, 0x1d, 0x9b, 0x05, 0x42, 0xd5, 0x44, 0xe6, 0x80, 0xe2, 0x14, 0x1d, 0xaf, 0xf7, 0x57, 0xb2,
+];
+
+/// When a `moof` begins, by `tfxd` or `tfdt`.
+fn time_of(moof: &[u8]) -> u64 {
+    let long = |at: usize| u64::from_be_bytes(moof[at..at + 8].try_into().unwrap());
+    if let Some(at) = moof.windows(16).position(|name| name == TFXD) {
+        return long(at + 20);
+    }
+    let tfdt = moof.windows(4).position(|name| name == b"tfdt").unwrap() + 4;
+    match moof[tfdt] {
+        1 => long(tfdt + 4),
+        _ => u32::from_be_bytes(moof[tfdt + 4..tfdt + 8].try_into().unwrap()).into(),
+    }
+}
+
 /// The fragments of a fragmented file with one track as an archive has them: header, then objects called by their times.
 fn taken_apart(folder: &str, file: &[u8]) -> Asset {
     let mut found = Vec::new();
@@ -91,11 +152,7 @@ fn taken_apart(folder: &str, file: &[u8]) -> Asset {
         let one = &file[at..at + len];
         match &one[4..8] {
             b"moof" => {
-                let tfdt = one.windows(4).position(|name| name == b"tfdt").unwrap() + 4;
-                time = Some(match one[tfdt] {
-                    1 => u64::from_be_bytes(one[tfdt + 4..tfdt + 12].try_into().unwrap()),
-                    _ => u32::from_be_bytes(one[tfdt + 4..tfdt + 8].try_into().unwrap()).into(),
-                });
+                time = Some(time_of(one));
                 fragment = one.to_vec();
             }
             b"mdat" => {
@@ -176,6 +233,41 @@ fn assets() -> Vec<Asset> {
         "film.ismc",
         r#"<SmoothStreamingMedia MajorVersion="2" MinorVersion="2" TimeScale="10000000" Duration="50000000"><StreamIndex Type="video" Name="video" Chunks="5" QualityLevels="1" TimeScale="12800" Url="QualityLevels({bitrate})/Fragments(video={start time})"><QualityLevel Index="0" Bitrate="100001" FourCC="H264" CodecPrivateData="00"/><c t="0" d="12800" r="5"/></StreamIndex></SmoothStreamingMedia>"#,
     ));
+    // The same as regular channels left it, whose fragments say their times in `tfxd`, and with captions.
+    let mut regular = taken_apart(
+        "live-video",
+        &make(
+            "v.ismv",
+            &format!("{small} -movflags frag_keyframe -f ismv"),
+        ),
+    );
+    let sound = "-vn -c:a aac -b:a 32k -frag_duration 1000000 -f ismv";
+    regular.extend(taken_apart("live-audio", &make("a.isma", sound)));
+    for at in [0, 20_000_000, 40_000_000] {
+        let fragment = caption_fragment(at, 20_000_000, &caption(at / 20_000_000));
+        regular.push(boxes(&format!("live-subs/{at}"), fragment));
+    }
+    let sparse = |source: &str| {
+        format!(
+            r#"<textstream src="{source}" systemBitrate="1000" systemLanguage="eng"><param name="trackName" value="subs"/><param name="Subtype" value="SUBT"/></textstream></switch>"#
+        )
+    };
+    let sound_alone: &[Track<'_>] = &[("audio", 1, "sound")];
+    let tracks = [("live-video", alone), ("live-audio", sound_alone)];
+    let listed = server_manifest("vod-fmp4", &tracks);
+    regular.push(text(
+        "film.ism",
+        &listed.replace("</switch>", &sparse("live-subs")),
+    ));
+    // Captions of Smooth Streaming on demand: all in one file, and as a document.
+    let mut captioned = smooth("-movflags frag_keyframe");
+    let listed = server_manifest("fmp4", &[("film.ismv", muxed)]);
+    let document = r#"<textstream src="fra.ttml" systemBitrate="1001" systemLanguage="fra"><param name="trackName" value="french"/></textstream></switch>"#;
+    let listed = listed.replace("</switch>", &sparse("subs.ismt"));
+    captioned.retain(|(name, _)| name != "film.ism");
+    captioned.push(text("film.ism", &listed.replace("</switch>", document)));
+    captioned.push(boxes("subs.ismt", packaged_captions()));
+    captioned.push(text("fra.ttml", &caption(1)));
     let mut hevc = vec![boxes(
         "film.mp4",
         make(
@@ -196,6 +288,8 @@ fn assets() -> Vec<Asset> {
         fragmented("cmaf"),
         fragmented("faststart"),
         archive,
+        regular,
+        captioned,
         hevc,
         vec![boxes("film.mp4", media("bigbuckbunny.mp4").to_vec())],
     ]
@@ -340,6 +434,22 @@ fn mutated_assets_are_served_or_refused() {
         digest(48 + nth, &files)
             .0
             .unwrap_or_else(|fault| panic!("asset {nth}: {fault}"));
+        let texts = files.iter().map(|(_, bytes)| {
+            let text = String::from_utf8_lossy(bytes);
+            text.matches("<textstream").count()
+        });
+        let storage = Memory::default();
+        for (name, bytes) in &files {
+            storage.write(name, bytes.clone());
+        }
+        let master = Bench::new(storage).get("film.ism/manifest(format=m3u8-cmaf)");
+        let listed = master.text().matches("TYPE=SUBTITLES").count();
+        assert_eq!(
+            listed,
+            texts.sum::<usize>(),
+            "asset {nth}: {}",
+            master.text()
+        );
     }
     let make = |nth: u64| {
         let asset = &assets[(nth % assets.len() as u64) as usize];
