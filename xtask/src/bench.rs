@@ -1,5 +1,5 @@
 //! `cargo xtask bench origin`: what a request costs, as a multiple of Debian's nginx serving the same bytes as static
-//! files in the same run.
+//! files in the same run. What is made of text has a second multiple, of a static file of 2 KB: the aims are in those.
 //!
 //! Server on core 0, load generator on core 1 (both cores for the server in the two-core rows), CPU seconds from the
 //! kernel's own account of the server's processes. Rounds alternate between the two servers, so that a noisy
@@ -51,9 +51,9 @@ pub(crate) fn origin(binary: &Path, args: &[String]) -> Result<()> {
     }
     let media = step("Preparing a source with 2.6 MB segments", source)?;
     println!(
-        "| what | cache | bytes | cores | req/s | MB/s | p50 ms | p99 ms | CPU | nginx CPU | multiple |"
+        "| what | cache | bytes | cores | req/s | MB/s | p50 ms | p99 ms | CPU | nginx CPU | multiple | of 2 KB |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for &cores in cores {
         for cache in ["0", "64"] {
             rows(binary, &media, cores, cache, only)?;
@@ -81,17 +81,40 @@ fn rows(binary: &Path, media: &Path, cores: u32, cache: &str, only: &str) -> Res
         }
         let ours = format!("{}{}", headwater.base()?, case.path);
         let theirs = format!("http://127.0.0.1:{}/{index}", nginx.port);
-        let mut rounds = (Vec::new(), Vec::new());
+        let small = format!("http://127.0.0.1:{}/{SMALL}", nginx.port);
+        let mut rounds = Rounds::default();
         for _ in 0..ROUNDS {
-            rounds.0.push(load(&ours, headwater.pid())?);
-            rounds.1.push(load(&theirs, nginx.pid())?);
+            rounds.ours.push(load(&ours, headwater.pid())?);
+            rounds.theirs.push(load(&theirs, nginx.pid())?);
+            if !case.per_byte {
+                rounds.small.push(load(&small, nginx.pid())?);
+            }
         }
-        print(case, cache, cores, &rounds.0, &rounds.1);
+        print(case, cache, cores, &rounds);
     }
     Ok(())
 }
 
-fn print(case: &Case, cache: &str, cores: u32, ours: &[Round], theirs: &[Round]) {
+/// A static file of [`SMALL_BYTES`], by its name.
+const SMALL: &str = "small";
+const SMALL_BYTES: usize = 2048;
+
+/// What was measured of a case.
+#[derive(Default)]
+struct Rounds {
+    ours: Vec<Round>,
+    /// The very bytes as a static file.
+    theirs: Vec<Round>,
+    /// The static file that every request is held against, where requests count and not bytes.
+    small: Vec<Round>,
+}
+
+fn print(case: &Case, cache: &str, cores: u32, rounds: &Rounds) {
+    let Rounds {
+        ours,
+        theirs,
+        small,
+    } = rounds;
     let median = |rounds: &[Round], value: fn(&Round) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
@@ -103,8 +126,12 @@ fn print(case: &Case, cache: &str, cores: u32, ours: &[Round], theirs: &[Round])
         (|r| r.cpu / r.requests * 1e6, "µs")
     };
     let (a, b) = (median(ours, cost), median(theirs, cost));
+    let of_small = match small.is_empty() {
+        true => "-".to_owned(),
+        false => format!("{:.2}", a / median(small, cost)),
+    };
     println!(
-        "| {} | {} | {:.0} | {cores} | {:.0} | {:.0} | {:.2} | {:.2} | {a:.2} {unit} | {b:.2} {unit} | {:.2} |",
+        "| {} | {} | {:.0} | {cores} | {:.0} | {:.0} | {:.2} | {:.2} | {a:.2} {unit} | {b:.2} {unit} | {:.2} | {of_small} |",
         case.name,
         if cache == "0" { "off" } else { "on" },
         ours[0].bytes / ours[0].requests,
@@ -392,6 +419,7 @@ impl Nginx {
                 headwater.get_bytes(&case.path)?,
             )?;
         }
+        std::fs::write(folder.join(SMALL), vec![b'x'; SMALL_BYTES])?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();

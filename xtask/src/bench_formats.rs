@@ -7,6 +7,48 @@ use anyhow::{Context, Result};
 /// Name, path, and whether what counts is the cost of a byte.
 pub(crate) type Asked = (&'static str, String, bool);
 
+/// Paths of the lists of a presentation.
+pub(crate) struct Found {
+    /// Media playlists of pictures and of sound over CMAF, and of pictures over transport streams.
+    pub(crate) video: String,
+    pub(crate) audio: String,
+    pub(crate) packets: String,
+    /// I-frame playlist over CMAF.
+    pub(crate) key_frames: String,
+    /// Manifest of Smooth Streaming.
+    pub(crate) smooth: String,
+}
+
+impl Found {
+    /// `master`: the multivariant playlist over CMAF.
+    pub(crate) fn of(headwater: &Installation, master: &str) -> Result<Self> {
+        let (smooth, _) = master
+            .split_once('(')
+            .context("the multivariant playlist's path has no format")?;
+        let text = headwater.get(master)?;
+        let audio = tagged(&text, "#EXT-X-MEDIA:TYPE=AUDIO").context("no rendition of sound")?;
+        let key_frames =
+            tagged(&text, "#EXT-X-I-FRAME-STREAM-INF").context("no I-frame playlist")?;
+        let separate = format!("{smooth}(format=m3u8-aapl)");
+        Ok(Self {
+            video: beside(master, &variant(&text)?),
+            audio: beside(master, &audio),
+            packets: beside(&separate, &variant(&headwater.get(&separate)?)?),
+            key_frames: beside(master, &key_frames),
+            smooth: smooth.to_owned(),
+        })
+    }
+}
+
+/// Paths of a playlist's first segment and of its last.
+pub(crate) fn ends(headwater: &Installation, playlist: &str) -> Result<[String; 2]> {
+    let text = headwater.get(playlist)?;
+    let mut segments = text.lines().filter(|line| line.starts_with("Fragments"));
+    let first = segments.next().context("the playlist lists no segment")?;
+    let last = segments.next_back().unwrap_or(first);
+    Ok([first, last].map(|segment| beside(playlist, segment)))
+}
+
 /// `master`: the multivariant playlist over CMAF.
 pub(crate) fn paths(headwater: &Installation, master: &str) -> Result<Vec<Asked>> {
     let (manifest, _) = master

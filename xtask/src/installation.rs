@@ -107,10 +107,10 @@ impl Installation {
     }
 
     /// Stops it and starts it on the same folder; how long until it was ready.
-    pub(crate) fn restart(&mut self, binary: &Path) -> Result<Duration> {
+    pub(crate) fn restart(&mut self, binary: &Path, args: &[&str]) -> Result<Duration> {
         self.server.stop();
         let started = Instant::now();
-        let (server, _) = Self::run(&mut Command::new(binary), &self.directory, &["--no-demo"])?;
+        let (server, _) = Self::run(&mut Command::new(binary), &self.directory, args)?;
         self.server = server;
         Ok(started.elapsed())
     }
