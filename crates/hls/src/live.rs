@@ -95,6 +95,9 @@ pub struct LivePlaylist {
     pub target_duration: u64,
     /// Complete ones and gaps, without a hole.
     pub segments: Vec<LiveSegment>,
+    /// Delta updates are offered without low latency, too, where they leave out at least half. Those are of version 9: none of old
+    /// clients is to see it.
+    pub deltas: bool,
     /// `None` without low latency, and once nothing follows.
     pub low_latency: Option<LowLatency>,
     /// Nothing follows.
@@ -138,10 +141,12 @@ impl LivePlaylist {
         let target = self.target();
         let low = self.low_latency.as_ref().filter(|_| !self.ended);
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
-        let needs = match (low, self.segments.iter().any(|segment| segment.gap)) {
-            (Some(_), _) => version::SKIPPED,
-            (None, true) => version::GAPS,
-            (None, false) => 0,
+        let skippable = self.skippable(target);
+        let offered = low.is_some() || self.offers_deltas(skippable);
+        let needs = match (offered, self.segments.iter().any(|segment| segment.gap)) {
+            (true, _) => version::SKIPPED,
+            (false, true) => version::GAPS,
+            (false, false) => 0,
         };
         number(&mut out, self.version.max(needs).into());
         out.push_str("\n#EXT-X-TARGETDURATION:");
@@ -160,6 +165,10 @@ impl LivePlaylist {
             out.push_str("\n#EXT-X-PART-INF:PART-TARGET=");
             decimal(&mut out, low.part_target_ms, 3);
             out.push('\n');
+        } else if offered {
+            out.push_str("#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=");
+            number(&mut out, target.saturating_mul(SKIP_UNTIL));
+            out.push('\n');
         }
         out.push_str("#EXT-X-MEDIA-SEQUENCE:");
         number(&mut out, self.first_number);
@@ -175,9 +184,9 @@ impl LivePlaylist {
         if self.key_frames {
             out.push_str(I_FRAMES_ONLY);
         }
-        let skipped = match (skip, low) {
-            (Skip::Old, Some(_)) => self.skippable(target),
-            _ => 0,
+        let skipped = match skip {
+            Skip::Old if offered => skippable,
+            Skip::Old | Skip::No => 0,
         };
         if skipped > 0 {
             let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
@@ -288,6 +297,12 @@ impl LivePlaylist {
             near = near.saturating_add(1);
         }
         self.segments.len().saturating_sub(near)
+    }
+
+    /// Whether it is long enough for delta updates to matter.
+    fn offers_deltas(&self, skippable: usize) -> bool {
+        let half = self.segments.len().div_ceil(2);
+        self.deltas && !self.ended && skippable > 0 && skippable >= half
     }
 
     fn skippable(&self, target: u64) -> usize {
@@ -452,6 +467,7 @@ mod tests {
             first_number: 881_234,
             discontinuity_sequence: 0,
             target_duration: 2,
+            deltas: true,
             segments: list.collect(),
             low_latency: Some(LowLatency {
                 part_target_ms: 334,
@@ -512,6 +528,41 @@ mod tests {
         );
         assert_eq!(count(&delta, "#EXTINF"), 6);
         assert!(!delta.contains("#EXT-X-MAP"));
+    }
+
+    #[test]
+    fn long_windows_are_updated_by_what_is_new_without_low_latency() {
+        let mut long = playlist(20);
+        long.low_latency = None;
+        let whole = long.write(Skip::No);
+        let head = "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:2\n#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=12\n";
+        assert!(whole.starts_with(head), "{whole}");
+        assert_eq!(whole.matches("#EXTINF").count(), 20);
+        let delta = long.write(Skip::Old);
+        assert!(delta.starts_with(head), "{delta}");
+        assert!(
+            delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=14\n"),
+            "{delta}"
+        );
+        assert_eq!(delta.matches("#EXTINF").count(), 6);
+        // Nothing of it for what has ended, for windows that are short, and for old clients.
+        let plain = |playlist: &LivePlaylist| {
+            let text = playlist.write(Skip::Old);
+            assert!(!text.contains("SKIP"), "{text}");
+            assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:8\n"), "{text}");
+            assert_eq!(text, playlist.write(Skip::No));
+        };
+        let mut short = playlist(11);
+        short.low_latency = None;
+        plain(&short);
+        plain(&LivePlaylist {
+            ended: true,
+            ..long.clone()
+        });
+        plain(&LivePlaylist {
+            deltas: false,
+            ..long
+        });
     }
 
     #[test]

@@ -249,6 +249,7 @@ pub(crate) fn media_playlist(
         first_number: show.timeline.segment_number(first, show.rows_per_segment),
         discontinuity_sequence: show.timeline.discontinuity_sequence(first),
         target_duration: target_ms.div_ceil(1000),
+        deltas: asked.format == Format::HlsCmaf,
         segments: uris.segments(show, &lane, &runs),
         low_latency: parts_ms.map(|ms| uris.low_latency(show, &lane, tracks, ms)),
         ended: show.ended,

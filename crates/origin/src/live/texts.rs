@@ -135,6 +135,7 @@ pub(crate) fn media_playlist(
         first_number: show.timeline.segment_number(first, show.rows_per_segment),
         discontinuity_sequence: show.timeline.discontinuity_sequence(first),
         target_duration: u64::from(show.segment_ms()).div_ceil(1000),
+        deltas: false,
         segments,
         low_latency: None,
         ended: show.ended,

@@ -243,6 +243,40 @@ fn a_worker_that_is_away_leaves_what_is_in_storage() {
 }
 
 #[test]
+fn long_windows_are_updated_by_what_is_new() {
+    let bench = bench(200, 203, false, None);
+    let text = |path: &str| bench.get(path).text().to_owned();
+    let whole = text(VIDEO);
+    let delta = text(&format!("{VIDEO}?_HLS_skip=YES"));
+    for playlist in [&whole, &delta] {
+        assert!(
+            playlist.starts_with("#EXTM3U\n#EXT-X-VERSION:9\n"),
+            "{playlist}"
+        );
+        assert_eq!(
+            count(playlist, "#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=6\n"),
+            1,
+            "{playlist}"
+        );
+    }
+    assert!(
+        delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=197\n"),
+        "{delta}"
+    );
+    // What is not skipped is the whole playlist's end.
+    let (_, newest) = delta
+        .split_once("#EXT-X-SKIP:SKIPPED-SEGMENTS=197\n")
+        .unwrap();
+    assert!(whole.ends_with(newest), "{delta}");
+    for format in ["m3u8-aapl-v3", "m3u8-aapl", "m3u8-aapl-v8"] {
+        let path = VIDEO.replace("m3u8-cmaf", format);
+        let plain = text(&path);
+        assert!(!plain.contains("SKIP"), "{plain}");
+        assert_eq!(text(&format!("{path}?_HLS_skip=YES")), plain);
+    }
+}
+
+#[test]
 fn the_multivariant_playlist_lists_what_plays() {
     let text = bench(3, 5, false, None).get(MANIFEST).text().to_owned();
     assert!(text.contains("QualityLevels(2000000)/Manifest(video,format=m3u8-cmaf)\n"));
