@@ -35,24 +35,7 @@ pub(super) async fn content(run: &OutputRun<'_>, part: &Part) -> Step<f64> {
         let out = run.folder.join("measured");
         let mut arguments = run.opening(run.threads());
         arguments.extend(input.arguments(true));
-        let map = format!("0:{}", video.index);
-        let scale = format!("scale=-2:{LINES}:flags=bilinear,format=yuv420p");
-        arguments.extend(
-            [
-                "-map",
-                &map,
-                "-vf",
-                &scale,
-                "-fps_mode",
-                "vfr",
-                "-an",
-                "-c:v",
-                "libx264",
-            ]
-            .into_iter()
-            .chain(["-preset", "veryfast", "-crf", QUALITY, "-f", "h264"])
-            .map(str::to_owned),
-        );
+        arguments.extend(encode(video.index));
         arguments.push(OutputRun::argument(&out));
         let program = run.program(arguments, 1);
         let ended = program.run_counted(&run.job.stop, &mut |_| ()).await;
@@ -69,4 +52,30 @@ pub(super) async fn content(run: &OutputRun<'_>, part: &Part) -> Step<f64> {
     let kbps = bits / seconds / 1000.0;
     tracing::info!(kbps, "content measured");
     Ok((kbps / USUAL_KBPS).clamp(0.25, 1.5))
+}
+
+/// What is made of the stream `index`. With one thread: of several, as many as the machine has cores by itself, x264 writes other
+/// bytes, and every worker has to come to the same ladder.
+fn encode(index: u32) -> Vec<String> {
+    let map = format!("0:{index}");
+    let scale = format!("scale=-2:{LINES}:flags=bilinear,format=yuv420p");
+    ["-map", &map, "-vf", &scale, "-fps_mode", "vfr", "-an"]
+        .into_iter()
+        .chain(["-c:v", "libx264", "-threads", "1"])
+        .chain(["-preset", "veryfast", "-crf", QUALITY, "-f", "h264"])
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measuring_does_not_depend_on_the_machine() {
+        let words = encode(3);
+        let threads = words.windows(2).position(|pair| pair == ["-threads", "1"]);
+        let encoder = words.iter().position(|word| word == "libx264");
+        assert!(threads > encoder && encoder.is_some(), "{words:?}");
+    }
 }
