@@ -281,9 +281,16 @@ pub struct ChunkRecord {
     pub output: u32,
     /// Number of the chunk in the worker's own partition of the source.
     pub chunk: u32,
-    /// The worker's own record, stored and returned as it is. At most 256 KiB.
+    /// The worker's own record, stored and returned as it is. At most [`MAX_CHUNK_BYTES`] as JSON text.
     pub record: serde_json::Value,
 }
+
+/// Longest record of a finished chunk, as JSON text: of twenty renditions of half a minute of 60 pictures a second, with times that
+/// were rounded to milliseconds, there are 12 bytes to say of every picture.
+pub const MAX_CHUNK_BYTES: usize = 768 * 1024;
+
+/// Most bytes of records in one report: with the rest of it, less than the 1 MiB that the API reads of a body.
+pub const MAX_REPORTED_BYTES: usize = 896 * 1024;
 
 /// Keeps the lease, reports how far the job is, and stores finished chunks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

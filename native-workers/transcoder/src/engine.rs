@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::LocalBoxFuture;
 use headwater_blob::HyperClient;
 use headwater_work::{
-    ChunkRecord, Claim, EncodedTrack, EngineChoice, MAX_REASON_BYTES, OutputFailure,
-    OutputProgress, WorkOutput,
+    ChunkRecord, Claim, EncodedTrack, EngineChoice, MAX_REASON_BYTES, MAX_REPORTED_BYTES,
+    OutputFailure, OutputProgress, WorkOutput,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,9 @@ pub fn by_urgency(claim: &Claim) -> Vec<(usize, &WorkOutput)> {
     outputs.sort_by_key(|(_, output)| std::cmp::Reverse(output.urgency));
     outputs
 }
+
+/// Most finished chunks that are reported at a time.
+const MOST_REPORTED: usize = 16;
 
 /// What an engine gets besides the claim, and where it reports.
 #[derive(Debug)]
@@ -246,10 +249,20 @@ impl Job {
             .collect()
     }
 
-    /// Takes the finished chunks that are yet to be reported, a few at a time.
+    /// Takes the finished chunks that are yet to be reported, as many at a time as a report has room for; at least one, if there
+    /// are any.
     pub fn take_chunks(&self) -> Vec<ChunkRecord> {
         let mut reports = self.reports();
-        let count = reports.chunks.len().min(16);
+        let mut bytes = 0;
+        let fitting = reports
+            .chunks
+            .iter()
+            .take(MOST_REPORTED)
+            .take_while(|chunk| {
+                bytes += chunk.record.to_string().len();
+                bytes <= MAX_REPORTED_BYTES
+            });
+        let count = fitting.count().max(1).min(reports.chunks.len());
         reports.chunks.drain(..count).collect()
     }
 
@@ -258,5 +271,40 @@ impl Job {
         let mut reports = self.reports();
         chunks.append(&mut reports.chunks);
         reports.chunks = chunks;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_work::MAX_CHUNK_BYTES;
+
+    use super::*;
+
+    /// How many chunks with records of `bytes` go into each report.
+    fn reports(bytes: usize, count: u32) -> Vec<usize> {
+        let client = HyperClient::new(headwater_blob::HyperOptions::default()).unwrap();
+        let job = Job::new(client, CancellationToken::new());
+        for chunk in 0..count {
+            job.finished_chunk(ChunkRecord {
+                output: 0,
+                chunk,
+                record: "x".repeat(bytes - 2).into(),
+            });
+        }
+        let mut taken = Vec::new();
+        loop {
+            let chunks = job.take_chunks();
+            if chunks.is_empty() {
+                return taken;
+            }
+            taken.push(chunks.len());
+        }
+    }
+
+    #[test]
+    fn a_report_has_a_size() {
+        assert_eq!(reports(1000, 20), [16, 4]);
+        assert_eq!(reports(200_000, 9), [4, 4, 1]);
+        assert_eq!(reports(MAX_CHUNK_BYTES, 2), [1, 1]);
     }
 }

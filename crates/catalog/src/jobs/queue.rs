@@ -7,8 +7,8 @@
 
 use headwater_seal::Seal;
 use headwater_work::{
-    ChunkRecord, EncodedTrack, EngineChoice, JobErrorCode, JobFailure, MAX_ENCODED_TRACKS,
-    MAX_REASON_BYTES, OutputFailure, OutputProgress, Selection,
+    ChunkRecord, EncodedTrack, EngineChoice, JobErrorCode, JobFailure, MAX_CHUNK_BYTES,
+    MAX_ENCODED_TRACKS, MAX_REASON_BYTES, OutputFailure, OutputProgress, Selection,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
@@ -34,9 +34,6 @@ const AFTER_UNPREPARED: i64 = 30;
 
 /// Shortest and longest lease, in seconds.
 pub const LEASE_SECONDS: std::ops::RangeInclusive<u32> = 5..=300;
-
-/// Longest record of a finished chunk, as JSON text.
-pub const MAX_CHUNK_BYTES: usize = 256 * 1024;
 
 /// Jobs with unusable inputs that one claim clears away before it gives up looking.
 const MAX_SKIPPED: usize = 16;

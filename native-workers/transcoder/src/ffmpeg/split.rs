@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use headwater_preset::{OverlayKind, RateControl, SyncMode, VideoCodec, VideoFormat};
+use headwater_work::MAX_CHUNK_BYTES;
 
 use super::indexed::has_index;
 use super::inputs::{Input, LIMITS};
@@ -30,6 +31,8 @@ pub(super) const CHUNK_MS: u64 = 20_000;
 const SLACK: u64 = 45;
 /// Longest lead of decoding that a track's edit list is given.
 const MOST_REORDERING: u64 = TICKS;
+/// At most so many bytes of a chunk's record are about one picture of one rendition.
+const PICTURE_BYTES: usize = 13;
 /// Most pictures that are planned with: two days of 60 a second.
 const MOST_PICTURES: usize = 48 * 3600 * 60;
 
@@ -235,6 +238,11 @@ impl OutputRun<'_> {
         let lead = rungs.map(|rung| split.reordering(depth(rung))).max();
         if lead.is_none_or(|lead| lead > MOST_REORDERING) {
             return Ok(Err("its pictures are shown for long, one by one".into()));
+        }
+        let renditions = plan.tracks.iter().filter(|track| track.is_video()).count();
+        let longest = split.chunks.iter().map(|chunk| chunk.pictures.len()).max();
+        if longest.unwrap_or(0) * renditions * PICTURE_BYTES > MAX_CHUNK_BYTES {
+            return Ok(Err("it has more renditions than are kept track of".into()));
         }
         let works: Vec<&Work> = plan.tracks.iter().map(|track| &track.work).collect();
         split.fingerprint = fingerprint
