@@ -49,6 +49,11 @@ pub fn internal(message: impl Into<String>) -> Stopped {
     failure(JobErrorCode::ServiceError, message)
 }
 
+/// Trouble of this worker's that another, or this one later, may not have.
+pub fn passing(message: impl Into<String>) -> Stopped {
+    failure(JobErrorCode::ServiceTransientError, message)
+}
+
 /// Reading the source failed after retries.
 pub fn download(what: &str, error: &ClientError) -> Stopped {
     let code = match error {

@@ -105,7 +105,7 @@ pub fn outcome(file: &str, ended: Ended) -> Step<(Vec<u8>, String)> {
         Ended::Done { stdout, stderr } => return Ok((stdout, stderr)),
         Ended::Stopped => return Err(Stopped::Interrupted),
         Ended::NotStarted(error) => {
-            return Err(failure::internal(format!(
+            return Err(failure::passing(format!(
                 "ffmpeg could not be started: {error}."
             )));
         }
@@ -114,10 +114,33 @@ pub fn outcome(file: &str, ended: Ended) -> Step<(Vec<u8>, String)> {
             "made no progress for too long and was stopped".into(),
         ),
         Ended::Failed {
-            signal: Some(libc::SIGXCPU | libc::SIGKILL),
+            signal: Some(libc::SIGXCPU),
             stderr,
             ..
-        } => (stderr, "used up the time or memory of a job".to_owned()),
+        } => (stderr, "used up the time of a job".to_owned()),
+        // ffmpeg's own answer to a signal that it has a handler for, as it has for SIGXCPU.
+        Ended::Failed {
+            code: Some(255),
+            stderr,
+            ..
+        } => (
+            stderr,
+            "used up the time of a job, or was told to stop".to_owned(),
+        ),
+        // Not by us: most likely by a kernel that was out of memory, which need not be this file's doing.
+        Ended::Failed {
+            signal: Some(libc::SIGKILL),
+            stderr,
+            ..
+        } => {
+            return Err(told(
+                JobErrorCode::ServiceTransientError,
+                format!(
+                    "The input file '{file}' could not be encoded: ffmpeg was killed, as happens where memory runs out."
+                ),
+                &stderr,
+            ));
+        }
         Ended::Failed {
             signal: Some(libc::SIGXFSZ),
             ..
@@ -228,6 +251,16 @@ mod tests {
         assert_eq!(code("Decoder not found", None), ContentUnsupported);
         assert_eq!(code("", Some(libc::SIGXCPU)), ServiceError);
         assert_eq!(code("", Some(libc::SIGSEGV)), ContentMalformed);
+        assert_eq!(code(invalid, Some(libc::SIGKILL)), ServiceTransientError);
         assert_eq!(code("something new", None), ServiceError);
+    }
+
+    #[test]
+    fn what_never_ran_may_run_elsewhere() {
+        let ended = Ended::NotStarted(std::io::ErrorKind::OutOfMemory.into());
+        match outcome("film.mkv", ended) {
+            Err(Stopped::Failed(failure)) => assert!(failure.code.may_retry(), "{failure:?}"),
+            other => panic!("{other:?}"),
+        }
     }
 }

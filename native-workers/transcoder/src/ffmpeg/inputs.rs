@@ -462,7 +462,7 @@ fn read_only(path: &Path) -> Step<()> {
     use std::os::unix::fs::PermissionsExt as _;
     open_own(path)
         .and_then(|file| file.set_permissions(std::fs::Permissions::from_mode(0o400)))
-        .map_err(|error| failure::internal(format!("A source cannot be protected: {error}.")))
+        .map_err(|error| failure::passing(format!("A source cannot be protected: {error}.")))
 }
 
 /// Copies a file of storage's to `path`.

@@ -139,7 +139,7 @@ impl Ffmpeg {
             .map(|output| preset::parse(&output.preset))
             .collect::<Step<Vec<_>>>()?;
         let folder = JobFolder::new(&self.settings.scratch).map_err(|error| {
-            failure::internal(format!("The job's folder cannot be made: {error}."))
+            failure::passing(format!("The job's folder cannot be made: {error}."))
         })?;
         let loader = Loader {
             engine: self,
@@ -158,7 +158,7 @@ impl Ffmpeg {
             let done = job.start(output.index, progress_units(&sources));
             let inside = folder.path().join(format!("out{}", output.index));
             std::fs::create_dir(&inside).map_err(|error| {
-                failure::internal(format!("The job's folder cannot be used: {error}."))
+                failure::passing(format!("The job's folder cannot be used: {error}."))
             })?;
             let run = OutputRun::new(
                 self,

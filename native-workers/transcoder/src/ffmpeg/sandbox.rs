@@ -75,6 +75,9 @@ pub enum Ended {
     NotStarted(std::io::Error),
 }
 
+/// Seconds of the processor between SIGXCPU and SIGKILL, which would not tell a child that took too long from one that the kernel
+/// killed for want of memory.
+const CPU_AFTER_NOTICE: u64 = 10;
 /// Most bytes of standard output that are kept.
 const KEPT_BYTES: u64 = 16 << 20;
 /// Most bytes of standard error that are kept: the first and the last half of them.
@@ -278,10 +281,11 @@ fn confine(command: &mut Command, program: &Program) {
     #[cfg(target_os = "linux")]
     let (filter, files) = (linux::filter(), Ruleset::of(program));
     let set = move || {
-        limit(libc::RLIMIT_AS, limits.memory_bytes)?;
-        limit(libc::RLIMIT_CPU, limits.cpu.as_secs().max(1))?;
-        limit(libc::RLIMIT_FSIZE, limits.file_bytes)?;
-        limit(libc::RLIMIT_CORE, 0)?;
+        let seconds = limits.cpu.as_secs().max(1);
+        limit(libc::RLIMIT_AS, limits.memory_bytes, 0)?;
+        limit(libc::RLIMIT_CPU, seconds, CPU_AFTER_NOTICE)?;
+        limit(libc::RLIMIT_FSIZE, limits.file_bytes, 0)?;
+        limit(libc::RLIMIT_CORE, 0, 0)?;
         #[cfg(target_os = "linux")]
         linux::lock_down(parent, filter.as_ref(), files.as_ref())?;
         #[cfg(not(target_os = "linux"))]
@@ -300,10 +304,11 @@ type Resource = libc::__rlimit_resource_t;
 #[cfg(not(target_os = "linux"))]
 type Resource = libc::c_int;
 
-fn limit(resource: Resource, most: u64) -> std::io::Result<()> {
+/// `beyond`: what there is between the notice and the end, for a resource that has a notice.
+fn limit(resource: Resource, most: u64, beyond: u64) -> std::io::Result<()> {
     let limit = libc::rlimit {
         rlim_cur: most as libc::rlim_t,
-        rlim_max: most as libc::rlim_t,
+        rlim_max: most.saturating_add(beyond) as libc::rlim_t,
     };
     // SAFETY: the structure is whole and outlives the call.
     match unsafe { libc::setrlimit(resource, &raw const limit) } {
