@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::LocalBoxFuture;
-use headwater_work::{Claim, JobErrorCode};
+use headwater_work::{Claim, JobErrorCode, JobFailure};
 
 use crate::analysis::Analysis;
 use crate::builtin::BuiltIn;
@@ -51,6 +51,32 @@ pub struct Auto {
     choice: Choice,
 }
 
+/// An engine for a job.
+struct Chosen<'a> {
+    engine: &'a dyn Engine,
+    /// A sentence that says why this one.
+    why: String,
+    /// What the built-in engine found wrong with the source.
+    damage: Option<JobFailure>,
+}
+
+/// Why the built-in engine does not make a job.
+enum Misfit {
+    /// It is asked for what it does not do: a sentence.
+    Asked(String),
+    /// It finds the source damaged.
+    Damaged(JobFailure),
+}
+
+/// The end of a job whose source neither engine could use: the built-in one's words are the more exact ones.
+fn in_own_words(damage: JobFailure, failure: JobFailure) -> JobFailure {
+    let details = [damage.details, vec![failure.message], failure.details];
+    JobFailure {
+        details: details.concat(),
+        ..damage
+    }
+}
+
 impl Auto {
     /// Looks for ffmpeg in `folder`, or in `PATH`.
     pub async fn find(choice: Choice, settings: Settings, folder: Option<PathBuf>) -> Arc<Self> {
@@ -83,50 +109,69 @@ impl Auto {
         if let Some(inserts) = inserter::of(claim)? {
             return inserter::run(claim, job, &inserts).await;
         }
-        let (engine, why) = self.engine_for(claim, job).await?;
-        job.chose(engine.name(), &why);
-        engine.run(claim, job).await
+        let chosen = self.engine_for(claim, job).await?;
+        job.chose(chosen.engine.name(), &chosen.why);
+        let made = chosen.engine.run(claim, job).await;
+        match (made, chosen.damage) {
+            (Err(Stopped::Failed(failure)), Some(damage)) if !failure.code.may_retry() => {
+                Err(Stopped::Failed(in_own_words(damage, failure)))
+            }
+            (made, _) => made,
+        }
     }
 
     async fn lend_a_hand(&self, claim: &Claim, outputs: &[u32], job: &Job) -> Step<()> {
         // Whoever has the job chose the same, or its plan is another.
-        let (engine, _) = self.engine_for(claim, job).await?;
-        engine.help(claim, outputs, job).await
+        let chosen = self.engine_for(claim, job).await?;
+        chosen.engine.help(claim, outputs, job).await
     }
 
     /// Which engine makes the job, and why that one.
-    async fn engine_for(&self, claim: &Claim, job: &Job) -> Step<(&dyn Engine, String)> {
-        let ffmpeg = match (&self.ffmpeg, self.choice) {
+    async fn engine_for(&self, claim: &Claim, job: &Job) -> Step<Chosen<'_>> {
+        let chosen = |engine, why: String| Chosen {
+            engine,
+            why,
+            damage: None,
+        };
+        let ffmpeg: &dyn Engine = match (&self.ffmpeg, self.choice) {
             (Ok(ffmpeg), Choice::Ffmpeg) => {
                 let why = "The worker was set up with --engine ffmpeg.";
-                return Ok((ffmpeg, why.into()));
+                return Ok(chosen(ffmpeg, why.into()));
             }
             (Ok(ffmpeg), _) => ffmpeg,
             (Err(why), _) => {
                 let why = format!("The worker has no other engine: {why}.");
-                return Ok((&self.builtin, why));
+                return Ok(chosen(&self.builtin, why));
             }
         };
         Ok(match self.fits(claim, job).await? {
             Ok(()) => {
                 let why =
                     "The built-in engine decodes the source and makes what the preset asks for.";
-                (&self.builtin, why.into())
+                chosen(&self.builtin, why.into())
             }
-            Err(why) => (ffmpeg, why),
+            Err(Misfit::Asked(why)) => chosen(ffmpeg, why),
+            Err(Misfit::Damaged(damage)) => Chosen {
+                engine: ffmpeg,
+                why: format!(
+                    "The built-in engine cannot read the source: {}",
+                    damage.message
+                ),
+                damage: Some(damage),
+            },
         })
     }
 
-    /// Whether the built-in engine can make the job. The inner error: a sentence that says why not.
-    async fn fits(&self, claim: &Claim, job: &Job) -> Step<Result<(), String>> {
+    /// Whether the built-in engine can make the job.
+    async fn fits(&self, claim: &Claim, job: &Job) -> Step<Result<(), Misfit>> {
         let mut pictures = false;
         for output in &claim.outputs {
             match Preset::of(&preset::parse(&output.preset)?) {
                 Ok(preset) => pictures |= preset.video != VideoPreset::None,
                 Err(what) => {
-                    return Ok(Err(format!(
+                    return Ok(Err(Misfit::Asked(format!(
                         "The preset asks for {what}, which the built-in engine does not make."
-                    )));
+                    ))));
                 }
             }
         }
@@ -137,9 +182,9 @@ impl Auto {
         match analysed.await {
             // Others would miss it: ffmpeg makes all of the sound that it can.
             Ok(analysis) => Ok(match analysis.passed_over.first() {
-                Some((track, codec)) => Err(format!(
+                Some((track, codec)) => Err(Misfit::Asked(format!(
                     "Track {track} is {codec}, which the built-in engine does not decode."
-                )),
+                ))),
                 None => Ok(()),
             }),
             Err(Stopped::Failed(failure))
@@ -148,11 +193,11 @@ impl Auto {
                     JobErrorCode::ContentUnsupported | JobErrorCode::ConfigurationUnsupported
                 ) =>
             {
-                Ok(Err(failure.message))
+                Ok(Err(Misfit::Asked(failure.message)))
             }
-            // Damaged, or out of reach: the built-in engine's words are the more exact ones.
+            // ffmpeg goes on where something is missing at the end, and knows more kinds of parameter sets.
             Err(Stopped::Failed(failure)) if failure.code == JobErrorCode::ContentMalformed => {
-                Ok(Ok(()))
+                Ok(Err(Misfit::Damaged(failure)))
             }
             Err(other) => Err(other),
         }

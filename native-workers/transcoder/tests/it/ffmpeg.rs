@@ -406,6 +406,43 @@ async fn every_part_of_a_sequence_has_its_own_dynamic_range() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_mp4_that_lacks_a_little_at_its_end_is_made_by_ffmpeg() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "film.mp4";
+    let path = folder.path().join(name);
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=12 -f lavfi -i sine=440:d=12:r=48000 -pix_fmt yuv420p \
+         -c:v libx264 -preset ultrafast -g 25 -c:a aac -movflags +faststart",
+        &path,
+    );
+    let whole = std::fs::read(path).unwrap();
+    let length = whole.len();
+    for missing in [1, length / 100, length / 20] {
+        let fake = fake(Choice::Auto).await;
+        fake.upload(name, whole[..length - missing].to_vec());
+        fake.queue_with(fake.input(name), vec![named("AdaptiveStreaming")]);
+        let made = run(&fake).await;
+        assert_eq!(made.engine, "ffmpeg", "{missing}");
+        assert!(
+            made.reason.contains("the file ends after"),
+            "{}",
+            made.reason
+        );
+        let pictures = media::brightness(&made.folder.path().join(&made.names("_320x180_")[0]));
+        let lost = 300 - pictures.len();
+        assert!(lost <= 300 / 10, "{missing} bytes, {lost} pictures");
+    }
+    let (code, message) = failure(
+        name,
+        whole[..length * 2 / 3].to_vec(),
+        named("AdaptiveStreaming"),
+    )
+    .await;
+    assert_eq!(code, JobErrorCode::ContentMalformed);
+    assert!(message.contains("the file ends after"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_encoded_says_why() {
     use JobErrorCode::{ContentMalformed, ContentUnsupported};
     let folder = tempfile::tempdir().unwrap();
