@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headwater_net::egress::{Guard, NoAddress};
 use headwater_work::{JobErrorCode, JobFailure};
-use http::{Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -49,7 +49,16 @@ fn passing(name: &str, why: impl Into<String>) -> Stopped {
     told(JobErrorCode::DownloadTransientError, name, why)
 }
 
-/// Fetches `url` into the file `path`; gives its name.
+/// A file that was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// The last part of the URL's path.
+    pub name: String,
+    /// What the server says that tells this file from the next at the same URL, and its length.
+    pub identity: String,
+}
+
+/// Fetches `url` into the file `path`.
 ///
 /// Errors: `DownloadNotAccessible` for addresses that the guard holds back and for answers that will not change,
 /// `DownloadTransientError` for others; `ContentUnsupported` for more than `most` bytes.
@@ -59,10 +68,11 @@ pub async fn fetch(
     path: &Path,
     most: u64,
     stop: &CancellationToken,
-) -> Step<String> {
+) -> Step<Remote> {
     let name = name_of(url);
     let mut wait = Duration::from_millis(500);
-    for attempt in 1.. {
+    let mut attempt = 1;
+    loop {
         let outcome = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(Stopped::Interrupted),
@@ -72,11 +82,11 @@ pub async fn fetch(
             Err(Stopped::Failed(failure)) if failure.code.may_retry() && attempt < ATTEMPTS => {
                 tokio::time::sleep(wait).await;
                 wait *= 4;
+                attempt += 1;
             }
-            other => return other.map(|()| name),
+            other => return other.map(|identity| Remote { name, identity }),
         }
     }
-    Ok(name)
 }
 
 /// The last part of the path, without query.
@@ -90,7 +100,8 @@ fn name_of(url: &str) -> String {
     }
 }
 
-async fn fetch_once(guard: &Guard, url: &str, name: &str, path: &Path, most: u64) -> Step<()> {
+/// Gives the file's identity.
+async fn fetch_once(guard: &Guard, url: &str, name: &str, path: &Path, most: u64) -> Step<String> {
     let mut uri: Uri = url
         .parse()
         .map_err(|_| refused(name, "The URL cannot be read."))?;
@@ -115,9 +126,24 @@ async fn fetch_once(guard: &Guard, url: &str, name: &str, path: &Path, most: u64
                 refused(name, why)
             });
         }
-        return keep(answer, name, path, most).await;
+        let validators = validators(answer.headers());
+        let length = keep(answer, name, path, most).await?;
+        return Ok(format!("{validators} {length}"));
     }
     Err(refused(name, "The server redirects too often."))
+}
+
+/// What tells one state of a resource from the next (RFC 9110, 8.8).
+fn validators(headers: &HeaderMap) -> String {
+    [header::ETAG, header::LAST_MODIFIED]
+        .iter()
+        .map(|name| {
+            headers
+                .get(name)
+                .map_or("-".into(), |value| format!("{value:?}"))
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn redirected(from: &Uri, answer: &Response<Incoming>, name: &str) -> Step<Uri> {
@@ -248,7 +274,8 @@ async fn exchange<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .map_err(broken)
 }
 
-async fn keep(answer: Response<Incoming>, name: &str, path: &Path, most: u64) -> Step<()> {
+/// Gives how many bytes there were.
+async fn keep(answer: Response<Incoming>, name: &str, path: &Path, most: u64) -> Step<u64> {
     let large = || {
         failure::unsupported(format!(
             "The input file '{name}' has more than the {most} bytes that this worker takes."
@@ -293,7 +320,7 @@ async fn keep(answer: Response<Incoming>, name: &str, path: &Path, most: u64) ->
             "The input file '{name}' is empty."
         )));
     }
-    Ok(())
+    Ok(kept)
 }
 
 #[cfg(test)]
@@ -307,6 +334,25 @@ mod tests {
             "film.mp4"
         );
         assert_eq!(name_of("https://example.com/"), "media");
+    }
+
+    #[test]
+    fn a_file_that_was_changed_is_another() {
+        let said = |pairs: &[(header::HeaderName, &str)]| {
+            let pairs = pairs.iter().cloned();
+            let headers = pairs.map(|(name, value)| (name, value.parse().unwrap()));
+            validators(&headers.collect())
+        };
+        let all = [
+            said(&[]),
+            said(&[(header::ETAG, "\"1\"")]),
+            said(&[(header::ETAG, "\"2\"")]),
+            said(&[(header::LAST_MODIFIED, "Thu, 01 Jan 1970 00:00:00 GMT")]),
+        ];
+        let different: std::collections::BTreeSet<&String> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
+        let dated = said(&[(header::DATE, "Thu, 01 Jan 1970 00:00:00 GMT")]);
+        assert_eq!(dated, said(&[]));
     }
 
     #[tokio::test]

@@ -350,10 +350,11 @@ impl Loader<'_> {
                 for url in urls {
                     let path = self.path();
                     let most = self.engine.settings.source_bytes;
-                    let name =
+                    let remote =
                         remote::fetch(&self.engine.settings.guard, url, &path, most, self.stop)
                             .await?;
-                    fetched.push(Fetched::whole(name, path));
+                    sources.etags.push(remote.identity);
+                    fetched.push(Fetched::whole(remote.name, path));
                 }
                 selected = timed(selection)?;
             }
