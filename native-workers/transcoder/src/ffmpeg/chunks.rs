@@ -410,10 +410,13 @@ impl OutputRun<'_> {
         arguments.extend(self.stretch(plan, split, chunk)?);
         let key_frames = split.key_frames(chunk);
         for (rendition, path) in renditions.iter().zip(paths) {
-            let Some(track) = plan.tracks.get(rendition.track) else {
+            let Some(mut track) = plan.tracks.get(rendition.track).cloned() else {
                 continue;
             };
-            self.picture_arguments(plan, track, &key_frames, &threads, &mut arguments);
+            if let Work::Picture { rung, .. } = &mut track.work {
+                rung.options = rung.in_chunks(chunk.pictures.start == 0);
+            }
+            self.picture_arguments(plan, &track, &key_frames, &threads, &mut arguments);
             arguments.extend(["-f".into(), "mp4".into(), Self::argument(path)]);
         }
         let told = AtomicU64::new(0);

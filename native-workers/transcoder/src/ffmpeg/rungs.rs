@@ -28,6 +28,62 @@ pub struct Rung {
     pub turn: Rotation,
     /// What follows `-c:v`: the encoder and its options.
     pub options: Vec<String>,
+    /// What a decoder's buffer holds where it is encoded in chunks; `None` for a rung without a bound.
+    pub buffer: Option<ChunkBuffer>,
+}
+
+/// The buffer of a decoder, as the encoder of a chunk takes it to be, in bits.
+///
+/// An encoder knows nothing of the chunk before, whose last pictures may have used up what the buffer had. If it took its own to be
+/// nearly full, as encoders do, a player would have to have buffered it twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkBuffer {
+    pub bits: u64,
+    /// What is in it at the beginning of every chunk but the first.
+    pub begins: u64,
+}
+
+impl ChunkBuffer {
+    /// Of `bits`; `bounded`: of a layer of [`plain_layer`], in which 1.1 * (2 + 0.5 + 0.5 * 0.45) seconds of the rate are 1.5 times those
+    /// of two.
+    fn new(bits: u64, bounded: bool) -> Self {
+        let bits = match bounded {
+            true => bits * CHUNK_BUFFER_MS / BUFFER_MS,
+            false => bits,
+        };
+        Self {
+            bits,
+            begins: bits * 45 / 100,
+        }
+    }
+}
+
+impl Rung {
+    /// Its options for one of several chunks; `first`: the first.
+    pub(super) fn in_chunks(&self, first: bool) -> Vec<String> {
+        let mut options = self.options.clone();
+        let Some(buffer) = self.buffer else {
+            return options;
+        };
+        let mut name = String::new();
+        for option in &mut options {
+            match name.as_str() {
+                "-bufsize" => *option = buffer.bits.to_string(),
+                // ffmpeg does not tell x265 what is in the buffer.
+                "-x265-params" if !first => {
+                    let part = buffer.begins as f64 / buffer.bits.max(1) as f64;
+                    *option += &format!(":vbv-init={part:.2}");
+                }
+                _ => {}
+            }
+            name.clone_from(option);
+        }
+        if !first {
+            options.push("-rc_init_occupancy".into());
+            options.push(buffer.begins.to_string());
+        }
+        options
+    }
 }
 
 /// H.265 and AV1 need fewer bits than the ladders of H.264 say.
@@ -72,8 +128,10 @@ pub fn rungs(
             source.size.width, source.size.height
         )));
     }
+    let chosen = !matches!(video.ladder, Ladder::Exact(_));
     made.into_iter()
         .map(|(size, inner, layer)| {
+            let options = options(video, &layer, size, colour, tools)?;
             Ok(Rung {
                 format: video.format,
                 size,
@@ -83,7 +141,8 @@ pub fn rungs(
                 label: layer.label.clone().or_else(|| video.label.clone()),
                 ten_bits: layer.ten_bits,
                 turn: Rotation::None,
-                options: options(video, &layer, size, colour, tools)?,
+                buffer: buffer_of(&options).map(|bits| ChunkBuffer::new(bits, chosen)),
+                options,
             })
         })
         .collect()
@@ -130,6 +189,10 @@ fn thinned(rungs: Vec<ladder::Rendition>) -> Vec<ladder::Rendition> {
     kept
 }
 
+/// What the buffer of a chosen layer holds, in time at its highest rate: of what is encoded in one piece, and in chunks.
+const BUFFER_MS: u64 = 720;
+const CHUNK_BUFFER_MS: u64 = 500;
+
 /// In any two seconds a buffer lets through what comes in two seconds and all that it holds: 1.1 * (2 + 0.72) is 1.5 times the
 /// rate for two.
 fn plain_layer(kbps: u32) -> VideoLayer {
@@ -139,7 +202,7 @@ fn plain_layer(kbps: u32) -> VideoLayer {
         label: None,
         bitrate: kbps * 1000,
         max_bitrate: Some(kbps * 1100),
-        buffer_ms: 720,
+        buffer_ms: BUFFER_MS as u32,
         b_frames: None,
         adaptive_b_frames: true,
         frame_rate: None,
@@ -193,6 +256,12 @@ pub(super) fn sizes(
             }
         }
     }
+}
+
+/// Bits of the buffer that `options` give an encoder.
+fn buffer_of(options: &[String]) -> Option<u64> {
+    let at = options.iter().position(|option| option == "-bufsize")?;
+    options.get(at + 1)?.parse().ok()
 }
 
 /// The encoder of `format` and its options.
@@ -431,5 +500,46 @@ mod tests {
         );
         assert_eq!(rates("ContentAwareEncoding", 1.5), [3000, 1730, 1080, 570]);
         assert_eq!(rates("ContentAwareEncoding", 0.25), [1700, 880, 550]);
+    }
+
+    async fn made(codec: serde_json::Value) -> Vec<Rung> {
+        let json = serde_json::json!({
+            "@odata.type": "#Microsoft.Media.StandardEncoderPreset", "codecs": [codec],
+            "formats": [{"@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}_{Bitrate}{Extension}"}]});
+        let preset = crate::preset::parse(&json).unwrap();
+        let headwater_preset::VideoCodec::Encode(video) = &preset.videos[0] else {
+            panic!();
+        };
+        let source = SourceVideo {
+            size: Size {
+                width: 1280,
+                height: 720,
+            },
+            frames_per_second: 25.0,
+            bits_per_second: 8_000_000,
+        };
+        let tools = Tools::find(None).await.unwrap();
+        let colour = crate::colour::decided(None, source.size);
+        rungs(video, source, colour, 1.0, &tools).unwrap()
+    }
+
+    fn value<'a>(options: &'a [String], name: &str) -> Option<&'a str> {
+        let at = options.iter().position(|option| option == name)?;
+        options.get(at + 1).map(String::as_str)
+    }
+
+    #[tokio::test]
+    async fn chunks_but_the_first_begin_with_less_in_the_buffer() {
+        let codec = |kind: &str| {
+            serde_json::json!({"@odata.type": format!("#Microsoft.Media.{kind}"),
+            "layers": [{"bitrate": 1_000_000, "bufferWindow": "PT1S"}]})
+        };
+        let rung = &made(codec("H264Video")).await[0];
+        assert_eq!(rung.in_chunks(true), rung.options);
+        let later = rung.in_chunks(false);
+        assert_eq!(value(&later, "-rc_init_occupancy"), Some("450000"));
+        let later = made(codec("H265Video")).await[0].in_chunks(false);
+        let parameters = value(&later, "-x265-params").unwrap();
+        assert!(parameters.ends_with(":vbv-init=0.45"), "{parameters}");
     }
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 const RATE: f64 = 25.0;
 /// Of the announced rate, in any two seconds.
 const MOST: f64 = 1.5;
+/// The same where a chunk ends in the worst that there is for it: x264 does not use all that its buffer would let it.
+const AT_SEAMS: f64 = 1.3;
 /// How far the whole file may be from it.
 const OFF: f64 = 0.05;
 
@@ -89,5 +91,24 @@ async fn what_needs_its_rate_gets_it() {
             let most = most_in_two_seconds(&bits) / rate;
             assert!(most <= MOST, "{engine:?} {name}: {most:.2} times its rate");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seams_of_chunks_take_no_more_than_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("film.mp4");
+    // Two chunks of 22 s. What is easy ends a second before the second begins, when pictures of noise come that stand for 0.3 s each.
+    media::ffmpeg(
+        "-f lavfi -i testsrc2=s=640x360:r=25:d=21 \
+         -f lavfi -i testsrc2=s=640x360:r=10/3:d=23,noise=alls=100:allf=t,fps=25 \
+         -filter_complex [0][1]concat=n=2,format=yuv420p -c:v libx264 -preset ultrafast -crf 12 -g 50",
+        &source,
+    );
+    let made = ladder(&source, Choice::Ffmpeg).await;
+    assert!(made.reason.contains("in 2 chunks"), "{}", made.reason);
+    for (name, rate, bits) in renditions(&made) {
+        let most = most_in_two_seconds(&bits) / rate;
+        assert!(most <= AT_SEAMS, "{name}: {most:.2} times its rate");
     }
 }
