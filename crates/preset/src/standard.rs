@@ -328,17 +328,22 @@ fn layer(
         "height",
         "label",
         "bitrate",
-        "maxBitrate",
-        "bFrames",
         "frameRate",
-        "slices",
-        "adaptiveBFrame",
         "profile",
-        "level",
-        "bufferWindow",
         "crf",
-        "referenceFrames",
     ];
+    // The encoders of AV1 have no orders about the others, or do not follow them.
+    if format != VideoFormat::Av1 {
+        known.extend([
+            "maxBitrate",
+            "bFrames",
+            "slices",
+            "adaptiveBFrame",
+            "level",
+            "bufferWindow",
+            "referenceFrames",
+        ]);
+    }
     if format == VideoFormat::H264 {
         known.push("entropyMode");
     }
@@ -605,6 +610,28 @@ mod tests {
         assert!(
             matches!(&made.videos[0], VideoCodec::Encode(video) if video.rate == RateControl::Average)
         );
+    }
+
+    #[test]
+    fn layers_of_av1_have_only_what_is_followed() {
+        let read = |member: &str, value: serde_json::Value| {
+            let layer = json!({"bitrate": 600_000, member: value});
+            let codecs = json!([{"@odata.type": "#Headwater.AV1Video", "layers": [layer]}]);
+            Preset::parse(&preset(codecs, mp4()))
+        };
+        read("profile", json!("Main10")).unwrap();
+        for (member, value) in [
+            ("slices", json!(2)),
+            ("level", json!("4.1")),
+            ("referenceFrames", json!(2)),
+            ("bFrames", json!(2)),
+            ("adaptiveBFrame", json!(false)),
+            ("maxBitrate", json!(900_000)),
+            ("bufferWindow", json!("PT1S")),
+        ] {
+            let error = read(member, value).unwrap_err();
+            assert_eq!(error.field, format!("codecs[0].layers[0].{member}"));
+        }
     }
 
     #[test]

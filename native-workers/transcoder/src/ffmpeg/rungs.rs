@@ -136,7 +136,12 @@ pub fn rungs(
                 format: video.format,
                 size,
                 inner,
-                kbps: layer.bitrate / 1000,
+                // Of constant quality without a bitrate there is nothing to say beforehand.
+                kbps: if layer.bitrate < UNLIMITED {
+                    layer.bitrate / 1000
+                } else {
+                    0
+                },
                 frame_rate: layer.frame_rate,
                 label: layer.label.clone().or_else(|| video.label.clone()),
                 ten_bits: layer.ten_bits,
@@ -189,6 +194,8 @@ fn thinned(rungs: Vec<ladder::Rendition>) -> Vec<ladder::Rendition> {
     kept
 }
 
+/// As a layer's bitrate: there is none.
+const UNLIMITED: u32 = 400_000_000;
 /// What the buffer of a chosen layer holds, in time at its highest rate: of what is encoded in one piece, and in chunks.
 const BUFFER_MS: u64 = 720;
 const CHUNK_BUFFER_MS: u64 = 500;
@@ -335,14 +342,23 @@ fn pick(complexity: Complexity, names: [&'static str; 3]) -> &'static str {
     }
 }
 
+fn buffer_bits(rate: u32, milliseconds: u32) -> u64 {
+    let bits = u64::from(rate) * u64::from(milliseconds) / 1000;
+    bits.clamp(1, 2_000_000_000)
+}
+
 fn rate(out: &mut Arguments, video: &VideoEncode, layer: &VideoLayer, encoder: &str) {
     let most = layer
         .max_bitrate
         .unwrap_or(layer.bitrate)
         .max(layer.bitrate);
-    let buffer = u64::from(most) * u64::from(layer.buffer_ms) / 1000;
-    let buffer = buffer.clamp(1, 2_000_000_000);
-    let capped = layer.bitrate < 400_000_000;
+    let buffer = buffer_bits(most, layer.buffer_ms);
+    // What a player's buffer fills at: what the layer says, or its bitrate. Those of chosen ladders are not to be exceeded.
+    let ceiling = match video.ladder {
+        Ladder::Exact(_) => layer.max_bitrate.unwrap_or(layer.bitrate),
+        _ => layer.bitrate,
+    };
+    let capped = ceiling < UNLIMITED;
     match video.rate {
         RateControl::Quality => {
             let usual = match encoder {
@@ -352,12 +368,16 @@ fn rate(out: &mut Arguments, video: &VideoEncode, layer: &VideoLayer, encoder: &
             };
             out.push("-crf", layer.crf.unwrap_or(usual).to_string());
             match encoder {
-                "libaom-av1" if capped => out.push("-b:v", layer.bitrate.to_string()),
+                "libaom-av1" if capped => out.push("-b:v", ceiling.to_string()),
                 "libaom-av1" => out.push("-b:v", "0"),
-                // SVT-AV1 of this age takes no ceiling beside a quality.
+                "libsvtav1" if capped => out.push("-maxrate", ceiling.to_string()),
                 "libsvtav1" => {}
                 _ if capped => {
-                    out.push("-maxrate", layer.bitrate.to_string());
+                    let buffer = match video.ladder {
+                        Ladder::Exact(_) => buffer_bits(ceiling, layer.buffer_ms),
+                        _ => buffer,
+                    };
+                    out.push("-maxrate", ceiling.to_string());
                     out.push("-bufsize", buffer.to_string());
                 }
                 _ => {}
@@ -526,6 +546,37 @@ mod tests {
     fn value<'a>(options: &'a [String], name: &str) -> Option<&'a str> {
         let at = options.iter().position(|option| option == name)?;
         options.get(at + 1).map(String::as_str)
+    }
+
+    #[tokio::test]
+    async fn quality_stays_below_the_highest_rate_of_its_layer() {
+        for (layer, most, buffer, kbps) in [
+            (serde_json::json!({"crf": 23}), None, None, 0),
+            (
+                serde_json::json!({"crf": 23, "bitrate": 2_000_000}),
+                Some("2000000"),
+                Some("10000000"),
+                2000,
+            ),
+            (
+                serde_json::json!({"crf": 23, "bitrate": 2_000_000, "maxBitrate": 3_000_000, "bufferWindow": "PT2S"}),
+                Some("3000000"),
+                Some("6000000"),
+                2000,
+            ),
+            (
+                serde_json::json!({"crf": 23, "maxBitrate": 3_000_000, "bufferWindow": "PT1S"}),
+                Some("3000000"),
+                Some("3000000"),
+                0,
+            ),
+        ] {
+            let codec = serde_json::json!({"@odata.type": "#Microsoft.Media.H264Video", "rateControlMode": "CRF", "layers": [layer]});
+            let rung = &made(codec).await[0];
+            assert_eq!(value(&rung.options, "-maxrate"), most, "{layer}");
+            assert_eq!(value(&rung.options, "-bufsize"), buffer, "{layer}");
+            assert_eq!(rung.kbps, kbps, "{layer}");
+        }
     }
 
     #[tokio::test]
