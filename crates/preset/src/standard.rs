@@ -1,6 +1,7 @@
 //! `#Microsoft.Media.StandardEncoderPreset`: codecs, filters and formats, each spelled out.
 
 use crate::built_in::COMPLEXITIES;
+use crate::filters::{Deinterlace, OverlayKind, Turn};
 use crate::images::{self, ImageFormat};
 use crate::model::{
     AudioCodec, AudioEncode, AudioFormat, Complexity, H264Profile, Ladder, Length, Preset,
@@ -113,6 +114,7 @@ fn agree(node: &Node<'_>, preset: &Preset) -> Result<(), PresetError> {
             .iter()
             .any(|video| matches!(video, VideoCodec::Copy { .. }) == copied)
     };
+    untouched(node, preset)?;
     if copies(true) && copies(false) {
         return Err(node.fault(
             "codecs",
@@ -134,6 +136,51 @@ fn agree(node: &Node<'_>, preset: &Preset) -> Result<(), PresetError> {
         }
     }
     Ok(())
+}
+
+/// What is copied stays as it is: filters that would change it are refused.
+fn untouched(node: &Node<'_>, preset: &Preset) -> Result<(), PresetError> {
+    let filters = &preset.filters;
+    let video = preset
+        .videos
+        .iter()
+        .any(|video| matches!(video, VideoCodec::Copy { .. }));
+    let audio = preset
+        .audios
+        .iter()
+        .any(|audio| matches!(audio, AudioCodec::Copy { .. }));
+    let laid = |sound: bool| {
+        filters
+            .overlays
+            .iter()
+            .any(|overlay| matches!(overlay.kind, OverlayKind::Sound) == sound)
+    };
+    let refused = [
+        (
+            "deinterlace",
+            "CopyVideo",
+            video && matches!(filters.deinterlace, Some(Deinterlace::On(_))),
+        ),
+        (
+            "rotation",
+            "CopyVideo",
+            video && !matches!(filters.turn, Turn::Auto | Turn::None),
+        ),
+        ("crop", "CopyVideo", video && filters.crop.is_some()),
+        ("fadeIn", "CopyVideo", video && filters.fade_in.is_some()),
+        ("fadeOut", "CopyVideo", video && filters.fade_out.is_some()),
+        ("overlays", "CopyVideo", video && laid(false)),
+        ("fadeIn", "CopyAudio", audio && filters.fade_in.is_some()),
+        ("fadeOut", "CopyAudio", audio && filters.fade_out.is_some()),
+        ("overlays", "CopyAudio", audio && laid(true)),
+    ];
+    match refused.into_iter().find(|(_, _, is)| *is) {
+        Some((member, codec, _)) => Err(node.fault(
+            &format!("filters.{member}"),
+            format!("changes what {codec} copies as it is: encode it instead"),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn labels(preset: &Preset) -> Vec<&str> {
@@ -610,6 +657,45 @@ mod tests {
         assert!(
             matches!(&made.videos[0], VideoCodec::Encode(video) if video.rate == RateControl::Average)
         );
+    }
+
+    #[test]
+    fn what_is_copied_is_not_filtered() {
+        let fade = json!({"duration": "PT1S", "fadeColor": "black"});
+        let over = |kind: &str| json!([{"@odata.type": format!("#Microsoft.Media.{kind}"), "inputLabel": "x"}]);
+        for (codec, filters, refused) in [
+            ("CopyVideo", json!({"crop": {"width": "50%"}}), Some("crop")),
+            (
+                "CopyVideo",
+                json!({"rotation": "Rotate90"}),
+                Some("rotation"),
+            ),
+            ("CopyVideo", json!({"rotation": "None"}), None),
+            ("CopyVideo", json!({"deinterlace": {}}), Some("deinterlace")),
+            ("CopyVideo", json!({"deinterlace": {"mode": "Off"}}), None),
+            ("CopyVideo", json!({"fadeOut": fade}), Some("fadeOut")),
+            (
+                "CopyVideo",
+                json!({"overlays": over("VideoOverlay")}),
+                Some("overlays"),
+            ),
+            ("CopyVideo", json!({"overlays": over("AudioOverlay")}), None),
+            ("CopyAudio", json!({"fadeIn": fade}), Some("fadeIn")),
+            (
+                "CopyAudio",
+                json!({"overlays": over("AudioOverlay")}),
+                Some("overlays"),
+            ),
+            ("CopyAudio", json!({"overlays": over("VideoOverlay")}), None),
+            ("CopyAudio", json!({"crop": {"width": "50%"}}), None),
+        ] {
+            let codecs = json!([{"@odata.type": format!("#Microsoft.Media.{codec}")}]);
+            let mut json = preset(codecs, mp4());
+            json["filters"] = filters.clone();
+            let refused = refused.map(|member| format!("filters.{member}"));
+            let said = Preset::parse(&json).err().map(|error| error.field);
+            assert_eq!(said, refused, "{codec} {filters}");
+        }
     }
 
     #[test]

@@ -215,6 +215,13 @@ impl OutputRun<'_> {
                 let work = match audio {
                     // What is laid over is no track of the source.
                     AudioCodec::Copy { .. } if silent => continue,
+                    AudioCodec::Copy { .. }
+                        if overlays.iter().any(|over| graph::audible(over).is_some()) =>
+                    {
+                        return Err(failure::configuration(
+                            "The preset lays sound over the source's (filters.overlays, whose audioGainLevel is not 0), and CopyAudio leaves it as it is.",
+                        ));
+                    }
                     AudioCodec::Copy { .. } if !stream.feeds.is_empty() => {
                         return Err(failure::configuration(
                             "The job's input definitions put tracks together (channelMapping): a preset that copies tracks cannot make that.",
