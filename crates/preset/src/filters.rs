@@ -1,5 +1,6 @@
 //! Filters (AMS `Filters`): what is done to pictures and sound before they are encoded.
 
+use crate::images::{Place, place};
 use crate::model::Length;
 use crate::read::{Node, PresetError};
 use crate::standard::length;
@@ -77,8 +78,8 @@ pub struct Crop {
 pub struct Fade {
     /// How long it takes.
     pub duration_ms: u64,
-    /// When it begins, `None` for the very beginning, or such that it ends with the presentation.
-    pub start_ms: Option<u64>,
+    /// When it begins, `None` for the very beginning, or such that it ends with the presentation. Not [`Place::Best`].
+    pub start: Option<Place>,
     /// Red, green, blue.
     pub colour: [u8; 3],
 }
@@ -195,10 +196,17 @@ fn fade(node: &Node<'_>) -> Result<Fade, PresetError> {
     if !(1..=60_000).contains(&duration_ms) {
         return Err(node.fault("duration", "must be more than nothing and at most a minute"));
     }
+    let start = place(node, "start")?;
+    if start == Some(Place::Best) {
+        return Err(node.fault(
+            "start",
+            "must be an ISO 8601 duration (PT10S), a number of frames or a percentage (10%)",
+        ));
+    }
     let colour = node.required_text("fadeColor")?;
     Ok(Fade {
         duration_ms,
-        start_ms: node.duration_ms("start")?,
+        start,
         colour: self::colour(colour).ok_or_else(|| {
             node.fault(
                 "fadeColor",
@@ -330,5 +338,18 @@ mod tests {
         ] {
             assert_eq!(colour(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn fades_begin_at_a_time_a_frame_or_a_part() {
+        let read = |start: &str| {
+            let json = serde_json::json!({"fadeIn": {"duration": "PT1S", "fadeColor": "black", "start": start}});
+            let filters = parse(&Node::root(&json).unwrap());
+            filters.map(|filters| filters.fade_in.unwrap().start)
+        };
+        assert_eq!(read("PT2S").unwrap(), Some(Place::Ms(2000)));
+        assert_eq!(read("10").unwrap(), Some(Place::Frames(10)));
+        assert_eq!(read("50%").unwrap(), Some(Place::Percent(50.0)));
+        assert_eq!(read("{Best}").unwrap_err().field, "fadeIn.start");
     }
 }

@@ -40,12 +40,19 @@ impl Container {
 
 /// A file name with macros (`filenamePattern`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(String);
+pub struct Pattern {
+    text: String,
+    /// Characters of the input's name that are used.
+    basename: usize,
+}
+
+/// As AMS has it.
+const BASENAME: usize = 32;
 
 /// What macros stand for; those that are `None` vanish.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
-    /// Name of the input file without its extension; 32 characters of it are used.
+    /// Name of the input file without its extension; as much of it is used as the pattern has room for.
     pub basename: String,
     /// With no dot.
     pub extension: String,
@@ -75,9 +82,9 @@ const MACROS: [&str; 8] = [
 ];
 
 impl Pattern {
-    /// Of our own making: known to be good.
-    pub(crate) fn own(text: String) -> Self {
-        Self(text)
+    /// Of our own making: known to be good. `basename`: characters of the input's name that are used.
+    pub(crate) fn own(text: String, basename: usize) -> Self {
+        Self { text, basename }
     }
 
     /// Errors: a macro that is not known, or characters that a file name does not have.
@@ -103,12 +110,15 @@ impl Pattern {
             }
             rest = after;
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self {
+            text: text.to_owned(),
+            basename: BASENAME,
+        })
     }
 
     /// Whether the macro `name` is used.
     pub fn uses(&self, name: &str) -> bool {
-        self.0
+        self.text
             .to_ascii_lowercase()
             .contains(&format!("{{{}}}", name.to_ascii_lowercase()))
     }
@@ -116,14 +126,14 @@ impl Pattern {
     /// The file name for `values`. `{Extension}` brings its dot along, unless the pattern has one before it.
     pub fn expand(&self, values: &Values) -> String {
         let mut out = String::new();
-        let mut rest = self.0.as_str();
+        let mut rest = self.text.as_str();
         while let Some((before, after)) = rest.split_once('{') {
             out.push_str(before);
             let Some((name, after)) = after.split_once('}') else {
                 break;
             };
             match name.to_ascii_lowercase().as_str() {
-                "basename" => out.extend(values.basename.chars().take(32)),
+                "basename" => out.extend(values.basename.chars().take(self.basename)),
                 "extension" => {
                     if !out.ends_with('.') {
                         out.push('.');

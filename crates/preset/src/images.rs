@@ -107,6 +107,14 @@ pub(crate) fn place(node: &Node<'_>, member: &str) -> Result<Option<Place>, Pres
     })
 }
 
+/// Of `spriteColumn` where a single picture is taken.
+pub(crate) fn several_for_a_sheet(node: &Node<'_>) -> PresetError {
+    node.fault(
+        "spriteColumn",
+        "needs several pictures: start must be a time, not {Best}, and range more than one frame",
+    )
+}
+
 /// `JpgImage` or `PngImage` of a standard preset.
 pub(crate) fn parse(node: &Node<'_>, format: ImageFormat) -> Result<Images, PresetError> {
     let sprites = matches!(format, ImageFormat::Jpeg);
@@ -126,7 +134,8 @@ pub(crate) fn parse(node: &Node<'_>, format: ImageFormat) -> Result<Images, Pres
     let range = place(node, "range")?;
     let mut layers = Vec::new();
     for layer in node.objects("layers")? {
-        layer.only(&["width", "height", "label", "quality"])?;
+        // SDKs send what kind of layer it is.
+        layer.only(&["@odata.type", "width", "height", "label", "quality"])?;
         layers.push(ImageLayer {
             width: length(&layer, "width", 1)?,
             height: length(&layer, "height", 1)?,
@@ -147,6 +156,9 @@ pub(crate) fn parse(node: &Node<'_>, format: ImageFormat) -> Result<Images, Pres
     }
     // One picture: the best there is, or a range that is over with the first frame.
     let single = start == Place::Best || range == Some(Place::Frames(1));
+    if single && node.get("spriteColumn").is_some() {
+        return Err(several_for_a_sheet(node));
+    }
     Ok(Images {
         format,
         start,
@@ -191,5 +203,28 @@ mod tests {
             "formats": [{"@odata.type": "#Microsoft.Media.PngFormat", "filenamePattern": "{Basename}{Index}{Extension}"}]});
         let error = Preset::parse(&json).unwrap_err();
         assert_eq!(error.field, "codecs[0].stretchMode");
+    }
+
+    fn jpeg(image: serde_json::Value) -> Result<Images, PresetError> {
+        let json = json!({"@odata.type": "#Microsoft.Media.StandardEncoderPreset", "codecs": [image],
+            "formats": [{"@odata.type": "#Microsoft.Media.JpgFormat", "filenamePattern": "{Basename}{Index}{Extension}"}]});
+        Preset::parse(&json).map(|mut preset| preset.images.remove(0))
+    }
+
+    #[test]
+    fn layers_may_say_what_they_are() {
+        let layers =
+            json!([{"@odata.type": "#Microsoft.Media.JpgLayer", "width": "50%", "quality": 90}]);
+        let images =
+            json!({"@odata.type": "#Microsoft.Media.JpgImage", "start": "0%", "layers": layers});
+        assert_eq!(jpeg(images).unwrap().layers[0].quality, 90);
+    }
+
+    #[test]
+    fn a_sheet_has_several_pictures() {
+        for (start, range) in [(json!("{Best}"), json!(null)), (json!("0%"), json!("1"))] {
+            let images = json!({"@odata.type": "#Microsoft.Media.JpgImage", "start": start, "range": range, "spriteColumn": 5});
+            assert_eq!(jpeg(images).unwrap_err().field, "codecs[0].spriteColumn");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! `#MediaKind.ThumbnailGeneratorPreset`: pictures of a source and nothing else.
 
 use crate::formats::{Container, OutputFormat, Pattern};
-use crate::images::{ImageFormat, ImageLayer, Images, Place, place};
+use crate::images::{ImageFormat, ImageLayer, Images, Place, place, several_for_a_sheet};
 use crate::model::{Preset, Stretch};
 use crate::read::{Node, PresetError};
 use crate::standard::length;
 
+/// Characters of the input's name that file names begin with.
+const BASENAME: usize = 64;
 /// Most entries.
 const MOST: usize = 20;
 
@@ -32,7 +34,7 @@ pub(crate) fn parse(node: &Node<'_>) -> Result<Preset, PresetError> {
     for container in [Container::Jpeg, Container::Png] {
         preset.formats.push(OutputFormat {
             container,
-            pattern: Pattern::own(format!("{base}_{{Label}}{{Index}}{{Extension}}")),
+            pattern: Pattern::own(format!("{base}_{{Label}}{{Index}}{{Extension}}"), BASENAME),
             files: Vec::new(),
         });
     }
@@ -65,6 +67,9 @@ fn thumbnail(node: &Node<'_>) -> Result<Images, PresetError> {
     // One picture unless a range is given.
     let range = place(node, "range")?.unwrap_or(Place::Frames(1));
     let single = start == Place::Best || range == Place::Frames(1);
+    if single && sprite_columns.is_some() {
+        return Err(several_for_a_sheet(node));
+    }
     Ok(Images {
         format,
         start,
@@ -84,4 +89,43 @@ fn thumbnail(node: &Node<'_>) -> Result<Images, PresetError> {
         sprite_columns,
         label: node.text("label")?.map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::formats::Values;
+
+    fn read(entry: serde_json::Value) -> Result<Preset, PresetError> {
+        Preset::parse(
+            &json!({"@odata.type": "#MediaKind.ThumbnailGeneratorPreset", "thumbnails": [entry]}),
+        )
+    }
+
+    #[test]
+    fn names_begin_with_more_of_the_input_than_those_of_ams() {
+        let preset = read(json!({"label": "t"})).unwrap();
+        let values = Values {
+            basename: "n".repeat(80),
+            extension: "jpg".into(),
+            label: Some("t".into()),
+            index: Some(1),
+            ..Values::default()
+        };
+        let name = preset.formats[0].pattern.expand(&values);
+        assert_eq!(name, format!("{}_t000001.jpg", "n".repeat(64)));
+    }
+
+    #[test]
+    fn a_sheet_has_several_pictures() {
+        for entry in [
+            json!({"start": "{Best}", "range": "100%", "spriteColumn": 4}),
+            json!({"start": "0%", "spriteColumn": 4}),
+        ] {
+            assert_eq!(read(entry).unwrap_err().field, "thumbnails[0].spriteColumn");
+        }
+        read(json!({"start": "0%", "range": "100%", "spriteColumn": 4})).unwrap();
+    }
 }

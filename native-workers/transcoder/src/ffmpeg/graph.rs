@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use headwater_bmff::Colour;
 use headwater_preset::{
-    Crop, Deinterlace, Fade, Filters, Length, Overlay, OverlayKind, Parity, SyncMode, Turn,
+    Crop, Deinterlace, Fade, Filters, Length, Overlay, OverlayKind, Parity, Place, SyncMode, Turn,
 };
 
 use super::channels::source;
+use super::images::at;
 use super::overlays::{laid_over, laid_under, place};
 use super::probe::{AudioStream, Interlacing, VideoStream};
 use super::rungs::Rung;
@@ -251,9 +252,11 @@ pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-fn fade(fade: &Fade, into: bool, total: f64) -> (String, String) {
-    let start = match (fade.start_ms, into) {
-        (Some(start), _) => seconds(start),
+/// `rate`: frames a second, by which the start may be counted.
+fn fade(fade: &Fade, into: bool, total: f64, rate: f64) -> (String, String) {
+    let start = match (fade.start, into) {
+        (Some(Place::Ms(start)), _) => seconds(start),
+        (Some(start), _) => format!("{:.3}", at(start, total, rate)),
         (None, true) => "0".into(),
         (None, false) => {
             let start = (total - fade.duration_ms as f64 / 1000.0).max(0.0);
@@ -267,6 +270,12 @@ fn fade(fade: &Fade, into: bool, total: f64) -> (String, String) {
         format!("fade=t={kind}:st={start}:d={duration}:color=0x{red:02x}{green:02x}{blue:02x}"),
         format!("afade=t={kind}:st={start}:d={duration}"),
     )
+}
+
+/// Frames a second of the first part.
+pub(super) fn frame_rate(parts: &[Part]) -> f64 {
+    let video = parts.first().and_then(|part| part.video.as_ref());
+    video.map_or(25.0, |video| video.frames_per_second)
 }
 
 /// Frames a second of a sequence: those of its first part. `None` for what is no sequence, or has no pictures.
@@ -458,7 +467,7 @@ pub fn video(
     }
     for (wanted, into) in [(&filters.fade_in, true), (&filters.fade_out, false)] {
         if let Some(wanted) = wanted {
-            tail.push(fade(wanted, into, total).0);
+            tail.push(fade(wanted, into, total, frame_rate(parts)).0);
         }
     }
     let mut scaled = several;
@@ -642,7 +651,7 @@ pub fn audio(
     }
     for (wanted, into) in [(&filters.fade_in, true), (&filters.fade_out, false)] {
         if let Some(wanted) = wanted {
-            tail.push(fade(wanted, into, total).1);
+            tail.push(fade(wanted, into, total, frame_rate(parts)).1);
         }
     }
     for (number, overlaid) in overlays.iter().enumerate() {

@@ -68,7 +68,7 @@ fn shown(run: &OutputRun<'_>) -> Step<Size> {
 }
 
 /// Seconds after the presentation's start.
-fn at(place: Place, total: f64, rate: f64) -> f64 {
+pub(super) fn at(place: Place, total: f64, rate: f64) -> f64 {
     match place {
         Place::Best => total * 0.1,
         Place::Ms(ms) => ms as f64 / 1000.0,
@@ -83,7 +83,7 @@ async fn layer_of(
     layer: &ImageLayer,
     used: &mut HashSet<String>,
 ) -> Step<Vec<String>> {
-    let (total, rate) = (run.seconds(), rate(run));
+    let (total, rate) = (run.seconds(), graph::frame_rate(&run.sources.parts));
     let asked = (layer.width, layer.height);
     let sizes = rungs::sizes(asked, images.stretch, shown(run)?);
     let (size, _) = sizes;
@@ -171,16 +171,6 @@ async fn layer_of(
 
 /// Of a picture: its size, and that of the frame in it.
 type Sizes = (Size, Size);
-
-/// Frames a second of the first part.
-fn rate(run: &OutputRun<'_>) -> f64 {
-    let video = run
-        .sources
-        .parts
-        .first()
-        .and_then(|part| part.video.as_ref());
-    video.map_or(25.0, |video| video.frames_per_second)
-}
 
 /// The part that is seen at `seconds` of the presentation, and how far into it that is.
 fn placed(parts: &[Part], seconds: f64) -> Option<(&Part, f64)> {
@@ -307,7 +297,7 @@ async fn one(
     quality: u32,
     path: &PathBuf,
 ) -> Step<()> {
-    let wanted = at(place, run.seconds(), rate(run));
+    let wanted = at(place, run.seconds(), graph::frame_rate(&run.sources.parts));
     let before = match place {
         Place::Best => format!("thumbnail=n={LOOKED_AT},"),
         _ => String::new(),

@@ -2,7 +2,7 @@
 
 use headwater_bmff::Rotation;
 use headwater_preset::{
-    AudioCodec, Filters, Ladder, Preset, SyncMode, Turn, VideoCodec, VideoEncode,
+    AudioCodec, Fade, Filters, Ladder, Place, Preset, SyncMode, Turn, VideoCodec, VideoEncode,
 };
 
 use super::graph::{self, Canvas, Overlaid, Part};
@@ -66,10 +66,15 @@ impl OutputRun<'_> {
         let part = self.part()?;
         let overlays = self.overlays()?;
         let filters = &self.preset.filters;
-        let open = filters.fade_out.is_some_and(|fade| fade.start_ms.is_none());
+        let of_the_whole = |fade: &Fade| matches!(fade.start, Some(Place::Percent(_)));
+        let open = filters.fade_out.is_some_and(|fade| fade.start.is_none())
+            || [&filters.fade_in, &filters.fade_out]
+                .into_iter()
+                .flatten()
+                .any(of_the_whole);
         if open && self.seconds() <= 0.0 {
             return Err(failure::unsupported(format!(
-                "The input file '{}' does not say how long it is, and the preset fades it out at its end.",
+                "The input file '{}' does not say how long it is, and the preset fades it at its end or after a part of it.",
                 self.sources.name
             )));
         }
