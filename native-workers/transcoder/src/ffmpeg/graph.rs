@@ -44,6 +44,11 @@ impl Canvas {
     fn maps(&self, video: &VideoStream) -> bool {
         video.is_hdr() && !self.keeps_hdr
     }
+
+    /// The name of its matrix, for `scale`.
+    pub(super) fn matrix(&self) -> &'static str {
+        matrix_name(self.colour.matrix)
+    }
 }
 
 /// Pictures of `video` as they are before `filters` crop them: turned, in samples as coded.
@@ -168,30 +173,33 @@ fn is_rgb(video: &VideoStream) -> bool {
         .any(|name| video.pixel_format.contains(name))
 }
 
+/// Matrix and range that the samples of `video` are to be read by; `None` for RGB. ffmpeg by itself takes whatever is not marked
+/// to be in BT.601.
+pub(super) fn reading(video: &VideoStream) -> Option<(&'static str, &'static str)> {
+    if is_rgb(video) {
+        return None;
+    }
+    let full = video.colour.is_some_and(|colour| colour.full_range)
+        || video.pixel_format.starts_with("yuvj");
+    let own = crate::colour::decided(video.colour, video.coded).matrix;
+    Some((matrix_name(own), if full { "pc" } else { "tv" }))
+}
+
+/// As [`reading`], of pictures of `from` as [`prepared`] gives them; `None`: of those on the canvas.
+fn reading_on(from: Option<&VideoStream>, canvas: &Canvas) -> Option<(&'static str, &'static str)> {
+    match from {
+        Some(video) if canvas.maps(video) => Some((matrix_name(MAPPED.matrix), "tv")),
+        Some(video) => reading(video),
+        None => Some((canvas.matrix(), "tv")),
+    }
+}
+
 /// `scale` to `size`, into limited range and the canvas' matrix.
 fn scale(size: Size, from: Option<&VideoStream>, canvas: &Canvas) -> String {
-    let matrix = matrix_name(canvas.colour.matrix);
-    let source = match from {
-        Some(video) if canvas.maps(video) => {
-            format!(
-                ":in_color_matrix={}:in_range=tv",
-                matrix_name(MAPPED.matrix)
-            )
-        }
-        Some(video) if !is_rgb(video) => {
-            let range = if video.colour.is_some_and(|colour| colour.full_range)
-                || video.pixel_format.starts_with("yuvj")
-            {
-                "pc"
-            } else {
-                "tv"
-            };
-            let own = crate::colour::decided(video.colour, video.coded).matrix;
-            format!(":in_color_matrix={}:in_range={range}", matrix_name(own))
-        }
-        Some(_) => String::new(),
-        None => format!(":in_color_matrix={matrix}:in_range=tv"),
-    };
+    let matrix = canvas.matrix();
+    let source = reading_on(from, canvas).map_or(String::new(), |(matrix, range)| {
+        format!(":in_color_matrix={matrix}:in_range={range}")
+    });
     format!(
         "scale={}:{}:flags=bicubic{source}:out_color_matrix={matrix}:out_range=tv,setsar=1",
         size.width, size.height
@@ -277,6 +285,40 @@ pub(super) fn frame_rate(parts: &[Part]) -> f64 {
     let video = parts.first().and_then(|part| part.video.as_ref());
     video.map_or(25.0, |video| video.frames_per_second)
 }
+
+/// The fades of `filters`, for pictures as of [`reading_on`]. All that is not black is faded to in RGB.
+fn fades(
+    filters: &Filters,
+    (total, rate): (f64, f64),
+    from: Option<&VideoStream>,
+    canvas: &Canvas,
+) -> Vec<String> {
+    let wanted: Vec<(&Fade, bool)> = [(&filters.fade_in, true), (&filters.fade_out, false)]
+        .into_iter()
+        .filter_map(|(fade, into)| Some((fade.as_ref()?, into)))
+        .collect();
+    let mut steps: Vec<String> = wanted
+        .iter()
+        .map(|(wanted, into)| fade(wanted, *into, total, rate).0)
+        .collect();
+    if wanted.iter().any(|(fade, _)| fade.colour != [0, 0, 0])
+        && let Some((matrix, range)) = reading_on(from, canvas)
+    {
+        steps.insert(
+            0,
+            format!(
+                "scale=flags={FULL_CHROMA}:in_color_matrix={matrix}:in_range={range},format=gbrp"
+            ),
+        );
+        steps.push(format!(
+            "scale=flags={FULL_CHROMA}:out_color_matrix={matrix}:out_range={range},format=yuv444p"
+        ));
+    }
+    steps
+}
+
+/// How colours are interpolated where pictures go through RGB.
+const FULL_CHROMA: &str = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp";
 
 /// Frames a second of a sequence: those of its first part. `None` for what is no sequence, or has no pictures.
 pub fn sequence_rate(parts: &[Part]) -> Option<f64> {
@@ -465,25 +507,28 @@ pub fn video(
     if thin > 1 {
         tail.push(format!("select=not(mod(n\\,{thin}))"));
     }
-    for (wanted, into) in [(&filters.fade_in, true), (&filters.fade_out, false)] {
-        if let Some(wanted) = wanted {
-            tail.push(fade(wanted, into, total, frame_rate(parts)).0);
-        }
-    }
     let mut scaled = several;
+    let source = parts.first().and_then(|part| part.video.as_ref());
+    tail.extend(fades(
+        filters,
+        (total, frame_rate(parts)),
+        source.filter(|_| !scaled),
+        canvas,
+    ));
     let mut number = 0;
+    let precision = Precision::of(rungs);
     for (overlay, part) in overlays {
         let OverlayKind::Picture { .. } = overlay.kind else {
             continue;
         };
         let begins = window.map_or(0.0, |window| window.begins);
-        let Some(over) = laid_over(overlay, part, canvas, total, number, begins) else {
+        let times = (total, begins);
+        let Some(over) = laid_over(overlay, part, canvas, precision, times, number) else {
             continue;
         };
         // Positions are those of the presentation's own size.
         if !scaled {
-            let video = parts.first().and_then(|part| part.video.as_ref());
-            tail.push(scale(canvas.size, video, canvas));
+            tail.push(scale(canvas.size, source, canvas));
             scaled = true;
         }
         chains.push(format!("{from}{}[u{number}]", joined(&tail)));
@@ -493,7 +538,8 @@ pub fn video(
         // The overlay's picture is away before it begins and after it ends.
         let (left, top) = place(overlay, canvas.size);
         tail.push(format!(
-            "overlay=x={left}:y={top}:eof_action=pass:format=yuv420"
+            "overlay=x={left}:y={top}:eof_action=pass:format={}",
+            precision.overlay()
         ));
         number += 1;
     }
@@ -502,11 +548,7 @@ pub fn video(
         tail.push("setpts=if(eq(N\\,0)\\,0\\,PTS)".into());
     }
     // Scaled step by step: from the canvas to the largest, from there to the next.
-    let source = if scaled {
-        None
-    } else {
-        parts.first().and_then(|part| part.video.as_ref())
-    };
+    let source = source.filter(|_| !scaled);
     for (index, rung) in rungs.iter().enumerate() {
         // A rung that keeps the step's picture as it is, for the next one to be made from.
         let first = if index == 0 { source } else { None };
@@ -540,13 +582,67 @@ pub fn video(
     chains.join(";")
 }
 
-fn pixel_format(rung: &Rung) -> &'static str {
+/// How finely pictures are kept while something is laid over them: as the finest rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Precision {
+    ten_bits: bool,
+    chroma: Chroma,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Chroma {
+    Quarter,
+    Half,
+    Full,
+}
+
+impl Precision {
+    fn of(rungs: &[Rung]) -> Self {
+        Self {
+            ten_bits: rungs.iter().any(|rung| rung.ten_bits),
+            chroma: rungs.iter().map(chroma).max().unwrap_or(Chroma::Quarter),
+        }
+    }
+
+    /// The word of `overlay`, which has none for full chroma in ten bits.
+    fn overlay(self) -> &'static str {
+        match (self.ten_bits, self.chroma) {
+            (true, Chroma::Quarter) => "yuv420p10",
+            (true, _) => "yuv422p10",
+            (false, Chroma::Quarter) => "yuv420",
+            (false, Chroma::Half) => "yuv422",
+            (false, Chroma::Full) => "yuv444",
+        }
+    }
+
+    /// The format of what is laid over: in eight bits, as far as filters that make it fade go.
+    pub(super) fn with_alpha(self) -> &'static str {
+        match self.chroma {
+            Chroma::Quarter => "yuva420p",
+            Chroma::Half => "yuva422p",
+            Chroma::Full if self.ten_bits => "yuva422p",
+            Chroma::Full => "yuva444p",
+        }
+    }
+}
+
+fn chroma(rung: &Rung) -> Chroma {
     let profile = |name: &str| rung.options.iter().any(|option| option == name);
-    match rung.ten_bits {
-        true => "yuv420p10le",
-        _ if profile("high422") => "yuv422p",
-        _ if profile("high444") => "yuv444p",
-        _ => "yuv420p",
+    if profile("high444") {
+        Chroma::Full
+    } else if profile("high422") {
+        Chroma::Half
+    } else {
+        Chroma::Quarter
+    }
+}
+
+fn pixel_format(rung: &Rung) -> &'static str {
+    match (rung.ten_bits, chroma(rung)) {
+        (true, _) => "yuv420p10le",
+        (false, Chroma::Quarter) => "yuv420p",
+        (false, Chroma::Half) => "yuv422p",
+        (false, Chroma::Full) => "yuv444p",
     }
 }
 

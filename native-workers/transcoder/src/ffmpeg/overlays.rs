@@ -2,7 +2,8 @@
 
 use headwater_preset::{Length, Overlay, OverlayKind};
 
-use super::graph::{Canvas, Part, pixels, rectangle, seconds};
+use super::graph::{Canvas, Part, Precision, pixels, reading, rectangle, seconds};
+use super::probe::VideoStream;
 use crate::picture::Size;
 
 /// Where the upper left corner of an overlay goes.
@@ -22,15 +23,15 @@ pub(super) fn place(overlay: &Overlay, size: Size) -> (u32, u32) {
 /// Frames a second of a still picture that is laid over.
 const STILL_RATE: f64 = 25.0;
 
-/// The picture of an overlay, ready at its time: `[o0]`, `[o1]`, ... `begins`: seconds of the presentation that are over.
-/// `None`: a still that was over with them.
+/// The picture of an overlay, ready at its time, in the colours of the canvas: `[o0]`, `[o1]`, ... `total`: seconds of the
+/// presentation; `begins`: those of them that are over. `None`: a still that was over with them.
 pub(super) fn laid_over(
     overlay: &Overlay,
     part: &Part,
     canvas: &Canvas,
-    total: f64,
+    precision: Precision,
+    (total, begins): (f64, f64),
     number: usize,
-    begins: f64,
 ) -> Option<String> {
     let mut steps: Vec<String> = Vec::new();
     let start = overlay.start_ms as f64 / 1000.0;
@@ -70,23 +71,27 @@ pub(super) fn laid_over(
             let (left, top, width, height) = rectangle(crop, video.coded);
             steps.push(format!("crop={width}:{height}:{left}:{top}"));
         }
-        if let Some(position) = position {
-            let side = |length: Option<Length>, whole: u32| {
-                length.map_or("-1".to_owned(), |length| {
-                    pixels(length, whole).max(2).to_string()
-                })
-            };
-            if position.width.is_some() || position.height.is_some() {
-                steps.push(format!(
-                    "scale={}:{}",
-                    side(position.width, canvas.size.width),
-                    side(position.height, canvas.size.height)
-                ));
-            }
-        }
-        steps.push("format=yuva420p".into());
+        let side = |length: Option<Length>, whole: u32| {
+            length.map_or("-1".to_owned(), |length| {
+                pixels(length, whole).max(2).to_string()
+            })
+        };
+        let size = match position {
+            Some(position) if position.width.is_some() || position.height.is_some() => format!(
+                "{}:{}",
+                side(position.width, canvas.size.width),
+                side(position.height, canvas.size.height)
+            ),
+            _ => "iw:ih".to_owned(),
+        };
+        steps.push(format!(
+            "scale={size}:flags=bicubic{}:out_color_matrix={}:out_range=tv,format={}",
+            read_as(video),
+            canvas.matrix(),
+            precision.with_alpha()
+        ));
         if *opacity < 1.0 {
-            steps.push(format!("colorchannelmixer=aa={opacity:.3}"));
+            steps.push(format!("lutyuv=y=val:u=val:v=val:a=val*{opacity:.3}"));
         }
         if overlay.fade_in_ms > 0 {
             let duration = seconds(overlay.fade_in_ms);
@@ -102,6 +107,17 @@ pub(super) fn laid_over(
         "[{input}:{index}]{},setpts=PTS+{start:.3}/TB[o{number}]",
         steps.join(",")
     ))
+}
+
+/// How `scale` is to read `video`. Of grey there is only brightness, which ffmpeg knows how to read.
+fn read_as(video: &VideoStream) -> String {
+    let grey = ["gray", "ya8", "ya16", "mono"];
+    match reading(video) {
+        Some((matrix, range)) if !grey.iter().any(|name| video.pixel_format.starts_with(name)) => {
+            format!(":in_color_matrix={matrix}:in_range={range}")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The sound `from` of an overlay, ready at its time: `[t{label}]`.

@@ -4,6 +4,7 @@ mod archives;
 mod baits;
 mod chunks;
 mod codecs;
+mod colours;
 mod demo;
 mod faults;
 mod ffmpeg;
