@@ -194,6 +194,10 @@ fn reading_on(from: Option<&VideoStream>, canvas: &Canvas) -> Option<(&'static s
     }
 }
 
+/// How pictures are scaled: with one result, whichever instructions the processor has. Of a ladder of 1080p that is 0.01 s of the
+/// processor for a second.
+pub(super) const SCALING: &str = "bicubic+accurate_rnd+bitexact";
+
 /// `scale` to `size`, into limited range and the canvas' matrix.
 fn scale(size: Size, from: Option<&VideoStream>, canvas: &Canvas) -> String {
     let matrix = canvas.matrix();
@@ -201,7 +205,7 @@ fn scale(size: Size, from: Option<&VideoStream>, canvas: &Canvas) -> String {
         format!(":in_color_matrix={matrix}:in_range={range}")
     });
     format!(
-        "scale={}:{}:flags=bicubic{source}:out_color_matrix={matrix}:out_range=tv,setsar=1",
+        "scale={}:{}:flags={SCALING}{source}:out_color_matrix={matrix}:out_range=tv,setsar=1",
         size.width, size.height
     )
 }
@@ -318,7 +322,7 @@ fn fades(
 }
 
 /// How colours are interpolated where pictures go through RGB.
-const FULL_CHROMA: &str = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp";
+const FULL_CHROMA: &str = "bicubic+accurate_rnd+bitexact+full_chroma_int+full_chroma_inp";
 
 /// Frames a second of a sequence: those of its first part. `None` for what is no sequence, or has no pictures.
 pub fn sequence_rate(parts: &[Part]) -> Option<f64> {

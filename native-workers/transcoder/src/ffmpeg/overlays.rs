@@ -2,7 +2,7 @@
 
 use headwater_preset::{Length, Overlay, OverlayKind};
 
-use super::graph::{Canvas, Part, Precision, pixels, reading, rectangle, seconds};
+use super::graph::{Canvas, Part, Precision, SCALING, pixels, reading, rectangle, seconds};
 use super::probe::VideoStream;
 use crate::picture::Size;
 
@@ -85,7 +85,7 @@ pub(super) fn laid_over(
             _ => "iw:ih".to_owned(),
         };
         steps.push(format!(
-            "scale={size}:flags=bicubic{}:out_color_matrix={}:out_range=tv,format={}",
+            "scale={size}:flags={SCALING}{}:out_color_matrix={}:out_range=tv,format={}",
             read_as(video),
             canvas.matrix(),
             precision.with_alpha()

@@ -247,7 +247,7 @@ impl OutputRun<'_> {
         let works: Vec<&Work> = plan.tracks.iter().map(|track| &track.work).collect();
         split.fingerprint = fingerprint
             .with("ffmpeg")
-            .with(&self.engine.tools.version)
+            .with(self.engine.tools.identity().await)
             .with(&self.sources.etags)
             .with(works)
             .with(&plan.graph)

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::sandbox::{Ended, Limits, Program};
+use crate::plan::Fingerprint;
 
 /// ffmpeg and ffprobe as they are installed.
 #[derive(Debug, Clone)]
@@ -15,9 +18,24 @@ pub struct Tools {
     pub ffprobe: PathBuf,
     /// Such as `5.1.9`.
     pub version: String,
+    /// What `-version` says.
+    about: String,
+    /// See [`Self::identity`]; found out when it is first asked for.
+    identity: Arc<OnceCell<String>>,
     encoders: BTreeSet<String>,
     filters: BTreeSet<String>,
 }
+
+/// Encoders of pictures. Most are libraries of their own, of which `-version` says nothing.
+const ENCODERS: [(&str, &[&str]); 4] = [
+    ("libx264", &[]),
+    // Its settings would hold the machine's.
+    ("libx265", &["-x265-params", "info=0"]),
+    ("libsvtav1", &["-svtav1-params", "lp=1"]),
+    ("libaom-av1", &["-cpu-used", "8"]),
+];
+/// What x265 and SVT-AV1 say of themselves, in their own words.
+const VERSIONS: [&str; 2] = ["encoder version", "Encoder Lib"];
 
 const ASKING: Limits = Limits {
     memory_bytes: 4 << 30,
@@ -48,6 +66,8 @@ impl Tools {
         let filters = names(&ask(&ffmpeg, "-filters").await?);
         Ok(Self {
             version: version_of(&version),
+            about: version,
+            identity: Arc::default(),
             ffmpeg,
             ffprobe,
             encoders,
@@ -66,12 +86,62 @@ impl Tools {
         digits.parse().unwrap_or(0)
     }
 
+    /// Tells this build from others: bytes that one makes do not go beside those of another.
+    pub async fn identity(&self) -> &str {
+        let found = async || identity(&self.ffmpeg, &self.about, &self.encoders).await;
+        self.identity.get_or_init(found).await
+    }
+
     pub fn has_encoder(&self, name: &str) -> bool {
         self.encoders.contains(name)
     }
 
     pub fn has_filter(&self, name: &str) -> bool {
         self.filters.contains(name)
+    }
+}
+
+/// `version`: what `-version` says, with the configuration and the libraries of ffmpeg itself. Of the encoders of others: what they
+/// make of a few pictures, and what they say of their version.
+async fn identity(ffmpeg: &Path, version: &str, encoders: &BTreeSet<String>) -> String {
+    let there = ENCODERS
+        .into_iter()
+        .filter(|(encoder, _)| encoders.contains(*encoder));
+    let samples =
+        there.map(async |(encoder, options)| (encoder, sample(ffmpeg, encoder, options).await));
+    let samples = futures::future::join_all(samples).await;
+    Fingerprint::new().with(version).with(samples).text()
+}
+
+/// Empty where the encoder does not run.
+async fn sample(ffmpeg: &Path, encoder: &str, options: &[&str]) -> String {
+    let source = "testsrc2=s=128x128:r=25:d=1";
+    let program = Program {
+        path: ffmpeg.to_owned(),
+        arguments: ["-hide_banner", "-nostdin", "-f", "lavfi", "-i", source]
+            .into_iter()
+            .chain(["-frames:v", "5", "-pix_fmt", "yuv420p", "-c:v", encoder])
+            .chain(options.iter().copied())
+            .chain(["-threads", "1", "-f", "md5", "-"])
+            .map(str::to_owned)
+            .collect(),
+        folder: std::env::temp_dir(),
+        limits: Limits {
+            memory_bytes: 16 << 30,
+            ..ASKING
+        },
+        reads: Vec::new(),
+    };
+    match program.run(&CancellationToken::new(), None).await {
+        Ended::Done { stdout, stderr } => {
+            let mut told = String::from_utf8_lossy(&stdout).into_owned();
+            let versions = stderr
+                .lines()
+                .filter_map(|line| VERSIONS.iter().find_map(|words| line.split_once(words)));
+            told.extend(versions.map(|(_, version)| version));
+            told
+        }
+        _ => String::new(),
     }
 }
 
@@ -107,6 +177,24 @@ fn names(table: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_build_is_known_by_its_encoders() {
+        let tools = Tools::find(None).await.unwrap();
+        let again = Tools::find(None).await.unwrap();
+        assert_eq!(tools.identity().await, again.identity().await);
+        let about = tools.about.replace("--enable", "--disable");
+        let other = identity(&tools.ffmpeg, &about, &tools.encoders).await;
+        assert_ne!(tools.identity().await, other);
+        for (encoder, options) in ENCODERS {
+            if tools.has_encoder(encoder) {
+                let said = sample(&tools.ffmpeg, encoder, options).await;
+                assert!(said.contains("MD5="), "{encoder}: {said}");
+            }
+        }
+        let none = identity(&tools.ffmpeg, &tools.about, &BTreeSet::new()).await;
+        assert_ne!(tools.identity().await, none);
+    }
 
     #[test]
     fn tables_and_versions_are_read() {
