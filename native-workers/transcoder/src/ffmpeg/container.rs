@@ -50,12 +50,6 @@ pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<&'static str>> {
         head.get(offset..)
             .is_some_and(|rest| rest.starts_with(wanted))
     };
-    let synced = |offset: usize, packet: usize| {
-        (0..4).all(|index| {
-            head.get(offset + index * packet)
-                .is_none_or(|&byte| byte == 0x47)
-        }) && head.len() > offset + packet
-    };
     if let Some(inner) = after_id3(head) {
         return Ok(inner);
     }
@@ -110,6 +104,8 @@ pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<&'static str>> {
             picture("jpeg_pipe", "a JPEG image")
         } else if at(0, b"\x89PNG\r\n\x1a\n") {
             picture("png_pipe", "a PNG image")
+        } else if at(0, b"BM") && bitmap(head) {
+            picture("bmp_pipe", "a BMP image")
         } else if at(0, b"GIF8") {
             if moves(head) {
                 stream("gif", "an animated GIF")
@@ -122,12 +118,34 @@ pub fn demuxer(head: &[u8]) -> Result<Demuxer, Option<&'static str>> {
             stream("aac", "an AAC file in ADTS framing")
         } else if mpeg_audio(head) {
             stream("mp3", "an MP3 file")
-        } else if at(0, &[0x47]) && synced(0, 188) || at(4, &[0x47]) && synced(4, 192) {
+        } else if transport(head) {
             stream("mpegts", "an MPEG transport stream")
         } else {
             return Err(document(head));
         },
     )
+}
+
+/// Whether there are packets of a transport stream (ISO/IEC 13818-1, 2.4.3): plain ones, behind times of arrival, or before the
+/// sixteen bytes of a code that corrects errors. Where they do not begin with the file, there have to be more of them.
+fn transport(head: &[u8]) -> bool {
+    let synced = |offset: usize, packet: usize, wanted: usize| {
+        let starts = || head.iter().skip(offset).step_by(packet);
+        starts().count() >= wanted && starts().take(wanted.max(4)).all(|&byte| byte == 0x47)
+    };
+    synced(0, 188, 2)
+        || synced(0, 204, 2)
+        || synced(4, 192, 2)
+        || [188, 192, 204]
+            .into_iter()
+            .any(|packet| (1..packet).any(|offset| synced(offset, packet, 20)))
+}
+
+/// Whether the header of a bitmap names one of the sizes that its second part may have.
+fn bitmap(head: &[u8]) -> bool {
+    let size = head.get(14..18).and_then(|size| size.try_into().ok());
+    let size = size.map(u32::from_le_bytes);
+    size.is_some_and(|size| [12, 40, 52, 56, 64, 108, 124].contains(&size))
 }
 
 /// What is no media, and what some of it would have others open.
@@ -218,6 +236,24 @@ mod tests {
             packets[packet * 188] = 0x47;
         }
         assert_eq!(name(&packets), Some("mpegts"));
+        let sent = |before: usize, packet: usize, count: usize| {
+            let mut bytes = vec![0_u8; before + packet * count];
+            for number in 0..count {
+                bytes[before + number * packet] = 0x47;
+            }
+            bytes
+        };
+        assert_eq!(name(&sent(0, 204, 4)), Some("mpegts"));
+        assert_eq!(name(&sent(4, 192, 4)), Some("mpegts"));
+        // A recording that begins in the middle of a packet.
+        assert_eq!(name(&sent(100, 188, 40)), Some("mpegts"));
+        assert_eq!(name(&sent(203, 204, 40)), Some("mpegts"));
+        assert_eq!(name(&sent(100, 188, 4)), None);
+        let mut bitmap = b"BM".to_vec();
+        bitmap.resize(14, 0);
+        bitmap.extend(40_u32.to_le_bytes());
+        assert_eq!(name(&bitmap), Some("bmp_pipe"));
+        assert_eq!(name(b"BM is a beginning of many words"), None);
         let tagged = [b"ID3\x04\0\0\0\0\0\x02xy".as_slice(), &[0xff, 0xf1]].concat();
         assert_eq!(name(&tagged), Some("aac"));
     }
