@@ -33,6 +33,15 @@ impl Adts {
         })
     }
 
+    /// How long a frame of 1024 samples lasts, 90 kHz.
+    pub(crate) fn frame_units(self) -> i64 {
+        let rate = FREQUENCIES.get(usize::from(self.frequency_index));
+        let units = 1024_i64.saturating_mul(90_000);
+        units
+            .checked_div(rate.copied().unwrap_or_default().into())
+            .unwrap_or(i64::MAX)
+    }
+
     /// The header of a frame whose raw data block has `size` bytes. `None` if that is more than the header can say.
     pub(crate) fn header(self, size: u32) -> Option<[u8; HEADER_LEN]> {
         let length = size

@@ -348,6 +348,21 @@ fn video_packets(video: &Video<'_>) -> Vec<Timed> {
     packets
 }
 
+impl AudioCodec {
+    /// Longest time from one frame to the next of a packet, 90 kHz: a frame that comes later has a time of its own, as players
+    /// count on from a packet's first. Half a frame is for coarse timescales.
+    fn longest_step(self) -> i64 {
+        match self {
+            Self::Aac(adts) => {
+                let frame = adts.frame_units();
+                frame.saturating_add(frame >> 1)
+            }
+            // Their rates are in their frames.
+            Self::Ac3 | Self::Eac3 => i64::MAX,
+        }
+    }
+}
+
 /// `alone`: the stream has no video, so this one carries the clock.
 fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> {
     let mut packets: Vec<Timed> = Vec::new();
@@ -355,6 +370,7 @@ fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> 
         let mut opens = fragment.number.filter(|_| alone);
         let mut bytes: usize = 0;
         let mut begins = true;
+        let mut last = i64::MIN;
         for sample in &fragment.samples {
             let too_long = TsError::FrameTooLong(sample.size);
             let prefix = match audio.codec {
@@ -373,8 +389,10 @@ fn audio_packets(audio: &Audio<'_>, alone: bool) -> Result<Vec<Timed>, TsError> 
                 becomes: sample.size,
             };
             let at = units(sample.present, audio.timescale);
+            let step = at.saturating_sub(std::mem::replace(&mut last, at));
             if let Some(open) = packets.last_mut().filter(|_| !begins)
                 && at.saturating_sub(open.at) < AUDIO_SPAN
+                && step <= audio.codec.longest_step()
                 && bytes.saturating_add(frame) <= AUDIO_BYTES
             {
                 bytes = bytes.saturating_add(frame);
@@ -478,6 +496,32 @@ mod tests {
             _ => None,
         };
         segment.parts.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn sound_behind_a_hole_has_a_time_of_its_own() {
+        let mut sound = fragment(0, 0, 8, 1024, &[100]);
+        // Three frames, a hole of one, and others; behind the next a little is missing, as where a clock is coarse.
+        for sample in sound.samples.iter_mut().skip(3) {
+            sample.present += 1024;
+        }
+        for sample in sound.samples.iter_mut().skip(4) {
+            sample.present += 400;
+        }
+        let audio = Audio {
+            codec: AudioCodec::Aac(Adts::new(48_000, 2).unwrap()),
+            timescale: Timescale::new(48_000).unwrap(),
+            fragments: &[sound],
+            setup: None,
+        };
+        let segment = multiplex(None, Some(&audio), None).unwrap();
+        let packets = packets_of(&segment, StreamId::Audio);
+        let found: Vec<(u64, usize)> = packets
+            .iter()
+            .map(|pes| (pes.pts - 900_000, pes.units.len()))
+            .collect();
+        // 1920 units to a frame.
+        assert_eq!(found, [(0, 3), (7680, 5)]);
     }
 
     #[test]

@@ -717,6 +717,17 @@ fn fragmented_files() {
     plays_in_every_format(&asset);
 }
 
+/// With its header first, which knows nothing of what follows, ffmpeg makes the first frame of sound last until the second.
+#[test]
+fn fragmented_files_with_a_hole_in_their_sound() {
+    let flags = "-movflags frag_keyframe+empty_moov+default_base_moof";
+    let options = format!("{REORDERED} {AAC} {flags}");
+    let asset = one_file((Codec::Avc, Codec::Aac), "", &options);
+    let sound = presented(&asset.tracks[1]);
+    assert!(sound[1].shown - sound[0].shown > 40_000_000);
+    plays_in_every_format(&asset);
+}
+
 #[test]
 fn files_of_smooth_streaming() {
     let folder = tempfile::tempdir().unwrap();
