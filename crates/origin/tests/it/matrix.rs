@@ -860,7 +860,6 @@ fn vp9_with_flac() {
 
 /// Pictures are carried everywhere and their sound is not, and the other way round.
 #[test]
-#[ignore = "segments of m3u8-aapl-v3 refuse sound that their playlist has left out"]
 fn avc_with_opus() {
     let options = format!("{REORDERED} -c:a libopus -b:a 48k");
     plays_in_every_format(&one_file((Codec::Avc, Codec::Opus), "", &options));
