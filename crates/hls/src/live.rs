@@ -95,8 +95,8 @@ pub struct LivePlaylist {
     pub target_duration: u64,
     /// Complete ones and gaps, without a hole.
     pub segments: Vec<LiveSegment>,
-    /// Delta updates are offered without low latency, too, where they leave out at least half. Those are of version 9: none of old
-    /// clients is to see it.
+    /// Delta updates are offered without low latency, too, where they leave out at least half. They alone are of version 9 then: a
+    /// client that never asks for one need not know of it.
     pub deltas: bool,
     /// `None` without low latency, and once nothing follows.
     pub low_latency: Option<LowLatency>,
@@ -143,10 +143,16 @@ impl LivePlaylist {
         out.push_str("#EXTM3U\n#EXT-X-VERSION:");
         let skippable = self.skippable(target);
         let offered = low.is_some() || self.offers_deltas(skippable);
-        let needs = match (offered, self.segments.iter().any(|segment| segment.gap)) {
-            (true, _) => version::SKIPPED,
-            (false, true) => version::GAPS,
-            (false, false) => 0,
+        let skipped = match skip {
+            Skip::Old if offered => skippable,
+            Skip::Old | Skip::No => 0,
+        };
+        let needs = if low.is_some() || skipped > 0 {
+            version::SKIPPED
+        } else if self.segments.iter().any(|segment| segment.gap) {
+            version::GAPS
+        } else {
+            0
         };
         number(&mut out, self.version.max(needs).into());
         out.push_str("\n#EXT-X-TARGETDURATION:");
@@ -184,10 +190,6 @@ impl LivePlaylist {
         if self.key_frames {
             out.push_str(I_FRAMES_ONLY);
         }
-        let skipped = match skip {
-            Skip::Old if offered => skippable,
-            Skip::Old | Skip::No => 0,
-        };
         if skipped > 0 {
             let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
         }
@@ -535,11 +537,15 @@ mod tests {
         let mut long = playlist(20);
         long.low_latency = None;
         let whole = long.write(Skip::No);
-        let head = "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:2\n#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=12\n";
-        assert!(whole.starts_with(head), "{whole}");
+        let head = |version| {
+            format!(
+                "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:2\n#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=12\n"
+            )
+        };
+        assert!(whole.starts_with(&head(8)), "{whole}");
         assert_eq!(whole.matches("#EXTINF").count(), 20);
         let delta = long.write(Skip::Old);
-        assert!(delta.starts_with(head), "{delta}");
+        assert!(delta.starts_with(&head(9)), "{delta}");
         assert!(
             delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=14\n"),
             "{delta}"

@@ -11,7 +11,7 @@ use crate::images;
 use crate::index::{Found, Freshness, Indexes, LoadedIndex, MediaFile, SegmentTime};
 use crate::manifests::{Beside, grid, smooth};
 use crate::ports::Storage;
-use crate::presentation::{self, Entry, LeftOut, Listing, Presentation, TextTrack, Track};
+use crate::presentation::{self, LeftOut, Listing, Presentation, TextTrack, Track};
 use crate::serve::listing::leaves_out;
 use crate::transport;
 use headwater_cmaf::index::TrackKind;
