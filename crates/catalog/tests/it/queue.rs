@@ -419,7 +419,7 @@ fn hostile_reports_are_refused_and_change_nothing() {
     let too_long = ChunkRecord {
         output: 0,
         chunk: 0,
-        record: json!("x".repeat(300_000)),
+        record: json!("x".repeat(headwater_work::MAX_CHUNK_BYTES)),
     };
     for bad in [bad_output, too_long] {
         assert!(matches!(

@@ -105,7 +105,11 @@ async fn files_are_put_together_as_the_preset_says() {
     assert_eq!(read.formats.as_deref(), Some("mp4"));
     // The sound lies in both files, and is there once for players.
     let kinds: Vec<_> = read.tracks.iter().map(|track| track.kind).collect();
-    assert_eq!(kinds, [EntryKind::Video, EntryKind::Audio, EntryKind::Video], "{manifest}");
+    assert_eq!(
+        kinds,
+        [EntryKind::Video, EntryKind::Audio, EntryKind::Video],
+        "{manifest}"
+    );
     assert!(!manifest.contains(".ts"), "{manifest}");
 }
 
