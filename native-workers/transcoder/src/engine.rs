@@ -69,7 +69,7 @@ pub struct Job {
     cancel_requested: AtomicBool,
     reports: Mutex<Reports>,
     /// Files that nobody needs once the job is known to be over.
-    leftovers: Mutex<Vec<(OutputPlace, Vec<String>)>>,
+    leftovers: Mutex<Vec<(OutputPlace, String)>>,
 }
 
 #[derive(Debug, Default)]
@@ -183,14 +183,14 @@ impl Job {
         std::mem::take(&mut self.reports().encoded)
     }
 
-    /// `files` are not to be there any more once the API knows that the job is over. Until then, a worker that takes it up
-    /// goes on from them.
-    pub fn leave(&self, place: &OutputPlace, files: Vec<String>) {
+    /// `file` is not to be there any more once the API knows that the job is over. Until then, a worker that takes it up
+    /// goes on from it.
+    pub fn leave(&self, place: &OutputPlace, file: String) {
         let mut leftovers = self
             .leftovers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        leftovers.push((place.clone(), files));
+        leftovers.push((place.clone(), file));
     }
 
     /// Removes what was left for then.
@@ -202,8 +202,8 @@ impl Job {
                 .unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *leftovers)
         };
-        for (place, files) in leftovers {
-            place.remove(&files).await;
+        for (place, file) in leftovers {
+            place.remove(&[file]).await;
         }
     }
 

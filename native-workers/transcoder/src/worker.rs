@@ -397,8 +397,13 @@ async fn work(
         span.fail(|| failure.message.clone());
     }
     tracing::info!(job = %claim.job_id, seconds = started.elapsed().as_secs_f64(), outcome = ?outcome, "job over");
-    let finished = matches!(outcome, Outcome::Finished { .. });
-    if keeper.finish(outcome).await && finished {
+    let over = match &outcome {
+        Outcome::Finished { .. } => true,
+        Outcome::Error(failure) => !failure.code.may_retry(),
+        // Its owner wants it to stop, and nothing of it is left; or another worker goes on with it.
+        Outcome::Canceled => false,
+    };
+    if keeper.finish(outcome).await && over {
         job.clear_up().await;
     }
 }

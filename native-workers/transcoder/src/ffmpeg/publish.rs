@@ -36,7 +36,7 @@ impl OutputRun<'_> {
     ) -> Step<Vec<TrackEntry>> {
         let mut entries = Vec::new();
         let mut boundaries = None;
-        let parts = self.commit_joined(plan, files, joined, visible).await?;
+        self.commit_joined(plan, files, joined, visible).await?;
         let mut entered = vec![false; plan.tracks.len()];
         let mut metered = vec![false; plan.tracks.len()];
         for file in files {
@@ -110,19 +110,18 @@ impl OutputRun<'_> {
                 }
             }
         }
-        self.job.leave(&self.place, parts);
         Ok(entries)
     }
 
-    /// Makes the blocks of the renditions' chunks their files; gives those that are no files of the asset.
+    /// Makes the blocks of the renditions' chunks their files. Those that are no files of the asset go when the job is over, however
+    /// it ends.
     async fn commit_joined(
         &self,
         plan: &Plan,
         files: &[File],
         joined: &HashMap<usize, Joined>,
         visible: &mut Vec<String>,
-    ) -> Step<Vec<String>> {
-        let mut parts = Vec::new();
+    ) -> Step<()> {
         for (&index, rendition) in joined {
             let name = self.track_file(plan, files, index);
             let (writer, segments) = (&rendition.writer, &rendition.segments);
@@ -131,13 +130,13 @@ impl OutputRun<'_> {
             if files.iter().any(|file| file.name == name) {
                 self.place.commit(&name, writer, segments, blocks).await?;
             } else {
+                self.job.leave(&self.place, name.clone());
                 self.place
                     .commit_part(&name, writer, segments, blocks)
                     .await?;
-                parts.push(name);
             }
         }
-        Ok(parts)
+        Ok(())
     }
 
     /// Puts those tracks of `file` that were made in chunks where the others lie.

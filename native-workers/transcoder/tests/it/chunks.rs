@@ -475,6 +475,36 @@ async fn files_of_several_tracks_go_in_chunks() {
     assert_eq!(other.matches("<audio").count(), 1, "{other}");
 }
 
+/// However a job ends, nothing is left of the tracks that its files are put together of.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_are_gone_when_a_job_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = source(folder.path());
+    let mut sound = aac();
+    sound["label"] = json!("sound");
+    let mut preset = standard(json!([sound, small("H264Video")]), Value::Null);
+    preset["formats"] = json!([{
+        "@odata.type": "#Microsoft.Media.Mp4Format", "filenamePattern": "{Basename}_{Label}{Extension}",
+        "outputFiles": [{"labels": ["small", "sound"]}, {"labels": ["tiny", "sound"]}],
+    }]);
+    for refused in [None, Some("out0/film_tiny.mp4")] {
+        let fake = with(&film).await;
+        fake.state.lock().unwrap().refuse = refused.map(str::to_owned);
+        fake.queue_with(fake.input("film.mkv"), vec![preset.clone()]);
+        let outcome = fake.finish(2).await;
+        assert!(reason(&fake).contains(IN_CHUNKS), "{}", reason(&fake));
+        let state = fake.state.lock().unwrap();
+        let parts = |name: &&String| name.starts_with("out0/.headwater/") && name.ends_with(".mp4");
+        let left: Vec<_> = state.blobs.keys().filter(parts).collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(
+            refused.is_some(),
+            matches!(outcome, Outcome::Error(_)),
+            "{outcome:?}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clip_in_chunks_has_exactly_its_frames() {
     let folder = tempfile::tempdir().unwrap();

@@ -84,6 +84,8 @@ pub struct State {
     pub asked_to_sign: usize,
     /// Refuse writes, as storage with a read-only signature does.
     pub read_only: bool,
+    /// This blob cannot be written.
+    pub refuse: Option<String>,
 }
 
 /// The name of the worker that is killed.
@@ -384,7 +386,9 @@ impl Fake {
                 list(&state, &name, &parameter("prefix").unwrap_or_default())
             }
             (&Method::GET, Some("blocklist")) => state.block_list(&name),
-            (&Method::PUT, _) if state.read_only => status(403),
+            (&Method::PUT, _) if state.read_only || state.refuse == Some(name.clone()) => {
+                status(403)
+            }
             (&Method::PUT, Some("block")) => {
                 let id = BASE64.decode(parameter("blockid").unwrap()).unwrap();
                 state.staged.entry(name).or_default().insert(id, body);
