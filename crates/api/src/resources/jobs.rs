@@ -26,7 +26,27 @@ fn set(members: &mut Map<String, Json>, name: &str, value: impl Into<Json>) {
     }
 }
 
-pub(super) fn render_output(output: &JobOutput) -> Json {
+/// What an output is called: as the job says, and otherwise `{presetName}_{outputIndex}` (the SDKs' `JobOutput.label`), the name being
+/// that of the preset's type, as Event Grid's samples have it (`BuiltInStandardEncoderPreset_0`).
+pub(super) fn label(at: usize, output: &JobOutput) -> Option<String> {
+    let own = || {
+        let kind = output.preset.get("@odata.type")?.as_str()?;
+        let (_, name) = kind.rsplit_once('.')?;
+        Some(format!("{name}_{at}"))
+    };
+    output.label.clone().or_else(own)
+}
+
+/// All outputs of a job.
+pub(super) fn render_outputs(outputs: &[JobOutput]) -> Vec<Json> {
+    let outputs = outputs.iter().enumerate();
+    outputs
+        .map(|(at, output)| render_output(at, output))
+        .collect()
+}
+
+/// `at`: its place among the job's outputs.
+pub(super) fn render_output(at: usize, output: &JobOutput) -> Json {
     let mut members = Map::new();
     set(
         &mut members,
@@ -34,7 +54,7 @@ pub(super) fn render_output(output: &JobOutput) -> Json {
         "#Microsoft.Media.JobOutputAsset",
     );
     set(&mut members, "assetName", output.asset_name.clone());
-    set(&mut members, "label", output.label.clone());
+    set(&mut members, "label", label(at, output));
     set(&mut members, "state", output.state.name());
     set(&mut members, "progress", output.progress);
     set(&mut members, "error", json!(output.error));
@@ -66,11 +86,7 @@ pub(super) fn resource(project: &Project, job: Job) -> Json {
     set(&mut properties, "state", job.state.name());
     set(&mut properties, "description", job.description);
     set(&mut properties, "input", job.input);
-    set(
-        &mut properties,
-        "outputs",
-        job.outputs.iter().map(render_output).collect::<Vec<_>>(),
-    );
+    set(&mut properties, "outputs", render_outputs(&job.outputs));
     set(&mut properties, "priority", job.priority.name());
     set(&mut properties, "correlationData", json!(job.correlation));
     set(

@@ -68,12 +68,11 @@ fn data(claimed: &Claimed) -> Json {
 
 /// Event Grid's `MediaJobStateChangeEventData` and what derives from it.
 fn job_data(claimed: &Claimed, job: &Job) -> Json {
-    let outputs: Vec<_> = job.outputs.iter().map(jobs::render_output).collect();
     json!({
         "previousState": claimed.previous,
         "state": claimed.state,
         "correlationData": job.correlation,
-        "outputs": outputs,
+        "outputs": jobs::render_outputs(&job.outputs),
     })
 }
 
@@ -83,13 +82,13 @@ fn output_data(claimed: &Claimed, job: &Job, at: usize) -> Json {
     if claimed.kind == EventType::AMS_OUTPUT_PROGRESS {
         return json!({
             "jobCorrelationData": job.correlation,
-            "label": output.and_then(|output| output.label.clone()),
+            "label": output.and_then(|output| jobs::label(at, output)),
             "progress": output.map(|output| output.progress),
         });
     }
     json!({
         "previousState": claimed.previous,
-        "output": output.map(jobs::render_output),
+        "output": output.map(|output| jobs::render_output(at, output)),
         "jobCorrelationData": job.correlation,
     })
 }
