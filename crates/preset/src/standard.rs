@@ -245,18 +245,24 @@ fn audio(node: &Node<'_>, format: Option<AudioFormat>) -> Result<AudioCodec, Pre
     let most_channels = if format == AudioFormat::HeAacV2 { 2 } else { 6 };
     Ok(AudioCodec::Encode(AudioEncode {
         format,
-        bitrate: node.small("bitrate", 16_000..=640_000)?.unwrap_or(
-            if format == AudioFormat::DolbyDigital {
-                192_000
-            } else {
-                128_000
-            },
-        ),
+        bitrate: node
+            .small("bitrate", 16_000..=640_000)?
+            .unwrap_or(usual_bitrate(format)),
         channels: Some(node.small("channels", 1..=most_channels)?.unwrap_or(2)),
         sample_rate: node.small("samplingRate", 8_000..=96_000)?,
         label: label(node)?,
         copy_if_same: false,
     }))
+}
+
+/// Of stereo, bit/s.
+fn usual_bitrate(format: AudioFormat) -> u32 {
+    match format {
+        AudioFormat::AacLc => 128_000,
+        AudioFormat::HeAacV1 => 64_000,
+        AudioFormat::HeAacV2 => 32_000,
+        AudioFormat::DolbyDigital => 192_000,
+    }
 }
 
 /// `common`: what the video codecs before have in common, if there are any.

@@ -1,5 +1,4 @@
-//! FDK's AAC encoder behind a safe interface: stereo, raw access units, constant bitrate. What we publish is AAC-LC; the
-//! other object types are there to make sources of.
+//! FDK's AAC encoder behind a safe interface: raw access units, constant bitrate.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -12,9 +11,10 @@ use headwater_bmff::AudioObjectType;
 #[non_exhaustive]
 pub enum EncodeError {
     #[error(
-        "the AAC encoder could not be started for {sample_rate} Hz at {bits_per_second} bit/s (code {code:#x})"
+        "the AAC encoder could not be started for {channels} channels of {sample_rate} Hz at {bits_per_second} bit/s (code {code:#x})"
     )]
     Start {
+        channels: u32,
         sample_rate: u32,
         bits_per_second: u32,
         code: u32,
@@ -37,23 +37,28 @@ unsafe impl Send for Encoder {}
 impl Encoder {
     /// Stereo AAC-LC at `sample_rate`, which must be a rate of the AAC table.
     pub fn new(sample_rate: u32, bits_per_second: u32) -> Result<Self, EncodeError> {
-        Self::of_type(AudioObjectType::Lc, sample_rate, bits_per_second)
+        Self::of_type(AudioObjectType::Lc, 2, sample_rate, bits_per_second)
     }
 
-    /// As [`Self::new`], of any type of AAC. With spectral band replication a frame has 2048 samples.
+    /// As [`Self::new`], of any type of AAC and 1 to 6 channels, in the order of WAVE files (front left, right and centre, low
+    /// frequencies, rear left and right). With spectral band replication a frame has 2048 samples.
+    ///
+    /// Errors: `Start` for rates that the type has no room for, and for more channels.
     pub fn of_type(
         object_type: AudioObjectType,
+        channels: u32,
         sample_rate: u32,
         bits_per_second: u32,
     ) -> Result<Self, EncodeError> {
         let failed = |code| EncodeError::Start {
+            channels,
             sample_rate,
             bits_per_second,
             code,
         };
         let mut raw: sys::HANDLE_AACENCODER = ptr::null_mut();
-        // SAFETY: `raw` is a valid place for the handle; 2 channels, all modules.
-        let code = unsafe { sys::aacEncOpen(&mut raw, 0, 2) };
+        // SAFETY: `raw` is a valid place for the handle; so many channels at most, all modules.
+        let code = unsafe { sys::aacEncOpen(&mut raw, 0, channels) };
         if code != sys::AACENC_ERROR_AACENC_OK || raw.is_null() {
             return Err(failed(code));
         }
@@ -69,7 +74,8 @@ impl Encoder {
                 u32::from(object_type.number()),
             ),
             (sys::AACENC_PARAM_AACENC_SAMPLERATE, sample_rate),
-            (sys::AACENC_PARAM_AACENC_CHANNELMODE, 2),
+            // `MODE_1`, `MODE_2`, `MODE_1_2`, ... `MODE_1_2_2_1` are numbered by their channels.
+            (sys::AACENC_PARAM_AACENC_CHANNELMODE, channels),
             (sys::AACENC_PARAM_AACENC_CHANNELORDER, 1),
             (sys::AACENC_PARAM_AACENC_BITRATEMODE, 0),
             (sys::AACENC_PARAM_AACENC_BITRATE, bits_per_second),
@@ -117,13 +123,19 @@ impl Encoder {
         &self.config
     }
 
+    /// What it keeps to: that which was asked for, or the nearest that its type has room for.
+    pub fn bits_per_second(&self) -> u32 {
+        // SAFETY: `raw` is live; the call reads a plain value.
+        unsafe { sys::aacEncoder_GetParam(self.raw, sys::AACENC_PARAM_AACENC_BITRATE) }
+    }
+
     /// Samples of one channel between what goes in and the same sound in the decoded access units, once the decoder has
     /// made up for its own delay.
     pub fn delay(&self) -> u64 {
         u64::from(self.delay)
     }
 
-    /// Takes the next frame of both channels (for AAC-LC 1024 samples each, interleaved); gives the access unit that became
+    /// Takes the next frame of all channels (for AAC-LC 1024 samples each, interleaved); gives the access unit that became
     /// ready, if one did.
     pub fn encode(&mut self, frame: &[i16]) -> Result<Option<&[u8]>, EncodeError> {
         let mut input = frame.as_ptr().cast_mut().cast::<c_void>();

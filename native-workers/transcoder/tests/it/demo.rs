@@ -170,7 +170,7 @@ async fn every_rendition_of_the_demo_has_a_rate_of_its_own() {
 /// (FDK's `aacenc_lib.h` on `nDelayCore`).
 fn high_efficiency(object_type: AudioObjectType, rate: u32, path: &Path) {
     const FRAME: u64 = 2048;
-    let mut encoder = Encoder::of_type(object_type, rate, 48_000).unwrap();
+    let mut encoder = Encoder::of_type(object_type, 2, rate, 48_000).unwrap();
     let length = u64::from(SECONDS) * u64::from(rate) + encoder.delay();
     let beep = |at: u64| {
         let within = at as u32 % rate;
