@@ -278,6 +278,7 @@ impl OutputRun<'_> {
         let new: Vec<u32> = made
             .iter()
             .copied()
+            .filter(|&chunk| (chunk as usize) < split.chunks.len())
             .filter(|&chunk| !records.contains_key(&(chunk as usize)))
             .collect();
         let found = self

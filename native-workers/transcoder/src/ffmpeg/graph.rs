@@ -27,6 +27,8 @@ pub struct Part {
     /// How long it is, after it was cut.
     pub seconds: f64,
     pub still: bool,
+    /// When its first picture is shown, in seconds of its source, where that is opened elsewhere than at its start.
+    pub first: Option<f64>,
 }
 
 /// What the pictures become before they are scaled.
@@ -331,6 +333,31 @@ pub fn sequence_rate(parts: &[Part]) -> Option<f64> {
     (parts.len() > 1).then_some(if known { video.frames_per_second } else { 25.0 })
 }
 
+/// Frames a second that all renditions of a source are asked for, as a fraction. `None` where they are asked for different ones or for
+/// none.
+pub fn common_rate(rungs: &[Rung]) -> Option<(u32, u32)> {
+    let mut rates = rungs.iter().map(|rung| rung.frame_rate);
+    let first = rates.next()??;
+    rates.all(|rate| rate == Some(first)).then_some(first)
+}
+
+/// `rate`, frames a second, as the fraction that is meant: whole numbers, and those that television has 1000/1001 of.
+pub fn fraction(rate: f64) -> Option<(u32, u32)> {
+    const THOUSANDTHS: u32 = 1000;
+    if !(1.0..=240.0).contains(&rate) {
+        return None;
+    }
+    let near = |up: f64, down: u32| (up / f64::from(down) - rate).abs() < 0.0005;
+    let whole = rate.round();
+    Some(if near(whole, 1) {
+        (whole as u32, 1)
+    } else if near(whole * 1000.0, 1001) {
+        (whole as u32 * 1000, 1001)
+    } else {
+        ((rate * f64::from(THOUSANDTHS)).round() as u32, THOUSANDTHS)
+    })
+}
+
 /// What is laid over the presentation: the filter's words and the source.
 pub type Overlaid<'a> = (&'a Overlay, &'a Part);
 
@@ -340,6 +367,27 @@ pub struct Window {
     /// Seconds of the presentation at which it begins.
     pub begins: f64,
     pub cut: Cut,
+    /// Where renditions have frames of a rate of their own.
+    pub steady: Option<Steady>,
+}
+
+/// Those frames of a chunk, of the whole presentation's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Steady {
+    pub frames: Range<usize>,
+    /// They are its last ones.
+    pub ends: bool,
+}
+
+impl Steady {
+    /// Behind `fps`, whose clock counts frames. How many the last picture of a source becomes is a matter of rounding: there are some
+    /// more than enough.
+    fn filters(&self) -> Vec<String> {
+        let Range { start, end } = &self.frames;
+        let more = self.ends.then(|| "tpad=stop=3:stop_mode=clone".to_owned());
+        let those = format!("trim=start_pts={start}:end_pts={end}");
+        more.into_iter().chain([those]).collect()
+    }
 }
 
 /// The stretch of the sources that is let through.
@@ -572,6 +620,8 @@ pub fn video(
         }
         if let Some((up, down)) = rung.frame_rate {
             end.push(format!("fps={up}/{down}"));
+            let steady = window.and_then(|window| window.steady.as_ref());
+            end.extend(steady.iter().flat_map(|steady| steady.filters()));
         }
         end.push(format!("format={}", pixel_format(rung)));
         let joint = if last { "," } else { "" };

@@ -232,6 +232,7 @@ impl Loader<'_> {
             audios: Vec::new(),
             seconds: 0.0,
             still: false,
+            first: None,
         };
         let (mut videos, mut audios) = (Vec::new(), Vec::new());
         let first = sources.inputs.len();

@@ -16,7 +16,7 @@ use super::pack::Made;
 use super::planning::Plan;
 use super::sandbox::Program;
 use super::tracks::{self, File, Track, Work};
-use super::{Ffmpeg, UNRIPE, fault, images};
+use super::{Ffmpeg, UNRIPE, fault, he_aac, images};
 use crate::builtin::language_name;
 use crate::engine::Job;
 use crate::failure::{self, Step};
@@ -26,7 +26,7 @@ use crate::output::{OutputPlace, base_name};
 pub struct OutputRun<'a> {
     pub(super) engine: &'a Ffmpeg,
     pub(super) job: &'a Job,
-    claim: &'a Claim,
+    pub(super) claim: &'a Claim,
     pub(super) output: &'a WorkOutput,
     pub(super) preset: &'a Preset,
     pub(super) sources: &'a Sources,
@@ -210,7 +210,7 @@ impl<'a> OutputRun<'a> {
             Ok(split) => {
                 let (chunked, ()) = tokio::try_join!(
                     self.chunks(self.claim, plan, &split, files),
-                    self.encode_sound(plan)
+                    self.encode_sound(plan, &split)
                 )?;
                 match chunked {
                     Ok(joined) => {
@@ -249,25 +249,6 @@ impl<'a> OutputRun<'a> {
         Ok(HashMap::new())
     }
 
-    /// Makes the tracks that are no pictures.
-    async fn encode_sound(&self, plan: &Plan) -> Step<()> {
-        if plan.tracks.iter().all(Track::is_video) {
-            return Ok(());
-        }
-        let stderr = self
-            .encode_tracks(
-                plan,
-                &plan.sound_graph,
-                |track| !track.is_video(),
-                &mut |_| (),
-            )
-            .await?;
-        if !stderr.is_empty() {
-            tracing::warn!(file = self.sources.name, stderr, "ffmpeg complained");
-        }
-        Ok(())
-    }
-
     /// What follows the inputs for the rendition `track`, up to its file. `key_frames`: when they are wanted, in ffmpeg's words.
     pub(super) fn picture_arguments(
         &self,
@@ -296,7 +277,7 @@ impl<'a> OutputRun<'a> {
     }
 
     /// Runs ffmpeg once for the tracks that `which` picks; gives what it complained of.
-    async fn encode_tracks(
+    pub(super) async fn encode_tracks(
         &self,
         plan: &Plan,
         graph: &str,
@@ -327,9 +308,8 @@ impl<'a> OutputRun<'a> {
                     sample_rate,
                     label,
                 } => {
-                    let (encoder, options) = tracks::encoder(codec.format, &self.engine.tools);
+                    let encoder = tracks::encoder(codec.format, &self.engine.tools);
                     add(&["-map", &format!("[a{label}]"), "-c:a", encoder]);
-                    add(options);
                     add(&["-b:a", &codec.bitrate.to_string()]);
                     add(&[
                         "-ac",
@@ -358,16 +338,36 @@ impl<'a> OutputRun<'a> {
                 &format!("-metadata:s:{kind}:0"),
                 &format!("language={}", language_name(&track.language)),
             ]);
-            add(&[
-                "-f",
-                "mp4",
-                &format!("file:{}", self.temporary(index).display()),
-            ]);
+            let (muxer, path) = match plain(track) {
+                Some(_) => (he_aac::PLAIN, self.plain_samples(index)),
+                None => ("mp4", self.temporary(index)),
+            };
+            add(&["-f", muxer, &Self::argument(&path)]);
         }
         let mut program = self.program(arguments, plan.tracks.len());
         program.limits.silence *= patience(&plan.tracks);
         let ended = program.run_counted(&self.job.stop, line).await;
-        Ok(fault::outcome(&self.sources.name, ended)?.1)
+        let stderr = fault::outcome(&self.sources.name, ended)?.1;
+        let tracks = plan.tracks.iter().enumerate();
+        for (index, track) in tracks.filter(|(_, track)| which(track)) {
+            let Some(sound) = plain(track) else { continue };
+            let (from, to) = (self.plain_samples(index), self.temporary(index));
+            let stop = self.job.stop.clone();
+            let encoded = tokio::task::spawn_blocking(move || {
+                let encoded = sound.encode(&from, &to, &stop);
+                let _ = std::fs::remove_file(&from);
+                encoded
+            });
+            encoded
+                .await
+                .map_err(|_| failure::internal("The AAC encoder ended early."))??;
+        }
+        Ok(stderr)
+    }
+
+    /// Where the samples lie that ffmpeg leaves of the track at `index` where it does not encode it.
+    fn plain_samples(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("t{index}.pcm"))
     }
 
     /// A file that was cut off is decoded as far as it goes, without a word of complaint in ffmpeg's status.
@@ -414,6 +414,19 @@ pub(super) fn patience(tracks: &[Track]) -> u32 {
         matches!(&track.work, Work::Picture { rung, .. } if rung.format == VideoFormat::Av1)
     });
     1 + slow.count() as u32
+}
+
+/// What is made of a track's plain samples here, where ffmpeg does not encode it.
+fn plain(track: &Track) -> Option<he_aac::Sound> {
+    match &track.work {
+        Work::Sound {
+            codec,
+            channels,
+            sample_rate,
+            ..
+        } => he_aac::Sound::of(codec, *channels, *sample_rate),
+        _ => None,
+    }
 }
 
 /// Whether a track can be a track file of ours: encoded here, or sound that stands by itself.

@@ -23,8 +23,22 @@ pub(super) fn place(overlay: &Overlay, size: Size) -> (u32, u32) {
 /// Frames a second of a still picture that is laid over.
 const STILL_RATE: f64 = 25.0;
 
+/// When an overlay is first shown, and for how long, in seconds of a presentation of `total`.
+pub(super) fn shown(overlay: &Overlay, part: &Part, total: f64) -> (f64, f64) {
+    let start = overlay.start_ms as f64 / 1000.0;
+    let end = overlay
+        .end_ms
+        .map_or(total, |end| (end as f64 / 1000.0).min(total));
+    let length = if part.still {
+        end - start
+    } else {
+        (end - start).min(part.seconds)
+    };
+    (start, length.max(0.04))
+}
+
 /// The picture of an overlay, ready at its time, in the colours of the canvas: `[o0]`, `[o1]`, ... `total`: seconds of the
-/// presentation; `begins`: those of them that are over. `None`: a still that was over with them.
+/// presentation; `begins`: those of them that are over. `None`: it was over with them.
 pub(super) fn laid_over(
     overlay: &Overlay,
     part: &Part,
@@ -34,16 +48,7 @@ pub(super) fn laid_over(
     number: usize,
 ) -> Option<String> {
     let mut steps: Vec<String> = Vec::new();
-    let start = overlay.start_ms as f64 / 1000.0;
-    let end = overlay
-        .end_ms
-        .map_or(total, |end| (end as f64 / 1000.0).min(total));
-    let length = if part.still {
-        end - start
-    } else {
-        (end - start).min(part.seconds)
-    }
-    .max(0.04);
+    let (start, length) = shown(overlay, part, total);
     if part.still {
         // One frame more than has to be: that which is there when the first picture comes.
         let over = (((begins - start) * STILL_RATE).floor() - 1.0).max(0.0);
@@ -52,6 +57,15 @@ pub(super) fn laid_over(
         }
         steps.push(format!(
             "loop=loop=-1:size=1:start=0,setpts=(N+{over})/({STILL_RATE}*TB),trim=end={length:.3}"
+        ));
+    } else if let Some(first) = part.first {
+        if begins >= start + length {
+            return None;
+        }
+        // A hair earlier, so that no rounding leaves the first one out.
+        let (from, to) = (first - 0.0005, first + length - 0.0005);
+        steps.push(format!(
+            "trim=start={from:.6}:end={to:.6},setpts=PTS-{first:.6}/TB"
         ));
     } else {
         steps.push(format!("trim=duration={length:.3},setpts=PTS-STARTPTS"));

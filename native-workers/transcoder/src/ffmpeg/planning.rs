@@ -62,6 +62,24 @@ impl OutputRun<'_> {
             .collect()
     }
 
+    /// How pictures of `rungs` are timed. Where frames follow each other at one rate, that is theirs: the source's, if they are asked
+    /// for none. Those of a sequence do already.
+    fn steady(&self, encode: &VideoEncode, thin: u32, rungs: &mut [Rung]) -> SyncMode {
+        if encode.sync != SyncMode::Cfr {
+            return encode.sync;
+        }
+        if self.sources.parts.len() > 1 {
+            return SyncMode::Auto;
+        }
+        let Some((up, down)) = graph::fraction(graph::frame_rate(&self.sources.parts)) else {
+            return encode.sync;
+        };
+        for rung in rungs {
+            rung.frame_rate.get_or_insert((up, down * thin.max(1)));
+        }
+        SyncMode::Auto
+    }
+
     pub(super) async fn plan(&self) -> Step<Plan> {
         let part = self.part()?;
         let overlays = self.overlays()?;
@@ -116,11 +134,12 @@ impl OutputRun<'_> {
                         Some((canvas, _)) => *canvas,
                         None => self.canvas()?,
                     };
-                    let (thin, made) = self.rungs(part, encode, &canvas).await?;
+                    let (thin, mut made) = self.rungs(part, encode, &canvas).await?;
+                    let sync = self.steady(encode, thin, &mut made);
                     rungs.extend(made);
                     painted.get_or_insert((canvas, thin));
                     plan.key_frame_ms = encode.key_frame_ms;
-                    plan.sync = encode.sync;
+                    plan.sync = sync;
                 }
             }
         }

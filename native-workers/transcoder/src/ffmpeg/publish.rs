@@ -1,6 +1,6 @@
 //! From tracks in files of their own to the files of the asset: uploaded or joined, metered, and named by the manifest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use headwater_preset::Container;
 use headwater_work::{EncodedTrack, PictureSize};
 
 use super::chunks::Joined;
-use super::inputs::download;
 use super::output::OutputRun;
 use super::pack::{self, Made};
 use super::planning::Plan;
@@ -19,7 +18,6 @@ use super::tracks::{File, Track, Work};
 use super::{UNRIPE, fault};
 use crate::builtin::{duration_ms, language_name};
 use crate::failure::{self, Step};
-use crate::source::Source;
 
 /// Bytes that the slowest disk reads and writes in a second.
 const MOVED_PER_SECOND: u64 = 10 << 20;
@@ -153,9 +151,7 @@ impl OutputRun<'_> {
                 continue;
             }
             let name = self.track_file(plan, files, index);
-            let (storage, place) = (&self.job.storage, &self.output.place);
-            let source = Source::named(storage, place, &name, &self.job.stop).await?;
-            download(&source, &path).await?;
+            self.fetch_part(&name, &path).await?;
         }
         Ok(())
     }
@@ -185,11 +181,13 @@ impl OutputRun<'_> {
         first: Option<&(Vec<u64>, headwater_time::Timescale)>,
         plan: &Plan,
     ) -> Step<()> {
-        let own_rate = |track: &Track| matches!(&track.work, Work::Picture { rung, .. } if rung.frame_rate.is_some());
+        let rates = plan.tracks.iter().filter_map(|track| match &track.work {
+            Work::Picture { rung, .. } => Some(rung.frame_rate),
+            _ => None,
+        });
+        let different = rates.collect::<HashSet<_>>().len() > 1;
         match first {
-            Some((starts, _))
-                if *starts != published.starts && !plan.tracks.iter().any(own_rate) =>
-            {
+            Some((starts, _)) if *starts != published.starts && !different => {
                 Err(failure::internal(format!(
                     "The segments of '{name}' do not begin where those of the other renditions do."
                 )))

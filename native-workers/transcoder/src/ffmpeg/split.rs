@@ -12,6 +12,7 @@ use std::ops::Range;
 use headwater_preset::{OverlayKind, RateControl, SyncMode, VideoCodec, VideoFormat};
 use headwater_work::MAX_CHUNK_BYTES;
 
+use super::graph::Overlaid;
 use super::indexed::has_index;
 use super::inputs::{Input, LIMITS};
 use super::output::OutputRun;
@@ -54,6 +55,10 @@ pub(super) struct Split {
     pub(super) chunks: Vec<Chunk>,
     /// Every so many pictures of the source one is kept.
     pub(super) thin: u32,
+    /// Pictures are frames of a rate that the source does not have.
+    pub(super) steady: bool,
+    /// For each overlay of the preset, if it moves, when its first picture is shown, in seconds of its source.
+    pub(super) overlaid: Vec<Option<f64>>,
     /// Of everything that bytes depend on.
     pub(super) fingerprint: String,
 }
@@ -145,6 +150,8 @@ fn divide(times: &[f64], thin: u32, grid_ms: u32, (start, end): Clip) -> Option<
         segments: Vec::new(),
         chunks: Vec::new(),
         thin: thin as u32,
+        steady: false,
+        overlaid: Vec::new(),
         fingerprint: String::new(),
     };
     for (number, time) in times.iter().step_by(thin).enumerate() {
@@ -195,12 +202,54 @@ fn divide(times: &[f64], thin: u32, grid_ms: u32, (start, end): Clip) -> Option<
     Some(split)
 }
 
+/// The frame rate of all renditions of `plan`, if they are asked for one.
+fn common_rate(plan: &Plan) -> Option<f64> {
+    let (up, down) = graph::common_rate(&plan.pictures.as_ref()?.rungs)?;
+    Some(f64::from(up) / f64::from(down))
+}
+
+/// When frames of `rate` a second are shown from where the clip begins to where the last of the pictures `times` is over, which is shown
+/// as long as the one before. `None`: they are too many.
+fn steadily(times: &[f64], rate: f64, (start, _): Clip) -> Option<Vec<f64>> {
+    let lasts = |pair: &[f64]| pair[1] - pair[0];
+    let last = times.windows(2).next_back().map_or(0.0, lasts);
+    let until = times.last().map_or(start, |time| time + last);
+    let count = ((until - start) * rate).round().max(1.0);
+    let few = count <= MOST_PICTURES as f64;
+    few.then(|| {
+        (0..count as usize)
+            .map(|frame| start + frame as f64 / rate)
+            .collect()
+    })
+}
+
+impl Split {
+    /// Makes its pictures frames of `rate` a second that those of the source at `times` become. Each chunk has what its frames may be
+    /// made of, and one more at either end.
+    fn between(&mut self, times: &[f64], rate: f64, (start, end): Clip) {
+        self.steady = true;
+        for chunk in &mut self.chunks {
+            let at = |frame: usize| start + frame as f64 / rate;
+            let first = at(chunk.pictures.start) - 1.0 / rate;
+            let from = times.partition_point(|&time| time < first);
+            let from = from.checked_sub(2).and_then(|from| times.get(from));
+            chunk.from = from
+                .map(|time| time - 0.001)
+                .or((start > 0.0).then_some(start));
+            let last = at(chunk.pictures.end) + 1.0 / rate;
+            let to = times.partition_point(|&time| time <= last);
+            chunk.to = times.get(to + 1).map(|time| time + 0.001).or(end);
+        }
+    }
+}
+
 impl OutputRun<'_> {
     /// How the pictures of `plan` are divided; Err: why they are not.
     pub(super) async fn split(&self, plan: &Plan) -> Step<Result<Split, String>> {
         if let Err(why) = self.may_split(plan) {
             return Ok(Err(why));
         }
+        let mut own_times = Vec::new();
         let (times, clip, fingerprint) = match graph::sequence_rate(&self.sources.parts) {
             // Whatever its parts are like, a sequence has frames of one rate.
             Some(rate) => {
@@ -216,14 +265,29 @@ impl OutputRun<'_> {
                     .collect();
                 (times, (0.0, None), Fingerprint::default().with(clips))
             }
-            None => match self.scan_single().await? {
-                Ok(scanned) => scanned,
-                Err(why) => return Ok(Err(why.into())),
-            },
+            None => {
+                let (times, clip, fingerprint) = match self.scan_single().await? {
+                    Ok(scanned) => scanned,
+                    Err(why) => return Ok(Err(why.into())),
+                };
+                match common_rate(plan) {
+                    None => (times, clip, fingerprint),
+                    Some(rate) => {
+                        let Some(steady) = steadily(&times, rate, clip) else {
+                            return Ok(Err(TOO_MANY.into()));
+                        };
+                        own_times = times;
+                        (steady, clip, fingerprint)
+                    }
+                }
+            }
         };
         let Some(mut split) = divide(&times, plan.thin, plan.key_frame_ms, clip) else {
             return Ok(Err("its pictures have no times of their own".into()));
         };
+        if let Some(rate) = common_rate(plan).filter(|_| !own_times.is_empty()) {
+            split.between(&own_times, rate, clip);
+        }
         let short = self.seconds() - split.seconds();
         if self.sources.states_duration && short > (self.seconds() * 0.05).max(1.0) {
             return Ok(Err("its pictures end before it does".into()));
@@ -244,6 +308,10 @@ impl OutputRun<'_> {
         if longest.unwrap_or(0) * renditions * PICTURE_BYTES > MAX_CHUNK_BYTES {
             return Ok(Err("it has more renditions than are kept track of".into()));
         }
+        split.overlaid = match self.overlaid().await? {
+            Ok(overlaid) => overlaid,
+            Err(why) => return Ok(Err(why)),
+        };
         let works: Vec<&Work> = plan.tracks.iter().map(|track| &track.work).collect();
         split.fingerprint = fingerprint
             .with("ffmpeg")
@@ -279,24 +347,55 @@ impl OutputRun<'_> {
         Ok(Ok((inside, (start, end), scan.fingerprint)))
     }
 
+    /// The stream of an overlay that moves, and the input that it is in.
+    fn moving(&self, (overlay, part): &Overlaid<'_>) -> Option<(u32, &Input)> {
+        let picture = matches!(overlay.kind, OverlayKind::Picture { .. });
+        let video = part.video.as_ref().filter(|_| picture && !part.still)?;
+        Some((video.index, self.sources.inputs.get(video.input)?))
+    }
+
+    /// [`Split::overlaid`]; the inner error: why it is not known.
+    async fn overlaid(&self) -> Step<Result<Vec<Option<f64>>, String>> {
+        let mut found = Vec::new();
+        for overlay in self.overlays()? {
+            let Some((index, input)) = self.moving(&overlay) else {
+                found.push(None);
+                continue;
+            };
+            let scan = self.scan(index, input).await?;
+            let start = input.start_ms as f64 / 1000.0;
+            let mut times = scan.times.iter().copied();
+            let first = times.find(|&time| time >= start - 1e-7);
+            let (None, Some(first)) = (scan.unusable, first) else {
+                return Ok(Err("what is laid over it has no times of its own".into()));
+            };
+            found.push(Some(first));
+        }
+        Ok(Ok(found))
+    }
+
     /// Err: what in the preset or the source stands against it.
     fn may_split(&self, plan: &Plan) -> Result<(), String> {
         let pictures = plan
             .tracks
             .iter()
             .any(|track| matches!(track.work, Work::Picture { .. }));
-        let rates = plan.tracks.iter().any(
+        let asked = plan.tracks.iter().any(
             |track| matches!(&track.work, Work::Picture { rung, .. } if rung.frame_rate.is_some()),
         );
+        // One for all of a source can be cut anywhere.
+        let common = self.sources.parts.len() == 1 && plan.thin <= 1 && common_rate(plan).is_some();
+        let rates = asked && !common;
         let constant = self.preset.videos.iter().any(
             |video| matches!(video, VideoCodec::Encode(encode) if encode.rate == RateControl::Constant),
         );
+        // Others are searched by guess, or have no times for their packets.
         let moving = self.overlays().is_ok_and(|overlays| {
-            overlays.iter().any(|(overlay, part)| {
-                matches!(overlay.kind, OverlayKind::Picture { .. }) && !part.still
+            overlays.iter().any(|overlay| {
+                let moves = self.moving(overlay);
+                moves.is_some_and(|(_, input)| !has_index(&input.demuxer))
             })
         });
-        // Others are searched by guess, or have no times for their packets.
         let mut sources = self.sources.parts.iter().map(|part| {
             let video = part.video.as_ref()?;
             self.sources.inputs.get(video.input)
@@ -305,9 +404,9 @@ impl OutputRun<'_> {
         let reason = if !pictures {
             "it has no pictures to encode"
         } else if moving {
-            "something that moves is laid over it"
+            "something is laid over it that moves, in a container that does not say where its key frames are"
         } else if rates || plan.sync == SyncMode::Cfr {
-            "its frame rate is made another"
+            "its renditions have frame rates of their own"
         } else if constant {
             "the buffer of a constant rate goes through all of it"
         } else if !searched {

@@ -3,8 +3,9 @@
 use headwater_preset::{Overlay, OverlayKind, Turn};
 
 use super::chunks::THREADS;
-use super::graph::{self, Cut, Limits, Overlaid, Part, Piece, Window};
+use super::graph::{self, Cut, Limits, Overlaid, Part, Piece, Steady, Window};
 use super::output::OutputRun;
+use super::overlays::shown;
 use super::planning::Plan;
 use super::split::{Chunk, Split, TICKS};
 use crate::failure::{self, Step};
@@ -33,7 +34,7 @@ impl OutputRun<'_> {
             None => self.open_single(chunk, parts.first_mut(), &mut opened)?,
             Some(rate) => self.open_pieces(split, chunk, &mut parts, rate, &mut opened)?,
         };
-        let overlays = self.open_overlays(&mut opened)?;
+        let overlays = self.open_overlays(split, begins, &mut opened)?;
         let overlays: Vec<Overlaid<'_>> = overlays
             .iter()
             .map(|(overlay, part)| (*overlay, part))
@@ -48,7 +49,14 @@ impl OutputRun<'_> {
                 &pictures.rungs,
                 &overlays,
                 split.thin,
-                Some(&Window { begins, cut }),
+                Some(&Window {
+                    begins,
+                    cut,
+                    steady: split.steady.then(|| Steady {
+                        frames: chunk.pictures.clone(),
+                        ends: chunk.pictures.end == split.times.len(),
+                    }),
+                }),
             ),
         ]);
         Ok(out)
@@ -129,14 +137,23 @@ impl OutputRun<'_> {
         Ok(Cut::Sequence(pieces))
     }
 
-    /// Opens the pictures that are laid over.
-    fn open_overlays(&self, opened: &mut Opened) -> Step<Vec<(&Overlay, Part)>> {
+    /// Opens the pictures that are laid over: what moves where it is when the presentation is at `begins`.
+    fn open_overlays(
+        &self,
+        split: &Split,
+        begins: f64,
+        opened: &mut Opened,
+    ) -> Step<Vec<(&Overlay, Part)>> {
         self.overlays()?
             .into_iter()
-            .filter(|(overlay, _)| matches!(overlay.kind, OverlayKind::Picture { .. }))
-            .map(|(overlay, part)| {
+            .zip(split.overlaid.iter())
+            .filter(|((overlay, _), _)| matches!(overlay.kind, OverlayKind::Picture { .. }))
+            .map(|((overlay, part), first)| {
                 let mut part = part.clone();
-                self.open(&mut part, None, opened)?;
+                part.first = *first;
+                let (start, _) = shown(overlay, &part, self.seconds());
+                let at = first.map(|first| first + (begins - start).max(0.0));
+                self.open(&mut part, at, opened)?;
                 Ok((overlay, part))
             })
             .collect()

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use headwater_preset::formats::Values;
 use headwater_preset::{AudioCodec, AudioEncode, AudioFormat, Container, Preset, VideoFormat};
 
+use super::he_aac;
 use super::probe::{AudioStream, VideoStream};
 use super::rungs::Rung;
 use super::tools::Tools;
@@ -93,9 +94,9 @@ pub struct File {
 
 /// How the sound `audio` of a preset is made of `stream`.
 ///
-/// Errors: `ConfigurationUnsupported` for a codec that this ffmpeg cannot encode.
+/// Errors: `ConfigurationUnsupported` for a codec that this ffmpeg cannot encode, and bit rates that a codec has no room for.
 pub fn sound(audio: &AudioEncode, stream: &AudioStream, label: usize, tools: &Tools) -> Step<Work> {
-    let (encoder, _) = encoder(audio.format, tools);
+    let encoder = encoder(audio.format, tools);
     if !tools.has_encoder(encoder) {
         return Err(failure::configuration(format!(
             "The preset asks for sound that the ffmpeg of this worker ({}) cannot encode: it lacks {encoder}.",
@@ -104,6 +105,7 @@ pub fn sound(audio: &AudioEncode, stream: &AudioStream, label: usize, tools: &To
     }
     let rates: &[u32] = match audio.format {
         AudioFormat::DolbyDigital => &[32_000, 44_100, 48_000],
+        AudioFormat::HeAacV1 | AudioFormat::HeAacV2 => &he_aac::RATES,
         _ => &[
             8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 88_200, 96_000,
         ],
@@ -123,22 +125,29 @@ pub fn sound(audio: &AudioEncode, stream: &AudioStream, label: usize, tools: &To
         .copied()
         .min_by_key(|rate| rate.abs_diff(wanted))
         .unwrap_or(48_000);
+    let channels = match audio.format {
+        // Parametric stereo is of two.
+        AudioFormat::HeAacV2 => 2,
+        _ => audio.channels.unwrap_or(stream.channels).clamp(1, 6),
+    };
+    if let Some(sound) = he_aac::Sound::of(audio, channels, sample_rate) {
+        sound.encoder()?;
+    }
     Ok(Work::Sound {
         codec: audio.clone(),
-        channels: audio.channels.unwrap_or(stream.channels).clamp(1, 6),
+        channels,
         sample_rate,
         label,
     })
 }
 
-/// The name of the encoder and what goes with it.
-pub fn encoder(format: AudioFormat, tools: &Tools) -> (&'static str, &'static [&'static str]) {
+/// The name of ffmpeg's encoder.
+pub fn encoder(format: AudioFormat, tools: &Tools) -> &'static str {
     match format {
-        AudioFormat::AacLc if tools.has_encoder("libfdk_aac") => ("libfdk_aac", &[]),
-        AudioFormat::AacLc => ("aac", &[]),
-        AudioFormat::HeAacV1 => ("libfdk_aac", &["-profile:a", "aac_he"]),
-        AudioFormat::HeAacV2 => ("libfdk_aac", &["-profile:a", "aac_he_v2"]),
-        AudioFormat::DolbyDigital => ("ac3", &[]),
+        AudioFormat::AacLc if tools.has_encoder("libfdk_aac") => "libfdk_aac",
+        AudioFormat::AacLc => "aac",
+        AudioFormat::HeAacV1 | AudioFormat::HeAacV2 => he_aac::SAMPLES,
+        AudioFormat::DolbyDigital => "ac3",
     }
 }
 
@@ -188,18 +197,8 @@ pub fn files(preset: &Preset, tracks: &[Track], base: &str, basename: &str) -> V
                 .iter()
                 .map(|labels| labelled(tracks, labels))
                 .collect()
-        } else if format.container == Container::TransportStream && !places(true).is_empty() {
-            let sounds = places(false);
-            places(true)
-                .into_iter()
-                .map(|video| {
-                    std::iter::once(video)
-                        .chain(sounds.iter().copied())
-                        .collect()
-                })
-                .collect()
         } else {
-            (0..tracks.len()).map(|index| vec![index]).collect()
+            with_sound(&places(true), &places(false))
         };
         for group in groups {
             let Some(&lead) = group.first() else {
@@ -221,6 +220,16 @@ pub fn files(preset: &Preset, tracks: &[Track], base: &str, basename: &str) -> V
         }
     }
     files
+}
+
+/// What goes together where a preset does not say (`outputFiles`): all sound into every file of pictures, as AMS put it, so that
+/// each file plays when it is downloaded; a file for each where there are no pictures.
+fn with_sound(videos: &[usize], sounds: &[usize]) -> Vec<Vec<usize>> {
+    if videos.is_empty() {
+        return sounds.iter().map(|&sound| vec![sound]).collect();
+    }
+    let group = |&video: &usize| [&[video], sounds].concat();
+    videos.iter().map(group).collect()
 }
 
 /// Tracks with one of `labels`, video first.

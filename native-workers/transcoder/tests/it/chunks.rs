@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::jobs::{aac, assert_as_in, fake, keys, run, small, standard};
-use crate::support::{Fake, media, save};
+use crate::support::{Change, Fake, media, save};
 use headwater_transcoder::auto::Choice;
 use headwater_work::{Outcome, Selection, WorkInput};
 use serde_json::{Value, json};
@@ -53,11 +53,12 @@ fn path((folder, names): &Kept, part: &str) -> PathBuf {
     folder.path().join(found.next().unwrap())
 }
 
-/// A moving picture of a few samples, for a second near the end: what it is laid over is made in one piece.
+/// A moving picture of a few samples, for a second near the end, in a container that cannot be searched: what it is laid over is made in
+/// one piece.
 fn dot(folder: &Path) -> PathBuf {
-    let path = folder.join("dot.mp4");
+    let path = folder.join("dot.mpg");
     media::ffmpeg(
-        "-f lavfi -i color=black:s=16x16:r=25:d=1 -c:v libx264",
+        "-f lavfi -i color=black:s=16x16:r=25:d=1 -c:v mpeg2video",
         &path,
     );
     path
@@ -82,7 +83,7 @@ fn over_dot(fake: &Fake, how: &str, mut inputs: Vec<WorkInput>) -> WorkInput {
             label,
             ..Selection::default()
         };
-        inputs.push(fake.cut_input("dot.mp4", selection));
+        inputs.push(fake.cut_input("dot.mpg", selection));
     }
     WorkInput::Several { inputs }
 }
@@ -238,6 +239,50 @@ async fn what_fades_and_has_pictures_laid_over_it_goes_in_chunks() {
     }
 }
 
+/// Of what moves over a film, each chunk has what belongs there: across the seam, over before it, and begun behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_over_a_film_goes_in_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = moving(folder.path(), "30000/1001", STEADY);
+    let clip = folder.path().join("clip.mp4");
+    media::ffmpeg(
+        "-f lavfi -i testsrc=s=64x36:r=25:d=30 -f lavfi -i sine=300:d=30 -c:v libx264 -preset veryfast -g 110 -bf 3 -c:a aac",
+        &clip,
+    );
+    let labelled = |label: &str, start: Option<u64>| Selection {
+        label: Some(label.into()),
+        start_ms: start,
+        ..Selection::default()
+    };
+    let over = |label: &str, start: &str, end: &str, left: &str| {
+        json!({"@odata.type": "#Microsoft.Media.VideoOverlay", "inputLabel": label, "start": start, "end": end,
+               "opacity": 0.9, "fadeInDuration": "PT3S", "fadeOutDuration": "PT2S",
+               "position": {"left": left, "top": "10%", "width": "40%", "height": "40%"}})
+    };
+    let filters = json!({"overlays": [
+        over("across", "PT9.3S", "PT34.5S", "5%"),
+        over("before", "PT1S", "PT8S", "50%"),
+        over("behind", "PT30S", "PT42S", "50%"),
+    ]});
+    let dot = dot(folder.path());
+    let input = |fake: &Fake, how: &str| {
+        let inputs = vec![
+            fake.input("film.mkv"),
+            fake.cut_input("clip.mp4", labelled("across", Some(2_210))),
+            fake.cut_input("clip.mp4", labelled("before", None)),
+            fake.cut_input("clip.mp4", labelled("behind", Some(11_000))),
+        ];
+        over_dot(fake, how, inputs)
+    };
+    let ways = [filters.clone(), with_dot(filters)]
+        .map(|filters| standard(json!([aac(), small("H264Video")]), filters));
+    let made = both_ways(&[&film, &clip, &dot], input, &ways).await;
+    for part in ["small", "tiny"] {
+        let [chunked, whole] = made.each_ref().map(|made| path(made, part));
+        assert_same_pictures(&chunked, &whole);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn transport_streams_go_in_chunks() {
     let folder = tempfile::tempdir().unwrap();
@@ -315,6 +360,62 @@ async fn sequences_go_in_chunks() {
     }
 }
 
+/// A frame rate that all renditions have is made in chunks as in one piece, from a steady source or not, and of a clip.
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_of_another_rate_join_like_one_piece() {
+    let dot = |film: &Path| dot(film.parent().unwrap());
+    let rated = |rate: &str| {
+        let mut video = small("H264Video");
+        match rate {
+            "Cfr" => video["syncMode"] = json!("Cfr"),
+            rate => {
+                for layer in video["layers"].as_array_mut().unwrap() {
+                    layer["frameRate"] = json!(rate);
+                }
+            }
+        }
+        video
+    };
+    let whole = Selection::default;
+    let clip = || Selection {
+        start_ms: Some(1_310),
+        end_ms: Some(43_770),
+        ..Selection::default()
+    };
+    for (source, filters, rate, selection, frames) in [
+        ("30000/1001", STEADY, "15", whole(), 660),
+        ("25", STEADY, "60", clip(), 0),
+        ("25", UNSTEADY, "30000/1001", whole(), 0),
+        ("25", UNSTEADY, "Cfr", clip(), 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let film = moving(folder.path(), source, filters);
+        let input = |fake: &Fake, how: &str| {
+            let film = fake.cut_input("film.mkv", selection.clone());
+            over_dot(fake, how, vec![film])
+        };
+        let ways = [Value::Null, with_dot(Value::Null)]
+            .map(|filters| standard(json!([aac(), rated(rate)]), filters));
+        let made = both_ways(&[&film, &dot(&film)], input, &ways).await;
+        for part in ["small", "tiny"] {
+            let [chunked, whole] = made.each_ref().map(|made| path(made, part));
+            let pictures = media::packets(&chunked, "v:0");
+            if frames > 0 {
+                assert_eq!(pictures.len(), frames, "{source} at {rate}");
+            }
+            let pairs = pictures.windows(2).map(|pair| pair[1].pts - pair[0].pts);
+            let (least, most) = pairs.fold((f64::MAX, 0.0_f64), |(least, most), length| {
+                (least.min(length), most.max(length))
+            });
+            assert!(
+                most - least < 0.0005,
+                "{source} at {rate}: {least} to {most}"
+            );
+            assert_same_pictures(&chunked, &whole);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_of_x264_join_like_one_piece() {
     for (rate, filters) in [("25", STEADY), ("30000/1001", STEADY), ("25", UNSTEADY)] {
@@ -370,18 +471,29 @@ async fn a_lost_worker_costs_a_chunk_and_changes_no_byte() {
     assert!(matches!(outcome, Outcome::Finished { .. }), "{outcome:?}");
     assert!(reason(&whole).contains("in 2 chunks"), "{}", reason(&whole));
 
-    // The first worker loses its lease with one chunk made; the second has other threads.
+    // The first worker loses its lease with two made of the chunks and the sound; the second has other threads.
     let torn = with(&film).await;
-    torn.state.lock().unwrap().lose_lease_after = Some(1);
+    torn.state.lock().unwrap().lose_lease_after = Some(2);
     torn.queue_with(torn.input("film.mkv"), vec![preset()]);
     torn.finish_or(1, |state| {
         !state.chunks.is_empty() && state.lose_lease_after.is_none()
     })
     .await;
-    assert!(torn.files("out0").is_empty());
+    // Nothing of it is to be seen.
+    let there = torn.files("out0");
+    let hidden = |name: &String| name.starts_with(".headwater/") && !name.ends_with(".hwx");
+    assert!(there.keys().all(hidden), "{:?}", there.keys());
     torn.queue_with(torn.input("film.mkv"), vec![preset()]);
     assert!(matches!(torn.finish(2).await, Outcome::Finished { .. }));
     assert!(whole.files("out0") == torn.files("out0"));
+    // Two chunks and the sound: nothing that was kept was made again.
+    let state = torn.state.lock().unwrap();
+    let made = state.journal.iter().filter_map(|change| match change {
+        Change::Chunks(count) => Some(count),
+        _ => None,
+    });
+    assert_eq!(made.sum::<usize>(), 3, "{:?}", state.journal);
+    drop(state);
 
     let files = whole.files("out0");
     save(&files, folder.path());
@@ -552,7 +664,7 @@ async fn what_stays_whole_says_why() {
         (
             Selection::default(),
             rated,
-            "its frame rate is made another",
+            "its renditions have frame rates of their own",
         ),
         (short, preset(), "it is short"),
     ] {

@@ -1,7 +1,8 @@
 //! The ffmpeg engine: sources of every kind through whole jobs, held against ffprobe and decoded.
 
 use crate::support::jobs::{
-    aac, assert_in_step, encode, failure, fake, flash, keys, named, run, small, standard, stream,
+    aac, assert_in_step, encode, failure, fake, flash, keys, muxed, named, run, small, standard,
+    stream,
 };
 use crate::support::{media, shared_media};
 use headwater_transcoder::auto::Choice;
@@ -117,6 +118,46 @@ async fn sound_that_only_ffmpeg_decodes_is_not_left_out() {
     for language in ["_eng_", "_deu_"] {
         let seconds = media::sound(&made.path(language), 8000).len() as f64 / 8000.0;
         assert!((seconds - 3.0).abs() < 0.1, "{language}: {seconds}");
+    }
+}
+
+/// HE-AAC is encoded whatever encoders ffmpeg has: known as such, and heard when it is seen, alone and beside the pictures in a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn high_efficiency_sound_is_in_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = flash(
+        folder.path(),
+        "film.mkv",
+        "-c:v libx264 -preset ultrafast -c:a pcm_s16le -ac 2",
+    );
+    for (profile, known, channels, rate, bitrate) in [
+        ("HeAacV1", "HE-AAC", 2, 48_000, 64_000),
+        ("HeAacV1", "HE-AAC", 1, 44_100, 32_000),
+        ("HeAacV1", "HE-AAC", 6, 48_000, 160_000),
+        ("HeAacV2", "HE-AACv2", 2, 48_000, 32_000),
+    ] {
+        let sound = json!({"@odata.type": "#Microsoft.Media.AacAudio", "profile": profile, "channels": channels,
+            "samplingRate": rate, "bitrate": bitrate});
+        let codecs = json!([sound, small("H264Video")]);
+        let alone = encode(&source, standard(codecs.clone(), Value::Null)).await;
+        let together = encode(&source, muxed(codecs, Value::Null)).await;
+        let beside = together.path("small");
+        for (video, sound) in [
+            (alone.path("small"), alone.path("aac_")),
+            (beside.clone(), beside),
+        ] {
+            let found = stream(&sound, "a:0");
+            let what = format!("{profile}, {channels}: {}", sound.display());
+            assert_eq!(found["profile"], known, "{what}");
+            assert_eq!(found["channels"], channels, "{what}");
+            assert_eq!(found["sample_rate"], rate.to_string(), "{what}");
+            let bits: f64 = found["bit_rate"].as_str().unwrap().parse().unwrap();
+            assert!(
+                (bits / f64::from(bitrate) - 1.0).abs() < 0.1,
+                "{what}: {bits}"
+            );
+            assert_in_step(&video, &sound, &what);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What presets ask for, beyond layers: filters, files, pictures, copies.
 
-use crate::support::jobs::{aac, encode, fake, flash, keys, named, run, small, standard, stream};
+use crate::support::jobs::{
+    aac, encode, fake, flash, keys, muxed, named, run, small, standard, stream,
+};
 use crate::support::{media, shared_media};
 use headwater_ism::EntryKind;
 use headwater_transcoder::auto::Choice;
@@ -111,6 +113,65 @@ async fn files_are_put_together_as_the_preset_says() {
         "{manifest}"
     );
     assert!(!manifest.contains(".ts"), "{manifest}");
+}
+
+/// As in Microsoft's samples: "mux the H.264 video and AAC audio into MP4 files" is what a format without `outputFiles` does, encoded
+/// or copied, so that each file is heard when it is downloaded.
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_is_in_every_file_of_pictures_where_a_preset_does_not_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("film.mkv");
+    media::ffmpeg(
+        "-f lavfi -i testsrc=s=320x180:r=25:d=4 -f lavfi -i sine=440:d=4:r=48000 -f lavfi -i sine=880:d=4:r=48000 -map 0 -map 1 -map 2 \
+         -c:v libx264 -preset ultrafast -c:a aac -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu",
+        &film,
+    );
+    let copy = json!([{"@odata.type": "#Microsoft.Media.CopyVideo"}, {"@odata.type": "#Microsoft.Media.CopyAudio"}]);
+    let encoded: &[&str] = &["film_small_320x180_.mp4", "film_tiny_160x90_.mp4"];
+    for (codecs, names) in [
+        (json!([aac(), small("H264Video")]), encoded),
+        (copy, &["film__320x180_.mp4"]),
+    ] {
+        let made = encode(&film, muxed(codecs, Value::Null)).await;
+        assert_eq!(made.names(".mp4"), names);
+        for name in names {
+            let file = made.folder.path().join(name);
+            assert_eq!(media::packets(&file, "v:0").len(), 100, "{name}");
+            for (track, language, tone) in [(0, "eng", 440.0), (1, "ger", 880.0)] {
+                let said = stream(&file, &format!("a:{track}"));
+                assert_eq!(said["tags"]["language"], language, "{name}");
+                let sound = media::sound_of(&file, track, 8000);
+                let heard = crossings(&sound[8000..16_000]) / 2.0;
+                assert!((heard - tone).abs() < 5.0, "{name}: {heard} Hz");
+            }
+        }
+        let manifest = &made.files[&made.manifest];
+        let read = headwater_ism::parse(manifest).unwrap();
+        let of = |kind| {
+            read.tracks
+                .iter()
+                .filter(|track| track.kind == kind)
+                .count()
+        };
+        assert_eq!(
+            (of(EntryKind::Video), of(EntryKind::Audio)),
+            (names.len(), 2)
+        );
+    }
+    // Sound alone is a file for each.
+    let made = encode(&film, muxed(json!([aac()]), Value::Null)).await;
+    assert_eq!(
+        made.names(".mp4"),
+        ["film___aac_eng.mp4", "film___aac_ger.mp4"]
+    );
+}
+
+/// How often `samples` change their sign.
+fn crossings(samples: &[f32]) -> f64 {
+    let changes = samples
+        .windows(2)
+        .filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0 || pair[0] >= 0.0 && pair[1] < 0.0);
+    changes.count() as f64
 }
 
 #[tokio::test(flavor = "multi_thread")]

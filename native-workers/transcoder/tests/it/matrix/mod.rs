@@ -153,13 +153,6 @@ async fn fault(source: &Source, case: &Case) -> Result<(), String> {
 fn refusable(source: &Source, case: &Case) -> Option<&'static [JobErrorCode]> {
     use JobErrorCode::{ConfigurationUnsupported, ContentMalformed, ContentUnsupported};
     const NOT_THERE: [JobErrorCode; 2] = [ConfigurationUnsupported, ContentUnsupported];
-    if case.name == "HE-AAC" {
-        // Debian's ffmpeg lacks the encoder; a damaged source may be noticed before that.
-        return Some(match source.recipe.traits.damaged {
-            true => &[ConfigurationUnsupported, ContentMalformed],
-            false => &[ConfigurationUnsupported],
-        });
-    }
     if source.recipe.traits.damaged {
         return Some(&[ContentMalformed]);
     }
@@ -232,8 +225,20 @@ fn finished(source: &Source, case: &Case, left: &Left) -> Result<(), String> {
         return Err(format!("{} has no index", name(file)));
     }
     if let Some(own) = &source.sound {
+        let recorded = source.recipe.traits.recorded;
         for (file, seen) in &sounds {
-            sound(own, case, seen).map_err(|why| format!("{}: {why}", name(file)))?;
+            sound(own, case, seen)
+                .and_then(|()| {
+                    if recorded {
+                        Ok(())
+                    } else {
+                        beeps(own, case, seen)
+                    }
+                })
+                .map_err(|why| format!("{}: {why}", name(file)))?;
+        }
+        if recorded && !sounds.is_empty() {
+            return heard(source, own, (&videos, &sounds));
         }
     }
     if let (Some(pictures), Some(sound)) = (&source.pictures, &source.sound) {
@@ -401,10 +406,43 @@ fn sound(own: &Sound, case: &Case, seen: &Sound) -> Result<(), String> {
     if (seen.end - own.end).abs() > 0.08 {
         return Err(format!("sound ends at {} s, not {}", seen.end, own.end));
     }
+    Ok(())
+}
+
+fn beeps(own: &Sound, case: &Case, seen: &Sound) -> Result<(), String> {
     // The first one may fade.
     let least = own.beeps.len() - usize::from(case.other_pictures);
     if !(least..=own.beeps.len()).contains(&seen.beeps.len()) {
         return Err(format!("beeps at {:?}, not {:?}", seen.beeps, own.beeps));
+    }
+    Ok(())
+}
+
+/// What was recorded is heard as in the source, and when it is seen. There may be other tracks of sound, which are files of their own.
+fn heard(
+    source: &Source,
+    own: &Sound,
+    (videos, sounds): (&Seen<'_, Pictures>, &Seen<'_, Sound>),
+) -> Result<(), String> {
+    const ALIKE: f64 = 0.9;
+    let compared = sounds.iter().map(|(_, seen)| seen.behind(own));
+    let Some((behind, alike)) = compared.max_by(|one, other| one.1.total_cmp(&other.1)) else {
+        return Err("there is no sound".into());
+    };
+    if alike < ALIKE {
+        return Err(format!("the sound is another: {alike} at {behind} s"));
+    }
+    let second = |times: &[f64]| times.get(1).copied();
+    let own = source.pictures.as_ref();
+    let own = own.and_then(|own| second(&own.times)).unwrap_or(0.0);
+    for (file, seen) in videos {
+        let later = second(&seen.times).map_or(0.0, |seen| seen - own);
+        if (later - behind).abs() > APART {
+            let name = name(file);
+            return Err(format!(
+                "{name}: pictures are {later} s later, sound {behind} s"
+            ));
+        }
     }
     Ok(())
 }
@@ -542,6 +580,11 @@ async fn sounds_come_through_presets() {
         sources::CODECS.len() + sources::SHAPES.len(),
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_files_come_through_presets() {
+    through(&sources::GIVEN, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,34 @@ pub(super) struct Sound {
     pub(super) end: f64,
     /// When it begins to be heard.
     pub(super) beeps: Vec<f64>,
+    /// How loud it is in each millisecond.
+    envelope: Vec<f32>,
+}
+
+impl Sound {
+    /// How much later than `own` it is, in seconds, and how much alike the two are then (1: as loud at all times). Of what is at most
+    /// a tenth of a second apart.
+    pub(super) fn behind(&self, own: &Self) -> (f64, f64) {
+        const MOST: isize = 100;
+        let alike = |shift: isize| {
+            let pairs = own.envelope.iter().enumerate().filter_map(|(at, &value)| {
+                let other = self.envelope.get(at.checked_add_signed(shift)?)?;
+                Some((f64::from(value), f64::from(*other)))
+            });
+            let pairs: Vec<(f64, f64)> = pairs.collect();
+            let count = pairs.len().max(1) as f64;
+            let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
+            let (a, b) = (mean(|pair| pair.0), mean(|pair| pair.1));
+            let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+                pairs.iter().map(|pair| of(pair.0 - a, pair.1 - b)).sum()
+            };
+            let (both, own, other) = (sum(&|a, b| a * b), sum(&|a, _| a * a), sum(&|_, b| b * b));
+            both / (own * other).sqrt().max(f64::MIN_POSITIVE)
+        };
+        let shifts = (-MOST..=MOST).map(|shift| (shift as f64 / 1000.0, alike(shift)));
+        let best = shifts.max_by(|one, other| one.1.total_cmp(&other.1));
+        best.unwrap_or((0.0, 0.0))
+    }
 }
 
 /// A picture whose mean luma, of 255, is above this is a white one.
@@ -158,6 +186,10 @@ pub(super) fn sound(file: &Path) -> Result<Option<(Sound, String)>, String> {
         channels: stream["channels"].as_u64().unwrap_or_default(),
         end: samples.len() as f64 / f64::from(RATE),
         beeps: beeps(&samples),
+        envelope: samples
+            .chunks(RATE as usize / 1000)
+            .map(|some| some.iter().sum())
+            .collect(),
     };
     Ok(Some((seen, said)))
 }

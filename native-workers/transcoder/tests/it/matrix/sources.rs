@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::shared_media;
+
 /// How a source is made and what is known of it beforehand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recipe {
@@ -33,11 +35,15 @@ pub(super) struct Traits {
     pub(super) other_pictures: bool,
     /// Times are those of an interrupted source: only what is decoded is looked at.
     pub(super) damaged: bool,
+    /// Of a camera: nothing flashes and beeps.
+    pub(super) recorded: bool,
 }
 
 /// What becomes of the file that ffmpeg wrote.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Then {
+    /// It is a file that tests are given.
+    Given,
     Stays,
     /// Copied with these arguments.
     Copied(&'static str),
@@ -63,6 +69,7 @@ const fn film(file: &'static str, arguments: &'static str) -> Recipe {
             loose: 0,
             other_pictures: false,
             damaged: false,
+            recorded: false,
         },
     }
 }
@@ -127,13 +134,17 @@ impl Recipe {
     /// Makes the file in `folder`.
     pub(super) fn make(&self, folder: &Path) -> PathBuf {
         let path = folder.join(self.file);
+        if self.then == Then::Given {
+            std::fs::copy(shared_media().join(self.file), &path).unwrap();
+            return path;
+        }
         let first = match self.then {
             Then::Copied(_) => folder.join(format!("first-{}", self.file)),
             _ => path.clone(),
         };
         self.encode(&first);
         match self.then {
-            Then::Stays => {}
+            Then::Given | Then::Stays => {}
             Then::Copied(arguments) => {
                 let status = ffmpeg()
                     .arg("-i")
@@ -189,6 +200,21 @@ fn ffmpeg() -> Command {
     command.args(["-v", "error", "-nostdin", "-y", "-threads", "2"]);
     command
 }
+
+const fn given(file: &'static str) -> Recipe {
+    let mut recipe = film(file, "");
+    recipe.traits.recorded = true;
+    recipe.then(Then::Given)
+}
+
+/// Files of others, as people have them: of a camera, of a film, of a programme. One of them is sound alone, in eight tracks.
+pub(super) const GIVEN: [Recipe; 5] = [
+    given("bigbuckbunny.mp4"),
+    given("azure-bumper.mp4"),
+    given("car-detection.mp4"),
+    given("surround-audio.mp4"),
+    given("echo-hereweare.webm"),
+];
 
 /// Codecs of pictures and sound, and the containers that carry them.
 pub(super) const CODECS: [Recipe; 31] = [

@@ -70,7 +70,41 @@ pub fn named(name: &str) -> Value {
     json!({"@odata.type": "#Microsoft.Media.BuiltInStandardEncoderPreset", "presetName": name})
 }
 
-pub fn standard(codecs: Value, filters: Value) -> Value {
+/// A preset whose tracks are looked at one by one: each label has an MP4 file of its own, where all sound would lie in every file of
+/// pictures otherwise.
+pub fn standard(mut codecs: Value, filters: Value) -> Value {
+    let mut labels = Vec::new();
+    for (number, codec) in codecs.as_array_mut().unwrap().iter_mut().enumerate() {
+        if codec["@odata.type"].as_str().unwrap().ends_with("Image") {
+            continue;
+        }
+        let label = format!("c{number}");
+        let mut called = |labelled: &mut Value, label: String| {
+            if labelled["label"].is_null() {
+                labelled["label"] = json!(label);
+            }
+            labels.push(labelled["label"].clone());
+        };
+        match codec["layers"].as_array_mut() {
+            Some(layers) => {
+                for (layer, number) in layers.iter_mut().zip(0..) {
+                    called(layer, format!("{label}l{number}"));
+                }
+            }
+            None => called(codec, label),
+        }
+    }
+    let files: Vec<Value> = labels
+        .iter()
+        .map(|label| json!({ "labels": [label] }))
+        .collect();
+    let mut preset = muxed(codecs, filters);
+    preset["formats"][0]["outputFiles"] = json!(files);
+    preset
+}
+
+/// A preset that says nothing of which tracks go into which file.
+pub fn muxed(codecs: Value, filters: Value) -> Value {
     json!({
         "@odata.type": "#Microsoft.Media.StandardEncoderPreset",
         "codecs": codecs,

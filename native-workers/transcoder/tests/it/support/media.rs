@@ -109,12 +109,18 @@ pub fn adler(planes: [&[u8]; 3]) -> u32 {
 
 /// The decoded sound of a file, mono, as samples a second of `rate`.
 pub fn sound(file: &Path, rate: u32) -> Vec<f32> {
+    sound_of(file, 0, rate)
+}
+
+/// The decoded sound of a file's track of sound number `track`, mono, as samples a second of `rate`.
+pub fn sound_of(file: &Path, track: usize, rate: u32) -> Vec<f32> {
     let rate = rate.to_string();
     let out = output(
         Command::new("ffmpeg")
             .args(["-v", "error", "-nostdin", "-i"])
             .arg(file)
-            .args(["-vn", "-ac", "1", "-ar", &rate, "-f", "f32le", "-"]),
+            .args(["-map", &format!("0:a:{track}")])
+            .args(["-ac", "1", "-ar", &rate, "-f", "f32le", "-"]),
     );
     out.chunks_exact(4)
         .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
