@@ -42,8 +42,8 @@ const TOO_MANY: &str = "it has more pictures than are planned with";
 /// Where a clip begins in its source, and ends if that is before the source does, in seconds.
 type Clip = (f64, Option<f64>);
 
-/// When pictures are shown, in seconds of their source; its clip; and what tells it from others.
-type Scanned = (Vec<f64>, Clip, Fingerprint);
+/// When pictures are shown, in seconds of their source; its clip; when the last of them is over; and what tells it from others.
+type Scanned = (Vec<f64>, Clip, f64, Fingerprint);
 
 /// The pictures of an output, divided.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +136,8 @@ pub(super) fn depth(rung: &Rung) -> usize {
 struct Scan {
     /// Seconds from the start of the part, by which they are shown; ascending.
     times: Vec<f64>,
+    /// How long a picture is shown, as the last packet says.
+    lasts: Option<f64>,
     fingerprint: Fingerprint,
     /// Why the times are of no use.
     unusable: Option<&'static str>,
@@ -208,13 +210,9 @@ fn common_rate(plan: &Plan) -> Option<f64> {
     Some(f64::from(up) / f64::from(down))
 }
 
-/// When frames of `rate` a second are shown from where the clip begins to where the last of the pictures `times` is over, which is shown
-/// as long as the one before. `None`: they are too many.
-fn steadily(times: &[f64], rate: f64, (start, _): Clip) -> Option<Vec<f64>> {
-    let lasts = |pair: &[f64]| pair[1] - pair[0];
-    let last = times.windows(2).next_back().map_or(0.0, lasts);
-    let until = times.last().map_or(start, |time| time + last);
-    let count = ((until - start) * rate).round().max(1.0);
+/// When frames of `rate` a second are shown for `seconds` from `start` on. `None`: they are too many.
+fn steadily(seconds: f64, rate: f64, start: f64) -> Option<Vec<f64>> {
+    let count = (seconds * rate).round().max(1.0);
     let few = count <= MOST_PICTURES as f64;
     few.then(|| {
         (0..count as usize)
@@ -266,14 +264,14 @@ impl OutputRun<'_> {
                 (times, (0.0, None), Fingerprint::default().with(clips))
             }
             None => {
-                let (times, clip, fingerprint) = match self.scan_single().await? {
+                let (times, clip, over, fingerprint) = match self.scan_single().await? {
                     Ok(scanned) => scanned,
                     Err(why) => return Ok(Err(why.into())),
                 };
                 match common_rate(plan) {
                     None => (times, clip, fingerprint),
                     Some(rate) => {
-                        let Some(steady) = steadily(&times, rate, clip) else {
+                        let Some(steady) = steadily(over - clip.0, rate, clip.0) else {
                             return Ok(Err(TOO_MANY.into()));
                         };
                         own_times = times;
@@ -338,13 +336,23 @@ impl OutputRun<'_> {
         }
         let start = input.start_ms as f64 / 1000.0;
         let end = input.length_ms.map(|length| start + length as f64 / 1000.0);
-        let inside = scan
-            .times
-            .into_iter()
+        let (times, lasts) = (scan.times, scan.lasts.filter(|&lasts| lasts > 0.0));
+        let inside: Vec<f64> = times
+            .iter()
+            .copied()
             .filter(|&time| time >= start - 1e-7 || input.start_ms == 0)
             .filter(|&time| end.is_none_or(|end| time < end - 1e-7))
             .collect();
-        Ok(Ok((inside, (start, end), scan.fingerprint)))
+        // The last one, until the next is shown, or as long as its packet says, or as the one before.
+        let last = inside.last().copied().unwrap_or(start);
+        let next = times.get(times.partition_point(|&time| time <= last));
+        let before = inside.iter().rev().nth(1);
+        let shown = next.map(|next| next - last).into_iter().chain(lasts);
+        let shown = shown
+            .reduce(f64::min)
+            .or(before.map(|before| last - before));
+        let over = last + shown.unwrap_or(0.0);
+        Ok(Ok((inside, (start, end), over, scan.fingerprint)))
     }
 
     /// The stream of an overlay that moves, and the input that it is in.
@@ -428,7 +436,7 @@ impl OutputRun<'_> {
                 "-select_streams",
                 &index.to_string(),
                 "-show_entries",
-                "packet=pts_time,size,flags",
+                "packet=pts_time,duration_time,size,flags",
                 "-f",
                 input.demuxer.name,
                 "-i",
@@ -470,7 +478,7 @@ impl OutputRun<'_> {
     }
 }
 
-/// One line of ffprobe: `1.000000|2613|K_`.
+/// One line of ffprobe: `1.000000|0.040000|2613|K_`.
 fn read_packet(text: &str, scan: &mut Scan) {
     if text.is_empty() {
         return;
@@ -478,13 +486,17 @@ fn read_packet(text: &str, scan: &mut Scan) {
     scan.fingerprint = std::mem::take(&mut scan.fingerprint).with(text);
     let mut fields = text.split('|');
     let time = fields.next().and_then(|time| time.parse::<f64>().ok());
+    let lasts = fields.next().and_then(|time| time.parse::<f64>().ok());
     let discarded = fields.nth(1).is_some_and(|flags| flags.contains('D'));
     match time {
         _ if discarded => {}
         _ if scan.times.len() >= MOST_PICTURES => {
             scan.unusable = Some(TOO_MANY);
         }
-        Some(time) => scan.times.push(time),
+        Some(time) => {
+            scan.lasts = lasts;
+            scan.times.push(time);
+        }
         None => scan.unusable = Some("its pictures have no times of their own"),
     }
 }
@@ -554,11 +566,16 @@ mod tests {
     #[test]
     fn packets_are_read() {
         let mut scan = Scan::default();
-        for line in ["0.080000|100|K_", "0.000000|20|__", "0.040000|3|_D", ""] {
+        for line in [
+            "0.080000|0.040000|100|K_",
+            "0.000000|N/A|20|__",
+            "0.040000|0.040000|3|_D",
+            "",
+        ] {
             read_packet(line, &mut scan);
         }
         assert_eq!((scan.times.len(), scan.unusable), (2, None));
-        read_packet("N/A|5|__", &mut scan);
+        read_packet("N/A|N/A|5|__", &mut scan);
         assert!(scan.unusable.is_some());
     }
 }
