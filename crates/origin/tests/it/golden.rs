@@ -3,8 +3,9 @@
 
 use crate::common::*;
 use crate::formats::smooth_init;
-use headwater_bmff::write::{ProgressiveSample, ProgressiveTrack, write_progressive};
-use headwater_bmff::{Edit, EditList, TrackKind, parse_movie};
+use crate::made_up::{chunks, config, sample};
+use headwater_bmff::write::{ProgressiveTrack, write_progressive};
+use headwater_bmff::{Edit, EditList, TrackKind};
 use headwater_time::Timescale;
 
 /// Frames that the sound's decoder is primed by.
@@ -13,15 +14,6 @@ const MOVIE: u32 = 1000;
 
 /// Seven seconds: 25 pictures a second with a key frame every two, and sound of 48 kHz.
 fn film() -> Vec<u8> {
-    let source = media("bigbuckbunny.mp4");
-    let movie = parse_movie(source).unwrap();
-    let config = |kind: TrackKind, scale: u32| {
-        let mut tracks = movie.tracks.iter();
-        let track = tracks.find(|track| track.config.kind == kind).unwrap();
-        let mut config = track.config.clone();
-        config.timescale = Timescale::new(scale).unwrap();
-        config
-    };
     // One NAL unit to a picture, of a size that its number gives.
     let pictures: Vec<Vec<u8>> = (0..175_u32)
         .map(|n| {
@@ -35,12 +27,6 @@ fn film() -> Vec<u8> {
     let sounds: Vec<Vec<u8>> = (0..329_u32)
         .map(|n| vec![0x21; 170 + n as usize % 5])
         .collect();
-    let sample = |bytes, duration, sync| ProgressiveSample {
-        bytes,
-        duration,
-        cto: 0,
-        sync,
-    };
     let pictures = pictures.iter().enumerate();
     let video = ProgressiveTrack {
         config: config(TrackKind::Video, 12_800),
@@ -155,26 +141,13 @@ fn archive() -> Memory {
     let bench = Bench::new(storage());
     let storage = Memory::default();
     let manifest = text(&bench, "film.ism/Manifest(format=fmp4-v20)");
-    let document = roxmltree::Document::parse(&manifest).unwrap();
     for (name, level) in [("video", VIDEO), ("aac_eng", AUDIO)] {
         let init = bench.get(&format!("{level}/Fragments({name}=i,format=m3u8-cmaf)"));
         storage.write(&format!("live-{name}/header"), smooth_init(&init.body));
-        let mut nodes = document.descendants();
-        let stream = nodes
-            .find(|node| node.attribute("Name") == Some(name))
-            .unwrap();
-        let mut at = 0;
-        for chunk in stream.children().filter(|node| node.has_tag_name("c")) {
-            let number = |name: &str| {
-                chunk
-                    .attribute(name)
-                    .map(|value| value.parse::<u64>().unwrap())
-            };
-            at = number("t").unwrap_or(at);
+        for (at, _) in chunks(&manifest, name) {
             let fragment = bench.get(&format!("{level}/Fragments({name}={at})"));
             assert_eq!(fragment.status, 200);
             storage.write(&format!("live-{name}/{at}"), fragment.body);
-            at += number("d").unwrap();
         }
     }
     storage.write(

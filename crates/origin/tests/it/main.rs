@@ -24,6 +24,7 @@ mod live_protected;
 mod live_rotation;
 mod live_runs;
 mod live_texts;
+mod made_up;
 mod matrix;
 mod packaged_texts;
 mod playback;

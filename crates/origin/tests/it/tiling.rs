@@ -5,11 +5,11 @@
 use crate::common::*;
 use crate::formats::Stream;
 use crate::fragments;
-use headwater_bmff::write::{ProgressiveSample, ProgressiveTrack, write_progressive};
-use headwater_bmff::{EditList, Movie, TrackConfig, TrackKind, parse_movie};
+use crate::made_up::{chunks, config, sample};
+use headwater_bmff::write::{ProgressiveTrack, write_progressive};
+use headwater_bmff::{EditList, TrackKind};
 use headwater_time::Timescale;
 use proptest::prelude::*;
-use std::sync::OnceLock;
 
 /// A film that is made up: its frames say which they are.
 #[derive(Debug, Clone)]
@@ -26,19 +26,6 @@ struct Film {
     apart: bool,
     /// Levels of pictures.
     levels: usize,
-}
-
-fn shared() -> &'static Movie {
-    static MOVIE: OnceLock<Movie> = OnceLock::new();
-    MOVIE.get_or_init(|| parse_movie(media("bigbuckbunny.mp4")).unwrap())
-}
-
-fn config(kind: TrackKind, scale: u32) -> TrackConfig {
-    let mut tracks = shared().tracks.iter();
-    let track = tracks.find(|track| track.config.kind == kind).unwrap();
-    let mut config = track.config.clone();
-    config.timescale = Timescale::new(scale).unwrap();
-    config
 }
 
 /// A number in bytes that no parser takes for anything else.
@@ -123,15 +110,6 @@ impl Film {
     }
 }
 
-fn sample(bytes: &[u8], duration: u32, sync: bool) -> ProgressiveSample<'_> {
-    ProgressiveSample {
-        bytes,
-        duration,
-        cto: 0,
-        sync,
-    }
-}
-
 const HIGH: &str = "film.ism/QualityLevels(200000)";
 const LOW: &str = "film.ism/QualityLevels(100000)";
 const SOUND: &str = "film.ism/QualityLevels(64000)";
@@ -165,27 +143,11 @@ fn listed(bench: &Bench, path: &str) -> Vec<(u64, u64, String)> {
     found.collect()
 }
 
-/// Starts and durations of a stream in a Smooth manifest, as a client counts them; every chunk begins where the one before ends.
-fn chunks(manifest: &str, name: &str) -> Vec<(u64, u64)> {
-    let document = roxmltree::Document::parse(manifest).unwrap();
-    let mut nodes = document.descendants();
-    let stream = nodes
-        .find(|node| node.attribute("Name") == Some(name))
-        .unwrap();
-    let mut found: Vec<(u64, u64)> = Vec::new();
-    for chunk in stream.children().filter(|node| node.has_tag_name("c")) {
-        let number = |name: &str| {
-            chunk
-                .attribute(name)
-                .map(|value| value.parse::<u64>().unwrap())
-        };
-        for nth in 0..number("r").unwrap_or(1) {
-            let end = found.last().map(|(start, duration)| start + duration);
-            let stated = number("t").filter(|_| nth == 0);
-            let start = stated.or(end).unwrap_or(0);
-            assert!(end.is_none_or(|end| end == start), "{start} is not {end:?}");
-            found.push((start, number("d").unwrap()));
-        }
+/// Starts and durations of a stream in a Smooth manifest; every chunk begins where the one before ends.
+fn unbroken(manifest: &str, name: &str) -> Vec<(u64, u64)> {
+    let found = chunks(manifest, name);
+    for two in found.windows(2) {
+        assert_eq!(two[0].0 + two[0].1, two[1].0);
     }
     found
 }
@@ -324,7 +286,7 @@ proptest! {
             ("video", &high, film.scale, end),
             ("sound", &sound, film.rate, u64::from(film.sounds) * 1024),
         ] {
-            let found = chunks(manifest.text(), name);
+            let found = unbroken(manifest.text(), name);
             let called = list.iter().map(|(start, _, _)| nearest(*start, scale, 10_000_000));
             prop_assert_eq!(found.iter().map(|(start, _)| *start).collect::<Vec<_>>(), called.collect::<Vec<_>>());
             let (start, duration) = found.last().unwrap();
@@ -399,11 +361,11 @@ fn times_have_not_drifted_after_twelve_hours() {
     assert_eq!(periods(mpd.text(), "sound").last(), Some(&sound_end));
     let manifest = get(&bench, "film.ism/Manifest");
     let called = all.iter().map(|at| nearest(*at, 30_000, 10_000_000));
-    let found = chunks(manifest.text(), "video");
+    let found = unbroken(manifest.text(), "video");
     let ends = found.last().map(|(start, duration)| start + duration);
     let found: Vec<u64> = found.iter().map(|(start, _)| *start).chain(ends).collect();
     assert_eq!(found, called.collect::<Vec<_>>());
-    let found = chunks(manifest.text(), "sound");
+    let found = unbroken(manifest.text(), "sound");
     let (start, duration) = found.last().unwrap();
     assert_eq!(start + duration, nearest(sound_end, 44_100, 10_000_000));
     // The last frames of all, by the clock of transport streams.
