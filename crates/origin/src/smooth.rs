@@ -6,14 +6,26 @@ use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::manifests::smooth::Clock;
 use crate::segments::cut;
+use crate::shield::unprotectable;
 use headwater_cmaf::index::{SegmentEntry, SegmentSamples, TrackHead};
+use headwater_plan::SubsampleMap;
+use headwater_protect::{Cipher, ProtectedSegment, SegmentProtection};
 use headwater_smooth::{Following, Fragment, Sample};
 use std::ops::Range;
 
 /// Bytes of the `mdat` header, which is not part of what `FragmentInfo` is.
 pub(crate) const MDAT_HEADER: usize = 8;
 
-/// What a fragment's URL stands for: bytes, then ranges of the media file.
+/// A clear fragment: bytes, then ranges of the media file.
+pub(crate) struct Clear {
+    /// Up to and with the header of `mdat`.
+    head: Vec<u8>,
+    ranges: Vec<Range<u64>>,
+    /// Which samples of the segment it has; `None`: all.
+    places: Option<Vec<usize>>,
+}
+
+/// A fragment, or what another noun of its URL stands for.
 ///
 /// `KeyFrames`: each sync sample lasts until the next. `following`: what clients learn of later fragments, ticks of the track.
 ///
@@ -24,18 +36,19 @@ pub(crate) fn fragment(
     samples: &SegmentSamples,
     (clock, following): (Clock, &[SegmentTime]),
     noun: Noun,
-) -> Result<(Vec<u8>, Vec<Range<u64>>), OriginError> {
+) -> Result<Clear, OriginError> {
+    let alone = noun == Noun::KeyFrames;
     let end = entry.start.saturating_add(entry.duration);
     let mut kept: Vec<Sample> = Vec::with_capacity(samples.samples.len());
-    let mut ranges = Vec::new();
+    let (mut ranges, mut places) = (Vec::new(), Vec::new());
     let (mut decode, mut offset) = (entry.start, 0_u64);
     let mut open = None;
     // Clients make up a movie header without an edit list.
     let delay = Decoder::of(head).map_or(0, |decoder| decoder.delay);
-    for sample in &samples.samples {
+    for (place, sample) in samples.samples.iter().enumerate() {
         let next = decode.saturating_add(sample.duration.into());
         let after = offset.saturating_add(sample.size.into());
-        if noun != Noun::KeyFrames || sample.sync {
+        if !alone || sample.sync {
             let start = clock.name(decode);
             close(&mut kept, open, start);
             let shown = decode.saturating_add_signed(sample.cto.into());
@@ -48,18 +61,16 @@ pub(crate) fn fragment(
                 sync: sample.sync,
             });
             open = Some(start);
-            if noun == Noun::KeyFrames {
+            if alone {
                 ranges.extend(cut(&samples.ranges, offset..after));
+                places.push(place);
             }
         }
         (decode, offset) = (next, after);
     }
     close(&mut kept, open, clock.name(decode));
-    if noun != Noun::KeyFrames {
+    if !alone {
         ranges.clone_from(&samples.ranges);
-    }
-    if noun == Noun::RawFragments {
-        return Ok((Vec::new(), ranges));
     }
     let start = clock.name(entry.start);
     let following: Vec<Following> = following
@@ -71,7 +82,7 @@ pub(crate) fn fragment(
             Following { start, duration }
         })
         .collect();
-    let mut inline = Fragment {
+    let head = Fragment {
         sequence_number: entry.number.saturating_add(1),
         track_id: head.id,
         start,
@@ -81,11 +92,53 @@ pub(crate) fn fragment(
     }
     .header()
     .map_err(|fault| OriginError::new(Code::FormatNotSupported, fault.to_string()))?;
-    if noun == Noun::FragmentInfo {
-        inline.truncate(inline.len().saturating_sub(MDAT_HEADER));
-        ranges.clear();
+    Ok(Clear {
+        head,
+        ranges,
+        places: alone.then_some(places),
+    })
+}
+
+impl Clear {
+    /// Encrypts it sample by sample. `map`: subsamples of all of the segment's samples. `first_iv`: of the first of those.
+    ///
+    /// Errors: 415 for what cannot be encrypted.
+    pub(crate) fn protect(
+        &self,
+        protection: &SegmentProtection,
+        map: SubsampleMap,
+        first_iv: u64,
+    ) -> Result<ProtectedSegment, OriginError> {
+        match &self.places {
+            None => ProtectedSegment::plan(protection, &self.head, map, first_iv, None),
+            Some(places) => {
+                ProtectedSegment::plan_some(protection, &self.head, (map, places), first_iv)
+            }
+        }
+        .map_err(unprotectable)
     }
-    Ok((inline, ranges))
+
+    /// What `noun` stands for: bytes, ranges of the media file, and what is done to the bytes of those. `protected`: the fragment
+    /// with its samples encrypted.
+    pub(crate) fn part(
+        self,
+        noun: Noun,
+        protected: Option<ProtectedSegment>,
+    ) -> (Vec<u8>, Vec<Range<u64>>, Option<Cipher>) {
+        let (mut head, mut cipher) = (self.head, None);
+        if let Some(protected) = protected {
+            head = protected.head;
+            cipher = Some(protected.cipher).filter(|cipher| cipher.input_len() > 0);
+        }
+        match noun {
+            Noun::Fragments | Noun::KeyFrames => (head, self.ranges, cipher),
+            Noun::FragmentInfo => {
+                head.truncate(head.len().saturating_sub(MDAT_HEADER));
+                (head, Vec::new(), None)
+            }
+            Noun::RawFragments => (Vec::new(), self.ranges, cipher),
+        }
+    }
 }
 
 /// Lets the last sample end where the next one starts.

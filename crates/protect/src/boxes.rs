@@ -116,10 +116,13 @@ pub fn sinf(
 /// What `senc` says of a fragment's samples.
 #[derive(Debug, Clone, Copy)]
 pub struct Auxiliary<'a> {
-    /// Of the first sample, each other has one more; `None` with a constant vector.
+    /// Of the segment's first sample, each other has one more; `None` with a constant vector.
     pub first_iv: Option<u64>,
     /// Of each sample.
     pub samples: &'a [Vec<Subsample>],
+    /// Where in its segment each sample is, whose vector is as far from the first one: of a fragment that leaves samples out.
+    /// `None`: one behind the other.
+    pub places: Option<&'a [usize]>,
     /// Whether subsamples are written. Without them samples are protected as a whole.
     pub subsamples: bool,
 }
@@ -133,12 +136,11 @@ impl Auxiliary<'_> {
     /// The bytes of each sample, and the size that `saiz` has for it.
     fn entries(&self) -> Result<(Vec<u8>, Vec<u8>), ProtectError> {
         let (mut bytes, mut sizes) = (Vec::new(), Vec::new());
-        let mut iv = self.first_iv;
-        for sample in self.samples {
+        for (at, sample) in self.samples.iter().enumerate() {
             let start = bytes.len();
-            if let Some(value) = iv {
-                bytes.extend_from_slice(&value.to_be_bytes());
-                iv = Some(value.wrapping_add(1));
+            if let Some(first) = self.first_iv {
+                let place = self.place(at)?;
+                bytes.extend_from_slice(&first.wrapping_add(place).to_be_bytes());
             }
             if self.subsamples {
                 let count = u16::try_from(sample.len())
@@ -157,6 +159,17 @@ impl Auxiliary<'_> {
             sizes.push(size);
         }
         Ok((bytes, sizes))
+    }
+
+    /// Of the sample `at`.
+    fn place(&self, at: usize) -> Result<u64, ProtectError> {
+        let place = match self.places {
+            Some(places) => places.get(at).copied(),
+            None => Some(at),
+        };
+        let missing = ProtectError::Mismatch("a sample has no place in its segment");
+        u64::try_from(place.ok_or(missing)?)
+            .map_err(|_| ProtectError::TooLarge("the number of samples"))
     }
 
     fn count(&self) -> Result<[u8; 4], ProtectError> {

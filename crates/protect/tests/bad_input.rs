@@ -230,7 +230,7 @@ proptest! {
             bytes[at] = byte;
             bytes.truncate(cut.index(bytes.len()) + 1);
             let _ = init::protect(&bytes, &protection);
-            let auxiliary = boxes::Auxiliary { first_iv: Some(1), samples: &samples, subsamples: true };
+            let auxiliary = boxes::Auxiliary { first_iv: Some(1), samples: &samples, places: None, subsamples: true };
             let fragment = FragmentProtection { scheme: Scheme::Cenc, auxiliary, rotated: None, pssh: &[] };
             let _ = fragment::protect(&bytes, &fragment);
         }

@@ -18,6 +18,7 @@ use crate::transport::{self, Carriage, Elementary, Samples};
 use bytes::Bytes;
 use headwater_cmaf::index::{MAX_RUNS, SegmentEntry, TrackKind, segment_head};
 use headwater_plan::{MAX_STEPS, Object, Plan, PlanBuilder, PlanError, Source};
+use headwater_protect::{Key, ProtectedSegment};
 use std::ops::Range;
 
 /// A segment's URL.
@@ -180,12 +181,6 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
     ) -> Result<Made, OriginError> {
         let reader = self.reader(visit, track)?;
         let head = reader.head;
-        if shield.is_some() && asked.noun != Noun::Fragments {
-            return Err(OriginError::new(
-                Code::EncryptionNotSupported,
-                "only whole fragments are served with encryption",
-            ));
-        }
         let clock = Clock::of(head);
         let ticks = clock.ticks(time).ok_or_else(none)?;
         let entry = reader.at(ticks).await?;
@@ -208,27 +203,19 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(Made::NotModified(meta));
         }
         let samples = reader.samples(&entry).await?;
-        let (inline, ranges) = smooth::fragment(head, &entry, &samples, (clock, &[]), asked.noun)?;
+        let fragment = smooth::fragment(head, &entry, &samples, (clock, &[]), asked.noun)?;
         let object = reader.object(&entry, &samples)?;
-        if let Some(shield) = shield
-            && let Some((protection, key)) = shield.of_samples(head)?
-        {
-            let protected = self
-                .protect(
-                    visit,
-                    &reader,
-                    track,
-                    &entry,
-                    &samples,
-                    (&protection, &inline),
-                )
-                .await?;
-            let head_len = wide(protected.head.len());
-            let plan = segment_plan(object, protected.head, &ranges)
-                .and_then(|plan| plan.cover(head_len, protected.cipher, key.key.clone()));
-            return Ok(made(Content::Plan(plan.map_err(unplannable)?), meta));
-        }
-        let plan = segment_plan(object, inline, &ranges).map_err(unplannable)?;
+        let protected = match shield.map(|shield| shield.of_samples(head)).transpose()? {
+            Some(Some((protection, key))) => {
+                let (map, first_iv) = self
+                    .vectors(visit, &reader, track, &entry, &samples, &protection)
+                    .await?;
+                let made = fragment.protect(&protection, map, first_iv)?;
+                Some((made, key.key.clone()))
+            }
+            _ => None,
+        };
+        let plan = smooth_plan(fragment, object, asked.noun, protected)?;
         let plan = enveloped(plan, shield, [head])?;
         Ok(made(Content::Plan(plan), meta))
     }
@@ -544,6 +531,26 @@ pub(super) fn segment_plan(
         plan.range(object, range.clone())?;
     }
     Ok(plan.finish())
+}
+
+/// A part of a Smooth Streaming fragment. `protected`: the fragment with its samples encrypted, and the key.
+///
+/// Errors: 415 for what no plan holds.
+pub(super) fn smooth_plan(
+    fragment: smooth::Clear,
+    object: Object,
+    noun: Noun,
+    protected: Option<(ProtectedSegment, Key)>,
+) -> Result<Plan, OriginError> {
+    let (protected, key) = protected.unzip();
+    let (head, ranges, cipher) = fragment.part(noun, protected);
+    let head_len = wide(head.len());
+    let plan = segment_plan(object, head, &ranges);
+    match cipher.zip(key) {
+        Some((cipher, key)) => plan.and_then(|plan| plan.cover(head_len, cipher, key)),
+        None => plan,
+    }
+    .map_err(unplannable)
 }
 
 pub(crate) fn unplannable(error: PlanError) -> OriginError {

@@ -26,6 +26,22 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         samples: &SegmentSamples,
         (protection, clear): (&SegmentProtection, &[u8]),
     ) -> Result<ProtectedSegment, OriginError> {
+        let (map, first_iv) = self
+            .vectors(visit, reader, track, entry, samples, protection)
+            .await?;
+        ProtectedSegment::plan(protection, clear, map, first_iv, None).map_err(unprotectable)
+    }
+
+    /// The subsamples of a segment's samples, and the initialisation vector of the first.
+    pub(super) async fn vectors(
+        &self,
+        visit: &Visit<'_, C::Location>,
+        reader: &TrackReader<'_, S>,
+        track: &Track,
+        entry: &SegmentEntry,
+        samples: &SegmentSamples,
+        protection: &SegmentProtection,
+    ) -> Result<(SubsampleMap, u64), OriginError> {
         let map = match protection.video {
             false => SegmentProtection::whole(samples.samples.iter().map(|s| s.size)),
             true => {
@@ -57,7 +73,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 _ => Err(error),
             })
             .map_err(unprotectable)?;
-        ProtectedSegment::plan(protection, clear, map, first_iv, None).map_err(unprotectable)
+        Ok((map, first_iv))
     }
 
     /// Says of each picture in `fragments`, which are `entries`, how long it becomes in a transport stream. `alone`: they have

@@ -1,7 +1,8 @@
-//! A reader of fragmented files with one track, for tests: ISO/IEC 14496-12 as it is written there, and `tfxd` of [MS-SSTR]. It
-//! shares no code with what it reads the work of.
+//! A reader of fragmented files with one track, for tests: ISO/IEC 14496-12 as it is written there, `tfxd` of [MS-SSTR], and
+//! what fragments say of their encryption (ISO/IEC 23001-7 §7, PIFF 1.1 §5.3.2). It shares no code with what it reads the work of.
 
 use md5::{Digest, Md5};
+use std::ops::Range;
 
 /// A sample, ticks of its track.
 pub(crate) struct Sample {
@@ -12,6 +13,8 @@ pub(crate) struct Sample {
     pub(crate) shown: i64,
     /// Of its bytes, in hexadecimal digits.
     pub(crate) md5: String,
+    /// Where they are, from the start of the fragment.
+    pub(crate) place: Range<usize>,
     /// It is the first of a fragment that states this time.
     pub(crate) begins: Option<u64>,
 }
@@ -106,6 +109,76 @@ pub(crate) fn read(file: &[u8]) -> (u32, Vec<Sample>) {
     (scale, samples)
 }
 
+/// The samples of a fragment without a movie header: one of Smooth Streaming, which states everything.
+pub(crate) fn alone(bytes: &[u8]) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    let moof = find(bytes, &[b"moof"]).unwrap();
+    fragment(bytes, moof, ([0, 0], 0), &mut samples);
+    samples
+}
+
+/// How a sample is encrypted in counter mode: its vector of eight bytes; clear and protected bytes in turn, or all protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Encrypted {
+    pub(crate) vector: [u8; 8],
+    pub(crate) parts: Vec<(usize, usize)>,
+}
+
+/// What a fragment says of the encryption of each of its samples, in `senc` or PIFF's box. What finds its way by `saio` and
+/// `saiz` has to come to the same.
+pub(crate) fn encryption(fragment: &[u8]) -> Vec<Encrypted> {
+    let traf = find(fragment, &[b"moof", b"traf"]).unwrap();
+    let boxes = children(traf);
+    let own = |name: &[u8; 4]| {
+        let found = boxes.iter().find(|(other, _)| other == name);
+        found.map(|(_, content)| *content)
+    };
+    let piff = boxes.iter().find_map(|(name, content)| {
+        let content = content.strip_prefix(&PIFF)?;
+        (name == b"uuid").then_some(content)
+    });
+    let said = own(b"senc").or(piff).unwrap();
+    let count = word(said, 4) as usize;
+    let mut at = 8;
+    let mut found = Vec::new();
+    let mut sizes = Vec::new();
+    for _ in 0..count {
+        let begin = at;
+        let vector = said[at..at + 8].try_into().unwrap();
+        at += 8;
+        let mut parts = Vec::new();
+        if word(said, 0) & 2 != 0 {
+            let short = |at: usize| usize::from(u16::from_be_bytes([said[at], said[at + 1]]));
+            let subsamples = short(at);
+            at += 2;
+            for _ in 0..subsamples {
+                parts.push((short(at), word(said, at + 2) as usize));
+                at += 6;
+            }
+        }
+        sizes.push(at - begin);
+        found.push(Encrypted { vector, parts });
+    }
+    assert_eq!(at, said.len(), "nothing follows");
+    if let Some(saiz) = own(b"saiz") {
+        assert_eq!(word(saiz, 5) as usize, count);
+        let each = (0..count).map(|at| match saiz[4] {
+            0 => usize::from(saiz[9 + at]),
+            same => usize::from(same),
+        });
+        assert!(each.eq(sizes));
+        let saio = own(b"saio").unwrap();
+        assert_eq!(word(saio, 4), 1);
+        let first = word(saio, 8) as usize;
+        assert!(fragment[first..].starts_with(&said[8..]));
+    }
+    found
+}
+
+const PIFF: [u8; 16] = [
+    0xa2, 0x39, 0x4f, 0x52, 0x5a, 0x9b, 0x4f, 0x14, 0xa2, 0x44, 0x6c, 0x42, 0x7c, 0x64, 0x8d, 0xf4,
+];
+
 /// `from`: the file from the fragment on.
 fn fragment(from: &[u8], moof: &[u8], (defaults, shift): ([u32; 2], i64), out: &mut Vec<Sample>) {
     let traf = find(moof, &[b"traf"]).unwrap();
@@ -161,6 +234,7 @@ fn fragment(from: &[u8], moof: &[u8], (defaults, shift): ([u32; 2], i64), out: &
                 decoded,
                 decoded_until: until,
                 shown: decoded + offset + shift,
+                place: place..place + size,
                 md5: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
                 begins: begins.take(),
             });

@@ -33,6 +33,7 @@ mod protection;
 mod schema;
 mod sealed;
 mod serving;
+mod smooth_protected;
 mod tables;
 mod texts;
 mod tiling;

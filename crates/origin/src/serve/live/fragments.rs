@@ -1,7 +1,7 @@
 //! Live segments as Smooth Streaming fragments.
 
-use super::super::fragment::{Asked, next_smooth_url, segment_plan, unplannable};
-use super::super::protected::{enveloped, wide};
+use super::super::fragment::{Asked, next_smooth_url, smooth_plan};
+use super::super::protected::enveloped;
 use super::super::{Origin, Visit};
 use super::chunks::head;
 use super::find::{Found, none, not_ready};
@@ -10,16 +10,15 @@ use super::media_meta;
 use super::segment::content_type;
 use crate::address::Noun;
 use crate::answer::{Content, Resource};
-use crate::error::{Code, OriginError};
+use crate::error::OriginError;
 use crate::index::SegmentTime;
 use crate::live::media;
 use crate::live::smooth::LOOK_AHEAD;
 use crate::manifests::smooth::Clock;
 use crate::ports::{Catalog, Storage};
-use crate::shield::{Shield, unprotectable};
+use crate::shield::Shield;
 use crate::smooth;
 use headwater_live::timeline::Timeline;
-use headwater_protect::ProtectedSegment;
 use headwater_time::Timescale;
 
 impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
@@ -32,12 +31,6 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         name: u64,
         shield: Option<&Shield>,
     ) -> Result<Resource, OriginError> {
-        if shield.is_some() && asked.noun != Noun::Fragments {
-            return Err(OriginError::new(
-                Code::EncryptionNotSupported,
-                "only whole fragments are served with encryption",
-            ));
-        }
         let found = self.called(visit, source, asked, name).await?;
         if !found.segment.complete {
             return Err(not_ready());
@@ -67,24 +60,20 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let chunks = self.chunks(visit, source, &found, count).await?;
         let (entry, samples) = media::samples(&found.row, &found.segment, &chunks);
         let clock = (Clock::of(&head), following.as_slice());
-        let (inline, ranges) = smooth::fragment(&head, &entry, &samples, clock, asked.noun)?;
+        let fragment = smooth::fragment(&head, &entry, &samples, clock, asked.noun)?;
         let object = self.whole_object(visit, source, &found)?;
-        if let Some(shield) = shield
-            && let Some((protection, key)) = shield.of_samples(&head)?
-        {
-            let map = self
-                .live_subsamples(visit, source, &found, &chunks, (&head, &protection))
-                .await?;
-            let first_iv = self.first_iv(visit, source, &found, &protection, map.len())?;
-            let protected = ProtectedSegment::plan(&protection, &inline, map, first_iv, None);
-            let protected = protected.map_err(unprotectable)?;
-            let head_len = wide(protected.head.len());
-            let plan = segment_plan(object, protected.head, &ranges)
-                .and_then(|plan| plan.cover(head_len, protected.cipher, key.key.clone()));
-            let body = Content::Plan(plan.map_err(unplannable)?);
-            return Ok(Resource { body, meta });
-        }
-        let plan = segment_plan(object, inline, &ranges).map_err(unplannable)?;
+        let protected = match shield.map(|shield| shield.of_samples(&head)).transpose()? {
+            Some(Some((protection, key))) => {
+                let of = (&head, &protection);
+                let map = self.live_subsamples(visit, source, &found, &chunks, of);
+                let map = map.await?;
+                let first_iv = self.first_iv(visit, source, &found, &protection, map.len())?;
+                let made = fragment.protect(&protection, map, first_iv)?;
+                Some((made, key.key.clone()))
+            }
+            _ => None,
+        };
+        let plan = smooth_plan(fragment, object, asked.noun, protected)?;
         let body = Content::Plan(enveloped(plan, shield, [&head])?);
         Ok(Resource { body, meta })
     }
