@@ -47,6 +47,8 @@ pub struct StoredFragments {
     pub init: Option<Vec<u8>>,
     /// One per `moof`, in file order.
     pub list: Vec<Fragment>,
+    /// Number of `emsg` boxes between them (ISO/IEC 23009-1 §5.10.3.3). What is in those is not read.
+    pub messages: u32,
 }
 
 /// One `moof` and the `mdat` that follows it.

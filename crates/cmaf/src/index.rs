@@ -110,17 +110,44 @@ pub struct IndexHead {
     pub index_len: u64,
     /// In the order of the file.
     pub tracks: Vec<TrackHead>,
-    /// Tracks of the file that are not among them, and why.
+    /// What of the file is not among them, and why.
     pub warnings: Vec<TrackWarning>,
 }
 
-/// A track that was left out.
+/// Something that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackWarning {
-    /// Track id in the media file.
+    /// Track id in the media file; 0, which is that of none (ISO/IEC 14496-12 §8.3.2.3), where it is of no track.
     pub track: u32,
     /// What is in the way, for people.
     pub reason: String,
+}
+
+impl TrackWarning {
+    /// That so many `emsg` boxes were left out; nothing is said of none.
+    pub(crate) fn of_messages(count: u32) -> Option<Self> {
+        (count > 0).then(|| Self {
+            track: 0,
+            reason: format!(
+                "its messages for players ({count} emsg boxes, such as timed ID3) are not carried"
+            ),
+        })
+    }
+
+    /// Id of the track that was left out; `None` where it is something else.
+    #[must_use]
+    pub fn track(&self) -> Option<u32> {
+        (self.track > 0).then_some(self.track)
+    }
+}
+
+impl std::fmt::Display for TrackWarning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.track() {
+            Some(track) => write!(f, "track {track} is left out: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
 }
 
 /// How bright the brightest may be: the transfer characteristics in the words of HLS `VIDEO-RANGE`.

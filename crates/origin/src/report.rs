@@ -113,11 +113,14 @@ pub async fn report<S: Storage>(
         match index {
             Ok(index) => {
                 for warning in &index.head().warnings {
-                    report.left_out.push(LeftOut {
-                        file: file.to_owned(),
-                        track: Some(warning.track),
-                        reason: warning.reason.clone(),
-                    });
+                    match warning.track() {
+                        None => report.warnings.push(format!("{file}: {warning}")),
+                        track => report.left_out.push(LeftOut {
+                            file: file.to_owned(),
+                            track,
+                            reason: warning.reason.clone(),
+                        }),
+                    }
                 }
                 loaded.insert(file.to_owned(), index);
             }

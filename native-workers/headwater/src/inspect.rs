@@ -228,11 +228,7 @@ fn index(head: &IndexHead) -> String {
         }
     }
     for warning in &head.warnings {
-        let _ = writeln!(
-            out,
-            "track {} is left out: {}",
-            warning.track, warning.reason
-        );
+        let _ = writeln!(out, "{warning}");
     }
     out
 }

@@ -94,6 +94,7 @@ pub struct MovieReader {
     movie: Option<PendingMovie>,
     init: Option<Vec<u8>>,
     fragments: Vec<Fragment>,
+    messages: u32,
     /// Data of the last fragment's only run, until its `mdat` is seen.
     open_run: Option<std::ops::Range<u64>>,
 }
@@ -131,6 +132,7 @@ impl MovieReader {
             movie: None,
             init: None,
             fragments: Vec::new(),
+            messages: 0,
             open_run: None,
         }
     }
@@ -288,6 +290,9 @@ impl MovieReader {
     /// Steps over a box that is not read; an `mdat` right behind a `moof` completes a fragment.
     fn pass(&mut self, header: BoxHeader, size: u64) {
         self.only_ftyp_so_far = false;
+        if header.name == b"emsg" {
+            self.messages = self.messages.saturating_add(1);
+        }
         if header.name != b"mdat" {
             return;
         }
@@ -329,6 +334,7 @@ impl MovieReader {
         let fragments = movie.defaults.map(|_| StoredFragments {
             init: self.init.take(),
             list: std::mem::take(&mut self.fragments),
+            messages: self.messages,
         });
         Ok(Step::Done(Box::new(Movie {
             timescale: movie.timescale,

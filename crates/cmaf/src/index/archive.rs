@@ -19,9 +19,10 @@ use headwater_bmff::{
 
 use super::assemble::{Room, assemble};
 use super::bytes::{Fields, checked, push_crc, push_varint};
+use super::from_movie::messages;
 use super::package::Made;
 use super::playable::not_playable;
-use super::{SegmentOrigin, SourceId, record};
+use super::{SegmentOrigin, SourceId, TrackWarning, record};
 use crate::CmafError;
 use crate::segments::{MAX_SEGMENT_SAMPLES, MAX_SEGMENTS};
 use crate::timeline::TimedSample;
@@ -36,7 +37,7 @@ pub const MAX_FRAGMENTS: usize = MAX_SEGMENTS;
 const MAX_NOTE_BYTES: usize = 32 << 20;
 
 const STATE_MAGIC: [u8; 8] = *b"\x89HWA\r\n\x1a\n";
-const STATE_VERSION: u16 = 1;
+const STATE_VERSION: u16 = 2;
 
 /// What a fragment is made of.
 const LIMITS: Limits = Limits {
@@ -56,6 +57,8 @@ pub struct NotedFragment {
     samples: Vec<SegmentSample>,
     /// Where the samples are in the object.
     ranges: Vec<Range<u64>>,
+    /// Number of `emsg` boxes, which are not noted.
+    messages: u32,
 }
 
 /// What [`FragmentReader`] wants or has.
@@ -168,6 +171,7 @@ impl NotedFragment {
             decode_time: first.ok_or(CmafError::NoMedia)?,
             samples,
             ranges,
+            messages: messages(movie),
         })
     }
 
@@ -231,6 +235,7 @@ pub struct ArchiveBuilder {
     last: Option<u64>,
     skipped: u32,
     first_skipped: Option<(u64, String)>,
+    messages: u32,
 }
 
 impl ArchiveBuilder {
@@ -259,6 +264,7 @@ impl ArchiveBuilder {
             last: None,
             skipped: 0,
             first_skipped: None,
+            messages: 0,
         })
     }
 
@@ -305,6 +311,7 @@ impl ArchiveBuilder {
         push_varint(&mut self.notes, wide(body.len()));
         self.notes.extend_from_slice(&body);
         self.count = self.count.saturating_add(1);
+        self.messages = self.messages.saturating_add(fragment.messages);
         if self.notes.len() > MAX_NOTE_BYTES {
             return Err(CmafError::TooLarge {
                 track: self.config.id,
@@ -353,6 +360,7 @@ impl ArchiveBuilder {
         let (at, why) = self.first_skipped.clone().unwrap_or_default();
         push_varint(&mut out, at);
         text(&mut out, &why);
+        push_varint(&mut out, self.messages.into());
         push_varint(&mut out, self.count.into());
         out.extend_from_slice(&self.notes);
         push_crc(&mut out, 0);
@@ -377,11 +385,13 @@ impl ArchiveBuilder {
         let skipped = fields.varint_u32()?;
         let at = fields.varint()?;
         let why = record::decode_tag(&mut fields)?;
+        let messages = fields.varint_u32()?;
         let count = fields.varint_u32()?;
         let notes = fields.take(fields.remaining())?.to_vec();
         self.last = last;
         self.skipped = skipped;
         self.first_skipped = (skipped > 0).then_some((at, why));
+        self.messages = messages;
         self.count = count;
         self.notes = notes;
         Ok(())
@@ -422,7 +432,8 @@ impl ArchiveBuilder {
             return Err(CmafError::NoMedia);
         }
         let track = made.finish(0, self.config, SegmentOrigin::Archived)?;
-        let mut index = assemble(&self.source, &[track], &[])?;
+        let told = TrackWarning::of_messages(self.messages);
+        let mut index = assemble(&self.source, &[track], told.as_slice())?;
         index.append(&mut records);
         let mut remarks = Vec::new();
         if let Some((at, why)) = &self.first_skipped {
@@ -475,6 +486,7 @@ fn read_note(fields: &mut Fields<'_>) -> Result<Option<Note>, CmafError> {
             decode_time,
             samples,
             ranges,
+            messages: 0,
         },
     }))
 }

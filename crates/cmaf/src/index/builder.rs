@@ -13,7 +13,7 @@ use headwater_bmff::{
 use super::SourceId;
 use super::TrackWarning;
 use super::assemble::{IndexedTrack, Room, assemble};
-use super::from_movie::stored;
+use super::from_movie::{messages, stored};
 use super::package::Packager;
 use super::playable::{nothing_playable, playable, video_first, warning};
 use crate::CmafError;
@@ -50,6 +50,7 @@ pub struct IndexBuilder {
     records: Vec<u8>,
     indexed: Vec<IndexedTrack>,
     warnings: Vec<TrackWarning>,
+    messages: u32,
     refusal: Option<CmafError>,
     spans: Option<Spans>,
 }
@@ -184,6 +185,7 @@ impl IndexBuilder {
             records: Vec::new(),
             indexed: Vec::new(),
             warnings: Vec::new(),
+            messages: 0,
             refusal: None,
             spans: None,
         }
@@ -236,6 +238,8 @@ impl IndexBuilder {
                 if !self.records.is_empty() {
                     return Ok(BuildStep::Part(std::mem::take(&mut self.records)));
                 }
+                self.warnings
+                    .extend(TrackWarning::of_messages(self.messages));
                 let front = assemble(&self.source, &self.indexed, &self.warnings)?;
                 return Ok(BuildStep::Done(front));
             }
@@ -285,16 +289,19 @@ impl IndexBuilder {
             }
             State::Fragments(reader) => match reader.step()? {
                 Step::Need { offset, len } => return Ok(Some((offset, len))),
-                Step::Done(movie) => match stored(&movie, &mut self.records) {
-                    Some(track) => {
-                        self.indexed.push(track);
-                        self.state = State::Done;
+                Step::Done(movie) => {
+                    self.messages = messages(&movie);
+                    match stored(&movie, &mut self.records) {
+                        Some(track) => {
+                            self.indexed.push(track);
+                            self.state = State::Done;
+                        }
+                        None => {
+                            self.records.clear();
+                            self.start(Samples::Memory(movie));
+                        }
                     }
-                    None => {
-                        self.records.clear();
-                        self.start(Samples::Memory(movie));
-                    }
-                },
+                }
             },
             State::Tracks { .. } => return self.work(),
             State::Done => {}

@@ -8,11 +8,11 @@ use std::ops::Range;
 use headwater_bmff::write::{SegmentSample, init_segment};
 use headwater_bmff::{Fragment, Movie, Samples, Track, TrackConfig};
 
-use super::SourceId;
 use super::assemble::{IndexedTrack, Room, assemble};
 use super::from_cmaf::stored_track;
 use super::package::{Packager, is_interval_too_large};
 use super::playable::{nothing_playable, playable, video_first, warning};
+use super::{SourceId, TrackWarning};
 use crate::CmafError;
 use crate::segments::MAX_SEGMENT_SAMPLES;
 use crate::timeline::{Presented, WindowScan};
@@ -27,8 +27,9 @@ use crate::track_file::SegmentRecord;
 /// bytes.
 pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, CmafError> {
     let mut records = Vec::new();
+    let told = TrackWarning::of_messages(messages(movie));
     if let Some(stored) = stored(movie, &mut records) {
-        let mut index = assemble(source, &[stored], &[])?;
+        let mut index = assemble(source, &[stored], told.as_slice())?;
         index.append(&mut records);
         return Ok(index);
     }
@@ -67,9 +68,16 @@ pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, Cma
     if indexed.is_empty() {
         return Err(refusal.unwrap_or_else(|| nothing_playable(&warnings, &all)));
     }
+    warnings.extend(told);
     let mut index = assemble(source, &indexed, &warnings)?;
     index.append(&mut records);
     Ok(index)
+}
+
+/// Number of `emsg` boxes in a movie.
+pub(super) fn messages(movie: &Movie) -> u32 {
+    let fragments = movie.fragments.as_ref();
+    fragments.map_or(0, |fragments| fragments.messages)
 }
 
 fn presented(movie: &Movie, track: &Track) -> Result<Presented, CmafError> {

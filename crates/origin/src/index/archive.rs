@@ -160,6 +160,9 @@ impl<S: Storage> Archive<'_, S> {
             HeadParse::Complete(head) => head,
             HeadParse::NeedMore(_) => return Err(damaged("it is cut short")),
         };
+        for warning in &head.warnings {
+            log(&format!("{}: {warning}", self.folder));
+        }
         let name = blob_name(self.media.file);
         let written = self.storage.put(at, &name, whole.clone(), useless).await;
         if written.is_ok()

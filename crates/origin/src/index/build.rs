@@ -164,10 +164,7 @@ pub(super) async fn build<S: Storage>(
         HeadParse::NeedMore(_) => return Err(damaged("it is cut short")),
     };
     for warning in &head.warnings {
-        log(&format!(
-            "{}: track {} is left out: {}",
-            media.file, warning.track, warning.reason
-        ));
+        log(&format!("{}: {warning}", media.file));
     }
     let name = staging.name.clone();
     let (written, whole) = if staging.staged == 0 {

@@ -12,6 +12,7 @@ mod fragments;
 mod golden;
 mod gstreamer;
 mod hdr;
+mod imported_messages;
 mod ladder;
 mod live;
 mod live_begins;
