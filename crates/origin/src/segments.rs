@@ -6,9 +6,11 @@ use crate::error::{Code, OriginError};
 use crate::filter::Spanning;
 use crate::index::{Indexes, LoadedIndex, MediaFile, SegmentTime, archive_folder, storage_error};
 use crate::ports::Storage;
+use bytes::Bytes;
 use headwater_bmff::write::SegmentSample;
+use headwater_cmaf::index::record::{self, Opening};
 use headwater_cmaf::index::{
-    ENTRIES_PER_PAGE, SegmentEntry, SegmentSamples, TrackHead, parse_page, record,
+    ENTRIES_PER_PAGE, IndexHead, SegmentEntry, SegmentSamples, TrackHead, parse_page,
 };
 use headwater_plan::Object;
 use jiff::Timestamp;
@@ -88,7 +90,7 @@ impl<S: Storage> TrackReader<'_, S> {
         parse_page(self.index.head(), self.head, page, &bytes).map_err(damaged)
     }
 
-    async fn block(&self, range: Range<u64>) -> Result<bytes::Bytes, OriginError> {
+    async fn block(&self, range: Range<u64>) -> Result<Bytes, OriginError> {
         self.indexes
             .block(self.storage, &self.media, self.index, range, self.now)
             .await
@@ -188,30 +190,58 @@ impl<S: Storage> TrackReader<'_, S> {
         record::decode(self.index.head(), entry, &record).map_err(damaged)
     }
 
-    /// The samples of neighbouring segments, with one read.
-    pub(crate) async fn all_samples(
+    /// The records of neighbouring segments, with one read.
+    ///
+    /// Errors: 415 if they are too many.
+    pub(crate) async fn records(
         &self,
         entries: &[SegmentEntry],
-    ) -> Result<Vec<SegmentSamples>, OriginError> {
+    ) -> Result<Records<'_>, OriginError> {
         let start = entries.iter().map(|e| e.samples.start).min();
         let end = entries.iter().map(|e| e.samples.end).max();
-        let (Some(start), Some(end)) = (start, end) else {
-            return Ok(Vec::new());
-        };
+        let (start, end) = start.zip(end).unwrap_or_default();
         if end.saturating_sub(start) > MAX_RECORDS_BYTES {
             return Err(OriginError::new(
                 Code::OutputFormatNotSupported,
                 "the track is too long for a list of its key frames",
             ));
         }
-        let bytes = self.block(start..end).await?;
-        let samples = entries.iter().map(|entry| {
-            let at =
-                |offset: u64| usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
-            let record = bytes.get(at(entry.samples.start)..at(entry.samples.end));
-            record::decode(self.index.head(), entry, record.unwrap_or_default()).map_err(damaged)
-        });
-        samples.collect()
+        let bytes = match start < end {
+            true => self.block(start..end).await?,
+            false => Bytes::new(),
+        };
+        Ok(Records {
+            head: self.index.head(),
+            start,
+            bytes,
+        })
+    }
+}
+
+/// Records of segments as the index has them. They are taken apart one by one: the samples of twelve hours are too many at once.
+pub(crate) struct Records<'a> {
+    head: &'a IndexHead,
+    /// Where in the index they begin.
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Records<'_> {
+    fn of(&self, entry: &SegmentEntry) -> &[u8] {
+        let at =
+            |offset: u64| usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let range = at(entry.samples.start)..at(entry.samples.end);
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// The samples of a segment.
+    pub(crate) fn samples(&self, entry: &SegmentEntry) -> Result<SegmentSamples, OriginError> {
+        record::decode(self.head, entry, self.of(entry)).map_err(damaged)
+    }
+
+    /// How the media of a segment begins.
+    pub(crate) fn opening(&self, entry: &SegmentEntry) -> Result<Opening, OriginError> {
+        record::opening(entry, self.of(entry)).map_err(damaged)
     }
 }
 

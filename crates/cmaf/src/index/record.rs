@@ -81,6 +81,62 @@ pub fn decode(
     })
 }
 
+/// Where the first sample of a segment ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// Bytes of the first sample.
+    pub first: u32,
+    /// Bytes of all samples.
+    pub media: u64,
+}
+
+/// Reads of the record of `entry` how its media begins, without taking the samples apart: of a playlist of key frames a track
+/// has many records.
+///
+/// `bytes`: what the index holds at [`SegmentEntry::samples`].
+/// Errors: `Damaged` if the checksum fails, or what is read makes no sense.
+pub fn opening(entry: &SegmentEntry, bytes: &[u8]) -> Result<Opening, CmafError> {
+    let mut fields = checked(bytes, "a record")?;
+    if entry.own_object {
+        decode_tag(&mut fields)?;
+    }
+    let count = fields.varint()?;
+    let runs = decode_ranges(&mut fields)?;
+    let media = runs.iter().fold(0_u64, |sum, run| {
+        sum.saturating_add(run.end.saturating_sub(run.start))
+    });
+    pass(&mut fields, count, |fields| fields.varint().map(|_| ()))?;
+    pass(&mut fields, count, |fields| {
+        fields.varint_signed().map(|_| ())
+    })?;
+    pass(&mut fields, count, |_| Ok(()))?;
+    let first = match count {
+        0 => 0,
+        _ => fields.varint_u32()?,
+    };
+    if u64::from(first) > media {
+        return Err(fields.damaged("has byte runs of another length than its samples"));
+    }
+    Ok(Opening { first, media })
+}
+
+/// Steps over runs of (count, value) of `count` samples.
+fn pass(
+    fields: &mut Fields<'_>,
+    count: u64,
+    mut value: impl FnMut(&mut Fields<'_>) -> Result<(), CmafError>,
+) -> Result<(), CmafError> {
+    let mut left = count;
+    while left > 0 {
+        let run = fields.varint()?;
+        value(fields)?;
+        left = left
+            .checked_sub(run)
+            .ok_or_else(|| fields.damaged("has a run past its samples"))?;
+    }
+    Ok(())
+}
+
 /// `etag`: of the segment's own object, if it has one.
 pub(super) fn encode(
     samples: &[SegmentSample],
@@ -269,6 +325,38 @@ mod tests {
         fn a_checkpointed_segment_comes_back(start: u64, header_len: u32, samples in samples()) {
             let segment = SegmentRecord { start, header_len, samples };
             prop_assert_eq!(SegmentRecord::from_bytes(&segment.to_bytes()).unwrap(), segment);
+        }
+
+        #[test]
+        fn a_segment_opens_with_its_first_sample(
+            samples in samples(),
+            lens in proptest::collection::vec(1u64..500, 0..4),
+            etag in proptest::option::of("[a-z]{0,9}"),
+        ) {
+            let mut samples = samples;
+            let media: u64 = lens.iter().sum();
+            // Sizes that come to what the runs have.
+            let mut left = media;
+            let last = samples.len() - 1;
+            for (at, sample) in samples.iter_mut().enumerate() {
+                let size = if at == last { left } else { u64::from(sample.size) % (left + 1) };
+                sample.size = size as u32;
+                left -= size;
+            }
+            let ranges: Vec<Range<u64>> = (0_u64..).zip(&lens).map(|(n, len)| n * 1000..n * 1000 + len).collect();
+            let bytes = encode(&samples, &ranges, etag.as_deref());
+            let mut entry = SegmentEntry::without_index(0, 0, 1, samples.len() as u32);
+            entry.own_object = etag.is_some();
+            let opening = opening(&entry, &bytes).unwrap();
+            prop_assert_eq!(opening, Opening { first: samples[0].size, media });
+        }
+
+        #[test]
+        fn records_behind_a_good_checksum_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..60), own: bool) {
+            push_crc(&mut bytes, 0);
+            let mut entry = SegmentEntry::without_index(0, 0, 1, 1);
+            entry.own_object = own;
+            let _ = opening(&entry, &bytes);
         }
 
         #[test]

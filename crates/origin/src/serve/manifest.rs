@@ -432,39 +432,34 @@ async fn key_frames<S: Storage>(
         .iter()
         .flat_map(|group| group.iter().cloned())
         .collect();
-    let mut all = reader.all_samples(&shown).await?.into_iter();
+    let records = reader.records(&shown).await?;
     let carriage = transport::carriage(head);
     let mut found = Vec::new();
     for group in groups {
-        let samples: Vec<_> = all.by_ref().take(group.len()).collect();
         let segment = group.time().start;
         let places = match format {
             Format::HlsTs(_) => {
                 let carriage = carriage
                     .as_ref()
                     .map_err(|why| OriginError::new(Code::FormatNotSupported, why.as_str()))?;
-                let fragments: Vec<_> = group
-                    .iter()
-                    .zip(&samples)
-                    .map(|(entry, samples)| transport::fragment(entry, samples, carriage))
-                    .collect();
+                // Where a picture is depends on how many packets each one before it takes.
+                let fragments = group.iter().map(|entry| {
+                    let samples = records.samples(entry)?;
+                    Ok(transport::fragment(entry, &samples, carriage))
+                });
+                let fragments = fragments.collect::<Result<Vec<_>, OriginError>>()?;
                 let tracks = [(head, carriage, fragments.as_slice())];
                 transport::lay_out(&tracks, Samples::Clear, None)?.key_frames()
             }
-            _ => group
-                .iter()
-                .zip(&samples)
-                .map(|(entry, samples)| {
+            _ => {
+                let places = group.iter().map(|entry| {
                     // `moof` and the header of `mdat`, then the picture.
-                    let bytes = samples.samples.iter().map(|s| u64::from(s.size));
-                    let bytes = bytes.fold(0, u64::saturating_add);
-                    let first = samples.samples.first().map_or(0, |s| u64::from(s.size));
-                    0..entry
-                        .response_len
-                        .saturating_sub(bytes)
-                        .saturating_add(first)
-                })
-                .collect(),
+                    let opening = records.opening(entry)?;
+                    let head = entry.response_len.saturating_sub(opening.media);
+                    Ok(0..head.saturating_add(opening.first.into()))
+                });
+                places.collect::<Result<Vec<_>, OriginError>>()?
+            }
         };
         for (entry, place) in group.iter().zip(places) {
             let time = entry.time();
