@@ -11,6 +11,7 @@
 
 mod cues;
 mod filling;
+mod naming;
 mod opening;
 mod sound;
 mod stats;
@@ -33,6 +34,7 @@ use crate::timeline::{Change, Config, Segment, Timeline, TrackIndex};
 use crate::track::{Builder, Made, Unit};
 use crate::{LiveError, clock_of_ms};
 use filling::{Filling, Standing};
+use naming::{Place, place};
 use opening::Opening;
 use sound::{Held, Sound};
 
@@ -106,6 +108,8 @@ struct Source {
     mapping: Mapping,
     /// Wall clock of its last data.
     last_ms: i64,
+    /// Which track each of its lines is.
+    lines: BTreeMap<u32, TrackIndex>,
 }
 
 #[derive(Debug)]
@@ -273,8 +277,8 @@ impl Engine {
         Some(track.stats.take(track.last, now_ms))
     }
 
-    /// A stream is announced, or announced anew with another configuration. `name` (without a dash) and `bitrate` say which
-    /// track it is.
+    /// A stream is announced, or announced anew with another configuration. `name` (without a dash), `bitrate` and the language
+    /// say which track it is.
     ///
     /// Errors: the reason to refuse it.
     pub fn announce(
@@ -285,38 +289,49 @@ impl Engine {
         bitrate: u32,
         stream: StreamConfig,
     ) -> Result<TrackIndex, Reason> {
+        self.announce_line(now_ms, source, 0, (name, bitrate), stream)
+    }
+
+    /// As [`Self::announce`], of a source that may have several streams of the same name, bit rate and language. `line`: which, as the
+    /// source tells them apart; two lines are never the same track.
+    ///
+    /// Errors: the reason to refuse it.
+    pub fn announce_line(
+        &mut self,
+        now_ms: i64,
+        source: SourceId,
+        line: u32,
+        (name, bitrate): (&str, u32),
+        mut stream: StreamConfig,
+    ) -> Result<TrackIndex, Reason> {
         let limits = self.settings.limits;
         limits.check_size(stream.width, stream.height)?;
-        self.sources.entry(source).or_default();
-        let live = |track: &TrackState| {
-            track.active.is_some() && now_ms.saturating_sub(track.last_ms) < SILENT_MS
-        };
+        // The track's. What is compared is what decoders are told.
+        let language = stream.language.take();
+        let lines = &self.sources.entry(source).or_default().lines;
+        let others: Vec<TrackIndex> = lines
+            .iter()
+            .filter(|(known, _)| **known != line)
+            .map(|(_, track)| *track)
+            .collect();
         // Addresses and times of a track are in one scale: sound at another rate is another track.
-        let mut name = name.to_owned();
-        for again in 2_u32.. {
-            let Some(index) = self.timeline.find(&name, bitrate) else {
-                break;
-            };
-            let Some(track) = self.tracks.get_mut(usize::from(index)) else {
-                break;
-            };
-            if track.kind != stream.kind || track.stream.timescale != stream.timescale {
-                let base = name.split('-').next().unwrap_or_default();
-                name = format!("{base}-{again}");
-                continue;
+        let fits = |index: TrackIndex| {
+            let track = self.tracks.get(usize::from(index));
+            let fits = track.is_some_and(|track| {
+                track.kind == stream.kind && track.stream.timescale == stream.timescale
+            });
+            fits && !others.contains(&index)
+        };
+        let place = place(&self.timeline, (name, bitrate), language.as_deref(), fits);
+        let name = match place {
+            Place::New(name) => name,
+            Place::Known(index) => {
+                self.announce_again(now_ms, source, index, stream)?;
+                self.learn(index, language);
+                self.take_line(source, line, index);
+                return Ok(index);
             }
-            let taken = track.active.is_some_and(|active| active != source) && live(track);
-            let aside = &mut track.standing.aside;
-            match *aside.as_ref().unwrap_or(&track.stream) == stream {
-                true if aside.is_some() => {}
-                true => track.pending = None,
-                // The other of a redundant pair must send the same.
-                false if taken => return Err(Reason::CodecNotSupported),
-                false if aside.is_some() => *aside = Some(stream),
-                false => track.pending = Some(stream),
-            }
-            return Ok(index);
-        }
+        };
         let kind = stream.kind;
         let most = match kind {
             Kind::Video => limits.video_tracks,
@@ -325,7 +340,7 @@ impl Engine {
         let now_live = self
             .tracks
             .iter()
-            .filter(|t| t.kind == kind && live(t))
+            .filter(|t| t.kind == kind && t.is_live(now_ms))
             .count();
         let index = TrackIndex::try_from(self.tracks.len()).ok();
         let (true, Some(index)) = (now_live < most, index.filter(|index| *index < MOST_TRACKS))
@@ -339,13 +354,57 @@ impl Engine {
             kind,
             name,
             bitrate,
+            language,
         });
         self.change(Change::Config {
             track: index,
             config: Config::from(&stream),
         });
         self.tracks.push(TrackState::new(stream, &self.settings));
+        self.take_line(source, line, index);
         Ok(index)
+    }
+
+    /// Which track a source's line is from now on.
+    fn take_line(&mut self, source: SourceId, line: u32, index: TrackIndex) {
+        if let Some(from) = self.sources.get_mut(&source) {
+            from.lines.insert(line, index);
+        }
+    }
+
+    /// A track whose language was not known turns out to have one.
+    fn learn(&mut self, track: TrackIndex, language: Option<String>) {
+        let known = self.timeline.tracks.get(usize::from(track));
+        let unknown = known.is_some_and(|track| track.language.is_none());
+        if let Some(language) = language.filter(|_| unknown) {
+            self.change(Change::Language { track, language });
+        }
+    }
+
+    /// A stream of a track that there is.
+    ///
+    /// Errors: the reason to refuse it.
+    fn announce_again(
+        &mut self,
+        now_ms: i64,
+        source: SourceId,
+        index: TrackIndex,
+        stream: StreamConfig,
+    ) -> Result<(), Reason> {
+        if let Some(track) = self.tracks.get_mut(usize::from(index)) {
+            let other = track.active.is_some_and(|active| active != source);
+            let taken = other && track.is_live(now_ms);
+            let aside = &mut track.standing.aside;
+            match *aside.as_ref().unwrap_or(&track.stream) == stream {
+                true if aside.is_some() => {}
+                true => track.pending = None,
+                // The other of a redundant pair must send the same.
+                false if taken => return Err(Reason::CodecNotSupported),
+                false if aside.is_some() => *aside = Some(stream),
+                false => track.pending = Some(stream),
+            }
+        }
+        Ok(())
     }
 
     /// An access unit has come.
@@ -803,6 +862,11 @@ impl Engine {
 }
 
 impl TrackState {
+    /// Somebody sends it.
+    fn is_live(&self, now_ms: i64) -> bool {
+        self.active.is_some() && now_ms.saturating_sub(self.last_ms) < SILENT_MS
+    }
+
     fn new(stream: StreamConfig, settings: &Settings) -> Self {
         let mut builder = Builder::new(stream.timescale, settings.part_ms);
         if let Some(duration) = stream.unit_duration {
@@ -840,6 +904,7 @@ impl TrackState {
         });
         let stream = StreamConfig {
             kind,
+            language: None,
             codec: config.codec,
             timescale: config.timescale,
             width: config.width,

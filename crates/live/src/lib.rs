@@ -39,6 +39,7 @@ mod error;
 mod grid;
 pub mod group;
 pub mod journal;
+pub mod language;
 pub mod limits;
 pub mod message;
 pub mod reason;

@@ -15,6 +15,7 @@ use headwater_time::Timescale;
 
 use crate::CLOCK;
 use crate::LiveError;
+use crate::language;
 use crate::stream::StreamConfig;
 use crate::ts::Unit;
 
@@ -298,7 +299,7 @@ fn config(track: &TrackConfig) -> Result<Option<StreamConfig>, LiveError> {
         return Ok(None);
     }
     let size = (track.width.into(), track.height.into());
-    let made = match &track.codec {
+    let mut made = match &track.codec {
         CodecConfig::Avc(avc) => StreamConfig::avc(&avc.record)?,
         CodecConfig::Aac(aac) => StreamConfig::aac(&aac.asc)?,
         CodecConfig::Boxed(boxed) => match boxed.kind {
@@ -308,6 +309,10 @@ fn config(track: &TrackConfig) -> Result<Option<StreamConfig>, LiveError> {
         },
         _ => return Err(unknown(track)),
     };
+    // Encoders tag pictures with whatever language they were set to.
+    if track.kind == TrackKind::Audio {
+        made.language = language::stated(&track.language);
+    }
     Ok(Some(made))
 }
 
@@ -428,6 +433,27 @@ mod tests {
         assert_eq!(found, expected);
         for step in [1, 7, 100] {
             assert_eq!(all(&sent, step).0, found, "{step}");
+        }
+    }
+
+    #[test]
+    fn sound_has_the_language_of_its_header() {
+        let scale = Timescale::new(48_000).unwrap();
+        for (stated, language) in [
+            ("deu", Some("deu")),
+            // In `elng`.
+            ("pt-BR", Some("pt-BR")),
+            ("und", None),
+        ] {
+            let aac = headwater_bmff::AacConfig::parse(&AAC).unwrap();
+            let track = TrackConfig::audio(1, scale, stated, aac);
+            let init = headwater_bmff::write::init_segment(&track, 0).unwrap();
+            let (found, end) = all(&init, init.len());
+            assert_eq!(end, Ok(()));
+            let [Found::Config { config, .. }] = &found[..] else {
+                panic!("{found:?}");
+            };
+            assert_eq!(config.language.as_deref(), language);
         }
     }
 

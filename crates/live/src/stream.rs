@@ -35,6 +35,8 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamConfig {
     pub kind: Kind,
+    /// Of sound, as it is stated; see [`language`](crate::language).
+    pub language: Option<String>,
     /// RFC 6381.
     pub codec: String,
     /// Of the track that is written: 90 kHz for pictures, the sampling rate for sound.
@@ -89,6 +91,7 @@ impl StreamConfig {
         track.colour = sps.colour;
         Ok(Self {
             kind: Kind::Video,
+            language: None,
             codec,
             timescale: CLOCK,
             width: sps.width,
@@ -193,6 +196,7 @@ impl StreamConfig {
         };
         Ok(Self {
             kind: Kind::Video,
+            language: None,
             codec,
             timescale: CLOCK,
             width,
@@ -220,6 +224,7 @@ impl StreamConfig {
         let track = TrackConfig::audio(1, timescale, "und", config);
         Ok(Self {
             kind: Kind::Audio,
+            language: None,
             codec,
             timescale,
             width: 0,
@@ -257,6 +262,7 @@ impl StreamConfig {
         };
         Ok(Self {
             kind: Kind::Audio,
+            language: None,
             codec: "opus".to_owned(),
             timescale,
             width: 0,

@@ -61,6 +61,8 @@ pub struct Track {
     pub name: String,
     /// Bits per second, as announced or measured when the track came up.
     pub bitrate: u32,
+    /// As it was stated; see [`language`](crate::language). All tracks of a name that state one state the same.
+    pub language: Option<String>,
     /// In the order in which they came into use; not empty once media has come. What came back after another is there twice.
     pub configs: Vec<Config>,
 }
@@ -141,7 +143,10 @@ pub enum Change {
         kind: Kind,
         name: String,
         bitrate: u32,
+        language: Option<String>,
     },
+    /// What language a track is in has come to be known.
+    Language { track: TrackIndex, language: String },
     /// The next configuration of a track.
     Config { track: TrackIndex, config: Config },
     /// The next row.
@@ -242,6 +247,7 @@ impl Timeline {
                 kind,
                 name,
                 bitrate,
+                language,
             } => {
                 if self.find(name, *bitrate).is_some() {
                     return Err(misfit("a track has the name and bit rate of another"));
@@ -250,8 +256,14 @@ impl Timeline {
                     kind: *kind,
                     name: name.clone(),
                     bitrate: *bitrate,
+                    language: language.clone(),
                     configs: Vec::new(),
                 });
+            }
+            Change::Language { track, language } => {
+                let track = self.tracks.get_mut(usize::from(*track));
+                let track = track.ok_or(misfit("no such track"))?;
+                track.language = Some(language.clone());
             }
             Change::Config { track, config } => {
                 let track = self.tracks.get_mut(usize::from(*track));

@@ -5,15 +5,18 @@
 //! [`MAX_PES_BYTES`] for each of at most [`MAX_STREAMS`] streams.
 
 mod es;
+mod order;
 mod sections;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::cue::{self, Body, Role, Said, Signal};
 use crate::engine::AccessUnit;
+use crate::language;
 use crate::source::Unwrap;
 use crate::stream::StreamConfig;
 use es::Elementary;
+use order::Order;
 use sections::Sections;
 
 /// Elementary streams that are looked at.
@@ -75,6 +78,8 @@ struct Pes {
     /// A start has been seen and nothing was lost since.
     whole: bool,
     elementary: Option<Elementary>,
+    /// What the map says, of sound.
+    language: Option<String>,
     /// Of splices (ANSI/SCTE 35, 8.1), which are no PES.
     sections: Option<Sections>,
 }
@@ -85,6 +90,9 @@ pub struct Demux {
     rest: Vec<u8>,
     garbage: usize,
     pmt: Option<u16>,
+    /// Of a map that is in several packets.
+    maps: Sections,
+    order: Order,
     streams: BTreeMap<u16, Pes>,
     clock: Unwrap,
     found: VecDeque<Found>,
@@ -96,6 +104,8 @@ impl Default for Demux {
             rest: Vec::new(),
             garbage: 0,
             pmt: None,
+            maps: Sections::default(),
+            order: Order::default(),
             streams: BTreeMap::new(),
             clock: Unwrap::MPEG,
             found: VecDeque::new(),
@@ -158,6 +168,7 @@ impl Demux {
         for pid in pids {
             self.finish(pid);
         }
+        self.order.release(&mut self.found);
     }
 
     /// What came out next.
@@ -191,13 +202,25 @@ impl Demux {
             }
             return;
         }
-        if Some(pid) == self.pmt && start {
-            if let Some(map) = section(payload, 2) {
-                self.map(map);
-            }
+        if Some(pid) == self.pmt {
+            self.map_packet(start, counter, payload);
             return;
         }
         self.pes(pid, start, counter, payload);
+    }
+
+    /// The program's map, or a part of it: where there are many sounds it is longer than a packet.
+    fn map_packet(&mut self, start: bool, counter: u8, payload: &[u8]) {
+        if let Some(map) = section(payload, 2).filter(|_| start) {
+            self.map(map);
+            return;
+        }
+        for whole in self.maps.packet(start, counter, payload) {
+            let end = whole.len().saturating_sub(4);
+            if let Some(map) = whole.get(8..end).filter(|_| whole.first() == Some(&2)) {
+                self.map(map);
+            }
+        }
     }
 
     fn map(&mut self, map: &[u8]) {
@@ -205,12 +228,29 @@ impl Demux {
         let mut rest = map
             .get(program_info.saturating_add(4)..)
             .unwrap_or_default();
-        let mut listed = Vec::new();
+        let (mut listed, mut sounds) = (Vec::new(), Vec::new());
         while let Some(([stream_type, p0, p1, l0, l1], after)) = rest.split_first_chunk::<5>() {
             let pid = u16::from_be_bytes([*p0 & 0x1f, *p1]);
             let info = usize::from(u16::from_be_bytes([*l0 & 0x0f, *l1]));
+            let descriptors = after.get(..info).unwrap_or(after);
             rest = after.get(info..).unwrap_or_default();
             listed.push(pid);
+            let language = match *stream_type {
+                es::ADTS => {
+                    sounds.push(pid);
+                    language::of_descriptors(descriptors)
+                }
+                _ => None,
+            };
+            if let Some(pes) = self
+                .streams
+                .get_mut(&pid)
+                .filter(|p| p.language != language)
+            {
+                // It is described anew.
+                pes.elementary = Elementary::of(*stream_type);
+                pes.language.clone_from(&language);
+            }
             if self.streams.contains_key(&pid) || self.streams.len() >= MAX_STREAMS {
                 continue;
             }
@@ -226,12 +266,17 @@ impl Demux {
                 pid,
                 Pes {
                     elementary,
+                    language,
                     sections,
                     ..Pes::default()
                 },
             );
         }
         self.streams.retain(|pid, _| listed.contains(pid));
+        sounds.retain(|pid| self.streams.contains_key(pid));
+        if !sounds.is_empty() {
+            self.order.list(sounds);
+        }
     }
 
     fn pes(&mut self, pid: u16, start: bool, counter: u8, payload: &[u8]) {
@@ -332,15 +377,18 @@ impl Demux {
             .checked_rem_euclid(modulus)
             .unwrap_or(0);
         let ahead = if ahead > modulus / 2 { 0 } else { ahead };
+        let mut came = VecDeque::new();
         if let Some(elementary) = &mut pes.elementary {
-            elementary.packet(
-                pid,
-                dts_at.saturating_add(ahead),
-                dts_at,
-                payload,
-                &mut self.found,
-            );
+            let pts_at = dts_at.saturating_add(ahead);
+            elementary.packet(pid, pts_at, dts_at, payload, &mut came);
         }
+        for found in &mut came {
+            if let Found::Config { config, .. } = found {
+                config.language.clone_from(&pes.language);
+            }
+        }
+        let came = came.into_iter();
+        self.order.pass(pid, dts_at, came, &mut self.found);
     }
 }
 
@@ -502,6 +550,100 @@ mod tests {
                 section
             }
         );
+    }
+
+    const PAT: [u8; 17] = [0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xf0, 0, 0, 0, 0, 0];
+
+    /// The section of a map of AAC streams: PIDs and descriptors.
+    fn map_of(sounds: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut entries = Vec::new();
+        for (pid, descriptors) in sounds {
+            let [high, low] = pid.to_be_bytes();
+            let info = descriptors.len() as u8;
+            entries.extend([0x0f, 0xe0 | high, low, 0xf0, info]);
+            entries.extend_from_slice(descriptors);
+        }
+        let [high, low] = (9 + entries.len() as u16 + 4).to_be_bytes();
+        let head = [2, 0xb0 | high, low, 0, 1, 0xc1, 0, 0, 0xe1, 1, 0xf0, 0];
+        [&head[..], &entries, &[0; 4]].concat()
+    }
+
+    /// A PES with one frame of AAC, 48 kHz and stereo.
+    fn frame(pid: u16, counter: u8) -> Vec<u8> {
+        let head = [0, 0, 1, 0xc0, 0, 18, 0x80, 0x80, 5, 0x21, 0, 1, 0, 1];
+        let adts = [0xff, 0xf1, 0x4c, 0x80, 0x01, 0x5f, 0xfc, 1, 2, 3];
+        packet(pid, true, counter, &[&head[..], &adts].concat())
+    }
+
+    fn languages(stream: &[u8]) -> Vec<(u16, Option<String>)> {
+        let mut demux = Demux::default();
+        demux.feed(stream).unwrap();
+        demux.end();
+        let found = std::iter::from_fn(|| demux.poll());
+        let described = found.filter_map(|found| match found {
+            Found::Config { pid, config } => Some((pid, config.language)),
+            _ => None,
+        });
+        described.collect()
+    }
+
+    #[test]
+    fn sounds_have_the_languages_of_the_map_and_its_order() {
+        let english: &[u8] = b"\x0a\x04eng\0";
+        let sounds = [(0x101, english), (0x102, b"\x0a\x04deu\0"), (0x103, b"")];
+        let map = [&[0][..], &map_of(&sounds)].concat();
+        let some = |tag: &str| Some(tag.to_owned());
+        let mut stream = packet(0, true, 0, &PAT);
+        stream.extend(packet(0x1000, true, 0, &map));
+        // The last comes first.
+        for pid in [0x103, 0x102, 0x101] {
+            stream.extend(frame(pid, 0));
+        }
+        let expected = [(0x101, some("eng")), (0x102, some("deu")), (0x103, None)];
+        assert_eq!(languages(&stream), expected);
+        // The map says so once more, and then that one is in another language.
+        stream.extend(packet(0x1000, true, 1, &map));
+        stream.extend(frame(0x102, 1));
+        assert_eq!(languages(&stream), expected);
+        let sounds = [(0x101, english), (0x102, b"\x0a\x04fra\0"), (0x103, b"")];
+        let map = [&[0][..], &map_of(&sounds)].concat();
+        stream.extend(packet(0x1000, true, 2, &map));
+        for pid in [0x101, 0x102, 0x103] {
+            stream.extend(frame(pid, 2));
+        }
+        let expected = [&expected[..], &[(0x102, some("fra"))]].concat();
+        assert_eq!(languages(&stream), expected);
+    }
+
+    #[test]
+    fn a_map_may_be_longer_than_a_packet() {
+        // Behind a stream identifier and what Blu-ray asks for.
+        let sounds: Vec<(u16, Vec<u8>)> = (0..12)
+            .map(|at| {
+                let language = [b'a', b'a', b'a' + at];
+                let descriptors = [b"\x52\x01\x01\x05\x04HDMV\x0a\x04", &language[..], &[0]];
+                (0x101 + u16::from(at), descriptors.concat())
+            })
+            .collect();
+        let listed: Vec<(u16, &[u8])> = sounds.iter().map(|(pid, of)| (*pid, &of[..])).collect();
+        let map = [&[0][..], &map_of(&listed)].concat();
+        assert!(map.len() > PACKET);
+        let mut stream = packet(0, true, 0, &PAT);
+        stream.extend(packet(0x1000, true, 0, &map[..180]));
+        stream.extend(packet(0x1000, false, 1, &map[180..]));
+        for (pid, _) in &sounds {
+            stream.extend(frame(*pid, 0));
+        }
+        let found = languages(&stream);
+        assert_eq!(found.len(), 12);
+        assert_eq!(found[0], (0x101, Some("aaa".to_owned())));
+        assert_eq!(found[11], (0x10c, Some("aal".to_owned())));
+        // Without its second half it says nothing.
+        let mut stream = packet(0, true, 0, &PAT);
+        stream.extend(packet(0x1000, true, 0, &map[..180]));
+        stream.extend(packet(0x1000, false, 2, &map[180..]));
+        stream.extend(frame(0x101, 0));
+        assert_eq!(languages(&stream), []);
     }
 
     proptest! {

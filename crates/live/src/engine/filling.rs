@@ -585,6 +585,8 @@ impl Engine {
             kind: Kind::Audio,
             name: Kind::Audio.name().to_owned(),
             bitrate,
+            // That of the sound that it stands in for, once that has come.
+            language: None,
         });
         self.change(Change::Config {
             track: index,

@@ -1,6 +1,7 @@
 //! Timelines, rows and changes as bytes: the payloads of journals, heads and pages.
 //!
-//! A timeline of version 1 counts no cuts (see [`group`](crate::group)): what was written then had a row to a segment.
+//! A timeline of version 1 counts no cuts (see [`group`](crate::group)): what was written then had a row to a segment. Up to
+//! version 2 no track has a language.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -132,7 +133,7 @@ pub(crate) fn read_row(r: &mut Reader<'_>) -> Result<Row, LiveError> {
 }
 
 /// Of what begins with a timeline or ends with one: journals, heads, snapshots.
-pub(crate) const TIMELINE_VERSION: u16 = 2;
+pub(crate) const TIMELINE_VERSION: u16 = 3;
 
 /// A timeline without its rows, then the rows.
 pub(crate) fn write_timeline(w: &mut Writer, timeline: &Timeline) {
@@ -141,6 +142,8 @@ pub(crate) fn write_timeline(w: &mut Writer, timeline: &Timeline) {
         write_kind(w, track.kind);
         w.bytes(track.name.as_bytes());
         w.u32(track.bitrate);
+        // An empty text is none.
+        w.bytes(track.language.as_deref().unwrap_or_default().as_bytes());
         w.count(track.configs.len());
         for config in &track.configs {
             write_config(w, config);
@@ -211,6 +214,10 @@ pub(crate) fn read_timeline(r: &mut Reader<'_>, version: u16) -> Result<Timeline
     let mut tracks = Vec::new();
     for _ in 0..r.count()? {
         let (kind, name, bitrate) = (read_kind(r)?, r.text()?, r.u32()?);
+        let language = match version {
+            ..3 => None,
+            _ => Some(r.text()?).filter(|tag| !tag.is_empty()),
+        };
         let mut configs = Vec::new();
         for _ in 0..r.count()? {
             configs.push(read_config(r)?);
@@ -219,6 +226,7 @@ pub(crate) fn read_timeline(r: &mut Reader<'_>, version: u16) -> Result<Timeline
             kind,
             name,
             bitrate,
+            language,
             configs,
         });
     }
@@ -269,11 +277,20 @@ pub(crate) fn write_change(w: &mut Writer, change: &Change) {
             kind,
             name,
             bitrate,
+            language,
         } => {
-            w.u8(1);
+            w.u8(if language.is_some() { 13 } else { 1 });
             write_kind(w, *kind);
             w.bytes(name.as_bytes());
             w.u32(*bitrate);
+            if let Some(language) = language {
+                w.bytes(language.as_bytes());
+            }
+        }
+        Change::Language { track, language } => {
+            w.u8(14);
+            w.u16(*track);
+            w.bytes(language.as_bytes());
         }
         Change::Config { track, config } => {
             w.u8(2);
@@ -360,6 +377,7 @@ pub(crate) fn read_change(r: &mut Reader<'_>) -> Result<Change, LiveError> {
             kind: read_kind(r)?,
             name: r.text()?,
             bitrate: r.u32()?,
+            language: None,
         },
         2 => Change::Config {
             track: r.u16()?,
@@ -401,6 +419,16 @@ pub(crate) fn read_change(r: &mut Reader<'_>) -> Result<Change, LiveError> {
         12 => Change::Scheme {
             scheme: r.text()?,
             value: r.text()?,
+        },
+        13 => Change::Track {
+            kind: read_kind(r)?,
+            name: r.text()?,
+            bitrate: r.u32()?,
+            language: Some(r.text()?),
+        },
+        14 => Change::Language {
+            track: r.u16()?,
+            language: r.text()?,
         },
         _ => return Err(r.damaged("an unknown change")),
     })

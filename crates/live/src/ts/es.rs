@@ -10,6 +10,9 @@ use super::{Found, Unit};
 use crate::cue::{ID3_SCHEME, MAX_MESSAGE_BYTES, Message, Said};
 use crate::stream::StreamConfig;
 
+/// Stream type of AAC in ADTS (ISO/IEC 13818-1, table 2-34).
+pub(super) const ADTS: u8 = 0x0f;
+
 #[derive(Debug)]
 pub(super) enum Elementary {
     Avc(Avc),
@@ -51,7 +54,7 @@ impl Elementary {
         match stream_type {
             0x1b => Some(Self::Avc(Avc::default())),
             0x24 => Some(Self::Hevc(Hevc::default())),
-            0x0f => Some(Self::Adts(Adts::default())),
+            ADTS => Some(Self::Adts(Adts::default())),
             0x15 => Some(Self::Id3),
             _ => None,
         }

@@ -237,10 +237,10 @@ fn what_version_1_wrote_is_read() {
         Recording::parse(&recording.head("m").bytes).unwrap(),
         recording
     );
-    let later = bytes(&format!("48574c4803008bcf9373c2000000{TIMELINE_1}"));
+    let later = bytes(&format!("48574c4804008bcf9373c2000000{TIMELINE_1}"));
     let unknown = Recording::parse(&later).unwrap_err();
     assert!(matches!(
         unknown,
-        headwater_live::LiveError::Version { version: 3, .. }
+        headwater_live::LiveError::Version { version: 4, .. }
     ));
 }

@@ -4,4 +4,5 @@ mod cues;
 mod engine;
 mod filling;
 mod group;
+mod languages;
 mod support;

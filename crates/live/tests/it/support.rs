@@ -25,6 +25,7 @@ pub(crate) fn settings() -> Settings {
 pub(crate) fn video() -> StreamConfig {
     StreamConfig {
         kind: Kind::Video,
+        language: None,
         codec: "avc1.64001f".into(),
         timescale: Timescale::MPEG,
         width: 1280,
@@ -40,6 +41,7 @@ pub(crate) fn video() -> StreamConfig {
 pub(crate) fn audio() -> StreamConfig {
     StreamConfig {
         kind: Kind::Audio,
+        language: None,
         codec: "mp4a.40.2".into(),
         timescale: Timescale::new(48_000).unwrap(),
         width: 0,
