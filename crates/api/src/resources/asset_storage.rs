@@ -251,6 +251,7 @@ mod tests {
             kind,
             name: name.into(),
             bitrate,
+            language: None,
             configs,
         }
     }

@@ -1202,6 +1202,7 @@ fn an_asset_says_when_there_are_media_of_what_is_recorded_into_it() {
         kind: Kind::Video,
         name: "video".into(),
         bitrate: 3_000_000,
+        language: None,
         configs: vec![config],
     });
     write(&recording);

@@ -314,13 +314,19 @@ impl Selection {
         (self.start, self.end)
     }
 
-    /// Whether the filters keep a track of a live presentation, which has no language.
-    pub(crate) fn keeps_live(&self, kind: Kind, name: &str, codec: &str, bitrate: u32) -> bool {
+    /// Whether the filters keep a track of a live presentation. `language`: BCP-47.
+    pub(crate) fn keeps_live(
+        &self,
+        kind: Kind,
+        (name, bitrate): (&str, u32),
+        codec: &str,
+        language: Option<&str>,
+    ) -> bool {
         let four_cc = codec.split('.').next().unwrap_or_default();
         self.keeps(&Subject {
             kind,
             name,
-            language: None,
+            language,
             four_ccs: &[four_cc],
             bitrate,
         })

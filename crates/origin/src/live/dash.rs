@@ -2,18 +2,20 @@
 
 use super::cues;
 use super::hls::{Listed, begins_with_key_frame};
+use super::media;
 use super::show::{Item, Lane, Show, longest_row_ms};
 use super::texts::{self, pieces};
 use crate::address::child::Carried;
 use crate::address::{Format, TIME};
 use crate::error::{Code, OriginError};
-use crate::manifests::dash::{closed_captions, representation_id};
+use crate::manifests::dash::{audio_role, closed_captions, representation_id};
+use crate::manifests::{SetKey, grouped};
 use crate::presentation::TextTrack;
 use crate::shield::Shield;
-use headwater_cmaf::index::pictures_of;
+use headwater_cmaf::index::{codec_family, pictures_of};
 use headwater_dash as dash;
 use headwater_live::stream::Kind;
-use headwater_live::timeline::{Config, Row, Segment, ticks_of_clock};
+use headwater_live::timeline::{Config, Row, Segment, Track, ticks_of_clock};
 use headwater_live::{CLOCK, CLOCK_PER_MS, clock_of_ms};
 use headwater_protect::Period;
 use headwater_time::{Rounding, rescale};
@@ -77,6 +79,10 @@ pub(crate) fn mpd(
         [] => Vec::new(),
         _ => pieces(show),
     };
+    // The first is what players begin with, in every period.
+    let mut sounds = tracks.iter().map(|(_, track, _)| track);
+    let default_sound = sounds.find(|track| track.kind == Kind::Audio);
+    let default_sound = default_sound.map(|track| set_key(track));
     let mut periods = Vec::new();
     let mut namespaces = Vec::new();
     for (at, stretch) in stretches.iter().enumerate() {
@@ -99,19 +105,25 @@ pub(crate) fn mpd(
         let mut sets = Vec::new();
         for kind in [Kind::Video, Kind::Audio] {
             let own = lanes.iter().filter(|((_, track, _), _)| track.kind == kind);
-            let representations = own.filter_map(|(listed, lane)| {
-                representation(show, listed, lane, (stretch, start, named), carried)
+            let keyed = own.filter_map(|(listed, lane)| {
+                let made = representation(show, listed, lane, (stretch, start, named), carried)?;
+                let family = codec_family(&made.codecs).to_owned();
+                Some(((family, set_key(listed.1)), made))
             });
-            for (protection, representations) in under_one_key(representations, shield)? {
-                if !protection.is_empty() {
-                    namespaces = headwater_protect::dash::NAMESPACES.to_vec();
+            for ((_, key), alternatives) in grouped(keyed) {
+                for (protection, representations) in under_one_key(alternatives, shield)? {
+                    if !protection.is_empty() {
+                        namespaces = headwater_protect::dash::NAMESPACES.to_vec();
+                    }
+                    let is_default = default_sound.as_ref() == Some(&key);
+                    let of = (kind, key.1.clone(), is_default);
+                    let mut set = adaptation_set(of, representations, protection);
+                    set.inband = cues::inband(show);
+                    if kind == Kind::Video {
+                        set.accessibility = closed_captions(show.captions);
+                    }
+                    sets.push(set);
                 }
-                let mut set = adaptation_set(kind, representations, protection);
-                set.inband = cues::inband(show);
-                if kind == Kind::Video {
-                    set.accessibility = closed_captions(show.captions);
-                }
-                sets.push(set);
             }
         }
         if !sets.is_empty() {
@@ -362,7 +374,7 @@ type UnderOneKey = (Vec<String>, Vec<dash::Representation>);
 
 /// Splits representations by key, as an adaptation set names one.
 fn under_one_key(
-    representations: impl Iterator<Item = dash::Representation>,
+    representations: Vec<dash::Representation>,
     shield: Option<&Shield>,
 ) -> Result<Vec<UnderOneKey>, OriginError> {
     let mut sets: Vec<UnderOneKey> = Vec::new();
@@ -382,8 +394,13 @@ fn under_one_key(
     Ok(sets)
 }
 
+/// What tells tracks of a kind and codec apart that are no alternatives of each other.
+fn set_key(track: &Track) -> SetKey {
+    (track.name.clone(), media::language(track), None, false)
+}
+
 fn adaptation_set(
-    kind: Kind,
+    (kind, language, is_default): (Kind, Option<String>, bool),
     mut representations: Vec<dash::Representation>,
     protection: Vec<String>,
 ) -> dash::AdaptationSet {
@@ -393,15 +410,12 @@ fn adaptation_set(
             Kind::Video => dash::ContentType::Video,
             Kind::Audio => dash::ContentType::Audio,
         },
-        language: None,
+        language,
         label: None,
         accessibility: Vec::new(),
         roles: match kind {
             Kind::Video => Vec::new(),
-            Kind::Audio => vec![dash::Descriptor {
-                scheme: dash::ROLE_SCHEME,
-                value: "main".to_owned(),
-            }],
+            Kind::Audio => vec![audio_role(None, is_default)],
         },
         segment_alignment: true,
         starts_with: dash::AccessPoint::Closed,

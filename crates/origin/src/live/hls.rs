@@ -7,7 +7,9 @@ use super::show::{Lane, Show, date_ms};
 use crate::address::child::Carried;
 use crate::address::{Format, TsVersion};
 use crate::error::{Code, OriginError};
-use crate::manifests::hls::{closed_captions, says_independent, version, video_range};
+use crate::manifests::hls::{
+    Sound, audio_groups, closed_captions, lone_tracks, says_independent, version, video_range,
+};
 use crate::manifests::text;
 use crate::presentation::TextTrack;
 use crate::shield::Shield;
@@ -46,7 +48,7 @@ pub(crate) fn multivariant(
     asked: Asked<'_>,
 ) -> Result<String, OriginError> {
     let mut videos: Vec<(u32, hls::Video)> = Vec::new();
-    let mut renditions: Vec<hls::Audio> = Vec::new();
+    let mut sounds: Vec<Sound<'_>> = Vec::new();
     let mut key_frames: Vec<(u32, hls::KeyFrames)> = Vec::new();
     let mut heads = Vec::new();
     let mut to_come = show.rows_per_segment != RowsPerSegment::ONE;
@@ -102,23 +104,20 @@ pub(crate) fn multivariant(
                     },
                 ));
             }
-            Kind::Audio => {
-                let count = renditions.len().saturating_add(1);
-                renditions.push(hls::Audio {
-                    uri,
-                    codec: config.codec.clone(),
-                    peak_bitrate,
-                    average_bitrate,
-                    name: match count {
-                        1 => "Audio".to_owned(),
-                        count => format!("Audio ({count})"),
-                    },
-                    language: None,
-                    channels: Some(config.channels),
-                    default: count == 1,
-                    characteristics: None,
-                });
-            }
+            Kind::Audio => sounds.push(Sound {
+                uri,
+                name: &track.name,
+                bitrate: track.bitrate,
+                codec: &config.codec,
+                channels: config.channels,
+                peak_bitrate,
+                average_bitrate,
+                language: media::language(track),
+                title: None,
+                describes_video: false,
+                default: false,
+                characteristics: None,
+            }),
         }
     }
     if to_come {
@@ -137,21 +136,6 @@ pub(crate) fn multivariant(
     }
     let muxed = asked.format == Format::HlsTs(TsVersion::V3);
     key_frames.sort_by_key(|(bitrate, _)| std::cmp::Reverse(*bitrate));
-    let audio_groups = match muxed {
-        true => {
-            let lone = renditions.into_iter().enumerate();
-            lone.map(|(at, rendition)| hls::AudioGroup {
-                id: format!("audio{at}"),
-                renditions: vec![rendition],
-            })
-            .collect()
-        }
-        false if renditions.is_empty() => Vec::new(),
-        false => vec![hls::AudioGroup {
-            id: "audio".to_owned(),
-            renditions,
-        }],
-    };
     let session_keys = match asked.shield {
         // Those that players begin with.
         Some(shield) => shield.at(show.begins_playing()).hls_session(&heads)?,
@@ -165,7 +149,10 @@ pub(crate) fn multivariant(
     Ok(hls::Multivariant {
         version: version(asked.format).max(keys_version),
         videos: videos.into_iter().map(|(_, video)| video).collect(),
-        audio_groups,
+        audio_groups: match muxed {
+            true => lone_tracks(&sounds),
+            false => audio_groups(&sounds),
+        },
         audio_place: match muxed {
             true => hls::AudioPlace::WithVideo,
             false => hls::AudioPlace::Renditions,

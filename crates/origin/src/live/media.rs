@@ -10,6 +10,7 @@
 //! them.
 
 use crate::error::{Code, OriginError};
+use crate::language::bcp47;
 use crate::shield::unprotectable;
 use headwater_bmff::write::SegmentSample;
 use headwater_cmaf::index::{SegmentEntry, SegmentSamples, TrackHead, TrackKind};
@@ -43,6 +44,11 @@ pub(crate) fn head(track: &Track, config: &Config) -> TrackHead {
         head.frame_rate = (USUAL_RATE, 1);
     }
     head
+}
+
+/// What language a track is in, BCP-47.
+pub(crate) fn language(track: &Track) -> Option<String> {
+    track.language.as_deref().and_then(bcp47)
 }
 
 /// The frame rate that a segment's samples have, or a little less: encoders that count milliseconds, and lose a picture now and

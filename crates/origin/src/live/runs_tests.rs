@@ -51,6 +51,7 @@ fn tracks() -> Vec<Change> {
             kind: Kind::Video,
             name: "video".into(),
             bitrate: u32::from(track) + 1,
+            language: None,
         };
         let config = || Change::Config {
             track,

@@ -71,7 +71,9 @@ pub(crate) fn manifest(
         let own = chunks(&times(show, &listed), clock);
         let same = |known: &&mut Gathered<'_>| {
             let (_, first, of) = known.first;
-            first.name == track.name && codec_family(&of.codec) == codec_family(&config.codec)
+            first.name == track.name
+                && media::language(first) == media::language(track)
+                && codec_family(&of.codec) == codec_family(&config.codec)
         };
         match found.iter_mut().find(same) {
             None => found.push(Gathered {
@@ -120,7 +122,7 @@ pub(crate) fn manifest(
                 },
                 Kind::Audio => smooth::Media::Audio,
             },
-            language: None,
+            language: media::language(track),
             title: None,
             describes_video: false,
             url: carried.smooth_url(&track.name),

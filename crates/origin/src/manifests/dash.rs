@@ -121,6 +121,22 @@ pub(crate) fn closed_captions(captions: Option<Captions>) -> Vec<dash::Descripto
     descriptors.collect()
 }
 
+fn role(value: &str) -> dash::Descriptor {
+    dash::Descriptor {
+        scheme: dash::ROLE_SCHEME,
+        value: value.to_owned(),
+    }
+}
+
+/// The role of sound: the one that is stated, else whether players begin with it.
+pub(crate) fn audio_role(stated: Option<&str>, is_default: bool) -> dash::Descriptor {
+    role(match (stated, is_default) {
+        (Some(stated), _) => stated,
+        (None, true) => "main",
+        (None, false) => "alternate",
+    })
+}
+
 fn adaptation_set(
     set: &[WithTimeline<'_>],
     zero: &Zero,
@@ -174,10 +190,6 @@ fn adaptation_set(
         .first()
         .ok_or_else(|| OriginError::new(Code::Internal, "a switching set is empty"))?;
     let describes = first.describes_video;
-    let role = |value: &str| dash::Descriptor {
-        scheme: dash::ROLE_SCHEME,
-        value: value.to_owned(),
-    };
     let is_default = kind == TrackKind::Audio && default_audio == Some(&set_key(first));
     Ok(dash::AdaptationSet {
         content_type: match kind {
@@ -197,11 +209,7 @@ fn adaptation_set(
         },
         roles: match kind {
             TrackKind::Video | TrackKind::Text => vec![],
-            TrackKind::Audio => match &first.role {
-                Some(stated) => vec![role(stated)],
-                None if is_default => vec![role("main")],
-                None => vec![role("alternate")],
-            },
+            TrackKind::Audio => vec![audio_role(first.role.as_deref(), is_default)],
         },
         segment_alignment: aligned(&tracks)?,
         starts_with,

@@ -1,7 +1,7 @@
 //! HLS playlists.
 
 use super::text;
-use super::{best_first, display_size};
+use super::{best_first, display_size, grouped};
 use crate::address::{Format, TsVersion, child};
 use crate::error::OriginError;
 use crate::images::Images;
@@ -147,13 +147,13 @@ pub(crate) fn multivariant(
         // Of their formats.
         false => hls::version::KEY_FORMATS,
     };
+    let sounds = sounds(presentation, asked)?;
     let playlist = hls::Multivariant {
         version: version(format).max(keys_version),
         videos,
-        audio_groups: if muxed {
-            lone_tracks(presentation, asked)?
-        } else {
-            audio_groups(presentation, asked)?
+        audio_groups: match muxed {
+            true => lone_tracks(&sounds),
+            false => audio_groups(&sounds),
         },
         audio_place: if muxed {
             hls::AudioPlace::WithVideo
@@ -275,103 +275,124 @@ fn playlist(
     Ok(playlist.write())
 }
 
-/// Every audio track as a group of its own: what is in the segments of the video, or is all there is.
-fn lone_tracks(
-    presentation: &Presentation,
+/// A track of sound, as a multivariant playlist needs to know it.
+pub(crate) struct Sound<'a> {
+    /// URL of its media playlist.
+    pub(crate) uri: String,
+    /// Stream name in URLs.
+    pub(crate) name: &'a str,
+    /// Bit rate in URLs.
+    pub(crate) bitrate: u32,
+    /// RFC 6381 codec string.
+    pub(crate) codec: &'a str,
+    pub(crate) channels: u16,
+    /// bit/s, in the format's container.
+    pub(crate) peak_bitrate: u64,
+    pub(crate) average_bitrate: u64,
+    /// BCP-47.
+    pub(crate) language: Option<String>,
+    /// For people, if it has a name.
+    pub(crate) title: Option<&'a str>,
+    /// Audio description.
+    pub(crate) describes_video: bool,
+    /// Chosen when the viewer has no preference.
+    pub(crate) default: bool,
+    /// `CHARACTERISTICS`, if they are stated.
+    pub(crate) characteristics: Option<&'a str>,
+}
+
+fn sounds<'a>(
+    presentation: &'a Presentation,
     asked: Asked<'_>,
-) -> Result<Vec<hls::AudioGroup>, OriginError> {
-    let groups = presentation.audios.iter().map(|track| {
-        Ok(hls::AudioGroup {
-            id: track.name.clone(),
-            renditions: renditions(std::iter::once(track), asked)?,
+) -> Result<Vec<Sound<'a>>, OriginError> {
+    let sounds = presentation.audios.iter().map(|track| {
+        let head = track.head()?;
+        let (peak_bitrate, average_bitrate) = bitrates(head, asked.format);
+        let alone = asked.carried.alone();
+        Ok(Sound {
+            uri: alone.media_playlist(track.bitrate, &track.name),
+            name: &track.name,
+            bitrate: track.bitrate,
+            codec: &head.codec,
+            channels: head.channels,
+            peak_bitrate,
+            average_bitrate,
+            language: track.language.clone(),
+            title: track.title.as_deref(),
+            describes_video: track.describes_video,
+            default: track.default,
+            characteristics: track.characteristics.as_deref(),
         })
+    });
+    sounds.collect()
+}
+
+/// Every track as a group of its own: what is in the segments of the video, or is all there is.
+pub(crate) fn lone_tracks(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
+    let groups = sounds.iter().map(|sound| hls::AudioGroup {
+        id: sound.name.to_owned(),
+        renditions: renditions(std::iter::once(sound)),
     });
     groups.collect()
 }
 
 /// Groups of interchangeable renditions: one codec, one channel count, one step of the bit rate ladder. A language that
 /// has fewer steps than others repeats its last, so that switching groups never loses a language.
-fn audio_groups(
-    presentation: &Presentation,
-    asked: Asked<'_>,
-) -> Result<Vec<hls::AudioGroup>, OriginError> {
+pub(crate) fn audio_groups(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
     // Alternatives of the same content, best first; in order of first appearance.
-    let mut contents: Vec<(AudioKey, Vec<&Track>)> = Vec::new();
-    for track in &presentation.audios {
-        let head = track.head()?;
-        let key = (
-            codec_family(&head.codec).to_owned(),
-            head.channels,
-            content_key(track),
-        );
-        match contents.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, tracks)) => tracks.push(track),
-            None => contents.push((key, vec![track])),
-        }
-    }
+    let keyed = sounds.iter().map(|sound| {
+        let kind = (codec_family(sound.codec), sound.channels);
+        ((kind, content_key(sound)), sound)
+    });
+    let mut contents = grouped(keyed);
     for (_, tracks) in &mut contents {
-        tracks.sort_by_key(|t| std::cmp::Reverse(t.bitrate));
+        tracks.sort_by_key(|sound| std::cmp::Reverse(sound.bitrate));
     }
-    let mut kinds: Vec<(String, u16)> = Vec::new();
-    for ((codec, channels, _), _) in &contents {
-        if !kinds.contains(&(codec.clone(), *channels)) {
-            kinds.push((codec.clone(), *channels));
-        }
-    }
+    let by_kind = contents
+        .iter()
+        .map(|((kind, _), tracks)| (*kind, tracks.as_slice()));
+    let kinds = grouped(by_kind);
     let mut groups = Vec::new();
-    for (codec, channels) in &kinds {
-        let members: Vec<&Vec<&Track>> = contents
-            .iter()
-            .filter(|((c, n, _), _)| c == codec && n == channels)
-            .map(|(_, t)| t)
-            .collect();
+    for ((codec, channels), members) in &kinds {
         let steps = members.iter().map(|t| t.len()).max().unwrap_or_default();
         for step in 0..steps {
             let tracks = members
                 .iter()
                 .filter_map(|t| t.get(step).or(t.last()).copied());
             let id = match (kinds.len(), step) {
-                (1, 0) => codec.clone(),
+                (1, 0) => (*codec).to_owned(),
                 (_, 0) => format!("{codec}_{channels}ch"),
                 (_, step) => format!("{codec}_{channels}ch_{}", step.saturating_add(1)),
             };
             groups.push(hls::AudioGroup {
                 id,
-                renditions: renditions(tracks, asked)?,
+                renditions: renditions(tracks),
             });
         }
     }
-    Ok(groups)
+    groups
 }
 
-/// Codec family, channels, content.
-type AudioKey = (String, u16, ContentKey);
+type ContentKey<'a> = (Option<&'a str>, Option<&'a str>, bool, Option<&'a str>);
 
-type ContentKey = (Option<String>, Option<String>, bool, Option<String>);
-
-/// What tells apart audio tracks that do not carry the same sound. Without language and title, the name has to.
-fn content_key(track: &Track) -> ContentKey {
-    let anonymous = track.language.is_none() && track.title.is_none();
+/// What tells apart sounds that are not the same content. Without language and title, the name has to.
+fn content_key<'a>(sound: &'a Sound<'_>) -> ContentKey<'a> {
+    let anonymous = sound.language.is_none() && sound.title.is_none();
     (
-        track.language.clone(),
-        track.title.clone(),
-        track.describes_video,
-        anonymous.then(|| track.name.clone()),
+        sound.language.as_deref(),
+        sound.title,
+        sound.describes_video,
+        anonymous.then_some(sound.name),
     )
 }
 
-fn renditions<'a>(
-    tracks: impl Iterator<Item = &'a Track>,
-    asked: Asked<'_>,
-) -> Result<Vec<hls::Audio>, OriginError> {
+fn renditions<'a>(sounds: impl Iterator<Item = &'a Sound<'a>>) -> Vec<hls::Audio> {
     let mut names: HashSet<String> = HashSet::new();
     let mut renditions: Vec<hls::Audio> = Vec::new();
     let mut described: Vec<(bool, bool)> = Vec::new();
-    for track in tracks {
-        let head = track.head()?;
-        let (peak_bitrate, average_bitrate) = bitrates(head, asked.format);
-        let language = track.language.as_deref().and_then(display_name);
-        let base = track.title.as_deref().or(language).unwrap_or("Audio");
+    for sound in sounds {
+        let language = sound.language.as_deref().and_then(display_name);
+        let base = sound.title.or(language).unwrap_or("Audio");
         let mut name = base.to_owned();
         let mut count: u32 = 1;
         while !names.insert(name.clone()) {
@@ -379,24 +400,21 @@ fn renditions<'a>(
             name = format!("{base} ({count})");
         }
         renditions.push(hls::Audio {
-            uri: asked
-                .carried
-                .alone()
-                .media_playlist(track.bitrate, &track.name),
-            codec: head.codec.clone(),
-            peak_bitrate,
-            average_bitrate,
+            uri: sound.uri.clone(),
+            codec: sound.codec.to_owned(),
+            peak_bitrate: sound.peak_bitrate,
+            average_bitrate: sound.average_bitrate,
             name,
-            language: track.language.clone(),
-            channels: Some(head.channels),
+            language: sound.language.clone(),
+            channels: Some(sound.channels),
             default: false,
-            characteristics: track.characteristics.clone().or_else(|| {
-                track
-                    .describes_video
-                    .then(|| "public.accessibility.describes-video".to_owned())
-            }),
+            characteristics: match (sound.characteristics, sound.describes_video) {
+                (Some(stated), _) => Some(stated.to_owned()),
+                (None, true) => Some("public.accessibility.describes-video".to_owned()),
+                (None, false) => None,
+            },
         });
-        described.push((track.default, track.describes_video));
+        described.push((sound.default, sound.describes_video));
     }
     // What the owner chose; else the first that is no audio description.
     let default = described
@@ -407,5 +425,5 @@ fn renditions<'a>(
     if let Some(rendition) = renditions.get_mut(default) {
         rendition.default = true;
     }
-    Ok(renditions)
+    renditions
 }

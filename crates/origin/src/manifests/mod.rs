@@ -127,8 +127,20 @@ fn later(a: (u64, &TrackHead), b: (u64, &TrackHead)) -> bool {
     left > right
 }
 
-/// What tracks must share to be alternatives of each other.
-type SetKey = (String, Option<String>, Option<String>, bool);
+/// What tracks must share to be alternatives of each other: name, language, title, and whether they describe pictures.
+pub(crate) type SetKey = (String, Option<String>, Option<String>, bool);
+
+/// Puts what has the same key together. In order of first appearance.
+pub(crate) fn grouped<K: PartialEq, T>(keyed: impl Iterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for (key, item) in keyed {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
+}
 
 fn set_key(track: &Track) -> SetKey {
     (
@@ -144,19 +156,15 @@ fn set_key(track: &Track) -> SetKey {
 fn switching_sets<'a>(
     tracks: &[WithTimeline<'a>],
 ) -> Result<Vec<Vec<WithTimeline<'a>>>, OriginError> {
-    let mut sets: Vec<((TrackKind, String, SetKey), Vec<WithTimeline<'a>>)> = Vec::new();
-    for track in tracks {
-        let head = track.0.head()?;
-        let key = (
-            head.kind,
-            codec_family(&head.codec).to_owned(),
-            set_key(track.0),
-        );
-        match sets.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, set)) => set.push(*track),
-            None => sets.push((key, vec![*track])),
-        }
-    }
+    let keyed: Result<Vec<_>, OriginError> = tracks
+        .iter()
+        .map(|track| {
+            let head = track.0.head()?;
+            let key = (head.kind, codec_family(&head.codec), set_key(track.0));
+            Ok((key, *track))
+        })
+        .collect();
+    let sets = grouped(keyed?.into_iter());
     Ok(sets.into_iter().map(|(_, set)| set).collect())
 }
 

@@ -211,6 +211,7 @@ impl Air {
                 kind: track.kind,
                 name: track.kind.name().into(),
                 bitrate: track.bitrate,
+                language: None,
             });
             changes.push(Change::Config {
                 track: index,

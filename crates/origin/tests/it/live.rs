@@ -58,6 +58,7 @@ pub(crate) fn tracks() -> Vec<Change> {
                 kind,
                 name: kind.name().into(),
                 bitrate,
+                language: None,
             },
             Change::Config {
                 track,

@@ -19,6 +19,7 @@ mod live_begins;
 mod live_captions;
 mod live_cues;
 mod live_formats;
+mod live_languages;
 mod live_metadata;
 mod live_periods;
 mod live_protected;

@@ -536,7 +536,9 @@ fn shown<'a>(show: &'a Show, filters: &Selection) -> Result<Vec<Listed<'a>>, Ori
         .into_iter()
         .filter(|(_, track, config)| {
             let kind = filter_kind(track.kind);
-            filters.keeps_live(kind, &track.name, &config.codec, track.bitrate)
+            let address = (track.name.as_str(), track.bitrate);
+            let language = media::language(track);
+            filters.keeps_live(kind, address, &config.codec, language.as_deref())
         })
         .collect();
     if kept.is_empty() {
