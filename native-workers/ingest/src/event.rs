@@ -288,7 +288,7 @@ impl Live {
     /// Errors: the reason to refuse it.
     pub(crate) fn announce(
         &self,
-        source: SourceId,
+        (source, line): (SourceId, u32),
         stream: &str,
         bitrate: Option<u32>,
         config: StreamConfig,
@@ -323,9 +323,10 @@ impl Live {
             }
         };
         let now = crate::now_ms();
+        let named = (kind.name(), bitrate);
         let index = inner
             .engine
-            .announce(now, source, kind.name(), bitrate, config)?;
+            .announce_line(now, source, line, named, config)?;
         self.settle(&mut inner);
         Ok(index)
     }

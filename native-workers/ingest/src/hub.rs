@@ -225,9 +225,10 @@ impl Publication {
         self.live.stop.clone()
     }
 
-    /// A stream's configuration, at first and whenever it changes.
+    /// A stream's configuration, at first and whenever it changes. `line`: which of the connection's streams it is.
     pub(crate) fn announce(
         &mut self,
+        line: u32,
         bitrate: Option<u32>,
         config: StreamConfig,
     ) -> Result<TrackIndex, Reason> {
@@ -235,7 +236,8 @@ impl Publication {
         let stream = self.encoder.stream_id.clone();
         let (index, encoded) = match &mut self.session {
             None => {
-                let announced = self.live.announce(self.source, &stream, bitrate, config);
+                let of = (self.source, line);
+                let announced = self.live.announce(of, &stream, bitrate, config);
                 (announced?, None)
             }
             Some(session) => {

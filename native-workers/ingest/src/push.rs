@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use headwater_ism::{EntryKind, ServerManifest};
 use headwater_live::cue::Said;
+use headwater_live::language;
 use headwater_live::reason::Reason;
 use headwater_live::smooth::{Demux, Found, SmoothError};
 use headwater_live::stream::Kind;
@@ -102,6 +104,7 @@ async fn answer(
         peer,
         demux: Demux::default(),
         rates: Vec::new(),
+        languages: Vec::new(),
         schemes: Vec::new(),
         publications: Vec::new(),
         talk: Talk::default(),
@@ -184,6 +187,17 @@ fn place(path: &str) -> Option<(String, Target)> {
     Some((token.to_owned(), Target::Stream(name.into_owned())))
 }
 
+/// Languages of the sounds that say one (`systemLanguage`), by track.
+fn languages(manifest: &ServerManifest) -> Vec<(u32, Option<String>)> {
+    let sounds = manifest.tracks.iter();
+    let sounds = sounds.filter(|track| track.kind == EntryKind::Audio);
+    let stated = sounds.filter_map(|track| {
+        let stated = language::stated(track.language.as_deref()?);
+        Some((track.track_id?, stated))
+    });
+    stated.collect()
+}
+
 struct Encoder {
     open: Open,
     url: String,
@@ -192,6 +206,8 @@ struct Encoder {
     demux: Demux,
     /// Bit rates by track, as the live server manifest has them.
     rates: Vec<(u32, u32)>,
+    /// Languages of sounds, likewise; `None` for a track of which it says that there is none.
+    languages: Vec<(u32, Option<String>)>,
     /// Schemes of sparse tracks, likewise.
     schemes: Vec<(u32, String)>,
     /// One for each stream of pictures; sound goes with the first.
@@ -242,12 +258,13 @@ impl Encoder {
         match found {
             Found::Manifest(manifest) => {
                 // Without one, or with one that cannot be read, rates are measured.
-                if let Ok(manifest) = headwater_ism::parse(&manifest) {
+                if let Ok(manifest) = headwater_ism::parse(manifest) {
                     let rates = manifest.tracks.iter().filter_map(|track| {
                         let rate = track.bitrate.filter(|rate| *rate > 0)?;
                         Some((track.track_id?, rate))
                     });
                     self.rates = rates.collect();
+                    self.languages = languages(&manifest);
                     let schemes = manifest.tracks.iter().filter_map(|track| {
                         let data = track.subtype.as_deref()?.eq_ignore_ascii_case("data");
                         Some((track.track_id?, track.scheme.clone().filter(|_| data)?))
@@ -256,7 +273,12 @@ impl Encoder {
                 }
                 Ok(None)
             }
-            Found::Config { track, config } => {
+            Found::Config { track, mut config } => {
+                // What the manifest says is believed before what the track's header does.
+                let mut stated = self.languages.iter();
+                if let Some((_, language)) = stated.find(|(known, _)| *known == track) {
+                    config.language.clone_from(language);
+                }
                 let known = self.tracks.iter().find(|(known, ..)| *known == track);
                 let publication = match known {
                     Some(&(_, publication, _)) => Some(publication),
@@ -267,7 +289,7 @@ impl Encoder {
                     return Ok(None);
                 };
                 let rate = self.rates.iter().find(|(known, _)| *known == track);
-                let index = into.announce(rate.map(|(_, rate)| *rate), config)?;
+                let index = into.announce(track, rate.map(|(_, rate)| *rate), config)?;
                 self.tracks.retain(|(known, ..)| *known != track);
                 self.tracks.push((track, publication, index));
                 Ok(None)
@@ -371,7 +393,34 @@ impl Encoder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, place};
+    use super::{Target, languages, place};
+
+    #[test]
+    fn the_manifest_says_the_language_of_each_sound() {
+        // As FFmpeg and AMS' own encoders write it.
+        let manifest = br#"<?xml version="1.0" encoding="utf-8"?>
+<smil xmlns="http://www.w3.org/2001/SMIL20/Language">
+  <head><meta name="creator" content="encoder"/></head>
+  <body><switch>
+    <video src="Streams(v)" systemBitrate="2000000" systemLanguage="eng">
+      <param name="trackID" value="1" valuetype="data"/><param name="trackName" value="video" valuetype="data"/>
+    </video>
+    <audio src="Streams(v)" systemBitrate="128000" systemLanguage="eng">
+      <param name="trackID" value="2" valuetype="data"/><param name="trackName" value="audio_eng" valuetype="data"/>
+    </audio>
+    <audio src="Streams(v)" systemBitrate="128000">
+      <param name="systemLanguage" value="deu" valuetype="data"/><param name="trackID" value="3" valuetype="data"/>
+    </audio>
+    <audio src="Streams(v)" systemBitrate="128000" systemLanguage="und"><param name="trackID" value="4"/></audio>
+    <audio src="Streams(v)" systemBitrate="128000"><param name="trackID" value="5"/></audio>
+    <audio src="Streams(v)" systemBitrate="128000" systemLanguage="e!g"><param name="trackID" value="6"/></audio>
+  </switch></body>
+</smil>"#;
+        let found = languages(&headwater_ism::parse(manifest).unwrap());
+        let some = |tag: &str| Some(tag.to_owned());
+        let expected = [(2, some("eng")), (3, some("deu")), (4, None), (6, None)];
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn urls_are_those_of_encoders() {

@@ -345,6 +345,15 @@ impl Writer {
                     kind: track.kind,
                     name: track.name.clone(),
                     bitrate: track.bitrate,
+                    language: track.language.clone(),
+                }));
+            }
+            // It came to be known while storage was away.
+            let unknown = known.is_some_and(|known| known.language.is_none());
+            if let Some(language) = track.language.clone().filter(|_| unknown) {
+                steps.push(Told::Change(Change::Language {
+                    track: u16::try_from(at).unwrap_or(u16::MAX),
+                    language,
                 }));
             }
             let configs = known.map_or(0, |known| known.configs.len());
@@ -662,6 +671,7 @@ impl Writer {
             };
             TrackEntry {
                 bitrate: Some(track.bitrate),
+                language: track.language.clone(),
                 track_id: Some(1),
                 track_name: Some(track.name.clone()),
                 ..TrackEntry::new(kind, archive::folder(track))

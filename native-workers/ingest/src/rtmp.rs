@@ -452,7 +452,7 @@ impl Media {
                     tracing::info!("an encoder's configuration: {error}");
                     Reason::CodecNotSupported
                 })?;
-                let index = publication.announce(rate, config)?;
+                let index = publication.announce(0, rate, config)?;
                 *known = Some((index, record));
                 Ok(None)
             }

@@ -179,13 +179,22 @@ impl Streams {
                         return Ok(None);
                     }
                 }
-                if config.kind == Kind::Audio && track(pid).is_none() {
-                    self.sounds += 1;
-                    if self.sounds > 1 && publication.is_encoded() {
+                let kind = config.kind;
+                let further = kind == Kind::Audio && track(pid).is_none() && self.sounds > 0;
+                if further && publication.is_encoded() {
+                    return Ok(None);
+                }
+                let track = match publication.announce(pid.into(), None, config) {
+                    // Those that there is room for are taken.
+                    Err(Reason::TooManyQualities) if further => {
+                        tracing::info!(pid, "a further sound of an encoder is not passed on");
                         return Ok(None);
                     }
+                    announced => announced?,
+                };
+                if kind == Kind::Audio && self.tracks.iter().all(|(known, _)| *known != pid) {
+                    self.sounds += 1;
                 }
-                let track = publication.announce(None, config)?;
                 self.tracks.retain(|(known, _)| *known != pid);
                 self.tracks.push((pid, track));
                 Ok(None)

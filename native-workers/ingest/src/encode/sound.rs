@@ -78,7 +78,10 @@ impl Sound {
         Ok(Self {
             decoder,
             bitrate,
-            config: StreamConfig::aac(encoder.config()).map_err(fault)?,
+            config: StreamConfig {
+                language: audio.language.clone(),
+                ..StreamConfig::aac(encoder.config()).map_err(fault)?
+            },
             track: None.into(),
             format: None,
             run: None,

@@ -58,17 +58,23 @@ impl Video {
     }
 }
 
-/// Incoming sound: its AudioSpecificConfig.
+/// Incoming sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Audio {
+    /// AudioSpecificConfig.
     pub(super) config: Vec<u8>,
+    /// As it is stated.
+    pub(super) language: Option<String>,
 }
 
 impl Audio {
     /// Errors: why it cannot be decoded, for people.
     pub(super) fn of(config: &StreamConfig) -> Result<Self, String> {
         match codec(config)? {
-            CodecConfig::Aac(aac) => Ok(Self { config: aac.asc }),
+            CodecConfig::Aac(aac) => Ok(Self {
+                config: aac.asc,
+                language: config.language.clone(),
+            }),
             _ => Err(format!(
                 "{} is passed on only; AAC is encoded",
                 config.codec

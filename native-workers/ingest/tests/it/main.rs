@@ -5,5 +5,6 @@ mod encoding;
 mod faults;
 mod filling;
 mod killed;
+mod languages;
 mod publishing;
 mod support;

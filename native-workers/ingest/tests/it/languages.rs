@@ -1,0 +1,102 @@
+//! Sound in several languages: each is a track, and the recording says its language.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Fake, Program, packets};
+use headwater_live::stream::Kind;
+use headwater_work::live::{EncodingType, Protocol};
+
+/// Six seconds of pictures with sound in English and in German: other pitches, one bit rate.
+fn two_languages(path: &Path) {
+    let arguments = "-v error -y -f lavfi -i testsrc2=s=320x180:r=25:d=6 -f lavfi -i sine=440:d=6 -f lavfi -i sine=880:d=6 \
+                     -map 0 -map 1 -map 2 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 25 -sc_threshold 0 -b:v 400k \
+                     -c:a aac -b:a 96k -metadata:s:a:0 language=eng -metadata:s:a:1 language=deu";
+    let made = Command::new("ffmpeg")
+        .args(arguments.split_whitespace())
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+}
+
+/// Sends every stream of a file as it plays.
+fn send(file: &Path, url: &str) -> Program {
+    let child = Command::new("ffmpeg")
+        .args(["-v", "error", "-re", "-i"])
+        .arg(file)
+        .args("-map 0 -c copy -f mpegts".split(' '))
+        .arg(url)
+        .spawn()
+        .unwrap();
+    Program(child)
+}
+
+/// Likewise to `ingest.isml`.
+fn push_all(file: &Path, url: &str) -> Program {
+    let child = Command::new("ffmpeg")
+        .args(["-v", "error", "-re", "-i"])
+        .arg(file)
+        .args("-map 0 -c copy -f ismv -movflags isml+frag_keyframe".split(' '))
+        .arg(format!("{url}/Streams(main)"))
+        .spawn()
+        .unwrap();
+    Program(child)
+}
+
+async fn are_recorded(protocol: Protocol, encoder: impl Fn(&Path, &str) -> Program) {
+    let (fake, folder) = (Fake::start().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("source.mp4");
+    two_languages(&file);
+    fake.queue(protocol, EncodingType::PassthroughStandard);
+    let (worker, url) = fake.recording(folder.path()).await;
+    let mut encoder = encoder(&file, &url);
+    assert!(encoder.0.wait().unwrap().success());
+    fake.until_stored(4).await;
+    fake.finish(worker).await;
+    let state = fake.state.lock().unwrap();
+    assert_eq!(state.rejections(), ["S_OK"]);
+    let tracks = state.recording().unwrap().open.tracks;
+    let sounds: Vec<_> = (0_u16..)
+        .zip(&tracks)
+        .filter(|(_, track)| track.kind == Kind::Audio)
+        .map(|(at, track)| (at, track.name.as_str(), track.language.as_deref()))
+        .collect();
+    let [
+        (english, "audio", Some("eng")),
+        (german, "audio-2", Some("deu")),
+    ] = sounds[..]
+    else {
+        panic!("{sounds:?}");
+    };
+    // Each has its own sound, frame by frame: all but what precedes the first picture.
+    for (track, stream) in [(english, "0:a:0"), (german, "0:a:1")] {
+        let film = folder.path().join("film.mp4");
+        std::fs::write(&film, state.film(track)).unwrap();
+        let (sent, kept) = (packets(&file, stream), packets(&film, "0:0"));
+        assert!(kept.len() > 200, "{stream}: {}", kept.len());
+        assert!(sent.ends_with(&kept), "{stream}");
+    }
+    let manifest = headwater_ism::parse(&state.blobs["show.ism"]).unwrap();
+    let stated: Vec<_> = manifest
+        .tracks
+        .iter()
+        .map(|track| (track.track_name.as_deref(), track.language.as_deref()))
+        .collect();
+    assert!(stated.contains(&(Some("audio"), Some("eng"))), "{stated:?}");
+    assert!(
+        stated.contains(&(Some("audio-2"), Some("deu"))),
+        "{stated:?}"
+    );
+    assert!(stated.contains(&(Some("video"), None)), "{stated:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transport_stream_with_two_languages_is_two_sounds() {
+    are_recorded(Protocol::Srt, send).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_with_two_languages_is_two_sounds() {
+    are_recorded(Protocol::FragmentedMp4, push_all).await;
+}
