@@ -290,7 +290,7 @@ mod tests {
             headwater_work::JobErrorCode::ConfigurationUnsupported
         );
         assert!(
-            failure.message.contains("HE-AAC v2 of 640000 bit/s, which 2 channel(s) at 48000 Hz cannot have: 64000 is the nearest"),
+            failure.message.contains("HE-AAC v2 of 640000 bit/s, which 2 channel(s) at 48000 Hz cannot have: 144000 is the nearest"),
             "{}",
             failure.message
         );

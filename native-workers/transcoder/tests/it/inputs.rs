@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::jobs::{
-    aac, assert_as_in, assert_within, beeps, fake, flash, flashes, named, run, sound_start,
-    standard, stream,
+    self, aac, assert_as_in, assert_in_step, beeps, fake, flash, flashes, muxed, named, run,
+    sound_start, standard, stream,
 };
 use crate::support::{Fake, media, save};
 use headwater_net::egress::Guard;
@@ -125,7 +125,7 @@ async fn a_sequence_plays_its_parts_one_after_the_other() {
     let frames = media::packets(&video, "v:0");
     assert!(frames.len().abs_diff(250) <= 1, "{}", frames.len());
     assert_eq!(stream(&video, "v:0")["width"], 320);
-    assert_within(&video, &made.path("aac_"), 0.02, "sequence");
+    assert_in_step(&video, &made.path("aac_"), "sequence");
 }
 
 /// When the sound of a track of `file` is first louder than silence, in seconds, and how long all of it is.
@@ -161,8 +161,7 @@ async fn a_clip_without_sound_is_silent_and_the_others_are_heard() {
     // One label, and so one file for both.
     let both = made.path("aac_eng");
     for (track, language) in ["eng", "ger"].into_iter().enumerate() {
-        let said = stream(&both, &format!("a:{track}"));
-        assert_eq!(said["tags"]["language"], language);
+        assert_eq!(jobs::language(&both, &format!("a:{track}")), language);
         let (begins, seconds) = first_sound(&both, track);
         assert!((seconds - 5.0).abs() < 0.1, "{language}: {seconds}");
         let begins = begins.expect("sound");
@@ -391,7 +390,7 @@ async fn tracks_of_one_channel_are_put_together() {
             ..Selection::default()
         };
         let wide = json!({"@odata.type": "#Microsoft.Media.AacAudio", "bitrate": 384_000, "channels": expected[0].len()});
-        let preset = standard(json!([wide]), Value::Null);
+        let preset = muxed(json!([wide]), Value::Null);
         fake.queue_with(fake.cut_input("film.mov", selection), vec![preset]);
         let outcome = fake.finish(1).await;
         let Outcome::Finished { .. } = outcome else {

@@ -1,7 +1,7 @@
 //! What presets ask for, beyond layers: filters, files, pictures, copies.
 
 use crate::support::jobs::{
-    aac, encode, fake, flash, keys, muxed, named, run, small, standard, stream,
+    self, aac, encode, fake, flash, keys, muxed, named, run, small, standard, stream,
 };
 use crate::support::{media, shared_media};
 use headwater_ism::EntryKind;
@@ -138,8 +138,8 @@ async fn sound_is_in_every_file_of_pictures_where_a_preset_does_not_say() {
             let file = made.folder.path().join(name);
             assert_eq!(media::packets(&file, "v:0").len(), 100, "{name}");
             for (track, language, tone) in [(0, "eng", 440.0), (1, "ger", 880.0)] {
-                let said = stream(&file, &format!("a:{track}"));
-                assert_eq!(said["tags"]["language"], language, "{name}");
+                let said = jobs::language(&file, &format!("a:{track}"));
+                assert_eq!(said, language, "{name}");
                 let sound = media::sound_of(&file, track, 8000);
                 let heard = crossings(&sound[8000..16_000]) / 2.0;
                 assert!((heard - tone).abs() < 5.0, "{name}: {heard} Hz");
