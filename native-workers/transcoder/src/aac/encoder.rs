@@ -28,6 +28,7 @@ pub struct Encoder {
     raw: sys::HANDLE_AACENCODER,
     config: Vec<u8>,
     delay: u32,
+    whole_delay: u32,
     output: Vec<u8>,
 }
 
@@ -66,6 +67,7 @@ impl Encoder {
             raw,
             config: Vec::new(),
             delay: 0,
+            whole_delay: 0,
             output: Vec::new(),
         };
         let settings = [
@@ -114,6 +116,7 @@ impl Encoder {
             .unwrap_or_default()
             .to_vec();
         encoder.delay = info.nDelayCore;
+        encoder.whole_delay = info.nDelay;
         encoder.output = vec![0; (info.maxOutBufBytes as usize).max(8192)];
         Ok(encoder)
     }
@@ -133,6 +136,12 @@ impl Encoder {
     /// made up for its own delay.
     pub fn delay(&self) -> u64 {
         u64::from(self.delay)
+    }
+
+    /// As [`Self::delay`], for decoders that do not make up for their own: with spectral band replication it is 962 samples more, which
+    /// ffmpeg's decoder, and so Chromium, play.
+    pub fn whole_delay(&self) -> u64 {
+        u64::from(self.whole_delay)
     }
 
     /// Takes the next frame of all channels (for AAC-LC 1024 samples each, interleaved); gives the access unit that became

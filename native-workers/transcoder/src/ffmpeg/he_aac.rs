@@ -2,8 +2,8 @@
 //! Debian's was not.
 //!
 //! ffmpeg decodes, mixes and resamples, and leaves plain samples in a file. Of these the access units are made, in a track file
-//! that is published as ffmpeg's are. Its first access unit plays from the first sample on: the encoder's delay is taken out by
-//! feeding it so much silence that the delay is a whole number of frames, and dropping these.
+//! that is published as ffmpeg's are. Its first access unit plays from the first sample on: the delay of encoder and decoder is taken
+//! out by feeding so much silence that it is a whole number of frames, and dropping these.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -115,7 +115,7 @@ impl Sound {
             return Ok(Err(error));
         }
 
-        let (delay, frame) = (encoder.delay(), u64::from(frame));
+        let (delay, frame) = (encoder.whole_delay(), u64::from(frame));
         let shift = (frame - delay % frame) % frame;
         let mut dropped = (shift + delay) / frame;
         let per_frame = usize::try_from(frame * u64::from(self.channels)).unwrap_or(0);

@@ -160,7 +160,7 @@ async fn a_clip_without_sound_is_silent_and_the_others_are_heard() {
     let made = run(&fake).await;
     // One label, and so one file for both.
     let both = made.path("aac_eng");
-    for (track, language) in ["eng", "ger"].into_iter().enumerate() {
+    for (track, language) in ["eng", "deu"].into_iter().enumerate() {
         assert_eq!(jobs::language(&both, &format!("a:{track}")), language);
         let (begins, seconds) = first_sound(&both, track);
         assert!((seconds - 5.0).abs() < 0.1, "{language}: {seconds}");

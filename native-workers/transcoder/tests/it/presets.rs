@@ -137,7 +137,7 @@ async fn sound_is_in_every_file_of_pictures_where_a_preset_does_not_say() {
         for name in names {
             let file = made.folder.path().join(name);
             assert_eq!(media::packets(&file, "v:0").len(), 100, "{name}");
-            for (track, language, tone) in [(0, "eng", 440.0), (1, "ger", 880.0)] {
+            for (track, language, tone) in [(0, "eng", 440.0), (1, "deu", 880.0)] {
                 let said = jobs::language(&file, &format!("a:{track}"));
                 assert_eq!(said, language, "{name}");
                 let sound = media::sound_of(&file, track, 8000);
@@ -162,7 +162,7 @@ async fn sound_is_in_every_file_of_pictures_where_a_preset_does_not_say() {
     let made = encode(&film, muxed(json!([aac()]), Value::Null)).await;
     assert_eq!(
         made.names(".mp4"),
-        ["film___aac_eng.mp4", "film___aac_ger.mp4"]
+        ["film___aac_deu.mp4", "film___aac_eng.mp4"]
     );
 }
 

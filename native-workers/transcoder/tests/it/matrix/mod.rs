@@ -17,7 +17,7 @@ use headwater_work::{JobErrorCode, Outcome};
 use crate::support::jobs::{fake, keys};
 use crate::support::{media, save};
 use presets::{Case, Shape};
-use seen::{Pictures, Sound};
+use seen::{Envelope, Pictures, Sound};
 use sources::Recipe;
 
 /// What goes wrong takes the time of what goes well; a job that hangs is a fault.
@@ -238,7 +238,7 @@ fn finished(source: &Source, case: &Case, left: &Left) -> Result<(), String> {
                 .map_err(|why| format!("{}: {why}", name(file)))?;
         }
         if recorded && !sounds.is_empty() {
-            return heard(source, own, (&videos, &sounds));
+            return heard(source, (&videos, &sounds));
         }
     }
     if let (Some(pictures), Some(sound)) = (&source.pictures, &source.sound) {
@@ -421,16 +421,27 @@ fn beeps(own: &Sound, case: &Case, seen: &Sound) -> Result<(), String> {
 /// What was recorded is heard as in the source, and when it is seen. There may be other tracks of sound, which are files of their own.
 fn heard(
     source: &Source,
-    own: &Sound,
     (videos, sounds): (&Seen<'_, Pictures>, &Seen<'_, Sound>),
 ) -> Result<(), String> {
     const ALIKE: f64 = 0.9;
-    let compared = sounds.iter().map(|(_, seen)| seen.behind(own));
-    let Some((behind, alike)) = compared.max_by(|one, other| one.1.total_cmp(&other.1)) else {
-        return Err("there is no sound".into());
-    };
+    let own = Envelope::of(&source.file)?;
+    let mut best = (0.0, 0.0);
+    for (file, _) in sounds {
+        let seen = Envelope::of(file)?;
+        let compared = match own.is_silent() {
+            true => (0.0, f64::from(u8::from(seen.is_silent()))),
+            false => seen.behind(&own),
+        };
+        if compared.1 > best.1 {
+            best = compared;
+        }
+    }
+    let (behind, alike) = best;
     if alike < ALIKE {
         return Err(format!("the sound is another: {alike} at {behind} s"));
+    }
+    if own.is_silent() {
+        return Ok(());
     }
     let second = |times: &[f64]| times.get(1).copied();
     let own = source.pictures.as_ref();

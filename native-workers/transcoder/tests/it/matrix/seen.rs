@@ -31,19 +31,41 @@ pub(super) struct Sound {
     pub(super) end: f64,
     /// When it begins to be heard.
     pub(super) beeps: Vec<f64>,
-    /// How loud it is in each millisecond.
-    envelope: Vec<f32>,
 }
 
-impl Sound {
+/// How loud the first sound of a file is in each millisecond and the fourteen before.
+pub(super) struct Envelope(Vec<f64>);
+
+impl Envelope {
+    pub(super) fn of(file: &Path) -> Result<Self, String> {
+        const SMOOTHED: usize = 15;
+        // What was recorded has times in milliseconds, which are no holes.
+        let (samples, _) = samples(file, 0.1)?;
+        let loud = samples.chunks(RATE as usize / 1000);
+        let loud: Vec<f64> = loud
+            .map(|some| some.iter().map(|&v| f64::from(v)).sum())
+            .collect();
+        let mut sum = 0.0;
+        let smooth = (0..loud.len()).map(|at| {
+            sum += loud[at] - at.checked_sub(SMOOTHED).map_or(0.0, |gone| loud[gone]);
+            sum
+        });
+        Ok(Self(smooth.collect()))
+    }
+
+    /// Nobody hears it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.0.iter().all(|&loud| loud < 1.0)
+    }
+
     /// How much later than `own` it is, in seconds, and how much alike the two are then (1: as loud at all times). Of what is at most
     /// a tenth of a second apart.
     pub(super) fn behind(&self, own: &Self) -> (f64, f64) {
         const MOST: isize = 100;
         let alike = |shift: isize| {
-            let pairs = own.envelope.iter().enumerate().filter_map(|(at, &value)| {
-                let other = self.envelope.get(at.checked_add_signed(shift)?)?;
-                Some((f64::from(value), f64::from(*other)))
+            let pairs = own.0.iter().enumerate().filter_map(|(at, &value)| {
+                let other = self.0.get(at.checked_add_signed(shift)?)?;
+                Some((value, *other))
             });
             let pairs: Vec<(f64, f64)> = pairs.collect();
             let count = pairs.len().max(1) as f64;
@@ -159,39 +181,46 @@ fn shown(stream: &Value) -> (f64, f64) {
 pub(super) fn sound(file: &Path) -> Result<Option<(Sound, String)>, String> {
     let found = media::probe(
         file,
-        "-select_streams a:0 -show_entries format=start_time:stream=codec_name,channels,sample_rate",
+        "-select_streams a:0 -show_entries stream=codec_name,channels",
     );
     let stream = &found["streams"][0];
     if stream.is_null() {
         return Ok(None);
     }
+    // Holes of a hundredth of a second are filled, as players do.
+    let (samples, said) = samples(file, 0.01)?;
+    let seen = Sound {
+        codec: text(&stream["codec_name"]),
+        channels: stream["channels"].as_u64().unwrap_or_default(),
+        end: samples.len() as f64 / f64::from(RATE),
+        beeps: beeps(&samples),
+    };
+    Ok(Some((seen, said)))
+}
+
+/// The first sound of a file, without its sign, by the clock of a player, and what was complained of. Holes of `hole` seconds are filled.
+fn samples(file: &Path, hole: f64) -> Result<(Vec<f32>, String), String> {
+    let found = media::probe(
+        file,
+        "-select_streams a:0 -show_entries format=start_time:stream=sample_rate",
+    );
     let rate = RATE.to_string();
     // Of what is decoded, in which the filter counts.
-    let own_rate: f64 = text(&stream["sample_rate"]).parse().unwrap_or_default();
+    let own_rate: f64 = text(&found["streams"][0]["sample_rate"])
+        .parse()
+        .unwrap_or_default();
     let first = (start(file, &found) * own_rate).round();
-    // Holes of a hundredth of a second are filled, as players do.
-    let filters = format!("aresample=async=1:min_hard_comp=0.01:first_pts={first}");
+    let filters = format!("aresample=async=1:min_hard_comp={hole}:first_pts={first}");
     let (out, said) = decode(
         file,
         &[
             "-map", "0:a:0", "-af", &filters, "-ac", "1", "-ar", &rate, "-f", "f32le", "-",
         ],
     )?;
-    let samples: Vec<f32> = out
+    let samples = out
         .chunks_exact(4)
-        .filter_map(|bytes| Some(f32::from_le_bytes(bytes.try_into().ok()?).abs()))
-        .collect();
-    let seen = Sound {
-        codec: text(&stream["codec_name"]),
-        channels: stream["channels"].as_u64().unwrap_or_default(),
-        end: samples.len() as f64 / f64::from(RATE),
-        beeps: beeps(&samples),
-        envelope: samples
-            .chunks(RATE as usize / 1000)
-            .map(|some| some.iter().sum())
-            .collect(),
-    };
-    Ok(Some((seen, said)))
+        .filter_map(|bytes| Some(f32::from_le_bytes(bytes.try_into().ok()?).abs()));
+    Ok((samples.collect(), said))
 }
 
 /// Where it is loud after a quarter of a second that was not.
