@@ -110,6 +110,8 @@ pub struct Fake {
     /// Of the workers that are started.
     pub engine: Choice,
     pub guard: Guard,
+    /// Held by every connection that is open.
+    connections: Arc<()>,
 }
 
 impl Fake {
@@ -123,6 +125,7 @@ impl Fake {
             job: Uuid::from_u128(7),
             engine: Choice::BuiltIn,
             guard: Guard::default(),
+            connections: Arc::default(),
         };
         let server = fake.clone();
         tokio::spawn(async move {
@@ -255,6 +258,19 @@ impl Fake {
         }
         stop.cancel();
         worker.await.unwrap().unwrap();
+        self.hung_up().await;
+    }
+
+    /// Waits until what a worker that has ended asked for last is answered: on a busy machine its question may be read when the next
+    /// job is queued, which would then be given to nobody. Not for long, as others may be at work.
+    async fn hung_up(&self) {
+        for _ in 0..200 {
+            // This value's, and the server's own.
+            if Arc::strong_count(&self.connections) <= 2 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Runs a worker until it is killed, as [`State::kill_after`] says. False: the job had an outcome before that.
