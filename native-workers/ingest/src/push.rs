@@ -258,7 +258,7 @@ impl Encoder {
         match found {
             Found::Manifest(manifest) => {
                 // Without one, or with one that cannot be read, rates are measured.
-                if let Ok(manifest) = headwater_ism::parse(manifest) {
+                if let Ok(manifest) = headwater_ism::parse(&manifest) {
                     let rates = manifest.tracks.iter().filter_map(|track| {
                         let rate = track.bitrate.filter(|rate| *rate > 0)?;
                         Some((track.track_id?, rate))
