@@ -9,6 +9,8 @@ use headwater_live::journal;
 use headwater_live::reason::Reason;
 use headwater_live::stream::StreamConfig;
 use headwater_live::timeline::{Change, Timeline, Track};
+use headwater_live::{smooth, ts};
+use std::process::Command;
 
 fn sound(language: Option<&str>) -> StreamConfig {
     StreamConfig {
@@ -204,4 +206,51 @@ fn what_version_2_wrote_is_read_and_has_no_languages() {
         Recording::parse(&recording.head("m").bytes).unwrap(),
         recording
     );
+}
+
+/// A second of sound in English and in German, as ffmpeg sends it.
+fn sent(format: &str) -> Vec<u8> {
+    let inputs =
+        "-v error -f lavfi -i sine=440:d=1 -f lavfi -i sine=880:d=1 -map 0 -map 1 -c:a aac";
+    let stated = "-metadata:s:a:0 language=eng -metadata:s:a:1 language=deu";
+    let output = Command::new("ffmpeg")
+        .args(inputs.split(' ').chain(stated.split(' ')))
+        .args(format.split(' '))
+        .arg("-")
+        .output()
+        .expect("ffmpeg is installed");
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+#[test]
+fn both_languages_of_ffmpeg_come_out_with_all_their_sound() {
+    let (mut demux, mut found) = (ts::Demux::default(), Vec::new());
+    for piece in sent("-f mpegts").chunks(1316) {
+        demux.feed(piece).unwrap();
+    }
+    demux.end();
+    let mut units = [0, 0];
+    while let Some(next) = demux.poll() {
+        match next {
+            ts::Found::Config { pid, config } => found.push((pid, config.language)),
+            ts::Found::Unit { pid, .. } => units[usize::from(pid - 0x100)] += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    let some = |tag: &str| Some(tag.to_owned());
+    assert_eq!(found, [(0x100, some("eng")), (0x101, some("deu"))]);
+    assert_eq!(units[0], units[1]);
+    assert!(units[0] >= 44, "{units:?}");
+
+    let (mut demux, mut found) = (smooth::Demux::default(), Vec::new());
+    demux
+        .feed(&sent("-f ismv -movflags isml+frag_keyframe"))
+        .unwrap();
+    while let Some(next) = demux.poll() {
+        if let smooth::Found::Config { track, config } = next {
+            found.push((track, config.language));
+        }
+    }
+    assert_eq!(found, [(1, some("eng")), (2, some("deu"))]);
 }
