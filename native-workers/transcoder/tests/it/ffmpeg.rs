@@ -130,11 +130,12 @@ async fn high_efficiency_sound_is_in_step() {
         "film.mkv",
         "-c:v libx264 -preset ultrafast -c:a pcm_s16le -ac 2",
     );
-    for (profile, known, channels, rate, bitrate) in [
-        ("HeAacV1", "HE-AAC", 2, 48_000, 64_000),
-        ("HeAacV1", "HE-AAC", 1, 44_100, 32_000),
-        ("HeAacV1", "HE-AAC", 6, 48_000, 160_000),
-        ("HeAacV2", "HE-AACv2", 2, 48_000, 32_000),
+    // ffmpeg decodes one channel with band replication to two, as parametric stereo may come.
+    for (profile, known, channels, decoded, rate, bitrate) in [
+        ("HeAacV1", "HE-AAC", 2, 2, 48_000, 64_000),
+        ("HeAacV1", "HE-AAC", 1, 2, 44_100, 32_000),
+        ("HeAacV1", "HE-AAC", 6, 6, 48_000, 160_000),
+        ("HeAacV2", "HE-AACv2", 2, 2, 48_000, 32_000),
     ] {
         let sound = json!({"@odata.type": "#Microsoft.Media.AacAudio", "profile": profile, "channels": channels,
             "samplingRate": rate, "bitrate": bitrate});
@@ -149,7 +150,7 @@ async fn high_efficiency_sound_is_in_step() {
             let found = stream(&sound, "a:0");
             let what = format!("{profile}, {channels}: {}", sound.display());
             assert_eq!(found["profile"], known, "{what}");
-            assert_eq!(found["channels"], channels, "{what}");
+            assert_eq!(found["channels"], decoded, "{what}");
             assert_eq!(found["sample_rate"], rate.to_string(), "{what}");
             let bits = media::packets(&sound, "a:0")
                 .into_iter()
