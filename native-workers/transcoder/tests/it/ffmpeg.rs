@@ -135,7 +135,6 @@ async fn high_efficiency_sound_is_in_step() {
         ("HeAacV1", "HE-AAC", 2, 2, 48_000, 64_000),
         ("HeAacV1", "HE-AAC", 1, 2, 44_100, 32_000),
         ("HeAacV1", "HE-AAC", 6, 6, 48_000, 160_000),
-        ("HeAacV2", "HE-AACv2", 2, 2, 48_000, 32_000),
     ] {
         let sound = json!({"@odata.type": "#Microsoft.Media.AacAudio", "profile": profile, "channels": channels,
             "samplingRate": rate, "bitrate": bitrate});
