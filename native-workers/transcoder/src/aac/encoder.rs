@@ -42,9 +42,10 @@ impl Encoder {
     }
 
     /// As [`Self::new`], of any type of AAC and 1 to 6 channels, in the order of WAVE files (front left, right and centre, low
-    /// frequencies, rear left and right). With spectral band replication a frame has 2048 samples.
+    /// frequencies, rear left and right). With spectral band replication a frame has 2048 samples. A bit rate that the type has no room
+    /// for is changed ([`Self::bits_per_second`]).
     ///
-    /// Errors: `Start` for rates that the type has no room for, and for more channels.
+    /// Errors: `Start` for sampling rates that the type does not have, and for more channels.
     pub fn of_type(
         object_type: AudioObjectType,
         channels: u32,

@@ -13,6 +13,7 @@ use headwater_preset::{
 use super::channels::source;
 use super::images::at;
 use super::overlays::{laid_over, laid_under, place};
+use super::pieces::{Cut, Piece, Window, frames_of, sequence_rate, whole};
 use super::probe::{AudioStream, Interlacing, VideoStream};
 use super::rungs::Rung;
 use super::tools::Tools;
@@ -326,138 +327,8 @@ fn fades(
 /// How colours are interpolated where pictures go through RGB.
 const FULL_CHROMA: &str = "bicubic+accurate_rnd+bitexact+full_chroma_int+full_chroma_inp";
 
-/// Frames a second of a sequence: those of its first part. `None` for what is no sequence, or has no pictures.
-pub fn sequence_rate(parts: &[Part]) -> Option<f64> {
-    let video = parts.first()?.video.as_ref()?;
-    let known = (1.0..=240.0).contains(&video.frames_per_second);
-    (parts.len() > 1).then_some(if known { video.frames_per_second } else { 25.0 })
-}
-
-/// Frames a second that all renditions of a source are asked for, as a fraction. `None` where they are asked for different ones or for
-/// none.
-pub fn common_rate(rungs: &[Rung]) -> Option<(u32, u32)> {
-    let mut rates = rungs.iter().map(|rung| rung.frame_rate);
-    let first = rates.next()??;
-    rates.all(|rate| rate == Some(first)).then_some(first)
-}
-
-/// `rate`, frames a second, as the fraction that is meant: whole numbers, and those that television has 1000/1001 of.
-pub fn fraction(rate: f64) -> Option<(u32, u32)> {
-    const THOUSANDTHS: u32 = 1000;
-    if !(1.0..=240.0).contains(&rate) {
-        return None;
-    }
-    let near = |up: f64, down: u32| (up / f64::from(down) - rate).abs() < 0.0005;
-    let whole = rate.round();
-    Some(if near(whole, 1) {
-        (whole as u32, 1)
-    } else if near(whole * 1000.0, 1001) {
-        (whole as u32 * 1000, 1001)
-    } else {
-        ((rate * f64::from(THOUSANDTHS)).round() as u32, THOUSANDTHS)
-    })
-}
-
 /// What is laid over the presentation: the filter's words and the source.
 pub type Overlaid<'a> = (&'a Overlay, &'a Part);
-
-/// What of a presentation a chunk is made of.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Window {
-    /// Seconds of the presentation at which it begins.
-    pub begins: f64,
-    pub cut: Cut,
-    /// Where renditions have frames of a rate of their own.
-    pub steady: Option<Steady>,
-}
-
-/// Those frames of a chunk, of the whole presentation's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Steady {
-    pub frames: Range<usize>,
-    /// They are its last ones.
-    pub ends: bool,
-}
-
-impl Steady {
-    /// Behind `fps`, whose clock counts frames. How many the last picture of a source becomes is a matter of rounding: there are some
-    /// more than enough.
-    fn filters(&self) -> Vec<String> {
-        let Range { start, end } = &self.frames;
-        let more = self.ends.then(|| "tpad=stop=3:stop_mode=clone".to_owned());
-        let those = format!("trim=start_pts={start}:end_pts={end}");
-        more.into_iter().chain([those]).collect()
-    }
-}
-
-/// The stretch of the sources that is let through.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cut {
-    /// Of a single source.
-    Single(Limits),
-    /// Of a sequence: parts that follow each other.
-    Sequence(Vec<Piece>),
-}
-
-/// Seconds of a source, from its start on.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Limits {
-    pub from: Option<f64>,
-    pub to: Option<f64>,
-    /// Where in the source the clip begins.
-    pub shift: f64,
-}
-
-/// Frames of one part of a sequence, at the rate of the sequence.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Piece {
-    /// Place among the parts.
-    pub part: usize,
-    pub frames: Range<u64>,
-    /// Of its clip, if the source is not opened there already.
-    pub limits: Limits,
-}
-
-impl Limits {
-    fn filters(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        let limits: Vec<String> = [("start", self.from), ("end", self.to)]
-            .into_iter()
-            .filter_map(|(name, limit)| Some(format!("{name}={:.6}", limit?)))
-            .collect();
-        if !limits.is_empty() {
-            out.push(format!("trim={}", limits.join(":")));
-        }
-        if self.shift > 0.0 {
-            out.push(format!("setpts=PTS-{:.3}/TB", self.shift));
-        }
-        out
-    }
-
-    /// Puts these limits into what [`prepared`] gave: whoever makes pictures whole looks at those before and after.
-    fn inside(&self, steps: &mut Vec<String>) {
-        let at = usize::from(steps.first().is_some_and(|step| step.starts_with("bwdif")));
-        steps.splice(at..at, self.filters());
-    }
-}
-
-/// Frames of `part` in a sequence of `rate` frames a second: the next part begins where the sound's next part does.
-pub fn frames_of(part: &Part, rate: f64) -> u64 {
-    (part.seconds * rate).round().max(1.0) as u64
-}
-
-/// The parts as a whole, of inputs that are opened where their clips begin.
-fn whole(parts: &[Part], rate: f64) -> Vec<Piece> {
-    parts
-        .iter()
-        .enumerate()
-        .map(|(number, part)| Piece {
-            part: number,
-            frames: 0..frames_of(part, rate),
-            limits: Limits::default(),
-        })
-        .collect()
-}
 
 /// The pictures of `parts` one after the other, on the canvas: chains of which the last ends in `[whole]`. `pieces`: only
 /// those, shown when they are in the whole.

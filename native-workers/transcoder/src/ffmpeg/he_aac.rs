@@ -81,101 +81,77 @@ impl Sound {
     ///
     /// Errors: of reading and writing; `Interrupted` when `stop` is.
     pub(super) fn encode(self, from: &Path, to: &Path, stop: &CancellationToken) -> Step<()> {
-        let lost = |error: std::io::Error| {
-            failure::passing(format!("The sound of the job cannot be kept: {error}."))
-        };
         let samples = BufReader::new(open_own(from).map_err(lost)?);
-        let mut out = BufWriter::new(File::create(to).map_err(lost)?);
-        let made = self.write(samples, &mut out, stop)?;
-        made.and_then(|()| out.flush()).map_err(lost)
+        // An attempt in chunks may have made it. Whatever lies there, it is not written through.
+        let _ = std::fs::remove_file(to);
+        let mut out = BufWriter::new(File::create_new(to).map_err(lost)?);
+        self.write(samples, &mut out, stop)?;
+        out.flush().map_err(lost)
     }
 
-    /// As [`Self::encode`]; the inner errors are of reading and writing.
+    /// As [`Self::encode`].
     fn write(
         self,
         mut samples: impl Read,
         mut out: impl Write,
         stop: &CancellationToken,
-    ) -> Step<std::io::Result<()>> {
+    ) -> Step<()> {
         let mut encoder = self.encoder()?;
         let unreadable = || failure::internal("The AAC encoder describes itself in other words.");
         let config = AacConfig::parse(encoder.config()).ok_or_else(unreadable)?;
         let scale = Timescale::new(self.sample_rate).ok_or_else(unreadable)?;
         let frame = config.frame_len;
         let config = TrackConfig::audio(1, scale, "und", config);
-        let writer =
-            TrackFile::new(config).map_err(|error| failure::internal(format!("{error}.")))?;
         let mut track = Track {
-            writer,
+            writer: TrackFile::new(config).map_err(internal)?,
             frame,
             units: Vec::new(),
             segments: 0,
         };
-        if let Err(error) = out.write_all(track.writer.init()) {
-            return Ok(Err(error));
-        }
+        out.write_all(track.writer.init()).map_err(lost)?;
 
         let (delay, frame) = (encoder.whole_delay(), u64::from(frame));
         let shift = (frame - delay % frame) % frame;
         let mut dropped = (shift + delay) / frame;
-        let per_frame = usize::try_from(frame * u64::from(self.channels)).unwrap_or(0);
-        let early = usize::try_from(shift * u64::from(self.channels)).unwrap_or(0);
-        let mut fed = vec![0_i16; per_frame];
-        let mut bytes = vec![0_u8; per_frame * 2];
+        let values = |frames: u64| usize::try_from(frames * u64::from(self.channels)).unwrap_or(0);
+        let mut fed = vec![0_i16; values(shift)];
+        let mut bytes = Vec::new();
         // Units that play something; the delay is behind the last of the samples.
-        let (mut wanted, mut heard, mut over) = (u64::MAX, 0_u64, false);
-        let mut from = early;
+        let (mut wanted, mut heard) = (u64::MAX, 0_usize);
         while track.count() < wanted {
             if stop.is_cancelled() {
                 return Err(Stopped::Interrupted);
             }
-            let there = match over {
-                true => 0,
-                false => match fill(&mut samples, &mut bytes[from * 2..]) {
-                    Ok(there) => there / 2,
-                    Err(error) => return Ok(Err(error)),
-                },
-            };
-            for (to, pair) in fed[from..]
-                .iter_mut()
-                .zip(bytes[from * 2..].chunks_exact(2))
-            {
-                *to = i16::from_le_bytes([pair[0], pair[1]]);
+            let room = values(frame) - fed.len();
+            bytes.clear();
+            let mut some = samples.by_ref().take(room as u64 * 2);
+            some.read_to_end(&mut bytes).map_err(lost)?;
+            let there = bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+            fed.extend(there.map(i16::from_le_bytes));
+            heard += bytes.len() / 2;
+            if bytes.len() < room * 2 {
+                wanted = heard.div_ceil(values(frame)).max(1) as u64;
+                fed.resize(values(frame), 0);
             }
-            fed[from + there..].fill(0);
-            heard += there as u64 / u64::from(self.channels);
-            if there < per_frame - from {
-                over = true;
-                wanted = heard.div_ceil(frame).max(1);
-            }
-            from = 0;
-            let unit = encoder.encode(&fed);
-            let unit = unit.map_err(|error| failure::internal(format!("{error}.")))?;
+            let unit = encoder.encode(&fed).map_err(internal)?;
             match (unit, dropped) {
                 (None, _) => {}
                 (Some(_), 1..) => dropped -= 1,
-                (Some(unit), 0) => {
-                    let unit = unit.to_vec();
-                    if let Err(error) = track.push(unit, &mut out)? {
-                        return Ok(Err(error));
-                    }
-                }
+                (Some(unit), 0) => track.push(unit.to_vec(), &mut out)?,
             }
+            fed.clear();
         }
         track.end(&mut out)
     }
 }
 
-/// Reads until `bytes` are full or nothing is left; gives how many came.
-fn fill(from: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
+/// Trouble with the worker's own disk, which may be over on another worker.
+fn lost(error: std::io::Error) -> Stopped {
+    failure::passing(format!("The sound of the job cannot be kept: {error}."))
+}
+
+fn internal(error: impl std::fmt::Display) -> Stopped {
+    failure::internal(format!("{error}."))
 }
 
 /// A track file as it grows.
@@ -194,18 +170,18 @@ impl Track {
         u64::from(self.segments) * SEGMENT as u64 + self.units.len() as u64
     }
 
-    fn push(&mut self, unit: Vec<u8>, out: &mut impl Write) -> Step<std::io::Result<()>> {
+    fn push(&mut self, unit: Vec<u8>, out: &mut impl Write) -> Step<()> {
         self.units.push(unit);
         match self.units.len() < SEGMENT {
-            true => Ok(Ok(())),
+            true => Ok(()),
             false => self.end(out),
         }
     }
 
     /// Writes what is not written yet.
-    fn end(&mut self, out: &mut impl Write) -> Step<std::io::Result<()>> {
+    fn end(&mut self, out: &mut impl Write) -> Step<()> {
         if self.units.is_empty() {
-            return Ok(Ok(()));
+            return Ok(());
         }
         let samples = self.units.iter().map(|unit| MediaSample {
             bytes: unit,
@@ -216,16 +192,17 @@ impl Track {
         let samples: Vec<_> = samples.collect();
         let start = u64::from(self.segments) * SEGMENT as u64 * u64::from(self.frame);
         let segment = self.writer.segment(self.segments, start, &samples);
-        let (bytes, _) = segment.map_err(|error| failure::internal(format!("{error}.")))?;
+        let (bytes, _) = segment.map_err(internal)?;
         self.segments += 1;
         self.units.clear();
-        Ok(out.write_all(&bytes))
+        out.write_all(&bytes).map_err(lost)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headwater_bmff::CodecConfig;
 
     fn sound(format: AudioFormat, channels: u32, sample_rate: u32, bitrate: u32) -> Sound {
         let codec = AudioEncode {
@@ -250,10 +227,18 @@ mod tests {
 
     #[test]
     fn access_units_cover_the_samples_and_no_more() {
-        for format in [AudioFormat::HeAacV1, AudioFormat::HeAacV2] {
+        for (format, object_type) in [
+            (AudioFormat::HeAacV1, AudioObjectType::He),
+            (AudioFormat::HeAacV2, AudioObjectType::HeV2),
+        ] {
             for (samples, units) in [(1, 1), (2048, 1), (2049, 2), (48 * 2048, 48), (200_000, 98)] {
                 let track = made(sound(format, 2, 48_000, 48_000), samples);
                 assert_eq!(track.samples.len(), units, "{format:?}: {samples}");
+                // What decoders are told, whatever they make of it.
+                let CodecConfig::Aac(aac) = &track.config.codec else {
+                    panic!("{:?}", track.config.codec);
+                };
+                assert_eq!(aac.object_type, object_type);
                 let ends = track
                     .samples
                     .iter()
@@ -294,6 +279,19 @@ mod tests {
             "{}",
             failure.message
         );
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_that_was_planted() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to, other] = ["plain", "t.mp4", "other"].map(|name| folder.path().join(name));
+        std::fs::write(&from, [0; 9000]).unwrap();
+        std::fs::write(&other, "of others").unwrap();
+        std::os::unix::fs::symlink(&other, &to).unwrap();
+        let sound = sound(AudioFormat::HeAacV1, 2, 48_000, 64_000);
+        sound.encode(&from, &to, &CancellationToken::new()).unwrap();
+        assert_eq!(std::fs::read(&other).unwrap(), b"of others");
+        assert!(std::fs::symlink_metadata(&to).unwrap().is_file());
     }
 
     #[test]

@@ -10,8 +10,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::container::{self, Demuxer};
-use super::graph::{self, Part};
+use super::graph::Part;
 use super::languages::same_language;
+use super::pieces::sequence_rate;
 use super::probe::{self, AudioStream, VideoStream};
 use super::sandbox::{Limits, Program};
 use super::{Ffmpeg, channels, fault, manifest};
@@ -216,7 +217,7 @@ impl Loader<'_> {
                 ));
             }
             // Whole frames, so that pictures and sound of a part are equally long.
-            if let Some(rate) = graph::sequence_rate(&sources.parts) {
+            if let Some(rate) = sequence_rate(&sources.parts) {
                 for part in &mut sources.parts {
                     part.seconds = (part.seconds * rate).round().max(1.0) / rate;
                 }

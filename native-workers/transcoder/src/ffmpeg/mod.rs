@@ -29,6 +29,7 @@ mod measure;
 pub mod output;
 mod overlays;
 pub mod pack;
+pub mod pieces;
 mod planning;
 pub mod probe;
 mod publish;

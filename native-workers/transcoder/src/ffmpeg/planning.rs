@@ -8,6 +8,7 @@ use headwater_preset::{
 use super::graph::{self, Canvas, Overlaid, Part};
 use super::measure;
 use super::output::OutputRun;
+use super::pieces::fraction;
 use super::probe::AudioStream;
 use super::rungs::{self, Rung};
 use super::tracks::{self, Track, Work};
@@ -71,7 +72,7 @@ impl OutputRun<'_> {
         if self.sources.parts.len() > 1 {
             return SyncMode::Auto;
         }
-        let Some((up, down)) = graph::fraction(graph::frame_rate(&self.sources.parts)) else {
+        let Some((up, down)) = fraction(graph::frame_rate(&self.sources.parts)) else {
             return encode.sync;
         };
         for rung in rungs {

@@ -20,7 +20,7 @@ use super::planning::Plan;
 use super::rungs::Rung;
 use super::sandbox::{Limits, Program};
 use super::tracks::Work;
-use super::{SILENCE, fault, graph};
+use super::{SILENCE, fault, pieces};
 use crate::failure::{Step, Stopped};
 use crate::plan::Fingerprint;
 
@@ -206,7 +206,7 @@ fn divide(times: &[f64], thin: u32, grid_ms: u32, (start, end): Clip) -> Option<
 
 /// The frame rate of all renditions of `plan`, if they are asked for one.
 fn common_rate(plan: &Plan) -> Option<f64> {
-    let (up, down) = graph::common_rate(&plan.pictures.as_ref()?.rungs)?;
+    let (up, down) = pieces::common_rate(&plan.pictures.as_ref()?.rungs)?;
     Some(f64::from(up) / f64::from(down))
 }
 
@@ -247,12 +247,13 @@ impl OutputRun<'_> {
         if let Err(why) = self.may_split(plan) {
             return Ok(Err(why));
         }
-        let mut own_times = Vec::new();
-        let (times, clip, fingerprint) = match graph::sequence_rate(&self.sources.parts) {
+        // Of the source's own pictures, where frames of another rate are made of them.
+        let mut source = None;
+        let (times, clip, fingerprint) = match pieces::sequence_rate(&self.sources.parts) {
             // Whatever its parts are like, a sequence has frames of one rate.
             Some(rate) => {
                 let parts = self.sources.parts.iter();
-                let count: u64 = parts.map(|part| graph::frames_of(part, rate)).sum();
+                let count: u64 = parts.map(|part| pieces::frames_of(part, rate)).sum();
                 if count > MOST_PICTURES as u64 {
                     return Ok(Err(TOO_MANY.into()));
                 }
@@ -274,7 +275,7 @@ impl OutputRun<'_> {
                         let Some(steady) = steadily(over - clip.0, rate, clip.0) else {
                             return Ok(Err(TOO_MANY.into()));
                         };
-                        own_times = times;
+                        source = Some((times, rate));
                         (steady, clip, fingerprint)
                     }
                 }
@@ -283,8 +284,8 @@ impl OutputRun<'_> {
         let Some(mut split) = divide(&times, plan.thin, plan.key_frame_ms, clip) else {
             return Ok(Err("its pictures have no times of their own".into()));
         };
-        if let Some(rate) = common_rate(plan).filter(|_| !own_times.is_empty()) {
-            split.between(&own_times, rate, clip);
+        if let Some((times, rate)) = source {
+            split.between(&times, rate, clip);
         }
         let short = self.seconds() - split.seconds();
         if self.sources.states_duration && short > (self.seconds() * 0.05).max(1.0) {

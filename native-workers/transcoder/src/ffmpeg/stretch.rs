@@ -3,9 +3,10 @@
 use headwater_preset::{Overlay, OverlayKind, Turn};
 
 use super::chunks::THREADS;
-use super::graph::{self, Cut, Limits, Overlaid, Part, Piece, Steady, Window};
+use super::graph::{self, Overlaid, Part};
 use super::output::OutputRun;
 use super::overlays::shown;
+use super::pieces::{Cut, Limits, Piece, Steady, Window, frames_of, sequence_rate};
 use super::planning::Plan;
 use super::split::{Chunk, Split, TICKS};
 use crate::failure::{self, Step};
@@ -30,7 +31,7 @@ impl OutputRun<'_> {
         let begins = begins.unwrap_or(0) as f64 / TICKS as f64;
         let mut opened = Opened::default();
         let mut parts = self.sources.parts.clone();
-        let cut = match graph::sequence_rate(&parts) {
+        let cut = match sequence_rate(&parts) {
             None => self.open_single(chunk, parts.first_mut(), &mut opened)?,
             Some(rate) => self.open_pieces(split, chunk, &mut parts, rate, &mut opened)?,
         };
@@ -116,7 +117,7 @@ impl OutputRun<'_> {
         let mut pieces = Vec::new();
         let mut before = 0;
         for (number, part) in parts.iter_mut().enumerate() {
-            let count = graph::frames_of(part, rate);
+            let count = frames_of(part, rate);
             let frames =
                 wanted.start.saturating_sub(before)..wanted.end.saturating_sub(before).min(count);
             before += count;

@@ -130,11 +130,13 @@ async fn high_efficiency_sound_is_in_step() {
         "film.mkv",
         "-c:v libx264 -preset ultrafast -c:a pcm_s16le -ac 2",
     );
-    // ffmpeg decodes one channel with band replication to two, as parametric stereo may come.
+    // ffmpeg decodes one channel with band replication to two, as parametric stereo may come, and calls that HE-AAC where it is told of
+    // it beforehand.
     for (profile, known, channels, decoded, rate, bitrate) in [
         ("HeAacV1", "HE-AAC", 2, 2, 48_000, 64_000),
         ("HeAacV1", "HE-AAC", 1, 2, 44_100, 32_000),
         ("HeAacV1", "HE-AAC", 6, 6, 48_000, 160_000),
+        ("HeAacV2", "HE-AAC", 2, 2, 48_000, 32_000),
     ] {
         let sound = json!({"@odata.type": "#Microsoft.Media.AacAudio", "profile": profile, "channels": channels,
             "samplingRate": rate, "bitrate": bitrate});
