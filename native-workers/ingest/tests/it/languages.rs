@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Fake, Program, packets};
+use crate::support::{Fake, Program, packets, publish, push};
 use headwater_live::stream::Kind;
 use headwater_work::live::{EncodingType, Protocol};
 
@@ -18,30 +18,6 @@ fn two_languages(path: &Path) {
         .status()
         .unwrap();
     assert!(made.success());
-}
-
-/// Sends every stream of a file as it plays.
-fn send(file: &Path, url: &str) -> Program {
-    let child = Command::new("ffmpeg")
-        .args(["-v", "error", "-re", "-i"])
-        .arg(file)
-        .args("-map 0 -c copy -f mpegts".split(' '))
-        .arg(url)
-        .spawn()
-        .unwrap();
-    Program(child)
-}
-
-/// Likewise to `ingest.isml`.
-fn push_all(file: &Path, url: &str) -> Program {
-    let child = Command::new("ffmpeg")
-        .args(["-v", "error", "-re", "-i"])
-        .arg(file)
-        .args("-map 0 -c copy -f ismv -movflags isml+frag_keyframe".split(' '))
-        .arg(format!("{url}/Streams(main)"))
-        .spawn()
-        .unwrap();
-    Program(child)
 }
 
 async fn are_recorded(protocol: Protocol, encoder: impl Fn(&Path, &str) -> Program) {
@@ -102,10 +78,10 @@ async fn are_recorded(protocol: Protocol, encoder: impl Fn(&Path, &str) -> Progr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transport_stream_with_two_languages_is_two_sounds() {
-    are_recorded(Protocol::Srt, send).await;
+    are_recorded(Protocol::Srt, |file, url| publish(file, "mpegts", url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_with_two_languages_is_two_sounds() {
-    are_recorded(Protocol::FragmentedMp4, push_all).await;
+    are_recorded(Protocol::FragmentedMp4, push).await;
 }

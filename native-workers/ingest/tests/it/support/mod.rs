@@ -450,12 +450,12 @@ pub fn hevc_source(path: &Path, seconds: u32) {
     assert!(made.success());
 }
 
-/// Sends a file as it plays, to `ingest.isml`.
+/// Sends all of a file as it plays, to `ingest.isml`.
 pub fn push(file: &Path, url: &str) -> Program {
     let child = Command::new("ffmpeg")
         .args(["-v", "error", "-re", "-i"])
         .arg(file)
-        .args("-c copy -f ismv -movflags isml+frag_keyframe".split(' '))
+        .args("-map 0 -c copy -f ismv -movflags isml+frag_keyframe".split(' '))
         .arg(format!("{url}/Streams(main)"))
         .stdin(Stdio::null())
         .spawn()
@@ -463,12 +463,12 @@ pub fn push(file: &Path, url: &str) -> Program {
     Program(child)
 }
 
-/// Sends a file as it plays.
+/// Sends all of a file as it plays.
 pub fn publish(file: &Path, format: &str, url: &str) -> Program {
     let child = Command::new("ffmpeg")
         .args(["-v", "error", "-re", "-i"])
         .arg(file)
-        .args(["-c", "copy", "-f", format, url])
+        .args(["-map", "0", "-c", "copy", "-f", format, url])
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
