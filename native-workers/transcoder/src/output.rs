@@ -244,10 +244,15 @@ impl OutputPlace {
         Ok(written.etag)
     }
 
-    /// Makes the staged blocks `ids` the file.
-    pub async fn commit_plain(&self, file: &str, ids: &[Vec<u8>], content_type: &str) -> Step<()> {
+    /// Makes the staged blocks `ids` the file; gives its entity tag.
+    pub async fn commit_plain(
+        &self,
+        file: &str,
+        ids: &[Vec<u8>],
+        content_type: &str,
+    ) -> Step<String> {
         let blob = blob_name(&self.place, file);
-        retrying(
+        let written = retrying(
             &self.stop,
             |error| failure::upload(file, error),
             async || {
@@ -257,7 +262,7 @@ impl OutputPlace {
             },
         )
         .await?;
-        Ok(())
+        Ok(written.etag)
     }
 
     /// Removes files that are of no use any more. What fails here is left: it harms nobody.

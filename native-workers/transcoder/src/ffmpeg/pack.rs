@@ -14,6 +14,7 @@ use headwater_bmff::{
     Matrix, Movie, MovieReader, Rotation, Sample, Step as ReaderStep, Track, TrackConfig,
     TrackKind, matrix_places,
 };
+use headwater_cmaf::index::{SourceId, blob_name, build_from_movie};
 use headwater_cmaf::track_file::{MediaSample, SegmentRecord, TrackFile};
 use headwater_time::Timescale;
 
@@ -592,8 +593,13 @@ fn movie_box(file: &File) -> std::io::Result<(u64, usize)> {
     }
 }
 
-/// Uploads the file at `path` as it is.
-pub async fn upload(path: &Path, name: &str, content_type: &str, place: &OutputPlace) -> Step<u64> {
+/// Uploads the file at `path` as it is; gives the state of what is stored.
+pub async fn upload(
+    path: &Path,
+    name: &str,
+    content_type: &str,
+    place: &OutputPlace,
+) -> Step<SourceId> {
     let file = open_own(path).map_err(|error| damaged(path, error))?;
     let len = file.metadata().map_err(|error| damaged(path, error))?.len();
     if len == 0 {
@@ -610,8 +616,31 @@ pub async fn upload(path: &Path, name: &str, content_type: &str, place: &OutputP
         blocks.push(id);
         offset += size;
     }
-    place.commit_plain(name, &blocks, content_type).await?;
-    Ok(len)
+    let etag = place.commit_plain(name, &blocks, content_type).await?;
+    Ok(SourceId { etag, len })
+}
+
+/// Writes the packaging index of the MP4 file at `path`, which is stored as `name` in the state `stored`, so that nobody who plays it
+/// waits for one. What the origin cannot package has none; it says why when it is asked for.
+pub async fn write_index(
+    path: &Path,
+    name: &str,
+    stored: &SourceId,
+    place: &OutputPlace,
+) -> Step<()> {
+    let file = open_own(path).map_err(|error| damaged(path, error))?;
+    let movie = movie(&file).map_err(|error| damaged(path, error))?;
+    match build_from_movie(&movie, stored) {
+        Ok(bytes) => {
+            let index = blob_name(name);
+            let kind = "application/octet-stream";
+            place.put(&index, kind, bytes.into()).await.map(drop)
+        }
+        Err(error) => {
+            tracing::info!(file = name, %error, "not packaged beforehand");
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -80,7 +80,10 @@ impl OutputRun<'_> {
                 _ if plan.tracks[file.tracks[0]].is_video() => "video/mp4",
                 _ => "audio/mp4",
             };
-            pack::upload(&path, &file.name, content_type, &self.place).await?;
+            let stored = pack::upload(&path, &file.name, content_type, &self.place).await?;
+            if file.container == Container::Mp4 {
+                pack::write_index(&path, &file.name, &stored, &self.place).await?;
+            }
             let _ = std::fs::remove_file(&path);
             for (number, &index) in (1..).zip(&file.tracks) {
                 let track = &plan.tracks[index];

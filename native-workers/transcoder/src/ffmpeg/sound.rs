@@ -64,7 +64,8 @@ impl OutputRun<'_> {
         for &track in sounds {
             let path = self.temporary(track);
             let part = self.place.part_name(self.index(), track);
-            let bytes = pack::upload(&path, &part, "audio/mp4", &self.place).await?;
+            let stored = pack::upload(&path, &part, "audio/mp4", &self.place).await?;
+            let bytes = stored.len;
             tracks.push(TrackRecord { track, bytes });
         }
         let plan = split.fingerprint.clone();
