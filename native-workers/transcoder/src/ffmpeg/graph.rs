@@ -601,6 +601,17 @@ fn fitted(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> String {
     )
 }
 
+/// The filter that has sound from 0 on, and without holes: what is missing is silent.
+///
+/// A packet that is missing is noticed, which is 20 ms or more. The packets of Vorbis are of two lengths, and FFmpeg has some of them
+/// late by half of the difference; what fills that cuts it up.
+fn whole(audio: &AudioStream) -> &'static str {
+    match audio.codec.as_str() {
+        "vorbis" => "aresample=async=1:min_hard_comp=0.05:first_pts=0",
+        _ => "aresample=async=1:min_hard_comp=0.02:first_pts=0",
+    }
+}
+
 /// The sound that is laid over, if it is to be heard.
 pub(super) fn audible<'a>((overlay, part): &Overlaid<'a>) -> Option<&'a AudioStream> {
     part.audios.first().filter(|_| overlay.gain > 0.0)
@@ -617,8 +628,6 @@ pub fn audio(
     copies: usize,
 ) -> String {
     let total: f64 = parts.iter().map(|part| part.seconds).sum();
-    // From 0 on, and without holes: what is missing is silent.
-    const WHOLE: &str = "aresample=async=1:min_hard_comp=0.02:first_pts=0";
     let mut chains = Vec::new();
     let mut tail = Vec::new();
     let mut from;
@@ -632,10 +641,11 @@ pub fn audio(
             let seconds = part.seconds.max(0.001);
             let chain = match part.audios.get(track) {
                 Some(audio) => {
-                    let (before, label) = source(audio, WHOLE, &format!("{first}p{number}"));
+                    let (before, label) = source(audio, whole(audio), &format!("{first}p{number}"));
                     chains.extend(before);
+                    let whole = whole(audio);
                     format!(
-                        "{label}{WHOLE},apad,atrim=duration={seconds:.6},{form}[q{first}p{number}]"
+                        "{label}{whole},apad,atrim=duration={seconds:.6},{form}[q{first}p{number}]"
                     )
                 }
                 None => format!(
@@ -655,8 +665,9 @@ pub fn audio(
     } else {
         match parts.first().and_then(|part| part.audios.get(track)) {
             Some(audio) => {
-                let (before, label) = source(audio, WHOLE, &first.to_string());
+                let (before, label) = source(audio, whole(audio), &first.to_string());
                 chains.extend(before);
+                tail.push(whole(audio).to_owned());
                 from = label;
             }
             None => {
@@ -668,7 +679,6 @@ pub fn audio(
                 from = format!("[q{first}]");
             }
         }
-        tail.push(WHOLE.to_owned());
     }
     for (wanted, into) in [(&filters.fade_in, true), (&filters.fade_out, false)] {
         if let Some(wanted) = wanted {
@@ -687,7 +697,7 @@ pub fn audio(
             tail.join(",")
         };
         chains.push(format!("{from}{tailed}[s{label}]"));
-        let (before, own) = source(audio, WHOLE, &format!("x{label}"));
+        let (before, own) = source(audio, whole(audio), &format!("x{label}"));
         chains.extend(before);
         chains.push(laid_under(overlay, part, &own, total, &label));
         from = format!("[s{label}][t{label}]");
