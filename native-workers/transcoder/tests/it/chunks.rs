@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 /// A minute with a flash and a beep every second, at an odd frame rate, in groups of pictures of any length.
 fn source(folder: &Path) -> PathBuf {
     let path = folder.join("film.mkv");
-    let video = "color=black:s=160x90:r=30000/1001:d=50,geq=lum='if(lt(mod(T\\,1)\\,0.099)\\,235\\,16+mod(N\\,64))':cb=128:cr=128";
+    let video = "color=black:s=16x10:r=30000/1001:d=50,geq=lum='if(lt(mod(T\\,1)\\,0.099)\\,235\\,16+mod(N\\,64))':cb=128:cr=128,\
+                 scale=160:90:flags=neighbor";
     let sound = "sine=1000:d=50:r=48000,volume='if(lt(mod(t\\,1)\\,0.1)\\,1\\,0)':eval=frame";
     let status = std::process::Command::new("ffmpeg")
         .args([

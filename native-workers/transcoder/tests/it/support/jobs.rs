@@ -130,7 +130,8 @@ pub fn aac() -> Value {
 /// Every second a white picture of 0.1 s and a beep, exactly together: what is measured afterwards.
 pub fn flash(folder: &Path, name: &str, arguments: &str) -> PathBuf {
     let path = folder.join(name);
-    let video = "color=black:s=320x180:r=25:d=6,geq=lum='if(lt(mod(T\\,1)\\,0.099)\\,235\\,16)':cb=128:cr=128";
+    let video = "color=black:s=32x18:r=25:d=6,geq=lum='if(lt(mod(T\\,1)\\,0.099)\\,235\\,16)':cb=128:cr=128,\
+                 scale=320:180:flags=neighbor";
     // To the sample: a filter would switch it on and off with its frames.
     let sound = "aevalsrc='0.125*sin(2000*PI*t)*lt(mod(t\\,1)\\,0.1)':s=48000:d=6";
     let status = std::process::Command::new("ffmpeg")
