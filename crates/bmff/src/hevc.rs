@@ -1,5 +1,5 @@
 //! `HEVCDecoderConfigurationRecord`, the payload of `hvcC` (ISO/IEC 14496-15 §8.3.3.1), and what the sequence parameter
-//! set says of colour (ITU-T H.265 §7.3.2.2, §E.2.1).
+//! set says of colour and timing (ITU-T H.265 §7.3.2.2, §E.2.1).
 //!
 //! ```text
 //! u8 version = 1 | profile space 2, tier 1, profile 5 | u32 compatibility | 48 bits constraints | u8 level | ...
@@ -7,7 +7,7 @@
 //! ```
 
 use crate::bits::BitReader;
-use crate::sps::unescape;
+use crate::sps::{Timing, unescape};
 use crate::{Colour, FourCc};
 
 /// `hvc1.{space}{profile}.{compatibility}.{tier}{level}{constraints}` (ISO/IEC 14496-15 annex E.3). `None` if the record
@@ -174,6 +174,21 @@ impl Head {
 /// Colour description of a sequence parameter set, `nal`; `None` for other NAL units and without one.
 #[must_use]
 pub fn colour(nal: &[u8]) -> Option<Colour> {
+    of_usability(nal, |bits| video_signal(bits)?)
+}
+
+/// What a sequence parameter set, `nal`, says of its pictures' distances (`vui_time_scale`, `vui_num_units_in_tick`; a tick is a
+/// picture); `None` for other NAL units, where it says nothing, and where pictures are fields.
+#[must_use]
+pub fn timing(nal: &[u8]) -> Option<Timing> {
+    of_usability(nal, |bits| {
+        video_signal(bits)?;
+        picture_timing(bits)
+    })
+}
+
+/// What `read` finds in the usability information of a sequence parameter set, `nal`.
+fn of_usability<T>(nal: &[u8], read: impl FnOnce(&mut BitReader<'_>) -> Option<T>) -> Option<T> {
     if (nal.first()? >> 1) & 63 != 33 {
         return None;
     }
@@ -230,7 +245,7 @@ pub fn colour(nal: &[u8]) -> Option<Colour> {
     if !bits.bit()? {
         return None;
     }
-    usability(&mut bits)
+    read(&mut bits)
 }
 
 /// §7.3.3, with the general profile present.
@@ -309,8 +324,8 @@ fn reference_sets(bits: &mut BitReader<'_>) -> Option<()> {
     Some(())
 }
 
-/// The head of `vui_parameters` (§E.2.1).
-fn usability(bits: &mut BitReader<'_>) -> Option<Colour> {
+/// The head of `vui_parameters` (§E.2.1), up to the colour description. Inner `None`: there is none.
+fn video_signal(bits: &mut BitReader<'_>) -> Option<Option<Colour>> {
     if bits.bit()? && bits.bits(8)? == 255 {
         bits.skip(32)?;
     }
@@ -318,20 +333,41 @@ fn usability(bits: &mut BitReader<'_>) -> Option<Colour> {
         bits.skip(1)?;
     }
     if !bits.bit()? {
-        return None;
+        return Some(None);
     }
     bits.skip(3)?;
     let full_range = bits.bit()?;
     if !bits.bit()? {
-        return None;
+        return Some(None);
     }
     let mut code = || u16::try_from(bits.bits(8)?).ok();
-    Some(Colour {
+    Some(Some(Colour {
         primaries: code()?,
         transfer: code()?,
         matrix: code()?,
         full_range,
-    })
+    }))
+}
+
+/// From `chroma_loc_info_present_flag` to `vui_time_scale`, from where [`video_signal`] stopped.
+fn picture_timing(bits: &mut BitReader<'_>) -> Option<Timing> {
+    if bits.bit()? {
+        bits.ue()?;
+        bits.ue()?;
+    }
+    bits.skip(1)?;
+    let are_fields = bits.bit()?;
+    bits.skip(1)?;
+    if bits.bit()? {
+        for _ in 0..4 {
+            bits.ue()?;
+        }
+    }
+    if are_fields || !bits.bit()? {
+        return None;
+    }
+    let (units, scale) = (bits.bits(32)?, bits.bits(32)?);
+    Timing::lowest(scale.into(), units.into(), false)
 }
 
 #[cfg(test)]
@@ -344,6 +380,20 @@ mod tests {
         0x03, 0x00, 0x3c, 0xa0, 0x0a, 0x08, 0x0c, 0x1f, 0x3e, 0x59, 0x59, 0x52, 0x93, 0x0b, 0xc0,
         0x5a, 0x02, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x32, 0x10,
     ];
+
+    #[test]
+    fn pictures_are_as_far_apart_as_their_set_says() {
+        let timing = Timing {
+            frames: 25,
+            seconds: 1,
+            fixed: false,
+        };
+        assert_eq!(super::timing(&SPS), Some(timing));
+        assert_eq!(colour(&SPS), None);
+        for cut in 0..SPS.len() - 1 {
+            assert_eq!(super::timing(&SPS[..cut]), None, "{cut}");
+        }
+    }
 
     #[test]
     fn a_record_needs_a_set_of_every_kind() {

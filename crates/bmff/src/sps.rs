@@ -51,6 +51,25 @@ pub struct Timing {
     pub fixed: bool,
 }
 
+impl Timing {
+    /// `frames` in `seconds`, in lowest terms; `None` where either is 0 or too large.
+    pub(crate) fn lowest(frames: u64, seconds: u64, fixed: bool) -> Option<Self> {
+        let (mut divisor, mut rest) = (frames, seconds);
+        while rest > 0 {
+            (divisor, rest) = (rest, divisor.checked_rem(rest).unwrap_or(0));
+        }
+        let lowest = |value: u64| {
+            let reduced = value.checked_div(divisor)?;
+            u32::try_from(reduced).ok().filter(|value| *value > 0)
+        };
+        Some(Self {
+            frames: lowest(frames)?,
+            seconds: lowest(seconds)?,
+            fixed,
+        })
+    }
+}
+
 /// Sample aspect ratios of table E-1, from index 1.
 const ASPECTS: [(u32, u32); 16] = [
     (1, 1),
@@ -298,23 +317,7 @@ fn timing(bits: &mut BitReader<'_>) -> Option<Option<Timing>> {
     }
     let (units, scale) = (u64::from(bits.bits(32)?), u64::from(bits.bits(32)?));
     let fixed = bits.bit()?;
-    let units = units.saturating_mul(2);
-    let (mut divisor, mut rest) = (scale, units);
-    while rest > 0 {
-        (divisor, rest) = (rest, divisor.checked_rem(rest)?);
-    }
-    let lowest = |value: u64| {
-        let reduced = value.checked_div(divisor)?;
-        u32::try_from(reduced).ok().filter(|value| *value > 0)
-    };
-    let timing = || {
-        Some(Timing {
-            frames: lowest(scale)?,
-            seconds: lowest(units)?,
-            fixed,
-        })
-    };
-    Some(timing())
+    Some(Timing::lowest(scale, units.saturating_mul(2), fixed))
 }
 
 /// `max_num_reorder_frames`, from where [`timing`] stopped.

@@ -70,23 +70,26 @@ pub async fn fetch(
     stop: &CancellationToken,
 ) -> Step<Remote> {
     let name = name_of(url);
-    let mut wait = Duration::from_millis(500);
-    let mut attempt = 1;
-    loop {
-        let outcome = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Err(Stopped::Interrupted),
-            outcome = fetch_once(guard, url, &name, path, most) => outcome,
-        };
-        match outcome {
-            Err(Stopped::Failed(failure)) if failure.code.may_retry() && attempt < ATTEMPTS => {
-                tokio::time::sleep(wait).await;
-                wait *= 4;
-                attempt += 1;
+    let patiently = async {
+        let mut wait = Duration::from_millis(500);
+        let mut attempt = 1;
+        loop {
+            match fetch_once(guard, url, &name, path, most).await {
+                Err(Stopped::Failed(failure)) if failure.code.may_retry() && attempt < ATTEMPTS => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 4;
+                    attempt += 1;
+                }
+                other => return other,
             }
-            other => return other.map(|identity| Remote { name, identity }),
         }
-    }
+    };
+    let identity = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Err(Stopped::Interrupted),
+        fetched = patiently => fetched?,
+    };
+    Ok(Remote { name, identity })
 }
 
 /// The last part of the path, without query.

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use headwater_bmff::sps::{Sps, Timing};
-use headwater_bmff::{BmffError, CodecConfig, Colour, Track, TrackConfig, TrackKind, parse_movie};
+use headwater_bmff::{
+    BmffError, BoxedKind, CodecConfig, Colour, Track, TrackConfig, TrackKind, hevc, parse_movie,
+};
 
 use super::rates::is_usual;
 use super::{TrackWarning, VideoRange};
@@ -113,10 +115,15 @@ pub fn pictures_of(init: &[u8]) -> Pictures {
 const FASTEST: u32 = 300;
 
 fn stated_frame_rate(codec: &CodecConfig) -> Option<(u32, u32)> {
-    let CodecConfig::Avc(avc) = codec else {
-        return None;
+    let timing = match codec {
+        CodecConfig::Avc(avc) => Sps::parse(avc.sps.first()?)?.timing,
+        CodecConfig::Boxed(boxed) if boxed.kind == BoxedKind::Hevc => {
+            let sets = hevc::parameter_sets(&boxed.config)?;
+            sets.into_iter().find_map(hevc::timing)
+        }
+        _ => None,
     };
-    rate_of(Sps::parse(avc.sps.first()?)?.timing?)
+    rate_of(timing?)
 }
 
 fn rate_of(timing: Timing) -> Option<(u32, u32)> {

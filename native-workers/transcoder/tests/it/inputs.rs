@@ -616,6 +616,34 @@ async fn a_download_that_breaks_is_begun_anew() {
     }
 }
 
+/// A server whose answer does not come to its end, and one that has to be asked again some seconds later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_is_cancelled_within_two_seconds() {
+    let (broken, asked) = breaking(vec![7; 100_000], usize::MAX).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for (address, busy) in [(broken, 2), (silent.local_addr().unwrap(), 0)] {
+        let mut fake = fake(Choice::Auto).await;
+        fake.guard = Guard::new(vec!["127.0.0.1".parse().unwrap()]);
+        let input = WorkInput::Http {
+            urls: vec![format!("http://{address}/counted.mkv")],
+            selection: Selection::default(),
+        };
+        fake.queue_with(input, vec![preset(Value::Null)]);
+        // Once it waits for two seconds between its second and its third attempt, or for an answer.
+        let (state, asked) = (Arc::clone(&fake.state), Arc::clone(&asked));
+        let since = tokio::spawn(async move {
+            while asked.load(Ordering::SeqCst) < busy || state.lock().unwrap().renewals < 1 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            state.lock().unwrap().cancel_after = Some(0);
+            Instant::now()
+        });
+        assert_eq!(fake.finish(1).await, Outcome::Canceled);
+        let took = since.await.unwrap().elapsed();
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    }
+}
+
 const LIMITS: Limits = Limits {
     memory_bytes: 4 << 30,
     file_bytes: 1 << 20,
