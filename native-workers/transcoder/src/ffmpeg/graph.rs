@@ -605,7 +605,7 @@ fn fitted(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> String {
 ///
 /// A packet that is missing is noticed, which is 20 ms or more. The packets of Vorbis are of two lengths, and FFmpeg has some of them
 /// late by half of the difference; what fills that cuts it up.
-fn whole(audio: &AudioStream) -> &'static str {
+fn unbroken(audio: &AudioStream) -> &'static str {
     match audio.codec.as_str() {
         "vorbis" => "aresample=async=1:min_hard_comp=0.05:first_pts=0",
         _ => "aresample=async=1:min_hard_comp=0.02:first_pts=0",
@@ -641,11 +641,12 @@ pub fn audio(
             let seconds = part.seconds.max(0.001);
             let chain = match part.audios.get(track) {
                 Some(audio) => {
-                    let (before, label) = source(audio, whole(audio), &format!("{first}p{number}"));
+                    let (before, label) =
+                        source(audio, unbroken(audio), &format!("{first}p{number}"));
                     chains.extend(before);
-                    let whole = whole(audio);
+                    let unbroken = unbroken(audio);
                     format!(
-                        "{label}{whole},apad,atrim=duration={seconds:.6},{form}[q{first}p{number}]"
+                        "{label}{unbroken},apad,atrim=duration={seconds:.6},{form}[q{first}p{number}]"
                     )
                 }
                 None => format!(
@@ -665,9 +666,9 @@ pub fn audio(
     } else {
         match parts.first().and_then(|part| part.audios.get(track)) {
             Some(audio) => {
-                let (before, label) = source(audio, whole(audio), &first.to_string());
+                let (before, label) = source(audio, unbroken(audio), &first.to_string());
                 chains.extend(before);
-                tail.push(whole(audio).to_owned());
+                tail.push(unbroken(audio).to_owned());
                 from = label;
             }
             None => {
@@ -697,7 +698,7 @@ pub fn audio(
             tail.join(",")
         };
         chains.push(format!("{from}{tailed}[s{label}]"));
-        let (before, own) = source(audio, whole(audio), &format!("x{label}"));
+        let (before, own) = source(audio, unbroken(audio), &format!("x{label}"));
         chains.extend(before);
         chains.push(laid_under(overlay, part, &own, total, &label));
         from = format!("[s{label}][t{label}]");
