@@ -12,7 +12,7 @@ use crate::{Colour, FourCc, hevc};
 pub struct BoxedCodec {
     /// Which one.
     pub kind: BoxedKind,
-    /// Sample entry code, such as `hvc1`.
+    /// Sample entry code to write, such as `hvc1`: also for `hev1` if the configuration has all parameter sets.
     pub sample_entry: FourCc,
     /// Type of the configuration box; of text, which has its fields in the sample entry itself, that of the entry.
     pub config_box: FourCc,
@@ -112,10 +112,14 @@ impl BoxedCodec {
         };
         match kind {
             BoxedKind::Hevc => {
-                codec.rfc6381 = hevc::rfc6381(sample_entry, config)?;
-                codec.colour = hevc::parameter_sets(config)?
-                    .iter()
-                    .find_map(|nal| hevc::colour(nal));
+                let sets = hevc::parameter_sets(config)?;
+                // `hev1` says that there may be parameter sets in samples, too. Apple's players show nothing of it, and all that takes
+                // `hev1` takes `hvc1`.
+                if hevc::is_whole(&sets) {
+                    codec.sample_entry = FourCc(*b"hvc1");
+                }
+                codec.rfc6381 = hevc::rfc6381(codec.sample_entry, config)?;
+                codec.colour = sets.iter().find_map(|nal| hevc::colour(nal));
                 codec.supplemental = dolby_vision(extra);
             }
             BoxedKind::Av1 => codec.av1()?,

@@ -72,6 +72,18 @@ pub fn is_parameter_set(nal: &[u8]) -> bool {
         .is_some_and(|header| matches!((header >> 1) & 0x3f, 32..=34))
 }
 
+/// Whether there is a parameter set of every kind, so that a decoder needs none of those that may be in samples.
+#[must_use]
+pub fn is_whole(sets: &[&[u8]]) -> bool {
+    (32..=34).all(|kind| {
+        let is = |nal: &&[u8]| {
+            nal.first()
+                .is_some_and(|header| (header >> 1) & 0x3f == kind)
+        };
+        sets.iter().any(is)
+    })
+}
+
 /// Bytes of a sample's NAL lengths. `None` if the record is cut off.
 #[must_use]
 pub fn nal_length_size(record: &[u8]) -> Option<u8> {

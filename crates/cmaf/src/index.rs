@@ -21,7 +21,7 @@
 //!         tracks, each:
 //!           u32 id | u8 kind (0 video, 1 audio, 2 text) | u8 origin (0 packaged, 1 stored, 2 archived) | u16 rotation in degrees
 //!           u32 timescale | u64 start | u64 duration | u64 longest segment
-//!           u32 bit rate | u32 peak bit rate
+//!           u32 bit rate | u32 peak bit rate | u32 peak bit rate of first samples
 //!           u16 width | u16 height | u32 u32 pixel aspect | u32 u32 frame rate
 //!           u32 sample rate | u16 channels | u8 open groups (0 no, 1 yes) | u8 video range (0 SDR, 1 HLG, 2 PQ)
 //!           u32 reordering
@@ -73,7 +73,7 @@ pub use playable::{Pictures, pictures_of};
 pub use record::SegmentSamples;
 
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
 
 /// Most seconds from a sync sample to the last picture before the next. A segment cannot be shorter, and players hold
 /// some of them. It lets pass what encoders do on their own, x264's 250 pictures at 10 a second; Azure Media Services
@@ -215,6 +215,9 @@ pub struct TrackHead {
     pub bitrate: u32,
     /// Highest of any run of segments that lasts 0.5 to 1.5 target durations, in bit/s; at least `bitrate`.
     pub peak_bitrate: u32,
+    /// As `peak_bitrate`, of the segments' first samples with what is before them, each for as long as its segment lasts: what is sent
+    /// to whoever shows key frames only.
+    pub key_frame_bitrate: u32,
     /// Coded width in pixels; 0 for audio.
     pub width: u16,
     /// Coded height in pixels; 0 for audio.
@@ -275,6 +278,7 @@ impl TrackHead {
             supplemental_codec: String::new(),
             bitrate: 0,
             peak_bitrate: 0,
+            key_frame_bitrate: 0,
             width: 0,
             height: 0,
             pixel_aspect: (1, 1),

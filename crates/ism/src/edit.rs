@@ -12,7 +12,7 @@ pub fn with_track(bytes: &[u8], entry: &TrackEntry) -> Result<String, IsmError> 
     // Whoever reads it next sees no more than is read here.
     crate::parse(bytes)?;
     let text = undecorated(bytes)?;
-    let document = document(text)?;
+    let document = document(&text)?;
     let root = document.root_element();
     let within = |name: &str| {
         let mut nodes = root.descendants();

@@ -1,12 +1,13 @@
 //! Reads a server manifest as written by encoders, SDK samples and people.
 //!
-//! Tolerated, because all of it is in the wild: a UTF-8 byte order mark, a missing namespace, `valueType` for
+//! Tolerated, because all of it is in the wild: a UTF-8 byte order mark, UTF-16, a missing namespace, `valueType` for
 //! `valuetype`, `SystemLanguage` for `systemLanguage`, missing params, several elements over one `src`, and elements,
 //! params and metas we do not know. Left out with a warning: tracks without a `src`, and those with numbers that are
 //! none. Refused: document type declarations (entity expansion), more than [`MAX_BYTES`] or [`MAX_TRACKS`].
 
 use crate::{EntryKind, EntryWarning, ServerManifest, TrackEntry};
 use roxmltree::{Document, Node, ParsingOptions};
+use std::borrow::Cow;
 
 /// Largest document that is parsed. A manifest of [`MAX_TRACKS`] tracks with every param is below 1 MiB.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -24,6 +25,9 @@ pub enum IsmError {
     /// Not UTF-8.
     #[error("the server manifest is not UTF-8 (byte {0})")]
     NotUtf8(usize),
+    /// Begins as UTF-16 does, and is none.
+    #[error("the server manifest is not UTF-16 (byte {0})")]
+    NotUtf16(usize),
     /// Not well-formed XML, has a document type declaration, or is too complex.
     #[error("the server manifest is not acceptable XML: {0}")]
     Xml(#[from] roxmltree::Error),
@@ -35,13 +39,38 @@ pub enum IsmError {
     TooManyTracks,
 }
 
-/// The text of `bytes` without a byte order mark.
-pub(crate) fn undecorated(bytes: &[u8]) -> Result<&str, IsmError> {
+/// The text of `bytes` without a byte order mark; of UTF-16 also without an XML declaration, which names that encoding.
+pub(crate) fn undecorated(bytes: &[u8]) -> Result<Cow<'_, str>, IsmError> {
     if bytes.len() > MAX_BYTES {
         return Err(IsmError::TooLong(bytes.len()));
     }
-    let text = std::str::from_utf8(bytes).map_err(|e| IsmError::NotUtf8(e.valid_up_to()))?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] | [b'<', 0, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] | [0, b'<', ..] => u16::from_be_bytes,
+        _ => {
+            let text = std::str::from_utf8(bytes);
+            let text = text.map_err(|error| IsmError::NotUtf8(error.valid_up_to()))?;
+            return Ok(Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text)));
+        }
+    };
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let mut text = String::with_capacity(bytes.len());
+    for letter in char::decode_utf16(pairs.iter().copied().map(unit)) {
+        let letter = letter.map_err(|_| {
+            let before = text.encode_utf16().count();
+            IsmError::NotUtf16(before.saturating_mul(2))
+        })?;
+        text.push(letter);
+    }
+    if !rest.is_empty() {
+        return Err(IsmError::NotUtf16(bytes.len().saturating_sub(1)));
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_start();
+    let declaration = text
+        .strip_prefix("<?xml")
+        .and_then(|rest| rest.split_once("?>"));
+    let text = declaration.map_or(text, |(_, rest)| rest);
+    Ok(Cow::Owned(text.to_owned()))
 }
 
 /// `text` as XML, within bounds.
@@ -58,7 +87,8 @@ pub(crate) fn document(text: &str) -> Result<Document<'_>, IsmError> {
 ///
 /// Errors: [`IsmError`]; nothing panics on input, and memory is bounded by the limits of this module.
 pub fn parse(bytes: &[u8]) -> Result<ServerManifest, IsmError> {
-    let document = document(undecorated(bytes)?)?;
+    let text = undecorated(bytes)?;
+    let document = document(&text)?;
     let root = document.root_element();
     if !root.tag_name().name().eq_ignore_ascii_case("smil") {
         return Err(IsmError::NotSmil("smil"));

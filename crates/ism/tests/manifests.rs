@@ -1,7 +1,8 @@
 //! Real and hostile server manifests.
 
 use headwater_ism::{
-    EntryKind, FORMATS_CMAF, IsmError, MAX_BYTES, ServerManifest, TrackEntry, parse, write,
+    EntryKind, FORMATS_CMAF, IsmError, MAX_BYTES, ServerManifest, TrackEntry, parse, with_track,
+    write,
 };
 use proptest::prelude::*;
 
@@ -145,7 +146,9 @@ fn hostile_documents_are_refused() {
         parse(&vec![b' '; MAX_BYTES + 1]),
         Err(IsmError::TooLong(_))
     ));
-    assert!(matches!(parse(b"\xff\xfe<\0"), Err(IsmError::NotUtf8(0))));
+    assert!(matches!(parse(b"\xff"), Err(IsmError::NotUtf8(0))));
+    assert!(matches!(parse(b"\xff\xfe<"), Err(IsmError::NotUtf16(2))));
+    assert!(matches!(parse(b"<\0\0\xd8<\0"), Err(IsmError::NotUtf16(2))));
     assert!(matches!(
         parse(b"<html><body/></html>"),
         Err(IsmError::NotSmil("smil"))
@@ -248,5 +251,30 @@ proptest! {
         let mut bytes = write(&ServerManifest { tracks: vec![TrackEntry::new(EntryKind::Audio, "b.mp4"); 3], ..ServerManifest::default() }).into_bytes();
         if let Some(at) = bytes.get_mut(cut) { *at = byte; }
         let _ = parse(&bytes);
+    }
+}
+
+/// As Expression Encoder and IIS Media Services write it.
+#[test]
+fn utf_16_is_read_and_comes_back_as_utf_8() {
+    let text = "<?xml version=\"1.0\" encoding=\"utf-16\"?>\r\n<smil xmlns=\"http://www.w3.org/2001/SMIL20/Language\">\
+                <head/><body><switch><video src=\"Fl\u{fc}sse \u{1f30a}.ismv\" systemBitrate=\"500000\"/></switch></body></smil>";
+    let bare: Vec<u16> = text.encode_utf16().collect();
+    let marked: Vec<u16> = std::iter::once(0xfeff)
+        .chain(bare.iter().copied())
+        .collect();
+    for units in [&bare, &marked] {
+        let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        for bytes in [little, big] {
+            let manifest = parse(&bytes).unwrap();
+            assert_eq!(manifest.tracks.len(), 1);
+            assert_eq!(manifest.tracks[0].source, "Fl\u{fc}sse \u{1f30a}.ismv");
+            let mut entry = TrackEntry::new(EntryKind::Text, "subtitles.vtt");
+            entry.track_name = Some("text".into());
+            let edited = with_track(&bytes, &entry).unwrap();
+            assert!(!edited.contains("utf-16"), "{edited}");
+            assert_eq!(parse(edited.as_bytes()).unwrap().tracks.len(), 2);
+        }
     }
 }

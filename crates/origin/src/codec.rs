@@ -4,6 +4,17 @@ use bytes::Bytes;
 use headwater_bmff::{CodecConfig, parse_movie};
 use headwater_cmaf::index::TrackHead;
 
+/// Whether `wanted`, as a filter, a policy or a key has it, is the code of a sample entry. Those of HEVC are one: which of them a file
+/// has is no matter of what is in it, and both are served as `hvc1`.
+pub(crate) fn is_code(code: &str, wanted: &str) -> bool {
+    let is_hevc = |code: &str| {
+        ["hvc1", "hev1"]
+            .iter()
+            .any(|hevc| hevc.eq_ignore_ascii_case(code))
+    };
+    code.eq_ignore_ascii_case(wanted) || is_hevc(code) && is_hevc(wanted)
+}
+
 /// What an init segment tells a player.
 pub(crate) struct Decoder {
     pub(crate) config: CodecConfig,

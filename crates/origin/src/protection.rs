@@ -1,5 +1,6 @@
 //! How a locator's media is encrypted: schemes, keys, and what tells players where keys are.
 
+use crate::codec::is_code;
 use headwater_protect::{Key, Kid, Rotation};
 use serde_json::Value as Json;
 
@@ -75,7 +76,7 @@ impl Tracks {
         let code = codec.split('.').next().unwrap_or_default();
         let meets = |condition: &Option<String>| {
             let value = condition.as_deref();
-            value.is_some_and(|value| value.eq_ignore_ascii_case(code))
+            value.is_some_and(|value| is_code(code, value))
         };
         self.0
             .iter()
@@ -135,8 +136,9 @@ mod tests {
             {"trackSelections": [condition("FourCC", "ec-3"), condition("Unknown", "x")]},
             {"trackSelections": []},
         ]));
-        let selected = ["hvc1.1.6", "mp4a.40.2", "ec-3", "avc1.64001f"].map(|c| tracks.select(c));
-        assert_eq!(selected, [true, true, false, false]);
+        let codecs = ["hvc1.1.6", "hev1.1.6", "mp4a.40.2", "ec-3", "avc1.64001f"];
+        let selected = codecs.map(|c| tracks.select(c));
+        assert_eq!(selected, [true, true, true, false, false]);
         assert!(Tracks::read(&json!([])).is_empty() && !Tracks::read(&json!([])).select("avc1"));
     }
 }

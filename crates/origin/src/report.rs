@@ -211,6 +211,12 @@ fn warnings(track: &Track) -> Result<Vec<String>, OriginError> {
             "{file}: the pictures of track {id} may be interlaced; players on iOS play such video without pictures"
         ));
     }
+    if head.rotation != 0 {
+        warnings.push(format!(
+            "{file}: the pictures of track {id} are to be turned by {} degrees; Smooth Streaming and MPEG-2 TS cannot say so, and players on iOS do not turn them: encode it",
+            head.rotation
+        ));
+    }
     if head.open_groups {
         warnings.push(format!(
             "{file}: some groups of pictures of track {id} begin with pictures that need the group before (open GOPs); \

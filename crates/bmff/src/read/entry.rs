@@ -23,7 +23,7 @@ pub(super) struct SampleEntries {
 }
 
 impl SampleEntries {
-    fn other(codec: OtherCodec) -> Self {
+    pub(super) fn other(codec: OtherCodec) -> Self {
         Self {
             codec: CodecConfig::Other(codec),
             width: 0,

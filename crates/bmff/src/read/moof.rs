@@ -7,8 +7,8 @@
 use super::cursor::{BoxReader, Path, Read};
 use super::moov::{PendingMovie, SampleBudget, TrackDefaults};
 use super::trak::PendingTrack;
-use crate::FourCc;
 use crate::table::{RunSample, SampleSizes};
+use crate::{FourCc, TrackKind};
 
 /// What a fragment added.
 pub(super) struct ParsedFragment {
@@ -167,6 +167,11 @@ impl State<'_> {
         Ok(())
     }
 
+    fn are_pictures(&self, track: usize) -> bool {
+        let track = self.tracks.get(track);
+        track.is_some_and(|track| track.track.config.kind == TrackKind::Video)
+    }
+
     fn sample_count(&self, track: usize) -> u32 {
         self.tracks
             .get(track)
@@ -278,6 +283,11 @@ impl State<'_> {
             }
         }
         let first_sync = first_flags.map(|flags| flags & NON_SYNC == 0);
+        // Writers of Smooth Streaming that state no flags have every sample a key frame, which only the first of a fragment is.
+        let is_stated =
+            first_sync.is_some() || run.iter().any(|sample| !sample.sync) || !default.sync;
+        let only_first =
+            fragment.presented_at.is_some() && !is_stated && self.are_pictures(fragment.track);
         let sizes = if flags & TRUN_SIZE != 0 {
             SampleSizes::Listed(listed)
         } else {
@@ -302,6 +312,7 @@ impl State<'_> {
             let mut sample = place.and_then(|at| run.get(at)).copied().unwrap_or(default);
             match first_sync {
                 Some(sync) if index == 0 => sample.sync = sync,
+                _ if only_first && index > 0 => sample.sync = false,
                 _ => {}
             }
             sample

@@ -5,8 +5,8 @@
 
 use super::cursor::{BoxReader, Read};
 use super::entry::{SampleEntries, parse_stsd};
-use crate::TrackKind;
 use crate::table::{SampleSizes, StoredTables, TableBuilder};
+use crate::{FourCc, OtherCodec, TrackKind};
 
 /// The contents of `stbl`.
 pub(super) struct SampleTables {
@@ -14,6 +14,17 @@ pub(super) struct SampleTables {
     pub(super) samples: TableBuilder,
     /// Some samples use another sample entry than the first.
     pub(super) entry_changes: bool,
+}
+
+impl SampleTables {
+    /// No samples, of a track that nobody reads.
+    pub(super) fn unread(handler: FourCc) -> Self {
+        Self {
+            entries: SampleEntries::other(OtherCodec::recognise(handler)),
+            samples: TableBuilder::default(),
+            entry_changes: false,
+        }
+    }
 }
 
 pub(super) fn parse(stbl: &mut BoxReader<'_>, kind: TrackKind) -> Read<SampleTables> {

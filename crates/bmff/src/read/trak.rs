@@ -24,16 +24,18 @@ struct Header {
     matrix: Matrix,
 }
 
+/// What is wrong with the media of a track that is neither pictures nor sound nor text (time codes, metadata, hints) is no matter: nobody
+/// reads it, and its file is good.
 pub(super) fn parse(trak: &mut BoxReader<'_>) -> Read<PendingTrack> {
     let mut header = None;
-    let mut edits = EditList::default();
+    let mut edits = Ok(EditList::default());
     let mut media = Media::default();
     trak.children(|child, name| {
         match &name.0 {
             b"tkhd" => header = Some(tkhd(child)?),
             b"edts" => child.children(|list, name| {
                 if name == b"elst" {
-                    edits = elst(list)?;
+                    edits = elst(list);
                 }
                 Ok(())
             })?,
@@ -43,9 +45,19 @@ pub(super) fn parse(trak: &mut BoxReader<'_>) -> Read<PendingTrack> {
         Ok(())
     })?;
     let header = header.ok_or_else(|| trak.malformed("no tkhd box"))?;
-    let (timescale, duration, packed) =
-        media.header.ok_or_else(|| trak.malformed("no mdhd box"))?;
-    let tables = media.tables.ok_or_else(|| trak.malformed("no stbl box"))?;
+    let lacks = |name: &str| trak.malformed(format!("no {name} box"));
+    let own_time = media.header.unwrap_or_else(|| Err(lacks("mdhd")));
+    let tables = media.tables.unwrap_or_else(|| Err(lacks("stbl")));
+    let is_passed_over = media.kind == TrackKind::Other && media.handler != FourCc([0; 4]);
+    let ((timescale, duration, packed), tables, edits) = if is_passed_over {
+        (
+            own_time.unwrap_or_else(|_| (Timescale::MILLIS, 0, "und".to_owned())),
+            tables.unwrap_or_else(|_| SampleTables::unread(media.handler)),
+            edits.unwrap_or_default(),
+        )
+    } else {
+        (own_time?, tables?, edits?)
+    };
     let mut entries = tables.entries;
     if tables.entry_changes {
         entries.codec = CodecConfig::Other(changing(&entries.codec));
@@ -133,11 +145,11 @@ fn elst(reader: &mut BoxReader<'_>) -> Read<EditList> {
 }
 
 struct Media {
-    header: Option<(Timescale, u64, String)>,
+    header: Option<Read<(Timescale, u64, String)>>,
     handler: FourCc,
     kind: TrackKind,
     extended_language: Option<String>,
-    tables: Option<SampleTables>,
+    tables: Option<Read<SampleTables>>,
 }
 
 impl Default for Media {
@@ -156,7 +168,7 @@ fn mdia(reader: &mut BoxReader<'_>) -> Read<Media> {
     let mut media = Media::default();
     reader.children(|child, name| {
         match &name.0 {
-            b"mdhd" => media.header = Some(mdhd(child)?),
+            b"mdhd" => media.header = Some(mdhd(child)),
             b"hdlr" => {
                 child.skip(8)?; // version, flags, component type
                 media.handler = child.fourcc()?;
@@ -178,7 +190,7 @@ fn mdia(reader: &mut BoxReader<'_>) -> Read<Media> {
                 let kind = media.kind;
                 child.children(|stbl, name| {
                     if name == b"stbl" {
-                        media.tables = Some(stbl::parse(stbl, kind)?);
+                        media.tables = Some(stbl::parse(stbl, kind));
                     }
                     Ok(())
                 })?;

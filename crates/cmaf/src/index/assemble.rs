@@ -120,7 +120,9 @@ impl IndexedTrack {
         };
         let codec = config.codec.rfc6381();
         let codec = codec.ok_or_else(|| unsupported("this codec cannot be packaged"))?;
-        let (bitrate, peak_bitrate) = bitrates(config.timescale, &self.entries);
+        let rates = |len| bitrates(config.timescale, &self.entries, len);
+        let (bitrate, peak_bitrate) = rates(|entry| entry.response_len);
+        let (_, key_frame_bitrate) = rates(|entry| entry.opening_len);
         let start = self.entries.first().map_or(0, |entry| entry.start);
         let end = self.entries.last();
         let end = end.map_or(0, |entry| entry.start.saturating_add(entry.duration.into()));
@@ -143,6 +145,7 @@ impl IndexedTrack {
             supplemental_codec: config.codec.supplemental().unwrap_or_default().to_owned(),
             bitrate,
             peak_bitrate,
+            key_frame_bitrate,
             width: config.width,
             height: config.height,
             pixel_aspect: config

@@ -9,7 +9,7 @@ use headwater_bmff::write::segment_header_len;
 use headwater_bmff::{TrackConfig, parse_movie};
 
 use super::assemble::{IndexedTrack, Room, assemble};
-use super::page::{Entry, leads};
+use super::page::{Entry, leads, opening_len};
 use super::{SegmentOrigin, SourceId, record};
 use crate::CmafError;
 use crate::track_file::{SegmentRecord, sidx_box_len};
@@ -89,6 +89,7 @@ pub(super) fn stored_track(
             start: segment.start,
             duration,
             response_len: segment.len(),
+            opening_len: opening_len(segment.len(), &segment.samples),
             media: bytes.start,
             sample_count: u32::try_from(segment.samples.len()).unwrap_or(u32::MAX),
             leads: leads(&segment.samples),

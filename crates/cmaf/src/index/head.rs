@@ -108,6 +108,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
     let max_segment_duration = fields.u64()?;
     let bitrate = fields.u32()?;
     let peak_bitrate = fields.u32()?;
+    let key_frame_bitrate = fields.u32()?;
     let width = fields.u16()?;
     let height = fields.u16()?;
     let pixel_aspect = (fields.u32()?, fields.u32()?);
@@ -144,6 +145,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         supplemental_codec,
         bitrate,
         peak_bitrate,
+        key_frame_bitrate,
         width,
         height,
         pixel_aspect,
@@ -252,6 +254,7 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     put(&track.max_segment_duration.to_le_bytes());
     put(&track.bitrate.to_le_bytes());
     put(&track.peak_bitrate.to_le_bytes());
+    put(&track.key_frame_bitrate.to_le_bytes());
     put(&track.width.to_le_bytes());
     put(&track.height.to_le_bytes());
     put(&track.pixel_aspect.0.to_le_bytes());

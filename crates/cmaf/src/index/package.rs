@@ -6,7 +6,7 @@ use headwater_bmff::write::{SegmentSample, init_segment, segment_header_len};
 use headwater_bmff::{Sample, TrackConfig, TrackKind};
 
 use super::assemble::{IndexedTrack, Room};
-use super::page::{Entry, leads};
+use super::page::{Entry, leads, opening_len};
 use super::{MAX_KEY_FRAME_SECONDS, MAX_RUNS, SegmentOrigin, record};
 use crate::CmafError;
 use crate::segments::{Cutter, Spans};
@@ -236,10 +236,12 @@ fn segment(
     }
     let duration = span.end.saturating_sub(span.start);
     let record = record::encode(stated, &ranges, etag);
+    let response_len = u32::try_from(bytes).map_err(|_| too_large("a segment"))?;
     let entry = Entry {
         start: span.start,
         duration: u32::try_from(duration).map_err(|_| too_large("the duration of a segment"))?,
-        response_len: u32::try_from(bytes).map_err(|_| too_large("a segment"))?,
+        response_len,
+        opening_len: opening_len(response_len, stated),
         media: ranges.first().map_or(0, |run| run.start),
         sample_count: u32::try_from(samples.len()).unwrap_or(u32::MAX),
         leads: leads(stated),

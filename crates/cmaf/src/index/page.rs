@@ -92,6 +92,8 @@ pub(super) struct Entry {
     pub(super) start: u64,
     pub(super) duration: u32,
     pub(super) response_len: u32,
+    /// Of it, what goes before the second sample.
+    pub(super) opening_len: u32,
     /// Where the segment (stored) or its first sample (packaged) begins in the media file.
     pub(super) media: u64,
     pub(super) sample_count: u32,
@@ -99,6 +101,12 @@ pub(super) struct Entry {
     pub(super) leads: bool,
     /// Bytes of its record.
     pub(super) record_len: u32,
+}
+
+/// Of `response_len` bytes, what goes before the second of `samples`.
+pub(super) fn opening_len(response_len: u32, samples: &[SegmentSample]) -> u32 {
+    let behind = samples.iter().skip(1);
+    behind.fold(response_len, |len, sample| len.saturating_sub(sample.size))
 }
 
 /// Whether one of `samples` is presented before the first of them.

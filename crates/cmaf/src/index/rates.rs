@@ -7,14 +7,18 @@ use headwater_time::Timescale;
 
 use super::page::Entry;
 
-/// Average and peak bit rate of segments, in bit/s.
+/// Average and peak bit rate of segments, in bit/s, of which `len` counts.
 ///
 /// The peak is that of RFC 8216bis §4.1: the highest of any run of segments that lasts 0.5 to 1.5 target durations. A
 /// track without such a run has no peak of its own; its average stands in, which no peak is below.
-pub(super) fn bitrates(timescale: Timescale, entries: &[Entry]) -> (u32, u32) {
-    let bytes = entries.iter().fold(0_u64, |sum, entry| {
-        sum.saturating_add(entry.response_len.into())
-    });
+pub(super) fn bitrates(
+    timescale: Timescale,
+    entries: &[Entry],
+    len: fn(&Entry) -> u32,
+) -> (u32, u32) {
+    let bytes = entries
+        .iter()
+        .fold(0_u64, |sum, entry| sum.saturating_add(len(entry).into()));
     let ticks = entries.iter().fold(0_u64, |sum, entry| {
         sum.saturating_add(entry.duration.into())
     });
@@ -24,7 +28,7 @@ pub(super) fn bitrates(timescale: Timescale, entries: &[Entry]) -> (u32, u32) {
     let mut peak = 0_u32;
     for bit in (0..u32::BITS).rev() {
         let higher = peak | 1_u32.checked_shl(bit).unwrap_or(0);
-        if some_run_reaches(higher, &lengths, timescale, entries) {
+        if some_run_reaches(higher, &lengths, timescale, entries, len) {
             peak = higher;
         }
     }
@@ -48,6 +52,7 @@ fn some_run_reaches(
     lengths: &RangeInclusive<u64>,
     timescale: Timescale,
     entries: &[Entry],
+    len: fn(&Entry) -> u32,
 ) -> bool {
     // What the track has sent by some time beyond what `rate` allows, in bits times ticks per second. A run reaches the
     // rate if this is not less at its end than at its start.
@@ -59,7 +64,7 @@ fn some_run_reaches(
     let mut near = VecDeque::from([(time, surplus)]);
     let mut far: VecDeque<(u64, i128)> = VecDeque::new();
     for entry in entries {
-        let sent = i128::from(entry.response_len).saturating_mul(bits);
+        let sent = i128::from(len(entry)).saturating_mul(bits);
         let allowed = i128::from(entry.duration).saturating_mul(rate.into());
         surplus = surplus.saturating_add(sent).saturating_sub(allowed);
         time = time.saturating_add(entry.duration.into());
@@ -168,6 +173,7 @@ mod tests {
             start: 0,
             duration: *duration,
             response_len: *response_len,
+            opening_len: *response_len,
             media: 0,
             sample_count: 1,
             leads: false,
@@ -177,7 +183,9 @@ mod tests {
     }
 
     fn rates(segments: &[(u32, u32)]) -> (u32, u32) {
-        bitrates(Timescale::MILLIS, &entries(segments))
+        bitrates(Timescale::MILLIS, &entries(segments), |entry| {
+            entry.response_len
+        })
     }
 
     #[test]

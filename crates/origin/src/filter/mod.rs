@@ -14,6 +14,7 @@ pub use instant::Instant;
 pub use read::FilterFault;
 
 use crate::address::Window;
+use crate::codec::is_code;
 use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::language::bcp47;
@@ -386,7 +387,7 @@ impl Condition {
             Property::Language(language) => same_language(subject.language, language),
             Property::FourCc(code) => {
                 let mut codes = subject.four_ccs.iter();
-                codes.any(|known| known.eq_ignore_ascii_case(code))
+                codes.any(|known| is_code(known, code))
             }
             Property::Bitrate(range) => range.contains(&u64::from(subject.bitrate)),
         };

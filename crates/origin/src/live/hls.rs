@@ -117,6 +117,7 @@ pub(crate) fn multivariant(
                 describes_video: false,
                 default: false,
                 characteristics: None,
+                place: 0,
             }),
         }
     }

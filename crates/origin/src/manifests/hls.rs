@@ -1,7 +1,7 @@
 //! HLS playlists.
 
 use super::text;
-use super::{best_first, display_size, grouped};
+use super::{best_first, display_size, grouped, unturned_size};
 use crate::address::{Format, TsVersion, child};
 use crate::error::OriginError;
 use crate::images::Images;
@@ -59,11 +59,15 @@ pub(crate) fn says_independent(format: Format) -> bool {
 
 /// Peak and average bit rate of a track in the format's container.
 fn bitrates(head: &TrackHead, format: Format) -> (u64, u64) {
-    let overhead = match format {
+    let overhead = overhead(head, format);
+    (overhead.on(head.peak_bitrate), overhead.on(head.bitrate))
+}
+
+fn overhead(head: &TrackHead, format: Format) -> transport::Overhead {
+    match format {
         Format::HlsTs(_) => transport::overhead(head),
         _ => transport::Overhead::NONE,
-    };
-    (overhead.on(head.peak_bitrate), overhead.on(head.bitrate))
+    }
 }
 
 pub(crate) fn video_range(range: VideoRange) -> hls::VideoRange {
@@ -90,6 +94,10 @@ pub(crate) fn multivariant(
         format, carried, ..
     } = asked;
     let muxed = format == Format::HlsTs(TsVersion::V3);
+    let size = match format {
+        Format::HlsTs(_) => unturned_size,
+        _ => display_size,
+    };
     let mut videos = Vec::with_capacity(presentation.videos.len());
     let mut key_frames = Vec::new();
     for track in best_first(&presentation.videos) {
@@ -101,18 +109,17 @@ pub(crate) fn multivariant(
             supplemental_codec: supplemental_codec(head),
             peak_bitrate,
             average_bitrate,
-            resolution: display_size(head),
+            resolution: size(head),
             frame_rate: Some(head.frame_rate),
             range: video_range(head.video_range),
         });
         if !muxed {
             key_frames.push(hls::KeyFrames {
                 uri: carried.key_frame_playlist(track.bitrate, &track.name),
-                // What is shown of a group of pictures is a part of it, and is shown as long.
-                peak_bitrate,
+                peak_bitrate: overhead(head, format).on(head.key_frame_bitrate),
                 codec: head.codec.clone(),
                 supplemental_codec: supplemental_codec(head),
-                resolution: display_size(head),
+                resolution: size(head),
                 range: video_range(head.video_range),
             });
         }
@@ -299,13 +306,15 @@ pub(crate) struct Sound<'a> {
     pub(crate) default: bool,
     /// `CHARACTERISTICS`, if they are stated.
     pub(crate) characteristics: Option<&'a str>,
+    /// Among those of its kind and language in one file.
+    pub(crate) place: usize,
 }
 
 fn sounds<'a>(
     presentation: &'a Presentation,
     asked: Asked<'_>,
 ) -> Result<Vec<Sound<'a>>, OriginError> {
-    let sounds = presentation.audios.iter().map(|track| {
+    let sounds = (0..).zip(&presentation.audios).map(|(at, track)| {
         let head = track.head()?;
         let (peak_bitrate, average_bitrate) = bitrates(head, asked.format);
         let alone = asked.carried.alone();
@@ -322,9 +331,32 @@ fn sounds<'a>(
             describes_video: track.describes_video,
             default: track.default,
             characteristics: track.characteristics.as_deref(),
+            place: place_in_file(presentation.audios.get(..at).unwrap_or_default(), track)?,
         })
     });
     sounds.collect()
+}
+
+/// How many other sounds of the same kind and language are in the file of `track` before it. What has one name is one sound.
+fn place_in_file(before: &[Track], track: &Track) -> Result<usize, OriginError> {
+    let kind = |track: &Track| {
+        let head = track.head()?;
+        Ok::<_, OriginError>((codec_family(&head.codec).to_owned(), head.channels))
+    };
+    let own = kind(track)?;
+    let mut others: Vec<&str> = Vec::new();
+    for other in before {
+        let alike = other.index.file == track.index.file
+            && other.language == track.language
+            && other.title == track.title
+            && other.describes_video == track.describes_video
+            && kind(other)? == own;
+        if alike && !others.contains(&other.name.as_str()) {
+            others.push(&other.name);
+        }
+    }
+    let known = others.iter().position(|name| *name == track.name);
+    Ok(known.unwrap_or(others.len()))
 }
 
 /// Every track as a group of its own: what is in the segments of the video, or is all there is.
@@ -373,9 +405,16 @@ pub(crate) fn audio_groups(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
     groups
 }
 
-type ContentKey<'a> = (Option<&'a str>, Option<&'a str>, bool, Option<&'a str>);
+type ContentKey<'a> = (
+    Option<&'a str>,
+    Option<&'a str>,
+    bool,
+    Option<&'a str>,
+    usize,
+);
 
-/// What tells apart sounds that are not the same content. Without language and title, the name has to.
+/// What tells apart sounds that are not the same content: those of one language in one file are a film's own and what somebody says
+/// of it, say. Without language and title, the name has to.
 fn content_key<'a>(sound: &'a Sound<'_>) -> ContentKey<'a> {
     let anonymous = sound.language.is_none() && sound.title.is_none();
     (
@@ -383,6 +422,7 @@ fn content_key<'a>(sound: &'a Sound<'_>) -> ContentKey<'a> {
         sound.title,
         sound.describes_video,
         anonymous.then_some(sound.name),
+        sound.place,
     )
 }
 

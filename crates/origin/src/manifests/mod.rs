@@ -174,8 +174,8 @@ fn best_first(tracks: &[Track]) -> Vec<&Track> {
     tracks
 }
 
-/// Picture size on screen: pixel shape and rotation applied. `None` for audio.
-fn display_size(head: &TrackHead) -> Option<(u32, u32)> {
+/// Picture size where nobody is told of a rotation: pixel shape applied. `None` for audio.
+fn unturned_size(head: &TrackHead) -> Option<(u32, u32)> {
     if head.kind == TrackKind::Audio {
         return None;
     }
@@ -187,7 +187,12 @@ fn display_size(head: &TrackHead) -> Option<(u32, u32)> {
         .saturating_add(half)
         .checked_div(vertical.into());
     let width = u32::try_from(wide.unwrap_or(width)).ok()?;
-    let height = u32::try_from(height).ok()?;
+    Some((width, u32::try_from(height).ok()?))
+}
+
+/// Picture size on screen: pixel shape and rotation applied. `None` for audio.
+fn display_size(head: &TrackHead) -> Option<(u32, u32)> {
+    let (width, height) = unturned_size(head)?;
     Some(if matches!(head.rotation, 90 | 270) {
         (height, width)
     } else {

@@ -3,7 +3,7 @@
 //! Its times are in units of 100 ns, as those of Azure Media Services were: players that write their own movie header
 //! for a decoder expect it. Every instant is converted on its own, so nothing drifts, and back to the very tick.
 
-use super::{Beside, display_size, length, start_of, switching_sets, text, with_timelines};
+use super::{Beside, length, start_of, switching_sets, text, unturned_size, with_timelines};
 use crate::address::{SmoothVersion, child};
 use crate::codec::Decoder;
 use crate::error::{Code, OriginError};
@@ -90,7 +90,13 @@ pub(crate) fn manifest(
             let chunks = chunks(timeline, Clock::of(head));
             match &mut stream {
                 None => stream = Some((chunks, vec![level], track)),
-                Some((known, levels, _)) if *known == chunks => levels.push(level),
+                Some((known, levels, _)) if alike(known, &chunks) => {
+                    levels.push(level);
+                    // The last one ends with its last picture, of which a slower level has fewer.
+                    if let (Some(known), Some(last)) = (known.last_mut(), chunks.last()) {
+                        known.duration = known.duration.max(last.duration);
+                    }
+                }
                 Some(_) => left_out.push(format!(
                     "{} at {}: its fragments are not those of the other levels",
                     track.name, track.bitrate
@@ -154,6 +160,16 @@ pub(crate) fn chunks(timeline: &[SegmentTime], clock: Clock) -> Vec<smooth::Chun
     chunks.collect()
 }
 
+/// Whether fragments begin at the same times, and all but the last are as long.
+fn alike(one: &[smooth::Chunk], other: &[smooth::Chunk]) -> bool {
+    match (one.split_last(), other.split_last()) {
+        (Some((last, before)), Some((others_last, before_others))) => {
+            last.start == others_last.start && before == before_others
+        }
+        (one, other) => one == other,
+    }
+}
+
 fn stream<'a>(
     chunks: &'a [smooth::Chunk],
     levels: Vec<smooth::Level>,
@@ -163,7 +179,7 @@ fn stream<'a>(
     let head = track.head()?;
     Ok(smooth::Stream {
         name: track.name.clone(),
-        media: match display_size(head) {
+        media: match unturned_size(head) {
             Some(display) => smooth::Media::Video { display },
             None => smooth::Media::Audio,
         },

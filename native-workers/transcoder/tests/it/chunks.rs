@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::jobs::{aac, assert_as_in, fake, keys, run, small, standard};
+use crate::support::jobs::{aac, assert_as_in, fake, keys, run, standard};
 use crate::support::{Change, Fake, media, save};
 use headwater_transcoder::auto::Choice;
 use headwater_work::{Outcome, Selection, WorkInput};
@@ -40,6 +40,13 @@ fn moving(folder: &Path, rate: &str, filters: &str) -> PathBuf {
         .unwrap();
     assert!(status.success());
     path
+}
+
+/// Video of the sources' size and of less: there are many pictures, and what is in them is seen all the same.
+fn small(kind: &str) -> Value {
+    json!({"@odata.type": format!("#Microsoft.Media.{kind}"), "complexity": "Speed",
+           "layers": [{"width": 160, "height": 90, "bitrate": 200_000, "label": "small"},
+                      {"width": 96, "height": 54, "bitrate": 80_000, "label": "tiny"}]})
 }
 
 const IN_CHUNKS: &str = "in 2 chunks";
