@@ -71,7 +71,8 @@ impl Made {
 
     /// Sound in frames of `frame` samples that lasts at least `seconds`.
     fn audio(rate: u32, frame: u64, seconds: f64) -> Self {
-        let count = (seconds * f64::from(rate) / frame as f64).ceil() as u64;
+        // What is a frame too many by rounding begins behind the pictures, in a segment of its own.
+        let count = (seconds * f64::from(rate) / frame as f64 - 1e-6).ceil() as u64;
         Self {
             kind: TrackKind::Audio,
             timescale: rate,

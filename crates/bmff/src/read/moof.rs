@@ -283,11 +283,6 @@ impl State<'_> {
             }
         }
         let first_sync = first_flags.map(|flags| flags & NON_SYNC == 0);
-        // Writers of Smooth Streaming that state no flags have every sample a key frame, which only the first of a fragment is.
-        let is_stated =
-            first_sync.is_some() || run.iter().any(|sample| !sample.sync) || !default.sync;
-        let only_first =
-            fragment.presented_at.is_some() && !is_stated && self.are_pictures(fragment.track);
         let sizes = if flags & TRUN_SIZE != 0 {
             SampleSizes::Listed(listed)
         } else {
@@ -307,14 +302,21 @@ impl State<'_> {
         let end = position
             .checked_add(bytes)
             .ok_or_else(|| trun.malformed("data past 64 bits"))?;
-        let samples = (0..stated).map(|index| {
+        let sample = |index: u32| {
             let place = usize::try_from(index).ok();
             let mut sample = place.and_then(|at| run.get(at)).copied().unwrap_or(default);
-            match first_sync {
-                Some(sync) if index == 0 => sample.sync = sync,
-                _ if only_first && index > 0 => sample.sync = false,
-                _ => {}
+            if let Some(sync) = first_sync.filter(|_| index == 0) {
+                sample.sync = sync;
             }
+            sample
+        };
+        // Writers of Smooth Streaming that state no flags have every picture a key frame, which only the first of a fragment is.
+        let only_first = fragment.presented_at.is_some()
+            && self.are_pictures(fragment.track)
+            && (0..stated).all(|index| sample(index).sync);
+        let samples = (0..stated).map(|index| {
+            let mut sample = sample(index);
+            sample.sync &= !only_first || index == 0;
             sample
         });
         let Some(track) = self.tracks.get_mut(fragment.track) else {

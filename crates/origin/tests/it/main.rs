@@ -9,6 +9,7 @@ mod compressed;
 mod filters;
 mod formats;
 mod fragments;
+mod from_the_field;
 mod golden;
 mod gstreamer;
 mod hdr;

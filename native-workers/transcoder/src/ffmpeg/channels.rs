@@ -135,6 +135,7 @@ mod tests {
             bits_per_second: 768_000,
             language: "und".into(),
             id: id.into(),
+            jitter: 0.0,
             feeds: Vec::new(),
         };
         (stream, channel)

@@ -357,8 +357,16 @@ impl OutputRun<'_> {
                     .join(format!("c{number}t{}.mp4", rendition.track))
             })
             .collect();
-        self.encode_chunk(plan, split, chunk, renditions, &paths)
-            .await?;
+        match self
+            .encode_chunk(plan, split, chunk, renditions, &paths)
+            .await
+        {
+            // What is damaged in the middle has pictures before and behind it. A chunk may have none that can be decoded.
+            Err(Stopped::Failed(failure)) if !failure.code.may_retry() => {
+                return Ok(Err(failure.message));
+            }
+            other => other?,
+        }
         let mut record = Record {
             plan: split.fingerprint.clone(),
             hand: self.place.hand().to_owned(),

@@ -603,13 +603,17 @@ fn fitted(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> String {
 
 /// The filter that has sound from 0 on, and without holes: what is missing is silent.
 ///
-/// A packet that is missing is noticed, which is 20 ms or more. The packets of Vorbis are of two lengths, and FFmpeg has some of them
-/// late by half of the difference; what fills that cuts it up.
-fn unbroken(audio: &AudioStream) -> &'static str {
-    match audio.codec.as_str() {
-        "vorbis" => "aresample=async=1:min_hard_comp=0.05:first_pts=0",
-        _ => "aresample=async=1:min_hard_comp=0.02:first_pts=0",
-    }
+/// A packet that is missing is noticed, which is 20 ms or more, unless times jitter by as much: what fills that, and what takes it out
+/// again, cuts the sound up. The packets of Vorbis are of two lengths, and FFmpeg has some of them late by half of the difference.
+fn unbroken(audio: &AudioStream) -> String {
+    const MOST: f64 = 0.25;
+    let least = match audio.codec.as_str() {
+        "vorbis" => 0.05,
+        _ => 0.02,
+    };
+    let hole = (audio.jitter * 1.25).clamp(least, MOST);
+    let hole = (hole * 1000.0).ceil() / 1000.0;
+    format!("aresample=async=1:min_hard_comp={hole}:first_pts=0")
 }
 
 /// The sound that is laid over, if it is to be heard.
@@ -642,7 +646,7 @@ pub fn audio(
             let chain = match part.audios.get(track) {
                 Some(audio) => {
                     let (before, label) =
-                        source(audio, unbroken(audio), &format!("{first}p{number}"));
+                        source(audio, &unbroken(audio), &format!("{first}p{number}"));
                     chains.extend(before);
                     let unbroken = unbroken(audio);
                     format!(
@@ -666,9 +670,9 @@ pub fn audio(
     } else {
         match parts.first().and_then(|part| part.audios.get(track)) {
             Some(audio) => {
-                let (before, label) = source(audio, unbroken(audio), &first.to_string());
+                let (before, label) = source(audio, &unbroken(audio), &first.to_string());
                 chains.extend(before);
-                tail.push(unbroken(audio).to_owned());
+                tail.push(unbroken(audio));
                 from = label;
             }
             None => {
@@ -698,7 +702,7 @@ pub fn audio(
             tail.join(",")
         };
         chains.push(format!("{from}{tailed}[s{label}]"));
-        let (before, own) = source(audio, unbroken(audio), &format!("x{label}"));
+        let (before, own) = source(audio, &unbroken(audio), &format!("x{label}"));
         chains.extend(before);
         chains.push(laid_under(overlay, part, &own, total, &label));
         from = format!("[s{label}][t{label}]");

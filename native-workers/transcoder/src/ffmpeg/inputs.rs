@@ -128,6 +128,15 @@ pub struct Sources {
     pub etags: Vec<String>,
     pub bits_per_second: u64,
     pub states_duration: bool,
+    /// Of a source that is one file, and not cut.
+    pub lasts: Option<Lasts>,
+}
+
+/// Seconds that the streams of a kind last, each at least; 0 where the file does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Lasts {
+    pub pictures: f64,
+    pub sound: f64,
 }
 
 /// A file that was fetched.
@@ -239,6 +248,15 @@ impl Loader<'_> {
         let first = sources.inputs.len();
         for Fetched { name, path, ids } in files {
             let (demuxer, mut media) = self.look(&name, &path).await?;
+            if !demuxer.still && media.seconds <= 0.0 {
+                media.seconds = self.length(&name, (&path, demuxer)).await?;
+            }
+            if !media.audios.is_empty() {
+                let jitters = self.jitters(&name, (&path, demuxer)).await?;
+                for audio in &mut media.audios {
+                    audio.jitter = jitters.get(&audio.index).copied().unwrap_or(0.0);
+                }
+            }
             if let Some(ids) = ids {
                 let listed = |id: u64| ids.iter().any(|&listed| u64::from(listed) == id);
                 media.videos.retain(|video| listed(video.id));
@@ -261,6 +279,11 @@ impl Loader<'_> {
             }
             videos.extend(media.videos.into_iter().map(|video| (name.clone(), video)));
             audios.extend(media.audios.into_iter().map(|audio| (name.clone(), audio)));
+            if main {
+                let is_only = sources.inputs.is_empty();
+                let is_whole = selection.start_ms.unwrap_or(0) == 0 && selection.end_ms.is_none();
+                sources.lasts = Some(media.lasts).filter(|_| is_only && is_whole);
+            }
             part.seconds = part.seconds.max(media.seconds);
             part.still = demuxer.still;
             sources.bits_per_second += media.bits_per_second;
@@ -673,6 +696,7 @@ mod tests {
             bits_per_second,
             language: language.into(),
             id,
+            jitter: 0.0,
             feeds: Vec::new(),
         };
         ("film.mp4".into(), stream)

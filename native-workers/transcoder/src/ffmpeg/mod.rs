@@ -39,6 +39,7 @@ pub mod scratch;
 mod sound;
 mod split;
 mod stretch;
+mod times;
 pub mod tools;
 pub mod tracks;
 

@@ -243,7 +243,7 @@ impl<'a> OutputRun<'a> {
             }
         };
         let stderr = self
-            .encode_tracks(plan, &plan.graph, |_| true, &mut line)
+            .encode_tracks(plan, &plan.graphs, |_| true, &mut line)
             .await?;
         self.check_whole(plan, |_| true, 0.0, &stderr)?;
         Ok(HashMap::new())
@@ -280,7 +280,7 @@ impl<'a> OutputRun<'a> {
     pub(super) async fn encode_tracks(
         &self,
         plan: &Plan,
-        graph: &str,
+        graphs: &[String],
         which: impl Fn(&Track) -> bool,
         line: &mut (dyn FnMut(&str) + Send + '_),
     ) -> Step<String> {
@@ -291,8 +291,8 @@ impl<'a> OutputRun<'a> {
             arguments.extend(["-threads".into(), threads.clone()]);
             arguments.extend(input.arguments(autorotate));
         }
-        if !graph.is_empty() {
-            arguments.extend(["-filter_complex".into(), graph.to_owned()]);
+        for graph in graphs {
+            arguments.extend(["-filter_complex".into(), graph.clone()]);
         }
         let key_frames = graph::key_frames(plan.key_frame_ms);
         let tracks = plan.tracks.iter().enumerate();
@@ -370,6 +370,24 @@ impl<'a> OutputRun<'a> {
         self.folder.join(format!("t{index}.pcm"))
     }
 
+    /// Seconds that the source claims for what is made of it; 0 where it does not say. Pictures may last longer than sound, or the other
+    /// way round, and a preset make something of either alone.
+    fn claimed(&self, plan: &Plan) -> f64 {
+        let has_pictures = plan.tracks.iter().any(Track::is_video);
+        let has_sound = plan.tracks.iter().any(|track| !track.is_video());
+        let parts = &self.sources.parts;
+        let (pictures, sound) = (
+            parts.iter().any(|part| part.video.is_some()),
+            parts.iter().any(|part| !part.audios.is_empty()),
+        );
+        let lasts = self.sources.lasts.unwrap_or_default();
+        match (has_pictures || !pictures, has_sound || !sound) {
+            (true, true) => self.seconds(),
+            (true, false) => lasts.pictures,
+            (false, _) => lasts.sound,
+        }
+    }
+
     /// A file that was cut off is decoded as far as it goes, without a word of complaint in ffmpeg's status.
     /// `which`: tracks that lie in files; `longest`: seconds of those that do not.
     fn check_whole(
@@ -383,7 +401,7 @@ impl<'a> OutputRun<'a> {
         for (index, _) in tracks.filter(|(_, track)| which(track)) {
             longest = longest.max(Made::open(&self.temporary(index))?.seconds());
         }
-        let claimed = self.seconds();
+        let claimed = self.claimed(plan);
         let short = claimed - longest;
         if self.sources.states_duration && short > (claimed * 0.05).max(1.0) {
             return Err(failure::Stopped::Failed(headwater_work::JobFailure {

@@ -21,10 +21,11 @@ const THIN_ABOVE: f64 = 31.0;
 /// What is made in one run.
 pub(super) struct Plan {
     pub(super) tracks: Vec<Track>,
-    /// Of pictures and sound; that of pictures is the first.
-    pub(super) graph: String,
+    /// Of pictures and sound; that of pictures is the first. Each is one of its own: what changes midway (the channels of one sound, the
+    /// size of pictures) has FFmpeg make its graph again, from the beginning of time.
+    pub(super) graphs: Vec<String>,
     /// Of sound alone.
-    pub(super) sound_graph: String,
+    pub(super) sound_graphs: Vec<String>,
     pub(super) pictures: Option<Pictures>,
     pub(super) thin: u32,
     pub(super) key_frame_ms: u32,
@@ -99,8 +100,8 @@ impl OutputRun<'_> {
         }
         let mut plan = Plan {
             tracks: Vec::new(),
-            graph: String::new(),
-            sound_graph: String::new(),
+            graphs: Vec::new(),
+            sound_graphs: Vec::new(),
             pictures: None,
             thin: 1,
             key_frame_ms: 2000,
@@ -176,14 +177,14 @@ impl OutputRun<'_> {
         }
         let pictures = chains.len();
         self.plan_sound(&mut plan, &mut chains, &overlays)?;
-        plan.sound_graph = chains[pictures..].join(";");
+        plan.sound_graphs = chains[pictures..].to_vec();
         if plan.tracks.is_empty() && self.preset.images.is_empty() {
             return Err(failure::unsupported(format!(
                 "The input file '{}' has none of the tracks that the preset makes something of.",
                 self.sources.name
             )));
         }
-        plan.graph = chains.join(";");
+        plan.graphs = chains;
         Ok(plan)
     }
 

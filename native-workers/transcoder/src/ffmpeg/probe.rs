@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::channels::Feed;
 use super::container::Demuxer;
+use super::inputs::Lasts;
 use crate::failure::{self, Step};
 use crate::picture::Size;
 
@@ -29,6 +30,7 @@ pub struct Media {
     /// When the first of its streams begins, by its own clock.
     pub start: f64,
     pub bits_per_second: u64,
+    pub lasts: Lasts,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +78,8 @@ pub struct AudioStream {
     pub bits_per_second: u64,
     pub language: String,
     pub id: u64,
+    /// Seconds by which packets' times differ, here and there, from when their sound is due.
+    pub jitter: f64,
     /// The streams that it is put together of, each a channel; empty for one that is in a file as it is.
     pub feeds: Vec<Feed>,
 }
@@ -194,8 +198,14 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
         seconds: number(&format, "duration"),
         start: number(&format, "start_time"),
         bits_per_second: number(&format, "bit_rate").max(0.0) as u64,
+        lasts: Lasts::default(),
+    };
+    let shorter = |known: f64, stream: &Value| match (known, number(stream, "duration")) {
+        (0.0, lasts) => lasts,
+        (known, lasts) => known.min(lasts),
     };
     let mut unreadable = None;
+    let mut audios = Vec::new();
     for stream in streams {
         let index = whole(stream, "index");
         media.seconds = media.seconds.max(number(stream, "duration"));
@@ -213,7 +223,10 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
             }
             "video" if disposition("attached_pic") => {}
             "video" => match video(name, stream, index, codec)? {
-                Some(video) => media.videos.push(video),
+                Some(video) => {
+                    media.lasts.pictures = shorter(media.lasts.pictures, stream);
+                    media.videos.push(video);
+                }
                 None => {
                     unreadable.get_or_insert_with(|| {
                         format!("nothing says how large the pictures of stream {index} are")
@@ -225,21 +238,31 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
                     format!("nothing says what the sound of stream {index} is like")
                 });
             }
-            "audio" => media.audios.push(AudioStream {
-                input: 0,
-                index,
-                codec,
-                profile: text(stream, "profile").to_owned(),
-                channels: whole(stream, "channels"),
-                sample_rate: whole(stream, "sample_rate"),
-                bits_per_second: number(stream, "bit_rate").max(0.0) as u64,
-                language: language(stream),
-                id: id(stream, index),
-                feeds: Vec::new(),
-            }),
+            "audio" => {
+                media.lasts.sound = shorter(media.lasts.sound, stream);
+                audios.push((
+                    !disposition("default"),
+                    AudioStream {
+                        input: 0,
+                        index,
+                        codec,
+                        profile: text(stream, "profile").to_owned(),
+                        channels: whole(stream, "channels"),
+                        sample_rate: whole(stream, "sample_rate"),
+                        bits_per_second: number(stream, "bit_rate").max(0.0) as u64,
+                        language: language(stream),
+                        id: id(stream, index),
+                        jitter: 0.0,
+                        feeds: Vec::new(),
+                    },
+                ));
+            }
             _ => {}
         }
     }
+    // What is to be heard unless somebody chooses is the first.
+    audios.sort_by_key(|(is_other, _)| *is_other);
+    media.audios = audios.into_iter().map(|(_, audio)| audio).collect();
     if media.seconds > MOST_HOURS * 3600.0 {
         return Err(failure::unsupported(format!(
             "The input file '{name}' claims to last {:.0} hours; at most {MOST_HOURS:.0} are supported.",

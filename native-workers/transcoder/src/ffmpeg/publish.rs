@@ -216,6 +216,12 @@ impl OutputRun<'_> {
                 &format!("-metadata:s:{place}"),
                 &format!("language={}", language_name(&plan.tracks[index].language)),
             ]);
+            // Each input has one sound, which is its default: players of files would play all at once.
+            let is_first = |other: &usize| !plan.tracks[*other].is_video();
+            let first = file.tracks.iter().position(is_first);
+            if !plan.tracks[index].is_video() && first != Some(place) {
+                add(&[&format!("-disposition:{place}"), "0"]);
+            }
         }
         add(&["-c", "copy", "-map_metadata", "-1"]);
         add(&UNRIPE);

@@ -48,7 +48,7 @@ impl OutputRun<'_> {
         let stderr = self
             .encode_tracks(
                 plan,
-                &plan.sound_graph,
+                &plan.sound_graphs,
                 |track| !track.is_video(),
                 &mut |_| (),
             )
