@@ -78,7 +78,7 @@ pub struct AudioStream {
     pub bits_per_second: u64,
     pub language: String,
     pub id: u64,
-    /// Seconds by which packets' times differ, here and there, from when their sound is due.
+    /// Seconds between the latest and the earliest packet, each from when its sound is due; holes do not count.
     pub jitter: f64,
     /// The streams that it is put together of, each a channel; empty for one that is in a file as it is.
     pub feeds: Vec<Feed>,

@@ -18,8 +18,8 @@ const AROUND: usize = 51;
 /// When a packet is heard, and for how long, in seconds.
 type Heard = (f64, f64);
 
-/// By how many seconds packets' times differ from when their sound is due: recorders state when packets came, which is several at a
-/// time. A lack of sound, which moves all that follows, does not count.
+/// How many seconds apart packets are, the latest and the earliest, from when their sound is due: recorders state when packets came,
+/// which is several at a time. A lack of sound, which moves all that follows, does not count.
 pub(super) fn jitter(packets: &[Heard]) -> f64 {
     let Some((start, _)) = packets.first() else {
         return 0.0;
@@ -33,14 +33,15 @@ pub(super) fn jitter(packets: &[Heard]) -> f64 {
             late
         })
         .collect();
-    let mut most = 0.0_f64;
+    let (mut earliest, mut latest) = (0.0_f64, 0.0_f64);
     for at in 0..late.len() {
         let half = (AROUND / 2).min(at).min(late.len() - 1 - at);
         let mut around = late[at - half..=at + half].to_vec();
         around.sort_by(f64::total_cmp);
-        most = most.max((late[at] - around[half]).abs());
+        let late = late[at] - around[half];
+        (earliest, latest) = (earliest.min(late), latest.max(late));
     }
-    most
+    latest - earliest
 }
 
 /// The packets of each stream: `{stream},{time},{duration}` a line, as ffprobe writes them; those without either are left out.
@@ -160,7 +161,7 @@ mod tests {
         near(jitter(&[]), 0.0);
         near(jitter(&late(|_| 5.0)), 0.0);
         // Three at the time of the first.
-        near(jitter(&late(|at| -0.02 * (at % 3) as f64)), 0.02);
+        near(jitter(&late(|at| -0.02 * (at % 3) as f64)), 0.04);
         near(jitter(&late(|at| if at >= 40 { 0.3 } else { 0.0 })), 0.0);
         near(jitter(&late(|at| if at == 40 { 0.03 } else { 0.0 })), 0.03);
     }

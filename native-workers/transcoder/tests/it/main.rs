@@ -8,6 +8,7 @@ mod colours;
 mod demo;
 mod faults;
 mod ffmpeg;
+mod field;
 mod helpers;
 mod inputs;
 mod inserter;

@@ -1,0 +1,163 @@
+//! Sources as recorders, browsers and broadcasters leave them, which what is made for tests is not like.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::jobs::{aac, encode, fake, muxed, named, small, standard, stream};
+use crate::support::media;
+use headwater_transcoder::auto::Choice;
+use headwater_work::Outcome;
+use serde_json::{Value, json};
+
+const PICTURES: &str = "-f lavfi -i testsrc2=s=160x90:r=25:d=6";
+const SOUND: &str = "-f lavfi -i sine=440:d=6:r=48000";
+
+fn source(folder: &Path, name: &str, arguments: &str) -> PathBuf {
+    let path = folder.join(name);
+    media::ffmpeg(arguments, &path);
+    path
+}
+
+/// The least and the most that a tone is heard in any hundredth of a second, but for its beginning and end.
+fn loudness(file: &Path) -> (f32, f32) {
+    let samples = media::sound(file, 48_000);
+    let inner = &samples[24_000..samples.len() - 24_000];
+    let peaks = inner.chunks(480).map(|part| {
+        part.iter()
+            .fold(0.0_f32, |most, value| most.max(value.abs()))
+    });
+    peaks.fold((f32::MAX, 0.0), |(least, most), peak| {
+        (least.min(peak), most.max(peak))
+    })
+}
+
+/// Browsers and phones state when packets came, several at a time: no sound is missing between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_came_in_bursts_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let steady = format!("{PICTURES} {SOUND} -c:v libx264 -preset ultrafast -c:a libopus -b:a 64k");
+    let steady = source(folder.path(), "steady.mkv", &steady);
+    for (name, late) in [("pairs", "mod(N\\,2)*19"), ("threes", "mod(N\\,3)*18")] {
+        let arguments = format!("-i {} -c copy -bsf:a setts=ts=PTS-{late}", steady.display());
+        let film = source(folder.path(), &format!("{name}.mkv"), &arguments);
+        let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+        let made = encode(&film, preset).await;
+        let (least, most) = loudness(&made.path("aac_"));
+        assert!(least > 0.8 * most, "{name}: {least} to {most}");
+    }
+}
+
+/// What is recorded in a browser, or written to a pipe, says nowhere how long it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_without_a_length_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        format!("{PICTURES} {SOUND} -c:v libvpx -deadline realtime -c:a libopus -live 1 -f webm");
+    let film = source(folder.path(), "film.webm", &arguments);
+    let found = media::probe(&film, "-show_entries format=duration");
+    assert!(found["format"]["duration"].is_null(), "{found}");
+    let images = json!({"@odata.type": "#Microsoft.Media.JpgImage", "start": "PT0S", "step": "PT1S", "range": "PT6S",
+        "layers": [{"width": "50%", "height": "50%"}]});
+    let made = encode(&film, standard(json!([images]), Value::Null)).await;
+    assert_eq!(made.names(".jpg").len(), 6, "{:?}", made.names(""));
+}
+
+/// Pictures of six seconds with sound of three, of which a preset takes the sound alone; and the other way round.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_track_that_ends_before_the_others_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let codecs = "-c:v libx264 -preset ultrafast -c:a aac";
+    let silent = json!([small("H264Video")]);
+    for (name, shorter, preset) in [
+        (
+            "sound.mkv",
+            "-map 0:v -map 1:a -t:a 3",
+            named("DDGoodQualityAudio"),
+        ),
+        (
+            "sound.mp4",
+            "-map 0:v -map 1:a -t:a 3",
+            named("DDGoodQualityAudio"),
+        ),
+        (
+            "pictures.mp4",
+            "-map 0:v -map 1:a -t:v 3",
+            standard(silent, Value::Null),
+        ),
+    ] {
+        // `-t` of one kind is the muxer's for all; the filters cut.
+        let shorter = match shorter.contains(":a 3") {
+            true => "-map 0:v -map 1:a -af atrim=end=3",
+            false => "-map 0:v -map 1:a -vf trim=end=3",
+        };
+        let film = source(
+            folder.path(),
+            name,
+            &format!("{PICTURES} {SOUND} {shorter} {codecs}"),
+        );
+        let fake = fake(Choice::Ffmpeg).await;
+        fake.upload(name, std::fs::read(&film).unwrap());
+        fake.queue_with(fake.input(name), vec![preset]);
+        let outcome = fake.finish(1).await;
+        assert!(
+            matches!(outcome, Outcome::Finished { .. }),
+            "{name}: {outcome:?}"
+        );
+    }
+}
+
+/// Of sounds in one file, players play the first unless somebody chooses; it is the one that the source would have had played.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_sound_of_a_file_is_its_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!(
+        "{PICTURES} {SOUND} -f lavfi -i sine=880:d=6:r=48000 -map 0 -map 1 -map 2 -c:v libx264 -preset ultrafast -c:a ac3 \
+         -metadata:s:a:0 language=deu -metadata:s:a:1 language=eng -disposition:a:0 0 -disposition:a:1 default"
+    );
+    let film = source(folder.path(), "film.mkv", &arguments);
+    let made = encode(
+        &film,
+        muxed(json!([aac(), small("H264Video")]), Value::Null),
+    )
+    .await;
+    let file = made.path("small");
+    let sounds = ["a:0", "a:1"].map(|which| {
+        let found = media::probe(
+            &file,
+            &format!("-select_streams {which} -show_entries stream_tags=language:stream_disposition=default"),
+        );
+        let found = &found["streams"][0];
+        let language = found["tags"]["language"].as_str().unwrap().to_owned();
+        (language, found["disposition"]["default"].as_u64().unwrap())
+    });
+    assert_eq!(sounds, [("eng".to_owned(), 1), ("deu".to_owned(), 0)]);
+    assert_eq!(stream(&file, "v:0")["codec_name"], "h264");
+}
+
+/// A broadcast goes from stereo to 5.1 in the middle: all of it is heard at its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_changes_its_channels_goes_on_at_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str, channels: u32| {
+        let arguments = format!(
+            "{PICTURES} {SOUND} -c:v libx264 -preset ultrafast -c:a ac3 -ac {channels} -f mpegts"
+        );
+        std::fs::read(source(folder.path(), name, &arguments)).unwrap()
+    };
+    let film = folder.path().join("film.ts");
+    std::fs::write(
+        &film,
+        [part("stereo.ts", 2), part("surround.ts", 6)].concat(),
+    )
+    .unwrap();
+    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+    let made = encode(&film, preset).await;
+    let frames = media::packets(&made.path("aac_"), "a:0");
+    let (first, last) = (&frames[0], &frames[frames.len() - 1]);
+    assert!((560..=570).contains(&frames.len()), "{}", frames.len());
+    assert!(
+        (last.pts - first.pts - 12.0).abs() < 0.15,
+        "{first:?} {last:?}"
+    );
+    let (least, most) = loudness(&made.path("aac_"));
+    assert!(least > 0.3 * most, "{least} to {most}");
+}
