@@ -166,7 +166,7 @@ fn document(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What follows an ID3 tag: MPEG audio, or AAC.
+/// What follows an ID3 tag: MPEG audio, AAC, or FLAC where a tagger knew no better.
 fn after_id3(head: &[u8]) -> Option<Demuxer> {
     if !head.starts_with(b"ID3") {
         return None;
@@ -177,6 +177,9 @@ fn after_id3(head: &[u8]) -> Option<Demuxer> {
         .iter()
         .fold(0_usize, |sum, &byte| sum << 7 | usize::from(byte & 0x7f));
     let size = size + 10;
+    if head.get(size..).is_some_and(|rest| rest.starts_with(b"fLaC")) {
+        return Some(stated("flac", "a FLAC file"));
+    }
     Some(match head.get(size..size + 2) {
         Some([0xff, 0xf1 | 0xf9]) => stream("aac", "an AAC file in ADTS framing"),
         _ => stream("mp3", "an MP3 file"),
@@ -254,6 +257,7 @@ mod tests {
         bitmap.extend(40_u32.to_le_bytes());
         assert_eq!(name(&bitmap), Some("bmp_pipe"));
         assert_eq!(name(b"BM is a beginning of many words"), None);
+        assert_eq!(name(b"ID3\x04\0\0\0\0\0\x02xyfLaC"), Some("flac"));
         let tagged = [b"ID3\x04\0\0\0\0\0\x02xy".as_slice(), &[0xff, 0xf1]].concat();
         assert_eq!(name(&tagged), Some("aac"));
     }

@@ -12,7 +12,7 @@ use headwater_work::{Claim, WorkOutput};
 use super::chunks::Joined;
 use super::graph::{self, Part};
 use super::inputs::Sources;
-use super::pack::Made;
+use super::pack::{self, Made};
 use super::planning::Plan;
 use super::sandbox::Program;
 use super::tracks::{self, File, Track, Work};
@@ -105,8 +105,9 @@ impl<'a> OutputRun<'a> {
             let files = tracks::files(self.preset, &plan.tracks, &self.base, &self.basename());
             progressive = is_progressive(&plan, &files);
             let joined = self.encode(&plan, &files).await?;
+            let empty = self.empty_sounds(&plan, &files)?;
             entries = self
-                .publish(&plan, &files, &joined, progressive, visible)
+                .publish(&plan, (&files, &empty), &joined, progressive, visible)
                 .await?;
         }
         for name in images::take(self).await? {
@@ -127,6 +128,33 @@ impl<'a> OutputRun<'a> {
             .put(&manifest, "application/smil+xml", text.into_bytes().into())
             .await?;
         Ok(manifest)
+    }
+
+    /// Sounds of which nothing came: a commentary that ends before the part that is asked for.
+    ///
+    /// Errors: nothing else is in any of `files`.
+    fn empty_sounds(&self, plan: &Plan, files: &[File]) -> Step<Vec<usize>> {
+        let mut empty = Vec::new();
+        for (index, track) in plan.tracks.iter().enumerate() {
+            if !track.is_video() && pack::is_empty(&self.temporary(index))? {
+                empty.push(index);
+            }
+        }
+        if empty.is_empty() {
+            return Ok(empty);
+        }
+        if files.iter().all(|file| file.without(&empty).is_none()) {
+            return Err(failure::malformed(format!(
+                "The input file '{}' has no sound in the part that is to be encoded, and the preset asks for nothing else.",
+                self.sources.name
+            )));
+        }
+        self.job.add_reason(&format!(
+            "Output {} is without {} of the source's sounds, which have nothing in it.",
+            self.index(),
+            empty.len()
+        ));
+        Ok(empty)
     }
 
     pub(super) fn index(&self) -> u32 {
@@ -398,7 +426,10 @@ impl<'a> OutputRun<'a> {
         stderr: &str,
     ) -> Step<()> {
         let tracks = plan.tracks.iter().enumerate();
-        for (index, _) in tracks.filter(|(_, track)| which(track)) {
+        for (index, track) in tracks.filter(|(_, track)| which(track)) {
+            if !track.is_video() && pack::is_empty(&self.temporary(index))? {
+                continue;
+            }
             longest = longest.max(Made::open(&self.temporary(index))?.seconds());
         }
         let claimed = self.claimed(plan);

@@ -32,6 +32,14 @@ fn damaged(path: &Path, why: impl std::fmt::Display) -> failure::Stopped {
     failure::internal(format!("What ffmpeg made ({name}) cannot be used: {why}."))
 }
 
+/// Whether nothing is in a file that ffmpeg made: of a track that its source declares and does not have, or not in the part that is asked
+/// for.
+pub(super) fn is_empty(path: &Path) -> Step<bool> {
+    let file = open_own(path).map_err(|error| damaged(path, error))?;
+    let movie = movie(&file).map_err(|error| damaged(path, error))?;
+    Ok(movie.tracks.iter().all(|track| track.samples.is_empty()))
+}
+
 /// A file that ffmpeg made, with one track.
 pub struct Made {
     file: File,

@@ -23,11 +23,11 @@ use crate::failure::{self, Step};
 const MOVED_PER_SECOND: u64 = 10 << 20;
 
 impl OutputRun<'_> {
-    /// Uploads the files; gives the manifest's entries for those that can be streamed.
+    /// Uploads the files, without the tracks that are `empty`; gives the manifest's entries for those that can be streamed.
     pub(super) async fn publish(
         &self,
         plan: &Plan,
-        files: &[File],
+        (files, empty): (&[File], &[usize]),
         joined: &HashMap<usize, Joined>,
         progressive: bool,
         visible: &mut Vec<String>,
@@ -37,7 +37,8 @@ impl OutputRun<'_> {
         self.commit_joined(plan, files, joined, visible).await?;
         let mut entered = vec![false; plan.tracks.len()];
         let mut metered = vec![false; plan.tracks.len()];
-        for file in files {
+        for file in files.iter().filter_map(|file| file.without(empty)) {
+            let file = &file;
             visible.push(file.name.clone());
             if file.container == Container::Mp4 && !progressive {
                 let index = file.tracks[0];

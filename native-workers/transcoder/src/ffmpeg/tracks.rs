@@ -92,6 +92,15 @@ pub struct File {
     pub tracks: Vec<usize>,
 }
 
+impl File {
+    /// The file without these tracks; `None` if it has no others.
+    pub fn without(&self, tracks: &[usize]) -> Option<Self> {
+        let mut rest = self.clone();
+        rest.tracks.retain(|track| !tracks.contains(track));
+        (!rest.tracks.is_empty()).then_some(rest)
+    }
+}
+
 /// How the sound `audio` of a preset is made of `stream`.
 ///
 /// Errors: `ConfigurationUnsupported` for a codec that this ffmpeg cannot encode, and bit rates that a codec has no room for.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::jobs::{aac, encode, fake, muxed, named, small, standard, stream};
+use crate::support::jobs::{aac, encode, fake, muxed, named, run, small, standard, stream};
 use crate::support::media;
 use headwater_transcoder::auto::Choice;
-use headwater_work::Outcome;
+use headwater_work::{Outcome, Selection};
 use serde_json::{Value, json};
 
 const PICTURES: &str = "-f lavfi -i testsrc2=s=160x90:r=25:d=6";
@@ -154,4 +154,26 @@ async fn sound_goes_on_where_pictures_change_their_size() {
     let (first, last) = (&frames[0], &frames[frames.len() - 1]);
     let lasts = last.pts - first.pts;
     assert!((lasts - 12.0).abs() < 0.15, "{lasts}");
+}
+
+/// A commentary that is over before the part begins that is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_of_which_nothing_is_left_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!(
+        "{PICTURES} {SOUND} -f lavfi -i sine=880:d=2:r=48000 -map 0 -map 1 -map 2 -c:v libx264 -preset ultrafast -c:a ac3"
+    );
+    let film = source(folder.path(), "film.mkv", &arguments);
+    let part = Selection {
+        start_ms: Some(3_000),
+        ..Selection::default()
+    };
+    let fake = fake(Choice::Ffmpeg).await;
+    fake.upload("film.mkv", std::fs::read(&film).unwrap());
+    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+    fake.queue_with(fake.cut_input("film.mkv", part), vec![preset]);
+    let made = run(&fake).await;
+    assert_eq!(made.names("aac_").len(), 1, "{:?}", made.names(""));
+    assert!(made.reason.contains("without 1 of"), "{}", made.reason);
+    assert_eq!(media::packets(&made.path("small"), "v:0").len(), 75);
 }
