@@ -49,6 +49,8 @@ pub struct StoredFragments {
     pub list: Vec<Fragment>,
     /// Number of `emsg` boxes between them (ISO/IEC 23009-1 §5.10.3.3). What is in those is not read.
     pub messages: u32,
+    /// Bytes at the end that are of no whole fragment: of a recording that was broken off. What is in them is not read.
+    pub cut_off: u64,
 }
 
 /// One `moof` and the `mdat` that follows it.

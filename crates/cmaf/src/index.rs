@@ -134,6 +134,16 @@ impl TrackWarning {
         })
     }
 
+    /// That the end of a recording was lost; nothing is said of none.
+    pub(crate) fn of_cut_off(bytes: u64) -> Option<Self> {
+        (bytes > 0).then(|| Self {
+            track: 0,
+            reason: format!(
+                "it ends in the middle of a fragment: the last {bytes} bytes are left out"
+            ),
+        })
+    }
+
     /// Id of the track that was left out; `None` where it is something else.
     #[must_use]
     pub fn track(&self) -> Option<u32> {

@@ -1,5 +1,7 @@
 //! The pull parser: walks the top level of a file of known length, asking for the ranges it needs.
 //!
+//! A fragmented file that ends in the middle of a fragment is read up to there.
+//!
 //! A progressive file costs one range per box that lies in front of `moov`, `moov` itself, and no media. A fragmented
 //! file is walked to its end: one range per fragment, whose `mdat` is stepped over. Ranges are at least
 //! [`Limits::window_bytes`] long (unless the file ends), so that small boxes do not cost a request each.
@@ -95,6 +97,7 @@ pub struct MovieReader {
     init: Option<Vec<u8>>,
     fragments: Vec<Fragment>,
     messages: u32,
+    cut_off: u64,
     /// Data of the last fragment's only run, until its `mdat` is seen.
     open_run: Option<std::ops::Range<u64>>,
 }
@@ -133,6 +136,7 @@ impl MovieReader {
             init: None,
             fragments: Vec::new(),
             messages: 0,
+            cut_off: 0,
             open_run: None,
         }
     }
@@ -174,6 +178,9 @@ impl MovieReader {
                 self.check_first(header)?;
             }
             let Some(header) = header else {
+                if !self.fragments.is_empty() {
+                    return self.break_off();
+                }
                 return Err(self.truncated(FourCc(*b"    "), 8, left));
             };
             let size = header.size.unwrap_or(left);
@@ -181,6 +188,9 @@ impl MovieReader {
                 return Err(self.malformed(header.name, format!("a size of {size} bytes")));
             }
             if size > left {
+                if !self.fragments.is_empty() {
+                    return self.break_off();
+                }
                 return Err(self.truncated(header.name, size, left));
             }
             if let Some(limit) = self.limit(header.name) {
@@ -191,6 +201,22 @@ impl MovieReader {
                         size,
                         limit,
                     });
+                }
+                if header.name == b"moof" && !self.fragments.is_empty() {
+                    // Whether its media is there is known before it is read: what is read is not taken back.
+                    let with_next = size.saturating_add(16).min(left);
+                    let Some(bytes) = self.have(with_next) else {
+                        return Ok(self.need(with_next));
+                    };
+                    let at = usize::try_from(size).unwrap_or(usize::MAX);
+                    let next = bytes.get(at..).and_then(BoxHeader::parse);
+                    let is_whole = next.is_some_and(|next| {
+                        let behind = left.saturating_sub(size);
+                        next.name != b"mdat" || next.size.is_none_or(|len| len <= behind)
+                    });
+                    if !is_whole {
+                        return self.break_off();
+                    }
                 }
                 let Some(whole) = self.have(size) else {
                     return Ok(self.need(size));
@@ -208,6 +234,12 @@ impl MovieReader {
             }
             self.at = self.at.saturating_add(size);
         }
+        self.finish()
+    }
+
+    /// Ends where a recorder was stopped, or fell: whole fragments are good without those that follow.
+    fn break_off(&mut self) -> Result<Step, BmffError> {
+        self.cut_off = self.len.saturating_sub(self.at);
         self.finish()
     }
 
@@ -335,6 +367,7 @@ impl MovieReader {
             init: self.init.take(),
             list: std::mem::take(&mut self.fragments),
             messages: self.messages,
+            cut_off: self.cut_off,
         });
         Ok(Step::Done(Box::new(Movie {
             timescale: movie.timescale,

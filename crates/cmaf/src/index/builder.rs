@@ -13,7 +13,7 @@ use headwater_bmff::{
 use super::SourceId;
 use super::TrackWarning;
 use super::assemble::{IndexedTrack, Room, assemble};
-use super::from_movie::{messages, stored};
+use super::from_movie::{remarks, stored};
 use super::package::Packager;
 use super::playable::{nothing_playable, playable, video_first, warning};
 use crate::CmafError;
@@ -50,7 +50,7 @@ pub struct IndexBuilder {
     records: Vec<u8>,
     indexed: Vec<IndexedTrack>,
     warnings: Vec<TrackWarning>,
-    messages: u32,
+    remarks: Vec<TrackWarning>,
     refusal: Option<CmafError>,
     spans: Option<Spans>,
 }
@@ -185,7 +185,7 @@ impl IndexBuilder {
             records: Vec::new(),
             indexed: Vec::new(),
             warnings: Vec::new(),
-            messages: 0,
+            remarks: Vec::new(),
             refusal: None,
             spans: None,
         }
@@ -238,8 +238,7 @@ impl IndexBuilder {
                 if !self.records.is_empty() {
                     return Ok(BuildStep::Part(std::mem::take(&mut self.records)));
                 }
-                self.warnings
-                    .extend(TrackWarning::of_messages(self.messages));
+                self.warnings.append(&mut self.remarks);
                 let front = assemble(&self.source, &self.indexed, &self.warnings)?;
                 return Ok(BuildStep::Done(front));
             }
@@ -290,7 +289,7 @@ impl IndexBuilder {
             State::Fragments(reader) => match reader.step()? {
                 Step::Need { offset, len } => return Ok(Some((offset, len))),
                 Step::Done(movie) => {
-                    self.messages = messages(&movie);
+                    self.remarks = remarks(&movie);
                     match stored(&movie, &mut self.records) {
                         Some(track) => {
                             self.indexed.push(track);

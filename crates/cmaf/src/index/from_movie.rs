@@ -27,9 +27,9 @@ use crate::track_file::SegmentRecord;
 /// bytes.
 pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, CmafError> {
     let mut records = Vec::new();
-    let told = TrackWarning::of_messages(messages(movie));
+    let told = remarks(movie);
     if let Some(stored) = stored(movie, &mut records) {
-        let mut index = assemble(source, &[stored], told.as_slice())?;
+        let mut index = assemble(source, &[stored], &told)?;
         index.append(&mut records);
         return Ok(index);
     }
@@ -74,10 +74,14 @@ pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, Cma
     Ok(index)
 }
 
-/// Number of `emsg` boxes in a movie.
-pub(super) fn messages(movie: &Movie) -> u32 {
-    let fragments = movie.fragments.as_ref();
-    fragments.map_or(0, |fragments| fragments.messages)
+/// What operators are told of a file's fragments.
+pub(super) fn remarks(movie: &Movie) -> Vec<TrackWarning> {
+    let Some(fragments) = &movie.fragments else {
+        return Vec::new();
+    };
+    let messages = TrackWarning::of_messages(fragments.messages);
+    let cut_off = TrackWarning::of_cut_off(fragments.cut_off);
+    messages.into_iter().chain(cut_off).collect()
 }
 
 fn presented(movie: &Movie, track: &Track) -> Result<Presented, CmafError> {

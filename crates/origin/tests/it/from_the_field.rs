@@ -217,3 +217,50 @@ fn a_track_that_nobody_reads_costs_no_other() {
     assert_eq!(lines(&bench, path, "#EXT-X-STREAM-INF").len(), 1);
     assert_eq!(lines(&bench, path, "#EXT-X-MEDIA:TYPE=AUDIO").len(), 1);
 }
+
+/// A recorder whose machine lost its power.
+#[test]
+fn a_recording_that_was_broken_off_plays_up_to_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!("-map 0:v -map 1:a {X264} -c:a aac -movflags frag_keyframe+empty_moov");
+    let film = made(folder.path(), "film.mp4", &arguments);
+    let places = |name: &[u8]| -> Vec<usize> {
+        (4..film.len() - 4)
+            .filter(|at| &film[*at..at + 4] == name)
+            .map(|at| at - 4)
+            .collect()
+    };
+    let (moofs, mdats) = (places(b"moof"), places(b"mdat"));
+    assert_eq!((moofs.len(), mdats.len()), (3, 3));
+    let whole = segments_of(&film);
+    assert_eq!(whole.len(), 3);
+    // In the media of the last fragment, behind its header, in the header, and behind the box before it.
+    for end in [
+        film.len() - film.len() / 20,
+        mdats[2] + 4,
+        mdats[2],
+        moofs[2] + 20,
+        moofs[2] + 3,
+    ] {
+        let storage = Memory::default();
+        storage.write("film.mp4", film[..end].to_vec());
+        assert_eq!(segments_of(&film[..end]), whole[..2], "{end}");
+        let now = "2026-06-01T00:00:00Z".parse().unwrap();
+        let found = report(&storage, (&(), "memory"), "film", now, |_| {});
+        let warnings = futures::executor::block_on(found).unwrap().warnings;
+        let left_out = format!("the last {} bytes are left out", end - moofs[2]);
+        assert!(
+            warnings.iter().any(|line| line.contains(&left_out)),
+            "{warnings:?}"
+        );
+    }
+    // Before there is one whole fragment there is nothing to play.
+    let bench = bench(&[("film.mp4", film[..mdats[0] + 100].to_vec())]);
+    let got = bench.get("film.ism/manifest(format=m3u8-cmaf)");
+    assert_eq!(got.status, 415, "{}", got.text());
+}
+
+/// The media segments of the pictures.
+fn segments_of(film: &[u8]) -> Vec<Vec<u8>> {
+    parts(&bench(&[("film.mp4", film.to_vec())]), "film").split_off(1)
+}

@@ -177,7 +177,10 @@ fn after_id3(head: &[u8]) -> Option<Demuxer> {
         .iter()
         .fold(0_usize, |sum, &byte| sum << 7 | usize::from(byte & 0x7f));
     let size = size + 10;
-    if head.get(size..).is_some_and(|rest| rest.starts_with(b"fLaC")) {
+    if head
+        .get(size..)
+        .is_some_and(|rest| rest.starts_with(b"fLaC"))
+    {
         return Some(stated("flac", "a FLAC file"));
     }
     Some(match head.get(size..size + 2) {
