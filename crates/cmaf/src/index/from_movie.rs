@@ -74,6 +74,12 @@ pub fn build_from_movie(movie: &Movie, source: &SourceId) -> Result<Vec<u8>, Cma
     Ok(index)
 }
 
+/// Number of `emsg` boxes between fragments.
+pub(super) fn messages(movie: &Movie) -> u32 {
+    let fragments = movie.fragments.as_ref();
+    fragments.map_or(0, |fragments| fragments.messages)
+}
+
 /// What operators are told of a file's fragments.
 pub(super) fn remarks(movie: &Movie) -> Vec<TrackWarning> {
     let Some(fragments) = &movie.fragments else {
