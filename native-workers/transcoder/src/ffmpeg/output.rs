@@ -319,8 +319,8 @@ impl<'a> OutputRun<'a> {
             arguments.extend(["-threads".into(), threads.clone()]);
             arguments.extend(input.arguments(autorotate));
         }
-        for graph in graphs {
-            arguments.extend(["-filter_complex".into(), graph.clone()]);
+        if !graphs.is_empty() {
+            arguments.extend(["-filter_complex".into(), graphs.join(";")]);
         }
         let key_frames = graph::key_frames(plan.key_frame_ms);
         let tracks = plan.tracks.iter().enumerate();

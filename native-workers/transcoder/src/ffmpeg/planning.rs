@@ -21,8 +21,7 @@ const THIN_ABOVE: f64 = 31.0;
 /// What is made in one run.
 pub(super) struct Plan {
     pub(super) tracks: Vec<Track>,
-    /// Of pictures and sound; that of pictures is the first. Each is one of its own: what changes midway (the channels of one sound, the
-    /// size of pictures) has FFmpeg make its graph again, from the beginning of time.
+    /// Of pictures and sound; that of pictures is the first.
     pub(super) graphs: Vec<String>,
     /// Of sound alone.
     pub(super) sound_graphs: Vec<String>,

@@ -133,29 +133,6 @@ async fn one_sound_of_a_file_is_its_default() {
     assert_eq!(stream(&file, "v:0")["codec_name"], "h264");
 }
 
-/// A broadcast whose pictures change their size in the middle: its sound goes on.
-#[tokio::test(flavor = "multi_thread")]
-async fn sound_goes_on_where_pictures_change_their_size() {
-    let folder = tempfile::tempdir().unwrap();
-    let part = |name: &str, size: &str| {
-        let arguments = format!(
-            "{PICTURES} {SOUND} -vf scale={size} -c:v libx264 -preset ultrafast -c:a ac3 -f mpegts"
-        );
-        std::fs::read(source(folder.path(), name, &arguments)).unwrap()
-    };
-    let film = folder.path().join("film.ts");
-    let both = [part("small.ts", "160:90"), part("large.ts", "320:180")].concat();
-    std::fs::write(&film, both).unwrap();
-    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
-    let made = encode(&film, preset).await;
-    let frames = media::packets(&made.path("aac_"), "a:0");
-    // Twelve seconds, and what encoders have before and behind.
-    assert!((560..=570).contains(&frames.len()), "{}", frames.len());
-    let (first, last) = (&frames[0], &frames[frames.len() - 1]);
-    let lasts = last.pts - first.pts;
-    assert!((lasts - 12.0).abs() < 0.15, "{lasts}");
-}
-
 /// A commentary that is over before the part begins that is asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sound_of_which_nothing_is_left_is_left_out() {
