@@ -1,8 +1,8 @@
 //! The programs themselves: where they are and what they can do, asked for once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -66,8 +66,8 @@ impl Tools {
         let filters = names(&ask(&ffmpeg, "-filters").await?);
         Ok(Self {
             version: version_of(&version),
+            identity: known(&ffmpeg, &version),
             about: version,
-            identity: Arc::default(),
             ffmpeg,
             ffprobe,
             encoders,
@@ -99,6 +99,15 @@ impl Tools {
     pub fn has_filter(&self, name: &str) -> bool {
         self.filters.contains(name)
     }
+}
+
+/// Where the identity of a build is kept: one process asks each build once, however many workers it runs.
+fn known(ffmpeg: &Path, about: &str) -> Arc<OnceCell<String>> {
+    type Builds = BTreeMap<(PathBuf, String), Arc<OnceCell<String>>>;
+    static BUILDS: Mutex<Builds> = Mutex::new(BTreeMap::new());
+    let mut builds = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let build = (ffmpeg.to_owned(), about.to_owned());
+    Arc::clone(builds.entry(build).or_default())
 }
 
 /// `version`: what `-version` says, with the configuration and the libraries of ffmpeg itself. Of the encoders of others: what they
