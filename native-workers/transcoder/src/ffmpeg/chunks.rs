@@ -363,7 +363,7 @@ impl OutputRun<'_> {
         {
             // What is damaged in the middle has pictures before and behind it. A chunk may have none that can be decoded.
             Err(Stopped::Failed(failure)) if !failure.code.may_retry() => {
-                return Ok(Err(failure.message));
+                return Ok(Err(failure.message.trim_end_matches('.').to_owned()));
             }
             other => other?,
         }

@@ -271,7 +271,7 @@ impl<'a> OutputRun<'a> {
             }
         };
         let stderr = self
-            .encode_tracks(plan, &plan.graphs, |_| true, &mut line)
+            .encode_tracks(plan, &plan.graph, |_| true, &mut line)
             .await?;
         self.check_whole(plan, |_| true, 0.0, &stderr)?;
         Ok(HashMap::new())
@@ -308,7 +308,7 @@ impl<'a> OutputRun<'a> {
     pub(super) async fn encode_tracks(
         &self,
         plan: &Plan,
-        graphs: &[String],
+        graph: &str,
         which: impl Fn(&Track) -> bool,
         line: &mut (dyn FnMut(&str) + Send + '_),
     ) -> Step<String> {
@@ -319,8 +319,8 @@ impl<'a> OutputRun<'a> {
             arguments.extend(["-threads".into(), threads.clone()]);
             arguments.extend(input.arguments(autorotate));
         }
-        if !graphs.is_empty() {
-            arguments.extend(["-filter_complex".into(), graphs.join(";")]);
+        if !graph.is_empty() {
+            arguments.extend(["-filter_complex".into(), graph.to_owned()]);
         }
         let key_frames = graph::key_frames(plan.key_frame_ms);
         let tracks = plan.tracks.iter().enumerate();

@@ -22,9 +22,9 @@ const THIN_ABOVE: f64 = 31.0;
 pub(super) struct Plan {
     pub(super) tracks: Vec<Track>,
     /// Of pictures and sound; that of pictures is the first.
-    pub(super) graphs: Vec<String>,
+    pub(super) graph: String,
     /// Of sound alone.
-    pub(super) sound_graphs: Vec<String>,
+    pub(super) sound_graph: String,
     pub(super) pictures: Option<Pictures>,
     pub(super) thin: u32,
     pub(super) key_frame_ms: u32,
@@ -99,8 +99,8 @@ impl OutputRun<'_> {
         }
         let mut plan = Plan {
             tracks: Vec::new(),
-            graphs: Vec::new(),
-            sound_graphs: Vec::new(),
+            graph: String::new(),
+            sound_graph: String::new(),
             pictures: None,
             thin: 1,
             key_frame_ms: 2000,
@@ -176,14 +176,14 @@ impl OutputRun<'_> {
         }
         let pictures = chains.len();
         self.plan_sound(&mut plan, &mut chains, &overlays)?;
-        plan.sound_graphs = chains[pictures..].to_vec();
+        plan.sound_graph = chains[pictures..].join(";");
         if plan.tracks.is_empty() && self.preset.images.is_empty() {
             return Err(failure::unsupported(format!(
                 "The input file '{}' has none of the tracks that the preset makes something of.",
                 self.sources.name
             )));
         }
-        plan.graphs = chains;
+        plan.graph = chains.join(";");
         Ok(plan)
     }
 

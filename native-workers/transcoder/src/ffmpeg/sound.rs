@@ -48,7 +48,7 @@ impl OutputRun<'_> {
         let stderr = self
             .encode_tracks(
                 plan,
-                &plan.sound_graphs,
+                &plan.sound_graph,
                 |track| !track.is_video(),
                 &mut |_| (),
             )

@@ -317,7 +317,7 @@ impl OutputRun<'_> {
             .with(self.engine.tools.identity().await)
             .with(&self.sources.etags)
             .with(works)
-            .with(&plan.graphs)
+            .with(&plan.graph)
             .with((&split.chunks, split.times.len(), super::chunks::THREADS))
             .text();
         Ok(Ok(split))

@@ -583,19 +583,25 @@ async fn urls_are_fetched_past_the_guard_and_never_from_within() {
     assert_eq!(media::packets(&made.path("_v_"), "v:0").len(), 100);
 }
 
+/// With a job whose source is at this address.
+async fn fetching(address: SocketAddr) -> Fake {
+    let mut fake = fake(Choice::Auto).await;
+    fake.guard = Guard::new(vec!["127.0.0.1".parse().unwrap()]);
+    let input = WorkInput::Http {
+        urls: vec![format!("http://{address}/counted.mkv")],
+        selection: Selection::default(),
+    };
+    fake.queue_with(input, vec![preset(Value::Null)]);
+    fake
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_that_breaks_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
     let source = counted(folder.path());
     let fetched = async |broken: usize| {
         let (address, asked) = breaking(std::fs::read(&source).unwrap(), broken).await;
-        let mut fake = fake(Choice::Auto).await;
-        fake.guard = Guard::new(vec!["127.0.0.1".parse().unwrap()]);
-        let input = WorkInput::Http {
-            urls: vec![format!("http://{address}/counted.mkv")],
-            selection: Selection::default(),
-        };
-        fake.queue_with(input, vec![preset(Value::Null)]);
+        let fake = fetching(address).await;
         (fake, asked)
     };
     let (fake, asked) = fetched(2).await;
@@ -622,13 +628,7 @@ async fn a_download_is_cancelled_within_two_seconds() {
     let (broken, asked) = breaking(vec![7; 100_000], usize::MAX).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     for (address, busy) in [(broken, 2), (silent.local_addr().unwrap(), 0)] {
-        let mut fake = fake(Choice::Auto).await;
-        fake.guard = Guard::new(vec!["127.0.0.1".parse().unwrap()]);
-        let input = WorkInput::Http {
-            urls: vec![format!("http://{address}/counted.mkv")],
-            selection: Selection::default(),
-        };
-        fake.queue_with(input, vec![preset(Value::Null)]);
+        let fake = fetching(address).await;
         // Once it waits for two seconds between its second and its third attempt, or for an answer.
         let (state, asked) = (Arc::clone(&fake.state), Arc::clone(&asked));
         let since = tokio::spawn(async move {
