@@ -142,3 +142,36 @@ async fn a_sound_of_which_nothing_is_left_is_left_out() {
     assert!(made.reason.contains("without 1 of"), "{}", made.reason);
     assert_eq!(media::packets(&made.path("small"), "v:0").len(), 75);
 }
+
+/// A copy with a hole: pictures that cannot be decoded fill a whole chunk, and there are others before and behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_stretch_costs_its_own_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = source(
+        folder.path(),
+        "film.mp4",
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=70 -f lavfi -i sine=440:d=70 -c:v libx264 -preset ultrafast -g 50 -c:a aac",
+    );
+    let found = media::probe(
+        &film,
+        "-select_streams v:0 -show_entries packet=pts_time,pos,size",
+    );
+    let mut bytes = std::fs::read(&film).unwrap();
+    for packet in found["packets"].as_array().unwrap() {
+        let number = |name: &str| packet[name].as_str().unwrap().parse::<f64>().unwrap();
+        if (18.0..50.0).contains(&number("pts_time")) {
+            let at = number("pos") as usize;
+            bytes[at..at + number("size") as usize].fill(0);
+        }
+    }
+    let fake = fake(Choice::Ffmpeg).await;
+    fake.upload("film.mp4", bytes);
+    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+    fake.queue_with(fake.input("film.mp4"), vec![preset]);
+    let made = run(&fake).await;
+    assert!(made.reason.contains("in one piece"), "{}", made.reason);
+    let pictures = media::packets(&made.path("small"), "v:0");
+    let before = pictures.iter().filter(|picture| picture.pts < 17.9).count();
+    let behind = pictures.iter().filter(|picture| picture.pts > 50.1).count();
+    assert!(before >= 445 && behind >= 490, "{before} and {behind}");
+}
