@@ -9,7 +9,8 @@
 //! one committed, and storage must not be waited for under the write lock: then the row goes in without a status, which
 //! follows at the end. A row that is left without one tells of a change that was made and an answer that was not.
 //!
-//! A request that changed nothing, because it was refused, leaves its row in a write of its own.
+//! A request that changed nothing, because it was refused, leaves its row in a write of its own; a transaction that only
+//! looked is over when its handler says so.
 
 use std::cell::Cell;
 
@@ -154,6 +155,8 @@ pub struct Journal<'a, S> {
     committed: Cell<bool>,
     /// Whether the end of a transaction met another one, which went before.
     met_another: Cell<bool>,
+    /// Whether the handler's transaction has changed anything.
+    wrote: Cell<bool>,
 }
 
 impl<'a, S: Sql> Journal<'a, S> {
@@ -166,6 +169,7 @@ impl<'a, S: Sql> Journal<'a, S> {
             transaction: Cell::new(Transaction::None),
             committed: Cell::new(false),
             met_another: Cell::new(false),
+            wrote: Cell::new(false),
         }
     }
 
@@ -204,7 +208,7 @@ impl<'a, S: Sql> Journal<'a, S> {
         };
         match self.transaction.get() {
             Transaction::None => self.begin().await?,
-            Transaction::Lost => return Err(lost().into()),
+            Transaction::Lost => return Err(self.lost().into()),
             Transaction::Open | Transaction::Held => {}
         }
         self.commit(&entry).await
@@ -213,7 +217,18 @@ impl<'a, S: Sql> Journal<'a, S> {
     async fn begin(&self) -> Result<(), SqlError> {
         self.sql.query("BEGIN IMMEDIATE", &[]).await?;
         self.transaction.set(Transaction::Open);
+        self.wrote.set(false);
         Ok(())
+    }
+
+    /// What follows on a commit that failed. Where it met another one, the client may put the request again.
+    fn lost(&self) -> SqlError {
+        let text = "an earlier part of the request could not be committed".to_owned();
+        if self.met_another.get() {
+            SqlError::Busy(text)
+        } else {
+            SqlError::Failed(text)
+        }
     }
 
     async fn roll_back(&self) {
@@ -280,11 +295,6 @@ async fn write<S: Sql>(sql: &S, entry: &Entry, kept: SignedDuration) -> Result<(
     Ok(())
 }
 
-/// What follows on a commit that failed.
-fn lost() -> SqlError {
-    SqlError::Failed("an earlier part of the request could not be committed".to_owned())
-}
-
 /// What a statement does to the transaction that it is in.
 #[derive(Debug, PartialEq, Eq)]
 enum Statement {
@@ -329,11 +339,20 @@ impl<S: Sql> Sql for Journal<'_, S> {
             error => SqlError::Failed(error.to_string()),
         };
         match (statement(sql), self.transaction.get()) {
-            (_, Transaction::Lost) => Err(lost()),
+            (_, Transaction::Lost) => Err(self.lost()),
             (Statement::Begin, _) => {
                 self.settle().await.map_err(held)?;
                 self.begin().await?;
                 Ok(Rows::default())
+            }
+            // There is nothing to hold back. What follows shall see what others have written since, and the request can still
+            // be put again as a whole.
+            (Statement::Commit, Transaction::Open) if !self.wrote.get() => {
+                let done = self.sql.query(sql, params).await;
+                if done.is_ok() {
+                    self.transaction.set(Transaction::None);
+                }
+                done
             }
             (Statement::Commit, Transaction::Open) => {
                 self.transaction.set(Transaction::Held);
@@ -346,12 +365,17 @@ impl<S: Sql> Sql for Journal<'_, S> {
             (Statement::Write, Transaction::None | Transaction::Held) => {
                 self.settle().await.map_err(held)?;
                 self.begin().await?;
+                self.wrote.set(true);
                 let done = self.sql.query(sql, params).await;
                 match &done {
                     Ok(_) => self.transaction.set(Transaction::Held),
                     Err(_) => self.roll_back().await,
                 }
                 done
+            }
+            (Statement::Write, Transaction::Open) => {
+                self.wrote.set(true);
+                self.sql.query(sql, params).await
             }
             _ => self.sql.query(sql, params).await,
         }
@@ -376,5 +400,110 @@ mod tests {
         ] {
             assert_eq!(statement(sql), is, "{sql}");
         }
+    }
+
+    /// Remembers what it was asked, and refuses the commit of that number.
+    struct Recorder {
+        asked: std::cell::RefCell<Vec<String>>,
+        commits: Cell<u32>,
+        refused: u32,
+    }
+
+    impl Recorder {
+        fn refusing(refused: u32) -> Self {
+            Self {
+                asked: std::cell::RefCell::default(),
+                commits: Cell::new(0),
+                refused,
+            }
+        }
+
+        /// The first words of what it was asked since.
+        fn asked(&self) -> Vec<String> {
+            self.asked.take()
+        }
+    }
+
+    impl Sql for Recorder {
+        async fn query(&self, sql: &str, _: &[Value]) -> Result<Rows, SqlError> {
+            let first = sql.split_ascii_whitespace().next().unwrap_or_default();
+            self.asked.borrow_mut().push(first.to_owned());
+            if first == "COMMIT" {
+                self.commits.set(self.commits.get() + 1);
+                if self.commits.get() == self.refused {
+                    return Err(SqlError::Conflict("others were first".into()));
+                }
+            }
+            Ok(Rows::default())
+        }
+    }
+
+    fn entry() -> Entry {
+        Entry {
+            request_id: "r".into(),
+            at: Timestamp::from_second(1).unwrap(),
+            subject: "s".into(),
+            token_id: None,
+            roles: String::new(),
+            address: None,
+            operation: "o".into(),
+            method: "PATCH".into(),
+            path: "/".into(),
+            project: None,
+            resource: None,
+            status: None,
+            error_code: None,
+        }
+    }
+
+    async fn look<S: Sql>(sql: &S) {
+        let looked = crate::sql::transaction(sql, async |sql| {
+            sql.query("SELECT 1", &[]).await?;
+            Ok(())
+        });
+        looked.await.unwrap();
+    }
+
+    async fn change<S: Sql>(sql: &S) -> Result<(), CatalogError> {
+        crate::sql::transaction(sql, async |sql| {
+            sql.query("UPDATE x", &[]).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Who looks first and finds that others were there has done nothing yet, and is put again when it is overtaken once more.
+    #[test]
+    fn a_transaction_that_only_looked_is_no_part_of_what_was_done() {
+        futures::executor::block_on(async {
+            let sql = Recorder::refusing(2);
+            let journal = Journal::new(&sql, Some(entry()), SignedDuration::from_hours(1));
+            look(&journal).await;
+            assert_eq!(sql.asked(), ["BEGIN", "SELECT", "COMMIT"]);
+            change(&journal).await.unwrap();
+            assert_eq!(sql.asked(), ["BEGIN", "UPDATE"]);
+            assert!(journal.close(200, None, None).await.is_err());
+            assert_eq!(sql.asked()[..2], ["INSERT", "DELETE"]);
+            assert!(journal.gave_way());
+        });
+    }
+
+    /// What is half done cannot be put again here; who asked can.
+    #[test]
+    fn the_second_part_of_a_request_that_met_another_is_a_matter_of_trying_again() {
+        futures::executor::block_on(async {
+            let sql = Recorder::refusing(2);
+            let journal = Journal::new(&sql, Some(entry()), SignedDuration::from_hours(1));
+            change(&journal).await.unwrap();
+            change(&journal).await.unwrap();
+            let third = change(&journal).await.unwrap_err();
+            assert!(
+                matches!(third, CatalogError::Sql(SqlError::Busy(_))),
+                "{third}"
+            );
+            assert!(!journal.gave_way());
+            let closed = journal.close(200, None, None).await.unwrap_err();
+            assert!(matches!(closed, CatalogError::Sql(SqlError::Busy(_))));
+        });
     }
 }
