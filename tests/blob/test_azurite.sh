@@ -1,8 +1,9 @@
 #!/bin/sh
-# usage: test_azurite.sh NODE_FOLDER
-# Starts Azurite from NODE_FOLDER/node_modules on a free loopback port and runs our client's suite against it.
+# usage: test_azurite.sh NODE_FOLDER COMMAND [ARGUMENT...]
+# Starts Azurite from NODE_FOLDER/node_modules on a free loopback port and runs a command with its address in AZURITE_URL.
 set -eu
-node_folder=${1:?usage: test_azurite.sh NODE_FOLDER}
+node_folder=${1:?usage: test_azurite.sh NODE_FOLDER COMMAND}
+shift
 # One that the kernel gives nobody by itself: whoever asks for any port cannot be given it until Azurite listens.
 port=$(python3 -c '
 import random, socket
@@ -27,5 +28,4 @@ until python3 -c "import socket; socket.create_connection(('127.0.0.1', $port), 
     fi
     sleep 0.1
 done
-AZURITE_URL="http://127.0.0.1:$port/devstoreaccount1" \
-    cargo test -p headwater-blob --features hyper --test azurite -- --nocapture
+AZURITE_URL="http://127.0.0.1:$port/devstoreaccount1" "$@"

@@ -21,7 +21,7 @@ pub(crate) fn bed(args: &[String]) -> Result<()> {
     debian::ensure(&TOOLS)?;
     node::install(&paths::root().join("tests/sdk-js"))?;
     let azurite = azurite_modules()?.join("node_modules/.bin/azurite-blob");
-    let mut command = pytest(&build::everything()?, "bed")?;
+    let mut command = pytest(&build::everything(build::For::Use)?, "bed")?;
     run::run(command.args(args).env("HEADWATER_AZURITE", azurite))
 }
 

@@ -25,8 +25,31 @@ pub(crate) const WORKERS: [&str; 9] = [
     "headwater-trace",
 ];
 
+/// What a build is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// To be used and measured: as Cargo.toml has it.
+    Use,
+    /// To be tested. The host, which Cargo.toml has compiled in one unit so that calls are inlined across all of it, takes seven
+    /// minutes of one core that way, and as long again for its own tests; in many units a third. What it does is the same.
+    Tests,
+}
+
+impl For {
+    /// For a cargo command that builds with `--release`.
+    pub(crate) fn args(self) -> &'static [&'static str] {
+        match self {
+            Self::Use => &[],
+            Self::Tests => &[
+                "--config",
+                "profile.release.package.headwater-host.codegen-units=16",
+            ],
+        }
+    }
+}
+
 /// Everything that `headwater up` needs; returns the binary.
-pub(crate) fn everything() -> Result<PathBuf> {
+pub(crate) fn everything(purpose: For) -> Result<PathBuf> {
     debian::ensure(&[Need::program("c++", "g++")])?;
     debian::ensure_unpacked("nasm", "nasm")?;
     functions()?;
@@ -34,6 +57,7 @@ pub(crate) fn everything() -> Result<PathBuf> {
         let mut command = cargo();
         command
             .args(["build", "--release"])
+            .args(purpose.args())
             .args(WORKERS.iter().flat_map(|name| ["--package", name]))
             .current_dir(paths::root());
         run(&mut command)

@@ -51,7 +51,7 @@ pub(crate) fn matrix(word: Option<&str>) -> Result<()> {
 fn binary() -> Result<PathBuf> {
     match std::env::var_os("HEADWATER_BINARY") {
         Some(binary) => Ok(PathBuf::from(binary)),
-        None => build::everything(),
+        None => build::everything(build::For::Use),
     }
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
         }
         "transcode" => {
             debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
-            let mut command = example("bench")?;
+            let mut command = example("bench", build::For::Use)?;
             command.args(args).current_dir(paths::root());
             run(&mut command)
         }
@@ -157,11 +157,11 @@ pub(crate) fn bench(what: &str, args: &[String]) -> Result<()> {
             ])?;
             crate::startup::start(&binary)?;
             build::guests()?;
-            run(example("instances")?.current_dir(paths::root()))
+            run(example("instances", build::For::Use)?.current_dir(paths::root()))
         }
         "workers" => {
             debian::ensure(&[Need::program("ffmpeg", "ffmpeg")])?;
-            let simulated = example("simulated")?;
+            let simulated = example("simulated", build::For::Use)?;
             crate::bench_workers::workers(&binary, Path::new(simulated.get_program()))
         }
         other => {

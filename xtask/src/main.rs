@@ -101,7 +101,7 @@ enum Command {
 fn main() -> std::process::ExitCode {
     let result = match Cli::parse().command {
         Command::Up { args } => suites::up(&args),
-        Command::Build => build::everything().map(drop),
+        Command::Build => build::everything(build::For::Use).map(drop),
         Command::Functions => build::functions().map(drop),
         Command::Guests => build::guests(),
         Command::Test { only } if only.is_empty() => suites::test(&suites::Selection::All),

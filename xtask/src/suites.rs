@@ -1,5 +1,6 @@
 //! `cargo xtask up`, `test` and `e2e`.
 
+use crate::build::For;
 use crate::checks::pure_crates;
 use crate::debian::Need;
 use crate::installation::Installation;
@@ -122,7 +123,7 @@ impl Selection {
 
 /// Builds everything and becomes `headwater up`.
 pub(crate) fn up(args: &[String]) -> Result<()> {
-    let binary = build::everything()?;
+    let binary = build::everything(For::Use)?;
     let mut command = Command::new(binary);
     command.arg("up").args(args);
     let error = std::os::unix::process::CommandExt::exec(&mut command);
@@ -159,7 +160,7 @@ pub(crate) fn test(selection: &Selection) -> Result<()> {
             })
         });
         // What the build lacks, the suites that need none of it do not miss.
-        let built = (!stages.is_empty()).then(build::everything);
+        let built = (!stages.is_empty()).then(|| build::everything(For::Tests));
         for rows in &stages {
             sum.extend(at_once(rows, built.as_ref())?);
         }
@@ -250,7 +251,7 @@ fn tests_of(profile: Option<&str>, packages: &[String], only: Option<&[&str]>) -
         &["test", "--no-fail-fast"][..]
     });
     if profile == Some("release") {
-        command.arg("--release");
+        command.arg("--release").args(For::Tests.args());
     }
     let filter = only.filter(|_| nextest);
     for package in packages {
@@ -510,7 +511,7 @@ fn portal_pages(binary: &Path) -> Outcome {
 fn blob() -> Outcome {
     let folder = paths::root().join("tests/blob");
     let python = python(&folder.join("requirements.txt"))?;
-    let serve = example("serve")?;
+    let serve = example("serve", For::Tests)?;
     tee(Command::new(python)
         .args(["-m", "pytest", "-q", "-ra"])
         .arg(&folder)
@@ -520,10 +521,11 @@ fn blob() -> Outcome {
 
 /// An example of the workers, built with all of them: `cargo run` takes one package only, and one alone would compile
 /// wasmtime once more.
-pub(crate) fn example(name: &str) -> Result<Command> {
+pub(crate) fn example(name: &str, purpose: For) -> Result<Command> {
     let mut examples = cargo();
     examples
         .args(["build", "--release", "--example", name])
+        .args(purpose.args())
         .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
         .current_dir(paths::root());
     crate::run::run(&mut examples)?;
@@ -537,6 +539,17 @@ fn azurite() -> Outcome {
     tee(Command::new("sh")
         .arg(paths::root().join("tests/blob/test_azurite.sh"))
         .arg(&modules)
+        .args([env!("CARGO"), "test", "--release"])
+        .args(For::Tests.args())
+        .args(build::WORKERS.iter().flat_map(|name| ["--package", name]))
+        .args([
+            "--test",
+            "it",
+            "--",
+            "--ignored",
+            "--nocapture",
+            "azurite::",
+        ])
         .current_dir(paths::root()))
 }
 

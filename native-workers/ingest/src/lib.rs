@@ -45,6 +45,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use headwater_blob::{HyperClient, HyperOptions};
 use headwater_work::live::ClaimRequest;
 use tokio::net::TcpListener;
@@ -139,11 +140,16 @@ async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), IngestError
     Ok((listener, bound))
 }
 
+/// Its futures are boxed: what they do is compiled here, and not once more in every program that waits for them.
 impl Worker {
     /// Opens the listeners.
     ///
     /// Errors: `Ca`; `Io` for a port or a folder that cannot be used.
-    pub async fn start(config: Config) -> Result<Self, IngestError> {
+    pub fn start(config: Config) -> BoxFuture<'static, Result<Self, IngestError>> {
+        Box::pin(Self::open(config))
+    }
+
+    async fn open(config: Config) -> Result<Self, IngestError> {
         let client = HyperClient::new(HyperOptions {
             extra_ca_pem: config.ca.clone(),
             timeout: Duration::from_secs(30),
@@ -197,7 +203,11 @@ impl Worker {
 
     /// Works until `shutdown`. Then encoders are let go, what came is brought into storage, and the events are released for
     /// other workers.
-    pub async fn run(self, shutdown: CancellationToken) {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(self.run_until(shutdown))
+    }
+
+    async fn run_until(self, shutdown: CancellationToken) {
         let stop_listening = CancellationToken::new();
         let mut servers = JoinSet::new();
         for (listener, tls) in self.listeners {

@@ -13,6 +13,7 @@ mod send;
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use headwater_blob::client::{HyperClient, HyperOptions, InvalidCa};
 use headwater_net::egress::Guard;
 use headwater_work::webhooks::{ReportDelivery, WorkDelivery};
@@ -67,7 +68,16 @@ pub enum NotifierError {
 }
 
 /// Sends until `shutdown`.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), NotifierError> {
+///
+/// Boxed: what it does is compiled here, and not once more in every program that waits for it.
+pub fn run(
+    config: Config,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), NotifierError>> {
+    Box::pin(send_until(config, shutdown))
+}
+
+async fn send_until(config: Config, shutdown: CancellationToken) -> Result<(), NotifierError> {
     let client = HyperClient::new(HyperOptions {
         extra_ca_pem: config.ca.clone(),
         max_answer_bytes: 16 << 20,

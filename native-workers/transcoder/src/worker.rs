@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use headwater_blob::{HyperClient, HyperOptions};
 use headwater_net::egress::Guard;
 use headwater_trace::{Here, Kind, Span};
@@ -93,7 +94,19 @@ const LEAVE_ALONE: Duration = Duration::from_secs(60);
 /// Works until `shutdown` is cancelled, with the engines that `config` chooses.
 ///
 /// Errors: see [`WorkerError`]; an API that is merely away is waited for.
-pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
+///
+/// Boxed: what it does is compiled here, and not once more in every program that waits for it.
+pub fn run(
+    config: WorkerConfig,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), WorkerError>> {
+    Box::pin(find_and_work(config, shutdown))
+}
+
+async fn find_and_work(
+    config: WorkerConfig,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
     let threads = match config.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
@@ -110,16 +123,25 @@ pub async fn run(config: WorkerConfig, shutdown: CancellationToken) -> Result<()
 }
 
 /// As [`run`], with an engine of the caller's.
-pub async fn run_with(
+pub fn run_with(
     config: WorkerConfig,
     engine: Arc<dyn Engine>,
     shutdown: CancellationToken,
-) -> Result<(), WorkerError> {
-    run_with_claims_of(CLAIM_LASTS, config, engine, shutdown).await
+) -> BoxFuture<'static, Result<(), WorkerError>> {
+    run_with_claims_of(CLAIM_LASTS, config, engine, shutdown)
 }
 
 /// As [`run_with`], but with signatures that are replaced every `claim_lasts`, or jobs that are given back after that.
-pub async fn run_with_claims_of(
+pub fn run_with_claims_of(
+    claim_lasts: Duration,
+    config: WorkerConfig,
+    engine: Arc<dyn Engine>,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), WorkerError>> {
+    Box::pin(work_until(claim_lasts, config, engine, shutdown))
+}
+
+async fn work_until(
     claim_lasts: Duration,
     config: WorkerConfig,
     engine: Arc<dyn Engine>,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use headwater_blob::client::InvalidCa;
 use headwater_blob::{HyperClient, HyperOptions};
 use hyper::service::service_fn;
@@ -99,7 +100,13 @@ impl Pulse {
 }
 
 /// Opens the folder and listens. When this returns, requests are answered.
-pub async fn serve(config: Config) -> Result<Running, StartError> {
+///
+/// Boxed: what it does is compiled here, and not once more in every program that waits for it.
+pub fn serve(config: Config) -> BoxFuture<'static, Result<Running, StartError>> {
+    Box::pin(start(config))
+}
+
+async fn start(config: Config) -> Result<Running, StartError> {
     let backing = open(&config).await?;
     let listen_error = |error| StartError::Listen {
         addr: config.listen,

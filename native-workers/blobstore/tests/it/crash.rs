@@ -2,10 +2,6 @@
 //!
 //! The store runs in a child process (this program again), so that the kill is a real one.
 
-#[path = "support/sink.rs"]
-mod sink;
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -15,10 +11,10 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::sink::Sink;
 use bytes::Bytes;
 use headwater_blob::{ClientError, Conditions};
 use headwater_blobstore::EventSink;
-use sink::Sink;
 
 const ROUNDS: u64 = 6;
 const WRITERS: u64 = 4;
@@ -39,7 +35,7 @@ fn child() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let running = support::start(Path::new(&root), Some(events)).await;
+        let running = crate::support::start(Path::new(&root), Some(events)).await;
         println!("listening on {}", running.addr);
         std::future::pending::<()>().await;
     });
@@ -53,7 +49,7 @@ struct Store {
 impl Store {
     fn spawn(root: &Path, events: &EventSink) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .args(["--exact", "crash::child", "--ignored", "--nocapture"])
             .env("STORE_ROOT", root)
             .env("STORE_EVENTS", &events.url)
             .stdout(Stdio::piped())
@@ -109,7 +105,7 @@ fn seed(name: &str) -> u64 {
 }
 
 async fn writer(addr: SocketAddr, writer: u64, round: u64, ledger: Arc<Ledger>) {
-    let store = support::store(addr, "asset-1");
+    let store = crate::support::store(addr, "asset-1");
     for step in 0.. {
         // Some names are fresh, some are written again and again.
         let name = if step % 3 == 0 {
@@ -175,7 +171,7 @@ async fn writer(addr: SocketAddr, writer: u64, round: u64, ledger: Arc<Ledger>) 
 }
 
 async fn check(addr: SocketAddr, ledger: &Ledger) {
-    let store = support::store(addr, "asset-1");
+    let store = crate::support::store(addr, "asset-1");
     let blobs = ledger.blobs.lock().unwrap().clone();
     let listed: BTreeSet<String> = store
         .list_all("", usize::MAX)
@@ -231,7 +227,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
         sink.inner.refuse.store(round % 2 == 1, Ordering::SeqCst);
         let store = Store::spawn(folder.path(), &sink.sink);
         if round == 0 {
-            support::store(store.addr, "asset-1")
+            crate::support::store(store.addr, "asset-1")
                 .create_container()
                 .await
                 .unwrap();

@@ -2,16 +2,14 @@
 //!
 //! The staged blocks are replaced by pipes, at which the commit stops until their other end is opened.
 
-mod support;
-
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::{start, store};
 use bytes::Bytes;
 use headwater_blob::{Conditions, HyperClient, Store};
-use support::{start, store};
 use tokio::runtime::{Builder, Runtime};
 
 const TYPE: &str = "video/mp4";

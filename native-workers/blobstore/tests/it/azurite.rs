@@ -1,10 +1,10 @@
 //! Our client against a foreign server: Azurite, or anything else that `AZURITE_URL` names.
 //!
 //! `AZURITE_URL`: with the account, e.g. `http://127.0.0.1:10000/devstoreaccount1`. The account is the last path
-//! segment; the key is `AZURITE_KEY` or the emulators' well-known one. Without `AZURITE_URL` there is nothing to test
-//! against: `tests/blob/test_azurite.sh` starts Azurite and sets it.
-
-#![cfg(feature = "hyper")]
+//! segment; the key is `AZURITE_KEY` or the emulators' well-known one. `tests/blob/test_azurite.sh` starts Azurite and
+//! sets it.
+//!
+//! Here and not with the client, whose native half nothing else is tested with: what uses it is built anyway.
 
 use bytes::Bytes;
 use headwater_blob::client::BlobProperties;
@@ -25,20 +25,20 @@ struct Server {
 }
 
 impl Server {
-    fn from_environment() -> Option<Self> {
+    fn from_environment() -> Self {
         let url = std::env::var("AZURITE_URL")
-            .ok()?
+            .expect("AZURITE_URL")
             .trim_end_matches('/')
             .to_owned();
         let account = url.rsplit('/').next().unwrap().to_owned();
         let key = std::env::var("AZURITE_KEY").unwrap_or_else(|_| KEY.to_owned());
         let client = HyperClient::new(HyperOptions::default()).unwrap();
-        Some(Self {
+        Self {
             url,
             account,
             key: AccountKey::from_base64(&key).unwrap(),
             client,
-        })
+        }
     }
 
     fn store(&self, container: &str, auth: Auth) -> Store<&HyperClient> {
@@ -62,11 +62,9 @@ impl Server {
 }
 
 #[tokio::test]
+#[ignore = "wants the server that AZURITE_URL names"]
 async fn our_client_speaks_to_a_foreign_server() {
-    let Some(server) = Server::from_environment() else {
-        eprintln!("AZURITE_URL is not set: skipped");
-        return;
-    };
+    let server = Server::from_environment();
     let name = format!("headwater-{}", Timestamp::now().as_millisecond());
     let admin = server.store(&name, server.shared_key());
     assert!(admin.create_container().await.unwrap());

@@ -1,14 +1,12 @@
 //! Reading in the same process: the same rules as over HTTP.
 
-mod support;
-
 use std::os::unix::fs::FileExt as _;
 
+use crate::support::{client, sas, start, store};
 use bytes::Bytes;
 use headwater_blob::server::ErrorCode;
 use headwater_blob::{Conditions, HttpClient as _};
 use headwater_blobstore::{LocalError, LocalReader};
-use support::{client, sas, start, store};
 
 fn refused(reader: &LocalReader, url: &str, if_match: Option<&str>) -> ErrorCode {
     match reader.open(url, if_match) {

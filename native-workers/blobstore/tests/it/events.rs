@@ -1,15 +1,11 @@
 //! Events: their shape, their order, and that none is lost.
 
-#[path = "support/sink.rs"]
-mod sink;
-mod support;
-
 use std::sync::atomic::Ordering;
 
+use crate::support::sink::Sink;
+use crate::support::{start, store};
 use bytes::Bytes;
 use headwater_blob::Conditions;
-use sink::Sink;
-use support::{start, store};
 
 const TYPE: &str = "video/mp4";
 

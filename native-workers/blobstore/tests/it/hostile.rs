@@ -1,14 +1,12 @@
 //! Bad input: whatever arrives, the store answers properly, holds no more than it should, and goes on.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::{client, config, raw, sas, start, store};
 use bytes::Bytes;
 use headwater_blob::{Conditions, HttpClient as _};
-use support::{client, config, raw, sas, start, store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -276,7 +274,8 @@ async fn malformed_requests_are_refused() {
         assert_eq!(status(&answer), expected, "{shown}\n{answer}");
         assert!(answer.contains(code), "{shown}\n{answer}");
         assert!(
-            !answer.contains(support::KEY) && !answer.contains(folder.path().to_str().unwrap()),
+            !answer.contains(crate::support::KEY)
+                && !answer.contains(folder.path().to_str().unwrap()),
             "{answer}"
         );
     }
