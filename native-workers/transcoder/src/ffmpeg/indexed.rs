@@ -36,7 +36,7 @@ impl Loader<'_> {
         if !gone_to || !WITHOUT.contains(&input.demuxer.name) || own().next().is_none() {
             return Ok(None);
         }
-        let streams: Vec<u32> = own().map(|video| video.index).collect();
+        let streams: Vec<(u32, &str)> = own().map(|video| (video.index, &*video.codec)).collect();
         let copy = match self.copied(input, seconds, &streams).await {
             Ok(copy) => copy,
             // Encoding it says more exactly what is wrong with it.
@@ -51,7 +51,8 @@ impl Loader<'_> {
         Ok(Some(copy))
     }
 
-    async fn copied(&self, input: &Input, seconds: f64, streams: &[u32]) -> Step<Input> {
+    /// `streams`: their indexes and codecs.
+    async fn copied(&self, input: &Input, seconds: f64, streams: &[(u32, &str)]) -> Step<Input> {
         let path = self.path();
         let mut arguments: Vec<String> = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
@@ -66,13 +67,19 @@ impl Loader<'_> {
         };
         arguments.extend(whole.arguments(true));
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
-        for stream in streams {
+        for (at, (stream, codec)) in streams.iter().enumerate() {
             add(&["-map", &format!("0:{stream}")]);
+            // An encoder that comes back with other settings says so beside its pictures, where a QuickTime file has them once.
+            if input.demuxer.name == "flv" && *codec == "h264" {
+                add(&[&format!("-bsf:{at}"), "h264_mp4toannexb"]);
+            }
         }
         add(&["-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1"]);
         add(&UNRIPE);
         let file = format!("file:{}", path.display());
         add(&["-video_track_timescale", "90000", "-f", "mov", &file]);
+        let indexes: Vec<u32> = streams.iter().map(|(stream, _)| *stream).collect();
+        arguments.extend(Input::read_along(0, &indexes));
         let program = Program {
             path: self.engine.tools.ffmpeg.clone(),
             arguments,
@@ -90,6 +97,7 @@ impl Loader<'_> {
             file_start: media.start,
             // By the clock of the source, which ffmpeg lets begin at 0.
             late: input.late + media.start,
+            pictures: Vec::new(),
             ..input.clone()
         })
     }

@@ -38,6 +38,8 @@ pub struct Input {
     pub file_start: f64,
     /// Seconds from the start of the part to that of the file: ffmpeg lets every file begin at 0.
     pub late: f64,
+    /// What is read of it for its pictures, which are taken from a copy. See [`Input::read_along`].
+    pub pictures: Vec<u32>,
 }
 
 impl Input {
@@ -59,6 +61,19 @@ impl Input {
             ]);
         }
         out.extend(whole.arguments(autorotate));
+        out
+    }
+
+    /// What a run must read of this file, its `number`th, though it makes nothing of it, so that `pictures` and sound that are made in
+    /// different runs keep step: where the clock of a transport stream jumps, as where recordings were joined, ffmpeg goes on from
+    /// what it has read so far, and of streams that it does not read it knows nothing.
+    pub(super) fn read_along(number: usize, pictures: &[u32]) -> Vec<String> {
+        let mut out = Vec::new();
+        for stream in pictures {
+            out.extend(["-map".to_owned(), format!("{number}:{stream}")]);
+        }
+        out.extend(["-map".to_owned(), format!("{number}:a?")]);
+        out.extend(["-c", "copy", "-f", "null", "-"].map(str::to_owned));
         out
     }
 
@@ -248,8 +263,8 @@ impl Loader<'_> {
         let first = sources.inputs.len();
         for Fetched { name, path, ids } in files {
             let (demuxer, mut media) = self.look(&name, &path).await?;
-            if !demuxer.still && media.seconds <= 0.0 {
-                media.seconds = self.length(&name, (&path, demuxer)).await?;
+            if !demuxer.still && media.seconds_are_doubtful(&demuxer) {
+                media.measured(self.length(&name, (&path, demuxer)).await?);
             }
             if !media.audios.is_empty() {
                 let jitters = self.jitters(&name, (&path, demuxer)).await?;
@@ -295,6 +310,7 @@ impl Loader<'_> {
                 length_ms: None,
                 file_start: media.start,
                 late: 0.0,
+                pictures: Vec::new(),
             });
         }
         on_one_clock(&mut sources.inputs[first..]);
@@ -310,7 +326,17 @@ impl Loader<'_> {
                 Some(input) if main => (number, input),
                 _ => continue,
             };
+            let own = |videos: &[VideoStream]| -> Vec<u32> {
+                let own = videos.iter().filter(|video| video.input == number);
+                own.map(|video| video.index).collect()
+            };
+            let pictures = own(&videos);
             let copy = self.indexed(input, part.seconds, &mut videos, next).await?;
+            if copy.is_some()
+                && let Some(original) = sources.inputs.get_mut(number)
+            {
+                original.pictures = pictures;
+            }
             sources.inputs.extend(copy);
         }
         part.audios = channels::put_together(chosen(audios, &selection.tracks, true))?;
@@ -733,6 +759,7 @@ mod tests {
                 length_ms: None,
                 file_start,
                 late: 0.0,
+                pictures: Vec::new(),
             }
         };
         let after = |input: &Input, what: &str| {

@@ -11,7 +11,7 @@ use headwater_work::{Claim, WorkOutput};
 
 use super::chunks::Joined;
 use super::graph::{self, Part};
-use super::inputs::Sources;
+use super::inputs::{Input, Sources};
 use super::pack::{self, Made};
 use super::planning::Plan;
 use super::sandbox::Program;
@@ -371,6 +371,11 @@ impl<'a> OutputRun<'a> {
                 None => ("mp4", self.temporary(index)),
             };
             add(&["-f", muxer, &Self::argument(&path)]);
+        }
+        for (number, input) in self.sources.inputs.iter().enumerate() {
+            if !input.pictures.is_empty() {
+                arguments.extend(Input::read_along(number, &input.pictures));
+            }
         }
         let mut program = self.program(arguments, plan.tracks.len());
         program.limits.silence *= patience(&plan.tracks);

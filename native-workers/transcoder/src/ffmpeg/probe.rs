@@ -33,6 +33,29 @@ pub struct Media {
     pub lasts: Lasts,
 }
 
+impl Media {
+    /// Whether what the file says of its length is nothing or may be anything: a transport stream is taken to last from its first time
+    /// to its last one, whatever was joined in it, and other files that begin late are taken to last from 0.
+    pub(super) fn seconds_are_doubtful(&self, demuxer: &Demuxer) -> bool {
+        match demuxer.name {
+            "mpegts" => true,
+            "matroska" | "flv" if self.start > 1.0 => true,
+            _ => self.seconds <= 0.0,
+        }
+    }
+
+    /// Takes what was measured, where the file is not right about it.
+    pub(super) fn measured(&mut self, seconds: f64) {
+        if self.seconds <= 0.0 {
+            self.seconds = seconds;
+        } else if seconds > 0.0 && (seconds - self.seconds).abs() > 1.0 {
+            self.seconds = seconds;
+            self.lasts.pictures = self.lasts.pictures.min(seconds);
+            self.lasts.sound = self.lasts.sound.min(seconds);
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoStream {
     /// Place of the file among the inputs of a command.

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::jobs::{aac, encode, fake, muxed, named, run, small, standard, stream};
+use crate::support::jobs::{
+    aac, beeps, encode, fake, flash, flashes, muxed, named, run, small, sound_start, standard,
+    stream,
+};
 use crate::support::media;
 use headwater_transcoder::auto::Choice;
 use headwater_work::{Outcome, Selection};
@@ -174,4 +177,95 @@ async fn a_damaged_stretch_costs_its_own_pictures() {
     let before = pictures.iter().filter(|picture| picture.pts < 17.9).count();
     let behind = pictures.iter().filter(|picture| picture.pts > 50.1).count();
     assert!(before >= 445 && behind >= 490, "{before} and {behind}");
+}
+
+/// How many of the times at which something is heard are those at which something is seen.
+fn in_step(video: &Path, sound: &Path) -> (usize, usize) {
+    let (seen, shift) = (flashes(video), sound_start(sound));
+    let heard = beeps(sound);
+    let met = |beep: &&f64| {
+        seen.iter()
+            .any(|flash| (flash - (*beep + shift)).abs() < 0.02)
+    };
+    (heard.iter().filter(met).count(), heard.len())
+}
+
+/// What a recorder joined whose clock began anew each time, and whose sound ended before its pictures.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transport_stream_whose_clock_jumps_stays_in_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let codecs = "-af atrim=end=5.6 -c:v libx264 -preset ultrafast -g 25 -c:a aac";
+    let mut bytes = Vec::new();
+    for (name, offset) in [("late.ts", 1_000), ("early.ts", 0)] {
+        let part = flash(
+            folder.path(),
+            name,
+            &format!("{codecs} -output_ts_offset {offset}"),
+        );
+        bytes.push(std::fs::read(part).unwrap());
+    }
+    let fake = fake(Choice::Ffmpeg).await;
+    fake.upload("film.ts", bytes.concat().repeat(4));
+    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+    fake.queue_with(fake.input("film.ts"), vec![preset]);
+    let made = run(&fake).await;
+    let (video, sound) = (made.path("small"), made.path("aac_"));
+    let (met, heard) = in_step(&video, &sound);
+    assert!(heard >= 40 && heard - met <= 8, "{met} of {heard}");
+    let pictures = media::packets(&video, "v:0").len();
+    assert!((1_190..=1_210).contains(&pictures), "{pictures}");
+}
+
+/// The tags of an FLV, each later by `later` milliseconds. Adobe's Video File Format 10.1, E.3.
+fn tags(file: &[u8], later: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut at = 13;
+    while at + 11 <= file.len() {
+        let size = u32::from_be_bytes([0, file[at + 1], file[at + 2], file[at + 3]]) as usize;
+        let time = [file[at + 7], file[at + 4], file[at + 5], file[at + 6]];
+        let time = (u32::from_be_bytes(time) + later).to_be_bytes();
+        let end = at + 11 + size + 4;
+        // Neither what it says of itself nor its end.
+        let kind = file[at];
+        let is_end = kind == 9 && file[at + 12] == 2;
+        if kind != 18 && !is_end {
+            out.extend(&file[at..at + 4]);
+            out.extend([time[1], time[2], time[3], time[0]]);
+            out.extend(&file[at + 8..end]);
+        }
+        at = end;
+    }
+    out
+}
+
+/// An encoder that went away while a server recorded it, and came back with other settings.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_flv_whose_encoder_came_back_is_decoded_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str, preset: &str| {
+        let arguments = format!(
+            "-f lavfi -i testsrc2=s=160x90:r=25:d=24 -f lavfi -i sine=440:d=24:r=48000 -c:v libx264 -g 50 {preset} -c:a aac"
+        );
+        std::fs::read(source(folder.path(), name, &arguments)).unwrap()
+    };
+    let first = part("first.flv", "-profile:v baseline -preset ultrafast");
+    let second = part("second.flv", "-profile:v high -preset medium");
+    let film = [&first[..13], &tags(&first, 0), &tags(&second, 24_000)].concat();
+    let fake = fake(Choice::Ffmpeg).await;
+    fake.upload("film.flv", film);
+    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+    fake.queue_with(fake.input("film.flv"), vec![preset]);
+    let made = run(&fake).await;
+    let video = made.path("small");
+    let reference = source(
+        folder.path(),
+        "reference.mp4",
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=24 -f lavfi -i testsrc2=s=160x90:r=25:d=24 \
+         -filter_complex concat=n=2,scale=320:180 -c:v libx264 -preset ultrafast -crf 10",
+    );
+    let size = stream(&video, "v:0");
+    let likeness = media::ssim(&video, &reference);
+    assert!(likeness > 0.8, "{likeness} at {size}");
+    let pictures = media::packets(&video, "v:0").len();
+    assert!((1_199..=1_201).contains(&pictures), "{pictures}");
 }
