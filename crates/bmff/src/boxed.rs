@@ -231,6 +231,26 @@ impl BoxedCodec {
         Some(())
     }
 
+    /// How many objects of Dolby Atmos there are at most in Dolby Digital Plus, its complexity index; `None` where there are none.
+    /// ETSI TS 102 366 clause F.6.1: behind the substreams, reserved 7, flag 1, index 8.
+    #[must_use]
+    pub fn objects(&self) -> Option<u8> {
+        if self.kind != BoxedKind::Eac3 {
+            return None;
+        }
+        let mut bits = BitReader::new(&self.config);
+        bits.skip(13)?;
+        for _ in 0..=bits.bits(3)? {
+            bits.skip(19)?;
+            let dependent = bits.bits(4)?;
+            bits.skip(if dependent > 0 { 9 } else { 1 })?;
+        }
+        bits.skip(7)?;
+        let extended = bits.bit()?;
+        let objects = u8::try_from(bits.bits(8)?).ok()?;
+        Some(objects).filter(|&objects| extended && objects > 0)
+    }
+
     /// The speakers that Dolby Digital Plus is for, as a channel mask of `WAVEFORMATEXTENSIBLE`, without those that it has no
     /// bit for. `None` for other codecs.
     #[must_use]
@@ -388,6 +408,16 @@ mod tests {
         assert_eq!(of(&[0x06, 0, 0x20, 0x0f, 0]), Some(0x3f));
         assert_eq!(of(&[0x1f, 0xf8, 0x20, 0x0f, 0x02, 0x02]), Some(0x63f));
         assert_eq!(parse(b"ac-3", &[0x10, 0x3d, 0xe0]).speakers(), None);
+    }
+
+    #[test]
+    fn objects_of_dolby_atmos() {
+        let of = |dec3: &[u8]| parse(b"ec-3", dec3).objects();
+        // 768 kbit/s, 5.1, alone; and with a dependent substream.
+        assert_eq!(of(&[0x18, 0, 0x20, 0x0f, 0, 0x01, 16]), Some(16));
+        assert_eq!(of(&[0x18, 0, 0x20, 0x0f, 0x02, 0x02, 0x01, 12]), Some(12));
+        assert_eq!(of(&[0x18, 0, 0x20, 0x0f, 0, 0x00, 16]), None);
+        assert_eq!(of(&[0x18, 0, 0x20, 0x0f, 0]), None);
     }
 
     #[test]

@@ -81,6 +81,15 @@ impl CodecConfig {
         }
     }
 
+    /// See [`BoxedCodec::objects`]; 0 for sound without.
+    #[must_use]
+    pub fn objects(&self) -> u8 {
+        match self {
+            Self::Boxed(codec) => codec.objects().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// Another `codecs` value for players that know it (HLS `SUPPLEMENTAL-CODECS`).
     #[must_use]
     pub fn supplemental(&self) -> Option<&str> {

@@ -73,7 +73,7 @@ pub use playable::{Pictures, pictures_of};
 pub use record::SegmentSamples;
 
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.
-pub const FORMAT_VERSION: u16 = 4;
+pub const FORMAT_VERSION: u16 = 5;
 
 /// Most seconds from a sync sample to the last picture before the next. A segment cannot be shorter, and players hold
 /// some of them. It lets pass what encoders do on their own, x264's 250 pictures at 10 a second; Azure Media Services
@@ -242,6 +242,8 @@ pub struct TrackHead {
     pub sample_rate: u32,
     /// Channels that the decoder puts out; 0 for video.
     pub channels: u16,
+    /// Objects of Dolby Atmos at most; 0 without.
+    pub objects: u8,
     /// Some segment has a sample that is presented before its first: such a picture may need the segment before (an open
     /// group of pictures, a stream access point of type 3), so no segment is said to decode on its own.
     pub open_groups: bool,
@@ -296,6 +298,7 @@ impl TrackHead {
             frame_rate: (0, 1),
             sample_rate: 0,
             channels: 0,
+            objects: 0,
             open_groups: false,
             video_range: VideoRange::Sdr,
             reordering: 0,

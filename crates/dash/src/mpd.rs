@@ -103,6 +103,8 @@ pub struct Representation {
     pub sample_rate: Option<u32>,
     /// Count of channels.
     pub channels: Option<u16>,
+    /// Objects of Dolby Atmos, told beside the channels (Dolby Digital Plus in DASH, as ETSI TS 103 420 annex D has it); 0 without.
+    pub objects: u8,
     /// Its segments.
     pub segments: SegmentTemplate,
     /// Its key frames, for playing fast (DASH-IF IOP 4.3 §3.2.9).
@@ -390,7 +392,7 @@ impl Representation {
             .channels
             .filter(|_| own.channels)
             .and_then(channel_configuration);
-        if channels.is_none() && !own.template {
+        if channels.is_none() && !own.template && self.objects == 0 {
             out.push_str("/>\n");
             return;
         }
@@ -398,6 +400,9 @@ impl Representation {
         if let Some(value) = channels {
             out.push_str("        ");
             channel_element(out, value);
+        }
+        if self.objects > 0 {
+            objects_elements(out, self.objects);
         }
         if own.template {
             out.push_str("        ");
@@ -458,6 +463,13 @@ fn channel_element(out: &mut String, configuration: u16) {
         "<AudioChannelConfiguration schemeIdUri=\"urn:mpeg:mpegB:cicp:ChannelConfiguration\"",
     );
     number_attribute(out, "value", configuration.into());
+    out.push_str("/>\n");
+}
+
+fn objects_elements(out: &mut String, objects: u8) {
+    out.push_str("        <SupplementalProperty schemeIdUri=\"tag:dolby.com,2018:dash:EC3_ExtensionType:2018\" value=\"JOC\"/>\n");
+    out.push_str("        <SupplementalProperty schemeIdUri=\"tag:dolby.com,2018:dash:EC3_ExtensionComplexityIndex:2018\"");
+    number_attribute(out, "value", objects.into());
     out.push_str("/>\n");
 }
 

@@ -42,6 +42,7 @@ fn video(bandwidth: u32, resolution: (u32, u32), segments: SegmentTemplate) -> R
         frame_rate: Some((60_000, 2002)),
         sample_rate: None,
         channels: None,
+        objects: 0,
         segments,
         key_frames: None,
     }
@@ -76,6 +77,7 @@ fn ladder_with_audio() {
             frame_rate: None,
             sample_rate: Some(48_000),
             channels: Some(2),
+            objects: 0,
             segments: template("aac_eng_2_128041_2_1", 48_000, &audios),
             key_frames: None,
         }],

@@ -124,6 +124,8 @@ pub struct Audio {
     pub language: Option<String>,
     /// `CHANNELS`.
     pub channels: Option<u16>,
+    /// Objects of Dolby Atmos, which `CHANNELS` then counts instead; 0 without.
+    pub objects: u8,
     /// Chosen when the viewer has no preference.
     pub default: bool,
     /// `CHARACTERISTICS`, e.g. `public.accessibility.describes-video`.
@@ -225,7 +227,13 @@ fn media(out: &mut String, group: &AudioGroup, audio: &Audio) {
     out.push_str(",AUTOSELECT=YES");
     if let Some(channels) = audio.channels {
         out.push_str(",CHANNELS=\"");
-        number(out, channels.into());
+        match audio.objects {
+            0 => number(out, channels.into()),
+            objects => {
+                number(out, objects.into());
+                out.push_str("/JOC");
+            }
+        }
         out.push('"');
     }
     if let Some(characteristics) = &audio.characteristics {

@@ -25,6 +25,7 @@ fn audio(name: &str, language: Option<&str>, default: bool) -> Audio {
         name: name.to_owned(),
         language: language.map(str::to_owned),
         channels: Some(2),
+        objects: 0,
         default,
         characteristics: None,
     }

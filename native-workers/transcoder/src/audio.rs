@@ -22,6 +22,7 @@ use crate::aac::encoder::Encoder;
 use crate::aac::resample::{Resampler, published_rate};
 use crate::aac::{FRAME, mix};
 use crate::failure::{self, Step, Stopped};
+use crate::jitter::{Heard, LOOK_SECONDS, jitter};
 use crate::video::EncodedChunk;
 
 /// Frames an encoder hears before the first one that counts.
@@ -80,8 +81,10 @@ impl SourceAudio {
             i64::try_from((exact + ticks / 2).div_euclid(ticks)).unwrap_or(i64::MAX)
         };
         let unit = format.frame as i64;
-        // Timescales that are not the sample rate wobble; a real gap is longer than 20 ms.
-        let tolerance = (i64::from(format.sample_rate) / 50).max(1);
+        // Timescales that are not the sample rate wobble, and recorders state when access units came; a real gap is longer than 20 ms,
+        // and than the wobble of this file.
+        let wobble = jitter(&heard(samples, format, at)) * f64::from(format.sample_rate);
+        let tolerance = (i64::from(format.sample_rate) / 50).max(wobble.ceil() as i64 + 1);
         let mut runs: Vec<Run> = Vec::new();
         let mut expected = 0_i64;
         for sample in samples.iter() {
@@ -563,6 +566,18 @@ fn last_inside(source: &AudioSource<'_>) -> u32 {
         last -= 1;
     }
     last
+}
+
+/// The access units of a track's beginning, by which it is judged.
+fn heard(samples: &SampleTable, format: Format, at: impl Fn(i64) -> i64) -> Vec<Heard> {
+    let rate = f64::from(format.sample_rate);
+    let lasts = format.frame as f64 / rate;
+    let units = f64::from(LOOK_SECONDS) / lasts;
+    let samples = samples.iter().take(units as usize);
+    let time = |time: i64| at(time) as f64 / rate;
+    samples
+        .map(|sample| (time(sample.composition_time()), lasts))
+        .collect()
 }
 
 /// "claims 300 hours of sound, ...", if `frames` of the published rate are more than a track may have.

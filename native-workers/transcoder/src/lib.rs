@@ -30,6 +30,7 @@ pub mod feed;
 pub mod ffmpeg;
 pub mod h264;
 mod inserter;
+mod jitter;
 pub mod ladder;
 pub mod output;
 pub mod picture;

@@ -158,6 +158,7 @@ impl IndexedTrack {
             },
             sample_rate: config.sample_rate,
             channels: config.channels,
+            objects: config.codec.objects(),
             video_range: match kind {
                 TrackKind::Video => video_range(config),
                 _ => VideoRange::Sdr,

@@ -115,6 +115,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
     let frame_rate = (fields.u32()?, fields.u32()?);
     let sample_rate = fields.u32()?;
     let channels = fields.u16()?;
+    let objects = fields.u8()?;
     let open_groups = match fields.u8()? {
         0 => false,
         1 => true,
@@ -153,6 +154,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         frame_rate,
         sample_rate,
         channels,
+        objects,
         open_groups,
         video_range,
         reordering,
@@ -263,6 +265,7 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     put(&track.frame_rate.1.to_le_bytes());
     put(&track.sample_rate.to_le_bytes());
     put(&track.channels.to_le_bytes());
+    put(&[track.objects]);
     put(&[u8::from(track.open_groups)]);
     put(&[match track.video_range {
         VideoRange::Sdr => 0,

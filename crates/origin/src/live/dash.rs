@@ -331,6 +331,7 @@ fn representation(
             .flatten(),
         sample_rate: (!is_video).then_some(config.sample_rate),
         channels: (!is_video).then_some(config.channels),
+        objects: 0,
         segments: dash::SegmentTemplate {
             timescale: config.timescale,
             presentation_time_offset: ticks_of_clock(start, config.timescale),

@@ -110,6 +110,8 @@ pub(crate) fn multivariant(
                 bitrate: track.bitrate,
                 codec: &config.codec,
                 channels: config.channels,
+                // No protocol that encoders speak says so.
+                objects: 0,
                 peak_bitrate,
                 average_bitrate,
                 language: media::language(track),

@@ -165,6 +165,7 @@ fn adaptation_set(
             frame_rate: is_video.then_some(head.frame_rate),
             sample_rate: (!is_video).then_some(head.sample_rate),
             channels: (!is_video).then_some(head.channels),
+            objects: head.objects,
             segments: dash::SegmentTemplate {
                 timescale: head.timescale,
                 presentation_time_offset: zero.on(head),

@@ -293,6 +293,8 @@ pub(crate) struct Sound<'a> {
     /// RFC 6381 codec string.
     pub(crate) codec: &'a str,
     pub(crate) channels: u16,
+    /// Objects of Dolby Atmos; 0 without.
+    pub(crate) objects: u8,
     /// bit/s, in the format's container.
     pub(crate) peak_bitrate: u64,
     pub(crate) average_bitrate: u64,
@@ -324,6 +326,7 @@ fn sounds<'a>(
             bitrate: track.bitrate,
             codec: &head.codec,
             channels: head.channels,
+            objects: head.objects,
             peak_bitrate,
             average_bitrate,
             language: track.language.clone(),
@@ -341,7 +344,8 @@ fn sounds<'a>(
 fn place_in_file(before: &[Track], track: &Track) -> Result<usize, OriginError> {
     let kind = |track: &Track| {
         let head = track.head()?;
-        Ok::<_, OriginError>((codec_family(&head.codec).to_owned(), head.channels))
+        let family = codec_family(&head.codec).to_owned();
+        Ok::<_, OriginError>((family, head.channels, head.objects))
     };
     let own = kind(track)?;
     let mut others: Vec<&str> = Vec::new();
@@ -368,12 +372,12 @@ pub(crate) fn lone_tracks(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
     groups.collect()
 }
 
-/// Groups of interchangeable renditions: one codec, one channel count, one step of the bit rate ladder. A language that
+/// Groups of interchangeable renditions: one codec, one channel count, with objects or without, one step of the bit rate ladder. A language that
 /// has fewer steps than others repeats its last, so that switching groups never loses a language.
 pub(crate) fn audio_groups(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
     // Alternatives of the same content, best first; in order of first appearance.
     let keyed = sounds.iter().map(|sound| {
-        let kind = (codec_family(sound.codec), sound.channels);
+        let kind = (codec_family(sound.codec), sound.channels, sound.objects);
         ((kind, content_key(sound)), sound)
     });
     let mut contents = grouped(keyed);
@@ -385,7 +389,11 @@ pub(crate) fn audio_groups(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
         .map(|((kind, _), tracks)| (*kind, tracks.as_slice()));
     let kinds = grouped(by_kind);
     let mut groups = Vec::new();
-    for ((codec, channels), members) in &kinds {
+    for ((codec, channels, objects), members) in &kinds {
+        let layout = match objects {
+            0 => format!("{channels}ch"),
+            objects => format!("{objects}joc"),
+        };
         let steps = members.iter().map(|t| t.len()).max().unwrap_or_default();
         for step in 0..steps {
             let tracks = members
@@ -393,8 +401,8 @@ pub(crate) fn audio_groups(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
                 .filter_map(|t| t.get(step).or(t.last()).copied());
             let id = match (kinds.len(), step) {
                 (1, 0) => (*codec).to_owned(),
-                (_, 0) => format!("{codec}_{channels}ch"),
-                (_, step) => format!("{codec}_{channels}ch_{}", step.saturating_add(1)),
+                (_, 0) => format!("{codec}_{layout}"),
+                (_, step) => format!("{codec}_{layout}_{}", step.saturating_add(1)),
             };
             groups.push(hls::AudioGroup {
                 id,
@@ -447,6 +455,7 @@ fn renditions<'a>(sounds: impl Iterator<Item = &'a Sound<'a>>) -> Vec<hls::Audio
             name,
             language: sound.language.clone(),
             channels: Some(sound.channels),
+            objects: sound.objects,
             default: false,
             characteristics: match (sound.characteristics, sound.describes_video) {
                 (Some(stated), _) => Some(stated.to_owned()),

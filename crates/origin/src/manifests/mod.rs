@@ -151,7 +151,7 @@ fn set_key(track: &Track) -> SetKey {
     )
 }
 
-/// Tracks that a player may switch between: same kind, name and language, one codec family. In order of first
+/// Tracks that a player may switch between: same kind, name and language, one codec family, as many objects. In order of first
 /// appearance.
 fn switching_sets<'a>(
     tracks: &[WithTimeline<'a>],
@@ -160,7 +160,8 @@ fn switching_sets<'a>(
         .iter()
         .map(|track| {
             let head = track.0.head()?;
-            let key = (head.kind, codec_family(&head.codec), set_key(track.0));
+            let family = codec_family(&head.codec);
+            let key = (head.kind, family, head.objects, set_key(track.0));
             Ok((key, *track))
         })
         .collect();

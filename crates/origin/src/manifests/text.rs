@@ -184,6 +184,7 @@ pub(crate) fn adaptation_set(
             frame_rate: None,
             sample_rate: None,
             channels: None,
+            objects: 0,
             segments: dash::SegmentTemplate {
                 timescale: cut.scale,
                 presentation_time_offset: cut.offset,

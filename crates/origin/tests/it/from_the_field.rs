@@ -58,6 +58,43 @@ fn sounds_of_one_language_in_a_file_are_no_steps_of_a_ladder() {
     has(&sounds[1], "_3_1,");
 }
 
+/// Films from studios have Dolby Atmos beside a plain mix, which players that know it shall find.
+#[test]
+fn dolby_atmos_is_told_from_the_same_codec_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!("-map 0:v -map 1:a -map 2:a {X264} -ac 6 -c:a eac3 -b:a 256k");
+    let mut film = made(folder.path(), "film.mp4", &arguments);
+    // FFmpeg makes none: what its configuration lacks takes the place of the bit rates behind it.
+    let at = film.windows(4).position(|name| name == b"dec3").unwrap();
+    assert_eq!(film[at - 4..at], [0, 0, 0, 13]);
+    assert_eq!(film[at + 9..at + 17], *b"\0\0\0\x14btrt");
+    film[at - 1] = 15;
+    film[at + 9..at + 19].copy_from_slice(b"\x01\x10\0\0\0\x12free");
+    let bench = bench(&[("film.mp4", film)]);
+    let hls = "film.ism/manifest(format=m3u8-cmaf)";
+    let sounds = lines(&bench, hls, "#EXT-X-MEDIA:TYPE=AUDIO");
+    for (line, told) in sounds.iter().zip([
+        ["GROUP-ID=\"ec-3_16joc\"", "CHANNELS=\"16/JOC\""],
+        ["GROUP-ID=\"ec-3_6ch\"", "CHANNELS=\"6\""],
+    ]) {
+        assert!(told.iter().all(|told| line.contains(told)), "{line}");
+    }
+    assert_eq!(sounds.len(), 2, "{sounds:?}");
+    let mpd = bench.get("film.ism/manifest(format=mpd-time-cmaf)").text();
+    let scheme = "tag:dolby.com,2018:dash:EC3_Extension";
+    let told = mpd.lines().filter(|line| line.contains(scheme));
+    assert_eq!(
+        told.map(str::trim).collect::<Vec<_>>(),
+        [
+            format!("<SupplementalProperty schemeIdUri=\"{scheme}Type:2018\" value=\"JOC\"/>"),
+            format!(
+                "<SupplementalProperty schemeIdUri=\"{scheme}ComplexityIndex:2018\" value=\"16\"/>"
+            ),
+        ]
+    );
+    assert_eq!(mpd.matches("contentType=\"audio\"").count(), 2, "{mpd}");
+}
+
 /// A ladder of sound has a file for each step, or the same names in one.
 #[test]
 fn sounds_of_one_language_in_several_files_are_a_ladder() {

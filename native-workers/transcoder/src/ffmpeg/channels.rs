@@ -31,6 +31,16 @@ fn name(channel: Channel) -> &'static str {
     }
 }
 
+/// How many channels a layout of ffmpeg's has: `stereo`, `5.1(side)`, `3 channels`. `None` for those that nobody broadcasts.
+pub(super) fn of_layout(layout: &str) -> Option<u32> {
+    match layout.split('(').next()? {
+        "mono" => Some(1),
+        "stereo" | "downmix" => Some(2),
+        "quad" => Some(4),
+        numbers => numbers.split('.').map(|n| n.parse::<u32>().ok()).sum(),
+    }
+}
+
 fn of_pair(channel: Channel) -> bool {
     matches!(channel, Channel::StereoLeft | Channel::StereoRight)
 }
@@ -123,6 +133,19 @@ pub(super) fn source(audio: &AudioStream, whole: &str, place: &str) -> (Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layouts_have_so_many_channels() {
+        for (layout, channels) in [
+            ("mono", Some(1)),
+            ("stereo", Some(2)),
+            ("5.1(side)", Some(6)),
+            ("7.1", Some(8)),
+            ("hexadecagonal", None),
+        ] {
+            assert_eq!(of_layout(layout), channels, "{layout}");
+        }
+    }
 
     fn mono(id: u32, channel: Option<Channel>) -> (AudioStream, Option<Channel>) {
         let stream = AudioStream {

@@ -13,6 +13,18 @@ pub struct Demuxer {
     pub states_duration: bool,
     /// A single picture.
     pub still: bool,
+    /// Some of its streams begin late: what it is has to be looked for further than usual.
+    pub patient: bool,
+}
+
+impl Demuxer {
+    /// The arguments that have it looked at for long enough.
+    pub(super) fn patience(&self) -> &'static [&'static str] {
+        match self.patient {
+            true => &["-probesize", "64M", "-analyzeduration", "120M"],
+            false => &[],
+        }
+    }
 }
 
 const fn stated(name: &'static str, called: &'static str) -> Demuxer {
@@ -21,6 +33,7 @@ const fn stated(name: &'static str, called: &'static str) -> Demuxer {
         called,
         states_duration: true,
         still: false,
+        patient: false,
     }
 }
 
@@ -30,6 +43,7 @@ const fn stream(name: &'static str, called: &'static str) -> Demuxer {
         called,
         states_duration: false,
         still: false,
+        patient: false,
     }
 }
 
@@ -39,6 +53,7 @@ const fn picture(name: &'static str, called: &'static str) -> Demuxer {
         called,
         states_duration: false,
         still: true,
+        patient: false,
     }
 }
 

@@ -59,13 +59,7 @@ impl Loader<'_> {
         add(&["-hide_banner", "-nostdin", "-y", "-v", "error"]);
         // So that a long one is not taken for one that hangs.
         add(&["-progress", "pipe:1", "-stats_period", "5"]);
-        let whole = Input {
-            start_ms: 0,
-            length_ms: None,
-            late: 0.0,
-            ..input.clone()
-        };
-        arguments.extend(whole.arguments(true));
+        arguments.extend(input.whole().arguments(true));
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
         for (at, (stream, codec)) in streams.iter().enumerate() {
             add(&["-map", &format!("0:{stream}")]);
@@ -91,14 +85,6 @@ impl Loader<'_> {
         let ended = program.run_counted(self.stop, &mut |_| ()).await;
         fault::outcome(name, ended)?;
         let (demuxer, media) = self.look(name, &path).await?;
-        Ok(Input {
-            path,
-            demuxer,
-            file_start: media.start,
-            // By the clock of the source, which ffmpeg lets begin at 0.
-            late: input.late + media.start,
-            pictures: Vec::new(),
-            ..input.clone()
-        })
+        Ok(input.beside(path, demuxer, media.start))
     }
 }

@@ -43,6 +43,29 @@ pub struct Input {
 }
 
 impl Input {
+    /// Without its clip, and by its own clock.
+    pub(super) fn whole(&self) -> Self {
+        Self {
+            start_ms: 0,
+            length_ms: None,
+            late: 0.0,
+            ..self.clone()
+        }
+    }
+
+    /// The same part of a file with streams of this one, which begins at `start`.
+    pub(super) fn beside(&self, path: PathBuf, demuxer: Demuxer, start: f64) -> Self {
+        Self {
+            path,
+            demuxer,
+            file_start: start,
+            // By the clock of the source, which ffmpeg lets begin at 0.
+            late: self.late + start,
+            pictures: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// The arguments that open it at the key frame before `seconds`, whatever its clip.
     pub(super) fn from(&self, autorotate: bool, seconds: f64) -> Vec<String> {
         let whole = Self {
@@ -81,6 +104,7 @@ impl Input {
     pub fn arguments(&self, autorotate: bool) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
         out.extend(LIMITS.map(str::to_owned));
+        out.extend(self.demuxer.patience().iter().map(|&word| word.to_owned()));
         if !autorotate {
             out.push("-noautorotate".into());
         }
@@ -282,6 +306,15 @@ impl Loader<'_> {
                     "The input file '{name}' is a picture, not video or sound."
                 )));
             }
+            // Of a multiplex, one programme, unless somebody knows what is in it.
+            if selection.tracks.is_empty() {
+                media
+                    .videos
+                    .retain(|video| !media.beside.contains(&video.index));
+                media
+                    .audios
+                    .retain(|audio| !media.beside.contains(&audio.index));
+            }
             if sources.name.is_empty() {
                 sources.name.clone_from(&name);
             }
@@ -326,17 +359,18 @@ impl Loader<'_> {
                 Some(input) if main => (number, input),
                 _ => continue,
             };
-            let own = |videos: &[VideoStream]| -> Vec<u32> {
-                let own = videos.iter().filter(|video| video.input == number);
-                own.map(|video| video.index).collect()
-            };
-            let pictures = own(&videos);
+            let own = videos.iter().filter(|video| video.input == number);
+            let pictures: Vec<u32> = own.map(|video| video.index).collect();
+            let both = (&videos[..], &mut audios[..]);
+            let alike = self.steady(input, part.seconds, both, next).await?;
+            let next = next + alike.iter().len();
             let copy = self.indexed(input, part.seconds, &mut videos, next).await?;
-            if copy.is_some()
-                && let Some(original) = sources.inputs.get_mut(number)
+            if let Some(original) = sources.inputs.get_mut(number)
+                && (copy.is_some() || alike.is_some())
             {
                 original.pictures = pictures;
             }
+            sources.inputs.extend(alike);
             sources.inputs.extend(copy);
         }
         part.audios = channels::put_together(chosen(audios, &selection.tracks, true))?;
@@ -443,12 +477,28 @@ impl Loader<'_> {
     /// What the file is: first by its bytes, then in ffprobe's words.
     pub(super) async fn look(&self, name: &str, path: &Path) -> Step<(Demuxer, probe::Media)> {
         let head = head(path).map_err(|error| full(name, &error))?;
-        let demuxer = container::demuxer(&head).map_err(|known| {
+        let mut demuxer = container::demuxer(&head).map_err(|known| {
             failure::unsupported(match known {
                 Some(known) => format!("The input file '{name}' is {known}."),
                 None => format!("The input file '{name}' is in no format that is known."),
             })
         })?;
+        let first = self.looked(name, path, demuxer).await;
+        let is_late = |media: &probe::Media| media.has_silent_streams;
+        if demuxer.name != "mpegts" || first.as_ref().is_ok_and(|media| !is_late(media)) {
+            return Ok((demuxer, first?));
+        }
+        demuxer.patient = true;
+        match self.looked(name, path, demuxer).await {
+            Err(Stopped::Failed(_)) => {
+                demuxer.patient = false;
+                Ok((demuxer, first?))
+            }
+            again => Ok((demuxer, again?)),
+        }
+    }
+
+    async fn looked(&self, name: &str, path: &Path, demuxer: Demuxer) -> Step<probe::Media> {
         let mut arguments: Vec<String> = [
             "-v",
             "error",
@@ -456,10 +506,12 @@ impl Loader<'_> {
             "json",
             "-show_format",
             "-show_streams",
+            "-show_programs",
         ]
         .map(str::to_owned)
         .to_vec();
         arguments.extend(LIMITS.map(str::to_owned));
+        arguments.extend(demuxer.patience().iter().map(|&word| word.to_owned()));
         arguments.extend([
             "-f".into(),
             demuxer.name.into(),
@@ -478,7 +530,7 @@ impl Loader<'_> {
             reads: vec![path.to_owned()],
         };
         let (json, _) = fault::outcome(name, program.run(self.stop, None).await)?;
-        Ok((demuxer, probe::read(name, &json, demuxer)?))
+        probe::read(name, &json, demuxer)
     }
 }
 

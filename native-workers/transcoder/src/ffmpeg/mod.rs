@@ -42,6 +42,7 @@ mod stretch;
 mod times;
 pub mod tools;
 pub mod tracks;
+mod varying;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -31,6 +31,10 @@ pub struct Media {
     pub start: f64,
     pub bits_per_second: u64,
     pub lasts: Lasts,
+    /// There are streams of which nothing has been found but that they are there.
+    pub has_silent_streams: bool,
+    /// Indexes of the streams that are in other programmes of a transport stream than the best pictures.
+    pub beside: Vec<u32>,
 }
 
 impl Media {
@@ -222,6 +226,8 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
         start: number(&format, "start_time"),
         bits_per_second: number(&format, "bit_rate").max(0.0) as u64,
         lasts: Lasts::default(),
+        has_silent_streams: false,
+        beside: Vec::new(),
     };
     let shorter = |known: f64, stream: &Value| match (known, number(stream, "duration")) {
         (0.0, lasts) => lasts,
@@ -257,6 +263,7 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
                 }
             },
             "audio" if number(stream, "channels") < 1.0 || number(stream, "sample_rate") < 1.0 => {
+                media.has_silent_streams = true;
                 unreadable.get_or_insert_with(|| {
                     format!("nothing says what the sound of stream {index} is like")
                 });
@@ -307,7 +314,31 @@ pub fn read(name: &str, json: &[u8], demuxer: Demuxer) -> Step<Media> {
     media
         .videos
         .sort_by_key(|video| std::cmp::Reverse((video.coded.area(), video.bits_per_second)));
+    media.beside = beside(&probed, media.videos.first().map(|video| video.index));
     Ok(media)
+}
+
+/// The streams that are in programmes, but in none with `best`.
+fn beside(probed: &Value, best: Option<u32>) -> Vec<u32> {
+    let programmes = probed.get("programs").and_then(Value::as_array);
+    let streams = |programme: &Value| -> Vec<u32> {
+        let streams = programme.get("streams").and_then(Value::as_array);
+        let streams = streams.into_iter().flatten();
+        streams.map(|stream| whole(stream, "index")).collect()
+    };
+    let programmes: Vec<_> = programmes.into_iter().flatten().map(streams).collect();
+    let Some(best) = best else {
+        return Vec::new();
+    };
+    let (with, without): (Vec<_>, Vec<_>) = programmes
+        .into_iter()
+        .partition(|streams| streams.contains(&best));
+    if with.is_empty() {
+        return Vec::new();
+    }
+    let mut beside = without.concat();
+    beside.retain(|index| !with.iter().any(|streams| streams.contains(index)));
+    beside
 }
 
 fn video(name: &str, stream: &Value, index: u32, codec: String) -> Step<Option<VideoStream>> {

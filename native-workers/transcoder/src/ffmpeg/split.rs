@@ -432,6 +432,8 @@ impl OutputRun<'_> {
             .map(str::to_owned)
             .to_vec();
         arguments.extend(LIMITS.map(str::to_owned));
+        let patience = input.demuxer.patience().iter();
+        arguments.extend(patience.map(|&word| word.to_owned()));
         arguments.extend(
             [
                 "-select_streams",

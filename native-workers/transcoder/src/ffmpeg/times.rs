@@ -9,40 +9,7 @@ use super::fault;
 use super::inputs::{LIMITS, Loader};
 use super::sandbox::{Limits, Program};
 use crate::failure::{Step, Stopped};
-
-/// How much of a file is looked at for the times of its sound.
-const LOOK_SECONDS: u32 = 30;
-/// Packets around one, itself among them, by which its time is judged: about a second of sound.
-const AROUND: usize = 51;
-
-/// When a packet is heard, and for how long, in seconds.
-type Heard = (f64, f64);
-
-/// How many seconds apart packets are, the latest and the earliest, from when their sound is due: recorders state when packets came,
-/// which is several at a time. A lack of sound, which moves all that follows, does not count.
-pub(super) fn jitter(packets: &[Heard]) -> f64 {
-    let Some((start, _)) = packets.first() else {
-        return 0.0;
-    };
-    let mut due = *start;
-    let late: Vec<f64> = packets
-        .iter()
-        .map(|(time, lasts)| {
-            let late = time - due;
-            due += lasts;
-            late
-        })
-        .collect();
-    let (mut earliest, mut latest) = (0.0_f64, 0.0_f64);
-    for at in 0..late.len() {
-        let half = (AROUND / 2).min(at).min(late.len() - 1 - at);
-        let mut around = late[at - half..=at + half].to_vec();
-        around.sort_by(f64::total_cmp);
-        let late = late[at] - around[half];
-        (earliest, latest) = (earliest.min(late), latest.max(late));
-    }
-    latest - earliest
-}
+use crate::jitter::{Heard, LOOK_SECONDS, jitter};
 
 /// The packets of each stream: `{stream},{time},{duration}` a line, as ffprobe writes them; those without either are left out.
 fn packets(csv: &str) -> BTreeMap<u32, Vec<Heard>> {
@@ -59,10 +26,11 @@ fn packets(csv: &str) -> BTreeMap<u32, Vec<Heard>> {
 }
 
 impl Loader<'_> {
-    fn asking(&self, tool: &Path, words: &[&str], file: (&Path, Demuxer)) -> Program {
+    pub(super) fn asking(&self, tool: &Path, words: &[&str], file: (&Path, Demuxer)) -> Program {
         let (path, demuxer) = file;
         let mut arguments: Vec<String> = ["-v", "error"].map(str::to_owned).to_vec();
         arguments.extend(LIMITS.map(str::to_owned));
+        arguments.extend(demuxer.patience().iter().map(|&word| word.to_owned()));
         arguments.extend(["-f", demuxer.name, "-i"].map(str::to_owned));
         arguments.push(format!("file:{}", path.display()));
         arguments.extend(words.iter().map(|&word| word.to_owned()));
@@ -147,24 +115,6 @@ impl Loader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A hundred packets of 20 ms, each as late as said.
-    fn late(by: impl Fn(usize) -> f64) -> Vec<Heard> {
-        (0..100)
-            .map(|at| (at as f64 * 0.02 + by(at), 0.02))
-            .collect()
-    }
-
-    #[test]
-    fn packets_that_come_together_jitter_and_holes_do_not() {
-        let near = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found}");
-        near(jitter(&[]), 0.0);
-        near(jitter(&late(|_| 5.0)), 0.0);
-        // Three at the time of the first.
-        near(jitter(&late(|at| -0.02 * (at % 3) as f64)), 0.04);
-        near(jitter(&late(|at| if at >= 40 { 0.3 } else { 0.0 })), 0.0);
-        near(jitter(&late(|at| if at == 40 { 0.03 } else { 0.0 })), 0.03);
-    }
 
     #[test]
     fn tables_of_packets_are_read() {

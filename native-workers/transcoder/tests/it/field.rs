@@ -49,6 +49,28 @@ async fn sound_that_came_in_bursts_is_whole() {
     }
 }
 
+/// The same, where the engine is our own.
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_came_in_bursts_is_whole_for_both_engines() {
+    let folder = tempfile::tempdir().unwrap();
+    let steady = format!("{PICTURES} {SOUND} -c:v libx264 -preset ultrafast -c:a aac -b:a 192k");
+    let steady = source(folder.path(), "steady.mp4", &steady);
+    let arguments = format!(
+        "-i {} -c copy -bsf:a setts=ts=PTS-mod(N\\,2)*1000",
+        steady.display()
+    );
+    let film = source(folder.path(), "film.mp4", &arguments);
+    for choice in [Choice::BuiltIn, Choice::Ffmpeg] {
+        let fake = fake(choice).await;
+        fake.upload("film.mp4", std::fs::read(&film).unwrap());
+        let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+        fake.queue_with(fake.input("film.mp4"), vec![preset]);
+        let made = run(&fake).await;
+        let (least, most) = loudness(&made.path("aac_"));
+        assert!(least > 0.8 * most, "{choice:?}: {least} to {most}");
+    }
+}
+
 /// What is recorded in a browser, or written to a pipe, says nowhere how long it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_film_without_a_length_is_measured() {
@@ -268,4 +290,84 @@ async fn an_flv_whose_encoder_came_back_is_decoded_to_its_end() {
     assert!(likeness > 0.8, "{likeness} at {size}");
     let pictures = media::packets(&video, "v:0").len();
     assert!((1_199..=1_201).contains(&pictures), "{pictures}");
+}
+
+/// A broadcast that is recorded from before its sound comes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_comes_on_late_in_a_transport_stream_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = source(
+        folder.path(),
+        "film.ts",
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=24 -itsoffset 12 -f lavfi -i sine=440:d=12:r=48000 \
+         -c:v libx264 -preset ultrafast -g 50 -c:a aac",
+    );
+    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+    let made = encode(&film, preset).await;
+    let sound = made.path("aac_");
+    let (heard, shift) = (media::sound(&sound, 48_000), sound_start(&sound));
+    let first = heard.iter().position(|value| value.abs() > 0.05).unwrap();
+    let begins = first as f64 / 48_000.0 + shift;
+    assert!((begins - 12.0).abs() < 0.05, "{begins}");
+}
+
+/// What a tuner records of a multiplex: each programme has sound of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_programmes_one_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = source(
+        folder.path(),
+        "film.ts",
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=6 -f lavfi -i sine=880:d=6:r=48000 \
+         -f lavfi -i testsrc2=s=320x180:r=25:d=6 -f lavfi -i sine=440:d=6:r=48000 \
+         -map 0 -map 1 -map 2 -map 3 -c:v libx264 -preset ultrafast -c:a mp2 \
+         -program program_num=1:st=0:st=1 -program program_num=2:st=2:st=3",
+    );
+    let codecs = json!([aac(), small("H264Video")]);
+    let made = encode(&film, muxed(codecs, Value::Null)).await;
+    let file = made.path("small");
+    let found = media::probe(&file, "-show_entries stream=codec_type");
+    assert_eq!(found["streams"].as_array().unwrap().len(), 2, "{found}");
+    // The one with the larger pictures.
+    let sound = media::sound(&file, 48_000);
+    let crossings = sound[48_000..96_000].windows(2);
+    let crossings = crossings
+        .filter(|two| two[0] < 0.0 && two[1] >= 0.0)
+        .count();
+    assert!((435..=445).contains(&crossings), "{crossings}");
+}
+
+/// A broadcast that goes from stereo to surround and back.
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_changes_its_channels_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str, rest: &str| {
+        let arguments = format!(
+            "{PICTURES} {SOUND} -c:v libx264 -preset ultrafast -g 50 -c:a ac3 {rest} -f mpegts"
+        );
+        std::fs::read(source(folder.path(), name, &arguments)).unwrap()
+    };
+    let film = [
+        part("stereo.ts", "-ac 2"),
+        part("surround.ts", "-ac 6 -output_ts_offset 6"),
+        part("again.ts", "-ac 2 -output_ts_offset 12"),
+    ];
+    let film_path = folder.path().join("film.ts");
+    std::fs::write(&film_path, film.concat()).unwrap();
+    let preset = standard(json!([aac(), small("H264Video")]), Value::Null);
+    let made = encode(&film_path, preset).await;
+    let sound = made.path("aac_");
+    // Of 18 seconds, and each at its time.
+    let packets = media::packets(&sound, "a:0");
+    assert!((838..=852).contains(&packets.len()), "{}", packets.len());
+    for pair in packets.windows(2) {
+        let apart = pair[1].pts - pair[0].pts;
+        assert!((0.02..0.023).contains(&apart), "{apart} at {}", pair[0].pts);
+    }
+    let heard = media::sound(&sound, 48_000);
+    let silent = heard[24_000..heard.len() - 24_000]
+        .chunks(4_800)
+        .filter(|part| part.iter().all(|value| value.abs() < 0.02))
+        .count();
+    assert_eq!(silent, 0);
 }
