@@ -14,19 +14,35 @@ const LINES: u32 = 360;
 const USUAL_KBPS: f64 = 650.0;
 const QUALITY: &str = "23";
 
+/// Where of `parts`, which come one after the other, `moment` is, in parts of the whole: which one, and seconds from its start.
+fn find(parts: &[Part], moment: f64) -> Option<(&Part, f64)> {
+    let whole: f64 = parts.iter().map(|part| part.seconds).sum();
+    let mut left = whole * moment;
+    for part in parts {
+        if left < part.seconds {
+            return Some((part, left));
+        }
+        left -= part.seconds;
+    }
+    parts.last().map(|part| (part, part.seconds))
+}
+
 /// How many bits the source needs beside a usual one: 0.25 to 1.5.
-pub(super) async fn content(run: &OutputRun<'_>, part: &Part) -> Step<f64> {
-    let Some(video) = &part.video else {
-        return Ok(1.0);
-    };
-    let Some(input) = run.sources.inputs.get(video.input) else {
-        return Ok(1.0);
-    };
+pub(super) async fn content(run: &OutputRun<'_>) -> Step<f64> {
     let (mut bits, mut seconds) = (0.0, 0.0);
     for moment in MOMENTS {
+        let Some((part, from)) = find(&run.sources.parts, moment) else {
+            continue;
+        };
+        let Some(video) = &part.video else {
+            continue;
+        };
+        let Some(input) = run.sources.inputs.get(video.input) else {
+            continue;
+        };
         let length = (part.seconds * 1000.0) as u64;
         let look = LOOK_MS.min(length.max(1));
-        let from = ((part.seconds * moment * 1000.0) as u64).min(length.saturating_sub(look));
+        let from = ((from * 1000.0) as u64).min(length.saturating_sub(look));
         let input = inputs::Input {
             start_ms: input.start_ms + from,
             length_ms: Some(look),
@@ -70,6 +86,24 @@ fn encode(index: u32) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_whole_sequence() {
+        let part = |seconds| Part {
+            video: None,
+            audios: Vec::new(),
+            seconds,
+            still: false,
+            first: None,
+        };
+        let parts = [part(10.0), part(30.0)];
+        let at = |moment| find(&parts, moment).map(|(part, from)| (part.seconds, from));
+        assert_eq!(at(0.15), Some((10.0, 6.0)));
+        assert_eq!(at(0.5), Some((30.0, 10.0)));
+        assert_eq!(at(0.85), Some((30.0, 24.0)));
+        assert_eq!(at(1.0), Some((30.0, 30.0)));
+        assert!(find(&[], 0.5).is_none());
+    }
 
     #[test]
     fn measuring_does_not_depend_on_the_machine() {

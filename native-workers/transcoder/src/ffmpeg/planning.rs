@@ -372,7 +372,7 @@ impl OutputRun<'_> {
             ..source
         };
         let content = match &encode.ladder {
-            Ladder::ContentAware(_) => measure::content(self, part).await?,
+            Ladder::ContentAware(_) => measure::content(self).await?,
             _ => 1.0,
         };
         let made = rungs::rungs(encode, source, canvas.colour, content, tools)?;
