@@ -33,15 +33,21 @@ async fn queued(engine: Choice, film: &[u8], preset: &Value) -> Fake {
     fake
 }
 
-/// Kills a worker after each change that a whole job makes, in turn: a job of `seconds` of film in `size`, long enough for three
-/// chunks, the last of which is not reported, as the job is done with it.
-async fn killed_after_each_change(engine: Choice, preset: Value, size: &str, seconds: u32) {
+/// Kills a worker after each change that a whole job makes, in turn: a job of `seconds` of film in `size`, with so many pictures a
+/// second, long enough for three chunks, the last of which is not reported, as the job is done with it.
+async fn killed_after_each_change(
+    engine: Choice,
+    preset: Value,
+    (size, rate): (&str, u32),
+    seconds: u32,
+) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("film.mp4");
     media::ffmpeg(
         &format!(
-            "-f lavfi -i testsrc2=s={size}:r=25:d={seconds} -f lavfi -i sine=440:d={seconds} -pix_fmt yuv420p -c:v libx264 \
-             -preset ultrafast -g 50 -ac 2 -c:a aac -b:a 96k"
+            "-f lavfi -i testsrc2=s={size}:r={rate}:d={seconds} -f lavfi -i sine=440:d={seconds} -pix_fmt yuv420p -c:v libx264 \
+             -preset ultrafast -g {} -ac 2 -c:a aac -b:a 96k",
+            2 * rate
         ),
         &path,
     );
@@ -104,12 +110,18 @@ async fn killed_after_each_change(engine: Choice, preset: Value, size: &str, sec
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_built_in_engine_is_killed_after_each_change() {
-    killed_after_each_change(Choice::BuiltIn, named("AdaptiveStreaming"), "320x180", 36).await;
+    killed_after_each_change(
+        Choice::BuiltIn,
+        named("AdaptiveStreaming"),
+        ("320x180", 25),
+        36,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ffmpeg_engine_is_killed_after_each_change() {
-    killed_after_each_change(Choice::Ffmpeg, ladder(), "128x72", 66).await;
+    killed_after_each_change(Choice::Ffmpeg, ladder(), ("128x72", 5), 66).await;
 }
 
 /// The tracks of its files are put together where the worker is, and lie in storage until the job is known to be over.
@@ -122,5 +134,5 @@ async fn a_worker_that_puts_tracks_together_is_killed_after_each_change() {
         "filenamePattern": "{Basename}_{Label}{Extension}",
         "outputFiles": [{"labels": ["small", "sound"]}, {"labels": ["tiny", "sound"]}],
     }]);
-    killed_after_each_change(Choice::Ffmpeg, preset, "128x72", 66).await;
+    killed_after_each_change(Choice::Ffmpeg, preset, ("128x72", 5), 66).await;
 }
