@@ -7,10 +7,15 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The cargo that runs us, without what it told us about our own package: build scripts of dependencies watch some of
-/// these variables, and would run again after every call of cargo that does not come from here.
+/// The cargo that runs us.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    calling_cargo(env!("CARGO"))
+}
+
+/// `program`, which calls cargo, without what that told us about our own package: build scripts of dependencies watch some of
+/// these variables, and would run again after every call of cargo that does not come from here.
+pub(crate) fn calling_cargo(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let ours = [

@@ -5,7 +5,9 @@ use crate::checks::pure_crates;
 use crate::debian::Need;
 use crate::installation::Installation;
 use crate::postgres::Postgres;
-use crate::run::{cargo, give_way, has, one_at_a_time, only_when_idle, quiet, step, tee};
+use crate::run::{
+    calling_cargo, cargo, give_way, has, one_at_a_time, only_when_idle, quiet, step, tee,
+};
 use crate::sum::{Outcome, Report, Sum};
 use crate::tally::Tally;
 use crate::{build, debian, node, paths, ports};
@@ -536,7 +538,7 @@ pub(crate) fn example(name: &str, purpose: For) -> Result<Command> {
 
 fn azurite() -> Outcome {
     let modules = azurite_modules()?;
-    tee(Command::new("sh")
+    tee(calling_cargo("sh")
         .arg(paths::root().join("tests/blob/test_azurite.sh"))
         .arg(&modules)
         .args([env!("CARGO"), "test", "--release"])
