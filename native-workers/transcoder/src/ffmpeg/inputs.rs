@@ -291,7 +291,9 @@ impl Loader<'_> {
                 media.measured(self.length(&name, (&path, demuxer)).await?);
             }
             if !media.audios.is_empty() {
-                let jitters = self.jitters(&name, (&path, demuxer)).await?;
+                let even = media.audios.iter().filter(|audio| audio.is_even());
+                let even: Vec<u32> = even.map(|audio| audio.index).collect();
+                let jitters = self.jitters(&name, (&path, demuxer), &even).await?;
                 for audio in &mut media.audios {
                     audio.jitter = jitters.get(&audio.index).copied().unwrap_or(0.0);
                 }

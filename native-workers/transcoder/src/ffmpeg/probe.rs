@@ -111,6 +111,13 @@ pub struct AudioStream {
     pub feeds: Vec<Feed>,
 }
 
+impl AudioStream {
+    /// Whether all its packets are equally long.
+    pub(super) fn is_even(&self) -> bool {
+        ["aac", "mp2", "mp3", "ac3", "eac3"].contains(&&*self.codec)
+    }
+}
+
 impl VideoStream {
     /// Upright and in square pixels, both sides even.
     pub fn shown(&self, turned: bool) -> Size {

@@ -9,7 +9,7 @@ use super::fault;
 use super::inputs::{LIMITS, Loader};
 use super::sandbox::{Limits, Program};
 use crate::failure::{Step, Stopped};
-use crate::jitter::{Heard, LOOK_SECONDS, jitter};
+use crate::jitter::{Heard, LOOK_SECONDS, evened, jitter};
 
 /// The packets of each stream: `{stream},{time},{duration}` a line, as ffprobe writes them; those without either are left out.
 fn packets(csv: &str) -> BTreeMap<u32, Vec<Heard>> {
@@ -46,11 +46,12 @@ impl Loader<'_> {
         }
     }
 
-    /// The jitter of each stream of sound, by its index in the file.
+    /// The jitter of each stream of sound, by its index in the file. `even`: those whose packets are equally long.
     pub(super) async fn jitters(
         &self,
         name: &str,
         file: (&Path, Demuxer),
+        even: &[u32],
     ) -> Step<BTreeMap<u32, f64>> {
         let beginning = format!("%+{LOOK_SECONDS}");
         let entries = "packet=stream_index,pts_time,duration_time";
@@ -74,7 +75,10 @@ impl Loader<'_> {
         let found = packets(&String::from_utf8_lossy(&csv));
         Ok(found
             .into_iter()
-            .map(|(stream, packets)| (stream, jitter(&packets)))
+            .map(|(stream, packets)| {
+                let even = even.contains(&stream).then(|| jitter(&evened(&packets)));
+                (stream, jitter(&packets).max(even.unwrap_or(0.0)))
+            })
             .collect())
     }
 

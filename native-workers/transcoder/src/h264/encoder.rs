@@ -255,10 +255,6 @@ impl Encoder {
     }
 }
 
-/// Pixels of a picture from which on its blocks are compared by their differences alone, and not by what is left of those after a
-/// transform. A large picture is made of blocks that are easily told apart: see docs/benchmarks.md.
-const LARGE: u64 = 1_800_000;
-
 fn fill(parameters: &mut sys::SEncParamExt, config: &EncoderConfig) {
     parameters.iUsageType = sys::CAMERA_VIDEO_REAL_TIME;
     parameters.iPicWidth = config.size.width as c_int;
@@ -267,10 +263,7 @@ fn fill(parameters: &mut sys::SEncParamExt, config: &EncoderConfig) {
     parameters.fMaxFrameRate = config.frames_per_second;
     parameters.iTemporalLayerNum = 1;
     parameters.iSpatialLayerNum = 1;
-    parameters.iComplexityMode = match config.size.area() >= LARGE {
-        true => sys::LOW_COMPLEXITY,
-        false => sys::MEDIUM_COMPLEXITY,
-    };
+    parameters.iComplexityMode = sys::MEDIUM_COMPLEXITY;
     parameters.uiIntraPeriod = 0;
     parameters.iNumRefFrame = 1;
     parameters.eSpsPpsIdStrategy = sys::CONSTANT_ID;
