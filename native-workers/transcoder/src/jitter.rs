@@ -75,7 +75,8 @@ mod tests {
             .map(|two| (two[0].0, two[1].0 - two[0].0))
             .collect();
         near(jitter(&stated), 0.0);
-        near(jitter(&evened(&stated)), 0.02);
+        // Of two, either may be taken for the one that is on time.
+        near(jitter(&evened(&stated)), 0.04);
         near(jitter(&late(|at| if at == 40 { 0.03 } else { 0.0 })), 0.03);
     }
 }
