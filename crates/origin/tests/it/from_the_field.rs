@@ -80,7 +80,8 @@ fn dolby_atmos_is_told_from_the_same_codec_without() {
         assert!(told.iter().all(|told| line.contains(told)), "{line}");
     }
     assert_eq!(sounds.len(), 2, "{sounds:?}");
-    let mpd = bench.get("film.ism/manifest(format=mpd-time-cmaf)").text();
+    let got = bench.get("film.ism/manifest(format=mpd-time-cmaf)");
+    let mpd = got.text();
     let scheme = "tag:dolby.com,2018:dash:EC3_Extension";
     let told = mpd.lines().filter(|line| line.contains(scheme));
     assert_eq!(
