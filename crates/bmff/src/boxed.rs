@@ -232,7 +232,7 @@ impl BoxedCodec {
     }
 
     /// How many objects of Dolby Atmos there are at most in Dolby Digital Plus, its complexity index; `None` where there are none.
-    /// ETSI TS 102 366 clause F.6.1: behind the substreams, reserved 7, flag 1, index 8.
+    /// ETSI TS 103 420, which extends `dec3`: behind all substreams, whose fields are those of `eac3`, reserved 7, flag 1, index 8.
     #[must_use]
     pub fn objects(&self) -> Option<u8> {
         if self.kind != BoxedKind::Eac3 {

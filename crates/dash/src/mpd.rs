@@ -103,7 +103,7 @@ pub struct Representation {
     pub sample_rate: Option<u32>,
     /// Count of channels.
     pub channels: Option<u16>,
-    /// Objects of Dolby Atmos, told beside the channels (Dolby Digital Plus in DASH, as ETSI TS 103 420 annex D has it); 0 without.
+    /// Objects of Dolby Atmos, told beside the channels by Dolby's own schemes; 0 without.
     pub objects: u8,
     /// Its segments.
     pub segments: SegmentTemplate,

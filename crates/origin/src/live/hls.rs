@@ -110,7 +110,7 @@ pub(crate) fn multivariant(
                 bitrate: track.bitrate,
                 codec: &config.codec,
                 channels: config.channels,
-                // No protocol that encoders speak says so.
+                // Sound comes in as AAC or Opus.
                 objects: 0,
                 peak_bitrate,
                 average_bitrate,

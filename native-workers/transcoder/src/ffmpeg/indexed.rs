@@ -58,6 +58,27 @@ impl Loader<'_> {
     }
 
     async fn copied(&self, input: &Input, seconds: f64, streams: &[u32]) -> Step<Input> {
+        let mut made: Vec<String> = Vec::new();
+        let mut add = |words: &[&str]| made.extend(words.iter().map(|&word| word.to_owned()));
+        for stream in streams {
+            add(&["-map", &format!("0:{stream}")]);
+        }
+        add(&["-c", "copy"]);
+        add(&UNRIPE);
+        add(&["-video_track_timescale", "90000", "-f", "mov"]);
+        self.remade(input, (seconds, streams.len()), made, streams)
+            .await
+    }
+
+    /// A file of streams of `input`, which is so many seconds long and of which so many streams are taken, as `made` says. `pictures`: what is read
+    /// beside it, see [`Input::read_along`].
+    pub(super) async fn remade(
+        &self,
+        input: &Input,
+        (seconds, streams): (f64, usize),
+        made: Vec<String>,
+        pictures: &[u32],
+    ) -> Step<Input> {
         let path = self.path();
         let mut arguments: Vec<String> = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
@@ -65,20 +86,15 @@ impl Loader<'_> {
         // So that a long one is not taken for one that hangs.
         add(&["-progress", "pipe:1", "-stats_period", "5"]);
         arguments.extend(input.whole().arguments(true));
-        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
-        for stream in streams {
-            add(&["-map", &format!("0:{stream}")]);
-        }
-        add(&["-c", "copy", "-map_metadata", "-1", "-map_chapters", "-1"]);
-        add(&UNRIPE);
-        let file = format!("file:{}", path.display());
-        add(&["-video_track_timescale", "90000", "-f", "mov", &file]);
-        arguments.extend(Input::read_along(0, streams));
+        arguments.extend(["-map_metadata", "-1", "-map_chapters", "-1"].map(str::to_owned));
+        arguments.extend(made);
+        arguments.push(format!("file:{}", path.display()));
+        arguments.extend(Input::read_along(0, pictures));
         let program = Program {
             path: self.engine.tools.ffmpeg.clone(),
             arguments,
             folder: self.folder.to_owned(),
-            limits: self.engine.limits(seconds, streams.len()),
+            limits: self.engine.limits(seconds, streams),
             reads: vec![input.path.clone()],
         };
         let name = input.demuxer.called;

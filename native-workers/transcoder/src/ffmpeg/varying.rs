@@ -10,7 +10,6 @@ use super::channels::of_layout;
 use super::fault;
 use super::inputs::{Input, Loader};
 use super::probe::{AudioStream, VideoStream};
-use super::sandbox::Program;
 use crate::failure::{Step, Stopped};
 
 /// Demuxers of containers in which one stream may hold sound of several shapes.
@@ -133,13 +132,8 @@ impl Loader<'_> {
         audios: &[AudioStream],
         pictures: &[u32],
     ) -> Step<Input> {
-        let path = self.path();
-        let mut arguments: Vec<String> = Vec::new();
-        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
-        add(&["-hide_banner", "-nostdin", "-y", "-v", "error"]);
-        add(&["-progress", "pipe:1", "-stats_period", "5"]);
-        arguments.extend(input.whole().arguments(true));
-        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        let mut made: Vec<String> = Vec::new();
+        let mut add = |words: &[&str]| made.extend(words.iter().map(|&word| word.to_owned()));
         for (at, audio) in audios.iter().enumerate() {
             add(&["-map", &format!("0:{}", audio.index)]);
             add(&[&format!("-ac:{at}"), &audio.channels.to_string()]);
@@ -153,21 +147,9 @@ impl Loader<'_> {
             "-sample_fmt",
             "s16",
         ]);
-        add(&["-map_metadata", "-1", "-map_chapters", "-1"]);
-        add(&["-f", "matroska", &format!("file:{}", path.display())]);
-        arguments.extend(Input::read_along(0, pictures));
-        let program = Program {
-            path: self.engine.tools.ffmpeg.clone(),
-            arguments,
-            folder: self.folder.to_owned(),
-            limits: self.engine.limits(seconds, audios.len()),
-            reads: vec![input.path.clone()],
-        };
-        let name = input.demuxer.called;
-        let ended = program.run_counted(self.stop, &mut |_| ()).await;
-        fault::outcome(name, ended)?;
-        let (demuxer, media) = self.look(name, &path).await?;
-        Ok(input.beside(path, demuxer, media.start))
+        add(&["-f", "matroska"]);
+        self.remade(input, (seconds, audios.len()), made, pictures)
+            .await
     }
 }
 
