@@ -27,6 +27,7 @@ use headwater_ism::{EntryKind, TrackEntry};
 use headwater_work::Place;
 
 use super::inputs::{LIMITS, Loader, full, open_own};
+use super::later::{Later, later_at};
 use super::manifest::NANOS;
 use super::sandbox::{Limits, Program};
 use super::{UNRIPE, fault, pack};
@@ -40,7 +41,7 @@ const MAX_HEADER_BYTES: u64 = 1 << 20;
 /// Largest fragment.
 const MAX_FRAGMENT_BYTES: usize = 256 << 20;
 /// Fragments that are read at a time.
-const AT_A_TIME: usize = 4;
+pub(super) const AT_A_TIME: usize = 4;
 /// Samples of a file that are written at a time.
 const RUN: usize = 250;
 /// How far the temporary files' clocks are before the first moment, in ns: decode times are a little earlier.
@@ -61,6 +62,8 @@ enum Samples {
     Fragments {
         builder: Box<ArchiveBuilder>,
         starts: Vec<u64>,
+        /// What is other than `builder` has it, ascending.
+        later: Vec<Later>,
     },
     /// A file that was fetched.
     File { path: PathBuf, table: SampleTable },
@@ -78,13 +81,14 @@ pub(super) struct Archived {
 }
 
 impl Archived {
-    /// The track in the folder `path` of `place`.
+    /// The track in the folder `path` of `place`, of the archive whose server manifest is `manifest` with `.ism`.
     ///
     /// Errors: `ContentUnsupported` and `ContentMalformed` for headers that cannot be read, `DownloadNotAccessible` without a
-    /// fragment, those of reading.
+    /// fragment, those of reading and of [`Loader::later_settings`].
     pub(super) async fn folder(
         loader: &Loader<'_>,
         place: &Place,
+        manifest: &str,
         path: &str,
         entry: &TrackEntry,
     ) -> Step<Self> {
@@ -109,12 +113,12 @@ impl Archived {
         let store = loader.storage.store(place).map_err(failure::internal)?;
         let prefix = format!("{}/", blob_name(place, path));
         let names = source::listing(&store, &prefix, loader.stop).await?;
-        let later = format!("{ARCHIVE_HEADER}-1");
-        if names.contains(&later) {
-            return Err(failure::unsupported(format!(
-                "The archived track '{path}' was sent with other settings later on ({later}): it cannot be taken as one input."
-            )));
-        }
+        let later = if names.contains(&format!("{ARCHIVE_HEADER}-1")) {
+            let first = builder.config();
+            loader.later_settings(place, manifest, path, first).await?
+        } else {
+            Vec::new()
+        };
         let mut starts: Vec<u64> = names
             .iter()
             .filter_map(|name| {
@@ -138,6 +142,7 @@ impl Archived {
             samples: Samples::Fragments {
                 builder: Box::new(builder),
                 starts,
+                later,
             },
         })
     }
@@ -270,7 +275,7 @@ impl Writer<'_> {
             let duration = next.map_or(i64::from(sample.duration), |next| next - sample.dts);
             let bytes = read(sample).ok_or("a sample is not where it should be")?;
             stated.push(SegmentSample {
-                size: sample.size,
+                size: u32::try_from(bytes.len()).map_err(|_| "a sample is too large")?,
                 duration: u32::try_from(duration).map_err(|_| "a sample lasts too long")?,
                 cto: i32::try_from(sample.pts - sample.dts + self.lead)
                     .map_err(|_| "a picture is reordered too far")?,
@@ -371,7 +376,11 @@ async fn write(
         failure::malformed(format!("The track '{}' cannot be read: {why}.", track.name))
     };
     match &track.samples {
-        Samples::Fragments { builder, starts } => {
+        Samples::Fragments {
+            builder,
+            starts,
+            later,
+        } => {
             let touched = track.touched(starts, span);
             let mut reads = stream::iter(
                 touched
@@ -391,10 +400,15 @@ async fn write(
                         continue;
                     }
                 };
+                let sets = later_at(later, start).map(|later| &later.sets);
                 let at = |sample: &TimedSample| {
                     let from = usize::try_from(sample.offset).ok()?;
                     let to = from.checked_add(sample.size as usize)?;
-                    (to <= bytes.len()).then(|| bytes.slice(from..to))
+                    let own = (to <= bytes.len()).then(|| bytes.slice(from..to))?;
+                    Some(match sets.filter(|_| sample.sync) {
+                        Some(sets) => [&sets[..], &own[..]].concat().into(),
+                        None => own,
+                    })
                 };
                 if let Err(why) = writer.run(&samples, at) {
                     tracing::warn!(track = track.name, start, why, "a fragment is left out");

@@ -213,9 +213,34 @@ fn scale(size: Size, from: Option<&VideoStream>, canvas: &Canvas) -> String {
     )
 }
 
+/// Options of an input whose pictures may change their size or format on the way, as where an encoder came back: the graph goes on. ffmpeg
+/// would make it anew, and what its filters count would begin at 0 again.
+const ONE_GRAPH: [&str; 2] = ["-reinit_filter:v", "0"];
+
+/// Whether the graph begins with all pictures of `video` having the size of its first. What ffmpeg turns by itself comes before the graph.
+fn is_steady(video: &VideoStream, filters: &Filters) -> bool {
+    filters.turn != Turn::Auto || video.rotation == 0
+}
+
+/// Options for the input that `videos` are taken from.
+pub(super) fn input_options<'a>(
+    videos: impl IntoIterator<Item = &'a VideoStream>,
+    filters: &Filters,
+) -> Vec<String> {
+    let mut videos = videos.into_iter().peekable();
+    let one_graph = videos.peek().is_some() && videos.all(|video| is_steady(video, filters));
+    let options = ONE_GRAPH.iter().filter(|_| one_graph);
+    options.map(|&word| word.to_owned()).collect()
+}
+
 /// The filters that make a source's pictures upright, whole and of usual brightness.
 fn prepared(video: &VideoStream, filters: &Filters, canvas: &Canvas) -> Vec<String> {
     let mut out = Vec::new();
+    if is_steady(video, filters) {
+        // Pictures that have it pass through as they are.
+        let Size { width, height } = video.coded;
+        out.push(format!("scale={width}:{height}:flags={SCALING}:interl=-1"));
+    }
     match (filters.deinterlace, video.interlaced) {
         (Some(Deinterlace::Off), _) | (None, Interlacing::No) => {}
         (Some(Deinterlace::On(parity)), _) => {

@@ -219,6 +219,7 @@ fn opened(run: &OutputRun<'_>, seconds: f64, sizes: Sizes, before: &str) -> Step
     };
     let filters = &run.preset.filters;
     let mut arguments = run.opening(run.threads());
+    arguments.extend(graph::input_options([video], filters));
     arguments.extend(input.arguments(filters.turn == Turn::Auto));
     let map = format!("0:{}", video.index);
     let chain = graph::still(video, filters, &canvas(run)?, sizes, parts.len() == 1);
@@ -256,6 +257,9 @@ fn opened_for_many(
                 .map(|length| length.saturating_sub(skipped).max(1));
             from = 0.0;
         }
+        let videos = parts.iter().filter_map(|part| part.video.as_ref());
+        let own = videos.filter(|video| video.input == number);
+        arguments.extend(graph::input_options(own, filters));
         arguments.extend(input.arguments(filters.turn == Turn::Auto));
     }
     // Nothing of interest comes later, but the last may have to be waited for.

@@ -213,6 +213,10 @@ pub struct Loader<'a> {
     pub folder: &'a Path,
     /// An asset without named files gives all of them, and not the only one.
     pub all_files: bool,
+    /// Pictures are copied as well.
+    pub copies: bool,
+    /// So is sound.
+    pub copies_sound: bool,
 }
 
 impl Loader<'_> {

@@ -193,10 +193,13 @@ impl Loader<'_> {
         sources: &mut Sources,
     ) -> Step<(Vec<Fetched>, Selection)> {
         let mut tracks = Vec::with_capacity(entries.len());
+        let manifest = name
+            .get(..name.len().saturating_sub(".ism".len()))
+            .unwrap_or(name);
         for entry in entries {
             let path = beside(&entry.source);
             let track = if entry.is_folder() {
-                Archived::folder(self, place, &path, entry).await?
+                Archived::folder(self, place, manifest, &path, entry).await?
             } else {
                 Archived::file(self, place, &path, entry).await?
             };
@@ -218,8 +221,7 @@ impl Loader<'_> {
         let (path, first) = joined(self, place, &tracks, span).await?;
         let millis =
             |time: i128| u64::try_from((time - first).max(0) / (NANOS / 1000)).unwrap_or(0);
-        let stem = name.rsplit('/').next().unwrap_or(name);
-        let stem = stem.get(..stem.len().saturating_sub(4)).unwrap_or(stem);
+        let stem = manifest.rsplit('/').next().unwrap_or(manifest);
         let rest = Selection {
             label: selection.label.clone(),
             start_ms: start.map(|_| millis(span.start)).filter(|&start| start > 0),

@@ -24,6 +24,7 @@ pub mod inputs;
 #[cfg(target_os = "linux")]
 pub mod landlock;
 mod languages;
+mod later;
 mod manifest;
 mod measure;
 pub mod output;
@@ -49,7 +50,7 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use headwater_net::egress::Guard;
-use headwater_preset::{Preset, VideoCodec};
+use headwater_preset::{AudioCodec, Preset, VideoCodec};
 use headwater_work::{Claim, WorkOutput};
 
 use crate::engine::{Engine, Job, by_urgency};
@@ -152,6 +153,8 @@ impl Ffmpeg {
             stop: &job.stop,
             folder: folder.path(),
             all_files: presets.iter().all(copies),
+            copies: presets.iter().any(copies),
+            copies_sound: presets.iter().any(copies_sound),
         };
         let sources = loader.load(&claim.input).await?;
         let mut runs = Vec::with_capacity(presets.len());
@@ -190,6 +193,12 @@ fn copies(preset: &Preset) -> bool {
         .videos
         .iter()
         .any(|video| matches!(video, VideoCodec::Copy { .. }))
+}
+
+/// Whether sound is taken as it is.
+fn copies_sound(preset: &Preset) -> bool {
+    let mut audios = preset.audios.iter();
+    audios.any(|audio| matches!(audio, AudioCodec::Copy { .. }))
 }
 
 /// Milliseconds of the presentation.

@@ -315,8 +315,15 @@ impl<'a> OutputRun<'a> {
         let threads = self.threads().to_string();
         let mut arguments = self.opening(self.threads());
         let autorotate = self.preset.filters.turn == headwater_preset::Turn::Auto;
-        for input in &self.sources.inputs {
+        for (number, input) in self.sources.inputs.iter().enumerate() {
             arguments.extend(["-threads".into(), threads.clone()]);
+            let videos = self
+                .sources
+                .parts
+                .iter()
+                .filter_map(|part| part.video.as_ref());
+            let own = videos.filter(|video| video.input == number);
+            arguments.extend(graph::input_options(own, &self.preset.filters));
             arguments.extend(input.arguments(autorotate));
         }
         if !graph.is_empty() {

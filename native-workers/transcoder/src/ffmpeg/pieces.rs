@@ -80,7 +80,10 @@ impl Limits {
 
     /// Puts these limits into what the graph's `prepared` gave: whoever makes pictures whole looks at those before and after.
     pub(super) fn inside(&self, steps: &mut Vec<String>) {
-        let at = usize::from(steps.first().is_some_and(|step| step.starts_with("bwdif")));
+        let at = steps
+            .iter()
+            .take_while(|step| step.starts_with("scale") || step.starts_with("bwdif"))
+            .count();
         steps.splice(at..at, self.filters());
     }
 }

@@ -77,6 +77,8 @@ impl OutputRun<'_> {
             Some(seconds) => input.from(autorotate, (seconds - RUN_UP).max(0.0)),
             None => input.arguments(autorotate),
         };
+        let options = graph::input_options([&*video], &self.preset.filters);
+        opened.arguments.extend(options);
         opened.arguments.extend(arguments);
         video.input = opened.count;
         opened.count += 1;

@@ -14,6 +14,8 @@ use crate::failure::{Step, Stopped};
 
 /// Demuxers of containers in which one stream may hold sound of several shapes.
 const VARYING: [&str; 3] = ["mpegts", "mpeg", "flv"];
+/// Codecs whose frames say themselves what they are, so that any container may.
+const VARYING_CODECS: [&str; 6] = ["ac3", "eac3", "dts", "truehd", "mp2", "mp3"];
 
 /// What decoded sound is like.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +54,7 @@ fn shapes(told: &str) -> BTreeMap<u32, BTreeSet<Shape>> {
 
 impl Loader<'_> {
     /// Puts those of `audios` of `input`, which is the job's `number`th and `seconds` long, that change into a file of their own, and tells
-    /// them that they are the `next` input. `None`: none does, or it cannot be done.
+    /// them that they are the `next` input. `None`: none does, it is to be copied as it is, or it cannot be done.
     ///
     /// Errors: `Interrupted` if the job is.
     pub(super) async fn steady(
@@ -62,8 +64,12 @@ impl Loader<'_> {
         (videos, audios): (&[VideoStream], &mut [(String, AudioStream)]),
         next: usize,
     ) -> Step<Option<Input>> {
-        let own = |audio: &AudioStream| audio.input == number;
-        if !VARYING.contains(&input.demuxer.name) || !audios.iter().any(|(_, audio)| own(audio)) {
+        let contained = VARYING.contains(&input.demuxer.name);
+        let own = |audio: &AudioStream| {
+            let may = contained || VARYING_CODECS.contains(&audio.codec.as_str());
+            audio.input == number && may
+        };
+        if self.copies_sound || !audios.iter().any(|(_, audio)| own(audio)) {
             return Ok(None);
         }
         let found = self.heard(input, seconds).await?;

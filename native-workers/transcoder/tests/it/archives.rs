@@ -6,6 +6,10 @@ use crate::support::jobs::{
     Made, aac, assert_in_step, beeps, fake, flash, flashes, run, sound_start, standard, stream,
 };
 use crate::support::{Fake, media};
+use headwater_live::archive::Recording;
+use headwater_live::stream::Kind;
+use headwater_live::timeline::{Config, Row, Segment, Track};
+use headwater_time::Timescale;
 use headwater_transcoder::auto::Choice;
 use headwater_work::{JobErrorCode, Outcome, Selection};
 use serde_json::{Value, json};
@@ -299,6 +303,122 @@ async fn what_an_archive_lost_is_a_gap() {
     for (at, (seen, heard)) in expected.into_iter().zip(seen.iter().zip(&heard)).skip(1) {
         assert!((seen - at).abs() < 0.005, "{seen} {at}");
         assert!((heard - at).abs() < 0.025, "{heard} {at}");
+    }
+}
+
+/// Has the encoder of the recording come back half-way with larger pictures: fragments of those, their header, and the rows that
+/// say so, of which some are on a page.
+fn comes_back(fake: &Fake, folder: &Path, film: &Path) {
+    let large = folder.join("large.mp4");
+    media::ffmpeg(
+        &format!(
+            "-i {} -vf scale=640:360 -c:v libx264 -preset veryfast -profile:v main -g 25 -keyint_min 25 -sc_threshold 0 -bf 2 -an",
+            film.display()
+        ),
+        &large,
+    );
+    let muxed = folder.join("large.frag");
+    media::ffmpeg(
+        &format!(
+            "-i {} -c copy -f mp4 -movflags frag_keyframe+empty_moov+default_base_moof",
+            large.display()
+        ),
+        &muxed,
+    );
+    let scale = 12_800;
+    let early = REORDERING.0 * scale / REORDERING.1;
+    let begin = EPOCH * scale + scale - early;
+    let (header, parts) = fragments(&muxed, begin as i64, early, 2);
+    let first = fake.state.lock().unwrap().blobs["in/video_900000/header"].clone();
+    fake.upload("video_900000/header-1", header.clone());
+    let config = |init: Vec<u8>| Config {
+        codec: "avc1".into(),
+        timescale: Timescale::new(u32::try_from(scale).unwrap()).unwrap(),
+        width: 0,
+        height: 0,
+        sample_rate: 0,
+        channels: 0,
+        init,
+    };
+    let mut recording = Recording::default();
+    recording.open.tracks = vec![Track {
+        kind: Kind::Video,
+        name: "video".into(),
+        bitrate: 900_000,
+        language: None,
+        configs: vec![config(first.to_vec()), config(header)],
+    }];
+    let half = parts[parts.len() / 2].0;
+    for number in 0..80 {
+        let at = usize::try_from(number).unwrap();
+        let start = parts.get(at).map_or(half * 2 + number, |part| part.0);
+        let segment = Segment {
+            start,
+            duration: 0,
+            config: (start >= half).into(),
+            parts: Vec::new(),
+            complete: true,
+        };
+        recording.open.rows.push_back(Row {
+            number,
+            start: 0,
+            discontinuity: start == half,
+            segments: [(0, segment)].into(),
+        });
+    }
+    let page = recording.seal("event", u64::MAX).unwrap();
+    fake.upload(&page.name, page.bytes);
+    let head = recording.head("event");
+    fake.upload(&head.name, head.bytes);
+    for (start, bytes) in parts.into_iter().filter(|part| part.0 >= half) {
+        fake.upload(&format!("video_900000/{start}"), bytes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_goes_on_where_its_encoder_came_back_with_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = film(folder.path());
+    let whole = fake(Choice::Auto).await;
+    archive(&whole, folder.path(), &film, Flavour::Cmaf, EPOCH);
+    let broken = fake(Choice::Auto).await;
+    archive(&broken, folder.path(), &film, Flavour::Cmaf, EPOCH);
+    comes_back(&broken, folder.path(), &film);
+    // From the second half alone, and over the middle.
+    let late = Selection {
+        start_ms: Some(4_021),
+        ..Selection::default()
+    };
+    for (selection, frames, flashes_seen) in [(Selection::default(), 150, 6), (late, 50, 2)] {
+        let wanted = encoded(&whole, "event.ism", selection.clone(), preset()).await;
+        let made = encoded(&broken, "event.ism", selection, preset()).await;
+        let (video, sound) = (made.path("_small_"), made.path("aac_eng"));
+        let count = |file: &Path| media::packets(file, "v:0").len();
+        assert_eq!(count(&wanted.path("_small_")), frames);
+        assert_eq!(count(&video), frames);
+        assert_eq!(flashes(&video).len(), flashes_seen);
+        if flashes_seen == 6 {
+            assert_in_step(&video, &sound, "recording");
+        }
+        // What is shown is what would have been.
+        let alike = media::ssim(&video, &wanted.path("_small_"));
+        assert!(alike > 0.97, "{alike}");
+    }
+    let preset = json!({"@odata.type": "#Microsoft.Media.BuiltInAssetConverterPreset", "presetName": "CopyTopBitrateInterleaved"});
+    broken.queue_with(
+        broken.cut_input("event.ism", Selection::default()),
+        vec![preset],
+    );
+    match broken.finish(4).await {
+        Outcome::Error(failure) => {
+            assert_eq!(failure.code, JobErrorCode::ContentUnsupported);
+            assert!(
+                failure.message.contains("a preset that encodes"),
+                "{}",
+                failure.message
+            );
+        }
+        outcome => panic!("{outcome:?}"),
     }
 }
 

@@ -244,6 +244,78 @@ async fn overlays_are_seen_and_heard_at_their_time() {
     assert!(!loud(2000, 15_500) && loud(17_000, 23_000) && !loud(26_000, 31_000));
 }
 
+/// A recording whose encoder came back with larger pictures: alone, with something laid over it behind the change, and as a part of
+/// a sequence.
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_change_their_size_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = Vec::new();
+    for (size, offset) in [("320x180", 0), ("640x360", 2)] {
+        let part = folder.path().join(format!("{size}.ts"));
+        media::ffmpeg(
+            &format!(
+                "-f lavfi -i color=gray:s={size}:r=25:d=2 -f lavfi -i anullsrc=r=48000:cl=stereo -t 2 -c:v libx264 -preset ultrafast -c:a aac \
+                 -muxdelay 0 -output_ts_offset {offset}"
+            ),
+            &part,
+        );
+        bytes.extend(std::fs::read(part).unwrap());
+    }
+    let logo = folder.path().join("logo.png");
+    media::ffmpeg("-f lavfi -i color=white:s=320x180 -frames:v 1", &logo);
+    let jingle = folder.path().join("jingle.mp3");
+    media::ffmpeg("-f lavfi -i sine=1000:d=1:r=48000 -c:a mp3", &jingle);
+    let labelled = |label: &str| Selection {
+        label: Some(label.into()),
+        ..Selection::default()
+    };
+    let overlays = json!({"overlays": [
+        {"@odata.type": "#Microsoft.Media.VideoOverlay", "inputLabel": "logo", "start": "PT2.4S", "end": "PT3.4S", "opacity": 1.0,
+         "position": {"left": "0%", "top": "0%", "width": "100%", "height": "100%"}},
+        {"@odata.type": "#Microsoft.Media.AudioOverlay", "inputLabel": "jingle", "start": "PT2.5S"},
+    ]});
+    let fake = with(&[&logo, &jingle]).await;
+    fake.upload("grey.ts", bytes);
+    let several = |inputs| WorkInput::Several { inputs };
+    let laid_over = several(vec![
+        fake.input("grey.ts"),
+        fake.cut_input("logo.png", labelled("logo")),
+        fake.cut_input("jingle.mp3", labelled("jingle")),
+    ]);
+    let sequence = WorkInput::Sequence {
+        inputs: vec![fake.input("grey.ts"), fake.input("grey.ts")],
+    };
+    for (input, overlays, pictures) in [
+        (fake.input("grey.ts"), Value::Null, 100),
+        (laid_over, overlays, 100),
+        (sequence, Value::Null, 200),
+    ] {
+        let laid_over = !overlays.is_null();
+        let filters = if laid_over { overlays } else { json!({}) };
+        fake.queue_with(input, vec![preset(filters)]);
+        let made = run(&fake).await;
+        let video = made.path("_v_");
+        let times: Vec<f64> = media::packets(&video, "v:0")
+            .iter()
+            .map(|p| p.pts)
+            .collect();
+        assert_eq!(times.len(), pictures);
+        for pair in times.windows(2) {
+            assert!((pair[1] - pair[0] - 0.04).abs() < 0.03, "{pair:?}");
+        }
+        if !laid_over {
+            continue;
+        }
+        let luma = media::brightness(&video);
+        let bright: Vec<f64> = luma.iter().filter(|p| p.1 > 200.0).map(|p| p.0).collect();
+        assert!(bright.len().abs_diff(25) <= 1, "{}", bright.len());
+        assert!((bright[0] - 2.4).abs() < 0.05, "{bright:?}");
+        let sound = media::sound(&made.path("aac_"), 8000);
+        let loud = |from: usize, to: usize| sound[from..to].iter().any(|value| value.abs() > 0.02);
+        assert!(!loud(2000, 19_500) && loud(21_000, 27_000) && !loud(29_500, 31_000));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tracks_come_from_several_files_and_are_chosen() {
     let folder = tempfile::tempdir().unwrap();
