@@ -16,7 +16,7 @@ use crate::picture::{Rotation, Size};
 use crate::timeline::VideoTimeline;
 
 /// Moves when the bytes of outputs do.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// Segments of a chunk, at least and at most.
 const CHUNK_SEGMENTS: std::ops::RangeInclusive<usize> = 4..=8;

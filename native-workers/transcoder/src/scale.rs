@@ -154,24 +154,32 @@ fn resample(
     plan.resample(&from, &mut to).map_err(ScaleError::new)
 }
 
+/// Samples of a side of the blocks in which planes are turned over, and of the tiles in which those are gone through: of a tile, what is read
+/// and what is written are whole cache lines, and stay near until it is done.
+const SIDE: usize = 16;
+const TILE: usize = 64;
+
 /// Makes rows of columns: sample `x` of row `y` of `from`, whose rows have `width` samples, becomes sample `y` of row `x`
 /// of `to`.
 fn turn_over(from: &[u8], to: &mut [u8], width: usize) {
-    const SIDE: usize = 8;
     let height = from.len() / width;
     let (whole_width, whole_height) = (width / SIDE * SIDE, height / SIDE * SIDE);
-    for x in (0..whole_width).step_by(SIDE) {
-        let rows = &mut to[x * height..(x + SIDE) * height];
-        for y in (0..whole_height).step_by(SIDE) {
-            let samples = &from[y * width + x..];
-            let block = std::array::from_fn(|row| {
-                samples[row * width..]
-                    .first_chunk()
-                    .map_or(0, |samples| u64::from_le_bytes(*samples))
-            });
-            for (row, samples) in turn_block_over(block).into_iter().enumerate() {
-                if let Some(target) = rows[row * height + y..].first_chunk_mut() {
-                    *target = samples.to_le_bytes();
+    let tiles = |whole: usize| {
+        (0..whole)
+            .step_by(TILE)
+            .map(move |at| (at..(at + TILE).min(whole)).step_by(SIDE))
+    };
+    for (ys, xs) in
+        tiles(whole_height).flat_map(|ys| tiles(whole_width).map(move |xs| (ys.clone(), xs)))
+    {
+        for y in ys {
+            for x in xs.clone() {
+                let mut block = [[0; SIDE]; SIDE];
+                for (row, samples) in block.iter_mut().enumerate() {
+                    samples.copy_from_slice(&from[(y + row) * width + x..][..SIDE]);
+                }
+                for (row, samples) in turn_block_over(block).iter().enumerate() {
+                    to[(x + row) * height + y..][..SIDE].copy_from_slice(samples);
                 }
             }
         }
@@ -185,67 +193,36 @@ fn turn_over(from: &[u8], to: &mut [u8], width: usize) {
     }
 }
 
-/// Eight rows of eight samples, the first in the lowest byte, become columns.
+/// Rows become columns.
+///
+/// The compiler finds nothing like it in the other one, which makes scaling slower than without turning: rows that are half of
+/// the block apart are shuffled into each other like cards, and after four times every sample is across the diagonal.
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 #[inline]
-fn turn_block_over(rows: [u64; 8]) -> [u64; 8] {
-    // SAFETY: every processor of this architecture has SSE2.
-    unsafe { turn_block_over_sse2(rows) }
-}
-
-/// The compiler finds nothing like it in the arithmetic of the other one, which makes scaling slower than without turning.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "sse2")]
-fn turn_block_over_sse2(rows: [u64; 8]) -> [u64; 8] {
-    use std::arch::x86_64::{
-        _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_unpackhi_epi16, _mm_unpackhi_epi32,
-        _mm_unpackhi_epi64, _mm_unpacklo_epi8, _mm_unpacklo_epi16, _mm_unpacklo_epi32,
-    };
-    let pair = |at: usize| {
-        _mm_unpacklo_epi8(
-            _mm_cvtsi64_si128(rows[at] as i64),
-            _mm_cvtsi64_si128(rows[at + 1] as i64),
-        )
-    };
-    let (a, b, c, d) = (pair(0), pair(2), pair(4), pair(6));
-    let (upper_left, lower_left) = (_mm_unpacklo_epi16(a, b), _mm_unpacklo_epi16(c, d));
-    let (upper_right, lower_right) = (_mm_unpackhi_epi16(a, b), _mm_unpackhi_epi16(c, d));
-    let columns = [
-        _mm_unpacklo_epi32(upper_left, lower_left),
-        _mm_unpackhi_epi32(upper_left, lower_left),
-        _mm_unpacklo_epi32(upper_right, lower_right),
-        _mm_unpackhi_epi32(upper_right, lower_right),
-    ];
-    std::array::from_fn(|column| {
-        let two = columns[column / 2];
-        let one = if column % 2 == 0 {
-            two
-        } else {
-            _mm_unpackhi_epi64(two, two)
-        };
-        _mm_cvtsi128_si64(one) as u64
-    })
-}
-
-/// Eight rows of eight samples, the first in the lowest byte, become columns: blocks of four by four change places across
-/// the diagonal, then those of two by two in them, then samples.
-#[cfg(not(target_arch = "x86_64"))]
-fn turn_block_over(mut rows: [u64; 8]) -> [u64; 8] {
-    for (distance, mask) in [
-        (4, 0x0000_0000_ffff_ffff_u64),
-        (2, 0x0000_ffff_0000_ffff),
-        (1, 0x00ff_00ff_00ff_00ff),
-    ] {
-        for at in (0..8).filter(|at| at & distance == 0) {
-            let (upper, lower) = (rows[at], rows[at + distance]);
-            let shift = 8 * distance;
-            rows[at] = (upper & mask) | ((lower & mask) << shift);
-            rows[at + distance] = ((upper >> shift) & mask) | (lower & !mask);
+fn turn_block_over(rows: [[u8; SIDE]; SIDE]) -> [[u8; SIDE]; SIDE] {
+    use std::arch::x86_64::{__m128i, _mm_unpackhi_epi8, _mm_unpacklo_epi8};
+    // SAFETY: rows and registers have the same size, and all patterns of bits are values of both.
+    let mut block: [__m128i; SIDE] = unsafe { std::mem::transmute(rows) };
+    for _ in 0..SIDE.ilog2() {
+        let before = block;
+        for at in 0..SIDE / 2 {
+            let (one, other) = (before[at], before[at + SIDE / 2]);
+            // SAFETY: every processor of this architecture has SSE2.
+            unsafe {
+                block[2 * at] = _mm_unpacklo_epi8(one, other);
+                block[2 * at + 1] = _mm_unpackhi_epi8(one, other);
+            }
         }
     }
-    rows
+    // SAFETY: as above.
+    unsafe { std::mem::transmute(block) }
+}
+
+/// Rows become columns.
+#[cfg(not(target_arch = "x86_64"))]
+fn turn_block_over(rows: [[u8; SIDE]; SIDE]) -> [[u8; SIDE]; SIDE] {
+    std::array::from_fn(|column| rows.map(|row| row[column]))
 }
 
 /// Scales a picture to a list of sizes.

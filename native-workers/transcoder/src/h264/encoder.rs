@@ -255,6 +255,10 @@ impl Encoder {
     }
 }
 
+/// Samples of luma from which on pictures are divided by how much they move and modes are held against each other by plain
+/// differences (`LOW_COMPLEXITY`): most of the time goes into those, and they lose least by it. See `docs/benchmarks.md`.
+const LARGE: u64 = 1280 * 720;
+
 fn fill(parameters: &mut sys::SEncParamExt, config: &EncoderConfig) {
     parameters.iUsageType = sys::CAMERA_VIDEO_REAL_TIME;
     parameters.iPicWidth = config.size.width as c_int;
@@ -263,7 +267,11 @@ fn fill(parameters: &mut sys::SEncParamExt, config: &EncoderConfig) {
     parameters.fMaxFrameRate = config.frames_per_second;
     parameters.iTemporalLayerNum = 1;
     parameters.iSpatialLayerNum = 1;
-    parameters.iComplexityMode = sys::MEDIUM_COMPLEXITY;
+    parameters.iComplexityMode = if config.size.area() >= LARGE {
+        sys::LOW_COMPLEXITY
+    } else {
+        sys::MEDIUM_COMPLEXITY
+    };
     parameters.uiIntraPeriod = 0;
     parameters.iNumRefFrame = 1;
     parameters.eSpsPpsIdStrategy = sys::CONSTANT_ID;
