@@ -80,6 +80,11 @@ impl ClosedCaptions {
         }
     }
 
+    /// Whether there are none for sure.
+    pub(crate) fn are_none(&self) -> bool {
+        matches!(self, Self::Known(list) if list.is_empty())
+    }
+
     /// The attribute of a variant with pictures.
     pub(crate) fn write_attribute(&self, out: &mut String) {
         match self {

@@ -56,6 +56,9 @@ pub struct MediaPlaylist<'a> {
     pub uri_suffix: &'a str,
     /// What there is.
     pub listed: Listed<'a>,
+    /// No segment of the presentation lasts longer, microseconds: playlists of segments that belong together state one
+    /// `EXT-X-TARGETDURATION` (§6.2.4). 0 for a playlist that is by itself.
+    pub longest_of_all: u64,
     /// Whether each segment decodes without another.
     pub independent: bool,
 }
@@ -186,7 +189,7 @@ impl MediaPlaylist<'_> {
 
     fn longest(&self) -> u64 {
         let longest = self.shown().map(|shown| self.micros(shown)).max();
-        longest.unwrap_or_default()
+        longest.unwrap_or_default().max(self.longest_of_all)
     }
 
     /// The longest segment, rounded to the nearest second as §4.4.3.1 compares it; at least 1.

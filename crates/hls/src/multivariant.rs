@@ -290,7 +290,8 @@ fn stream(
     if !subtitles.is_empty() {
         attribute(out, "SUBTITLES", SUBTITLES_GROUP);
     }
-    if video.is_some() {
+    // "None" is said by all variants or by none (§4.4.6.2), so that no player waits for what another variant might have.
+    if video.is_some() || (all.captions.are_none() && !all.videos.is_empty()) {
         all.captions.write_attribute(out);
     }
     out.push('\n');

@@ -91,7 +91,7 @@ fn every_variant_is_listed_once_per_audio_group_and_audio_alone_if_asked_for() {
     assert_eq!(text.matches("AUDIO=\"a\"").count(), 3);
     assert!(
         text.ends_with(
-            "CODECS=\"mp4a.40.2\",AUDIO=\"b\"\nQualityLevels(128041)/Manifest(b,format=m3u8-cmaf)\n"
+            "CODECS=\"mp4a.40.2\",AUDIO=\"b\",CLOSED-CAPTIONS=NONE\nQualityLevels(128041)/Manifest(b,format=m3u8-cmaf)\n"
         ),
         "{text}"
     );
@@ -166,6 +166,7 @@ fn segments_that_need_others_are_not_called_independent() {
     master.independent = false;
     assert!(!master.write().contains(tag));
     let mut playlist = MediaPlaylist {
+        longest_of_all: 0,
         keys: &[],
         keys_cover_init: false,
         timescale: Timescale::SECONDS,
@@ -187,6 +188,7 @@ fn media_playlist_of_ntsc_video() {
         .map(|(start, duration)| Segment { start, duration })
         .to_vec();
     let playlist = MediaPlaylist {
+        longest_of_all: 0,
         keys: &[],
         keys_cover_init: false,
         timescale: Timescale::new(30_000).unwrap(),
@@ -227,6 +229,7 @@ fn durations_add_up_to_the_media_time_without_drift() {
         })
         .collect();
     let playlist = MediaPlaylist {
+        longest_of_all: 0,
         keys: &[],
         keys_cover_init: false,
         timescale: Timescale::new(44_100).unwrap(),
@@ -256,6 +259,7 @@ fn durations_add_up_to_the_media_time_without_drift() {
 fn target_duration_is_the_rounded_longest_and_numbers_do_not_overflow() {
     let playlist = |segments: &[Segment]| {
         MediaPlaylist {
+            longest_of_all: 0,
             keys: &[],
             keys_cover_init: false,
             timescale: Timescale::HUNDRED_NANOS,
@@ -306,9 +310,9 @@ fn audio_with_the_video_shows_in_bit_rates_and_codecs_alone() {
 #EXT-X-VERSION:3
 #EXT-X-STREAM-INF:BANDWIDTH=1530000,AVERAGE-BANDWIDTH=1028041,CODECS="avc1.640020,mp4a.40.2",RESOLUTION=640x360,FRAME-RATE=29.970,VIDEO-RANGE=SDR,CLOSED-CAPTIONS=NONE
 QualityLevels(900000)/Manifest(video,format=m3u8-cmaf)
-#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128041,CODECS="mp4a.40.2"
+#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128041,CODECS="mp4a.40.2",CLOSED-CAPTIONS=NONE
 QualityLevels(128041)/Manifest(a,format=m3u8-cmaf)
-#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128041,CODECS="mp4a.40.2"
+#EXT-X-STREAM-INF:BANDWIDTH=130000,AVERAGE-BANDWIDTH=128041,CODECS="mp4a.40.2",CLOSED-CAPTIONS=NONE
 QualityLevels(128041)/Manifest(b,format=m3u8-cmaf)
 "#
     );
@@ -376,6 +380,7 @@ fn key_frames_are_parts_of_segments() {
     };
     let frames = [frame(0, 0, 0), frame(2, 0, 7896), frame(4, 4, 0)];
     let playlist = MediaPlaylist {
+        longest_of_all: 0,
         keys: &[],
         keys_cover_init: false,
         version: version::KEY_FRAMES,
@@ -413,6 +418,7 @@ fn key_frames_of_their_own_are_named_by_when_they_are_shown() {
     let pictures = [0, 2, 6].map(|start| Segment { start, duration: 2 });
     let keys = ["#EXT-X-KEY:METHOD=AES-128,URI=\"k\"".to_owned()];
     let playlist = MediaPlaylist {
+        longest_of_all: 0,
         keys: &keys,
         keys_cover_init: false,
         version: version::INIT_SEGMENTS,

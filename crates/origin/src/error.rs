@@ -125,6 +125,11 @@ pub enum Code {
 }
 
 impl Code {
+    /// Whether what was asked for is still to come.
+    pub(crate) fn is_early(self) -> bool {
+        matches!(self, Self::FragmentNotReady | Self::NotYetAvailable)
+    }
+
     /// The AMS name, or one in its manner where AMS had none.
     pub fn name(self) -> &'static str {
         match self {

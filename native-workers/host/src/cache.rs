@@ -5,8 +5,10 @@
 //! (`tool.headwater.cache = true`). Nothing else is kept: not what sets cookies, not what is longer than
 //! [`MAX_BODY_BYTES`], and of what `Vary`s only what does so by `Accept-Encoding` or `Origin`: one answer for each value,
 //! found through an entry that says by which (RFC 9111 §4.1). What a CDN is told to fetch ahead is in answers to those alone who ask
-//! for it, and they do not say so by `Vary`, with which some CDNs would keep nothing. Requests for the same thing that come while the component makes it wait for that one answer, so a
-//! thousand players at the live edge are one call.
+//! for it, and they do not say so by `Vary`, with which some CDNs would keep nothing. Requests for the same thing that come while the
+//! component makes it wait for that one answer, so a
+//! thousand players at the live edge are one call. What is still growing (200 without a length) is read once for all who come while it does.
+//! Of other answers than 200 those are kept that say "not yet" (404 and 412), where a component marks them: who is early is seldom alone.
 //!
 //! Requests with `Range`, `Authorization` or conditions other than `If-None-Match` go past it.
 
@@ -27,9 +29,12 @@ use wasmtime_wasi_http::WasiBody;
 
 use crate::outgoing::full_body;
 use crate::problem;
+use crate::shared_body::SharedBody;
 
 /// Longest body that is kept.
 const MAX_BODY_BYTES: u64 = 4 << 20;
+/// What a body counts for that is still coming.
+const GROWING_WEIGHT: usize = 1 << 20;
 /// Longest time that an answer is kept, whatever a component says.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long it is remembered that an answer is not kept, so that those who ask for it do not wait for one another.
@@ -67,6 +72,8 @@ pub(crate) struct ResponseCache {
 #[derive(Clone)]
 enum Entry {
     Kept(Arc<Kept>),
+    /// Still coming, and not to be waited for.
+    Growing(Arc<Growing>),
     /// Not kept, and nothing to wait for.
     Passes {
         until: Instant,
@@ -82,16 +89,32 @@ enum Entry {
 type Variation = [bool; VARYING];
 
 impl Entry {
+    fn is_over(&self, now: Instant) -> bool {
+        match self {
+            Self::Growing(growing) => !growing.is_of_use(now),
+            entry => entry.until() <= now,
+        }
+    }
+
     fn until(&self) -> Instant {
         match self {
             Self::Kept(kept) => kept.until,
+            Self::Growing(growing) => growing.until,
             Self::Passes { until } | Self::Varies { until, .. } => *until,
         }
     }
 }
 
-/// A 200.
+/// A 200 without an end so far.
+struct Growing {
+    headers: HeaderMap,
+    body: Arc<SharedBody>,
+    until: Instant,
+}
+
 struct Kept {
+    /// 200, 404 or 412.
+    status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
     made: Instant,
@@ -106,6 +129,8 @@ impl Weighter<String, Entry> for Weight {
         let kept = match entry {
             // A header is about so long, with what holds it.
             Entry::Kept(kept) => kept.body.len() + kept.headers.len() * 128,
+            // Whatever it will be; there is one for each track.
+            Entry::Growing(_) => GROWING_WEIGHT,
             Entry::Passes { .. } | Entry::Varies { .. } => 0,
         };
         (key.len() + kept + 128) as u64
@@ -218,13 +243,18 @@ impl ResponseCache {
                     self.hits.increment(1);
                     return kept.answer(&question, now);
                 }
+                Some(Entry::Growing(growing)) if growing.is_of_use(now) && !question.is_head => {
+                    self.hits.increment(1);
+                    return growing.answer();
+                }
+                Some(Entry::Growing(growing)) if growing.is_of_use(now) => return ask.await,
                 Some(Entry::Passes { until }) if until > now => return ask.await,
                 Some(Entry::Varies { by, until }) if until > now => {
                     key = question.variant(by);
                     continue;
                 }
                 Some(_) => {
-                    self.entries.remove_if(&key, |entry| entry.until() <= now);
+                    self.entries.remove_if(&key, |entry| entry.is_over(now));
                 }
                 None => {}
             }
@@ -236,6 +266,10 @@ impl ResponseCache {
                 Ok(Ok(Entry::Kept(kept))) => {
                     self.hits.increment(1);
                     return kept.answer(&question, Instant::now());
+                }
+                Ok(Ok(Entry::Growing(growing))) => {
+                    self.hits.increment(1);
+                    return growing.answer();
                 }
                 Ok(Ok(Entry::Passes { .. })) | Err(_) => return ask.await,
                 Ok(Ok(Entry::Varies { by, .. })) => key = question.variant(by),
@@ -266,7 +300,22 @@ impl ResponseCache {
             return (response, passes);
         };
         response.headers_mut().remove(TARGETED);
+        let is_growing = length(&response).is_none();
         let (head, body) = response.into_parts();
+        if is_growing {
+            let growing = Growing {
+                headers: head.headers,
+                body: SharedBody::of(body),
+                until: now + lifetime,
+            };
+            let response = growing.answer();
+            return self.placed(
+                question,
+                key,
+                by,
+                (response, Entry::Growing(Arc::new(growing))),
+            );
+        }
         let body = match body.collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
@@ -276,18 +325,30 @@ impl ResponseCache {
             }
         };
         let kept = Arc::new(Kept {
+            status: head.status,
             headers: head.headers,
             body,
             made: now,
             until: now + lifetime,
         });
         let response = kept.answer(question, now);
+        self.placed(question, key, by, (response, Entry::Kept(kept)))
+    }
+
+    /// What belongs under `key` where the entry is for those questions that are alike `by`.
+    fn placed(
+        &self,
+        question: &Question,
+        key: &str,
+        by: Variation,
+        (response, entry): (Response<WasiBody>, Entry),
+    ) -> (Response<WasiBody>, Entry) {
         let place = question.variant(by);
         if place == key {
-            return (response, Entry::Kept(kept));
+            return (response, entry);
         }
-        self.entries.insert(place, Entry::Kept(kept));
-        let until = now + VARIES;
+        self.entries.insert(place, entry);
+        let until = Instant::now() + VARIES;
         (response, Entry::Varies { by, until })
     }
 }
@@ -327,11 +388,16 @@ fn lifetime(response: &Response<WasiBody>) -> Option<Duration> {
     let lifetime = Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|lifetime| *lifetime <= LONGEST)?;
-    let whole = response.status() == StatusCode::OK
-        && !lifetime.is_zero()
-        && !headers.contains_key(SET_COOKIE)
-        && length(response).is_some_and(|len| len <= MAX_BODY_BYTES);
-    whole.then_some(lifetime)
+    let length = length(response);
+    let fits = match response.status() {
+        StatusCode::OK => length.is_none_or(|len| len <= MAX_BODY_BYTES),
+        StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED => {
+            length.is_some_and(|len| len <= MAX_BODY_BYTES)
+        }
+        _ => false,
+    };
+    let may_be = fits && !lifetime.is_zero() && !headers.contains_key(SET_COOKIE);
+    may_be.then_some(lifetime)
 }
 
 /// Of the body, as it is known or announced. A body that a component hands on is not there yet.
@@ -343,6 +409,18 @@ fn length(response: &Response<WasiBody>) -> Option<u64> {
     response.body().size_hint().exact().or_else(announced)
 }
 
+impl Growing {
+    fn is_of_use(&self, now: Instant) -> bool {
+        self.until > now && !self.body.is_broken()
+    }
+
+    fn answer(&self) -> Response<WasiBody> {
+        let mut response = Response::new(self.body.body());
+        *response.headers_mut() = self.headers.clone();
+        response
+    }
+}
+
 impl Kept {
     fn answer(&self, question: &Question, now: Instant) -> Response<WasiBody> {
         let mut headers = self.headers.clone();
@@ -351,11 +429,13 @@ impl Kept {
             (Some(asked), Some(etag)) => lists(asked, etag),
             _ => false,
         };
+        // Errors have no tag.
         let mut response = Response::new(full_body(if fresh || question.is_head {
             Bytes::new()
         } else {
             self.body.clone()
         }));
+        *response.status_mut() = self.status;
         if fresh {
             headers.remove(CONTENT_LENGTH);
             headers.remove(CONTENT_TYPE);

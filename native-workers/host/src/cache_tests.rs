@@ -291,3 +291,121 @@ async fn endless_values_go_past() {
     let long = "x".repeat(MAX_VARIED_BYTES + 1);
     assert!(Question::of(&request("/a", &[("origin", &long)])).is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_early_is_told_so_by_one_call() {
+    let cache = ResponseCache::new(1 << 20);
+    for status in [404, 412] {
+        let calls = AtomicUsize::new(0);
+        let early = || async {
+            calls.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let response = Response::builder()
+                .status(status)
+                .header("headwater-cache-control", "max-age=600");
+            response.body(full_body("not yet")).unwrap()
+        };
+        let path = format!("/early-{status}");
+        let all = (0..100).map(|_| {
+            let question = Question::of(&request(&path, &[("if-none-match", "\"one\"")])).unwrap();
+            cache.answer(question, early())
+        });
+        for response in futures::future::join_all(all).await {
+            assert!(!response.headers().contains_key(TARGETED));
+            assert_eq!(text(response).await, (status, "not yet".into()));
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+    // Other errors are not kept, whatever is said of them.
+    let calls = AtomicUsize::new(0);
+    for _ in 0..2 {
+        let question = Question::of(&request("/busy", &[])).unwrap();
+        let answer = cache.answer(question, async {
+            calls.fetch_add(1, Ordering::Relaxed);
+            let response = Response::builder().status(503).header(KEEP.0, KEEP.1);
+            response.body(full_body("busy")).unwrap()
+        });
+        assert_eq!(text(answer.await).await.0, 503);
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+type Piece = Result<http_body::Frame<Bytes>, wasmtime_wasi_http::Error>;
+
+/// An answer that grows by what is sent.
+fn growing() -> (
+    futures::channel::mpsc::UnboundedSender<Piece>,
+    Response<WasiBody>,
+) {
+    let (sender, pieces) = futures::channel::mpsc::unbounded();
+    let body = WasiBody::new(http_body_util::StreamBody::new(pieces));
+    let response = Response::builder().header(KEEP.0, KEEP.1).body(body);
+    (sender, response.unwrap())
+}
+
+async fn read(cache: &ResponseCache, made: Option<Response<WasiBody>>) -> Response<WasiBody> {
+    let question = Question::of(&request("/segment", &[])).unwrap();
+    let ask = async { made.expect("it was asked for a second time") };
+    cache.answer(question, ask).await
+}
+
+fn piece(text: &'static str) -> Piece {
+    Ok(http_body::Frame::data(Bytes::from_static(text.as_bytes())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_growing_is_read_once_for_all_of_them_as_it_comes() {
+    let cache = ResponseCache::new(1 << 24);
+    let (more, response) = growing();
+    more.unbounded_send(piece("one ")).unwrap();
+    let mut first = read(&cache, Some(response)).await;
+    assert!(!first.headers().contains_key(TARGETED));
+    let next = first.body_mut().frame().await.unwrap().unwrap();
+    assert_eq!(next.into_data().unwrap(), "one ");
+    // Who comes later has what was missed, and none waits for the end.
+    let mut late = read(&cache, None).await;
+    let next = late.body_mut().frame().await.unwrap().unwrap();
+    assert_eq!(next.into_data().unwrap(), "one ");
+    let all: Vec<_> = futures::future::join_all((0..100).map(|_| read(&cache, None))).await;
+    // One of them goes away.
+    drop(first);
+    more.unbounded_send(piece("two ")).unwrap();
+    let next = late.body_mut().frame().await.unwrap().unwrap();
+    assert_eq!(next.into_data().unwrap(), "two ");
+    more.unbounded_send(piece("three")).unwrap();
+    drop(more);
+    assert_eq!(text(late).await, (200, "three".into()));
+    for response in all {
+        assert_eq!(text(response).await, (200, "one two three".into()));
+    }
+    // And after it is whole.
+    assert_eq!(text(read(&cache, None).await).await.1, "one two three");
+    let head = Request::head("/segment").header("host", "h");
+    let head = Question::of(&head.body(full_body("")).unwrap()).unwrap();
+    let answer = cache.answer(head, async { Response::new(full_body("")) });
+    assert_eq!(text(answer.await).await.1, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_breaks_off_breaks_off_for_all_of_them_and_is_asked_for_again() {
+    let cache = ResponseCache::new(1 << 24);
+    for ends in [true, false] {
+        let (more, response) = growing();
+        more.unbounded_send(piece("one ")).unwrap();
+        let first = read(&cache, Some(response)).await;
+        let second = read(&cache, None).await;
+        if ends {
+            let error = Err(wasmtime_wasi_http::Error::ConnectionTerminated);
+            more.unbounded_send(error).unwrap();
+        }
+        // Otherwise nothing comes any more.
+        for response in [first, second] {
+            assert!(response.into_body().collect().await.is_err());
+        }
+    }
+    let (more, response) = growing();
+    more.unbounded_send(piece("again")).unwrap();
+    drop(more);
+    let response = read(&cache, Some(response)).await;
+    assert_eq!(text(response).await, (200, "again".into()));
+}

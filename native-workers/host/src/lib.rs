@@ -29,6 +29,7 @@ mod postgres;
 mod problem;
 mod router;
 mod server;
+mod shared_body;
 mod sqlite;
 mod template;
 mod traced;

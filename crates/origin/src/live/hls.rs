@@ -7,9 +7,8 @@ use super::show::{Lane, Show, date_ms};
 use crate::address::child::Carried;
 use crate::address::{Format, TsVersion};
 use crate::error::{Code, OriginError};
-use crate::manifests::hls::{
-    Sound, audio_groups, closed_captions, lone_tracks, says_independent, version, video_range,
-};
+use crate::manifests::audio::{Sound, audio_groups, lone_tracks};
+use crate::manifests::hls::{closed_captions, says_independent, version, video_range};
 use crate::manifests::text;
 use crate::presentation::TextTrack;
 use crate::shield::Shield;

@@ -1,19 +1,18 @@
 //! HLS playlists.
 
+use super::audio::{Sound, audio_groups, lone_tracks};
 use super::text;
-use super::{best_first, display_size, grouped, unturned_size};
+use super::{best_first, display_size, unturned_size};
 use crate::address::{Format, TsVersion, child};
 use crate::error::OriginError;
 use crate::images::Images;
 use crate::index::SegmentTime;
-use crate::language::display_name;
 use crate::presentation::{Presentation, Track};
 use crate::shield::Shield;
 use crate::transport;
 use headwater_cmaf::index::{TrackHead, VideoRange, codec_family};
 use headwater_hls as hls;
 use headwater_text::captions::Captions;
-use std::collections::HashSet;
 
 /// Bit rate that players are started with, as Apple's authoring specification has it for Wi-Fi.
 const FIRST_VARIANT_BITRATE: u64 = 2_000_000;
@@ -58,9 +57,22 @@ pub(crate) fn says_independent(format: Format) -> bool {
 }
 
 /// Peak and average bit rate of a track in the format's container.
-fn bitrates(head: &TrackHead, format: Format) -> (u64, u64) {
+fn bitrates(track: &Track, head: &TrackHead, format: Format) -> (u64, u64) {
     let overhead = overhead(head, format);
-    (overhead.on(head.peak_bitrate), overhead.on(head.bitrate))
+    let [of_two, of_three] = head.joined_peak_bitrates;
+    let peak = match format {
+        Format::HlsTs(_) => {
+            let stated = track.fragments_per_hls_segment;
+            match transport::fragments_per_hls_segment(head, stated) {
+                1 => head.peak_bitrate,
+                2 => of_two,
+                // Of more, it is no more.
+                _ => of_three,
+            }
+        }
+        _ => head.peak_bitrate,
+    };
+    (overhead.on(peak), overhead.on(head.bitrate))
 }
 
 fn overhead(head: &TrackHead, format: Format) -> transport::Overhead {
@@ -102,7 +114,7 @@ pub(crate) fn multivariant(
     let mut key_frames = Vec::new();
     for track in best_first(&presentation.videos) {
         let head = track.head()?;
-        let (peak_bitrate, average_bitrate) = bitrates(head, format);
+        let (peak_bitrate, average_bitrate) = bitrates(track, head, format);
         videos.push(hls::Video {
             uri: carried.media_playlist(track.bitrate, &track.name),
             codec: head.codec.clone(),
@@ -197,10 +209,31 @@ pub(crate) fn closed_captions(captions: Option<Captions>) -> hls::ClosedCaptions
     hls::ClosedCaptions::Known(listed.collect())
 }
 
-/// The HLS media playlist of a track: its segments.
+/// How long segments of `presentation` last at most, microseconds. `fragments`: how many of a track's make one, if it is
+/// carried.
+pub(crate) fn longest_segment(
+    presentation: &Presentation,
+    fragments: impl Fn(&Track, &TrackHead) -> Option<u32>,
+) -> Result<u64, OriginError> {
+    let mut longest = 0;
+    for track in presentation.tracks() {
+        let head = track.head()?;
+        let Some(count) = fragments(track, head) else {
+            continue;
+        };
+        let ticks = u128::from(head.max_segment_duration)
+            .saturating_mul(count.into())
+            .saturating_mul(1_000_000);
+        let micros = ticks.checked_div(head.timescale.get().into());
+        longest = longest.max(u64::try_from(micros.unwrap_or_default()).unwrap_or(u64::MAX));
+    }
+    Ok(longest)
+}
+
+/// The HLS media playlist of a track: its segments. `longest_of_all`: see [`longest_segment`].
 pub(crate) fn media_playlist(
     track: &Track,
-    segments: &[SegmentTime],
+    (segments, longest_of_all): (&[SegmentTime], u64),
     format: Format,
     carried: child::Carried<'_>,
     keys: &Keys,
@@ -208,7 +241,7 @@ pub(crate) fn media_playlist(
     let segments: Vec<hls::Segment> = segments.iter().map(segment).collect();
     playlist(
         track,
-        hls::Listed::Segments(&segments),
+        (hls::Listed::Segments(&segments), longest_of_all),
         format,
         carried,
         keys,
@@ -224,7 +257,7 @@ pub(crate) fn key_frame_playlist(
 ) -> Result<String, OriginError> {
     playlist(
         track,
-        hls::Listed::KeyFrames(frames),
+        (hls::Listed::KeyFrames(frames), 0),
         format,
         carried,
         &Keys::default(),
@@ -242,7 +275,7 @@ pub(crate) fn picture_playlist(
 ) -> Result<String, OriginError> {
     let pictures: Vec<hls::Segment> = pictures.iter().map(segment).collect();
     let listed = hls::Listed::Pictures(&pictures);
-    playlist(track, listed, format, carried, keys)
+    playlist(track, (listed, 0), format, carried, keys)
 }
 
 pub(crate) fn segment(time: &SegmentTime) -> hls::Segment {
@@ -254,7 +287,7 @@ pub(crate) fn segment(time: &SegmentTime) -> hls::Segment {
 
 fn playlist(
     track: &Track,
-    listed: hls::Listed<'_>,
+    (listed, longest_of_all): (hls::Listed<'_>, u64),
     format: Format,
     carried: child::Carried<'_>,
     keys: &Keys,
@@ -277,39 +310,10 @@ fn playlist(
         uri_prefix: &uri_prefix,
         uri_suffix: &uri_suffix,
         listed,
+        longest_of_all,
         independent: says_independent(format) && !head.open_groups,
     };
     Ok(playlist.write())
-}
-
-/// A track of sound, as a multivariant playlist needs to know it.
-pub(crate) struct Sound<'a> {
-    /// URL of its media playlist.
-    pub(crate) uri: String,
-    /// Stream name in URLs.
-    pub(crate) name: &'a str,
-    /// Bit rate in URLs.
-    pub(crate) bitrate: u32,
-    /// RFC 6381 codec string.
-    pub(crate) codec: &'a str,
-    pub(crate) channels: u16,
-    /// Objects of Dolby Atmos; 0 without.
-    pub(crate) objects: u8,
-    /// bit/s, in the format's container.
-    pub(crate) peak_bitrate: u64,
-    pub(crate) average_bitrate: u64,
-    /// BCP-47.
-    pub(crate) language: Option<String>,
-    /// For people, if it has a name.
-    pub(crate) title: Option<&'a str>,
-    /// Audio description.
-    pub(crate) describes_video: bool,
-    /// Chosen when the viewer has no preference.
-    pub(crate) default: bool,
-    /// `CHARACTERISTICS`, if they are stated.
-    pub(crate) characteristics: Option<&'a str>,
-    /// Among those of its kind and language in one file.
-    pub(crate) place: usize,
 }
 
 fn sounds<'a>(
@@ -318,7 +322,7 @@ fn sounds<'a>(
 ) -> Result<Vec<Sound<'a>>, OriginError> {
     let sounds = (0..).zip(&presentation.audios).map(|(at, track)| {
         let head = track.head()?;
-        let (peak_bitrate, average_bitrate) = bitrates(head, asked.format);
+        let (peak_bitrate, average_bitrate) = bitrates(track, head, asked.format);
         let alone = asked.carried.alone();
         Ok(Sound {
             uri: alone.media_playlist(track.bitrate, &track.name),
@@ -361,118 +365,4 @@ fn place_in_file(before: &[Track], track: &Track) -> Result<usize, OriginError> 
     }
     let known = others.iter().position(|name| *name == track.name);
     Ok(known.unwrap_or(others.len()))
-}
-
-/// Every track as a group of its own: what is in the segments of the video, or is all there is.
-pub(crate) fn lone_tracks(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
-    let groups = sounds.iter().map(|sound| hls::AudioGroup {
-        id: sound.name.to_owned(),
-        renditions: renditions(std::iter::once(sound)),
-    });
-    groups.collect()
-}
-
-/// Groups of interchangeable renditions: one codec, one channel count, with objects or without, one step of the bit rate ladder. A language that
-/// has fewer steps than others repeats its last, so that switching groups never loses a language.
-pub(crate) fn audio_groups(sounds: &[Sound<'_>]) -> Vec<hls::AudioGroup> {
-    // Alternatives of the same content, best first; in order of first appearance.
-    let keyed = sounds.iter().map(|sound| {
-        let kind = (codec_family(sound.codec), sound.channels, sound.objects);
-        ((kind, content_key(sound)), sound)
-    });
-    let mut contents = grouped(keyed);
-    for (_, tracks) in &mut contents {
-        tracks.sort_by_key(|sound| std::cmp::Reverse(sound.bitrate));
-    }
-    let by_kind = contents
-        .iter()
-        .map(|((kind, _), tracks)| (*kind, tracks.as_slice()));
-    let kinds = grouped(by_kind);
-    let mut groups = Vec::new();
-    for ((codec, channels, objects), members) in &kinds {
-        let layout = match objects {
-            0 => format!("{channels}ch"),
-            objects => format!("{objects}joc"),
-        };
-        let steps = members.iter().map(|t| t.len()).max().unwrap_or_default();
-        for step in 0..steps {
-            let tracks = members
-                .iter()
-                .filter_map(|t| t.get(step).or(t.last()).copied());
-            let id = match (kinds.len(), step) {
-                (1, 0) => (*codec).to_owned(),
-                (_, 0) => format!("{codec}_{layout}"),
-                (_, step) => format!("{codec}_{layout}_{}", step.saturating_add(1)),
-            };
-            groups.push(hls::AudioGroup {
-                id,
-                renditions: renditions(tracks),
-            });
-        }
-    }
-    groups
-}
-
-type ContentKey<'a> = (
-    Option<&'a str>,
-    Option<&'a str>,
-    bool,
-    Option<&'a str>,
-    usize,
-);
-
-/// What tells apart sounds that are not the same content: those of one language in one file are a film's own and what somebody says
-/// of it, say. Without language and title, the name has to.
-fn content_key<'a>(sound: &'a Sound<'_>) -> ContentKey<'a> {
-    let anonymous = sound.language.is_none() && sound.title.is_none();
-    (
-        sound.language.as_deref(),
-        sound.title,
-        sound.describes_video,
-        anonymous.then_some(sound.name),
-        sound.place,
-    )
-}
-
-fn renditions<'a>(sounds: impl Iterator<Item = &'a Sound<'a>>) -> Vec<hls::Audio> {
-    let mut names: HashSet<String> = HashSet::new();
-    let mut renditions: Vec<hls::Audio> = Vec::new();
-    let mut described: Vec<(bool, bool)> = Vec::new();
-    for sound in sounds {
-        let language = sound.language.as_deref().and_then(display_name);
-        let base = sound.title.or(language).unwrap_or("Audio");
-        let mut name = base.to_owned();
-        let mut count: u32 = 1;
-        while !names.insert(name.clone()) {
-            count = count.saturating_add(1);
-            name = format!("{base} ({count})");
-        }
-        renditions.push(hls::Audio {
-            uri: sound.uri.clone(),
-            codec: sound.codec.to_owned(),
-            peak_bitrate: sound.peak_bitrate,
-            average_bitrate: sound.average_bitrate,
-            name,
-            language: sound.language.clone(),
-            channels: Some(sound.channels),
-            objects: sound.objects,
-            default: false,
-            characteristics: match (sound.characteristics, sound.describes_video) {
-                (Some(stated), _) => Some(stated.to_owned()),
-                (None, true) => Some("public.accessibility.describes-video".to_owned()),
-                (None, false) => None,
-            },
-        });
-        described.push((sound.default, sound.describes_video));
-    }
-    // What the owner chose; else the first that is no audio description.
-    let default = described
-        .iter()
-        .position(|(chosen, _)| *chosen)
-        .or_else(|| described.iter().position(|(_, describes)| !describes))
-        .unwrap_or_default();
-    if let Some(rendition) = renditions.get_mut(default) {
-        rendition.default = true;
-    }
-    renditions
 }

@@ -2,6 +2,7 @@
 //!
 //! What the three have in common is here: which tracks are alternatives of each other, and where a presentation begins.
 
+pub(crate) mod audio;
 pub(crate) mod dash;
 pub(crate) mod hls;
 pub(crate) mod smooth;
@@ -151,7 +152,7 @@ fn set_key(track: &Track) -> SetKey {
     )
 }
 
-/// Tracks that a player may switch between: same kind, name and language, one codec family, as many objects. In order of first
+/// Tracks that a player may switch between: same kind, name and language, one codec family, as many objects, one dynamic range. In order of first
 /// appearance.
 fn switching_sets<'a>(
     tracks: &[WithTimeline<'a>],
@@ -161,7 +162,13 @@ fn switching_sets<'a>(
         .map(|track| {
             let head = track.0.head()?;
             let family = codec_family(&head.codec);
-            let key = (head.kind, family, head.objects, set_key(track.0));
+            let key = (
+                head.kind,
+                family,
+                head.objects,
+                head.video_range,
+                set_key(track.0),
+            );
             Ok((key, *track))
         })
         .collect();

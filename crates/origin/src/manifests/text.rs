@@ -120,6 +120,8 @@ pub(crate) fn media_playlist(
         uri_prefix: &uri_prefix,
         uri_suffix: &uri_suffix,
         listed: hls::Listed::Segments(&segments),
+        // Those of subtitles may differ where nothing is live.
+        longest_of_all: 0,
         independent: says_independent(format),
     }
     .write()
@@ -174,6 +176,7 @@ pub(crate) fn adaptation_set(
         roles,
         segment_alignment: true,
         starts_with: dash::AccessPoint::Closed,
+        colour: None,
         protection: Vec::new(),
         inband: Vec::new(),
         representations: vec![dash::Representation {

@@ -18,7 +18,7 @@ use crate::tag::Tag;
 use crate::transport::{self, Samples};
 use bytes::Bytes;
 use futures::future::try_join_all;
-use headwater_cmaf::index::{SegmentEntry, TrackKind};
+use headwater_cmaf::index::{SegmentEntry, TrackHead, TrackKind};
 use headwater_hls::{KeyFrame, Segment};
 use headwater_protect::hls::KeyTag;
 
@@ -296,6 +296,15 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             with_video = self::with_video(&mut presentation, &whole, options)?;
             audio = presentation.audios.into_iter().next();
         }
+        let longest = match options.key_frames {
+            true => 0,
+            false => {
+                let presentation = self.presentation(visit, &address.manifest).await?;
+                hls::longest_segment(&presentation, |track, head| {
+                    fragments_per_segment(track, head, options.format)
+                })?
+            }
+        };
         let carried = Carried::new(options, with_video.as_ref());
         let mut keys = Vec::new();
         if let Some(shield) = shield {
@@ -319,6 +328,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
         tag.number(u64::from(options.key_frames));
         tag.number(track.fragments_per_hls_segment.unwrap_or_default().into());
+        tag.number(longest);
         selection.tag(&mut tag);
         tag.track(&track);
         let coding = Coding::of(request.headers);
@@ -337,12 +347,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             return Ok(made(Content::Bytes(text), meta));
         }
         let reader = self.reader(visit, &track)?;
-        let count = match options.format {
-            Format::HlsTs(_) => {
-                transport::fragments_per_hls_segment(head, track.fragments_per_hls_segment)
-            }
-            _ => 1,
-        };
+        let count = fragments_per_segment(&track, head, options.format).unwrap_or(1);
         let format = options.format;
         let text = if options.key_frames && shield.is_some() {
             let pictures = selection.cut(self.directory(visit, &track).await?, head)?;
@@ -360,7 +365,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                 }
             };
             let segments = selection.cut(segments, head)?;
-            hls::media_playlist(&track, &segments, format, carried, &keys)?
+            hls::media_playlist(&track, (&segments, longest), format, carried, &keys)?
         };
         Ok(self.text(text, meta))
     }
@@ -369,6 +374,18 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let text = Bytes::from(meta.coding.encode(text));
         self.texts.put(&meta.etag, text.clone(), text.len(), None);
         made(Content::Bytes(text), meta)
+    }
+}
+
+/// How many fragments of a track make one of its HLS segments, if it is carried.
+fn fragments_per_segment(track: &Track, head: &TrackHead, format: Format) -> Option<u32> {
+    match format {
+        Format::HlsTs(_) => {
+            transport::carriage(head).ok()?;
+            let stated = track.fragments_per_hls_segment;
+            Some(transport::fragments_per_hls_segment(head, stated))
+        }
+        _ => Some(1),
     }
 }
 

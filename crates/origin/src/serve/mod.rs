@@ -200,9 +200,19 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             .await?;
         policy::admit(&published, &mut address.target, request.now)?;
         let serving = endpoints::choose(&published.endpoints, request)?;
-        let mut response = self
-            .respond(request, &address, &published, freshness)
-            .await?;
+        let answered = self.respond(request, &address, &published, freshness).await;
+        let mut response = match answered {
+            Err(error) if error.code().is_early() && is_for_all(request, &address, &published) => {
+                // Others are told it, too: nobody's request is named in it.
+                let request = Request {
+                    headers: &HeaderMap::new(),
+                    ..*request
+                };
+                let response = answer::failure(&request, &error);
+                keepable(response, &published, request.now, Keep::Early)
+            }
+            answered => answered?,
+        };
         let stays = published.live.is_none() || matches!(address.target, Target::Fragment { .. });
         endpoints::rule(&published.endpoints, serving, stays, &mut response);
         Ok(response)
@@ -474,6 +484,10 @@ enum Keep {
     Moment,
     /// The same, where a moment is a part of a segment.
     Part,
+    /// What grows until it is whole, and is then what it stays.
+    Growing,
+    /// That something is still to come.
+    Early,
 }
 
 impl Keep {
@@ -484,7 +498,8 @@ impl Keep {
                 "max-age=2"
             }
             Self::Moment => "max-age=0.25",
-            Self::Part => "max-age=0.1",
+            Self::Part | Self::Early => "max-age=0.1",
+            Self::Growing => "max-age=10",
         }
     }
 }
@@ -503,12 +518,22 @@ fn keepable<L>(
     let ends_soon = published
         .end
         .is_some_and(|end| end.duration_since(now) <= ANSWER_TTL);
-    if !ends_soon && response.status() == http::StatusCode::OK {
+    let is_early = keep == Keep::Early;
+    if !ends_soon && (is_early || response.status() == http::StatusCode::OK) {
         response
             .headers_mut()
             .insert(HOST_CACHE, HeaderValue::from_static(keep.max_age()));
     }
     response
+}
+
+/// Whether what one client is told is what all are.
+fn is_for_all<L>(request: &Request<'_>, address: &Address, published: &Published<L>) -> bool {
+    let is_preview = published
+        .live
+        .as_ref()
+        .is_some_and(|live| live.preview.is_some());
+    !is_preview && matches!(Proxied::read(request.query, &address.target), Ok(None))
 }
 
 /// A resource, or the knowledge that the client has it already.

@@ -475,7 +475,16 @@ fn low_latency_lists_parts_hints_and_reports() {
     assert_eq!(other.get(&url(0)).status, 200);
     let (calls, _) = other.storage.calls();
     assert!(!calls.iter().any(|call| call.contains("show")), "{calls:?}");
-    assert_eq!(bench.get(&url(1)).status, 412);
+    let early = bench.get(&url(1));
+    assert_eq!(early.status, 412);
+    // All who are early are told so by one call, as all who read what grows are given the same.
+    let kept = |got: &Got| got.header("headwater-cache-control").to_owned();
+    assert_eq!(kept(&early), "max-age=0.1");
+    let growing = bench.get(&format!(
+        "show.ism/QualityLevels(2000000)/Fragments(video={},format=mpd-time-cmaf)",
+        number * 90_000
+    ));
+    assert_eq!((growing.status, kept(&growing)), (200, "max-age=10".into()));
 
     let mpd = bench
         .get("show.ism/manifest(format=mpd-time-cmaf)")

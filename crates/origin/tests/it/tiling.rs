@@ -280,6 +280,23 @@ proptest! {
             prop_assert_eq!(periods(mpd.text(), name), firsts);
         }
 
+        // All playlists of a film state one target duration (§6.2.4).
+        for format in ["m3u8-cmaf", "m3u8-aapl", "m3u8-aapl-v4"] {
+            let of = |level: &str, name: &str| {
+                let text = get(&bench, &format!("{level}/Manifest({name},format={format})")).text().to_owned();
+                let number = |tag: &str| {
+                    let lines = text.lines().filter_map(|line| line.strip_prefix(tag));
+                    lines.map(|value| value.trim_end_matches(',').parse::<f64>().unwrap()).collect::<Vec<_>>()
+                };
+                (number("#EXT-X-TARGETDURATION:")[0], number("#EXTINF:").into_iter().fold(0.0, f64::max))
+            };
+            let all = [of(HIGH, "video"), of(LOW, "video"), of(SOUND, "sound")];
+            for (target, longest) in all {
+                prop_assert_eq!(target, all[0].0, "{}", format);
+                prop_assert!(longest.round() <= target);
+            }
+        }
+
         // Smooth: the same, on its own clock, and of every chunk what it is called.
         let manifest = get(&bench, "film.ism/Manifest");
         for (name, list, scale, ends) in [

@@ -134,6 +134,8 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             }
         };
         playable(target, options)?;
+        // Previews are not for everybody.
+        let is_public = broadcast.is_none_or(|live| live.preview.is_none());
         let coding = Coding::of(request.headers);
         let shield = self.shield(visit, options).await?;
         let shield = shield.as_ref();
@@ -160,7 +162,17 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
                     Some(resource) => (resource, Keep::Answer),
                     None => match self.live_segment(visit, source, asked, shield).await? {
                         segment::Media::Whole(resource) => (resource, Keep::Answer),
-                        segment::Media::Growing(response) => return Ok(Some(response)),
+                        segment::Media::Growing(response) => {
+                            return Ok(Some(match is_public && proxied.is_none() {
+                                true => super::keepable(
+                                    response,
+                                    visit.published,
+                                    visit.now,
+                                    Keep::Growing,
+                                ),
+                                false => response,
+                            }));
+                        }
                     },
                 }
             }
@@ -169,9 +181,9 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let (Some(proxied), Some(shield)) = (proxied, shield) {
             super::carry_token(&mut resource, proxied, shield)?;
         }
-        // Media of films is asked for by few at once, and lies in files. Previews are not for everybody.
+        // Media of films is asked for by few at once, and lies in files.
         let asked_by_many = match source {
-            Source::Live(broadcast) => broadcast.preview.is_none(),
+            Source::Live(_) => is_public,
             Source::Film(_) => matches!(resource.body, Content::Bytes(_)),
         };
         let response = answer::answer(request, resource)?;
