@@ -113,6 +113,7 @@ for (const [title, page, protocol, of = () => film] of [
   ["Shaka Player, HLS of transport streams", "shaka", "ts"],
   ["Shaka Player, DASH", "shaka", "dash"],
   ["Shaka Player, older DASH", "shaka", "csf"],
+  ["dash.js, DASH", "dash", "dash"],
   ["hls.js, a recording as HLS CMAF", "hls", "hls", () => recording],
   ["hls.js, a recording as HLS of transport streams", "hls", "ts", () => recording],
   ["Shaka Player, a recording as DASH", "shaka", "dash", () => recording],

@@ -5,7 +5,7 @@
 //! parameter (RFC 6381), colour, channels and sampling rate.
 
 use crate::bits::BitReader;
-use crate::{Colour, FourCc, hevc};
+use crate::{Colour, FourCc, av1, hevc};
 
 /// A codec that is carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,10 @@ impl BoxedCodec {
                 codec.colour = sets.iter().find_map(|nal| hevc::colour(nal));
                 codec.supplemental = dolby_vision(extra);
             }
-            BoxedKind::Av1 => codec.av1()?,
+            BoxedKind::Av1 => {
+                codec.rfc6381 = av1::rfc6381(config)?;
+                codec.colour = av1::colour(config);
+            }
             BoxedKind::Vp9 => codec.vp9()?,
             BoxedKind::Ac3 => codec.ac3()?,
             BoxedKind::Eac3 => codec.eac3()?,
@@ -146,25 +149,6 @@ impl BoxedCodec {
             }
         }
         Some(codec)
-    }
-
-    /// `av1C`: 1 bit 1, version 1 | profile 3, level 5 | tier, high bit depth, twelve bit, monochrome, subsampling x and
-    /// y, chroma position 2 | ...
-    fn av1(&mut self) -> Option<()> {
-        let mut bits = BitReader::new(&self.config);
-        if bits.bits(8)? != 0x81 {
-            return None;
-        }
-        let (profile, level) = (bits.bits(3)?, bits.bits(5)?);
-        let tier = if bits.bit()? { 'H' } else { 'M' };
-        let (high, twelve) = (bits.bit()?, bits.bit()?);
-        let depth = match (high, twelve) {
-            (false, _) => 8,
-            (true, false) => 10,
-            (true, true) => 12,
-        };
-        self.rfc6381 = format!("av01.{profile}.{level:02}{tier}.{depth:02}");
-        Some(())
     }
 
     /// `vpcC`: version 1 and flags | u8 profile | u8 level | depth 4, chroma 3, full range 1 | u8 primaries, transfer,

@@ -4,7 +4,7 @@
 //! Reading: [`MovieReader`] says which range of the file it needs next and ends with a [`Movie`]: its tracks, each with
 //! a [`TrackConfig`] (what a decoder needs), an [`EditList`] and a compact [`SampleTable`]. Writing: the functions of
 //! [`mod@write`] return bytes. Codec parts on their own: [`AvcConfig`], [`AacConfig`],
-//! [`BoxedCodec`], [`sps`], [`hevc`].
+//! [`BoxedCodec`], [`sps`], [`hevc`], [`av1`].
 //!
 //! Nothing here does IO, reads a clock or panics on input. Errors name the box path and the byte offset. Memory is
 //! bounded by the bytes fed: a table's count is checked against its box before anything is allocated.
@@ -21,6 +21,7 @@
 )]
 
 mod aac;
+pub mod av1;
 mod avc;
 mod bits;
 mod boxed;

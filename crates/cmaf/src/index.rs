@@ -69,11 +69,11 @@ pub use from_movie::build_from_movie;
 pub use head::{HeadParse, parse_head};
 pub use naming::{codec_family, default_name};
 pub use page::parse_page;
-pub use playable::{Pictures, pictures_of};
+pub use playable::{Pictures, UNKNOWN_COLOUR, pictures_of};
 pub use record::SegmentSamples;
 
 /// Version of the layout and of the bytes made from it. It belongs into entity tags of what the origin serves.
-pub const FORMAT_VERSION: u16 = 5;
+pub const FORMAT_VERSION: u16 = 6;
 
 /// Most seconds from a sync sample to the last picture before the next. A segment cannot be shorter, and players hold
 /// some of them. It lets pass what encoders do on their own, x264's 250 pictures at 10 a second; Azure Media Services
@@ -225,6 +225,8 @@ pub struct TrackHead {
     pub bitrate: u32,
     /// Highest of any run of segments that lasts 0.5 to 1.5 target durations, in bit/s; at least `bitrate`.
     pub peak_bitrate: u32,
+    /// The same where two and where three segments are one, counted from the first, as transport streams have them.
+    pub joined_peak_bitrates: [u32; 2],
     /// As `peak_bitrate`, of the segments' first samples with what is before them, each for as long as its segment lasts: what is sent
     /// to whoever shows key frames only.
     pub key_frame_bitrate: u32,
@@ -249,6 +251,9 @@ pub struct TrackHead {
     pub open_groups: bool,
     /// Dynamic range of pictures; SDR unless video.
     pub video_range: VideoRange,
+    /// Colour of pictures, in the code points of ISO/IEC 23091-2: primaries, transfer characteristics, matrix coefficients; each 2 if
+    /// unknown.
+    pub colour: [u16; 3],
     /// Ticks by which composition times in segments are late, so that no composition offset is negative; the init
     /// segment's edit list takes them off.
     pub reordering: u32,
@@ -290,6 +295,7 @@ impl TrackHead {
             supplemental_codec: String::new(),
             bitrate: 0,
             peak_bitrate: 0,
+            joined_peak_bitrates: [0; 2],
             key_frame_bitrate: 0,
             width: 0,
             height: 0,
@@ -301,6 +307,7 @@ impl TrackHead {
             objects: 0,
             open_groups: false,
             video_range: VideoRange::Sdr,
+            colour: UNKNOWN_COLOUR,
             reordering: 0,
             language: "und".to_owned(),
             start: 0,

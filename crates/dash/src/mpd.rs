@@ -69,6 +69,9 @@ pub struct AdaptationSet {
     pub segment_alignment: bool,
     /// What every segment of all Representations starts with.
     pub starts_with: AccessPoint,
+    /// Primaries, transfer characteristics and matrix coefficients of the pictures (ISO/IEC 23091-2), where they are no usual ones:
+    /// players choose by them.
+    pub colour: Option<[u16; 3]>,
     /// `ContentProtection` elements, written out, the common one first.
     pub protection: Vec<String>,
     /// Messages in its segments.
@@ -222,6 +225,13 @@ fn picture_aspect(sizes: impl Iterator<Item = (u32, u32)> + Clone) -> Option<(u3
     sizes.all(is_so).then_some((wide, high))
 }
 
+/// Schemes of ISO/IEC 23091-1 for the code points of [`AdaptationSet::colour`], in their order.
+const COLOUR_SCHEMES: [&str; 3] = [
+    "urn:mpeg:mpegB:cicp:ColourPrimaries",
+    "urn:mpeg:mpegB:cicp:TransferCharacteristics",
+    "urn:mpeg:mpegB:cicp:MatrixCoefficients",
+];
+
 impl AdaptationSet {
     pub(crate) fn write(&self, out: &mut String, id: u64, profile: Profile) {
         self.write_as(out, id, profile, None);
@@ -298,6 +308,14 @@ impl AdaptationSet {
             attribute(out, "schemeIdUri", TRICK_MODE_SCHEME);
             number_attribute(out, "value", of);
             out.push_str("/>\n");
+        }
+        if let Some(points) = self.colour {
+            for (name, point) in COLOUR_SCHEMES.into_iter().zip(points) {
+                out.push_str("      <SupplementalProperty");
+                attribute(out, "schemeIdUri", name);
+                number_attribute(out, "value", point.into());
+                out.push_str("/>\n");
+            }
         }
         for inband in self.inband.iter().filter(|_| plain) {
             inband.write(out);

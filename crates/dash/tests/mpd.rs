@@ -50,6 +50,7 @@ fn video(bandwidth: u32, resolution: (u32, u32), segments: SegmentTemplate) -> R
 
 fn set(content_type: ContentType, representations: Vec<Representation>) -> AdaptationSet {
     AdaptationSet {
+        colour: None,
         protection: vec![],
         inband: vec![],
         content_type,
@@ -248,6 +249,9 @@ fn key_frames_are_a_set_of_their_own_that_old_players_leave_alone() {
     let expected = r#"    <AdaptationSet id="3" contentType="video" mimeType="video/mp4" lang="de-AT" segmentAlignment="true" startWithSAP="1" maxWidth="4" maxHeight="2" par="2:1" maxPlayoutRate="50" codingDependency="false">
       <ContentProtection schemeIdUri="urn:mpeg:dash:mp4protection:2011" value="cenc"/>
       <EssentialProperty schemeIdUri="http://dashif.org/guidelines/trickmode" value="2"/>
+      <SupplementalProperty schemeIdUri="urn:mpeg:mpegB:cicp:ColourPrimaries" value="9"/>
+      <SupplementalProperty schemeIdUri="urn:mpeg:mpegB:cicp:TransferCharacteristics" value="16"/>
+      <SupplementalProperty schemeIdUri="urn:mpeg:mpegB:cicp:MatrixCoefficients" value="9"/>
       <SegmentTemplate timescale="25" presentationTimeOffset="0" initialization="QualityLevels($Bandwidth$)/Fragments(video=i,format=mpd-time-cmaf)" media="QualityLevels($Bandwidth$)/KeyFrames(video=$Time$)"><SegmentTimeline><S t="0" d="50" r="1"/></SegmentTimeline></SegmentTemplate>
       <Representation id="v_keyframes" bandwidth="1" codecs="avc1.640020" width="4" height="2"/>
     </AdaptationSet>
@@ -276,6 +280,7 @@ fn with_everything(content_type: ContentType, id: &str) -> AdaptationSet {
     };
     let mut set = set(content_type, vec![representation]);
     set.language = Some("de-AT".to_owned());
+    set.colour = Some([9, 16, 9]);
     set.label = Some("<&\"'\u{1}>".to_owned());
     set.accessibility = vec![role("caption")];
     set.roles = vec![role("main"), role("caption")];

@@ -159,20 +159,8 @@ impl StreamConfig {
     ///
     /// Errors: `Codec` for a record that is cut off.
     pub fn av1(record: &[u8], size: (u32, u32)) -> Result<Self, LiveError> {
-        let Some([0x81, profile_level, flags, _]) = record.first_chunk::<4>() else {
-            return Err(bad("AV1", "the configuration record is cut off"));
-        };
-        let tier = if flags & 0x80 == 0 { 'M' } else { 'H' };
-        let depth = match (flags & 0x40 != 0, flags & 0x20 != 0) {
-            (false, _) => 8,
-            (true, false) => 10,
-            (true, true) => 12,
-        };
-        let codec = format!(
-            "av01.{}.{:02}{tier}.{depth:02}",
-            profile_level >> 5,
-            profile_level & 31
-        );
+        let codec = headwater_bmff::av1::rfc6381(record)
+            .ok_or_else(|| bad("AV1", "the configuration record is cut off"))?;
         Self::opaque_video(codec, b"av01", (b"av1C", record), size, None)
     }
 

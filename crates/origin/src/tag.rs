@@ -8,7 +8,7 @@ use headwater_text::captions::Captions;
 
 /// Version of the texts that this crate and the playlist writers make. To be raised when their bytes change for the
 /// same input.
-const FORMAT_VERSION: u16 = 9;
+const FORMAT_VERSION: u16 = 10;
 
 /// FNV-1a, 64 bit: stable over releases of Rust, unlike its standard hasher. Nobody gains by making tags collide.
 pub(crate) struct Tag(u64);

@@ -138,12 +138,16 @@ impl Overhead {
     }
 }
 
-/// Bytes of a PES packet that are not samples: its header, delimiters, a PCR, and half a packet that stays empty.
-const VIDEO_PACKET_BYTES: u64 = 19 + 6 + 8 + 92;
-const AUDIO_PACKET_BYTES: u64 = 14 + 8 + 92;
+/// Bytes of a PES packet that are not samples: its header, delimiters, a PCR, and what stays empty of a packet, which is half of
+/// it on average; a little more, as what is announced is no less than what is sent.
+const VIDEO_PACKET_BYTES: u64 = 19 + 6 + 8 + 104;
+const AUDIO_PACKET_BYTES: u64 = 14 + 8 + 104;
 /// PES packets of audio in a second, and frames that have a header each.
 const AUDIO_PACKETS: u64 = 10;
 const AUDIO_FRAME_BYTES: u64 = 7;
+/// What every fragment begins with: two packets of tables, and parameter sets of pictures.
+const TABLE_BYTES: u64 = 2 * 184;
+const PARAMETER_BYTES: u64 = 128;
 
 /// What MPEG-2 TS adds.
 pub(crate) fn overhead(head: &TrackHead) -> Overhead {
@@ -163,9 +167,20 @@ pub(crate) fn overhead(head: &TrackHead) -> Overhead {
         // Carried in files of its own.
         TrackKind::Text => 0,
     };
+    let opening = match head.kind {
+        TrackKind::Video => TABLE_BYTES + PARAMETER_BYTES,
+        TrackKind::Audio => TABLE_BYTES,
+        TrackKind::Text => 0,
+    };
+    // In a second; of what is live, one.
+    let openings = opening
+        .saturating_mul(head.segment_count.into())
+        .saturating_mul(head.timescale.get().into())
+        .checked_div(head.duration)
+        .unwrap_or(opening);
     Overhead {
         packets: 188,
-        bitrate: bytes.saturating_mul(8),
+        bitrate: bytes.saturating_add(openings).saturating_mul(8),
     }
 }
 

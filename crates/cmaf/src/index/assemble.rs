@@ -4,10 +4,11 @@ use headwater_bmff::{TrackConfig, TrackKind as MediaKind};
 
 use super::head::push_head;
 use super::page::{Entry, push_directory};
-use super::playable::video_range;
-use super::rates::{bitrates, frame_rate};
+use super::playable::{colour, video_range};
+use super::rates::{bitrates, frame_rate, joined};
 use super::{
-    ENTRIES_PER_PAGE, SegmentOrigin, SourceId, TrackHead, TrackKind, TrackWarning, VideoRange,
+    ENTRIES_PER_PAGE, SegmentOrigin, SourceId, TrackHead, TrackKind, TrackWarning, UNKNOWN_COLOUR,
+    VideoRange,
 };
 use crate::CmafError;
 use crate::segments::MAX_SEGMENTS;
@@ -121,6 +122,10 @@ impl IndexedTrack {
         let codec = config.codec.rfc6381();
         let codec = codec.ok_or_else(|| unsupported("this codec cannot be packaged"))?;
         let rates = |len| bitrates(config.timescale, &self.entries, len);
+        let joined_peak = |count| {
+            let joined = joined(&self.entries, count);
+            bitrates(config.timescale, &joined, |entry| entry.response_len).1
+        };
         let (bitrate, peak_bitrate) = rates(|entry| entry.response_len);
         let (_, key_frame_bitrate) = rates(|entry| entry.opening_len);
         let start = self.entries.first().map_or(0, |entry| entry.start);
@@ -145,6 +150,7 @@ impl IndexedTrack {
             supplemental_codec: config.codec.supplemental().unwrap_or_default().to_owned(),
             bitrate,
             peak_bitrate,
+            joined_peak_bitrates: [2, 3].map(joined_peak),
             key_frame_bitrate,
             width: config.width,
             height: config.height,
@@ -162,6 +168,10 @@ impl IndexedTrack {
             video_range: match kind {
                 TrackKind::Video => video_range(config),
                 _ => VideoRange::Sdr,
+            },
+            colour: match kind {
+                TrackKind::Video => colour(config),
+                _ => UNKNOWN_COLOUR,
             },
             reordering: self.reordering,
             open_groups: self.entries.iter().any(|entry| entry.leads),

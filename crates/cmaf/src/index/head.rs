@@ -108,6 +108,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
     let max_segment_duration = fields.u64()?;
     let bitrate = fields.u32()?;
     let peak_bitrate = fields.u32()?;
+    let joined_peak_bitrates = [fields.u32()?, fields.u32()?];
     let key_frame_bitrate = fields.u32()?;
     let width = fields.u16()?;
     let height = fields.u16()?;
@@ -127,6 +128,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         2 => VideoRange::Pq,
         _ => return Err(fields.damaged("has an unknown video range")),
     };
+    let colour = [fields.u16()?, fields.u16()?, fields.u16()?];
     let reordering = fields.u32()?;
     let codec = fields.text()?;
     let supplemental_codec = fields.text()?;
@@ -146,6 +148,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         supplemental_codec,
         bitrate,
         peak_bitrate,
+        joined_peak_bitrates,
         key_frame_bitrate,
         width,
         height,
@@ -157,6 +160,7 @@ fn parse_track(fields: &mut Fields<'_>) -> Result<TrackHead, CmafError> {
         objects,
         open_groups,
         video_range,
+        colour,
         reordering,
         language,
         start,
@@ -256,6 +260,9 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
     put(&track.max_segment_duration.to_le_bytes());
     put(&track.bitrate.to_le_bytes());
     put(&track.peak_bitrate.to_le_bytes());
+    for peak in track.joined_peak_bitrates {
+        put(&peak.to_le_bytes());
+    }
     put(&track.key_frame_bitrate.to_le_bytes());
     put(&track.width.to_le_bytes());
     put(&track.height.to_le_bytes());
@@ -272,6 +279,9 @@ fn push_track(out: &mut Vec<u8>, track: &TrackHead) -> Option<()> {
         VideoRange::Hlg => 1,
         VideoRange::Pq => 2,
     }]);
+    for code in track.colour {
+        put(&code.to_le_bytes());
+    }
     put(&track.reordering.to_le_bytes());
     push_text(out, &track.codec)?;
     push_text(out, &track.supplemental_codec)?;

@@ -90,6 +90,8 @@ pub(super) fn warning(track: u32, error: &CmafError) -> Option<TrackWarning> {
 pub struct Pictures {
     /// Dynamic range.
     pub range: VideoRange,
+    /// See [`TrackHead::colour`](super::TrackHead::colour).
+    pub colour: [u16; 3],
     /// The codec string for players that see more in them, if there is one
     /// ([`TrackHead::supplemental_codec`](super::TrackHead::supplemental_codec)).
     pub supplemental_codec: Option<String>,
@@ -106,6 +108,7 @@ pub fn pictures_of(init: &[u8]) -> Pictures {
     let config = track.as_ref().map(|track| &track.config);
     Pictures {
         range: config.map_or(VideoRange::Sdr, video_range),
+        colour: config.map_or(UNKNOWN_COLOUR, colour),
         supplemental_codec: config.and_then(|c| c.codec.supplemental().map(str::to_owned)),
         frame_rate: config.and_then(|config| stated_frame_rate(&config.codec)),
     }
@@ -136,15 +139,33 @@ fn rate_of(timing: Timing) -> Option<(u32, u32)> {
     known.then_some(rate)
 }
 
-/// `VIDEO-RANGE` of the transfer characteristics that container or codec state (ISO/IEC 23091-2 §8.2).
-pub(super) fn video_range(config: &TrackConfig) -> VideoRange {
-    let stated = |colour: Option<Colour>| {
-        let transfer = colour.map(|colour| colour.transfer);
-        transfer.filter(|transfer| !matches!(transfer, 0 | 2))
+/// Code points of a colour of which nothing is known (ISO/IEC 23091-2).
+pub const UNKNOWN_COLOUR: [u16; 3] = [2; 3];
+
+/// Primaries, transfer characteristics and matrix coefficients that the container states, or else the codec, each by itself.
+pub(super) fn colour(config: &TrackConfig) -> [u16; 3] {
+    let points = |colour: Option<Colour>| match colour {
+        Some(colour) => [colour.primaries, colour.transfer, colour.matrix],
+        None => UNKNOWN_COLOUR,
     };
-    match stated(config.colour).or_else(|| stated(config.codec.colour())) {
-        Some(16) => VideoRange::Pq,
-        Some(18) => VideoRange::Hlg,
+    let (container, codec) = (points(config.colour), points(config.codec.colour()));
+    // 0 is reserved, but for the matrix, where it is RGB.
+    let known = |at: usize, point: u16| point != 2 && (point != 0 || at == 2);
+    let mut stated = container;
+    for (at, (point, other)) in stated.iter_mut().zip(codec).enumerate() {
+        if !known(at, *point) {
+            *point = if known(at, other) { other } else { 2 };
+        }
+    }
+    stated
+}
+
+/// `VIDEO-RANGE` of the transfer characteristics (ISO/IEC 23091-2 §8.2).
+pub(super) fn video_range(config: &TrackConfig) -> VideoRange {
+    let [_, transfer, _] = colour(config);
+    match transfer {
+        16 => VideoRange::Pq,
+        18 => VideoRange::Hlg,
         _ => VideoRange::Sdr,
     }
 }

@@ -35,6 +35,20 @@ pub(super) fn bitrates(
     (average, peak.max(average))
 }
 
+/// The segments that there are where `count` in a row are one, counted from the first.
+pub(super) fn joined(entries: &[Entry], count: usize) -> Vec<Entry> {
+    let runs = entries.chunks(count.max(1)).filter_map(|run| {
+        let (first, rest) = run.split_first()?;
+        let mut joined = first.clone();
+        for entry in rest {
+            joined.duration = joined.duration.saturating_add(entry.duration);
+            joined.response_len = joined.response_len.saturating_add(entry.response_len);
+        }
+        Some(joined)
+    });
+    runs.collect()
+}
+
 /// Ticks that a run of segments lasts to count for the peak: from half a target duration to one and a half. The target
 /// duration is the longest segment in whole seconds, as playlists state it.
 fn peak_lengths(timescale: Timescale, entries: &[Entry]) -> RangeInclusive<u64> {
@@ -197,6 +211,24 @@ mod tests {
         assert_eq!(rates(&track), (2_720_000, 8_000_000));
         // One alone lasts less than half of six seconds; it counts with one neighbour at least.
         assert_eq!(rates(&[still, motion[0], still]).1, 2_060_000);
+    }
+
+    #[test]
+    fn segments_that_are_joined_have_a_peak_of_their_own() {
+        let track = [
+            (2000, 250_000),
+            (2000, 2_000_000),
+            (2000, 250_000),
+            (2000, 250_000),
+        ];
+        let peak = |count| {
+            let joined = joined(&entries(&track), count);
+            bitrates(Timescale::MILLIS, &joined, |entry| entry.response_len).1
+        };
+        assert_eq!(peak(1), 8_000_000);
+        assert_eq!(peak(2), 4_500_000);
+        // The last is 2 s, of 6; with it, four segments are.
+        assert_eq!(peak(3), 3_333_333);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::texts::{self, pieces};
 use crate::address::child::Carried;
 use crate::address::{Format, TIME};
 use crate::error::{Code, OriginError};
-use crate::manifests::dash::{audio_role, closed_captions, representation_id};
+use crate::manifests::dash::{audio_role, closed_captions, representation_id, stated_colour};
 use crate::manifests::{SetKey, grouped};
 use crate::presentation::TextTrack;
 use crate::shield::Shield;
@@ -108,9 +108,10 @@ pub(crate) fn mpd(
             let keyed = own.filter_map(|(listed, lane)| {
                 let made = representation(show, listed, lane, (stretch, start, named), carried)?;
                 let family = codec_family(&made.codecs).to_owned();
-                Some(((family, set_key(listed.1)), made))
+                let colour = colour(show, listed, lane, stretch);
+                Some(((family, colour, set_key(listed.1)), made))
             });
-            for ((_, key), alternatives) in grouped(keyed) {
+            for ((_, colour, key), alternatives) in grouped(keyed) {
                 for (protection, representations) in under_one_key(alternatives, shield)? {
                     if !protection.is_empty() {
                         namespaces = headwater_protect::dash::NAMESPACES.to_vec();
@@ -118,6 +119,7 @@ pub(crate) fn mpd(
                     let is_default = default_sound.as_ref() == Some(&key);
                     let of = (kind, key.1.clone(), is_default);
                     let mut set = adaptation_set(of, representations, protection);
+                    set.colour = colour;
                     set.inband = cues::inband(show);
                     if kind == Kind::Video {
                         set.accessibility = closed_captions(show.captions);
@@ -348,6 +350,24 @@ fn representation(
     })
 }
 
+/// The colour that a set of pictures states in a stretch, which has one init segment of each track.
+fn colour(
+    show: &Show,
+    (index, track, _): &Listed<'_>,
+    lane: &Lane<'_>,
+    stretch: &Stretch,
+) -> Option<[u16; 3]> {
+    if track.kind != Kind::Video {
+        return None;
+    }
+    let mut segments = of_rows(lane, &stretch.rows)
+        .iter()
+        .filter_map(|item| item.segment);
+    let segment = segments.next().or_else(|| growing(show, lane, stretch))?;
+    let pictures = pictures_of(&show.timeline.config(*index, segment.config)?.init);
+    stated_colour(pictures.range, pictures.colour)
+}
+
 /// A track's items in some rows. There may be thousands of stretches: none looks at what is others'.
 fn of_rows<'l, 'a>(lane: &'l Lane<'a>, rows: &std::ops::RangeInclusive<u64>) -> &'l [Item<'a>] {
     let items = &lane.items;
@@ -420,6 +440,7 @@ fn adaptation_set(
         },
         segment_alignment: true,
         starts_with: dash::AccessPoint::Closed,
+        colour: None,
         protection,
         inband: Vec::new(),
         representations,

@@ -9,7 +9,7 @@ use crate::error::{Code, OriginError};
 use crate::index::SegmentTime;
 use crate::presentation::Presentation;
 use crate::shield::Shield;
-use headwater_cmaf::index::TrackKind;
+use headwater_cmaf::index::{TrackKind, VideoRange};
 use headwater_dash as dash;
 use headwater_text::captions::Captions;
 use headwater_time::Timescale;
@@ -137,6 +137,11 @@ pub(crate) fn audio_role(stated: Option<&str>, is_default: bool) -> dash::Descri
     })
 }
 
+/// What of a colour is stated: that of a range beyond the usual one.
+pub(crate) fn stated_colour(range: VideoRange, colour: [u16; 3]) -> Option<[u16; 3]> {
+    (range != VideoRange::Sdr).then_some(colour)
+}
+
 fn adaptation_set(
     set: &[WithTimeline<'_>],
     zero: &Zero,
@@ -190,6 +195,7 @@ fn adaptation_set(
     let (first, _) = tracks
         .first()
         .ok_or_else(|| OriginError::new(Code::Internal, "a switching set is empty"))?;
+    let head = first.head()?;
     let describes = first.describes_video;
     let is_default = kind == TrackKind::Audio && default_audio == Some(&set_key(first));
     Ok(dash::AdaptationSet {
@@ -214,6 +220,7 @@ fn adaptation_set(
         },
         segment_alignment: aligned(&tracks)?,
         starts_with,
+        colour: stated_colour(head.video_range, head.colour),
         protection: Vec::new(),
         inband: Vec::new(),
         representations,

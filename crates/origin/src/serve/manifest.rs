@@ -113,7 +113,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Format::DashCsf | Format::DashCmaf => {
                 let segments = self.shown(visit, &mut presentation, &selection).await?;
                 let cut = self
-                    .text_cut(visit, &whole, &presentation, &selection)
+                    .text_cut(visit, &whole, &presentation, (&selection, options.format))
                     .await?;
                 let beside = Beside {
                     text: cut.text(&whole)?,
@@ -126,7 +126,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
             Format::Smooth(version) => {
                 let segments = self.shown(visit, &mut presentation, &selection).await?;
                 let cut = self
-                    .text_cut(visit, &whole, &presentation, &selection)
+                    .text_cut(visit, &whole, &presentation, (&selection, options.format))
                     .await?;
                 let beside = Beside {
                     text: cut.text(&whole)?,

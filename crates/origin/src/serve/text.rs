@@ -151,21 +151,38 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         }
     }
 
-    /// The segments that text is cut into: so many fragments of the media as make one of HLS over MPEG-2 TS, whatever the
-    /// format.
-    pub(super) async fn text_segments(
+    /// The segments that text is cut into, of those that `selection` shows: so many fragments of the media as make one of HLS over
+    /// MPEG-2 TS, whatever the format. Where the media's segments are single fragments, the first begins with theirs.
+    ///
+    /// Errors: 404 if none is shown.
+    async fn text_segments(
         &self,
         visit: &Visit<'_, C::Location>,
         grid: Grid<'_>,
+        selection: &Selection,
+        format: Format,
     ) -> Result<Vec<SegmentTime>, OriginError> {
-        match fragments(grid) {
-            1 => self.directory(visit, grid.track).await,
-            count => {
-                let all = self.reader(visit, grid.track)?.all().await?;
-                let groups = transport::grouped(&all, count).into_iter();
-                Ok(groups.map(|group| group.time()).collect())
-            }
+        let count = fragments(grid);
+        if count == 1 {
+            return selection.cut(self.directory(visit, grid.track).await?, grid.head);
         }
+        let all = self.reader(visit, grid.track)?.all().await?;
+        let groups = transport::grouped(&all, count).into_iter();
+        let times = groups.map(|group| group.time()).collect();
+        let mut shown = selection.cut(times, grid.head)?;
+        let begins = match format {
+            Format::HlsTs(_) => None,
+            _ => selection
+                .cut(all, grid.head)?
+                .first()
+                .map(|first| first.start),
+        };
+        if let (Some(first), Some(begins)) = (shown.first_mut(), begins) {
+            let late = begins.saturating_sub(first.start);
+            first.start = first.start.saturating_add(late);
+            first.duration = first.duration.saturating_sub(late);
+        }
+        Ok(shown)
     }
 
     /// The segments of text that a manifest shows, if it has text.
@@ -174,14 +191,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         visit: &Visit<'_, C::Location>,
         whole: &Presentation,
         shown: &Presentation,
-        selection: &Selection,
+        (selection, format): (&Selection, Format),
     ) -> Result<ShownText, OriginError> {
         if shown.texts.is_empty() {
             return Ok(ShownText(None));
         }
         let grid = manifests::grid(whole)?;
-        let segments = self.text_segments(visit, grid).await?;
-        let cut = selection.cut(segments, grid.head);
+        let cut = self.text_segments(visit, grid, selection, format).await;
         Ok(ShownText(self.unless_empty("text", cut)?))
     }
 
@@ -243,7 +259,7 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         if let Some(known) = self.texts.get(&meta.etag, visit.now) {
             return Ok(made(Content::Bytes(known), meta));
         }
-        let segments = selection.cut(self.text_segments(visit, grid).await?, grid.head)?;
+        let segments = self.text_segments(visit, grid, &selection, format).await?;
         let playlist = text::media_playlist(text, grid, &segments, format, carried, &keys);
         Ok(self.text(playlist, meta))
     }
@@ -322,10 +338,13 @@ impl<C: Catalog, S: Storage<Location = C::Location>> Origin<C, S> {
         let reader = self.reader(visit, grid.track)?;
         let first = reader.at(ticks).await?;
         let count = fragments(grid);
-        if first.number.checked_rem(count) != Some(0) {
+        let before = first.number.checked_rem(count).unwrap_or_default();
+        // What is shown of a film may begin within a segment of text.
+        if before != 0 && matches!(format, Format::HlsTs(_)) {
             return Err(none());
         }
-        let numbers = first.number..first.number.saturating_add(count);
+        let rest = count.saturating_sub(before);
+        let numbers = first.number..first.number.saturating_add(rest);
         let entries = reader.numbered(numbers).await?;
         let last = entries.last().unwrap_or(&first);
         let end = last.start.saturating_add(last.duration);

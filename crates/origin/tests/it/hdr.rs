@@ -95,6 +95,45 @@ fn variants_and_key_frames_say_their_dynamic_range() {
     }
 }
 
+/// The opening tags of the adaptation sets of an MPD, each with the colour that it states.
+fn sets(mpd: &str) -> Vec<Vec<String>> {
+    let sets = mpd.split("<AdaptationSet").skip(1);
+    let colours = sets.map(|set| {
+        let lines = set.lines().filter(|line| line.contains("mpegB:cicp"));
+        lines.map(|line| line.trim().to_owned()).collect()
+    });
+    colours.collect()
+}
+
+const PQ: [&str; 3] = [
+    r#"<SupplementalProperty schemeIdUri="urn:mpeg:mpegB:cicp:ColourPrimaries" value="9"/>"#,
+    r#"<SupplementalProperty schemeIdUri="urn:mpeg:mpegB:cicp:TransferCharacteristics" value="16"/>"#,
+    r#"<SupplementalProperty schemeIdUri="urn:mpeg:mpegB:cicp:MatrixCoefficients" value="9"/>"#,
+];
+
+/// Players do not switch from pictures of one range to those of another.
+#[test]
+fn an_mpd_keeps_dynamic_ranges_apart_and_states_them() {
+    let storage = Memory::default();
+    storage.write("bright.mp4", film("smpte2084"));
+    storage.write("usual.mp4", film("bt709"));
+    let video = |file: &str, rate: u32| {
+        format!(
+            r#"<video src="{file}" systemBitrate="{rate}"><param name="trackName" value="video"/></video>"#
+        )
+    };
+    let (bright, usual) = (video("bright.mp4", 200_000), video("usual.mp4", 100_000));
+    storage.write(
+        "film.ism",
+        format!("<smil><head/><body><switch>{bright}{usual}</switch></body></smil>"),
+    );
+    let bench = Bench::new(storage);
+    let mpd = bench.get("film.ism/manifest(format=mpd-time-cmaf)");
+    let sets = sets(mpd.text());
+    assert!(sets.contains(&PQ.map(str::to_owned).to_vec()), "{sets:?}");
+    assert!(sets.contains(&Vec::new()), "{sets:?}");
+}
+
 #[test]
 fn what_is_live_says_it_as_well() {
     let storage = Memory::default();
@@ -112,7 +151,15 @@ fn what_is_live_says_it_as_well() {
     }
     let storage = Memory::default();
     live::record_all(&storage, &changes, true);
-    let lines = streams(&Bench::new(storage), live::MANIFEST);
+    let bench = Bench::new(storage);
+    let mpd = bench.get("show.ism/manifest(format=mpd-time-cmaf)");
+    let stated = sets(mpd.text());
+    assert!(
+        stated.contains(&PQ.map(str::to_owned).to_vec()),
+        "{}",
+        mpd.text()
+    );
+    let lines = streams(&bench, live::MANIFEST);
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines.iter().all(|line| line.contains(",VIDEO-RANGE=PQ")));
 }

@@ -132,6 +132,10 @@ const FILTERS: &[(&str, &str)] = &[
         "late",
         r#"{"presentationTimeRange": {"startTimestamp": 6500, "timescale": 1000}}"#,
     ),
+    (
+        "within",
+        r#"{"presentationTimeRange": {"startTimestamp": 2500, "timescale": 1000}}"#,
+    ),
 ];
 
 fn ok(bench: &Bench, path: &str) -> Got {
@@ -617,6 +621,45 @@ fn filters_choose_among_text() {
     // What is hidden is still there for those who know it.
     let hidden = "film.ism/QualityLevels(169)/Manifest(secret,format=m3u8-cmaf)";
     assert_eq!(bench.get(hidden).status, 200);
+}
+
+/// Text is in segments of three fragments; the pictures may begin with the second.
+#[test]
+fn text_begins_where_the_pictures_of_a_filter_do() {
+    let bench = bench();
+    let playlist = |format: &str| {
+        let path =
+            format!("film.ism/QualityLevels(169)/Manifest(english,format={format},filter=within)");
+        ok(&bench, &path).text().to_owned()
+    };
+    let text = playlist("m3u8-cmaf");
+    assert!(text.contains("#EXTINF:4.000000,"), "{text}");
+    let names = uris(&text);
+    assert_eq!(
+        names,
+        [25_600, 76_800].map(|at| format!("Fragments(english={at},format=m3u8-cmaf).m4s"))
+    );
+    let segment = |at: u64| {
+        let path =
+            format!("film.ism/QualityLevels(169)/Fragments(english={at},format=m3u8-cmaf).m4s");
+        ok(&bench, &path).body
+    };
+    // The rest of the segment that begins at 0, at its time.
+    let (whole, rest) = (segment(0), segment(25_600));
+    let decoded = |bytes: &[u8]| {
+        let at = bytes.windows(4).position(|name| name == b"tfdt").unwrap();
+        u64::from_be_bytes(bytes[at + 8..at + 16].try_into().unwrap())
+    };
+    assert_eq!((decoded(&whole), decoded(&rest)), (0, 25_600));
+    let mpd = ok(
+        &bench,
+        "film.ism/manifest(format=mpd-time-cmaf,filter=within)",
+    );
+    let listed = r#"<S t="25600" d="51200" r="1"/>"#;
+    assert_eq!(mpd.text().matches(listed).count(), 3, "{}", mpd.text());
+    // Pictures of transport streams begin with whole segments, and so does text.
+    let text = playlist("m3u8-aapl");
+    assert!(uris(&text)[0].contains("english=0,"), "{text}");
 }
 
 #[test]
