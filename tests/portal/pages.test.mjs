@@ -195,11 +195,14 @@ describe("pages of the portal", () => {
       },
     });
     const outputs = [{ "@odata.type": "#Microsoft.Media.JobOutputAsset", assetName: "pages-pictures" }];
-    const input = { "@odata.type": "#Microsoft.Media.JobInputAsset", assetName: source, files: ["demo_640x360_600.mp4"] };
+    // Its name ends with what its content is given.
+    const { files } = (await call(to, "GET", media(to, `/assets/${source}/storage`))).body.spec;
+    const film = files.map(({ name }) => name).find((name) => name.startsWith("demo_640x360_"));
+    const input = { "@odata.type": "#Microsoft.Media.JobInputAsset", assetName: source, files: [film] };
     await must(to, "PUT", "/transforms/pages-pictures/jobs/pages-pictures", { properties: { input, outputs } });
     for (;;) {
       const { state } = (await must(to, "GET", "/transforms/pages-pictures/jobs/pages-pictures")).properties;
-      assert.notEqual(state, "Error");
+      assert.notEqual(state, "Error", film);
       if (state === "Finished") return;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
